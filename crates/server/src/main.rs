@@ -1,0 +1,2 @@
+//! The `teahouse` program.
+fn main() {}
