@@ -1,0 +1,49 @@
+//! The close codes that the server sends. From the number alone a client knows whether to come back.
+
+/// Why the server closes a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// The server stops or restarts. The reason is `retry_within_ms=N`: come back at a random moment within it.
+    GoingAway,
+    /// The peer broke RFC 6455.
+    ProtocolError,
+    /// A binary frame: nothing here is said in one.
+    UnsupportedData,
+    /// Text that is not UTF-8.
+    InvalidPayload,
+    /// A message beyond `limits.frame_bytes`.
+    MessageTooBig,
+    /// A defect of the server.
+    InternalError,
+    /// A message was begun and not ended within 30 s.
+    UnfinishedMessage,
+    /// The server is short of memory for unfinished messages.
+    Overloaded,
+    /// The session has ended: log in anew before coming back.
+    SessionEnded,
+}
+
+impl Close {
+    /// The code on the wire. 4000 to 4099: come back, with a wait; 4100 to 4199: do not, until something is done.
+    #[must_use]
+    pub fn code(self) -> u16 {
+        match self {
+            Close::GoingAway => 1001,
+            Close::ProtocolError => 1002,
+            Close::UnsupportedData => 1003,
+            Close::InvalidPayload => 1007,
+            Close::MessageTooBig => 1009,
+            Close::InternalError => 1011,
+            Close::UnfinishedMessage => 4000,
+            Close::Overloaded => 4001,
+            Close::SessionEnded => 4100,
+        }
+    }
+
+    /// Whether a client should come back by itself after `code`: all but the range 4100 to 4199, and what its own frames
+    /// would only cause again.
+    #[must_use]
+    pub fn should_reconnect(code: u16) -> bool {
+        !matches!(code, 1002 | 1003 | 1007 | 1009 | 4100..=4199)
+    }
+}

@@ -1,0 +1,130 @@
+//! Ids and counters. No bare integer or string crosses a crate.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A text that is not an id of the kind asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid id")]
+pub struct InvalidId;
+
+/// Ids go as strings (`"r1"`, `"u7"`): they are 64 bits wide, and JSON numbers are exact only up to 2^53.
+macro_rules! string_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            /// One spelling per id: no sign, no leading zero.
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let digits = text.strip_prefix($prefix).ok_or(InvalidId)?;
+                if !digits.bytes().all(|b| b.is_ascii_digit()) || (digits.starts_with('0') && digits.len() > 1) {
+                    return Err(InvalidId);
+                }
+                digits.parse().map($name).map_err(|_| InvalidId)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(|_| D::Error::custom(concat!("expected an id like \"", $prefix, "1\"")))
+            }
+        }
+    };
+}
+
+string_id!(
+    /// A room. Never used again after the room is gone.
+    RoomId, "r"
+);
+string_id!(
+    /// A person, guest or not. Never used again.
+    UserId, "u"
+);
+
+macro_rules! counter {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The one that follows.
+            #[must_use]
+            pub fn next(self) -> Self {
+                $name(self.0 + 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+counter!(
+    /// The number of an event in its room: 1, 2, 3 … without a hole. 0 stands before the first event.
+    Seq
+);
+counter!(
+    /// A room's messages so far. Unread is the difference of two.
+    MessageCount
+);
+counter!(
+    /// What a client calls one of its commands; the reply bears the same number.
+    CommandId
+);
+
+/// The store's life: a restored store has another one, and cursors of the old one mean nothing in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub String);
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        assert_eq!("r12".parse(), Ok(RoomId(12)));
+        assert_eq!(RoomId(12).to_string(), "r12");
+        for wrong in ["", "r", "12", "u12", "r-1", "r+1", "r01", "r1 ", "R1", "r18446744073709551616", "r１"]
+        {
+            assert_eq!(wrong.parse::<RoomId>(), Err(InvalidId), "{wrong:?}");
+        }
+    }
+}
