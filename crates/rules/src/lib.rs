@@ -1,1 +1,24 @@
-//! Not made yet.
+//! Who may do what, how often, and who is here: the rules of the house.
+//!
+//! Everything here is a value. Time comes in as `now`, a [`Duration`](std::time::Duration) since a start of the caller's
+//! choice; chance comes in as a number. The same rules are asked twice: by the shard, to refuse early, and inside the store's
+//! transaction, where the answer counts.
+//!
+//! It does **not** know sockets, clocks, locks, logs, or the store, and it keeps nobody's membership: the caller says how
+//! somebody stands, the rules say what follows from it.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `guard.rs` | which deed needs what standing, as a table |
+//!
+//! ```
+//! use teahouse_rules::{Deed, RoomLimits, Standing, check};
+//!
+//! let stranger = Standing { member: false, rooms_joined: 0 };
+//! assert!(check(Deed::Join, stranger, &RoomLimits::default()).is_ok());
+//! assert!(check(Deed::Send, stranger, &RoomLimits::default()).is_err());
+//! ```
+
+mod guard;
+
+pub use guard::{Deed, RoomLimits, Standing, check};
