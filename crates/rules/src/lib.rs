@@ -10,6 +10,9 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `guard.rs` | which deed needs what standing, as a table |
+//! | `slash.rs` | lines that begin with a slash |
+//! | `line.rs` | a body as one line |
+//! | `guest_name.rs` | names for guests who brought none |
 //!
 //! ```
 //! use teahouse_rules::{Deed, RoomLimits, Standing, check};
@@ -20,5 +23,11 @@
 //! ```
 
 mod guard;
+mod guest_name;
+mod line;
+pub mod slash;
 
 pub use guard::{Deed, RoomLimits, Standing, check};
+pub use guest_name::made_up;
+pub use line::one_line;
+pub use slash::Line;
