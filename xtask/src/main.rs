@@ -1,2 +1,86 @@
-//! The developers' commands.
-fn main() {}
+//! The developers' commands: `cargo xtask run`, `test`, `ci` and what they are made of.
+//!
+//! Each command is a file of its own. What `test` and `ci` do is a table of [`steps::Step`]s, so that adding a
+//! gate is adding a row. Nothing here is part of the server, and no other crate knows of it.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `run`, `test`, `ci`, `edges`, `autobahn`, `load` | one command each |
+//! | `steps` | running a table of steps, and the summary at the end |
+//! | `need` | which programs this machine has, and how to get those that it lacks |
+//! | `web` | the web client: whether it is stale, and building it |
+//! | `purity` | the half of `edges` that reads the pure crates' sources |
+//! | `server` | a throw-away server for `autobahn` and `load` |
+//! | `process`, `workspace` | running programs; what Cargo knows of this workspace |
+
+mod autobahn;
+mod ci;
+mod edges;
+mod load;
+mod need;
+mod process;
+mod purity;
+mod run;
+mod server;
+mod steps;
+mod test;
+mod web;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The developers' commands of Teahouse.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the web client and the release server, and start it.
+    Run {
+        /// Given to the server as they are: `cargo xtask run -- --listen 127.0.0.1:9000`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Run every test: Rust, web client, end to end in Chromium.
+    Test(test::Args),
+    /// Every gate that CI has: format, lints, docs, crate edges, licences, then `test --all`.
+    Ci,
+    /// Check that the crates know only whom they may know.
+    Edges,
+    /// Hold the WebSocket codec against Autobahn's fuzzing client.
+    Autobahn(autobahn::Args),
+    /// Load a server, and count what arrives.
+    Load {
+        /// Given to the load program as they are; without `--url` it gets a server of its own.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = Workspace::find().and_then(|workspace| match cli.command {
+        Command::Run { args } => run::run(&workspace, &args),
+        Command::Test(args) => test::run(workspace, &args),
+        Command::Ci => ci::run(workspace),
+        Command::Edges => edges::run(&workspace),
+        Command::Autobahn(args) => autobahn::run(&workspace, &args),
+        Command::Load { args } => load::run(&workspace, args),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `cargo xtask autobahn`: Autobahn's fuzzing client against the codec as it is served.
+//!
+//! The server is built with its feature `echo`, which adds `/echo` on the production path of upgrade and codec.
+
+mod install;
+mod report;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::server::{self, Server};
+use crate::workspace::Workspace;
+use crate::{need, process};
+use report::Report;
+
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// An echo endpoint to test in place of our own server's, as `ws://127.0.0.1:9001/`.
+    #[arg(long)]
+    url: Option<String>,
+    /// Cases to run, as `6.*` or `7.7.1`; without any, all but 9.* (speed) and what the server does not offer.
+    cases: Vec<String>,
+}
+
+/// Speed is what `cargo xtask load` measures.
+const SPEED: &[&str] = &["9.*"];
+/// permessage-deflate; run where the server offers it.
+const COMPRESSION: &[&str] = &["12.*", "13.*"];
+/// How many cases there are beside those two, and with compression. A suite that broke off must not pass.
+const CASES: usize = 247;
+const CASES_WITH_COMPRESSION: usize = 247 + 216;
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let python = need::python27()?;
+    let home = workspace.target.join("autobahn");
+    let wstest = install::wstest(&python, &home)?;
+    if let Some(url) = &args.url {
+        return fuzz(&wstest, &home, url, &Choice::of(&args.cases, false));
+    }
+    let mut server = Server::start(&build_with_echo(workspace, &home)?)?;
+    let url = format!("ws://{}/echo", server.address);
+    let choice = Choice::of(&args.cases, offers_compression(server.address)?);
+    let fuzzed = fuzz(&wstest, &home, &url, &choice);
+    server.check_alive()?;
+    fuzzed.with_context(|| format!("the reports are in {}", home.join("reports").display()))
+}
+
+/// The binary is put aside, since the next build without the feature takes its place.
+fn build_with_echo(workspace: &Workspace, home: &Path) -> Result<std::path::PathBuf> {
+    process::run(workspace.cargo().args(["build", "-p", "teahouse", "--features", "echo"]))?;
+    let kept = home.join("teahouse-echo");
+    fs::copy(workspace.binary("debug", "teahouse"), &kept).context("cannot put the echo server aside")?;
+    Ok(kept)
+}
+
+/// Which cases run, and how many that must be where we know.
+#[derive(Debug, PartialEq)]
+struct Choice<'a> {
+    cases: Vec<&'a str>,
+    excluded: Vec<&'a str>,
+    expected: Option<usize>,
+}
+
+impl<'a> Choice<'a> {
+    fn of(cases: &'a [String], compression: bool) -> Self {
+        if !cases.is_empty() {
+            let cases = cases.iter().map(String::as_str).collect();
+            return Self { cases, excluded: Vec::new(), expected: None };
+        }
+        let (excluded, expected) = if compression {
+            (SPEED.to_vec(), CASES_WITH_COMPRESSION)
+        } else {
+            ([SPEED, COMPRESSION].concat(), CASES)
+        };
+        Self { cases: vec!["*"], excluded, expected: Some(expected) }
+    }
+}
+
+fn fuzz(wstest: &Path, home: &Path, url: &str, choice: &Choice) -> Result<()> {
+    let reports = home.join("reports");
+    if reports.exists() {
+        // An old report must not stand for a run that wrote none.
+        fs::remove_dir_all(&reports).context("cannot remove the last reports")?;
+    }
+    let spec = serde_json::json!({
+        "outdir": reports,
+        "servers": [{"agent": AGENT, "url": url}],
+        "cases": choice.cases,
+        "exclude-cases": choice.excluded,
+        "exclude-agent-cases": {},
+    });
+    let spec_file = home.join("spec.json");
+    fs::write(&spec_file, spec.to_string())?;
+    let mut command = Command::new(wstest);
+    // Without a port of its own for a page that nobody looks at.
+    command.args(["-m", "fuzzingclient", "-u", "0", "-s"]).arg(&spec_file).current_dir(home);
+    process::run(&mut command)?;
+
+    let index = reports.join("index.json");
+    let text = fs::read_to_string(&index)
+        .with_context(|| format!("Autobahn left no {}: does {url} answer?", index.display()))?;
+    let report = Report::parse(&text, AGENT)?;
+    println!("{report}");
+    report.judge(choice.expected)
+}
+
+/// How the reports call the server.
+const AGENT: &str = "teahouse";
+
+/// Asks as a client would that can compress.
+fn offers_compression(address: SocketAddr) -> Result<bool> {
+    let request = format!(
+        "GET /echo HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    );
+    let head = server::head(address, &request)?;
+    if server::status(&head) != Some(101) {
+        bail!("/echo does not upgrade; it answers: {}", head.lines().next().unwrap_or("nothing"));
+    }
+    Ok(head.contains("permessage-deflate"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compression_is_tested_only_where_it_is_offered() {
+        let plain = Choice::of(&[], false);
+        assert_eq!(plain.excluded, ["9.*", "12.*", "13.*"]);
+        assert_eq!(plain.expected, Some(247));
+        assert_eq!(Choice::of(&[], true).excluded, ["9.*"]);
+    }
+
+    #[test]
+    fn named_cases_run_alone() {
+        let cases = ["6.*".to_owned()];
+        assert_eq!(
+            Choice::of(&cases, false),
+            Choice { cases: vec!["6.*"], excluded: vec![], expected: None }
+        );
+    }
+}

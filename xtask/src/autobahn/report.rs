@@ -1,0 +1,141 @@
+//! What Autobahn found, from its `index.json`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// The verdicts on one server, in the order of the cases.
+pub(super) struct Report {
+    cases: Vec<(String, Verdict)>,
+}
+
+/// What the server did, and how the connection ended.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Verdict {
+    behavior: String,
+    behavior_close: String,
+}
+
+/// Worth a look, and no breach of the protocol by itself.
+const ODD_CLOSES: &[&str] = &["WRONG CODE", "UNCLEAN", "FAILED BY CLIENT"];
+
+impl Verdict {
+    fn is_failed(&self) -> bool {
+        self.behavior == "FAILED" || self.behavior_close == "FAILED"
+    }
+
+    fn is_odd(&self) -> bool {
+        ODD_CLOSES.contains(&self.behavior_close.as_str())
+    }
+}
+
+impl Report {
+    pub(super) fn parse(text: &str, agent: &str) -> Result<Self> {
+        let mut agents: BTreeMap<String, BTreeMap<String, Verdict>> =
+            serde_json::from_str(text).context("cannot read Autobahn's report")?;
+        let mut cases: Vec<_> =
+            agents.remove(agent).context("Autobahn reports nothing on our server")?.into_iter().collect();
+        cases.sort_by_key(|(case, _)| number(case));
+        Ok(Self { cases })
+    }
+
+    /// An error if a case failed, or if not all ran.
+    pub(super) fn judge(&self, expected: Option<usize>) -> Result<()> {
+        let ran = self.cases.len();
+        if let Some(expected) = expected
+            && ran != expected
+        {
+            bail!("{ran} cases ran, not {expected}");
+        }
+        if ran == 0 {
+            bail!("no case ran");
+        }
+        let failed = self.cases.iter().filter(|(_, verdict)| verdict.is_failed()).count();
+        if failed > 0 {
+            bail!("{failed} of {ran} cases failed");
+        }
+        Ok(())
+    }
+
+    fn counts(&self, of: impl Fn(&Verdict) -> &str) -> String {
+        let mut counts = BTreeMap::new();
+        for (_, verdict) in &self.cases {
+            *counts.entry(of(verdict)).or_insert(0) += 1;
+        }
+        let counts: Vec<_> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        counts.join(", ")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (case, verdict) in self.cases.iter().filter(|(_, it)| it.is_failed() || it.is_odd()) {
+            writeln!(f, "case {case}: {}, close: {}", verdict.behavior, verdict.behavior_close)?;
+        }
+        writeln!(f, "{} cases: {}", self.cases.len(), self.counts(|it| &it.behavior))?;
+        write!(f, "closes: {}", self.counts(|it| &it.behavior_close))
+    }
+}
+
+/// `7.9.13` as numbers, so that it comes after `7.9.2`.
+fn number(case: &str) -> Vec<u32> {
+    case.split('.').map_while(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(cases: &[(&str, &str, &str)]) -> Report {
+        let cases: BTreeMap<_, _> = cases
+            .iter()
+            .map(|(case, behavior, close)| {
+                (*case, serde_json::json!({"behavior": behavior, "behaviorClose": close, "duration": 1}))
+            })
+            .collect();
+        Report::parse(&serde_json::json!({"teahouse": cases}).to_string(), "teahouse").unwrap()
+    }
+
+    #[test]
+    fn all_ok_is_well() {
+        let good =
+            report(&[("1.1.1", "OK", "OK"), ("6.4.1", "NON-STRICT", "OK"), ("7.1.6", "INFORMATIONAL", "OK")]);
+        assert!(good.judge(Some(3)).is_ok());
+    }
+
+    #[test]
+    fn failed_case_fails_and_is_named() {
+        for bad in [report(&[("1.1.1", "FAILED", "OK")]), report(&[("1.1.1", "OK", "FAILED")])] {
+            assert!(bad.judge(None).is_err());
+            assert!(bad.to_string().contains("case 1.1.1: "), "{bad}");
+        }
+    }
+
+    #[test]
+    fn odd_close_is_named() {
+        let odd = report(&[("7.3.5", "OK", "WRONG CODE"), ("7.3.6", "OK", "UNCLEAN"), ("7.3.7", "OK", "OK")]);
+        assert!(odd.judge(None).is_ok());
+        let text = odd.to_string();
+        assert!(text.contains("case 7.3.5: ") && text.contains("case 7.3.6: "), "{text}");
+        assert!(!text.contains("case 7.3.7"), "{text}");
+    }
+
+    #[test]
+    fn suite_that_broke_off_fails() {
+        assert!(report(&[("1.1.1", "OK", "OK")]).judge(Some(247)).is_err());
+        assert!(report(&[]).judge(None).is_err());
+        assert!(Report::parse(r#"{"another": {}}"#, "teahouse").is_err());
+    }
+
+    #[test]
+    fn cases_come_in_the_order_of_their_numbers() {
+        let text =
+            report(&[("10.1.1", "FAILED", "OK"), ("7.9.13", "FAILED", "OK"), ("7.9.2", "FAILED", "OK")])
+                .to_string();
+        let places = ["7.9.2:", "7.9.13:", "10.1.1:"].map(|case| text.find(case).unwrap());
+        assert!(places.is_sorted(), "{text}");
+    }
+}

@@ -1,0 +1,266 @@
+//! `cargo xtask edges`: the crates know only whom they may know, and the pure ones stay pure.
+//!
+//! The tables below are those of docs/ARCHITECTURE.md. A new crate enters here first, with those it may know;
+//! dev-dependencies are free, and so is xtask.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+use crate::purity;
+use crate::workspace::{Metadata, Workspace};
+
+/// Each crate, and whom of the workspace it may depend on.
+const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("teahouse-proto", &[]),
+    ("teahouse-websocket", &["teahouse-proto"]),
+    ("teahouse-log", &["teahouse-proto"]),
+    ("teahouse-rules", &["teahouse-proto"]),
+    ("teahouse-store", &["teahouse-proto", "teahouse-rules"]),
+    ("teahouse-bus", &["teahouse-proto"]),
+    ("teahouse-history", &["teahouse-proto"]),
+    ("teahouse-load", &["teahouse-proto", "teahouse-websocket", "teahouse-history"]),
+    (
+        "teahouse",
+        &[
+            "teahouse-proto",
+            "teahouse-websocket",
+            "teahouse-log",
+            "teahouse-rules",
+            "teahouse-store",
+            "teahouse-bus",
+        ],
+    ),
+];
+
+/// Crates that a simulation must be able to step under a clock and a network of its own.
+const PURE: &[&str] = &["teahouse-proto", "teahouse-websocket", "teahouse-log", "teahouse-rules"];
+
+/// What would bring a pure crate a runtime, a socket, a database, a clock or randomness, however far down.
+const IMPURE: &[&str] = &[
+    "async-std",
+    "axum",
+    "chrono",
+    "coarsetime",
+    "deadpool",
+    "fastrand",
+    "futures-timer",
+    "getrandom",
+    "governor",
+    "hyper",
+    "hyper-util",
+    "libsqlite3-sys",
+    "mio",
+    "polling",
+    "quanta",
+    "rand",
+    "reqwest",
+    "rusqlite",
+    "rustls",
+    "smol",
+    "socket2",
+    "tokio",
+    "tokio-postgres",
+    "tracing-subscriber",
+    "web-time",
+];
+
+/// Not ours to judge: nothing depends on it, and it is in no program that we ship.
+const FREE: &str = "xtask";
+
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let metadata = workspace.metadata()?;
+    let graph = Graph::of(&metadata);
+    let mut wrong = graph.forbidden_edges();
+    wrong.extend(graph.impure_reach());
+    wrong.extend(impure_sources(&metadata)?);
+    if !wrong.is_empty() {
+        bail!("the crates know whom they may not know:\n  {}", wrong.join("\n  "));
+    }
+    println!("{} crates keep their edges, {} of them pure", graph.members.len(), PURE.len());
+    Ok(())
+}
+
+/// Who depends on whom by normal dependencies. Packages go by Cargo's ids, since two versions of one crate may be
+/// in the graph.
+struct Graph {
+    members: Vec<String>,
+    packages: BTreeMap<String, Package>,
+}
+
+struct Package {
+    name: String,
+    deps: Vec<String>,
+}
+
+impl Graph {
+    fn of(metadata: &Metadata) -> Self {
+        let of_compiler: BTreeSet<_> = metadata
+            .packages
+            .iter()
+            .filter(|package| package.is_proc_macro())
+            .map(|package| package.id.as_str())
+            .collect();
+        let names: BTreeMap<_, _> = metadata.packages.iter().map(|it| (it.id.as_str(), &it.name)).collect();
+        let packages = metadata.resolve.nodes.iter().map(|node| {
+            let deps = node.deps.iter().filter(|dep| dep.is_normal());
+            let deps = deps.map(|dep| &dep.pkg).filter(|id| !of_compiler.contains(id.as_str())).cloned();
+            (node.id.clone(), Package { name: names[node.id.as_str()].clone(), deps: deps.collect() })
+        });
+        Self { members: metadata.workspace_members.clone(), packages: packages.collect() }
+    }
+
+    fn name(&self, id: &str) -> &str {
+        &self.packages[id].name
+    }
+
+    fn forbidden_edges(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for member in self.members.iter().filter(|member| self.name(member) != FREE) {
+            let name = self.name(member);
+            let Some((_, may)) = MAY_KNOW.iter().find(|(who, _)| *who == name) else {
+                wrong.push(format!("{name} is in no table: say in xtask/src/edges.rs whom it may know"));
+                continue;
+            };
+            let known = self.packages[member].deps.iter().filter(|id| self.members.contains(id));
+            let known = known.map(|id| self.name(id)).filter(|dep| !may.contains(dep));
+            wrong.extend(known.map(|dep| format!("{name} may not depend on {dep}")));
+        }
+        wrong
+    }
+
+    fn impure_reach(&self) -> Vec<String> {
+        let pure = self.members.iter().filter(|member| PURE.contains(&self.name(member)));
+        pure.flat_map(|member| self.impure_from(member)).collect()
+    }
+
+    /// One line for each impure package that `start` reaches, with the shortest way to it.
+    fn impure_from(&self, start: &str) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut seen = BTreeSet::from([start]);
+        let mut ways = VecDeque::from([vec![start]]);
+        while let Some(way) = ways.pop_front() {
+            // A way begins with `start`, so it has an end.
+            let end = *way.last().unwrap();
+            if IMPURE.contains(&self.name(end)) {
+                let way: Vec<_> = way.iter().map(|id| self.name(id)).collect();
+                wrong.push(format!("{} must stay pure: {}", self.name(start), way.join(" → ")));
+                continue;
+            }
+            for dep in &self.packages[end].deps {
+                if seen.insert(dep) {
+                    ways.push_back([way.as_slice(), &[dep]].concat());
+                }
+            }
+        }
+        wrong
+    }
+}
+
+/// The standard library has clocks and sockets too, and no dependency betrays them.
+fn impure_sources(metadata: &Metadata) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for package in metadata.packages.iter().filter(|package| PURE.contains(&package.name.as_str())) {
+        for file in purity::sources_of(&package.folder().join("src"))? {
+            let source =
+                fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let found = purity::impurities(&source);
+            wrong.extend(found.iter().map(|it| format!("{}:{}: {}", file.display(), it.line, it.what)));
+        }
+    }
+    Ok(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A graph in which the ids are the names, and everything named `teahouse…` or `xtask` is a member.
+    fn graph(edges: &[(&str, &[&str])]) -> Graph {
+        let mut graph = Graph { members: Vec::new(), packages: BTreeMap::new() };
+        let names = edges.iter().flat_map(|(name, deps)| [name].into_iter().chain(*deps));
+        for name in names.collect::<BTreeSet<_>>() {
+            let deps = edges.iter().filter(|(who, _)| who == name).flat_map(|(_, deps)| deps.iter());
+            let deps = deps.map(|dep| dep.to_string()).collect();
+            graph.packages.insert(name.to_string(), Package { name: name.to_string(), deps });
+            if name.starts_with("teahouse") || *name == FREE {
+                graph.members.push(name.to_string());
+            }
+        }
+        graph
+    }
+
+    #[test]
+    fn this_workspace_keeps_its_edges() {
+        run(&Workspace::find().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn every_edge_of_the_table_is_allowed() {
+        assert!(graph(MAY_KNOW).forbidden_edges().is_empty());
+    }
+
+    #[test]
+    fn edge_that_is_not_in_the_table_is_forbidden() {
+        let wrong = graph(&[("teahouse-store", &["teahouse-bus", "teahouse-rules"])]).forbidden_edges();
+        assert_eq!(wrong, ["teahouse-store may not depend on teahouse-bus"]);
+        let wrong = graph(&[("teahouse-proto", &["teahouse"])]).forbidden_edges();
+        assert_eq!(wrong, ["teahouse-proto may not depend on teahouse"]);
+    }
+
+    #[test]
+    fn crate_that_is_in_no_table_is_refused() {
+        let wrong = graph(&[("teahouse-attic", &[])]).forbidden_edges();
+        assert!(wrong.len() == 1 && wrong[0].starts_with("teahouse-attic is in no table"), "{wrong:?}");
+    }
+
+    #[test]
+    fn xtask_may_know_everybody() {
+        assert!(graph(&[("xtask", &["teahouse", "teahouse-proto"])]).forbidden_edges().is_empty());
+    }
+
+    #[test]
+    fn pure_crate_may_not_reach_a_runtime_through_another() {
+        let wrong = graph(&[("teahouse-log", &["ring"]), ("ring", &["tokio"])]).impure_reach();
+        assert_eq!(wrong, ["teahouse-log must stay pure: teahouse-log → ring → tokio"]);
+    }
+
+    #[test]
+    fn impure_crate_may_reach_a_runtime() {
+        assert!(graph(&[("teahouse", &["tokio"]), ("tokio", &["mio"])]).impure_reach().is_empty());
+    }
+
+    #[test]
+    fn dependencies_that_know_each_other_do_not_trap_the_search() {
+        let looped = graph(&[("teahouse-log", &["a"]), ("a", &["b"]), ("b", &["a", "rusqlite"])]);
+        assert_eq!(looped.impure_reach(), ["teahouse-log must stay pure: teahouse-log → a → b → rusqlite"]);
+    }
+
+    #[test]
+    fn tests_and_build_scripts_and_macros_are_free() {
+        let node = |kind: &str, pkg: &str| format!(r#"{{"pkg":"{pkg}","dep_kinds":[{{"kind":{kind}}}]}}"#);
+        let package = |id: &str, kind: &str| {
+            format!(
+                r#"{{"id":"{id}","name":"{id}","manifest_path":"/x/Cargo.toml",
+                "targets":[{{"kind":["{kind}"]}}]}}"#
+            )
+        };
+        let text = format!(
+            r#"{{"workspace_members":["teahouse-log"],"packages":[{},{},{},{}],
+            "resolve":{{"nodes":[{{"id":"teahouse-log","deps":[{},{},{}]}}]}}}}"#,
+            package("teahouse-log", "lib"),
+            package("tokio", "lib"),
+            package("mio", "lib"),
+            package("rand", "proc-macro"),
+            node(r#""dev""#, "tokio"),
+            node(r#""build""#, "mio"),
+            node("null", "rand"),
+        );
+        let free: Metadata = serde_json::from_str(&text).unwrap();
+        assert!(Graph::of(&free).packages["teahouse-log"].deps.is_empty());
+
+        let normal: Metadata = serde_json::from_str(&text.replace(r#""dev""#, "null")).unwrap();
+        assert_eq!(Graph::of(&normal).packages["teahouse-log"].deps, ["tokio"]);
+    }
+}

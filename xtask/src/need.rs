@@ -1,0 +1,157 @@
+//! Which programs this machine has, and how to get those that it lacks.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{self as os, Command};
+use std::{env, fs};
+
+use crate::process;
+
+/// Something that a step needs and a Rust toolchain does not bring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Need {
+    /// Node and npm, new enough for the web client's tools.
+    Node,
+    /// A browser for the end-to-end tests.
+    Chromium,
+    /// The right and the programs to make a network in which packets can be dropped.
+    SilentNetwork,
+    /// Judges licences, sources and advisories of what we depend on.
+    CargoDeny,
+    /// The last Python that Autobahn's test suite runs on.
+    Python27,
+}
+
+/// What is missing, and how to get it.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    pub(crate) what: String,
+    pub(crate) how: &'static str,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (to get it: {})", self.what, self.how)
+    }
+}
+
+impl std::error::Error for Missing {}
+
+impl Need {
+    pub(crate) fn check(self) -> Result<(), Missing> {
+        match self {
+            Self::Node => node(),
+            Self::Chromium => chromium().map(drop),
+            Self::SilentNetwork => silent_network(),
+            Self::CargoDeny => cargo_deny(),
+            Self::Python27 => python27().map(drop),
+        }
+    }
+}
+
+const HOW_NODE: &str = "install Node 20.19 or newer, or 22.12 or newer, from https://nodejs.org or with a version \
+                        manager; npm comes with it";
+
+fn node() -> Result<(), Missing> {
+    let missing = |what: String| Err(Missing { what, how: HOW_NODE });
+    let Ok(version) = process::output(Command::new("node").arg("--version")) else {
+        return missing("Node is missing".into());
+    };
+    if !is_new_enough(&version) {
+        return missing(format!("Node {} is too old", version.trim()));
+    }
+    if process::output(Command::new("npm").arg("--version")).is_err() {
+        return missing("npm is missing".into());
+    }
+    Ok(())
+}
+
+/// What Vite 8 runs on: 20.19 and later of 20, 22.12 and later of 22, and all that is newer.
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version.trim().trim_start_matches('v').split('.').map_while(|part| part.parse().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(20), Some(minor)) => minor >= 19,
+        (Some(22), Some(minor)) => minor >= 12,
+        (Some(major), Some(_)) => major > 22_u32,
+        _ => false,
+    }
+}
+
+/// `CHROMIUM` if set, else what is in `PATH`.
+pub(crate) fn chromium() -> Result<PathBuf, Missing> {
+    let named = env::var_os("CHROMIUM").map(PathBuf::from).filter(|path| path.is_file());
+    let names = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+    named.or_else(|| names.into_iter().find_map(process::find)).ok_or(Missing {
+        what: "Chromium is missing".into(),
+        how: "on Debian `apt-get install chromium fonts-noto-cjk`, or set CHROMIUM to where it is",
+    })
+}
+
+/// Tries it, because being root is not enough in a container that lacks the capability.
+fn silent_network() -> Result<(), Missing> {
+    let missing = |what: &str| Missing {
+        what: what.into(),
+        how: "on Debian `apt-get install iproute2 iptables`, and run as root outside a restricted container",
+    };
+    let ip = process::find("ip").ok_or_else(|| missing("the program `ip` is missing"))?;
+    process::find("iptables").ok_or_else(|| missing("the program `iptables` is missing"))?;
+    let name = format!("teahouse-probe-{}", os::id());
+    process::output(Command::new(&ip).args(["netns", "add", &name]))
+        .and_then(|_| process::output(Command::new(&ip).args(["netns", "delete", &name])))
+        .map(drop)
+        .map_err(|_| missing("the right to make network namespaces is missing"))
+}
+
+fn cargo_deny() -> Result<(), Missing> {
+    process::output(process::cargo().args(["deny", "--version"])).map(drop).map_err(|_| Missing {
+        what: "cargo-deny is missing".into(),
+        how: "`cargo install --locked cargo-deny`, which takes a few minutes",
+    })
+}
+
+/// From pyenv, whose shims in `PATH` refuse a version that is not selected, or else from `PATH`.
+pub(crate) fn python27() -> Result<PathBuf, Missing> {
+    let pyenv_roots = [
+        env::var_os("PYENV_ROOT").map(PathBuf::from),
+        env::home_dir().map(|home| home.join(".pyenv")),
+        process::output(Command::new("pyenv").arg("root")).ok().map(|root| root.trim().into()),
+    ];
+    let installed = pyenv_roots.into_iter().flatten().flat_map(|root| pythons_of(&root));
+    let named = ["python2.7", "python2"].into_iter().filter_map(process::find);
+    installed
+        .chain(named)
+        .find(|python| is_python27(python))
+        .ok_or(Missing { what: "Python 2.7 is missing".into(), how: "with pyenv `pyenv install 2.7`" })
+}
+
+fn pythons_of(pyenv_root: &Path) -> Vec<PathBuf> {
+    let versions = fs::read_dir(pyenv_root.join("versions")).into_iter().flatten().flatten();
+    let is_27 = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("2.7");
+    versions.filter(is_27).map(|entry| entry.path().join("bin/python2.7")).collect()
+}
+
+fn is_python27(python: &Path) -> bool {
+    let ask = "import sys; sys.stdout.write('%d.%d' % sys.version_info[:2])";
+    process::output(Command::new(python).args(["-c", ask])).is_ok_and(|version| version == "2.7")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn node_is_judged_by_what_the_web_tools_run_on() {
+        for enough in ["v20.19.0", "v20.20.2\n", "v22.12.0", "v23.0.0", "v24.1.3"] {
+            assert!(is_new_enough(enough), "{enough}");
+        }
+        for too_old in ["v18.20.4", "v20.18.9", "v21.7.3", "v22.11.0", "v9.99.0", "", "v20", "no version"] {
+            assert!(!is_new_enough(too_old), "{too_old}");
+        }
+    }
+
+    #[test]
+    fn message_says_what_is_missing_and_how_to_get_it() {
+        let missing = Missing { what: "Tea is missing".into(), how: "boil water" };
+        assert_eq!(missing.to_string(), "Tea is missing (to get it: boil water)");
+    }
+}

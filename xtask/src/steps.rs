@@ -1,0 +1,252 @@
+//! A command as a table of steps, and the summary that tells how they went.
+//!
+//! A step that fails does not stop the others: who waits for CI wants to hear of all that is broken at once. Only
+//! what builds on a failed step is left out.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::need::{Missing, Need};
+use crate::workspace::Workspace;
+
+/// One row of a command's table.
+pub(crate) struct Step {
+    /// What the summary calls it, and what one types to run it alone (`cargo xtask test e2e`).
+    pub(crate) name: &'static str,
+    /// The step without whose success this one makes no sense.
+    pub(crate) after: Option<&'static str>,
+    /// The programs without which it cannot run.
+    pub(crate) needs: &'static [Need],
+    /// The programs without which a part of it is left out.
+    pub(crate) wants: &'static [Need],
+    pub(crate) run: fn(&Context) -> Result<Done>,
+}
+
+impl Step {
+    /// For `..Step::BLANK`: builds on nothing and needs nothing but a Rust toolchain.
+    pub(crate) const BLANK: Self =
+        Self { name: "", after: None, needs: &[], wants: &[], run: |_| Ok(Done::Ok) };
+}
+
+/// What a step may look at.
+pub(crate) struct Context {
+    pub(crate) workspace: Workspace,
+    /// A missing program is a failure, not a step left out.
+    pub(crate) all: bool,
+    /// Names that the Rust tests are narrowed to; empty: all of them.
+    pub(crate) words: Vec<String>,
+}
+
+/// How a step that did not fail ended.
+pub(crate) enum Done {
+    Ok,
+    /// It cannot be run here, and that is no failure even where everything must run: say, an answer from a
+    /// network that this machine does not reach.
+    Skipped(String),
+}
+
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Ok,
+    /// It passed, and a part of it was left out.
+    Partly(String),
+    Failed(String),
+    Skipped(String),
+}
+
+struct Report {
+    name: &'static str,
+    outcome: Outcome,
+    took: Duration,
+}
+
+/// Runs the steps in their order, prints the summary, and is an error unless all is well.
+pub(crate) fn run<'a>(context: &Context, steps: impl IntoIterator<Item = &'a Step>) -> Result<()> {
+    let steps: Vec<_> = steps.into_iter().collect();
+    let summary = Summary(collect(context, &steps, Need::check));
+    println!("\n{summary}");
+    match summary.count(Outcome::is_failed) {
+        0 => Ok(()),
+        1 => bail!("a step failed"),
+        failed => bail!("{failed} steps failed"),
+    }
+}
+
+fn collect(context: &Context, steps: &[&Step], check: fn(Need) -> Result<(), Missing>) -> Vec<Report> {
+    let mut reports: Vec<Report> = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        println!("\n── {} ({} of {})", step.name, index + 1, steps.len());
+        let begun = Instant::now();
+        let broken = reports.iter().find(|report| Some(report.name) == step.after && !report.outcome.is_ok());
+        let outcome = match broken {
+            Some(report) => Outcome::Skipped(format!("builds on `{}`", report.name)),
+            None => attempt(context, step, check),
+        };
+        if let Outcome::Failed(why) = &outcome {
+            println!("failed: {why}");
+        }
+        reports.push(Report { name: step.name, outcome, took: begun.elapsed() });
+    }
+    reports
+}
+
+fn attempt(context: &Context, step: &Step, check: fn(Need) -> Result<(), Missing>) -> Outcome {
+    let missing = |needs: &[Need]| {
+        let missing = needs.iter().filter_map(|need| check(*need).err()).map(|missing| missing.to_string());
+        missing.reduce(|all, one| format!("{all}; {one}"))
+    };
+    let (needed, wanted) = (missing(step.needs), missing(step.wants));
+    if context.all
+        && let Some(why) = needed.as_ref().or(wanted.as_ref())
+    {
+        return Outcome::Failed(why.clone());
+    }
+    if let Some(why) = needed {
+        return Outcome::Skipped(why);
+    }
+    match (step.run)(context) {
+        Ok(Done::Ok) => wanted.map_or(Outcome::Ok, Outcome::Partly),
+        Ok(Done::Skipped(why)) => Outcome::Skipped(why),
+        Err(error) => Outcome::Failed(format!("{error:#}")),
+    }
+}
+
+impl Outcome {
+    fn is_ok(&self) -> bool {
+        matches!(self, Self::Ok | Self::Partly(_))
+    }
+
+    fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Ok | Self::Partly(_) => "ok",
+            Self::Failed(_) => "failed",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+}
+
+/// A line a step, what was left out or failed and why, and the counts. The last line is read by programs:
+/// `N passed, N failed`, and `, N skipped` where some were.
+struct Summary(Vec<Report>);
+
+impl Summary {
+    fn count(&self, which: impl Fn(&Outcome) -> bool) -> usize {
+        self.0.iter().filter(|report| which(&report.outcome)).count()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "── summary")?;
+        let width = self.0.iter().map(|report| report.name.len()).max().unwrap_or(0);
+        for Report { name, outcome, took } in &self.0 {
+            writeln!(f, "{name:width$}  {:7}  {:6.1} s", outcome.word(), took.as_secs_f64())?;
+        }
+        for Report { name, outcome, .. } in &self.0 {
+            match outcome {
+                Outcome::Ok => {}
+                Outcome::Partly(why) => writeln!(f, "part of {name} left out: {why}")?,
+                Outcome::Failed(why) => writeln!(f, "failed {name}: {why}")?,
+                Outcome::Skipped(why) => writeln!(f, "skipped {name}: {why}")?,
+            }
+        }
+        let passed = self.count(Outcome::is_ok);
+        let failed = self.count(Outcome::is_failed);
+        write!(f, "{passed} passed, {failed} failed")?;
+        match self.0.len() - passed - failed {
+            0 => Ok(()),
+            skipped => write!(f, ", {skipped} skipped"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn context(all: bool) -> Context {
+        let workspace = Workspace { root: PathBuf::new(), target: PathBuf::new() };
+        Context { workspace, all, words: Vec::new() }
+    }
+
+    fn step(name: &'static str, run: fn(&Context) -> Result<Done>) -> Step {
+        Step { name, run, ..Step::BLANK }
+    }
+
+    fn nothing_is_here(_: Need) -> Result<(), Missing> {
+        Err(Missing { what: "no such thing".into(), how: "make one" })
+    }
+
+    fn last_line(reports: Vec<Report>) -> String {
+        Summary(reports).to_string().lines().last().unwrap().to_owned()
+    }
+
+    fn outcomes(context: &Context, steps: &[&Step]) -> Vec<&'static str> {
+        let reports = collect(context, steps, nothing_is_here);
+        reports.iter().map(|report| report.outcome.word()).collect()
+    }
+
+    #[test]
+    fn last_line_counts_passed_and_failed() {
+        let (good, bad) = (step("good", |_| Ok(Done::Ok)), step("bad", |_| bail!("no")));
+        let reports = collect(&context(false), &[&good, &good, &bad], nothing_is_here);
+        assert_eq!(last_line(reports), "2 passed, 1 failed");
+    }
+
+    #[test]
+    fn last_line_mentions_skipped_only_where_there_are() {
+        let (good, left_out) =
+            (step("good", |_| Ok(Done::Ok)), step("left out", |_| Ok(Done::Skipped("x".into()))));
+        let reports = collect(&context(true), &[&good, &left_out], nothing_is_here);
+        assert_eq!(last_line(reports), "1 passed, 0 failed, 1 skipped");
+    }
+
+    #[test]
+    fn summary_has_a_line_a_step_and_says_why() {
+        let bad = step("bad", |_| bail!("it broke"));
+        let text = Summary(collect(&context(false), &[&bad], nothing_is_here)).to_string();
+        assert!(text.lines().any(|line| line.starts_with("bad  failed ") && line.ends_with(" s")), "{text}");
+        assert!(text.contains("failed bad: it broke"), "{text}");
+    }
+
+    #[test]
+    fn missing_program_skips_a_step_and_with_all_fails_it() {
+        let needy = Step { needs: &[Need::Chromium], ..step("needy", |_| Ok(Done::Ok)) };
+        assert_eq!(outcomes(&context(false), &[&needy]), ["skipped"]);
+        assert_eq!(outcomes(&context(true), &[&needy]), ["failed"]);
+        let text = Summary(collect(&context(false), &[&needy], nothing_is_here)).to_string();
+        assert!(text.contains("no such thing") && text.contains("make one"), "{text}");
+    }
+
+    #[test]
+    fn missing_part_is_named_and_with_all_fails_the_step() {
+        let partly = Step { wants: &[Need::SilentNetwork], ..step("partly", |_| Ok(Done::Ok)) };
+        assert_eq!(outcomes(&context(false), &[&partly]), ["ok"]);
+        assert_eq!(outcomes(&context(true), &[&partly]), ["failed"]);
+        let text = Summary(collect(&context(false), &[&partly], nothing_is_here)).to_string();
+        assert!(text.contains("part of partly left out: no such thing"), "{text}");
+    }
+
+    #[test]
+    fn failed_step_stops_only_what_builds_on_it() {
+        let bad = step("bad", |_| bail!("no"));
+        let heir = Step { after: Some("bad"), ..step("heir", |_| Ok(Done::Ok)) };
+        let stranger = step("stranger", |_| Ok(Done::Ok));
+        assert_eq!(outcomes(&context(true), &[&bad, &heir, &stranger]), ["failed", "skipped", "ok"]);
+    }
+
+    #[test]
+    fn one_failure_among_many_steps_is_an_error() {
+        let (good, bad) = (step("good", |_| Ok(Done::Ok)), step("bad", |_| bail!("no")));
+        assert!(run(&context(false), [&good, &bad, &good]).is_err());
+        assert!(run(&context(false), [&good, &good]).is_ok());
+    }
+}

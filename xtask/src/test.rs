@@ -1,0 +1,154 @@
+//! `cargo xtask test`: the one test command.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::need::{self, Need};
+use crate::steps::{self, Context, Done, Step};
+use crate::workspace::Workspace;
+use crate::{autobahn, process, web};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Fail if something cannot be run for want of a program, and run Autobahn's test suite as well.
+    #[arg(long)]
+    all: bool,
+    /// Names of steps to run alone (`cargo xtask test e2e`); any other word narrows the Rust tests to those whose
+    /// names contain it.
+    filter: Vec<String>,
+}
+
+/// In this order: the page is built before the server embeds it, and what is quick comes early.
+const STEPS: &[Step] = &[
+    Step { name: "web-client", needs: &[Need::Node], run: web_client, ..Step::BLANK },
+    Step { name: "web-types", needs: &[Need::Node], run: |it| web_script(it, "check"), ..Step::BLANK },
+    Step { name: "web-unit", needs: &[Need::Node], run: |it| web_script(it, "test"), ..Step::BLANK },
+    Step { name: "rust", run: rust, ..Step::BLANK },
+    Step { name: "doctests", run: doctests, ..Step::BLANK },
+    Step {
+        name: "e2e",
+        after: Some("web-client"),
+        needs: &[Need::Node, Need::Chromium],
+        wants: &[Need::SilentNetwork],
+        run: end_to_end,
+    },
+    Step {
+        name: "autobahn",
+        needs: &[Need::Python27],
+        run: |it| autobahn::run(&it.workspace, &autobahn::Args::default()).map(|()| Done::Ok),
+        ..Step::BLANK
+    },
+];
+
+/// Run with `--all` or by name: they need what few people have.
+const RARE: &[&str] = &["autobahn"];
+
+pub(crate) fn run(workspace: Workspace, args: &Args) -> Result<()> {
+    let (steps, words) = choose(args.all, &args.filter);
+    steps::run(&Context { workspace, all: args.all, words }, steps)
+}
+
+/// Every step, for a command that has this table as a part of its own.
+pub(crate) fn all() -> impl Iterator<Item = &'static Step> {
+    STEPS.iter()
+}
+
+/// The steps that run, and the words that narrow the Rust tests.
+fn choose(all: bool, filter: &[String]) -> (Vec<&'static Step>, Vec<String>) {
+    let (mut names, words): (Vec<_>, Vec<_>) =
+        filter.iter().cloned().partition(|word| STEPS.iter().any(|step| step.name == word));
+    if !words.is_empty() {
+        names.push("rust".into());
+    }
+    let is_chosen = |step: &&Step| match names.as_slice() {
+        [] => all || !RARE.contains(&step.name),
+        names => names.iter().any(|name| name == step.name),
+    };
+    (STEPS.iter().filter(is_chosen).collect(), words)
+}
+
+fn web_client(context: &Context) -> Result<Done> {
+    web::build_if_stale(&context.workspace)?;
+    Ok(Done::Ok)
+}
+
+fn web_script(context: &Context, script: &str) -> Result<Done> {
+    web::install_if_stale(&context.workspace)?;
+    process::run(&mut web::npm_run(&context.workspace, script))?;
+    Ok(Done::Ok)
+}
+
+/// With nextest where it is installed: it runs each test in a process of its own, and all of them side by side.
+fn rust(context: &Context) -> Result<Done> {
+    let mut cargo = context.workspace.cargo();
+    if process::output(process::cargo().args(["nextest", "--version"])).is_ok() {
+        cargo.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(&context.words);
+    } else {
+        cargo.args(["test", "--workspace", "--all-targets", "--no-fail-fast", "--"]).args(&context.words);
+    }
+    process::run(&mut cargo)?;
+    Ok(Done::Ok)
+}
+
+/// On their own, because nextest does not know them.
+fn doctests(context: &Context) -> Result<Done> {
+    process::run(context.workspace.cargo().args(["test", "--workspace", "--doc"]))?;
+    Ok(Done::Ok)
+}
+
+/// What the tests in `web/` are told by environment: `TEAHOUSE_BIN`, the server; `CHROMIUM`, the browser;
+/// `TEAHOUSE_NETNS`, `1` where they can make a network of their own to drop packets in, else `0`.
+fn end_to_end(context: &Context) -> Result<Done> {
+    let workspace = &context.workspace;
+    process::run(workspace.cargo().args(["build", "-p", "teahouse"]))?;
+    web::install_if_stale(workspace)?;
+    let mut npm: Command = web::npm_run(workspace, "e2e");
+    npm.env("TEAHOUSE_BIN", workspace.binary("debug", "teahouse"));
+    npm.env("CHROMIUM", need::chromium()?);
+    npm.env("TEAHOUSE_NETNS", if Need::SilentNetwork.check().is_ok() { "1" } else { "0" });
+    process::run(&mut npm)?;
+    Ok(Done::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(all: bool, filter: &[&str]) -> (Vec<&'static str>, Vec<String>) {
+        let filter: Vec<_> = filter.iter().map(|word| word.to_string()).collect();
+        let (steps, words) = choose(all, &filter);
+        (steps.iter().map(|step| step.name).collect(), words)
+    }
+
+    #[test]
+    fn without_a_filter_all_runs_but_what_is_rare() {
+        let (names, words) = chosen(false, &[]);
+        assert_eq!(names.len(), STEPS.len() - RARE.len());
+        assert!(words.is_empty() && !names.contains(&"autobahn"));
+    }
+
+    #[test]
+    fn with_all_everything_runs() {
+        assert_eq!(chosen(true, &[]).0.len(), STEPS.len());
+    }
+
+    #[test]
+    fn name_of_a_step_runs_it_alone() {
+        assert_eq!(chosen(false, &["autobahn"]), (vec!["autobahn"], vec![]));
+        assert_eq!(chosen(true, &["e2e", "web-unit"]).0, ["web-unit", "e2e"]);
+    }
+
+    #[test]
+    fn other_word_narrows_the_rust_tests_and_runs_nothing_else() {
+        assert_eq!(chosen(false, &["resume"]), (vec!["rust"], vec!["resume".to_owned()]));
+    }
+
+    #[test]
+    fn what_a_step_builds_on_comes_before_it() {
+        for (index, step) in STEPS.iter().enumerate() {
+            let Some(after) = step.after else { continue };
+            assert!(STEPS[..index].iter().any(|earlier| earlier.name == after), "{}", step.name);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The web client in `web/`: whether the built page is stale, and building it.
+//!
+//! `build.rs` of the server never runs npm, so that `cargo build` needs no Node; these commands do.
+
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// Folders of `web/` that make the page. Files that lie in `web/` itself (settings, the lock file) do as well.
+const SOURCES: &[&str] = &["src", "public", "scripts"];
+
+/// An npm script of the web client.
+pub(crate) fn npm_run(workspace: &Workspace, script: &str) -> Command {
+    let mut npm = npm(workspace);
+    npm.args(["run", script]);
+    npm
+}
+
+fn npm(workspace: &Workspace) -> Command {
+    let mut npm = Command::new("npm");
+    npm.current_dir(workspace.web());
+    npm
+}
+
+/// Installs what the web client is built from, and builds it, as far as either is absent or stale.
+pub(crate) fn build_if_stale(workspace: &Workspace) -> Result<()> {
+    install_if_stale(workspace)?;
+    let web = workspace.web();
+    // Vite empties `dist` first and writes all of it anew, so a build that broke off leaves no page that passes
+    // for a fresh one.
+    let page = web.join("dist/index.html");
+    if !is_stale(modified(&page)?, newest_source(&web)?) {
+        println!("the web client is built already");
+        return Ok(());
+    }
+    process::run(&mut npm_run(workspace, "build"))?;
+    if !page.is_file() {
+        bail!("`npm run build` left no {}", page.display());
+    }
+    Ok(())
+}
+
+/// `npm ci`, unless it has run since the lock file changed.
+pub(crate) fn install_if_stale(workspace: &Workspace) -> Result<()> {
+    let web = workspace.web();
+    let lock = modified(&web.join("package-lock.json"))?;
+    if lock.is_none() {
+        bail!("{} has no package-lock.json", web.display());
+    }
+    // npm writes this file last.
+    let installed = modified(&web.join("node_modules/.package-lock.json"))?;
+    if is_stale(installed, lock) {
+        process::run(npm(workspace).args(["ci", "--no-audit", "--no-fund"]))?;
+    }
+    Ok(())
+}
+
+/// What was made from `source` must be made anew if it is absent or older.
+fn is_stale(made: Option<SystemTime>, source: Option<SystemTime>) -> bool {
+    match (made, source) {
+        (None, _) => true,
+        (Some(made), source) => source.is_some_and(|source| source > made),
+    }
+}
+
+/// When the sources were last touched. Folders count too: a file that was removed leaves its mark there.
+fn newest_source(web: &Path) -> Result<Option<SystemTime>> {
+    let mut newest = None;
+    for entry in entries(web)? {
+        if is_source(&entry) {
+            newest = newest.max(Some(fs::metadata(&entry)?.modified()?));
+        }
+    }
+    for folder in SOURCES {
+        newest = newest.max(newest_below(&web.join(folder))?);
+    }
+    Ok(newest)
+}
+
+/// A file in `web/` itself that shapes the page; tools leave their notes there as well.
+fn is_source(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let endings = [".html", ".json", ".ts", ".js", ".mjs"];
+    path.is_file() && !name.starts_with('.') && endings.iter().any(|ending| name.ends_with(ending))
+}
+
+fn newest_below(path: &Path) -> Result<Option<SystemTime>> {
+    let mut newest = modified(path)?;
+    if path.is_dir() {
+        for entry in entries(path)? {
+            newest = newest.max(newest_below(&entry)?);
+        }
+    }
+    Ok(newest)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
+}
+
+fn modified(path: &Path) -> Result<Option<SystemTime>> {
+    fs::metadata(path).ok().map(|found: Metadata| Ok(found.modified()?)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn moment(second: u64) -> Option<SystemTime> {
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(second))
+    }
+
+    /// A `web/` with everything in it last touched at second 10.
+    fn web() -> tempfile::TempDir {
+        let web = tempfile::tempdir().unwrap();
+        for file in ["src/deep/page.ts", "public/icon.svg", "index.html", "dist/index.html", "notes.log"] {
+            let file = web.path().join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "").unwrap();
+        }
+        for path in ["src/deep/page.ts", "src/deep", "src", "public/icon.svg", "public", "index.html"] {
+            touch(&web, path, 10);
+        }
+        web
+    }
+
+    fn touch(web: &tempfile::TempDir, path: &str, second: u64) {
+        File::open(web.path().join(path)).unwrap().set_modified(moment(second).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn page_that_is_absent_or_older_is_stale() {
+        assert!(is_stale(None, moment(1)));
+        assert!(is_stale(None, None));
+        assert!(is_stale(moment(1), moment(2)));
+    }
+
+    #[test]
+    fn page_that_is_as_new_as_its_sources_is_fresh() {
+        assert!(!is_stale(moment(2), moment(2)));
+        assert!(!is_stale(moment(3), moment(2)));
+        assert!(!is_stale(moment(3), None));
+    }
+
+    #[test]
+    fn newest_source_is_found_however_deep() {
+        let web = web();
+        assert_eq!(newest_source(web.path()).unwrap(), moment(10));
+        touch(&web, "src/deep/page.ts", 20);
+        assert_eq!(newest_source(web.path()).unwrap(), moment(20));
+        touch(&web, "index.html", 30);
+        assert_eq!(newest_source(web.path()).unwrap(), moment(30));
+    }
+
+    #[test]
+    fn what_is_made_is_no_source() {
+        let web = web();
+        touch(&web, "dist/index.html", 99);
+        touch(&web, "notes.log", 99);
+        assert_eq!(newest_source(web.path()).unwrap(), moment(10));
+    }
+
+    #[test]
+    fn removed_source_makes_the_page_stale() {
+        let web = web();
+        fs::remove_file(web.path().join("src/deep/page.ts")).unwrap();
+        assert!(newest_source(web.path()).unwrap() > moment(10));
+    }
+}
