@@ -1,1 +1,1 @@
-//! Not made yet.
+//! The process: configuration, HTTP, shards, the embedded page, metrics.

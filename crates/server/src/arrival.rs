@@ -1,0 +1,47 @@
+//! What HTTP hands to a shard: an upgraded connection, and who it speaks for.
+
+use std::net::TcpStream;
+
+use bytes::Bytes;
+use proto::Person;
+use store::TokenHash;
+
+use crate::http::Permit;
+use crate::texts::Language;
+
+/// An upgraded connection on its way to the shard that will own it.
+pub(crate) struct Arrival {
+    /// Non-blocking, with the 101 already written.
+    pub(crate) stream: TcpStream,
+    /// What hyper had read beyond the request: it comes before whatever the stream gives.
+    pub(crate) read_ahead: Bytes,
+    /// Who it speaks for.
+    pub(crate) identity: Identity,
+    /// In which encoding.
+    pub(crate) speaks: Speaks,
+    /// Its place under the caps; given back when the connection ends.
+    pub(crate) permit: Permit,
+}
+
+/// Who a connection speaks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    /// The person, as they are called now.
+    pub(crate) person: Person,
+    /// The session by which they can come back. `None`: a guest who leaves when the connection ends.
+    pub(crate) session: Option<TokenHash>,
+    /// Whether the store knows them already.
+    pub(crate) stored: bool,
+}
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// `teahouse.v1.json`
+    Json,
+    /// Lines, with notices in this language.
+    PlainText(Language),
+    /// Whatever comes goes back; for conformance runs.
+    #[cfg(feature = "echo")]
+    Echo,
+}
