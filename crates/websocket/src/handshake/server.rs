@@ -1,0 +1,304 @@
+//! What a server asks of a request before it upgrades (RFC 6455, 4.2.1).
+
+use base64::{
+    Engine,
+    alphabet::STANDARD,
+    engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig},
+};
+
+use super::{VERSION, accept_key, list, list_has, token};
+
+/// Why a request is not upgraded. [`status`](Self::status) and [`headers`](Self::headers) make the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    /// Another method than GET: 405.
+    #[error("a WebSocket is opened with GET")]
+    Method,
+    /// HTTP/1.0: 400.
+    #[error("a WebSocket is opened with HTTP/1.1")]
+    HttpVersion,
+    /// HTTP/1.1 without, or with two, `Host`: 400.
+    #[error("exactly one Host header is needed")]
+    Host,
+    /// An ordinary request, without `Upgrade: websocket`: 426.
+    #[error("this address speaks WebSocket: Upgrade: websocket is missing")]
+    NotAnUpgrade,
+    /// `Upgrade` without `Connection: Upgrade`; a proxy that does not know WebSocket drops it: 400.
+    #[error("Connection: Upgrade is missing; is there a proxy that removes it?")]
+    Connection,
+    /// Another version than 13, or none: 426.
+    #[error("Sec-WebSocket-Version must be 13")]
+    Version,
+    /// No key, two keys, or a key that is not 16 bytes in base64: 400.
+    #[error("Sec-WebSocket-Key must be 16 bytes in base64, once")]
+    Key,
+    /// A subprotocol's name that is not a token: 400.
+    #[error("Sec-WebSocket-Protocol must be a list of tokens")]
+    Protocol,
+}
+
+impl HandshakeError {
+    /// The HTTP status to answer: 400, 405 or 426.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Method => 405,
+            Self::NotAnUpgrade | Self::Version => 426,
+            Self::HttpVersion | Self::Host | Self::Connection | Self::Key | Self::Protocol => 400,
+        }
+    }
+
+    /// The headers that must go with the status: what would have been right.
+    #[must_use]
+    pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self.status() {
+            405 => &[("allow", "GET")],
+            426 => &[("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-version", VERSION)],
+            _ => &[],
+        }
+    }
+}
+
+/// A request that may be upgraded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrade<'h> {
+    /// `Sec-WebSocket-Key`.
+    pub key: &'h str,
+    /// The subprotocols that the client offers, the dearest first. The answer names one of them, or none.
+    pub protocols: Vec<&'h str>,
+}
+
+impl<'h> Upgrade<'h> {
+    /// Judges a request: its method, its HTTP version, and its headers as names (in any case) and values, repeated
+    /// ones one by one. With the `http` crate: `headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))`.
+    ///
+    /// `Origin` is not judged here: whom to trust is the server's setting.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the request breaks.
+    pub fn check(
+        method: &str,
+        http_version: (u8, u8),
+        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    ) -> Result<Self, HandshakeError> {
+        let mut seen = Seen::default();
+        for (name, value) in headers {
+            seen.take(name, value)?;
+        }
+        if method != "GET" {
+            return Err(HandshakeError::Method);
+        }
+        if !seen.upgrade {
+            return Err(HandshakeError::NotAnUpgrade);
+        }
+        if http_version < (1, 1) {
+            return Err(HandshakeError::HttpVersion);
+        }
+        if seen.hosts != 1 {
+            return Err(HandshakeError::Host);
+        }
+        if !seen.connection {
+            return Err(HandshakeError::Connection);
+        }
+        if !matches!(seen.version, Once::One(version) if version == VERSION.as_bytes()) {
+            return Err(HandshakeError::Version);
+        }
+        let Once::One(key) = seen.key else { return Err(HandshakeError::Key) };
+        let key = legal_key(key).ok_or(HandshakeError::Key)?;
+        Ok(Self { key, protocols: seen.protocols })
+    }
+
+    /// The value of `Sec-WebSocket-Accept` in the answer.
+    #[must_use]
+    pub fn accept_key(&self) -> String {
+        accept_key(self.key)
+    }
+}
+
+/// What the headers said.
+#[derive(Default)]
+struct Seen<'h> {
+    hosts: u32,
+    upgrade: bool,
+    connection: bool,
+    version: Once<'h>,
+    key: Once<'h>,
+    protocols: Vec<&'h str>,
+}
+
+/// A header that must not come twice (RFC 6455, 11.3.1 and 11.3.5): two readers could each believe another one.
+#[derive(Default)]
+enum Once<'h> {
+    #[default]
+    None,
+    One(&'h [u8]),
+    Several,
+}
+
+impl<'h> Once<'h> {
+    fn take(&mut self, value: &'h [u8]) {
+        *self = match self {
+            Self::None => Self::One(value.trim_ascii()),
+            Self::One(_) | Self::Several => Self::Several,
+        };
+    }
+}
+
+impl<'h> Seen<'h> {
+    fn take(&mut self, name: &str, value: &'h [u8]) -> Result<(), HandshakeError> {
+        if name.eq_ignore_ascii_case("host") {
+            self.hosts += 1;
+        } else if name.eq_ignore_ascii_case("upgrade") {
+            self.upgrade |= list_has(value, "websocket");
+        } else if name.eq_ignore_ascii_case("connection") {
+            self.connection |= list_has(value, "upgrade");
+        } else if name.eq_ignore_ascii_case("sec-websocket-version") {
+            self.version.take(value);
+        } else if name.eq_ignore_ascii_case("sec-websocket-key") {
+            self.key.take(value);
+        } else if name.eq_ignore_ascii_case("sec-websocket-protocol") {
+            for protocol in list(value) {
+                self.protocols.push(token(protocol).ok_or(HandshakeError::Protocol)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The key as text, if it is 16 bytes in base64. Two bits of the last digit are spare; hand-written clients do not
+/// always clear them, and nothing depends on them.
+fn legal_key(key: &[u8]) -> Option<&str> {
+    const LENIENT: GeneralPurpose =
+        GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+    let mut decoded = [0; 18];
+    if key.len() != 24 || LENIENT.decode_slice(key, &mut decoded) != Ok(16) {
+        return None;
+    }
+    std::str::from_utf8(key).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+    /// What a browser sends, with some headers replaced (`None` removes) and then some added.
+    fn check(
+        replaced: &[(&str, Option<&'static str>)],
+        added: &[(&'static str, &'static str)],
+    ) -> Result<Upgrade<'static>, HandshakeError> {
+        let usual = [
+            ("Host", "chat.example"),
+            ("Connection", "keep-alive, Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Origin", "https://chat.example"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", KEY),
+            ("Sec-WebSocket-Extensions", "permessage-deflate"),
+        ];
+        let headers = usual.into_iter().filter_map(|(name, value)| {
+            match replaced.iter().find(|(replaced, _)| *replaced == name) {
+                Some((_, replacement)) => replacement.map(|value| (name, value.as_bytes())),
+                None => Some((name, value.as_bytes())),
+            }
+        });
+        let added = added.iter().map(|(name, value)| (*name, value.as_bytes()));
+        Upgrade::check("GET", (1, 1), headers.chain(added))
+    }
+
+    #[test]
+    fn what_a_browser_sends_is_upgraded() {
+        assert_eq!(check(&[], &[]), Ok(Upgrade { key: KEY, protocols: vec![] }));
+        assert!(check(&[("Upgrade", Some("h2c, WebSocket")), ("Connection", Some("UPGRADE"))], &[]).is_ok());
+        assert!(check(&[("Sec-WebSocket-Key", Some("x3JJHMbDL1EzLkh9GBhXDx=="))], &[]).is_ok());
+        // One header in two lines is one list.
+        assert!(check(&[("Connection", Some("keep-alive"))], &[("connection", "upgrade")]).is_ok());
+    }
+
+    #[test]
+    fn subprotocols_keep_their_order_over_several_lines() {
+        let upgrade = check(
+            &[],
+            &[("sec-websocket-protocol", "b, a,,"), ("Sec-WebSocket-Protocol", "teahouse.v1.json")],
+        );
+        assert_eq!(upgrade.unwrap().protocols, ["b", "a", "teahouse.v1.json"]);
+    }
+
+    #[test]
+    fn another_method_or_http_1_0_is_refused() {
+        let headers = || {
+            [
+                ("host", &b"h"[..]),
+                ("connection", b"upgrade"),
+                ("upgrade", b"websocket"),
+                ("sec-websocket-version", b"13"),
+                ("sec-websocket-key", KEY.as_bytes()),
+            ]
+        };
+        assert!(Upgrade::check("GET", (1, 1), headers()).is_ok());
+        let post = Upgrade::check("POST", (1, 1), headers());
+        assert_eq!(post, Err(HandshakeError::Method));
+        assert_eq!(HandshakeError::Method.status(), 405);
+        assert_eq!(HandshakeError::Method.headers(), [("allow", "GET")]);
+        assert_eq!(Upgrade::check("get", (1, 1), headers()), Err(HandshakeError::Method));
+        assert_eq!(Upgrade::check("GET", (1, 0), headers()), Err(HandshakeError::HttpVersion));
+    }
+
+    #[test]
+    fn an_ordinary_request_is_told_to_upgrade() {
+        for value in [None, Some("h2c"), Some("websockets"), Some("")] {
+            assert_eq!(check(&[("Upgrade", value)], &[]), Err(HandshakeError::NotAnUpgrade));
+        }
+        assert_eq!(HandshakeError::NotAnUpgrade.status(), 426);
+        assert!(HandshakeError::NotAnUpgrade.headers().contains(&("upgrade", "websocket")));
+        for value in [None, Some("keep-alive"), Some("close, upgrades")] {
+            let refused = check(&[("Connection", value)], &[]).unwrap_err();
+            assert_eq!((refused, refused.status()), (HandshakeError::Connection, 400));
+        }
+    }
+
+    #[test]
+    fn another_version_is_told_which_one_there_is() {
+        for value in [None, Some("8"), Some("130"), Some("8, 13"), Some("13, 8"), Some("")] {
+            assert_eq!(check(&[("Sec-WebSocket-Version", value)], &[]), Err(HandshakeError::Version));
+        }
+        assert_eq!(check(&[], &[("sec-websocket-version", "13")]), Err(HandshakeError::Version));
+        assert_eq!(HandshakeError::Version.status(), 426);
+        assert!(HandshakeError::Version.headers().contains(&("sec-websocket-version", "13")));
+    }
+
+    #[test]
+    fn a_key_that_is_not_sixteen_bytes_is_refused() {
+        for value in [
+            None,
+            Some(""),
+            Some("dGhlIHNhbXBsZSBub25jZQ"),
+            Some("dGhlIHNhbXBsZSBub25j"),
+            Some("dGhlIHNhbXBsZSBub25jZWVl"),
+            Some("dGhlIHNhbXBsZSBub25jZWU="),
+            Some("dGhlIHNhbXBsZSBub25jZWVlZWVlZQ=="),
+            Some("dGhlIHNhbXBsZSBub25jZ*=="),
+            Some("dGhlIHNhbXBsZSBub25j茶="),
+        ] {
+            let refused = check(&[("Sec-WebSocket-Key", value)], &[]).unwrap_err();
+            assert_eq!((refused, refused.status()), (HandshakeError::Key, 400), "{value:?}");
+        }
+        assert_eq!(check(&[], &[("sec-websocket-key", KEY)]), Err(HandshakeError::Key));
+    }
+
+    #[test]
+    fn none_or_two_hosts_are_refused() {
+        assert_eq!(check(&[("Host", None)], &[]), Err(HandshakeError::Host));
+        assert_eq!(check(&[], &[("host", "evil.example")]), Err(HandshakeError::Host));
+    }
+
+    #[test]
+    fn a_subprotocol_that_is_no_token_is_refused() {
+        for value in ["a b", "a, b/c", "茶"] {
+            assert_eq!(check(&[], &[("sec-websocket-protocol", value)]), Err(HandshakeError::Protocol));
+        }
+        assert_eq!(HandshakeError::Protocol.status(), 400);
+    }
+}

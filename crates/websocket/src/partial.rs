@@ -1,0 +1,231 @@
+//! What is kept of an unfinished frame or message.
+//!
+//! Memory follows what has arrived, never what was announced: a header that promises 64 KiB costs nothing until
+//! the bytes come, and empty fragments, however many, cost nothing at all.
+
+use crate::{
+    CONTROL_PAYLOAD_MAX, Header, Message, Opcode, ProtocolError, close,
+    header::{Expected, HEADER_MAX, parse},
+    mask::Mask,
+    utf8::TextBuffer,
+};
+
+/// How much more a buffer should reserve to take `extra` bytes: it doubles, so that a peer that sends single
+/// bytes costs a handful of moves and not one each; but never beyond `limit`, so that the limit is also the memory.
+pub(crate) fn growth(len: usize, capacity: usize, extra: usize, limit: usize) -> usize {
+    if capacity - len >= extra {
+        return 0;
+    }
+    let roomy = capacity.saturating_mul(2).max(64).min(limit);
+    roomy.max(len + extra) - len
+}
+
+/// The unfinished part of a connection's input.
+#[derive(Debug, Default)]
+pub(crate) struct Partial {
+    stage: Stage,
+    /// The data message that is under way.
+    body: Option<Body>,
+    /// The payload of a control frame that was cut; apart from the body, because it may stand between fragments.
+    control: Vec<u8>,
+}
+
+/// How far the current frame has come.
+#[derive(Debug)]
+enum Stage {
+    /// The first bytes of a header; none between the fragments of a message.
+    Header { bytes: [u8; HEADER_MAX], len: u8 },
+    /// The header is read, `remaining` bytes of payload are still to come.
+    Payload { opcode: Opcode, fin: bool, mask: Option<Mask>, remaining: usize },
+    /// A control frame is whole and lent to the caller until the next call.
+    LentControl,
+    /// The message is whole and lent to the caller until the next call.
+    LentMessage,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::Header { bytes: [0; HEADER_MAX], len: 0 }
+    }
+}
+
+#[derive(Debug)]
+enum Body {
+    Text(TextBuffer),
+    Binary(Vec<u8>),
+}
+
+impl Partial {
+    /// The first bytes of a header that is not whole yet.
+    pub(crate) fn with_header(start: &[u8]) -> Self {
+        let mut partial = Self::default();
+        partial.hold_header(start);
+        partial
+    }
+
+    /// Keeps the beginning of a header (shorter than a header is, or it would have been read).
+    pub(crate) fn hold_header(&mut self, start: &[u8]) {
+        let mut bytes = [0; HEADER_MAX];
+        bytes[..start.len()].copy_from_slice(start);
+        self.stage = Stage::Header { bytes, len: start.len() as u8 };
+    }
+
+    /// Takes back what was lent to the caller. Says whether anything is left to keep.
+    pub(crate) fn reclaim(&mut self) -> bool {
+        match self.stage {
+            Stage::LentMessage => false,
+            Stage::LentControl => {
+                self.control = Vec::new();
+                self.stage = Stage::default();
+                self.body.is_some()
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether a header was begun and not finished.
+    pub(crate) fn in_header(&self) -> bool {
+        matches!(self.stage, Stage::Header { len, .. } if len > 0)
+    }
+
+    pub(crate) fn in_payload(&self) -> bool {
+        matches!(self.stage, Stage::Payload { .. })
+    }
+
+    pub(crate) fn in_message(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Payload bytes of the message so far.
+    pub(crate) fn message_len(&self) -> usize {
+        match &self.body {
+            Some(Body::Text(text)) => text.len(),
+            Some(Body::Binary(bytes)) => bytes.len(),
+            None => 0,
+        }
+    }
+
+    /// Memory held, itself included.
+    pub(crate) fn footprint(&self) -> usize {
+        let body = match &self.body {
+            Some(Body::Text(text)) => text.capacity(),
+            Some(Body::Binary(bytes)) => bytes.capacity(),
+            None => 0,
+        };
+        size_of::<Self>() + body + self.control.capacity()
+    }
+
+    /// Goes on with a header that was begun. Taken byte by byte, at most 14 times: bytes behind the header stay.
+    pub(crate) fn finish_header(
+        &mut self,
+        input: &mut &mut [u8],
+        expected: &Expected,
+    ) -> Result<Option<Header>, ProtocolError> {
+        let Stage::Header { bytes, len } = &mut self.stage else { return Ok(None) };
+        while let Some(&mut byte) = input.split_off_first_mut() {
+            // In bounds: fourteen bytes are always a whole header or an error.
+            bytes[usize::from(*len)] = byte;
+            *len += 1;
+            if let Some((header, _)) = parse(&bytes[..usize::from(*len)], expected)? {
+                self.stage = Stage::default();
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A frame begins whose payload has to be collected.
+    pub(crate) fn begin(&mut self, header: Header) {
+        match header.opcode {
+            Opcode::Text => self.body = Some(Body::Text(TextBuffer::default())),
+            Opcode::Binary => self.body = Some(Body::Binary(Vec::new())),
+            Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => {}
+        }
+        self.stage = Stage::Payload {
+            opcode: header.opcode,
+            fin: header.fin,
+            mask: header.mask.map(Mask::new),
+            remaining: header.payload_len,
+        };
+    }
+
+    /// Takes payload from the input, unmasked and checked as it comes. Returns the frame's opcode when it completes
+    /// something that [`Partial::lent`] can hand out.
+    pub(crate) fn collect(
+        &mut self,
+        input: &mut &mut [u8],
+        limit: usize,
+    ) -> Result<Option<Opcode>, ProtocolError> {
+        let Stage::Payload { opcode, fin, mask, remaining } = &mut self.stage else { return Ok(None) };
+        let (opcode, fin) = (*opcode, *fin);
+        let Some(piece) = input.split_off_mut(..input.len().min(*remaining)) else { return Ok(None) };
+        *remaining -= piece.len();
+        let whole = *remaining == 0;
+        if let Some(mask) = mask {
+            mask.apply(piece);
+        }
+        if opcode.is_control() {
+            extend(&mut self.control, piece, CONTROL_PAYLOAD_MAX);
+        } else {
+            match &mut self.body {
+                Some(Body::Text(text)) => {
+                    text.push(piece, limit)?;
+                    if whole && fin {
+                        text.finish()?;
+                    }
+                }
+                Some(Body::Binary(bytes)) => extend(bytes, piece, limit),
+                None => {}
+            }
+        }
+        if !whole {
+            return Ok(None);
+        }
+        if opcode == Opcode::Close {
+            // Judged here, so that an error leaves nothing lent behind.
+            close::parse(&self.control)?;
+        }
+        self.stage = match (opcode.is_control(), fin) {
+            (true, _) => Stage::LentControl,
+            (false, true) => Stage::LentMessage,
+            (false, false) => {
+                self.stage = Stage::default();
+                return Ok(None);
+            }
+        };
+        Ok(Some(opcode))
+    }
+
+    /// What the frame that was just collected completes.
+    pub(crate) fn lent(&self, opcode: Opcode) -> Result<Message<'_>, ProtocolError> {
+        Ok(match (opcode, &self.body) {
+            (Opcode::Close, _) => Message::Close(close::parse(&self.control)?),
+            (Opcode::Ping, _) => Message::Ping(&self.control),
+            (Opcode::Pong, _) => Message::Pong(&self.control),
+            (_, Some(Body::Text(text))) => Message::Text(text.as_str()),
+            (_, Some(Body::Binary(bytes))) => Message::Binary(bytes),
+            // A continuation without a body: `parse` refuses it before it comes here.
+            (_, None) => return Err(ProtocolError::UnexpectedContinuation),
+        })
+    }
+}
+
+fn extend(buffer: &mut Vec<u8>, piece: &[u8], limit: usize) {
+    buffer.reserve_exact(growth(buffer.len(), buffer.capacity(), piece.len(), limit));
+    buffer.extend_from_slice(piece);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::growth;
+
+    #[test]
+    fn growth_doubles_and_stops_at_the_limit() {
+        assert_eq!(growth(0, 0, 1, 1000), 64);
+        assert_eq!(growth(64, 64, 1, 1000), 64);
+        assert_eq!(growth(64, 64, 500, 1000), 500);
+        assert_eq!(growth(640, 640, 1, 1000), 360);
+        assert_eq!(growth(10, 64, 54, 1000), 0);
+        assert_eq!(growth(0, 0, 3, 5), 5);
+    }
+}

@@ -1,0 +1,133 @@
+//! Text that arrives in pieces, cut anywhere, also inside a character.
+//!
+//! Each piece is checked once, as it comes, and joins a `String`; so a broken byte is found when it arrives, not
+//! at the end of the message, and the finished text needs no second check. The check is the standard library's:
+//! a vectorized one would quicken something that happens once for a command, beside its parsing and its fan-out,
+//! and would cost a dependency.
+
+use std::str::from_utf8;
+
+use crate::{ProtocolError, partial::growth};
+
+/// The text of an unfinished message.
+#[derive(Debug, Default)]
+pub(crate) struct TextBuffer {
+    text: String,
+    /// The first bytes of a character whose rest has not arrived. Three at most outlive a call of `push`.
+    tail: [u8; 4],
+    tail_len: u8,
+}
+
+impl TextBuffer {
+    /// Takes the next bytes. **Invariant:** the caller keeps the sum within `limit` (the frame header was checked).
+    pub(crate) fn push(&mut self, mut bytes: &[u8], limit: usize) -> Result<(), ProtocolError> {
+        let extra = usize::from(self.tail_len) + bytes.len();
+        self.text.reserve_exact(growth(self.text.len(), self.text.capacity(), extra, limit));
+        while self.tail_len > 0 {
+            let Some((&byte, rest)) = bytes.split_first() else { return Ok(()) };
+            bytes = rest;
+            // In bounds: four bytes are always a character or an error, never a beginning.
+            self.tail[usize::from(self.tail_len)] = byte;
+            self.tail_len += 1;
+            match from_utf8(&self.tail[..usize::from(self.tail_len)]) {
+                Ok(character) => {
+                    self.text.push_str(character);
+                    self.tail_len = 0;
+                }
+                // No error length: it may still become a character.
+                Err(error) if error.error_len().is_none() => {}
+                Err(_) => return Err(ProtocolError::InvalidUtf8),
+            }
+        }
+        match from_utf8(bytes) {
+            Ok(text) => self.text.push_str(text),
+            Err(error) if error.error_len().is_none() => {
+                let (whole, tail) = bytes.split_at(error.valid_up_to());
+                self.text.push_str(from_utf8(whole).map_err(|_| ProtocolError::InvalidUtf8)?);
+                self.tail[..tail.len()].copy_from_slice(tail);
+                self.tail_len = tail.len() as u8;
+            }
+            Err(_) => return Err(ProtocolError::InvalidUtf8),
+        }
+        Ok(())
+    }
+
+    /// Says that no more bytes come: a character that was begun stays broken.
+    pub(crate) fn finish(&self) -> Result<(), ProtocolError> {
+        if self.tail_len == 0 { Ok(()) } else { Err(ProtocolError::InvalidUtf8) }
+    }
+
+    /// The whole characters so far.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// All bytes so far, those of a begun character too.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len() + usize::from(self.tail_len)
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.text.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// How many bytes one by one are taken before the first refusal, or `None` if all are.
+    fn refused_at(bytes: &[u8]) -> Option<usize> {
+        let mut buffer = TextBuffer::default();
+        bytes.iter().position(|&byte| buffer.push(&[byte], bytes.len()).is_err())
+    }
+
+    #[test]
+    fn a_hopeless_byte_is_refused_when_it_arrives() {
+        // Overlong, surrogate, above U+10FFFF, a lone continuation, a byte that never occurs, a broken character.
+        assert_eq!(refused_at(b"\xC0\x80"), Some(0));
+        assert_eq!(refused_at(b"\xE0\x80\x80"), Some(1));
+        assert_eq!(refused_at(b"\xED\xA0\x80"), Some(1));
+        assert_eq!(refused_at(b"\xF4\x90\x80\x80"), Some(1));
+        assert_eq!(refused_at(b"ok\x80"), Some(2));
+        assert_eq!(refused_at(b"\xFF"), Some(0));
+        assert_eq!(refused_at(b"\xE8\x8Cx"), Some(2));
+    }
+
+    #[test]
+    fn a_character_that_never_ends_is_refused_at_the_end() {
+        let mut buffer = TextBuffer::default();
+        buffer.push(b"tea \xE8\x8C", 100).unwrap();
+        assert_eq!(buffer.as_str(), "tea ");
+        assert_eq!(buffer.len(), 6);
+        assert_eq!(buffer.finish(), Err(ProtocolError::InvalidUtf8));
+        buffer.push(b"\xB6", 100).unwrap();
+        assert_eq!(buffer.finish(), Ok(()));
+        assert_eq!(buffer.as_str(), "tea 茶");
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_judged_as_the_whole_is(
+            bytes in prop_oneof![
+                any::<String>().prop_map(String::into_bytes),
+                prop::collection::vec(any::<u8>(), 0..20),
+                // Valid text with one byte replaced: almost valid is where mistakes hide.
+                (any::<String>(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(text, at, byte)| {
+                    let mut bytes = text.into_bytes();
+                    if !bytes.is_empty() { let at = at.index(bytes.len()); bytes[at] = byte; }
+                    bytes
+                }),
+            ],
+            piece in 1_usize..7,
+        ) {
+            let mut buffer = TextBuffer::default();
+            let pushed = bytes.chunks(piece).try_for_each(|piece| buffer.push(piece, bytes.len()));
+            let judged = pushed.and_then(|()| buffer.finish()).map(|()| buffer.as_str());
+            prop_assert_eq!(judged.ok(), from_utf8(&bytes).ok());
+            prop_assert!(buffer.capacity() <= bytes.len().max(8));
+        }
+    }
+}

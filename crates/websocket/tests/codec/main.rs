@@ -1,0 +1,6 @@
+//! The codec as its users see it.
+
+mod any_split;
+mod hostile;
+mod rules;
+mod talk;

@@ -1,0 +1,286 @@
+//! Each rule of RFC 6455 that a peer can break, with the case beside it that is allowed.
+
+use crate::talk::{Frame, Said, hear};
+use teahouse_websocket::{CloseCode, Decoder, Message, Opcode, ProtocolError, Role};
+
+const KEY: [u8; 4] = [0; 4];
+
+/// What a server with a limit of 1000 bytes hears, and how it ends; whole, and byte by byte.
+fn server(bytes: &[u8]) -> (Vec<Said>, Result<(), ProtocolError>) {
+    let whole = hear(&mut Decoder::new(Role::Server, 1000), bytes, &[usize::MAX]);
+    let bytewise = hear(&mut Decoder::new(Role::Server, 1000), bytes, &[1]);
+    assert_eq!(whole, bytewise);
+    whole
+}
+
+fn masked(frames: &[Frame]) -> Vec<u8> {
+    frames.iter().flat_map(|frame| frame.encode(Role::Server)).collect()
+}
+
+/// Asserts that these bytes alone, with nothing behind them, are refused so.
+fn refused(bytes: &[u8], error: ProtocolError, close_code: u16) {
+    assert_eq!(server(bytes).1, Err(error), "{bytes:02x?}");
+    assert_eq!(error.close_code().get(), close_code);
+    // The error is also the reason that the peer reads.
+    assert!(error.to_string().len() <= 123);
+}
+
+#[test]
+fn each_reserved_bit_is_refused_at_the_first_byte() {
+    for bit in [0x40, 0x20, 0x10] {
+        refused(&[0x81 | bit], ProtocolError::ReservedBits, 1002);
+        refused(&[0x89 | bit], ProtocolError::ReservedBits, 1002);
+    }
+}
+
+#[test]
+fn each_reserved_opcode_is_refused_at_the_first_byte() {
+    for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
+        refused(&[0x80 | opcode], ProtocolError::ReservedOpcode(opcode), 1002);
+    }
+}
+
+#[test]
+fn a_server_takes_masked_frames_only() {
+    refused(&[0x81, 0x00], ProtocolError::Unmasked, 1002);
+    assert_eq!(server(&[0x81, 0x80, 1, 2, 3, 4]), (vec![Said::Text(String::new())], Ok(())));
+}
+
+#[test]
+fn a_client_takes_unmasked_frames_only() {
+    let mut client = Decoder::client();
+    assert_eq!(hear(&mut client, &[0x81, 0x80], &[1]).1, Err(ProtocolError::Masked));
+    assert_eq!(ProtocolError::Masked.close_code(), CloseCode::PROTOCOL_ERROR);
+    assert_eq!(hear(&mut Decoder::client(), b"\x81\x01x", &[1]).0, [Said::Text("x".into())]);
+}
+
+#[test]
+fn a_control_frame_is_never_fragmented() {
+    for opcode in [8, 9, 10] {
+        refused(&[opcode], ProtocolError::FragmentedControl, 1002);
+    }
+}
+
+#[test]
+fn a_control_frame_has_at_most_125_bytes() {
+    for opcode in [0x88, 0x89, 0x8A] {
+        refused(&[opcode, 0x80 | 126], ProtocolError::ControlTooLong, 1002);
+        refused(&[opcode, 0x80 | 127], ProtocolError::ControlTooLong, 1002);
+    }
+    let longest = Frame::new(Opcode::Ping, &[b'p'; 125]);
+    assert_eq!(server(&masked(&[longest])), (vec![Said::Ping(vec![b'p'; 125])], Ok(())));
+}
+
+#[test]
+fn control_frames_do_not_count_against_the_limit_of_a_message() {
+    let bytes = masked(&[Frame::new(Opcode::Ping, &[b'p'; 125])]);
+    for reads in [1, usize::MAX] {
+        let (heard, end) = hear(&mut Decoder::new(Role::Server, 10), &bytes, &[reads]);
+        assert_eq!((heard.len(), end), (1, Ok(())));
+    }
+}
+
+#[test]
+fn a_length_is_written_in_as_few_bytes_as_possible() {
+    refused(&[0x82, 0x80 | 126, 0, 125], ProtocolError::LengthNotMinimal, 1002);
+    refused(&[0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], ProtocolError::LengthNotMinimal, 1002);
+    assert_eq!(
+        server(&masked(&[Frame::new(Opcode::Binary, &[7; 126])])),
+        (vec![Said::Binary(vec![7; 126])], Ok(()))
+    );
+}
+
+#[test]
+fn a_64_bit_length_has_no_top_bit() {
+    refused(&[0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0], ProtocolError::LengthTopBit, 1002);
+    let without = [0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+    refused(&without, ProtocolError::TooBig { limit: 1000 }, 1009);
+}
+
+#[test]
+fn a_frame_above_the_limit_is_refused_by_its_header() {
+    refused(&[0x82, 0xFE, 0x03, 0xE9], ProtocolError::TooBig { limit: 1000 }, 1009);
+    let bytes = masked(&[Frame::new(Opcode::Binary, &[7; 1000])]);
+    assert_eq!(server(&bytes), (vec![Said::Binary(vec![7; 1000])], Ok(())));
+}
+
+#[test]
+fn the_sum_of_fragments_is_held_against_the_limit() {
+    for (opcode, byte) in [(Opcode::Text, b'x'), (Opcode::Binary, 0xFF)] {
+        let first = Frame::new(opcode, &[byte; 600]).unfinished();
+        let fits = Frame::new(Opcode::Continuation, &[byte; 400]);
+        assert_eq!(server(&masked(&[first.clone(), fits])).0.len(), 1);
+        let over = Frame::new(Opcode::Continuation, &[byte; 401]).encode(Role::Server);
+        let bytes = [first.encode(Role::Server), over[..4].to_vec()].concat();
+        refused(&bytes, ProtocolError::TooBig { limit: 1000 }, 1009);
+    }
+}
+
+#[test]
+fn a_continuation_needs_a_beginning() {
+    refused(&[0x80], ProtocolError::UnexpectedContinuation, 1002);
+    refused(&[0x00], ProtocolError::UnexpectedContinuation, 1002);
+    // Not even behind a message that is complete.
+    let done = [
+        Frame::new(Opcode::Text, b"a").unfinished(),
+        Frame::new(Opcode::Continuation, b"b"),
+        Frame::new(Opcode::Continuation, b"c"),
+    ];
+    let (heard, end) = server(&masked(&done));
+    assert_eq!(heard, [Said::Text("ab".into())]);
+    assert_eq!(end, Err(ProtocolError::UnexpectedContinuation));
+}
+
+#[test]
+fn a_message_does_not_begin_inside_another() {
+    for opcode in [Opcode::Text, Opcode::Binary] {
+        let frames = [Frame::new(Opcode::Text, b"a").unfinished(), Frame::new(opcode, b"b")];
+        refused(&masked(&frames), ProtocolError::MessageInsideMessage, 1002);
+    }
+}
+
+#[test]
+fn control_frames_between_fragments_are_heard_at_once() {
+    let mut decoder = Decoder::server();
+    let start = [Frame::new(Opcode::Text, b"te").unfinished(), Frame::new(Opcode::Ping, b"?")];
+    assert_eq!(hear(&mut decoder, &masked(&start), &[1]).0, [Said::Ping(b"?".to_vec())]);
+    assert!(!decoder.is_idle());
+    let end = [Frame::new(Opcode::Continuation, b"a")];
+    assert_eq!(hear(&mut decoder, &masked(&end), &[1]).0, [Said::Text("tea".into())]);
+    assert!(decoder.is_idle());
+}
+
+#[test]
+fn text_is_utf8_however_it_is_cut() {
+    let broken = "κόσμε\u{d7ff}".as_bytes().iter().copied().chain(*b"\xED\xA0\x80edited").collect::<Vec<_>>();
+    for cut in 0..broken.len() {
+        let frames = [
+            Frame::new(Opcode::Text, &broken[..cut]).unfinished(),
+            Frame::new(Opcode::Continuation, &broken[cut..]),
+        ];
+        refused(&masked(&frames), ProtocolError::InvalidUtf8, 1007);
+    }
+    refused(&masked(&[Frame::new(Opcode::Text, &broken)]), ProtocolError::InvalidUtf8, 1007);
+    // Any bytes will do in a binary message.
+    assert_eq!(server(&masked(&[Frame::new(Opcode::Binary, &broken)])).1, Ok(()));
+}
+
+#[test]
+fn broken_text_is_refused_before_its_frame_ends() {
+    let frame = Frame { key: KEY, ..Frame::new(Opcode::Text, b"ok \xF4\x90 and so on") }.encode(Role::Server);
+    // Six bytes of header, `ok `, the byte that may begin a character, and the one that cannot continue it.
+    assert_eq!(server(&frame[..10]).1, Ok(()));
+    refused(&frame[..11], ProtocolError::InvalidUtf8, 1007);
+}
+
+#[test]
+fn a_message_does_not_end_inside_a_character() {
+    refused(&masked(&[Frame::new(Opcode::Text, b"\xE8\x8C")]), ProtocolError::InvalidUtf8, 1007);
+    let frames = [Frame::new(Opcode::Text, b"\xE8\x8C").unfinished(), Frame::new(Opcode::Continuation, b"")];
+    refused(&masked(&frames), ProtocolError::InvalidUtf8, 1007);
+    let frames =
+        [Frame::new(Opcode::Text, b"\xE8\x8C").unfinished(), Frame::new(Opcode::Continuation, b"\xB6")];
+    assert_eq!(server(&masked(&frames)), (vec![Said::Text("茶".into())], Ok(())));
+}
+
+fn close(payload: &[u8]) -> Vec<u8> {
+    Frame::new(Opcode::Close, payload).encode(Role::Server)
+}
+
+#[test]
+fn a_close_frame_is_empty_or_has_a_code() {
+    assert_eq!(server(&close(b"")), (vec![Said::Close(None)], Ok(())));
+    refused(&close(b"\x03"), ProtocolError::HalfCloseCode, 1002);
+    let normal = Said::Close(Some((CloseCode::NORMAL, "bye".into())));
+    assert_eq!(server(&close(b"\x03\xE8bye")), (vec![normal], Ok(())));
+}
+
+#[test]
+fn a_close_code_is_one_for_the_wire() {
+    for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535_u16] {
+        refused(&close(&code.to_be_bytes()), ProtocolError::IllegalCloseCode(code), 1002);
+    }
+    for code in [1000, 1003, 1007, 1014, 3000, 3999, 4000, 4999_u16] {
+        let said = Said::Close(CloseCode::new(code).map(|code| (code, String::new())));
+        assert_eq!(server(&close(&code.to_be_bytes())), (vec![said], Ok(())));
+    }
+}
+
+#[test]
+fn the_reason_of_a_close_frame_is_utf8() {
+    refused(&close(b"\x03\xE8\xE8\x8C"), ProtocolError::InvalidUtf8, 1007);
+}
+
+#[test]
+fn nothing_is_heard_after_a_close_frame() {
+    let mut decoder = Decoder::server();
+    // The close frame stands inside a message: that one is dropped, too.
+    let frames = [
+        Frame::new(Opcode::Text, b"a").unfinished(),
+        Frame::new(Opcode::Close, b""),
+        Frame::new(Opcode::Continuation, b"b"),
+        Frame::new(Opcode::Ping, b""),
+    ];
+    for reads in [1, usize::MAX] {
+        assert_eq!(hear(&mut decoder, &masked(&frames), &[reads]).1, Ok(()));
+        assert!(decoder.is_ended() && decoder.is_idle());
+        assert_eq!(hear(&mut decoder, &[0xFF; 20], &[20]), (vec![], Ok(())));
+    }
+    assert_eq!(server(&masked(&frames)), (vec![Said::Close(None)], Ok(())));
+}
+
+#[test]
+fn nothing_is_heard_after_an_error() {
+    let mut decoder = Decoder::server();
+    assert!(hear(&mut decoder, &[0xFF], &[1]).1.is_err());
+    assert!(decoder.is_ended() && decoder.is_idle());
+    let ping = masked(&[Frame::new(Opcode::Ping, b"")]);
+    assert_eq!(hear(&mut decoder, &ping, &[1]), (vec![], Ok(())));
+}
+
+#[test]
+fn an_idle_decoder_is_sixteen_bytes() {
+    assert!(size_of::<Decoder>() <= 16);
+    assert!(size_of::<Option<Decoder>>() <= 16);
+}
+
+/// Where the bytes of a message lie.
+fn address(message: &Message<'_>) -> usize {
+    match message {
+        Message::Text(text) => text.as_ptr().addr(),
+        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.as_ptr().addr(),
+        Message::Close(why) => why.map_or(0, |(_, reason)| reason.as_ptr().addr()),
+    }
+}
+
+#[test]
+fn a_whole_frame_is_borrowed_from_the_input_and_leaves_the_decoder_idle() {
+    let mut bytes = masked(&[
+        Frame::new(Opcode::Text, "茶馆".as_bytes()),
+        Frame::new(Opcode::Binary, &[9; 300]),
+        Frame::new(Opcode::Ping, b"?"),
+        Frame::new(Opcode::Pong, b"!"),
+        Frame::new(Opcode::Close, b"\x03\xE8bye"),
+    ]);
+    let range = bytes.as_ptr_range();
+    let mut decoder = Decoder::server();
+    let mut input = &mut bytes[..];
+    for _ in 0..5 {
+        let message = decoder.next(&mut input).unwrap().unwrap();
+        assert!((range.start.addr()..range.end.addr()).contains(&address(&message)));
+        assert!(decoder.is_idle());
+    }
+}
+
+#[test]
+fn a_frame_whose_header_alone_was_cut_is_borrowed_too() {
+    let mut bytes = masked(&[Frame::new(Opcode::Text, b"tea")]);
+    let range = bytes.as_ptr_range();
+    let mut decoder = Decoder::server();
+    let (mut start, mut end) = bytes.split_at_mut(4);
+    assert_eq!(decoder.next(&mut start), Ok(None));
+    let message = decoder.next(&mut end).unwrap().unwrap();
+    assert_eq!(message, Message::Text("tea"));
+    assert!((range.start.addr()..range.end.addr()).contains(&address(&message)));
+    assert!(decoder.is_idle());
+}

@@ -1,0 +1,184 @@
+//! Conversations for the property tests: what is said, how it is cut into frames, and how it is heard.
+
+use proptest::{collection::vec, prelude::*};
+use teahouse_websocket::{CloseCode, Decoder, Header, Message, Opcode, ProtocolError, Role, close_payload};
+
+/// A message that owns what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Option<(CloseCode, String)>),
+}
+
+impl From<Message<'_>> for Said {
+    fn from(message: Message<'_>) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.to_owned()),
+            Message::Binary(bytes) => Self::Binary(bytes.to_owned()),
+            Message::Ping(bytes) => Self::Ping(bytes.to_owned()),
+            Message::Pong(bytes) => Self::Pong(bytes.to_owned()),
+            Message::Close(why) => Self::Close(why.map(|(code, reason)| (code, reason.to_owned()))),
+        }
+    }
+}
+
+/// A frame before it is encoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub(crate) fin: bool,
+    pub(crate) opcode: Opcode,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) key: [u8; 4],
+}
+
+impl Frame {
+    pub(crate) fn new(opcode: Opcode, payload: &[u8]) -> Self {
+        Self { fin: true, opcode, payload: payload.to_owned(), key: [0xA5, 0x5A, 0x0F, 0xF1] }
+    }
+
+    pub(crate) fn unfinished(self) -> Self {
+        Self { fin: false, ..self }
+    }
+
+    /// The frame as the peer of this role sends it: masked for a server, plain for a client.
+    pub(crate) fn encode(&self, reader: Role) -> Vec<u8> {
+        let Self { fin, opcode, ref payload, key } = *self;
+        let mask = (reader == Role::Server).then_some(key);
+        let mut bytes = Header { fin, opcode, mask, payload_len: payload.len() }.encode().to_vec();
+        // Masked by the book, so that these tests do not lean on the code they test.
+        let key = mask.unwrap_or_default();
+        bytes.extend(payload.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]));
+        bytes
+    }
+}
+
+/// A conversation: its frames, and what is to be heard, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Talk {
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) said: Vec<Said>,
+}
+
+impl Talk {
+    pub(crate) fn encode(&self, reader: Role) -> Vec<u8> {
+        self.frames.iter().flat_map(|frame| frame.encode(reader)).collect()
+    }
+}
+
+/// A control frame that does not end the conversation.
+fn control() -> impl Strategy<Value = (bool, Vec<u8>)> {
+    (any::<bool>(), prop_oneof![vec(any::<u8>(), 0..10), vec(any::<u8>(), 120..=125)])
+}
+
+fn body() -> impl Strategy<Value = Said> {
+    prop_oneof![
+        4 => any::<String>().prop_map(Said::Text),
+        4 => "[茶馆a-zé🫖]{0,300}".prop_map(Said::Text),
+        4 => vec(any::<u8>(), 0..300).prop_map(Said::Binary),
+        // Around the length where the header grows by eight bytes.
+        1 => (65_500_usize..65_600, any::<u8>()).prop_map(|(len, byte)| Said::Binary(vec![byte; len])),
+    ]
+}
+
+/// Where a message is cut, and the control frames that stand behind the cut.
+type Cut = (prop::sample::Index, Vec<(bool, Vec<u8>)>);
+
+fn message() -> impl Strategy<Value = (Said, Vec<Cut>, [u8; 4])> {
+    (body(), vec((any::<prop::sample::Index>(), vec(control(), 0..3)), 0..5), any::<[u8; 4]>())
+}
+
+/// A conversation of any legal kind: messages, whole or in fragments (empty ones too, and cut inside characters),
+/// control frames before, between and behind them, perhaps a close frame at the end.
+pub(crate) fn talk() -> impl Strategy<Value = Talk> {
+    let close = prop::option::of(prop::option::of((
+        prop::sample::select(&[1000_u16, 1001, 1011, 3000, 4000, 4999][..]),
+        any::<String>(),
+    )));
+    (vec(message(), 0..6), vec(control(), 0..2), close).prop_map(|(messages, controls, close)| {
+        let mut talk = Talk::default();
+        push_controls(&mut talk, controls);
+        for (body, cuts, key) in messages {
+            push_message(&mut talk, body, cuts, key);
+        }
+        if let Some(why) = close {
+            let (payload, said) = match why {
+                None => (Vec::new(), None),
+                Some((code, reason)) => {
+                    let code = CloseCode::new(code).unwrap();
+                    let payload = close_payload(code, &reason);
+                    let reason = String::from_utf8(payload[2..].to_vec()).unwrap();
+                    (payload, Some((code, reason)))
+                }
+            };
+            talk.frames.push(Frame::new(Opcode::Close, &payload));
+            talk.said.push(Said::Close(said));
+        }
+        talk
+    })
+}
+
+fn push_controls(talk: &mut Talk, controls: Vec<(bool, Vec<u8>)>) {
+    for (ping, payload) in controls {
+        talk.frames.push(Frame::new(if ping { Opcode::Ping } else { Opcode::Pong }, &payload));
+        talk.said.push(if ping { Said::Ping(payload) } else { Said::Pong(payload) });
+    }
+}
+
+fn push_message(talk: &mut Talk, body: Said, cuts: Vec<Cut>, key: [u8; 4]) {
+    let (mut opcode, bytes) = match &body {
+        Said::Text(text) => (Opcode::Text, text.as_bytes()),
+        Said::Binary(bytes) => (Opcode::Binary, &bytes[..]),
+        other => panic!("{other:?} is no data message"),
+    };
+    let mut cuts: Vec<_> =
+        cuts.into_iter().map(|(at, between)| (at.index(bytes.len() + 1), between)).collect();
+    cuts.sort_by_key(|(at, _)| *at);
+    let mut from = 0;
+    for (at, between) in cuts {
+        talk.frames.push(Frame { key, ..Frame::new(opcode, &bytes[from..at]).unfinished() });
+        push_controls(talk, between);
+        (from, opcode) = (at, Opcode::Continuation);
+    }
+    talk.frames.push(Frame { key, ..Frame::new(opcode, &bytes[from..]) });
+    talk.said.push(body);
+}
+
+/// Lengths of reads. Cycled, so that a few describe a long conversation.
+pub(crate) fn reads() -> impl Strategy<Value = Vec<usize>> {
+    prop_oneof![
+        Just(vec![1]),
+        Just(vec![usize::MAX]),
+        vec(1_usize..20, 1..20),
+        vec(prop_oneof![1_usize..8, 1_usize..70_000], 1..20),
+    ]
+}
+
+/// Reads the bytes in pieces of these lengths and collects what is heard, until the end or an error.
+pub(crate) fn hear(
+    decoder: &mut Decoder,
+    bytes: &[u8],
+    reads: &[usize],
+) -> (Vec<Said>, Result<(), ProtocolError>) {
+    let mut bytes = bytes.to_vec();
+    let mut rest = &mut bytes[..];
+    let mut heard = Vec::new();
+    for &read in reads.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let mut input = rest.split_off_mut(..read.min(rest.len())).unwrap();
+        loop {
+            match decoder.next(&mut input) {
+                Ok(Some(message)) => heard.push(message.into()),
+                Ok(None) => break,
+                Err(error) => return (heard, Err(error)),
+            }
+        }
+        assert!(input.is_empty(), "None leaves no input behind");
+        assert_eq!(decoder.buffered() == 0, decoder.is_idle());
+    }
+    (heard, Ok(()))
+}
