@@ -10,6 +10,9 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `guard.rs` | which deed needs what standing, as a table |
+//! | `bucket.rs` | a token bucket in eight bytes |
+//! | `rates.rs` | the rates in force; the buckets of a session and of the addresses |
+//! | `presence.rs` | who is online in which room, told at most once a second |
 //! | `slash.rs` | lines that begin with a slash |
 //! | `line.rs` | a body as one line |
 //! | `guest_name.rs` | names for guests who brought none |
@@ -22,12 +25,18 @@
 //! assert!(check(Deed::Send, stranger, &RoomLimits::default()).is_err());
 //! ```
 
+mod bucket;
 mod guard;
 mod guest_name;
 mod line;
+mod presence;
+mod rates;
 pub mod slash;
 
+pub use bucket::{Rate, TokenBucket};
 pub use guard::{Deed, RoomLimits, Standing, check};
 pub use guest_name::made_up;
 pub use line::one_line;
+pub use presence::Presence;
+pub use rates::{KeyedBuckets, Rates, SessionBuckets, Spending};
 pub use slash::Line;

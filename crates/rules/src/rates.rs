@@ -1,0 +1,238 @@
+//! The rates in force, as data, and the buckets of a session and of the addresses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::{Rate, TokenBucket};
+
+/// How often each thing may be done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Off for load runs and behind bots one trusts: nothing is ever refused for coming too often.
+    pub enabled: bool,
+    /// `send`, per session.
+    pub messages: Rate,
+    /// `join`, per session.
+    pub joins: Rate,
+    /// `typing`, per session. Pages send one each 3 s.
+    pub typing: Rate,
+    /// Every other command, per session.
+    pub others: Rate,
+    /// Rooms that a `join` makes, per session; the `join` itself counts too.
+    pub new_rooms: Rate,
+    /// Guests made, per address.
+    pub new_guests: Rate,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Rates {
+            enabled: true,
+            messages: Rate { per_second: 5.0, burst: 20 },
+            joins: Rate { per_second: 2.0, burst: 20 },
+            typing: Rate { per_second: 2.0, burst: 10 },
+            others: Rate { per_second: 20.0, burst: 60 },
+            new_rooms: Rate { per_second: 1.0 / 30.0, burst: 5 },
+            new_guests: Rate { per_second: 1.0, burst: 30 },
+        }
+    }
+}
+
+/// What a session spends tokens on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spending {
+    /// `send`
+    Message,
+    /// `join`
+    Join,
+    /// `typing`
+    Typing,
+    /// Every other command.
+    Other,
+    /// A room made by a `join`.
+    NewRoom,
+}
+
+/// A session's buckets: 40 bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionBuckets {
+    messages: TokenBucket,
+    joins: TokenBucket,
+    typing: TokenBucket,
+    others: TokenBucket,
+    new_rooms: TokenBucket,
+}
+
+impl SessionBuckets {
+    /// Takes one token, or says after how long there will be one.
+    pub fn take(&mut self, what: Spending, now: Duration, rates: &Rates) -> Result<(), Duration> {
+        if !rates.enabled {
+            return Ok(());
+        }
+        let (bucket, rate) = match what {
+            Spending::Message => (&mut self.messages, rates.messages),
+            Spending::Join => (&mut self.joins, rates.joins),
+            Spending::Typing => (&mut self.typing, rates.typing),
+            Spending::Other => (&mut self.others, rates.others),
+            Spending::NewRoom => (&mut self.new_rooms, rates.new_rooms),
+        };
+        bucket.take(now, rate)
+    }
+}
+
+/// A bucket for each key, of which whoever chooses the keys cannot make the table grow beyond its bound: full buckets are
+/// forgotten on the way, and where none is full, the fullest one, for which it makes the least difference.
+///
+/// A key should be what is costly to have many of: of an IPv6 address its first 64 bits.
+#[derive(Clone, Debug)]
+pub struct KeyedBuckets<K> {
+    buckets: BTreeMap<K, TokenBucket>,
+    /// The same buckets by when they are full, so that the one to forget is found in O(log n) under a flood of keys.
+    by_fullness: BTreeSet<(u64, K)>,
+    capacity: usize,
+}
+
+impl<K: Ord + Clone> Default for KeyedBuckets<K> {
+    fn default() -> Self {
+        Self::with_capacity(Self::CAPACITY)
+    }
+}
+
+impl<K: Ord + Clone> KeyedBuckets<K> {
+    /// Keys remembered unless asked otherwise: about 6 MiB of addresses.
+    pub const CAPACITY: usize = 65_536;
+
+    /// Remembers at most `capacity` keys.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        KeyedBuckets { buckets: BTreeMap::new(), by_fullness: BTreeSet::new(), capacity: capacity.max(1) }
+    }
+
+    /// Takes one token of this key's bucket, or says after how long there will be one.
+    pub fn take(&mut self, key: &K, now: Duration, rate: Rate) -> Result<(), Duration> {
+        // Two for each one that may come in: the table shrinks when the flood is over, and no call pays for a sweep.
+        for _ in 0..2 {
+            self.forget_fullest_if(|bucket| bucket.is_full(now));
+        }
+        let mut bucket = self.remove(key).unwrap_or_default();
+        let outcome = bucket.take(now, rate);
+        if !bucket.is_full(now) {
+            if self.buckets.len() == self.capacity {
+                self.forget_fullest_if(|_| true);
+            }
+            self.by_fullness.insert((bucket.full_at(), key.clone()));
+            self.buckets.insert(key.clone(), bucket);
+        }
+        outcome
+    }
+
+    /// How many keys are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Whether no key is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    fn remove(&mut self, key: &K) -> Option<TokenBucket> {
+        let bucket = self.buckets.remove(key)?;
+        self.by_fullness.remove(&(bucket.full_at(), key.clone()));
+        Some(bucket)
+    }
+
+    fn forget_fullest_if(&mut self, condition: impl Fn(&TokenBucket) -> bool) {
+        let Some((_, key)) = self.by_fullness.first() else { return };
+        if self.buckets.get(key).is_some_and(condition) {
+            let key = key.clone();
+            self.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { per_second: 1.0, burst: 3 };
+
+    fn s(s: u64) -> Duration {
+        Duration::from_secs(s)
+    }
+
+    #[test]
+    fn each_spending_has_its_own_bucket() {
+        let rates = Rates::default();
+        let all = [
+            (Spending::Message, 20),
+            (Spending::Join, 20),
+            (Spending::Typing, 10),
+            (Spending::Other, 60),
+            (Spending::NewRoom, 5),
+        ];
+        let mut session = SessionBuckets::default();
+        for (what, burst) in all {
+            for i in 0..burst {
+                assert_eq!(session.take(what, s(1), &rates), Ok(()), "{what:?} {i}");
+            }
+            assert!(session.take(what, s(1), &rates).is_err(), "{what:?}");
+        }
+        assert_eq!(session.take(Spending::NewRoom, s(1), &rates), Err(s(30)));
+    }
+
+    #[test]
+    fn rates_that_are_off_refuse_nothing() {
+        let rates = Rates { enabled: false, ..Rates::default() };
+        let mut session = SessionBuckets::default();
+        for _ in 0..10_000 {
+            assert_eq!(session.take(Spending::NewRoom, s(1), &rates), Ok(()));
+        }
+    }
+
+    #[test]
+    fn one_address_does_not_spend_the_tokens_of_another() {
+        let mut addresses = KeyedBuckets::default();
+        for _ in 0..3 {
+            assert_eq!(addresses.take(&"a", s(0), RATE), Ok(()));
+        }
+        assert_eq!(addresses.take(&"a", s(0), RATE), Err(s(1)));
+        assert_eq!(addresses.take(&"b", s(0), RATE), Ok(()));
+        assert_eq!(addresses.take(&"a", s(1), RATE), Ok(()));
+    }
+
+    #[test]
+    fn a_flood_of_keys_does_not_grow_the_table() {
+        let mut addresses = KeyedBuckets::with_capacity(100);
+        for key in 0..10_000u32 {
+            assert_eq!(addresses.take(&key, s(0), RATE), Ok(()));
+            assert!(addresses.len() <= 100);
+            assert_eq!(addresses.buckets.len(), addresses.by_fullness.len());
+        }
+    }
+
+    #[test]
+    fn a_flood_of_keys_does_not_wash_away_an_empty_bucket() {
+        let mut addresses = KeyedBuckets::with_capacity(100);
+        while addresses.take(&u32::MAX, s(0), RATE).is_ok() {}
+        for key in 0..10_000u32 {
+            let _ = addresses.take(&key, s(0), RATE);
+        }
+        assert_eq!(addresses.take(&u32::MAX, s(0), RATE), Err(s(1)));
+    }
+
+    #[test]
+    fn full_buckets_are_forgotten() {
+        let mut addresses = KeyedBuckets::default();
+        for key in 0..100u32 {
+            addresses.take(&key, s(0), RATE).unwrap();
+        }
+        assert_eq!(addresses.len(), 100);
+        for i in 0..100 {
+            let _ = addresses.take(&1000, s(10 + i), RATE);
+        }
+        assert_eq!(addresses.len(), 1);
+    }
+}
