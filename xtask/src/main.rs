@@ -68,19 +68,19 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = Workspace::find().and_then(|workspace| match cli.command {
-        Command::Run { args } => run::run(&workspace, &args),
-        Command::Test(args) => test::run(workspace, &args),
-        Command::Ci => ci::run(workspace),
-        Command::Edges => edges::run(&workspace),
-        Command::Autobahn(args) => autobahn::run(&workspace, &args),
-        Command::Load { args } => load::run(&workspace, args),
-    });
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+    let done = Workspace::find().and_then(|workspace| {
+        match cli.command {
+            Command::Run { args } => run::run(&workspace, &args),
+            Command::Test(args) => return Ok(test::run(workspace, &args)),
+            Command::Ci => return Ok(ci::run(workspace)),
+            Command::Edges => edges::run(&workspace),
+            Command::Autobahn(args) => autobahn::run(&workspace, &args),
+            Command::Load { args } => load::run(&workspace, args),
         }
-    }
+        .map(|()| ExitCode::SUCCESS)
+    });
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

@@ -4,9 +4,10 @@
 //! what builds on a failed step is left out.
 
 use std::fmt;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::need::{Missing, Need};
 use crate::workspace::Workspace;
@@ -62,16 +63,13 @@ struct Report {
     took: Duration,
 }
 
-/// Runs the steps in their order, prints the summary, and is an error unless all is well.
-pub(crate) fn run<'a>(context: &Context, steps: impl IntoIterator<Item = &'a Step>) -> Result<()> {
+/// Runs the steps in their order, prints the summary, and tells whether all is well. The summary's last line is
+/// the last of all, so nothing is printed after it.
+pub(crate) fn run<'a>(context: &Context, steps: impl IntoIterator<Item = &'a Step>) -> ExitCode {
     let steps: Vec<_> = steps.into_iter().collect();
     let summary = Summary(collect(context, &steps, Need::check));
     println!("\n{summary}");
-    match summary.count(Outcome::is_failed) {
-        0 => Ok(()),
-        1 => bail!("a step failed"),
-        failed => bail!("{failed} steps failed"),
-    }
+    summary.verdict()
 }
 
 fn collect(context: &Context, steps: &[&Step], check: fn(Need) -> Result<(), Missing>) -> Vec<Report> {
@@ -79,7 +77,8 @@ fn collect(context: &Context, steps: &[&Step], check: fn(Need) -> Result<(), Mis
     for (index, step) in steps.iter().enumerate() {
         println!("\n── {} ({} of {})", step.name, index + 1, steps.len());
         let begun = Instant::now();
-        let broken = reports.iter().find(|report| Some(report.name) == step.after && !report.outcome.is_ok());
+        let broken =
+            reports.iter().find(|report| Some(report.name) == step.after && report.outcome.is_failed());
         let outcome = match broken {
             Some(report) => Outcome::Skipped(format!("builds on `{}`", report.name)),
             None => attempt(context, step, check),
@@ -136,6 +135,28 @@ impl Outcome {
 struct Summary(Vec<Report>);
 
 impl Summary {
+    fn verdict(&self) -> ExitCode {
+        if self.count(Outcome::is_failed) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    /// Each reason for which something failed or was left out, once, after the names of the steps.
+    fn reasons(&self) -> Vec<(String, &str)> {
+        let mut reasons: Vec<(&str, Vec<&str>, &str)> = Vec::new();
+        for Report { name, outcome, .. } in &self.0 {
+            let (what, why) = match outcome {
+                Outcome::Ok => continue,
+                Outcome::Partly(why) => ("left out a part of", why),
+                Outcome::Failed(why) => ("failed", why),
+                Outcome::Skipped(why) => ("skipped", why),
+            };
+            match reasons.iter_mut().find(|(known, _, reason)| *known == what && reason == why) {
+                Some((_, names, _)) => names.push(name),
+                None => reasons.push((what, vec![name], why)),
+            }
+        }
+        reasons.into_iter().map(|(what, names, why)| (format!("{what} {}", names.join(", ")), why)).collect()
+    }
+
     fn count(&self, which: impl Fn(&Outcome) -> bool) -> usize {
         self.0.iter().filter(|report| which(&report.outcome)).count()
     }
@@ -148,13 +169,8 @@ impl fmt::Display for Summary {
         for Report { name, outcome, took } in &self.0 {
             writeln!(f, "{name:width$}  {:7}  {:6.1} s", outcome.word(), took.as_secs_f64())?;
         }
-        for Report { name, outcome, .. } in &self.0 {
-            match outcome {
-                Outcome::Ok => {}
-                Outcome::Partly(why) => writeln!(f, "part of {name} left out: {why}")?,
-                Outcome::Failed(why) => writeln!(f, "failed {name}: {why}")?,
-                Outcome::Skipped(why) => writeln!(f, "skipped {name}: {why}")?,
-            }
+        for (which, why) in self.reasons() {
+            writeln!(f, "{which}: {why}")?;
         }
         let passed = self.count(Outcome::is_ok);
         let failed = self.count(Outcome::is_failed);
@@ -169,6 +185,8 @@ impl fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+
+    use anyhow::bail;
 
     use super::*;
 
@@ -232,7 +250,7 @@ mod tests {
         assert_eq!(outcomes(&context(false), &[&partly]), ["ok"]);
         assert_eq!(outcomes(&context(true), &[&partly]), ["failed"]);
         let text = Summary(collect(&context(false), &[&partly], nothing_is_here)).to_string();
-        assert!(text.contains("part of partly left out: no such thing"), "{text}");
+        assert!(text.contains("left out a part of partly: no such thing"), "{text}");
     }
 
     #[test]
@@ -244,9 +262,25 @@ mod tests {
     }
 
     #[test]
-    fn one_failure_among_many_steps_is_an_error() {
+    fn one_failure_among_many_steps_fails_the_command() {
         let (good, bad) = (step("good", |_| Ok(Done::Ok)), step("bad", |_| bail!("no")));
-        assert!(run(&context(false), [&good, &bad, &good]).is_err());
-        assert!(run(&context(false), [&good, &good]).is_ok());
+        assert_eq!(run(&context(false), [&good, &bad, &good]), ExitCode::FAILURE);
+        assert_eq!(run(&context(false), [&good, &good]), ExitCode::SUCCESS);
+    }
+
+    #[test]
+    fn reason_that_several_steps_share_is_given_once() {
+        let (one, two) = (step("one", |_| bail!("no tea")), step("two", |_| bail!("no tea")));
+        let text = Summary(collect(&context(false), &[&one, &two], nothing_is_here)).to_string();
+        assert!(text.contains("failed one, two: no tea"), "{text}");
+        assert_eq!(text.matches("no tea").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn step_after_one_that_was_left_out_tells_its_own_lack() {
+        let needy = Step { needs: &[Need::Node], ..step("needy", |_| Ok(Done::Ok)) };
+        let heir = Step { after: Some("needy"), needs: &[Need::Chromium], ..step("heir", |_| Ok(Done::Ok)) };
+        let text = Summary(collect(&context(false), &[&needy, &heir], nothing_is_here)).to_string();
+        assert!(text.contains("skipped needy, heir: no such thing"), "{text}");
     }
 }

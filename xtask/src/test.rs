@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the one test command.
 
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
@@ -44,7 +44,7 @@ const STEPS: &[Step] = &[
 /// Run with `--all` or by name: they need what few people have.
 const RARE: &[&str] = &["autobahn"];
 
-pub(crate) fn run(workspace: Workspace, args: &Args) -> Result<()> {
+pub(crate) fn run(workspace: Workspace, args: &Args) -> ExitCode {
     let (steps, words) = choose(args.all, &args.filter);
     steps::run(&Context { workspace, all: args.all, words }, steps)
 }
@@ -85,7 +85,10 @@ fn rust(context: &Context) -> Result<Done> {
     if process::output(process::cargo().args(["nextest", "--version"])).is_ok() {
         cargo.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(&context.words);
     } else {
-        cargo.args(["test", "--workspace", "--all-targets", "--no-fail-fast", "--"]).args(&context.words);
+        cargo.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+        if !context.words.is_empty() {
+            cargo.arg("--").args(&context.words);
+        }
     }
     process::run(&mut cargo)?;
     Ok(Done::Ok)

@@ -23,7 +23,9 @@ impl Workspace {
             target_directory: PathBuf,
         }
         let mut cargo = process::cargo();
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["metadata", "--format-version=1", "--no-deps"]);
+        // From where we were called, since a relative `CARGO_TARGET_DIR` counts from there.
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        cargo.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path", manifest]);
         let place: Place = serde_json::from_str(&process::output(&mut cargo)?)?;
         Ok(Self { root: place.workspace_root, target: place.target_directory })
     }
@@ -35,7 +37,7 @@ impl Workspace {
     /// Cargo, in the root.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = process::cargo();
-        cargo.current_dir(&self.root);
+        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
         cargo
     }
 
