@@ -140,6 +140,14 @@ mod tests {
     }
 
     #[test]
+    fn rounding_never_lets_more_through() {
+        let mut bucket = TokenBucket::default();
+        let thirds = Rate { per_second: 3.0, burst: 1 };
+        bucket.take(ms(0), thirds).unwrap();
+        assert_eq!(bucket.take(Duration::from_nanos(333_333_333), thirds), Err(Duration::from_nanos(1)));
+    }
+
+    #[test]
     fn a_larger_rate_does_not_wait_for_the_old_one() {
         let mut bucket = TokenBucket::default();
         while bucket.take(ms(0), Rate { per_second: 0.001, burst: 5 }).is_ok() {}
