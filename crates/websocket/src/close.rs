@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::ProtocolError;
 
-/// A close code that may stand in a close frame. 1005, 1006 and 1015 describe an end that nobody announced; they
-/// are for local use only, and so cannot be made here.
+/// A close code that may stand in a close frame. 1005, 1006 and 1015 describe an end that nobody announced;
+/// they are for local use only, and so cannot be made here.
 ///
 /// | codes | whose |
 /// |---|---|

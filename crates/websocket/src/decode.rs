@@ -1,7 +1,7 @@
 //! From bytes to messages.
 //!
-//! Most reads hold whole frames; those never leave the caller's buffer. What does not fit that path goes through
-//! a [`Partial`]: a header or payload that is cut, and every message in fragments.
+//! Most reads hold whole frames; those never leave the caller's buffer. What does not fit that path goes
+//! through a [`Partial`]: a header or payload that is cut, and every message in fragments.
 
 use std::str::from_utf8;
 
@@ -38,9 +38,10 @@ pub enum Message<'a> {
 
 /// Turns the bytes of one connection into messages.
 ///
-/// Bounds: while idle, these 16 bytes and no heap. While a message is unfinished, at most its limit (and never more
-/// than twice what has arrived, from 64 bytes on), one control frame and a box of about a hundred bytes;
-/// [`buffered`](Self::buffered) says how much. How long it may stay unfinished is for the owner to decide.
+/// Bounds: while idle, these 16 bytes and no heap. While a message is unfinished, at most its limit (and
+/// never more than twice what has arrived, from 64 bytes on), one control frame and a box of about a hundred
+/// bytes; [`buffered`](Self::buffered) says how much. How long it may stay unfinished is for the owner to
+/// decide.
 #[derive(Debug)]
 pub struct Decoder {
     partial: Option<Box<Partial>>,
@@ -81,10 +82,10 @@ impl Decoder {
         Self::new(Role::Client, Self::DEFAULT_LIMIT)
     }
 
-    /// The next message. `input` is moved behind what was used; its bytes are unmasked in place, so it must be
-    /// handed in once only. To be called until it returns `None`: then all input is used, and what was unfinished in it
-    /// is kept. A caller that stops earlier (because its own output is full, say) keeps the rest of the input, and
-    /// memory of the last message may be held until the next call.
+    /// The next message. `input` is moved behind what was used; its bytes are unmasked in place, so it must
+    /// be handed in once only. To be called until it returns `None`: then all input is used, and what was
+    /// unfinished in it is kept. A caller that stops earlier (because its own output is full, say) keeps the
+    /// rest of the input, and memory of the last message may be held until the next call.
     ///
     /// After a close frame or an error all further input is dropped unseen (RFC 6455, 1.4 and 7.1.7).
     ///
@@ -125,8 +126,8 @@ impl Decoder {
         }
     }
 
-    /// Whether nothing is unfinished; then the decoder owns no heap. Meaningful after [`next`](Self::next) returned
-    /// `None`.
+    /// Whether nothing is unfinished; then the decoder owns no heap. Meaningful after [`next`](Self::next)
+    /// returned `None`.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         self.partial.is_none()
@@ -138,8 +139,8 @@ impl Decoder {
         self.ended
     }
 
-    /// The memory that is held for something unfinished, in bytes; 0 exactly if [idle](Self::is_idle). At most the
-    /// limit and about 250 bytes.
+    /// The memory that is held for something unfinished, in bytes; 0 exactly if [idle](Self::is_idle). At
+    /// most the limit and about 250 bytes.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.partial.as_ref().map_or(0, |partial| partial.footprint())

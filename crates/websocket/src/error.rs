@@ -2,8 +2,9 @@
 
 use crate::CloseCode;
 
-/// The peer broke RFC 6455. The connection cannot go on: send a close frame with [`close_code`](Self::close_code)
-/// and end it. The text of the error is short enough to be that frame's reason, and names nothing of ours.
+/// The peer broke RFC 6455. The connection cannot go on: send a close frame with
+/// [`close_code`](Self::close_code) and end it. The text of the error is short enough to be that frame's
+/// reason, and names nothing of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// A reserved bit is set, though no extension was agreed on.

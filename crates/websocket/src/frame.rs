@@ -8,8 +8,8 @@ pub const fn frame_len(payload_len: usize) -> usize {
     header_len(payload_len) + payload_len
 }
 
-/// Appends a server's text frame. **Assumption:** `payload` is UTF-8; it is not checked again, because it comes
-/// from our own encoder.
+/// Appends a server's text frame. **Assumption:** `payload` is UTF-8; it is not checked again, because it
+/// comes from our own encoder.
 pub fn append_text(out: &mut Vec<u8>, payload: &[u8]) {
     append(out, Opcode::Text, payload);
 }
@@ -61,8 +61,8 @@ pub fn close_payload(code: CloseCode, reason: &str) -> Vec<u8> {
     payload
 }
 
-/// Appends a client's frame. The key has to be fresh and unpredictable for every frame (RFC 6455, 5.3), so the
-/// caller brings it. The payload of a control frame is cut to 125 bytes.
+/// Appends a client's frame. The key has to be fresh and unpredictable for every frame (RFC 6455, 5.3), so
+/// the caller brings it. The payload of a control frame is cut to 125 bytes.
 pub fn append_masked(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: [u8; 4]) {
     let payload = if opcode.is_control() { fitting(payload) } else { payload };
     out.reserve(frame_len(payload.len()) + key.len());

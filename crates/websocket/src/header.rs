@@ -105,8 +105,8 @@ pub(crate) struct Expected {
     pub(crate) held: usize,
 }
 
-/// Reads the header at the front of `bytes`, and says how long it is; `None` asks for more bytes. Every rule is
-/// applied as soon as the byte is there that breaks it: what is hopeless is not waited for.
+/// Reads the header at the front of `bytes`, and says how long it is; `None` asks for more bytes. Every rule
+/// is applied as soon as the byte is there that breaks it: what is hopeless is not waited for.
 pub(crate) fn parse(bytes: &[u8], expected: &Expected) -> Result<Option<(Header, usize)>, ProtocolError> {
     let Some(&first) = bytes.first() else { return Ok(None) };
     if first & RESERVED != 0 {

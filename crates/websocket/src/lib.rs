@@ -1,7 +1,7 @@
 //! RFC 6455 as a pure codec: bytes in, messages out; messages in, frames out.
 //!
-//! Teahouse lives from two habits that no WebSocket library exposes: a frame that is encoded once and written to
-//! every member, and a connection that owns no buffer while nothing is half-read. This crate holds both.
+//! Teahouse lives from two habits that no WebSocket library exposes: a frame that is encoded once and written
+//! to every member, and a connection that owns no buffer while nothing is half-read. This crate holds both.
 //!
 //! - A [`Decoder`] is 16 bytes. All connections of a shard read into one large buffer and hand the decoder a
 //!   slice of it. A whole frame is unmasked in place and borrowed: nothing is copied, nothing is allocated. Only
@@ -9,10 +9,10 @@
 //! - A server's frame is the same bytes for everyone, so encoding is plain functions that append to a `Vec`.
 //!
 //! **What it does not know.** No sockets, no clock, no tasks, no randomness: a client brings its masking keys
-//! and its nonce. It does not answer pings or closes, it hands them out; how long an unfinished message may live
-//! and how much all of them may hold is the owner's business, who asks [`Decoder::is_idle`] and
-//! [`Decoder::buffered`]. HTTP belongs to the server, too; [`handshake`] only judges a request that was parsed
-//! already. No extension is offered, so every reserved bit is an error.
+//! and its nonce. It does not answer pings or closes, it hands them out; how long an unfinished message may
+//! live and how much all of them may hold is the owner's business, who asks [`Decoder::is_idle`] and
+//! [`Decoder::buffered`]. HTTP belongs to the server, too; [`handshake`] only judges a request that was
+//! parsed already. No extension is offered, so every reserved bit is an error.
 //!
 //! | file | holds |
 //! |---|---|

@@ -32,7 +32,8 @@ impl Opcode {
         })
     }
 
-    /// Whether this is a control frame: short, never fragmented, and allowed between the fragments of a message.
+    /// Whether this is a control frame: short, never fragmented, and allowed between the fragments of a
+    /// message.
     #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0

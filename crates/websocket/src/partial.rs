@@ -1,7 +1,7 @@
 //! What is kept of an unfinished frame or message.
 //!
-//! Memory follows what has arrived, never what was announced: a header that promises 64 KiB costs nothing until
-//! the bytes come, and empty fragments, however many, cost nothing at all.
+//! Memory follows what has arrived, never what was announced: a header that promises 64 KiB costs nothing
+//! until the bytes come, and empty fragments, however many, cost nothing at all.
 
 use crate::{
     CONTROL_PAYLOAD_MAX, Header, Message, Opcode, ProtocolError, close,
@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// How much more a buffer should reserve to take `extra` bytes: it doubles, so that a peer that sends single
-/// bytes costs a handful of moves and not one each; but never beyond `limit`, so that the limit is also the memory.
+/// bytes costs a handful of moves and not one each; but never beyond `limit`, so that the limit is also the
+/// memory.
 pub(crate) fn growth(len: usize, capacity: usize, extra: usize, limit: usize) -> usize {
     if capacity - len >= extra {
         return 0;
@@ -26,7 +27,8 @@ pub(crate) struct Partial {
     stage: Stage,
     /// The data message that is under way.
     body: Option<Body>,
-    /// The payload of a control frame that was cut; apart from the body, because it may stand between fragments.
+    /// The payload of a control frame that was cut; apart from the body, because it may stand between
+    /// fragments.
     control: Vec<u8>,
 }
 
@@ -115,7 +117,8 @@ impl Partial {
         size_of::<Self>() + body + self.control.capacity()
     }
 
-    /// Goes on with a header that was begun. Taken byte by byte, at most 14 times: bytes behind the header stay.
+    /// Goes on with a header that was begun. Taken byte by byte, at most 14 times: bytes behind the header
+    /// stay.
     pub(crate) fn finish_header(
         &mut self,
         input: &mut &mut [u8],
@@ -149,8 +152,8 @@ impl Partial {
         };
     }
 
-    /// Takes payload from the input, unmasked and checked as it comes. Returns the frame's opcode when it completes
-    /// something that [`Partial::lent`] can hand out.
+    /// Takes payload from the input, unmasked and checked as it comes. Returns the frame's opcode when it
+    /// completes something that [`Partial::lent`] can hand out.
     pub(crate) fn collect(
         &mut self,
         input: &mut &mut [u8],

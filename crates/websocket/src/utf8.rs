@@ -1,9 +1,9 @@
 //! Text that arrives in pieces, cut anywhere, also inside a character.
 //!
-//! Each piece is checked once, as it comes, and joins a `String`; so a broken byte is found when it arrives, not
-//! at the end of the message, and the finished text needs no second check. The check is the standard library's:
-//! a vectorized one would quicken something that happens once for a command, beside its parsing and its fan-out,
-//! and would cost a dependency.
+//! Each piece is checked once, as it comes, and joins a `String`; so a broken byte is found when it arrives,
+//! not at the end of the message, and the finished text needs no second check. The check is the standard
+//! library's: a vectorized one would quicken something that happens once for a command, beside its parsing
+//! and its fan-out, and would cost a dependency.
 
 use std::str::from_utf8;
 
@@ -19,7 +19,8 @@ pub(crate) struct TextBuffer {
 }
 
 impl TextBuffer {
-    /// Takes the next bytes. **Invariant:** the caller keeps the sum within `limit` (the frame header was checked).
+    /// Takes the next bytes. **Invariant:** the caller keeps the sum within `limit` (the frame header was
+    /// checked).
     pub(crate) fn push(&mut self, mut bytes: &[u8], limit: usize) -> Result<(), ProtocolError> {
         let extra = usize::from(self.tail_len) + bytes.len();
         self.text.reserve_exact(growth(self.text.len(), self.text.capacity(), extra, limit));
@@ -86,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_hopeless_byte_is_refused_when_it_arrives() {
-        // Overlong, surrogate, above U+10FFFF, a lone continuation, a byte that never occurs, a broken character.
+        // Overlong, surrogate, above U+10FFFF, a lone continuation, a byte that never occurs, a broken
+        // character.
         assert_eq!(refused_at(b"\xC0\x80"), Some(0));
         assert_eq!(refused_at(b"\xE0\x80\x80"), Some(1));
         assert_eq!(refused_at(b"\xED\xA0\x80"), Some(1));

@@ -1,5 +1,5 @@
-//! The client's side (RFC 6455, 4.1), for the load generator and for tests: a request to write, and a response head
-//! that is read by hand, because a client for one purpose needs no HTTP library.
+//! The client's side (RFC 6455, 4.1), for the load generator and for tests: a request to write, and a
+//! response head that is read by hand, because a client for one purpose needs no HTTP library.
 
 use std::str::from_utf8;
 
@@ -83,7 +83,8 @@ pub struct ResponseInfo<'h> {
     pub protocol: Option<&'h str>,
 }
 
-/// The length of a response head with its blank line, or `None` while that has not arrived. What follows are frames.
+/// The length of a response head with its blank line, or `None` while that has not arrived. What follows are
+/// frames.
 #[must_use]
 pub fn head_len(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)

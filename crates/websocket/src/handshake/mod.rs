@@ -1,7 +1,8 @@
-//! The opening handshake (RFC 6455, 4): what makes an HTTP request an upgrade, and what makes a response its answer.
+//! The opening handshake (RFC 6455, 4): what makes an HTTP request an upgrade, and what makes a response its
+//! answer.
 //!
-//! The server's side judges a request that its HTTP library has parsed. The client's side, for the load generator and
-//! for tests, writes a request and reads a response head by itself.
+//! The server's side judges a request that its HTTP library has parsed. The client's side, for the load
+//! generator and for tests, writes a request and reads a response head by itself.
 //!
 //! ```
 //! use teahouse_websocket::handshake::{Upgrade, accept_key};
@@ -30,8 +31,8 @@ use sha1::{Digest, Sha1};
 /// The one version there is.
 const VERSION: &str = "13";
 
-/// What `Sec-WebSocket-Accept` must say to this `Sec-WebSocket-Key`: proof that the other side speaks WebSocket, and
-/// no more than that (SHA-1 guards nothing here).
+/// What `Sec-WebSocket-Accept` must say to this `Sec-WebSocket-Key`: proof that the other side speaks
+/// WebSocket, and no more than that (SHA-1 guards nothing here).
 #[must_use]
 pub fn accept_key(key: &str) -> String {
     let digest =

@@ -69,8 +69,9 @@ pub struct Upgrade<'h> {
 }
 
 impl<'h> Upgrade<'h> {
-    /// Judges a request: its method, its HTTP version, and its headers as names (in any case) and values, repeated
-    /// ones one by one. With the `http` crate: `headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))`.
+    /// Judges a request: its method, its HTTP version, and its headers as names (in any case) and values,
+    /// repeated ones one by one. With the `http` crate: `headers.iter().map(|(name, value)| (name.as_str(),
+    /// value.as_bytes()))`.
     ///
     /// `Origin` is not judged here: whom to trust is the server's setting.
     ///
@@ -127,7 +128,8 @@ struct Seen<'h> {
     protocols: Vec<&'h str>,
 }
 
-/// A header that must not come twice (RFC 6455, 11.3.1 and 11.3.5): two readers could each believe another one.
+/// A header that must not come twice (RFC 6455, 11.3.1 and 11.3.5): two readers could each believe another
+/// one.
 #[derive(Default)]
 enum Once<'h> {
     #[default]
@@ -166,13 +168,13 @@ impl<'h> Seen<'h> {
     }
 }
 
-/// The key as text, if it is 16 bytes in base64. Two bits of the last digit are spare; hand-written clients do not
-/// always clear them, and nothing depends on them.
+/// The key as text, if it is 16 bytes in base64. Two bits of the last digit are spare; hand-written clients
+/// do not always clear them, and nothing depends on them.
 fn legal_key(key: &[u8]) -> Option<&str> {
     const LENIENT: GeneralPurpose =
         GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
     let mut decoded = [0; 18];
-    if key.len() != 24 || LENIENT.decode_slice(key, &mut decoded) != Ok(16) {
+    if LENIENT.decode_slice(key, &mut decoded) != Ok(16) {
         return None;
     }
     std::str::from_utf8(key).ok()

@@ -90,8 +90,8 @@ fn message() -> impl Strategy<Value = (Said, Vec<Cut>, [u8; 4])> {
     (body(), vec((any::<prop::sample::Index>(), vec(control(), 0..3)), 0..5), any::<[u8; 4]>())
 }
 
-/// A conversation of any legal kind: messages, whole or in fragments (empty ones too, and cut inside characters),
-/// control frames before, between and behind them, perhaps a close frame at the end.
+/// A conversation of any legal kind: messages, whole or in fragments (empty ones too, and cut inside
+/// characters), control frames before, between and behind them, perhaps a close frame at the end.
 pub(crate) fn talk() -> impl Strategy<Value = Talk> {
     let close = prop::option::of(prop::option::of((
         prop::sample::select(&[1000_u16, 1001, 1011, 3000, 4000, 4999][..]),
