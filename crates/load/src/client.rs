@@ -1,0 +1,466 @@
+//! One connection, one thread, plain calls.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use proto::{
+    Beside, ClientMessageId, Command, CommandId, Event, Join, Joined, MessageBody, Numbered, Outcome,
+    RoomRef, Seq, ServerFrame, UserName, Welcome,
+};
+use websocket::handshake::{ClientRequest, ResponseError, check_response, client_key, head_len};
+use websocket::{CloseCode, Decoder, Message, Opcode, Role, append_masked, close_payload};
+
+use crate::dial::dial;
+use crate::{Error, Options};
+
+/// The longest message of the server that is taken: a page of history has 256 KiB and the last event.
+const MESSAGE_LIMIT: u32 = 16 * 1024 * 1024;
+
+/// One WebSocket message, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Binary(Vec<u8>),
+    /// A ping; it has been answered unless [`Client::answer_pings`] says otherwise.
+    Ping(Vec<u8>),
+    /// A pong.
+    Pong(Vec<u8>),
+    /// A close frame: code (1005 if there was none) and reason.
+    Close(u16, String),
+    /// The TCP connection ended (or was reset).
+    End,
+}
+
+/// What a command was answered with, if it was not refused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// `joined`
+    Joined(Joined),
+    /// `ok`
+    Ok(Outcome),
+}
+
+/// A client that blocks. Calls that must be answered wait for [`Options::timeout`]. What comes meanwhile is kept, in its
+/// order, for [`next_frame`](Self::next_frame) and those below it.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    decoder: Decoder,
+    welcome: Option<Welcome>,
+    protocol: Option<String>,
+    messages: VecDeque<Received>,
+    frames: VecDeque<ServerFrame>,
+    next_id: u64,
+    timeout: Duration,
+    /// Whether pings are answered as they are read; yes unless set otherwise.
+    pub answer_pings: bool,
+}
+
+impl Client {
+    /// Connects; if JSON was offered, also waits for `welcome`.
+    pub fn connect(addr: SocketAddr, options: Options) -> Result<Self, Error> {
+        let json = options.protocol.as_deref() == Some(Options::JSON);
+        let mut client = Self::open(addr, options)?;
+        if json {
+            let timeout = client.timeout;
+            match client.next_frame(timeout)? {
+                ServerFrame::Beside(Beside::Welcome(welcome)) => client.welcome = Some(welcome),
+                other => {
+                    return Err(Error::Unreadable {
+                        text: other.to_json(),
+                        error: "not the welcome".to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(client)
+    }
+
+    /// Connects and upgrades, and reads nothing yet.
+    pub fn open(addr: SocketAddr, options: Options) -> Result<Self, Error> {
+        let mut stream = dial(addr, options.source, options.receive_buffer, options.timeout)?;
+        stream.set_read_timeout(Some(options.timeout))?;
+        stream.set_write_timeout(Some(options.timeout))?;
+        let key = client_key(random());
+        let host = addr.to_string();
+        let bearer = options.bearer.as_ref().map(|token| format!("Bearer {token}"));
+        let mut headers: Vec<(&str, &str)> = Vec::new();
+        headers.extend(bearer.as_deref().map(|value| ("Authorization", value)));
+        headers.extend(options.origin.as_deref().map(|value| ("Origin", value)));
+        headers.extend(options.cookie.as_deref().map(|value| ("Cookie", value)));
+        headers.extend(options.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let protocols: Vec<&str> = options.protocol.as_deref().into_iter().collect();
+        let request = ClientRequest {
+            host: &host,
+            path: &options.path,
+            key: &key,
+            protocols: &protocols,
+            headers: &headers,
+        };
+        stream.write_all(&request.encode())?;
+
+        let mut head = Vec::new();
+        let end = loop {
+            if let Some(end) = head_len(&head) {
+                break end;
+            }
+            let mut chunk = [0; 4096];
+            match stream.read(&mut chunk) {
+                Ok(0) => return Err(Error::Handshake("the connection ended".to_owned())),
+                Ok(read) => head.extend_from_slice(&chunk[..read]),
+                Err(error) if is_timeout(&error) => return Err(Error::Timeout),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let mut rest = head.split_off(end);
+        let info = check_response(&head, &key, &protocols).map_err(|error| match error {
+            ResponseError::Status(status) => Error::Upgrade(status),
+            other => Error::Handshake(other.to_string()),
+        })?;
+        let mut client = Client {
+            stream,
+            decoder: Decoder::new(Role::Client, MESSAGE_LIMIT),
+            welcome: None,
+            protocol: info.protocol.map(str::to_owned),
+            messages: VecDeque::new(),
+            frames: VecDeque::new(),
+            next_id: 1,
+            timeout: options.timeout,
+            answer_pings: true,
+        };
+        client.decode(&mut rest)?;
+        Ok(client)
+    }
+
+    /// Whom this connection speaks for, and the limits. Only after [`connect`](Self::connect) with JSON.
+    #[must_use]
+    pub fn welcome(&self) -> Option<&Welcome> {
+        self.welcome.as_ref()
+    }
+
+    /// The subprotocol that the server chose.
+    #[must_use]
+    pub fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    /// The bare socket, to shut it down, say, or to write what is no frame.
+    #[must_use]
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    // What a client says.
+
+    /// Sends a command without a number: it is answered only if it is refused.
+    pub fn send(&mut self, command: &Command) -> Result<(), Error> {
+        self.send_json(&Numbered { id: None, command: command.clone() })
+    }
+
+    /// Sends a command with a fresh number, and does not wait for the reply.
+    pub fn start(&mut self, command: &Command) -> Result<CommandId, Error> {
+        let id = CommandId(self.next_id);
+        self.next_id += 1;
+        self.send_json(&Numbered { id: Some(id), command: command.clone() })?;
+        Ok(id)
+    }
+
+    /// Sends a command and waits for its reply; a refusal is [`Error::Refused`].
+    pub fn call(&mut self, command: &Command) -> Result<Reply, Error> {
+        let id = self.start(command)?;
+        self.reply_to(id)
+    }
+
+    /// Waits for the reply to a command that was [started](Self::start).
+    pub fn reply_to(&mut self, id: CommandId) -> Result<Reply, Error> {
+        let id = Some(id);
+        let frame = self.frame_where(|frame| match frame {
+            ServerFrame::Beside(Beside::Ok(ok)) => ok.id == id,
+            ServerFrame::Beside(Beside::Joined(joined)) => joined.id == id,
+            ServerFrame::Beside(Beside::Error(error)) => error.id == id,
+            _ => false,
+        })?;
+        match frame {
+            ServerFrame::Beside(Beside::Joined(joined)) => Ok(Reply::Joined(joined)),
+            ServerFrame::Beside(Beside::Ok(ok)) => Ok(Reply::Ok(ok.outcome)),
+            ServerFrame::Beside(Beside::Error(error)) => Err(Error::Refused(error)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Sends a command that must be refused, and returns the refusal.
+    ///
+    /// # Panics
+    ///
+    /// If it was not refused: this is for tests.
+    pub fn refused(&mut self, command: &Command) -> Result<proto::ErrorFrame, Error> {
+        match self.call(command) {
+            Err(Error::Refused(frame)) => Ok(frame),
+            Err(error) => Err(error),
+            Ok(reply) => panic!("{command:?} was not refused but answered: {reply:?}"),
+        }
+    }
+
+    /// Joins a room, given by its id or name, from now on.
+    pub fn join(&mut self, room: &str) -> Result<Joined, Error> {
+        let room = room.parse().map_err(|error: proto::InvalidName| Error::Unreadable {
+            text: room.to_owned(),
+            error: error.to_string(),
+        })?;
+        self.join_with(Join { room, after: None, epoch: None })
+    }
+
+    /// Joins a room.
+    pub fn join_with(&mut self, join: Join) -> Result<Joined, Error> {
+        match self.call(&Command::Join(join))? {
+            Reply::Joined(joined) => Ok(joined),
+            Reply::Ok(outcome) => Err(Error::Unreadable {
+                text: format!("{outcome:?}"),
+                error: "join was answered with ok".to_owned(),
+            }),
+        }
+    }
+
+    /// Says something under a fresh key, and waits until it is on disk.
+    pub fn say(&mut self, room: proto::RoomId, body: &str) -> Result<Seq, Error> {
+        self.say_as(room, &fresh_key(), body)
+    }
+
+    /// Says something under this key.
+    pub fn say_as(&mut self, room: proto::RoomId, key: &str, body: &str) -> Result<Seq, Error> {
+        match self.call(&say(room, key, body)?)? {
+            Reply::Ok(Outcome::Appended { seq }) => Ok(seq),
+            other => Err(Error::Unreadable {
+                text: format!("{other:?}"),
+                error: "send was answered with something else".to_owned(),
+            }),
+        }
+    }
+
+    /// Changes one's name.
+    pub fn rename(&mut self, name: UserName) -> Result<Reply, Error> {
+        self.call(&Command::Rename { name })
+    }
+
+    /// Sends a ping command, and returns all that came before its reply. The reply goes its own way through the server, so
+    /// this says that the server has read what was sent before, and no more.
+    pub fn roundtrip(&mut self) -> Result<Vec<ServerFrame>, Error> {
+        self.call(&Command::Ping {})?;
+        Ok(self.frames.drain(..).collect())
+    }
+
+    // What a client hears.
+
+    /// The next object that the server says.
+    pub fn next_frame(&mut self, timeout: Duration) -> Result<ServerFrame, Error> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                return Ok(frame);
+            }
+            self.read_frames(deadline)?;
+        }
+    }
+
+    /// The first object that is such; those before it are kept.
+    pub fn frame_where(&mut self, wanted: impl Fn(&ServerFrame) -> bool) -> Result<ServerFrame, Error> {
+        let deadline = Instant::now() + self.timeout;
+        let mut looked_at = 0;
+        loop {
+            if let Some(found) = self.frames.iter().skip(looked_at).position(&wanted)
+                && let Some(frame) = self.frames.remove(looked_at + found)
+            {
+                return Ok(frame);
+            }
+            looked_at = self.frames.len();
+            self.read_frames(deadline)?;
+        }
+    }
+
+    /// The next event of any room.
+    pub fn next_event(&mut self) -> Result<Event, Error> {
+        self.event_where(|_| true)
+    }
+
+    /// The first event that is such.
+    pub fn event_where(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<Event, Error> {
+        match self.frame_where(|frame| matches!(frame, ServerFrame::Event(event) if wanted(event)))? {
+            ServerFrame::Event(event) => Ok(event),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The next line of plain text (or any text message).
+    pub fn next_line(&mut self) -> Result<String, Error> {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            match self.message_by(deadline)? {
+                Received::Text(text) => return Ok(text),
+                Received::Ping(_) | Received::Pong(_) | Received::Binary(_) => {}
+                Received::Close(code, reason) => return Err(Error::Closed { code, reason }),
+                Received::End => return Err(Error::Closed { code: 1006, reason: String::new() }),
+            }
+        }
+    }
+
+    /// The next WebSocket message, whatever it is.
+    pub fn next_message(&mut self, timeout: Duration) -> Result<Received, Error> {
+        self.message_by(Instant::now() + timeout)
+    }
+
+    /// Reads until the server closes: the code, 1006 if there was no close frame.
+    pub fn closed(&mut self) -> Result<u16, Error> {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            match self.message_by(deadline)? {
+                Received::Close(code, _) => return Ok(code),
+                Received::End => return Ok(1006),
+                _ => {}
+            }
+        }
+    }
+
+    // What no good client does.
+
+    /// Sends a text message as it stands: broken JSON, or a line of plain text.
+    pub fn send_text(&mut self, text: &str) -> Result<(), Error> {
+        self.send_message(Opcode::Text, text.as_bytes())
+    }
+
+    /// Sends one frame with this payload.
+    pub fn send_message(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Error> {
+        let mut bytes = Vec::with_capacity(payload.len() + 14);
+        append_masked(&mut bytes, opcode, payload, random());
+        self.send_bytes(&bytes)
+    }
+
+    /// Writes these bytes to the socket, whether they are a frame or not.
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.stream
+            .write_all(bytes)
+            .map_err(|error| if is_timeout(&error) { Error::Timeout } else { error.into() })
+    }
+
+    /// Closes properly: sends a close frame and waits for the server's.
+    pub fn close(mut self) -> Result<u16, Error> {
+        self.send_message(Opcode::Close, &close_payload(CloseCode::NORMAL, ""))?;
+        self.closed()
+    }
+
+    fn send_json(&mut self, command: &Numbered) -> Result<(), Error> {
+        // Commands are maps with text keys; serde_json cannot fail on them.
+        let text = serde_json::to_string(command).expect("commands are JSON by construction");
+        self.send_text(&text)
+    }
+
+    fn read_frames(&mut self, deadline: Instant) -> Result<(), Error> {
+        match self.message_by(deadline)? {
+            Received::Text(text) => self.frames.extend(parse_frames(&text)?),
+            Received::Ping(_) | Received::Pong(_) => {}
+            Received::Close(code, reason) => return Err(Error::Closed { code, reason }),
+            Received::End => return Err(Error::Closed { code: 1006, reason: String::new() }),
+            Received::Binary(bytes) => {
+                return Err(Error::Unreadable {
+                    text: format!("{bytes:?}"),
+                    error: "a binary frame".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn message_by(&mut self, deadline: Instant) -> Result<Received, Error> {
+        let mut chunk = vec![0; 64 * 1024];
+        loop {
+            if let Some(message) = self.messages.pop_front() {
+                return Ok(message);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::Timeout);
+            }
+            self.stream.set_read_timeout(Some(left))?;
+            match self.stream.read(&mut chunk) {
+                Ok(0) => self.messages.push_back(Received::End),
+                Ok(read) => self.decode(&mut chunk[..read])?,
+                Err(error) if is_timeout(&error) => return Err(Error::Timeout),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    self.messages.push_back(Received::End)
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn decode(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
+        let mut input = bytes;
+        let mut pings = Vec::new();
+        while let Some(message) = self.decoder.next(&mut input)? {
+            self.messages.push_back(match message {
+                Message::Text(text) => Received::Text(text.to_owned()),
+                Message::Binary(bytes) => Received::Binary(bytes.to_owned()),
+                Message::Ping(payload) => {
+                    pings.push(payload.to_owned());
+                    Received::Ping(payload.to_owned())
+                }
+                Message::Pong(payload) => Received::Pong(payload.to_owned()),
+                Message::Close(None) => Received::Close(1005, String::new()),
+                Message::Close(Some((code, reason))) => Received::Close(code.get(), reason.to_owned()),
+            });
+        }
+        if self.answer_pings {
+            for payload in pings {
+                // A server that is gone by now has said why, and that is still to be read.
+                let _ = self.send_message(Opcode::Pong, &payload);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A `send` command.
+fn say(room: proto::RoomId, key: &str, body: &str) -> Result<Command, Error> {
+    let illegal = |error: String| Error::Unreadable { text: body.to_owned(), error };
+    Ok(Command::Send(proto::Send {
+        room: RoomRef::Id(room),
+        client_message_id: ClientMessageId::new(key).map_err(|error| illegal(error.to_string()))?,
+        body: MessageBody::new(body, u32::MAX).map_err(|error| illegal(error.to_string()))?,
+    }))
+}
+
+/// A text frame holds one object, or an array of them.
+fn parse_frames(text: &str) -> Result<Vec<ServerFrame>, Error> {
+    let parsed = if text.starts_with('[') {
+        serde_json::from_str(text)
+    } else {
+        serde_json::from_str(text).map(|frame| vec![frame])
+    };
+    parsed.map_err(|error| Error::Unreadable { text: text.to_owned(), error: error.to_string() })
+}
+
+fn unexpected(frame: &ServerFrame) -> Error {
+    Error::Unreadable { text: frame.to_json(), error: "not what was waited for".to_owned() }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+fn fresh_key() -> String {
+    format!("{:032x}", u128::from_le_bytes(random()))
+}
+
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // The kernel gives random bytes to everyone once it has booted; a client cannot go on without them.
+    getrandom::fill(&mut bytes).expect("the kernel gives random bytes");
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! TCP connections from a chosen address. `std` and mio connect from wherever the kernel likes; a load of more than 28,232
+//! connections needs more than one address, and so does a test of limits per address.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// A socket that is bound but not connected.
+fn socket(addr: SocketAddr, source: Option<IpAddr>, receive_buffer: Option<usize>) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if let Some(bytes) = receive_buffer {
+        // Before connecting: the window's scale is agreed upon in the handshake.
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(source) = source {
+        socket.set_reuse_address(true)?;
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket)
+}
+
+/// Connects, and waits for it.
+pub(crate) fn dial(
+    addr: SocketAddr,
+    source: Option<IpAddr>,
+    receive_buffer: Option<usize>,
+    timeout: Duration,
+) -> io::Result<TcpStream> {
+    let socket = socket(addr, source, receive_buffer)?;
+    socket.connect_timeout(&addr.into(), timeout)?;
+    Ok(socket.into())
+}
