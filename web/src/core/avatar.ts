@@ -1,0 +1,27 @@
+/** A colour for everybody: the id decides the hue, so that two people of one name differ, and a new name changes nothing. */
+export function hueOf(id: string): number {
+  let hash = 2166136261;
+  for (let i = 0; i < id.length; i++) {
+    hash ^= id.charCodeAt(i);
+    hash = Math.imul(hash, 16777619);
+  }
+  // The golden angle spreads neighbours, and ids are mostly neighbours.
+  return Math.round(((hash >>> 0) % 997) * 137.508) % 360;
+}
+
+/** One or two characters for a name: initials, or the last two of a Chinese, Japanese or Korean name. */
+export function initialsOf(name: string): string {
+  const parts = graphemes(name.trim());
+  if (parts.length === 0) return '?';
+  if (/^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}·]+$/u.test(name)) return parts.slice(-2).join('');
+  const words = name.trim().split(/[\s_.-]+/u).filter((word) => word !== '');
+  const first = graphemes(words[0] ?? name)[0] ?? '?';
+  const second = words.length > 1 ? graphemes(words[words.length - 1]!)[0] ?? '' : '';
+  const letters = /^[\p{L}\p{N}]/u;
+  if (!letters.test(first) || !letters.test(second) || /\p{Script=Han}/u.test(first + second)) return first.toUpperCase();
+  return (first + second).toUpperCase();
+}
+
+function graphemes(text: string): string[] {
+  return Array.from(new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(text), ({ segment }) => segment);
+}

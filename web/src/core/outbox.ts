@@ -1,0 +1,185 @@
+import type { ErrorCode, ErrorFrame, RoomId, Seq } from '../protocol/types';
+import { backoff } from './backoff';
+
+/**
+ * `waiting` to be sent · `sent`, unanswered · `delivered`: on the server's disk, its event not here yet · `failed`: refused for
+ * good · `held`: written in another life of the store, so the person decides.
+ */
+export type ItemState = 'waiting' | 'sent' | 'delivered' | 'failed' | 'held';
+
+export interface Item {
+  /** The `client_message_id`: sent again under the same one, it is the same message. */
+  key: string;
+  room: RoomId;
+  body: string;
+  /** When it was written, in milliseconds. */
+  at: number;
+  epoch: string;
+  state: ItemState;
+  code?: ErrorCode;
+  seq?: Seq;
+  /** Refusals that may pass, in a row. */
+  attempt: number;
+  notBefore: number;
+}
+
+/** What the shell is to write down or strike out, so that a crash loses nothing that was typed and sent. */
+export type Change = { put: Item } | { strike: string };
+
+/**
+ * Messages on their way. One message per room is under way at a time: should the first of two be put off, the second
+ * must not overtake it.
+ */
+export class Outbox {
+  items: Item[] = [];
+  private changes: Change[] = [];
+
+  add(item: Pick<Item, 'key' | 'room' | 'body' | 'at' | 'epoch'>): Item {
+    const added: Item = { ...item, state: 'waiting', attempt: 0, notBefore: 0 };
+    this.items.push(added);
+    this.changes.push({ put: added });
+    return added;
+  }
+
+  /** What was written down before a reload. */
+  restore(items: readonly Item[]): void {
+    for (const item of items) {
+      if (this.find(item.key)) continue;
+      const waits = item.state === 'sent' || item.state === 'delivered';
+      this.items.push({ ...item, state: waits ? 'waiting' : item.state, notBefore: 0 });
+    }
+    this.items.sort((a, b) => a.at - b.at);
+  }
+
+  /** What was sent and not answered goes again, unchanged. */
+  disconnected(): void {
+    for (const item of this.items) if (item.state === 'sent') item.state = 'waiting';
+  }
+
+  /** Messages of another life of the store ask the person: what they answered may no longer be there. */
+  entered(epoch: string): void {
+    for (const item of this.items) {
+      if (item.epoch === epoch) continue;
+      if (item.state === 'waiting' || item.state === 'sent') this.turn(item, 'held');
+    }
+    const gone = this.items.filter((item) => item.epoch !== epoch && item.state === 'delivered');
+    for (const item of gone) this.drop(item);
+  }
+
+  /** What may be sent now, at most one a room. They count as sent from here on. */
+  take(now: number, isOpen: (room: RoomId) => boolean): Item[] {
+    const taken: Item[] = [];
+    const seen = new Set<RoomId>();
+    for (const item of this.items) {
+      if (item.state !== 'waiting' && item.state !== 'sent') continue;
+      if (seen.has(item.room)) continue;
+      seen.add(item.room);
+      if (item.state === 'sent' || item.notBefore > now || !isOpen(item.room)) continue;
+      item.state = 'sent';
+      taken.push(item);
+    }
+    return taken;
+  }
+
+  /** `ok` came: it is on disk there, so it need not be kept here. Shown until its event comes. */
+  delivered(key: string, seq: Seq, eventIsHere: boolean): void {
+    const item = this.find(key);
+    if (!item) return;
+    this.changes.push({ strike: key });
+    if (eventIsHere) return this.drop(item);
+    item.state = 'delivered';
+    item.seq = seq;
+    delete item.code;
+  }
+
+  refused(key: string, error: Pick<ErrorFrame, 'code' | 'retryable' | 'retry_after_ms'>, now: number, random: number): void {
+    const item = this.find(key);
+    if (!item || item.state === 'delivered') return;
+    item.code = error.code;
+    if (!error.retryable) return this.turn(item, 'failed');
+    const wait = Math.max(error.retry_after_ms ?? 0, backoff(item.attempt + 1, 0.5 + random / 2));
+    item.attempt += 1;
+    item.state = 'waiting';
+    item.notBefore = now + wait;
+  }
+
+  /** Its event came, which is what was waited for. */
+  settle(key: string): boolean {
+    const item = this.find(key);
+    if (!item) return false;
+    this.changes.push({ strike: key });
+    this.drop(item);
+    return true;
+  }
+
+  /** What was delivered into a stretch that is not shown need not wait for it. */
+  settleWithin(room: RoomId, upTo: Seq): void {
+    for (const item of this.items.filter((i) => i.room === room && i.state === 'delivered' && (i.seq ?? 0) <= upTo)) this.drop(item);
+  }
+
+  /** The person is in this room no more; what waited for it does not go out by itself. */
+  leftRoom(room: RoomId): void {
+    for (const item of this.inRoom(room)) {
+      if (item.state === 'delivered') this.drop(item);
+      else if (item.state !== 'held') {
+        item.code = 'not_a_member';
+        this.turn(item, 'failed');
+      }
+    }
+  }
+
+  /** The person wants it sent after all. A key that is taken for another message needs a new one. */
+  retry(key: string, now: number, epoch: string, freshKey: string): void {
+    const item = this.find(key);
+    if (!item || (item.state !== 'failed' && item.state !== 'held')) return;
+    this.drop(item);
+    this.changes.push({ strike: key });
+    this.add({ key: item.code === 'key_conflict' ? freshKey : key, room: item.room, body: item.body, at: now, epoch });
+  }
+
+  /** The person does not want it any more. Only what failed, or was never under way. */
+  discard(key: string): void {
+    const item = this.find(key);
+    if (!item || (item.state !== 'failed' && item.state !== 'held')) return;
+    this.drop(item);
+    this.changes.push({ strike: key });
+  }
+
+  /** Another tab of this person struck it out. */
+  forget(key: string): void {
+    const item = this.find(key);
+    if (item && item.state !== 'sent' && item.state !== 'delivered') this.drop(item);
+  }
+
+  inRoom(room: RoomId): Item[] {
+    return this.items.filter((item) => item.room === room);
+  }
+
+  /** When something that was put off may go. */
+  deadline(): number | null {
+    let first: number | null = null;
+    for (const item of this.items) {
+      if (item.state === 'waiting' && item.notBefore > 0 && (first === null || item.notBefore < first)) first = item.notBefore;
+    }
+    return first;
+  }
+
+  drainChanges(): Change[] {
+    const changes = this.changes;
+    this.changes = [];
+    return changes;
+  }
+
+  private find(key: string): Item | undefined {
+    return this.items.find((item) => item.key === key);
+  }
+
+  private turn(item: Item, state: ItemState): void {
+    item.state = state;
+    this.changes.push({ put: item });
+  }
+
+  private drop(item: Item): void {
+    this.items = this.items.filter((other) => other !== item);
+  }
+}

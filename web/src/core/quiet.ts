@@ -1,0 +1,34 @@
+import type { RoomEvent, UserId } from '../protocol/types';
+
+/** What a run of comings and goings comes to, each person once. */
+export interface Quiet {
+  joined: string[];
+  left: string[];
+  /** Came and went within the run. */
+  visited: string[];
+  /** Went and came within the run. */
+  returned: string[];
+  renamed: { was: string; name: string }[];
+}
+
+/** Sums up a run of `member_joined`, `member_left` and `renamed`, so that a busy door does not bury the talk. */
+export function sumUp(run: readonly RoomEvent[]): Quiet {
+  const people = new Map<UserId, { name: string; first: RoomEvent['type'] | null; last: RoomEvent['type'] | null; was: string | null }>();
+  for (const event of run) {
+    let person = people.get(event.by.id);
+    if (!person) people.set(event.by.id, (person = { name: event.by.name, first: null, last: null, was: null }));
+    person.name = event.by.name;
+    if (event.type === 'renamed') person.was ??= event.was;
+    else {
+      person.first ??= event.type;
+      person.last = event.type;
+    }
+  }
+  const quiet: Quiet = { joined: [], left: [], visited: [], returned: [], renamed: [] };
+  for (const { name, first, last, was } of people.values()) {
+    if (first === 'member_joined') (last === 'member_joined' ? quiet.joined : quiet.visited).push(name);
+    else if (first === 'member_left') (last === 'member_left' ? quiet.left : quiet.returned).push(name);
+    else if (was !== null && was !== name) quiet.renamed.push({ was, name });
+  }
+  return quiet;
+}

@@ -1,0 +1,147 @@
+import type { Command, CommandOf, ErrorFrame, OkFrame, RoomId, UserId } from '../protocol/types';
+import { backoff } from './backoff';
+import type { Chat } from './chat';
+import { covered } from './fetching';
+import { dropRoom } from './receive';
+
+/** What an answer means, by the command that it answers. */
+export function onOk(chat: Chat, command: Command, ok: OkFrame, now: number, random: number): void {
+  switch (command.type) {
+    case 'rooms':
+      return command.joined ? listed(chat, ok) : directory(chat, command, ok);
+    case 'history':
+      return page(chat, command, ok, now, random);
+    case 'send':
+      return delivered(chat, command, ok);
+    case 'leave': {
+      const room = chat.find(command.room);
+      if (room) dropRoom(chat, room);
+      chat.directoryAsked = null;
+      return;
+    }
+    case 'rename':
+      if (chat.you && ok.name !== undefined) {
+        chat.you = { id: chat.you.id, name: ok.name };
+        chat.notices.push({ is: 'renamed', name: ok.name });
+      }
+      return;
+    case 'read': {
+      const room = chat.find(command.room);
+      if (room && ok.seq !== undefined && ok.n !== undefined) room.learnRead({ seq: ok.seq, n: ok.n });
+      return;
+    }
+    case 'who':
+      return people(chat, command, ok);
+    default:
+      return;
+  }
+}
+
+/** A refusal that may pass is tried again, without a word; the others are told. */
+export function onRefused(chat: Chat, command: Command, error: ErrorFrame, now: number, random: number): void {
+  const wait = Math.max(error.retry_after_ms ?? 0, backoff(2, 0.5 + random / 2));
+  switch (command.type) {
+    case 'send':
+      return chat.outbox.refused(command.client_message_id, error, now, random);
+    case 'history': {
+      const room = chat.find(command.room);
+      if (!room) return;
+      room.fetching = null;
+      room.fetchAttempt += 1;
+      room.fetchNotBefore = now + Math.max(wait, backoff(room.fetchAttempt, 0.5 + random / 2));
+      return;
+    }
+    case 'join':
+      chat.joining = false;
+      if (error.retryable) {
+        chat.notBefore = now + wait;
+        if (error.code !== 'rate_limited') return;
+      } else {
+        chat.wanted = chat.active === null && command.room !== 'lobby' ? 'lobby' : null;
+      }
+      chat.notices.push({ is: 'refused', what: 'join', code: error.code, subject: command.room });
+      return;
+    case 'resume':
+      for (const id of Object.keys(command.rooms) as RoomId[]) {
+        const room = chat.room(id);
+        if (room?.stage === 'opening') room.stage = 'closed';
+      }
+      chat.notBefore = now + wait;
+      return;
+    case 'rooms':
+      chat.notBefore = now + wait;
+      return;
+    case 'rename':
+    case 'leave':
+      chat.notices.push({ is: 'refused', what: command.type, code: error.code });
+      return;
+    default:
+      return;
+  }
+}
+
+/** A page of the rooms one is a member of. */
+function listed(chat: Chat, ok: OkFrame): void {
+  for (const summary of ok.rooms ?? []) {
+    const room = chat.ensureRoom(summary.room, summary.name);
+    room.member = true;
+    if (room.stage === 'open') continue;
+    room.head = summary.head;
+    room.n = summary.n;
+    room.count = summary.count;
+    room.learnRead(summary.read);
+  }
+  if (ok.next === undefined) chat.listed = true;
+  else chat.listedUpTo = ok.next as RoomId;
+}
+
+function directory(chat: Chat, command: CommandOf<'rooms'>, ok: OkFrame): void {
+  const page = ok.rooms ?? [];
+  chat.directory = command.after === undefined ? page : [...chat.directory, ...page];
+  chat.directoryNext = ok.next === undefined ? null : (ok.next as RoomId);
+}
+
+function page(chat: Chat, command: CommandOf<'history'>, ok: OkFrame, now: number, random: number): void {
+  const room = chat.find(command.room);
+  const asked = room?.fetching;
+  if (!room || !asked) return;
+  room.fetching = null;
+  // A room that was dropped and opened again meanwhile asks for itself.
+  if (!room.log || asked.after !== command.after || asked.before !== command.before) return;
+  const events = ok.events ?? [];
+  const more = ok.more ?? false;
+  if (events.length === 0 && more) {
+    // Nothing, and yet more: no progress can be made by asking again at once.
+    room.fetchAttempt += 1;
+    room.fetchNotBefore = now + backoff(room.fetchAttempt + 2, 0.5 + random / 2);
+    return;
+  }
+  room.fetchAttempt = 0;
+  room.fetchNotBefore = 0;
+  room.log.merge(events, covered(asked, events, more));
+  if (asked.before !== undefined) {
+    room.wantsOlder = false;
+    room.pull = null;
+  }
+  for (const event of events) {
+    if (event.type === 'message' && event.by.id === chat.you?.id && event.client_message_id !== undefined) {
+      chat.outbox.settle(event.client_message_id);
+    }
+  }
+}
+
+function delivered(chat: Chat, command: CommandOf<'send'>, ok: OkFrame): void {
+  const log = chat.find(command.room)?.log;
+  const seq = ok.seq ?? 0;
+  // An event below what is loaded, or in a stretch that is not, will not come by itself either.
+  chat.outbox.delivered(command.client_message_id, seq, log ? seq <= log.cursor : true);
+}
+
+function people(chat: Chat, command: CommandOf<'who'>, ok: OkFrame): void {
+  const room = chat.find(command.room);
+  if (!room || !ok.people) return;
+  if (command.after === undefined) room.people.clear();
+  for (const person of ok.people) room.people.set(person.id, person.name);
+  if (ok.count !== undefined) room.count = ok.count;
+  room.peopleNext = ok.next === undefined ? null : (ok.next as UserId);
+}

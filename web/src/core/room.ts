@@ -1,0 +1,96 @@
+import type { Person, ReadPosition, RoomId, Seq, UserId } from '../protocol/types';
+import type { Fetch } from './fetching';
+import { RoomLog } from './room-log';
+
+/** How long somebody is shown as typing after they last said so. */
+export const TYPING_SHOWN = 5_000;
+
+/** What the page knows of one room. */
+export class Room {
+  name: string;
+  member: boolean;
+  /** Whether the server answered `joined` on this connection. Only then do events come, and may messages go. */
+  stage: 'closed' | 'opening' | 'open' = 'closed';
+  /** The `after` that was asked for while opening; none: only what is new. */
+  askedAfter: Seq | undefined;
+  log: RoomLog | null = null;
+  head: Seq = 0;
+  n = 0;
+  /** The number up to which events belong to a catch-up: they tell what was, and change nothing that is. */
+  caughtUpAt: Seq = 0;
+
+  read: ReadPosition | null = null;
+  /** The read position that the server was told. */
+  readTold: Seq = 0;
+  /** The line "new messages" stands after this number. */
+  marker: Seq | null = null;
+
+  count = 0;
+  readonly people = new Map<UserId, string>();
+  /** Where the next page of them begins. */
+  peopleNext: UserId | null = null;
+  /** When the panel last asked who is here. */
+  peopleAsked = 0;
+  readonly typers = new Map<UserId, { name: string; until: number }>();
+
+  fetching: Fetch | null = null;
+  fetchNotBefore = 0;
+  fetchAttempt = 0;
+  wantsOlder = false;
+  /** The person asked for the hole around this number. */
+  pull: Seq | null = null;
+
+  constructor(readonly id: RoomId, name: string, member = false) {
+    this.name = name;
+    this.member = member;
+  }
+
+  get unread(): number {
+    return this.read ? Math.max(0, this.n - this.read.n) : 0;
+  }
+
+  /** The person has seen everything that is here. */
+  seen(): void {
+    const seq = this.log?.cursor ?? 0;
+    if (this.read && this.read.seq >= seq) return;
+    this.read = { seq, n: this.n };
+  }
+
+  /** A position learned from the server counts if it is further than what is known here. */
+  learnRead(read: ReadPosition | undefined): void {
+    if (!read) return;
+    this.readTold = Math.max(this.readTold, read.seq);
+    if (!this.read || read.seq > this.read.seq) this.read = read;
+  }
+
+  beginLog(after: Seq): RoomLog {
+    this.log = new RoomLog(after);
+    return this.log;
+  }
+
+  forget(): void {
+    this.log = null;
+    this.askedAfter = undefined;
+    this.read = null;
+    this.readTold = 0;
+    this.marker = null;
+    this.fetching = null;
+    this.pull = null;
+  }
+
+  disconnected(): void {
+    this.stage = 'closed';
+    this.askedAfter = undefined;
+    this.fetching = null;
+    this.fetchNotBefore = 0;
+    // Whether the last `read` arrived is not known; `joined` will say.
+    this.readTold = 0;
+    this.typers.clear();
+  }
+
+  setPeople(count: number, online: readonly Person[]): void {
+    this.count = count;
+    this.people.clear();
+    for (const person of online) this.people.set(person.id, person.name);
+  }
+}

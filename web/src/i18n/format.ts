@@ -1,0 +1,57 @@
+import { LANG, type Locale } from './index';
+
+/** Times, days, numbers and lists of names as each language writes them. */
+export interface Format {
+  time(at: number): string;
+  /** With the day; for who wants to know exactly. */
+  full(at: number): string;
+  day(at: number, now: number): string;
+  number(n: number): string;
+  list(items: readonly string[]): string;
+  /** Names in order for who reads this language. */
+  compare(a: string, b: string): number;
+}
+
+export function createFormat(locale: Locale): Format {
+  const lang = LANG[locale];
+  const time = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  const full = new Intl.DateTimeFormat(lang, { dateStyle: 'full', timeStyle: 'medium' });
+  const thisYear = new Intl.DateTimeFormat(lang, { weekday: 'long', month: 'long', day: 'numeric' });
+  const otherYear = new Intl.DateTimeFormat(lang, { year: 'numeric', month: 'long', day: 'numeric' });
+  const relative = new Intl.RelativeTimeFormat(lang, { numeric: 'auto' });
+  const number = new Intl.NumberFormat(lang);
+  const list = new Intl.ListFormat(lang, { type: 'conjunction', style: 'long' });
+  const collator = new Intl.Collator(lang, { numeric: true, sensitivity: 'base' });
+  return {
+    time: (at) => time.format(at),
+    full: (at) => full.format(at),
+    day(at, now) {
+      const days = daysBetween(at, now);
+      if (days === 0 || days === 1) return capital(relative.format(-days, 'day'), lang);
+      return (new Date(at).getFullYear() === new Date(now).getFullYear() ? thisYear : otherYear).format(at);
+    },
+    number: (n) => number.format(n),
+    list: (items) => list.format(items.map(isolated)),
+    compare: (a, b) => collator.compare(a, b),
+  };
+}
+
+/** Names the local day of a moment. */
+export function dayOf(at: number): string {
+  const date = new Date(at);
+  return `${date.getFullYear()}-${date.getMonth() + 1}-${date.getDate()}`;
+}
+
+/** A name that runs from right to left must not turn the sentence around it. */
+export function isolated(text: string): string {
+  return /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(text) ? `\u2068${text}\u2069` : text;
+}
+
+function daysBetween(at: number, now: number): number {
+  const midnight = (moment: number) => new Date(moment).setHours(0, 0, 0, 0);
+  return Math.round((midnight(now) - midnight(at)) / 86_400_000);
+}
+
+function capital(text: string, lang: string): string {
+  return text.slice(0, 1).toLocaleUpperCase(lang) + text.slice(1);
+}

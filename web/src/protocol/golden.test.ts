@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { decode, decodeFrame } from './decode';
+import { encode, utf8Bytes } from './encode';
+import { roomKey, roomName, userName } from './names';
+import type { Command } from './types';
+
+const golden = (name: string) =>
+  JSON.parse(readFileSync(new URL(`../../../crates/proto/golden/${name}.json`, import.meta.url), 'utf8'));
+
+describe('golden frames', () => {
+  for (const frame of golden('server')) {
+    test(`is understood whole: ${JSON.stringify(frame).slice(0, 60)}`, () => {
+      expect(decodeFrame(frame)).toEqual(frame);
+    });
+  }
+
+  // Written out by hand, so that the compiler checks the types against the same list.
+  const commands: Command[] = [
+    { type: 'join', id: 1, room: 'lobby' },
+    { type: 'join', id: 1, room: 'lobby', after: 41, epoch: 'e1' },
+    { type: 'join', room: '茶馆' },
+    { type: 'resume', id: 2, rooms: { r1: 57, r12: 0 }, epoch: 'e1' },
+    { type: 'leave', id: 3, room: 'r1' },
+    { type: 'send', id: 4, room: 'r1', client_message_id: '0192f3a0-7b1e-7c00-8000-000000000001', body: '你好 👩‍🚀\n<script>' },
+    { type: 'typing', room: 'r1' },
+    { type: 'who', id: 5, room: 'r1' },
+    { type: 'who', id: 5, room: 'r1', after: 'u7', limit: 20 },
+    { type: 'rename', id: 6, name: '李雷' },
+    { type: 'rooms', id: 7 },
+    { type: 'rooms', id: 7, joined: true, after: 'r3', limit: 20 },
+    { type: 'history', id: 8, room: 'r1', before: 58, limit: 50 },
+    { type: 'history', id: 8, room: 'r1', after: 58 },
+    { type: 'read', id: 9, room: 'r1', seq: 58 },
+    { type: 'ping', id: 10 },
+  ];
+
+  test('every golden command can be said', () => {
+    expect(commands.map((command) => JSON.parse(encode([command], 65536)[0]!))).toEqual(golden('client'));
+  });
+});
+
+describe('golden names', () => {
+  const names = golden('names');
+  for (const [kind, check] of [['room', roomName], ['user', userName]] as const) {
+    for (const [text, name] of Object.entries(names[kind].accepted)) {
+      test(`${kind} ${JSON.stringify(text)} is a name`, () => expect(check(text)).toEqual({ ok: true, name }));
+    }
+    for (const text of names[kind].refused) {
+      test(`${kind} ${JSON.stringify(text)} is none`, () => expect(check(text).ok).toBe(false));
+    }
+  }
+
+  test('rooms are found whatever the case or width', () => {
+    expect(roomKey('Tea')).toBe(roomKey('ｔｅａ'));
+    expect(roomKey('STRASSE')).toBe(roomKey('straße'));
+    expect(roomKey('ΣΊΣΥΦΟΣ')).toBe(roomKey('σίσυφος'));
+    expect(roomKey('茶馆')).not.toBe(roomKey('茶館'));
+  });
+});
+
+describe('reading', () => {
+  test('what is not understood is left out, and what stands beside it is kept', () => {
+    const text = '[{"type":"dance"},{"type":"gap","room":"r1","from":1,"to":2},{"type":"gap","room":"r1"},7,null]';
+    expect(decode(text)).toEqual([{ type: 'gap', room: 'r1', from: 1, to: 2 }]);
+    expect(decode('not json')).toEqual([]);
+  });
+
+  test('an event without a number is no event', () => {
+    expect(decodeFrame({ type: 'message', room: 'r1', seq: 0, n: 0, by: { id: 'u1', name: 'A' }, at: '', body: '' })).toBeNull();
+  });
+
+  test('a page with one wrong event is no page, rather than a page with a hole', () => {
+    expect(decodeFrame({ type: 'ok', id: 1, events: [{ type: 'message' }], more: false })).toBeNull();
+  });
+});
+
+describe('writing', () => {
+  test('a frame stays within the bounds of bytes and commands', () => {
+    const commands: Command[] = Array.from({ length: 600 }, (_, id) => ({ type: 'ping', id }));
+    const frames = encode(commands, 65536);
+    expect(frames.flatMap((frame) => JSON.parse(frame))).toEqual(commands);
+    expect(frames.map((frame) => JSON.parse(frame).length)).toEqual([256, 256, 88]);
+    for (const frame of encode(commands, 200)) expect(utf8Bytes(frame)).toBeLessThanOrEqual(200);
+  });
+
+  test('bytes are counted as they are sent', () => {
+    for (const text of ['', 'a', 'é', '茶', '👩‍🚀', '\ud800', 'a\udc00b', '\u0000']) {
+      expect(utf8Bytes(text)).toBe(new TextEncoder().encode(text).length);
+    }
+  });
+});

@@ -1,0 +1,21 @@
+import { defineConfig } from 'vitest/config';
+import solid from 'vite-plugin-solid';
+import { precompress } from './plugins/precompress.ts';
+
+export default defineConfig({
+  plugins: [solid(), precompress()],
+  build: {
+    target: ['es2022', 'chrome111', 'firefox113', 'safari16.2'],
+    // The Content-Security-Policy allows no inline script, and data: only for images.
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    reportCompressedSize: false,
+  },
+  server: {
+    proxy: {
+      '/api': 'http://127.0.0.1:9999',
+      '/ws': { target: 'ws://127.0.0.1:9999', ws: true },
+    },
+  },
+  test: { include: ['src/**/*.test.ts', 'plugins/**/*.test.ts'], environment: 'node' },
+});

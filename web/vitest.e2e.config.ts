@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+// One browser and one server at a time: what the specs try is the promise, not the machine.
+export default defineConfig({
+  test: {
+    include: ['e2e/**/*.e2e.ts'],
+    environment: 'node',
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    passWithNoTests: true,
+  },
+});
