@@ -1,0 +1,61 @@
+//! The schema and its versions. `PRAGMA user_version` counts the migrations that a database has been through.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::{OpenError, StoreError};
+
+/// In order; the first makes version 1. One that was released is never edited: the next one mends it.
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_rooms.sql")];
+
+/// "Teah", as the first migration writes it.
+const APPLICATION_ID: i64 = 0x5465_6168;
+
+/// Refuses a database that is not ours to write. Writes nothing.
+pub(super) fn check(conn: &Connection, database: &Path) -> Result<(), OpenError> {
+    let facts = || -> rusqlite::Result<(i64, i64, i64)> {
+        let number = |sql| conn.query_row(sql, [], |row| row.get(0));
+        Ok((
+            number("PRAGMA application_id")?,
+            number("PRAGMA user_version")?,
+            number("SELECT count(*) FROM sqlite_master")?,
+        ))
+    };
+    let path = database.to_owned();
+    let (application, version, tables) = match facts().map_err(StoreError::from) {
+        Ok(facts) => facts,
+        Err(StoreError::Corrupt(cause)) => return Err(OpenError::NotADatabase { path, cause }),
+        Err(cause) => return Err(OpenError::Database { path, cause }),
+    };
+    let known = MIGRATIONS.len() as i64;
+    if application != APPLICATION_ID && (tables, version, application) != (0, 0, 0) {
+        let cause = "it belongs to another program".to_owned();
+        return Err(OpenError::NotADatabase { path, cause });
+    }
+    if version > known {
+        return Err(OpenError::Newer { path, found: version, known });
+    }
+    Ok(())
+}
+
+/// Runs what is missing, each migration in its own transaction, so that a stop in between leaves a version that is whole.
+pub(super) fn run(conn: &mut Connection) -> Result<(), StoreError> {
+    loop {
+        let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let version: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let Some(migration) = MIGRATIONS.get(version as usize) else { return Ok(()) };
+        transaction.execute_batch(migration)?;
+        if version == 0 {
+            transaction.execute("INSERT INTO meta (key, value) VALUES ('epoch', ?1)", [new_epoch()?])?;
+        }
+        transaction.pragma_update(None, "user_version", version + 1)?;
+        transaction.commit()?;
+    }
+}
+
+/// Random, so that no two stores ever have the same, whatever was copied or restored.
+fn new_epoch() -> Result<String, StoreError> {
+    let random = getrandom::u64().map_err(|e| StoreError::Unavailable(format!("no randomness: {e}")))?;
+    Ok(format!("e{random:016x}"))
+}

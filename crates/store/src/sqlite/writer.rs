@@ -1,0 +1,163 @@
+//! Transactions: how a batch is committed, and what happens when that fails.
+
+use std::ops::Range;
+
+use proto::{Timestamp, UserId};
+use rules::RoomLimits;
+use rusqlite::Connection;
+
+use super::rows::{execute, first, int, uint};
+use super::work::{Heads, Stop, Work};
+use super::{WriterPlace, open};
+use crate::{Batch, Request, StoreError, Ticket, Writer};
+
+/// The one connection that writes.
+pub(super) struct SqliteWriter {
+    /// None after a failure: opened anew before the next transaction, so that nothing of the failed one is believed.
+    conn: Option<Connection>,
+    heads: Heads,
+    limits: RoomLimits,
+    /// An fsync has failed: nothing is written any more.
+    broken: Option<StoreError>,
+    /// After the connection: SQLite's files are closed before the place is given up.
+    place: WriterPlace,
+}
+
+impl SqliteWriter {
+    pub(super) fn new(place: WriterPlace, limits: RoomLimits) -> Result<Self, StoreError> {
+        let conn = Some(open::for_writing(place.database())?);
+        Ok(SqliteWriter { conn, heads: Heads::default(), limits, broken: None, place })
+    }
+
+    /// Does `work` in one transaction. An error: nothing of it is stored, or (see [`StoreError::Unavailable`]) it is not
+    /// known; what this writer remembers is forgotten.
+    fn transact<T>(
+        &mut self,
+        now: Timestamp,
+        work: impl FnOnce(&mut Work<'_>) -> Result<T, StoreError>,
+    ) -> Result<(T, Batch), StoreError> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        let outcome = self.try_transact(now, work);
+        match &outcome {
+            Ok(_) => self.heads.keep_small(),
+            Err(error) => self.recover(error),
+        }
+        outcome
+    }
+
+    fn try_transact<T>(
+        &mut self,
+        now: Timestamp,
+        work: impl FnOnce(&mut Work<'_>) -> Result<T, StoreError>,
+    ) -> Result<(T, Batch), StoreError> {
+        let conn = match self.conn.take() {
+            Some(conn) => self.conn.insert(conn),
+            None => self.conn.insert(open::for_writing(self.place.database())?),
+        };
+        execute(conn, "BEGIN IMMEDIATE", [])?;
+        let mut transaction =
+            Work { conn, heads: &mut self.heads, limits: &self.limits, now, batch: Batch::default() };
+        let value = work(&mut transaction)?;
+        let batch = transaction.batch;
+        execute(conn, "COMMIT", [])?;
+        Ok((value, batch))
+    }
+
+    fn recover(&mut self, error: &StoreError) {
+        self.heads.forget_all();
+        if error.fatal().is_some() {
+            self.broken = Some(error.clone());
+        }
+        let full = matches!(error, StoreError::Full(_));
+        let undone = match &self.conn {
+            Some(conn) => conn.is_autocommit() || conn.execute_batch("ROLLBACK").is_ok(),
+            None => false,
+        };
+        // A full disk is no reason to doubt the connection, and opening one anew may need room itself.
+        if !(full && undone) {
+            self.conn = None;
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        self.conn.as_ref().expect("the connection is open")
+    }
+}
+
+impl Writer for SqliteWriter {
+    fn commit(&mut self, now: Timestamp, requests: Vec<Request>) -> Batch {
+        if requests.is_empty() {
+            return Batch::default();
+        }
+        let tickets: Vec<Ticket> = requests.iter().map(|request| request.ticket).collect();
+        let committed = self.transact(now, |work| {
+            work.batch.answers.reserve(requests.len());
+            requests.into_iter().try_for_each(|request| work.attempt(request))
+        });
+        match committed {
+            Ok(((), batch)) => batch,
+            Err(error) => Batch {
+                internal: vec![error.to_string()],
+                fatal: error.fatal(),
+                ..Batch::refused(tickets, &error.refusal())
+            },
+        }
+    }
+
+    fn probe(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.transact(now, |work| {
+            let sql = "INSERT INTO meta (key, value) VALUES ('probed_at', ?1) \
+                       ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+            execute(work.conn, sql, [work.now.0])?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        let Some(conn) = &self.conn else { return Ok(()) };
+        // Says whether a reader was in the way. Then the log stays a little longer, and nothing is lost.
+        let done = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from);
+        if let Err(error) = &done {
+            self.recover(error);
+        }
+        done
+    }
+
+    fn reserve_user_ids(&mut self, count: u32) -> Result<Range<u64>, StoreError> {
+        let count = u64::from(count);
+        let (range, _) = self.transact(Timestamp(0), |work| {
+            let sql =
+                "UPDATE meta SET value = value + ?1 WHERE key = 'next_user' RETURNING value AS next_user";
+            let end = first(work.conn, sql, [int(count)], |row| uint(row, 0))?
+                .ok_or_else(|| StoreError::Corrupt("the next person's id is missing".to_owned()))?;
+            Ok(end.saturating_sub(count)..end)
+        })?;
+        Ok(range)
+    }
+
+    fn sweep_transient(&mut self, now: Timestamp) -> Result<Batch, StoreError> {
+        let ((), batch) = self.transact(now, |work| {
+            let left: Vec<UserId> = {
+                let sql = "SELECT id FROM person WHERE transient = 1 \
+                           AND EXISTS (SELECT 1 FROM membership WHERE user = person.id) ORDER BY id";
+                let mut left = work.conn.prepare_cached(sql)?;
+                left.query_map([], |row| uint(row, 0).map(UserId))?.collect::<Result<_, _>>()?
+            };
+            for user in left {
+                work.leave_all(user).map_err(|stop| match stop {
+                    Stop::Failed(error) => error,
+                    Stop::Refused(code) => StoreError::Defect(format!("leaving was refused: {code}")),
+                })?;
+            }
+            Ok(())
+        })?;
+        Ok(batch)
+    }
+}
