@@ -59,6 +59,8 @@ enum Command {
     /// Hold the WebSocket codec against Autobahn's fuzzing client.
     Autobahn(autobahn::Args),
     /// Load a server, and count what arrives.
+    // `--help` is the load program's to answer.
+    #[command(disable_help_flag = true)]
     Load {
         /// Given to the load program as they are; without `--url` it gets a server of its own.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
