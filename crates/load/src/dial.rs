@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+/// What Linux answers to a connect that does not wait.
+const EINPROGRESS: i32 = 115;
+
 /// A socket that is bound but not connected.
 fn socket(addr: SocketAddr, source: Option<IpAddr>, receive_buffer: Option<usize>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
@@ -15,7 +18,6 @@ fn socket(addr: SocketAddr, source: Option<IpAddr>, receive_buffer: Option<usize
         socket.set_recv_buffer_size(bytes)?;
     }
     if let Some(source) = source {
-        socket.set_reuse_address(true)?;
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
     socket.set_tcp_nodelay(true)?;
@@ -32,4 +34,18 @@ pub(crate) fn dial(
     let socket = socket(addr, source, receive_buffer)?;
     socket.connect_timeout(&addr.into(), timeout)?;
     Ok(socket.into())
+}
+
+/// Begins to connect; the socket does not block.
+pub(crate) fn dial_without_waiting(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = socket(addr, source, None)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&addr.into()) {
+        Err(error)
+            if error.kind() != io::ErrorKind::WouldBlock && error.raw_os_error() != Some(EINPROGRESS) =>
+        {
+            Err(error)
+        }
+        _ => Ok(socket.into()),
+    }
 }

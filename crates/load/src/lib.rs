@@ -1,7 +1,7 @@
 //! A typed client of the protocol, and a load generator that checks what it is told.
 //!
-//! [`Client`] blocks, and is for tests and tools: one connection, one thread, plain calls. The load generator (the program
-//! `teahouse-load`) holds thousands of connections on one thread and looks at every frame.
+//! [`Client`] blocks, and is for tests and tools: one connection, one thread, plain calls. The load generator
+//! ([`generator`], the program `teahouse-load`) holds thousands of connections on one thread and looks at every frame.
 //!
 //! It does **not** know the server: only what docs/PROTOCOL.md promises to any client.
 //!
@@ -12,6 +12,8 @@
 //! | `error.rs` | [`Error`] |
 //! | `http.rs` | [`http()`], [`new_session`]: the few requests that a client makes |
 //! | `dial.rs` | a TCP connection from a chosen address |
+//! | `generator/` | [`generator`]: the load generator and its checker |
+//! | `main.rs` | the program `teahouse-load` |
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -31,6 +33,7 @@
 mod client;
 mod dial;
 mod error;
+pub mod generator;
 mod http;
 mod options;
 

@@ -1,0 +1,295 @@
+//! What each member of each room heard, held against the promises.
+//!
+//! The first member that hears an event has it recorded; every other one must hear the same under the same number, each number
+//! once, in order, without a hole that no `gap` announced. What was acknowledged must stand under the number that the `ok`
+//! named. It knows no sockets and no clock: it is fed, and at the end it is asked.
+
+use super::recent::Recent;
+use super::said::Said;
+
+/// What went wrong, and what was announced to be missing. All but the gaps should be 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Findings {
+    /// Events that a member never heard, and no `gap` spoke of. Each member counts.
+    pub lost: u64,
+    /// Events heard twice by a member; and messages that were stored under two numbers.
+    pub doubled: u64,
+    /// Events heard after one with a greater number; and messages of one sender stored in another order than sent.
+    pub out_of_order: u64,
+    /// Bodies that are not what was sent, and events that are not what another member heard under the same number.
+    pub altered: u64,
+    /// Acknowledged messages that do not stand under the number that was acknowledged.
+    pub misplaced: u64,
+    /// Events of a room before `joined`, or of another room; frames that are not in the protocol.
+    pub unexpected: u64,
+    /// `gap` frames.
+    pub gaps: u64,
+    /// Events that they announced as missing.
+    pub gap_events: u64,
+}
+
+impl Findings {
+    /// Whether every promise was kept. A gap that was announced breaks none.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let Findings { lost, doubled, out_of_order, altered, misplaced, unexpected, gaps: _, gap_events: _ } =
+            self;
+        [lost, doubled, out_of_order, altered, misplaced, unexpected].iter().all(|&&count| count == 0)
+    }
+}
+
+/// A room, a sender: by number, counted from 0.
+pub(crate) type Index = u32;
+
+/// One member of one room.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    room: Index,
+    /// The last event it has. Nothing before `joined`.
+    cursor: Option<u64>,
+    /// Stretches before the cursor that it has not heard: almost always none.
+    holes: Vec<(u64, u64)>,
+}
+
+impl Member {
+    /// Not yet joined.
+    #[must_use]
+    pub(crate) fn of(room: Index) -> Self {
+        Member { room, cursor: None, holes: Vec::new() }
+    }
+
+    /// Which room.
+    #[must_use]
+    pub(crate) fn room(&self) -> Index {
+        self.room
+    }
+
+    /// Takes `seq` out of the holes; false if it was in none.
+    fn fill(&mut self, seq: u64) -> bool {
+        let Some(at) = self.holes.iter().position(|&(from, to)| (from..=to).contains(&seq)) else {
+            return false;
+        };
+        let (from, to) = self.holes.swap_remove(at);
+        self.holes.extend([(from, seq - 1), (seq + 1, to)].into_iter().filter(|(from, to)| from <= to));
+        true
+    }
+
+    fn missing(&self) -> u64 {
+        self.holes.iter().map(|(from, to)| to - from + 1).sum()
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Nobody has heard it yet.
+    Unheard,
+    /// One of our messages.
+    Message(Said),
+    /// A message that none of our senders sent so.
+    Altered,
+    /// Somebody joined, left, is called otherwise.
+    Notice,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    /// `contents[0]` is event `base + 1`.
+    base: u64,
+    contents: Vec<Content>,
+    recent: Recent,
+    members: u32,
+    /// The greatest number that was heard or acknowledged.
+    last: u64,
+}
+
+impl Room {
+    fn content(&mut self, seq: u64) -> Option<&mut Content> {
+        /// No room of a load run has more events; a server that says so is wrong, and must not cost our memory.
+        const MOST: usize = 1 << 26;
+        let at = usize::try_from(seq.checked_sub(self.base + 1)?).ok().filter(|&at| at < MOST)?;
+        if at >= self.contents.len() {
+            self.contents.resize(at + 1, Content::Unheard);
+        }
+        Some(&mut self.contents[at])
+    }
+}
+
+/// Holds what all members of all rooms heard.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    rooms: Vec<Room>,
+    /// For each sender, the number in the room of each of its messages, 0 where none is acknowledged.
+    acknowledged: Vec<Vec<u64>>,
+    findings: Findings,
+}
+
+impl Checker {
+    /// For so many rooms and senders. `recent_bytes`: how much of what was heard last is kept, in all rooms together, to
+    /// compare bytes instead of reading JSON.
+    #[must_use]
+    pub(crate) fn new(rooms: u32, senders: u32, recent_bytes: usize) -> Self {
+        let room = || Room { recent: Recent::new(recent_bytes / rooms.max(1) as usize), ..Room::default() };
+        Checker {
+            rooms: (0..rooms).map(|_| room()).collect(),
+            acknowledged: vec![Vec::new(); senders as usize],
+            findings: Findings::default(),
+        }
+    }
+
+    /// The member's room is open for it, from this number on.
+    pub(crate) fn joined(&mut self, member: &mut Member, head: u64) {
+        let room = &mut self.rooms[member.room as usize];
+        if room.members == 0 {
+            room.base = head;
+        }
+        room.members += 1;
+        room.last = room.last.max(head);
+        member.cursor = Some(head);
+    }
+
+    /// Whether these bytes, or their beginning, are the very event that this member must hear next: how long it is, and what
+    /// it is about. That is the way of almost all deliveries, and costs one comparison.
+    pub(crate) fn hear_same(&mut self, member: &mut Member, bytes: &[u8]) -> Option<(usize, Content)> {
+        let seq = member.cursor? + 1;
+        let room = &mut self.rooms[member.room as usize];
+        let length = room.recent.get(seq).filter(|known| bytes.starts_with(known))?.len();
+        member.cursor = Some(seq);
+        Some((length, room.contents[(seq - room.base - 1) as usize]))
+    }
+
+    /// The member heard this event, whose JSON is `bytes`. Returns whether it was new to it.
+    pub(crate) fn hear(&mut self, member: &mut Member, seq: u64, content: Content, bytes: &[u8]) -> bool {
+        let room = &mut self.rooms[member.room as usize];
+        let (Some(cursor), Some(known)) = (member.cursor, room.content(seq)) else {
+            self.findings.unexpected += 1;
+            return false;
+        };
+        if *known == Content::Unheard {
+            *known = content;
+            room.recent.offer(seq, bytes);
+            self.findings.altered += u64::from(content == Content::Altered);
+        } else if *known != content {
+            self.findings.altered += 1;
+        }
+        room.last = room.last.max(seq);
+        if seq > cursor {
+            if seq > cursor + 1 {
+                member.holes.push((cursor + 1, seq - 1));
+            }
+            member.cursor = Some(seq);
+            return true;
+        }
+        let was_missing = member.fill(seq);
+        if was_missing {
+            self.findings.out_of_order += 1;
+        } else {
+            self.findings.doubled += 1;
+        }
+        was_missing
+    }
+
+    /// The member was told that these events will not come.
+    pub(crate) fn gap(&mut self, member: &mut Member, from: u64, to: u64) {
+        self.findings.gaps += 1;
+        let Some(cursor) = member.cursor.filter(|_| (1..=to).contains(&from)) else {
+            self.findings.unexpected += 1;
+            return;
+        };
+        let before = member.missing();
+        let mut holes = Vec::new();
+        for &(a, b) in &member.holes {
+            holes.extend([(a, b.min(from - 1)), (a.max(to + 1), b)].into_iter().filter(|(a, b)| a <= b));
+        }
+        member.holes = holes;
+        self.findings.gap_events += before - member.missing();
+        if to > cursor {
+            if from > cursor + 1 {
+                member.holes.push((cursor + 1, from - 1));
+            }
+            self.findings.gap_events += to - from.max(cursor + 1) + 1;
+            member.cursor = Some(to);
+        }
+        let room = &mut self.rooms[member.room as usize];
+        room.last = room.last.max(to);
+    }
+
+    /// The sender's message was acknowledged under this number.
+    pub(crate) fn acknowledged(&mut self, room: Index, sender: Index, number: u32, seq: u64) {
+        let room = &mut self.rooms[room as usize];
+        if room.content(seq).is_none() {
+            self.findings.misplaced += 1;
+            return;
+        }
+        room.last = room.last.max(seq);
+        let seqs = &mut self.acknowledged[sender as usize];
+        if seqs.len() <= number as usize {
+            seqs.resize(number as usize + 1, 0);
+        }
+        seqs[number as usize] = seq;
+    }
+
+    /// Something came that the protocol does not know, or not here.
+    pub(crate) fn unexpected(&mut self) {
+        self.findings.unexpected += 1;
+    }
+
+    /// Whether the member has all that is known to be in its room (or was told what it will not get).
+    #[must_use]
+    pub(crate) fn is_caught_up(&self, member: &Member) -> bool {
+        member.cursor.is_some_and(|cursor| cursor >= self.rooms[member.room as usize].last)
+    }
+
+    /// The verdict. `members` says of each also whether its connection lived to the end: to one that did not, what came
+    /// later is not lost, since it would ask for it when it comes back. `room_of` tells the room of a sender.
+    #[must_use]
+    pub(crate) fn finish<'m>(
+        mut self,
+        members: impl IntoIterator<Item = (&'m Member, bool)>,
+        room_of: impl Fn(Index) -> Index,
+    ) -> Findings {
+        for (member, lived) in members {
+            let Some(cursor) = member.cursor else { continue };
+            self.findings.lost += member.missing();
+            if lived {
+                self.findings.lost += self.rooms[member.room as usize].last.saturating_sub(cursor);
+            }
+        }
+        for (sender, seqs) in self.acknowledged.iter().enumerate() {
+            let sender = sender as Index;
+            let room = &self.rooms[room_of(sender) as usize];
+            for (number, &seq) in seqs.iter().enumerate().filter(|&(_, &seq)| seq > 0) {
+                match room.contents[(seq - room.base - 1) as usize] {
+                    Content::Message(said) if (said.sender, said.number as usize) == (sender, number) => {}
+                    // Nobody heard it: counted as lost, for each member.
+                    Content::Unheard => {}
+                    _ => self.findings.misplaced += 1,
+                }
+            }
+        }
+        let mut last_of = vec![None; self.acknowledged.len()];
+        let mut heard: Vec<Vec<bool>> = vec![Vec::new(); self.acknowledged.len()];
+        for content in self.rooms.iter().flat_map(|room| &room.contents) {
+            let Content::Message(said) = content else { continue };
+            let (Some(last), Some(heard)) =
+                (last_of.get_mut(said.sender as usize), heard.get_mut(said.sender as usize))
+            else {
+                self.findings.altered += 1;
+                continue;
+            };
+            if heard.len() <= said.number as usize {
+                heard.resize(said.number as usize + 1, false);
+            }
+            if std::mem::replace(&mut heard[said.number as usize], true) {
+                self.findings.doubled += 1;
+            } else if last.is_some_and(|last| said.number < last) {
+                self.findings.out_of_order += 1;
+            }
+            *last = Some(last.map_or(said.number, |last: u32| last.max(said.number)));
+        }
+        self.findings
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Many connections on one thread: who says what, what each of them hears, and what that costs.
+//!
+//! A run goes in phases: *join* (all connect and join their rooms), *settle* (until all have heard of each other), *send* (a
+//! warm-up, then the measured time), *drain* (until all is answered and heard). Every phase is bounded in time.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `plan.rs` | [`Plan`]: what to do, and its bounds |
+//! | `run.rs` | [`run`]: the phases |
+//! | `crowd.rs` | the connections, and what becomes of each frame |
+//! | `connection.rs` | one connection's socket |
+//! | `senders.rs` | windows and schedules |
+//! | `checker.rs`, `recent.rs` | what was heard, against the promises |
+//! | `said.rs` | bodies that can be checked |
+//! | `wire.rs` | reading a frame |
+//! | `histogram.rs`, `process.rs`, `report.rs` | numbers |
+
+mod checker;
+mod connection;
+mod crowd;
+mod histogram;
+mod plan;
+mod process;
+mod recent;
+mod report;
+mod run;
+mod said;
+mod senders;
+mod wire;
+
+use std::io;
+
+pub use checker::Findings;
+pub use plan::Plan;
+pub use report::{Report, ServerUse, Times};
+pub use run::run;
+
+/// Why a run could not be carried out. What the server did wrong to a run that could is in its [`Report`].
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The plan is beyond what can be done here.
+    #[error("{0}")]
+    Plan(String),
+    /// The operating system refused.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// A connection did not come to be a member.
+    #[error("connection {number} could not join: {why}")]
+    Join {
+        /// Which one, from 0.
+        number: usize,
+        /// What happened.
+        why: String,
+    },
+    /// Not all joined in time.
+    #[error("{joined} of {wanted} connections joined, and then nothing went on for {seconds} s")]
+    Stuck {
+        /// How many are members.
+        joined: u32,
+        /// How many should be.
+        wanted: u32,
+        /// How long it was waited.
+        seconds: u64,
+    },
+}

@@ -1,0 +1,223 @@
+//! What a run tells at its end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Findings;
+use super::histogram::Histogram;
+
+/// Times in milliseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Times {
+    /// Half took no longer.
+    pub p50: f64,
+    /// 99 of 100 took no longer.
+    pub p99: f64,
+    /// None took longer.
+    pub max: f64,
+}
+
+impl Times {
+    pub(crate) fn of(histogram: &Histogram) -> Self {
+        let ms = |micros: u64| micros as f64 / 1000.0;
+        Times {
+            p50: ms(histogram.quantile(0.5)),
+            p99: ms(histogram.quantile(0.99)),
+            max: ms(histogram.max()),
+        }
+    }
+}
+
+/// What the server's process used.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct ServerUse {
+    /// Of one core, while it was measured: 1 is a whole one.
+    pub cpu_cores: f64,
+    /// Microseconds of CPU for one message to one member.
+    pub cpu_us_per_delivery: Option<f64>,
+    /// Memory of its own (RssAnon) before anybody connected, in bytes.
+    pub memory_before: u64,
+    /// … when all had joined.
+    pub memory_joined: u64,
+    /// … at the end of the measured time.
+    pub memory_after: u64,
+    /// What a connection that joined a room added, in bytes.
+    pub memory_per_connection: f64,
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// Connections that joined.
+    pub connections: u32,
+    /// Rooms.
+    pub rooms: u32,
+    /// Senders.
+    pub senders: u32,
+    /// Bytes of a body.
+    pub body_bytes: usize,
+    /// Seconds from the first connection to the last `joined`.
+    pub connect_seconds: f64,
+    /// Seconds that were measured.
+    pub seconds: f64,
+    /// Messages sent in all.
+    pub sent: u64,
+    /// … of these, acknowledged.
+    pub acknowledged: u64,
+    /// Commands that were never answered, on connections that lived.
+    pub unanswered: u64,
+    /// Messages to members, in the measured time.
+    pub deliveries: u64,
+    /// … a second.
+    pub deliveries_per_second: f64,
+    /// Messages to members in all, warm-up and aftermath included.
+    pub deliveries_in_all: u64,
+    /// From writing a message to reading it, at each member, in the measured time.
+    pub latency_ms: Times,
+    /// From writing a message to reading its `ok`, in the measured time.
+    pub acknowledge_ms: Times,
+    /// How late a message was written at most, against the rate that was asked for.
+    pub late_ms: f64,
+    /// The promises.
+    #[serde(flatten)]
+    pub findings: Findings,
+    /// Refusals by code.
+    pub errors: BTreeMap<String, u64>,
+    /// Connections that the server closed, by close code; 1006 without one.
+    pub closed: BTreeMap<u16, u64>,
+    /// The server's process, where it was named.
+    pub server: Option<ServerUse>,
+    /// What the generator itself used, of one core.
+    pub generator_cpu_cores: f64,
+    /// What makes the numbers doubtful.
+    pub warnings: Vec<String>,
+}
+
+impl Report {
+    /// Whether every promise was kept, every command answered, and every connection alive at the end.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_clean() && self.unanswered == 0 && self.closed.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let times = |t: Times| format!("p50 {:.2} ms   p99 {:.2} ms   max {:.2} ms", t.p50, t.p99, t.max);
+        writeln!(
+            f,
+            "{} connections in {} rooms, {} senders, bodies of {} bytes",
+            grouped(self.connections.into()),
+            grouped(self.rooms.into()),
+            grouped(self.senders.into()),
+            self.body_bytes
+        )?;
+        writeln!(
+            f,
+            "joined           in {:.2} s ({}/s)",
+            self.connect_seconds,
+            grouped((f64::from(self.connections) / self.connect_seconds.max(1e-3)) as u64)
+        )?;
+        writeln!(
+            f,
+            "messages         {} sent, {} acknowledged",
+            grouped(self.sent),
+            grouped(self.acknowledged)
+        )?;
+        writeln!(
+            f,
+            "deliveries       {}/s ({} in {:.1} s)",
+            grouped(self.deliveries_per_second as u64),
+            grouped(self.deliveries),
+            self.seconds
+        )?;
+        writeln!(f, "sent to received {}", times(self.latency_ms))?;
+        writeln!(f, "sent to ok       {}", times(self.acknowledge_ms))?;
+        if let Some(server) = &self.server {
+            write!(f, "server           {:.0} % of a core", server.cpu_cores * 100.0)?;
+            if let Some(micros) = server.cpu_us_per_delivery {
+                write!(f, ", {micros:.2} µs CPU a delivery")?;
+            }
+            writeln!(
+                f,
+                ", {} bytes a connection ({} MiB at the end)",
+                grouped(server.memory_per_connection.max(0.0) as u64),
+                server.memory_after >> 20
+            )?;
+        }
+        write!(f, "generator        {:.0} % of a core", self.generator_cpu_cores * 100.0)?;
+        if self.late_ms > 0.0 {
+            write!(f, ", at most {:.1} ms late", self.late_ms)?;
+        }
+        writeln!(f)?;
+        let found = &self.findings;
+        writeln!(
+            f,
+            "promises         {}: {} lost, {} doubled, {} out of order, {} altered, {} misplaced, {} unexpected, {} unanswered",
+            if self.is_clean() { "kept" } else { "BROKEN" },
+            grouped(found.lost),
+            grouped(found.doubled),
+            grouped(found.out_of_order),
+            grouped(found.altered),
+            grouped(found.misplaced),
+            grouped(found.unexpected),
+            grouped(self.unanswered),
+        )?;
+        writeln!(f, "gaps             {} ({} events)", grouped(found.gaps), grouped(found.gap_events))?;
+        for (code, count) in &self.errors {
+            writeln!(f, "error            {code}: {}", grouped(*count))?;
+        }
+        for (code, count) in &self.closed {
+            writeln!(f, "closed           {code}: {} connections", grouped(*count))?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning          {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+/// 1234567 as 1,234,567.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn a_report_with_anything_broken_is_not_clean() {
+        assert!(Report::default().is_clean());
+        assert!(!Report { unanswered: 1, ..Report::default() }.is_clean());
+        assert!(!Report { closed: [(1006, 1)].into(), ..Report::default() }.is_clean());
+        let findings = Findings { lost: 1, ..Findings::default() };
+        let report = Report { findings, ..Report::default() };
+        assert!(!report.is_clean() && report.to_string().contains("BROKEN: 1 lost"));
+        let gaps = Findings { gaps: 1, gap_events: 5, ..Findings::default() };
+        assert!(Report { findings: gaps, ..Report::default() }.is_clean());
+    }
+
+    #[test]
+    fn findings_stand_beside_the_other_numbers_in_json() {
+        let json = serde_json::to_value(Report::default()).unwrap();
+        assert_eq!((&json["lost"], &json["deliveries"]), (&0.into(), &0.into()));
+    }
+}

@@ -1,0 +1,57 @@
+//! What the generator reads of a frame that it could not recognise by its bytes.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// All fields of all frames that matter here. A field that a frame lacks is `None`; one call reads any of them.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Frame<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(crate) kind: Cow<'a, str>,
+    pub(crate) id: Option<u64>,
+    #[serde(borrow)]
+    pub(crate) room: Option<&'a str>,
+    pub(crate) seq: Option<u64>,
+    pub(crate) head: Option<u64>,
+    pub(crate) from: Option<u64>,
+    pub(crate) to: Option<u64>,
+    pub(crate) body: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
+    #[serde(default)]
+    pub(crate) retryable: bool,
+    pub(crate) retry_after_ms: Option<u64>,
+}
+
+/// The length of the JSON value at the beginning of `text`.
+pub(crate) fn value_len(text: &str) -> Option<usize> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    values.next()?.ok()?;
+    Some(values.byte_offset())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_frame_of_the_protocol_is_read() {
+        let golden: Vec<&RawValue> =
+            serde_json::from_str(include_str!("../../../proto/golden/server.json")).unwrap();
+        assert!(golden.len() > 10);
+        for frame in golden {
+            let read: Frame<'_> = serde_json::from_str(frame.get()).unwrap();
+            assert!(!read.kind.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_value_ends_where_it_ends() {
+        assert_eq!(value_len(r#"{"a":"]}","b":[1]},{"c":2}]"#), Some(18));
+        assert_eq!(value_len("{}"), Some(2));
+        assert_eq!(value_len("{"), None);
+        assert_eq!(value_len(""), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! A load run against a server that breaks one promise once: the report says which, and no other.
+
+mod fake;
+
+use std::time::Duration;
+
+use fake::{Fault, serve};
+use teahouse_load::generator::{Findings, LoadError, Plan, Report, run};
+
+fn plan(url: String) -> Plan {
+    Plan {
+        url,
+        connections: 6,
+        rooms: 1,
+        senders: 2,
+        rate: None,
+        window: 4,
+        body: 80,
+        duration: Duration::from_millis(150),
+        warmup: Duration::from_millis(20),
+        sources: 3,
+        parallel: 2,
+        settle: Duration::ZERO,
+        patience: Duration::from_millis(700),
+        server_pid: Some(std::process::id()),
+    }
+}
+
+fn report(fault: Fault) -> Report {
+    let report = run(&plan(format!("ws://{}", serve(fault)))).unwrap();
+    assert!(report.acknowledged > 20 && report.deliveries > 0, "{report}");
+    report
+}
+
+fn findings(fault: Fault) -> Findings {
+    let report = report(fault);
+    assert!(report.errors.is_empty() && report.closed.is_empty() && report.unanswered == 0, "{report}");
+    assert_eq!(report.is_clean(), report.findings.is_clean());
+    report.findings
+}
+
+#[test]
+fn a_good_server_is_clean() {
+    let report = report(Fault::Nothing);
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.deliveries_in_all, report.acknowledged * 6);
+    assert_eq!((report.connections, report.sent), (6, report.acknowledged));
+    assert!(report.latency_ms.p50 > 0.0 && report.server.is_some());
+}
+
+#[test]
+fn events_in_arrays_are_heard_too() {
+    let report = report(Fault::Arrays);
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.deliveries_in_all, report.acknowledged * 6);
+}
+
+#[test]
+fn a_lost_event_is_reported() {
+    assert_eq!(findings(Fault::Lose), Findings { lost: 1, ..Findings::default() });
+}
+
+#[test]
+fn a_doubled_event_is_reported() {
+    assert_eq!(findings(Fault::Double), Findings { doubled: 1, ..Findings::default() });
+}
+
+#[test]
+fn two_swapped_events_are_reported() {
+    assert_eq!(findings(Fault::Swap), Findings { out_of_order: 1, ..Findings::default() });
+}
+
+#[test]
+fn a_gap_is_reported_and_forgiven() {
+    assert_eq!(findings(Fault::Gap), Findings { gaps: 1, gap_events: 1, ..Findings::default() });
+}
+
+#[test]
+fn an_altered_body_is_reported() {
+    assert_eq!(findings(Fault::Alter), Findings { altered: 1, ..Findings::default() });
+}
+
+#[test]
+fn an_ok_with_the_wrong_number_is_reported() {
+    assert_eq!(findings(Fault::AnswerWrongly), Findings { misplaced: 1, ..Findings::default() });
+}
+
+#[test]
+fn a_command_that_is_never_answered_is_reported() {
+    let report = report(Fault::AnswerNever);
+    assert_eq!((report.unanswered, report.sent - report.acknowledged), (1, 1));
+    assert!(report.findings.is_clean() && !report.is_clean());
+}
+
+#[test]
+fn a_refusal_is_counted_and_breaks_nothing() {
+    let report = report(Fault::RefuseOnce);
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.errors, [("rate_limited".to_owned(), 1)].into());
+    assert_eq!(report.sent, report.acknowledged + 1);
+}
+
+#[test]
+fn a_closed_connection_is_reported() {
+    let report = report(Fault::Close);
+    assert_eq!(report.closed, [(4001, 1)].into());
+    assert!(report.findings.is_clean() && !report.is_clean(), "{report}");
+}
+
+#[test]
+fn a_schedule_is_kept_in_many_rooms() {
+    let addr = serve(Fault::Nothing);
+    let plan = Plan { rooms: 3, senders: 3, rate: Some(200.0), ..plan(format!("ws://{addr}")) };
+    let report = run(&plan).unwrap();
+    assert!(report.is_clean(), "{report}");
+    assert!(report.sent > 0, "{report}");
+    assert_eq!(report.deliveries_in_all, report.acknowledged * 2);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_no_verdict() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert!(matches!(run(&plan(format!("ws://{unused}"))), Err(LoadError::Join { .. })));
+}
