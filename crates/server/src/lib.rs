@@ -1,1 +1,39 @@
 //! The process: configuration, HTTP, shards, the embedded page, metrics.
+//!
+//! The way of one message, from socket to disk to sockets, is printed at the top of `docs/ARCHITECTURE.md`.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `config/`, `cli.rs`, `logging.rs` | what is in force, and where each value came from |
+//! | `http/` | accepting, the page, sessions, the upgrade to WebSocket |
+//! | `arrival.rs` | what HTTP hands to a shard |
+//! | `shard/` | a shard owns its connections: reads, handles, writes |
+//! | `commands/` | one command, one file |
+//! | `plain_text.rs` | lines in place of JSON |
+//! | `encoding.rs` | events as bytes, once for each encoding |
+//! | `writer.rs`, `round.rs` | the thread that commits, and what it tells the shards |
+//! | `readers.rs`, `queries.rs` | the threads that read the store, and what they are asked |
+//! | `house.rs` | all of these, wired to each other |
+//! | `sessions.rs` | tokens, and guests who are not stored yet |
+//! | `texts/` | what the server says to people, in both languages |
+//! | `metrics.rs` | what `/metrics` tells |
+
+mod arrival;
+mod cli;
+mod commands;
+mod config;
+mod encoding;
+mod house;
+mod http;
+mod logging;
+mod metrics;
+mod plain_text;
+mod queries;
+mod readers;
+mod round;
+mod sessions;
+mod shard;
+mod texts;
+mod writer;
+
+pub use cli::main;

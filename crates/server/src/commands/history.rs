@@ -1,0 +1,53 @@
+//! `history`: a stretch of a room's events. The reply is encoded where it is read, and is as large as it gets.
+
+use bytes::Bytes;
+use proto::{CommandId, ErrorCode, History};
+use store::Refusal;
+
+use crate::shard::{ConnKey, Connection, Link, Outside, Query, Shard};
+
+pub(super) fn history<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, history: History) {
+    ask(shard, of, id, |user| Query::History { of, id, user, history });
+}
+
+/// Asks a reader, if not too many read for this connection already.
+pub(super) fn ask<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    query: impl FnOnce(proto::UserId) -> Query,
+) {
+    let Some(connection) = shard.connection(of) else { return };
+    if connection.reading_store >= Connection::<L>::MAX_STORE_READS {
+        // Each may bring a quarter of a megabyte: so many are held for one connection, and no more.
+        return shard.refuse_rate(of, id, std::time::Duration::from_millis(100));
+    }
+    let user = connection.user;
+    match shard.outside.read(query(user)) {
+        Ok(()) => {
+            if let Some(connection) = shard.connection(of) {
+                connection.reading_store += 1;
+            }
+        }
+        Err(code) => shard.refuse_code(of, id, code),
+    }
+}
+
+impl<L: Link, O: Outside> Shard<L, O> {
+    pub(crate) fn handle_history(&mut self, of: ConnKey, frame: Result<Bytes, (Option<CommandId>, Refusal)>) {
+        self.one_read_less(of);
+        match frame {
+            Ok(frame) => self.say_shared(of, frame),
+            Err((id, refusal)) => {
+                debug_assert_ne!(refusal.code, ErrorCode::Malformed);
+                self.refuse(of, id, refusal);
+            }
+        }
+    }
+
+    pub(super) fn one_read_less(&mut self, of: ConnKey) {
+        if let Some(connection) = self.connection(of) {
+            connection.reading_store = connection.reading_store.saturating_sub(1);
+        }
+    }
+}

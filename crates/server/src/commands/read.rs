@@ -1,0 +1,11 @@
+//! `read`: "I have seen everything up to here."
+
+use proto::{CommandId, Read};
+use store::Write;
+
+use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
+
+pub(super) fn read<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, read: Read) {
+    let Read { room, seq } = read;
+    shard.ask_writer(of, id, Purpose::Read, Write::Read { room, seq });
+}

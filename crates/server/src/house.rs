@@ -1,0 +1,208 @@
+//! The house: the store, its writer and readers, the bus, the shards, wired to each other; and what HTTP sees of them.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use bus::LocalBus;
+use proto::{Epoch, ErrorCode, Limits, UserId};
+use rules::{Presence, Rates, RoomLimits};
+use store::{Author, Reader, Refusal, SqliteStore, Store, TokenHash, Write};
+
+use crate::arrival::Arrival;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::readers::Readers;
+use crate::sessions::Sessions;
+use crate::shard::Settings;
+use crate::shard::thread::{self, ShardHandle, Shared};
+use crate::writer::{self, WriterHandle};
+
+/// Reads of SQLite are short: a few threads serve all shards.
+const READERS: usize = 3;
+/// How many rounds a shard may be behind before it reads from the store instead.
+const ROUNDS: usize = 4 * 1024;
+/// A store that took a write this recently is writable.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// What answers the house's probe, and when it did.
+type Probed = Option<(Instant, Result<(), Refusal>)>;
+
+/// Everything behind HTTP.
+pub(crate) struct House {
+    pub(crate) sessions: Arc<Sessions>,
+    epoch: Epoch,
+    writer: WriterHandle,
+    readers: Readers,
+    shards: Vec<ShardHandle>,
+    /// Ids set aside and not given yet.
+    user_ids: Mutex<Range<u64>>,
+    probed: tokio::sync::Mutex<Probed>,
+    stopping: AtomicBool,
+    connections: Box<dyn Fn() -> u64 + Send + Sync>,
+    writer_thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl House {
+    /// Opens the store and starts every thread.
+    pub(crate) fn start(config: &Config, metrics: Metrics) -> anyhow::Result<Arc<House>> {
+        let rooms_per_person = if config.limits.enabled { config.limits.rooms_per_person } else { u32::MAX };
+        let store = SqliteStore::open(&config.data, RoomLimits { rooms_per_person })?;
+        let mut store_writer = store.writer()?;
+        writer::sweep(&mut *store_writer).context("guests of the last run cannot be made to leave")?;
+        let user_ids = store_writer.reserve_user_ids(writer::ID_BLOCK)?;
+        let epoch = store.epoch();
+        let readers = Readers::start(&store, READERS)?;
+        let bus: Arc<writer::RoundBus> = Arc::new(LocalBus::new(ROUNDS));
+        let (writer, writer_thread) = writer::start(store_writer, Arc::clone(&bus), metrics.clone())?;
+        let sessions = Arc::<Sessions>::default();
+        let shared = Shared {
+            writer: writer.clone(),
+            readers: readers.clone(),
+            bus,
+            presence: Arc::<Mutex<Presence>>::default(),
+            sessions: Arc::clone(&sessions),
+            metrics: metrics.clone(),
+            began: Instant::now(),
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = if config.shards == 0 { cores } else { config.shards };
+        let mut shards = Vec::with_capacity(count);
+        for number in 0..count {
+            let (shard, _) = thread::start(number, settings(config, &epoch, number), shared.clone())?;
+            shards.push(shard);
+        }
+        Ok(Arc::new(House {
+            sessions,
+            epoch,
+            writer,
+            readers,
+            shards,
+            user_ids: Mutex::new(user_ids),
+            probed: tokio::sync::Mutex::new(None),
+            stopping: AtomicBool::new(false),
+            connections: Box::new(move || metrics.connections()),
+            writer_thread: Mutex::new(Some(writer_thread)),
+        }))
+    }
+
+    /// Takes a connection in. All of a person's are in one shard.
+    pub(crate) fn arrive(&self, arrival: Arrival) {
+        self.shard_of(arrival.identity.person.id).arrive(arrival);
+    }
+
+    /// Has `read` called on a reader's thread.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut dyn Reader) -> T + Send + 'static,
+    ) -> Result<T, ErrorCode> {
+        self.readers.read(read).await
+    }
+
+    /// Ends a session: it is worth nothing any more, and its sockets are closed, when this returns. A guest whose session
+    /// has ended can never come back, and leaves its rooms.
+    pub(crate) async fn end_session(&self, token: TokenHash, user: UserId) -> Result<(), Refusal> {
+        self.writer.write(writer::nobody(), Write::EndSession { token }).await?;
+        self.sessions.end(token);
+        self.shard_of(user).end_session(user).await;
+        let author = Author { person: proto::Person { id: user, ..writer::nobody().person }, enrol: None };
+        match self.writer.write(author, Write::LeaveAll).await {
+            // Somebody who was never stored is in no room.
+            Err(refusal) if refusal.code == ErrorCode::Unauthorized => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Whether the store takes writes, as of a second ago at most.
+    pub(crate) async fn probe(&self) -> Result<(), Refusal> {
+        let mut probed = self.probed.lock().await;
+        if let Some((at, result)) = &*probed {
+            if at.elapsed() < PROBE {
+                return result.clone();
+            }
+        }
+        let result = self.writer.probe().await;
+        *probed = Some((Instant::now(), result.clone()));
+        result
+    }
+
+    /// Whether the server is stopping.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// An id that nobody had.
+    pub(crate) fn new_user_id(&self) -> Result<UserId, Refusal> {
+        let mut ids = self.user_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if ids.is_empty() {
+            // A commit, once in a thousand guests.
+            *ids = tokio::task::block_in_place(|| self.writer.user_ids())?;
+        }
+        ids.next().map(UserId).ok_or_else(|| Refusal::from(ErrorCode::Internal))
+    }
+
+    /// The store's life.
+    pub(crate) fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    /// From here on nothing is let in.
+    pub(crate) fn begin_stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Commits what was asked, answers it, tells every client when to come back, and brings the store to rest.
+    pub(crate) async fn stop(&self) {
+        self.begin_stopping();
+        for shard in &self.shards {
+            shard.quiet().await;
+        }
+        self.writer.barrier().await;
+        let retry_within = retry_within((self.connections)());
+        let goodbyes: Vec<_> = self.shards.iter().map(|shard| shard.goodbye(retry_within)).collect();
+        for goodbye in goodbyes {
+            goodbye.await;
+        }
+        self.writer.stop();
+        let thread = self.writer_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It checkpoints, and ends; a panic of it has been logged.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+
+    fn shard_of(&self, user: UserId) -> &ShardHandle {
+        &self.shards[user.0 as usize % self.shards.len()]
+    }
+}
+
+/// Three users come back at once, and ten thousand do not stampede.
+fn retry_within(connections: u64) -> Duration {
+    Duration::from_millis((connections * 5).max(500))
+}
+
+fn settings(config: &Config, epoch: &Epoch, number: usize) -> Settings {
+    Settings {
+        epoch: epoch.clone(),
+        limits: Limits { body_bytes: config.body_bytes, ..Limits::default() },
+        rates: Rates { enabled: config.limits.enabled, ..config.limits.rates },
+        heartbeat: config.deadlines.heartbeat,
+        dead: config.deadlines.dead,
+        unfinished: config.deadlines.unfinished,
+        close: config.deadlines.close,
+        tells_presence: number == 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_connections_the_longer_they_are_spread() {
+        assert_eq!(retry_within(3), Duration::from_millis(500));
+        assert_eq!(retry_within(2_000), Duration::from_secs(10));
+    }
+}

@@ -1,0 +1,65 @@
+//! The threads that read the store: for pages of history, catch-ups, lists.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use proto::ErrorCode;
+use store::{Reader, Store, StoreError};
+
+/// How many reads may wait. Shards hold back more than their share of it (see `shard::catch_up`); beyond, `overloaded`.
+const QUEUE: usize = 4 * 1024;
+
+type Read = Box<dyn FnOnce(&mut dyn Reader) + Send>;
+
+/// The way to the readers' threads.
+#[derive(Clone)]
+pub(crate) struct Readers {
+    // owner: the reader threads; cap QUEUE; full => `overloaded`.
+    queue: SyncSender<Read>,
+}
+
+impl Readers {
+    /// Opens `count` readers and starts a thread for each.
+    pub(crate) fn start(store: &dyn Store, count: usize) -> Result<Self, StoreError> {
+        let (queue, inbox) = sync_channel::<Read>(QUEUE);
+        let inbox = Arc::new(Mutex::new(inbox));
+        for number in 0..count {
+            let reader = store.reader()?;
+            let inbox = Arc::clone(&inbox);
+            std::thread::Builder::new()
+                .name(format!("reader-{number}"))
+                .spawn(move || run(reader, &inbox))
+                .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        }
+        Ok(Readers { queue })
+    }
+
+    /// Has `read` called on a reader's thread. Never blocks.
+    pub(crate) fn submit(&self, read: impl FnOnce(&mut dyn Reader) + Send + 'static) -> Result<(), ErrorCode> {
+        self.queue.try_send(Box::new(read)).map_err(|error| match error {
+            TrySendError::Full(_) => ErrorCode::Overloaded,
+            TrySendError::Disconnected(_) => ErrorCode::ShuttingDown,
+        })
+    }
+
+    /// Has `read` called on a reader's thread, and waits for what it gives.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut dyn Reader) -> T + Send + 'static,
+    ) -> Result<T, ErrorCode> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.submit(move |reader| {
+            let _ = reply.send(read(reader));
+        })?;
+        answer.await.map_err(|_| ErrorCode::Internal)
+    }
+}
+
+fn run(mut reader: Box<dyn Reader>, inbox: &Mutex<Receiver<Read>>) {
+    loop {
+        // The lock is held while waiting: whoever waits takes the next, and the others wait for the lock.
+        let read = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(read) = read else { return };
+        read(&mut *reader);
+    }
+}

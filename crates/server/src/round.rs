@@ -1,0 +1,87 @@
+//! What the writer tells every shard after a commit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto::{Event, RoomId};
+use store::{Batch, Done, Refusal};
+
+use crate::encoding::{Encoding, event_frame};
+
+/// What was committed at once, or said beside the log.
+#[derive(Debug)]
+pub(crate) enum Word {
+    /// Events, in commit order.
+    Committed(Vec<Committed>),
+    /// A frame for a room that is no event: typing, presence.
+    Aside {
+        /// Which room.
+        room: RoomId,
+        /// The frame, header included.
+        frame: Bytes,
+    },
+}
+
+/// An event that is on disk, and its JSON frame, encoded once for all shards.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) event: Arc<Event>,
+    pub(crate) frame: Box<[u8]>,
+}
+
+/// The answer to one request, and how many of the round's events come before it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) after: usize,
+    pub(crate) ticket: u64,
+    pub(crate) result: Result<Done, Refusal>,
+}
+
+impl From<Arc<Event>> for Committed {
+    fn from(event: Arc<Event>) -> Self {
+        let frame = event_frame(&event, Encoding::Json).into_boxed_slice();
+        Committed { event, frame }
+    }
+}
+
+/// How many of the batch's events somebody who was answered `done` has behind them: a `joined` that says head 5 stands
+/// between the events 5 and 6 of its room, so that the shard sets the cursor there.
+pub(crate) fn events_before(batch: &Batch, done: &Done) -> usize {
+    let Done::Joined { room, head, .. } = done else { return batch.events.len() };
+    let later = |event: &Arc<Event>| event.room == *room && event.seq > *head;
+    // From the back: most often there is nothing later.
+    batch.events.iter().rposition(|event| !later(event) && event.room == *room).map_or_else(
+        || batch.events.iter().position(later).unwrap_or(batch.events.len()),
+        |last| last + 1,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{EventKind, MessageCount, Person, RoomName, Seq, Timestamp, UserId, UserName};
+
+    use super::*;
+
+    fn event(room: u64, seq: u64) -> Arc<Event> {
+        let by = Person { id: UserId(1), name: UserName::new("Li").unwrap() };
+        let kind = EventKind::MemberJoined {};
+        Arc::new(Event { kind, room: RoomId(room), seq: Seq(seq), n: MessageCount(0), by, at: Timestamp(0) })
+    }
+
+    #[test]
+    fn a_join_is_answered_between_the_events_it_stands_between() {
+        let events = vec![event(1, 5), event(2, 1), event(1, 6), event(2, 2), event(1, 7)];
+        let batch = Batch { events, ..Batch::default() };
+        let joined = |room, head| Done::Joined {
+            room: RoomId(room),
+            name: RoomName::new("x").unwrap(),
+            head: Seq(head),
+            n: MessageCount(0),
+            read: None,
+            new_member: false,
+        };
+        let at = |room, head| events_before(&batch, &joined(room, head));
+        assert_eq!([at(1, 4), at(1, 5), at(1, 6), at(1, 7)], [0, 1, 3, 5]);
+        assert_eq!([at(2, 0), at(2, 1), at(2, 2), at(3, 9)], [1, 2, 4, 5]);
+    }
+}

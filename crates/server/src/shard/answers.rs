@@ -1,0 +1,112 @@
+//! What the store's writer answers, and to which command.
+
+use proto::{CommandId, Epoch, ErrorCode, RoomId, RoomName, RoomRef, Seq};
+use store::{Author, Done, Refusal, Write};
+
+use super::{ConnKey, Link, Outside, Shard};
+use crate::commands;
+use crate::round::Answer;
+
+/// A request that waits for the writer.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// Who asked. It may be gone when the answer comes.
+    pub(crate) of: ConnKey,
+    /// For which command.
+    pub(crate) id: Option<CommandId>,
+    pub(crate) purpose: Purpose,
+}
+
+/// What the answer is for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    /// `join`. `make_next`: the room was not to be made yet; if there is none, this is its name.
+    Join { after: Option<Seq>, epoch: Option<Epoch>, make_next: Option<RoomName> },
+    /// One room of a `resume`; the last one to be answered answers the command.
+    Resume { room: RoomId, after: Seq, epoch: Option<Epoch>, left: std::rc::Rc<std::cell::Cell<usize>> },
+    Leave,
+    Send,
+    Rename,
+    Read,
+    /// Nobody waits: a farewell, a place kept.
+    Nobody,
+}
+
+impl<L: Link, O: Outside> Shard<L, O> {
+    /// Asks the writer on behalf of a connection. A refusal is answered here.
+    pub(crate) fn ask_writer(&mut self, of: ConnKey, id: Option<CommandId>, purpose: Purpose, deed: Write) {
+        let Some(author) = self.author(of) else { return };
+        let entry = self.pending.vacant_entry();
+        let ticket = entry.key();
+        match self.outside.write(author, deed, ticket as u64) {
+            Ok(()) => {
+                entry.insert(Pending { of, id, purpose });
+                if let Some(connection) = self.connection(of) {
+                    connection.unanswered = connection.unanswered.saturating_add(1);
+                }
+            }
+            Err(code) => commands::refused(self, Pending { of, id, purpose }, crate::writer::refusal(code)),
+        }
+    }
+
+    /// Asks the writer for something that nobody waits for. `false`: it has no time now.
+    pub(super) fn ask_writer_quietly(&mut self, author: Author, deed: Write) -> bool {
+        let of = ConnKey { index: usize::MAX, generation: 0 };
+        let ticket = self.pending.insert(Pending { of, id: None, purpose: Purpose::Nobody });
+        let asked = self.outside.write(author, deed, ticket as u64).is_ok();
+        if !asked {
+            self.pending.remove(ticket);
+        }
+        asked
+    }
+
+    fn author(&mut self, of: ConnKey) -> Option<Author> {
+        let user = self.connection(of)?.user;
+        Some(self.beings.get(&user)?.author(user))
+    }
+
+    pub(super) fn handle_answer(&mut self, answer: Answer) {
+        let Some(pending) = self.pending.try_remove(answer.ticket as usize) else { return };
+        if let Some(connection) = self.connection(pending.of) {
+            connection.unanswered = connection.unanswered.saturating_sub(1);
+            // It may be read again.
+            self.queue_read(pending.of.index);
+        }
+        match answer.result {
+            Ok(done) => {
+                self.note_stored(pending.of, &done);
+                commands::done(self, pending, done);
+            }
+            Err(refusal) => commands::refused(self, pending, refusal),
+        }
+    }
+
+    /// What a guest did durably stored the guest, too.
+    fn note_stored(&mut self, of: ConnKey, done: &Done) {
+        if !matches!(done, Done::Joined { .. } | Done::Renamed { .. }) {
+            return;
+        }
+        let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
+        let Some(being) = self.beings.get_mut(&user).filter(|being| !being.stored) else { return };
+        being.stored = true;
+        if let Some(session) = being.session {
+            self.outside.session_stored(&session);
+        }
+    }
+
+    /// The room that a command names, as this connection has it open; or a refusal.
+    pub(crate) fn open_room_named(&mut self, of: ConnKey, room: &RoomRef) -> Result<usize, Refusal> {
+        let key = match room {
+            RoomRef::Id(_) => None,
+            RoomRef::Name(name) => Some(name.key()),
+        };
+        let Some(connection) = self.connections.get(of.index) else { return Err(Refusal::from(ErrorCode::NotAMember)) };
+        let named = |index: &usize| match (room, &key) {
+            (RoomRef::Id(id), _) => self.rooms[*index].id == *id,
+            (_, Some(key)) => self.rooms[*index].name.key() == *key,
+            _ => false,
+        };
+        let open = connection.memberships.iter().map(|membership| membership.room).find(named);
+        open.ok_or_else(|| Refusal::from(ErrorCode::NotAMember))
+    }
+}

@@ -1,0 +1,104 @@
+//! What is no longer in the log comes from the store, a page at a time, each page when the one before has been taken.
+//!
+//! Concurrent catch-ups share reads: everybody who comes back to a room with the same cursor gets the same bytes.
+
+use proto::{RoomId, Seq};
+use room_log::Outbox;
+
+use super::{ConnKey, Found, Link, Outside, Page, Query, Shard};
+use crate::encoding::Encoding;
+
+/// Pages of a catch-up hold at most this many events and bytes, so that ten thousand at once are affordable.
+pub(crate) const PAGE_EVENTS: u32 = 128;
+/// See [`PAGE_EVENTS`].
+pub(crate) const PAGE_BYTES: usize = 64 * 1024;
+
+impl<L: Link, O: Outside> Shard<L, O> {
+    /// Asks for the next page of a connection's catch-up, if it has one, has taken what it was given, and none is under way.
+    pub(super) fn ask_for_page(&mut self, of: ConnKey, room: RoomId) {
+        let Some(&index) = self.room_keys.get(&room) else { return };
+        let Some(connection) = self.connection(of) else { return };
+        if connection.outbox.len() >= Outbox::PAUSE_BYTES {
+            return;
+        }
+        let encoding = Encoding::from(connection.speaks);
+        let Some(special) = connection.membership(index).and_then(|membership| membership.special.as_mut()) else { return };
+        let Some(catch_up) = &mut special.catch_up else { return };
+        if std::mem::replace(&mut catch_up.asked, true) {
+            return;
+        }
+        let (after, until) = (catch_up.after, catch_up.until);
+        let waiters = self.rooms[index].pages.entry((after, until, encoding as usize)).or_default();
+        waiters.push(of);
+        if waiters.len() == 1 && self.outside.read(Query::Page { room, after, until, encoding }).is_err() {
+            self.page_failed(index, (after, until, encoding as usize));
+        }
+    }
+
+    pub(super) fn handle_page(
+        &mut self,
+        room: RoomId,
+        (after, until, encoding): (Seq, Seq, Encoding),
+        page: Option<Page>,
+    ) {
+        let Some(&index) = self.room_keys.get(&room) else { return };
+        let key = (after, until, encoding as usize);
+        let Some(page) = page else {
+            self.page_failed(index, key);
+            return;
+        };
+        for of in self.rooms[index].pages.remove(&key).unwrap_or_default() {
+            let Some(connection) = self.connection(of) else { continue };
+            let Some(membership) = connection.membership(index) else { continue };
+            let Some(special) = &mut membership.special else { continue };
+            let Some(catch_up) = special.catch_up.as_mut().filter(|mine| (mine.after, mine.until) == (after, until)) else {
+                continue;
+            };
+            catch_up.after = page.last;
+            catch_up.asked = false;
+            if page.last >= until {
+                special.catch_up = None;
+                membership.tidy();
+            }
+            connection.outbox.push_shared(page.frames.clone());
+            self.queue_write(of.index);
+        }
+    }
+
+    /// Nobody could read it now: whoever waits asks again at the next tick.
+    fn page_failed(&mut self, index: usize, key: (Seq, Seq, usize)) {
+        let room = self.rooms[index].id;
+        for of in self.rooms[index].pages.remove(&key).unwrap_or_default() {
+            if let Some(special) = self
+                .connection(of)
+                .and_then(|connection| connection.membership(index))
+                .and_then(|membership| membership.special.as_mut())
+            {
+                if let Some(catch_up) = &mut special.catch_up {
+                    catch_up.asked = false;
+                }
+                self.postponed.push((of, room));
+            }
+        }
+    }
+
+    pub(super) fn ask_for_postponed_pages(&mut self) {
+        for (of, room) in std::mem::take(&mut self.postponed) {
+            self.ask_for_page(of, room);
+        }
+    }
+
+    /// What a reader found.
+    pub(crate) fn handle_found(&mut self, now: std::time::Duration, found: Found) {
+        self.now = now;
+        match found {
+            Found::Page { room, after, until, encoding, page } => {
+                self.handle_page(room, (after, until, encoding), page.ok());
+            }
+            Found::Fill { room, events } => self.handle_filling(room, events),
+            Found::Heads { heads } => self.handle_heads(heads),
+            Found::History { of, frame } => self.handle_history(of, frame),
+            Found::Rooms { of, id, page } => self.handle_room_page(of, id, page),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A shard owns its connections outright: each is read, handled and written here and nowhere else, so that nothing about a
+//! recipient is locked, counted or allocated.
+//!
+//! **A shard is a value, not a thread.** `handle_*` takes what happened (a connection, readable bytes, a round of the
+//! writer, what a reader found, the time), [`Shard::work`] does the next bounded piece of what is to be done. It reads no
+//! clock, waits for nothing, and knows sockets only as [`Link`] and the rest of the house only as [`Outside`]; so the same
+//! code runs under a thread (`thread.rs`) and under a simulation's virtual time.
+//!
+//! The three roles of a connection, each with its place:
+//!
+//! | role | file | does |
+//! |---|---|---|
+//! | read | `reading.rs` | socket to messages to commands |
+//! | handle | `crate::commands`, `answers.rs`, `rooms.rs`, `deadlines.rs` | the only places where a session's state changes |
+//! | write | `walk.rs` | cursors to sockets |
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `connection.rs` | `Connection`, `Membership`, `Being`: what is kept for each |
+//! | `room.rs` | `Room`: the logs of a live room, and who is behind |
+//! | `rooms.rs` | opening and closing a room for a connection |
+//! | `catch_up.rs` | what is no longer in the log comes from the store |
+//! | `saying.rs` | private frames into outboxes |
+//! | `closing.rs` | every way in which a connection ends; stopping |
+//! | `wheel.rs` | the one coarse timer wheel |
+
+mod answers;
+mod catch_up;
+mod closing;
+mod connection;
+mod deadlines;
+mod outside;
+mod reading;
+mod room;
+mod rooms;
+mod saying;
+pub(crate) mod thread;
+mod walk;
+mod wheel;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use bus::Delivery;
+use proto::{Epoch, Limits, RoomId, UserId};
+use rules::Rates;
+use slab::Slab;
+
+pub(crate) use catch_up::{PAGE_BYTES, PAGE_EVENTS};
+pub(crate) use answers::{Pending, Purpose};
+pub(crate) use connection::{Being, ConnKey, Connection};
+pub(crate) use outside::{Found, Link, Outside, Page, Query};
+pub(crate) use room::Room;
+pub(crate) use rooms::Opening;
+
+use crate::metrics::Metrics;
+use crate::round::{Answer, Word};
+use wheel::Wheel;
+
+/// What a shard is told once.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) epoch: Epoch,
+    pub(crate) limits: Limits,
+    pub(crate) rates: Rates,
+    /// A silent connection is asked for a sign of life after this long.
+    pub(crate) heartbeat: Duration,
+    /// A connection from which nothing came, and which took nothing, for this long is dead.
+    pub(crate) dead: Duration,
+    /// A message that was begun is to be ended within this.
+    pub(crate) unfinished: Duration,
+    /// A peer that was told goodbye has this long to answer.
+    pub(crate) close: Duration,
+    /// Whether this shard is the one that tells all of them who came and went.
+    pub(crate) tells_presence: bool,
+}
+
+/// See the essay above.
+pub(crate) struct Shard<L, O> {
+    pub(crate) settings: Settings,
+    pub(crate) outside: O,
+    pub(crate) metrics: Metrics,
+    /// The moment of the call that is under way, since the process began.
+    pub(crate) now: Duration,
+    pub(crate) connections: Slab<Connection<L>>,
+    /// Everybody who has a connection here; all connections of a session are in one shard.
+    pub(crate) beings: HashMap<UserId, Being>,
+    /// Rooms that somebody here has open.
+    pub(crate) rooms: Slab<Room>,
+    pub(crate) room_keys: HashMap<RoomId, usize>,
+    /// Commands that wait for the store. Bounded by what each connection may leave unanswered.
+    pub(crate) pending: Slab<Pending>,
+    /// Connections with private bytes to write, or that became writable.
+    pub(crate) to_write: VecDeque<usize>,
+    /// Rooms with news, in the order in which they get their turns.
+    pub(crate) to_walk: VecDeque<usize>,
+    /// Connections with bytes to read.
+    pub(crate) to_read: VecDeque<usize>,
+    wheel: Wheel,
+    /// One for all connections: only an unfinished message is kept anywhere else.
+    buffer: Vec<u8>,
+    /// Bytes of unfinished messages, of all connections.
+    unfinished_bytes: usize,
+    /// Told apart from its predecessor in the same place.
+    generation: u32,
+    /// Pages that no reader would take: asked for again at the next tick.
+    postponed: Vec<(ConnKey, RoomId)>,
+    /// Guests who are to leave their rooms, when the writer has time.
+    farewells: VecDeque<store::Author>,
+    next_check: Duration,
+    pub(crate) stopping: closing::Stopping,
+}
+
+impl<L: Link, O: Outside> Shard<L, O> {
+    /// An empty shard.
+    pub(crate) fn new(settings: Settings, outside: O, metrics: Metrics) -> Self {
+        Shard {
+            settings,
+            outside,
+            metrics,
+            now: Duration::ZERO,
+            connections: Slab::new(),
+            beings: HashMap::new(),
+            rooms: Slab::new(),
+            room_keys: HashMap::new(),
+            pending: Slab::new(),
+            to_write: VecDeque::new(),
+            to_walk: VecDeque::new(),
+            to_read: VecDeque::new(),
+            wheel: Wheel::default(),
+            buffer: vec![0; reading::BUFFER_BYTES],
+            unfinished_bytes: 0,
+            generation: 0,
+            postponed: Vec::new(),
+            farewells: VecDeque::new(),
+            next_check: Duration::ZERO,
+            stopping: closing::Stopping::No,
+        }
+    }
+
+    /// What the writer committed, and what it answers to this shard. `None` as its word: it was dropped, for the shard was
+    /// behind; the store knows what it said.
+    pub(crate) fn handle_round(&mut self, now: Duration, delivery: Delivery<Word, Answer>) {
+        self.now = now;
+        let mut answers = delivery.answers.into_iter().peekable();
+        match delivery.word.as_deref() {
+            Some(Word::Committed(events)) => {
+                for (before, committed) in events.iter().enumerate() {
+                    while let Some(answer) = answers.next_if(|answer| answer.after <= before) {
+                        self.handle_answer(answer);
+                    }
+                    self.handle_event(committed);
+                }
+            }
+            Some(Word::Aside { room, frame }) => self.handle_aside(*room, frame),
+            None => {}
+        }
+        for answer in answers {
+            self.handle_answer(answer);
+        }
+    }
+
+    /// Does the next bounded piece of work: some reading, some private writing, a slice of a room's walk. `true`: there is
+    /// more to do, and nothing to wait for.
+    pub(crate) fn work(&mut self, now: Duration) -> bool {
+        self.now = now;
+        self.read_some();
+        self.write_some();
+        self.walk_some();
+        !(self.to_read.is_empty() && self.to_write.is_empty() && self.to_walk.is_empty())
+    }
+
+    /// A connection, if it is still the one that was meant.
+    pub(crate) fn connection(&mut self, key: ConnKey) -> Option<&mut Connection<L>> {
+        self.connections.get_mut(key.index).filter(|connection| connection.key.generation == key.generation)
+    }
+}

@@ -1,0 +1,76 @@
+//! What a shard needs of the world, as it sees it.
+
+use std::io::{self, IoSlice};
+
+use bytes::Bytes;
+use proto::{CommandId, ErrorCode, Event, History, RoomId, RoomPage, Rooms, Seq, UserId, UserName};
+use rules::Presence;
+use store::{Author, Refusal, TokenHash, Write};
+
+use super::ConnKey;
+use crate::encoding::Encoding;
+
+/// A stream of bytes that never blocks: a socket, a TLS session, a pipe in memory.
+pub(crate) trait Link {
+    /// As `Read::read` of a non-blocking socket.
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+    /// As `Write::write_vectored` of a non-blocking socket.
+    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Says that nothing more will be written; what comes is still read.
+    fn finish_writing(&mut self);
+}
+
+/// The rest of the house. Nothing here blocks; what is asked for arrives later through a `handle_*`.
+pub(crate) trait Outside {
+    /// Asks the store's writer. Its answer comes back with `ticket` in a round.
+    fn write(&mut self, author: Author, deed: Write, ticket: u64) -> Result<(), ErrorCode>;
+    /// Asks a reader. What it finds comes back through [`super::Shard::handle_found`].
+    fn read(&mut self, query: Query) -> Result<(), ErrorCode>;
+    /// Tells every shard something that is no event.
+    fn aside(&mut self, room: RoomId, frame: Bytes);
+    /// Who is online, in all shards.
+    fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T;
+    /// Somebody whose session is not stored yet is called something else.
+    fn session_renamed(&mut self, session: &TokenHash, name: &UserName);
+    /// A session is in the store now.
+    fn session_stored(&mut self, session: &TokenHash);
+}
+
+/// What a reader may be asked.
+#[derive(Debug)]
+pub(crate) enum Query {
+    /// A page for everybody who came back to `room` with `after`.
+    Page { room: RoomId, after: Seq, until: Seq, encoding: Encoding },
+    /// Events that the log of a live room lacks.
+    Fill { room: RoomId, after: Seq },
+    /// Where the logs of live rooms end.
+    Heads { rooms: Vec<RoomId> },
+    /// The command `history`.
+    History { of: ConnKey, id: Option<CommandId>, user: UserId, history: History },
+    /// The command `rooms`.
+    Rooms { of: ConnKey, id: Option<CommandId>, user: UserId, rooms: Rooms },
+}
+
+/// What a reader found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// To [`Query::Page`].
+    Page { room: RoomId, after: Seq, until: Seq, encoding: Encoding, page: Result<Page, ErrorCode> },
+    /// To [`Query::Fill`].
+    Fill { room: RoomId, events: Result<Vec<Event>, ErrorCode> },
+    /// To [`Query::Heads`].
+    Heads { heads: Vec<(RoomId, Seq)> },
+    /// To [`Query::History`]: the whole reply, encoded where it was read.
+    History { of: ConnKey, frame: Result<Bytes, (Option<CommandId>, Refusal)> },
+    /// To [`Query::Rooms`].
+    Rooms { of: ConnKey, id: Option<CommandId>, page: Result<RoomPage, Refusal> },
+}
+
+/// A stretch of a room's log, as frames in one encoding.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    /// The frames, one behind the other.
+    pub(crate) frames: Bytes,
+    /// The last event in it.
+    pub(crate) last: Seq,
+}

@@ -1,0 +1,171 @@
+//! From a socket to commands. All connections of a shard read into one buffer; only an unfinished message is kept.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use proto::{Close, Limits, Numbered};
+use websocket::{Decoder, Message};
+
+use super::connection::Phase;
+use super::wheel::Tick;
+use super::{ConnKey, Link, Outside, Shard};
+use crate::arrival::Speaks;
+use crate::{commands, plain_text};
+
+/// What one connection is read at a turn.
+pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
+/// Connections that are read between two rounds of writing.
+const TURNS: usize = 256;
+/// Unfinished messages of all connections together.
+const UNFINISHED_BYTES: usize = 64 * 1024 * 1024;
+
+impl<L: Link, O: Outside> Shard<L, O> {
+    /// The socket has bytes, or the peer is gone.
+    pub(crate) fn handle_readable(&mut self, now: Duration, index: usize) {
+        self.now = now;
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.flags.readable = true;
+        self.queue_read(index);
+    }
+
+    pub(super) fn queue_read(&mut self, index: usize) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let flags = &mut connection.flags;
+        if flags.readable && !std::mem::replace(&mut flags.in_to_read, true) {
+            self.to_read.push_back(index);
+        }
+    }
+
+    pub(super) fn read_some(&mut self) {
+        for _ in 0..TURNS.min(self.to_read.len()) {
+            let Some(index) = self.to_read.pop_front() else { return };
+            let Some(connection) = self.connections.get_mut(index) else { continue };
+            connection.flags.in_to_read = false;
+            self.read_connection(index);
+        }
+    }
+
+    /// One read. If the buffer was filled there may be more, and the connection goes to the back of the queue.
+    fn read_connection(&mut self, index: usize) {
+        let quiet = self.stopping.is_quiet();
+        let now = Tick::of(self.now);
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let discards = connection.phase != Phase::Open;
+        if !discards && (quiet || !connection.may_be_read()) {
+            // `handle_answer` and `when_written` put it back when it may.
+            return;
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        match connection.link.try_read(&mut buffer) {
+            Ok(0) => self.end_connection(index),
+            Ok(len) => {
+                connection.alive = now;
+                connection.flags.pinged = false;
+                let key = connection.key;
+                // An edge-triggered socket says so once: it is read until it has no more.
+                self.take_in(key, &mut buffer[..len]);
+                self.queue_read(index);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => connection.flags.readable = false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.queue_read(index),
+            Err(_) => self.end_connection(index),
+        }
+        self.buffer = buffer;
+    }
+
+    /// Bytes of a connection: those that hyper had read ahead, or those of its socket.
+    pub(super) fn take_in(&mut self, key: ConnKey, mut bytes: &mut [u8]) {
+        let Some(connection) = self.connection(key) else { return };
+        // Taken out for as long as its messages borrow from it.
+        let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::server());
+        let before = decoder.buffered();
+        let was_idle = decoder.is_idle();
+        loop {
+            match decoder.next(&mut bytes) {
+                Ok(Some(message)) => self.handle_message(key, message),
+                Ok(None) => break,
+                Err(error) => {
+                    let close = match error.close_code().get() {
+                        1007 => Close::InvalidPayload,
+                        1009 => Close::MessageTooBig,
+                        _ => Close::ProtocolError,
+                    };
+                    self.close(key, close, &error.to_string());
+                    break;
+                }
+            }
+        }
+        let now = Tick::of(self.now);
+        let unfinished = self.settings.unfinished;
+        let buffered = decoder.buffered();
+        self.unfinished_bytes = self.unfinished_bytes + buffered - before.min(self.unfinished_bytes + buffered);
+        let too_much = buffered > 0 && self.unfinished_bytes > UNFINISHED_BYTES;
+        let Some(connection) = self.connection(key) else {
+            self.unfinished_bytes = self.unfinished_bytes.saturating_sub(buffered);
+            return;
+        };
+        let begins = was_idle && !decoder.is_idle();
+        connection.decoder = decoder;
+        if begins {
+            connection.begun = now;
+            self.look_after(key.index, now.after(unfinished));
+        }
+        if too_much {
+            self.close(key, Close::Overloaded, "too many unfinished messages");
+        }
+    }
+
+    fn handle_message(&mut self, key: ConnKey, message: Message<'_>) {
+        let Some(connection) = self.connection(key) else { return };
+        let phase = connection.phase;
+        match message {
+            Message::Close(_) if phase == Phase::Closing => self.end_connection(key.index),
+            Message::Close(received) => self.answer_close(key, received.map(|(code, _)| code)),
+            _ if phase != Phase::Open => {}
+            #[cfg(feature = "echo")]
+            Message::Text(text) if connection.speaks == Speaks::Echo => {
+                self.say_bytes(key, &websocket::text_frame(text.as_bytes()));
+            }
+            #[cfg(feature = "echo")]
+            Message::Binary(bytes) if connection.speaks == Speaks::Echo => {
+                self.say_bytes(key, &websocket::binary_frame(bytes));
+            }
+            Message::Text(text) => self.handle_text(key, text),
+            Message::Binary(_) => self.close(key, Close::UnsupportedData, "this protocol has no binary messages"),
+            Message::Ping(payload) => self.say_bytes(key, &websocket::pong_frame(payload)),
+            Message::Pong(_) => {}
+        }
+    }
+
+    fn handle_text(&mut self, key: ConnKey, text: &str) {
+        let Some(connection) = self.connection(key) else { return };
+        match connection.speaks {
+            Speaks::Json => self.handle_json(key, text),
+            Speaks::PlainText(language) => plain_text::handle_line(self, key, language, text),
+            #[cfg(feature = "echo")]
+            Speaks::Echo => {}
+        }
+    }
+
+    fn handle_json(&mut self, key: ConnKey, text: &str) {
+        let body_limit = self.settings.limits.body_bytes;
+        match proto::parse_frame(text, body_limit) {
+            Err(error) => self.refuse(key, None, store::Refusal { code: error.code, message: error.message }),
+            Ok(commands) => {
+                debug_assert!(commands.len() <= Limits::FRAME_COMMANDS);
+                for command in commands {
+                    match command {
+                        Ok(Numbered { id, command }) => commands::handle(self, key, id, command),
+                        Err(error) => {
+                            self.refuse(key, error.id, store::Refusal { code: error.code, message: error.message });
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn forget_unfinished(&mut self, bytes: usize) {
+        self.unfinished_bytes = self.unfinished_bytes.saturating_sub(bytes);
+    }
+}

@@ -1,0 +1,148 @@
+//! A room that somebody in this shard has open.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use proto::{Event, RoomId, RoomName, Seq};
+use room_log::{Cursor, Hole, RoomLog};
+
+use super::ConnKey;
+use super::rooms::Opening;
+use crate::encoding::{Encoding, event_frame};
+
+/// A live room: its log in each encoding that is spoken here, and who reads it.
+pub(crate) struct Room {
+    pub(crate) id: RoomId,
+    pub(crate) name: RoomName,
+    /// One for each encoding; those of plain text are made when somebody needs them.
+    logs: [Option<Box<RoomLog>>; Encoding::COUNT],
+    /// At or before every cursor of that encoding, as of the last whole walk.
+    pub(crate) floors: [Option<Cursor>; Encoding::COUNT],
+    /// Connections that have it open.
+    pub(crate) members: Vec<usize>,
+    /// The walk that is under way.
+    pub(crate) walk: Option<Walk>,
+    /// Whether it stands in the shard's queue.
+    pub(crate) queued: bool,
+    /// The log is known to lack events up to here; a reader has been asked.
+    pub(crate) wanted: Option<Seq>,
+    /// Where the store said a second ago that the log ends.
+    pub(crate) suspect: Seq,
+    /// Who waits until the log has reached what they joined at.
+    pub(crate) openings: Vec<Opening>,
+    /// Pages under way, by what was asked for, and who waits for them.
+    pub(crate) pages: HashMap<(Seq, Seq, usize), Vec<ConnKey>>,
+    /// When something was last appended.
+    pub(crate) appended: Duration,
+}
+
+/// A walk along the members whose cursors lag.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk {
+    /// The next in `members`.
+    pub(crate) next: usize,
+    /// The lowest cursor so far, for each encoding.
+    pub(crate) lowest: [Option<Cursor>; Encoding::COUNT],
+    /// Something was appended, or somebody moved, behind the walk's back: it is to be walked again.
+    pub(crate) again: bool,
+}
+
+impl Room {
+    /// A room whose log begins behind `head`.
+    pub(crate) fn new(id: RoomId, name: RoomName, head: Seq) -> Self {
+        Room {
+            id,
+            name,
+            logs: [Some(Box::new(RoomLog::new(head))), None, None],
+            floors: [None; Encoding::COUNT],
+            members: Vec::new(),
+            walk: None,
+            queued: false,
+            wanted: None,
+            suspect: head,
+            openings: Vec::new(),
+            pages: HashMap::new(),
+            appended: Duration::ZERO,
+        }
+    }
+
+    /// The last event that the log holds, or held.
+    pub(crate) fn head(&self) -> Seq {
+        self.json().head()
+    }
+
+    fn json(&self) -> &RoomLog {
+        // `new` makes this one, and nothing takes it away.
+        self.logs[Encoding::Json as usize].as_deref().expect("the JSON log is always there")
+    }
+
+    /// The log in `encoding`, made at the head if it is not there yet.
+    pub(crate) fn log(&mut self, encoding: Encoding) -> &mut RoomLog {
+        let head = self.head();
+        self.logs[encoding as usize].get_or_insert_with(|| Box::new(RoomLog::new(head)))
+    }
+
+    /// The log in `encoding`, if somebody has needed it.
+    pub(crate) fn existing_log(&self, encoding: Encoding) -> Option<&RoomLog> {
+        self.logs[encoding as usize].as_deref()
+    }
+
+    /// Appends an event to the logs that are there. `json` is its frame, if it has been made already. `Ok(false)`: it was
+    /// known.
+    pub(crate) fn append(&mut self, now: Duration, event: &Event, json: Option<&[u8]>) -> Result<bool, Hole> {
+        if event.seq <= self.head() {
+            return Ok(false);
+        }
+        for encoding in Encoding::ALL {
+            let floor = self.floors[encoding as usize];
+            let Some(log) = self.logs[encoding as usize].as_deref_mut() else { continue };
+            match json {
+                Some(frame) if encoding == Encoding::Json => log.append(event.seq, frame)?,
+                _ => log.append(event.seq, &event_frame(event, encoding))?,
+            }
+            let floor = floor.unwrap_or_else(|| log.tip());
+            log.trim(RoomLog::SOFT_BYTES, RoomLog::HARD_BYTES, floor);
+        }
+        self.appended = now;
+        Ok(true)
+    }
+
+    /// Appends a JSON frame that is no event. Who speaks plain text does not hear of it.
+    pub(crate) fn append_aside(&mut self, now: Duration, frame: &[u8]) {
+        let floor = self.floors[Encoding::Json as usize];
+        let log = self.log(Encoding::Json);
+        log.append_unnumbered(frame);
+        let floor = floor.unwrap_or_else(|| log.tip());
+        log.trim(RoomLog::SOFT_BYTES, RoomLog::HARD_BYTES, floor);
+        self.appended = now;
+    }
+
+    /// A cursor was set, perhaps behind the floor.
+    pub(crate) fn lower_floor(&mut self, encoding: Encoding, cursor: Cursor) {
+        let floor = &mut self.floors[encoding as usize];
+        *floor = Some(floor.map_or(cursor, |floor| floor.min(cursor)));
+        if let Some(walk) = &mut self.walk {
+            let lowest = &mut walk.lowest[encoding as usize];
+            *lowest = Some(lowest.map_or(cursor, |lowest| lowest.min(cursor)));
+        }
+    }
+
+    /// Gives the memory of a quiet room back, if everybody has everything.
+    pub(crate) fn release_if_quiet(&mut self, quiet_since: Duration) {
+        if self.appended > quiet_since || self.queued {
+            return;
+        }
+        for (log, floor) in self.logs.iter_mut().zip(&mut self.floors) {
+            let Some(log) = log else { continue };
+            if !log.is_empty() && floor.is_none_or(|floor| floor.has_reached(log.tip())) {
+                log.release();
+                *floor = Some(log.tip());
+            }
+        }
+    }
+
+    /// Whether nobody here needs it.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.members.is_empty() && self.openings.is_empty()
+    }
+}

@@ -1,0 +1,298 @@
+//! Opening a room for a connection, closing it again, and what its log is told.
+
+use proto::{CommandId, Epoch, Gap, Joined, Limits, MessageCount, Person, ReadPosition, Reset, RoomId, RoomName, Seq};
+use room_log::Hole;
+
+use super::connection::{CatchUp, Membership};
+use super::room::Room;
+use super::{ConnKey, Link, Outside, Query, Shard};
+use crate::arrival::Speaks;
+use crate::encoding::Encoding;
+use crate::round::Committed;
+
+/// A room that is to be opened for a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    pub(crate) of: ConnKey,
+    pub(crate) id: Option<CommandId>,
+    /// What the client has.
+    pub(crate) after: Option<Seq>,
+    /// The epoch in which it got that.
+    pub(crate) epoch: Option<Epoch>,
+    /// The room as the store answered.
+    pub(crate) head: Seq,
+    pub(crate) n: MessageCount,
+    pub(crate) read: Option<ReadPosition>,
+}
+
+impl<L: Link, O: Outside> Shard<L, O> {
+    /// Opens a room that the store has said this connection's person is a member of. The answer came in its place among
+    /// the room's events, so the log stands at `head` now, unless this shard is behind.
+    pub(crate) fn open_room(&mut self, room: RoomId, name: RoomName, opening: Opening) {
+        if self.connection(opening.of).is_none() {
+            return;
+        }
+        let index = match self.room_keys.get(&room) {
+            Some(&index) => index,
+            None => {
+                let index = self.rooms.insert(Room::new(room, name, opening.head));
+                self.room_keys.insert(room, index);
+                self.metrics.rooms_changed(1);
+                index
+            }
+        };
+        if self.rooms[index].head() < opening.head {
+            let head = opening.head;
+            self.rooms[index].openings.push(opening);
+            self.fill(index, head);
+        } else {
+            self.place(index, opening);
+        }
+    }
+
+    /// Sets the connection's cursor in a room whose log has reached what it joined at.
+    pub(super) fn place(&mut self, index: usize, opening: Opening) {
+        let Some(connection) = self.connection(opening.of) else {
+            self.drop_if_deserted(index);
+            return;
+        };
+        let (user, speaks) = (connection.user, connection.speaks);
+        let encoding = Encoding::from(speaks);
+        let here = connection.membership(index).is_some();
+        let room = self.rooms[index].id;
+        if !here {
+            if let Some(person) = self.beings.get(&user).map(|being| being.person(user)) {
+                let now = self.now;
+                self.outside.presence(|presence| presence.enter(room, person, now));
+            }
+        }
+        let (count, online): (u32, Vec<Person>) =
+            self.outside.presence(|presence| (presence.count(room), presence.online(room, Limits::JOINED_ONLINE)));
+
+        // A line client names no cursor: what it has read is where it was.
+        let after = match speaks {
+            Speaks::PlainText(_) => opening.read.map(|read| read.seq),
+            _ => opening.after,
+        };
+        let foreign = after.is_some() && opening.epoch.as_ref().is_some_and(|epoch| *epoch != self.settings.epoch);
+        let reset = foreign || after.is_some_and(|after| after > opening.head);
+        if reset {
+            let epoch = self.settings.epoch.clone();
+            self.say(opening.of, Reset { room, epoch }.into());
+        }
+        let name = self.rooms[index].name.clone();
+        let joined = Joined { id: opening.id, room, name, head: opening.head, n: opening.n, read: opening.read, count, online };
+        self.say(opening.of, joined.into());
+
+        // Came back to a room that is open: without `after` it goes on where it is.
+        if here && after.is_none() {
+            self.stay(opening.of, index);
+            return;
+        }
+        let after = after.filter(|_| !reset).unwrap_or(opening.head);
+        self.set_cursor(opening.of, index, encoding, after);
+        if let Some(lines) = self.connection(opening.of).and_then(|connection| connection.lines.as_mut()) {
+            lines.read = Some((room, after));
+        }
+    }
+
+    /// Puts a connection's cursor behind `after`: in the log, or behind a catch-up, or behind a gap.
+    fn set_cursor(&mut self, of: ConnKey, index: usize, encoding: Encoding, after: Seq) {
+        let room = &mut self.rooms[index];
+        let id = room.id;
+        let log = room.log(encoding);
+        let (cursor, missing) = match log.cursor_after(after) {
+            Some(cursor) => (cursor, None),
+            None => (log.tip(), Some((after, log.head()))),
+        };
+        room.lower_floor(encoding, cursor);
+        if !room.members.contains(&of.index) {
+            room.members.push(of.index);
+        }
+        let Some(connection) = self.connection(of) else { return };
+        if connection.membership(index).is_none() {
+            connection.memberships.push(Membership { room: index, cursor, special: None });
+        }
+        if let Some(membership) = connection.membership(index) {
+            membership.cursor = cursor;
+            if let Some(special) = &mut membership.special {
+                special.catch_up = None;
+                special.end = None;
+            }
+        }
+        self.stay(of, index);
+        if let Some((after, until)) = missing {
+            self.make_up(of, id, after, until);
+        }
+        self.queue_write(of.index);
+    }
+
+    /// The person is a member (again): an end that was set before does not hold, and a `leave` that waited for it is done.
+    fn stay(&mut self, of: ConnKey, index: usize) {
+        let Some(membership) = self.connection(of).and_then(|connection| connection.membership(index)) else { return };
+        let Some(special) = &mut membership.special else { return };
+        special.end = None;
+        let leaving = std::mem::take(&mut special.leaving);
+        membership.tidy();
+        for (id, seq) in leaving {
+            self.say_ok(of, id, proto::Outcome::Appended { seq });
+        }
+    }
+
+    /// What lies behind `after` up to `until` is not in the log: it comes from the store, or is named as a gap.
+    pub(super) fn make_up(&mut self, of: ConnKey, room: RoomId, after: Seq, until: Seq) {
+        if until <= after {
+            return;
+        }
+        if until.0 - after.0 > u64::from(self.settings.limits.catch_up_events) {
+            self.metrics.gaps(1);
+            self.say(of, Gap { room, from: after.next(), to: until }.into());
+            return;
+        }
+        self.metrics.caught_up(1);
+        let Some(&index) = self.room_keys.get(&room) else { return };
+        if let Some(membership) = self.connection(of).and_then(|connection| connection.membership(index)) {
+            membership.special().catch_up = Some(CatchUp { after, until, asked: false });
+        }
+        self.ask_for_page(of, room);
+    }
+
+    /// The room is closed for the connection; the person may well remain a member.
+    pub(crate) fn close_room(&mut self, of: ConnKey, index: usize) {
+        let Some(connection) = self.connection(of) else { return };
+        let user = connection.user;
+        let Some(at) = connection.memberships.iter().position(|membership| membership.room == index) else { return };
+        let mut membership = connection.memberships.swap_remove(at);
+        let room = &mut self.rooms[index];
+        let id = room.id;
+        if let Some(place) = room.members.iter().position(|&member| member == of.index) {
+            room.members.swap_remove(place);
+            if let Some(walk) = &mut room.walk {
+                // Whoever stood last may have moved behind the walk's back.
+                walk.again |= place < walk.next;
+            }
+        }
+        let now = self.now;
+        self.outside.presence(|presence| presence.leave(id, user, now));
+        for (command, seq) in std::mem::take(&mut membership.special().leaving) {
+            self.say_ok(of, command, proto::Outcome::Appended { seq });
+        }
+        self.drop_if_deserted(index);
+    }
+
+    pub(super) fn drop_if_deserted(&mut self, index: usize) {
+        if self.rooms.get(index).is_some_and(Room::is_deserted) {
+            let room = self.rooms.remove(index);
+            self.room_keys.remove(&room.id);
+            self.to_walk.retain(|&queued| queued != index);
+            self.metrics.rooms_changed(-1);
+        }
+    }
+
+    /// An event of the writer. For a room that nobody here has open it is nothing.
+    pub(super) fn handle_event(&mut self, committed: &Committed) {
+        if let Some(&index) = self.room_keys.get(&committed.event.room) {
+            self.append(index, &committed.event, Some(&committed.frame));
+        }
+    }
+
+    fn append(&mut self, index: usize, event: &proto::Event, frame: Option<&[u8]>) {
+        match self.rooms[index].append(self.now, event, frame) {
+            Err(Hole { offered, .. }) => self.fill(index, offered),
+            Ok(false) => {}
+            Ok(true) => {
+                if matches!(event.kind, proto::EventKind::MemberLeft {}) {
+                    self.end_memberships(index, event);
+                }
+                self.queue_walk(index);
+            }
+        }
+    }
+
+    /// **Invariant:** the end is set while the event is appended, so nothing later can be written to whoever left
+    /// (`a_member_who_left_hears_nothing_later`).
+    fn end_memberships(&mut self, index: usize, event: &proto::Event) {
+        let Some(being) = self.beings.get(&event.by.id) else { return };
+        for &of in &being.connections {
+            let Some(connection) = self.connections.get_mut(of) else { continue };
+            let encoding = Encoding::from(connection.speaks);
+            let tip = self.rooms[index].log(encoding).tip();
+            if let Some(membership) = connection.membership(index) {
+                membership.special().end.get_or_insert(tip);
+            }
+        }
+    }
+
+    pub(super) fn handle_aside(&mut self, room: RoomId, frame: &[u8]) {
+        if let Some(&index) = self.room_keys.get(&room) {
+            let now = self.now;
+            self.rooms[index].append_aside(now, frame);
+            self.queue_walk(index);
+        }
+    }
+
+    /// The log lacks events up to `wanted`: the store has them.
+    pub(super) fn fill(&mut self, index: usize, wanted: Seq) {
+        let room = &mut self.rooms[index];
+        let asked = room.wanted.is_some();
+        room.wanted = room.wanted.max(Some(wanted));
+        if !asked {
+            self.ask_to_fill(index);
+        }
+    }
+
+    fn ask_to_fill(&mut self, index: usize) {
+        let room = &mut self.rooms[index];
+        let query = Query::Fill { room: room.id, after: room.head() };
+        if self.outside.read(query).is_err() {
+            // No reader has time: the check of the next second finds the hole again.
+            room.wanted = None;
+        }
+    }
+
+    /// Events that the log lacked.
+    pub(super) fn handle_filling(&mut self, room: RoomId, events: Result<Vec<proto::Event>, proto::ErrorCode>) {
+        let Some(&index) = self.room_keys.get(&room) else { return };
+        let Some(wanted) = self.rooms[index].wanted.take() else { return };
+        let Ok(events) = events else { return };
+        let progressed = !events.is_empty();
+        for event in &events {
+            self.append(index, event, None);
+        }
+        let head = self.rooms[index].head();
+        let (ready, waiting): (Vec<Opening>, Vec<Opening>) =
+            std::mem::take(&mut self.rooms[index].openings).into_iter().partition(|opening| opening.head <= head);
+        self.rooms[index].openings = waiting;
+        for opening in ready {
+            self.place(index, opening);
+        }
+        if head < wanted && progressed {
+            self.fill(index, wanted);
+        }
+        self.drop_if_deserted(index);
+    }
+
+    /// Where the store says that logs end. What was lacking a second ago too is asked for: younger events are on their way.
+    pub(super) fn handle_heads(&mut self, heads: Vec<(RoomId, Seq)>) {
+        for (room, head) in heads {
+            let Some(&index) = self.room_keys.get(&room) else { continue };
+            let room = &mut self.rooms[index];
+            let lacking = room.head() < room.suspect;
+            let suspect = room.suspect;
+            room.suspect = head;
+            if lacking {
+                self.fill(index, suspect);
+            }
+        }
+    }
+
+    /// The bus dropped words: whatever the live rooms lack is read from the store.
+    pub(crate) fn handle_missed(&mut self, now: std::time::Duration) {
+        self.now = now;
+        let all: Vec<usize> = self.rooms.iter().map(|(index, _)| index).collect();
+        for index in all {
+            let next = self.rooms[index].head().next();
+            self.fill(index, next);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What is said to one connection alone: replies, refusals, a gap.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::{CommandId, ErrorCode, ErrorFrame, OkFrame, Outcome, ServerFrame};
+use store::Refusal;
+
+use super::{ConnKey, Link, Outside, Shard};
+use crate::arrival::Speaks;
+use crate::{encoding, plain_text};
+
+impl<L: Link, O: Outside> Shard<L, O> {
+    /// Puts a frame into the connection's outbox, in its encoding.
+    pub(crate) fn say(&mut self, of: ConnKey, frame: ServerFrame) {
+        let Some(connection) = self.connection(of) else { return };
+        let bytes = match connection.speaks {
+            Speaks::Json => encoding::json_frame(&frame),
+            Speaks::PlainText(language) => {
+                let room = match &frame {
+                    ServerFrame::Beside(proto::Beside::Gap(gap)) => {
+                        self.room_keys.get(&gap.room).map(|&index| self.rooms[index].name.clone())
+                    }
+                    _ => None,
+                };
+                let lines = plain_text::lines_of(&frame, room.as_ref(), language);
+                lines.iter().flat_map(|line| websocket::text_frame(line.as_bytes())).collect()
+            }
+            #[cfg(feature = "echo")]
+            Speaks::Echo => return,
+        };
+        self.say_bytes(of, &bytes);
+    }
+
+    /// Puts whole frames into the connection's outbox.
+    pub(crate) fn say_bytes(&mut self, of: ConnKey, frames: &[u8]) {
+        let Some(connection) = self.connection(of) else { return };
+        connection.outbox.push(frames);
+        self.queue_write(of.index);
+    }
+
+    /// Puts whole frames that others get too into the connection's outbox.
+    pub(crate) fn say_shared(&mut self, of: ConnKey, frames: Bytes) {
+        let Some(connection) = self.connection(of) else { return };
+        connection.outbox.push_shared(frames);
+        self.queue_write(of.index);
+    }
+
+    /// Answers `ok` to a command that has an id. Others are answered only if they are refused.
+    pub(crate) fn say_ok(&mut self, of: ConnKey, id: Option<CommandId>, outcome: Outcome) {
+        let lines = self.connection(of).is_some_and(|connection| connection.lines.is_some());
+        if id.is_some() || lines {
+            self.say(of, OkFrame { id, outcome }.into());
+        }
+    }
+
+    /// Refuses a command.
+    pub(crate) fn refuse(&mut self, of: ConnKey, id: Option<CommandId>, refusal: Refusal) {
+        self.metrics.refused(refusal.code);
+        self.say(of, ErrorFrame::new(id, refusal.code, refusal.message).into());
+    }
+
+    /// Refuses a command, with the words that belong to the code.
+    pub(crate) fn refuse_code(&mut self, of: ConnKey, id: Option<CommandId>, code: ErrorCode) {
+        self.refuse(of, id, crate::writer::refusal(code));
+    }
+
+    /// Refuses a command that came too soon.
+    pub(crate) fn refuse_rate(&mut self, of: ConnKey, id: Option<CommandId>, wait: Duration) {
+        self.metrics.refused(ErrorCode::RateLimited);
+        let mut frame = ErrorFrame::new(id, ErrorCode::RateLimited, "too many of these; wait a little");
+        // Rounded up: who waits this long is let through.
+        frame.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
+        self.say(of, frame.into());
+    }
+}

@@ -1,0 +1,282 @@
+//! The thread around a shard: an epoll loop that feeds it sockets, rounds, answers and the time.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+use proto::{Close, ErrorCode, RoomId, UserId, UserName};
+use rules::Presence;
+use store::{Author, TokenHash};
+use tokio::sync::oneshot;
+
+use super::{Found, Link, Outside, Query, Settings, Shard};
+use crate::arrival::Arrival;
+use crate::metrics::Metrics;
+use crate::queries;
+use crate::readers::Readers;
+use crate::round::{Answer, Word};
+use crate::sessions::Sessions;
+use crate::writer::{ReplyTo, RoundBus, WriterHandle};
+
+/// The socket's place in epoll is the connection's place in the shard; this one is the inbox's.
+const WAKE: Token = Token(usize::MAX);
+
+impl Link for TcpStream {
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(buffer)
+    }
+
+    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match slices {
+            // `send` is cheaper than `sendmsg`, and one piece is the common case.
+            [one] => self.write(one),
+            _ => self.write_vectored(slices),
+        }
+    }
+
+    fn finish_writing(&mut self) {
+        // A peer that is gone already needs not be told.
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
+/// What comes to a shard from outside its sockets and the bus.
+enum Input {
+    Arrival(Arrival),
+    Found(Found),
+    SessionEnd { user: UserId, done: oneshot::Sender<()> },
+    Quiet { done: oneshot::Sender<()> },
+    Goodbye { retry_within: Duration, done: oneshot::Sender<()> },
+}
+
+/// The way to a shard.
+#[derive(Clone)]
+pub(crate) struct ShardHandle {
+    // owner: the shard's thread, which takes all at once; bounded by the connections and reads that may be under way.
+    inputs: Arc<Mutex<Vec<Input>>>,
+    waker: Arc<Waker>,
+}
+
+impl ShardHandle {
+    /// Hands a connection over.
+    pub(crate) fn arrive(&self, arrival: Arrival) {
+        self.put(Input::Arrival(arrival));
+    }
+
+    /// Ends the sockets of a person whose session has ended.
+    pub(crate) async fn end_session(&self, user: UserId) {
+        let (done, wait) = oneshot::channel();
+        self.put(Input::SessionEnd { user, done });
+        let _ = wait.await;
+    }
+
+    /// Nothing is read any more.
+    pub(crate) async fn quiet(&self) {
+        let (done, wait) = oneshot::channel();
+        self.put(Input::Quiet { done });
+        let _ = wait.await;
+    }
+
+    /// Everybody is told goodbye; returns when all have gone, or have had their time. The thread ends.
+    pub(crate) async fn goodbye(&self, retry_within: Duration) {
+        let (done, wait) = oneshot::channel();
+        self.put(Input::Goodbye { retry_within, done });
+        let _ = wait.await;
+    }
+
+    fn put(&self, input: Input) {
+        self.lock().push(input);
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "a shard cannot be woken");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Input>> {
+        // A push or a swap cannot leave the list torn.
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a shard's thread shares with the others.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) writer: WriterHandle,
+    pub(crate) readers: Readers,
+    pub(crate) bus: Arc<RoundBus>,
+    // owner: shared by the shards; held for one look or change, never for a recipient.
+    pub(crate) presence: Arc<Mutex<Presence>>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) metrics: Metrics,
+    /// When the process began: the zero of every moment in it.
+    pub(crate) began: Instant,
+}
+
+/// The rest of the house, as one shard reaches it.
+struct Wired {
+    number: usize,
+    shared: Shared,
+    /// Where readers put what they find.
+    own: ShardHandle,
+}
+
+impl Outside for Wired {
+    fn write(&mut self, author: Author, deed: store::Write, ticket: u64) -> Result<(), ErrorCode> {
+        self.shared.writer.submit(author, deed, ReplyTo::Shard { shard: self.number, ticket })
+    }
+
+    fn read(&mut self, query: Query) -> Result<(), ErrorCode> {
+        let own = self.own.clone();
+        self.shared.readers.submit(move |reader| own.put(Input::Found(queries::carry_out(query, reader))))
+    }
+
+    fn aside(&mut self, room: RoomId, frame: Bytes) {
+        self.shared.bus.publish(Arc::new(Word::Aside { room, frame }), Vec::new());
+    }
+
+    fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T {
+        look(&mut self.shared.presence.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn session_renamed(&mut self, session: &TokenHash, name: &UserName) {
+        self.shared.sessions.renamed(session, name.clone());
+    }
+
+    fn session_stored(&mut self, session: &TokenHash) {
+        self.shared.sessions.stored(session);
+    }
+}
+
+/// Starts a shard's thread. Shards are numbered in the order in which they are started.
+pub(crate) fn start(number: usize, settings: Settings, shared: Shared) -> io::Result<(ShardHandle, JoinHandle<()>)> {
+    let poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+    let handle = ShardHandle { inputs: Arc::default(), waker: Arc::clone(&waker) };
+    let rounds = shared.bus.subscribe(Box::new(move || {
+        // The shard looks at its inbox at every tick, also when it cannot be woken.
+        let _ = waker.wake();
+    }));
+    let metrics = shared.metrics.clone();
+    let (began, sessions) = (shared.began, Arc::clone(&shared.sessions));
+    let outside = Wired { number, shared, own: handle.clone() };
+    let own = handle.clone();
+    let thread = std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
+        // Made here, for it never leaves its thread.
+        let shard = Shard::new(settings, outside, metrics);
+        Loop { poll, shard, handle: own, rounds, sessions, began, goodbyes: Vec::new() }.run();
+    })?;
+    Ok((handle, thread))
+}
+
+struct Loop {
+    poll: Poll,
+    shard: Shard<TcpStream, Wired>,
+    handle: ShardHandle,
+    rounds: bus::Inbox<Word, Answer>,
+    sessions: Arc<Sessions>,
+    began: Instant,
+    /// Who waits for the shard to be empty.
+    goodbyes: Vec<oneshot::Sender<()>>,
+}
+
+impl Loop {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        let mut deliveries = Vec::new();
+        let mut more = false;
+        let mut next_tick = Duration::ZERO;
+        loop {
+            let wait = if more { Duration::ZERO } else { self.shard.poll_timeout() };
+            match self.poll.poll(&mut events, Some(wait)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    // Without epoll there is no shard, and half a server is worse than one that is started anew.
+                    tracing::error!(%error, "a shard cannot wait for its sockets; the process ends");
+                    std::process::exit(70);
+                }
+            }
+            let now = self.began.elapsed();
+            for event in &events {
+                if event.token() == WAKE {
+                    continue;
+                }
+                if event.is_writable() {
+                    self.shard.handle_writable(now, event.token().0);
+                }
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    self.shard.handle_readable(now, event.token().0);
+                }
+            }
+            let missed = self.rounds.drain(&mut deliveries);
+            for delivery in deliveries.drain(..) {
+                self.shard.handle_round(now, delivery);
+            }
+            if missed {
+                self.shard.handle_missed(now);
+            }
+            let inputs = std::mem::take(&mut *self.handle.lock());
+            for input in inputs {
+                self.take(now, input);
+            }
+            if now >= next_tick {
+                next_tick = now + self.shard.poll_timeout();
+                self.shard.handle_timeout(now);
+            }
+            more = self.shard.work(now);
+            if !self.goodbyes.is_empty() && self.shard.is_empty() {
+                for done in self.goodbyes.drain(..) {
+                    let _ = done.send(());
+                }
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, now: Duration, input: Input) {
+        match input {
+            Input::Arrival(arrival) => self.welcome(now, arrival),
+            Input::Found(found) => self.shard.handle_found(now, found),
+            Input::SessionEnd { user, done } => {
+                self.shard.handle_session_end(now, user);
+                let _ = done.send(());
+            }
+            Input::Quiet { done } => {
+                // What the sockets brought before is taken in before the answer is given.
+                self.shard.work(now);
+                self.shard.handle_quiet(now);
+                let _ = done.send(());
+            }
+            Input::Goodbye { retry_within, done } => {
+                self.shard.handle_goodbye(now, retry_within);
+                self.goodbyes.push(done);
+            }
+        }
+    }
+
+    fn welcome(&mut self, now: Duration, arrival: Arrival) {
+        let Arrival { stream, read_ahead, identity, speaks, permit } = arrival;
+        let ended = identity.session.is_some_and(|session| self.sessions.has_ended(&session));
+        let stream = TcpStream::from_std(stream);
+        let key = self.shard.handle_arrival(now, stream, identity, speaks, permit);
+        let watched = self.shard.connection(key).is_some_and(|connection| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut connection.link, Token(key.index), interest).is_ok()
+        });
+        if !watched {
+            // Out of memory for epoll: the peer sees a lost connection, and comes back.
+            tracing::warn!("a socket cannot be watched, and is closed");
+            return self.shard.end_connection(key.index);
+        }
+        if ended {
+            self.shard.close(key, Close::SessionEnded, "the session has ended");
+        }
+        if !read_ahead.is_empty() {
+            self.shard.handle_read_ahead(now, key, &mut read_ahead.to_vec());
+        }
+    }
+}

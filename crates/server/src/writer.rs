@@ -1,0 +1,255 @@
+//! The thread that owns the store's writer: it gathers what has come since the last commit, commits it at once, and then, in
+//! commit order, tells every shard.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use bus::Bus;
+use proto::{ErrorCode, EventKind, Timestamp, UserId};
+use store::{Author, Batch, Done, Refusal, Request, StoreError, Ticket, Write};
+use tokio::sync::oneshot;
+
+use crate::metrics::Metrics;
+use crate::round::{Answer, Committed, Word, events_before};
+
+/// How many requests one commit may hold: enough to spread an fsync thin, few enough to answer soon.
+const BATCH: usize = 1024;
+/// How many requests may wait. Beyond, the answer is `overloaded`.
+const QUEUE: usize = 16 * 1024;
+/// User ids are set aside in blocks of this size: a commit for each block, and ids are 64 bits wide.
+pub(crate) const ID_BLOCK: u32 = 1024;
+
+/// Who gets the answer.
+pub(crate) enum ReplyTo {
+    /// A shard, under its own ticket.
+    Shard { shard: usize, ticket: u64 },
+    /// Somebody outside the shards.
+    Caller(oneshot::Sender<Result<Done, Refusal>>),
+}
+
+enum Job {
+    Write { author: Author, deed: Write, reply_to: ReplyTo },
+    Probe(oneshot::Sender<Result<(), Refusal>>),
+    UserIds(SyncSender<Result<std::ops::Range<u64>, Refusal>>),
+    /// Answered when everything before it is committed and published.
+    Barrier(oneshot::Sender<()>),
+    Stop,
+}
+
+/// The way to the writer's thread.
+#[derive(Clone)]
+pub(crate) struct WriterHandle {
+    // owner: the writer's thread; cap QUEUE; full => `overloaded`.
+    jobs: SyncSender<Job>,
+}
+
+/// The bus that carries rounds.
+pub(crate) type RoundBus = dyn Bus<Word, Answer>;
+
+impl WriterHandle {
+    /// Asks for a write. Never blocks.
+    pub(crate) fn submit(&self, author: Author, deed: Write, reply_to: ReplyTo) -> Result<(), ErrorCode> {
+        self.job(Job::Write { author, deed, reply_to })
+    }
+
+    /// Asks for a write, and waits for its answer.
+    pub(crate) async fn write(&self, author: Author, deed: Write) -> Result<Done, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(author, deed, ReplyTo::Caller(reply)).map_err(refusal)?;
+        answer.await.unwrap_or_else(|_| Err(refusal(ErrorCode::ShuttingDown)))
+    }
+
+    /// Whether the store takes writes now.
+    pub(crate) async fn probe(&self) -> Result<(), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.job(Job::Probe(reply)).map_err(refusal)?;
+        answer.await.unwrap_or_else(|_| Err(refusal(ErrorCode::ShuttingDown)))
+    }
+
+    /// Waits until everything that was asked before is committed and published.
+    pub(crate) async fn barrier(&self) {
+        let (reply, answer) = oneshot::channel();
+        // A full queue drains by itself; here is time to wait.
+        let jobs = self.jobs.clone();
+        let _ = tokio::task::spawn_blocking(move || jobs.send(Job::Barrier(reply))).await;
+        let _ = answer.await;
+    }
+
+    /// Sets user ids aside; blocks the caller for a commit.
+    pub(crate) fn user_ids(&self) -> Result<std::ops::Range<u64>, Refusal> {
+        let (reply, answer) = sync_channel(1);
+        self.job(Job::UserIds(reply)).map_err(refusal)?;
+        answer.recv().unwrap_or_else(|_| Err(refusal(ErrorCode::ShuttingDown)))
+    }
+
+    /// Ends the thread after what was asked before.
+    pub(crate) fn stop(&self) {
+        let _ = self.jobs.send(Job::Stop);
+    }
+
+    fn job(&self, job: Job) -> Result<(), ErrorCode> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => ErrorCode::Overloaded,
+            TrySendError::Disconnected(_) => ErrorCode::ShuttingDown,
+        })
+    }
+}
+
+/// Words for a refusal that is not the store's.
+pub(crate) fn refusal(code: ErrorCode) -> Refusal {
+    let message = match code {
+        ErrorCode::Overloaded => "the server has more to do than it can; try again soon",
+        ErrorCode::ShuttingDown => "the server is stopping; come back soon",
+        _ => return Refusal::from(code),
+    };
+    Refusal { code, message: message.to_owned() }
+}
+
+/// Starts the thread.
+pub(crate) fn start(
+    writer: Box<dyn store::Writer>,
+    bus: Arc<RoundBus>,
+    metrics: Metrics,
+) -> std::io::Result<(WriterHandle, JoinHandle<()>)> {
+    let (jobs, inbox) = sync_channel(QUEUE);
+    let loom = Loom { writer, bus, metrics };
+    let thread = std::thread::Builder::new().name("writer".into()).spawn(move || loom.run(&inbox))?;
+    Ok((WriterHandle { jobs }, thread))
+}
+
+/// What the thread owns.
+struct Loom {
+    writer: Box<dyn store::Writer>,
+    bus: Arc<RoundBus>,
+    metrics: Metrics,
+}
+
+impl Loom {
+    fn run(mut self, inbox: &Receiver<Job>) {
+        let mut running = true;
+        while running {
+            let Ok(first) = inbox.recv() else { break };
+            let (mut requests, mut reply_to, mut afterwards) = (Vec::new(), Vec::new(), Vec::new());
+            for job in std::iter::once(first).chain(inbox.try_iter()) {
+                match job {
+                    Job::Write { author, deed, reply_to: to } => {
+                        requests.push(Request { ticket: Ticket(requests.len() as u64), author, deed });
+                        reply_to.push(to);
+                    }
+                    other => {
+                        afterwards.push(other);
+                        break;
+                    }
+                }
+                if requests.len() == BATCH {
+                    break;
+                }
+            }
+            if !requests.is_empty() {
+                self.commit(requests, reply_to);
+            }
+            for job in afterwards {
+                running &= self.other(job);
+            }
+        }
+        if let Err(error) = self.writer.checkpoint() {
+            tracing::warn!(%error, "the write-ahead log could not be brought into the database; the next start does it");
+        }
+    }
+
+    /// Whether to go on.
+    fn other(&mut self, job: Job) -> bool {
+        match job {
+            Job::Probe(reply) => {
+                let _ = reply.send(self.writer.probe(wall_clock()).map_err(|error| report(&error)));
+            }
+            Job::UserIds(reply) => {
+                let _ = reply.send(self.writer.reserve_user_ids(ID_BLOCK).map_err(|error| report(&error)));
+            }
+            Job::Barrier(reply) => {
+                let _ = reply.send(());
+            }
+            Job::Stop => return false,
+            Job::Write { .. } => unreachable!("writes are committed, not set aside"),
+        }
+        true
+    }
+
+    fn commit(&mut self, requests: Vec<Request>, reply_to: Vec<ReplyTo>) {
+        let started = Instant::now();
+        let batch = self.writer.commit(wall_clock(), requests);
+        self.metrics.appended(started.elapsed());
+        for text in &batch.internal {
+            tracing::error!(reason = %text, "the store could not do what it was asked");
+        }
+        self.publish(batch, reply_to);
+    }
+
+    /// **Invariant:** shards see rounds in commit order, for this thread alone publishes.
+    fn publish(&mut self, mut batch: Batch, reply_to: Vec<ReplyTo>) {
+        let answers = std::mem::take(&mut batch.answers);
+        let mut callers = Vec::new();
+        let mut for_shards: Vec<(usize, Vec<Answer>)> = Vec::new();
+        for ((_, result), to) in answers.into_iter().zip(reply_to) {
+            match to {
+                ReplyTo::Caller(caller) => callers.push((caller, result)),
+                ReplyTo::Shard { shard, ticket } => {
+                    let after = result.as_ref().map_or(0, |done| events_before(&batch, done));
+                    let answer = Answer { after, ticket, result };
+                    match for_shards.iter_mut().find(|(of, _)| *of == shard) {
+                        Some((_, answers)) => answers.push(answer),
+                        None => for_shards.push((shard, vec![answer])),
+                    }
+                }
+            }
+        }
+        for (_, answers) in &mut for_shards {
+            // Stable: a shard's answers at one place keep the order of its requests.
+            answers.sort_by_key(|answer| answer.after);
+        }
+        let messages = batch.events.iter().filter(|event| matches!(event.kind, EventKind::Message { .. })).count();
+        self.metrics.messages(messages as u64);
+        let events = batch.events.into_iter().map(Committed::from).collect();
+        self.bus.publish(Arc::new(Word::Committed(events)), for_shards);
+        for (caller, result) in callers {
+            let _ = caller.send(result);
+        }
+        if let Some(reason) = batch.fatal {
+            // After a failed fsync nobody knows what the disk holds: going on would acknowledge what may not be there.
+            tracing::error!(%reason, "the disk cannot be trusted any more; the process ends, to be started anew");
+            std::process::exit(70);
+        }
+    }
+}
+
+/// Makes guests of a killed process leave, before anybody connects.
+pub(crate) fn sweep(writer: &mut dyn store::Writer) -> Result<(), StoreError> {
+    writer.sweep_transient(wall_clock()).map(drop)
+}
+
+/// Nobody in particular: for requests whose author does not matter.
+pub(crate) fn nobody() -> Author {
+    // "-" is a legal name, as the test below holds.
+    let name = proto::UserName::new("-").expect("a hyphen is a name");
+    Author { person: proto::Person { id: UserId(0), name }, enrol: None }
+}
+
+fn report(error: &StoreError) -> Refusal {
+    tracing::error!(reason = %error, "the store could not do what it was asked");
+    error.refusal()
+}
+
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn nobody_has_a_legal_name() {
+        assert_eq!(super::nobody().person.name.as_str(), "-");
+    }
+}
