@@ -36,7 +36,9 @@ impl StoreError {
     pub fn refusal(&self) -> Refusal {
         Refusal::from(match self {
             StoreError::Full(_) => ErrorCode::StorageFull,
-            StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Fatal(_) => ErrorCode::Unavailable,
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Fatal(_) => {
+                ErrorCode::Unavailable
+            }
             StoreError::Defect(_) | StoreError::WriterTaken => ErrorCode::Internal,
         })
     }

@@ -57,8 +57,8 @@ mod random_requests;
 use std::ops::Range;
 
 use proto::{
-    Epoch, EventPage, MessageCount, Person, ReadPosition, RoomId, RoomName, RoomPage, RoomRef, Seq, Timestamp,
-    UserId,
+    Epoch, EventPage, MessageCount, Person, ReadPosition, RoomId, RoomName, RoomPage, RoomRef, Seq,
+    Timestamp, UserId,
 };
 
 pub use error::{OpenError, StoreError};
@@ -144,8 +144,8 @@ pub trait Reader: Send {
     /// For each of `rooms`, in the same order, where its log ends; `None` where there is no such room.
     fn heads(&mut self, rooms: &[RoomId]) -> Result<Vec<Option<Head>>, StoreError>;
 
-    /// Whether anything was committed since this reader was last asked; `true` the first time. Far cheaper than
-    /// [`Reader::heads`]: ask it before asking for the heads of thousands of rooms.
+    /// Whether anything was committed since this reader was last asked; `true` the first time, and whenever in doubt.
+    /// Microseconds, where [`Reader::heads`] takes a few for each room: ask this first.
     fn changed(&mut self) -> Result<bool, StoreError>;
 }
 

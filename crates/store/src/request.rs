@@ -62,6 +62,12 @@ pub enum Write {
         /// Make the room if no room has this name.
         make: bool,
     },
+    /// Come back to a room that one is a member of. Nothing is written: it is asked of the writer because its answer then
+    /// has a place among the events.
+    Open {
+        /// Which room.
+        room: RoomId,
+    },
     /// Stop being a member. A room in which nothing was ever said goes with its last member.
     Leave {
         /// Which room.
@@ -100,7 +106,7 @@ pub enum Write {
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
-    /// [`Write::Join`]
+    /// [`Write::Join`], [`Write::Open`]
     Joined {
         /// The room's id.
         room: RoomId,
@@ -162,7 +168,9 @@ impl From<ErrorCode> for Refusal {
             ErrorCode::TooManyRooms => "you are in as many rooms as one person may be",
             ErrorCode::Unauthorized => "there is no such person",
             ErrorCode::StorageFull => "the server's disk is full; nothing was stored",
-            ErrorCode::Unavailable => "the store did not answer as it should; whether it was stored is not known",
+            ErrorCode::Unavailable => {
+                "the store did not answer as it should; whether it was stored is not known"
+            }
             _ => "the server could not do this",
         };
         Refusal { code, message: message.to_owned() }

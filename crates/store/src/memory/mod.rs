@@ -59,3 +59,15 @@ impl Store for MemoryStore {
         Ok(Box::new(reader::MemoryReader { shared: self.shared.clone(), seen: None }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{House, ROOMS, store_claims};
+
+    fn house() -> House {
+        House::new(Box::new(MemoryStore::new(RoomLimits { rooms_per_person: ROOMS })), None)
+    }
+
+    store_claims!(house);
+}

@@ -12,9 +12,7 @@ use rules::{Deed, RoomLimits, Standing};
 
 use super::Shared;
 use super::state::{Room, State, Stored};
-use crate::{
-    Author, Batch, Done, LOBBY, Refusal, Request, StoreError, TokenHash, Write, Writer,
-};
+use crate::{Author, Batch, Done, LOBBY, Refusal, Request, StoreError, TokenHash, Write, Writer};
 
 pub(super) struct MemoryWriter {
     pub(super) shared: Arc<Shared>,
@@ -29,7 +27,8 @@ impl Drop for MemoryWriter {
 
 impl Writer for MemoryWriter {
     fn commit(&mut self, now: Timestamp, requests: Vec<Request>) -> Batch {
-        let mut work = Work { state: &mut self.shared.state(), limits: &self.limits, now, batch: Batch::default() };
+        let mut work =
+            Work { state: &mut self.shared.state(), limits: &self.limits, now, batch: Batch::default() };
         work.state.commits += u64::from(!requests.is_empty());
         for Request { ticket, author, deed } in requests {
             let answer = work.carry_out(&author, deed).map_err(Refusal::from);
@@ -55,7 +54,8 @@ impl Writer for MemoryWriter {
     }
 
     fn sweep_transient(&mut self, now: Timestamp) -> Result<Batch, StoreError> {
-        let mut work = Work { state: &mut self.shared.state(), limits: &self.limits, now, batch: Batch::default() };
+        let mut work =
+            Work { state: &mut self.shared.state(), limits: &self.limits, now, batch: Batch::default() };
         let transient = work.state.people.iter().filter(|(_, person)| person.transient);
         let transient: Vec<UserId> = transient.map(|(id, _)| *id).collect();
         work.state.commits += 1;
@@ -77,6 +77,7 @@ impl Work<'_> {
     fn carry_out(&mut self, author: &Author, deed: Write) -> Result<Done, ErrorCode> {
         match deed {
             Write::Join { room, make } => self.join(author, room, make),
+            Write::Open { room } => self.open(author, room),
             Write::Leave { room } => {
                 let room = self.room_for(Deed::Leave, author, &room)?;
                 Ok(Done::Left { room, seq: self.depart(room, author.person.id)? })
@@ -116,6 +117,20 @@ impl Work<'_> {
         room.members.insert(user);
         let (name, head, read) = (room.name.clone(), room.head(), room.read.get(&user).copied());
         Ok(Done::Joined { room: id, name, head: head.seq, n: head.n, read, new_member: !member })
+    }
+
+    fn open(&mut self, author: &Author, room: RoomId) -> Result<Done, ErrorCode> {
+        let id = self.room_for(Deed::Resume, author, &RoomRef::Id(room))?;
+        let room = &self.state.rooms[&id];
+        let (head, read) = (room.head(), room.read.get(&author.person.id).copied());
+        Ok(Done::Joined {
+            room: id,
+            name: room.name.clone(),
+            head: head.seq,
+            n: head.n,
+            read,
+            new_member: false,
+        })
     }
 
     fn send(

@@ -38,9 +38,19 @@ impl Work<'_> {
                 params![int(id.0), int(user.0), int(seq.0)],
             )?;
         }
-        let tail = self.tail(id)?;
-        let read = self.position(id, user)?;
-        Ok(Done::Joined { room: id, name, head: tail.seq, n: tail.n, read, new_member: !member })
+        self.joined(id, name, user, !member)
+    }
+
+    pub(super) fn open(&mut self, author: &Author, room: RoomId) -> Result<Done, Stop> {
+        let (room, name) = self.find(&RoomRef::Id(room))?.ok_or(ErrorCode::RoomNotFound)?;
+        let person = self.member_in(Deed::Resume, author, room)?;
+        self.joined(room, name, person.id, false)
+    }
+
+    fn joined(&mut self, room: RoomId, name: RoomName, user: UserId, new_member: bool) -> Result<Done, Stop> {
+        let tail = self.tail(room)?;
+        let read = self.position(room, user)?;
+        Ok(Done::Joined { room, name, head: tail.seq, n: tail.n, read, new_member })
     }
 
     pub(super) fn leave(&mut self, author: &Author, room: &RoomRef) -> Result<Done, Stop> {
@@ -151,14 +161,21 @@ impl Work<'_> {
         Ok(seq)
     }
 
-    /// The room and the author by their stored name, if the rules let them do `deed` there.
+    /// The room, and the author by their stored name, if the rules let them do `deed` there.
     fn member_for(&mut self, deed: Deed, author: &Author, room: &RoomRef) -> Result<(RoomId, Person), Stop> {
         let id = self.find_id(room)?.ok_or(ErrorCode::RoomNotFound)?;
-        let name = self.member(id, author.person.id)?;
-        let standing = Standing { member: name.is_some(), rooms_joined: 0 };
-        rules::check(deed, standing, self.limits)?;
-        let name = name.ok_or_else(|| self.refused(deed))?;
-        Ok((id, Person { id: author.person.id, name }))
+        Ok((id, self.member_in(deed, author, id)?))
+    }
+
+    fn member_in(&mut self, deed: Deed, author: &Author, room: RoomId) -> Result<Person, Stop> {
+        let id = author.person.id;
+        match self.member(room, id)? {
+            Some(name) => {
+                rules::check(deed, Standing { member: true, rooms_joined: 0 }, self.limits)?;
+                Ok(Person { id, name })
+            }
+            None => Err(self.refused(deed)),
+        }
     }
 
     /// What somebody who is no member hears.
@@ -233,7 +250,8 @@ impl Work<'_> {
 
     /// By id, so that every store appends in the same order.
     fn rooms_of(&self, user: UserId) -> Result<Vec<RoomId>, Stop> {
-        let mut rooms = self.conn.prepare_cached("SELECT room FROM membership WHERE user = ?1 ORDER BY room")?;
+        let mut rooms =
+            self.conn.prepare_cached("SELECT room FROM membership WHERE user = ?1 ORDER BY room")?;
         let rooms = rooms.query_map([int(user.0)], |row| uint(row, 0).map(RoomId))?;
         Ok(rooms.collect::<Result<_, _>>()?)
     }

@@ -56,6 +56,8 @@ pub(super) fn for_writing(database: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(database, flags)?;
     make_durable(&conn)?;
+    // KiB; taken as it is needed. The ends of a few thousand rooms' logs, and of the index of keys, stay at hand.
+    conn.pragma_update(None, "cache_size", -32 * 1024)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }
@@ -66,6 +68,7 @@ pub(super) fn for_reading(database: &Path) -> Result<Connection, StoreError> {
     let conn = Connection::open_with_flags(database, flags)?;
     be_brief(&conn)?;
     conn.pragma_update(None, "query_only", true)?;
+    conn.pragma_update(None, "cache_size", -8 * 1024)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }

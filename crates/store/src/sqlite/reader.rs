@@ -31,6 +31,11 @@ impl SqliteReader {
     fn moment(&mut self) -> Result<Transaction<'_>, StoreError> {
         Ok(self.conn.transaction()?)
     }
+
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        &self.conn
+    }
 }
 
 /// Where a log ends: one step from the right end of the room's stretch of the table.

@@ -1,8 +1,8 @@
 //! Rows and values, both ways.
 
 use proto::{
-    ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, ReadPosition, RoomId, RoomName, RoomRef, Seq,
-    Timestamp, UserId, UserName,
+    ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, ReadPosition, RoomId, RoomName,
+    RoomRef, Seq, Timestamp, UserId, UserName,
 };
 use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Params, Result, Row, params};

@@ -172,9 +172,9 @@ impl Work<'_> {
     pub(super) fn append_notice(&mut self, room: RoomId, by: Person, kind: EventKind) -> Result<Seq, Stop> {
         match self.append(room, by, kind)? {
             Some(event) => Ok(event.seq),
-            None => {
-                Err(Stop::Failed(StoreError::Defect("an event without a key was taken as repeated".to_owned())))
-            }
+            None => Err(Stop::Failed(StoreError::Defect(
+                "an event without a key was taken as repeated".to_owned(),
+            ))),
         }
     }
 
@@ -200,6 +200,7 @@ impl Work<'_> {
         let author = request.author;
         match request.deed {
             Write::Join { room, make } => self.join(&author, room, make),
+            Write::Open { room } => self.open(&author, room),
             Write::Leave { room } => self.leave(&author, &room),
             Write::Send { room, key, body } => self.send(&author, &room, key, body),
             Write::Rename { name } => self.rename(&author, name),

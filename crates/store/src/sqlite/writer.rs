@@ -61,7 +61,11 @@ impl SqliteWriter {
             Work { conn, heads: &mut self.heads, limits: &self.limits, now, batch: Batch::default() };
         let value = work(&mut transaction)?;
         let batch = transaction.batch;
-        execute(conn, "COMMIT", [])?;
+        execute(conn, "COMMIT", []).map_err(|error| match StoreError::from(error) {
+            // The frame that commits comes last: cut short, it is none, and nothing was stored.
+            error @ (StoreError::Full(_) | StoreError::Fatal(_)) => error,
+            error => StoreError::Unavailable(format!("COMMIT failed: {error}")),
+        })?;
         Ok((value, batch))
     }
 
@@ -84,6 +88,18 @@ impl SqliteWriter {
     #[cfg(test)]
     pub(super) fn connection(&self) -> &Connection {
         self.conn.as_ref().expect("the connection is open")
+    }
+
+    /// Has every COMMIT fail, as long as this connection lives.
+    #[cfg(test)]
+    pub(super) fn break_commits(&mut self) {
+        let conn = self.conn.as_mut().expect("the connection is open");
+        conn.commit_hook(Some(|| true)).expect("a hook can be set");
+    }
+
+    #[cfg(test)]
+    pub(super) fn distrust(&mut self, error: StoreError) {
+        self.recover(&error);
     }
 }
 
@@ -123,7 +139,8 @@ impl Writer for SqliteWriter {
         }
         let Some(conn) = &self.conn else { return Ok(()) };
         // Says whether a reader was in the way. Then the log stays a little longer, and nothing is lost.
-        let done = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from);
+        let done =
+            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from);
         if let Err(error) = &done {
             self.recover(error);
         }
