@@ -6,7 +6,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `plan.rs` | [`Plan`]: what to do, and its bounds |
-//! | `run.rs` | [`run`]: the phases |
+//! | `run.rs` | [`run()`]: the phases |
 //! | `crowd.rs` | the connections, and what becomes of each frame |
 //! | `connection.rs` | one connection's socket |
 //! | `senders.rs` | windows and schedules |
