@@ -81,6 +81,16 @@ fn an_altered_body_is_reported() {
 }
 
 #[test]
+fn an_event_of_another_room_is_reported() {
+    assert_eq!(findings(Fault::Astray), Findings { unexpected: 1, lost: 1, ..Findings::default() });
+}
+
+#[test]
+fn a_frame_with_something_behind_its_object_is_reported() {
+    assert_eq!(findings(Fault::Trailing), Findings { unexpected: 1, ..Findings::default() });
+}
+
+#[test]
 fn an_ok_with_the_wrong_number_is_reported() {
     assert_eq!(findings(Fault::AnswerWrongly), Findings { misplaced: 1, ..Findings::default() });
 }
@@ -104,6 +114,13 @@ fn a_refusal_is_counted_and_breaks_nothing() {
 fn a_closed_connection_is_reported() {
     let report = report(Fault::Close);
     assert_eq!(report.closed, [(4001, 1)].into());
+    assert!(report.findings.is_clean() && !report.is_clean(), "{report}");
+}
+
+#[test]
+fn a_connection_that_vanishes_is_reported() {
+    let report = report(Fault::Vanish);
+    assert_eq!(report.closed, [(1006, 1)].into());
     assert!(report.findings.is_clean() && !report.is_clean(), "{report}");
 }
 

@@ -20,10 +20,13 @@ pub(crate) enum Fault {
     Swap,
     Gap,
     Alter,
+    Astray,
+    Trailing,
     AnswerWrongly,
     AnswerNever,
     RefuseOnce,
     Close,
+    Vanish,
 }
 
 #[derive(Default)]
@@ -175,12 +178,16 @@ impl Room {
                     let at = json.find(r#""body""#).unwrap() + 50;
                     text_frame([&json.as_bytes()[..at], b"~", &json.as_bytes()[at + 1..]].concat().as_slice())
                 }
+                Fault::Astray => {
+                    text_frame(json.replace(&format!(r#""room":"r{id}""#), r#""room":"r99""#).as_bytes())
+                }
+                Fault::Trailing => text_frame(format!("{json}{{}}").as_bytes()),
                 Fault::Close => close_frame(CloseCode::new(4001).unwrap(), "enough"),
                 _ => [event.clone(), std::mem::take(&mut self.held_back)].concat(),
             };
             // Whoever is gone hears nothing.
             let _ = member.write_all(&bytes);
-            if fault == Fault::Close && at == last {
+            if matches!(fault, Fault::Close | Fault::Vanish) && at == last {
                 let _ = member.shutdown(std::net::Shutdown::Both);
             }
         }

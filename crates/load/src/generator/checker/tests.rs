@@ -64,6 +64,18 @@ fn everything_once_and_in_order_is_clean() {
 }
 
 #[test]
+fn only_the_first_member_to_hear_an_event_has_it_read() {
+    let mut two = Two::new();
+    let [first, second] = &mut two.members;
+    assert_eq!(two.checker.hear_same(first, b"<11>"), None);
+    assert!(two.checker.hear(first, 11, said(0), b"<11>"));
+    assert_eq!(two.checker.hear_same(second, b"<12>"), None);
+    assert_eq!(two.checker.hear_same(second, b"<11>,<12>"), Some((4, said(0))));
+    assert_eq!(two.checker.hear_same(second, b"<11>"), None);
+    assert_eq!(two.finish(), Findings::default());
+}
+
+#[test]
 fn a_loss_is_seen_in_the_middle() {
     let mut two = Two::new();
     two.hear(0, &[11, 12, 13]);
