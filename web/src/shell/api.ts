@@ -1,0 +1,41 @@
+import { decodePerson, errorCode } from '../protocol/decode';
+import type { ErrorCode, Person } from '../protocol/types';
+
+/** `nobody`: no session, or one that has ended. `unreachable`: no answer, or none that can be read. */
+export type SessionAnswer = { user: Person } | { nobody: true } | { unreachable: true } | { refused: ErrorCode };
+
+const ADDRESS = '/api/v1/session';
+
+export function whoAmI(): Promise<SessionAnswer> {
+  return ask({ method: 'GET' });
+}
+
+export function comeIn(name: string): Promise<SessionAnswer> {
+  return ask({ method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name }) });
+}
+
+export async function goAway(): Promise<boolean> {
+  try {
+    const response = await fetch(ADDRESS, { method: 'DELETE', signal: AbortSignal.timeout(10_000) });
+    return response.ok || response.status === 401;
+  } catch {
+    return false;
+  }
+}
+
+async function ask(init: RequestInit): Promise<SessionAnswer> {
+  try {
+    const response = await fetch(ADDRESS, { ...init, cache: 'no-store', signal: AbortSignal.timeout(15_000) });
+    if (response.status === 401) return { nobody: true };
+    const body: unknown = await response.json();
+    if (typeof body !== 'object' || body === null) return { unreachable: true };
+    if (response.ok && 'user' in body) {
+      const user = decodePerson(body.user);
+      return user ? { user } : { unreachable: true };
+    }
+    if ('code' in body && typeof body.code === 'string') return { refused: errorCode(body.code) };
+    return { unreachable: true };
+  } catch {
+    return { unreachable: true };
+  }
+}

@@ -1,0 +1,241 @@
+import { createMemo, createSignal, For, onCleanup, onMount, Show } from 'solid-js';
+import { keepSame, layOut, type Row } from '../core/rows';
+import { bound, earlier, FOLLOW, hold, indices, later, type Stretch } from '../core/stretch';
+import { dayOf } from '../i18n/format';
+import type { RoomId } from '../protocol/types';
+import { useHouse } from './context';
+import { DownIcon } from './Icons';
+import { DayRow, HoleRow, NewRow, QuietRow, StartRow } from './PlainRows';
+import { MessageRow, PendingRow } from './MessageRow';
+
+/** Within this many pixels of the end one is at the end. */
+const AT_END = 60;
+/** Within this many pixels of an edge more is brought. */
+const NEAR_EDGE = 900;
+
+/** What was said in a room. Keyed by room: another room is another list. */
+export function MessageList(props: { room: RoomId }) {
+  const house = useHouse();
+  const { app, t } = house;
+  const [stretch, setStretch] = createSignal<Stretch>(FOLLOW);
+  const [away, setAway] = createSignal(false);
+  let scroller!: HTMLDivElement;
+  let list!: HTMLOListElement;
+  let stuck = true;
+  let placed = false;
+
+  const room = () => app.chat.room(props.room);
+  const log = () => room()?.log ?? null;
+
+  const rows = createMemo<Row[]>((before) => {
+    void app.revision;
+    const here = room();
+    if (!here?.log) return [];
+    const { from, to } = indices(here.log, stretch());
+    const atEnd = to === here.log.events.length;
+    const first = here.log.events[from]?.seq ?? 0;
+    const last = atEnd ? Infinity : here.log.events[to - 1]!.seq;
+    return keepSame(
+      before,
+      layOut({
+        events: here.log.events.slice(from, to),
+        holes: here.log.holes.filter((hole) => hole.to >= first && hole.from <= last),
+        fromStart: here.log.floor === 0 && from === 0,
+        marker: here.marker,
+        pending: atEnd ? app.chat.outbox.inRoom(props.room) : [],
+        you: app.chat.you?.id ?? null,
+        dayOf,
+      }),
+    );
+  }, []);
+  const empty = house.live(() => {
+    const here = room();
+    return here?.log?.floor === 0 && here.n === 0 && app.chat.outbox.inRoom(props.room).length === 0;
+  });
+  const loading = house.live(() => room()?.fetching?.before !== undefined && log()?.events.length !== 0);
+  const unread = house.live(() => room()?.unread ?? 0);
+
+  // --- keeping the reader's place ------------------------------------------------------------------------------------
+
+  const fromEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+  const toEnd = () => {
+    scroller.scrollTop = scroller.scrollHeight;
+  };
+
+  /** Remembers the first row in sight, and answers how to bring it back to where it was. */
+  const rememberPlace = (): (() => void) => {
+    if (stuck) return toEnd;
+    const top = scroller.getBoundingClientRect().top;
+    const anchors: { key: string; offset: number }[] = [];
+    for (const child of list.children) {
+      const box = child.getBoundingClientRect();
+      if (box.bottom <= top) continue;
+      anchors.push({ key: (child as HTMLElement).dataset.key ?? '', offset: box.top - top });
+      // Lines about comings and goings may melt together with others; a few rows more find one that stays.
+      if (anchors.length >= 8) break;
+    }
+    return () => {
+      for (const { key, offset } of anchors) {
+        const element = list.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`);
+        if (!element) continue;
+        const moved = element.getBoundingClientRect().top - scroller.getBoundingClientRect().top - offset;
+        if (Math.abs(moved) >= 1) scroller.scrollTop += moved;
+        return;
+      }
+    };
+  };
+
+  const show = (next: Stretch) => {
+    const restore = rememberPlace();
+    setStretch(next);
+    restore();
+  };
+
+  /** The first time there is something to see: the first new message in the upper part of the screen, or the end. */
+  const place = () => {
+    if (placed || rows().length === 0 || (room()?.fetching && (log()?.events.length ?? 0) === 0)) return;
+    placed = true;
+    const line = list.querySelector<HTMLElement>('[data-key="new"]');
+    if (line) scroller.scrollTop = line.offsetTop - scroller.clientHeight * 0.3;
+    else toEnd();
+    look();
+  };
+
+  /** Brings what the reader comes near to. */
+  const bringMore = () => {
+    const held = log();
+    if (!held || !placed) return;
+    if (scroller.scrollTop < NEAR_EDGE) {
+      const next = earlier(held, hold(held, stretch()));
+      if (next) show(next);
+      else if (held.floor > 0) app.wantOlder();
+    }
+    if (stretch().last !== null && fromEnd() < NEAR_EDGE) {
+      const next = later(held, stretch());
+      if (next) show(next);
+    }
+  };
+
+  /** Where one is now, and what follows from it. */
+  const look = () => {
+    const held = log();
+    if (!held) return;
+    stuck = stretch().last === null && fromEnd() <= AT_END;
+    if (stuck && stretch().first !== null && scroller.scrollTop > NEAR_EDGE * 2) show(FOLLOW);
+    else if (!stuck) setStretch((now) => hold(held, now));
+    setAway(stretch().last !== null || fromEnd() > scroller.clientHeight * 0.75);
+    attend();
+  };
+
+  const attend = () => {
+    const seen = placed && stuck && document.visibilityState === 'visible' && document.hasFocus() && house.drawer() === null;
+    app.attend(seen ? props.room : null);
+  };
+
+  let framed = false;
+  const onScroll = () => {
+    if (framed) return;
+    framed = true;
+    requestAnimationFrame(() => {
+      framed = false;
+      look();
+      bringMore();
+    });
+  };
+
+  onMount(() => {
+    const sinceResize = new ResizeObserver(() => {
+      if (stuck) toEnd();
+    });
+    sinceResize.observe(scroller);
+    sinceResize.observe(list);
+    const forget = app.onPublish(() => {
+      const held = log();
+      if (held) stuck = stretch().last === null && (stuck || fromEnd() <= AT_END);
+      const restore = rememberPlace();
+      return () => {
+        const now = log();
+        if (now) setStretch((s) => bound(now, s));
+        restore();
+        place();
+        look();
+        bringMore();
+      };
+    });
+    const onAttention = () => attend();
+    addEventListener('focus', onAttention);
+    addEventListener('blur', onAttention);
+    document.addEventListener('visibilitychange', onAttention);
+    place();
+    bringMore();
+    onCleanup(() => {
+      forget();
+      sinceResize.disconnect();
+      removeEventListener('focus', onAttention);
+      removeEventListener('blur', onAttention);
+      document.removeEventListener('visibilitychange', onAttention);
+      if (app.chat.attended === props.room) app.attend(null);
+    });
+  });
+
+  const jump = () => {
+    setStretch(FOLLOW);
+    stuck = true;
+    toEnd();
+    look();
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === 'Escape' && !event.defaultPrevented && house.drawer() === null && house.dialog() === null) {
+      jump();
+      document.getElementById('composer')?.focus();
+    }
+  };
+  document.addEventListener('keydown', onKeyDown);
+  onCleanup(() => document.removeEventListener('keydown', onKeyDown));
+
+  return (
+    <div class="stream">
+      <div ref={scroller} class="scroller" tabindex="0" role="region" aria-label={t().talk.messages} onScroll={onScroll}>
+        <Show when={loading()}>
+          <p class="loading">{t().talk.loading}</p>
+        </Show>
+        <ol ref={list} class="rows" aria-label={t().talk.messages}>
+          <For each={rows()}>{(row) => <RowView row={row} />}</For>
+        </ol>
+        <Show when={empty()}>
+          <div class="empty">
+            <p>{t().talk.empty}</p>
+            <p class="hint">{t().talk.emptyHint}</p>
+          </div>
+        </Show>
+      </div>
+      <Show when={away()}>
+        <button type="button" class="jump" classList={{ fresh: unread() > 0 }} onClick={jump}>
+          {unread() > 0 ? t().talk.latestNew(unread()) : t().talk.latest}
+          <DownIcon />
+        </button>
+      </Show>
+    </div>
+  );
+}
+
+/** A row is never changed: another state is another row. So nothing in here needs to watch it. */
+function RowView(props: { row: Row }) {
+  const row = props.row;
+  switch (row.is) {
+    case 'message':
+      return <MessageRow row={row} />;
+    case 'pending':
+      return <PendingRow row={row} />;
+    case 'quiet':
+      return <QuietRow row={row} />;
+    case 'day':
+      return <DayRow row={row} />;
+    case 'new':
+      return <NewRow />;
+    case 'hole':
+      return <HoleRow row={row} />;
+    case 'start':
+      return <StartRow />;
+  }
+}

@@ -1,0 +1,107 @@
+import { createSignal, For, Show } from 'solid-js';
+import { hueOf } from '../core/avatar';
+import { isEmojiOnly, pieces } from '../core/links';
+import type { Row } from '../core/rows';
+import { Avatar } from './Avatar';
+import { useHouse } from './context';
+import { AlertIcon, WaitIcon } from './Icons';
+
+type RowOf<K extends Row['is']> = Extract<Row, { is: K }>;
+
+/** A message longer than this is folded. */
+const LONG_CHARACTERS = 1_400;
+const LONG_LINES = 18;
+
+export function MessageRow(props: { row: RowOf<'message'> }) {
+  const { t, format } = useHouse();
+  const { event, at, leads, own } = props.row;
+  const time = () => (
+    <time datetime={event.at} title={format().full(at)}>{format().time(at)}</time>
+  );
+  return (
+    <li class="row message" classList={{ leads, own }} data-key={props.row.key} data-seq={event.seq}>
+      <div class="gutter">
+        <Show when={leads} fallback={time()}>
+          <Avatar id={event.by.id} name={event.by.name} />
+        </Show>
+      </div>
+      <div class="said">
+        <Show when={leads} fallback={<span class="sr-only">{event.by.name}</span>}>
+          <p class="byline">
+            <span class="author" style={{ '--hue': String(hueOf(event.by.id)) }}><bdi>{event.by.name}</bdi></span>
+            <Show when={own}><span class="tag">{t().people.you}</span></Show>
+            {time()}
+          </p>
+        </Show>
+        <Body text={event.body} />
+      </div>
+    </li>
+  );
+}
+
+/** One's own message on its way. */
+export function PendingRow(props: { row: RowOf<'pending'> }) {
+  const { app, t, errorText } = useHouse();
+  const { item, state, code, leads } = props.row;
+  const you = app.chat.you;
+  const asks = state === 'failed' || state === 'held';
+  const label = () => {
+    if (state === 'failed') return t().sending.failed(errorText(code ?? 'internal'));
+    if (state === 'held') return t().sending.held;
+    if (state === 'waiting') return code ? errorText(code) : t().sending.waiting;
+    return t().sending.sending;
+  };
+  return (
+    <li class="row message pending" classList={{ leads, own: true, [state]: true }} data-key={props.row.key} data-state={state}>
+      <div class="gutter">
+        <Show when={leads && you}>{(person) => <Avatar id={person().id} name={person().name} />}</Show>
+      </div>
+      <div class="said">
+        <Show when={leads && you} fallback={<span class="sr-only">{you?.name}</span>}>
+          {(person) => (
+            <p class="byline">
+              <span class="author" style={{ '--hue': String(hueOf(person().id)) }}><bdi>{person().name}</bdi></span>
+              <span class="tag">{t().people.you}</span>
+            </p>
+          )}
+        </Show>
+        <Body text={item.body} />
+        <p class="sending">
+          {asks ? <AlertIcon /> : <WaitIcon />}
+          <span>{label()}</span>
+          <Show when={asks}>
+            <button type="button" class="text-button" onClick={() => app.retry(item.key)}>{t().sending.retry}</button>
+            <button type="button" class="text-button" onClick={() => app.discard(item.key)}>{t().sending.discard}</button>
+          </Show>
+        </p>
+      </div>
+    </li>
+  );
+}
+
+/** What was said, as text and links: nodes, never markup. */
+function Body(props: { text: string }) {
+  const { t } = useHouse();
+  const long = props.text.length > LONG_CHARACTERS || props.text.split('\n', LONG_LINES + 1).length > LONG_LINES;
+  const [open, setOpen] = createSignal(false);
+  return (
+    <>
+      <p class="body" classList={{ large: isEmojiOnly(props.text), folded: long && !open() }} dir="auto">
+        <For each={pieces(props.text)}>
+          {(piece) =>
+            'href' in piece ? (
+              <a href={piece.href} target="_blank" rel="noopener noreferrer nofollow">{piece.text}</a>
+            ) : (
+              piece.text
+            )
+          }
+        </For>
+      </p>
+      <Show when={long}>
+        <button type="button" class="text-button" aria-expanded={open()} onClick={() => setOpen(!open())}>
+          {open() ? t().talk.less : t().talk.more}
+        </button>
+      </Show>
+    </>
+  );
+}

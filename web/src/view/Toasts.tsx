@@ -1,0 +1,22 @@
+import { For } from 'solid-js';
+import { useHouse } from './context';
+import { CloseIcon } from './Icons';
+
+/** Things said in passing. */
+export function Toasts() {
+  const { toasts, dismiss, t } = useHouse();
+  return (
+    <div class="toasts" role="status" aria-live="polite">
+      <For each={toasts()}>
+        {(toast) => (
+          <div class="toast" classList={{ urgent: toast.urgent }}>
+            <p>{toast.text}</p>
+            <button type="button" class="quiet-button" aria-label={t().notice.dismiss} onClick={() => dismiss(toast.id)}>
+              <CloseIcon />
+            </button>
+          </div>
+        )}
+      </For>
+    </div>
+  );
+}

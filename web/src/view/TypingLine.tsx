@@ -1,0 +1,18 @@
+import { useHouse } from './context';
+
+/** Who is typing. The line keeps its place when nobody is, so that the talk does not jump. */
+export function TypingLine() {
+  const { app, t, format, live } = useHouse();
+  const text = live(() => {
+    const names = [...(app.chat.activeRoom?.typers.values() ?? [])].map((typer) => typer.name);
+    if (names.length === 0) return '';
+    if (names.length === 1) return t().typing.one(format().list(names));
+    return names.length <= 3 ? t().typing.few(format().list(names)) : t().typing.many;
+  });
+  return (
+    <p class="typing" classList={{ shown: text() !== '' }}>
+      <span class="typing-dots" aria-hidden="true"><i /><i /><i /></span>
+      {text()}
+    </p>
+  );
+}

@@ -1,0 +1,142 @@
+import { type Accessor, createContext, createEffect, createMemo, createSignal, onCleanup, useContext } from 'solid-js';
+import { createFormat, type Format } from '../i18n/format';
+import { chooseLocale, DICTIONARIES, type Dictionary, LANG, type Locale } from '../i18n';
+import type { ErrorCode } from '../protocol/types';
+import type { NameFault } from '../protocol/names';
+import { App } from '../shell/app';
+import { recall, remember } from '../shell/storage';
+
+export type Theme = 'system' | 'light' | 'dark';
+export type Drawer = 'rooms' | 'people' | null;
+export interface Toast {
+  id: number;
+  text: string;
+  urgent: boolean;
+}
+
+/** Below this the rooms are in a drawer, and below the other the people are. The style sheet has the same numbers. */
+const NARROW = '(max-width: 759.98px)';
+const SLIM = '(max-width: 1079.98px)';
+const TOAST_SHOWN = 7_000;
+
+/** What every part of the page may need: the app, the words, and what is open. */
+export interface House {
+  app: App;
+  t: Accessor<Dictionary>;
+  format: Accessor<Format>;
+  locale: Accessor<Locale>;
+  setLocale(locale: Locale): void;
+  theme: Accessor<Theme>;
+  setTheme(theme: Theme): void;
+  narrow: Accessor<boolean>;
+  slim: Accessor<boolean>;
+  drawer: Accessor<Drawer>;
+  setDrawer(drawer: Drawer): void;
+  /** The panel of people on a wide screen. */
+  panel: Accessor<boolean>;
+  setPanel(open: boolean): void;
+  dialog: Accessor<'settings' | 'help' | null>;
+  setDialog(dialog: 'settings' | 'help' | null): void;
+  toasts: Accessor<readonly Toast[]>;
+  tell(text: string, urgent?: boolean): void;
+  dismiss(id: number): void;
+  /** A value out of the core, read again whenever the core changed. Return plain values: the core's objects change in place. */
+  live<T>(read: () => T): Accessor<T>;
+  errorText(code: ErrorCode): string;
+  roomFault(fault: NameFault): string;
+  userFault(fault: NameFault): string;
+}
+
+const HouseContext = createContext<House>();
+export const HouseProvider = HouseContext.Provider;
+
+export function useHouse(): House {
+  const house = useContext(HouseContext);
+  // Every component is rendered inside the provider of main.tsx.
+  if (!house) throw new Error('outside the house');
+  return house;
+}
+
+export function createHouse(app: App): House {
+  const [locale, setLocaleSignal] = createSignal(chooseLocale(recall('locale'), navigator.languages));
+  const [theme, setThemeSignal] = createSignal<Theme>(themeOf(recall('theme')));
+  const [drawer, setDrawer] = createSignal<Drawer>(null);
+  const [panel, setPanelSignal] = createSignal(recall('people') !== 'closed');
+  const [dialog, setDialog] = createSignal<'settings' | 'help' | null>(null);
+  const [toasts, setToasts] = createSignal<readonly Toast[]>([]);
+  const t = createMemo(() => DICTIONARIES[locale()]);
+  const format = createMemo(() => createFormat(locale()));
+  let nextToast = 1;
+
+  createEffect(() => {
+    document.documentElement.lang = LANG[locale()];
+  });
+  createEffect(() => {
+    const chosen = theme();
+    if (chosen === 'system') delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = chosen;
+  });
+
+  const dismiss = (id: number) => setToasts((all) => all.filter((toast) => toast.id !== id));
+  return {
+    app,
+    t,
+    format,
+    locale,
+    setLocale(next) {
+      remember('locale', next);
+      setLocaleSignal(next);
+    },
+    theme,
+    setTheme(next) {
+      remember('theme', next === 'system' ? null : next);
+      setThemeSignal(next);
+    },
+    narrow: matches(NARROW),
+    slim: matches(SLIM),
+    drawer,
+    setDrawer,
+    panel,
+    setPanel(open) {
+      remember('people', open ? null : 'closed');
+      setPanelSignal(open);
+    },
+    dialog,
+    setDialog,
+    toasts,
+    tell(text, urgent = false) {
+      const id = nextToast++;
+      setToasts((all) => [...all.filter((toast) => toast.text !== text).slice(-2), { id, text, urgent }]);
+      setTimeout(() => dismiss(id), TOAST_SHOWN);
+    },
+    dismiss,
+    live<T>(read: () => T): Accessor<T> {
+      return createMemo(() => {
+        void app.revision;
+        return read();
+      });
+    },
+    errorText: (code) => t().error[code],
+    roomFault(fault) {
+      const { roomEmpty, roomLong, roomCharacter, roomLooksLikeId } = t().name;
+      return { empty: roomEmpty, too_long: roomLong, character: roomCharacter, looks_like_id: roomLooksLikeId }[fault];
+    },
+    userFault(fault) {
+      const { userEmpty, userLong, userCharacter } = t().name;
+      return { empty: userEmpty, too_long: userLong, character: userCharacter, looks_like_id: userCharacter }[fault];
+    },
+  };
+}
+
+function matches(query: string): Accessor<boolean> {
+  const media = matchMedia(query);
+  const [value, setValue] = createSignal(media.matches);
+  const update = () => setValue(media.matches);
+  media.addEventListener('change', update);
+  onCleanup(() => media.removeEventListener('change', update));
+  return value;
+}
+
+function themeOf(text: string | null): Theme {
+  return text === 'light' || text === 'dark' ? text : 'system';
+}
