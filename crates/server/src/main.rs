@@ -1,2 +1,5 @@
 //! The `teahouse` program.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    teahouse::main()
+}

@@ -1,0 +1,196 @@
+//! The command line: what may be said on it, and the life of a server from its configuration to its end.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{self, Flags, Loaded};
+use crate::house::House;
+use crate::http;
+use crate::logging;
+use crate::metrics::Metrics;
+
+/// The command line or the configuration is wrong. The same as clap's own.
+const MISUSE: u8 = 2;
+
+/// How long HTTP requests in flight may take after the house has stopped; with the house's nine seconds it stays below
+/// the ten after which supervisors kill.
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
+
+/// A self-hosted chat server: rooms, people and messages over WebSocket.
+#[derive(Debug, Parser)]
+#[command(
+    name = "teahouse",
+    version,
+    after_help = "Every setting can be given in teahouse.toml, in the environment (TEAHOUSE_…) \
+    or, some of them, with a flag; flags win. `teahouse config` shows what is in force."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server; what `teahouse` alone does, too.
+    Serve,
+    /// Prints the settings in force and where each came from, as TOML.
+    Config {
+        /// Prints a file to begin with instead: every setting, explained, at its default.
+        #[arg(long)]
+        example: bool,
+    },
+}
+
+/// Texts here, and not parsed values: a bad one is refused in the same words wherever it was given.
+#[derive(Debug, Args)]
+struct SettingFlags {
+    /// Where to listen: 127.0.0.1:9999 is this machine alone, [::]:9999 all addresses.
+    #[arg(long, global = true, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// The folder in which everything is kept.
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<String>,
+    /// The file to read settings from, instead of ./teahouse.toml (which may be absent).
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl SettingFlags {
+    fn into_flags(self) -> Flags {
+        let settings = [("listen", self.listen), ("data", self.data)];
+        let settings = settings.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        Flags { config: self.config, settings }
+    }
+}
+
+/// The whole program; what it returns is its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let CommandLine { command, settings } = CommandLine::parse();
+    if let Some(Command::Config { example: true }) = command {
+        return say(&config::example());
+    }
+    let loaded = match Loaded::load(&settings.into_flags(), std::env::vars_os()) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&error, MISUSE),
+    };
+    match command {
+        Some(Command::Config { .. }) => say(&config::in_force(&loaded)),
+        None | Some(Command::Serve) => match serve(loaded) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format_args!("{error:#}"), 1),
+        },
+    }
+}
+
+/// Whoever reads our output may stop reading; that is not our failure.
+fn say(text: &str) -> ExitCode {
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    let line = error.to_string().replace('\n', " ");
+    let _ = writeln!(io::stderr(), "teahouse: {line}");
+    ExitCode::from(code)
+}
+
+fn serve(loaded: Loaded) -> Result<()> {
+    logging::begin(&loaded.config);
+    http::raise_file_limit(&loaded.config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("http").build();
+    let runtime = runtime.context("cannot start threads")?;
+    let outcome = runtime.block_on(live(loaded));
+    // A name that is being resolved or a file that is being read must not hold the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    outcome
+}
+
+async fn live(loaded: Loaded) -> Result<()> {
+    let config = Arc::new(loaded.config);
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+
+    let listener = http::listen(config.listen)?;
+    let address = listener.local_addr().context("cannot tell the port")?;
+    let metrics = Metrics::new();
+    let house = House::start(&config, metrics.clone())?;
+    let serving = http::serve(listener, Arc::clone(&config), Arc::clone(&house), metrics);
+    let _ = writeln!(io::stdout(), "Teahouse is open at http://{}", visitable(address));
+    tracing::info!(port = address.port(), version = env!("CARGO_PKG_VERSION"), "open");
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    serving.accept_no_more();
+    let impatience = async {
+        // A supervisor repeats SIGTERM out of habit; somebody who presses Ctrl-C again wants it to end.
+        interrupt.recv().await;
+        tracing::warn!("stopped at once");
+        std::process::exit(130);
+    };
+    tokio::select! {
+        () = house.stop() => {}
+        () = impatience => {}
+    }
+    serving.finish(LAST_REQUESTS).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What to type into a browser on this machine.
+fn visitable(address: SocketAddr) -> String {
+    let everywhere = match address.ip() {
+        IpAddr::V4(ip) => ip.is_unspecified(),
+        IpAddr::V6(ip) => ip.is_unspecified(),
+    };
+    if everywhere { format!("localhost:{}", address.port()) } else { address.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_may_stand_before_or_after_the_command() {
+        for line in [["teahouse", "--data", "x", "config"], ["teahouse", "config", "--data", "x"]] {
+            let parsed = CommandLine::try_parse_from(line).unwrap();
+            assert!(matches!(parsed.command, Some(Command::Config { example: false })));
+            assert_eq!(parsed.settings.into_flags().settings, [("data", "x".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn what_nobody_knows_is_refused() {
+        for line in [["teahouse", "--lisen", "x"], ["teahouse", "brew", "x"]] {
+            assert!(CommandLine::try_parse_from(line).is_err());
+        }
+    }
+
+    #[test]
+    fn all_addresses_are_visited_as_localhost() {
+        assert_eq!(visitable("[::]:9999".parse().unwrap()), "localhost:9999");
+        assert_eq!(visitable("0.0.0.0:80".parse().unwrap()), "localhost:80");
+        assert_eq!(visitable("[::1]:80".parse().unwrap()), "[::1]:80");
+        assert_eq!(visitable("192.0.2.1:80".parse().unwrap()), "192.0.2.1:80");
+    }
+}

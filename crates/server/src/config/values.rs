@@ -1,0 +1,217 @@
+//! How texts become values. `Err(None)` is "not what the table allows"; `Err(Some(…))` knows better what is wrong.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rules::Rate;
+use tracing_subscriber::EnvFilter;
+
+use super::LogFormat;
+use crate::http::Origin;
+
+type Parsed<T> = Result<T, Option<String>>;
+
+const DURATIONS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+
+pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().map_err(|_| None)?)));
+    }
+    text.parse().map_err(|_| None)
+}
+
+pub(super) fn folder(text: &str) -> Parsed<PathBuf> {
+    if text.is_empty() { Err(None) } else { Ok(PathBuf::from(text)) }
+}
+
+pub(super) fn origins(text: &str) -> Parsed<Vec<String>> {
+    let named = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    named
+        .map(|origin| Origin::parse(origin).map(|origin| origin.to_string()))
+        .collect::<Option<Vec<_>>>()
+        .ok_or(None)
+}
+
+pub(super) fn switch(text: &str) -> Parsed<bool> {
+    text.parse().map_err(|_| None)
+}
+
+pub(super) fn count(text: &str) -> Parsed<u32> {
+    whole::<u32, 1, 4_000_000_000>(text)
+}
+
+/// A whole number from `MIN` to `MAX`; `_` may part its digits.
+pub(super) fn whole<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(text: &str) -> Parsed<T> {
+    let number = u64::from_str(&text.replace('_', "")).map_err(|_| None)?;
+    if !(MIN..=MAX).contains(&number) {
+        return Err(None);
+    }
+    T::try_from(number).map_err(|_| None)
+}
+
+pub(super) fn body_bytes(text: &str) -> Parsed<u32> {
+    let (number, unit) = split_unit(text);
+    let unit = match unit {
+        "" | "B" => 1,
+        "KiB" => 1024,
+        _ => return Err(None),
+    };
+    let bytes = number.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)).ok_or(None)?;
+    if (1..=proto::Limits::MAX_BODY_BYTES).contains(&bytes) { Ok(bytes) } else { Err(None) }
+}
+
+pub(super) fn duration(text: &str) -> Parsed<Duration> {
+    let (number, unit) = split_unit(text);
+    let number: u64 = number.parse().map_err(|_| None)?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(None),
+    };
+    let duration = number.checked_mul(millis).map(Duration::from_millis).ok_or(None)?;
+    if DURATIONS.contains(&duration) { Ok(duration) } else { Err(None) }
+}
+
+/// `5/s burst 20`
+pub(super) fn rate(text: &str) -> Parsed<Rate> {
+    let mut words = text.split_whitespace();
+    let (Some(often), Some("burst"), Some(burst), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(None);
+    };
+    let (number, unit) = often.split_once('/').ok_or(None)?;
+    let number: f64 = number.parse().map_err(|_| None)?;
+    let seconds = match unit {
+        "s" => 1.0,
+        "min" | "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(None),
+    };
+    // Beyond a million a second it is no rate any more, and counting in nanoseconds would be too coarse.
+    if !(0.0..=1e6).contains(&number) {
+        return Err(None);
+    }
+    Ok(Rate { per_second: number / seconds, burst: whole::<u32, 1, 1_000_000>(burst)? })
+}
+
+pub(super) fn log_filter(text: &str) -> Parsed<String> {
+    // An empty filter would log errors only, which nobody means by writing nothing.
+    if text.trim().is_empty() || EnvFilter::try_new(text).is_err() { Err(None) } else { Ok(text.to_owned()) }
+}
+
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "human" => Ok(LogFormat::Human),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(None),
+    }
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    (&text[..at], text[at..].trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_bear_their_unit() {
+        for (text, millis) in
+            [("500ms", 500), ("75s", 75_000), ("5m", 300_000), ("5 min", 300_000), ("24h", 86_400_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in [
+            "",
+            "75",
+            "s",
+            "0s",
+            "-1s",
+            "1.5s",
+            "25h",
+            "1d",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
+            assert_eq!(duration(bad), Err(None), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_body_fits_a_frame_even_when_every_byte_is_escaped() {
+        assert_eq!(body_bytes("8KiB"), Ok(8192));
+        assert_eq!(body_bytes("10240"), Ok(10_240));
+        for bad in ["0", "10241", "11KiB", "8KB", "8kib", "1MiB", "", "4194304KiB"] {
+            assert_eq!(body_bytes(bad), Err(None), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rates_say_how_often_and_how_many_at_once() {
+        assert_eq!(rate("5/s burst 20"), Ok(Rate { per_second: 5.0, burst: 20 }));
+        assert_eq!(rate("2/min burst 5"), Ok(Rate { per_second: 2.0 / 60.0, burst: 5 }));
+        for bad in [
+            "",
+            "5",
+            "5/s",
+            "5/s 20",
+            "5/d burst 2",
+            "-1/s burst 2",
+            "NaN/s burst 2",
+            "inf/s burst 2",
+            "5/s burst 0",
+            "5/s burst 2 3",
+        ] {
+            assert_eq!(rate(bad), Err(None), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_a_port() {
+        assert_eq!(address("[::]:9999"), Ok("[::]:9999".parse().unwrap()));
+        assert_eq!(address("localhost:80"), Ok("127.0.0.1:80".parse().unwrap()));
+        for bad in ["", "9999", ":9999", "0.0.0.0", "::9999x", "example.org:80", "0.0.0.0:70000"] {
+            assert_eq!(address(bad), Err(None), "{bad}");
+        }
+    }
+
+    #[test]
+    fn origins_are_exact() {
+        let list = origins("https://Example.org:443, http://a.example:8080 ,").unwrap();
+        assert_eq!(list, ["https://example.org", "http://a.example:8080"]);
+        assert_eq!(origins(""), Ok(vec![]));
+        for bad in [
+            "*",
+            "null",
+            "example.org",
+            "https://",
+            "https://a/b",
+            "https://a/",
+            "https://*.a",
+            "https://a b",
+            "https://u@a",
+        ] {
+            assert_eq!(origins(bad), Err(None), "{bad}");
+        }
+    }
+
+    #[test]
+    fn filters_and_formats_are_checked() {
+        assert!(log_filter("warn,teahouse=debug").is_ok());
+        for bad in ["", "teahouse=loud", "a=b=c"] {
+            assert_eq!(log_filter(bad), Err(None), "{bad}");
+        }
+        assert_eq!(log_format("json"), Ok(LogFormat::Json));
+        assert_eq!(log_format("JSON"), Err(None));
+    }
+}

@@ -1,0 +1,200 @@
+//! The listening socket and the loop that accepts; how connections are turned away, and how all of it ends.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+use super::caps::Caps;
+use super::connection::{self, Server};
+use super::{Address, Peer, Refusal};
+use crate::config::Config;
+
+/// Connections that wait for us to accept them: many come back at once after a restart. The kernel has a cap of its own.
+const BACKLOG: i32 = 4096;
+
+/// After an accept that failed for want of something: long enough not to spin, short enough not to be noticed.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Who was turned away may take so long to hear it; else the kernel would drop our answer with a reset.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// As many at a time; who comes beyond is told as well, without our waiting for them to listen.
+const LISTENING: usize = 64;
+
+/// Files beside connections: the store's, its readers', epolls, standard streams.
+const OTHER_FILES: u64 = 256;
+
+/// Where the server's life stands, as seen from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Accepting.
+    Open,
+    /// Accepting no more; those who are here are served.
+    Closing,
+    /// Each connection ends when it has its answer.
+    Ending,
+}
+
+/// The accept loop and its connections.
+pub(crate) struct Serving {
+    stage: watch::Sender<Stage>,
+}
+
+impl Serving {
+    /// Lets go of the port. Connections that are here are served on, so that `/readyz` can say how things stand.
+    pub(crate) fn accept_no_more(&self) {
+        self.stage.send_replace(Stage::Closing);
+    }
+
+    /// Lets requests in flight finish, and ends all HTTP connections.
+    pub(crate) async fn finish(self, patience: Duration) {
+        self.stage.send_replace(Stage::Ending);
+        // Each connection holds a receiver until it ends. Who is late is cut off with the runtime.
+        let _ = timeout(patience, self.stage.closed()).await;
+    }
+}
+
+/// Binds the port, or says in one line why not.
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let listener = match bind(address) {
+        // A machine without IPv6 still has all its addresses.
+        Err(error) if address.ip().is_unspecified() && address.is_ipv6() && is_no_ipv6(&error) => {
+            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+        }
+        other => other,
+    };
+    let listener = listener.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => anyhow!(
+            "cannot listen on {address}: address in use; is another server running? choose another with --listen"
+        ),
+        ErrorKind::PermissionDenied => anyhow!(
+            "cannot listen on {address}: permission denied; ports below 1024 need privileges, choose another with --listen"
+        ),
+        ErrorKind::AddrNotAvailable => {
+            anyhow!("cannot listen on {address}: this machine has no such address; choose another with --listen")
+        }
+        _ => anyhow!("cannot listen on {address}: {error}"),
+    })?;
+    TcpListener::from_std(listener).context("cannot listen")
+}
+
+fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // After a restart the old connections' last packets may still hold the port.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn is_no_ipv6(error: &io::Error) -> bool {
+    // EAFNOSUPPORT: the kernel has none. EADDRNOTAVAIL: it is switched off.
+    error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+        || error.kind() == ErrorKind::AddrNotAvailable
+}
+
+/// Each connection is a file, and many systems begin with 1,024.
+pub(crate) fn raise_file_limit(config: &Config) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, current, "cannot raise the limit of open files");
+    }
+    let limit = getrlimit(Resource::Nofile).current;
+    let wanted = u64::from(config.limits.connections).saturating_add(OTHER_FILES);
+    if config.limits.enabled && limit.is_some_and(|limit| limit < wanted) {
+        tracing::warn!(
+            limit,
+            wanted,
+            "fewer open files are allowed than limits.connections needs; raise the hard limit (ulimit -Hn)"
+        );
+    }
+}
+
+/// Accepts until told otherwise.
+pub(super) fn serve(listener: TcpListener, server: Server, caps: Arc<Caps>) -> Serving {
+    let (stage, watched) = watch::channel(Stage::Open);
+    tokio::spawn(accept(listener, Arc::new(server), caps, watched));
+    Serving { stage }
+}
+
+async fn accept(
+    listener: TcpListener,
+    server: Arc<Server>,
+    caps: Arc<Caps>,
+    mut stage: watch::Receiver<Stage>,
+) {
+    let listening = Arc::new(Semaphore::new(LISTENING));
+    let mut failing = false;
+    loop {
+        let accepted = tokio::select! {
+            // Also when the sender is gone.
+            _ = stage.wait_for(|stage| *stage != Stage::Open) => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            // The client gave up while it waited: nothing is wrong here.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) =>
+            {
+                continue;
+            }
+            Err(error) => {
+                // Out of files or memory: the waiting connection stays, so the next accept fails at once as well.
+                if !failing {
+                    tracing::error!(%error, "cannot accept connections");
+                }
+                failing = true;
+                sleep(BREATH).await;
+                continue;
+            }
+        };
+        if std::mem::take(&mut failing) {
+            tracing::info!("accepting connections again");
+        }
+        let address = Address::from(peer.ip());
+        match caps.admit(address) {
+            Ok(permit) => {
+                let peer = Peer { address, permit };
+                tokio::spawn(connection::serve(stream, peer, Arc::clone(&server), stage.clone()));
+            }
+            Err(refusal) => {
+                server.metrics.refused(refusal.code);
+                // A stream that cannot be written to needs no answer.
+                let _ = turn_away(stream, &refusal, &listening);
+            }
+        }
+    }
+}
+
+/// Answers a connection that finds no place, without reading what it wants.
+fn turn_away(stream: TcpStream, refusal: &Refusal, listening: &Arc<Semaphore>) -> io::Result<()> {
+    let mut stream = stream.into_std()?;
+    // A few hundred bytes into an empty buffer: taken at once or not at all.
+    stream.write_all(&refusal.to_bytes())?;
+    stream.shutdown(Shutdown::Write)?;
+    if let Ok(place) = Arc::clone(listening).try_acquire_owned() {
+        let mut stream = TcpStream::from_std(stream)?;
+        tokio::spawn(async move {
+            let _place = place;
+            let mut request = [0; 1024];
+            let until_it_closes =
+                async { while stream.read(&mut request).await.is_ok_and(|read| read > 0) {} };
+            let _ = timeout(LAST_WORDS, until_it_closes).await;
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! How many connections there may be, in all and from one address.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proto::ErrorCode;
+
+use super::Refusal;
+use crate::metrics::Metrics;
+
+/// Whom a connection counts for: an IPv4 address, or the /64 of an IPv6 one, all of which its owner can use at will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Address {
+    /// Also when it came as `::ffff:192.0.2.1`.
+    V4(Ipv4Addr),
+    /// The first 64 bits.
+    V6(u64),
+}
+
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Address::V4(ip),
+            // Half of 128 bits: the cast keeps them all.
+            IpAddr::V6(ip) => Address::V6((ip.to_bits() >> 64) as u64),
+        }
+    }
+}
+
+/// The caps, and how much of them is taken.
+#[derive(Debug)]
+pub(crate) struct Caps {
+    in_all: u32,
+    per_address: u32,
+    metrics: Metrics,
+    // owner: whoever accepts, and whoever drops a permit; held for one map operation; bounded by `in_all` entries.
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    in_all: u32,
+    by_address: HashMap<Address, u32>,
+}
+
+impl Caps {
+    /// With nothing taken.
+    pub(crate) fn new(in_all: u32, per_address: u32, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Caps { in_all, per_address, metrics, taken: Mutex::default() })
+    }
+
+    /// A place for a connection, or the refusal to send to it.
+    pub(crate) fn admit(self: &Arc<Self>, address: Address) -> Result<Permit, Refusal> {
+        let mut taken = self.taken();
+        if taken.in_all >= self.in_all {
+            return Err(Refusal::new(
+                ErrorCode::Overloaded,
+                "the server has as many connections as it takes",
+            ));
+        }
+        let of_address = taken.by_address.entry(address).or_default();
+        if *of_address >= self.per_address {
+            let wait = Duration::from_secs(5);
+            return Err(Refusal::too_often(
+                "your address has as many connections as one address may have",
+                wait,
+            ));
+        }
+        *of_address += 1;
+        taken.in_all += 1;
+        self.metrics.tcp_opened();
+        Ok(Permit { _place: Arc::new(Place { caps: Arc::clone(self), address }) })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        // Nothing in the short sections can panic half-way.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's place under the caps. It goes wherever the connection goes, and is given back when the last clone is
+/// dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Permit {
+    _place: Arc<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    caps: Arc<Caps>,
+    address: Address,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.caps.metrics.tcp_closed();
+        let mut taken = self.caps.taken();
+        taken.in_all -= 1;
+        if let Some(of_address) = taken.by_address.get_mut(&self.address) {
+            *of_address -= 1;
+            if *of_address == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        text.parse::<IpAddr>().unwrap().into()
+    }
+
+    #[test]
+    fn whoever_has_a_network_counts_once() {
+        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+        assert_eq!(address("2001:db8:1:2::1"), address("2001:db8:1:2:ffff::9"));
+        assert_ne!(address("2001:db8:1:2::1"), address("2001:db8:1:3::1"));
+        assert_ne!(address("192.0.2.1"), address("192.0.2.2"));
+    }
+
+    #[test]
+    fn one_address_cannot_take_all_places() {
+        let caps = Caps::new(3, 2, Metrics::new());
+        let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
+        let first = caps.admit(one).unwrap();
+        let _second = caps.admit(one).unwrap();
+        assert_eq!(caps.admit(one).unwrap_err().code, ErrorCode::RateLimited);
+        let _third = caps.admit(other).unwrap();
+        assert_eq!(caps.admit(other).unwrap_err().code, ErrorCode::Overloaded);
+        drop(first);
+        assert!(caps.admit(one).is_ok());
+    }
+
+    #[test]
+    fn a_place_is_taken_until_the_last_clone_goes() {
+        let caps = Caps::new(1, 1, Metrics::new());
+        let permit = caps.admit(address("::1")).unwrap();
+        let with_the_upgraded_stream = permit.clone();
+        drop(permit);
+        assert!(caps.admit(address("::1")).is_err());
+        drop(with_the_upgraded_stream);
+        assert!(caps.taken().by_address.is_empty());
+        assert!(caps.admit(address("::1")).is_ok());
+    }
+}

@@ -1,0 +1,31 @@
+//! For supervisors and monitors: alive, ready, counters. They answer everybody: they hold no names and no words, and
+//! whoever wants them unseen closes these three addresses in the proxy before us.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use proto::ErrorCode;
+
+use super::{Front, Refusal};
+use crate::metrics;
+
+/// `GET /healthz`: the process answers. It asks nobody else, so that a store that is slow gets nobody killed.
+pub(super) async fn alive() -> &'static str {
+    "ok"
+}
+
+/// `GET /readyz`: messages can be taken; the store can be written and we are not stopping.
+pub(super) async fn ready(State(front): State<Arc<Front>>) -> Result<&'static str, Refusal> {
+    if front.house.is_stopping() {
+        return Err(ErrorCode::ShuttingDown.into());
+    }
+    front.house.probe().await?;
+    Ok("ready")
+}
+
+/// `GET /metrics`
+pub(super) async fn metrics(State(front): State<Arc<Front>>) -> Response {
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], front.metrics.render()).into_response()
+}

@@ -1,0 +1,174 @@
+//! From what a request brings to the person it speaks for.
+
+use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap};
+use proto::{ErrorCode, Person, UserName};
+
+use super::origin::Sender;
+use super::{Front, Peer, Refusal, any_number};
+use crate::arrival::Identity;
+use crate::sessions::Token;
+use crate::texts::Language;
+
+/// The cookie's name.
+pub(super) const COOKIE_NAME: &str = "teahouse_session";
+
+/// What a request brings to show who it is.
+pub(super) enum Credential {
+    /// Nothing.
+    None,
+    /// A token.
+    Token(Token),
+    /// Something that cannot be a token.
+    Malformed,
+}
+
+impl Credential {
+    /// A bearer token, or else the cookie, where `sender` is one whose cookie counts.
+    pub(super) fn of(headers: &HeaderMap, sender: &Sender) -> Self {
+        match bearer(headers) {
+            Credential::None if *sender != Sender::ListedPage => cookie(headers),
+            bearer => bearer,
+        }
+    }
+
+    /// The same for a request that changes something. **Threat:** another site's page has its visitor's browser send
+    /// the cookie along; so here it counts only where the browser says that the page is ours.
+    pub(super) fn for_change(headers: &HeaderMap, sender: &Sender) -> Self {
+        match bearer(headers) {
+            Credential::None if matches!(sender, Sender::OwnPage(_)) => cookie(headers),
+            bearer => bearer,
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Credential {
+    let Some(value) = headers.get(AUTHORIZATION) else { return Credential::None };
+    let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
+        return Credential::Malformed;
+    };
+    // Other schemes are for a proxy before us.
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Credential::None;
+    }
+    Token::parse(token.trim()).map_or(Credential::Malformed, Credential::Token)
+}
+
+fn cookie(headers: &HeaderMap) -> Credential {
+    // Other cookies of the host may hold anything.
+    let cookies =
+        headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    let mut ours = cookies
+        .filter_map(|cookie| cookie.trim_ascii().strip_prefix(COOKIE_NAME.as_bytes())?.strip_prefix(b"="));
+    let Some(value) = ours.next() else { return Credential::None };
+    let token = std::str::from_utf8(value).ok().and_then(Token::parse);
+    token.map_or(Credential::Malformed, Credential::Token)
+}
+
+/// The language that the request's sender likes best.
+pub(super) fn language(headers: &HeaderMap) -> Language {
+    let header = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    header.map_or(Language::En, Language::from_accept_language)
+}
+
+impl Front {
+    /// The person behind a credential; `None` if it brings nobody.
+    pub(super) async fn identify(&self, credential: Credential) -> Result<Option<Identity>, Refusal> {
+        let Credential::Token(token) = credential else { return Ok(None) };
+        let hash = token.hash();
+        let sessions = &self.house.sessions;
+        if sessions.has_ended(&hash) {
+            return Ok(None);
+        }
+        // First those that are not stored: one that is stored meanwhile is found by the second look.
+        if let Some(person) = sessions.provisional(&hash) {
+            return Ok(Some(Identity { person, session: Some(hash), stored: false }));
+        }
+        let found = self.house.read(move |reader| reader.person_of_session(&hash)).await?;
+        let person = found.map_err(|error| Refusal::of_store(&error))?;
+        Ok(person.map(|person| Identity { person, session: Some(hash), stored: true }))
+    }
+
+    /// The person behind a credential, or the refusal.
+    pub(super) async fn must_identify(&self, credential: Credential) -> Result<Identity, Refusal> {
+        self.identify(credential).await?.ok_or_else(Refusal::unauthorized)
+    }
+
+    /// Somebody new, if this address may make guests at the moment.
+    pub(super) fn new_guest(
+        &self,
+        peer: &Peer,
+        name: Option<UserName>,
+        language: Language,
+    ) -> Result<Person, Refusal> {
+        if self.house.is_stopping() {
+            return Err(ErrorCode::ShuttingDown.into());
+        }
+        let rate = self.config.limits.rates.new_guests;
+        self.spend(&self.guests, &peer.address, rate, "too many new guests from your address")?;
+        let name = name.unwrap_or_else(|| rules::made_up(any_number(), language == Language::Zh));
+        Ok(Person { id: self.house.new_user_id()?, name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
+        list.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    fn own_page() -> Sender {
+        Sender::OwnPage(super::super::Origin::parse("http://h").unwrap())
+    }
+
+    fn text(credential: &Credential) -> &str {
+        match credential {
+            Credential::None => "none",
+            Credential::Token(_) => "token",
+            Credential::Malformed => "malformed",
+        }
+    }
+
+    #[test]
+    fn a_token_comes_as_bearer_or_as_cookie() {
+        for (name, value, expected) in [
+            ("authorization", format!("Bearer {TOKEN}"), "token"),
+            ("authorization", format!("bearer  {TOKEN}"), "token"),
+            ("authorization", "Bearer x".to_owned(), "malformed"),
+            ("authorization", "Bearer".to_owned(), "malformed"),
+            ("authorization", "Basic bGk6bGVp".to_owned(), "none"),
+            ("cookie", format!("a=b; {COOKIE_NAME}={TOKEN}; c=d"), "token"),
+            ("cookie", format!("{COOKIE_NAME}={TOKEN}"), "token"),
+            ("cookie", format!("x{COOKIE_NAME}={TOKEN}"), "none"),
+            ("cookie", format!("{COOKIE_NAME}x={TOKEN}"), "none"),
+            ("cookie", format!("{COOKIE_NAME}=x"), "malformed"),
+            ("cookie", String::new(), "none"),
+        ] {
+            let credential = Credential::of(&headers(&[(name, &value)]), &Sender::NoPage);
+            assert_eq!(text(&credential), expected, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_of_a_listed_page_is_ignored() {
+        let cookie = format!("{COOKIE_NAME}={TOKEN}");
+        let headers = headers(&[("cookie", &cookie)]);
+        assert_eq!(text(&Credential::of(&headers, &Sender::ListedPage)), "none");
+        assert_eq!(text(&Credential::for_change(&headers, &Sender::ListedPage)), "none");
+        assert_eq!(text(&Credential::of(&headers, &own_page())), "token");
+    }
+
+    #[test]
+    fn a_change_by_cookie_needs_our_own_page() {
+        let cookie = format!("{COOKIE_NAME}={TOKEN}");
+        let by_cookie = headers(&[("cookie", &cookie)]);
+        assert_eq!(text(&Credential::for_change(&by_cookie, &Sender::NoPage)), "none");
+        assert_eq!(text(&Credential::for_change(&by_cookie, &own_page())), "token");
+        let bearer = format!("Bearer {TOKEN}");
+        let by_bearer = headers(&[("authorization", &bearer)]);
+        assert_eq!(text(&Credential::for_change(&by_bearer, &Sender::NoPage)), "token");
+    }
+}

@@ -1,0 +1,180 @@
+//! Which page a request comes from, and what that page may do here.
+//!
+//! **Threat:** any page on the web can make its visitor's browser connect to this server, cookie and all. The browser
+//! says truthfully which page it was, in `Origin`; so only our own page's requests count with their cookie.
+
+use std::fmt;
+
+use http::header::{HOST, HeaderMap, ORIGIN};
+use proto::ErrorCode;
+
+use super::Refusal;
+
+/// Scheme, host and port of a page, in lower case and without the port that the scheme implies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    scheme: String,
+    host: String,
+    port: Option<u16>,
+}
+
+impl Origin {
+    /// Reads `https://example.org:8443`. `null` is no origin: any sandboxed frame has it.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+        if scheme.is_empty() || !scheme.bytes().all(legal) {
+            return None;
+        }
+        let scheme = scheme.to_ascii_lowercase();
+        // An IPv6 address has colons of its own, in brackets.
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
+            _ => (rest, None),
+        };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let legal = match bare {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => {
+                !host.is_empty()
+                    && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+            }
+        };
+        if !legal {
+            return None;
+        }
+        let implied = match scheme.as_str() {
+            "http" => Some(80),
+            "https" => Some(443),
+            _ => None,
+        };
+        Some(Origin {
+            scheme,
+            host: host.to_ascii_lowercase(),
+            port: port.filter(|port| Some(*port) != implied),
+        })
+    }
+
+    /// Whether a request to this `Host` stays within the origin. The scheme is taken to be the page's: behind a proxy
+    /// that ends TLS we do not see it, and a page at the same host and port is ours in either case.
+    fn is_at(&self, host: &str) -> bool {
+        Origin::parse(&format!("{}://{host}", self.scheme)).is_some_and(|here| here == *self)
+    }
+
+    /// Whether what is told to the page stays secret on its way there.
+    pub(crate) fn is_https(&self) -> bool {
+        self.scheme == "https"
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// Who sent a request, as far as cookies are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// No page: a program; or a browser that fetches from our own page with GET, which needs no `Origin`.
+    NoPage,
+    /// Our own page, whose cookie counts.
+    OwnPage(Origin),
+    /// A page that is listed. It may connect, but not in its visitor's name.
+    ListedPage,
+}
+
+impl Sender {
+    /// Reads it from the request's headers; a page that is neither ours nor listed is refused.
+    pub(crate) fn of(headers: &HeaderMap, allowed: &[String]) -> Result<Self, Refusal> {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let Some(origin) = origins.next() else { return Ok(Sender::NoPage) };
+        let forbidden =
+            || Refusal::new(ErrorCode::ForbiddenOrigin, "pages of this origin may not do this here");
+        let origin = origin.to_str().ok().and_then(Origin::parse).filter(|_| origins.next().is_none());
+        let origin = origin.ok_or_else(forbidden)?;
+        let mut hosts = headers.get_all(HOST).iter();
+        let host = hosts.next().and_then(|host| host.to_str().ok()).filter(|_| hosts.next().is_none());
+        if host.is_some_and(|host| origin.is_at(host)) {
+            return Ok(Sender::OwnPage(origin));
+        }
+        let name = origin.to_string();
+        if allowed.contains(&name) { Ok(Sender::ListedPage) } else { Err(forbidden()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sender(origin: &[&str], host: &[&str]) -> Option<Sender> {
+        let mut headers = HeaderMap::new();
+        for value in origin {
+            headers.append(ORIGIN, value.parse().unwrap());
+        }
+        for value in host {
+            headers.append(HOST, value.parse().unwrap());
+        }
+        Sender::of(&headers, &["https://listed.example".to_owned()]).ok()
+    }
+
+    #[test]
+    fn our_own_page_is_known_by_host_and_port() {
+        for (origin, host) in [
+            ("http://localhost:9999", "localhost:9999"),
+            ("https://chat.example", "chat.example"),
+            ("https://chat.example", "chat.example:443"),
+            ("http://chat.example", "Chat.Example:80"),
+            ("https://chat.example:8443", "chat.example:8443"),
+            ("http://[::1]:9999", "[::1]:9999"),
+            ("http://[::1]", "[::1]"),
+        ] {
+            assert!(matches!(sender(&[origin], &[host]), Some(Sender::OwnPage(_))), "{origin} {host}");
+        }
+    }
+
+    #[test]
+    fn another_host_or_port_is_another_page() {
+        for (origin, host) in [
+            ("http://localhost:8080", "localhost:9999"),
+            ("http://localhost", "localhost:9999"),
+            ("http://evil.example", "chat.example"),
+            ("http://chat.example.evil.example", "chat.example"),
+            ("http://chat.example", "chat.example.evil.example"),
+            ("http://achat.example", "chat.example"),
+            ("http://chat.example:80", "chat.example:443"),
+            ("https://chat.example", "chat.example:80"),
+            ("null", "null"),
+            ("", ""),
+            ("http://", ""),
+            ("file://", "chat.example"),
+            ("http://chat.example/", "chat.example"),
+            ("http://u@chat.example", "chat.example"),
+            ("chat.example", "chat.example"),
+        ] {
+            assert_eq!(sender(&[origin], &[host]), None, "{origin} {host}");
+        }
+    }
+
+    #[test]
+    fn without_an_origin_there_is_no_page() {
+        assert_eq!(sender(&[], &["chat.example"]), Some(Sender::NoPage));
+    }
+
+    #[test]
+    fn two_origins_or_two_hosts_are_believed_neither() {
+        let ours = "http://chat.example";
+        assert_eq!(sender(&[ours, "http://evil.example"], &["chat.example"]), None);
+        assert_eq!(sender(&[ours], &["chat.example", "evil.example"]), None);
+        assert_eq!(sender(&[ours], &[]), None);
+    }
+
+    #[test]
+    fn a_listed_page_may_connect_but_is_not_ours() {
+        assert_eq!(sender(&["https://listed.example"], &["chat.example"]), Some(Sender::ListedPage));
+        assert_eq!(sender(&["https://LISTED.example:443"], &["chat.example"]), Some(Sender::ListedPage));
+        assert_eq!(sender(&["http://listed.example"], &["chat.example"]), None);
+        assert_eq!(sender(&["https://listed.example:444"], &["chat.example"]), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! How HTTP says no: a status, and the same stable codes as on the wire.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
+use proto::ErrorCode;
+use serde::Serialize;
+use store::StoreError;
+
+/// Why a request was not done. The message is public.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    pub(crate) code: ErrorCode,
+    message: Cow<'static, str>,
+    retry_after: Option<Duration>,
+    headers: Vec<(&'static str, &'static str)>,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    code: ErrorCode,
+    message: &'a str,
+    retryable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+impl Refusal {
+    /// With the status that belongs to the code.
+    pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        // `every_code_has_a_status` reads them all.
+        let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = match code {
+            // RFC 9110, 15.5.2: a 401 says what would do.
+            ErrorCode::Unauthorized => vec![("www-authenticate", "Bearer")],
+            _ => Vec::new(),
+        };
+        Refusal { status, code, message: message.into(), retry_after: None, headers }
+    }
+
+    /// No session, or one that has ended.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(ErrorCode::Unauthorized, "there is no session, or it has ended")
+    }
+
+    /// No such address.
+    pub(crate) fn not_found() -> Self {
+        Self::new(ErrorCode::NotFound, "there is nothing at this address")
+    }
+
+    /// An address, but not for this method. `Allow` is added where the routes are known.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(ErrorCode::NotFound, "this address does not know this method")
+            .with_status(StatusCode::METHOD_NOT_ALLOWED)
+    }
+
+    /// Too often.
+    pub(crate) fn too_often(message: &'static str, wait: Duration) -> Self {
+        Refusal { retry_after: Some(wait), ..Self::new(ErrorCode::RateLimited, message) }
+    }
+
+    /// The store failed. What it says goes into the log, here and nowhere else.
+    pub(crate) fn of_store(error: &StoreError) -> Self {
+        tracing::warn!(%error, "the store failed an HTTP request");
+        error.refusal().into()
+    }
+
+    /// Another status than the code's own, where HTTP has a better one.
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Refusal { status, ..self }
+    }
+
+    /// With headers that the status asks for.
+    pub(crate) fn with_headers(mut self, headers: &[(&'static str, &'static str)]) -> Self {
+        self.headers.extend_from_slice(headers);
+        self
+    }
+
+    /// The status line and everything after it, for a connection that HTTP does not serve.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let body = self.body();
+        let reason = self.status.canonical_reason().unwrap_or_default();
+        let mut head = format!(
+            "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n",
+            self.status.as_u16(),
+            body.len()
+        );
+        if let Some(seconds) = self.retry_after_seconds() {
+            head.push_str(&format!("retry-after: {seconds}\r\n"));
+        }
+        head.push_str("\r\n");
+        [head.into_bytes(), body].concat()
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let retry_after_ms =
+            self.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
+        let retryable = self.code.is_retryable();
+        // Three strings, a bool and a number cannot fail to be written.
+        serde_json::to_vec(&Json { code: self.code, message: &self.message, retryable, retry_after_ms })
+            .unwrap_or_default()
+    }
+
+    /// `Retry-After` knows whole seconds only: rounded up, so that nobody comes too early.
+    fn retry_after_seconds(&self) -> Option<u64> {
+        match self.retry_after {
+            Some(wait) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+            None => self.code.is_retryable().then_some(1),
+        }
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::Unauthorized => Self::unauthorized(),
+            ErrorCode::NotFound => Self::not_found(),
+            ErrorCode::ShuttingDown => Self::new(code, "the server is stopping"),
+            ErrorCode::Overloaded => Self::new(code, "more than the server can take at the moment"),
+            _ => store::Refusal::from(code).into(),
+        }
+    }
+}
+
+impl From<store::Refusal> for Refusal {
+    fn from(refusal: store::Refusal) -> Self {
+        Self::new(refusal.code, refusal.message)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seconds) = self.retry_after_seconds() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        for (name, value) in self.headers {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        // Counted where every response passes.
+        response.extensions_mut().insert(self.code);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_status() {
+        for code in ErrorCode::ALL {
+            let refusal = Refusal::from(*code);
+            assert_eq!(refusal.status.as_u16(), code.http_status(), "{code}");
+            assert!(refusal.status.is_client_error() || refusal.status.is_server_error());
+        }
+    }
+
+    #[test]
+    fn a_wait_is_told_in_both_units_and_never_too_short() {
+        let refusal = Refusal::too_often("too often", Duration::from_millis(1500));
+        let text = String::from_utf8(refusal.to_bytes()).unwrap();
+        assert!(text.starts_with("HTTP/1.1 429 Too Many Requests\r\n"), "{text}");
+        assert!(text.contains("\r\nretry-after: 2\r\n"));
+        assert!(text.ends_with(
+            r#"{"code":"rate_limited","message":"too often","retryable":true,"retry_after_ms":1500}"#
+        ));
+        let response = refusal.into_response();
+        assert_eq!(response.headers()["retry-after"], "2");
+    }
+
+    #[test]
+    fn what_cannot_succeed_later_does_not_invite_to_retry() {
+        let response = Refusal::unauthorized().into_response();
+        assert!(!response.headers().contains_key(header::RETRY_AFTER));
+        assert_eq!(response.headers()["www-authenticate"], "Bearer");
+    }
+
+    #[test]
+    fn the_cause_of_a_store_failure_is_not_public() {
+        let refusal = Refusal::of_store(&StoreError::Unavailable("/var/lib/secret.db".to_owned()));
+        assert!(!String::from_utf8(refusal.to_bytes()).unwrap().contains("secret"));
+    }
+}

@@ -1,0 +1,131 @@
+//! `/api/v1/session`: becoming a guest, being told who one is, ending it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Extension, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use proto::{ErrorCode, Person, UserName};
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::identity::{COOKIE_NAME, Credential, language};
+use super::origin::Sender;
+use super::{Front, Peer, Refusal};
+use crate::sessions::Token;
+
+/// A name has 32 characters; even escaped it is far from this.
+const BODY_BYTES: usize = 16 * 1024;
+
+/// 400 days, the longest that browsers keep a cookie.
+const COOKIE_SECONDS: u32 = 400 * 24 * 3600;
+
+#[derive(Serialize)]
+struct Session<'a> {
+    user: &'a Person,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+}
+
+#[derive(Default, Deserialize)]
+struct Wish {
+    name: Option<String>,
+}
+
+/// `GET`: who am I?
+pub(super) async fn show(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let sender = Sender::of(&headers, &front.config.allowed_origins)?;
+    let identity = front.must_identify(Credential::of(&headers, &sender)).await?;
+    Ok(json(StatusCode::OK, &Session { user: &identity.person, token: None }))
+}
+
+/// `POST`: make me a guest, unless I am somebody already.
+pub(super) async fn begin(
+    State(front): State<Arc<Front>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    let sender = Sender::of(&parts.headers, &front.config.allowed_origins)?;
+    let wish = read_wish(body, front.config.deadlines.headers).await?;
+    if let Some(identity) = front.identify(Credential::for_change(&parts.headers, &sender)).await? {
+        return Ok(json(StatusCode::OK, &Session { user: &identity.person, token: None }));
+    }
+    let name = wish.name.as_deref().map(UserName::new).transpose();
+    let name = name.map_err(|error| Refusal::new(ErrorCode::InvalidName, error.to_string()))?;
+    let person = front.new_guest(&peer, name, language(&parts.headers))?;
+    let token = Token::new().map_err(|error| {
+        tracing::error!(%error, "the system gives no randomness");
+        ErrorCode::Internal
+    })?;
+    front.house.sessions.begin(token.hash(), person.clone());
+    Ok(match sender {
+        Sender::OwnPage(origin) => {
+            let mut response = json(StatusCode::CREATED, &Session { user: &person, token: None });
+            set_cookie(&mut response, token.as_str(), COOKIE_SECONDS, origin.is_https())?;
+            response
+        }
+        // A listed page gets no cookie: it would be one of our own page's.
+        Sender::NoPage | Sender::ListedPage => {
+            json(StatusCode::CREATED, &Session { user: &person, token: Some(token.as_str()) })
+        }
+    })
+}
+
+/// `DELETE`: the answer comes when the session's connections are closed.
+pub(super) async fn end(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let sender = Sender::of(&headers, &front.config.allowed_origins)?;
+    let identity = front.must_identify(Credential::for_change(&headers, &sender)).await?;
+    let Some(session) = identity.session else { return Err(Refusal::unauthorized()) };
+    let house = Arc::clone(&front.house);
+    // In a task of its own: whoever goes away without waiting has ended the session all the same.
+    let ending = tokio::spawn(async move {
+        let sessions = &house.sessions;
+        sessions.end(session);
+        let outcome = house.end_session(session, identity.person.id).await;
+        match outcome {
+            Ok(()) => sessions.stored(&session),
+            Err(_) => sessions.end_failed(&session),
+        }
+        outcome
+    });
+    ending.await.map_err(|_| ErrorCode::Internal)??;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if let Sender::OwnPage(origin) = sender {
+        set_cookie(&mut response, "", 0, origin.is_https())?;
+    }
+    Ok(response)
+}
+
+async fn read_wish(body: Body, patience: Duration) -> Result<Wish, Refusal> {
+    let read = timeout(patience, to_bytes(body, BODY_BYTES)).await.map_err(|_| {
+        Refusal::new(ErrorCode::Malformed, "the request's body did not come in time")
+            .with_status(StatusCode::REQUEST_TIMEOUT)
+            .with_headers(&[("connection", "close")])
+    })?;
+    let bytes = read.map_err(|_| {
+        Refusal::new(ErrorCode::BodyTooLong, "the request's body is too long, or broke off")
+            .with_headers(&[("connection", "close")])
+    })?;
+    if bytes.is_empty() {
+        return Ok(Wish::default());
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|_| Refusal::new(ErrorCode::Malformed, r#"the body must be JSON like {"name":"Li"}"#))
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    (status, axum::Json(value)).into_response()
+}
+
+fn set_cookie(response: &mut Response, value: &str, max_age: u32, secure: bool) -> Result<(), Refusal> {
+    let secure = if secure { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE_NAME}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}");
+    // A token is base64url: visible ASCII.
+    let cookie = HeaderValue::from_str(&cookie).map_err(|_| ErrorCode::Internal)?;
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! `/ws`: from a request to a bare stream on its way to a shard.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::response::Response;
+use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::{StatusCode, Version};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use proto::ErrorCode;
+use websocket::handshake::{HandshakeError, Upgrade};
+
+use super::identity::{Credential, language};
+use super::origin::Sender;
+use super::patience::Watched;
+use super::{Front, Peer, Refusal};
+use crate::arrival::{Arrival, Identity, Speaks};
+use crate::house::House;
+
+/// The subprotocol of `docs/PROTOCOL.md`.
+const JSON: &str = "teahouse.v1.json";
+
+/// `GET /ws`
+pub(super) async fn open(
+    State(front): State<Arc<Front>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    upgrade(&front, peer, request, choose).await
+}
+
+/// `GET /echo`: the same way, for conformance runs.
+#[cfg(feature = "echo")]
+pub(super) async fn open_echo(
+    State(front): State<Arc<Front>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    upgrade(&front, peer, request, |_, _| Ok((Speaks::Echo, None))).await
+}
+
+/// What will be spoken, and what the answer says about it.
+type Choice = Result<(Speaks, Option<HeaderValue>), Refusal>;
+
+fn choose(offered: &[&str], headers: &http::HeaderMap) -> Choice {
+    if offered.is_empty() {
+        return Ok((Speaks::PlainText(language(headers)), None));
+    }
+    if offered.contains(&JSON) {
+        return Ok((Speaks::Json, Some(HeaderValue::from_static(JSON))));
+    }
+    Err(Refusal::new(
+        ErrorCode::Malformed,
+        "no such subprotocol: teahouse.v1.json is the one there is; without any, plain text is spoken",
+    ))
+}
+
+async fn upgrade(
+    front: &Front,
+    peer: Peer,
+    mut request: Request,
+    choose: impl FnOnce(&[&str], &http::HeaderMap) -> Choice,
+) -> Result<Response, Refusal> {
+    let headers = request.headers();
+    let version = if request.version() == Version::HTTP_11 { (1, 1) } else { (1, 0) };
+    let upgrade = Upgrade::check(
+        request.method().as_str(),
+        version,
+        headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())),
+    )
+    .map_err(refusal_of_handshake)?;
+    let sender = Sender::of(headers, &front.config.allowed_origins)?;
+    let (speaks, protocol) = choose(&upgrade.protocols, headers)?;
+    let accept = upgrade.accept_key();
+    if front.house.is_stopping() {
+        return Err(ErrorCode::ShuttingDown.into());
+    }
+    let language = language(headers);
+    let identity = match Credential::of(headers, &sender) {
+        Credential::None => {
+            Identity { person: front.new_guest(&peer, None, language)?, session: None, stored: false }
+        }
+        credential => front.must_identify(credential).await?,
+    };
+
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(hand_over(Arc::clone(&front.house), upgraded, identity, speaks, peer));
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    // Base64 of a hash is visible ASCII.
+    headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_str(&accept).map_err(|_| ErrorCode::Internal)?);
+    if let Some(protocol) = protocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    Ok(response)
+}
+
+fn refusal_of_handshake(error: HandshakeError) -> Refusal {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    Refusal::new(ErrorCode::Malformed, error.to_string()).with_status(status).with_headers(error.headers())
+}
+
+/// Waits until the 101 is out, which lasts no longer than the connection's deadline, and gives the stream away.
+async fn hand_over(house: Arc<House>, upgraded: OnUpgrade, identity: Identity, speaks: Speaks, peer: Peer) {
+    // The client went away first.
+    let Ok(upgraded) = upgraded.await else { return };
+    let Ok(parts) = upgraded.downcast::<TokioIo<Watched>>() else {
+        tracing::error!("an upgraded connection is not the stream that was accepted");
+        return;
+    };
+    match parts.io.into_inner().into_stream().into_std() {
+        Ok(stream) => {
+            house.arrive(Arrival {
+                stream,
+                read_ahead: parts.read_buf,
+                identity,
+                speaks,
+                permit: peer.permit,
+            });
+        }
+        Err(error) => tracing::error!(%error, "an upgraded connection cannot be handed over"),
+    }
+}

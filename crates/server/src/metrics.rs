@@ -1,0 +1,234 @@
+//! What `/metrics` tells: counters that whoever does something adds to, once a batch and not once a message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use proto::ErrorCode;
+
+/// The content type of OpenMetrics text, which Prometheus reads.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// From a commit that the disk's cache took to one that waits for a tired disk, in seconds.
+const APPEND_SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+/// Shared by everybody who counts; a clone is another handle to the same numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    connections: Gauge,
+    rooms: Gauge,
+    messages: Counter,
+    deliveries: Counter,
+    bytes_sent: Counter,
+    gaps: Counter,
+    catch_ups: Counter,
+    refused: Family<Code, Counter>,
+    append: Histogram,
+    http: Family<Class, Counter>,
+    http_connections: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Code {
+    code: CodeValue,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct CodeValue(ErrorCode);
+
+impl EncodeLabelValue for CodeValue {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.0.as_str().encode(encoder)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Class {
+    status: &'static str,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("teahouse");
+        let mut inner = Inner {
+            connections: Gauge::default(),
+            rooms: Gauge::default(),
+            messages: Counter::default(),
+            deliveries: Counter::default(),
+            bytes_sent: Counter::default(),
+            gaps: Counter::default(),
+            catch_ups: Counter::default(),
+            refused: Family::default(),
+            append: Histogram::new(APPEND_SECONDS),
+            http: Family::default(),
+            http_connections: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("connections", "WebSocket connections that are open", inner.connections.clone());
+        registry.register("rooms", "Rooms with somebody online", inner.rooms.clone());
+        registry.register("messages", "Messages stored", inner.messages.clone());
+        registry.register("deliveries", "Events written to connections", inner.deliveries.clone());
+        registry.register_with_unit(
+            "sent",
+            "Written to WebSocket connections",
+            Unit::Bytes,
+            inner.bytes_sent.clone(),
+        );
+        registry.register("gaps", "Stretches that a reader was told it missed", inner.gaps.clone());
+        registry.register(
+            "catch_ups",
+            "Returns to a room that were served from the store",
+            inner.catch_ups.clone(),
+        );
+        registry.register("refused", "Refusals, by their code", inner.refused.clone());
+        registry.register_with_unit(
+            "append",
+            "From the first waiting request to its commit",
+            Unit::Seconds,
+            inner.append.clone(),
+        );
+        registry.register("http_requests", "HTTP requests answered, by class of status", inner.http.clone());
+        registry.register(
+            "http_connections",
+            "TCP connections under the caps, WebSockets among them",
+            inner.http_connections.clone(),
+        );
+        // Present from the first scrape, so that a rate over a code that appears later begins at zero.
+        for code in ErrorCode::ALL {
+            inner.refused.get_or_create_owned(&Code { code: CodeValue(*code) });
+        }
+        inner.registry = registry;
+        Metrics(Arc::new(inner))
+    }
+
+    /// A WebSocket was opened.
+    pub(crate) fn connection_opened(&self) {
+        self.0.connections.inc();
+    }
+
+    /// A WebSocket was closed, however.
+    pub(crate) fn connection_closed(&self) {
+        self.0.connections.dec();
+    }
+
+    /// How many WebSockets are open.
+    pub(crate) fn connections(&self) -> u64 {
+        u64::try_from(self.0.connections.get()).unwrap_or(0)
+    }
+
+    /// A room came into a shard's memory (1) or went (-1).
+    pub(crate) fn rooms_changed(&self, by: i64) {
+        self.0.rooms.inc_by(by);
+    }
+
+    /// Messages were stored.
+    pub(crate) fn messages(&self, count: u64) {
+        self.0.messages.inc_by(count);
+    }
+
+    /// Events were written to sockets.
+    pub(crate) fn delivered(&self, events: u64, bytes: u64) {
+        self.0.deliveries.inc_by(events);
+        self.0.bytes_sent.inc_by(bytes);
+    }
+
+    /// Readers were told a gap.
+    pub(crate) fn gaps(&self, count: u64) {
+        self.0.gaps.inc_by(count);
+    }
+
+    /// Somebody came back to a room and was served from the store.
+    pub(crate) fn caught_up(&self, count: u64) {
+        self.0.catch_ups.inc_by(count);
+    }
+
+    /// Something was refused.
+    pub(crate) fn refused(&self, code: ErrorCode) {
+        self.0.refused.get_or_create_owned(&Code { code: CodeValue(code) }).inc();
+    }
+
+    /// A batch was committed, so long after its first request came.
+    pub(crate) fn appended(&self, took: Duration) {
+        self.0.append.observe(took.as_secs_f64());
+    }
+
+    /// A TCP connection came under the caps.
+    pub(crate) fn tcp_opened(&self) {
+        self.0.http_connections.inc();
+    }
+
+    /// A TCP connection, WebSocket or not, gave its place back.
+    pub(crate) fn tcp_closed(&self) {
+        self.0.http_connections.dec();
+    }
+
+    /// An HTTP request was answered.
+    pub(crate) fn http_answered(&self, status: StatusCode) {
+        let status = match status.as_u16() {
+            100..=199 => "1xx",
+            200..=299 => "2xx",
+            300..=399 => "3xx",
+            400..=499 => "4xx",
+            _ => "5xx",
+        };
+        self.0.http.get_or_create_owned(&Class { status }).inc();
+    }
+
+    /// All of them, as text.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let _ = text::encode(&mut text, &self.0.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_told() {
+        let metrics = Metrics::new();
+        metrics.connection_opened();
+        metrics.connection_opened();
+        metrics.connection_closed();
+        metrics.rooms_changed(3);
+        metrics.messages(5);
+        metrics.delivered(40, 4096);
+        metrics.gaps(1);
+        metrics.caught_up(2);
+        metrics.refused(ErrorCode::RateLimited);
+        metrics.appended(Duration::from_millis(3));
+        metrics.http_answered(StatusCode::NOT_FOUND);
+        let text = metrics.clone().render();
+        for line in [
+            "teahouse_connections 1",
+            "teahouse_rooms 3",
+            "teahouse_messages_total 5",
+            "teahouse_deliveries_total 40",
+            "teahouse_sent_bytes_total 4096",
+            "teahouse_gaps_total 1",
+            "teahouse_catch_ups_total 2",
+            "teahouse_refused_total{code=\"rate_limited\"} 1",
+            "teahouse_refused_total{code=\"storage_full\"} 0",
+            "teahouse_append_seconds_bucket{le=\"0.0025\"} 0",
+            "teahouse_append_seconds_bucket{le=\"0.005\"} 1",
+            "teahouse_http_requests_total{status=\"4xx\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

@@ -1,0 +1,71 @@
+use proto::ErrorCode;
+
+use super::{PageTexts, Texts};
+
+pub(super) static TEXTS: Texts = Texts {
+    tag: "en",
+    joined: |name| format!("{name} joined"),
+    left: |name| format!("{name} left"),
+    renamed: |was, name| format!("{was} is now called {name}"),
+    gap: |from, to, room| format!("missed {from} to {to} in {room}"),
+    welcome: |name, room| format!("welcome, {name}; you are in {room}. /help lists the commands"),
+    you_are_in: |room| format!("you are in {room}"),
+    who: |names, count| {
+        let list = names.join(", ");
+        match count as usize - names.len().min(count as usize) {
+            0 => format!("{count} online: {list}"),
+            missing => format!("{count} online: {list} and {missing} more"),
+        }
+    },
+    room: |name, online| format!("#{name} ({online} online)"),
+    no_rooms: "there are no rooms",
+    and_more: "… and more",
+    help: &[
+        "/join ROOM - join a room and talk there",
+        "/leave - leave the room, back to the lobby",
+        "/name NAME - change your name",
+        "/who - who is here",
+        "/rooms - which rooms there are",
+        "/help - these lines",
+        "//… - say a line that begins with a slash",
+    ],
+    error: |what| format!("error: {what}"),
+    refusal,
+    unknown_command: |word| format!("there is no command /{word}; /help lists them"),
+    incomplete: |command| match command {
+        "join" => "which room? /join ROOM".to_owned(),
+        "name" => "which name? /name NAME".to_owned(),
+        other => format!("/{other} needs to know more"),
+    },
+    stopping: "the server is stopping; come back in a moment",
+    page: PageTexts {
+        title: "Teahouse is running, but its page was not built",
+        works: "Chat clients can connect all the same, at /ws.",
+        build: "To build the page and run the server, in the project's folder:",
+    },
+};
+
+fn refusal(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Malformed => "this could not be understood",
+        ErrorCode::UnknownType => "there is no such command",
+        ErrorCode::InvalidName => "this name is not allowed",
+        ErrorCode::BodyEmpty => "there is nothing in this message",
+        ErrorCode::BodyTooLong => "this message is too long",
+        ErrorCode::RoomNotFound => "there is no such room",
+        ErrorCode::NotAMember => "only members can do this; /join the room first",
+        ErrorCode::KeyConflict => "another message was sent under the same key",
+        ErrorCode::TooManyRooms => "you are in as many rooms as one person can be; /leave one first",
+        ErrorCode::RateLimited => "too often; wait a moment",
+        ErrorCode::Overloaded => "the server is very busy; try again",
+        ErrorCode::Unavailable => {
+            "the server could not store this just now; it may or may not have been kept"
+        }
+        ErrorCode::StorageFull => "the server's disk is full; nothing was kept",
+        ErrorCode::ShuttingDown => "the server is stopping",
+        ErrorCode::Unauthorized => "you are not logged in any more",
+        ErrorCode::ForbiddenOrigin => "this page may not connect here",
+        ErrorCode::NotFound => "there is nothing here",
+        ErrorCode::Internal => "something went wrong in the server",
+    }
+}

@@ -1,0 +1,70 @@
+use proto::ErrorCode;
+
+use super::{PageTexts, Texts};
+
+pub(super) static TEXTS: Texts = Texts {
+    tag: "zh-Hans",
+    joined: |name| format!("{name} 加入了房间"),
+    left: |name| format!("{name} 离开了房间"),
+    renamed: |was, name| format!("{was} 改名为 {name}"),
+    gap: |from, to, room| format!("错过了 {room} 的第 {from} 至 {to} 条"),
+    welcome: |name, room| format!("{name}，欢迎！你在 {room}，输入 /help 查看命令"),
+    you_are_in: |room| format!("你在 {room}"),
+    who: |names, count| {
+        let list = names.join("、");
+        if names.len() < count as usize {
+            format!("{count} 人在线：{list} 等")
+        } else {
+            format!("{count} 人在线：{list}")
+        }
+    },
+    room: |name, online| format!("#{name}（{online} 人在线）"),
+    no_rooms: "还没有房间",
+    and_more: "……还有更多",
+    help: &[
+        "/join 房间 - 进入房间，之后在那里发言",
+        "/leave - 离开当前房间，回到大厅（lobby）",
+        "/name 名字 - 改名",
+        "/who - 查看谁在线",
+        "/rooms - 查看有哪些房间",
+        "/help - 显示这份说明",
+        "//… - 发送以斜杠开头的内容",
+    ],
+    error: |what| format!("出错了：{what}"),
+    refusal,
+    unknown_command: |word| format!("没有 /{word} 这个命令，输入 /help 查看全部命令"),
+    incomplete: |command| match command {
+        "join" => "要进入哪个房间？用法：/join 房间".to_owned(),
+        "name" => "要改成什么名字？用法：/name 名字".to_owned(),
+        other => format!("/{other} 后面缺少内容"),
+    },
+    stopping: "服务器即将停止，请稍后再来",
+    page: PageTexts {
+        title: "茶馆已在运行，但网页尚未构建",
+        works: "聊天客户端仍可通过 /ws 连接。",
+        build: "要构建网页并启动服务器，请在项目目录中运行：",
+    },
+};
+
+fn refusal(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Malformed => "无法理解收到的内容",
+        ErrorCode::UnknownType => "没有这个命令",
+        ErrorCode::InvalidName => "不能使用这个名字",
+        ErrorCode::BodyEmpty => "消息内容为空",
+        ErrorCode::BodyTooLong => "消息太长",
+        ErrorCode::RoomNotFound => "没有这个房间",
+        ErrorCode::NotAMember => "只有房间成员才能这样做，请先用 /join 加入",
+        ErrorCode::KeyConflict => "另一条消息用过同一个标识",
+        ErrorCode::TooManyRooms => "你加入的房间已达上限，请先用 /leave 离开一个",
+        ErrorCode::RateLimited => "操作太频繁，请稍候",
+        ErrorCode::Overloaded => "服务器繁忙，请重试",
+        ErrorCode::Unavailable => "服务器暂时无法保存，不确定是否已存下",
+        ErrorCode::StorageFull => "服务器磁盘已满，内容未保存",
+        ErrorCode::ShuttingDown => "服务器即将停止",
+        ErrorCode::Unauthorized => "登录已失效",
+        ErrorCode::ForbiddenOrigin => "不允许从这个页面连接",
+        ErrorCode::NotFound => "这里什么也没有",
+        ErrorCode::Internal => "服务器内部出错",
+    }
+}
