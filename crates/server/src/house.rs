@@ -33,7 +33,6 @@ type Probed = Option<(Instant, Result<(), Refusal>)>;
 /// Everything behind HTTP.
 pub(crate) struct House {
     pub(crate) sessions: Arc<Sessions>,
-    epoch: Epoch,
     writer: WriterHandle,
     readers: Readers,
     shards: Vec<ShardHandle>,
@@ -76,7 +75,6 @@ impl House {
         }
         Ok(Arc::new(House {
             sessions,
-            epoch,
             writer,
             readers,
             shards,
@@ -141,11 +139,6 @@ impl House {
             *ids = tokio::task::block_in_place(|| self.writer.user_ids())?;
         }
         ids.next().map(UserId).ok_or_else(|| Refusal::from(ErrorCode::Internal))
-    }
-
-    /// The store's life.
-    pub(crate) fn epoch(&self) -> &Epoch {
-        &self.epoch
     }
 
     /// From here on nothing is let in.

@@ -1,10 +1,14 @@
 //! Plain text: the same rooms, for any WebSocket tool and for the page of the classic tutorial. What is said comes and goes
 //! as lines; everything else is a notice, which begins with `* `.
 
-use proto::{Beside, CommandId, ErrorCode, ErrorFrame, MessageBody, Outcome, Person, RoomName, RoomRef, Rooms, ServerFrame, UserName, Who};
+use proto::{
+    Beside, CommandId, ErrorCode, ErrorFrame, MessageBody, Outcome, Person, RoomName, RoomRef, Rooms,
+    ServerFrame, UserName, Who,
+};
 use rules::Spending;
 use rules::slash::{Line, parse};
 
+use crate::arrival::Speaks;
 use crate::commands;
 use crate::shard::{ConnKey, Link, Outside, Shard};
 use crate::texts::{Language, texts};
@@ -13,15 +17,26 @@ use crate::texts::{Language, texts};
 const NO_ID: Option<CommandId> = None;
 
 /// The first lines on a connection; and the lobby.
-pub(crate) fn greet<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, language: Language, you: &Person) {
+pub(crate) fn greet<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    language: Language,
+    you: &Person,
+) {
     notice(shard, of, &(texts(language).welcome)(you.name.as_str(), RoomName::LOBBY));
     commands::join_without_cursor(shard, of, commands::lobby());
 }
 
 /// A line from a client.
-pub(crate) fn handle_line<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, language: Language, line: &str) {
+pub(crate) fn handle_line<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    language: Language,
+    line: &str,
+) {
     let texts = texts(language);
-    let Some(room) = shard.connection(of).and_then(|connection| connection.lines.as_ref()).map(|lines| lines.room.clone())
+    let Some(room) =
+        shard.connection(of).and_then(|connection| connection.lines.as_ref()).map(|lines| lines.room.clone())
     else {
         return;
     };
@@ -75,6 +90,13 @@ fn talk_in<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, room: Room
         lines.room = room.clone();
     }
     commands::join_without_cursor(shard, of, room);
+}
+
+/// The last line before a goodbye.
+pub(crate) fn say_stopping<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey) {
+    if let Some(Speaks::PlainText(language)) = shard.connection(of).map(|connection| connection.speaks) {
+        notice(shard, of, texts(language).stopping);
+    }
 }
 
 fn notice<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, text: &str) {
@@ -134,7 +156,13 @@ mod tests {
             let lines = lines_of(&gap, Some(&lobby), language);
             assert_eq!(lines.len(), 1);
             let line = &lines[0];
-            assert!(line.starts_with("* ") && line.contains("59") && line.contains("1812") && line.contains("lobby"), "{line}");
+            assert!(
+                line.starts_with("* ")
+                    && line.contains("59")
+                    && line.contains("1812")
+                    && line.contains("lobby"),
+                "{line}"
+            );
         }
     }
 

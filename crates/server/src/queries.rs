@@ -1,8 +1,6 @@
 //! What shards ask the store's readers, carried out on a reader's thread; replies that are large are encoded there.
 
-use proto::{
-    CommandId, ErrorCode, EventPage, History, Limits, OkFrame, Outcome, RoomRef, Seq, ServerFrame, UserId,
-};
+use proto::{CommandId, ErrorCode, EventPage, History, Limits, OkFrame, Outcome, Seq, ServerFrame, UserId};
 use rules::{Deed, RoomLimits, Standing};
 use store::{PageBounds, Reader, Refusal, RoomQuery, StoreError};
 
@@ -14,7 +12,8 @@ pub(crate) fn carry_out(query: Query, reader: &mut dyn Reader) -> Found {
     match query {
         Query::Page { room, after, until, encoding } => {
             let bounds = PageBounds { limit: PAGE_EVENTS, max_bytes: PAGE_BYTES };
-            let events = reader.events_after(room, after, Some(until), bounds).map_err(|error| report(&error));
+            let events =
+                reader.events_after(room, after, Some(until), bounds).map_err(|error| report(&error));
             let page = events.map(|events| page_of(&events, after, until, encoding));
             Found::Page { room, after, until, encoding, page }
         }
@@ -25,7 +24,8 @@ pub(crate) fn carry_out(query: Query, reader: &mut dyn Reader) -> Found {
         }
         Query::Heads { rooms } => {
             let heads = reader.heads(&rooms).map_err(|error| report(&error)).unwrap_or_default();
-            let heads = rooms.into_iter().zip(heads).filter_map(|(room, head)| Some((room, head?.seq))).collect();
+            let heads =
+                rooms.into_iter().zip(heads).filter_map(|(room, head)| Some((room, head?.seq))).collect();
             Found::Heads { heads }
         }
         Query::History { of, id, user, history } => {
@@ -53,12 +53,17 @@ fn page_of(page: &EventPage, after: Seq, until: Seq, encoding: Encoding) -> Page
 }
 
 /// A stretch of a room's events, for a member: for the command `history`, and over HTTP.
-pub(crate) fn history_of(reader: &mut dyn Reader, user: UserId, history: &History) -> Result<EventPage, Refusal> {
+pub(crate) fn history_of(
+    reader: &mut dyn Reader,
+    user: UserId,
+    history: &History,
+) -> Result<EventPage, Refusal> {
     let refuse = |error: StoreError| Refusal::from(report(&error));
     let found = reader.room(&history.room).map_err(refuse)?;
     let room = found.ok_or_else(|| Refusal::from(ErrorCode::RoomNotFound))?.room;
     let member = reader.is_member(room, user).map_err(refuse)?;
-    rules::check(Deed::History, Standing { member, rooms_joined: 0 }, &RoomLimits::default()).map_err(Refusal::from)?;
+    rules::check(Deed::History, Standing { member, rooms_joined: 0 }, &RoomLimits::default())
+        .map_err(Refusal::from)?;
     let limit = history.limit.unwrap_or(Limits::HISTORY_EVENTS_DEFAULT).clamp(1, Limits::HISTORY_EVENTS);
     let bounds = PageBounds { limit, max_bytes: Limits::HISTORY_BYTES };
     let page = match (history.after, history.before) {
@@ -72,11 +77,6 @@ pub(crate) fn history_of(reader: &mut dyn Reader, user: UserId, history: &Histor
 /// A stretch as the command's reply.
 fn history_frame(id: Option<CommandId>, page: EventPage) -> bytes::Bytes {
     json_frame(&ServerFrame::from(OkFrame { id, outcome: Outcome::Events(page) })).into()
-}
-
-/// By id, or by name, as it stands in a path.
-pub(crate) fn room_ref(text: &str) -> Option<RoomRef> {
-    text.parse().ok()
 }
 
 fn report(error: &StoreError) -> ErrorCode {

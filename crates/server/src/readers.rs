@@ -35,7 +35,10 @@ impl Readers {
     }
 
     /// Has `read` called on a reader's thread. Never blocks.
-    pub(crate) fn submit(&self, read: impl FnOnce(&mut dyn Reader) + Send + 'static) -> Result<(), ErrorCode> {
+    pub(crate) fn submit(
+        &self,
+        read: impl FnOnce(&mut dyn Reader) + Send + 'static,
+    ) -> Result<(), ErrorCode> {
         self.queue.try_send(Box::new(read)).map_err(|error| match error {
             TrySendError::Full(_) => ErrorCode::Overloaded,
             TrySendError::Disconnected(_) => ErrorCode::ShuttingDown,

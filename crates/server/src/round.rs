@@ -50,10 +50,11 @@ pub(crate) fn events_before(batch: &Batch, done: &Done) -> usize {
     let Done::Joined { room, head, .. } = done else { return batch.events.len() };
     let later = |event: &Arc<Event>| event.room == *room && event.seq > *head;
     // From the back: most often there is nothing later.
-    batch.events.iter().rposition(|event| !later(event) && event.room == *room).map_or_else(
-        || batch.events.iter().position(later).unwrap_or(batch.events.len()),
-        |last| last + 1,
-    )
+    batch
+        .events
+        .iter()
+        .rposition(|event| !later(event) && event.room == *room)
+        .map_or_else(|| batch.events.iter().position(later).unwrap_or(batch.events.len()), |last| last + 1)
 }
 
 #[cfg(test)]

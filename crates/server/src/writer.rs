@@ -30,7 +30,11 @@ pub(crate) enum ReplyTo {
 }
 
 enum Job {
-    Write { author: Author, deed: Write, reply_to: ReplyTo },
+    Write {
+        author: Author,
+        deed: Write,
+        reply_to: ReplyTo,
+    },
     Probe(oneshot::Sender<Result<(), Refusal>>),
     UserIds(SyncSender<Result<std::ops::Range<u64>, Refusal>>),
     /// Answered when everything before it is committed and published.
@@ -209,7 +213,8 @@ impl Loom {
             // Stable: a shard's answers at one place keep the order of its requests.
             answers.sort_by_key(|answer| answer.after);
         }
-        let messages = batch.events.iter().filter(|event| matches!(event.kind, EventKind::Message { .. })).count();
+        let messages =
+            batch.events.iter().filter(|event| matches!(event.kind, EventKind::Message { .. })).count();
         self.metrics.messages(messages as u64);
         let events = batch.events.into_iter().map(Committed::from).collect();
         self.bus.publish(Arc::new(Word::Committed(events)), for_shards);

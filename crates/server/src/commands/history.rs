@@ -6,7 +6,12 @@ use store::Refusal;
 
 use crate::shard::{ConnKey, Connection, Link, Outside, Query, Shard};
 
-pub(super) fn history<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, history: History) {
+pub(super) fn history<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    history: History,
+) {
     ask(shard, of, id, |user| Query::History { of, id, user, history });
 }
 

@@ -7,7 +7,12 @@ use store::Write;
 use super::spend;
 use crate::shard::{ConnKey, Link, Opening, Outside, Purpose, Shard};
 
-pub(super) fn join<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, join: Join) {
+pub(super) fn join<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    join: Join,
+) {
     let Join { room, after, epoch } = join;
     // A room is not made at the first try: making one costs more than finding one.
     let make_next = match &room {
@@ -36,7 +41,12 @@ pub(super) fn make_room<L: Link, O: Outside>(
     }
 }
 
-pub(super) fn joined<L: Link, O: Outside>(shard: &mut Shard<L, O>, room: RoomId, name: RoomName, opening: Opening) {
+pub(super) fn joined<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    room: RoomId,
+    name: RoomName,
+    opening: Opening,
+) {
     let of = opening.of;
     // A line client hears one room at a time: the one it joined last.
     if shard.connection(of).is_some_and(|connection| connection.lines.is_some()) {

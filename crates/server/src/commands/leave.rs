@@ -5,12 +5,23 @@ use store::Write;
 
 use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
 
-pub(crate) fn leave<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, room: RoomRef) {
+pub(crate) fn leave<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    room: RoomRef,
+) {
     shard.ask_writer(of, id, Purpose::Leave, Write::Leave { room });
 }
 
 /// It is on disk. What was said before is still on its way to this connection, and comes before the `ok`.
-pub(super) fn left<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, room: RoomId, seq: Seq) {
+pub(super) fn left<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    room: RoomId,
+    seq: Seq,
+) {
     let index = shard.room_keys.get(&room).copied();
     let membership = index.and_then(|index| shard.connection(of)?.membership(index));
     match membership.filter(|membership| membership.end().is_some()) {

@@ -29,7 +29,12 @@ pub(crate) use who::who;
 use crate::shard::{ConnKey, Link, Outside, Pending, Purpose, Shard};
 
 /// Hands a command to its file.
-pub(crate) fn handle<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, command: Command) {
+pub(crate) fn handle<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    command: Command,
+) {
     if !spend(shard, of, id, cost(&command)) {
         return;
     }
@@ -104,7 +109,9 @@ pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pendin
 pub(crate) fn refused<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pending, refusal: Refusal) {
     let Pending { of, id, purpose } = pending;
     match purpose {
-        Purpose::Join { after, epoch, make_next: Some(name) } if refusal.code == proto::ErrorCode::RoomNotFound => {
+        Purpose::Join { after, epoch, make_next: Some(name) }
+            if refusal.code == proto::ErrorCode::RoomNotFound =>
+        {
             join::make_room(shard, of, id, name, (after, epoch));
         }
         Purpose::Resume { room, left, .. } => {

@@ -5,11 +5,21 @@ use store::Write;
 
 use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
 
-pub(crate) fn rename<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, name: UserName) {
+pub(crate) fn rename<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    name: UserName,
+) {
     shard.ask_writer(of, id, Purpose::Rename, Write::Rename { name });
 }
 
-pub(super) fn renamed<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, name: UserName) {
+pub(super) fn renamed<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    name: UserName,
+) {
     let Some(user) = shard.connection(of).map(|connection| connection.user) else { return };
     let Some(being) = shard.beings.get_mut(&user) else { return };
     being.name = name.clone();

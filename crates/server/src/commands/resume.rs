@@ -8,7 +8,12 @@ use store::{Refusal, Write};
 
 use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
 
-pub(super) fn resume<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, resume: Resume) {
+pub(super) fn resume<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    resume: Resume,
+) {
     if resume.rooms.is_empty() {
         return shard.say_ok(of, id, Outcome::Done {});
     }
@@ -20,14 +25,24 @@ pub(super) fn resume<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, 
 }
 
 /// One of the rooms cannot be opened. The others can.
-pub(super) fn not_opened<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, room: RoomId, refusal: Refusal) {
+pub(super) fn not_opened<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    room: RoomId,
+    refusal: Refusal,
+) {
     shard.metrics.refused(refusal.code);
     let frame = ErrorFrame { room: Some(room), ..ErrorFrame::new(None, refusal.code, refusal.message) };
     shard.say(of, frame.into());
 }
 
 /// Answers the command when the last of its rooms has been answered.
-pub(super) fn one_less<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, left: &Cell<usize>) {
+pub(super) fn one_less<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    left: &Cell<usize>,
+) {
     left.set(left.get() - 1);
     if left.get() == 0 {
         shard.say_ok(of, id, Outcome::Done {});

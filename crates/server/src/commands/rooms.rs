@@ -6,13 +6,23 @@ use store::Refusal;
 use super::history::ask;
 use crate::shard::{ConnKey, Link, Outside, Query, Shard};
 
-pub(crate) fn rooms<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, rooms: Rooms) {
+pub(crate) fn rooms<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    rooms: Rooms,
+) {
     ask(shard, of, id, |user| Query::Rooms { of, id, user, rooms });
 }
 
 impl<L: Link, O: Outside> Shard<L, O> {
     /// The store knows the rooms, and presence who is in them.
-    pub(crate) fn handle_room_page(&mut self, of: ConnKey, id: Option<CommandId>, page: Result<RoomPage, Refusal>) {
+    pub(crate) fn handle_room_page(
+        &mut self,
+        of: ConnKey,
+        id: Option<CommandId>,
+        page: Result<RoomPage, Refusal>,
+    ) {
         self.one_read_less(of);
         match page {
             Ok(mut page) => {

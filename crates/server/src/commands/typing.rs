@@ -5,7 +5,12 @@ use proto::{CommandId, Outcome, RoomRef, ServerFrame, Typing};
 use crate::encoding::json_frame;
 use crate::shard::{ConnKey, Link, Outside, Shard};
 
-pub(super) fn typing<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, room: &RoomRef) {
+pub(super) fn typing<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    room: &RoomRef,
+) {
     let index = match shard.open_room_named(of, room) {
         Ok(index) => index,
         Err(refusal) => return shard.refuse(of, id, refusal),

@@ -4,7 +4,12 @@ use proto::{CommandId, Limits, Outcome, Who};
 
 use crate::shard::{ConnKey, Link, Outside, Shard};
 
-pub(crate) fn who<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>, who: &Who) {
+pub(crate) fn who<L: Link, O: Outside>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+    who: &Who,
+) {
     let index = match shard.open_room_named(of, &who.room) {
         Ok(index) => index,
         Err(refusal) => return shard.refuse(of, id, refusal),

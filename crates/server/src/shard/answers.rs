@@ -21,9 +21,18 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) enum Purpose {
     /// `join`. `make_next`: the room was not to be made yet; if there is none, this is its name.
-    Join { after: Option<Seq>, epoch: Option<Epoch>, make_next: Option<RoomName> },
+    Join {
+        after: Option<Seq>,
+        epoch: Option<Epoch>,
+        make_next: Option<RoomName>,
+    },
     /// One room of a `resume`; the last one to be answered answers the command.
-    Resume { room: RoomId, after: Seq, epoch: Option<Epoch>, left: std::rc::Rc<std::cell::Cell<usize>> },
+    Resume {
+        room: RoomId,
+        after: Seq,
+        epoch: Option<Epoch>,
+        left: std::rc::Rc<std::cell::Cell<usize>>,
+    },
     Leave,
     Send,
     Rename,
@@ -100,7 +109,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
             RoomRef::Id(_) => None,
             RoomRef::Name(name) => Some(name.key()),
         };
-        let Some(connection) = self.connections.get(of.index) else { return Err(Refusal::from(ErrorCode::NotAMember)) };
+        let Some(connection) = self.connections.get(of.index) else {
+            return Err(Refusal::from(ErrorCode::NotAMember));
+        };
         let named = |index: &usize| match (room, &key) {
             (RoomRef::Id(id), _) => self.rooms[*index].id == *id,
             (_, Some(key)) => self.rooms[*index].name.key() == *key,

@@ -22,7 +22,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
             return;
         }
         let encoding = Encoding::from(connection.speaks);
-        let Some(special) = connection.membership(index).and_then(|membership| membership.special.as_mut()) else { return };
+        let Some(special) = connection.membership(index).and_then(|membership| membership.special.as_mut())
+        else {
+            return;
+        };
         let Some(catch_up) = &mut special.catch_up else { return };
         if std::mem::replace(&mut catch_up.asked, true) {
             return;
@@ -51,7 +54,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
             let Some(connection) = self.connection(of) else { continue };
             let Some(membership) = connection.membership(index) else { continue };
             let Some(special) = &mut membership.special else { continue };
-            let Some(catch_up) = special.catch_up.as_mut().filter(|mine| (mine.after, mine.until) == (after, until)) else {
+            let Some(catch_up) =
+                special.catch_up.as_mut().filter(|mine| (mine.after, mine.until) == (after, until))
+            else {
                 continue;
             };
             catch_up.after = page.last;

@@ -152,7 +152,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     fn leave_rooms(&mut self, key: ConnKey) {
         self.keep_place(key);
-        while let Some(room) = self.connection(key).and_then(|connection| connection.memberships.first()).map(|m| m.room) {
+        while let Some(room) =
+            self.connection(key).and_then(|connection| connection.memberships.first()).map(|m| m.room)
+        {
             self.close_room(key, room);
         }
     }
@@ -196,10 +198,12 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let Some(lines) = &connection.lines else { return };
         let Some((room, read)) = lines.read else { return };
         let Some(&index) = self.room_keys.get(&room) else { return };
-        let Some(seq) = self.connection(key).and_then(|connection| connection.membership(index)).map(|membership| {
-            // What a catch-up still owes has not been seen.
-            membership.catch_up().map_or(membership.cursor.seq(), |catch_up| catch_up.after)
-        }) else {
+        let Some(seq) =
+            self.connection(key).and_then(|connection| connection.membership(index)).map(|membership| {
+                // What a catch-up still owes has not been seen.
+                membership.catch_up().map_or(membership.cursor.seq(), |catch_up| catch_up.after)
+            })
+        else {
             return;
         };
         let Some(being) = self.beings.get(&user).filter(|being| !being.is_transient()) else { return };
@@ -245,6 +249,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let reason = format!("retry_within_ms={}", retry_within.as_millis());
         let keys: Vec<ConnKey> = self.connections.iter().map(|(_, connection)| connection.key).collect();
         for key in keys {
+            plain_text::say_stopping(self, key);
             self.close(key, Close::GoingAway, &reason);
             self.queue_read(key.index);
         }

@@ -46,8 +46,8 @@ use proto::{Epoch, Limits, RoomId, UserId};
 use rules::Rates;
 use slab::Slab;
 
-pub(crate) use catch_up::{PAGE_BYTES, PAGE_EVENTS};
 pub(crate) use answers::{Pending, Purpose};
+pub(crate) use catch_up::{PAGE_BYTES, PAGE_EVENTS};
 pub(crate) use connection::{Being, ConnKey, Connection};
 pub(crate) use outside::{Found, Link, Outside, Page, Query};
 pub(crate) use room::Room;

@@ -98,7 +98,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let now = Tick::of(self.now);
         let unfinished = self.settings.unfinished;
         let buffered = decoder.buffered();
-        self.unfinished_bytes = self.unfinished_bytes + buffered - before.min(self.unfinished_bytes + buffered);
+        self.unfinished_bytes =
+            self.unfinished_bytes + buffered - before.min(self.unfinished_bytes + buffered);
         let too_much = buffered > 0 && self.unfinished_bytes > UNFINISHED_BYTES;
         let Some(connection) = self.connection(key) else {
             self.unfinished_bytes = self.unfinished_bytes.saturating_sub(buffered);
@@ -131,7 +132,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 self.say_bytes(key, &websocket::binary_frame(bytes));
             }
             Message::Text(text) => self.handle_text(key, text),
-            Message::Binary(_) => self.close(key, Close::UnsupportedData, "this protocol has no binary messages"),
+            Message::Binary(_) => {
+                self.close(key, Close::UnsupportedData, "this protocol has no binary messages")
+            }
             Message::Ping(payload) => self.say_bytes(key, &websocket::pong_frame(payload)),
             Message::Pong(_) => {}
         }
@@ -157,7 +160,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
                     match command {
                         Ok(Numbered { id, command }) => commands::handle(self, key, id, command),
                         Err(error) => {
-                            self.refuse(key, error.id, store::Refusal { code: error.code, message: error.message });
+                            self.refuse(
+                                key,
+                                error.id,
+                                store::Refusal { code: error.code, message: error.message },
+                            );
                         }
                     }
                 }

@@ -1,6 +1,8 @@
 //! Opening a room for a connection, closing it again, and what its log is told.
 
-use proto::{CommandId, Epoch, Gap, Joined, Limits, MessageCount, Person, ReadPosition, Reset, RoomId, RoomName, Seq};
+use proto::{
+    CommandId, Epoch, Gap, Joined, Limits, MessageCount, Person, ReadPosition, Reset, RoomId, RoomName, Seq,
+};
 use room_log::Hole;
 
 use super::connection::{CatchUp, Membership};
@@ -66,22 +68,33 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 self.outside.presence(|presence| presence.enter(room, person, now));
             }
         }
-        let (count, online): (u32, Vec<Person>) =
-            self.outside.presence(|presence| (presence.count(room), presence.online(room, Limits::JOINED_ONLINE)));
+        let (count, online): (u32, Vec<Person>) = self
+            .outside
+            .presence(|presence| (presence.count(room), presence.online(room, Limits::JOINED_ONLINE)));
 
         // A line client names no cursor: what it has read is where it was.
         let after = match speaks {
             Speaks::PlainText(_) => opening.read.map(|read| read.seq),
             _ => opening.after,
         };
-        let foreign = after.is_some() && opening.epoch.as_ref().is_some_and(|epoch| *epoch != self.settings.epoch);
+        let foreign =
+            after.is_some() && opening.epoch.as_ref().is_some_and(|epoch| *epoch != self.settings.epoch);
         let reset = foreign || after.is_some_and(|after| after > opening.head);
         if reset {
             let epoch = self.settings.epoch.clone();
             self.say(opening.of, Reset { room, epoch }.into());
         }
         let name = self.rooms[index].name.clone();
-        let joined = Joined { id: opening.id, room, name, head: opening.head, n: opening.n, read: opening.read, count, online };
+        let joined = Joined {
+            id: opening.id,
+            room,
+            name,
+            head: opening.head,
+            n: opening.n,
+            read: opening.read,
+            count,
+            online,
+        };
         self.say(opening.of, joined.into());
 
         // Came back to a room that is open: without `after` it goes on where it is.
@@ -129,7 +142,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// The person is a member (again): an end that was set before does not hold, and a `leave` that waited for it is done.
     fn stay(&mut self, of: ConnKey, index: usize) {
-        let Some(membership) = self.connection(of).and_then(|connection| connection.membership(index)) else { return };
+        let Some(membership) = self.connection(of).and_then(|connection| connection.membership(index)) else {
+            return;
+        };
         let Some(special) = &mut membership.special else { return };
         special.end = None;
         let leaving = std::mem::take(&mut special.leaving);
@@ -161,7 +176,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(crate) fn close_room(&mut self, of: ConnKey, index: usize) {
         let Some(connection) = self.connection(of) else { return };
         let user = connection.user;
-        let Some(at) = connection.memberships.iter().position(|membership| membership.room == index) else { return };
+        let Some(at) = connection.memberships.iter().position(|membership| membership.room == index) else {
+            return;
+        };
         let mut membership = connection.memberships.swap_remove(at);
         let room = &mut self.rooms[index];
         let id = room.id;
@@ -251,7 +268,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// Events that the log lacked.
-    pub(super) fn handle_filling(&mut self, room: RoomId, events: Result<Vec<proto::Event>, proto::ErrorCode>) {
+    pub(super) fn handle_filling(
+        &mut self,
+        room: RoomId,
+        events: Result<Vec<proto::Event>, proto::ErrorCode>,
+    ) {
         let Some(&index) = self.room_keys.get(&room) else { return };
         let Some(wanted) = self.rooms[index].wanted.take() else { return };
         let Ok(events) = events else { return };
@@ -260,8 +281,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
             self.append(index, event, None);
         }
         let head = self.rooms[index].head();
-        let (ready, waiting): (Vec<Opening>, Vec<Opening>) =
-            std::mem::take(&mut self.rooms[index].openings).into_iter().partition(|opening| opening.head <= head);
+        let (ready, waiting): (Vec<Opening>, Vec<Opening>) = std::mem::take(&mut self.rooms[index].openings)
+            .into_iter()
+            .partition(|opening| opening.head <= head);
         self.rooms[index].openings = waiting;
         for opening in ready {
             self.place(index, opening);

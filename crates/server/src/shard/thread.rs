@@ -152,7 +152,11 @@ impl Outside for Wired {
 }
 
 /// Starts a shard's thread. Shards are numbered in the order in which they are started.
-pub(crate) fn start(number: usize, settings: Settings, shared: Shared) -> io::Result<(ShardHandle, JoinHandle<()>)> {
+pub(crate) fn start(
+    number: usize,
+    settings: Settings,
+    shared: Shared,
+) -> io::Result<(ShardHandle, JoinHandle<()>)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
     let handle = ShardHandle { inputs: Arc::default(), waker: Arc::clone(&waker) };

@@ -74,11 +74,15 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(super) fn walk_some(&mut self) {
         let Some(index) = self.to_walk.pop_front() else { return };
         let Some(room) = self.rooms.get_mut(index) else { return };
-        let mut walk = room.walk.take().unwrap_or(Walk { next: 0, lowest: [None; Encoding::COUNT], again: false });
+        let mut walk =
+            room.walk.take().unwrap_or(Walk { next: 0, lowest: [None; Encoding::COUNT], again: false });
         room.walk = Some(walk);
         let mut writes = 0;
         while writes < SLICE {
-            let Some(member) = self.rooms.get(index).and_then(|room| room.members.get(walk.next).copied()) else { break };
+            let Some(member) = self.rooms.get(index).and_then(|room| room.members.get(walk.next).copied())
+            else {
+                break;
+            };
             walk.next += 1;
             if let Some(room) = self.rooms.get_mut(index) {
                 room.walk.get_or_insert(walk).next = walk.next;
@@ -108,7 +112,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if connection.flags.blocked {
             return false;
         }
-        let Some(log) = self.rooms[index].existing_log(Encoding::from(connection.speaks)) else { return false };
+        let Some(log) = self.rooms[index].existing_log(Encoding::from(connection.speaks)) else {
+            return false;
+        };
         connection
             .memberships
             .iter()
@@ -119,7 +125,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
     fn note_lowest(&mut self, member: usize, index: usize) {
         let Some(connection) = self.connections.get(member) else { return };
         let encoding = Encoding::from(connection.speaks) as usize;
-        let Some(membership) = connection.memberships.iter().find(|membership| membership.room == index) else { return };
+        let Some(membership) = connection.memberships.iter().find(|membership| membership.room == index)
+        else {
+            return;
+        };
         let cursor = membership.cursor;
         if let Some(walk) = self.rooms.get_mut(index).and_then(|room| room.walk.as_mut()) {
             let lowest = &mut walk.lowest[encoding];
@@ -165,7 +174,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
                     break;
                 }
                 let Some(log) = self.rooms[membership.room].existing_log(encoding) else { continue };
-                let window = Window { bytes: TURN_BYTES - offered, end: membership.end(), numbered_only: lagging };
+                let window =
+                    Window { bytes: TURN_BYTES - offered, end: membership.end(), numbered_only: lagging };
                 match log.read(membership.cursor, window) {
                     Reading::Nothing(cursor) => {
                         membership.cursor = cursor;
@@ -280,7 +290,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
             self.queue_read(index);
         }
         let connection = &self.connections[index];
-        let catching_up = connection.memberships.iter().any(|m| m.catch_up().is_some_and(|catch_up| !catch_up.asked));
+        let catching_up =
+            connection.memberships.iter().any(|m| m.catch_up().is_some_and(|catch_up| !catch_up.asked));
         if catching_up {
             let rooms: Vec<_> = connection
                 .memberships

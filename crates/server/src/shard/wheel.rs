@@ -72,7 +72,11 @@ mod tests {
         wheel.turn(Tick(5000), &mut due);
         let noted = [5000, 5001, 5003, 5800, 9000].map(|tick| wheel.note(tick, Tick(tick as u32)));
         assert_eq!(noted[0], Tick(5001), "what is past is due at once");
-        assert_eq!(noted[4], Tick(5000 + SLOTS as u32 - 1), "what is beyond the horizon is looked at on the way");
+        assert_eq!(
+            noted[4],
+            Tick(5000 + SLOTS as u32 - 1),
+            "what is beyond the horizon is looked at on the way"
+        );
         wheel.turn(Tick(5002), &mut due);
         assert_eq!(due, [(5000, Tick(5001)), (5001, Tick(5001))]);
         due.clear();
