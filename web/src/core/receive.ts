@@ -36,7 +36,11 @@ function onWelcome(chat: Chat, welcome: Welcome): void {
     chat.rooms.clear();
     chat.active = null;
   }
-  if (chat.epoch !== '' && chat.epoch !== welcome.epoch) chat.notices.push({ is: 'reset' });
+  if (chat.epoch !== '' && chat.epoch !== welcome.epoch) {
+    // Cursors of another life of the store mean nothing in this one.
+    chat.notices.push({ is: 'reset' });
+    for (const room of chat.rooms.values()) room.forget();
+  }
   chat.you = welcome.you;
   chat.epoch = welcome.epoch;
   chat.limits = welcome.limits;

@@ -9,17 +9,17 @@ function Icon(props: { children: JSX.Element }) {
   );
 }
 
-export const RoomsIcon = () => <Icon><path d="M3.5 5.5h13M3.5 10h13M3.5 14.500h8" /></Icon>;
+export const RoomsIcon = () => <Icon><path d="M3.5 5.5h13M3.5 10h13M3.5 14.5h8" /></Icon>;
 export const PeopleIcon = () => (
   <Icon>
     <circle cx="7.5" cy="7" r="2.8" />
-    <path d="M2.5 16.200c.3-3 2.3-4.7 5-4.700s4.7 1.7 5 4.700M13 4.500a2.6 2.6 0 0 1 0 5M14.8 11.900c1.6.7 2.6 2.2 2.8 4.3" />
+    <path d="M2.5 16.2c.3-3 2.3-4.7 5-4.7s4.7 1.7 5 4.700M13 4.5a2.6 2.6 0 0 1 0 5M14.8 11.9c1.6.7 2.6 2.2 2.8 4.3" />
   </Icon>
 );
-export const SendIcon = () => <Icon><path d="M10 16V4.500M5 9.200l5-5 5 5" /></Icon>;
+export const SendIcon = () => <Icon><path d="M10 16V4.5M5 9.2l5-5 5 5" /></Icon>;
 export const CloseIcon = () => <Icon><path d="m5 5 10 10M15 5 5 15" /></Icon>;
-export const DownIcon = () => <Icon><path d="M10 4v11.500M5.2 11 10 15.8 14.8 11" /></Icon>;
-export const LeaveIcon = () => <Icon><path d="M11.5 3.500h-6a1 1 0 0 0-1 1v11a1 1 0 0 0 1 1h6M9.5 10h7.500M14.2 7.2 17 10l-2.8 2.8" /></Icon>;
+export const DownIcon = () => <Icon><path d="M10 4v11.5M5.2 11 10 15.8 14.8 11" /></Icon>;
+export const LeaveIcon = () => <Icon><path d="M11.5 3.5h-6a1 1 0 0 0-1 1v11a1 1 0 0 0 1 1h6M9.5 10h7.5M14.2 7.2 17 10l-2.8 2.8" /></Icon>;
 export const SettingsIcon = () => (
   <Icon>
     <path d="M3.5 6h7M14.5 6h2M3.5 14h2M9.5 14h7" />
@@ -27,27 +27,26 @@ export const SettingsIcon = () => (
     <circle cx="7.5" cy="14" r="2" />
   </Icon>
 );
-export const PlusIcon = () => <Icon><path d="M10 4.500v11M4.5 10h11" /></Icon>;
+export const PlusIcon = () => <Icon><path d="M10 4.5v11M4.5 10h11" /></Icon>;
 export const SearchIcon = () => <Icon><circle cx="9" cy="9" r="4.8" /><path d="m12.7 12.7 3.3 3.3" /></Icon>;
-export const WaitIcon = () => <Icon><circle cx="10" cy="10" r="6.5" /><path d="M10 6.500V10l2.3 1.5" /></Icon>;
-export const AlertIcon = () => <Icon><circle cx="10" cy="10" r="6.8" /><path d="M10 6.500v4M10 13.400v.1" /></Icon>;
+export const WaitIcon = () => <Icon><circle cx="10" cy="10" r="6.5" /><path d="M10 6.5V10l2.3 1.5" /></Icon>;
+export const AlertIcon = () => <Icon><circle cx="10" cy="10" r="6.8" /><path d="M10 6.5v4M10 13.4v.1" /></Icon>;
 
-/** The house's sign: a gaiwan, lid ajar above the bowl. */
+/** The house's sign: a gaiwan on its saucer, the lid ajar, as one drinks from it. */
 export function Logo(props: { steam?: boolean }) {
   return (
-    <svg class="logo" viewBox="0 0 64 64" aria-hidden="true">
+    <svg class="logo" viewBox="0 0 48 48" aria-hidden="true">
       {props.steam && (
-        <g class="steam" fill="none" stroke="currentColor" stroke-width="2.2" stroke-linecap="round">
-          <path d="M24 9c-3-3 3-4.5 0-8" />
-          <path d="M32 7c-3-3 3-4.5 0-8" />
-          <path d="M40 9c-3-3 3-4.5 0-8" />
+        <g class="steam" fill="none" stroke="currentColor" stroke-width="1.7" stroke-linecap="round">
+          <path d="M17 2c-2.4-2.6 2.4-4.2 0-7" />
+          <path d="M24 0c-2.4-2.6 2.4-4.2 0-7" />
+          <path d="M31 2c-2.4-2.6 2.4-4.2 0-7" />
         </g>
       )}
       <g fill="currentColor">
-        <rect x="28.5" y="12" width="7" height="5" rx="2.5" />
-        <path d="M17.2 26.200C18.6 20.4 24.6 17.6 32 17.600s13.4 2.8 14.8 8.600c.2.8-.4 1.4-1.2 1.400H18.400c-.8 0-1.4-.6-1.2-1.400z" />
-        <path d="M14.6 30.400h34.800c.8 0 1.3.6 1.2 1.4-.9 7.6-4.9 13.4-10.4 15.600H23.800c-5.5-2.2-9.5-8-10.4-15.6-.1-.8.4-1.4 1.2-1.400z" />
-        <path d="M12.5 49.800h39c.8 0 1.3.8.9 1.5-1 1.8-2.9 2.7-5 2.700H16.600c-2.1 0-4-.9-5-2.7-.4-.7.1-1.5.9-1.500z" />
+        <path d="M11.4 18.6c.9-5.6 6-8.9 11.1-9.3l-.2-1.5c-.1-1 .5-1.8 1.4-1.9.9-.1 1.6.5 1.7 1.5l.2 1.5c5.1-.7 10.9 1 13.2 6.2.3.8-.1 1.5-.9 1.6l-25.2 3.2c-.8.1-1.4-.5-1.3-1.3z" />
+        <path d="M6.6 22.3h34.8c.8 0 1.3.6 1.2 1.4-.7 6.7-4.3 12.2-9.7 14.9H15.1c-5.4-2.7-9-8.2-9.7-14.9-.1-.8.4-1.4 1.2-1.4z" />
+        <path d="M5.2 41h37.6c.9 0 1.4.9.8 1.6-1.2 1.6-3.2 2.4-5.5 2.4H9.9c-2.3 0-4.3-.8-5.5-2.4-.6-.7-.1-1.6.8-1.6z" />
       </g>
     </svg>
   );

@@ -1,0 +1,164 @@
+import type { Command, MessageEvent, RoomEvent, RoomId, Seq, ServerFrame, UserId } from '../protocol/types';
+import { Chat } from './chat';
+import { receive } from './receive';
+
+/** Small, seeded chance (mulberry32): a failure names its seed and can be played again. */
+export function chance(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+export const at = (seq: Seq) => new Date(Date.UTC(2026, 10, 22, 10, 0, seq)).toISOString();
+
+export function message(seq: Seq, more: Partial<MessageEvent> = {}): MessageEvent {
+  return { type: 'message', room: 'r1', seq, n: seq, by: { id: 'u8', name: 'Ann' }, at: at(seq), body: `message ${seq}`, ...more };
+}
+
+export const LIMITS = {
+  body_bytes: 8192,
+  frame_bytes: 65536,
+  room_name_chars: 64,
+  user_name_chars: 32,
+  catch_up_events: 1000,
+  history_events: 500,
+};
+
+export function welcome(epoch = 'e1', id: UserId = 'u7'): ServerFrame {
+  return { type: 'welcome', you: { id, name: '李雷' }, epoch, limits: LIMITS, server: 'test' };
+}
+
+/** A chat that is in the lobby, r1, with `head` events, at `now` 0. */
+export function inLobby(head = 0): Chat {
+  const chat = new Chat();
+  receive(chat, welcome(), 0, 0);
+  chat.listed = true;
+  const room = chat.ensureRoom('r1', 'lobby');
+  room.member = true;
+  room.askedAfter = 0;
+  chat.active = 'r1';
+  receive(chat, { type: 'joined', room: 'r1', name: 'lobby', head, n: head, count: 1, online: [] }, 0, 0);
+  for (let seq = 1; seq <= head; seq++) receive(chat, message(seq), 0, 0);
+  return chat;
+}
+
+/**
+ * The server of docs/PROTOCOL.md with one room and no mercy: it cuts the line anywhere, answers in another order, refuses for
+ * a while, names gaps. Only what the protocol promises holds.
+ */
+export class UnkindServer {
+  log: RoomEvent[] = [];
+  n = 0;
+  epoch = 'e1';
+  readonly room: RoomId = 'r1';
+  private readonly keys = new Map<string, { seq: Seq; body: string }>();
+  private toClient: ServerFrame[] = [];
+  private replies: ServerFrame[] = [];
+  private open = false;
+
+  constructor(
+    private readonly random: () => number,
+    private readonly catchUp = 20,
+    private readonly unkindness = 0.1,
+  ) {}
+
+  connect(): void {
+    this.toClient = [welcome(this.epoch)];
+    this.replies = [];
+    this.open = false;
+  }
+
+  /** What others say. */
+  othersSay(body: string): void {
+    this.append({ id: 'u8', name: 'Ann' }, body);
+  }
+
+  hear(command: Command): void {
+    const id = command.id!;
+    const ok = (fields: object = {}) => this.replies.push({ type: 'ok', id, ...fields } as ServerFrame);
+    const refuse = () => this.replies.push({ type: 'error', id, code: 'overloaded', message: '', retryable: true, retry_after_ms: 10 });
+    switch (command.type) {
+      case 'rooms':
+        return void ok({ rooms: [{ room: 'r1', name: 'lobby', head: this.log.length, n: this.n, count: 1, joined: true }] });
+      case 'resume': {
+        if (this.random() < this.unkindness) return void refuse();
+        this.openRoom(command.rooms.r1 ?? 0, command.epoch);
+        return void ok();
+      }
+      case 'send': {
+        if (this.random() < this.unkindness) return void refuse();
+        const known = this.keys.get(command.client_message_id);
+        if (known) return void ok({ seq: known.seq });
+        const seq = this.append({ id: 'u7', name: '李雷' }, command.body, command.client_message_id);
+        this.keys.set(command.client_message_id, { seq, body: command.body });
+        // The store did it and could not say so.
+        if (this.random() < this.unkindness) return void refuse();
+        return void ok({ seq });
+      }
+      case 'history': {
+        if (this.random() < this.unkindness) return void refuse();
+        const limit = Math.min(command.limit ?? 100, 7);
+        const all = command.before !== undefined ? this.log.slice(0, command.before - 1) : this.log.slice(command.after ?? 0);
+        const events = command.before !== undefined ? all.slice(-limit) : all.slice(0, limit);
+        return void ok({ events, more: all.length > events.length });
+      }
+      case 'read':
+        return void ok({ seq: command.seq, n: 0 });
+      default:
+        return void ok();
+    }
+  }
+
+  /** Some of what is ready to be delivered; replies may overtake events, and fall behind them. */
+  deliver(most: number): ServerFrame[] {
+    const out: ServerFrame[] = [];
+    while (out.length < most && (this.toClient.length > 0 || this.replies.length > 0)) {
+      const reply = this.replies.length > 0 && (this.toClient.length === 0 || this.random() < 0.4);
+      const at = reply ? Math.floor(this.random() * this.replies.length) : 0;
+      out.push(reply ? this.replies.splice(at, 1)[0]! : this.toClient.shift()!);
+    }
+    return out;
+  }
+
+  /** Everything was lost: the store lives anew, with the first `keep` events. */
+  restore(keep: number): void {
+    this.epoch += '+';
+    this.log = this.log.slice(0, keep);
+    this.n = this.log.length;
+    for (const [key, { seq }] of this.keys) if (seq > keep) this.keys.delete(key);
+  }
+
+  private openRoom(after: Seq, epoch: string | undefined): void {
+    const head = this.log.length;
+    let from: Seq = after;
+    if (epoch !== this.epoch || after > head) {
+      this.toClient.push({ type: 'reset', room: 'r1', epoch: this.epoch });
+      from = head;
+    }
+    this.toClient.push({ type: 'joined', room: 'r1', name: 'lobby', head, n: this.n, count: 1, online: [] });
+    if (head - from > this.catchUp) this.toClient.push({ type: 'gap', room: 'r1', from: from + 1, to: head });
+    else this.toClient.push(...this.log.slice(from));
+    this.open = true;
+  }
+
+  private append(by: MessageEvent['by'], body: string, key?: string): Seq {
+    this.n += 1;
+    const event = message(this.log.length + 1, { n: this.n, by, body, ...(key !== undefined && { client_message_id: key }) });
+    this.log.push(event);
+    if (this.open) this.toClient.push(event);
+    // A reader that is too slow: what is still on its way to it becomes a gap.
+    const waiting = this.toClient.filter((frame) => frame.type === 'message').length;
+    if (this.open && waiting > 15) {
+      const first = this.toClient.findIndex((frame) => frame.type === 'message');
+      const from = (this.toClient[first] as MessageEvent).seq;
+      this.toClient = this.toClient.filter((frame) => frame.type !== 'message');
+      this.toClient.push({ type: 'gap', room: 'r1', from, to: event.seq });
+    }
+    return event.seq;
+  }
+}
