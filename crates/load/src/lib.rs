@@ -19,7 +19,7 @@
 //! use std::time::Duration;
 //! use teahouse_load::{Client, Options};
 //!
-//! let addr = "127.0.0.1:8080".parse().unwrap();
+//! let addr = "127.0.0.1:9999".parse().unwrap();
 //! let (_, token) = teahouse_load::new_session(addr, Some("Li"))?;
 //! let mut li = Client::connect(addr, Options::bearer(&token))?;
 //! let mut ann = Client::connect(addr, Options::default())?;

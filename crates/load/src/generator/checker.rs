@@ -92,6 +92,9 @@ pub(crate) enum Content {
     Notice,
 }
 
+/// No room of a load run has more events; a server that says so is wrong, and must not cost our memory.
+const MOST_EVENTS: usize = 1 << 26;
+
 #[derive(Debug, Default)]
 struct Room {
     /// `contents[0]` is event `base + 1`.
@@ -105,9 +108,7 @@ struct Room {
 
 impl Room {
     fn content(&mut self, seq: u64) -> Option<&mut Content> {
-        /// No room of a load run has more events; a server that says so is wrong, and must not cost our memory.
-        const MOST: usize = 1 << 26;
-        let at = usize::try_from(seq.checked_sub(self.base + 1)?).ok().filter(|&at| at < MOST)?;
+        let at = usize::try_from(seq.checked_sub(self.base + 1)?).ok().filter(|&at| at < MOST_EVENTS)?;
         if at >= self.contents.len() {
             self.contents.resize(at + 1, Content::Unheard);
         }
@@ -141,6 +142,11 @@ impl Checker {
     pub(crate) fn joined(&mut self, member: &mut Member, head: u64) {
         let room = &mut self.rooms[member.room as usize];
         if room.members == 0 {
+            room.base = head;
+        } else if head < room.base {
+            // Who joined first is not always who hears of it first.
+            let before = usize::try_from(room.base - head).unwrap_or(usize::MAX).min(MOST_EVENTS);
+            room.contents.splice(0..0, std::iter::repeat_n(Content::Unheard, before));
             room.base = head;
         }
         room.members += 1;

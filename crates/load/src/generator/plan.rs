@@ -19,7 +19,7 @@ const OTHER_FILES: u64 = 32;
 #[derive(Args, Clone, Debug)]
 pub struct Plan {
     /// The server.
-    #[arg(long, default_value = "ws://127.0.0.1:8080")]
+    #[arg(long, default_value = "ws://127.0.0.1:9999")]
     pub url: String,
     /// Connections, each a guest of its own and a member of one room.
     #[arg(long, default_value_t = 100)]
@@ -106,7 +106,7 @@ impl Plan {
 
     /// Where the server is, and the path of the upgrade.
     pub(crate) fn target(&self) -> Result<(SocketAddr, String), LoadError> {
-        let wrong = || LoadError::Plan(format!("no address like ws://127.0.0.1:8080: {}", self.url));
+        let wrong = || LoadError::Plan(format!("no address like ws://127.0.0.1:9999: {}", self.url));
         let rest = self.url.strip_prefix("ws://").ok_or_else(wrong)?;
         let (host, path) = rest
             .split_once('/')

@@ -14,7 +14,10 @@ const DRAIN: Duration = Duration::from_secs(120);
 /// A generator that has no core's time left measures itself.
 const BUSY: f64 = 0.9;
 
-/// A second's share that one tick of /proc is: shorter runs tell nothing about CPU.
+/// Later than this, a message was not sent at the rate that was asked for.
+const LATE: Duration = Duration::from_millis(50);
+
+/// One tick of /proc: a run of less than a hundred tells little about CPU.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Carries out the plan. Blocks until it is done; the connections end with it.
@@ -84,6 +87,9 @@ pub fn run(plan: &Plan) -> Result<Report, LoadError> {
     }
     if seconds < TICK.as_secs_f64() * 100.0 {
         report.warnings.push("less than a second was measured: its CPU is a guess".to_owned());
+    }
+    if pace.late_us > LATE.as_micros() as u64 {
+        report.warnings.push("the schedule was not kept: the generator had to wait for a core".to_owned());
     }
     if pace.skipped > 0 {
         report.warnings.push(format!("{} messages were due and could not be sent", pace.skipped));

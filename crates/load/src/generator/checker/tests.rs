@@ -206,6 +206,21 @@ fn an_ok_with_the_wrong_number_is_seen() {
 }
 
 #[test]
+fn who_joined_first_may_hear_of_it_last() {
+    let mut two = Two::new();
+    two.hear(0, &[11]);
+    two.hear(1, &[11]);
+    let mut early = Member::of(0);
+    two.checker.joined(&mut early, 7);
+    for seq in 8..=10 {
+        assert!(two.checker.hear(&mut early, seq, Content::Notice, b""));
+    }
+    assert!(two.checker.hear(&mut early, 11, said(0), b"") && two.checker.is_caught_up(&early));
+    two.acknowledge(0..1);
+    assert_eq!(two.finish(), Findings::default());
+}
+
+#[test]
 fn what_comes_before_joined_is_unexpected() {
     let mut two = Two::new();
     two.checker.hear(&mut Member::of(0), 11, Content::Notice, b"");
