@@ -20,7 +20,7 @@
 //! | `page.rs` | how a page of events is bounded |
 //! | `sqlite/` | the adapter that remembers: `open`, `migrate`, `writer` (transactions), `deeds` (what each request does), `work` (appending), `reader` |
 //! | `memory/` | the adapter that forgets: for tests and simulations |
-//! | `conformance.rs` | the claims that every adapter must meet |
+//! | `conformance.rs` | the claims that every adapter must meet; `random_requests.rs` holds the adapters against each other |
 //!
 //! ```
 //! use proto::{MessageBody, Person, RoomName, RoomRef, Timestamp, UserId, UserName};

@@ -1,5 +1,6 @@
 //! What only a store that remembers can promise. `conformance` has the rest.
 
+mod disk;
 mod failing;
 mod killed;
 mod opening;

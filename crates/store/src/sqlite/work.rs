@@ -94,7 +94,11 @@ impl Work<'_> {
             Err(stop) => {
                 self.batch.events.truncate(events);
                 self.batch.gone.truncate(gone);
-                self.heads.forget_touched();
+                match &stop {
+                    Stop::Refused(_) => self.heads.forget_touched(),
+                    // What failed may have failed because what is remembered is wrong.
+                    Stop::Failed(_) => self.heads.forget_all(),
+                }
                 Err(self.undo(stop)?)
             }
         };

@@ -163,6 +163,21 @@ fn when_everything_is_undone_everybody_hears_it() {
 }
 
 #[test]
+fn what_another_program_appended_is_noticed_and_not_overwritten() {
+    let mut place = place();
+    place.say(&["three"]);
+    let tool = rusqlite::Connection::open(place._folder.path().join("teahouse.db")).unwrap();
+    let copy = "INSERT INTO room_event SELECT room, 4, 2, kind, sender, sender_name, at, NULL, 'tool', NULL \
+                FROM room_event WHERE room = 2 AND seq = 3";
+    assert_eq!(tool.execute(copy, []).unwrap(), 1);
+    let batch = place.say(&["five"]);
+    assert_eq!(codes(&batch), [Some(ErrorCode::Internal)]);
+    assert_eq!(batch.internal.len(), 1);
+    assert_eq!(sent(&place.say(&["five"]), 0), 5);
+    assert_eq!(place.on_disk(), 5);
+}
+
+#[test]
 fn a_database_that_is_taken_away_is_told_and_found_again() {
     let mut place = place();
     let database = place._folder.path().join("teahouse.db");
