@@ -140,3 +140,6 @@ impl Front {
 fn any_number() -> u64 {
     RandomState::new().hash_one(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,14 +66,14 @@ impl Patience {
         self.begin(Phase::Answered, self.deadlines.idle_http);
     }
 
-    fn came(&self) {
+    pub(super) fn came(&self) {
         // A byte more of the same head buys no more time.
         if matches!(self.state().phase, Phase::Silent | Phase::Answered) {
             self.begin(Phase::Head, self.deadlines.headers);
         }
     }
 
-    fn went(&self) {
+    pub(super) fn went(&self) {
         // A slow reader has as long as it reads.
         if self.state().phase == Phase::Answered {
             self.begin(Phase::Answered, self.deadlines.idle_http);

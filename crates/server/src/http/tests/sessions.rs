@@ -1,0 +1,130 @@
+//! Sessions, for browsers and for programs.
+
+use super::*;
+
+const OWN: &str = "Origin: http://chat.example";
+const SESSION: &str = "/api/v1/session";
+
+/// The cookie that an answer sets, to be sent back.
+fn cookie(answer: &Answer) -> String {
+    let set = &answer.headers["set-cookie"];
+    format!("Cookie: other=1; {}", set.split(';').next().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_gets_a_token_and_is_known_by_it_until_it_ends_the_session() {
+    let running = Running::start(&[]);
+    let begun = running.ask("POST /api/v1/session", &[], "{\"name\":\" 李雷 \",\"more\":1}").await;
+    assert_eq!(begun.status, 201);
+    assert!(!begun.headers.contains_key("set-cookie"));
+    let user = begun.json()["user"].clone();
+    assert_eq!(user["name"], "李雷");
+    let bearer = format!("Authorization: Bearer {}", begun.json()["token"].as_str().unwrap());
+    let known = running.get(SESSION, &[&bearer]).await;
+    assert_eq!((known.status, known.json()), (200, serde_json::json!({ "user": user })));
+    assert_eq!(running.ask("DELETE /api/v1/session", &[&bearer], "").await.status, 204);
+    assert_eq!(running.get(SESSION, &[&bearer]).await.refusal(), (401, "unauthorized".to_owned()));
+    assert_eq!(running.get("/ws", &[&UPGRADE[..], &[&bearer]].concat()).await.status, 401);
+    assert_eq!(running.ask("DELETE /api/v1/session", &[&bearer], "").await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_gets_a_cookie_that_scripts_cannot_read() {
+    let running = Running::start(&[]);
+    let begun = running.ask("POST /api/v1/session", &[OWN], "{\"name\":\"Li\"}").await;
+    assert_eq!(begun.status, 201);
+    assert!(begun.json().get("token").is_none());
+    let set = &begun.headers["set-cookie"];
+    for part in ["teahouse_session=", "; Path=/", "; HttpOnly", "; SameSite=Lax", "; Max-Age=34560000"] {
+        assert!(set.contains(part), "{set}");
+    }
+    assert!(!set.contains("Secure") && !set.contains("Domain"), "{set}");
+    // A page asks with GET without naming its origin.
+    let known = running.get(SESSION, &[&cookie(&begun)]).await;
+    assert_eq!(known.json()["user"], begun.json()["user"]);
+    // Asked again, nothing is made.
+    let again = running.ask("POST /api/v1/session", &[OWN, &cookie(&begun)], "{\"name\":\"Mei\"}").await;
+    assert_eq!((again.status, &again.json()["user"]), (200, &begun.json()["user"]));
+    assert!(!again.headers.contains_key("set-cookie"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_that_came_over_https_goes_over_https_only() {
+    let running = Running::start(&[]);
+    let begun = running.ask("POST /api/v1/session", &["Origin: https://chat.example"], "").await;
+    assert!(begun.headers["set-cookie"].ends_with("; Secure"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_that_is_no_longer_good_is_replaced() {
+    let running = Running::start(&[]);
+    let stale = format!("Cookie: teahouse_session={}", "A".repeat(43));
+    let begun = running.ask("POST /api/v1/session", &[OWN, &stale], "").await;
+    assert_eq!(begun.status, 201);
+    assert_eq!(running.get(SESSION, &[&cookie(&begun)]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logging_out_takes_the_cookie_back_and_needs_our_own_page() {
+    let running = Running::start(&[("allowed_origins", "https://listed.example")]);
+    let begun = running.ask("POST /api/v1/session", &[OWN], "").await;
+    let cookie = cookie(&begun);
+    for (origin, status) in [
+        (None, 401),
+        (Some("Origin: https://listed.example"), 401),
+        (Some("Origin: http://evil.example"), 403),
+    ] {
+        let headers: Vec<&str> = origin.into_iter().chain([cookie.as_str()]).collect();
+        assert_eq!(running.ask("DELETE /api/v1/session", &headers, "").await.status, status, "{origin:?}");
+    }
+    assert_eq!(running.get(SESSION, &[&cookie]).await.status, 200, "it is still there");
+    let ended = running.ask("DELETE /api/v1/session", &[OWN, &cookie], "").await;
+    assert_eq!(ended.status, 204);
+    assert!(
+        ended.headers["set-cookie"].starts_with("teahouse_session=; ")
+            && ended.headers["set-cookie"].contains("Max-Age=0")
+    );
+    assert_eq!(running.get(SESSION, &[&cookie]).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listed_page_is_not_its_visitor_and_gets_no_cookie() {
+    let running = Running::start(&[("allowed_origins", "https://listed.example")]);
+    let listed = "Origin: https://listed.example";
+    let cookie = cookie(&running.ask("POST /api/v1/session", &[OWN], "").await);
+    assert_eq!(running.get(SESSION, &[listed, &cookie]).await.status, 401);
+    let begun = running.ask("POST /api/v1/session", &[listed, &cookie], "").await;
+    assert_eq!(begun.status, 201);
+    assert!(!begun.headers.contains_key("set-cookie") && begun.json()["token"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_made_up_name_is_in_the_language_of_the_request() {
+    let running = Running::start(&[]);
+    let name = async |language: &str| {
+        let answer = running.ask("POST /api/v1/session", &[language], "").await;
+        answer.json()["user"]["name"].as_str().unwrap().to_owned()
+    };
+    assert!(name("Accept-Language: en").await.is_ascii());
+    assert!(!name("Accept-Language: zh-CN").await.is_ascii());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ending_a_session_closes_its_connections_first() {
+    let running = Running::start(&[]);
+    let bearer = format!("Authorization: Bearer {}", running.guest().await);
+    let mut wire = running.connect().await;
+    wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
+    assert_eq!(wire.answer().await.status, 101);
+    wire.hear_of("welcome").await;
+    let mut door = running.connect().await;
+    door.write(request("DELETE /api/v1/session", &[&bearer], "")).await;
+    // A close frame with 4100; it waits for ours, and the 204 waits for that.
+    let head = wire.take(2).await;
+    assert_eq!(head[0], 0x88);
+    let close = wire.take(usize::from(head[1])).await;
+    assert_eq!(close[..2], 4100_u16.to_be_bytes());
+    wire.write([0x88, 0x82, 0, 0, 0, 0, close[0], close[1]]).await;
+    assert_eq!(wire.rest().await, "");
+    assert_eq!(door.answer().await.status, 204);
+}

@@ -1,0 +1,92 @@
+//! From a request to a WebSocket.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_names_the_subprotocol_and_proves_that_it_was_read() {
+    let running = Running::start(&[]);
+    let mut wire = running.connect().await;
+    wire.write(upgrade_with(&["Sec-WebSocket-Protocol: chat, teahouse.v1.json"])).await;
+    let answer = wire.answer().await;
+    assert_eq!(answer.status, 101);
+    assert_eq!(answer.headers["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    assert_eq!(answer.headers["sec-websocket-protocol"], "teahouse.v1.json");
+    assert!(!answer.headers.contains_key("sec-websocket-extensions"));
+    let welcome = wire.hear_of("welcome").await;
+    assert!(welcome["you"]["name"].as_str().unwrap().is_ascii());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_right_behind_the_request_is_not_lost() {
+    let running = Running::start(&[]);
+    let mut wire = running.connect().await;
+    let mut bytes = upgrade_with(&[JSON_PROTOCOL]).into_bytes();
+    bytes.extend(frame(r#"{"type":"ping","id":7}"#));
+    wire.write(bytes).await;
+    assert_eq!(wire.answer().await.status, 101);
+    assert_eq!(wire.hear_of("ok").await["id"], 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_subprotocol_plain_text_is_spoken_in_the_language_asked_for() {
+    let running = Running::start(&[]);
+    for (language, part) in [("Accept-Language: zh", "欢迎"), ("Accept-Language: de", "welcome")] {
+        let mut wire = running.connect().await;
+        wire.write(upgrade_with(&[language])).await;
+        let answer = wire.answer().await;
+        assert_eq!(answer.status, 101);
+        assert!(!answer.headers.contains_key("sec-websocket-protocol"));
+        let line = wire.hear().await;
+        assert!(line.starts_with("* ") && line.contains(part), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_brings_a_session_is_who_it_says() {
+    let running = Running::start(&[("allowed_origins", "https://listed.example")]);
+    let begun =
+        running.ask("POST /api/v1/session", &["Origin: http://chat.example"], "{\"name\":\"李雷\"}").await;
+    let cookie = format!("Cookie: {}", begun.headers["set-cookie"].split(';').next().unwrap());
+    let known = begun.json()["user"].clone();
+    for (headers, same) in [
+        (vec!["Origin: http://chat.example", cookie.as_str()], true),
+        (vec![cookie.as_str()], true),
+        (vec!["Origin: https://listed.example", cookie.as_str()], false),
+        (vec!["Origin: http://chat.example"], false),
+    ] {
+        let mut wire = running.connect().await;
+        wire.write(upgrade_with(&[&headers[..], &[JSON_PROTOCOL]].concat())).await;
+        assert_eq!(wire.answer().await.status, 101, "{headers:?}");
+        let you = wire.hear_of("welcome").await["you"].clone();
+        assert_eq!(you == known, same, "{headers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_who_was_stored_is_found_in_the_store() {
+    let running = Running::start(&[]);
+    let token = running.guest().await;
+    let bearer = format!("Authorization: Bearer {token}");
+    let mut wire = running.connect().await;
+    wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
+    wire.answer().await;
+    wire.say(r#"{"type":"rename","id":1,"name":"韩梅梅"}"#).await;
+    wire.hear_of("ok").await;
+    wire.say(r#"{"type":"join","id":2,"room":"lobby"}"#).await;
+    wire.hear_of("joined").await;
+    let hash = crate::sessions::Token::parse(&token).unwrap().hash();
+    assert_eq!(running.house.sessions.provisional(&hash), None);
+    let known = running.get("/api/v1/session", &[&bearer]).await;
+    assert_eq!(known.json()["user"]["name"], "韩梅梅");
+}
+
+#[cfg(feature = "echo")]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_says_what_was_said() {
+    let running = Running::start(&[]);
+    let mut wire = running.connect().await;
+    wire.write(request("GET /echo", &UPGRADE, "")).await;
+    assert_eq!(wire.answer().await.status, 101);
+    wire.say("茶").await;
+    assert_eq!(wire.hear().await, "茶");
+}

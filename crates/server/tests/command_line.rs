@@ -1,0 +1,152 @@
+//! The program as its operator meets it: exit codes, one clear line for each mistake, the address to open, the end.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+fn teahouse(home: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_teahouse"));
+    // Its settings are these alone.
+    command.current_dir(home).env_clear().args(args);
+    command
+}
+
+fn said(home: &TempDir, args: &[&str]) -> Output {
+    teahouse(home.path(), args).output().unwrap()
+}
+
+/// Exit code, and the one line on stderr.
+fn refused(output: &Output) -> (i32, String) {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("teahouse: ")).collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    (output.status.code().unwrap(), lines[0].to_owned())
+}
+
+/// A server that was started, and killed if the test ends before it does.
+struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    port: u16,
+}
+
+impl Server {
+    fn start(home: &TempDir) -> Self {
+        let args = ["--listen", "127.0.0.1:0", "--data", "data"];
+        let mut command = teahouse(home.path(), &args);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let port =
+            line.trim().strip_prefix("Teahouse is open at http://127.0.0.1:").expect(&line).parse().unwrap();
+        Server { child, stdout, port }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end: what it said last, and how it ended.
+    fn end(mut self) -> (String, std::process::ExitStatus) {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (rest, self.child.wait().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Fails only if it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_mistake_in_the_settings_is_one_line_and_exit_code_2() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("bad.toml"), "\nshards = \"many\"\n").unwrap();
+    for (args, line) in [
+        (&["--listen", "9999"][..], "teahouse: flag --listen: listen = \"9999\": allowed is "),
+        (&["--config", "none.toml"], "teahouse: cannot read the configuration none.toml: "),
+        (&["--config", "bad.toml"], "teahouse: bad.toml:2: shards = \"many\": allowed is a whole number"),
+        (&["config", "--config", "bad.toml"], "teahouse: bad.toml:2: "),
+    ] {
+        let (code, said) = refused(&said(&home, args));
+        assert_eq!(code, 2, "{said}");
+        assert!(said.starts_with(line), "{said}");
+    }
+    let output = teahouse(home.path(), &[]).env("TEAHOUSE_LISTEM", "x").output().unwrap();
+    assert!(refused(&output).1.ends_with("do you mean TEAHOUSE_LISTEN?"));
+    assert_eq!(said(&home, &["--lisen", "x"]).status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "nothing was made before all was checked");
+}
+
+#[test]
+fn a_port_in_use_is_one_line_and_exit_code_1() {
+    let home = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, line) = refused(&said(&home, &["--listen", &address]));
+    assert_eq!(code, 1);
+    assert_eq!(
+        line,
+        format!(
+            "teahouse: cannot listen on {address}: address in use; is another server running? choose another with --listen"
+        )
+    );
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_used_is_one_line_and_exit_code_1() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("file"), "").unwrap();
+    let (code, line) = refused(&said(&home, &["--listen", "127.0.0.1:0", "--data", "file/data"]));
+    assert_eq!(code, 1);
+    assert!(line.contains("data folder") && line.contains("file/data"), "{line}");
+    let first = Server::start(&home);
+    let (code, line) = refused(&said(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
+    assert_eq!(code, 1);
+    assert!(line.contains("another teahouse is using this data folder"), "{line}");
+    drop(first);
+}
+
+#[test]
+fn what_is_printed_says_where_it_came_from() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("teahouse.toml"), "log = \"debug\"\n").unwrap();
+    let output =
+        teahouse(home.path(), &["config", "--data", "x"]).env("TEAHOUSE_SHARDS", "2").output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for (start, end) in [
+        ("data = \"x\"", "# flag --data"),
+        ("shards = 2", "# environment TEAHOUSE_SHARDS"),
+        ("log = \"debug\"", "# teahouse.toml:1"),
+        ("listen = ", "# default"),
+    ] {
+        assert!(text.lines().any(|line| line.starts_with(start) && line.ends_with(end)), "{start}\n{text}");
+    }
+    assert!(!home.path().join("x").exists(), "printing makes nothing");
+    let version = String::from_utf8(said(&home, &["--version"]).stdout).unwrap();
+    assert_eq!(version, format!("teahouse {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_signal_ends_it_in_order() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let home = tempfile::tempdir().unwrap();
+        let server = Server::start(&home);
+        assert_ne!(server.port, 0);
+        server.signal(signal);
+        let (rest, status) = server.end();
+        assert_eq!(status.code(), Some(0), "{:?}", status.signal());
+        assert_eq!(rest, "", "one line on stdout is all a script has to read");
+    }
+}
