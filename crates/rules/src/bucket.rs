@@ -53,6 +53,11 @@ impl TokenBucket {
         }
     }
 
+    /// Gives back a token that was taken for something that did not happen.
+    pub fn put_back(&mut self, rate: Rate) {
+        self.full_at = self.full_at.saturating_sub(rate.nanos_per_token());
+    }
+
     /// Whether it is as good as a new one, and need not be kept.
     #[must_use]
     pub fn is_full(&self, now: Duration) -> bool {
@@ -76,6 +81,18 @@ mod tests {
     use super::*;
 
     const RATE: Rate = Rate { per_second: 5.0, burst: 20 };
+
+    #[test]
+    fn a_token_that_was_put_back_can_be_taken_again() {
+        let mut bucket = TokenBucket::default();
+        for _ in 0..RATE.burst {
+            bucket.take(ms(0), RATE).unwrap();
+        }
+        assert!(bucket.take(ms(0), RATE).is_err());
+        bucket.put_back(RATE);
+        assert!(bucket.take(ms(0), RATE).is_ok());
+        assert!(bucket.take(ms(0), RATE).is_err());
+    }
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)

@@ -69,14 +69,26 @@ impl SessionBuckets {
         if !rates.enabled {
             return Ok(());
         }
-        let (bucket, rate) = match what {
+        let (bucket, rate) = self.bucket(what, rates);
+        bucket.take(now, rate)
+    }
+
+    /// Gives back a token that was taken for something that did not happen.
+    pub fn put_back(&mut self, what: Spending, rates: &Rates) {
+        if rates.enabled {
+            let (bucket, rate) = self.bucket(what, rates);
+            bucket.put_back(rate);
+        }
+    }
+
+    fn bucket(&mut self, what: Spending, rates: &Rates) -> (&mut TokenBucket, Rate) {
+        match what {
             Spending::Message => (&mut self.messages, rates.messages),
             Spending::Join => (&mut self.joins, rates.joins),
             Spending::Typing => (&mut self.typing, rates.typing),
             Spending::Other => (&mut self.others, rates.others),
             Spending::NewRoom => (&mut self.new_rooms, rates.new_rooms),
-        };
-        bucket.take(now, rate)
+        }
     }
 }
 

@@ -102,9 +102,10 @@ impl House {
     /// Ends a session: it is worth nothing any more, and its sockets are closed, when this returns. A guest whose session
     /// has ended can never come back, and leaves its rooms.
     pub(crate) async fn end_session(&self, token: TokenHash, user: UserId) -> Result<(), Refusal> {
-        self.writer.write(writer::nobody(), Write::EndSession { token }).await?;
+        // In this order: nobody comes in with it, whoever is in goes, and what they asked for before is committed before.
         self.sessions.end(token);
         self.shard_of(user).end_session(user).await;
+        self.writer.write(writer::nobody(), Write::EndSession { token }).await?;
         let author = Author { person: proto::Person { id: user, ..writer::nobody().person }, enrol: None };
         match self.writer.write(author, Write::LeaveAll).await {
             // Somebody who was never stored is in no room.

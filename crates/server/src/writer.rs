@@ -216,15 +216,15 @@ impl Loom {
         let messages =
             batch.events.iter().filter(|event| matches!(event.kind, EventKind::Message { .. })).count();
         self.metrics.messages(messages as u64);
-        let events = batch.events.into_iter().map(Committed::from).collect();
-        self.bus.publish(Arc::new(Word::Committed(events)), for_shards);
+        if !(batch.events.is_empty() && for_shards.is_empty()) {
+            let events = batch.events.into_iter().map(Committed::from).collect();
+            self.bus.publish(Arc::new(Word::Committed(events)), for_shards);
+        }
         for (caller, result) in callers {
             let _ = caller.send(result);
         }
         if let Some(reason) = batch.fatal {
-            // After a failed fsync nobody knows what the disk holds: going on would acknowledge what may not be there.
-            tracing::error!(%reason, "the disk cannot be trusted any more; the process ends, to be started anew");
-            std::process::exit(70);
+            end_process(&reason);
         }
     }
 }
@@ -243,7 +243,16 @@ pub(crate) fn nobody() -> Author {
 
 fn report(error: &StoreError) -> Refusal {
     tracing::error!(reason = %error, "the store could not do what it was asked");
+    if let Some(reason) = error.fatal() {
+        end_process(&reason);
+    }
     error.refusal()
+}
+
+/// After a failed fsync nobody knows what the disk holds: going on would acknowledge what may not be there.
+fn end_process(reason: &str) -> ! {
+    tracing::error!(%reason, "the disk cannot be trusted any more; the process ends, to be started anew");
+    std::process::exit(70);
 }
 
 fn wall_clock() -> Timestamp {

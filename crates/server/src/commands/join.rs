@@ -1,10 +1,11 @@
 //! `join`: become a member, of a new room if need be, and hear what is said.
 
-use proto::{CommandId, Epoch, Join, RoomId, RoomName, RoomRef, Seq};
+use std::time::Duration;
+
+use proto::{CommandId, Join, RoomId, RoomName, RoomRef};
 use rules::Spending;
 use store::Write;
 
-use super::spend;
 use crate::shard::{ConnKey, Link, Opening, Outside, Purpose, Shard};
 
 pub(super) fn join<L: Link, O: Outside>(
@@ -14,12 +15,28 @@ pub(super) fn join<L: Link, O: Outside>(
     join: Join,
 ) {
     let Join { room, after, epoch } = join;
-    // A room is not made at the first try: making one costs more than finding one.
-    let make_next = match &room {
-        RoomRef::Name(name) => Some(name.clone()),
-        RoomRef::Id(_) => None,
-    };
-    shard.ask_writer(of, id, Purpose::Join { after, epoch, make_next }, Write::Join { room, make: false });
+    // To make a room costs more than to find one, and which it is only the store knows. So the price is paid before, and
+    // given back if the room was there. Who cannot pay may still find one. The lobby is always there.
+    let by_name = matches!(room, RoomRef::Name(_));
+    let is_lobby = room == super::lobby();
+    let make = by_name && !is_lobby && pay_for_room(shard, of).is_ok();
+    shard.ask_writer(of, id, Purpose::Join { after, epoch, paid: make, by_name }, Write::Join { room, make });
+}
+
+fn pay_for_room<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey) -> Result<(), Duration> {
+    let (now, rates) = (shard.now, shard.settings.rates);
+    let user = shard.connection(of).map(|connection| connection.user);
+    let being = user.and_then(|user| shard.beings.get_mut(&user));
+    being.map_or(Ok(()), |being| being.buckets.take(Spending::NewRoom, now, &rates))
+}
+
+/// No room was made after all.
+pub(super) fn give_back<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey) {
+    let rates = shard.settings.rates;
+    let user = shard.connection(of).map(|connection| connection.user);
+    if let Some(being) = user.and_then(|user| shard.beings.get_mut(&user)) {
+        being.buckets.put_back(Spending::NewRoom, &rates);
+    }
 }
 
 /// As a line client joins.
@@ -27,17 +44,19 @@ pub(crate) fn join_without_cursor<L: Link, O: Outside>(shard: &mut Shard<L, O>, 
     join(shard, of, None, Join { room, after: None, epoch: None });
 }
 
-/// There is no room of this name: it is made, if its maker has not made too many.
-pub(super) fn make_room<L: Link, O: Outside>(
+/// There is no such room, and who asked has made too many to make it now.
+pub(super) fn too_many_made<L: Link, O: Outside>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
-    name: RoomName,
-    (after, epoch): (Option<Seq>, Option<Epoch>),
 ) {
-    if spend(shard, of, id, Spending::NewRoom) {
-        let purpose = Purpose::Join { after, epoch, make_next: None };
-        shard.ask_writer(of, id, purpose, Write::Join { room: RoomRef::Name(name), make: true });
+    match pay_for_room(shard, of) {
+        Err(wait) => shard.refuse_rate(of, id, wait),
+        // The moment has come while the store was asked: the next try makes it.
+        Ok(()) => {
+            give_back(shard, of);
+            shard.refuse_rate(of, id, Duration::ZERO);
+        }
     }
 }
 

@@ -86,7 +86,14 @@ pub(crate) fn spend<L: Link, O: Outside>(
 pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pending, done: Done) {
     let Pending { of, id, purpose } = pending;
     match (purpose, done) {
-        (Purpose::Join { after, epoch, .. }, Done::Joined { room, name, head, n, read, .. }) => {
+        (
+            Purpose::Join { after, epoch, paid, .. },
+            Done::Joined { room, name, head, n, read, new_member },
+        ) => {
+            // Of a room that was made now, the first event is that its maker joined.
+            if paid && !(new_member && head == proto::Seq(1)) {
+                join::give_back(shard, of);
+            }
             let opening = crate::shard::Opening { of, id, after, epoch, head, n, read };
             join::joined(shard, room, name, opening);
         }
@@ -109,10 +116,14 @@ pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pendin
 pub(crate) fn refused<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pending, refusal: Refusal) {
     let Pending { of, id, purpose } = pending;
     match purpose {
-        Purpose::Join { after, epoch, make_next: Some(name) }
+        Purpose::Join { paid: false, by_name: true, .. }
             if refusal.code == proto::ErrorCode::RoomNotFound =>
         {
-            join::make_room(shard, of, id, name, (after, epoch));
+            join::too_many_made(shard, of, id);
+        }
+        Purpose::Join { paid: true, .. } => {
+            join::give_back(shard, of);
+            shard.refuse(of, id, refusal);
         }
         Purpose::Resume { room, left, .. } => {
             resume::not_opened(shard, of, room, refusal);

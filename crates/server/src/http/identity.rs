@@ -147,7 +147,7 @@ mod tests {
             ("cookie", format!("{COOKIE_NAME}=x"), "malformed"),
             ("cookie", String::new(), "none"),
         ] {
-            let credential = Credential::of(&headers(&[(name, &value)]), &Sender::NoPage);
+            let credential = Credential::of(&headers(&[(name, &value)]), &Sender::Unnamed);
             assert_eq!(text(&credential), expected, "{name}: {value}");
         }
     }
@@ -165,10 +165,10 @@ mod tests {
     fn a_change_by_cookie_needs_our_own_page() {
         let cookie = format!("{COOKIE_NAME}={TOKEN}");
         let by_cookie = headers(&[("cookie", &cookie)]);
-        assert_eq!(text(&Credential::for_change(&by_cookie, &Sender::NoPage)), "none");
+        assert_eq!(text(&Credential::for_change(&by_cookie, &Sender::Unnamed)), "none");
         assert_eq!(text(&Credential::for_change(&by_cookie, &own_page())), "token");
         let bearer = format!("Bearer {TOKEN}");
         let by_bearer = headers(&[("authorization", &bearer)]);
-        assert_eq!(text(&Credential::for_change(&by_bearer, &Sender::NoPage)), "token");
+        assert_eq!(text(&Credential::for_change(&by_bearer, &Sender::Unnamed)), "token");
     }
 }

@@ -78,7 +78,7 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sender {
     /// No page: a program; or a browser that fetches from our own page with GET, which needs no `Origin`.
-    NoPage,
+    Unnamed,
     /// Our own page, whose cookie counts.
     OwnPage(Origin),
     /// A page that is listed. It may connect, but not in its visitor's name.
@@ -89,7 +89,7 @@ impl Sender {
     /// Reads it from the request's headers; a page that is neither ours nor listed is refused.
     pub(crate) fn of(headers: &HeaderMap, allowed: &[String]) -> Result<Self, Refusal> {
         let mut origins = headers.get_all(ORIGIN).iter();
-        let Some(origin) = origins.next() else { return Ok(Sender::NoPage) };
+        let Some(origin) = origins.next() else { return Ok(Sender::Unnamed) };
         let forbidden =
             || Refusal::new(ErrorCode::ForbiddenOrigin, "pages of this origin may not do this here");
         let origin = origin.to_str().ok().and_then(Origin::parse).filter(|_| origins.next().is_none());
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn without_an_origin_there_is_no_page() {
-        assert_eq!(sender(&[], &["chat.example"]), Some(Sender::NoPage));
+        assert_eq!(sender(&[], &["chat.example"]), Some(Sender::Unnamed));
     }
 
     #[test]

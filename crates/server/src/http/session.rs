@@ -69,7 +69,7 @@ pub(super) async fn begin(
             response
         }
         // A listed page gets no cookie: it would be one of our own page's.
-        Sender::NoPage | Sender::ListedPage => {
+        Sender::Unnamed | Sender::ListedPage => {
             json(StatusCode::CREATED, &Session { user: &person, token: Some(token.as_str()) })
         }
     })

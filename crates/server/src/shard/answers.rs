@@ -1,6 +1,6 @@
 //! What the store's writer answers, and to which command.
 
-use proto::{CommandId, Epoch, ErrorCode, RoomId, RoomName, RoomRef, Seq};
+use proto::{CommandId, Epoch, ErrorCode, RoomId, RoomRef, Seq};
 use store::{Author, Done, Refusal, Write};
 
 use super::{ConnKey, Link, Outside, Shard};
@@ -20,11 +20,12 @@ pub(crate) struct Pending {
 /// What the answer is for.
 #[derive(Debug)]
 pub(crate) enum Purpose {
-    /// `join`. `make_next`: the room was not to be made yet; if there is none, this is its name.
+    /// `join`. `paid`: the price of a new room was paid, to be given back if none was made.
     Join {
         after: Option<Seq>,
         epoch: Option<Epoch>,
-        make_next: Option<RoomName>,
+        paid: bool,
+        by_name: bool,
     },
     /// One room of a `resume`; the last one to be answered answers the command.
     Resume {

@@ -174,7 +174,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
         }
         if let Some(being) = self.beings.remove(&user).filter(Being::is_transient) {
             // While the server stops nobody is told: the next start tells the rooms.
-            if being.stored && self.stopping == Stopping::No {
+            // A join that is still unanswered will store them.
+            if (being.stored || connection.unanswered > 0) && self.stopping == Stopping::No {
                 self.farewells.push_back(being.author(user));
                 self.say_farewells();
             }

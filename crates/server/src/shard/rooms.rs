@@ -74,6 +74,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
         // A line client names no cursor: what it has read is where it was.
         let after = match speaks {
+            Speaks::PlainText(_) if here => None,
             Speaks::PlainText(_) => opening.read.map(|read| read.seq),
             _ => opening.after,
         };
