@@ -31,21 +31,30 @@ export function hold(log: RoomLog, stretch: Stretch): Stretch {
   return first ? { ...stretch, first: first.seq } : stretch;
 }
 
+/**
+ * How many events the list may hold when it is to grow. What costs is rows: where many events melt into few of them (a hundred
+ * people came), more events fit; otherwise such a stretch would fill the window and nobody could scroll past it.
+ */
+export function capacity(log: RoomLog, stretch: Stretch, rows: number): number {
+  const { from, to } = indices(log, stretch);
+  return rows < HELD / 2 ? Math.max(HELD, to - from + STEP) : HELD;
+}
+
 /** Towards the past; null if nothing older is held. */
-export function earlier(log: RoomLog, stretch: Stretch): Stretch | null {
+export function earlier(log: RoomLog, stretch: Stretch, most = HELD): Stretch | null {
   const { from, to } = indices(log, stretch);
   if (from === 0) return null;
   const start = Math.max(0, from - STEP);
-  const end = Math.min(to, start + HELD);
+  const end = Math.min(to, start + most);
   return { first: log.events[start]!.seq, last: end < log.events.length ? log.events[end - 1]!.seq : null };
 }
 
 /** Towards the latest; null if it is there. */
-export function later(log: RoomLog, stretch: Stretch): Stretch | null {
+export function later(log: RoomLog, stretch: Stretch, most = HELD): Stretch | null {
   if (stretch.last === null) return null;
   const { from, to } = indices(log, stretch);
   const end = Math.min(log.events.length, to + STEP);
-  const start = Math.max(from, end - HELD);
+  const start = Math.max(from, end - most);
   return { first: log.events[start]?.seq ?? null, last: end < log.events.length ? log.events[end - 1]!.seq : null };
 }
 

@@ -1,6 +1,6 @@
 import { createMemo, createSignal, For, onCleanup, onMount, Show } from 'solid-js';
 import { keepSame, layOut, type Row } from '../core/rows';
-import { bound, earlier, FOLLOW, hold, indices, later, type Stretch } from '../core/stretch';
+import { bound, capacity, earlier, FOLLOW, hold, indices, later, type Stretch } from '../core/stretch';
 import { dayOf } from '../i18n/format';
 import type { RoomId } from '../protocol/types';
 import { useHouse } from './context';
@@ -11,7 +11,14 @@ import { MessageRow, PendingRow } from './MessageRow';
 /** Within this many pixels of the end one is at the end. */
 const AT_END = 60;
 /** Within this many pixels of an edge more is brought. */
-const NEAR_EDGE = 900;
+const NEAR_EDGE = 2_400;
+/** As many events are kept ready above what is on the list. */
+const AHEAD = 100;
+/**
+ * Whether the browser keeps the reader's place by itself when rows come before it. Where it does, only it can do so in the
+ * middle of a smooth scroll, whose end it moves along. It does not at the very top.
+ */
+const KEEPS_PLACE = CSS.supports('overflow-anchor', 'auto');
 
 /** What was said in a room. Keyed by room: another room is another list. */
 export function MessageList(props: { room: RoomId }) {
@@ -22,6 +29,8 @@ export function MessageList(props: { room: RoomId }) {
   let scroller!: HTMLDivElement;
   let list!: HTMLOListElement;
   let stuck = true;
+  /** Where the scroller stood when it was last looked at: whoever scrolled up since then is not at the end any more. */
+  let lastTop = 0;
   let placed = false;
 
   const room = () => app.chat.room(props.room);
@@ -60,11 +69,15 @@ export function MessageList(props: { room: RoomId }) {
   const fromEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
   const toEnd = () => {
     scroller.scrollTop = scroller.scrollHeight;
+    lastTop = scroller.scrollTop;
   };
+  /** At the end, or still there although the end moved away: the keyboard opened, or messages came. */
+  const isStuck = () => stretch().last === null && (fromEnd() <= AT_END || (stuck && scroller.scrollTop >= lastTop - 1));
 
   /** Remembers the first row in sight, and answers how to bring it back to where it was. */
   const rememberPlace = (): (() => void) => {
     if (stuck) return toEnd;
+    if (KEEPS_PLACE && scroller.scrollTop > 0) return () => {};
     const top = scroller.getBoundingClientRect().top;
     const anchors: { key: string; offset: number }[] = [];
     for (const child of list.children) {
@@ -105,13 +118,14 @@ export function MessageList(props: { room: RoomId }) {
   const bringMore = () => {
     const held = log();
     if (!held || !placed) return;
+    const most = capacity(held, stretch(), rows().length);
     if (scroller.scrollTop < NEAR_EDGE) {
-      const next = earlier(held, hold(held, stretch()));
+      const next = earlier(held, hold(held, stretch()), most);
       if (next) show(next);
-      else if (held.floor > 0) app.wantOlder();
-    }
-    if (stretch().last !== null && fromEnd() < NEAR_EDGE) {
-      const next = later(held, stretch());
+      // Asked for before the last of what is here is reached, so that the reader need not wait at the top.
+      if (indices(held, stretch()).from < AHEAD && held.floor > 0) app.wantOlder();
+    } else if (stretch().last !== null && fromEnd() < NEAR_EDGE) {
+      const next = later(held, stretch(), most);
       if (next) show(next);
     }
   };
@@ -121,6 +135,7 @@ export function MessageList(props: { room: RoomId }) {
     const held = log();
     if (!held) return;
     stuck = stretch().last === null && fromEnd() <= AT_END;
+    lastTop = scroller.scrollTop;
     if (stuck && stretch().first !== null && scroller.scrollTop > NEAR_EDGE * 2) show(FOLLOW);
     else if (!stuck) setStretch((now) => hold(held, now));
     setAway(stretch().last !== null || fromEnd() > scroller.clientHeight * 0.75);
@@ -133,6 +148,7 @@ export function MessageList(props: { room: RoomId }) {
   };
 
   let framed = false;
+  // Also for wheels and fingers that move nothing, because the list ends there: more may have come meanwhile.
   const onScroll = () => {
     if (framed) return;
     framed = true;
@@ -151,7 +167,7 @@ export function MessageList(props: { room: RoomId }) {
     sinceResize.observe(list);
     const forget = app.onPublish(() => {
       const held = log();
-      if (held) stuck = stretch().last === null && (stuck || fromEnd() <= AT_END);
+      if (held) stuck = isStuck();
       const restore = rememberPlace();
       return () => {
         const now = log();
@@ -159,7 +175,8 @@ export function MessageList(props: { room: RoomId }) {
         restore();
         place();
         look();
-        bringMore();
+        // The browser may have moved the list once more by then.
+        onScroll();
       };
     });
     const onAttention = () => attend();
@@ -195,10 +212,7 @@ export function MessageList(props: { room: RoomId }) {
 
   return (
     <div class="stream">
-      <div ref={scroller} class="scroller" tabindex="0" role="region" aria-label={t().talk.messages} onScroll={onScroll}>
-        <Show when={loading()}>
-          <p class="loading">{t().talk.loading}</p>
-        </Show>
+      <div ref={scroller} class="scroller" tabindex="0" role="region" aria-label={t().talk.messages} onScroll={onScroll} onWheel={onScroll} onTouchMove={onScroll}>
         <ol ref={list} class="rows" aria-label={t().talk.messages}>
           <For each={rows()}>{(row) => <RowView row={row} />}</For>
         </ol>
@@ -209,6 +223,9 @@ export function MessageList(props: { room: RoomId }) {
           </div>
         </Show>
       </div>
+      <Show when={loading()}>
+        <p class="loading">{t().talk.loading}</p>
+      </Show>
       <Show when={away()}>
         <button type="button" class="jump" classList={{ fresh: unread() > 0 }} onClick={jump}>
           {unread() > 0 ? t().talk.latestNew(unread()) : t().talk.latest}
