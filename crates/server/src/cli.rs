@@ -51,11 +51,13 @@ enum Command {
     },
 }
 
+/// Not a doc comment: rustdoc would take the address for a link.
+const LISTEN_HELP: &str = "Where to listen: 127.0.0.1:9999 is this machine alone, [::]:9999 all addresses";
+
 /// Texts here, and not parsed values: a bad one is refused in the same words wherever it was given.
 #[derive(Debug, Args)]
 struct SettingFlags {
-    /// Where to listen: 127.0.0.1:9999 is this machine alone, [::]:9999 all addresses.
-    #[arg(long, global = true, value_name = "ADDR:PORT")]
+    #[arg(long, global = true, value_name = "ADDR:PORT", help = LISTEN_HELP)]
     listen: Option<String>,
     /// The folder in which everything is kept.
     #[arg(long, global = true, value_name = "DIR")]

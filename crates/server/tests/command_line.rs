@@ -1,7 +1,7 @@
 //! The program as its operator meets it: exit codes, one clear line for each mistake, the address to open, the end.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -149,4 +149,32 @@ fn a_signal_ends_it_in_order() {
         assert_eq!(status.code(), Some(0), "{:?}", status.signal());
         assert_eq!(rest, "", "one line on stdout is all a script has to read");
     }
+}
+
+#[test]
+fn a_second_interrupt_ends_it_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(&home);
+    let mut client = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    client
+        .write_all(
+            b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .unwrap();
+    let mut client = BufReader::new(client);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        client.read_line(&mut line).unwrap();
+    }
+    server.signal(Signal::INT);
+    // It says goodbye, and waits for an answer that does not come.
+    let mut head = [0; 2];
+    while head[0] != 0x88 {
+        client.read_exact(&mut head).unwrap();
+        std::io::copy(&mut (&mut client).take(u64::from(head[1])), &mut std::io::sink()).unwrap();
+    }
+    server.signal(Signal::INT);
+    assert_eq!(server.end().1.code(), Some(130));
 }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -23,6 +23,9 @@ const BACKLOG: i32 = 4096;
 
 /// After an accept that failed for want of something: long enough not to spin, short enough not to be noticed.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// At the brink every other accept fails: the log need not hear of each.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Who was turned away may take so long to hear it; else the kernel would drop our answer with a reset.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -137,7 +140,7 @@ async fn accept(
     mut stage: watch::Receiver<Stage>,
 ) {
     let listening = Arc::new(Semaphore::new(LISTENING));
-    let mut failing = false;
+    let mut said = None::<Instant>;
     loop {
         let accepted = tokio::select! {
             // Also when the sender is gone.
@@ -154,17 +157,14 @@ async fn accept(
             }
             Err(error) => {
                 // Out of files or memory: the waiting connection stays, so the next accept fails at once as well.
-                if !failing {
+                if said.is_none_or(|said| said.elapsed() > SILENCE) {
                     tracing::error!(%error, "cannot accept connections");
+                    said = Some(Instant::now());
                 }
-                failing = true;
                 sleep(BREATH).await;
                 continue;
             }
         };
-        if std::mem::take(&mut failing) {
-            tracing::info!("accepting connections again");
-        }
         let address = Address::from(peer.ip());
         match caps.admit(address) {
             Ok(permit) => {

@@ -110,6 +110,24 @@ async fn a_made_up_name_is_in_the_language_of_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_worth_nothing_from_the_moment_at_which_it_begins_to_end() {
+    let running = Running::start(&[]);
+    let token = running.guest().await;
+    let bearer = format!("Authorization: Bearer {token}");
+    let mut wire = running.connect().await;
+    wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
+    wire.answer().await;
+    wire.say(r#"{"type":"join","id":1,"room":"lobby"}"#).await;
+    wire.hear_of("joined").await;
+    // It is in the store, which has not been told yet.
+    let hash = crate::sessions::Token::parse(&token).unwrap().hash();
+    running.house.sessions.end(hash);
+    assert_eq!(running.get(SESSION, &[&bearer]).await.status, 401);
+    running.house.sessions.end_failed(&hash);
+    assert_eq!(running.get(SESSION, &[&bearer]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ending_a_session_closes_its_connections_first() {
     let running = Running::start(&[]);
     let bearer = format!("Authorization: Bearer {}", running.guest().await);
