@@ -77,9 +77,10 @@ function onJoined(chat: Chat, joined: Joined): void {
 
 function onEvent(chat: Chat, event: RoomEvent): void {
   const room = chat.room(event.room);
-  if (!room?.log) return;
+  const log = room?.log;
+  if (!room || !log) return;
   const live = event.seq > room.caughtUpAt;
-  if (!room.log.apply(event)) return;
+  if (!log.apply(event)) return;
   room.head = Math.max(room.head, event.seq);
   const unreadBefore = room.unread;
   room.n = Math.max(room.n, event.n);
@@ -89,7 +90,7 @@ function onEvent(chat: Chat, event: RoomEvent): void {
   if (chat.attended === room.id) room.seen();
   // The screen may show any part of the active room; it is let go of in large steps, and the others early.
   const keep = chat.active === room.id ? KEEP_EVENTS : KEEP_EVENTS_UNWATCHED;
-  if (room.log.events.length > keep * 1.5) room.log.trim(keep);
+  if (log.events.length > keep * 1.5) log.trim(keep);
 }
 
 function onMessage(chat: Chat, room: Room, event: MessageEvent, unreadBefore: number, live: boolean): void {
@@ -126,6 +127,7 @@ export function dropRoom(chat: Chat, room: Room): void {
   chat.outbox.leftRoom(room.id);
   if (chat.active !== room.id) return;
   chat.active = null;
+  chat.attended = null;
   const next = chat.find('lobby');
   const refuge = next?.member ? next : chat.joinedRooms[0];
   if (refuge) chat.activate(refuge.id);

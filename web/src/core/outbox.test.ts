@@ -1,0 +1,178 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { Outbox } from './outbox';
+
+const anywhere = () => true;
+let box: Outbox;
+const write = (key: string, room: 'r1' | 'r2' = 'r1', at = 0) => box.add({ key, room, body: key, at, epoch: 'e1' });
+const states = () => box.items.map((item) => `${item.key} ${item.state}`);
+const keys = (now = 0) => box.take(now, anywhere).map((item) => item.key);
+
+beforeEach(() => {
+  box = new Outbox();
+});
+
+describe('the order', () => {
+  test('one message of a room is under way at a time; rooms do not wait for each other', () => {
+    write('a');
+    write('b');
+    write('c', 'r2');
+    expect(keys()).toEqual(['a', 'c']);
+    expect(keys()).toEqual([]);
+    box.settle('a');
+    expect(keys()).toEqual(['b']);
+  });
+
+  test('a message that was put off is not overtaken', () => {
+    write('a');
+    write('b');
+    keys();
+    box.refused('a', { code: 'rate_limited', retryable: true, retry_after_ms: 1500 }, 1000, 0);
+    expect(keys(2000)).toEqual([]);
+    expect(box.deadline()).toBe(2500);
+    expect(keys(2500)).toEqual(['a']);
+  });
+
+  test('a message that failed for good holds nobody up', () => {
+    write('a');
+    write('b');
+    keys();
+    box.refused('a', { code: 'body_too_long', retryable: false }, 0, 0);
+    expect(keys()).toEqual(['b']);
+    expect(states()).toEqual(['a failed', 'b sent']);
+  });
+
+  test('nothing goes to a room that is not open', () => {
+    write('a');
+    expect(box.take(0, () => false)).toEqual([]);
+  });
+});
+
+describe('until it is answered', () => {
+  test('a message goes again after the line was lost, under the same key', () => {
+    write('a');
+    keys();
+    box.disconnected();
+    expect(keys()).toEqual(['a']);
+  });
+
+  test('`ok` ends the keeping but not the showing: that is for the event to do', () => {
+    write('a');
+    keys();
+    box.drainChanges();
+    box.delivered('a', 5, false);
+    expect(states()).toEqual(['a delivered']);
+    expect(box.drainChanges()).toEqual([{ strike: 'a' }]);
+    expect(box.settle('a')).toBe(true);
+    expect(box.items).toEqual([]);
+  });
+
+  test('the event may come first, and the `ok` for what is settled changes nothing', () => {
+    write('a');
+    keys();
+    expect(box.settle('a')).toBe(true);
+    box.delivered('a', 5, true);
+    expect(box.items).toEqual([]);
+  });
+
+  test('an `ok` for an event that is here, or that a gap hides, ends the showing too', () => {
+    write('a');
+    keys();
+    box.delivered('a', 5, true);
+    write('b');
+    keys();
+    box.delivered('b', 6, false);
+    box.settleWithin('r1', 9);
+    expect(box.items).toEqual([]);
+  });
+
+  test('refusals that may pass wait longer each time, and at least as long as the server says', () => {
+    write('a');
+    const waits: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      keys(1e9);
+      box.refused('a', { code: 'unavailable', retryable: true, retry_after_ms: 700 }, 0, 0.999);
+      waits.push(box.items[0]!.notBefore);
+    }
+    expect(waits[0]).toBeGreaterThanOrEqual(700);
+    expect(waits).toEqual([...waits].sort((a, b) => a - b));
+    expect(Math.max(...waits)).toBeLessThanOrEqual(30_000);
+  });
+});
+
+describe('a reload', () => {
+  test('brings back what was not answered, in the order in which it was written', () => {
+    write('b', 'r1', 2);
+    write('a', 'r1', 1);
+    keys();
+    const kept = box.drainChanges().flatMap((change) => ('put' in change ? [{ ...change.put }] : []));
+    const after = new Outbox();
+    after.restore(kept);
+    after.restore(kept);
+    expect(after.items.map((item) => `${item.key} ${item.state}`)).toEqual(['a waiting', 'b waiting']);
+  });
+});
+
+describe('another life of the store', () => {
+  test('makes waiting messages ask the person', () => {
+    write('a');
+    write('b');
+    keys();
+    box.entered('e2');
+    expect(states()).toEqual(['a held', 'b held']);
+    expect(keys()).toEqual([]);
+    box.retry('a', 10, 'e2', 'x');
+    box.discard('b');
+    expect(keys()).toEqual(['a']);
+  });
+
+  test('drops what was delivered into the old one', () => {
+    write('a');
+    keys();
+    box.delivered('a', 5, false);
+    box.entered('e2');
+    expect(box.items).toEqual([]);
+  });
+
+  test('leaves alone what was written in this one', () => {
+    write('a');
+    box.entered('e1');
+    expect(states()).toEqual(['a waiting']);
+  });
+});
+
+describe('the person', () => {
+  test('may send a failed message again, under its own key unless that is taken', () => {
+    write('a');
+    write('b');
+    keys();
+    box.refused('a', { code: 'not_a_member', retryable: false }, 0, 0);
+    keys();
+    box.refused('b', { code: 'key_conflict', retryable: false }, 0, 0);
+    box.retry('a', 5, 'e1', 'fresh');
+    box.retry('b', 6, 'e1', 'fresh');
+    expect(states()).toEqual(['a waiting', 'fresh waiting']);
+  });
+
+  test('cannot delete what may be on its way', () => {
+    write('a');
+    keys();
+    box.discard('a');
+    box.retry('a', 0, 'e1', 'x');
+    expect(states()).toEqual(['a sent']);
+  });
+
+  test('leaving a room keeps what was written there, as failed', () => {
+    write('a');
+    box.leftRoom('r1');
+    expect(box.items[0]).toMatchObject({ state: 'failed', code: 'not_a_member' });
+  });
+
+  test('what another tab struck out is gone here, unless it is under way here', () => {
+    write('a');
+    write('b');
+    keys();
+    box.forget('a');
+    box.forget('b');
+    expect(states()).toEqual(['a sent']);
+  });
+});
