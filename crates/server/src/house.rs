@@ -102,8 +102,8 @@ impl House {
     /// Ends a session: it is worth nothing any more, and its sockets are closed, when this returns. A guest whose session
     /// has ended can never come back, and leaves its rooms.
     pub(crate) async fn end_session(&self, token: TokenHash, user: UserId) -> Result<(), Refusal> {
-        // In this order: nobody comes in with it, whoever is in goes, and what they asked for before is committed before.
-        self.sessions.end(token);
+        // The caller has told `sessions` that nobody comes in with it any more. Whoever is in goes, and what they asked
+        // for before is committed before.
         self.shard_of(user).end_session(user).await;
         self.writer.write(writer::nobody(), Write::EndSession { token }).await?;
         let author = Author { person: proto::Person { id: user, ..writer::nobody().person }, enrol: None };
@@ -117,10 +117,10 @@ impl House {
     /// Whether the store takes writes, as of a second ago at most.
     pub(crate) async fn probe(&self) -> Result<(), Refusal> {
         let mut probed = self.probed.lock().await;
-        if let Some((at, result)) = &*probed {
-            if at.elapsed() < PROBE {
-                return result.clone();
-            }
+        if let Some((at, result)) = &*probed
+            && at.elapsed() < PROBE
+        {
+            return result.clone();
         }
         let result = self.writer.probe().await;
         *probed = Some((Instant::now(), result.clone()));

@@ -77,7 +77,7 @@ impl WriterHandle {
         let (reply, answer) = oneshot::channel();
         // A full queue drains by itself; here is time to wait.
         let jobs = self.jobs.clone();
-        let _ = tokio::task::spawn_blocking(move || jobs.send(Job::Barrier(reply))).await;
+        let _ = tokio::task::spawn_blocking(move || jobs.send(Job::Barrier(reply)).is_ok()).await;
         let _ = answer.await;
     }
 

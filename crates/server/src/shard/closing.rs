@@ -12,7 +12,6 @@ use super::connection::{Being, Connection, Flags, Lines, Phase};
 use super::wheel::Tick;
 use super::{ConnKey, Link, Outside, Shard};
 use crate::arrival::{Identity, Speaks};
-use crate::http::Permit;
 use crate::{commands, plain_text};
 
 /// How far stopping has come.
@@ -39,7 +38,6 @@ impl<L: Link, O: Outside> Shard<L, O> {
         link: L,
         Identity { person, session, stored }: Identity,
         speaks: Speaks,
-        permit: Permit,
     ) -> ConnKey {
         self.now = now;
         self.generation = self.generation.wrapping_add(1);
@@ -64,7 +62,6 @@ impl<L: Link, O: Outside> Shard<L, O> {
             closing_since: tick,
             speaks,
             lines: None,
-            _permit: permit,
         });
         self.metrics.connection_opened();
         let Person { id: user, name } = person.clone();
@@ -210,10 +207,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let Some(being) = self.beings.get(&user).filter(|being| !being.is_transient()) else { return };
         if seq > read {
             let author: Author = being.author(user);
-            if self.ask_writer_quietly(author, Write::Read { room: proto::RoomRef::Id(room), seq }) {
-                if let Some(lines) = self.connection(key).and_then(|connection| connection.lines.as_mut()) {
-                    lines.read = Some((room, seq));
-                }
+            if self.ask_writer_quietly(author, Write::Read { room: proto::RoomRef::Id(room), seq })
+                && let Some(lines) = self.connection(key).and_then(|connection| connection.lines.as_mut())
+            {
+                lines.read = Some((room, seq));
             }
         }
     }

@@ -8,7 +8,6 @@ use websocket::Decoder;
 
 use super::wheel::Tick;
 use crate::arrival::Speaks;
-use crate::http::Permit;
 
 /// A connection, told apart from whoever had its place before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +42,6 @@ pub(crate) struct Connection<L> {
     pub(crate) speaks: Speaks,
     /// Only plain text has this.
     pub(crate) lines: Option<Box<Lines>>,
-    /// Held, not read: giving it back frees the connection's place under the caps.
-    pub(crate) _permit: Permit,
 }
 
 impl<L> Connection<L> {

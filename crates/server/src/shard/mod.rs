@@ -34,6 +34,8 @@ mod reading;
 mod room;
 mod rooms;
 mod saying;
+#[cfg(test)]
+mod tests;
 pub(crate) mod thread;
 mod walk;
 mod wheel;

@@ -62,11 +62,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let encoding = Encoding::from(speaks);
         let here = connection.membership(index).is_some();
         let room = self.rooms[index].id;
-        if !here {
-            if let Some(person) = self.beings.get(&user).map(|being| being.person(user)) {
-                let now = self.now;
-                self.outside.presence(|presence| presence.enter(room, person, now));
-            }
+        if !here && let Some(person) = self.beings.get(&user).map(|being| being.person(user)) {
+            let now = self.now;
+            self.outside.presence(|presence| presence.enter(room, person, now));
         }
         let (count, online): (u32, Vec<Person>) = self
             .outside

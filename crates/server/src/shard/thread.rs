@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::{Found, Link, Outside, Query, Settings, Shard};
 use crate::arrival::Arrival;
+use crate::http::Permit;
 use crate::metrics::Metrics;
 use crate::queries;
 use crate::readers::Readers;
@@ -26,22 +27,29 @@ use crate::writer::{ReplyTo, RoundBus, WriterHandle};
 /// The socket's place in epoll is the connection's place in the shard; this one is the inbox's.
 const WAKE: Token = Token(usize::MAX);
 
-impl Link for TcpStream {
+/// A connection's socket.
+struct Socket {
+    stream: TcpStream,
+    /// Held, not read: dropping it gives the connection's place under the caps back.
+    _permit: Permit,
+}
+
+impl Link for Socket {
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read(buffer)
+        self.stream.read(buffer)
     }
 
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match slices {
             // `send` is cheaper than `sendmsg`, and one piece is the common case.
-            [one] => self.write(one),
-            _ => self.write_vectored(slices),
+            [one] => self.stream.write(one),
+            _ => self.stream.write_vectored(slices),
         }
     }
 
     fn finish_writing(&mut self) {
         // A peer that is gone already needs not be told.
-        let _ = self.shutdown(Shutdown::Write);
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 }
 
@@ -178,7 +186,7 @@ pub(crate) fn start(
 
 struct Loop {
     poll: Poll,
-    shard: Shard<TcpStream, Wired>,
+    shard: Shard<Socket, Wired>,
     handle: ShardHandle,
     rounds: bus::Inbox<Word, Answer>,
     sessions: Arc<Sessions>,
@@ -265,11 +273,11 @@ impl Loop {
     fn welcome(&mut self, now: Duration, arrival: Arrival) {
         let Arrival { stream, read_ahead, identity, speaks, permit } = arrival;
         let ended = identity.session.is_some_and(|session| self.sessions.has_ended(&session));
-        let stream = TcpStream::from_std(stream);
-        let key = self.shard.handle_arrival(now, stream, identity, speaks, permit);
+        let socket = Socket { stream: TcpStream::from_std(stream), _permit: permit };
+        let key = self.shard.handle_arrival(now, socket, identity, speaks);
         let watched = self.shard.connection(key).is_some_and(|connection| {
             let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut connection.link, Token(key.index), interest).is_ok()
+            self.poll.registry().register(&mut connection.link.stream, Token(key.index), interest).is_ok()
         });
         if !watched {
             // Out of memory for epoll: the peer sees a lost connection, and comes back.

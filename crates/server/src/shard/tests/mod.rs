@@ -1,0 +1,386 @@
+//! The shard itself, with pipes for sockets and virtual time: what would take sockets minutes to show.
+
+mod world;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use websocket::Opcode;
+
+use crate::arrival::Speaks;
+use crate::texts::Language;
+use world::{World, are_contiguous, send_in_lobby};
+
+fn types(frames: &[Value]) -> Vec<&str> {
+    frames.iter().map(|frame| frame["type"].as_str().unwrap_or("?")).collect()
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn what_one_says_all_hear_in_one_order() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive_in_lobby(2);
+    world.send(&li, "a", "你好");
+    world.send(&mei, "b", "hello");
+    let heard = |frames: Vec<Value>| -> Vec<Value> {
+        frames.into_iter().filter(|frame| frame["type"] == "message").collect()
+    };
+    let (by_li, by_mei) = (heard(li.take()), heard(mei.take()));
+    assert_eq!(by_li, by_mei);
+    assert_eq!((by_li[0]["body"].as_str(), by_li[1]["body"].as_str()), (Some("你好"), Some("hello")));
+}
+
+#[test]
+fn a_member_who_left_hears_nothing_later() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive_in_lobby(2);
+    let mut second = world.arrive(2);
+    world.say(&second, r#"{"type":"join","id":1,"room":"lobby"}"#);
+    (mei.take(), second.take());
+    // All in one round: what is said before, the leaving, what is said after.
+    world.bytes(&li, &websocket::masked_frame(Opcode::Text, send_in_lobby("a", "before").as_bytes(), [0; 4]));
+    world.shard.work(world.now);
+    world.bytes(
+        &mei,
+        &websocket::masked_frame(Opcode::Text, br#"{"type":"leave","id":5,"room":"lobby"}"#, [0; 4]),
+    );
+    world.shard.work(world.now);
+    world.say(&li, &send_in_lobby("b", "after"));
+    world.send(&li, "c", "later");
+    let frames = mei.take();
+    assert_eq!(types(&frames), ["message", "member_left", "ok"], "{frames:?}");
+    assert_eq!(frames[0]["body"], "before");
+    assert_eq!(types(&second.take()), ["message", "member_left"], "her other connection ends there too");
+    world.send(&mei, "d", "from outside");
+    assert_eq!(mei.take()[0]["code"], "not_a_member");
+}
+
+#[test]
+fn one_write_carries_all_that_is_new() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive_in_lobby(2);
+    world.wait(seconds(2));
+    mei.take();
+    let before = mei.writes();
+    let frames: Vec<Value> = (0..100)
+        .map(|n| json!({"type":"send","room":"lobby","client_message_id":format!("k{n}"),"body":"x"}))
+        .collect();
+    world.say(&li, &Value::from(frames).to_string());
+    assert_eq!(mei.take_seqs().len(), 100);
+    assert_eq!(mei.writes() - before, 1);
+}
+
+#[test]
+fn a_reader_that_stalls_costs_nobody_else_and_loses_nothing() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    let mut slow = world.arrive_in_lobby(2);
+    (li.take(), slow.take());
+    slow.takes_only(500);
+    for n in 0..300 {
+        world.send(&li, &format!("k{n}"), &"x".repeat(1000));
+    }
+    assert!(are_contiguous(&li.take_seqs(), 3, 302));
+    // It takes a little, not at the frames' ends, and then all.
+    let mut got = slow.take_seqs();
+    for _ in 0..50 {
+        world.make_room(&slow, 777);
+        got.extend(slow.take_seqs());
+    }
+    world.make_room(&slow, usize::MAX);
+    got.extend(slow.take_seqs());
+    assert!(are_contiguous(&got, 3, 302), "{got:?}");
+}
+
+#[test]
+fn who_falls_out_of_the_log_catches_up_from_the_store() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut slow = world.arrive_in_lobby(2);
+    slow.take();
+    slow.takes_only(100);
+    // 8 MB: twice what the log holds for whoever lags.
+    for n in 0..900 {
+        world.send(&li, &format!("k{n}"), &"x".repeat(8192));
+    }
+    assert!(
+        world.shard.rooms.iter().all(|(_, room)| room
+            .existing_log(crate::encoding::Encoding::Json)
+            .unwrap()
+            .len()
+            <= 4 << 20)
+    );
+    world.make_room(&slow, usize::MAX);
+    let got = slow.take_seqs();
+    assert!(are_contiguous(&got, 3, 902), "{:?}", got.iter().take(9).collect::<Vec<_>>());
+    assert!(got.iter().all(|(from, to)| from == to), "no gap was needed");
+}
+
+#[test]
+fn who_missed_too_much_is_told_a_gap() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut slow = world.arrive_in_lobby(2);
+    slow.take();
+    slow.takes_only(100);
+    for n in 0..1500 {
+        world.send(&li, &format!("k{n}"), &"x".repeat(8192));
+    }
+    world.make_room(&slow, usize::MAX);
+    let got = slow.take_seqs();
+    assert!(are_contiguous(&got, 3, 1502), "{:?}", got.iter().take(9).collect::<Vec<_>>());
+    assert!(got.iter().any(|(from, to)| from < to), "a gap was due");
+}
+
+#[test]
+fn who_comes_back_gets_what_was_missed_from_log_or_store_or_is_told() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mei = world.arrive_in_lobby(2);
+    world.hang_up(&mei);
+    // The log keeps the last few hundred of these.
+    for n in 0..1200 {
+        world.send(&li, &format!("k{n}"), &"x".repeat(400));
+    }
+    for (after, gap) in [(1200, false), (500, false), (203, false), (201, true), (2, true)] {
+        let mut back = world.arrive(2);
+        world.say(&back, &json!({"type":"resume","id":2,"epoch":"e1","rooms":{"r1":after}}).to_string());
+        let frames = back.take();
+        let joined = frames.iter().position(|frame| frame["type"] == "joined").unwrap();
+        assert_eq!(types(&frames)[..joined], ["welcome"], "joined comes before the room's events");
+        assert_eq!(frames[joined]["head"], 1202);
+        assert_eq!(frames.iter().any(|frame| frame["type"] == "gap"), gap, "after {after}");
+        assert_eq!(frames.iter().filter(|frame| frame["type"] == "ok" && frame["id"] == 2).count(), 1);
+        let told: Vec<(u64, u64)> = frames
+            .iter()
+            .filter_map(|frame| match frame["type"].as_str()? {
+                "gap" => Some((frame["from"].as_u64()?, frame["to"].as_u64()?)),
+                "message" => frame["seq"].as_u64().map(|seq| (seq, seq)),
+                _ => None,
+            })
+            .collect();
+        assert!(are_contiguous(&told, after + 1, 1202), "after {after}: {:?}", told.first());
+        world.hang_up(&back);
+    }
+}
+
+#[test]
+fn a_cursor_of_another_life_is_reset() {
+    let mut world = World::new();
+    let _li = world.arrive_in_lobby(1);
+    for (epoch, after) in [("e0", 1), ("e1", 99)] {
+        let mut back = world.arrive(1);
+        world.say(
+            &back,
+            &json!({"type":"join","id":2,"room":"lobby","epoch":epoch,"after":after}).to_string(),
+        );
+        assert_eq!(types(&back.take()), ["welcome", "reset", "joined"], "{epoch} {after}");
+    }
+}
+
+#[test]
+fn what_the_bus_drops_is_read_from_the_store() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    world.bus_is_down = true;
+    for n in 0..5 {
+        world.send(&li, &format!("k{n}"), "x");
+    }
+    let mut mei = world.arrive(2);
+    world.say(&mei, r#"{"type":"join","id":1,"room":"lobby"}"#);
+    world.wait(seconds(3));
+    world.bus_is_down = false;
+    world.send(&li, "last", "x");
+    assert!(are_contiguous(&li.take_seqs(), 2, 8));
+    assert!(are_contiguous(&mei.take_seqs(), 8, 8), "and who joined meanwhile stands where the store said");
+}
+
+#[test]
+fn typing_passes_by_whoever_lags() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive_in_lobby(2);
+    let mut slow = world.arrive_in_lobby(3);
+    (mei.take(), slow.take());
+    slow.takes_only(10);
+    world.send(&li, "a", "x");
+    world.say(&li, r#"{"type":"typing","room":"lobby"}"#);
+    world.send(&li, "b", "x");
+    world.make_room(&slow, usize::MAX);
+    let quick = mei.take();
+    assert_eq!(types(&quick), ["message", "typing", "message"], "{quick:?}");
+    assert_eq!(types(&slow.take()), ["message", "message"]);
+}
+
+#[test]
+fn a_silent_peer_is_asked_and_then_dropped() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive_in_lobby(2);
+    (li.take_text(), mei.take_text());
+    world.wait(seconds(31));
+    assert_eq!(li.take_text().iter().filter(|text| *text == "PING").count(), 1);
+    world.bytes(&mei, &websocket::masked_frame(Opcode::Pong, b"", [0; 4]));
+    world.wait(seconds(47));
+    assert!(world.shard.connection(li.key).is_none(), "nothing came for 75 s");
+    assert!(world.shard.connection(mei.key).is_some(), "bytes count as life");
+    assert!(mei.take().iter().any(|frame| frame["type"] == "presence" && frame["went"] == json!(["u1"])));
+}
+
+#[test]
+fn a_full_socket_that_takes_a_byte_now_and_then_lives() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let slow = world.arrive_in_lobby(2);
+    let stuck = world.arrive_in_lobby(3);
+    (slow.takes_only(0), stuck.takes_only(0));
+    world.send(&li, "a", &"x".repeat(5000));
+    for _ in 0..3 {
+        world.wait(seconds(50));
+        world.make_room(&slow, 10);
+        world.say(&li, r#"{"type":"ping"}"#);
+    }
+    assert!(world.shard.connection(slow.key).is_some());
+    assert!(world.shard.connection(stuck.key).is_none(), "it took not one byte for 75 s");
+}
+
+#[test]
+fn an_unfinished_message_lives_thirty_seconds() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    let whole = websocket::masked_frame(Opcode::Text, br#"{"type":"ping"}"#, [0; 4]);
+    world.bytes(&li, &whole[..7]);
+    world.settle();
+    world.wait(seconds(20));
+    world.bytes(&li, &whole[7..9]);
+    world.settle();
+    world.wait(seconds(11));
+    assert!(
+        li.take_text().iter().any(|text| text.starts_with("CLOSE 4000")),
+        "a byte now and then does not help"
+    );
+    world.wait(seconds(6));
+    assert!(world.shard.connection(li.key).is_none(), "nor does not answering the goodbye");
+}
+
+#[test]
+fn who_does_not_take_answers_is_not_asked_for_more_questions() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    li.take_text();
+    li.takes_only(0);
+    for _ in 0..20_000 {
+        world.bytes(&li, &websocket::masked_frame(Opcode::Text, br#"{"type":"ping","id":123}"#, [0; 4]));
+    }
+    world.settle();
+    let waiting = world.shard.connection(li.key).unwrap().outbox.len();
+    assert!((16 * 1024..64 * 1024).contains(&waiting), "{waiting}");
+    world.make_room(&li, usize::MAX);
+    assert_eq!(li.take_text().len(), 20_000, "and nothing was dropped");
+}
+
+#[test]
+fn a_guest_without_a_session_leaves_with_its_connection() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    let passer_by = world.arrive_as(2, Speaks::PlainText(Language::En), None);
+    world.hang_up(&passer_by);
+    assert_eq!(types(&li.take())[..2], ["member_joined", "member_left"]);
+    assert!(world.shard.beings.len() == 1 && world.shard.connections.len() == 1);
+}
+
+#[test]
+fn a_farewell_waits_until_the_writer_has_time() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    let passer_by = world.arrive_as(2, Speaks::PlainText(Language::En), None);
+    world.shard.outside.overloaded = true;
+    world.hang_up(&passer_by);
+    assert_eq!(types(&li.take()), ["member_joined"]);
+    world.shard.outside.overloaded = false;
+    world.wait(seconds(1));
+    assert!(types(&li.take()).contains(&"member_left"));
+}
+
+#[test]
+fn an_overloaded_house_says_so_and_a_retry_works() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    world.shard.outside.overloaded = true;
+    world.send(&li, "a", "x");
+    let refused = li.take();
+    assert_eq!((&refused[0]["code"], &refused[0]["retryable"]), (&json!("overloaded"), &json!(true)));
+    world.shard.outside.overloaded = false;
+    world.send(&li, "a", "x");
+    assert_eq!(li.take_seqs(), [(2, 2)]);
+}
+
+#[test]
+fn a_line_client_hears_lines_and_keeps_its_place() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let session = Some(store::TokenHash([7; 32]));
+    let mut reader = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    world.send(&li, "a", "two\nlines");
+    world.say(&reader, "hello");
+    let lines = reader.take_text();
+    assert!(lines.ends_with(&["guest 1: two lines".to_owned(), "guest 7: hello".to_owned()]), "{lines:?}");
+    world.hang_up(&reader);
+    world.send(&li, "b", "while you were away");
+    let mut reader = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    let lines = reader.take_text();
+    assert_eq!(
+        lines.iter().filter(|line| line.starts_with("guest ")).collect::<Vec<_>>(),
+        ["guest 1: while you were away"]
+    );
+}
+
+#[test]
+fn at_a_stop_what_was_said_is_written_and_everybody_is_told() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive_in_lobby(2);
+    (li.take(), mei.take());
+    world.bytes(
+        &li,
+        &websocket::masked_frame(Opcode::Text, send_in_lobby("a", "last words").as_bytes(), [0; 4]),
+    );
+    world.shard.work(world.now);
+    world.shard.handle_quiet(world.now);
+    world.bytes(
+        &mei,
+        &websocket::masked_frame(Opcode::Text, send_in_lobby("b", "too late").as_bytes(), [0; 4]),
+    );
+    world.settle();
+    world.shard.handle_goodbye(world.now, Duration::from_millis(500));
+    world.settle();
+    let frames = mei.take();
+    assert_eq!(frames[0]["body"], "last words");
+    assert_eq!(frames.last().unwrap(), "CLOSE 1001 retry_within_ms=500");
+    assert_eq!(types(&frames[1..frames.len() - 1]), [""; 0], "what came too late is not carried out");
+    world.wait(seconds(6));
+    assert!(world.shard.is_empty(), "who does not answer is not waited for");
+}
+
+#[test]
+fn a_quiet_room_gives_its_memory_back() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    world.send(&li, "a", &"x".repeat(5000));
+    world.wait(seconds(13));
+    let log_is_empty = world
+        .shard
+        .rooms
+        .iter()
+        .all(|(_, room)| room.existing_log(crate::encoding::Encoding::Json).unwrap().is_empty());
+    assert!(log_is_empty);
+    li.take();
+    world.send(&li, "b", "still here");
+    assert_eq!(li.take_seqs(), [(3, 3)]);
+}
