@@ -6,8 +6,10 @@ export default defineConfig({
     include: ['e2e/**/*.e2e.ts'],
     environment: 'node',
     fileParallelism: false,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 60_000,
-    passWithNoTests: true,
+    teardownTimeout: 20_000,
+    // Conditions are waited for, never times: far longer than any of them takes.
+    expect: { poll: { timeout: 20_000, interval: 50 } },
   },
 });

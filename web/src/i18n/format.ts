@@ -3,6 +3,8 @@ import { LANG, type Locale } from './index';
 /** Times, days, numbers and lists of names as each language writes them. */
 export interface Format {
   time(at: number): string;
+  /** Without "AM" and "PM", for where there is no room. */
+  shortTime(at: number): string;
   /** With the day; for who wants to know exactly. */
   full(at: number): string;
   day(at: number, now: number): string;
@@ -12,18 +14,25 @@ export interface Format {
   compare(a: string, b: string): number;
 }
 
-export function createFormat(locale: Locale): Format {
-  const lang = LANG[locale];
-  const time = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+export function createFormat(locale: Locale, languages: readonly string[]): Format {
+  // English in India and in America write the same words and not the same times.
+  const lang = languages.find((language) => language.toLowerCase().split('-')[0] === locale) ?? LANG[locale];
+  const time = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit' });
   const full = new Intl.DateTimeFormat(lang, { dateStyle: 'full', timeStyle: 'medium' });
   const thisYear = new Intl.DateTimeFormat(lang, { weekday: 'long', month: 'long', day: 'numeric' });
   const otherYear = new Intl.DateTimeFormat(lang, { year: 'numeric', month: 'long', day: 'numeric' });
   const relative = new Intl.RelativeTimeFormat(lang, { numeric: 'auto' });
   const number = new Intl.NumberFormat(lang);
-  const list = new Intl.ListFormat(lang, { type: 'conjunction', style: 'long' });
+  const list = new Intl.ListFormat(locale === 'en' ? 'en-GB' : LANG[locale], { type: 'conjunction', style: 'long' });
   const collator = new Intl.Collator(lang, { numeric: true, sensitivity: 'base' });
   return {
     time: (at) => time.format(at),
+    shortTime: (at) =>
+      time
+        .formatToParts(at)
+        .filter((part) => part.type === 'hour' || part.type === 'minute' || (part.type === 'literal' && part.value.trim() !== ''))
+        .map((part) => part.value)
+        .join(''),
     full: (at) => full.format(at),
     day(at, now) {
       const days = daysBetween(at, now);

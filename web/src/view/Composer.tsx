@@ -52,7 +52,8 @@ export function Composer(props: { room: RoomId }) {
     const line = parseLine(text());
     switch (line.is) {
       case 'say':
-        app.say(props.room, line.text);
+        // What hangs on at the end, a stray Enter above all, was not meant.
+        app.say(props.room, line.text.trimEnd());
         return true;
       case 'join': {
         const checked = roomName(line.room);

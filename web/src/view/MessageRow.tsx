@@ -15,13 +15,13 @@ const LONG_LINES = 18;
 export function MessageRow(props: { row: RowOf<'message'> }) {
   const { t, format } = useHouse();
   const { event, at, leads, own } = props.row;
-  const time = () => (
-    <time datetime={event.at} title={format().full(at)}>{format().time(at)}</time>
+  const time = (short = false) => (
+    <time datetime={event.at} title={format().full(at)}>{short ? format().shortTime(at) : format().time(at)}</time>
   );
   return (
     <li class="row message" classList={{ leads, own }} data-key={props.row.key} data-seq={event.seq}>
       <div class="gutter">
-        <Show when={leads} fallback={time()}>
+        <Show when={leads} fallback={time(true)}>
           <Avatar id={event.by.id} name={event.by.name} />
         </Show>
       </div>

@@ -1,8 +1,8 @@
 import { createSignal, onCleanup } from 'solid-js';
-import type { Quiet } from '../core/quiet';
 import type { Row } from '../core/rows';
-import { type House, useHouse } from './context';
+import { useHouse } from './context';
 import { Logo } from './Icons';
+import { quietText } from './quietText';
 
 type RowOf<K extends Row['is']> = Extract<Row, { is: K }>;
 
@@ -34,7 +34,7 @@ export function StartRow() {
   return (
     <li class="row start" data-key="start">
       <Logo />
-      <p>{t().talk.begins(app.chat.activeRoom?.name ?? '')}</p>
+      <p>{t().talk.begins(`#${app.chat.activeRoom?.name ?? ''}`)}</p>
     </li>
   );
 }
@@ -56,21 +56,8 @@ export function QuietRow(props: { row: RowOf<'quiet'> }) {
   const house = useHouse();
   return (
     <li class="row quiet" data-key={props.row.key}>
-      <span>{quietText(props.row.quiet, house)}</span>
+      <span>{quietText(props.row.quiet, house.t(), house.format())}</span>
       <time datetime={new Date(props.row.at).toISOString()}>{house.format().time(props.row.at)}</time>
     </li>
   );
-}
-
-/** "Ann, Bob and 3 others joined · Cleo left" */
-export function quietText(quiet: Quiet, { t, format }: Pick<House, 't' | 'format'>): string {
-  const who = (names: string[]) =>
-    format().list(names.length <= 3 ? names : [...names.slice(0, 2), t().quiet.others(names.length - 2)]);
-  const parts: string[] = [];
-  if (quiet.joined.length > 0) parts.push(t().quiet.joined(who(quiet.joined)));
-  if (quiet.returned.length > 0) parts.push(t().quiet.returned(who(quiet.returned)));
-  if (quiet.visited.length > 0) parts.push(t().quiet.visited(who(quiet.visited)));
-  if (quiet.left.length > 0) parts.push(t().quiet.left(who(quiet.left)));
-  for (const { was, name } of quiet.renamed.slice(0, 3)) parts.push(t().quiet.renamed(was, name));
-  return t().quiet.join(parts);
 }

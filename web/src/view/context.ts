@@ -65,7 +65,7 @@ export function createHouse(app: App): House {
   const [dialog, setDialog] = createSignal<'settings' | 'help' | null>(null);
   const [toasts, setToasts] = createSignal<readonly Toast[]>([]);
   const t = createMemo(() => DICTIONARIES[locale()]);
-  const format = createMemo(() => createFormat(locale()));
+  const format = createMemo(() => createFormat(locale(), navigator.languages));
   let nextToast = 1;
 
   createEffect(() => {

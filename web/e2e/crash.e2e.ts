@@ -1,0 +1,74 @@
+import { expect } from 'vitest';
+import type { Person, Shown } from './house/person';
+import { test } from './house/test';
+
+const EACH = 120;
+/** So many are let through before the server is killed: enough to be in the middle, far from the end. */
+const FIRST = 25;
+
+const count = async (person: Person) => (await person.delivered()).length;
+
+test('a server that is killed in the middle of a burst loses nothing, doubles nothing and mixes up nothing', async ({ house }) => {
+  const server = await house.open({ limits: false });
+  const ann = await house.person('Ann');
+  const bob = await house.person('Bob');
+  house.expectLostConnections();
+  const lines = (who: Person) => Array.from({ length: EACH }, (_, i) => `${who.name} ${i + 1}`);
+
+  await Promise.all([ann.sayAll(lines(ann)), bob.sayAll(lines(bob))]);
+  await ann.page.getByText(`Ann ${FIRST}`, { exact: true }).and(ann.page.locator('[data-seq] *')).waitFor();
+  expect(await server.end('SIGKILL')).toBe(null);
+
+  const promised = new Map<Person, Shown[]>();
+  for (const person of [ann, bob]) {
+    await person.connection(/./).waitFor();
+    promised.set(person, await person.delivered());
+    // It was in the middle: something had come, and something was on its way.
+    expect(promised.get(person)!.length).toBeGreaterThan(0);
+    expect(promised.get(person)!.length).toBeLessThan(2 * EACH);
+  }
+
+  await server.start();
+  for (const person of [ann, bob]) {
+    await expect.poll(() => count(person), { timeout: 60_000 }).toBe(2 * EACH);
+    await expect.poll(() => person.connection(/./).count()).toBe(0);
+  }
+
+  const log = await ann.logged('lobby');
+  expect(await bob.logged('lobby')).toEqual(log);
+  for (const person of [ann, bob]) {
+    expect(await person.shown()).toEqual(log);
+    expect(log.filter(({ who }) => who === person.name).map(({ text }) => text)).toEqual(lines(person));
+    // What had been shown as delivered stands where it stood.
+    const before = promised.get(person)!;
+    expect(log.filter(({ seq }) => before.some((shown) => shown.seq === seq))).toEqual(before);
+  }
+
+  // And a page that comes anew sees the same.
+  await bob.page.reload();
+  await bob.message(log.at(-1)!.text).waitFor();
+  const afresh = await bob.delivered();
+  expect(afresh).toEqual(log.slice(-afresh.length));
+});
+
+test('a page that is closed with messages on their way sends them when it is opened again', async ({ house }) => {
+  const server = await house.open({ limits: false });
+  const ann = await house.person('Ann');
+  const bob = await house.person('Bob');
+  house.expectLostConnections();
+  await ann.say('before');
+  await bob.message('before').waitFor();
+
+  await server.end('SIGKILL');
+  await ann.connection(/./).waitFor();
+  await ann.sayAll(['written while', 'nobody', 'was there']);
+  await ann.message('was there').waitFor();
+  await ann.page.close();
+  await server.start();
+
+  const back = await ann.context.newPage();
+  await back.goto(server.url);
+  await bob.message('was there').waitFor();
+  expect(await bob.texts()).toEqual(['before', 'written while', 'nobody', 'was there']);
+  expect(await bob.logged('lobby')).toEqual(await bob.delivered());
+});

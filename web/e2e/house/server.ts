@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface Settings {
+  /** Without caps and rates, for specs that say more at once than a person would. */
+  limits?: boolean;
+  /** A network namespace to run in, and the address to listen at. */
+  network?: { namespace: string; address: string };
+}
+
+/** The real program with a data folder of its own. It comes back on the port that it had. */
+export class Server {
+  url = '';
+  private port = 0;
+  private running: ChildProcess | null = null;
+  private ended: Promise<number | null> = Promise.resolve(null);
+  private readonly printed: string[] = [];
+
+  private constructor(
+    private readonly folder: string,
+    private readonly settings: Settings,
+  ) {}
+
+  static async open(settings: Settings = {}): Promise<Server> {
+    const server = new Server(await mkdtemp(join(tmpdir(), 'teahouse-e2e-')), settings);
+    await server.start();
+    return server;
+  }
+
+  /** Resolves once it listens. */
+  async start(): Promise<void> {
+    const program = process.env.TEAHOUSE_BIN;
+    if (!program) throw new Error('TEAHOUSE_BIN names no server; `cargo xtask test e2e` sets it');
+    const { network, limits = true } = this.settings;
+    const listen = `${network?.address ?? '127.0.0.1'}:${this.port}`;
+    const line = [program, '--listen', listen, '--data', join(this.folder, 'data')];
+    if (network) line.unshift('ip', 'netns', 'exec', network.namespace);
+    const child = spawn(line[0]!, line.slice(1), {
+      cwd: this.folder,
+      env: { PATH: process.env.PATH, TEAHOUSE_LIMITS_ENABLED: String(limits), TEAHOUSE_LOG_FORMAT: 'json' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.running = child;
+    this.ended = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+    // A test runner that is stopped takes its server along.
+    const takeAlong = () => child.kill('SIGKILL');
+    process.once('exit', takeAlong);
+    void this.ended.then(() => process.off('exit', takeAlong));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => this.printed.push(text));
+    await new Promise<void>((resolve, reject) => {
+      let said = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+        const port = /open at http:\/\/\S+:(\d+)/.exec(said)?.[1];
+        if (!port) return;
+        this.port = Number(port);
+        resolve();
+      });
+      child.once('error', reject);
+      child.once('exit', (code) => reject(new Error(`the server ended with ${code} before it was open:\n${this.log}`)));
+    });
+    this.url = this.at(network?.address ?? '127.0.0.1');
+  }
+
+  /** The server as seen at another of its addresses. */
+  at(address: string): string {
+    return `http://${address}:${this.port}`;
+  }
+
+  /** Ends it and answers its exit code; null: it was killed. */
+  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
+    this.running?.kill(signal);
+    this.running = null;
+    return this.ended;
+  }
+
+  /** Another house at the same address: nothing of what was is there. */
+  async emptyData(): Promise<void> {
+    await rm(join(this.folder, 'data'), { recursive: true });
+  }
+
+  async close(): Promise<void> {
+    await this.end('SIGKILL');
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  get log(): string {
+    return this.printed.join('');
+  }
+
+  /** What no server should ever have to write. */
+  get faults(): string[] {
+    return this.log.split('\n').filter((line) => line.includes('"level":"ERROR"') || line.includes('panicked'));
+  }
+}

@@ -1,0 +1,115 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { parseSync, traverse } from '@babel/core';
+import { describe, expect, test } from 'vitest';
+import { quietText } from '../view/quietText';
+import { createFormat, isolated } from './format';
+import { chooseLocale, DICTIONARIES, type Locale } from './index';
+
+const VIEW = new URL('../', import.meta.url);
+const READ_ALOUD = new Set(['aria-label', 'aria-description', 'aria-roledescription', 'title', 'placeholder', 'alt', 'label']);
+const WORDS = /[\p{L}]{2}|[\p{Script=Han}]/u;
+
+describe('the words of the page', () => {
+  const files = readdirSync(VIEW, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.tsx'));
+
+  test('are looked for in all components', () => expect(files.length).toBeGreaterThan(10));
+  for (const file of files) {
+    test(`stand in the dictionaries and not in ${file}`, () => {
+      const found: string[] = [];
+      const note = (text: string) => {
+        if (WORDS.test(text)) found.push(text.trim());
+      };
+      const tree = parseSync(readFileSync(new URL(file, VIEW), 'utf8'), {
+        configFile: false,
+        babelrc: false,
+        parserOpts: { plugins: ['jsx', 'typescript'] },
+      });
+      traverse(tree!, {
+        JSXText: ({ node }) => note(node.value),
+        JSXExpressionContainer({ node, parent }) {
+          if (parent.type === 'JSXElement' && node.expression.type === 'StringLiteral') note(node.expression.value);
+        },
+        JSXAttribute({ node }) {
+          if (READ_ALOUD.has(String(node.name.name)) && node.value?.type === 'StringLiteral') note(node.value.value);
+        },
+      });
+      expect(found).toEqual([]);
+    });
+  }
+});
+
+describe('both languages', () => {
+  /** Every text, with something in the place of what is filled in. */
+  function texts(value: unknown, path = ''): [string, string][] {
+    if (typeof value === 'string') return [[path, value]];
+    if (typeof value === 'function') {
+      const filled = path.endsWith('quiet.join') ? value(['§']) : /^\.(rooms\.(unread|people)|people\.show|talk\.(latestNew|manySaid)|quiet\.others|connection\.waiting|app\.title)$/.test(path) ? value(3, '§') : value('§', '¶');
+      return [[path, String(filled)]];
+    }
+    return Object.entries(value as object).flatMap(([key, inner]) => texts(inner, `${path}.${key}`));
+  }
+  const all = Object.fromEntries(Object.entries(DICTIONARIES).map(([locale, words]) => [locale, new Map(texts(words))])) as Record<Locale, Map<string, string>>;
+
+  test('have every text, and none is empty', () => {
+    expect([...all.zh.keys()]).toEqual([...all.en.keys()]);
+    for (const [path, text] of [...all.en, ...all.zh]) expect(text.trim(), path).not.toBe('');
+  });
+
+  test('Chinese is written with Chinese marks, and without spaces between the scripts', () => {
+    for (const [path, text] of all.zh) {
+      expect(text, path).not.toMatch(/[\p{Script=Han}][,;:!?](?!\/)|[\p{Script=Han}]\.(?!\w)/u);
+      expect(text.replace(/\/(join|name) /g, ''), path).not.toMatch(/[\p{Script=Han}] [\w§¶#/]|[\w§¶#] [\p{Script=Han}]/u);
+    }
+  });
+
+  test('a server’s own words for an error are never shown: every code has ours', () => {
+    expect(Object.keys(DICTIONARIES.zh.error)).toEqual(Object.keys(DICTIONARIES.en.error));
+  });
+});
+
+describe('the language', () => {
+  test('is the first of the person’s that the page speaks, unless they chose', () => {
+    expect(chooseLocale(null, ['fr-FR', 'zh-TW', 'en'])).toBe('zh');
+    expect(chooseLocale(null, ['fr', 'en-GB'])).toBe('en');
+    expect(chooseLocale(null, ['fr'])).toBe('en');
+    expect(chooseLocale('zh', ['en'])).toBe('zh');
+    expect(chooseLocale('klingon', ['zh-CN'])).toBe('zh');
+  });
+});
+
+describe('lists, days and comings', () => {
+  const en = createFormat('en', ['en-GB']);
+  const zh = createFormat('zh', ['zh-CN']);
+  const nobody = { joined: [], left: [], visited: [], returned: [], renamed: [] };
+
+  test('name a few and count the rest', () => {
+    const words = (locale: Locale, joined: string[], left: string[] = []) =>
+      quietText({ ...nobody, joined, left }, DICTIONARIES[locale], locale === 'en' ? en : zh);
+    expect(words('en', ['Ann'])).toBe('Ann joined');
+    expect(words('en', ['Ann', 'Bob', 'Cleo', 'Dora', 'Emil'])).toBe('Ann, Bob and 3 others joined');
+    expect(words('en', ['Ann', 'Bob'], ['Cleo'])).toBe('Ann and Bob joined · Cleo left');
+    expect(words('zh', ['Ann', 'Bob', '李雷', '韩梅梅'])).toBe('Ann、Bob和另外2人进来了');
+  });
+
+  test('days have the names that people use', () => {
+    const now = new Date(2026, 10, 22, 0, 30).getTime();
+    const yesterday = new Date(2026, 10, 21, 23, 59).getTime();
+    expect([en.day(now, now), en.day(yesterday, now)]).toEqual(['Today', 'Yesterday']);
+    expect([zh.day(now, now), zh.day(yesterday, now)]).toEqual(['今天', '昨天']);
+    expect(en.day(new Date(2025, 0, 2).getTime(), now)).toContain('2025');
+    expect(zh.day(new Date(2026, 0, 2).getTime(), now)).toContain('星期五');
+  });
+
+  test('times follow the person’s region', () => {
+    const at = new Date(2026, 10, 22, 15, 4).getTime();
+    expect(en.time(at)).toBe('15:04');
+    expect(createFormat('en', ['zh-CN', 'en-US']).time(at)).toMatch(/^0?3:04\sPM$/);
+    expect(createFormat('en', ['en-US']).shortTime(at)).toMatch(/^0?3:04$/);
+    expect(zh.time(at)).toBe('15:04');
+  });
+
+  test('a name from right to left does not turn the sentence', () => {
+    expect(isolated('Ann')).toBe('Ann');
+    expect(isolated('محمد')).toBe('\u2068محمد\u2069');
+  });
+});
