@@ -28,9 +28,9 @@ export function Rooms() {
       .map((room) => room.room)
       .join(' '),
   );
+  const summary = (id: RoomId) => app.chat.directory.find((room) => room.room === id);
   const others = createMemo(() => split(directory()).filter((id) => fits(summary(id)?.name ?? '')));
   const activeId = house.live(() => app.chat.active);
-  const summary = (id: RoomId) => app.chat.directory.find((room) => room.room === id);
   const exact = createMemo(() => {
     void mine();
     void directory();
