@@ -9,7 +9,7 @@ import { Server, type Settings } from './server';
 /** How long a page may take to become what it should be. Far more than it takes; a machine may be busy. */
 export const PATIENCE = 20_000;
 
-/** Of a failed spec: what each page looked like, and what the server wrote. */
+/** Of a failed spec: what each page looked like, what it complained of, and what the server wrote. */
 const LEFT_BEHIND = 'test-results';
 
 const FLAGS = [
@@ -32,7 +32,7 @@ afterAll(async () => (await browser)?.close());
 export class House {
   private readonly servers: Server[] = [];
   private readonly people: Person[] = [];
-  private readonly troubles: string[] = [];
+  private readonly noted: string[] = [];
   private connectionsMayBreak = false;
 
   async open(settings?: Settings): Promise<Server> {
@@ -97,21 +97,19 @@ export class House {
   }
 
   private note(name: string, what: string, text: string): void {
-    this.troubles.push(`${name}: ${what}: ${text}`);
+    this.noted.push(`${name}: ${what}: ${text}`);
   }
 
   /** What went wrong beside what the spec looked at. */
-  check(): void {
-    const faults = this.servers.flatMap((server) => server.faults);
-    const all = [...this.troubles, ...faults];
-    if (all.length > 0) throw new Error(all.join('\n'));
+  get troubles(): string[] {
+    return [...this.noted, ...this.servers.flatMap((server) => server.faults)];
   }
 
   async leaveBehind(spec: string): Promise<void> {
     await mkdir(LEFT_BEHIND, { recursive: true });
     const path = (what: string) => join(LEFT_BEHIND, `${spec.replaceAll(/[^\p{L}\p{N}]+/gu, '-')}.${what}`);
     for (const { name, page } of this.people) await page.screenshot({ path: path(`${name}.png`) }).catch(() => {});
-    await writeFile(path('server.log'), this.servers.map((server) => server.log).join('\n'));
+    await writeFile(path('log'), [...this.noted, ...this.servers.map((server) => server.log)].join('\n'));
   }
 
   async close(): Promise<void> {
@@ -121,24 +119,13 @@ export class House {
 }
 
 export const test = base.extend<{ house: House }>({
-  house: async ({ task, onTestFailed }, use) => {
+  house: async ({ task }, use) => {
     const house = new House();
-    let left = false;
-    const leaveBehind = async () => {
-      if (!left) await house.leaveBehind(task.name);
-      left = true;
-    };
-    onTestFailed(leaveBehind);
-    try {
-      await use(house);
-      if (task.result?.state !== 'fail') house.check();
-    } catch (error) {
-      await leaveBehind();
-      throw error;
-    } finally {
-      if (task.result?.state === 'fail') await leaveBehind();
-      await house.close();
-    }
+    await use(house);
+    const { troubles } = house;
+    if (task.result?.state === 'fail' || troubles.length > 0) await house.leaveBehind(task.name);
+    await house.close();
+    if (troubles.length > 0) throw new Error(troubles.join('\n'));
   },
 });
 
