@@ -230,6 +230,14 @@ describe('messages', () => {
     expect(chat.room('r1')?.log?.events).toHaveLength(60);
   });
 
+  test('one’s own that comes in a page takes the place of what was on its way, too', () => {
+    wishes.say(chat, 'r1', 'hi', 'k1', now);
+    hear({ type: 'gap', room: 'r1', from: 4, to: 4 });
+    const history = ask().find((command) => command.type === 'history')!;
+    hear({ type: 'ok', id: history.id!, events: [message(4, { by: { id: 'u7', name: '李雷' }, client_message_id: 'k1' })], more: false });
+    expect(chat.outbox.items).toEqual([]);
+  });
+
   test('a page that was refused for now is asked for again, later', () => {
     hear({ type: 'gap', room: 'r1', from: 4, to: 60 });
     const history = ask().find((command) => command.type === 'history')!;
