@@ -118,13 +118,12 @@ impl<L: Link, O: Outside> Shard<L, O> {
             None => (log.tip(), Some((after, log.head()))),
         };
         room.lower_floor(encoding, cursor);
-        if !room.members.contains(&of.index) {
-            room.members.push(of.index);
-        }
         let Some(connection) = self.connection(of) else { return };
         if connection.membership(index).is_none() {
             connection.memberships.push(Membership { room: index, cursor, special: None });
+            self.rooms[index].members.push(of.index);
         }
+        let Some(connection) = self.connection(of) else { return };
         if let Some(membership) = connection.membership(index) {
             membership.cursor = cursor;
             if let Some(special) = &mut membership.special {
