@@ -28,6 +28,9 @@ pub(super) fn ask<L: Link, O: Outside>(
         return shard.refuse_rate(of, id, std::time::Duration::from_millis(100));
     }
     let user = connection.user;
+    if shard.is_full() {
+        return shard.refuse_code(of, id, ErrorCode::Overloaded);
+    }
     match shard.outside.read(query(user)) {
         Ok(()) => {
             if let Some(connection) = shard.connection(of) {
@@ -39,10 +42,15 @@ pub(super) fn ask<L: Link, O: Outside>(
 }
 
 impl<L: Link, O: Outside> Shard<L, O> {
-    pub(crate) fn handle_history(&mut self, of: ConnKey, frame: Result<Bytes, (Option<CommandId>, Refusal)>) {
+    pub(crate) fn handle_history(
+        &mut self,
+        of: ConnKey,
+        frame: Result<Option<Bytes>, (Option<CommandId>, Refusal)>,
+    ) {
         self.one_read_less(of);
         match frame {
-            Ok(frame) => self.say_shared(of, frame),
+            Ok(Some(frame)) => self.say_shared(of, frame),
+            Ok(None) => {}
             Err((id, refusal)) => {
                 debug_assert_ne!(refusal.code, ErrorCode::Malformed);
                 self.refuse(of, id, refusal);

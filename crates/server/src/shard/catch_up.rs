@@ -10,6 +10,8 @@ use crate::encoding::Encoding;
 
 /// Pages of a catch-up hold at most this many events and bytes, so that ten thousand at once are affordable.
 pub(crate) const PAGE_EVENTS: u32 = 128;
+/// How many pages may be under way for one connection.
+const PAGES: u8 = 2;
 /// See [`PAGE_EVENTS`].
 pub(crate) const PAGE_BYTES: usize = 64 * 1024;
 
@@ -18,9 +20,15 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(super) fn ask_for_page(&mut self, of: ConnKey, room: RoomId) {
         let Some(&index) = self.room_keys.get(&room) else { return };
         let Some(connection) = self.connection(of) else { return };
-        if connection.outbox.len() >= Outbox::PAUSE_BYTES {
+        // Two at a time, however many rooms it came back to: `when_written` asks for the next.
+        if connection.outbox.len() >= Outbox::PAUSE_BYTES || connection.reading_store >= PAGES {
             return;
         }
+        if self.is_full() {
+            self.postponed.push((of, room));
+            return;
+        }
+        let Some(connection) = self.connection(of) else { return };
         let encoding = Encoding::from(connection.speaks);
         let Some(special) = connection.membership(index).and_then(|membership| membership.special.as_mut())
         else {
@@ -31,6 +39,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             return;
         }
         let (after, until) = (catch_up.after, catch_up.until);
+        connection.reading_store += 1;
         let waiters = self.rooms[index].pages.entry((after, until, encoding as usize)).or_default();
         waiters.push(of);
         if waiters.len() == 1 && self.outside.read(Query::Page { room, after, until, encoding }).is_err() {
@@ -52,6 +61,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         };
         for of in self.rooms[index].pages.remove(&key).unwrap_or_default() {
             let Some(connection) = self.connection(of) else { continue };
+            connection.reading_store = connection.reading_store.saturating_sub(1);
             let Some(membership) = connection.membership(index) else { continue };
             let Some(special) = &mut membership.special else { continue };
             let Some(catch_up) =
@@ -65,8 +75,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 special.catch_up = None;
                 membership.tidy();
             }
-            connection.outbox.push_shared(page.frames.clone());
-            self.queue_write(of.index);
+            self.say_shared(of, page.frames.clone());
         }
     }
 
@@ -74,11 +83,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
     fn page_failed(&mut self, index: usize, key: (Seq, Seq, usize)) {
         let room = self.rooms[index].id;
         for of in self.rooms[index].pages.remove(&key).unwrap_or_default() {
-            if let Some(special) = self
-                .connection(of)
-                .and_then(|connection| connection.membership(index))
-                .and_then(|membership| membership.special.as_mut())
-            {
+            let Some(connection) = self.connection(of) else { continue };
+            connection.reading_store = connection.reading_store.saturating_sub(1);
+            let membership = connection.membership(index);
+            if let Some(special) = membership.and_then(|membership| membership.special.as_mut()) {
                 if let Some(catch_up) = &mut special.catch_up {
                     catch_up.asked = false;
                 }

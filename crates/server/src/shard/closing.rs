@@ -125,10 +125,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
             _ => Phase::Closing,
         };
         connection.closing_since = tick;
-        connection.outbox.push(&websocket::close_frame(code, reason));
+        let goodbye = websocket::close_frame(code, reason);
         self.look_after(key.index, tick.after(wait));
         self.leave_rooms(key);
-        self.queue_write(key.index);
+        self.say_bytes(key, &goodbye);
     }
 
     /// The peer said goodbye first.
@@ -141,10 +141,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
         }
         connection.phase = Phase::Finishing;
         connection.closing_since = tick;
-        connection.outbox.push(&websocket::close_reply(code));
+        let goodbye = websocket::close_reply(code);
         self.look_after(key.index, tick.after(wait));
         self.leave_rooms(key);
-        self.queue_write(key.index);
+        self.say_bytes(key, &goodbye);
     }
 
     fn leave_rooms(&mut self, key: ConnKey) {
@@ -162,6 +162,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         self.leave_rooms(key);
         let connection = self.connections.remove(index);
         self.forget_unfinished(connection.decoder.buffered());
+        self.private_bytes = self.private_bytes.saturating_sub(connection.outbox.len());
         self.metrics.connection_closed();
         let user = connection.user;
         let Some(being) = self.beings.get_mut(&user) else { return };

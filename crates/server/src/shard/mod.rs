@@ -103,6 +103,8 @@ pub(crate) struct Shard<L, O> {
     buffer: Vec<u8>,
     /// Bytes of unfinished messages, of all connections.
     unfinished_bytes: usize,
+    /// What waits in the outboxes of all connections.
+    private_bytes: usize,
     /// Told apart from its predecessor in the same place.
     generation: u32,
     /// Pages that no reader would take: asked for again at the next tick.
@@ -132,6 +134,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             wheel: Wheel::default(),
             buffer: vec![0; reading::BUFFER_BYTES],
             unfinished_bytes: 0,
+            private_bytes: 0,
             generation: 0,
             postponed: Vec::new(),
             farewells: VecDeque::new(),

@@ -60,8 +60,8 @@ pub(crate) enum Found {
     Fill { room: RoomId, events: Result<Vec<Event>, ErrorCode> },
     /// To [`Query::Heads`].
     Heads { heads: Vec<(RoomId, Seq)> },
-    /// To [`Query::History`]: the whole reply, encoded where it was read.
-    History { of: ConnKey, frame: Result<Bytes, (Option<CommandId>, Refusal)> },
+    /// To [`Query::History`]: the whole reply, encoded where it was read, if one was asked for.
+    History { of: ConnKey, frame: Result<Option<Bytes>, (Option<CommandId>, Refusal)> },
     /// To [`Query::Rooms`].
     Rooms { of: ConnKey, id: Option<CommandId>, page: Result<RoomPage, Refusal> },
 }

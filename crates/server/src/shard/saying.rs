@@ -10,6 +10,9 @@ use super::{ConnKey, Link, Outside, Shard};
 use crate::arrival::Speaks;
 use crate::{encoding, plain_text};
 
+/// What may wait in all outboxes of a shard before pages of the store have to.
+const PRIVATE_BYTES: usize = 256 * 1024 * 1024;
+
 impl<L: Link, O: Outside> Shard<L, O> {
     /// Puts a frame into the connection's outbox, in its encoding.
     pub(crate) fn say(&mut self, of: ConnKey, frame: ServerFrame) {
@@ -36,14 +39,23 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(crate) fn say_bytes(&mut self, of: ConnKey, frames: &[u8]) {
         let Some(connection) = self.connection(of) else { return };
         connection.outbox.push(frames);
+        self.private_bytes += frames.len();
         self.queue_write(of.index);
     }
 
     /// Puts whole frames that others get too into the connection's outbox.
     pub(crate) fn say_shared(&mut self, of: ConnKey, frames: Bytes) {
         let Some(connection) = self.connection(of) else { return };
+        let len = frames.len();
         connection.outbox.push_shared(frames);
+        self.private_bytes += len;
         self.queue_write(of.index);
+    }
+
+    /// Whether so much waits in outboxes, of connections that do not take it, that nothing large is added: it is asked for
+    /// again, or refused.
+    pub(crate) fn is_full(&self) -> bool {
+        self.private_bytes > PRIVATE_BYTES
     }
 
     /// Answers `ok` to a command that has an id. Others are answered only if they are refused.

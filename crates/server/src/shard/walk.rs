@@ -221,6 +221,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let was_lagging = connection.flags.lagging;
         let mut of_rooms = written - written.min(private);
         connection.outbox.consume(written.min(private));
+        self.private_bytes -= written.min(private).min(self.private_bytes);
         let mut delivered = 0;
         for &(place, start, len) in runs[..count].iter().flatten() {
             let taken = of_rooms.min(len);
@@ -232,6 +233,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             membership.cursor = advance.cursor;
             for piece in advance.rest.into_iter().flatten() {
                 connection.outbox.push(piece);
+                self.private_bytes += piece.len();
             }
         }
         self.metrics.delivered(delivered, written as u64);

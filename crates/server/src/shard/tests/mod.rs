@@ -384,3 +384,31 @@ fn a_quiet_room_gives_its_memory_back() {
     world.send(&li, "b", "still here");
     assert_eq!(li.take_seqs(), [(3, 3)]);
 }
+
+#[test]
+fn what_waits_for_one_that_does_not_read_is_bounded_however_many_rooms_it_comes_back_to() {
+    let mut world = World::new();
+    let li = world.arrive(1);
+    let mut rooms = serde_json::Map::new();
+    for room in 0..20 {
+        world.say(&li, &json!({"type":"join","room":format!("room{room}")}).to_string());
+        for n in 0..30 {
+            let key = format!("{room}-{n}");
+            let body = "x".repeat(8000);
+            let send =
+                json!({"type":"send","room":format!("room{room}"),"client_message_id":key,"body":body});
+            world.say(&li, &send.to_string());
+        }
+        rooms.insert(format!("r{}", room + 2), json!(1));
+    }
+    world.hang_up(&li);
+    let mut back = world.arrive(1);
+    back.takes_only(0);
+    world.say(&back, &json!({"type":"resume","id":2,"rooms":rooms}).to_string());
+    world.wait(seconds(2));
+    let waiting = world.shard.connection(back.key).unwrap().outbox.len();
+    assert!(waiting < 3 * 64 * 1024, "{waiting}");
+    world.make_room(&back, usize::MAX);
+    assert_eq!(back.take_seqs().len(), 20 * 30, "and all of it comes when it reads");
+    assert_eq!(world.shard.private_bytes, 0);
+}
