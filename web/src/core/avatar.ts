@@ -16,7 +16,8 @@ export function initialsOf(name: string): string {
   if (/^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}·]+$/u.test(name)) return parts.slice(-2).join('');
   const words = name.trim().split(/[\s_.-]+/u).filter((word) => word !== '');
   const first = graphemes(words[0] ?? name)[0] ?? '?';
-  const second = words.length > 1 ? graphemes(words[words.length - 1]!)[0] ?? '' : '';
+  const last = words.slice(1).findLast((word) => /^\p{L}/u.test(word));
+  const second = last === undefined ? '' : graphemes(last)[0]!;
   const letters = /^[\p{L}\p{N}]/u;
   if (!letters.test(first) || !letters.test(second) || /\p{Script=Han}/u.test(first + second)) return first.toUpperCase();
   return (first + second).toUpperCase();

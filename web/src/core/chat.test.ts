@@ -48,6 +48,14 @@ describe('coming in', () => {
     expect(chat.activeRoom?.id).toBe('r2');
   });
 
+  test('a room joined in another tab is opened here when the rooms are listed again', () => {
+    chat = inLobby(3);
+    const [rooms] = ask().filter((command) => command.type === 'rooms');
+    hear({ type: 'ok', id: rooms!.id!, rooms: [summary({ head: 3 }), summary({ room: 'r2', name: 'tea', head: 9 }), summary({ room: 'r3', name: 'other', joined: false })] });
+    expect(ask().filter((command) => command.type === 'resume')).toMatchObject([{ rooms: { r2: 9 } }]);
+    expect(chat.room('r3')).toBeUndefined();
+  });
+
   test('many rooms are listed page by page', () => {
     hear(welcome());
     ask();
@@ -163,6 +171,18 @@ describe('unread', () => {
     wishes.attend(chat, null);
     hear(message(4, { by: { id: 'u7', name: '李雷' } }));
     expect([room.unread, room.marker]).toEqual([0, null]);
+  });
+
+  test('begins, after a lost connection, at the line where one was cut off', () => {
+    const room = chat.room('r1')!;
+    wishes.attend(chat, 'r1');
+    chat.disconnected();
+    hear(welcome(), joined({ head: 2000, n: 2000, read: { seq: 3, n: 3 } }), { type: 'gap', room: 'r1', from: 4, to: 2000 });
+    expect([room.unread, room.marker]).toEqual([1997, 3]);
+    wishes.attend(chat, 'r1');
+    expect([room.unread, room.read?.seq]).toEqual([0, 2000]);
+    hear({ type: 'gap', room: 'r1', from: 2001, to: 2009 });
+    expect(room.read?.seq).toBe(2009);
   });
 
   test('goes to the server at most every two seconds, with the last position', () => {

@@ -140,6 +140,8 @@ export class Chat {
     this.notBefore = 0;
     this.directoryAsked = null;
     this.underWay.clear();
+    // Whoever looks at the page sees nothing new until it is back; what was missed is news then.
+    this.attended = null;
     this.outbox.disconnected();
     for (const room of this.rooms.values()) room.disconnected();
   }

@@ -142,6 +142,7 @@ function onGap(chat: Chat, gap: Gap): void {
   else room.log.gap(gap.to);
   room.head = Math.max(room.head, gap.to);
   chat.outbox.settleWithin(room.id, gap.to);
+  if (chat.attended === room.id) room.seen();
 }
 
 function onReset(chat: Chat, reset: Reset): void {

@@ -1,4 +1,4 @@
-import type { Command, CommandOf, ErrorFrame, OkFrame, RoomId, UserId } from '../protocol/types';
+import type { Command, CommandOf, ErrorFrame, OkFrame, RoomId, RoomSummary, UserId } from '../protocol/types';
 import { backoff } from './backoff';
 import type { Chat } from './chat';
 import { covered } from './fetching';
@@ -82,7 +82,14 @@ export function onRefused(chat: Chat, command: Command, error: ErrorFrame, now: 
 
 /** A page of the rooms one is a member of. */
 function listed(chat: Chat, ok: OkFrame): void {
-  for (const summary of ok.rooms ?? []) {
+  adopt(chat, ok.rooms ?? []);
+  if (ok.next === undefined) chat.listed = true;
+  else chat.listedUpTo = ok.next as RoomId;
+}
+
+/** Rooms of which the person is a member; `poll` opens them. */
+function adopt(chat: Chat, rooms: readonly RoomSummary[]): void {
+  for (const summary of rooms) {
     const room = chat.ensureRoom(summary.room, summary.name);
     room.member = true;
     if (room.stage === 'open') continue;
@@ -91,13 +98,13 @@ function listed(chat: Chat, ok: OkFrame): void {
     room.count = summary.count;
     room.learnRead(summary.read);
   }
-  if (ok.next === undefined) chat.listed = true;
-  else chat.listedUpTo = ok.next as RoomId;
 }
 
 function directory(chat: Chat, command: CommandOf<'rooms'>, ok: OkFrame): void {
   const page = ok.rooms ?? [];
   chat.directory = command.after === undefined ? page : [...chat.directory, ...page];
+  // Joined in another tab meanwhile.
+  if (!chat.isUnderWay('leave')) adopt(chat, page.filter((room) => room.joined && !chat.room(room.room)?.member));
   chat.directoryNext = ok.next === undefined ? null : (ok.next as RoomId);
 }
 

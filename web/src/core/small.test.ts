@@ -131,7 +131,7 @@ describe('avatars', () => {
   });
 
   test('show initials, or the last two of a Chinese name', () => {
-    const names = { 李雷: '李雷', 韩梅梅: '梅梅', 欧阳娜娜: '娜娜', ann: 'A', 'Han Meimei': 'HM', 'Mary Ann Smith': 'MS', '👩‍🚀': '👩‍🚀', 'Mei 林': 'M', さくら: 'くら', '': '?', 'user_7': 'U7' };
+    const names = { 李雷: '李雷', 韩梅梅: '梅梅', 欧阳娜娜: '娜娜', ann: 'A', 'Han Meimei': 'HM', 'Mary Ann Smith': 'MS', '👩‍🚀': '👩‍🚀', 'Mei 林': 'M', さくら: 'くら', '': '?', user_7: 'U', 'Pu-erh 53': 'PE' };
     for (const [name, initials] of Object.entries(names)) expect(initialsOf(name), name).toBe(initials);
   });
 });

@@ -60,7 +60,8 @@ export function useHouse(): House {
 export function createHouse(app: App): House {
   const [locale, setLocaleSignal] = createSignal(chooseLocale(recall('locale'), navigator.languages));
   const [theme, setThemeSignal] = createSignal<Theme>(themeOf(recall('theme')));
-  const [drawer, setDrawer] = createSignal<Drawer>(null);
+  const [drawer, setDrawerSignal] = createSignal<Drawer>(null);
+  let opener: Element | null = null;
   const [panel, setPanelSignal] = createSignal(recall('people') !== 'closed');
   const [dialog, setDialog] = createSignal<'settings' | 'help' | null>(null);
   const [toasts, setToasts] = createSignal<readonly Toast[]>([]);
@@ -95,7 +96,13 @@ export function createHouse(app: App): House {
     narrow: matches(NARROW),
     slim: matches(SLIM),
     drawer,
-    setDrawer,
+    setDrawer(next) {
+      if (next === drawer()) return;
+      if (drawer() === null) opener = document.activeElement;
+      setDrawerSignal(next);
+      // What opened a drawer has the focus again when it closes; until then it was out of reach.
+      if (next === null && opener instanceof HTMLElement) opener.focus();
+    },
     panel,
     setPanel(open) {
       remember('people', open ? null : 'closed');
