@@ -166,6 +166,8 @@ impl Numbered {
     /// Reads one command whose body may have `body_limit` bytes.
     pub fn parse(text: &str, body_limit: u32) -> Result<Self, FrameError> {
         let Wire { id, command } = serde_json::from_str(text).map_err(|error| diagnose(text, &error))?;
+        // serde takes a variant's number for its name: without this, `"type":10` would be a ping.
+        let Tag { .. } = serde_json::from_str(text).map_err(|error| diagnose(text, &error))?;
         match command.check(body_limit) {
             Ok(command) => Ok(Numbered { id, command }),
             Err(error) => Err(FrameError { id, ..error }),
@@ -196,6 +198,13 @@ struct Wire {
     id: Option<CommandId>,
     #[serde(flatten)]
     command: WireCommand,
+}
+
+#[derive(Deserialize)]
+struct Tag<'a> {
+    #[expect(dead_code, reason = "read for its kind alone")]
+    #[serde(borrow)]
+    r#type: std::borrow::Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -373,6 +382,7 @@ mod tests {
             (r#"{"type":"history","id":5,"room":"r1","after":1,"before":2}"#, ErrorCode::Malformed),
             (r#"{"type":"read","id":5,"room":"r1","seq":-1}"#, ErrorCode::Malformed),
             (r#"{"id":5}"#, ErrorCode::Malformed),
+            (r#"{"id":5,"type":10}"#, ErrorCode::Malformed),
         ] {
             let error = refusal(text);
             assert_eq!((error.id, error.code), (Some(CommandId(5)), code), "{text}");

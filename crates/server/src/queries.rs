@@ -30,7 +30,9 @@ pub(crate) fn carry_out(query: Query, reader: &mut dyn Reader) -> Found {
         }
         Query::History { of, id, user, history } => {
             let page = history_of(reader, user, &history);
-            let frame = page.map(|page| history_frame(id, page)).map_err(|refusal| (id, refusal));
+            // Without an id only a refusal is answered.
+            let frame =
+                page.map(|page| id.map(|id| history_frame(id, page))).map_err(|refusal| (id, refusal));
             Found::History { of, frame }
         }
         Query::Rooms { of, id, user, rooms } => {
@@ -75,8 +77,8 @@ pub(crate) fn history_of(
 }
 
 /// A stretch as the command's reply.
-fn history_frame(id: Option<CommandId>, page: EventPage) -> bytes::Bytes {
-    json_frame(&ServerFrame::from(OkFrame { id, outcome: Outcome::Events(page) })).into()
+fn history_frame(id: CommandId, page: EventPage) -> bytes::Bytes {
+    json_frame(&ServerFrame::from(OkFrame { id: Some(id), outcome: Outcome::Events(page) })).into()
 }
 
 fn report(error: &StoreError) -> ErrorCode {
