@@ -71,7 +71,8 @@ pub(crate) fn history_of(
     let page = match (history.after, history.before) {
         (Some(after), _) => reader.events_after(room, after, None, bounds),
         (None, Some(before)) => reader.events_before(room, before, bounds),
-        (None, None) => reader.events_before(room, Seq(u64::MAX >> 1), bounds),
+        // Beyond the head there is nothing, however far.
+        (None, None) => reader.events_before(room, Seq(u64::MAX), bounds),
     };
     page.map_err(refuse)
 }
