@@ -14,6 +14,10 @@ import { switchRoom } from './roomOrder';
 /** Which of the page's faces is shown: the door, or the house. */
 export function Page() {
   const house = useHouse();
+  // Inside, the title names the room.
+  createEffect(() => {
+    if (house.app.stage !== 'chat') document.title = house.t().app.name;
+  });
   return (
     <>
       <Switch>
@@ -42,9 +46,6 @@ function Inside() {
   const unread = house.live(() => app.chat.unreadTotal);
   createEffect(() => {
     document.title = t().app.title(unread(), roomTitle());
-  });
-  onCleanup(() => {
-    document.title = t().app.name;
   });
 
   const told = (notice: Notice): string => {
