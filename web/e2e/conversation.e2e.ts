@@ -113,7 +113,7 @@ test('scrolling up brings everything that was ever said', async ({ house }) => {
   expect((await ann.texts()).length).toBeLessThan(200);
 
   const seen = new Map<number, string>();
-  const beginning = ann.page.getByText(ann.t.talk.begins('lobby'));
+  const beginning = ann.message('line 1 of a long evening');
   await expect
     .poll(
       async () => {

@@ -93,6 +93,8 @@ export class House {
     const text = message.text();
     // Whoever is not in yet asks who they are, and hears "nobody".
     if (text.includes('status of 401') && message.location().url.endsWith('/api/v1/session')) return true;
+    // A page that came by plain http from another machine cannot have this protection, and Chromium calls that an error.
+    if (text.startsWith('The Cross-Origin-Opener-Policy header has been ignored')) return true;
     return this.connectionsMayBreak && /^WebSocket connection to|^Failed to load resource: net::ERR_/.test(text);
   }
 

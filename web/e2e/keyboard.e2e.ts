@@ -1,0 +1,129 @@
+import { expect } from 'vitest';
+import type { Person } from './house/person';
+import { test } from './house/test';
+
+interface Stop {
+  role: string;
+  name: string;
+  visible: boolean;
+}
+
+/** What has the focus: what it is called, and whether one sees that it has it. Between its end and its beginning the page has none. */
+async function focused(person: Person): Promise<Stop | null> {
+  const { page } = person;
+  if (await page.evaluate(() => document.activeElement === document.body)) return null;
+  const inspector = await person.context.newCDPSession(page);
+  const { result } = await inspector.send('Runtime.evaluate', { expression: 'document.activeElement' });
+  const { nodes } = await inspector.send('Accessibility.getPartialAXTree', { objectId: result.objectId!, fetchRelatives: false });
+  await inspector.detach();
+  const visible = await page.evaluate(() => {
+    const element = document.activeElement as HTMLElement;
+    // The ring may be drawn around the box that the element stands in.
+    const around = [element, element.parentElement, element.parentElement?.parentElement].filter((box) => box instanceof HTMLElement);
+    const looks = () => {
+      for (const animation of document.getAnimations()) animation.finish();
+      return around.map((box) => {
+        const { outline, boxShadow, borderColor } = getComputedStyle(box);
+        return `${outline} ${boxShadow} ${borderColor}`;
+      });
+    };
+    const withFocus = looks();
+    element.blur();
+    const without = looks();
+    element.focus({ preventScroll: true });
+    return withFocus.some((look, i) => look !== without[i]);
+  });
+  return { role: String(nodes[0]?.role?.value ?? ''), name: String(nodes[0]?.name?.value ?? ''), visible };
+}
+
+/** Presses Tab until what has the focus is one that is sought; everything on the way must be named and be seen. */
+async function tabTo(person: Person, role: string, names: string | string[], key = 'Tab'): Promise<void> {
+  const passed: string[] = [];
+  for (let presses = 0; presses < 40; presses++) {
+    await person.page.keyboard.press(key);
+    const stop = await focused(person);
+    if (!stop) continue;
+    passed.push(`${stop.role} ${stop.name}`);
+    expect(stop.name, passed.join(' → ')).not.toBe('');
+    expect(stop.visible, `the focus is seen on ${stop.role} “${stop.name}”`).toBe(true);
+    if (stop.role === role && [names].flat().some((name) => stop.name.includes(name))) return;
+  }
+  throw new Error(`no ${role} “${names}” on the way: ${passed.join(' → ')}`);
+}
+
+test('from the door to a message and into another room without a mouse', async ({ house }) => {
+  await house.open();
+  const bob = await house.person('Bob');
+  const ann = await house.visitor('Ann');
+  const { keyboard } = ann.page;
+  const { t } = ann;
+
+  await ann.nameBox.waitFor();
+  expect(await focused(ann)).toEqual({ role: 'textbox', name: t.welcome.name, visible: true });
+  await keyboard.type('Ann');
+  await keyboard.press('Enter');
+  await ann.composer('lobby').waitFor();
+  expect(await focused(ann)).toEqual({ role: 'textbox', name: t.composer.label('#lobby'), visible: true });
+  await keyboard.type('No mouse in this house.');
+  await keyboard.press('Enter');
+  await bob.message('No mouse in this house.').waitFor();
+
+  await tabTo(ann, 'textbox', t.rooms.find, 'Shift+Tab');
+  await keyboard.type('tea');
+  await keyboard.press('Enter');
+  await ann.composer('tea').waitFor();
+  expect((await focused(ann))?.name).toBe(t.composer.label('#tea'));
+  await keyboard.type('Here neither.');
+  await keyboard.press('Enter');
+  await expect.poll(() => ann.logged('tea')).toMatchObject([{ text: 'Here neither.' }]);
+
+  // By the list: one stop for Tab, arrows within.
+  await tabTo(ann, 'button', ['lobby', 'tea'], 'Shift+Tab');
+  await keyboard.press('End');
+  expect((await focused(ann))?.name).toBe('tea');
+  await keyboard.press('ArrowUp');
+  expect((await focused(ann))?.name).toBe('lobby');
+  await keyboard.press('Enter');
+  await ann.composer('lobby').waitFor();
+
+  // And by the short way.
+  await keyboard.press('Alt+ArrowDown');
+  await ann.composer('tea').waitFor();
+  await keyboard.press('Alt+ArrowUp');
+  await ann.composer('lobby').waitFor();
+});
+
+test('every stop of the Tab key has a name and shows that it has the focus', async ({ house }) => {
+  await house.open();
+  for (const locale of ['en-US', 'zh-CN']) {
+    const ann = await house.visitor('Ann', { locale });
+    const { t } = ann;
+    await ann.nameBox.waitFor();
+    // Around the door, the language and the look included.
+    await tabTo(ann, 'radio', t.menu.system);
+    await ann.comeIn();
+    await ann.say('something to stand on');
+    // Around the house, and once more from its beginning.
+    await tabTo(ann, 'link', t.app.skip);
+    await tabTo(ann, 'button', t.menu.title('Ann'));
+    await ann.page.keyboard.press('Enter');
+    await ann.page.getByRole('dialog').waitFor();
+    await tabTo(ann, 'button', t.menu.quit);
+    await ann.page.keyboard.press('Escape');
+    await ann.page.getByRole('dialog').waitFor({ state: 'hidden' });
+    // The focus is back where it came from.
+    expect((await focused(ann))?.name).toContain(t.menu.title('Ann'));
+  }
+});
+
+test('what comes is read out once, and what was said before is not', async ({ house }) => {
+  await house.open();
+  const bob = await house.person('Bob');
+  await bob.say('before');
+  const ann = await house.person('Ann');
+  await ann.message('before').waitFor();
+  const readOut = ann.page.getByRole('log', { name: ann.t.talk.newLine });
+  await bob.say('Good evening');
+  await readOut.getByText(ann.t.talk.said('Bob', 'Good evening')).waitFor();
+  expect(await readOut.textContent()).toBe(ann.t.talk.said('Bob', 'Good evening'));
+});

@@ -1,0 +1,91 @@
+import type { Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { DICTIONARIES, type Locale } from '../src/i18n';
+import type { Person } from './house/person';
+import { test } from './house/test';
+
+/** What a language says and the other does not, as far as it stands still. */
+function textsOf(locale: Locale): Set<string> {
+  const texts = (value: unknown): string[] => {
+    if (typeof value === 'string') return [value];
+    return typeof value === 'object' && value !== null ? Object.values(value).flatMap(texts) : [];
+  };
+  const other = new Set(texts(DICTIONARIES[locale === 'en' ? 'zh' : 'en']));
+  const { language, ...words } = DICTIONARIES[locale];
+  return new Set(texts(words).filter((text) => text !== language && !other.has(text)));
+}
+
+/** Every piece of text on the page, and every name, hint and title. */
+function piecesOf(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const pieces = [document.title];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) pieces.push(walker.currentNode.textContent!.trim());
+    for (const element of document.querySelectorAll('*')) {
+      for (const name of ['aria-label', 'placeholder', 'title', 'alt']) pieces.push(element.getAttribute(name) ?? '');
+    }
+    return pieces.filter((piece) => piece !== '');
+  });
+}
+
+async function expectOnly(locale: Locale, page: Page): Promise<void> {
+  const foreign = textsOf(locale === 'en' ? 'zh' : 'en');
+  const pieces = await piecesOf(page);
+  expect(pieces.filter((piece) => foreign.has(piece))).toEqual([]);
+  expect(pieces.some((piece) => textsOf(locale).has(piece))).toBe(true);
+  expect(await page.evaluate(() => document.documentElement.lang)).toBe(locale === 'en' ? 'en' : 'zh-CN');
+}
+
+/** Goes through what a person sees in an ordinary visit. */
+async function lookAround(person: Person, locale: Locale): Promise<void> {
+  const { page } = person;
+  const t = DICTIONARIES[locale];
+  await expectOnly(locale, page);
+  await page.getByRole('textbox', { name: t.composer.label('#lobby') }).fill('/');
+  await page.getByRole('list', { name: t.composer.commands }).waitFor();
+  await expectOnly(locale, page);
+  await page.getByRole('textbox', { name: t.composer.label('#lobby') }).fill('');
+  await page.getByRole('button', { name: t.menu.title(person.name) }).click();
+  await page.getByRole('dialog', { name: t.menu.title(person.name) }).waitFor();
+  await expectOnly(locale, page);
+  await page.getByRole('button', { name: t.menu.help }).click();
+  await page.getByRole('dialog', { name: t.menu.help }).waitFor();
+  await expectOnly(locale, page);
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
+}
+
+for (const [tag, locale] of [['zh-CN', 'zh'], ['zh-TW', 'zh'], ['en-US', 'en'], ['fr-FR', 'en']] as const) {
+  test(`a browser that speaks ${tag} gets the page in ${DICTIONARIES[locale].language}`, async ({ house }) => {
+    await house.open();
+    const person = await house.visitor('Kim', { locale: tag });
+    await person.page.getByRole('heading', { name: DICTIONARIES[locale].app.name }).waitFor();
+    await expectOnly(locale, person.page);
+  });
+}
+
+test('the language is switched at the door, everywhere, and is remembered', async ({ house }) => {
+  await house.open();
+  const person = await house.visitor('Kim', { locale: 'en-US' });
+  const { page } = person;
+  const { en, zh } = DICTIONARIES;
+  await page.getByRole('group', { name: en.menu.language }).getByRole('radio', { name: zh.language }).check();
+  await page.getByRole('textbox', { name: zh.welcome.name }).waitFor();
+  await expectOnly('zh', page);
+
+  await page.reload();
+  await page.getByRole('textbox', { name: zh.welcome.name }).fill('Kim');
+  await page.getByRole('button', { name: zh.welcome.enter }).click();
+  await page.getByRole('textbox', { name: zh.composer.label('#lobby') }).waitFor();
+  await lookAround(person, 'zh');
+
+  // And back, from within.
+  await page.getByRole('button', { name: zh.menu.title('Kim') }).click();
+  await page.getByRole('group', { name: zh.menu.language }).getByRole('radio', { name: en.language }).check();
+  await page.getByRole('dialog', { name: en.menu.title('Kim') }).waitFor();
+  await page.keyboard.press('Escape');
+  await lookAround(person, 'en');
+  await page.reload();
+  await page.getByRole('textbox', { name: en.composer.label('#lobby') }).waitFor();
+  await expectOnly('en', page);
+});
