@@ -92,6 +92,15 @@ fn talk_in<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, room: Room
     commands::join_without_cursor(shard, of, room);
 }
 
+/// The join was refused: what is said is said where one is.
+pub(crate) fn stay<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey) {
+    let open = shard.connection(of).and_then(|connection| connection.memberships.first().map(|m| m.room));
+    let Some(room) = open.map(|index| RoomRef::Id(shard.rooms[index].id)) else { return };
+    if let Some(lines) = shard.connection(of).and_then(|connection| connection.lines.as_mut()) {
+        lines.room = room;
+    }
+}
+
 /// The last line before a goodbye.
 pub(crate) fn say_stopping<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey) {
     if let Some(Speaks::PlainText(language)) = shard.connection(of).map(|connection| connection.speaks) {

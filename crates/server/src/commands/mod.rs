@@ -26,6 +26,7 @@ pub(crate) use rooms::rooms;
 pub(crate) use send::send;
 pub(crate) use who::who;
 
+use crate::plain_text;
 use crate::shard::{ConnKey, Link, Outside, Pending, Purpose, Shard};
 
 /// Hands a command to its file.
@@ -115,6 +116,9 @@ pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pendin
 /// The writer, or the way to it, refused.
 pub(crate) fn refused<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pending, refusal: Refusal) {
     let Pending { of, id, purpose } = pending;
+    if matches!(purpose, Purpose::Join { .. }) {
+        plain_text::stay(shard, of);
+    }
     match purpose {
         Purpose::Join { paid: false, by_name: true, .. }
             if refusal.code == proto::ErrorCode::RoomNotFound =>

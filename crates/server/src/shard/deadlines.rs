@@ -82,6 +82,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if !pinged {
             if alive.is_older_than(heartbeat, now) {
                 connection.flags.pinged = true;
+                // By then it has answered, most likely, and the next ping is due.
+                due = due.min(now.after(heartbeat));
                 self.say_bytes(key, &websocket::ping_frame(b""));
             } else {
                 due = due.min(alive.after(heartbeat));

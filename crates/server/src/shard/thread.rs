@@ -224,6 +224,9 @@ impl Loop {
                     self.shard.handle_readable(now, event.token().0);
                 }
             }
+            // Before the rounds: whoever puts a goodbye here knows that what was committed before it has been published,
+            // and its answers must be written before the goodbye is.
+            let inputs = std::mem::take(&mut *self.handle.lock());
             let missed = self.rounds.drain(&mut deliveries);
             for delivery in deliveries.drain(..) {
                 self.shard.handle_round(now, delivery);
@@ -231,7 +234,6 @@ impl Loop {
             if missed {
                 self.shard.handle_missed(now);
             }
-            let inputs = std::mem::take(&mut *self.handle.lock());
             for input in inputs {
                 self.take(now, input);
             }
