@@ -1,0 +1,213 @@
+//! Every way to stand still is found out. In each test one deadline is short and the others are out of reach.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+use load::{Client, Received};
+use proto::EventKind;
+use websocket::{Opcode, append_masked};
+
+use crate::house::House;
+use crate::talk::{PATIENCE, Talk, bearer};
+
+/// All deadlines far away, but for these.
+fn only(short: &[(&'static str, &'static str)]) -> House {
+    let far = [
+        ("DEADLINES_FIRST_BYTE", "1h"),
+        ("DEADLINES_HEADERS", "1h"),
+        ("DEADLINES_IDLE_HTTP", "1h"),
+        ("DEADLINES_HEARTBEAT", "1h"),
+        ("DEADLINES_DEAD", "2h"),
+        ("DEADLINES_UNFINISHED", "1h"),
+        ("DEADLINES_CLOSE", "1h"),
+    ];
+    House::with(&[&far[..], short].concat())
+}
+
+/// What the server says until it ends the connection.
+fn until_the_end(house: &House, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(house.addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request).unwrap();
+    let mut heard = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => heard.extend_from_slice(&chunk[..read]),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+            Err(error) => panic!("it was not ended: {error}"),
+        }
+    }
+    String::from_utf8(heard).unwrap()
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_ended() {
+    assert_eq!(until_the_end(&only(&[("DEADLINES_FIRST_BYTE", "100ms")]), b""), "");
+}
+
+#[test]
+fn half_a_head_is_ended() {
+    let house = only(&[("DEADLINES_HEADERS", "100ms")]);
+    for half in ["G", "GET /ws HTTP/1.1\r\n", "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nX: "] {
+        assert_eq!(until_the_end(&house, half.as_bytes()), "");
+    }
+}
+
+#[test]
+fn an_idle_connection_is_ended_after_its_answer() {
+    let house = only(&[("DEADLINES_IDLE_HTTP", "100ms")]);
+    let heard = until_the_end(&house, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(heard.starts_with("HTTP/1.1 200 OK\r\n") && heard.ends_with("ok"), "{heard}");
+}
+
+/// The first half of a text frame, or the whole one without the end of its message.
+fn begun(whole_frame: bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    append_masked(&mut bytes, Opcode::Text, b"{\"type\":\"ping\"}", [1, 2, 3, 4]);
+    if whole_frame {
+        bytes[0] &= 0x7f;
+    } else {
+        bytes.truncate(8);
+    }
+    bytes
+}
+
+#[test]
+fn a_message_that_is_begun_and_not_ended_closes_with_4000() {
+    let house = only(&[("DEADLINES_UNFINISHED", "200ms")]);
+    for whole_frame in [false, true] {
+        let mut li = house.guest();
+        li.send_bytes(&begun(whole_frame)).unwrap();
+        assert_eq!(li.closed().unwrap(), 4000);
+    }
+    // Nor does it help to go on a little at a time, or to ping in between.
+    let mut li = house.guest();
+    li.send_bytes(&begun(true)).unwrap();
+    let mut fragment = Vec::new();
+    append_masked(&mut fragment, Opcode::Continuation, b" ", [1, 2, 3, 4]);
+    fragment[0] &= 0x7f;
+    append_masked(&mut fragment, Opcode::Ping, b"", [1, 2, 3, 4]);
+    loop {
+        if li.send_bytes(&fragment).is_err() {
+            break;
+        }
+        match li.next_message(PATIENCE).unwrap() {
+            Received::Pong(_) => {}
+            Received::Close(code, _) => {
+                assert_eq!(code, 4000);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // Who is only quiet is left in peace.
+    let mut quiet = house.guest();
+    let mut other = house.guest();
+    other.send_bytes(&begun(false)).unwrap();
+    assert_eq!(other.closed().unwrap(), 4000);
+    quiet.heard();
+}
+
+#[test]
+fn a_peer_that_answers_no_ping_is_given_up_and_its_room_is_told() {
+    let house = only(&[("DEADLINES_HEARTBEAT", "100ms"), ("DEADLINES_DEAD", "300ms")]);
+    let mut ann = house.guest();
+    ann.join("lobby").unwrap();
+    let mut dead = house.guest();
+    dead.answer_pings = false;
+    dead.join("lobby").unwrap();
+    let who = dead.me();
+    ann.event_where(|event| event.by.id == who && matches!(event.kind, EventKind::MemberLeft {})).unwrap();
+    assert_eq!(dead.closed().unwrap(), 1006, "a dead peer is told nothing");
+}
+
+#[test]
+fn heartbeats_go_on_and_who_answers_them_lives() {
+    let house = only(&[("DEADLINES_HEARTBEAT", "100ms")]);
+    let mut li = house.guest();
+    for _ in 0..3 {
+        assert!(matches!(li.next_message(PATIENCE).unwrap(), Received::Ping(_)));
+    }
+    // With a deadline that passes several times.
+    let house = only(&[("DEADLINES_HEARTBEAT", "100ms"), ("DEADLINES_DEAD", "500ms")]);
+    let mut li = house.guest();
+    for _ in 0..6 {
+        assert!(matches!(li.next_message(PATIENCE).unwrap(), Received::Ping(_)));
+    }
+    li.heard();
+}
+
+#[test]
+fn a_close_is_answered_and_the_connection_ended() {
+    let house = only(&[]);
+    for (payload, code) in [
+        (&[][..], 1005),
+        (&[0x03, 0xe8][..], 1000),
+        (&[0x03, 0xe8, b'b', b'y', b'e'][..], 1000),
+        (&[0x03, 0xe9][..], 1001),
+        (&[0x0f, 0xa0][..], 4000),
+        (&[0x0b, 0xb8][..], 3000),
+    ] {
+        let mut li = house.guest();
+        li.send_message(Opcode::Close, payload).unwrap();
+        assert!(
+            matches!(li.next_message(PATIENCE).unwrap(), Received::Close(found, _) if found == code),
+            "{code}"
+        );
+        assert_eq!(li.next_message(PATIENCE).unwrap(), Received::End, "the server ends it first");
+    }
+    house.until_metric("teahouse_connections", |open| open == 0.0);
+}
+
+#[test]
+fn what_was_said_before_a_close_is_done_and_what_comes_after_is_not() {
+    let house = only(&[]);
+    let (mut li, token) = house.person("Li");
+    let room = li.join("lobby").unwrap().room;
+    let mut bytes = Vec::new();
+    for text in ["before", "after"] {
+        let said =
+            format!(r#"{{"type":"send","room":"{room}","client_message_id":"{text}","body":"{text}"}}"#);
+        append_masked(&mut bytes, Opcode::Text, said.as_bytes(), [1, 2, 3, 4]);
+        append_masked(&mut bytes, Opcode::Close, &[], [1, 2, 3, 4]);
+    }
+    li.send_bytes(&bytes).unwrap();
+    assert_eq!(li.closed().unwrap(), 1005);
+    let mut li = Client::connect(house.addr, bearer(&token)).unwrap();
+    li.join_after(room, 1);
+    li.say(room, "again").unwrap();
+    assert_eq!(li.bodies_until("again"), ["before", "again"]);
+}
+
+#[test]
+fn who_answers_the_servers_close_is_let_go_at_once_and_who_does_not_in_time() {
+    // With an hour to answer, only the answer can end it.
+    let house = only(&[]);
+    let mut li = house.guest();
+    li.send_message(Opcode::Binary, b"x").unwrap();
+    assert!(matches!(li.next_message(PATIENCE).unwrap(), Received::Close(1003, _)));
+    // What comes before the answer is thrown away.
+    li.send_text(r#"{"type":"ping","id":1}"#).unwrap();
+    li.send_message(Opcode::Close, &[0x03, 0xeb]).unwrap();
+    assert_eq!(li.next_message(PATIENCE).unwrap(), Received::End);
+
+    let house = only(&[("DEADLINES_CLOSE", "100ms")]);
+    let mut li = house.guest();
+    li.send_message(Opcode::Binary, b"x").unwrap();
+    assert!(matches!(li.next_message(PATIENCE).unwrap(), Received::Close(1003, _)));
+    assert_eq!(li.next_message(PATIENCE).unwrap(), Received::End);
+    house.until_metric("teahouse_connections", |open| open == 0.0);
+}
+
+#[test]
+fn who_broke_the_rules_is_not_waited_for() {
+    let house = only(&[]);
+    let mut li = house.guest();
+    li.send_bytes(&[0xff, 0x80, 0, 0, 0, 0]).unwrap();
+    assert!(matches!(li.next_message(PATIENCE).unwrap(), Received::Close(1002, _)));
+    assert_eq!(li.next_message(PATIENCE).unwrap(), Received::End, "the server's side is ended");
+    drop(li);
+    house.until_metric("teahouse_connections", |open| open == 0.0);
+}

@@ -1,0 +1,312 @@
+//! Commands as the protocol document writes them, and frames that are none.
+
+use std::collections::BTreeMap;
+
+use load::Client;
+use serde_json::{Map, Value, json};
+
+use crate::house::House;
+use crate::talk::Talk;
+
+/// Fields that a frame of the kind may have or lack.
+const OPTIONAL: [&str; 8] =
+    ["id", "next", "read", "retry_after_ms", "came", "went", "client_message_id", "room"];
+
+fn golden(text: &str) -> Vec<Value> {
+    serde_json::from_str(text).unwrap()
+}
+
+fn client_frames() -> Vec<Value> {
+    golden(include_str!("../../../proto/golden/client.json"))
+}
+
+fn server_frames() -> Vec<Value> {
+    golden(include_str!("../../../proto/golden/server.json"))
+}
+
+/// Whether `found` has the fields of `example`, with values of the same kinds.
+fn fits(found: &Value, example: &Value) -> bool {
+    match (found, example) {
+        (Value::Object(found), Value::Object(example)) => fields_fit(found, example),
+        (Value::Array(found), Value::Array(examples)) => {
+            found.iter().all(|found| examples.iter().any(|example| fits(found, example)))
+        }
+        _ => std::mem::discriminant(found) == std::mem::discriminant(example),
+    }
+}
+
+fn fields_fit(found: &Map<String, Value>, example: &Map<String, Value>) -> bool {
+    let known = found.iter().all(|(key, value)| example.get(key).is_some_and(|example| fits(value, example)));
+    known && example.keys().all(|key| found.contains_key(key) || OPTIONAL.contains(&key.as_str()))
+}
+
+fn check_shape(found: &Value) {
+    let mut examples = server_frames();
+    // A page may hold any event.
+    let events: Vec<Value> = examples.iter().filter(|frame| frame.get("at").is_some()).cloned().collect();
+    for page in examples.iter_mut().filter(|frame| frame.get("events").is_some()) {
+        page["events"] = json!(events);
+    }
+    let fitting = examples
+        .iter()
+        .filter(|example| example["type"] == found["type"])
+        .any(|example| fits(found, example));
+    assert!(fitting, "not like any golden frame: {found}");
+}
+
+/// The objects of the next text frame.
+fn next_objects(client: &mut Client) -> Vec<Value> {
+    match serde_json::from_str(&client.next_line().unwrap()).unwrap() {
+        Value::Array(several) => several,
+        one => vec![one],
+    }
+}
+
+/// Everything up to the reply to `id`.
+fn until_reply(client: &mut Client, id: u64) -> Vec<Value> {
+    let mut heard = Vec::new();
+    loop {
+        for object in next_objects(client) {
+            check_shape(&object);
+            let done = object["id"] == id;
+            heard.push(object);
+            if done {
+                return heard;
+            }
+        }
+    }
+}
+
+#[test]
+fn every_golden_command_is_carried_out_and_answered_as_the_golden_frames_are() {
+    let house = House::open();
+    let token = house.token("李雷");
+    let mut li = house.back(&token);
+    // The rooms r1 to r12, and 60 events in r1, as the golden frames have them.
+    li.join("lobby").unwrap();
+    for number in 2..=12 {
+        assert_eq!(li.join(&format!("room-{number}")).unwrap().room.0, number);
+    }
+    let lobby = proto::RoomId(1);
+    for number in 1..=60 {
+        li.say(lobby, &number.to_string()).unwrap();
+    }
+    drop(li);
+
+    for command in client_frames() {
+        // By the bare socket: the client of the library would let an unknown field pass.
+        let mut li = load::Client::open(house.addr, crate::talk::bearer(&token)).unwrap();
+        let welcome = next_objects(&mut li);
+        check_shape(&welcome[0]);
+        assert_eq!(welcome[0]["type"], "welcome", "welcome comes first");
+        let epoch = &welcome[0]["epoch"];
+        li.send_text(r#"{"type":"join","id":7000,"room":"r1"}"#).unwrap();
+        until_reply(&mut li, 7000);
+
+        let mut command = command;
+        if command.get("epoch").is_some() {
+            command["epoch"] = epoch.clone();
+        }
+        li.send_text(&command.to_string()).unwrap();
+        let asked = command["id"].as_u64();
+        let heard = match asked {
+            Some(id) => until_reply(&mut li, id),
+            None => {
+                li.send_text(
+                    r#"{"type":"send","id":7001,"room":"r1","client_message_id":"barrier","body":"b"}"#,
+                )
+                .unwrap();
+                until_reply(&mut li, 7001)
+            }
+        };
+        assert!(heard.iter().all(|frame| frame["type"] != "error"), "{command} was refused: {heard:?}");
+        let replies: Vec<&Value> =
+            heard.iter().filter(|frame| asked.is_some() && frame["id"] == command["id"]).collect();
+        let kind = command["type"].as_str().unwrap();
+        match (asked, kind) {
+            (None, _) => {}
+            (_, "join") => assert_eq!(replies[0]["type"], "joined"),
+            _ => assert_eq!(replies[0]["type"], "ok"),
+        }
+        let field = match kind {
+            "send" | "leave" => "seq",
+            "who" => "people",
+            "rename" => "name",
+            "rooms" => "rooms",
+            "history" => "events",
+            "read" => "n",
+            _ => "type",
+        };
+        assert!(asked.is_none() || replies[0].get(field).is_some(), "{command}: {replies:?}");
+        if kind == "resume" {
+            let rooms: Vec<&Value> =
+                heard.iter().filter(|frame| frame["type"] == "joined").map(|frame| &frame["room"]).collect();
+            assert_eq!(rooms, ["r1", "r12"]);
+            assert!(heard.iter().all(|frame| frame["type"] != "joined" || frame.get("id").is_none()));
+        }
+    }
+}
+
+#[test]
+fn events_and_asides_are_as_the_golden_frames_are() {
+    let house = House::open();
+    let mut li = load::Client::open(house.addr, crate::talk::options()).unwrap();
+    li.send_text(r#"{"type":"join","id":1,"room":"tea"}"#).unwrap();
+    until_reply(&mut li, 1);
+    let mut ann = house.guest();
+    let room = ann.join("tea").unwrap().room;
+    ann.ask(json!({"type":"typing","room":"tea"}));
+    ann.say(room, "hello").unwrap();
+    ann.ask(json!({"type":"rename","name":"安"}));
+    drop(ann);
+    let mut wanted = vec!["member_joined", "typing", "message", "renamed", "presence", "member_left"];
+    while !wanted.is_empty() {
+        for object in next_objects(&mut li) {
+            check_shape(&object);
+            wanted.retain(|kind| object["type"] != *kind);
+        }
+    }
+    li.send_text(r#"{"type":"join","id":2,"room":"tea","after":1,"epoch":"another"}"#).unwrap();
+    let heard = until_reply(&mut li, 2);
+    assert!(heard.iter().any(|object| object["type"] == "reset"), "{heard:?}");
+}
+
+#[test]
+fn every_id_is_answered_once_also_in_an_array_with_bad_ones() {
+    let house = House::open();
+    let mut li = house.guest();
+    let room = li.join("lobby").unwrap().room;
+    li.send_text(&format!(
+        r#"[{{"type":"ping","id":1}},{{"type":"dance","id":2}},3,{{"type":"send","id":4,"room":"{room}","client_message_id":"k","body":"hi"}},
+            {{"type":"send","id":5,"room":"{room}","client_message_id":"k","body":"ho"}},{{"type":"who","id":6,"room":"{room}"}},
+            {{"type":"history","id":7,"room":"{room}"}},{{"type":"join","id":8,"room":"a b"}},{{"type":"join","id":9,"room":"tea"}},
+            {{"type":"resume","id":10,"rooms":{{}}}},null,{{"id":11}},{{"type":"rooms","id":12}},{{"type":"leave","id":13,"room":"tea"}},
+            {{"type":"ping","id":9007199254740991}}]"#
+    ))
+    .unwrap();
+    let mut counts: BTreeMap<Option<u64>, Vec<String>> = BTreeMap::new();
+    let all: Vec<u64> = vec![1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 9_007_199_254_740_991];
+    let count = |frames: Vec<Value>, counts: &mut BTreeMap<_, Vec<String>>| {
+        for frame in frames {
+            let kind = frame["type"].as_str().unwrap().to_owned();
+            if matches!(kind.as_str(), "ok" | "joined" | "error") {
+                counts.entry(frame["id"].as_u64()).or_default().push(kind);
+            }
+        }
+    };
+    while !all.iter().all(|id| counts.contains_key(&Some(*id))) {
+        let objects = next_objects(&mut li);
+        count(objects, &mut counts);
+    }
+    li.send_text(r#"[{"type":"rooms","id":20},{"type":"read","id":21,"room":"lobby","seq":1}]"#).unwrap();
+    while !(counts.contains_key(&Some(20)) && counts.contains_key(&Some(21))) {
+        let objects = next_objects(&mut li);
+        count(objects, &mut counts);
+    }
+    assert_eq!(counts.remove(&None), Some(vec!["error".to_owned(); 2]), "what has no id: 3 and null");
+    for (id, kinds) in counts {
+        let expected = match id {
+            Some(2 | 5 | 8 | 11) => "error",
+            Some(9) => "joined",
+            _ => "ok",
+        };
+        assert_eq!(kinds, [expected], "{id:?}");
+    }
+}
+
+#[test]
+fn without_an_id_only_a_refusal_and_a_ping_are_answered() {
+    let house = House::open();
+    let mut li = house.guest();
+    li.join("lobby").unwrap();
+    for silent in [
+        r#"{"type":"send","room":"lobby","client_message_id":"k","body":"hi"}"#,
+        r#"{"type":"typing","room":"lobby"}"#,
+        r#"{"type":"who","room":"lobby"}"#,
+        r#"{"type":"rename","name":"Li"}"#,
+        r#"{"type":"rooms"}"#,
+        r#"{"type":"history","room":"lobby"}"#,
+        r#"{"type":"read","room":"lobby","seq":1}"#,
+        r#"{"type":"resume","rooms":{}}"#,
+        r#"{"type":"leave","room":"lobby"}"#,
+    ] {
+        li.send_text(silent).unwrap();
+        // Through the reader and through the writer, so that both have had their say.
+        li.ask(json!({"type":"rooms"}));
+        li.ask(json!({"type":"join","room":"lobby"}));
+        let heard = li.heard();
+        let reply = heard.iter().find(|frame| {
+            let json = frame.to_json();
+            ["ok", "joined", "error"].iter().any(|kind| json.contains(&format!(r#""type":"{kind}""#)))
+        });
+        assert_eq!(reply, None, "{silent}");
+    }
+    for answered in [r#"{"type":"ping"}"#, r#"{"type":"leave","room":"nowhere"}"#, r#"{"type":"dance"}"#] {
+        li.send_text(answered).unwrap();
+        let reply = li.next_frame(crate::talk::PATIENCE).unwrap().to_json();
+        assert!(reply.contains("ok") || reply.contains("error"), "{answered} {reply}");
+        assert!(!reply.contains(r#""id""#), "{reply}");
+    }
+}
+
+#[test]
+fn what_is_no_command_is_refused_and_the_connection_lives() {
+    let house = House::open();
+    let mut li = house.guest();
+    let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
+    let deep_field = format!(r#"{{"type":"dance","x":{deep}}}"#);
+    let many = format!("[{}]", vec![r#"{"type":"ping"}"#; 257].join(","));
+    for (text, code) in [
+        ("", "malformed"),
+        ("hello", "malformed"),
+        ("{", "malformed"),
+        ("1", "malformed"),
+        ("null", "malformed"),
+        ("\"ping\"", "malformed"),
+        ("{}", "malformed"),
+        (r#"{"type":7}"#, "malformed"),
+        (r#"{"type":"ping","id":-1}"#, "malformed"),
+        (r#"{"type":"ping","id":1.5}"#, "malformed"),
+        (r#"{"type":"ping","id":"1"}"#, "malformed"),
+        (r#"{"type":"join"}"#, "malformed"),
+        (r#"{"type":"join","room":1}"#, "malformed"),
+        (r#"{"type":"resume","rooms":{"lobby":1}}"#, "malformed"),
+        (r#"{"type":"history","room":"lobby","after":1,"before":2}"#, "malformed"),
+        (r#"{"type":"send","room":"lobby","client_message_id":"a b","body":"x"}"#, "malformed"),
+        (r#"{"type":"send","room":"lobby","client_message_id":"k","body":"a\u0000"}"#, "malformed"),
+        (r#"{"type":"dance"}"#, "unknown_type"),
+        (r#"{"type":"Ping"}"#, "unknown_type"),
+        ("[1", "malformed"),
+        ("[1]", "malformed"),
+        (&deep, "malformed"),
+        (&deep_field, "unknown_type"),
+        (&many, "malformed"),
+    ] {
+        li.send_text(text).unwrap();
+        let head: String = text.chars().take(60).collect();
+        let reply = li.next_frame(crate::talk::PATIENCE).unwrap_or_else(|error| panic!("{error} to {head}"));
+        let reply: Value = serde_json::from_str(&reply.to_json()).unwrap();
+        assert_eq!((&reply["type"], &reply["code"]), (&json!("error"), &json!(code)), "{head} {reply}");
+    }
+    assert_eq!(li.heard(), [], "257 commands are one refusal, and none of them is carried out");
+}
+
+#[test]
+fn an_array_may_hold_256_commands_or_none() {
+    let house = House::open();
+    let mut li = house.guest();
+    li.send_text("[]").unwrap();
+    li.send_text(&format!("[{}]", vec![r#"{"type":"ping"}"#; 256].join(","))).unwrap();
+    assert_eq!(li.heard().len(), 256);
+}
+
+#[test]
+fn unknown_fields_are_ignored() {
+    let house = House::open();
+    let mut li = house.guest();
+    let joined = li.ask(json!({"type":"join","room":"lobby","colour":"green","rooms":[1,{"x":null}]}));
+    assert_eq!(joined["type"], "joined");
+    let ok =
+        li.ask(json!({"type":"send","room":"lobby","client_message_id":"k","body":"hi","by":"Ann","seq":1}));
+    assert_eq!(ok["seq"], 2);
+}

@@ -1,0 +1,208 @@
+//! RFC 6455 at the socket, to the letter.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use load::{Client, Received, http};
+use websocket::{Opcode, append_masked};
+
+use crate::house::House;
+use crate::talk::{PATIENCE, Talk, options, plain_text};
+
+const KEY: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
+
+/// A masked frame with any first byte.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    append_masked(&mut bytes, Opcode::Text, payload, KEY);
+    bytes[0] = first;
+    bytes
+}
+
+#[test]
+fn whoever_breaks_the_framing_is_told_which_rule_by_the_code() {
+    let house = House::open();
+    let long = [&[0x89, 0xfe, 0, 126][..], &KEY, &[0; 126]].concat();
+    let huge = [&[0x81, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0][..], &KEY].concat();
+    let clumsy = [&[0x81, 0xfe, 0, 5][..], &KEY, &[0; 5]].concat();
+    let too_big = [&[0x81, 0xff, 0, 0, 0, 0, 0, 1, 0, 1][..], &KEY].concat();
+    let close = |payload: &[u8]| frame(0x88, payload);
+    let cases: Vec<(&str, Vec<u8>, u16)> = vec![
+        ("unmasked", b"\x81\x02{}".to_vec(), 1002),
+        ("reserved bit 1", frame(0xc1, b"{}"), 1002),
+        ("reserved bit 2", frame(0xa1, b"{}"), 1002),
+        ("reserved bit 3", frame(0x91, b"{}"), 1002),
+        ("opcode 3", frame(0x83, b""), 1002),
+        ("opcode 11", frame(0x8b, b""), 1002),
+        ("a ping in fragments", frame(0x09, b""), 1002),
+        ("a ping of 126 bytes", long, 1002),
+        ("a continuation of nothing", frame(0x80, b"x"), 1002),
+        ("a message within a message", [frame(0x01, b"{"), frame(0x81, b"{}")].concat(), 1002),
+        ("a length with its first bit set", huge, 1002),
+        ("a length in more bytes than needed", clumsy, 1002),
+        ("a close of one byte", close(&[3]), 1002),
+        ("close 0", close(&[0, 0]), 1002),
+        ("close 999", close(&[0x03, 0xe7]), 1002),
+        ("close 1004", close(&[0x03, 0xec]), 1002),
+        ("close 1005", close(&[0x03, 0xed]), 1002),
+        ("close 1006", close(&[0x03, 0xee]), 1002),
+        ("close 1015", close(&[0x03, 0xf7]), 1002),
+        ("close 2999", close(&[0x0b, 0xb7]), 1002),
+        ("close 5000", close(&[0x13, 0x88]), 1002),
+        ("a close whose reason is no text", close(&[0x03, 0xe8, 0xff]), 1007),
+        ("bad UTF-8", frame(0x81, &[b'"', 0xff, b'"']), 1007),
+        ("a surrogate", frame(0x81, &[0xed, 0xa0, 0x80]), 1007),
+        ("UTF-8 that ends too soon", frame(0x81, &[0xe8, 0x8c]), 1007),
+        ("bad UTF-8 in the first fragment", frame(0x01, &[0xff]), 1007),
+        ("binary", frame(0x82, b"{}"), 1003),
+        ("64 KiB and a byte", too_big, 1009),
+        (
+            "64 KiB and a byte in fragments",
+            [frame(0x01, &[b' '; 40_000]), frame(0x80, &[b' '; 25_537])].concat(),
+            1009,
+        ),
+    ];
+    for (what, bytes, code) in cases {
+        for options in [options(), plain_text()] {
+            let mut client = Client::connect(house.addr, options).unwrap();
+            client.send_bytes(&bytes).unwrap();
+            assert_eq!(client.closed().unwrap(), code, "{what}");
+        }
+    }
+    house.guest().heard();
+}
+
+#[test]
+fn pings_are_answered_with_what_they_bear() {
+    let house = House::open();
+    let mut li = house.guest();
+    for payload in [&b""[..], b"hello", &[0xff; 125]] {
+        li.send_message(Opcode::Ping, payload).unwrap();
+        assert_eq!(li.next_message(PATIENCE).unwrap(), Received::Pong(payload.to_vec()));
+    }
+    li.send_message(Opcode::Pong, b"nobody asked").unwrap();
+    assert_eq!(li.heard(), []);
+}
+
+#[test]
+fn a_message_may_come_in_fragments_with_a_ping_between_and_byte_by_byte() {
+    let house = House::open();
+    let mut li = house.guest();
+    let mut ann = house.guest();
+    ann.join("lobby").unwrap();
+    li.join("lobby").unwrap();
+    let text = r#"{"type":"send","room":"lobby","client_message_id":"k","body":"茶👩‍🚀"}"#.as_bytes();
+    let middle = text.iter().position(|byte| *byte == 0xe8).unwrap() + 1;
+    let bytes = [
+        frame(0x01, &text[..5]),
+        frame(0x89, b"are you there?"),
+        frame(0x00, b""),
+        // Within a character.
+        frame(0x00, &text[5..middle]),
+        frame(0x8a, b""),
+        frame(0x80, &text[middle..]),
+    ]
+    .concat();
+    for byte in bytes {
+        li.send_bytes(&[byte]).unwrap();
+    }
+    let event = ann.event_where(|event| matches!(event.kind, proto::EventKind::Message { .. })).unwrap();
+    assert_eq!(crate::talk::body(&event), "茶👩‍🚀");
+    let mut pongs = 0;
+    li.send_text(r#"{"type":"ping","id":1}"#).unwrap();
+    loop {
+        match li.next_message(PATIENCE).unwrap() {
+            Received::Pong(payload) => {
+                assert_eq!(payload, b"are you there?");
+                pongs += 1;
+            }
+            Received::Text(text) if text.contains(r#""id":1}"#) => break,
+            Received::Text(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(pongs, 1);
+}
+
+fn upgrade(house: &House, more: &str) -> String {
+    format!(
+        "GET /ws HTTP/1.1\r\nHost: {}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n",
+        house.addr
+    )
+}
+
+#[test]
+fn what_comes_with_the_upgrade_is_heard_first() {
+    let house = House::open();
+    let mut ann = house.lines(plain_text());
+    let mut stream = TcpStream::connect(house.addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut bytes = upgrade(&house, "").into_bytes();
+    // Whole ones, and one that is cut.
+    let lines = [frame(0x81, b"one"), frame(0x81, b"two"), frame(0x81, b"three")].concat();
+    bytes.extend_from_slice(&lines[..lines.len() - 2]);
+    stream.write_all(&bytes).unwrap();
+    let mut heard = Vec::new();
+    let mut chunk = [0; 1024];
+    while !heard.windows(4).any(|found| found == b"\r\n\r\n") {
+        let read = stream.read(&mut chunk).unwrap();
+        heard.extend_from_slice(&chunk[..read]);
+    }
+    let head = String::from_utf8_lossy(&heard);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(
+        head.to_ascii_lowercase().contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
+        "{head}"
+    );
+    stream.write_all(&lines[lines.len() - 2..]).unwrap();
+    for line in ["one", "two", "three"] {
+        loop {
+            let heard = ann.next_line().unwrap();
+            if !heard.starts_with("* ") {
+                assert!(heard.ends_with(&format!(": {line}")), "{heard}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_upgrade_is_refused_by_http() {
+    let house = House::open();
+    let ask = |headers: &[(&str, &str)]| {
+        let mut all = vec![("Connection", "Upgrade"), ("Upgrade", "websocket")];
+        all.extend_from_slice(headers);
+        http(house.addr, "GET", "/ws", &all, b"").unwrap()
+    };
+    let key = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let version = ("Sec-WebSocket-Version", "13");
+    let answer = ask(&[key, ("Sec-WebSocket-Version", "8")]);
+    assert_eq!((answer.status, answer.header("sec-websocket-version")), (426, Some("13")));
+    assert_eq!(ask(&[version]).status, 400, "no key");
+    assert_eq!(ask(&[version, ("Sec-WebSocket-Key", "c2hvcnQ=")]).status, 400, "a short key");
+    assert_eq!(ask(&[key, version, ("Sec-WebSocket-Protocol", "teahouse.v9.xml")]).status, 400);
+    let plain = house.get("/ws");
+    assert!(plain.status == 400 || plain.status == 426, "{}", plain.status);
+    let refusal: serde_json::Value = plain.json().unwrap();
+    assert_eq!(refusal["code"], "malformed");
+    let client = Client::open(house.addr, options()).unwrap();
+    assert_eq!(client.protocol(), Some("teahouse.v1.json"));
+    assert_eq!(Client::open(house.addr, plain_text()).unwrap().protocol(), None, "none was offered");
+}
+
+#[test]
+fn an_abrupt_end_frees_the_connection() {
+    let house = House::open();
+    for half_a_frame in [false, true] {
+        for _ in 0..10 {
+            let mut client = house.guest();
+            if half_a_frame {
+                client.send_bytes(&frame(0x81, &[b' '; 20_000])[..10_000]).unwrap();
+            }
+            client.reset();
+        }
+    }
+    house.until_metric("teahouse_connections", |open| open == 0.0);
+    house.until_metric("teahouse_http_connections", |open| open <= 1.0);
+}

@@ -1,0 +1,309 @@
+//! Plain text: the same rooms, as lines.
+
+use load::{Client, Options, Received};
+use proto::EventKind;
+use serde_json::json;
+
+use crate::coming_back::say_many;
+use crate::house::House;
+use crate::talk::{PATIENCE, Talk, bearer, body, plain_text};
+
+/// The next line that is not a notice.
+fn said(client: &mut Client) -> String {
+    loop {
+        let line = client.next_line().unwrap();
+        if !line.starts_with("* ") {
+            return line;
+        }
+    }
+}
+
+/// The next notice that holds this.
+fn notice(client: &mut Client, part: &str) -> String {
+    loop {
+        let line = client.next_line().unwrap();
+        if line.starts_with("* ") && line.contains(part) {
+            return line;
+        }
+    }
+}
+
+fn in_chinese() -> Options {
+    let headers = vec![("Accept-Language".to_owned(), "zh-CN,zh;q=0.9,en;q=0.8".to_owned())];
+    Options { headers, ..plain_text() }
+}
+
+/// A line client called so.
+fn named(house: &House, name: &str) -> Client {
+    let mut client = house.lines(plain_text());
+    client.send_text(&format!("/name {name}")).unwrap();
+    notice(&mut client, &format!("is now called {name}"));
+    client
+}
+
+#[test]
+fn what_is_said_comes_to_all_as_a_line_also_to_oneself() {
+    let house = House::open();
+    let mut li = named(&house, "李雷");
+    let mut ann = house.lines(plain_text());
+    li.send_text("你好 👩‍🚀 <script>").unwrap();
+    for client in [&mut li, &mut ann] {
+        assert_eq!(said(client), "李雷: 你好 👩‍🚀 <script>");
+    }
+}
+
+#[test]
+fn lines_and_json_are_one_room() {
+    let house = House::open();
+    let mut li = named(&house, "Li");
+    let (mut ann, _) = house.person("Ann");
+    let room = ann.join("lobby").unwrap().room;
+    assert_eq!(li.next_line().unwrap(), "* Ann joined");
+    li.send_text("hello, Ann").unwrap();
+    let event = ann.next_event().unwrap();
+    assert_eq!((event.by.name.as_str(), body(&event)), ("Li", "hello, Ann"));
+    assert!(matches!(event.kind, EventKind::Message { client_message_id: None, .. }));
+    ann.say(room, "hello, Li").unwrap();
+    assert_eq!(li.next_line().unwrap(), "Li: hello, Ann");
+    assert_eq!(li.next_line().unwrap(), "Ann: hello, Li");
+    ann.ask(json!({"type":"rename","name":"安"}));
+    assert_eq!(li.next_line().unwrap(), "* Ann is now called 安");
+    ann.ask(json!({"type":"typing","room":"lobby"}));
+    ann.ask(json!({"type":"leave","room":"lobby"}));
+    assert_eq!(li.next_line().unwrap(), "* 安 left", "and not a word of who types");
+    li.send_text("/leave").unwrap();
+    li.send_text("/who").unwrap();
+    assert_eq!(notice(&mut li, "online"), "* 1 online: Li");
+}
+
+#[test]
+fn nobody_can_forge_a_line() {
+    let house = House::open();
+    let mut li = house.lines(plain_text());
+    let (mut ann, _) = house.person("Ann");
+    let room = ann.join("lobby").unwrap().room;
+    for (typed, line) in [
+        ("one\nLi: two", "Ann: one Li: two"),
+        ("one\r\n* Li left", "Ann: one  * Li left"),
+        ("a\u{b}b\u{c}c\u{85}d\u{2028}e\u{2029}f\tg", "Ann: a b c d e f g"),
+        ("\u{1b}[2J\u{7f}\u{9b}", "Ann:  [2J  "),
+        ("a\u{202e}b\u{2066}c", "Ann: abc"),
+        ("/join tea", "Ann: /join tea"),
+        ("* Li left", "Ann: * Li left"),
+    ] {
+        ann.say(room, typed).unwrap();
+        assert_eq!(said(&mut li), line, "{typed:?}");
+    }
+    for bad in ["* Li", "/Li", "Li: x", "a\u{202e}b"] {
+        li.send_text(&format!("/name {bad}")).unwrap();
+        assert_eq!(notice(&mut li, "error"), "* error: this name is not allowed", "{bad:?}");
+    }
+    // A line client says one line, too, whatever it sends in one frame.
+    li.send_text("/name Li").unwrap();
+    li.send_text("one\nAnn: two\r\n").unwrap();
+    assert_eq!(said(&mut li), "Li: one Ann: two");
+}
+
+#[test]
+fn every_line_of_the_table_does_what_it_says() {
+    let house = House::open();
+    let mut li = named(&house, "Li");
+    let mut ann = named(&house, "Ann");
+    notice(&mut li, "is now called Ann");
+    for client in [&mut li, &mut ann] {
+        client.send_text("/who").unwrap();
+        assert_eq!(notice(client, "online"), "* 2 online: Li, Ann");
+    }
+    li.send_text("/join #茶馆").unwrap();
+    assert_eq!(li.next_line().unwrap(), "* you are in 茶馆");
+    li.send_text("here alone").unwrap();
+    assert_eq!(li.next_line().unwrap(), "Li: here alone");
+    ann.send_text("in the lobby").unwrap();
+    assert_eq!(said(&mut ann), "Ann: in the lobby");
+    li.send_text("/rooms").unwrap();
+    assert_eq!(li.next_line().unwrap(), "* #lobby (1 online)", "and not a word from there");
+    assert_eq!(li.next_line().unwrap(), "* #茶馆 (1 online)");
+    ann.send_text("/JOIN 茶馆").unwrap();
+    assert_eq!(li.next_line().unwrap(), "* Ann joined");
+    notice(&mut ann, "you are in 茶馆");
+    li.send_text("//join is a command").unwrap();
+    for client in [&mut li, &mut ann] {
+        assert_eq!(said(client), "Li: /join is a command");
+    }
+    li.send_text("/leave").unwrap();
+    notice(&mut li, "you are in lobby");
+    assert_eq!(notice(&mut ann, "Li"), "* Li left");
+    li.send_text("/help").unwrap();
+    for command in ["/join", "/leave", "/name", "/who", "/rooms", "/help", "//"] {
+        let line = li.next_line().unwrap();
+        assert!(line.starts_with(&format!("* {command}")), "{line}");
+    }
+    for (line, part) in [
+        ("/brew tea", "there is no command /brew"),
+        ("/join", "which room?"),
+        ("/name ", "which name?"),
+        ("/join a b", "this name is not allowed"),
+        ("/join r999", "there is no such room"),
+        ("", "there is nothing in this message"),
+        ("  ", "there is nothing in this message"),
+        (&"x".repeat(8193), "this message is too long"),
+    ] {
+        li.send_text(line).unwrap();
+        let head: String = line.chars().take(20).collect();
+        assert!(notice(&mut li, "error: ").contains(part), "{head}");
+    }
+    li.send_text("still here").unwrap();
+    assert_eq!(li.next_line().unwrap(), "Li: still here");
+}
+
+#[test]
+fn who_could_not_join_stays_where_they_were() {
+    let house = House::with(&[
+        ("LIMITS_ENABLED", "true"),
+        ("LIMITS_ROOMS_PER_PERSON", "2"),
+        ("LIMITS_NEW_ROOMS", "0.01/h burst 1"),
+    ]);
+    let mut ann = house.guest();
+    ann.join("coffee").unwrap();
+    let mut li = house.lines(plain_text());
+    li.send_text("/name Li").unwrap();
+    li.send_text("/join tea").unwrap();
+    notice(&mut li, "you are in tea");
+    for refused in ["/join another", "/join coffee", "/join r999", "/join a b"] {
+        li.send_text(refused).unwrap();
+        notice(&mut li, "error: ");
+        li.send_text("still here").unwrap();
+        assert_eq!(li.next_line().unwrap(), "Li: still here", "{refused}");
+    }
+}
+
+#[test]
+fn notices_are_in_the_language_that_was_asked_for() {
+    let house = House::open();
+    let mut li = Client::connect(house.addr, in_chinese()).unwrap();
+    assert!(li.next_line().unwrap().contains("，欢迎！你在 lobby"));
+    assert_eq!(li.next_line().unwrap(), "* 你在 lobby");
+    let (mut ann, _) = house.person("Ann");
+    let room = ann.join("lobby").unwrap().room;
+    ann.say(room, "你好").unwrap();
+    li.send_text("/brew").unwrap();
+    ann.ask(json!({"type":"leave","room":"lobby"}));
+    let mut heard: Vec<String> = (0..4).map(|_| li.next_line().unwrap()).collect();
+    heard.sort();
+    let mut expected = [
+        "* Ann 加入了房间",
+        "Ann: 你好",
+        "* 出错了：没有 /brew 这个命令，输入 /help 查看全部命令",
+        "* Ann 离开了房间",
+    ];
+    expected.sort_unstable();
+    assert_eq!(heard, expected);
+}
+
+#[test]
+fn who_brings_no_token_starts_with_what_is_new() {
+    let house = House::open();
+    let (mut ann, _) = house.person("Ann");
+    let room = ann.join("lobby").unwrap().room;
+    ann.say(room, "before").unwrap();
+    let mut li = house.lines(plain_text());
+    ann.say(room, "after").unwrap();
+    assert_eq!(li.next_line().unwrap(), "Ann: after");
+}
+
+/// Numbers that were said, until this one.
+fn numbers_until(client: &mut Client, last: u64) -> Vec<u64> {
+    let mut heard = Vec::new();
+    while heard.last() != Some(&last) {
+        let line = said(client);
+        heard.push(line.strip_prefix("Ann: ").unwrap().parse().unwrap());
+    }
+    heard
+}
+
+#[test]
+fn the_place_of_who_brings_a_token_is_kept() {
+    let mut house = House::open();
+    let (mut ann, anns) = house.person("Ann");
+    let room = ann.join("lobby").unwrap().room;
+    let token = house.token("Li");
+    let mut li = house.lines(bearer(&token));
+    say_many(&mut ann, room, 1..=5);
+    assert_eq!(numbers_until(&mut li, 5), [1, 2, 3, 4, 5]);
+    li.close().unwrap();
+    // From the log in memory.
+    say_many(&mut ann, room, 6..=10);
+    let mut li = house.lines(bearer(&token));
+    assert_eq!(numbers_until(&mut li, 10), [6, 7, 8, 9, 10]);
+    drop(li);
+    house.until_metric("teahouse_connections", |open| open == 1.0);
+    // From the store.
+    say_many(&mut ann, room, 11..=300);
+    house.restart();
+    let mut li = house.lines(bearer(&token));
+    assert_eq!(numbers_until(&mut li, 300), (11..=300).collect::<Vec<_>>());
+    // The server stops while Li is there: what was written out counts as seen.
+    house.restart();
+    let mut ann = house.back(&anns);
+    ann.join("lobby").unwrap();
+    ann.say(room, "301").unwrap();
+    let mut li = house.lines(bearer(&token));
+    assert_eq!(numbers_until(&mut li, 301), [301]);
+    li.close().unwrap();
+    // Too much.
+    say_many(&mut ann, room, 302..=1302);
+    house.restart();
+    let mut li = house.lines(bearer(&token));
+    let mut ann = house.back(&anns);
+    let joined = ann.join("lobby").unwrap();
+    let line = notice(&mut li, "missed");
+    assert_eq!(line, format!("* missed {} to {} in lobby", joined.head.0 - 1000, joined.head.0));
+    ann.say(room, "1303").unwrap();
+    assert_eq!(numbers_until(&mut li, 1303), [1303]);
+}
+
+#[test]
+fn each_rooms_place_is_kept_also_when_one_goes_from_room_to_room() {
+    let mut house = House::open();
+    let (mut ann, _) = house.person("Ann");
+    let tea = ann.join("tea").unwrap().room;
+    let token = house.token("Li");
+    let mut li = house.lines(bearer(&token));
+    li.send_text("/join tea").unwrap();
+    notice(&mut li, "you are in tea");
+    say_many(&mut ann, tea, 1..=2);
+    assert_eq!(numbers_until(&mut li, 2), [1, 2]);
+    li.send_text("/join lobby").unwrap();
+    notice(&mut li, "you are in lobby");
+    say_many(&mut ann, tea, 3..=4);
+    li.send_text("/join tea").unwrap();
+    assert_eq!(numbers_until(&mut li, 4), [3, 4]);
+    li.close().unwrap();
+    say_many(&mut ann, tea, 5..=6);
+    house.restart();
+    let mut li = house.lines(bearer(&token));
+    li.send_text("/join tea").unwrap();
+    assert_eq!(numbers_until(&mut li, 6), [5, 6]);
+}
+
+#[test]
+fn the_server_that_stops_says_so_in_a_line() {
+    let mut house = House::open();
+    let mut li = house.lines(plain_text());
+    house.terminate();
+    assert_eq!(li.next_line().unwrap(), "* the server is stopping; come back in a moment");
+    assert!(
+        matches!(li.next_message(PATIENCE).unwrap(), Received::Close(1001, reason) if reason.starts_with("retry_within_ms="))
+    );
+    drop(li);
+    assert!(house.wait().0.success());
+}
+
+#[test]
+fn too_many_lines_are_refused_in_a_line() {
+    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_MESSAGES", "0.01/h burst 1")]);
+    let mut li = house.lines(plain_text());
+    li.send_text("one").unwrap();
+    li.send_text("two").unwrap();
+    assert_eq!(notice(&mut li, "error"), "* error: too often; wait a moment");
+}

@@ -1,0 +1,150 @@
+//! A message that is sent again is the same message; what was acknowledged is there, whatever happens to the process.
+
+use std::collections::BTreeMap;
+
+use load::Error;
+use proto::{EventKind, EventPage, RoomId, RoomRef};
+use serde_json::{Value, json};
+
+use crate::coming_back::saying;
+use crate::house::House;
+use crate::talk::Talk;
+
+fn send(room: RoomId, key: &str, body: &str) -> Value {
+    json!({"type":"send","room":room.to_string(),"client_message_id":key,"body":body})
+}
+
+#[test]
+fn a_repeated_send_has_the_first_ones_number_and_another_one_is_a_conflict() {
+    let mut house = House::open();
+    let (mut li, token) = house.person("Li");
+    let tea = li.join("tea").unwrap().room;
+    let coffee = li.join("coffee").unwrap().room;
+    let first = li.ask(send(tea, "k", "hello"))["seq"].clone();
+    assert_eq!(first, 2);
+    for round in 0..2 {
+        assert_eq!(li.ask(send(tea, "k", "hello"))["seq"], first);
+        assert_eq!(
+            li.ask(json!({"type":"send","room":"TEA","client_message_id":"k","body":"hello"}))["seq"],
+            first
+        );
+        assert_eq!(li.refused_with(send(tea, "k", "hello!")), "key_conflict");
+        assert_eq!(li.refused_with(send(coffee, "k", "hello")), "key_conflict");
+        let page = li.ask(json!({"type":"history","room":"tea"}));
+        assert_eq!(page["events"].as_array().unwrap().len(), 2, "nothing was appended");
+        if round == 0 {
+            house.restart();
+            li = house.back(&token);
+        }
+    }
+}
+
+#[test]
+fn the_same_key_of_two_people_is_two_messages() {
+    let house = House::open();
+    let (mut li, mut ann) = (house.guest(), house.guest());
+    let room = li.join("lobby").unwrap().room;
+    ann.join("lobby").unwrap();
+    assert_eq!(li.ask(send(room, "k", "hello"))["seq"], 3);
+    assert_eq!(ann.ask(send(room, "k", "hello"))["seq"], 4);
+    assert_eq!(ann.ask(send(room, "K", "hello"))["seq"], 5, "keys are told apart by case");
+}
+
+#[test]
+fn who_has_left_still_learns_that_a_message_arrived_but_says_nothing_new() {
+    let house = House::open();
+    let mut li = house.guest();
+    let room = li.join("lobby").unwrap().room;
+    assert_eq!(li.ask(send(room, "k", "hello"))["seq"], 2);
+    li.ask(json!({"type":"leave","room":"lobby"}));
+    assert_eq!(li.ask(send(room, "k", "hello"))["seq"], 2);
+    assert_eq!(li.refused_with(send(room, "k", "other")), "key_conflict");
+    assert_eq!(li.refused_with(send(room, "l", "hello")), "not_a_member");
+    assert_eq!(li.refused_with(send(RoomId(999), "l", "hello")), "room_not_found");
+}
+
+#[test]
+fn a_key_has_1_to_64_visible_characters() {
+    let house = House::open();
+    let mut li = house.guest();
+    let room = li.join("lobby").unwrap().room;
+    for bad in ["", " ", "a b", "键", "a\n", &"k".repeat(65)] {
+        assert_eq!(li.refused_with(send(room, bad, "hello")), "malformed", "{bad:?}");
+    }
+    for good in ["!", "~", &"k".repeat(64)] {
+        assert_eq!(li.ask(send(room, good, "hello"))["type"], "ok", "{good:?}");
+    }
+}
+
+/// What an impatient sender knows when its server is killed: what it asked for, and what it was answered.
+#[test]
+fn killed_in_a_burst_it_has_every_acknowledged_message_once_and_in_order() {
+    let mut house = House::open();
+    let (mut li, token) = house.person("Li");
+    let room = li.join("lobby").unwrap().room;
+    let mut asked: Vec<String> = Vec::new();
+    let mut acknowledged: BTreeMap<String, u64> = BTreeMap::new();
+    for burst in 0..3_u64 {
+        let ids: Vec<_> = (0..400)
+            .map(|number| {
+                let text = format!("{burst}-{number}");
+                let id = li.start(&saying(room, &text)).unwrap();
+                asked.push(text.clone());
+                (id, text)
+            })
+            .collect();
+        for (place, (id, text)) in ids.into_iter().enumerate() {
+            // Killed while the rest is under way.
+            if place == 100 * (burst as usize + 1) {
+                house.kill();
+            }
+            match li.reply_to(id) {
+                Ok(load::Reply::Ok(proto::Outcome::Appended { seq })) => {
+                    acknowledged.insert(text, seq.0);
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(Error::Closed { code: 1006, .. } | Error::Io(_)) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        house.start();
+        li = house.back(&token);
+        li.call(&proto::Command::Join(proto::Join { room: RoomRef::Id(room), after: None, epoch: None }))
+            .unwrap();
+        assert!(acknowledged.len() >= 100 * (burst as usize + 1));
+    }
+    let mut events = Vec::new();
+    loop {
+        let after = events.last().map_or(0, |event: &proto::Event| event.seq.0);
+        let reply = li.ask(json!({"type":"history","room":"lobby","after":after,"limit":500}));
+        let page: EventPage = serde_json::from_value(reply).unwrap();
+        events.extend(page.events);
+        if !page.more {
+            break;
+        }
+    }
+    let seqs: Vec<u64> = events.iter().map(|event| event.seq.0).collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "no hole");
+    let mut stored: BTreeMap<String, u64> = BTreeMap::new();
+    let mut order = Vec::new();
+    for event in &events {
+        if let EventKind::Message { body, .. } = &event.kind {
+            assert_eq!(stored.insert(body.as_str().to_owned(), event.seq.0), None, "twice: {event:?}");
+            order.push(body.as_str().to_owned());
+        }
+    }
+    for (text, seq) in &acknowledged {
+        assert_eq!(stored.get(text), Some(seq), "{text} was acknowledged");
+    }
+    let places: Vec<usize> =
+        order.iter().map(|text| asked.iter().position(|asked| asked == text).unwrap()).collect();
+    assert!(places.is_sorted(), "in the order in which they were sent");
+    // Sent again, unchanged, until there is an answer: each is there once, and those that were have their number.
+    for text in &asked {
+        let reply = li.ask(send(room, &format!("say-{text}"), text));
+        let seq = reply["seq"].as_u64().unwrap();
+        assert_eq!(*stored.entry(text.clone()).or_insert(seq), seq);
+    }
+    let all: std::collections::BTreeSet<u64> = stored.values().copied().collect();
+    assert_eq!((all.len(), stored.len()), (1200, 1200));
+}

@@ -1,0 +1,213 @@
+//! Who is here, who types, and who leaves with their connection.
+
+use std::collections::BTreeSet;
+
+use load::Client;
+use proto::{Beside, EventKind, Presence, ServerFrame, UserId};
+use serde_json::{Value, json};
+
+use crate::house::House;
+use crate::talk::{Talk, plain_text};
+
+fn presence(client: &mut Client, wanted: impl Fn(&Presence) -> bool) -> Presence {
+    let frame = client
+        .frame_where(|frame| matches!(frame, ServerFrame::Beside(Beside::Presence(found)) if wanted(found)));
+    match frame.unwrap() {
+        ServerFrame::Beside(Beside::Presence(presence)) => presence,
+        other => unreachable!("{other:?}"),
+    }
+}
+
+fn count(client: &mut Client) -> Value {
+    client.ask(json!({"type":"who","room":"lobby"}))["count"].clone()
+}
+
+#[test]
+fn a_room_is_told_who_comes_and_goes() {
+    let house = House::open();
+    let mut ann = house.guest();
+    ann.join("lobby").unwrap();
+    let (mut li, _) = house.person("Li");
+    let joined = li.join("lobby").unwrap();
+    assert_eq!(joined.count, 2);
+    assert_eq!(joined.online.iter().map(|person| person.id).collect::<Vec<_>>(), [ann.me(), li.me()]);
+    let came = presence(&mut ann, |frame| frame.came.iter().any(|person| person.id == li.me()));
+    assert_eq!((came.count, came.went), (2, vec![]));
+    let who = li.me();
+    li.close().unwrap();
+    let went = presence(&mut ann, |frame| frame.went.contains(&who));
+    assert_eq!((went.count, went.came), (1, vec![]));
+    let heard = ann.heard();
+    assert!(!heard.iter().any(|frame| matches!(frame, ServerFrame::Event(event) if matches!(event.kind, EventKind::MemberLeft {}))), "who can come back is a member still: {heard:?}");
+}
+
+#[test]
+fn one_of_two_connections_that_ends_is_no_leave() {
+    let house = House::open();
+    let mut ann = house.guest();
+    ann.join("lobby").unwrap();
+    let (mut li, token) = house.person("Li");
+    let mut also_li = house.back(&token);
+    let who = li.me();
+    li.join("lobby").unwrap();
+    assert_eq!(also_li.join("lobby").unwrap().count, 2);
+    presence(&mut ann, |frame| frame.came.iter().any(|person| person.id == who));
+    li.close().unwrap();
+    assert_eq!(count(&mut ann), 2);
+    also_li.close().unwrap();
+    assert_eq!(count(&mut ann), 1);
+    let went = presence(&mut ann, |frame| frame.went.contains(&who));
+    assert_eq!(went.count, 1);
+}
+
+#[test]
+fn who_goes_and_comes_within_a_second_was_never_gone() {
+    let house = House::open();
+    let mut ann = house.guest();
+    ann.join("lobby").unwrap();
+    let (mut li, token) = house.person("Li");
+    li.join("lobby").unwrap();
+    let who = li.me();
+    presence(&mut ann, |frame| frame.came.iter().any(|person| person.id == who));
+    // Not within one second if the machine stands still: then both may be told, and both must be.
+    li.close().unwrap();
+    let mut li = house.back(&token);
+    li.join("lobby").unwrap();
+    let mei = house.person("Mei").0;
+    let mut mei = mei;
+    mei.join("lobby").unwrap();
+    let told = presence(&mut ann, |frame| frame.came.iter().any(|person| person.id == mei.me()));
+    assert_eq!(told.came.iter().any(|person| person.id == who), told.went.contains(&who), "{told:?}");
+    assert_eq!(told.count, 3);
+}
+
+#[test]
+fn many_people_are_a_count_and_pages() {
+    let house = House::open();
+    let mut crowd: Vec<Client> = (0..120).map(|_| house.guest()).collect();
+    for client in &mut crowd {
+        client.join("lobby").unwrap();
+    }
+    let last = &mut crowd[119];
+    let joined = last.join("lobby").unwrap();
+    assert_eq!((joined.count, joined.online.len()), (120, 50));
+    let told = presence(last, |frame| frame.count == 120);
+    assert_eq!((told.came, told.went), (vec![], vec![]), "beyond a hundred the count alone");
+    for (limit, size) in [(json!(50), 50), (json!(1000), 100), (Value::Null, 100)] {
+        let mut people: Vec<UserId> = Vec::new();
+        let mut command = json!({"type":"who","room":"lobby"});
+        if !limit.is_null() {
+            command["limit"] = limit;
+        }
+        loop {
+            let page = crowd[0].ask(command.clone());
+            assert_eq!(page["count"], 120);
+            let page_of = page["people"].as_array().unwrap();
+            assert!(page_of.len() <= size);
+            people.extend(
+                page_of.iter().map(|person| person["id"].as_str().unwrap().parse::<UserId>().unwrap()),
+            );
+            match page.get("next") {
+                Some(next) => command["after"] = next.clone(),
+                None => break,
+            }
+        }
+        assert!(people.is_sorted());
+        let all: BTreeSet<UserId> = crowd.iter().map(|client| client.me()).collect();
+        assert_eq!(people.iter().copied().collect::<BTreeSet<_>>(), all);
+        assert_eq!(people.len(), 120);
+    }
+}
+
+#[test]
+fn typing_is_shown_in_its_room_alone_and_only_members_may() {
+    let house = House::open();
+    let (mut li, mut ann, mut mei) = (house.guest(), house.guest(), house.guest());
+    let tea = li.join("tea").unwrap().room;
+    ann.join("tea").unwrap();
+    mei.join("coffee").unwrap();
+    ann.join("coffee").unwrap();
+    assert_eq!(li.ask(json!({"type":"typing","room":"tea"}))["type"], "ok");
+    let is_typing = |frame: &ServerFrame| matches!(frame, ServerFrame::Beside(Beside::Typing(_)));
+    let ServerFrame::Beside(Beside::Typing(typing)) = ann.frame_where(is_typing).unwrap() else {
+        unreachable!()
+    };
+    assert_eq!((typing.room, typing.by.id), (tea, li.me()));
+    assert_eq!(mei.heard().iter().filter(|frame| is_typing(frame)).count(), 0);
+    for command in ["typing", "who"] {
+        assert_eq!(mei.refused_with(json!({"type":command,"room":"tea"})), "not_a_member");
+        assert_eq!(mei.refused_with(json!({"type":command,"room":tea.to_string()})), "not_a_member");
+    }
+    for command in ["read", "leave"] {
+        assert_eq!(mei.refused_with(json!({"type":command,"room":"tea","seq":1})), "not_a_member");
+    }
+}
+
+fn left(client: &mut Client, who: UserId) {
+    client.event_where(|event| event.by.id == who && matches!(event.kind, EventKind::MemberLeft {})).unwrap();
+}
+
+#[test]
+fn a_guest_without_a_token_leaves_however_the_connection_ends() {
+    let house = House::open();
+    let mut ann = house.guest();
+    ann.join("lobby").unwrap();
+    ann.join("tea").unwrap();
+    for way in ["close", "end", "reset", "binary"] {
+        let mut li = house.guest();
+        let who = li.me();
+        li.join("lobby").unwrap();
+        li.join("tea").unwrap();
+        match way {
+            "close" => drop(li.close().unwrap()),
+            "end" => drop(li),
+            "reset" => li.reset(),
+            _ => {
+                li.send_message(websocket::Opcode::Binary, b"x").unwrap();
+                assert_eq!(li.closed().unwrap(), 1003);
+            }
+        }
+        left(&mut ann, who);
+        left(&mut ann, who);
+    }
+    assert_eq!(count(&mut ann), 1);
+}
+
+#[test]
+fn who_vanishes_before_the_join_is_answered_leaves_all_the_same() {
+    let house = House::open();
+    let mut ann = house.guest();
+    ann.join("lobby").unwrap();
+    const MANY: usize = 30;
+    for _ in 0..MANY {
+        // A line client is in the lobby at once; and this one is gone at once.
+        Client::open(house.addr, plain_text()).unwrap().reset();
+    }
+    let (mut came, mut went) = (BTreeSet::new(), BTreeSet::new());
+    while went.len() < MANY {
+        let event = ann.next_event().unwrap();
+        match event.kind {
+            EventKind::MemberJoined {} => assert!(came.insert(event.by.id)),
+            EventKind::MemberLeft {} => assert!(came.contains(&event.by.id) && went.insert(event.by.id)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn guests_of_a_killed_server_leave_at_the_next_start() {
+    let mut house = House::open();
+    let (mut li, token) = house.person("Li");
+    let mut guest = house.guest();
+    let room = li.join("lobby").unwrap().room;
+    let head = guest.join("lobby").unwrap().head.0;
+    let (me, other) = (li.me(), guest.me());
+    house.kill();
+    house.start();
+    let mut li = house.back(&token);
+    li.resume(&[(room, head)]);
+    let event = li.events_of(room, head, 1).remove(0);
+    assert_eq!((event.by.id, event.kind), (other, EventKind::MemberLeft {}));
+    assert_eq!(li.me(), me);
+    assert_eq!(count(&mut li), 1);
+}

@@ -1,0 +1,279 @@
+//! Refusals by code, rates that run out, and caps.
+
+use std::net::IpAddr;
+
+use load::{Client, Error, Options, http, http_from, new_session};
+use serde_json::{Value, json};
+
+use crate::house::House;
+use crate::talk::{PATIENCE, Talk, options, plain_text, why};
+
+/// So seldom that within a test it is never again.
+const NEVER: &str = "0.01/h burst 2";
+
+fn elsewhere() -> Option<IpAddr> {
+    Some("127.0.0.77".parse().unwrap())
+}
+
+fn send(key: usize) -> Value {
+    json!({"type":"send","room":"lobby","client_message_id":key.to_string(),"body":"x"})
+}
+
+fn typing() -> Value {
+    json!({"type":"typing","room":"lobby"})
+}
+
+#[test]
+fn each_rate_runs_out_alone_and_says_when_to_come_again() {
+    for (setting, first, refused) in [
+        ("LIMITS_MESSAGES", [send(1), send(2)], send(3)),
+        ("LIMITS_TYPING", [typing(), typing()], typing()),
+        (
+            "LIMITS_JOINS",
+            [json!({"type":"join","room":"lobby"}), Value::Null],
+            json!({"type":"join","room":"lobby"}),
+        ),
+        (
+            "LIMITS_COMMANDS",
+            [json!({"type":"ping"}), json!({"type":"rooms"})],
+            json!({"type":"who","room":"lobby"}),
+        ),
+        (
+            "LIMITS_NEW_ROOMS",
+            [json!({"type":"join","room":"one"}), json!({"type":"join","room":"two"})],
+            json!({"type":"join","room":"three"}),
+        ),
+    ] {
+        let house = House::with(&[("LIMITS_ENABLED", "true"), (setting, NEVER)]);
+        let (mut li, token) = house.person("Li");
+        li.join("lobby").unwrap();
+        for command in first.iter().filter(|command| !command.is_null()) {
+            assert_ne!(li.ask(command.clone())["type"], "error", "{setting} {command}");
+        }
+        let mut also_li = house.back(&token);
+        for client in [&mut li, &mut also_li] {
+            let reply = client.ask(refused.clone());
+            assert_eq!(
+                (&reply["code"], &reply["retryable"]),
+                (&json!("rate_limited"), &json!(true)),
+                "{setting}: {reply}"
+            );
+            let wait = reply["retry_after_ms"].as_u64().unwrap();
+            assert!((1_000_000..=360_000_001).contains(&wait), "{setting}: {wait}");
+        }
+        // The others go on, and so does everybody else.
+        for (other, command) in [
+            ("LIMITS_MESSAGES", send(9)),
+            ("LIMITS_TYPING", typing()),
+            ("LIMITS_COMMANDS", json!({"type":"ping"})),
+        ] {
+            if other != setting {
+                assert_eq!(li.ask(command)["type"], "ok", "{setting} {other}");
+            }
+        }
+        let mut ann = house.guest();
+        ann.join("lobby").unwrap();
+        assert_ne!(ann.ask(refused)["type"], "error", "{setting}");
+        assert!(house.metric(r#"teahouse_refused_total{code="rate_limited"}"#) >= 2.0);
+    }
+}
+
+#[test]
+fn who_made_too_many_rooms_still_finds_those_that_are_there() {
+    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_NEW_ROOMS", NEVER)]);
+    let (mut li, mut ann) = (house.guest(), house.guest());
+    ann.join("tea").unwrap();
+    // To find a room is not to make one, however often.
+    for _ in 0..5 {
+        li.join("tea").unwrap();
+        li.join("lobby").unwrap();
+    }
+    li.join("one").unwrap();
+    li.join("two").unwrap();
+    assert_eq!(li.refused_with(json!({"type":"join","room":"three"})), "rate_limited");
+    li.join("tea").unwrap();
+    li.join("one").unwrap();
+    // Nor does a name that is none cost anything, or a room by an id that is none.
+    assert_eq!(ann.refused_with(json!({"type":"join","room":"r999"})), "room_not_found");
+    ann.join("four").unwrap();
+    assert_eq!(ann.refused_with(json!({"type":"join","room":"five"})), "rate_limited");
+}
+
+#[test]
+fn after_the_time_that_was_told_it_works_again() {
+    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_MESSAGES", "10/s burst 1")]);
+    let mut li = house.guest();
+    li.join("lobby").unwrap();
+    let begin = std::time::Instant::now();
+    let mut refused = 0;
+    for key in 0..5 {
+        loop {
+            let reply = li.ask(send(key));
+            if reply["type"] == "ok" {
+                break;
+            }
+            refused += 1;
+            assert!(reply["retry_after_ms"].as_u64().unwrap() <= 101, "{reply}");
+            assert!(begin.elapsed() < PATIENCE);
+        }
+    }
+    assert!(refused > 0);
+}
+
+#[test]
+fn limits_that_are_off_limit_nothing() {
+    let mut settings = vec![
+        ("LIMITS_ENABLED", "false"),
+        ("LIMITS_CONNECTIONS", "1"),
+        ("LIMITS_CONNECTIONS_PER_ADDRESS", "1"),
+    ];
+    settings.push(("LIMITS_ROOMS_PER_PERSON", "1"));
+    for rate in ["MESSAGES", "TYPING", "JOINS", "COMMANDS", "NEW_ROOMS", "NEW_GUESTS"] {
+        let setting: &'static str = format!("LIMITS_{rate}").leak();
+        settings.push((setting, "0.01/h burst 1"));
+    }
+    let house = House::with(&settings);
+    let mut guests: Vec<Client> = (0..5).map(|_| house.guest()).collect();
+    let li = &mut guests[0];
+    for number in 0..5 {
+        li.join(&format!("room-{number}")).unwrap();
+        li.join("lobby").unwrap();
+        assert_eq!(li.ask(send(number))["type"], "ok");
+        assert_eq!(li.ask(typing())["type"], "ok");
+        assert_eq!(li.ask(json!({"type":"ping"}))["type"], "ok");
+    }
+    // But the bounds on sizes hold.
+    assert_eq!(
+        li.refused_with(
+            json!({"type":"send","room":"lobby","client_message_id":"k","body":"x".repeat(8193)})
+        ),
+        "body_too_long"
+    );
+    li.send_message(websocket::Opcode::Text, &vec![b'x'; 65_537]).unwrap();
+    assert_eq!(li.closed().unwrap(), 1009);
+}
+
+#[test]
+fn new_guests_are_limited_by_address_however_they_come() {
+    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_NEW_GUESTS", "0.01/h burst 3")]);
+    let token = new_session(house.addr, None).unwrap().1;
+    let _guest = house.guest();
+    let _line_client = Client::open(house.addr, plain_text()).unwrap();
+    let answer = http(house.addr, "POST", "/api/v1/session", &[], b"").unwrap();
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    let refusal: Value = answer.json().unwrap();
+    assert_eq!((&refusal["code"], &refusal["retryable"]), (&json!("rate_limited"), &json!(true)));
+    assert!(refusal["retry_after_ms"].as_u64().unwrap() > 1_000_000);
+    assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1000);
+    for options in [options(), plain_text()] {
+        assert!(matches!(why(Client::open(house.addr, options)), Error::Upgrade(429)));
+    }
+    // Who is somebody already is no new guest; and another address has its own.
+    house.back(&token);
+    assert_eq!(http_from(elsewhere(), house.addr, "POST", "/api/v1/session", &[], b"").unwrap().status, 201);
+    Client::connect(house.addr, Options { source: elsewhere(), ..options() }).unwrap();
+}
+
+#[test]
+fn pages_of_history_over_http_have_a_rate() {
+    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_COMMANDS", NEVER)]);
+    let (mut li, token) = house.person("Li");
+    li.join("lobby").unwrap();
+    let header = format!("Bearer {token}");
+    let ask =
+        || http(house.addr, "GET", "/api/v1/rooms/lobby/events", &[("Authorization", &header)], b"").unwrap();
+    assert_eq!([ask().status, ask().status, ask().status], [200, 200, 429]);
+}
+
+#[test]
+fn beyond_the_caps_one_is_told_and_places_are_given_back() {
+    let house = House::with(&[
+        ("LIMITS_ENABLED", "true"),
+        ("LIMITS_CONNECTIONS", "3"),
+        ("LIMITS_CONNECTIONS_PER_ADDRESS", "2"),
+    ]);
+    let here = options();
+    let there = Options { source: elsewhere(), ..options() };
+    let first = eventually(&house, &here);
+    let _second = eventually(&house, &here);
+    assert!(matches!(why(Client::open(house.addr, here.clone())), Error::Upgrade(429)));
+    let answer = http(house.addr, "GET", "/healthz", &[], b"").unwrap();
+    let refusal: Value = answer.json().unwrap();
+    assert_eq!((answer.status, &refusal["code"]), (429, &json!("rate_limited")));
+    let third = eventually(&house, &there);
+    assert!(matches!(why(Client::open(house.addr, there.clone())), Error::Upgrade(503)));
+    let answer = http_from(elsewhere(), house.addr, "GET", "/healthz", &[], b"").unwrap();
+    let refusal: Value = answer.json().unwrap();
+    assert_eq!((answer.status, &refusal["code"]), (503, &json!("overloaded")));
+    // However a connection ends, its place is free again.
+    first.close().unwrap();
+    let mut again = eventually(&house, &here);
+    again.send_bytes(&[0xff, 0xff]).unwrap();
+    assert_eq!(again.closed().unwrap(), 1002);
+    drop(again);
+    let again = eventually(&house, &here);
+    again.reset();
+    drop(third);
+    eventually(&house, &there);
+}
+
+/// A place may take a moment to be given back; each try is a round trip.
+fn eventually(house: &House, options: &Options) -> Client {
+    let begin = std::time::Instant::now();
+    loop {
+        match Client::open(house.addr, options.clone()) {
+            Ok(client) => return client,
+            Err(error) => assert!(begin.elapsed() < PATIENCE, "{error}"),
+        }
+    }
+}
+
+#[test]
+fn commands_that_need_a_room_say_what_is_wrong_with_it() {
+    let house = House::open();
+    let mut li = house.guest();
+    let mut ann = house.guest();
+    ann.join("tea").unwrap();
+    for (room, code) in [
+        ("nowhere", "room_not_found"),
+        ("r999", "room_not_found"),
+        ("tea", "not_a_member"),
+        ("a b", "invalid_name"),
+        ("r18446744073709551615", "room_not_found"),
+    ] {
+        for command in ["leave", "send", "history", "read"] {
+            let command = json!({"type":command,"room":room,"seq":1,"client_message_id":"k","body":"x"});
+            assert_eq!(li.refused_with(command.clone()), code, "{command}");
+        }
+    }
+    for body in ["", " ", "\n\t\u{3000}"] {
+        assert_eq!(
+            li.refused_with(json!({"type":"send","room":"tea","client_message_id":"k","body":body})),
+            "body_empty"
+        );
+    }
+}
+
+#[test]
+fn what_there_is_not_is_404_and_a_wrong_method_405_both_in_json() {
+    let house = House::open();
+    for (method, path, status) in [
+        ("GET", "/nope", 404),
+        ("GET", "/api/v1/nope", 404),
+        ("POST", "/nope", 404),
+        ("GET", "/../Cargo.toml", 404),
+        ("GET", "//", 404),
+        ("GET", "/api/v1/rooms/lobby", 404),
+        ("PUT", "/api/v1/session", 405),
+        ("POST", "/healthz", 405),
+        ("DELETE", "/ws", 405),
+        ("POST", "/", 405),
+    ] {
+        let answer = http(house.addr, method, path, &[], b"").unwrap();
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{method} {path}");
+        let refusal: Value = answer.json().unwrap();
+        assert_eq!((&refusal["code"], &refusal["retryable"]), (&json!("not_found"), &json!(false)));
+        assert!(answer.header("allow").is_some() == (status == 405), "{method} {path}: {answer:?}");
+    }
+}

@@ -1,0 +1,280 @@
+//! Names, rooms, memberships, and how far one has read.
+
+use proto::{EventKind, RoomId};
+use serde_json::{Value, json};
+
+use crate::house::House;
+use crate::talk::{Talk, body};
+
+fn golden_names() -> Value {
+    serde_json::from_str(include_str!("../../../proto/golden/names.json")).unwrap()
+}
+
+#[test]
+fn names_of_rooms_are_taken_and_refused_as_the_golden_file_says() {
+    let house = House::open();
+    let mut li = house.guest();
+    let names = golden_names();
+    for (typed, shown) in names["room"]["accepted"].as_object().unwrap() {
+        let joined = li.ask(json!({"type":"join","room":typed}));
+        assert_eq!((&joined["type"], &joined["name"]), (&json!("joined"), shown), "{typed:?}");
+    }
+    for bad in names["room"]["refused"].as_array().unwrap() {
+        let command = json!({"type":"join","room":bad});
+        // What looks like an id is one, in the one spelling that ids have.
+        let is_id = bad.as_str().unwrap().parse::<RoomId>().is_ok();
+        let expected = if is_id {
+            li.ask(command);
+            continue;
+        } else {
+            "invalid_name"
+        };
+        assert_eq!(li.refused_with(command), expected, "{bad:?}");
+    }
+    assert_eq!(li.ask(json!({"type":"join","room":"x".repeat(64)}))["type"], "joined");
+}
+
+#[test]
+fn names_of_people_are_taken_and_refused_as_the_golden_file_says() {
+    let house = House::open();
+    let mut li = house.guest();
+    let names = golden_names();
+    for (typed, shown) in names["user"]["accepted"].as_object().unwrap() {
+        let ok = li.ask(json!({"type":"rename","name":typed}));
+        assert_eq!((&ok["type"], &ok["name"]), (&json!("ok"), shown), "{typed:?}");
+    }
+    for bad in names["user"]["refused"].as_array().unwrap() {
+        assert_eq!(li.refused_with(json!({"type":"rename","name":bad})), "invalid_name", "{bad:?}");
+    }
+}
+
+#[test]
+fn a_room_is_made_by_the_first_join_and_found_without_regard_to_case_and_width() {
+    let house = House::open();
+    let (mut li, mut ann) = (house.guest(), house.guest());
+    let made = li.join("Tea").unwrap();
+    assert_eq!((made.name.as_str(), made.head.0, made.n.0, made.count), ("Tea", 1, 0, 1));
+    for (spelling, head) in [("tea", 2), ("TEA", 2), ("ｔｅａ", 2), ("#tea", 2)] {
+        let joined = ann.join(spelling).unwrap();
+        assert_eq!((joined.room, joined.name.as_str(), joined.head.0), (made.room, "Tea", head));
+    }
+    assert_eq!(
+        ann.refused_with(json!({"type":"join","room":"r999"})),
+        "room_not_found",
+        "an id makes nothing"
+    );
+}
+
+#[test]
+fn two_who_make_a_room_at_once_are_in_the_same_one() {
+    let house = House::open();
+    let mut clients: Vec<_> = (0..8).map(|_| house.guest()).collect();
+    for client in &mut clients {
+        client.send_text(r#"{"type":"join","id":1,"room":"tea"}"#).unwrap();
+    }
+    let rooms: Vec<RoomId> = clients.iter_mut().map(|client| client.join("tea").unwrap().room).collect();
+    assert!(rooms.iter().all(|room| *room == rooms[0]), "{rooms:?}");
+}
+
+#[test]
+fn a_silent_room_goes_with_its_last_member_and_the_lobby_stays() {
+    let house = House::open();
+    let mut li = house.guest();
+    let silent = li.join("silent").unwrap().room;
+    let spoken = li.join("spoken").unwrap().room;
+    let lobby = li.join("lobby").unwrap().room;
+    li.say(spoken, "hello").unwrap();
+    for room in ["silent", "spoken", "lobby"] {
+        assert_eq!(li.ask(json!({"type":"leave","room":room}))["type"], "ok");
+    }
+    let rooms = li.ask(json!({"type":"rooms"}));
+    let names: Vec<&str> =
+        rooms["rooms"].as_array().unwrap().iter().map(|room| room["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["lobby", "spoken"]);
+    assert_eq!(li.refused_with(json!({"type":"join","room":silent.to_string()})), "room_not_found");
+    assert_ne!(li.join("silent").unwrap().room, silent, "an id is not used again");
+    assert_eq!(li.join("spoken").unwrap().room, spoken);
+    assert_eq!(li.join("lobby").unwrap().room, lobby);
+}
+
+#[test]
+fn rooms_are_listed_by_id_a_page_at_a_time() {
+    let house = House::open();
+    let (mut li, mut ann) = (house.guest(), house.guest());
+    let lobby = li.join("lobby").unwrap().room;
+    for number in 0..5 {
+        ann.join(&format!("room-{number}")).unwrap();
+    }
+    li.join("room-3").unwrap();
+    li.say(lobby, "hello").unwrap();
+    li.ask(json!({"type":"read","room":"lobby","seq":2}));
+    let mut found = Vec::new();
+    let mut after = Value::Null;
+    loop {
+        let mut command = json!({"type":"rooms","limit":2});
+        if !after.is_null() {
+            command["after"] = after;
+        }
+        let page = li.ask(command);
+        let rooms = page["rooms"].as_array().unwrap().clone();
+        assert!(rooms.len() <= 2);
+        found.extend(rooms);
+        match page.get("next") {
+            Some(next) => after = next.clone(),
+            None => break,
+        }
+    }
+    let names: Vec<&str> = found.iter().map(|room| room["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["lobby", "room-0", "room-1", "room-2", "room-3", "room-4"]);
+    assert_eq!(
+        found[0],
+        json!({"room":lobby.to_string(),"name":"lobby","head":2,"n":1,"count":1,"joined":true,"read":{"seq":2,"n":1}})
+    );
+    assert_eq!(
+        (&found[1]["joined"], &found[1]["count"], found[1].get("read")),
+        (&json!(false), &json!(1), None)
+    );
+    assert_eq!(found[4]["count"], 2);
+    let mine = li.ask(json!({"type":"rooms","joined":true}));
+    let mine: Vec<&str> =
+        mine["rooms"].as_array().unwrap().iter().map(|room| room["name"].as_str().unwrap()).collect();
+    assert_eq!(mine, ["lobby", "room-3"]);
+}
+
+#[test]
+fn a_new_name_is_told_to_every_room_and_holds() {
+    let mut house = House::open();
+    let (mut li, token) = house.person("Li");
+    let mut ann = house.guest();
+    for room in ["tea", "coffee"] {
+        li.join(room).unwrap();
+        ann.join(room).unwrap();
+    }
+    li.join("elsewhere").unwrap();
+    assert_eq!(li.ask(json!({"type":"rename","name":" 李  雷 "}))["name"], "李 雷");
+    for _ in 0..2 {
+        let event = ann.event_where(|event| matches!(event.kind, EventKind::Renamed { .. })).unwrap();
+        assert_eq!(event.kind, EventKind::Renamed { was: proto::UserName::new("Li").unwrap() });
+        assert_eq!((event.by.id, event.by.name.as_str()), (li.me(), "李 雷"));
+    }
+    let who = ann.ask(json!({"type":"who","room":"tea"}));
+    assert!(who["people"].as_array().unwrap().contains(&json!({"id":li.me(),"name":"李 雷"})), "{who}");
+    // To be called what one is called is no event.
+    let head = ann.ask(json!({"type":"history","room":"tea","limit":1}))["events"][0]["seq"].clone();
+    li.ask(json!({"type":"rename","name":"李 雷"}));
+    assert_eq!(ann.ask(json!({"type":"history","room":"tea","limit":1}))["events"][0]["seq"], head);
+    house.restart();
+    assert_eq!(house.back(&token).welcome().unwrap().you.name.as_str(), "李 雷");
+}
+
+#[test]
+fn a_read_position_never_goes_back_and_survives_a_restart() {
+    let mut house = House::open();
+    let (mut li, token) = house.person("Li");
+    let room = li.join("lobby").unwrap().room;
+    for number in 1..=5 {
+        li.say(room, &number.to_string()).unwrap();
+    }
+    for (asked, seq, n) in [(4, 4, 3), (2, 4, 3), (0, 4, 3), (5, 5, 4), (u64::MAX, 6, 5), (1, 6, 5)] {
+        let position = li.ask(json!({"type":"read","room":"lobby","seq":asked}));
+        assert_eq!((&position["seq"], &position["n"]), (&json!(seq), &json!(n)), "{asked}");
+    }
+    let (mut ann, anns) = house.person("Ann");
+    ann.join("lobby").unwrap();
+    assert_eq!(ann.ask(json!({"type":"read","room":"lobby","seq":3}))["n"], 2);
+    house.restart();
+    let joined = house.back(&token).join("lobby").unwrap();
+    let read = joined.read.unwrap();
+    assert_eq!((read.seq.0, read.n.0, joined.n.0), (6, 5, 5), "nothing is unread");
+    let joined = house.back(&anns).join("lobby").unwrap();
+    assert_eq!(joined.n.0 - joined.read.unwrap().n.0, 3, "three are unread");
+}
+
+#[test]
+fn a_leave_is_answered_after_everything_before_it_and_nothing_comes_after() {
+    let house = House::open();
+    let (mut li, token) = house.person("Li");
+    let mut also_li = house.back(&token);
+    let mut ann = house.guest();
+    let room = li.join("lobby").unwrap().room;
+    also_li.join("lobby").unwrap();
+    let head = ann.join("lobby").unwrap().head.0;
+    let ids: Vec<_> = (0..300)
+        .map(|number| ann.start(&crate::coming_back::saying(room, &number.to_string())).unwrap())
+        .collect();
+    // In the midst of it.
+    ann.reply_to(ids[100]).unwrap();
+    li.send_text(r#"{"type":"leave","id":1,"room":"lobby"}"#).unwrap();
+    for id in &ids[101..] {
+        ann.reply_to(*id).unwrap();
+    }
+    let left = ann.event_where(|event| matches!(event.kind, EventKind::MemberLeft {})).unwrap();
+    assert_eq!(left.by.id, li.me());
+    ann.say(room, "not for Li").unwrap();
+    for client in [&mut li, &mut also_li] {
+        client.event_where(|event| event.seq.0 == head).unwrap();
+        client.events_of(room, head, left.seq.0 - head);
+        let heard = client.heard();
+        assert!(heard.iter().all(|frame| !matches!(frame, proto::ServerFrame::Event(_))), "{heard:?}");
+    }
+    assert_eq!(
+        li.refused_with(json!({"type":"send","room":"lobby","client_message_id":"k","body":"x"})),
+        "not_a_member"
+    );
+}
+
+#[test]
+fn the_ok_of_a_leave_comes_behind_the_last_event() {
+    let house = House::open();
+    let mut li = house.guest();
+    let mut ann = house.guest();
+    let room = li.join("lobby").unwrap().room;
+    ann.join("lobby").unwrap();
+    for round in 0..20 {
+        for number in 0..10 {
+            ann.start(&crate::coming_back::saying(room, &format!("{round}-{number}"))).unwrap();
+        }
+        li.send_text(r#"{"type":"leave","id":1,"room":"lobby"}"#).unwrap();
+        let mut last = 0;
+        loop {
+            match li.next_frame(crate::talk::PATIENCE).unwrap() {
+                proto::ServerFrame::Event(event) => last = event.seq.0,
+                frame if crate::talk::reply_id(&frame) == Some(1) => {
+                    let reply: Value = serde_json::from_str(&frame.to_json()).unwrap();
+                    assert_eq!(reply["seq"], last, "{reply}");
+                    break;
+                }
+                _ => {}
+            }
+        }
+        li.join("lobby").unwrap();
+    }
+}
+
+#[test]
+fn who_comes_again_is_a_member_again_and_hears_what_is_new() {
+    let house = House::open();
+    let (mut li, mut ann) = (house.guest(), house.guest());
+    let room = ann.join("lobby").unwrap().room;
+    for round in 0..3 {
+        assert_eq!(li.join("lobby").unwrap().count, 2);
+        ann.say(room, &format!("hello {round}")).unwrap();
+        assert_eq!(body(&li.next_event().unwrap()), format!("hello {round}"));
+        li.ask(json!({"type":"leave","room":"lobby"}));
+        assert!(matches!(li.next_event().unwrap().kind, EventKind::MemberLeft {}));
+        assert_eq!(li.refused_with(json!({"type":"leave","room":"lobby"})), "not_a_member");
+    }
+    assert_eq!(li.refused_with(json!({"type":"leave","room":"nowhere"})), "room_not_found");
+}
+
+#[test]
+fn one_person_can_be_in_so_many_rooms() {
+    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_ROOMS_PER_PERSON", "2")]);
+    let mut li = house.guest();
+    li.join("one").unwrap();
+    li.join("two").unwrap();
+    assert_eq!(li.refused_with(json!({"type":"join","room":"three"})), "too_many_rooms");
+    assert_eq!(li.join("one").unwrap().head.0, 1, "those one is in can be joined all the same");
+    li.ask(json!({"type":"leave","room":"one"}));
+    li.join("three").unwrap();
+}

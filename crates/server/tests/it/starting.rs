@@ -1,0 +1,139 @@
+//! What keeps the program from starting is one line, and an exit code that is not 0.
+
+use std::fs;
+use std::net::TcpListener;
+
+use crate::house::{Ended, House, program, run};
+use crate::talk::Talk;
+
+/// One line for a person, which holds these words.
+fn check(ended: &Ended, code: i32, words: &[&str]) {
+    assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+    // On the way there may be log lines, which are JSON here; the last line is the one for people.
+    let plain: Vec<&str> = ended.stderr.lines().filter(|line| !line.starts_with('{')).collect();
+    let [line] = plain[..] else { panic!("not one line: {:?}", ended.stderr) };
+    assert!(line.starts_with("teahouse: "), "{line}");
+    for word in words {
+        assert!(line.contains(word), "{word} is not in {line}");
+    }
+}
+
+#[test]
+fn a_data_folder_in_use_is_refused() {
+    let mut house = House::open();
+    let second = run(program()
+        .args(["--listen", "127.0.0.1:0", "--data"])
+        .arg(house.data())
+        .env("TEAHOUSE_LOG", "error"));
+    check(&second, 1, &["another teahouse", &house.data().display().to_string()]);
+    house.guest().heard();
+    // A killed one leaves no lock behind.
+    house.kill();
+    house.start();
+    house.guest().heard();
+}
+
+#[test]
+fn a_port_in_use_is_refused() {
+    let house = House::open();
+    let folder = tempfile::tempdir().unwrap();
+    let second = run(program().arg("--data").arg(folder.path()).args(["--listen", &house.addr.to_string()]));
+    check(&second, 1, &["cannot listen on", &house.addr.to_string(), "in use", "--listen"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a-file");
+    fs::write(&file, "").unwrap();
+    let listen = ["--listen", "127.0.0.1:0", "--data"];
+    for place in [file.clone(), file.join("data"), "/proc/teahouse".into()] {
+        let ended = run(program().args(listen).arg(&place));
+        check(&ended, 1, &[&place.display().to_string()]);
+    }
+    let broken = folder.path().join("broken");
+    fs::create_dir(&broken).unwrap();
+    for entry in fs::read_dir(House::open().data()).unwrap() {
+        fs::write(broken.join(entry.unwrap().file_name()), "this is no database, and long enough to be one")
+            .unwrap();
+    }
+    let ended = run(program().args(listen).arg(&broken));
+    check(&ended, 1, &[]);
+}
+
+#[test]
+fn a_bad_value_or_an_unknown_key_is_refused_wherever_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("teahouse.toml");
+    for (variable, value, words) in [
+        ("TEAHOUSE_BODY_BYTES", "1GiB", &["TEAHOUSE_BODY_BYTES", "1GiB", "10KiB"][..]),
+        ("TEAHOUSE_LIMITS_MESSAGES", "lots", &["TEAHOUSE_LIMITS_MESSAGES", "lots", "burst"]),
+        ("TEAHOUSE_DEADLINES_DEAD", "1s", &["deadlines.dead", "heartbeat"]),
+        ("TEAHOUSE_LISTEN", "9999", &["TEAHOUSE_LISTEN"]),
+        ("TEAHOUSE_LIMITS_MESAGES", "5/s burst 20", &["TEAHOUSE_LIMITS_MESAGES", "TEAHOUSE_LIMITS_MESSAGES"]),
+        ("TEAHOUSE_CONFIG", "/nowhere/teahouse.toml", &["/nowhere/teahouse.toml"]),
+    ] {
+        check(&run(program().current_dir(folder.path()).env(variable, value)), 2, words);
+    }
+    for (text, words) in [
+        ("listn = \"x\"", &["teahouse.toml:1", "listn", "listen"][..]),
+        ("\n[limits]\nmessages = 5\n", &["teahouse.toml:3", "limits.messages"]),
+        ("[limits]\nenabled = \"x\"", &["teahouse.toml:2", "limits.enabled"]),
+        ("listen = ", &["teahouse.toml:1"]),
+        ("listen = \"[::]:0\"\nlisten = \"[::]:1\"", &["teahouse.toml"]),
+    ] {
+        fs::write(&file, text).unwrap();
+        check(&run(program().current_dir(folder.path())), 2, words);
+        check(&run(program().arg("--config").arg(&file)), 2, words);
+    }
+    fs::remove_file(&file).unwrap();
+    check(&run(program().current_dir(folder.path()).args(["--listen", "x"])), 2, &["--listen"]);
+    let unknown = run(program().arg("--lisen"));
+    assert_eq!(unknown.code, Some(2));
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("teahouse.toml"),
+        "listen = \"[::]:1\"\ndata = \"from-file\"\nlog = \"warn\"\n",
+    )
+    .unwrap();
+    let output = program()
+        .current_dir(folder.path())
+        .env("TEAHOUSE_LISTEN", "[::]:2")
+        .env("TEAHOUSE_DATA", "from-environment")
+        .args(["config", "--listen", "[::]:3"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let printed = String::from_utf8(output.stdout).unwrap();
+    for (key, value, source) in [
+        ("listen", "[::]:3", "--listen"),
+        ("data", "from-environment", "TEAHOUSE_DATA"),
+        ("log", "warn", "teahouse.toml:3"),
+        ("body_bytes", "8KiB", "default"),
+    ] {
+        let line = printed.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
+        assert!(line.contains(value) && line.contains(source), "{line}");
+    }
+    // What is printed can be read again.
+    fs::write(folder.path().join("teahouse.toml"), &printed).unwrap();
+    assert!(program().current_dir(folder.path()).arg("config").output().unwrap().status.success());
+    let example = program().args(["config", "--example"]).output().unwrap();
+    fs::write(folder.path().join("teahouse.toml"), &example.stdout).unwrap();
+    assert!(program().current_dir(folder.path()).arg("config").output().unwrap().status.success());
+}
+
+#[test]
+fn the_port_is_free_again_right_after_the_end() {
+    let mut house = House::open();
+    for _ in 0..3 {
+        let li = house.guest();
+        house.stop();
+        drop(li);
+        drop(TcpListener::bind(house.addr));
+        house.start();
+    }
+}

@@ -1,0 +1,204 @@
+//! SIGTERM: everybody is told, nothing is lost, and it ends.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Instant;
+
+use load::{Client, Error, Received};
+use proto::{EventKind, ServerFrame};
+use rustix::process::{Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::coming_back::saying;
+use crate::house::House;
+use crate::talk::{PATIENCE, Talk, plain_text, reply_id};
+
+/// The close frame, after whatever comes before it.
+fn goodbye(client: &mut Client) -> (u16, String) {
+    loop {
+        match client.next_message(PATIENCE).unwrap() {
+            Received::Close(code, reason) => return (code, reason),
+            Received::End => panic!("it ended without a goodbye"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn everybody_is_told_when_to_come_back_and_the_exit_is_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut house = House::open();
+        let mut clients = vec![house.guest(), house.guest(), Client::open(house.addr, plain_text()).unwrap()];
+        clients[0].join("lobby").unwrap();
+        kill_process(house.pid(), signal).unwrap();
+        for client in &mut clients {
+            assert_eq!(goodbye(client), (1001, "retry_within_ms=500".to_owned()));
+        }
+        drop(clients);
+        let (status, printed) = house.wait();
+        assert_eq!(status.code(), Some(0), "{signal:?}");
+        assert_eq!(printed.lines().count(), 1, "{printed}");
+        assert!(TcpStream::connect(house.addr).is_err(), "the port is free");
+    }
+}
+
+#[test]
+fn the_more_there_are_the_longer_they_are_spread() {
+    let mut house = House::open();
+    let mut clients: Vec<Client> = (0..150).map(|_| house.guest()).collect();
+    house.terminate();
+    for client in &mut clients {
+        assert_eq!(goodbye(client), (1001, "retry_within_ms=750".to_owned()));
+    }
+    drop(clients);
+    assert!(house.wait().0.success());
+}
+
+#[test]
+fn what_was_asked_before_is_answered_and_what_was_answered_is_there_afterwards() {
+    let mut house = House::open();
+    let (mut li, token) = house.person("Li");
+    let mut ann = house.guest();
+    let room = li.join("lobby").unwrap().room;
+    ann.join("lobby").unwrap();
+    let mut ids: BTreeSet<u64> =
+        (0..1000).map(|number| li.start(&saying(room, &number.to_string())).unwrap().0).collect();
+    house.terminate();
+    let (mut answered, mut heard) = (Vec::new(), Vec::new());
+    let end = loop {
+        match li.next_frame(PATIENCE) {
+            Ok(ServerFrame::Event(event)) if matches!(event.kind, EventKind::Message { .. }) => {
+                heard.push(event)
+            }
+            Ok(frame) => {
+                if let Some(id) = reply_id(&frame) {
+                    let reply: Value = serde_json::from_str(&frame.to_json()).unwrap();
+                    assert!(ids.remove(&id), "twice: {reply}");
+                    if reply["type"] == "ok" {
+                        answered.push(reply["seq"].as_u64().unwrap());
+                    } else {
+                        assert_eq!(reply["code"], "shutting_down", "{reply}");
+                    }
+                }
+            }
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(end.close_code(), Some(1001), "{end}");
+    drop((li, ann));
+    assert!(house.wait().0.success());
+    house.start();
+    let mut li = house.back(&token);
+    li.join("lobby").unwrap();
+    let mut stored = BTreeSet::new();
+    loop {
+        let after = stored.last().copied().unwrap_or(0);
+        let page = li.ask(json!({"type":"history","room":"lobby","after":after,"limit":500}));
+        stored.extend(page["events"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()));
+        if page["more"] == false {
+            break;
+        }
+    }
+    assert!(answered.iter().all(|seq| stored.contains(seq)));
+    assert!(heard.iter().all(|event| stored.contains(&event.seq.0)));
+    // What was committed was also answered, and heard: nobody has to ask again for what is known.
+    let said = stored.len() as u64 - 3;
+    assert_eq!((answered.len() as u64, heard.len() as u64), (said, said), "of {said} that were stored");
+}
+
+#[test]
+fn each_of_several_stops_answers_what_it_commits() {
+    // The narrow place between the commit and the goodbye, several times.
+    let mut house = House::open();
+    let (mut li, token) = house.person("Li");
+    let room = li.join("lobby").unwrap().room;
+    let mut told = 0;
+    for round in 0..10 {
+        for number in 0..3 {
+            li.start(&saying(room, &format!("{round}-{number}"))).unwrap();
+        }
+        house.terminate();
+        let mut answered = 0;
+        while let Ok(frame) = li.next_frame(PATIENCE) {
+            answered += u64::from(reply_id(&frame).is_some());
+        }
+        drop(li);
+        assert!(house.wait().0.success());
+        house.start();
+        li = house.back(&token);
+        let joined = li.join("lobby").unwrap();
+        assert_eq!(joined.n.0 - told, answered, "committed, and answered, in round {round}");
+        told = joined.n.0;
+    }
+}
+
+#[test]
+fn while_it_stops_nobody_is_let_in_and_it_is_not_ready() {
+    let mut house = House::with(&[("DEADLINES_CLOSE", "30s")]);
+    let mut stubborn = house.guest();
+    let mut here = TcpStream::connect(house.addr).unwrap();
+    here.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut ask = |path: &str| {
+        here.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        let mut heard = String::new();
+        let mut chunk = [0; 4096];
+        while !(heard.contains("\r\n\r\n")
+            && (heard.ends_with('}') || heard.ends_with("ready") || heard.ends_with("ok")))
+        {
+            let read = here.read(&mut chunk).unwrap();
+            assert!(read > 0, "{heard}");
+            heard.push_str(&String::from_utf8_lossy(&chunk[..read]));
+        }
+        heard
+    };
+    assert!(ask("/readyz").starts_with("HTTP/1.1 200 "));
+    house.terminate();
+    assert_eq!(goodbye(&mut stubborn).0, 1001);
+    let answer = ask("/readyz");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("shutting_down"), "{answer}");
+    assert!(ask("/healthz").starts_with("HTTP/1.1 200 "), "alive it is");
+    let begin = Instant::now();
+    while TcpStream::connect(house.addr).is_ok() {
+        assert!(begin.elapsed() < PATIENCE, "the port is still open");
+    }
+    assert!(matches!(Client::open(house.addr, plain_text()), Err(Error::Io(_))));
+    // The goodbye is answered: there is nothing to wait for.
+    stubborn.send_message(websocket::Opcode::Close, &[0x03, 0xe9]).unwrap();
+    assert_eq!(stubborn.next_message(PATIENCE).unwrap(), Received::End);
+    assert!(house.wait().0.success());
+}
+
+#[test]
+fn who_does_not_answer_the_goodbye_or_does_not_read_holds_nobody() {
+    let mut house = House::with(&[("DEADLINES_CLOSE", "100ms")]);
+    let mut deaf = house.guest();
+    let (mut li, token) = house.person("Li");
+    let room = li.join("lobby").unwrap().room;
+    deaf.join("lobby").unwrap();
+    let slow = load::Options { receive_buffer: Some(4096), ..crate::talk::bearer(&token) };
+    let mut slow = Client::connect(house.addr, slow).unwrap();
+    slow.join("lobby").unwrap();
+    for number in 0..400 {
+        li.say_as(room, &number.to_string(), &"x".repeat(8000)).unwrap();
+    }
+    house.terminate();
+    let (status, _) = house.wait();
+    assert!(status.success());
+    drop((deaf, slow, li));
+}
+
+#[test]
+fn the_write_ahead_log_is_in_the_database_when_it_has_ended() {
+    let mut house = House::open();
+    let mut li = house.guest();
+    let room = li.join("lobby").unwrap().room;
+    li.say(room, "into the database").unwrap();
+    drop(li);
+    house.stop();
+    for entry in std::fs::read_dir(house.data()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        assert!(!name.ends_with("-wal") || entry.metadata().unwrap().len() == 0, "{name}");
+    }
+}

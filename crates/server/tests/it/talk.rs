@@ -1,0 +1,197 @@
+//! How the tests talk to a server.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use load::{Client, Error, Options, new_session};
+use proto::{
+    Beside, Command, ErrorCode, Event, EventKind, Join, Joined, Resume, RoomId, Seq, ServerFrame, UserId,
+};
+use serde_json::{Value, json};
+
+use crate::house::House;
+
+/// Far more than anything takes; who waits as long has found a defect.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Ids that no [`Client::call`] gives.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1_000_000);
+
+pub(crate) fn options() -> Options {
+    Options { timeout: PATIENCE, ..Options::default() }
+}
+
+pub(crate) fn bearer(token: &str) -> Options {
+    Options { bearer: Some(token.to_owned()), ..options() }
+}
+
+pub(crate) fn plain_text() -> Options {
+    Options { protocol: None, ..options() }
+}
+
+impl House {
+    /// A new guest, who leaves when the connection ends.
+    pub(crate) fn guest(&self) -> Client {
+        Client::connect(self.addr, options()).unwrap()
+    }
+
+    /// A new guest who can come back, and the token to do it.
+    pub(crate) fn person(&self, name: &str) -> (Client, String) {
+        let token = self.token(name);
+        (self.back(&token), token)
+    }
+
+    /// The token of a new guest.
+    pub(crate) fn token(&self, name: &str) -> String {
+        new_session(self.addr, Some(name)).unwrap().1
+    }
+
+    /// Somebody who comes back.
+    pub(crate) fn back(&self, token: &str) -> Client {
+        Client::connect(self.addr, bearer(token)).unwrap()
+    }
+
+    /// A line client, greeted and in the lobby.
+    pub(crate) fn lines(&self, options: Options) -> Client {
+        let mut client = Client::connect(self.addr, Options { protocol: None, ..options }).unwrap();
+        let greeting = client.next_line().unwrap();
+        assert!(greeting.starts_with("* "), "{greeting}");
+        let place = client.next_line().unwrap();
+        assert!(place.starts_with("* ") && place.contains("lobby"), "{place}");
+        client
+    }
+}
+
+/// What tests do with a client beyond what it can by itself.
+pub(crate) trait Talk {
+    /// Sends these fields under a fresh id, and returns the reply as it came.
+    fn ask(&mut self, command: Value) -> Value;
+    /// Sends these fields, which must be refused, and returns the code.
+    fn refused_with(&mut self, command: Value) -> String;
+    /// Who one is.
+    fn me(&self) -> UserId;
+    /// Comes back to one room.
+    fn join_after(&mut self, room: RoomId, after: u64) -> Joined;
+    /// Comes back to rooms: what was `joined`, in order.
+    fn resume(&mut self, rooms: &[(RoomId, u64)]) -> Vec<Joined>;
+    /// The next `count` events, which must be all of one room and follow `after` without a hole.
+    fn events_of(&mut self, room: RoomId, after: u64, count: u64) -> Vec<Event>;
+    /// All frames until nothing more is to be read after a round trip. What another thread of the server has yet to say may
+    /// still come later.
+    fn heard(&mut self) -> Vec<ServerFrame>;
+    /// The bodies of the next messages, until one that is `last`.
+    fn bodies_until(&mut self, last: &str) -> Vec<String>;
+    /// The gap that is told next.
+    fn gap(&mut self) -> proto::Gap;
+    /// Ends without a goodbye: with a reset.
+    fn reset(self);
+}
+
+impl Talk for Client {
+    fn ask(&mut self, mut command: Value) -> Value {
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        command["id"] = json!(id);
+        self.send_text(&command.to_string()).unwrap();
+        let frame = self.frame_where(|frame| reply_id(frame) == Some(id));
+        serde_json::from_str(&frame.unwrap_or_else(|error| panic!("{error} to {command}")).to_json()).unwrap()
+    }
+
+    fn refused_with(&mut self, command: Value) -> String {
+        let reply = self.ask(command.clone());
+        assert_eq!(reply["type"], "error", "{command} was answered {reply}");
+        let code = reply["code"].as_str().unwrap();
+        let known = ErrorCode::ALL.iter().find(|known| known.as_str() == code);
+        let known = known.unwrap_or_else(|| panic!("{code} is not in the protocol"));
+        assert_eq!(reply["retryable"], known.is_retryable(), "{reply}");
+        assert!(!reply["message"].as_str().unwrap().is_empty());
+        assert_eq!(reply.get("retry_after_ms").is_some(), code == "rate_limited", "{reply}");
+        code.to_owned()
+    }
+
+    fn me(&self) -> UserId {
+        self.welcome().expect("JSON is spoken").you.id
+    }
+
+    fn join_after(&mut self, room: RoomId, after: u64) -> Joined {
+        self.join_with(Join { room: proto::RoomRef::Id(room), after: Some(Seq(after)), epoch: None }).unwrap()
+    }
+
+    fn resume(&mut self, rooms: &[(RoomId, u64)]) -> Vec<Joined> {
+        let epoch = self.welcome().map(|welcome| welcome.epoch.clone());
+        let wanted: BTreeMap<_, _> = rooms.iter().map(|&(room, after)| (room, Seq(after))).collect();
+        self.call(&Command::Resume(Resume { rooms: wanted, epoch })).unwrap();
+        let joined = rooms.iter().map(|&(room, _)| {
+            let frame = self.frame_where(
+                |frame| matches!(frame, ServerFrame::Beside(Beside::Joined(joined)) if joined.room == room),
+            );
+            match frame.unwrap() {
+                ServerFrame::Beside(Beside::Joined(joined)) => joined,
+                other => unreachable!("{other:?}"),
+            }
+        });
+        joined.collect()
+    }
+
+    fn events_of(&mut self, room: RoomId, after: u64, count: u64) -> Vec<Event> {
+        let events: Vec<Event> = (0..count).map(|_| self.next_event().unwrap()).collect();
+        let seqs: Vec<u64> = events.iter().map(|event| event.seq.0).collect();
+        assert!(events.iter().all(|event| event.room == room), "{events:?}");
+        assert_eq!(seqs, (after + 1..=after + count).collect::<Vec<_>>());
+        events
+    }
+
+    fn heard(&mut self) -> Vec<ServerFrame> {
+        self.roundtrip().unwrap()
+    }
+
+    fn bodies_until(&mut self, last: &str) -> Vec<String> {
+        let mut bodies = Vec::new();
+        while bodies.last().is_none_or(|body| body != last) {
+            if let EventKind::Message { body, .. } = self.next_event().unwrap().kind {
+                bodies.push(body.as_str().to_owned());
+            }
+        }
+        bodies
+    }
+
+    fn gap(&mut self) -> proto::Gap {
+        match self.frame_where(|frame| matches!(frame, ServerFrame::Beside(Beside::Gap(_)))).unwrap() {
+            ServerFrame::Beside(Beside::Gap(gap)) => gap,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    fn reset(self) {
+        let stream = self.stream().try_clone().unwrap();
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(self);
+    }
+}
+
+/// The id that a frame answers, if it answers one.
+pub(crate) fn reply_id(frame: &ServerFrame) -> Option<u64> {
+    match frame {
+        ServerFrame::Beside(Beside::Ok(ok)) => ok.id,
+        ServerFrame::Beside(Beside::Joined(joined)) => joined.id,
+        ServerFrame::Beside(Beside::Error(error)) => error.id,
+        _ => None,
+    }
+    .map(|id| id.0)
+}
+
+/// What a message says.
+pub(crate) fn body(event: &Event) -> &str {
+    match &event.kind {
+        EventKind::Message { body, .. } => body.as_str(),
+        other => panic!("no message but {other:?}"),
+    }
+}
+
+/// Why a connection could not be made, or ended.
+pub(crate) fn why(result: Result<Client, Error>) -> Error {
+    match result {
+        Err(error) => error,
+        Ok(_) => panic!("it was let in"),
+    }
+}

@@ -1,0 +1,148 @@
+//! People who talk.
+
+use load::Received;
+use proto::EventKind;
+use serde_json::json;
+
+use crate::house::House;
+use crate::talk::{PATIENCE, Talk, body};
+
+#[test]
+fn two_people_hear_the_same_in_the_same_order() {
+    let house = House::open();
+    let (mut li, _) = house.person("李雷");
+    let (mut ann, _) = house.person("Ann");
+    let room = li.join("lobby").unwrap().room;
+    let head = ann.join("lobby").unwrap().head.0;
+    // Both at once, without waiting for replies.
+    for number in 0..100 {
+        for client in [&mut li, &mut ann] {
+            let command = json!({"type":"send","room":room.to_string(),"client_message_id":format!("k{number}"),"body":number.to_string()});
+            client.send_text(&command.to_string()).unwrap();
+        }
+    }
+    let joined = li.next_event().unwrap();
+    assert_eq!((joined.kind, joined.by.id), (EventKind::MemberJoined {}, ann.me()));
+    let heard = li.events_of(room, head, 200);
+    assert_eq!(ann.events_of(room, head, 200), heard);
+    for (before, event) in heard.iter().enumerate() {
+        assert_eq!(event.n.0, before as u64 + 1, "n counts messages");
+        let EventKind::Message { client_message_id: Some(key), body } = &event.kind else {
+            panic!("{event:?}")
+        };
+        assert_eq!(key.as_str(), format!("k{}", body.as_str()), "the key that its sender gave it");
+    }
+    for (client, name) in [(&li, "李雷"), (&ann, "Ann")] {
+        let own: Vec<_> = heard.iter().filter(|event| event.by.id == client.me()).collect();
+        assert!(own.iter().all(|event| event.by.name.as_str() == name));
+        let bodies: Vec<String> = own.iter().map(|event| body(event).to_owned()).collect();
+        assert_eq!(bodies, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_body_arrives_as_it_was_typed() {
+    let house = House::open();
+    let mut li = house.guest();
+    let mut ann = house.guest();
+    let room = li.join("lobby").unwrap().room;
+    ann.join("lobby").unwrap();
+    let longest = "茶".repeat(8192 / 3) + "ab";
+    assert_eq!(longest.len(), 8192);
+    let controls = "\u{1}".repeat(8192);
+    for typed in [
+        "你好，世界",
+        "👩‍🚀👨‍👩‍👧‍👦🏳️‍🌈",
+        "<script>alert(1)</script>&amp;\"'\\",
+        "one\ntwo\r\n\tthree ",
+        " leading and trailing\n",
+        "e\u{301} and é are not the same",
+        "\u{202e}right to left\u{2028}\u{feff}",
+        "/join is said here, not done",
+        &longest,
+        &controls,
+    ] {
+        let seq = li.say(room, typed).unwrap();
+        let event = ann.event_where(|event| event.seq == seq).unwrap();
+        assert_eq!(body(&event), typed);
+        let page = ann.ask(json!({"type":"history","room":"lobby","limit":1}));
+        assert_eq!(page["events"][0]["body"], typed);
+    }
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_refused_and_one_at_it_is_not() {
+    for (setting, limit) in [(None, 8192), (Some("1KiB"), 1024), (Some("10KiB"), 10_240)] {
+        let house = match setting {
+            Some(size) => House::with(&[("BODY_BYTES", size)]),
+            None => House::open(),
+        };
+        let mut li = house.guest();
+        assert_eq!(li.welcome().unwrap().limits.body_bytes, limit);
+        let room = li.join("lobby").unwrap().room;
+        let at_it = "x".repeat(limit as usize);
+        let command = |body: &str| json!({"type":"send","room":room.to_string(),"client_message_id":body.len().to_string(),"body":body});
+        assert_eq!(li.refused_with(command(&format!("{at_it}x"))), "body_too_long");
+        assert_eq!(li.ask(command(&at_it))["type"], "ok");
+    }
+}
+
+#[test]
+fn a_frame_of_64_kib_is_taken_and_a_longer_one_closes_with_1009() {
+    let house = House::open();
+    let mut li = house.guest();
+    let frame = |len: usize| {
+        let empty = r#"{"type":"ping","x":""}"#;
+        empty.replace(r#""""#, &format!(r#""{}""#, "x".repeat(len - empty.len())))
+    };
+    li.send_text(&frame(65_536)).unwrap();
+    li.heard();
+    li.send_text(&frame(65_537)).unwrap();
+    assert_eq!(li.closed().unwrap(), 1009);
+}
+
+#[test]
+fn what_one_says_comes_back_to_oneself_and_to_ones_other_connections() {
+    let house = House::open();
+    let (mut li, token) = house.person("Li");
+    let mut also_li = house.back(&token);
+    let room = li.join("lobby").unwrap().room;
+    let second = also_li.join("lobby").unwrap();
+    assert_eq!(second.head.0, 1, "a second connection is no second member");
+    let seq = li.say(room, "hello").unwrap();
+    for client in [&mut li, &mut also_li] {
+        assert_eq!(
+            client.event_where(|event| event.seq == seq).map(|event| body(&event).to_owned()).unwrap(),
+            "hello"
+        );
+    }
+}
+
+#[test]
+fn a_room_is_heard_only_by_those_who_joined_it() {
+    let house = House::open();
+    let mut li = house.guest();
+    let mut ann = house.guest();
+    let tea = li.join("tea").unwrap().room;
+    let coffee = ann.join("coffee").unwrap().room;
+    li.say(tea, "for the tea room").unwrap();
+    ann.say(coffee, "for the coffee room").unwrap();
+    ann.event_where(|event| event.room == coffee && matches!(event.kind, EventKind::Message { .. })).unwrap();
+    assert_eq!(ann.heard().iter().filter(|frame| frame.to_json().contains("tea")).count(), 0);
+}
+
+#[test]
+fn the_server_never_sends_binary_or_fragments_of_its_own() {
+    let house = House::open();
+    let mut li = house.guest();
+    let room = li.join("lobby").unwrap().room;
+    li.say(room, "hello").unwrap();
+    li.send_text(r#"{"type":"history","id":1,"room":"lobby"}"#).unwrap();
+    loop {
+        match li.next_message(PATIENCE).unwrap() {
+            Received::Text(text) if text.contains(r#""more""#) => return,
+            Received::Text(_) | Received::Ping(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
