@@ -1,7 +1,9 @@
 import { render } from 'solid-js/web';
 import './styles/base.css';
+import './styles/door.css';
 import './styles/house.css';
 import './styles/talk.css';
+import './styles/sheets.css';
 import { App } from './shell/app';
 import { followViewport } from './shell/viewport';
 import { createHouse, HouseProvider } from './view/context';

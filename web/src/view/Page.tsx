@@ -73,7 +73,7 @@ function Inside() {
     if ((up || event.key === 'ArrowDown') && (event.altKey || event.ctrlKey) && !event.shiftKey && !event.metaKey) {
       event.preventDefault();
       switchRoom(house, up ? -1 : 1);
-    } else if (event.key === 'Escape' && house.drawer() !== null && !event.defaultPrevented) {
+    } else if (event.key === 'Escape' && house.dialog() === null && house.drawer() !== null && !event.defaultPrevented) {
       event.preventDefault();
       house.setDrawer(null);
     }
