@@ -13,7 +13,8 @@ export default defineConfig({
   },
   server: {
     proxy: {
-      '/api': 'http://127.0.0.1:9999',
+      // Not as a bare address: Vite would change `Host`, by which the server knows its own page.
+      '/api': { target: 'http://127.0.0.1:9999' },
       '/ws': { target: 'ws://127.0.0.1:9999', ws: true },
     },
   },
