@@ -104,7 +104,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let after = after.filter(|_| !reset).unwrap_or(opening.head);
         self.set_cursor(opening.of, index, encoding, after);
         if let Some(lines) = self.connection(opening.of).and_then(|connection| connection.lines.as_mut()) {
-            lines.read = Some((room, after));
+            // What the store knows, and not where the cursor is: a place that is new has to be kept, too.
+            lines.read = Some((room, opening.read.map_or(Seq(0), |read| read.seq)));
         }
     }
 
