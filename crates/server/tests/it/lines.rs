@@ -263,6 +263,18 @@ fn the_place_of_who_brings_a_token_is_kept() {
 }
 
 #[test]
+fn a_place_is_kept_also_where_nothing_was_heard_yet() {
+    let house = House::open();
+    let (mut ann, _) = house.person("Ann");
+    let room = ann.join("lobby").unwrap().room;
+    say_many(&mut ann, room, 1..=3);
+    let token = house.token("Li");
+    house.lines(bearer(&token)).close().unwrap();
+    say_many(&mut ann, room, 4..=6);
+    assert_eq!(numbers_until(&mut house.lines(bearer(&token)), 6), [4, 5, 6]);
+}
+
+#[test]
 fn each_rooms_place_is_kept_also_when_one_goes_from_room_to_room() {
     let mut house = House::open();
     let (mut ann, _) = house.person("Ann");

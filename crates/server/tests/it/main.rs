@@ -20,19 +20,19 @@
 //! | `pages.rs` | what HTTP serves |
 
 mod coming_back;
-//mod crowd;
+mod crowd;
 mod deadlines;
 mod frames;
 mod framing;
 mod house;
 mod lines;
 mod once;
-//mod pages;
+mod pages;
 mod presence;
 mod refusals;
 mod rooms;
 mod sessions;
-//mod slow;
+mod slow;
 mod starting;
 mod stopping;
 mod talk;

@@ -1,0 +1,182 @@
+//! Who does not read costs nobody anything, and is told what was missed.
+
+use load::{Client, Options};
+use proto::{Beside, RoomId, ServerFrame};
+use serde_json::{Value, json};
+
+use crate::house::House;
+use crate::talk::{PATIENCE, Talk, bearer, body, options};
+
+/// A kernel that holds little for us.
+const SMALL: Option<usize> = Some(4096);
+
+fn say_large(client: &mut Client, room: RoomId, numbers: std::ops::Range<u64>, size: usize) {
+    for number in numbers {
+        client.say_as(room, &format!("large-{number}"), &format!("{number:0size$}")).unwrap();
+    }
+}
+
+/// Reads up to the event `last`: what came, and the stretches that were named as missed, must meet without a hole.
+fn all_or_gaps(client: &mut Client, room: RoomId, after: u64, last: u64) -> u64 {
+    let (mut next, mut missed) = (after + 1, 0);
+    while next <= last {
+        match client.next_frame(PATIENCE).unwrap() {
+            ServerFrame::Event(event) => {
+                assert_eq!((event.room, event.seq.0), (room, next));
+                next += 1;
+            }
+            ServerFrame::Beside(Beside::Gap(gap)) => {
+                assert_eq!((gap.room, gap.from.0), (room, next));
+                missed += gap.to.0 - gap.from.0 + 1;
+                next = gap.to.0 + 1;
+            }
+            _ => {}
+        }
+    }
+    missed
+}
+
+#[test]
+fn a_slow_reader_gets_everything_from_the_store_and_holds_nobody() {
+    let house = House::open();
+    let (mut ann, mut mei) = (house.guest(), house.guest());
+    let room = ann.join("lobby").unwrap().room;
+    mei.join("lobby").unwrap();
+    let mut slow = Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
+    let head = slow.join("lobby").unwrap().head.0;
+    // Fourteen megabytes, for every character is written in six; the log in memory holds four, and the kernel some.
+    let catch_ups = house.metric("teahouse_catch_ups_total");
+    let wide = "\u{1}".repeat(8000);
+    for number in 0..300 {
+        ann.say(room, &wide).unwrap();
+        let seq = head + 1 + number;
+        mei.event_where(|event| event.seq.0 == seq).unwrap();
+    }
+    assert_eq!(all_or_gaps(&mut slow, room, head, head + 300), 0);
+    assert!(house.metric("teahouse_catch_ups_total") > catch_ups, "else the log was not outrun");
+    ann.say(room, "live").unwrap();
+    assert_eq!(body(&slow.events_of(room, head + 300, 1)[0]), "live");
+}
+
+#[test]
+fn a_reader_too_slow_for_that_is_told_a_gap() {
+    let house = House::open();
+    let mut ann = house.guest();
+    let room = ann.join("lobby").unwrap().room;
+    let (first, token) = house.person("Slow");
+    drop(first);
+    let slow = Options { receive_buffer: SMALL, ..bearer(&token) };
+    let mut slow = Client::connect(house.addr, slow).unwrap();
+    let mut lines =
+        Client::connect(house.addr, Options { receive_buffer: SMALL, ..crate::talk::plain_text() }).unwrap();
+    lines.next_line().unwrap();
+    lines.next_line().unwrap();
+    let head = slow.join("lobby").unwrap().head.0;
+    say_large(&mut ann, room, 0..2500, 3000);
+    let last = head + 2500;
+    let missed = all_or_gaps(&mut slow, room, head, last);
+    assert!(missed > 1000, "{missed}");
+    assert!(house.metric("teahouse_gaps_total") >= 1.0);
+    ann.say(room, "live").unwrap();
+    assert_eq!(body(&slow.events_of(room, last, 1)[0]), "live");
+    // What was named can be fetched.
+    let page = slow.ask(json!({"type":"history","room":"lobby","after":head,"limit":1}));
+    assert_eq!(page["events"][0]["seq"], head + 1);
+    // A line client is told in a line; what it is not told that it missed, it gets.
+    let (mut said, mut missed) = (0, 0);
+    while said + missed < 2501 {
+        let line = lines.next_line().unwrap();
+        let stretch = line.strip_prefix("* missed ").and_then(|line| line.strip_suffix(" in lobby"));
+        if let Some((from, to)) = stretch.and_then(|stretch| stretch.split_once(" to ")) {
+            missed += to.parse::<u64>().unwrap() - from.parse::<u64>().unwrap() + 1;
+        } else if !line.starts_with("* ") {
+            said += 1;
+        }
+    }
+    assert!(said + missed == 2501 && missed > 1000, "{said} lines and {missed} missed");
+    ann.say(room, "again").unwrap();
+    assert!(lines.next_line().unwrap().ends_with(": again"));
+}
+
+#[test]
+fn who_left_while_not_reading_hears_what_was_said_before_and_nothing_later() {
+    let house = House::open();
+    let (li, token) = house.person("Li");
+    drop(li);
+    let (mut ann, _) = house.person("Ann");
+    let room = ann.join("lobby").unwrap().room;
+    let mut slow = Client::connect(house.addr, Options { receive_buffer: SMALL, ..bearer(&token) }).unwrap();
+    let head = slow.join("lobby").unwrap().head.0;
+    say_large(&mut ann, room, 0..300, 8192);
+    // By another connection, while the slow one has not read a fifth of it.
+    let left = house.back(&token).ask(json!({"type":"leave","room":"lobby"}))["seq"].as_u64().unwrap();
+    assert_eq!(left, head + 301);
+    say_large(&mut ann, room, 300..700, 8192);
+    assert_eq!(all_or_gaps(&mut slow, room, head, left), 0);
+    let heard = slow.heard();
+    assert!(!heard.iter().any(|frame| matches!(frame, ServerFrame::Event(_))), "{}", heard.len());
+}
+
+/// The most memory that the process ever had, in KiB.
+fn peak_memory(house: &House) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", house.pid().as_raw_nonzero())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn who_asks_and_does_not_read_is_not_read_either() {
+    let house = House::open();
+    let mut ann = house.guest();
+    let room = ann.join("lobby").unwrap().room;
+    say_large(&mut ann, room, 0..60, 8192);
+    let mut greedy = Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
+    greedy.join("lobby").unwrap();
+    let before = peak_memory(&house);
+    // A hundred megabytes of answers.
+    for id in 0..400 {
+        greedy
+            .send_text(&json!({"type":"history","id":id,"room":"lobby","after":0,"limit":500}).to_string())
+            .unwrap();
+    }
+    for _ in 0..20 {
+        ann.say(room, "others go on").unwrap();
+    }
+    let grown = peak_memory(&house) - before;
+    assert!(grown < 32 * 1024, "{grown} KiB");
+    let mut answered = vec![0; 400];
+    while answered.iter().sum::<u32>() < 400 {
+        if let Some(id) = crate::talk::reply_id(&greedy.next_frame(PATIENCE).unwrap()) {
+            answered[usize::try_from(id).unwrap()] += 1;
+        }
+    }
+    assert_eq!(answered, vec![1; 400]);
+    let grown = peak_memory(&house) - before;
+    assert!(grown < 32 * 1024, "{grown} KiB");
+}
+
+#[test]
+fn a_page_never_keeps_a_small_reply_of_somebody_else_waiting() {
+    let house = House::open();
+    let mut ann = house.guest();
+    let room = ann.join("lobby").unwrap().room;
+    say_large(&mut ann, room, 0..60, 8192);
+    let greedy: Vec<Client> = (0..20)
+        .map(|_| {
+            let mut greedy =
+                Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
+            greedy.join("lobby").unwrap();
+            for id in 0..10 {
+                greedy
+                    .send_text(
+                        &json!({"type":"history","id":id,"room":"lobby","after":0,"limit":500}).to_string(),
+                    )
+                    .unwrap();
+            }
+            greedy
+        })
+        .collect();
+    let page: Value = ann.ask(json!({"type":"history","room":"lobby","limit":1}));
+    assert_eq!(page["type"], "ok");
+    drop(greedy);
+}
