@@ -15,6 +15,7 @@ export interface Quiet {
 export function sumUp(run: readonly RoomEvent[]): Quiet {
   const people = new Map<UserId, { name: string; first: RoomEvent['type'] | null; last: RoomEvent['type'] | null; was: string | null }>();
   for (const event of run) {
+    if (event.type === 'unknown') continue;
     let person = people.get(event.by.id);
     if (!person) people.set(event.by.id, (person = { name: event.by.name, first: null, last: null, was: null }));
     person.name = event.by.name;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { decode, decodeFrame } from './decode';
+import { decode, decodeEvents, decodeFrame } from './decode';
 import { encode, utf8Bytes } from './encode';
 import { roomKey, roomName, userName } from './names';
 import type { Command } from './types';
@@ -88,5 +88,20 @@ describe('writing', () => {
     for (const text of ['', 'a', 'é', '茶', '👩‍🚀', '\ud800', 'a\udc00b', '\u0000']) {
       expect(utf8Bytes(text)).toBe(new TextEncoder().encode(text).length);
     }
+  });
+});
+
+describe('a page that is older than its server', () => {
+  const numbered = { room: 'r1', seq: 58, n: 52, by: { id: 'u7', name: '李雷' }, at: '2026-11-22T10:00:00.123Z' };
+
+  test('keeps the place of an event that it does not know', () => {
+    expect(decodeFrame({ type: 'pinned', ...numbered, what: 57 })).toEqual({ type: 'unknown', ...numbered });
+    expect(decodeEvents([{ type: 'pinned', ...numbered }])).toEqual([{ type: 'unknown', ...numbered }]);
+  });
+
+  test('takes nothing else for an event', () => {
+    expect(decodeFrame({ type: 'weather', room: 'r1' })).toBeNull();
+    expect(decodeEvents([{ ...numbered, type: 'welcome' }])).toBeNull();
+    expect(decodeEvents([{ ...numbered, type: 'message' }])).toBeNull();
   });
 });

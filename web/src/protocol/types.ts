@@ -54,7 +54,11 @@ export interface Renamed extends Numbered {
   type: 'renamed';
   was: string;
 }
-export type RoomEvent = MessageEvent | MemberJoined | MemberLeft | Renamed;
+/** Of a kind that a later server knows: it has its place among the numbers, and shows nothing. */
+export interface UnknownEvent extends Numbered {
+  type: 'unknown';
+}
+export type RoomEvent = MessageEvent | MemberJoined | MemberLeft | Renamed | UnknownEvent;
 
 // --- beside the log --------------------------------------------------------------------------------------------------
 
