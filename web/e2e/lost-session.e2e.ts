@@ -32,7 +32,7 @@ test('a reload without a session stands at the door', async ({ house }) => {
   await ann.comeIn();
 });
 
-test('leaving the teahouse ends the session', async ({ house }) => {
+test('leaving the teahouse ends the session, and one can come in anew', async ({ house }) => {
   await house.open();
   const ann = await house.person('Ann');
   const { page, t } = ann;
@@ -40,7 +40,8 @@ test('leaving the teahouse ends the session', async ({ house }) => {
   await page.getByRole('button', { name: t.menu.quit }).click();
   await page.getByRole('button', { name: t.menu.quitYes, exact: true }).click();
   await ann.nameBox.waitFor();
-  await page.reload();
-  await ann.nameBox.waitFor();
   expect((await ann.context.request.get(new URL('/api/v1/session', page.url()).href)).status()).toBe(401);
+  await ann.comeIn();
+  await ann.say('here again');
+  await expect.poll(() => ann.logged('lobby')).toMatchObject([{ text: 'here again' }]);
 });

@@ -1,4 +1,4 @@
-import type { House } from './test';
+import type { House } from './house';
 
 /**
  * Fills a room through the protocol, as `name`: from a page that stands at the door. Resolves when every line is on the
