@@ -45,9 +45,12 @@ impl From<Arc<Event>> for Committed {
 }
 
 /// How many of the batch's events somebody who was answered `done` has behind them: a `joined` that says head 5 stands
-/// between the events 5 and 6 of its room, so that the shard sets the cursor there.
+/// between the events 5 and 6 of its room, so that the shard sets the cursor there. So does the answer to a leave, for
+/// the next event may be that the same person joined again.
 pub(crate) fn events_before(batch: &Batch, done: &Done) -> usize {
-    let Done::Joined { room, head, .. } = done else { return batch.events.len() };
+    let (Done::Joined { room, head, .. } | Done::Left { room, seq: head }) = done else {
+        return batch.events.len();
+    };
     let later = |event: &Arc<Event>| event.room == *room && event.seq > *head;
     // From the back: most often there is nothing later.
     batch
@@ -84,5 +87,6 @@ mod tests {
         let at = |room, head| events_before(&batch, &joined(room, head));
         assert_eq!([at(1, 4), at(1, 5), at(1, 6), at(1, 7)], [0, 1, 3, 5]);
         assert_eq!([at(2, 0), at(2, 1), at(2, 2), at(3, 9)], [1, 2, 4, 5]);
+        assert_eq!(events_before(&batch, &Done::Left { room: RoomId(1), seq: Seq(6) }), 3);
     }
 }

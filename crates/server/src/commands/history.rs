@@ -50,7 +50,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
         self.one_read_less(of);
         match frame {
             Ok(Some(frame)) => self.say_shared(of, frame),
-            Ok(None) => {}
+            // A catch-up may have waited for this read to end.
+            Ok(None) => self.queue_write(of.index),
             Err((id, refusal)) => {
                 debug_assert_ne!(refusal.code, ErrorCode::Malformed);
                 self.refuse(of, id, refusal);

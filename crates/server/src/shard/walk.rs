@@ -169,6 +169,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 if membership.catch_up().is_some() {
                     continue;
                 }
+                // Asked before the log is: by now that may have gone on without this place.
+                if membership.end().is_some_and(|end| membership.cursor.has_reached(end)) {
+                    ended = Some(membership.room);
+                    continue;
+                }
                 if count == runs.len() || filled + 2 > PIECES || offered >= TURN_BYTES {
                     more = true;
                     break;
