@@ -34,7 +34,12 @@ pub(crate) fn say_many(client: &mut Client, room: RoomId, numbers: std::ops::Ran
 pub(crate) fn saying(room: RoomId, text: &str) -> Command {
     Command::Send(proto::Send {
         room: proto::RoomRef::Id(room),
-        client_message_id: proto::ClientMessageId::new(format!("say-{text}")).unwrap(),
+        // Long ones differ at the end.
+        client_message_id: proto::ClientMessageId::new(format!(
+            "say-{}",
+            &text[text.len().saturating_sub(40)..]
+        ))
+        .unwrap(),
         body: proto::MessageBody::new(text, 8192).unwrap(),
     })
 }
@@ -398,6 +403,10 @@ fn a_stranger_reads_no_history() {
     let answer = ask("/api/v1/rooms/LOBBY/events?after=1&limit=2", &token);
     let page: EventPage = answer.json().unwrap();
     assert_eq!(page.events.iter().map(|event| event.seq.0).collect::<Vec<_>>(), [2, 3]);
+    li.join("茶馆").unwrap();
+    assert_eq!(ask("/api/v1/rooms/%E8%8C%B6%E9%A6%86/events", &token).status, 200);
+    assert_eq!(ask("/api/v1/rooms/%ff/events", &token).status, 400);
+    assert_eq!(ask("/api/v1/rooms/a%20b/events", &token).status, 400);
     for bad in ["after=1&before=3", "after=x", "limit=-1"] {
         assert_eq!(ask(&format!("/api/v1/rooms/lobby/events?{bad}"), &token).status, 400, "{bad}");
     }

@@ -192,6 +192,38 @@ fn what_is_no_upgrade_is_refused_by_http() {
 }
 
 #[test]
+fn of_several_subprotocols_ours_is_chosen() {
+    let house = House::open();
+    for (offered, chosen) in [
+        ("Sec-WebSocket-Protocol: chat, teahouse.v1.json\r\n", true),
+        ("Sec-WebSocket-Protocol: teahouse.v1.json\r\nSec-WebSocket-Protocol: chat\r\n", true),
+        ("", false),
+    ] {
+        let mut stream = TcpStream::connect(house.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(upgrade(&house, offered).as_bytes()).unwrap();
+        let mut heard = Vec::new();
+        let mut chunk = [0; 1024];
+        while !heard.windows(4).any(|found| found == b"\r\n\r\n") {
+            let read = stream.read(&mut chunk).unwrap();
+            heard.extend_from_slice(&chunk[..read]);
+        }
+        let head = String::from_utf8_lossy(&heard).to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 101 "), "{head}");
+        assert_eq!(head.contains("sec-websocket-protocol: teahouse.v1.json\r\n"), chosen, "{head}");
+        assert!(!head.contains("chat"), "{head}");
+    }
+    let old = upgrade(&house, "").replace("HTTP/1.1", "HTTP/1.0");
+    let mut stream = TcpStream::connect(house.addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(old.as_bytes()).unwrap();
+    let mut heard = [0; 1024];
+    let read = stream.read(&mut heard).unwrap();
+    let heard = String::from_utf8_lossy(&heard[..read]);
+    assert!(heard.contains(" 400 ") || heard.contains(" 426 ") || heard.contains(" 505 "), "{heard}");
+}
+
+#[test]
 fn an_abrupt_end_frees_the_connection() {
     let house = House::open();
     for half_a_frame in [false, true] {

@@ -268,6 +268,40 @@ fn who_comes_again_is_a_member_again_and_hears_what_is_new() {
 }
 
 #[test]
+fn who_leaves_and_joins_in_one_breath_is_in_the_room() {
+    let house = House::open();
+    let (mut li, mut ann) = (house.guest(), house.guest());
+    let mut line = house.lines(crate::talk::plain_text());
+    let room = li.join("lobby").unwrap().room;
+    ann.join("lobby").unwrap();
+    for round in 0..30 {
+        // What comes before keeps the store busy, so that the rest is done at once.
+        li.send_text(&format!(
+            r#"[{{"type":"send","id":1,"room":"lobby","client_message_id":"{round}","body":"x"}},
+                {{"type":"leave","id":2,"room":"lobby"}},{{"type":"join","id":3,"room":"lobby"}}]"#
+        ))
+        .unwrap();
+        line.send_text("y").unwrap();
+        line.send_text("/leave").unwrap();
+        li.frame_where(|frame| crate::talk::reply_id(frame) == Some(2)).unwrap();
+        li.frame_where(|frame| crate::talk::reply_id(frame) == Some(3)).unwrap();
+        loop {
+            if line.next_line().unwrap() == "* you are in lobby" {
+                break;
+            }
+        }
+        let last = format!("round {round}");
+        ann.say(room, &last).unwrap();
+        assert!(li.bodies_until(&last).contains(&last));
+        loop {
+            if line.next_line().unwrap().ends_with(&last) {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn one_person_can_be_in_so_many_rooms() {
     let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_ROOMS_PER_PERSON", "2")]);
     let mut li = house.guest();

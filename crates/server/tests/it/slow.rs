@@ -1,9 +1,11 @@
 //! Who does not read costs nobody anything, and is told what was missed.
 
-use load::{Client, Options};
+use load::{Client, Options, Received};
 use proto::{Beside, RoomId, ServerFrame};
 use serde_json::{Value, json};
+use websocket::{Opcode, append_masked};
 
+use crate::coming_back::saying;
 use crate::house::House;
 use crate::talk::{PATIENCE, Talk, bearer, body, options};
 
@@ -11,16 +13,21 @@ use crate::talk::{PATIENCE, Talk, bearer, body, options};
 const SMALL: Option<usize> = Some(4096);
 
 fn say_large(client: &mut Client, room: RoomId, numbers: std::ops::Range<u64>, size: usize) {
+    let mut started = Vec::new();
     for number in numbers {
-        client.say_as(room, &format!("large-{number}"), &format!("{number:0size$}")).unwrap();
+        started.push(client.start(&saying(room, &format!("{number:0size$}"))).unwrap());
+        if started.len() == 16 {
+            started.drain(..).for_each(|id| drop(client.reply_to(id).unwrap()));
+        }
     }
+    started.into_iter().for_each(|id| drop(client.reply_to(id).unwrap()));
 }
 
 /// Reads up to the event `last`: what came, and the stretches that were named as missed, must meet without a hole.
 fn all_or_gaps(client: &mut Client, room: RoomId, after: u64, last: u64) -> u64 {
     let (mut next, mut missed) = (after + 1, 0);
     while next <= last {
-        match client.next_frame(PATIENCE).unwrap() {
+        match client.next_frame(PATIENCE).unwrap_or_else(|error| panic!("{error} before {next} of {last}")) {
             ServerFrame::Event(event) => {
                 assert_eq!((event.room, event.seq.0), (room, next));
                 next += 1;
@@ -115,6 +122,74 @@ fn who_left_while_not_reading_hears_what_was_said_before_and_nothing_later() {
     assert_eq!(all_or_gaps(&mut slow, room, head, left), 0);
     let heard = slow.heard();
     assert!(!heard.iter().any(|frame| matches!(frame, ServerFrame::Event(_))), "{}", heard.len());
+}
+
+#[test]
+fn a_slow_readers_own_leave_is_answered_behind_all_that_came_before_it() {
+    let house = House::open();
+    let mut ann = house.guest();
+    let room = ann.join("lobby").unwrap().room;
+    let mut slow = Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
+    let head = slow.join("lobby").unwrap().head.0;
+    say_large(&mut ann, room, 0..500, 8192);
+    slow.send_text(r#"{"type":"leave","id":7,"room":"lobby"}"#).unwrap();
+    let left = ann.event_where(|event| event.kind == proto::EventKind::MemberLeft {}).unwrap().seq.0;
+    say_large(&mut ann, room, 500..1000, 8192);
+    assert_eq!(all_or_gaps(&mut slow, room, head, left), 0);
+    let reply = slow.next_frame(PATIENCE).unwrap();
+    assert_eq!(crate::talk::reply_id(&reply), Some(7), "{reply:?}");
+    assert_eq!(slow.heard(), []);
+}
+
+#[test]
+fn unfinished_messages_of_all_together_are_bounded() {
+    let house = House::with(&[("SHARDS", "1")]);
+    // A fragment, and a ping by which one sees whether it was taken.
+    let mut begun = Vec::new();
+    append_masked(&mut begun, Opcode::Text, &[b' '; 64_000], [1, 2, 3, 4]);
+    begun[0] &= 0x7f;
+    append_masked(&mut begun, Opcode::Ping, b"taken", [1, 2, 3, 4]);
+    let (mut taken, mut refused) = (Vec::new(), 0);
+    for _ in 0..1200 {
+        let mut client = house.guest();
+        client.send_bytes(&begun).unwrap();
+        match client.next_message(PATIENCE).unwrap() {
+            Received::Pong(_) => taken.push(client),
+            Received::Close(code, _) => {
+                assert_eq!(code, 4001);
+                refused += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+        if refused > 3 {
+            break;
+        }
+    }
+    assert!(
+        refused > 3 && taken.len() * 64_000 <= 64 << 20 && taken.len() > 500,
+        "{} {refused}",
+        taken.len()
+    );
+    // Those who were taken can end what they began; and room is made by it.
+    for client in taken.iter_mut().take(10) {
+        let mut rest = Vec::new();
+        append_masked(&mut rest, Opcode::Continuation, br#"{"type":"ping","id":1}"#, [1, 2, 3, 4]);
+        client.send_bytes(&rest).unwrap();
+        client.frame_where(|frame| crate::talk::reply_id(frame) == Some(1)).unwrap();
+    }
+    let mut again = house.guest();
+    again.send_bytes(&begun).unwrap();
+    assert!(matches!(again.next_message(PATIENCE).unwrap(), Received::Pong(_)));
+    drop(taken);
+    house.until_metric("teahouse_connections", |open| open == 1.0);
+    let mut crowd: Vec<Client> = (0..100).map(|_| house.guest()).collect();
+    for client in &mut crowd {
+        client.send_bytes(&begun).unwrap();
+        assert!(
+            matches!(client.next_message(PATIENCE).unwrap(), Received::Pong(_)),
+            "all of it was given back"
+        );
+    }
 }
 
 /// The most memory that the process ever had, in KiB.
