@@ -52,6 +52,24 @@ test('a server that is killed in the middle of a burst loses nothing, doubles no
   expect(afresh).toEqual(log.slice(-afresh.length));
 });
 
+test('what a server died over without an answer is sent again, and stands there once', async ({ house }) => {
+  const server = await house.open();
+  const ann = await house.person('Ann');
+  const bob = await house.person('Bob');
+  house.expectLostConnections();
+  server.freeze();
+  await ann.say('Did you get this?');
+  await ann.message('Did you get this?').filter({ hasText: ann.t.sending.sending }).waitFor();
+  await ann.say('And this?');
+
+  await server.end('SIGKILL');
+  await server.start();
+  for (const person of [ann, bob]) {
+    await expect.poll(() => person.delivered()).toMatchObject([{ text: 'Did you get this?' }, { text: 'And this?' }]);
+  }
+  expect(await ann.shown()).toEqual(await ann.logged('lobby'));
+});
+
 test('a page that is closed with messages on their way sends them when it is opened again', async ({ house }) => {
   const server = await house.open({ limits: false });
   const ann = await house.person('Ann');

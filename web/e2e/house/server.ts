@@ -19,23 +19,24 @@ export class Server {
   private readonly printed: string[] = [];
 
   private constructor(
+    private readonly program: string,
     private readonly folder: string,
     private readonly settings: Settings,
   ) {}
 
   static async open(settings: Settings = {}): Promise<Server> {
-    const server = new Server(await mkdtemp(join(tmpdir(), 'teahouse-e2e-')), settings);
+    const program = process.env.TEAHOUSE_BIN;
+    if (!program) throw new Error('TEAHOUSE_BIN names no server; `cargo xtask test e2e` sets it');
+    const server = new Server(program, await mkdtemp(join(tmpdir(), 'teahouse-e2e-')), settings);
     await server.start();
     return server;
   }
 
   /** Resolves once it listens. */
   async start(): Promise<void> {
-    const program = process.env.TEAHOUSE_BIN;
-    if (!program) throw new Error('TEAHOUSE_BIN names no server; `cargo xtask test e2e` sets it');
     const { network, limits = true } = this.settings;
     const listen = `${network?.address ?? '127.0.0.1'}:${this.port}`;
-    const line = [program, '--listen', listen, '--data', join(this.folder, 'data')];
+    const line = [this.program, '--listen', listen, '--data', join(this.folder, 'data')];
     if (network) line.unshift('ip', 'netns', 'exec', network.namespace);
     const child = spawn(line[0]!, line.slice(1), {
       cwd: this.folder,
@@ -74,6 +75,11 @@ export class Server {
     this.running?.kill(signal);
     this.running = null;
     return this.ended;
+  }
+
+  /** From now on it does nothing, and its connections stay. */
+  freeze(): void {
+    this.running?.kill('SIGSTOP');
   }
 
   /** Another house at the same address: nothing of what was is there. */

@@ -25,10 +25,14 @@ export class Network {
     this.inside('ip', 'link', 'set', 'lo', 'up');
   }
 
-  /** From now on nothing comes or goes at this address, and nobody is told. */
-  silence(address: string): void {
-    this.inside('iptables', '-A', 'INPUT', '-d', address, '-j', 'DROP');
+  /** From now on nothing comes from this address, and nobody is told. What is sent to it arrives. */
+  dropAnswers(address: string): void {
     this.inside('iptables', '-A', 'OUTPUT', '-s', address, '-j', 'DROP');
+  }
+
+  /** From now on nothing arrives at this address. */
+  dropQuestions(address: string): void {
+    this.inside('iptables', '-A', 'INPUT', '-d', address, '-j', 'DROP');
   }
 
   mend(): void {
