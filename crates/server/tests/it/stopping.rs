@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use load::{Client, Error, Received};
-use proto::{EventKind, ServerFrame};
+use proto::{Command, EventKind, Join, ServerFrame};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -105,6 +105,52 @@ fn what_was_asked_before_is_answered_and_what_was_answered_is_there_afterwards()
     // What was committed was also answered, and heard: nobody has to ask again for what is known.
     let said = stored.len() as u64 - 3;
     assert_eq!((answered.len() as u64, heard.len() as u64), (said, said), "of {said} that were stored");
+}
+
+#[test]
+fn everybody_hears_what_was_said_before_the_goodbye() {
+    let mut house = House::with(&[("SHARDS", "1")]);
+    let (mut li, token) = house.person("Li");
+    let room = li.join("lobby").unwrap().room;
+    let mut crowd: Vec<Client> = (0..400).map(|_| house.guest()).collect();
+    let ids: Vec<_> = crowd.iter_mut().map(|client| client.start(&joining()).unwrap()).collect();
+    for (client, id) in crowd.iter_mut().zip(ids) {
+        client.reply_to(id).unwrap();
+    }
+    for number in 0..20 {
+        li.start(&saying(room, &number.to_string())).unwrap();
+    }
+    house.terminate();
+    let heard: Vec<usize> = crowd
+        .iter_mut()
+        .map(|client| {
+            let mut messages = 0;
+            loop {
+                match client.next_frame(PATIENCE) {
+                    Ok(ServerFrame::Event(event)) => {
+                        messages += usize::from(matches!(event.kind, EventKind::Message { .. }));
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        assert_eq!(error.close_code(), Some(1001));
+                        return messages;
+                    }
+                }
+            }
+        })
+        .collect();
+    drop((li, crowd));
+    assert!(house.wait().0.success());
+    house.start();
+    let stored = house.back(&token).join("lobby").unwrap().n.0;
+    assert!(
+        heard.iter().all(|messages| *messages as u64 == stored),
+        "{stored} were stored, and heard: {heard:?}"
+    );
+}
+
+fn joining() -> Command {
+    Command::Join(Join { room: "lobby".parse().unwrap(), after: None, epoch: None })
 }
 
 #[test]
