@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,7 +79,10 @@ export class Server {
 
   /** From now on it does nothing, and its connections stay. */
   freeze(): void {
-    this.running?.kill('SIGSTOP');
+    const id = String(this.running!.pid);
+    this.running!.kill('SIGSTOP');
+    // A process stops when its threads come to it, which on a busy machine is later.
+    while (!execFileSync('ps', ['-o', 'stat=', '-p', id], { encoding: 'utf8' }).startsWith('T'));
   }
 
   /** Another house at the same address: nothing of what was is there. */
