@@ -25,7 +25,7 @@ pub(crate) fn carry_out(query: Query, reader: &mut dyn Reader) -> Found {
         Query::Heads { rooms } => {
             let heads = reader.heads(&rooms).map_err(|error| report(&error)).unwrap_or_default();
             let heads =
-                rooms.into_iter().zip(heads).filter_map(|(room, head)| Some((room, head?.seq))).collect();
+                rooms.into_iter().zip(heads).map(|(room, head)| (room, head.map(|head| head.seq))).collect();
             Found::Heads { heads }
         }
         Query::History { of, id, user, history } => {

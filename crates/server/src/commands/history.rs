@@ -50,8 +50,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         self.one_read_less(of);
         match frame {
             Ok(Some(frame)) => self.say_shared(of, frame),
-            // A catch-up may have waited for this read to end.
-            Ok(None) => self.queue_write(of.index),
+            Ok(None) => {}
             Err((id, refusal)) => {
                 debug_assert_ne!(refusal.code, ErrorCode::Malformed);
                 self.refuse(of, id, refusal);
@@ -59,9 +58,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
         }
     }
 
-    pub(super) fn one_read_less(&mut self, of: ConnKey) {
+    /// A read of the store has come, or will not: a catch-up that waited for its place goes on.
+    pub(crate) fn one_read_less(&mut self, of: ConnKey) {
         if let Some(connection) = self.connection(of) {
             connection.reading_store = connection.reading_store.saturating_sub(1);
+            self.queue_write(of.index);
         }
     }
 }

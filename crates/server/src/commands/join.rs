@@ -66,16 +66,10 @@ pub(super) fn joined<L: Link, O: Outside>(
     name: RoomName,
     opening: Opening,
 ) {
-    let of = opening.of;
-    // A line client hears one room at a time: the one it joined last.
-    if shard.connection(of).is_some_and(|connection| connection.lines.is_some()) {
-        shard.keep_place(of);
-        let open = |shard: &mut Shard<L, O>| {
-            shard.connection(of)?.memberships.first().map(|membership| membership.room)
-        };
-        while let Some(other) = open(shard).filter(|&other| shard.rooms[other].id != room) {
-            shard.close_room(of, other);
-        }
-    }
-    shard.open_room(room, name, opening);
+    let lines = shard.connection(opening.of).and_then(|connection| connection.lines.as_mut());
+    let line_join = lines.map_or(0, |lines| {
+        lines.joins += 1;
+        lines.joins
+    });
+    shard.open_room(room, name, Opening { line_join, ..opening });
 }

@@ -22,12 +22,13 @@ use store::{Done, Refusal};
 pub(crate) use join::join_without_cursor;
 pub(crate) use leave::leave;
 pub(crate) use rename::rename;
+pub(crate) use resume::{Resuming, not_opened, resumed};
 pub(crate) use rooms::rooms;
 pub(crate) use send::send;
 pub(crate) use who::who;
 
 use crate::plain_text;
-use crate::shard::{ConnKey, Link, Outside, Pending, Purpose, Shard};
+use crate::shard::{ConnKey, Link, Opening, Outside, Pending, Purpose, Shard};
 
 /// Hands a command to its file.
 pub(crate) fn handle<L: Link, O: Outside>(
@@ -95,13 +96,13 @@ pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pendin
             if paid && !(new_member && head == proto::Seq(1)) {
                 join::give_back(shard, of);
             }
-            let opening = crate::shard::Opening { of, id, after, epoch, head, n, read };
+            let opening = Opening { of, id, after, epoch, head, n, read, resume: None, line_join: 0 };
             join::joined(shard, room, name, opening);
         }
-        (Purpose::Resume { after, epoch, left, .. }, Done::Joined { room, name, head, n, read, .. }) => {
-            let opening = crate::shard::Opening { of, id: None, after: Some(after), epoch, head, n, read };
+        (Purpose::Resume { after, epoch, resuming, .. }, Done::Joined { room, name, head, n, read, .. }) => {
+            let (after, resume) = (Some(after), Some(resuming));
+            let opening = Opening { of, id: None, after, epoch, head, n, read, resume, line_join: 0 };
             shard.open_room(room, name, opening);
-            resume::one_less(shard, of, id, &left);
         }
         (Purpose::Leave, Done::Left { room, seq }) => leave::left(shard, of, id, room, seq),
         (Purpose::Send, Done::Sent { seq, .. }) => shard.say_ok(of, id, proto::Outcome::Appended { seq }),
@@ -129,9 +130,8 @@ pub(crate) fn refused<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pen
             join::give_back(shard, of);
             shard.refuse(of, id, refusal);
         }
-        Purpose::Resume { room, left, .. } => {
-            resume::not_opened(shard, of, room, refusal);
-            resume::one_less(shard, of, id, &left);
+        Purpose::Resume { room, resuming, .. } => {
+            not_opened(shard, of, room, (None, Some(resuming)), refusal);
         }
         Purpose::Nobody => {}
         _ => shard.refuse(of, id, refusal),

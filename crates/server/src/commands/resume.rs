@@ -17,32 +17,41 @@ pub(super) fn resume<L: Link, O: Outside>(
     if resume.rooms.is_empty() {
         return shard.say_ok(of, id, Outcome::Done {});
     }
-    let left = Rc::new(Cell::new(resume.rooms.len()));
+    let resuming = Resuming { id, left: Rc::new(Cell::new(resume.rooms.len())) };
     for (room, after) in resume.rooms {
-        let purpose = Purpose::Resume { room, after, epoch: resume.epoch.clone(), left: Rc::clone(&left) };
+        let purpose =
+            Purpose::Resume { room, after, epoch: resume.epoch.clone(), resuming: resuming.clone() };
         shard.ask_writer(of, id, purpose, Write::Open { room });
     }
 }
 
-/// One of the rooms cannot be opened. The others can.
-pub(super) fn not_opened<L: Link, O: Outside>(
+/// A `resume` that is under way: the last of its rooms to be answered answers the command.
+#[derive(Clone, Debug)]
+pub(crate) struct Resuming {
+    id: Option<CommandId>,
+    left: Rc<Cell<usize>>,
+}
+
+/// A room cannot be opened: for a `join` that is the reply; of a `resume` the other rooms can.
+pub(crate) fn not_opened<L: Link, O: Outside>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     room: RoomId,
+    (id, resuming): (Option<CommandId>, Option<Resuming>),
     refusal: Refusal,
 ) {
+    if resuming.is_none() {
+        return shard.refuse(of, id, refusal);
+    }
     shard.metrics.refused(refusal.code);
     let frame = ErrorFrame { room: Some(room), ..ErrorFrame::new(None, refusal.code, refusal.message) };
     shard.say(of, frame.into());
+    resumed(shard, of, resuming);
 }
 
-/// Answers the command when the last of its rooms has been answered.
-pub(super) fn one_less<L: Link, O: Outside>(
-    shard: &mut Shard<L, O>,
-    of: ConnKey,
-    id: Option<CommandId>,
-    left: &Cell<usize>,
-) {
+/// A room of a `resume` has been answered.
+pub(crate) fn resumed<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, resuming: Option<Resuming>) {
+    let Some(Resuming { id, left }) = resuming else { return };
     left.set(left.get() - 1);
     if left.get() == 0 {
         shard.say_ok(of, id, Outcome::Done {});

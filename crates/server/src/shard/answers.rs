@@ -4,7 +4,7 @@ use proto::{CommandId, Epoch, ErrorCode, RoomId, RoomRef, Seq};
 use store::{Author, Done, Refusal, Write};
 
 use super::{ConnKey, Link, Outside, Shard};
-use crate::commands;
+use crate::commands::{self, Resuming};
 use crate::round::Answer;
 
 /// A request that waits for the writer.
@@ -32,7 +32,7 @@ pub(crate) enum Purpose {
         room: RoomId,
         after: Seq,
         epoch: Option<Epoch>,
-        left: std::rc::Rc<std::cell::Cell<usize>>,
+        resuming: Resuming,
     },
     Leave,
     Send,

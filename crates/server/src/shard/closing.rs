@@ -62,6 +62,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
             closing_since: tick,
             speaks,
             lines: None,
+            unread: None,
+            next_turn: 0,
         });
         self.metrics.connection_opened();
         let Person { id: user, name } = person.clone();
@@ -89,7 +91,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             Speaks::PlainText(language) => {
                 let lobby = commands::lobby();
                 if let Some(connection) = self.connection(key) {
-                    connection.lines = Some(Box::new(Lines { room: lobby, read: None }));
+                    connection.lines = Some(Box::new(Lines { room: lobby, joins: 0, read: None }));
                 }
                 plain_text::greet(self, key, language, &you);
             }
@@ -111,40 +113,40 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// Says goodbye. Nothing of any room is written after it.
     pub(crate) fn close(&mut self, key: ConnKey, close: Close, reason: &str) {
-        let tick = Tick::of(self.now);
-        let wait = self.settings.close;
         let Some(connection) = self.connection(key) else { return };
         if connection.phase != Phase::Open {
             return;
         }
         // Every code of `Close` may be sent, as the test below holds.
         let code = CloseCode::new(close.code()).unwrap_or(CloseCode::INTERNAL_ERROR);
-        connection.phase = match close {
+        let phase = match close {
             // After these the peer's bytes mean nothing any more.
             Close::ProtocolError | Close::InvalidPayload | Close::MessageTooBig => Phase::Draining,
             _ => Phase::Closing,
         };
-        connection.closing_since = tick;
-        let goodbye = websocket::close_frame(code, reason);
-        self.look_after(key.index, tick.after(wait));
-        self.leave_rooms(key);
-        self.say_bytes(key, &goodbye);
+        self.say_goodbye(key, phase, &websocket::close_frame(code, reason));
     }
 
     /// The peer said goodbye first.
     pub(super) fn answer_close(&mut self, key: ConnKey, code: Option<CloseCode>) {
-        let tick = Tick::of(self.now);
-        let wait = self.settings.close;
         let Some(connection) = self.connection(key) else { return };
         if connection.phase != Phase::Open {
             return;
         }
-        connection.phase = Phase::Finishing;
-        connection.closing_since = tick;
-        let goodbye = websocket::close_reply(code);
-        self.look_after(key.index, tick.after(wait));
+        self.say_goodbye(key, Phase::Finishing, &websocket::close_reply(code));
+    }
+
+    /// The last that is said: replies that are due come before it, and nothing after.
+    fn say_goodbye(&mut self, key: ConnKey, phase: Phase, frame: &[u8]) {
+        let tick = Tick::of(self.now);
         self.leave_rooms(key);
-        self.say_bytes(key, &goodbye);
+        self.say_bytes(key, frame);
+        let Some(connection) = self.connection(key) else { return };
+        connection.phase = phase;
+        connection.unread = None;
+        connection.closing_since = tick;
+        let due = tick.after(self.settings.close);
+        self.look_after(key.index, due);
     }
 
     fn leave_rooms(&mut self, key: ConnKey) {

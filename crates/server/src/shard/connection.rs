@@ -40,6 +40,10 @@ pub(crate) struct Connection<L> {
     /// When the goodbye was said.
     pub(crate) closing_since: Tick,
     pub(crate) speaks: Speaks,
+    /// What had been read when it was paused: it comes before what the socket has.
+    pub(crate) unread: Option<Box<[u8]>>,
+    /// Which of its rooms has the first turn next time.
+    pub(crate) next_turn: u32,
     /// Only plain text has this.
     pub(crate) lines: Option<Box<Lines>>,
 }
@@ -148,6 +152,8 @@ impl Membership {
 pub(crate) struct Lines {
     /// Where what it says is said, also before the room is open.
     pub(crate) room: RoomRef,
+    /// How many joins were answered: of those that still wait for the log the last one counts.
+    pub(crate) joins: u32,
     /// The room that is open, and how far the store knows it to have read.
     pub(crate) read: Option<(RoomId, Seq)>,
 }

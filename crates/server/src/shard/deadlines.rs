@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use proto::Close;
+use proto::{Close, RoomId};
 
 use super::connection::Phase;
 use super::wheel::Tick;
 use super::{Link, Outside, Query, Shard};
-use crate::encoding::json_frame;
+use crate::encoding::{Encoding, json_frame};
 
 /// How often live rooms are held against the store, and quiet ones give their memory back.
 const CHECK: Duration = Duration::from_secs(1);
@@ -74,6 +74,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
             return self.end_connection(index);
         }
         let is_unfinished = !connection.decoder.is_idle();
+        if !connection.may_be_read() {
+            // What the peer has sent since is not asked for: that is not held against it.
+            connection.begun = now;
+        }
         if is_unfinished && connection.begun.is_older_than(unfinished, now) {
             return self.close(key, Close::UnfinishedMessage, "a message was begun and not ended");
         }
@@ -98,13 +102,27 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     fn check_rooms(&mut self) {
         let quiet_since = self.now.saturating_sub(QUIET);
-        let mut asked = Vec::new();
-        for (_, room) in &mut self.rooms {
-            room.release_if_quiet(quiet_since);
-            if asked.len() < CHECKED_ROOMS {
-                asked.push(room.id);
-            }
+        let connections = &self.connections;
+        for (index, room) in &mut self.rooms {
+            room.release_if_quiet(quiet_since, |member, encoding| {
+                let connection = connections.get(member)?;
+                let memberships = &connection.memberships;
+                let here = memberships.iter().find(|membership| membership.room == index)?;
+                (Encoding::from(connection.speaks) == encoding).then_some(here.cursor)
+            });
         }
+        // By turns, where there are more rooms than are asked for at once.
+        let asked: Vec<RoomId> = self
+            .rooms
+            .iter()
+            .filter(|(index, _)| *index >= self.next_room)
+            .map(|(_, room)| room.id)
+            .take(CHECKED_ROOMS)
+            .collect();
+        self.next_room = match asked.last().and_then(|last| self.room_keys.get(last)) {
+            Some(last) if asked.len() == CHECKED_ROOMS => last + 1,
+            _ => 0,
+        };
         if !asked.is_empty() {
             // No reader has time: the next second is soon enough.
             let _ = self.outside.read(Query::Heads { rooms: asked });

@@ -112,6 +112,8 @@ pub(crate) struct Shard<L, O> {
     /// Guests who are to leave their rooms, when the writer has time.
     farewells: VecDeque<store::Author>,
     next_check: Duration,
+    /// Where the next check of rooms begins.
+    next_room: usize,
     pub(crate) stopping: closing::Stopping,
 }
 
@@ -139,6 +141,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             postponed: Vec::new(),
             farewells: VecDeque::new(),
             next_check: Duration::ZERO,
+            next_room: 0,
             stopping: closing::Stopping::No,
         }
     }

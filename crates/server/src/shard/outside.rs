@@ -59,7 +59,7 @@ pub(crate) enum Found {
     /// To [`Query::Fill`].
     Fill { room: RoomId, events: Result<Vec<Event>, ErrorCode> },
     /// To [`Query::Heads`].
-    Heads { heads: Vec<(RoomId, Seq)> },
+    Heads { heads: Vec<(RoomId, Option<Seq>)> },
     /// To [`Query::History`]: the whole reply, encoded where it was read, if one was asked for.
     History { of: ConnKey, frame: Result<Option<Bytes>, (Option<CommandId>, Refusal)> },
     /// To [`Query::Rooms`].

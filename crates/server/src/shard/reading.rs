@@ -30,8 +30,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     pub(super) fn queue_read(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
+        let waits = connection.flags.readable || connection.unread.is_some();
         let flags = &mut connection.flags;
-        if flags.readable && !std::mem::replace(&mut flags.in_to_read, true) {
+        if waits && !std::mem::replace(&mut flags.in_to_read, true) {
             self.to_read.push_back(index);
         }
     }
@@ -54,6 +55,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if !discards && (quiet || !connection.may_be_read()) {
             // `handle_answer` and `when_written` put it back when it may.
             return;
+        }
+        if let Some(mut unread) = connection.unread.take() {
+            let key = connection.key;
+            self.take_in(key, &mut unread);
+            return self.queue_read(index);
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         match connection.link.try_read(&mut buffer) {
@@ -79,10 +85,19 @@ impl<L: Link, O: Outside> Shard<L, O> {
         // Taken out for as long as its messages borrow from it.
         let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::server());
         let before = decoder.buffered();
-        let was_idle = decoder.is_idle();
+        let mut begins = decoder.is_idle();
         loop {
+            if !self.stopping.is_quiet()
+                && self.connection(key).is_some_and(|connection| !connection.may_be_read())
+            {
+                break;
+            }
             match decoder.next(&mut bytes) {
-                Ok(Some(message)) => self.handle_message(key, message),
+                Ok(Some(message)) => {
+                    // Whatever is unfinished after a whole message was begun after it; control frames may stand inside.
+                    begins |= matches!(message, Message::Text(_) | Message::Binary(_));
+                    self.handle_message(key, message);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     let close = match error.close_code().get() {
@@ -105,8 +120,12 @@ impl<L: Link, O: Outside> Shard<L, O> {
             self.unfinished_bytes = self.unfinished_bytes.saturating_sub(buffered);
             return;
         };
-        let begins = was_idle && !decoder.is_idle();
+        let begins = begins && !decoder.is_idle();
         connection.decoder = decoder;
+        if !bytes.is_empty() && connection.phase == Phase::Open {
+            // At most a buffer's length: it is taken in before anything more is read.
+            connection.unread = Some((*bytes).into());
+        }
         if begins {
             connection.begun = now;
             self.look_after(key.index, now.after(unfinished));

@@ -1,14 +1,18 @@
 //! A room that somebody in this shard has open.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use proto::{Event, RoomId, RoomName, Seq};
+use proto::{Event, RoomId, RoomName, Seq, UserId};
 use room_log::{Cursor, Hole, RoomLog};
 
 use super::ConnKey;
 use super::rooms::Opening;
 use crate::encoding::{Encoding, event_frame};
+
+/// Answers are overtaken by what a reader found for as long as a round is on its way; this many removals are far more than
+/// one round's.
+const DEPARTURES: usize = 1024;
 
 /// A live room: its log in each encoding that is spoken here, and who reads it.
 pub(crate) struct Room {
@@ -32,6 +36,8 @@ pub(crate) struct Room {
     pub(crate) openings: Vec<Opening>,
     /// Pages under way, by what was asked for, and who waits for them.
     pub(crate) pages: HashMap<(Seq, Seq, usize), Vec<ConnKey>>,
+    /// Who was removed while the log was filled, and by which event: a join that the store answered before may come after.
+    departures: VecDeque<(UserId, Seq)>,
     /// When something was last appended.
     pub(crate) appended: Duration,
 }
@@ -62,6 +68,7 @@ impl Room {
             suspect: head,
             openings: Vec::new(),
             pages: HashMap::new(),
+            departures: VecDeque::new(),
             appended: Duration::ZERO,
         }
     }
@@ -128,17 +135,42 @@ impl Room {
     }
 
     /// Gives the memory of a quiet room back, if everybody has everything.
-    pub(crate) fn release_if_quiet(&mut self, quiet_since: Duration) {
+    ///
+    /// `cursor` is where a member stands, if it reads the log in that encoding.
+    pub(crate) fn release_if_quiet(
+        &mut self,
+        quiet_since: Duration,
+        cursor: impl Fn(usize, Encoding) -> Option<Cursor>,
+    ) {
         if self.appended > quiet_since || self.queued {
             return;
         }
-        for (log, floor) in self.logs.iter_mut().zip(&mut self.floors) {
+        for (log, encoding) in self.logs.iter_mut().zip(Encoding::ALL) {
             let Some(log) = log else { continue };
-            if !log.is_empty() && floor.is_none_or(|floor| floor.has_reached(log.tip())) {
+            let tip = log.tip();
+            if !log.is_empty()
+                && self
+                    .members
+                    .iter()
+                    .all(|&member| cursor(member, encoding).is_none_or(|cursor| cursor.has_reached(tip)))
+            {
                 log.release();
-                *floor = Some(log.tip());
+                self.floors[encoding as usize] = Some(tip);
             }
         }
+    }
+
+    /// Somebody was removed, in a stretch that came from the store.
+    pub(crate) fn note_departure(&mut self, user: UserId, seq: Seq) {
+        if self.departures.len() == DEPARTURES {
+            self.departures.pop_front();
+        }
+        self.departures.push_back((user, seq));
+    }
+
+    /// Whether `user` is known to have been removed after `head`.
+    pub(crate) fn left_after(&self, user: UserId, head: Seq) -> bool {
+        self.departures.iter().any(|&(who, seq)| who == user && seq > head)
     }
 
     /// Whether nobody here needs it.

@@ -1,14 +1,17 @@
 //! Opening a room for a connection, closing it again, and what its log is told.
 
 use proto::{
-    CommandId, Epoch, Gap, Joined, Limits, MessageCount, Person, ReadPosition, Reset, RoomId, RoomName, Seq,
+    CommandId, Epoch, ErrorCode, Gap, Joined, Limits, MessageCount, Person, ReadPosition, Reset, RoomId,
+    RoomName, Seq,
 };
 use room_log::Hole;
+use store::Refusal;
 
-use super::connection::{CatchUp, Membership};
+use super::connection::{CatchUp, Membership, Phase};
 use super::room::Room;
 use super::{ConnKey, Link, Outside, Query, Shard};
 use crate::arrival::Speaks;
+use crate::commands::{self, Resuming};
 use crate::encoding::Encoding;
 use crate::round::Committed;
 
@@ -25,13 +28,18 @@ pub(crate) struct Opening {
     pub(crate) head: Seq,
     pub(crate) n: MessageCount,
     pub(crate) read: Option<ReadPosition>,
+    /// The `resume` that it is a part of.
+    pub(crate) resume: Option<Resuming>,
+    /// Which of a line client's joins it is: only the last one counts.
+    pub(crate) line_join: u32,
 }
 
 impl<L: Link, O: Outside> Shard<L, O> {
     /// Opens a room that the store has said this connection's person is a member of. The answer came in its place among
     /// the room's events, so the log stands at `head` now, unless this shard is behind.
     pub(crate) fn open_room(&mut self, room: RoomId, name: RoomName, opening: Opening) {
-        if self.connection(opening.of).is_none() {
+        // Who has gone, or was told goodbye, hears of no room any more.
+        if self.connection(opening.of).is_none_or(|connection| connection.phase != Phase::Open) {
             return;
         }
         let index = match self.room_keys.get(&room) {
@@ -49,16 +57,26 @@ impl<L: Link, O: Outside> Shard<L, O> {
             self.fill(index, head);
         } else {
             self.place(index, opening);
+            self.drop_if_deserted(index);
         }
     }
 
     /// Sets the connection's cursor in a room whose log has reached what it joined at.
     pub(super) fn place(&mut self, index: usize, opening: Opening) {
-        let Some(connection) = self.connection(opening.of) else {
-            self.drop_if_deserted(index);
+        let Some(connection) =
+            self.connection(opening.of).filter(|connection| connection.phase == Phase::Open)
+        else {
             return;
         };
         let (user, speaks) = (connection.user, connection.speaks);
+        if connection.lines.as_ref().is_some_and(|lines| lines.joins != opening.line_join) {
+            return;
+        }
+        if self.rooms[index].left_after(user, opening.head) {
+            return self.not_placed(index, opening);
+        }
+        self.close_others(opening.of, index);
+        let Some(connection) = self.connection(opening.of) else { return };
         let encoding = Encoding::from(speaks);
         let here = connection.membership(index).is_some();
         let room = self.rooms[index].id;
@@ -99,13 +117,36 @@ impl<L: Link, O: Outside> Shard<L, O> {
         // Came back to a room that is open: without `after` it goes on where it is.
         if here && after.is_none() {
             self.stay(opening.of, index);
-            return;
+            return commands::resumed(self, opening.of, opening.resume);
         }
         let after = after.filter(|_| !reset).unwrap_or(opening.head);
         self.set_cursor(opening.of, index, encoding, after);
         if let Some(lines) = self.connection(opening.of).and_then(|connection| connection.lines.as_mut()) {
             // What the store knows, and not where the cursor is: a place that is new has to be kept, too.
             lines.read = Some((room, opening.read.map_or(Seq(0), |read| read.seq)));
+        }
+        commands::resumed(self, opening.of, opening.resume);
+    }
+
+    /// The person was removed after the store had answered, and before the log had come so far.
+    fn not_placed(&mut self, index: usize, opening: Opening) {
+        let refusal = Refusal::from(ErrorCode::NotAMember);
+        let room = self.rooms[index].id;
+        commands::not_opened(self, opening.of, room, (opening.id, opening.resume), refusal);
+    }
+
+    /// A line client hears one room at a time.
+    fn close_others(&mut self, of: ConnKey, index: usize) {
+        if self.connection(of).is_none_or(|connection| connection.lines.is_none()) {
+            return;
+        }
+        self.keep_place(of);
+        let other = |shard: &mut Self| {
+            let mut open = shard.connection(of)?.memberships.iter().map(|membership| membership.room);
+            open.find(|&room| room != index)
+        };
+        while let Some(room) = other(self) {
+            self.close_room(of, room);
         }
     }
 
@@ -200,6 +241,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if self.rooms.get(index).is_some_and(Room::is_deserted) {
             let room = self.rooms.remove(index);
             self.room_keys.remove(&room.id);
+            for of in room.pages.into_values().flatten() {
+                self.one_read_less(of);
+            }
             self.to_walk.retain(|&queued| queued != index);
             self.metrics.rooms_changed(-1);
         }
@@ -209,6 +253,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(super) fn handle_event(&mut self, committed: &Committed) {
         if let Some(&index) = self.room_keys.get(&committed.event.room) {
             self.append(index, &committed.event, Some(&committed.frame));
+            // An end may have been all that waited for the room.
+            self.drop_if_deserted(index);
         }
     }
 
@@ -228,6 +274,16 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// **Invariant:** the end is set while the event is appended, so nothing later can be written to whoever left
     /// (`a_member_who_left_hears_nothing_later`).
     fn end_memberships(&mut self, index: usize, event: &proto::Event) {
+        let user = event.by.id;
+        let openings = std::mem::take(&mut self.rooms[index].openings);
+        let (ended, waiting): (Vec<Opening>, Vec<Opening>) = openings.into_iter().partition(|opening| {
+            let theirs = self.connection(opening.of).is_some_and(|connection| connection.user == user);
+            theirs && opening.head < event.seq
+        });
+        self.rooms[index].openings = waiting;
+        for opening in ended {
+            self.not_placed(index, opening);
+        }
         let Some(being) = self.beings.get(&event.by.id) else { return };
         for &of in &being.connections {
             let Some(connection) = self.connections.get_mut(of) else { continue };
@@ -277,6 +333,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let Ok(events) = events else { return };
         let progressed = !events.is_empty();
         for event in &events {
+            if matches!(event.kind, proto::EventKind::MemberLeft {}) && event.seq > self.rooms[index].head() {
+                // Answers that were given before are still on their way.
+                self.rooms[index].note_departure(event.by.id, event.seq);
+            }
             self.append(index, event, None);
         }
         let head = self.rooms[index].head();
@@ -294,9 +354,14 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// Where the store says that logs end. What was lacking a second ago too is asked for: younger events are on their way.
-    pub(super) fn handle_heads(&mut self, heads: Vec<(RoomId, Seq)>) {
+    /// A room that the store does not know any more went with its last member.
+    pub(super) fn handle_heads(&mut self, heads: Vec<(RoomId, Option<Seq>)>) {
         for (room, head) in heads {
             let Some(&index) = self.room_keys.get(&room) else { continue };
+            let Some(head) = head else {
+                self.close_for_all(index);
+                continue;
+            };
             let room = &mut self.rooms[index];
             let lacking = room.head() < room.suspect;
             let suspect = room.suspect;
@@ -305,6 +370,17 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 self.fill(index, suspect);
             }
         }
+    }
+
+    fn close_for_all(&mut self, index: usize) {
+        for opening in std::mem::take(&mut self.rooms[index].openings) {
+            self.not_placed(index, opening);
+        }
+        while let Some(&member) = self.rooms.get(index).and_then(|room| room.members.first()) {
+            let Some(key) = self.connections.get(member).map(|connection| connection.key) else { break };
+            self.close_room(key, index);
+        }
+        self.drop_if_deserted(index);
     }
 
     /// The bus dropped words: whatever the live rooms lack is read from the store.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use proto::{CommandId, ErrorCode, ErrorFrame, OkFrame, Outcome, ServerFrame};
 use store::Refusal;
 
+use super::connection::Phase;
 use super::{ConnKey, Link, Outside, Shard};
 use crate::arrival::Speaks;
 use crate::{encoding, plain_text};
@@ -37,7 +38,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// Puts whole frames into the connection's outbox.
     pub(crate) fn say_bytes(&mut self, of: ConnKey, frames: &[u8]) {
-        let Some(connection) = self.connection(of) else { return };
+        let Some(connection) = self.connection(of).filter(|connection| connection.phase == Phase::Open)
+        else {
+            return;
+        };
         connection.outbox.push(frames);
         self.private_bytes += frames.len();
         self.queue_write(of.index);
@@ -45,7 +49,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// Puts whole frames that others get too into the connection's outbox.
     pub(crate) fn say_shared(&mut self, of: ConnKey, frames: Bytes) {
-        let Some(connection) = self.connection(of) else { return };
+        let Some(connection) = self.connection(of).filter(|connection| connection.phase == Phase::Open)
+        else {
+            return;
+        };
         let len = frames.len();
         connection.outbox.push_shared(frames);
         self.private_bytes += len;

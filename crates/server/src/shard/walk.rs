@@ -139,11 +139,12 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// A connection's turn, and what follows from how it ended.
     fn take_turn(&mut self, index: usize) {
         match self.write(index) {
-            Turn::Gone => self.end_connection(index),
+            Turn::Gone => return self.end_connection(index),
             Turn::More => self.queue_write(index),
             Turn::Blocked => {}
             Turn::Done => self.when_written(index),
         }
+        self.go_on(index);
     }
 
     /// One system call: the outbox, and behind it, if there is room, the runs of all rooms whose cursors lag.
@@ -165,7 +166,12 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let mut lag: Option<(usize, Lag)> = None;
         let mut ended = None;
         if whole_outbox && connection.phase == Phase::Open {
-            for (place, membership) in connection.memberships.iter_mut().enumerate() {
+            // By turns, so that one busy room does not keep the others waiting.
+            let rooms = connection.memberships.len();
+            let first = connection.next_turn as usize;
+            connection.next_turn = connection.next_turn.wrapping_add(1);
+            for place in (0..rooms).map(|nth| (first + nth) % rooms) {
+                let membership = &mut connection.memberships[place];
                 if membership.catch_up().is_some() {
                     continue;
                 }
@@ -281,27 +287,30 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// A connection has taken everything that was private to it and everything of its rooms.
     fn when_written(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        let key = connection.key;
         match connection.phase {
-            Phase::Open => {}
-            Phase::Closing => return,
+            Phase::Open | Phase::Closing => {}
             Phase::Draining => {
                 if !std::mem::replace(&mut connection.flags.finished_writing, true) {
                     connection.link.finish_writing();
                 }
-                return;
             }
-            Phase::Finishing => return self.end_connection(index),
+            Phase::Finishing => self.end_connection(index),
         }
-        if connection.flags.readable && !connection.flags.in_to_read {
-            self.queue_read(index);
+    }
+
+    /// After a turn, however it ended: what had to wait for the outbox to be emptied goes on.
+    fn go_on(&mut self, index: usize) {
+        let Some(connection) = self.connections.get(index) else { return };
+        if connection.phase != Phase::Open || !connection.may_be_read() {
+            return;
         }
-        let connection = &self.connections[index];
+        let key = connection.key;
         let catching_up =
             connection.memberships.iter().any(|m| m.catch_up().is_some_and(|catch_up| !catch_up.asked));
+        self.queue_read(index);
         if catching_up {
-            let rooms: Vec<_> = connection
-                .memberships
+            let memberships = &self.connections[index].memberships;
+            let rooms: Vec<_> = memberships
                 .iter()
                 .filter(|membership| membership.catch_up().is_some())
                 .map(|membership| self.rooms[membership.room].id)

@@ -112,6 +112,8 @@ pub(super) struct World {
     reader: Box<dyn Reader>,
     /// The bus drops every word while this is set.
     pub(super) bus_is_down: bool,
+    /// What was committed and has not come to the shard yet.
+    rounds: VecDeque<Delivery<Word, Answer>>,
 }
 
 /// A client at the other end of a pipe.
@@ -140,6 +142,7 @@ impl World {
             shard: Shard::new(settings, Memory::default(), Metrics::new()),
             now: Duration::ZERO,
             bus_is_down: false,
+            rounds: VecDeque::new(),
         }
     }
 
@@ -149,12 +152,18 @@ impl World {
     }
 
     pub(super) fn arrive_as(&mut self, user: u64, speaks: Speaks, session: Option<TokenHash>) -> Peer {
+        let peer = self.arrive_quietly(user, speaks, session);
+        self.settle();
+        peer
+    }
+
+    /// Somebody connects; nothing follows yet.
+    pub(super) fn arrive_quietly(&mut self, user: u64, speaks: Speaks, session: Option<TokenHash>) -> Peer {
         let pipe = Pipe::default();
         pipe.0.room.set(usize::MAX);
         let person = Person { id: UserId(user), name: UserName::new(&format!("guest {user}")).unwrap() };
         let identity = Identity { person, session, stored: false };
         let key = self.shard.handle_arrival(self.now, pipe.clone(), identity, speaks);
-        self.settle();
         Peer { key, pipe, decoder: Decoder::client() }
     }
 
@@ -180,21 +189,37 @@ impl World {
     /// Bytes of a client arrive; nothing follows yet.
     pub(super) fn bytes(&mut self, peer: &Peer, bytes: &[u8]) {
         peer.pipe.0.to_server.borrow_mut().extend(bytes);
-        self.shard.handle_readable(self.now, peer.key.index);
+        if self.shard.connection(peer.key).is_some() {
+            self.shard.handle_readable(self.now, peer.key.index);
+        }
     }
 
     /// A client hangs up.
     pub(super) fn hang_up(&mut self, peer: &Peer) {
-        peer.pipe.0.ended.set(true);
-        self.shard.handle_readable(self.now, peer.key.index);
+        self.hang_up_quietly(peer);
         self.settle();
+    }
+
+    /// A client hangs up; nothing follows yet.
+    pub(super) fn hang_up_quietly(&mut self, peer: &Peer) {
+        peer.pipe.0.ended.set(true);
+        if self.shard.connection(peer.key).is_some() {
+            self.shard.handle_readable(self.now, peer.key.index);
+        }
     }
 
     /// A client takes so many bytes more.
     pub(super) fn make_room(&mut self, peer: &Peer, bytes: usize) {
-        peer.pipe.0.room.set(bytes);
-        self.shard.handle_writable(self.now, peer.key.index);
+        self.make_room_quietly(peer, bytes);
         self.settle();
+    }
+
+    /// A client takes so many bytes more; nothing follows yet.
+    pub(super) fn make_room_quietly(&mut self, peer: &Peer, bytes: usize) {
+        peer.pipe.0.room.set(bytes);
+        if self.shard.connection(peer.key).is_some() {
+            self.shard.handle_writable(self.now, peer.key.index);
+        }
     }
 
     /// Time passes, a tick at a time.
@@ -207,28 +232,97 @@ impl World {
         }
     }
 
+    /// The shard works until it has nothing to do; the writer and the readers wait.
+    ///
+    /// # Panics
+    /// When it never comes to rest.
+    pub(super) fn work(&mut self) {
+        for _ in 0..100_000 {
+            if !self.shard.work(self.now) {
+                return;
+            }
+        }
+        panic!("the shard does not come to rest");
+    }
+
+    /// The writer commits all that waits for it, at once.
+    pub(super) fn commit_all(&mut self) {
+        let requests = std::mem::take(&mut self.shard.outside.requests);
+        if !requests.is_empty() {
+            self.commit(requests);
+        }
+    }
+
+    /// All that was committed comes to the shard.
+    pub(super) fn deliver_all(&mut self) {
+        while let Some(delivery) = self.rounds.pop_front() {
+            let dropped = delivery.word.is_none();
+            self.shard.handle_round(self.now, delivery);
+            if dropped {
+                self.shard.handle_missed(self.now);
+            }
+        }
+        for (room, frame) in std::mem::take(&mut self.shard.outside.asides) {
+            let word = (!self.bus_is_down).then(|| Arc::new(Word::Aside { room, frame }));
+            self.shard.handle_round(self.now, Delivery { word, answers: Vec::new() });
+        }
+    }
+
+    /// The readers carry out all that waits for them.
+    pub(super) fn read_all(&mut self) {
+        for query in std::mem::take(&mut self.shard.outside.queries) {
+            let found = queries::carry_out(query, &mut *self.reader);
+            self.shard.handle_found(self.now, found);
+        }
+    }
+
+    /// Who is said to be online in a room.
+    pub(super) fn online(&self, room: u64) -> std::collections::BTreeSet<u64> {
+        let people = self.shard.outside.presence.online(RoomId(room), usize::MAX);
+        people.into_iter().map(|person| person.id.0).collect()
+    }
+
+    /// Whether nobody is said to be online anywhere.
+    pub(super) fn nobody_is_online(&self) -> bool {
+        (1..64).all(|room| self.shard.outside.presence.count(RoomId(room)) == 0)
+    }
+
+    /// A client sends a text message; nothing follows yet.
+    pub(super) fn text(&mut self, peer: &Peer, text: &str) {
+        self.bytes(peer, &websocket::masked_frame(Opcode::Text, text.as_bytes(), [1, 2, 3, 4]));
+    }
+
     /// Everything that was asked for happens, until nothing is left to do.
     pub(super) fn settle(&mut self) {
         loop {
-            while self.shard.work(self.now) {}
-            let requests = std::mem::take(&mut self.shard.outside.requests);
-            let queries = std::mem::take(&mut self.shard.outside.queries);
-            let asides = std::mem::take(&mut self.shard.outside.asides);
-            if requests.is_empty() && queries.is_empty() && asides.is_empty() {
+            self.work();
+            if self.is_at_rest() {
                 return;
             }
-            if !requests.is_empty() {
-                self.commit(requests);
-            }
-            for query in queries {
-                let found = queries::carry_out(query, &mut *self.reader);
-                self.shard.handle_found(self.now, found);
-            }
-            for (room, frame) in asides {
-                let word = (!self.bus_is_down).then(|| Arc::new(Word::Aside { room, frame }));
-                self.shard.handle_round(self.now, Delivery { word, answers: Vec::new() });
-            }
+            self.commit_all();
+            self.deliver_all();
+            self.read_all();
         }
+    }
+
+    /// Whether nothing waits for anybody outside.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let outside = &self.shard.outside;
+        outside.requests.is_empty()
+            && outside.queries.is_empty()
+            && outside.asides.is_empty()
+            && self.rounds.is_empty()
+    }
+
+    /// What the store knows of a room: its events.
+    pub(super) fn events_of(&mut self, room: u64) -> Vec<proto::Event> {
+        let bounds = store::PageBounds { limit: u32::MAX - 1, max_bytes: usize::MAX };
+        self.reader.events_after(RoomId(room), proto::Seq(0), None, bounds).unwrap().events
+    }
+
+    /// Whether the store has somebody as a member.
+    pub(super) fn is_member(&mut self, room: u64, user: u64) -> bool {
+        self.reader.is_member(RoomId(room), UserId(user)).unwrap()
     }
 
     /// As the writer's thread does it.
@@ -249,10 +343,7 @@ impl World {
         answers.sort_by_key(|answer| answer.after);
         let events = batch.events.into_iter().map(Committed::from).collect();
         let word = (!self.bus_is_down).then(|| Arc::new(Word::Committed(events)));
-        self.shard.handle_round(self.now, Delivery { word, answers });
-        if self.bus_is_down {
-            self.shard.handle_missed(self.now);
-        }
+        self.rounds.push_back(Delivery { word, answers });
     }
 }
 
@@ -260,6 +351,11 @@ impl Peer {
     /// The client takes only so many bytes from now on.
     pub(super) fn takes_only(&self, bytes: usize) {
         self.pipe.0.room.set(bytes);
+    }
+
+    /// The bytes that have come since the last time, as they are.
+    pub(super) fn take_raw(&mut self) -> Vec<u8> {
+        std::mem::take(&mut *self.pipe.0.to_client.borrow_mut())
     }
 
     /// How often the server wrote to it.

@@ -1,0 +1,439 @@
+//! What was found by trying to break the shard. Each was red once.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use websocket::Opcode;
+
+use super::types;
+use super::world::{Peer, World, are_contiguous, send_in_lobby};
+use crate::arrival::Speaks;
+use crate::encoding::Encoding;
+use crate::texts::Language;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn join(room: &str) -> String {
+    json!({"type":"join","id":1,"room":room}).to_string()
+}
+
+fn send_to(room: &str, key: &str, body: &str) -> String {
+    json!({"type":"send","room":room,"client_message_id":key,"body":body}).to_string()
+}
+
+#[test]
+fn whoever_left_and_then_fell_out_of_the_log_still_gets_its_end() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut slow = world.arrive_in_lobby(2);
+    let mei = world.arrive(2);
+    slow.take();
+    slow.takes_only(100);
+    world.send(&li, "before", "x");
+    world.say(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    // More than the log holds for whoever lags.
+    for n in 0..700 {
+        world.send(&li, &format!("k{n}"), &"x".repeat(8192));
+    }
+    world.make_room(&slow, usize::MAX);
+    assert!(are_contiguous(&slow.take_seqs(), 3, 4));
+    assert!(world.shard.connection(slow.key).unwrap().memberships.is_empty());
+}
+
+#[test]
+fn whoever_leaves_and_joins_again_at_once_hears_what_follows() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive_in_lobby(2);
+    mei.take();
+    world.text(&mei, r#"[{"type":"leave","id":5,"room":"lobby"},{"type":"join","id":6,"room":"lobby"}]"#);
+    world.work();
+    // In the same commit, and behind.
+    world.text(&li, &send_in_lobby("a", "same commit"));
+    world.settle();
+    world.send(&li, "b", "later");
+    let bodies: Vec<Value> = mei.take().into_iter().filter(|frame| frame["type"] == "message").collect();
+    assert_eq!(
+        bodies.iter().map(|m| m["body"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["same commit", "later"]
+    );
+}
+
+#[test]
+fn a_line_client_that_leaves_the_lobby_for_the_lobby_hears_what_follows() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(store::TokenHash([7; 32])));
+    reader.take_text();
+    world.text(&reader, "/leave");
+    world.work();
+    world.text(&li, &send_in_lobby("a", "same commit"));
+    world.settle();
+    world.send(&li, "b", "later");
+    let lines = reader.take_text();
+    assert!(lines.contains(&"guest 1: later".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn a_leave_that_is_answered_while_the_shard_is_behind_ends_the_join_that_waits() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive(2);
+    mei.take();
+    world.bus_is_down = true;
+    world.text(&mei, r#"[{"type":"join","id":5,"room":"lobby"},{"type":"leave","id":6,"room":"lobby"}]"#);
+    world.settle();
+    world.bus_is_down = false;
+    world.send(&li, "a", "secret");
+    let frames = mei.take();
+    let left = frames.iter().position(|frame| frame["type"] == "ok" && frame["id"] == 6).unwrap();
+    let after: Vec<&Value> = frames[left..].iter().filter(|frame| frame["type"] == "message").collect();
+    assert!(after.is_empty(), "{frames:#?}");
+}
+
+#[test]
+fn a_leave_on_another_connection_while_the_shard_is_behind_ends_the_join_that_waits() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let first = world.arrive_in_lobby(2);
+    let mut second = world.arrive(2);
+    second.take();
+    world.bus_is_down = true;
+    world.text(&li, &send_in_lobby("a", "dropped"));
+    world.work();
+    world.text(&second, &join("lobby"));
+    world.work();
+    world.text(&first, r#"{"type":"leave","id":6,"room":"lobby"}"#);
+    world.settle();
+    world.bus_is_down = false;
+    world.send(&li, "b", "secret");
+    let frames = second.take();
+    assert!(frames.iter().all(|frame| frame["body"] != "secret"), "{frames:#?}");
+}
+
+#[test]
+fn pages_of_rooms_that_were_closed_meanwhile_do_not_count_for_ever() {
+    let mut world = World::new();
+    let session = Some(store::TokenHash([7; 32]));
+    let li = world.arrive(1);
+    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    for room in ["a", "b", "c"] {
+        world.say(&li, &join(room));
+        world.say(&reader, &format!("/join {room}"));
+        world.say(&reader, "I was here");
+    }
+    world.hang_up(&reader);
+    for room in ["a", "b", "c"] {
+        for n in 0..3 {
+            world.say(&li, &send_to(room, &format!("{room}{n}"), "while you were away"));
+        }
+    }
+    world.hang_up(&li);
+    let mut back = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    for room in ["a", "b", "c"] {
+        world.text(&back, &format!("/join {room}"));
+    }
+    world.settle();
+    world.wait(seconds(3));
+    let lines = back.take_text();
+    assert_eq!(world.shard.connection(back.key).unwrap().reading_store, 0);
+    assert_eq!(lines.iter().filter(|line| line.ends_with("while you were away")).count(), 3, "{lines:#?}");
+}
+
+#[test]
+fn a_busy_peer_whose_every_read_ends_inside_a_message_is_not_closed() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    let whole = websocket::masked_frame(Opcode::Text, br#"{"type":"ping","id":1}"#, [0; 4]);
+    let (front, back) = whole.split_at(9);
+    world.bytes(&li, front);
+    for _ in 0..40 {
+        world.wait(seconds(1));
+        world.bytes(&li, &[back, front].concat());
+        world.settle();
+    }
+    let text = li.take_text();
+    assert!(!text.iter().any(|text| text.starts_with("CLOSE")), "{:?}", text.last());
+}
+
+#[test]
+fn a_message_that_the_shard_does_not_read_is_not_held_against_its_sender() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    li.take_text();
+    li.takes_only(0);
+    let ping = websocket::masked_frame(Opcode::Text, br#"{"type":"ping","id":123}"#, [0; 4]);
+    for _ in 0..5000 {
+        world.bytes(&li, &ping);
+    }
+    // It reads slowly, and lives.
+    for _ in 0..50 {
+        world.wait(seconds(1));
+        world.make_room(&li, 50);
+    }
+    assert!(world.shard.connection(li.key).is_some());
+}
+
+#[test]
+fn every_live_room_is_held_against_the_store() {
+    let mut world = World::new();
+    let mut peers: Vec<Peer> = Vec::new();
+    for user in 1..=11 {
+        let peer = world.arrive(user);
+        for room in 0..100 {
+            world.say(&peer, &join(&format!("room-{user}-{room}")));
+        }
+        peers.push(peer);
+    }
+    let mut last = peers.pop().unwrap();
+    last.take();
+    world.bus_is_down = true;
+    world.text(&last, &send_to("room-11-99", "a", "x"));
+    world.work();
+    // The bus drops it, and no reader has time to fetch it.
+    world.shard.outside.overloaded = true;
+    world.commit_all();
+    world.shard.outside.overloaded = false;
+    world.bus_is_down = false;
+    world.wait(seconds(5));
+    assert_eq!(last.take_seqs().len(), 1);
+}
+
+#[test]
+fn a_room_in_which_somebody_lagged_gives_its_memory_back_too() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut slow = world.arrive_in_lobby(2);
+    world.wait(seconds(3));
+    slow.takes_only(100);
+    for n in 0..300 {
+        world.send(&li, &format!("k{n}"), &"x".repeat(8192));
+    }
+    world.make_room(&slow, usize::MAX);
+    slow.take();
+    world.wait(seconds(13));
+    let held: usize =
+        world.shard.rooms.iter().map(|(_, room)| room.existing_log(Encoding::Json).unwrap().len()).sum();
+    assert_eq!(held, 0);
+}
+
+#[test]
+fn nothing_is_written_behind_a_goodbye() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mei = world.arrive_in_lobby(2);
+    for n in 0..10 {
+        world.send(&li, &format!("k{n}"), "x");
+    }
+    world.wait(seconds(15));
+    world.hang_up(&mei);
+    let mut back = world.arrive(2);
+    back.take();
+    world.text(&back, &json!({"type":"join","id":1,"room":"lobby","after":2}).to_string());
+    world.work();
+    world.shard.handle_session_end(world.now, proto::UserId(2));
+    world.settle();
+    let raw = back.take_raw();
+    // 4100, big-endian.
+    let goodbye = raw.windows(2).position(|pair| pair == [0x10, 0x04]);
+    let at = goodbye.unwrap();
+    let rest = String::from_utf8_lossy(&raw[at + 2..]).into_owned();
+    assert!(!rest.contains("\"type\""), "{rest}");
+}
+
+#[test]
+fn a_quiet_room_has_its_turn_while_another_one_has_a_backlog() {
+    let mut world = World::new();
+    let li = world.arrive(1);
+    let mut slow = world.arrive(2);
+    for room in ["busy", "quiet"] {
+        world.say(&li, &join(room));
+        world.say(&slow, &join(room));
+    }
+    slow.take();
+    slow.takes_only(100);
+    for n in 0..350 {
+        world.say(&li, &send_to("busy", &format!("k{n}"), &"x".repeat(8192)));
+    }
+    world.say(&li, &send_to("quiet", "q", "hear me"));
+    let mut turns = 0;
+    loop {
+        world.make_room(&slow, 32 * 1024);
+        turns += 1;
+        if slow.take().iter().any(|frame| frame["body"] == "hear me") {
+            break;
+        }
+        assert!(turns < 200);
+    }
+    assert!(turns <= 8, "{turns} turns of 32 KiB");
+}
+
+#[test]
+fn who_lags_for_ever_is_read_again_when_it_has_taken_its_answers() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    let mut slow = world.arrive_in_lobby(2);
+    li.take();
+    slow.take();
+    slow.takes_only(0);
+    for _ in 0..3000 {
+        world.bytes(&slow, &websocket::masked_frame(Opcode::Text, br#"{"type":"ping","id":123}"#, [0; 4]));
+    }
+    world.text(&slow, &send_in_lobby("from-slow", "I am here"));
+    let mut n = 0;
+    for _ in 0..30 {
+        for _ in 0..4 {
+            n += 1;
+            world.send(&li, &format!("k{n}"), &"x".repeat(8000));
+        }
+        world.make_room(&slow, 30_000);
+        slow.take();
+    }
+    assert!(li.take().iter().any(|frame| frame["body"] == "I am here"));
+}
+
+#[test]
+fn a_catch_up_that_had_to_wait_for_other_reads_goes_on() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mei = world.arrive_in_lobby(2);
+    for n in 0..10 {
+        world.send(&li, &format!("k{n}"), "x");
+    }
+    world.wait(seconds(15));
+    world.hang_up(&mei);
+    let mut back = world.arrive(2);
+    world.text(&back, r#"[{"type":"history","room":"lobby"},{"type":"history","room":"lobby"}]"#);
+    world.text(&back, &json!({"type":"join","id":1,"room":"lobby","after":2}).to_string());
+    world.work();
+    world.commit_all();
+    world.work();
+    world.read_all();
+    world.settle();
+    world.wait(seconds(3));
+    assert!(are_contiguous(&back.take_seqs(), 3, 12));
+}
+
+#[test]
+fn private_replies_are_bounded_also_for_nonsense() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    li.takes_only(0);
+    let nonsense = format!("[{}]", ["1"; 256].join(","));
+    for _ in 0..1000 {
+        world.text(&li, &nonsense);
+    }
+    world.settle();
+    let waiting = world.shard.connection(li.key).unwrap().outbox.len();
+    assert!(waiting < 64 * 1024, "{waiting}");
+}
+
+#[test]
+fn a_line_client_hears_one_room_also_when_the_shard_was_behind() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    world.say(&li, &join("a"));
+    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(store::TokenHash([7; 32])));
+    world.bus_is_down = true;
+    world.text(&reader, "/join a");
+    world.text(&reader, "/join b");
+    world.settle();
+    world.bus_is_down = false;
+    world.wait(seconds(3));
+    assert_eq!(world.shard.connection(reader.key).unwrap().memberships.len(), 1);
+}
+
+#[test]
+fn a_line_client_whose_join_was_refused_goes_on_talking_where_it_hears() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(store::TokenHash([7; 32])));
+    world.say(&reader, "/join r999");
+    world.say(&reader, "still here");
+    assert!(types(&li.take()).contains(&"message"));
+}
+
+#[test]
+fn the_ok_of_a_resume_comes_behind_all_its_rooms() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mei = world.arrive_in_lobby(2);
+    world.hang_up(&mei);
+    let mut back = world.arrive(2);
+    back.take();
+    world.bus_is_down = true;
+    world.text(&li, &send_in_lobby("a", "dropped"));
+    world.work();
+    world.text(&back, r#"{"type":"resume","id":2,"rooms":{"r1":1}}"#);
+    world.settle();
+    world.bus_is_down = false;
+    world.wait(seconds(3));
+    let frames = back.take();
+    let at = |kind: &str| frames.iter().position(|frame| frame["type"] == kind).unwrap();
+    assert!(at("joined") < at("ok"), "{frames:#?}");
+}
+
+#[test]
+fn a_join_whose_answer_is_overtaken_by_a_removal_opens_nothing() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let first = world.arrive_in_lobby(2);
+    let mut second = world.arrive(2);
+    second.take();
+    // A word is lost, and before the store has been asked for it more is committed, which the reader finds too.
+    world.bus_is_down = true;
+    world.text(&li, &send_in_lobby("a", "dropped"));
+    world.work();
+    world.commit_all();
+    world.deliver_all();
+    world.bus_is_down = false;
+    world.text(&second, &join("lobby"));
+    world.work();
+    world.text(&first, r#"{"type":"leave","id":6,"room":"lobby"}"#);
+    world.work();
+    world.commit_all();
+    world.read_all();
+    world.settle();
+    world.send(&li, "b", "secret");
+    let frames = second.take();
+    assert!(frames.iter().all(|frame| frame["body"] != "secret"), "{frames:#?}");
+}
+
+#[test]
+fn a_room_that_went_with_its_last_member_is_closed_also_when_the_word_was_lost() {
+    let mut world = World::new();
+    let first = world.arrive(2);
+    world.say(&first, &join("silent"));
+    let second = world.arrive(2);
+    world.say(&second, &join("silent"));
+    world.bus_is_down = true;
+    world.say(&first, r#"{"type":"leave","id":6,"room":"silent"}"#);
+    world.bus_is_down = false;
+    world.wait(seconds(5));
+    assert!(world.shard.rooms.is_empty());
+}
+
+#[test]
+fn two_joins_that_wait_for_the_log_survive_that_the_first_one_hangs_up() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let first = world.arrive(2);
+    let mut second = world.arrive(3);
+    second.take();
+    world.bus_is_down = true;
+    world.text(&li, &send_in_lobby("a", "dropped"));
+    world.text(&first, &join("lobby"));
+    world.text(&second, &join("lobby"));
+    world.work();
+    world.commit_all();
+    world.deliver_all();
+    world.bus_is_down = false;
+    world.hang_up_quietly(&li);
+    world.hang_up_quietly(&first);
+    world.work();
+    world.read_all();
+    world.settle();
+    assert!(types(&second.take()).contains(&"joined"));
+}
