@@ -5,12 +5,16 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::{JoinHandle, panicking, spawn};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::{panicking, spawn};
 
 use load::{Response, http};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use crate::talk::PATIENCE;
 
 /// A server that ends with the test. Unless a test is about them, caps and rates are off; there are two shards, also
 /// where there is one core.
@@ -23,8 +27,8 @@ pub(crate) struct House {
 
 struct Running {
     child: Child,
-    /// Reads what the program prints, so that it never waits for us.
-    stdout: JoinHandle<String>,
+    /// Everything that the program printed, when it has ended. Locked, for tests share a house between threads.
+    printed: Mutex<Receiver<String>>,
 }
 
 /// How a run of the program that should not last ended.
@@ -62,13 +66,15 @@ impl House {
         stdout.read_line(&mut line).unwrap();
         let addr = line.trim().strip_prefix("Teahouse is open at http://").and_then(|addr| addr.parse().ok());
         self.addr = addr.unwrap_or_else(|| panic!("it printed {line:?}, and logged\n{}", self.log()));
-        let stdout = spawn(move || {
+        let (send, printed) = channel();
+        // Read in a thread, so that the program never waits for us.
+        spawn(move || {
             let mut rest = line;
             // What is no text would be a finding, and shows as an empty rest.
             let _ = stdout.read_to_string(&mut rest);
-            rest
+            let _ = send.send(rest);
         });
-        self.running = Some(Running { child, stdout });
+        self.running = Some(Running { child, printed: Mutex::new(printed) });
     }
 
     /// SIGTERM, and the end: how it exited, and everything that it printed.
@@ -84,9 +90,11 @@ impl House {
 
     /// Waits for the end.
     pub(crate) fn wait(&mut self) -> (ExitStatus, String) {
-        let mut running = self.running.take().expect("it is running");
+        let running = self.running.as_mut().expect("it is running");
+        let printed = running.printed.get_mut().unwrap().recv_timeout(PATIENCE).expect("it does not end");
         let status = running.child.wait().unwrap();
-        (status, running.stdout.join().unwrap())
+        self.running = None;
+        (status, printed)
     }
 
     /// SIGKILL, and the end.
@@ -156,7 +164,7 @@ impl House {
             if wanted(found) {
                 return;
             }
-            assert!(begin.elapsed() < crate::talk::PATIENCE, "{name} stays at {found}");
+            assert!(begin.elapsed() < PATIENCE, "{name} stays at {found}");
         }
     }
 

@@ -177,6 +177,37 @@ fn a_logout_closes_every_connection_before_it_is_answered() {
 }
 
 #[test]
+fn who_arrives_while_the_session_ends_does_not_stay() {
+    let house = House::open();
+    for round in 0..15 {
+        let (mut li, token) = house.person("Li");
+        // Stored, and not.
+        if round % 2 == 0 {
+            li.join("lobby").unwrap();
+        }
+        let mut arrived = std::thread::scope(|scope| {
+            let arrivals: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut arrived = Vec::new();
+                        while let Ok(client) = Client::open(house.addr, bearer(&token)) {
+                            arrived.push(client);
+                        }
+                        arrived
+                    })
+                })
+                .collect();
+            assert_eq!(with_token(&house, "DELETE", &token).status, 204);
+            arrivals.into_iter().flat_map(|arrivals| arrivals.join().unwrap()).collect::<Vec<_>>()
+        });
+        arrived.push(li);
+        for client in &mut arrived {
+            assert_eq!(client.closed().unwrap(), 4100);
+        }
+    }
+}
+
+#[test]
 fn an_ended_token_never_comes_back() {
     let mut house = House::open();
     let mut tokens = Vec::new();

@@ -1,5 +1,7 @@
 //! Who does not read costs nobody anything, and is told what was missed.
 
+use std::io::Write;
+
 use load::{Client, Options, Received};
 use proto::{Beside, RoomId, ServerFrame};
 use serde_json::{Value, json};
@@ -228,6 +230,45 @@ fn who_asks_and_does_not_read_is_not_read_either() {
     assert_eq!(answered, vec![1; 400]);
     let grown = peak_memory(&house) - before;
     assert!(grown < 32 * 1024, "{grown} KiB");
+}
+
+#[test]
+fn small_questions_with_large_answers_are_taken_no_faster_than_their_answers() {
+    let house = House::open();
+    let mut ann = house.guest();
+    let room = ann.join("lobby").unwrap().room;
+    let greedy = Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() });
+    let mut greedy = greedy.unwrap();
+    // Three bytes each, and a hundred for the answer.
+    let mut questions = Vec::new();
+    append_masked(
+        &mut questions,
+        Opcode::Text,
+        format!("[{}]", vec!["{}"; 256].join(",")).as_bytes(),
+        [1, 2, 3, 4],
+    );
+    let before = peak_memory(&house);
+    let stream = greedy.stream().try_clone().unwrap();
+    let asking = std::thread::spawn(move || (0..1000).try_for_each(|_| (&stream).write_all(&questions)));
+    for _ in 0..20 {
+        ann.say(room, "others go on").unwrap();
+    }
+    let mut answers = 0;
+    while answers < 256_000 {
+        match greedy.next_message(PATIENCE).unwrap() {
+            Received::Text(text) => assert!(text.contains("malformed")),
+            other => panic!("{other:?}"),
+        }
+        answers += 1;
+        if answers == 1 {
+            for _ in 0..20 {
+                ann.say(room, "others go on").unwrap();
+            }
+        }
+    }
+    asking.join().unwrap().unwrap();
+    let grown = peak_memory(&house) - before;
+    assert!(grown < 12 * 1024, "{grown} KiB");
 }
 
 #[test]

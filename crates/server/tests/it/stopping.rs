@@ -117,9 +117,8 @@ fn everybody_hears_what_was_said_before_the_goodbye() {
     for (client, id) in crowd.iter_mut().zip(ids) {
         client.reply_to(id).unwrap();
     }
-    for number in 0..20 {
-        li.start(&saying(room, &number.to_string())).unwrap();
-    }
+    let ids: Vec<_> = (0..20).map(|number| li.start(&saying(room, &number.to_string())).unwrap()).collect();
+    li.reply_to(ids[0]).unwrap();
     house.terminate();
     let heard: Vec<usize> = crowd
         .iter_mut()
