@@ -127,6 +127,10 @@ describe('avatars', () => {
     expect(hueOf('u7')).toBe(hueOf('u7'));
     const hues = Array.from({ length: 40 }, (_, i) => hueOf(`u${i}`));
     expect(new Set(hues).size).toBeGreaterThan(30);
+    // Five who came one after the other can be told apart at a glance.
+    const apart = (a: number, b: number) => Math.min(Math.abs(a - b), 360 - Math.abs(a - b));
+    for (let i = 0; i + 4 < hues.length; i++)
+      for (let j = i + 1; j <= i + 4; j++) expect(apart(hues[i]!, hues[j]!), `u${i} and u${j}`).toBeGreaterThan(30);
     for (const hue of hues) expect(hue).toBeGreaterThanOrEqual(0);
   });
 

@@ -17,7 +17,9 @@ export interface Format {
 export function createFormat(locale: Locale, languages: readonly string[]): Format {
   // English in India and in America write the same words and not the same times.
   const lang = languages.find((language) => language.toLowerCase().split('-')[0] === locale) ?? LANG[locale];
-  const time = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit' });
+  // 3:20 PM, and 03:20.
+  const twelve = new Intl.DateTimeFormat(lang, { hour: 'numeric' }).resolvedOptions().hour12 === true;
+  const time = new Intl.DateTimeFormat(lang, { hour: twelve ? 'numeric' : '2-digit', minute: '2-digit' });
   const full = new Intl.DateTimeFormat(lang, { dateStyle: 'full', timeStyle: 'medium' });
   const thisYear = new Intl.DateTimeFormat(lang, { weekday: 'long', month: 'long', day: 'numeric' });
   const otherYear = new Intl.DateTimeFormat(lang, { year: 'numeric', month: 'long', day: 'numeric' });

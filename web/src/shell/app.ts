@@ -165,6 +165,8 @@ export class App {
     this.socket = null;
     this.chat.disconnected();
     this.chat.rooms.clear();
+    this.chat.directory = [];
+    this.chat.directoryNext = null;
     this.chat.outbox.items = [];
     this.chat.active = null;
     this.chat.you = null;

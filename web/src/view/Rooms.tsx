@@ -51,6 +51,8 @@ export function Rooms() {
     if (all.includes(walked())) return walked();
     return active !== null && all.includes(active) ? active : (all[0] ?? '');
   });
+  // Another room was entered: Tab leads there again.
+  createEffect(on(activeId, () => setWalked(''), { defer: true }));
   const stopsAt = (id: string) => ({ tabindex: stop() === id ? 0 : -1, onFocus: () => setWalked(id) });
 
   const enter = (nameOrId: string) => {
@@ -168,10 +170,9 @@ export function Rooms() {
         </Show>
       </nav>
       <footer class="rooms-foot">
-        <button type="button" class="me" aria-haspopup="dialog" onClick={() => house.setDialog('settings')}>
+        <button type="button" class="me" aria-haspopup="dialog" aria-label={t().menu.title(you())} onClick={() => house.setDialog('settings')}>
           <Avatar id={yourId()} name={you()} />
           <span class="me-name"><bdi>{you()}</bdi></span>
-          <span class="sr-only">{t().menu.title(you())}</span>
           <SettingsIcon />
         </button>
       </footer>

@@ -34,8 +34,9 @@ export function Talk() {
   return (
     <main class="talk" id="talk" inert={house.drawer() !== null} aria-label={t().talk.label(name())}>
       <header class="talk-head">
-        <button type="button" class="quiet-button only-narrow rooms-button" aria-label={t().rooms.show} onClick={() => house.setDrawer('rooms')}>
+        <button type="button" class="quiet-button only-narrow rooms-button" onClick={() => house.setDrawer('rooms')}>
           <RoomsIcon />
+          <span class="sr-only">{t().rooms.show}</span>
           <Show when={elsewhere() > 0}>
             <span class="dot" aria-hidden="true" />
             <span class="sr-only">{t().rooms.unread(elsewhere())}</span>
