@@ -117,8 +117,25 @@ fn everybody_hears_what_was_said_before_the_goodbye() {
     for (client, id) in crowd.iter_mut().zip(ids) {
         client.reply_to(id).unwrap();
     }
-    let ids: Vec<_> = (0..20).map(|number| li.start(&saying(room, &number.to_string())).unwrap()).collect();
-    li.reply_to(ids[0]).unwrap();
+    // Somebody who goes on talking, so that there is always something on its way to many.
+    let (tell, told) = std::sync::mpsc::channel();
+    let talking = std::thread::spawn(move || {
+        let mut number = 0;
+        let mut talk = |li: &mut Client| {
+            number += 1;
+            li.start(&saying(room, &number.to_string()))
+        };
+        for _ in 0..4 {
+            talk(&mut li).unwrap();
+        }
+        while let Ok(frame) = li.next_frame(PATIENCE) {
+            if reply_id(&frame).is_some() {
+                let _ = tell.send(());
+                let _ = talk(&mut li);
+            }
+        }
+    });
+    told.iter().take(30).for_each(drop);
     house.terminate();
     let heard: Vec<usize> = crowd
         .iter_mut()
@@ -138,7 +155,8 @@ fn everybody_hears_what_was_said_before_the_goodbye() {
             }
         })
         .collect();
-    drop((li, crowd));
+    talking.join().unwrap();
+    drop(crowd);
     assert!(house.wait().0.success());
     house.start();
     let stored = house.back(&token).join("lobby").unwrap().n.0;
