@@ -10,6 +10,7 @@ use teahouse_load::generator::{Findings, LoadError, Plan, Report, run};
 fn plan(url: String) -> Plan {
     Plan {
         url,
+        peer: false,
         connections: 6,
         rooms: 1,
         senders: 2,

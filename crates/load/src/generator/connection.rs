@@ -1,7 +1,7 @@
 //! One of many connections: its socket, what is not yet written to it, and how far it has come.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -9,7 +9,7 @@ use websocket::handshake::{ClientRequest, check_response, client_key, head_len};
 use websocket::{Decoder, Opcode, Role, append_masked};
 
 use super::checker::{Index, Member};
-use crate::Options;
+use super::plan::Target;
 use crate::dial::dial_without_waiting;
 
 /// The longest message of the server that is taken.
@@ -19,7 +19,7 @@ const MESSAGE_LIMIT: u32 = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) enum Stage {
     /// The upgrade is under way: its key, and what has come of the response.
-    Upgrading { key: String, head: Vec<u8> },
+    Upgrading { key: String, head: Vec<u8>, offered: &'static [&'static str] },
     /// Open, and waiting for `welcome` and `joined`.
     Joining,
     /// A member.
@@ -47,19 +47,19 @@ impl Connection {
     pub(crate) fn start(
         registry: &Registry,
         number: u32,
-        (addr, path): (SocketAddr, &str),
+        target: &Target,
         source: Option<IpAddr>,
         room: Index,
     ) -> io::Result<Self> {
-        let mut stream = TcpStream::from_std(dial_without_waiting(addr, source)?);
+        let mut stream = TcpStream::from_std(dial_without_waiting(target.addr, source)?);
         let token = Token(number as usize);
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let key = client_key(crate::client::random());
         let request = ClientRequest {
-            host: &addr.to_string(),
-            path,
+            host: &target.addr.to_string(),
+            path: &target.path,
             key: &key,
-            protocols: &[Options::JSON],
+            protocols: target.protocols,
             headers: &[],
         };
         Ok(Connection {
@@ -68,7 +68,7 @@ impl Connection {
             decoder: Decoder::new(Role::Client, MESSAGE_LIMIT),
             member: Member::of(room),
             out: request.encode(),
-            stage: Stage::Upgrading { key, head: Vec::new() },
+            stage: Stage::Upgrading { key, head: Vec::new(), offered: target.protocols },
             sender: None,
             waits_for_room: true,
         })
@@ -88,11 +88,13 @@ impl Connection {
 
     /// Takes bytes of the response to the upgrade. `Some`: it is whole and good, and these bytes follow it.
     pub(crate) fn upgraded(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
-        let Stage::Upgrading { key, head } = &mut self.stage else { return Ok(Some(bytes.to_vec())) };
+        let Stage::Upgrading { key, head, offered } = &mut self.stage else {
+            return Ok(Some(bytes.to_vec()));
+        };
         head.extend_from_slice(bytes);
         let Some(end) = head_len(head) else { return Ok(None) };
         let rest = head.split_off(end);
-        check_response(head, key, &[Options::JSON]).map_err(|error| error.to_string())?;
+        check_response(head, key, offered).map_err(|error| error.to_string())?;
         self.stage = Stage::Joining;
         Ok(Some(rest))
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -11,7 +10,9 @@ use websocket::{Decoder, Message, Opcode};
 
 use super::checker::{Checker, Content, Index};
 use super::connection::{Connection, Stage};
+use super::hall::Hall;
 use super::histogram::Histogram;
+use super::plan::Target;
 use super::said::{Said, write_number};
 use super::senders::Sender;
 use super::wire::{Frame, value_len};
@@ -54,11 +55,13 @@ struct Room {
 
 pub(crate) struct Crowd {
     pub(crate) poll: Poll,
-    target: (SocketAddr, String),
+    target: Target,
     body: usize,
     pub(crate) connections: Vec<Connection>,
     pub(crate) senders: Vec<Sender>,
     pub(crate) checker: Checker,
+    /// Holds what a bare hub's members heard; the checker then has nothing to say.
+    pub(crate) hall: Option<Hall>,
     rooms: Vec<Room>,
     /// In every `client_message_id`, so that two runs against one store do not meet.
     run: u64,
@@ -91,6 +94,7 @@ impl Crowd {
             connections: Vec::with_capacity(plan.connections as usize),
             senders: Vec::with_capacity(plan.senders as usize),
             checker: Checker::new(plan.rooms, plan.senders, RECENT_BYTES),
+            hall: plan.peer.then(|| Hall::new(plan.connections, plan.senders, plan.body)),
             rooms: (0..plan.rooms).map(room).collect(),
             run,
             begun: Instant::now(),
@@ -116,9 +120,8 @@ impl Crowd {
     pub(crate) fn connect_one(&mut self, plan: &Plan) -> Result<(), LoadError> {
         let number = self.connections.len() as u32;
         let room = number % plan.rooms;
-        let target = (self.target.0, self.target.1.as_str());
         let mut connection =
-            Connection::start(self.poll.registry(), number, target, plan.source(number), room)
+            Connection::start(self.poll.registry(), number, &self.target, plan.source(number), room)
                 .map_err(|error| LoadError::Join { number: number as usize, why: error.to_string() })?;
         if number < plan.senders {
             connection.sender = Some(number);
@@ -185,7 +188,13 @@ impl Crowd {
         let connection = &mut self.connections[number];
         if matches!(connection.stage, Stage::Upgrading { .. }) {
             return match connection.upgraded(bytes) {
-                Ok(Some(mut rest)) => self.take_in(number, &mut rest),
+                Ok(Some(mut rest)) => {
+                    if self.hall.is_some() {
+                        self.connections[number].stage = Stage::Member;
+                        self.joined += 1;
+                    }
+                    self.take_in(number, &mut rest)
+                }
                 Ok(None) => Ok(()),
                 Err(why) => self.ended(number, 1006, &why),
             };
@@ -196,6 +205,7 @@ impl Crowd {
         let outcome = loop {
             match decoder.next(&mut input) {
                 Ok(None) => break Ok(()),
+                Ok(Some(Message::Text(text))) if self.hall.is_some() => self.hear_hall(number, text),
                 Ok(Some(Message::Text(text))) => {
                     if let Err(error) = self.hear(number, text) {
                         break Err(error);
@@ -213,6 +223,20 @@ impl Crowd {
         };
         self.connections[number].decoder = decoder;
         outcome
+    }
+
+    /// What a bare hub says. A hub may put several messages into one, each on its line.
+    fn hear_hall(&mut self, number: usize, text: &str) {
+        for line in text.split('\n') {
+            let Some(said) = self.hall.as_mut().and_then(|hall| hall.hear(number, line)) else { continue };
+            self.delivered(Content::Message(said));
+            // A hub answers nothing: what came back to its sender counts as answered.
+            if self.connections[number].sender == Some(said.sender)
+                && let Some(sent_us) = self.senders[said.sender as usize].answered(said.number)
+            {
+                self.count_answer(sent_us);
+            }
+        }
     }
 
     /// One object, or an array of them.
@@ -308,9 +332,21 @@ impl Crowd {
         };
         let room = self.senders[sender as usize].room;
         self.checker.acknowledged(room, sender, message, seq);
+        self.count_answer(sent_us);
+    }
+
+    fn count_answer(&mut self, sent_us: u64) {
         self.counts.acknowledged += 1;
         if let Some(measured) = &mut self.measured {
             measured.acknowledge.record(self.now_us.saturating_sub(sent_us));
+        }
+    }
+
+    /// Whether this member has heard all that it should have by now.
+    pub(crate) fn is_caught_up(&self, number: usize) -> bool {
+        match &self.hall {
+            Some(hall) => hall.is_caught_up(number, &self.senders),
+            None => self.checker.is_caught_up(&self.connections[number].member),
         }
     }
 
@@ -382,6 +418,12 @@ impl Crowd {
             Said { sender, number: message, sent_us: now_us }.write(self.body, &mut self.body_bytes);
             let json = &mut self.json;
             json.clear();
+            if self.hall.is_some() {
+                Hall::write(&self.body_bytes, json);
+                let key = next_mask(&mut self.mask);
+                self.connections[number].queue(Opcode::Text, json, key);
+                continue;
+            }
             json.extend_from_slice(br#"{"type":"send","id":"#);
             write_number(u64::from(message) + JOIN_ID + 1, json);
             json.extend_from_slice(br#","room":""#);

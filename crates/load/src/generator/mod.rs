@@ -11,6 +11,7 @@
 //! | `connection.rs` | one connection's socket |
 //! | `senders.rs` | windows and schedules |
 //! | `checker.rs`, `recent.rs` | what was heard, against the promises |
+//! | `hall.rs` | the same for a bare hub, which numbers nothing |
 //! | `said.rs` | bodies that can be checked |
 //! | `wire.rs` | reading a frame |
 //! | `histogram.rs`, `process.rs`, `report.rs` | numbers |
@@ -18,6 +19,7 @@
 mod checker;
 mod connection;
 mod crowd;
+mod hall;
 mod histogram;
 mod plan;
 mod process;

@@ -8,6 +8,7 @@ use clap::Args;
 use super::LoadError;
 use super::process::open_files_limit;
 use super::said::LEAST_BODY;
+use crate::Options;
 
 /// The ports that Linux gives to connections from one address (32768 to 60999).
 const PORTS_PER_SOURCE: u32 = 28_232;
@@ -21,6 +22,9 @@ pub struct Plan {
     /// The server.
     #[arg(long, default_value = "ws://127.0.0.1:9999")]
     pub url: String,
+    /// The server is a bare hub: it knows no protocol, and tells everybody whatever text it is told.
+    #[arg(long)]
+    pub peer: bool,
     /// Connections, each a guest of its own and a member of one room.
     #[arg(long, default_value_t = 100)]
     pub connections: u32,
@@ -77,6 +81,9 @@ impl Plan {
         if self.rooms > self.connections || self.senders > self.connections {
             return refuse("there cannot be more rooms, or more senders, than connections".to_owned());
         }
+        if self.peer && self.rooms > 1 {
+            return refuse("a bare hub has one room".to_owned());
+        }
         if self.connections.div_ceil(self.sources) > PORTS_PER_SOURCE {
             return refuse(format!("one address has {PORTS_PER_SOURCE} ports: more --sources"));
         }
@@ -105,14 +112,15 @@ impl Plan {
     }
 
     /// Where the server is, and the path of the upgrade.
-    pub(crate) fn target(&self) -> Result<(SocketAddr, String), LoadError> {
+    pub(crate) fn target(&self) -> Result<Target, LoadError> {
         let wrong = || LoadError::Plan(format!("no address like ws://127.0.0.1:9999: {}", self.url));
         let rest = self.url.strip_prefix("ws://").ok_or_else(wrong)?;
         let (host, path) = rest
             .split_once('/')
             .map_or((rest, "ws"), |(host, path)| (host, if path.is_empty() { "ws" } else { path }));
         let addr = host.to_socket_addrs().map_err(|_| wrong())?.next().ok_or_else(wrong)?;
-        Ok((addr, format!("/{path}")))
+        let protocols: &[&str] = if self.peer { &[] } else { &[Options::JSON] };
+        Ok(Target { addr, path: format!("/{path}"), protocols })
     }
 
     /// Where the connection with this number comes from; with one source, from wherever the kernel likes.
@@ -123,6 +131,14 @@ impl Plan {
         let source = connection % self.sources;
         Some(Ipv4Addr::new(127, 1, (source / 250) as u8, (1 + source % 250) as u8).into())
     }
+}
+
+/// Where to connect to, and what to offer there.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) addr: SocketAddr,
+    pub(crate) path: String,
+    pub(crate) protocols: &'static [&'static str],
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -158,6 +174,7 @@ mod tests {
             "--connections 0",
             "--connections 100 --rooms 101",
             "--senders 101",
+            "--peer --rooms 2",
             "--window 0",
             "--rate 0",
             "--rate nan",
@@ -173,9 +190,8 @@ mod tests {
 
     #[test]
     fn an_url_is_an_address_and_a_path() {
-        let target = |url: &str| {
-            plan(&format!("--url {url}")).target().ok().map(|(addr, path)| (addr.to_string(), path))
-        };
+        let target =
+            |url: &str| plan(&format!("--url {url}")).target().ok().map(|to| (to.addr.to_string(), to.path));
         assert_eq!(target("ws://127.0.0.1:9999"), Some(("127.0.0.1:9999".to_owned(), "/ws".to_owned())));
         assert_eq!(target("ws://127.0.0.1:9999/"), Some(("127.0.0.1:9999".to_owned(), "/ws".to_owned())));
         assert_eq!(target("ws://127.0.0.1:1/a/b"), Some(("127.0.0.1:1".to_owned(), "/a/b".to_owned())));

@@ -98,6 +98,10 @@ pub fn run(plan: &Plan) -> Result<Report, LoadError> {
     let members = crowd.connections.iter().map(|connection| (&connection.member, lived(&connection.stage)));
     let rooms: Vec<_> = crowd.senders.iter().map(|sender| sender.room).collect();
     report.findings = crowd.checker.finish(members, |sender| rooms[sender as usize]);
+    if let Some(hall) = crowd.hall {
+        let lived = crowd.connections.iter().map(|connection| lived(&connection.stage));
+        hall.finish(lived, &crowd.senders, &mut report.findings);
+    }
     Ok(report)
 }
 
@@ -143,10 +147,9 @@ fn wait_until_caught_up(crowd: &mut Crowd, plan: &Plan) -> Result<(), LoadError>
     let until = Instant::now() + DRAIN;
     let mut heard = (crowd.counts.heard, Instant::now());
     while Instant::now() < until && heard.1.elapsed() < plan.patience {
-        let mut members =
-            crowd.connections.iter().filter(|connection| matches!(connection.stage, Stage::Member));
-        if unanswered(crowd) == 0 && members.all(|connection| crowd.checker.is_caught_up(&connection.member))
-        {
+        let mut members = (0..crowd.connections.len())
+            .filter(|&number| matches!(crowd.connections[number].stage, Stage::Member));
+        if unanswered(crowd) == 0 && members.all(|number| crowd.is_caught_up(number)) {
             return Ok(());
         }
         // The look at all members is dear; a few turns for each.

@@ -3,6 +3,17 @@
 /// The least body that holds three numbers.
 pub(crate) const LEAST_BODY: usize = 48;
 
+/// For comparing from any place in it.
+const FILL_TWICE: [u8; 128] = {
+    let mut twice = [0; 128];
+    let mut at = 0;
+    while at < twice.len() {
+        twice[at] = FILL[at % FILL.len()];
+        at += 1;
+    }
+    twice
+};
+
 /// What a body says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
@@ -42,18 +53,19 @@ impl Said {
             number: number()?.try_into().ok()?,
             sent_us: number()?,
         };
-        parts.next()?.iter().copied().eq(said.fill().take(body.len() - said.head_len())).then_some(said)
-    }
-
-    fn head_len(self) -> usize {
-        let digits = |number: u64| number.checked_ilog10().unwrap_or(0) as usize + 1;
-        digits(self.sender.into()) + digits(self.number.into()) + digits(self.sent_us) + 3
+        let start = said.fill_start();
+        let rest = parts.next()?;
+        // The filling repeats itself after its length, so that each piece of that length begins alike.
+        rest.chunks(FILL.len()).all(|piece| piece == &FILL_TWICE[start..start + piece.len()]).then_some(said)
     }
 
     /// Another one for each message, so that a body cannot pass for that of its neighbour.
     fn fill(self) -> impl Iterator<Item = u8> {
-        let start = (self.sender as usize * 7 + self.number as usize * 13) % FILL.len();
-        FILL.iter().copied().cycle().skip(start)
+        FILL.iter().copied().cycle().skip(self.fill_start())
+    }
+
+    fn fill_start(self) -> usize {
+        (self.sender as usize * 7 + self.number as usize * 13) % FILL.len()
     }
 }
 

@@ -1,0 +1,150 @@
+//! What each member of a bare hub heard. Such a hub knows no rooms and numbers nothing: whatever one says, all hear. So what
+//! is held against it is less than what Teahouse promises: each message once, unaltered, and those of one sender in order.
+
+use std::collections::HashSet;
+
+use super::Findings;
+use super::checker::Index;
+use super::said::Said;
+use super::senders::Sender;
+
+const BEFORE: &str = r#"{"body":""#;
+const AFTER: &str = r#""}"#;
+
+/// One room without numbers.
+#[derive(Debug)]
+pub(crate) struct Hall {
+    senders: usize,
+    body: usize,
+    /// For each member and sender, the number of the message that comes next.
+    next: Vec<Index>,
+    /// For each member, how much it heard for the first time.
+    heard: Vec<u64>,
+    /// Member, sender and number of what was passed over. Almost always empty.
+    holes: HashSet<(usize, Index, u32)>,
+    findings: Findings,
+}
+
+impl Hall {
+    pub(crate) fn new(members: u32, senders: u32, body: usize) -> Self {
+        let (members, senders) = (members as usize, senders as usize);
+        Hall {
+            senders,
+            body,
+            next: vec![0; members * senders],
+            heard: vec![0; members],
+            holes: HashSet::new(),
+            findings: Findings::default(),
+        }
+    }
+
+    /// Appends the text of a message with this body.
+    pub(crate) fn write(body: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(BEFORE.as_bytes());
+        out.extend_from_slice(body);
+        out.extend_from_slice(AFTER.as_bytes());
+    }
+
+    /// The member heard this text: what it says, if that is new to it.
+    pub(crate) fn hear(&mut self, member: usize, text: &str) -> Option<Said> {
+        let body = text.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(AFTER));
+        let said = body.and_then(|body| Said::read(body.as_bytes(), self.body));
+        let Some(said) = said.filter(|said| (said.sender as usize) < self.senders) else {
+            self.findings.altered += 1;
+            return None;
+        };
+        let next = &mut self.next[member * self.senders + said.sender as usize];
+        if said.number < *next {
+            if !self.holes.remove(&(member, said.sender, said.number)) {
+                self.findings.doubled += 1;
+                return None;
+            }
+            self.findings.out_of_order += 1;
+        } else {
+            self.holes.extend((*next..said.number).map(|number| (member, said.sender, number)));
+            *next = said.number + 1;
+        }
+        self.heard[member] += 1;
+        Some(said)
+    }
+
+    /// Whether the member has heard all that was sent.
+    pub(crate) fn is_caught_up(&self, member: usize, senders: &[Sender]) -> bool {
+        self.heard[member] >= senders.iter().map(Sender::sent).sum()
+    }
+
+    /// Adds the verdict. `lived` says of each member whether its connection was there to the end: to one that was not, what
+    /// came later is not lost, but its end is counted.
+    pub(crate) fn finish(
+        self,
+        lived: impl Iterator<Item = bool>,
+        senders: &[Sender],
+        findings: &mut Findings,
+    ) {
+        findings.altered += self.findings.altered;
+        findings.doubled += self.findings.doubled;
+        findings.out_of_order += self.findings.out_of_order;
+        findings.lost += self.holes.len() as u64;
+        let members = self.next.chunks(self.senders.max(1)).zip(lived);
+        for (next, _) in members.filter(|&(_, lived)| lived) {
+            let missing = next.iter().zip(senders).map(|(&next, sender)| sender.sent() - u64::from(next));
+            findings.lost += missing.sum::<u64>();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(sender: u32, number: u32) -> String {
+        let (mut body, mut out) = (Vec::new(), Vec::new());
+        Said { sender, number, sent_us: 5 }.write(80, &mut body);
+        Hall::write(&body, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    /// Two members and two senders, of whom each sent three messages; the second member heard these.
+    fn verdict(heard: &[(u32, u32)]) -> Findings {
+        let mut hall = Hall::new(2, 2, 80);
+        let mut senders = [Sender::new(0, 0), Sender::new(1, 0)];
+        for (sender, number) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
+            assert_eq!(senders[sender as usize].send(5), number);
+            assert!(hall.hear(0, &text(sender, number)).is_some());
+        }
+        assert!(hall.is_caught_up(0, &senders) && !hall.is_caught_up(1, &senders));
+        for &(sender, number) in heard {
+            hall.hear(1, &text(sender, number));
+        }
+        let mut findings = Findings::default();
+        hall.finish([true, true].into_iter(), &senders, &mut findings);
+        findings
+    }
+
+    #[test]
+    fn senders_may_be_mixed_but_each_keeps_its_order() {
+        let clean = Findings::default();
+        assert_eq!(verdict(&[(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]), clean);
+        assert_eq!(verdict(&[(1, 0), (0, 0), (1, 1), (0, 1), (1, 2), (0, 2)]), clean);
+        let swapped = verdict(&[(0, 1), (0, 0), (0, 2), (1, 0), (1, 1), (1, 2)]);
+        assert_eq!(swapped, Findings { out_of_order: 1, ..clean });
+    }
+
+    #[test]
+    fn what_is_missing_or_doubled_is_counted() {
+        let clean = Findings::default();
+        assert_eq!(verdict(&[(0, 0), (0, 2), (1, 0), (1, 1)]), Findings { lost: 2, ..clean.clone() });
+        let doubled = verdict(&[(0, 0), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]);
+        assert_eq!(doubled, Findings { doubled: 1, ..clean });
+    }
+
+    #[test]
+    fn what_nobody_said_is_altered() {
+        let mut hall = Hall::new(1, 1, 80);
+        let changed = text(0, 0).replace('Z', "z");
+        for heard in ["", "{}", text(1, 0).as_str(), &changed, &text(0, 0)[1..]] {
+            assert!(hall.hear(0, heard).is_none());
+        }
+        assert_eq!(hall.findings.altered, 5);
+    }
+}
