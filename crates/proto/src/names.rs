@@ -67,7 +67,12 @@ impl RoomName {
             return Err(InvalidName::Empty);
         }
         let name = RoomName(name);
-        if name.key().parse::<RoomId>().is_ok() {
+        // Also what is no id, such as `r007`: people read it as one.
+        let key = name.key();
+        if key
+            .strip_prefix('r')
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+        {
             return Err(InvalidName::LooksLikeId);
         }
         Ok(name)
@@ -241,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_room_name_cannot_pass_for_an_id() {
-        for bad in ["r1", "R12", "ｒ1"] {
+        for bad in ["r1", "R12", "ｒ1", "r007", "r18446744073709551616"] {
             assert_eq!(RoomName::new(bad), Err(InvalidName::LooksLikeId), "{bad}");
         }
     }

@@ -11,7 +11,7 @@ export type NameFault = 'empty' | 'too_long' | 'character' | 'looks_like_id';
 export type Name = { ok: true; name: string } | { ok: false; why: NameFault };
 
 const SPACE_AROUND = /^\p{White_Space}+|\p{White_Space}+$/gu;
-const LOOKS_LIKE_ID = /^r(0|[1-9]\d*)$/;
+const LOOKS_LIKE_ID = /^r\d+$/;
 const INVISIBLE =
   /[\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B\u200C\u200E\u200F\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF0-\uFFFB\u{E0000}-\u{E007F}]/u;
 
