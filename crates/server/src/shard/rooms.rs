@@ -199,10 +199,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if until <= after {
             return;
         }
-        if until.0 - after.0 > u64::from(self.settings.limits.catch_up_events) {
-            self.metrics.gaps(1);
-            self.say(of, Gap { room, from: after.next(), to: until }.into());
-            return;
+        if self.is_too_much(after, until) {
+            return self.say_gap(of, room, after, until);
         }
         self.metrics.caught_up(1);
         let Some(&index) = self.room_keys.get(&room) else { return };
@@ -210,6 +208,16 @@ impl<L: Link, O: Outside> Shard<L, O> {
             membership.special().catch_up = Some(CatchUp { after, until, asked: false });
         }
         self.ask_for_page(of, room);
+    }
+
+    /// Whether so much was missed that it is named and not sent.
+    pub(super) fn is_too_much(&self, after: Seq, until: Seq) -> bool {
+        until.0.saturating_sub(after.0) > u64::from(self.settings.limits.catch_up_events)
+    }
+
+    pub(super) fn say_gap(&mut self, of: ConnKey, room: RoomId, after: Seq, until: Seq) {
+        self.metrics.gaps(1);
+        self.say(of, Gap { room, from: after.next(), to: until }.into());
     }
 
     /// The room is closed for the connection; the person may well remain a member.

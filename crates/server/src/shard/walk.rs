@@ -6,6 +6,7 @@
 
 use std::io::{ErrorKind, IoSlice};
 
+use proto::Seq;
 use room_log::{Cursor, Lag, Reading, Window};
 
 use super::connection::Phase;
@@ -271,8 +272,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let encoding = Encoding::from(connection.speaks);
         let Some(membership) = connection.membership(index) else { return };
         // Whoever was removed gets what there was up to then, and not a word of what came later.
+        let removed = membership.end().is_some_and(|end| end.seq() <= missed.head);
         let (cursor, head) = match membership.end() {
-            Some(end) if end.seq() < missed.head => (end, end.seq()),
+            Some(end) if removed => (end, end.seq()),
             _ => match self.rooms[index].existing_log(encoding) {
                 Some(log) => (log.tip(), missed.head),
                 None => return,
@@ -281,7 +283,14 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if let Some(membership) = self.connection(key).and_then(|connection| connection.membership(index)) {
             membership.cursor = cursor;
         }
-        self.make_up(key, room, missed.after, head);
+        let mut after = missed.after;
+        if removed && self.is_too_much(after, head) {
+            // The gap must not hide that one was removed: the end itself comes from the store.
+            let before = Seq(head.0 - 1);
+            self.say_gap(key, room, after, before);
+            after = before;
+        }
+        self.make_up(key, room, after, head);
     }
 
     /// A connection has taken everything that was private to it and everything of its rooms.

@@ -195,6 +195,7 @@ fn every_live_room_is_held_against_the_store() {
     // The bus drops it, and no reader has time to fetch it.
     world.shard.outside.overloaded = true;
     world.commit_all();
+    world.deliver_all();
     world.shard.outside.overloaded = false;
     world.bus_is_down = false;
     world.wait(seconds(5));
@@ -309,6 +310,7 @@ fn a_catch_up_that_had_to_wait_for_other_reads_goes_on() {
     world.text(&back, &json!({"type":"join","id":1,"room":"lobby","after":2}).to_string());
     world.work();
     world.commit_all();
+    world.deliver_all();
     world.work();
     world.read_all();
     world.settle();
@@ -436,4 +438,22 @@ fn two_joins_that_wait_for_the_log_survive_that_the_first_one_hangs_up() {
     world.read_all();
     world.settle();
     assert!(types(&second.take()).contains(&"joined"));
+}
+
+#[test]
+fn a_gap_does_not_hide_that_one_was_removed() {
+    let mut world = World::new();
+    world.shard.settings.limits.catch_up_events = 3;
+    let li = world.arrive_in_lobby(1);
+    let mut slow = world.arrive_in_lobby(2);
+    let mei = world.arrive(2);
+    slow.take();
+    slow.takes_only(100);
+    for n in 0..700 {
+        world.send(&li, &format!("k{n}"), &"x".repeat(8192));
+    }
+    world.say(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.make_room(&slow, usize::MAX);
+    let frames = slow.take();
+    assert_eq!(frames.last().unwrap()["type"], "member_left", "{:?}", frames.last());
 }
