@@ -5,7 +5,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `run`, `test`, `ci`, `edges`, `autobahn`, `load` | one command each |
+//! | `run`, `test`, `ci`, `edges`, `autobahn`, `load`, `bench` | one command each |
 //! | `steps` | running a table of steps, and the summary at the end |
 //! | `need` | which programs this machine has, and how to get those that it lacks |
 //! | `web` | the web client: whether it is stale, and building it |
@@ -14,6 +14,7 @@
 //! | `process`, `workspace` | running programs; what Cargo knows of this workspace |
 
 mod autobahn;
+mod bench;
 mod ci;
 mod edges;
 mod load;
@@ -66,6 +67,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Measure the release server beside its peers, and write the tables of docs/PERFORMANCE.md.
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
             Command::Edges => edges::run(&workspace),
             Command::Autobahn(args) => autobahn::run(&workspace, &args),
             Command::Load { args } => load::run(&workspace, args),
+            Command::Bench(args) => bench::run(&workspace, &args),
         }
         .map(|()| ExitCode::SUCCESS)
     });

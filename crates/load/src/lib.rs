@@ -14,6 +14,7 @@
 //! | `dial.rs` | a TCP connection from a chosen address |
 //! | `generator/` | [`generator`]: the load generator and its checker |
 //! | `main.rs` | the program `teahouse-load` |
+//! | `bin/floor.rs` | the program `floor`: the least that a server must do, to measure beside |
 //!
 //! ```no_run
 //! use std::time::Duration;
