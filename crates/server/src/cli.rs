@@ -20,6 +20,9 @@ use crate::metrics::Metrics;
 /// The command line or the configuration is wrong. The same as clap's own.
 const MISUSE: u8 = 2;
 
+/// How long the house may take to stop: a disk that hangs must not keep a supervisor waiting.
+const LAST_WORDS: Duration = Duration::from_secs(9);
+
 /// How long HTTP requests in flight may take after the house has stopped; with the house's nine seconds it stays below
 /// the ten after which supervisors kill.
 const LAST_REQUESTS: Duration = Duration::from_millis(500);
@@ -146,6 +149,11 @@ async fn live(loaded: Loaded) -> Result<()> {
     tokio::select! {
         () = house.stop() => {}
         () = impatience => {}
+        () = tokio::time::sleep(LAST_WORDS) => {
+            // Whatever was acknowledged is on disk; what was not will be sent again.
+            tracing::warn!("the store did not come to rest in time; the process ends all the same");
+            std::process::exit(1);
+        }
     }
     serving.finish(LAST_REQUESTS).await;
     tracing::info!("stopped");

@@ -17,6 +17,7 @@
 //! | `sessions.rs` | tokens, and guests who are not stored yet |
 //! | `texts/` | what the server says to people, in both languages |
 //! | `metrics.rs` | what `/metrics` tells |
+//! | `vital.rs` | threads whose end is the process's end |
 
 mod arrival;
 mod cli;
@@ -34,6 +35,7 @@ mod round;
 mod sessions;
 mod shard;
 mod texts;
+mod vital;
 mod writer;
 
 pub use cli::main;

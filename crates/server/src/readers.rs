@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use proto::ErrorCode;
 use store::{Reader, Store, StoreError};
 
+use crate::vital;
+
 /// How many reads may wait. Shards hold back more than their share of it (see `shard::catch_up`); beyond, `overloaded`.
 const QUEUE: usize = 4 * 1024;
 
@@ -26,9 +28,7 @@ impl Readers {
         for number in 0..count {
             let reader = store.reader()?;
             let inbox = Arc::clone(&inbox);
-            std::thread::Builder::new()
-                .name(format!("reader-{number}"))
-                .spawn(move || run(reader, &inbox))
+            vital::spawn(format!("reader-{number}"), move || run(reader, &inbox))
                 .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         }
         Ok(Readers { queue })

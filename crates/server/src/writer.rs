@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::metrics::Metrics;
 use crate::round::{Answer, Committed, Word, events_before};
+use crate::vital;
 
 /// How many requests one commit may hold: enough to spread an fsync thin, few enough to answer soon.
 const BATCH: usize = 1024;
@@ -119,7 +120,7 @@ pub(crate) fn start(
 ) -> std::io::Result<(WriterHandle, JoinHandle<()>)> {
     let (jobs, inbox) = sync_channel(QUEUE);
     let loom = Loom { writer, bus, metrics };
-    let thread = std::thread::Builder::new().name("writer".into()).spawn(move || loom.run(&inbox))?;
+    let thread = vital::spawn("writer".to_owned(), move || loom.run(&inbox))?;
     Ok((WriterHandle { jobs }, thread))
 }
 

@@ -22,6 +22,7 @@ use crate::queries;
 use crate::readers::Readers;
 use crate::round::{Answer, Word};
 use crate::sessions::Sessions;
+use crate::vital;
 use crate::writer::{ReplyTo, RoundBus, WriterHandle};
 
 /// The socket's place in epoll is the connection's place in the shard; this one is the inbox's.
@@ -176,7 +177,7 @@ pub(crate) fn start(
     let (began, sessions) = (shared.began, Arc::clone(&shared.sessions));
     let outside = Wired { number, shared, own: handle.clone() };
     let own = handle.clone();
-    let thread = std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
+    let thread = vital::spawn(format!("shard-{number}"), move || {
         // Made here, for it never leaves its thread.
         let shard = Shard::new(settings, outside, metrics);
         Loop { poll, shard, handle: own, rounds, sessions, began, goodbyes: Vec::new() }.run();
