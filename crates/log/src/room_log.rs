@@ -148,11 +148,6 @@ impl RoomLog {
     pub fn release(&mut self) {
         *self = RoomLog { start: self.end(), ..RoomLog::new(self.head) };
     }
-
-    /// Starts anew at `head`, when the store was found to be elsewhere than the log: every cursor has fallen out.
-    pub fn restart(&mut self, head: Seq) {
-        *self = RoomLog { start: self.end() + 1, ..RoomLog::new(head) };
-    }
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(crate) struct House {
     user_ids: Mutex<Range<u64>>,
     probed: tokio::sync::Mutex<Probed>,
     stopping: AtomicBool,
-    connections: Box<dyn Fn() -> u64 + Send + Sync>,
+    metrics: Metrics,
     writer_thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -81,7 +81,7 @@ impl House {
             user_ids: Mutex::new(user_ids),
             probed: tokio::sync::Mutex::new(None),
             stopping: AtomicBool::new(false),
-            connections: Box::new(move || metrics.connections()),
+            metrics,
             writer_thread: Mutex::new(Some(writer_thread)),
         }))
     }
@@ -154,7 +154,7 @@ impl House {
             shard.quiet().await;
         }
         self.writer.barrier().await;
-        let retry_within = retry_within((self.connections)());
+        let retry_within = retry_within(self.metrics.connections());
         let goodbyes: Vec<_> = self.shards.iter().map(|shard| shard.goodbye(retry_within)).collect();
         for goodbye in goodbyes {
             goodbye.await;

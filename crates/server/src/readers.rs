@@ -8,7 +8,7 @@ use store::{Reader, Store, StoreError};
 
 use crate::vital;
 
-/// How many reads may wait. Shards hold back more than their share of it (see `shard::catch_up`); beyond, `overloaded`.
+/// How many reads may wait. Beyond, `overloaded`; a catch-up asks again at the next tick.
 const QUEUE: usize = 4 * 1024;
 
 type Read = Box<dyn FnOnce(&mut dyn Reader) + Send>;

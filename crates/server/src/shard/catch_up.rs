@@ -20,7 +20,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(super) fn ask_for_page(&mut self, of: ConnKey, room: RoomId) {
         let Some(&index) = self.room_keys.get(&room) else { return };
         let Some(connection) = self.connection(of) else { return };
-        // Two at a time, however many rooms it came back to: `when_written` asks for the next.
+        // Two at a time, however many rooms it came back to: `go_on` asks for the next.
         if connection.outbox.len() >= Outbox::PAUSE_BYTES || connection.reading_store >= PAGES {
             return;
         }

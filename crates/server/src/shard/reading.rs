@@ -53,7 +53,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let Some(connection) = self.connections.get_mut(index) else { return };
         let discards = connection.phase != Phase::Open;
         if !discards && (quiet || !connection.may_be_read()) {
-            // `handle_answer` and `when_written` put it back when it may.
+            // `handle_answer` and `go_on` put it back when it may.
             return;
         }
         if let Some(mut unread) = connection.unread.take() {
