@@ -1,5 +1,6 @@
 //! The shard itself, with pipes for sockets and virtual time: what would take sockets minutes to show.
 
+mod counts;
 mod random;
 mod regressions;
 mod world;

@@ -126,20 +126,10 @@ pub(super) struct Peer {
 impl World {
     pub(super) fn new() -> Self {
         let store = MemoryStore::new(RoomLimits::default());
-        let settings = Settings {
-            epoch: Epoch("e1".to_owned()),
-            limits: Limits::default(),
-            rates: Rates { enabled: false, ..Rates::default() },
-            heartbeat: Duration::from_secs(30),
-            dead: Duration::from_secs(75),
-            unfinished: Duration::from_secs(30),
-            close: Duration::from_secs(5),
-            tells_presence: true,
-        };
         World {
             writer: store.writer().unwrap(),
             reader: store.reader().unwrap(),
-            shard: Shard::new(settings, Memory::default(), Metrics::new()),
+            shard: Shard::new(settings(), Memory::default(), Metrics::new()),
             now: Duration::ZERO,
             bus_is_down: false,
             rounds: VecDeque::new(),
@@ -398,6 +388,20 @@ impl Peer {
                 _ => frame["seq"].as_u64().map(|seq| (seq, seq)),
             })
             .collect()
+    }
+}
+
+/// As in the house, and without rates.
+pub(super) fn settings() -> Settings {
+    Settings {
+        epoch: Epoch("e1".to_owned()),
+        limits: Limits::default(),
+        rates: Rates { enabled: false, ..Rates::default() },
+        heartbeat: Duration::from_secs(30),
+        dead: Duration::from_secs(75),
+        unfinished: Duration::from_secs(30),
+        close: Duration::from_secs(5),
+        tells_presence: true,
     }
 }
 
