@@ -1,4 +1,7 @@
-//! All connections, and what becomes of each frame that one of them hears.
+//! All connections: how they come, what wakes them, how they end.
+
+mod hear;
+mod say;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,14 +11,13 @@ use mio::event::Event;
 use mio::{Events, Poll};
 use websocket::{Decoder, Message, Opcode};
 
-use super::checker::{Checker, Content, Index};
+use self::say::next_mask;
+use super::checker::Checker;
 use super::connection::{Connection, Stage};
 use super::hall::Hall;
 use super::histogram::Histogram;
 use super::plan::Target;
-use super::said::{Said, write_number};
 use super::senders::Sender;
-use super::wire::{Frame, value_len};
 use super::{LoadError, Plan};
 
 /// What one read takes in at most. Large, since a server that is behind writes much at once.
@@ -225,224 +227,6 @@ impl Crowd {
         outcome
     }
 
-    /// What a bare hub says. A hub may put several messages into one, each on its line.
-    fn hear_hall(&mut self, number: usize, text: &str) {
-        for line in text.split('\n') {
-            let Some(said) = self.hall.as_mut().and_then(|hall| hall.hear(number, line)) else { continue };
-            self.delivered(Content::Message(said));
-            // A hub answers nothing: what came back to its sender counts as answered.
-            if self.connections[number].sender == Some(said.sender)
-                && let Some(sent_us) = self.senders[said.sender as usize].answered(said.number)
-            {
-                self.count_answer(sent_us);
-            }
-        }
-    }
-
-    /// One object, or an array of them.
-    fn hear(&mut self, number: usize, text: &str) -> Result<(), LoadError> {
-        let Some(mut rest) = text.strip_prefix('[') else {
-            return self.hear_object(number, text).map(|length| {
-                if length != text.len() {
-                    self.checker.unexpected();
-                }
-            });
-        };
-        loop {
-            let length = self.hear_object(number, rest)?;
-            match rest.as_bytes().get(length) {
-                Some(b',') => rest = &rest[length + 1..],
-                Some(b']') if rest.len() == length + 1 => return Ok(()),
-                _ => {
-                    self.checker.unexpected();
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// The object at the beginning of `text`: its length.
-    fn hear_object(&mut self, number: usize, text: &str) -> Result<usize, LoadError> {
-        let member = &mut self.connections[number].member;
-        if let Some((length, content)) = self.checker.hear_same(member, text.as_bytes()) {
-            self.delivered(content);
-            return Ok(length);
-        }
-        let Some(length) = value_len(text) else { return Ok(usize::MAX) };
-        match serde_json::from_str::<Frame<'_>>(&text[..length]) {
-            Ok(frame) => self.hear_frame(number, &frame, &text.as_bytes()[..length])?,
-            Err(_) => self.checker.unexpected(),
-        }
-        Ok(length)
-    }
-
-    fn hear_frame(&mut self, number: usize, frame: &Frame<'_>, bytes: &[u8]) -> Result<(), LoadError> {
-        match &*frame.kind {
-            "message" | "member_joined" | "member_left" | "renamed" => self.hear_event(number, frame, bytes),
-            "ok" => self.hear_ok(number, frame),
-            "error" => return self.hear_error(number, frame),
-            "joined" => self.hear_joined(number, frame),
-            "welcome" => self.join(number),
-            "gap" => match (frame.from, frame.to) {
-                (Some(from), Some(to)) => self.checker.gap(&mut self.connections[number].member, from, to),
-                _ => self.checker.unexpected(),
-            },
-            "presence" | "typing" => {}
-            _ => self.checker.unexpected(),
-        }
-        Ok(())
-    }
-
-    fn hear_event(&mut self, number: usize, frame: &Frame<'_>, bytes: &[u8]) {
-        let connection = &mut self.connections[number];
-        let room = &self.rooms[connection.member.room() as usize];
-        let Some(seq) = frame.seq.filter(|_| frame.room.is_some() && frame.room == room.id.as_deref()) else {
-            return self.checker.unexpected();
-        };
-        let content = match &frame.body {
-            None => Content::Notice,
-            Some(body) => Said::read(body.as_bytes(), self.body).map_or(Content::Altered, Content::Message),
-        };
-        if self.checker.hear(&mut connection.member, seq, content, bytes) {
-            self.delivered(content);
-        }
-    }
-
-    fn delivered(&mut self, content: Content) {
-        self.counts.heard += 1;
-        let Content::Message(said) = content else { return };
-        self.counts.deliveries += 1;
-        if let Some(measured) = &mut self.measured {
-            measured.deliveries += 1;
-            measured.latency.record(self.now_us.saturating_sub(said.sent_us));
-        }
-    }
-
-    /// The message that a reply's `id` stands for, and when it was sent.
-    fn answered(&mut self, number: usize, id: Option<u64>) -> Option<(Index, u32, u64)> {
-        let sender = self.connections[number].sender?;
-        let message = u32::try_from(id?.checked_sub(JOIN_ID + 1)?).ok()?;
-        Some((sender, message, self.senders[sender as usize].answered(message)?))
-    }
-
-    fn hear_ok(&mut self, number: usize, frame: &Frame<'_>) {
-        let (Some((sender, message, sent_us)), Some(seq)) = (self.answered(number, frame.id), frame.seq)
-        else {
-            return self.checker.unexpected();
-        };
-        let room = self.senders[sender as usize].room;
-        self.checker.acknowledged(room, sender, message, seq);
-        self.count_answer(sent_us);
-    }
-
-    fn count_answer(&mut self, sent_us: u64) {
-        self.counts.acknowledged += 1;
-        if let Some(measured) = &mut self.measured {
-            measured.acknowledge.record(self.now_us.saturating_sub(sent_us));
-        }
-    }
-
-    /// Whether this member has heard all that it should have by now.
-    pub(crate) fn is_caught_up(&self, number: usize) -> bool {
-        match &self.hall {
-            Some(hall) => hall.is_caught_up(number, &self.senders),
-            None => self.checker.is_caught_up(&self.connections[number].member),
-        }
-    }
-
-    fn hear_error(&mut self, number: usize, frame: &Frame<'_>) -> Result<(), LoadError> {
-        let code = frame.code.clone().unwrap_or_default();
-        // Half a second where the server does not say.
-        let again_us = self.now_us + frame.retry_after_ms.unwrap_or(500).saturating_mul(1000);
-        let joining = matches!(self.connections[number].stage, Stage::Joining) && frame.id == Some(JOIN_ID);
-        if joining && frame.retryable {
-            self.rejoin.push((again_us, number));
-        } else if joining {
-            let why = format!("{code}: {}", frame.message.as_deref().unwrap_or_default());
-            return Err(LoadError::Join { number, why });
-        } else if let Some((sender, ..)) = self.answered(number, frame.id) {
-            // Not sent again: it was not acknowledged, so nothing is owed.
-            if frame.retryable {
-                self.senders[sender as usize].wait_until(again_us);
-            }
-        } else {
-            self.checker.unexpected();
-        }
-        *self.counts.errors.entry(code).or_default() += 1;
-        Ok(())
-    }
-
-    fn join(&mut self, number: usize) {
-        let room = &self.rooms[self.connections[number].member.room() as usize];
-        let json = format!(r#"{{"type":"join","id":{JOIN_ID},"room":"{}"}}"#, room.name);
-        self.queue_and_flush(number, Opcode::Text, json.as_bytes());
-    }
-
-    fn join_again(&mut self) -> Result<(), LoadError> {
-        if self.rejoin.is_empty() {
-            return Ok(());
-        }
-        let now = self.micros();
-        let (due, later) = std::mem::take(&mut self.rejoin).into_iter().partition(|&(at, _)| at <= now);
-        self.rejoin = later;
-        let due: Vec<(u64, usize)> = due;
-        for (_, number) in due {
-            self.join(number);
-        }
-        Ok(())
-    }
-
-    fn hear_joined(&mut self, number: usize, frame: &Frame<'_>) {
-        let connection = &mut self.connections[number];
-        let room = &mut self.rooms[connection.member.room() as usize];
-        let (Some(id), Some(head), Stage::Joining) = (frame.room, frame.head, &connection.stage) else {
-            return self.checker.unexpected();
-        };
-        if room.id.get_or_insert_with(|| id.to_owned()) != id {
-            return self.checker.unexpected();
-        }
-        connection.stage = Stage::Member;
-        self.joined += 1;
-        self.checker.joined(&mut connection.member, head);
-    }
-
-    /// Queues `count` messages of a sender and writes them in one go.
-    pub(crate) fn send(&mut self, sender: Index, count: u32) {
-        let state = &mut self.senders[sender as usize];
-        let number = state.connection;
-        let room = self.rooms[state.room as usize].id.as_deref().unwrap_or_default();
-        let now_us = self.begun.elapsed().as_micros() as u64;
-        for _ in 0..count {
-            let message = state.send(now_us);
-            self.body_bytes.clear();
-            Said { sender, number: message, sent_us: now_us }.write(self.body, &mut self.body_bytes);
-            let json = &mut self.json;
-            json.clear();
-            if self.hall.is_some() {
-                Hall::write(&self.body_bytes, json);
-                let key = next_mask(&mut self.mask);
-                self.connections[number].queue(Opcode::Text, json, key);
-                continue;
-            }
-            json.extend_from_slice(br#"{"type":"send","id":"#);
-            write_number(u64::from(message) + JOIN_ID + 1, json);
-            json.extend_from_slice(br#","room":""#);
-            json.extend_from_slice(room.as_bytes());
-            json.extend_from_slice(br#"","client_message_id":""#);
-            for part in [self.run, sender.into(), message.into()] {
-                write_number(part, json);
-                json.push(b'-');
-            }
-            json.pop();
-            json.extend_from_slice(br#"","body":""#);
-            json.extend_from_slice(&self.body_bytes);
-            json.extend_from_slice(br#""}"#);
-            let key = next_mask(&mut self.mask);
-            self.connections[number].queue(Opcode::Text, json, key);
-        }
-        self.flush(number);
-    }
-
     fn queue_and_flush(&mut self, number: usize, opcode: Opcode, payload: &[u8]) {
         let key = next_mask(&mut self.mask);
         self.connections[number].queue(opcode, payload, key);
@@ -464,12 +248,4 @@ impl Crowd {
         *self.counts.closed.entry(code).or_default() += 1;
         if was_member { Ok(()) } else { Err(LoadError::Join { number, why: why.to_owned() }) }
     }
-}
-
-/// Xorshift: masks hide nothing here, they only have to differ.
-fn next_mask(state: &mut u64) -> [u8; 4] {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    (*state as u32).to_le_bytes()
 }

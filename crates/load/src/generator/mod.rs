@@ -7,9 +7,10 @@
 //! |---|---|
 //! | `plan.rs` | [`Plan`]: what to do, and its bounds |
 //! | `run.rs` | [`run()`]: the phases |
-//! | `crowd.rs` | the connections, and what becomes of each frame |
+//! | `crowd.rs` | the connections: how they come, what wakes them, how they end |
+//! | `crowd/hear.rs`, `crowd/say.rs` | what becomes of each frame; what is sent |
 //! | `connection.rs` | one connection's socket |
-//! | `senders.rs` | windows and schedules |
+//! | `senders.rs`, `pace.rs` | windows and schedules; who sends when |
 //! | `checker.rs`, `recent.rs` | what was heard, against the promises |
 //! | `hall.rs` | the same for a bare hub, which numbers nothing |
 //! | `said.rs` | bodies that can be checked |
@@ -21,6 +22,7 @@ mod connection;
 mod crowd;
 mod hall;
 mod histogram;
+mod pace;
 mod plan;
 mod process;
 mod recent;

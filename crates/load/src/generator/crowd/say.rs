@@ -1,0 +1,76 @@
+//! What the connections say: that they join, and their messages.
+
+use websocket::Opcode;
+
+use super::{Crowd, JOIN_ID};
+use crate::generator::LoadError;
+use crate::generator::checker::Index;
+use crate::generator::hall::Hall;
+use crate::generator::said::{Said, write_number};
+
+impl Crowd {
+    pub(super) fn join(&mut self, number: usize) {
+        let room = &self.rooms[self.connections[number].member.room() as usize];
+        let json = format!(r#"{{"type":"join","id":{JOIN_ID},"room":"{}"}}"#, room.name);
+        self.queue_and_flush(number, Opcode::Text, json.as_bytes());
+    }
+
+    pub(super) fn join_again(&mut self) -> Result<(), LoadError> {
+        if self.rejoin.is_empty() {
+            return Ok(());
+        }
+        let now = self.micros();
+        let (due, later) = std::mem::take(&mut self.rejoin).into_iter().partition(|&(at, _)| at <= now);
+        self.rejoin = later;
+        let due: Vec<(u64, usize)> = due;
+        for (_, number) in due {
+            self.join(number);
+        }
+        Ok(())
+    }
+
+    /// Queues `count` messages of a sender and writes them in one go.
+    pub(crate) fn send(&mut self, sender: Index, count: u32) {
+        let state = &mut self.senders[sender as usize];
+        let number = state.connection;
+        let room = self.rooms[state.room as usize].id.as_deref().unwrap_or_default();
+        let now_us = self.begun.elapsed().as_micros() as u64;
+        for _ in 0..count {
+            let message = state.send(now_us);
+            self.body_bytes.clear();
+            Said { sender, number: message, sent_us: now_us }.write(self.body, &mut self.body_bytes);
+            let json = &mut self.json;
+            json.clear();
+            if self.hall.is_some() {
+                Hall::write(&self.body_bytes, json);
+                let key = next_mask(&mut self.mask);
+                self.connections[number].queue(Opcode::Text, json, key);
+                continue;
+            }
+            json.extend_from_slice(br#"{"type":"send","id":"#);
+            write_number(u64::from(message) + JOIN_ID + 1, json);
+            json.extend_from_slice(br#","room":""#);
+            json.extend_from_slice(room.as_bytes());
+            json.extend_from_slice(br#"","client_message_id":""#);
+            for part in [self.run, sender.into(), message.into()] {
+                write_number(part, json);
+                json.push(b'-');
+            }
+            json.pop();
+            json.extend_from_slice(br#"","body":""#);
+            json.extend_from_slice(&self.body_bytes);
+            json.extend_from_slice(br#""}"#);
+            let key = next_mask(&mut self.mask);
+            self.connections[number].queue(Opcode::Text, json, key);
+        }
+        self.flush(number);
+    }
+}
+
+/// Xorshift: masks hide nothing here, they only have to differ.
+pub(super) fn next_mask(state: &mut u64) -> [u8; 4] {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state as u32).to_le_bytes()
+}
