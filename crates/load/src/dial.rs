@@ -37,8 +37,12 @@ pub(crate) fn dial(
 }
 
 /// Begins to connect; the socket does not block.
-pub(crate) fn dial_without_waiting(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = socket(addr, source, None)?;
+pub(crate) fn dial_without_waiting(
+    addr: SocketAddr,
+    source: Option<IpAddr>,
+    receive_buffer: Option<usize>,
+) -> io::Result<TcpStream> {
+    let socket = socket(addr, source, receive_buffer)?;
     socket.set_nonblocking(true)?;
     match socket.connect(&addr.into()) {
         Err(error)

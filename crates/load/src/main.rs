@@ -14,14 +14,20 @@ use teahouse_load::generator::{Plan, run};
 struct Cli {
     #[command(flatten)]
     plan: Plan,
-    /// Print one JSON object.
+    /// Print one JSON object; and `measuring` to stderr when the measured time begins.
     #[arg(long)]
     json: bool,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let report = match run(&cli.plan) {
+    let measuring = || {
+        if cli.json {
+            // Whoever started it may now begin something beside it; stderr is not buffered.
+            eprintln!("measuring");
+        }
+    };
+    let report = match run(&cli.plan, measuring) {
         Ok(report) => report,
         Err(error) => {
             eprintln!("teahouse-load: {error}");

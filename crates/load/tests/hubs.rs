@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 use std::time::Duration;
 
-use teahouse_load::generator::{Findings, Plan, run};
+use teahouse_load::generator::{Findings, Peer, Plan, run};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{Decoder, Message, text_frame};
 
@@ -102,12 +102,16 @@ impl Hub {
 fn findings(fault: Fault) -> Findings {
     let plan = Plan {
         url: format!("ws://{}", serve(fault)),
-        peer: true,
+        peer: Some(Peer::Hub),
         connections: 6,
         rooms: 1,
+        rooms_each: 1,
+        room_names: None,
+        stalled: 0,
         senders: 2,
         rate: None,
         window: 4,
+        in_flight: None,
         body: 80,
         duration: Duration::from_millis(150),
         warmup: Duration::from_millis(20),
@@ -118,7 +122,7 @@ fn findings(fault: Fault) -> Findings {
         patience: Duration::from_millis(700),
         server_pid: None,
     };
-    let report = run(&plan).unwrap();
+    let report = run(&plan, || {}).unwrap();
     assert!(report.acknowledged > 20 && report.deliveries > 0, "{report}");
     assert_eq!((report.acknowledged, report.unanswered), (report.sent, 0), "{report}");
     report.findings

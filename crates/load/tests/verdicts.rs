@@ -10,12 +10,16 @@ use teahouse_load::generator::{Findings, LoadError, Plan, Report, run};
 fn plan(url: String) -> Plan {
     Plan {
         url,
-        peer: false,
+        peer: None,
         connections: 6,
         rooms: 1,
+        rooms_each: 1,
+        room_names: None,
+        stalled: 0,
         senders: 2,
         rate: None,
         window: 4,
+        in_flight: None,
         body: 80,
         duration: Duration::from_millis(150),
         warmup: Duration::from_millis(20),
@@ -28,7 +32,7 @@ fn plan(url: String) -> Plan {
 }
 
 fn report(fault: Fault) -> Report {
-    let report = run(&plan(format!("ws://{}", serve(fault)))).unwrap();
+    let report = run(&plan(format!("ws://{}", serve(fault))), || {}).unwrap();
     assert!(report.acknowledged > 20 && report.deliveries > 0, "{report}");
     report
 }
@@ -129,7 +133,7 @@ fn a_connection_that_vanishes_is_reported() {
 fn a_schedule_is_kept_in_many_rooms() {
     let addr = serve(Fault::Nothing);
     let plan = Plan { rooms: 3, senders: 3, rate: Some(200.0), ..plan(format!("ws://{addr}")) };
-    let report = run(&plan).unwrap();
+    let report = run(&plan, || {}).unwrap();
     assert!(report.is_clean(), "{report}");
     assert!(report.sent > 0, "{report}");
     assert_eq!(report.deliveries_in_all, report.acknowledged * 2);
@@ -138,5 +142,5 @@ fn a_schedule_is_kept_in_many_rooms() {
 #[test]
 fn a_server_that_is_not_there_is_no_verdict() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert!(matches!(run(&plan(format!("ws://{unused}"))), Err(LoadError::Join { .. })));
+    assert!(matches!(run(&plan(format!("ws://{unused}")), || {}), Err(LoadError::Join { .. })));
 }

@@ -26,14 +26,25 @@ pub struct Findings {
     pub gaps: u64,
     /// Events that they announced as missing.
     pub gap_events: u64,
+    /// `gap` frames to those who had not read, which is what a gap is for.
+    pub stalled_gaps: u64,
 }
 
 impl Findings {
     /// Whether every promise was kept. A gap that was announced breaks none.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        let Findings { lost, doubled, out_of_order, altered, misplaced, unexpected, gaps: _, gap_events: _ } =
-            self;
+        let Findings {
+            lost,
+            doubled,
+            out_of_order,
+            altered,
+            misplaced,
+            unexpected,
+            gaps: _,
+            gap_events: _,
+            stalled_gaps: _,
+        } = self;
         [lost, doubled, out_of_order, altered, misplaced, unexpected].iter().all(|&&count| count == 0)
     }
 }
@@ -45,6 +56,8 @@ pub(crate) type Index = u32;
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     room: Index,
+    /// It does not read all the time.
+    stalls: bool,
     /// The last event it has. Nothing before `joined`.
     cursor: Option<u64>,
     /// Stretches before the cursor that it has not heard: almost always none.
@@ -55,7 +68,20 @@ impl Member {
     /// Not yet joined.
     #[must_use]
     pub(crate) fn of(room: Index) -> Self {
-        Member { room, cursor: None, holes: Vec::new() }
+        Member { room, stalls: false, cursor: None, holes: Vec::new() }
+    }
+
+    /// Not yet joined, and one who will not read all the time: gaps are to be expected, and what had not come at the end is
+    /// not lost.
+    #[must_use]
+    pub(crate) fn who_stalls(room: Index) -> Self {
+        Member { stalls: true, ..Member::of(room) }
+    }
+
+    /// Whether its room is open for it.
+    #[must_use]
+    pub(crate) fn is_joined(&self) -> bool {
+        self.cursor.is_some()
     }
 
     /// Which room.
@@ -154,12 +180,33 @@ impl Checker {
         member.cursor = Some(head);
     }
 
-    /// Whether these bytes, or their beginning, are the very event that this member must hear next: how long it is, and what
-    /// it is about. That is the way of almost all deliveries, and costs one comparison.
-    pub(crate) fn hear_same(&mut self, member: &mut Member, bytes: &[u8]) -> Option<(usize, Content)> {
+    /// Tells the contents of the frames at the beginning of `bytes` that are the very events which this member must hear
+    /// next; how many bytes they have. That is the way of almost all deliveries, and costs one comparison.
+    pub(crate) fn hear_frames(
+        &self,
+        member: &mut Member,
+        bytes: &[u8],
+        mut tell: impl FnMut(Content),
+    ) -> usize {
+        let Some(cursor) = &mut member.cursor else { return 0 };
+        let room = &self.rooms[member.room as usize];
+        let mut used = 0;
+        while let Some(known) = room.recent.frame(*cursor + 1)
+            && bytes[used..].starts_with(known)
+        {
+            used += known.len();
+            tell(room.contents[(*cursor - room.base) as usize]);
+            *cursor += 1;
+        }
+        used
+    }
+
+    /// The same for one event that comes in another kind of frame: whether its JSON stands at the beginning of `bytes`, how
+    /// long it is, and what it is about.
+    pub(crate) fn hear_same(&self, member: &mut Member, bytes: &[u8]) -> Option<(usize, Content)> {
         let seq = member.cursor? + 1;
-        let room = &mut self.rooms[member.room as usize];
-        let length = room.recent.get(seq).filter(|known| bytes.starts_with(known))?.len();
+        let room = &self.rooms[member.room as usize];
+        let length = room.recent.json(seq).filter(|known| bytes.starts_with(known))?.len();
         member.cursor = Some(seq);
         Some((length, room.contents[(seq - room.base - 1) as usize]))
     }
@@ -197,24 +244,31 @@ impl Checker {
 
     /// The member was told that these events will not come.
     pub(crate) fn gap(&mut self, member: &mut Member, from: u64, to: u64) {
-        self.findings.gaps += 1;
+        if member.stalls {
+            self.findings.stalled_gaps += 1;
+        } else {
+            self.findings.gaps += 1;
+        }
         let Some(cursor) = member.cursor.filter(|_| (1..=to).contains(&from)) else {
             self.findings.unexpected += 1;
             return;
         };
-        let before = member.missing();
+        let (before, mut excused) = (member.missing(), 0);
         let mut holes = Vec::new();
         for &(a, b) in &member.holes {
             holes.extend([(a, b.min(from - 1)), (a.max(to + 1), b)].into_iter().filter(|(a, b)| a <= b));
         }
         member.holes = holes;
-        self.findings.gap_events += before - member.missing();
+        excused += before - member.missing();
         if to > cursor {
             if from > cursor + 1 {
                 member.holes.push((cursor + 1, from - 1));
             }
-            self.findings.gap_events += to - from.max(cursor + 1) + 1;
+            excused += to - from.max(cursor + 1) + 1;
             member.cursor = Some(to);
+        }
+        if !member.stalls {
+            self.findings.gap_events += excused;
         }
         let room = &mut self.rooms[member.room as usize];
         room.last = room.last.max(to);
@@ -257,7 +311,7 @@ impl Checker {
         for (member, lived) in members {
             let Some(cursor) = member.cursor else { continue };
             self.findings.lost += member.missing();
-            if lived {
+            if lived && !member.stalls {
                 self.findings.lost += self.rooms[member.room as usize].last.saturating_sub(cursor);
             }
         }

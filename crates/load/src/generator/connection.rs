@@ -8,19 +8,25 @@ use mio::{Interest, Registry, Token};
 use websocket::handshake::{ClientRequest, check_response, client_key, head_len};
 use websocket::{Decoder, Opcode, Role, append_masked};
 
-use super::checker::{Index, Member};
+use super::checker::Index;
 use super::plan::Target;
 use crate::dial::dial_without_waiting;
 
-/// The longest message of the server that is taken.
-const MESSAGE_LIMIT: u32 = 1024 * 1024;
+/// The longest message of the server that is taken: a peer may put all that waits for a client into one.
+const MESSAGE_LIMIT: u32 = 64 * 1024 * 1024;
+
+/// The receive buffer of one who will stall: what it does not read is to wait at the server and not here.
+const SMALL_BUFFER: usize = 4096;
+
+/// For room to write too, from the beginning: events are edge-triggered, so that it costs nothing until a socket is full.
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// How far a connection has come.
 #[derive(Debug)]
 pub(crate) enum Stage {
-    /// The upgrade is under way: its key, and what has come of the response.
-    Upgrading { key: String, head: Vec<u8>, offered: &'static [&'static str] },
-    /// Open, and waiting for `welcome` and `joined`.
+    /// The upgrade is under way: what has come of the response.
+    Upgrading(Vec<u8>),
+    /// Open, and not yet in all its rooms.
     Joining,
     /// A member.
     Member,
@@ -28,12 +34,44 @@ pub(crate) enum Stage {
     Ended,
 }
 
+/// What all connections say and hear when they begin: made once, and checked once.
+#[derive(Debug)]
+pub(crate) struct Upgrade {
+    target: Target,
+    key: String,
+    request: Vec<u8>,
+    /// The response that was found to be good; empty before the first.
+    response: Vec<u8>,
+}
+
+impl Upgrade {
+    pub(crate) fn new(target: Target) -> Self {
+        // One key for all: it is no secret, it only shows that the server has read the request.
+        let key = client_key(crate::client::random());
+        let request = ClientRequest {
+            host: &target.addr.to_string(),
+            path: &target.path,
+            key: &key,
+            protocols: target.protocols,
+            headers: &[],
+        };
+        Upgrade { request: request.encode(), key, response: Vec::new(), target }
+    }
+
+    fn check(&mut self, response: &[u8]) -> Result<(), String> {
+        if response != self.response {
+            check_response(response, &self.key, self.target.protocols).map_err(|error| error.to_string())?;
+            self.response = response.to_vec();
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
     token: Token,
     pub(crate) decoder: Decoder,
-    pub(crate) member: Member,
     pub(crate) stage: Stage,
     /// Which sender it is, if it is one.
     pub(crate) sender: Option<Index>,
@@ -47,28 +85,20 @@ impl Connection {
     pub(crate) fn start(
         registry: &Registry,
         number: u32,
-        target: &Target,
+        upgrade: &Upgrade,
         source: Option<IpAddr>,
-        room: Index,
+        will_stall: bool,
     ) -> io::Result<Self> {
-        let mut stream = TcpStream::from_std(dial_without_waiting(target.addr, source)?);
+        let buffer = will_stall.then_some(SMALL_BUFFER);
+        let mut stream = TcpStream::from_std(dial_without_waiting(upgrade.target.addr, source, buffer)?);
         let token = Token(number as usize);
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let key = client_key(crate::client::random());
-        let request = ClientRequest {
-            host: &target.addr.to_string(),
-            path: &target.path,
-            key: &key,
-            protocols: target.protocols,
-            headers: &[],
-        };
+        registry.register(&mut stream, token, INTEREST)?;
         Ok(Connection {
             stream,
             token,
             decoder: Decoder::new(Role::Client, MESSAGE_LIMIT),
-            member: Member::of(room),
-            out: request.encode(),
-            stage: Stage::Upgrading { key, head: Vec::new(), offered: target.protocols },
+            out: upgrade.request.clone(),
+            stage: Stage::Upgrading(Vec::new()),
             sender: None,
             waits_for_room: true,
         })
@@ -86,17 +116,16 @@ impl Connection {
         }
     }
 
-    /// Takes bytes of the response to the upgrade. `Some`: it is whole and good, and these bytes follow it.
-    pub(crate) fn upgraded(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
-        let Stage::Upgrading { key, head, offered } = &mut self.stage else {
-            return Ok(Some(bytes.to_vec()));
-        };
+    /// Takes bytes of the response to the upgrade. `Some`: it is whole and good, and so many of these bytes belong to it.
+    pub(crate) fn upgraded(&mut self, bytes: &[u8], upgrade: &mut Upgrade) -> Result<Option<usize>, String> {
+        let Stage::Upgrading(head) = &mut self.stage else { return Ok(Some(0)) };
+        let before = head.len();
         head.extend_from_slice(bytes);
         let Some(end) = head_len(head) else { return Ok(None) };
-        let rest = head.split_off(end);
-        check_response(head, key, offered).map_err(|error| error.to_string())?;
+        upgrade.check(&head[..end])?;
         self.stage = Stage::Joining;
-        Ok(Some(rest))
+        // Before these bytes it was not whole.
+        Ok(Some(end - before))
     }
 
     /// Queues a frame; [`flush`](Self::flush) writes it.
@@ -110,9 +139,9 @@ impl Connection {
     }
 
     /// Writes what is queued, as far as the socket takes it; the rest when there is room.
-    pub(crate) fn flush(&mut self, registry: &Registry) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         let mut written = 0;
-        let blocked = loop {
+        self.waits_for_room = loop {
             if written == self.out.len() {
                 break false;
             }
@@ -126,12 +155,17 @@ impl Connection {
             }
         };
         self.out.drain(..written);
-        if blocked != self.waits_for_room {
-            let interest = if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-            registry.reregister(&mut self.stream, self.token, interest)?;
-            self.waits_for_room = blocked;
-        }
         Ok(())
+    }
+
+    /// Lets lie what comes.
+    pub(crate) fn stall(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.stream)
+    }
+
+    /// Reads again what comes, and what has come.
+    pub(crate) fn listen_again(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.register(&mut self.stream, self.token, INTEREST)
     }
 
     /// Ends it: nothing more is read or written.

@@ -3,7 +3,6 @@
 mod hear;
 mod say;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -12,13 +11,14 @@ use mio::{Events, Poll};
 use websocket::{Decoder, Message, Opcode};
 
 use self::say::next_mask;
-use super::checker::Checker;
-use super::connection::{Connection, Stage};
+use super::checker::{Checker, Member};
+use super::connection::{Connection, Stage, Upgrade};
 use super::hall::Hall;
-use super::histogram::Histogram;
-use super::plan::Target;
+use super::plan::{Peer, room_name};
 use super::senders::Sender;
-use super::{LoadError, Plan};
+use super::spread::Spread;
+use super::tally::Tally;
+use super::{LoadError, Plan, nats};
 
 /// What one read takes in at most. Large, since a server that is behind writes much at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -26,27 +26,8 @@ const READ_BYTES: usize = 256 * 1024;
 /// What is kept of all rooms to compare bytes with: some seconds of a busy room.
 const RECENT_BYTES: usize = 32 * 1024 * 1024;
 
-/// The `id` of a `join`; message `n` has `id` n + 2.
+/// The `id` of the first `join`; one for each room follows, and then the messages.
 const JOIN_ID: u64 = 1;
-
-/// What is counted from the beginning to the end.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    /// Events of every kind.
-    pub(crate) heard: u64,
-    pub(crate) deliveries: u64,
-    pub(crate) acknowledged: u64,
-    pub(crate) errors: BTreeMap<String, u64>,
-    pub(crate) closed: BTreeMap<u16, u64>,
-}
-
-/// What is counted only while it is measured.
-#[derive(Debug, Default)]
-pub(crate) struct Measured {
-    pub(crate) deliveries: u64,
-    pub(crate) latency: Histogram,
-    pub(crate) acknowledge: Histogram,
-}
 
 /// A room, as the server calls it.
 #[derive(Debug)]
@@ -57,13 +38,21 @@ struct Room {
 
 pub(crate) struct Crowd {
     pub(crate) poll: Poll,
-    target: Target,
+    upgrade: Upgrade,
     body: usize,
     pub(crate) connections: Vec<Connection>,
+    /// How many of them read all the time: the first ones.
+    pub(crate) readers: usize,
+    /// For each connection one member of each of its rooms.
+    pub(crate) members: Vec<Member>,
+    rooms_each: usize,
+    spread: Spread,
     pub(crate) senders: Vec<Sender>,
     pub(crate) checker: Checker,
-    /// Holds what a bare hub's members heard; the checker then has nothing to say.
+    /// Holds what a peer's members heard; the checker then has nothing to say.
     pub(crate) hall: Option<Hall>,
+    /// For each connection what it has heard of the stream, if that is NATS's.
+    streams: Option<Vec<nats::Stream>>,
     rooms: Vec<Room>,
     /// In every `client_message_id`, so that two runs against one store do not meet.
     run: u64,
@@ -71,13 +60,11 @@ pub(crate) struct Crowd {
     /// When the bytes at hand were read, in microseconds of the run.
     now_us: u64,
     pub(crate) joined: u32,
-    pub(crate) counts: Counts,
-    /// `None` while it is not measured.
-    pub(crate) measured: Option<Measured>,
+    pub(crate) tally: Tally,
     /// When something last went on.
     pub(crate) last_progress: Instant,
-    /// Joins that were refused for a while: when to ask again, and who.
-    rejoin: Vec<(u64, usize)>,
+    /// Joins that were refused for a while: when to ask again, who, and into which of its rooms.
+    rejoin: Vec<(u64, usize, usize)>,
     events: Events,
     input: Vec<u8>,
     json: Vec<u8>,
@@ -88,22 +75,32 @@ pub(crate) struct Crowd {
 impl Crowd {
     pub(crate) fn new(plan: &Plan) -> Result<Self, LoadError> {
         let run = u64::from_le_bytes(crate::client::random());
-        let room = |index| Room { name: format!("load-{:08x}-{index}", run as u32), id: None };
+        let prefix = plan.room_names.clone().unwrap_or_else(|| format!("load-{:08x}", run as u32));
+        let (all, spread) = (plan.all_connections(), Spread::new(plan.rooms, plan.rooms_each));
+        let audience = spread.members(plan.connections);
+        let senders = (0..plan.senders).zip(spread.rooms_of_senders(plan.senders)).map(|(sender, room)| {
+            Sender::new(sender as usize, room, audience[room as usize], plan.window_of(sender))
+        });
+        let streams = || (0..all).map(|_| nats::Stream::default()).collect();
         Ok(Crowd {
             poll: Poll::new()?,
-            target: plan.target()?,
+            upgrade: Upgrade::new(plan.target()?),
             body: plan.body,
-            connections: Vec::with_capacity(plan.connections as usize),
-            senders: Vec::with_capacity(plan.senders as usize),
+            connections: Vec::with_capacity(all as usize),
+            readers: plan.connections as usize,
+            members: Vec::with_capacity(all as usize * plan.rooms_each as usize),
+            rooms_each: plan.rooms_each as usize,
+            senders: senders.collect(),
+            spread,
             checker: Checker::new(plan.rooms, plan.senders, RECENT_BYTES),
-            hall: plan.peer.then(|| Hall::new(plan.connections, plan.senders, plan.body)),
-            rooms: (0..plan.rooms).map(room).collect(),
+            hall: plan.peer.map(|_| Hall::new(plan.connections, plan.stalled, plan.senders, plan.body)),
+            streams: (plan.peer == Some(Peer::Nats)).then(streams),
+            rooms: (0..plan.rooms).map(|index| Room { name: room_name(&prefix, index), id: None }).collect(),
             run,
             begun: Instant::now(),
             now_us: 0,
             joined: 0,
-            counts: Counts::default(),
-            measured: None,
+            tally: Tally::default(),
             last_progress: Instant::now(),
             rejoin: Vec::new(),
             events: Events::with_capacity(4096),
@@ -118,18 +115,52 @@ impl Crowd {
         self.begun.elapsed().as_micros() as u64
     }
 
-    /// Begins one more connection; the first ones are the senders.
+    /// Begins one more connection: the first ones are the senders, the last ones those who will stall.
     pub(crate) fn connect_one(&mut self, plan: &Plan) -> Result<(), LoadError> {
         let number = self.connections.len() as u32;
-        let room = number % plan.rooms;
+        let stalls = number >= plan.connections;
+        let source = plan.source(number);
         let mut connection =
-            Connection::start(self.poll.registry(), number, &self.target, plan.source(number), room)
+            Connection::start(self.poll.registry(), number, &self.upgrade, source, stalls)
                 .map_err(|error| LoadError::Join { number: number as usize, why: error.to_string() })?;
-        if number < plan.senders {
-            connection.sender = Some(number);
-            self.senders.push(Sender::new(number as usize, room));
-        }
+        connection.sender = Some(number).filter(|&number| number < plan.senders);
         self.connections.push(connection);
+        let place = if stalls { number - plan.connections } else { number };
+        let member = if stalls { Member::who_stalls } else { Member::of };
+        self.members.extend(self.spread.rooms_of(place).map(member));
+        Ok(())
+    }
+
+    pub(crate) fn rooms_each(&self) -> usize {
+        self.rooms_each
+    }
+
+    /// The connection's place in each of its rooms.
+    pub(crate) fn members_of(&self, number: usize) -> &[Member] {
+        &self.members[number * self.rooms_each..][..self.rooms_each]
+    }
+
+    /// Whether this connection has heard all that it should have by now.
+    pub(crate) fn is_caught_up(&self, number: usize) -> bool {
+        match &self.hall {
+            Some(hall) => hall.is_caught_up(number, &self.senders),
+            None => self.members_of(number).iter().all(|member| self.checker.is_caught_up(member)),
+        }
+    }
+
+    /// From now on those who are to stall read nothing.
+    pub(crate) fn stall(&mut self) -> Result<(), LoadError> {
+        for connection in &mut self.connections[self.readers..] {
+            connection.stall(self.poll.registry())?;
+        }
+        Ok(())
+    }
+
+    /// Those who stalled read again.
+    pub(crate) fn listen_again(&mut self) -> Result<(), LoadError> {
+        for connection in &mut self.connections[self.readers..] {
+            connection.listen_again(self.poll.registry())?;
+        }
         Ok(())
     }
 
@@ -145,14 +176,17 @@ impl Crowd {
             self.ready(event)?;
         }
         self.events = events;
-        self.join_again()
+        self.join_again();
+        Ok(())
     }
 
     /// A failure while joining ends the run; later it is one connection less, and is counted.
     fn ready(&mut self, event: &Event) -> Result<(), LoadError> {
         let number = event.token().0;
+        let connection = &mut self.connections[number];
         if event.is_writable()
-            && let Err(error) = self.connections[number].flush(self.poll.registry())
+            && connection.is_blocked()
+            && let Err(error) = connection.flush()
         {
             return self.ended(number, 1006, &error.to_string());
         }
@@ -171,7 +205,8 @@ impl Crowd {
                 Ok(None) => break Ok(()),
                 Ok(Some(0)) => break self.ended(number, 1006, "the connection ended"),
                 Ok(Some(read)) => {
-                    self.now_us = self.micros();
+                    self.last_progress = Instant::now();
+                    self.now_us = self.last_progress.duration_since(self.begun).as_micros() as u64;
                     let outcome = self.take_in(number, &mut input[..read]);
                     // A short read means that the socket is empty: the next bytes raise a new event.
                     if outcome.is_err() || (read < input.len() && !to_the_end) {
@@ -186,36 +221,37 @@ impl Crowd {
     }
 
     fn take_in(&mut self, number: usize, bytes: &mut [u8]) -> Result<(), LoadError> {
-        self.last_progress = Instant::now();
+        let mut input = bytes;
         let connection = &mut self.connections[number];
-        if matches!(connection.stage, Stage::Upgrading { .. }) {
-            return match connection.upgraded(bytes) {
-                Ok(Some(mut rest)) => {
-                    if self.hall.is_some() {
-                        self.connections[number].stage = Stage::Member;
-                        self.joined += 1;
-                    }
-                    self.take_in(number, &mut rest)
-                }
-                Ok(None) => Ok(()),
-                Err(why) => self.ended(number, 1006, &why),
-            };
+        if matches!(connection.stage, Stage::Upgrading(_)) {
+            match connection.upgraded(input, &mut self.upgrade) {
+                Ok(Some(used)) => input = &mut input[used..],
+                Ok(None) => return Ok(()),
+                Err(why) => return self.ended(number, 1006, &why),
+            }
+            if self.hall.is_some() && self.streams.is_none() {
+                // A hub has nobody to ask: who is there hears what is said.
+                self.is_member(number);
+            }
         }
         // Taken out, since what it lends is looked at with all of `self`.
-        let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::client());
-        let mut input = bytes;
+        let mut decoder = std::mem::replace(&mut self.connections[number].decoder, Decoder::client());
         let outcome = loop {
+            if self.hall.is_none() && decoder.is_idle() {
+                let used = self.hear_frames(number, input);
+                input = &mut std::mem::take(&mut input)[used..];
+            }
             match decoder.next(&mut input) {
                 Ok(None) => break Ok(()),
-                Ok(Some(Message::Text(text))) if self.hall.is_some() => self.hear_hall(number, text),
-                Ok(Some(Message::Text(text))) => {
+                Ok(Some(Message::Text(text))) if self.streams.is_none() => {
                     if let Err(error) = self.hear(number, text) {
                         break Err(error);
                     }
                 }
+                Ok(Some(Message::Binary(bytes))) if self.streams.is_some() => self.hear_nats(number, bytes),
+                Ok(Some(Message::Text(_) | Message::Binary(_))) => self.checker.unexpected(),
                 Ok(Some(Message::Ping(payload))) => self.queue_and_flush(number, Opcode::Pong, payload),
                 Ok(Some(Message::Pong(_))) => {}
-                Ok(Some(Message::Binary(_))) => self.checker.unexpected(),
                 Ok(Some(Message::Close(close))) => {
                     let (code, reason) = close.map_or((1005, ""), |(code, reason)| (code.get(), reason));
                     break self.ended(number, code, &format!("closed with {code} {reason}"));
@@ -227,6 +263,12 @@ impl Crowd {
         outcome
     }
 
+    /// It is in all its rooms.
+    fn is_member(&mut self, number: usize) {
+        self.connections[number].stage = Stage::Member;
+        self.joined += 1;
+    }
+
     fn queue_and_flush(&mut self, number: usize, opcode: Opcode, payload: &[u8]) {
         let key = next_mask(&mut self.mask);
         self.connections[number].queue(opcode, payload, key);
@@ -235,7 +277,7 @@ impl Crowd {
 
     /// A socket that cannot be written to will also say so to whoever reads it; there it is counted.
     fn flush(&mut self, number: usize) {
-        let _ = self.connections[number].flush(self.poll.registry());
+        let _ = self.connections[number].flush();
     }
 
     fn ended(&mut self, number: usize, code: u16, why: &str) -> Result<(), LoadError> {
@@ -245,7 +287,7 @@ impl Crowd {
         if let Some(sender) = connection.sender {
             self.senders[sender as usize].gone = true;
         }
-        *self.counts.closed.entry(code).or_default() += 1;
+        *self.tally.closed.entry(code).or_default() += 1;
         if was_member { Ok(()) } else { Err(LoadError::Join { number, why: why.to_owned() }) }
     }
 }

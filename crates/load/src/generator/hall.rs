@@ -1,4 +1,4 @@
-//! What each member of a bare hub heard. Such a hub knows no rooms and numbers nothing: whatever one says, all hear. So what
+//! What each member of a hub heard, or each subscriber of NATS. Such a server knows no rooms and numbers nothing: whatever one says, all hear. So what
 //! is held against it is less than what Teahouse promises: each message once, unaltered, and those of one sender in order.
 
 use std::collections::HashSet;
@@ -8,28 +8,31 @@ use super::checker::Index;
 use super::said::Said;
 use super::senders::Sender;
 
-const BEFORE: &str = r#"{"body":""#;
-const AFTER: &str = r#""}"#;
+const BEFORE: &[u8] = br#"{"body":""#;
+const AFTER: &[u8] = br#""}"#;
 
 /// One room without numbers.
 #[derive(Debug)]
 pub(crate) struct Hall {
     senders: usize,
+    /// Members that read all the time: the first ones.
+    readers: usize,
     body: usize,
     /// For each member and sender, the number of the message that comes next.
     next: Vec<Index>,
     /// For each member, how much it heard for the first time.
     heard: Vec<u64>,
-    /// Member, sender and number of what was passed over. Almost always empty.
+    /// Reader, sender and number of what was passed over. Almost always empty.
     holes: HashSet<(usize, Index, u32)>,
     findings: Findings,
 }
 
 impl Hall {
-    pub(crate) fn new(members: u32, senders: u32, body: usize) -> Self {
-        let (members, senders) = (members as usize, senders as usize);
+    pub(crate) fn new(readers: u32, stalled: u32, senders: u32, body: usize) -> Self {
+        let (members, senders) = ((readers + stalled) as usize, senders as usize);
         Hall {
             senders,
+            readers: readers as usize,
             body,
             next: vec![0; members * senders],
             heard: vec![0; members],
@@ -40,15 +43,15 @@ impl Hall {
 
     /// Appends the text of a message with this body.
     pub(crate) fn write(body: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(BEFORE.as_bytes());
+        out.extend_from_slice(BEFORE);
         out.extend_from_slice(body);
-        out.extend_from_slice(AFTER.as_bytes());
+        out.extend_from_slice(AFTER);
     }
 
     /// The member heard this text: what it says, if that is new to it.
-    pub(crate) fn hear(&mut self, member: usize, text: &str) -> Option<Said> {
+    pub(crate) fn hear(&mut self, member: usize, text: &[u8]) -> Option<Said> {
         let body = text.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(AFTER));
-        let said = body.and_then(|body| Said::read(body.as_bytes(), self.body));
+        let said = body.and_then(|body| Said::read(body, self.body));
         let Some(said) = said.filter(|said| (said.sender as usize) < self.senders) else {
             self.findings.altered += 1;
             return None;
@@ -61,7 +64,12 @@ impl Hall {
             }
             self.findings.out_of_order += 1;
         } else {
-            self.holes.extend((*next..said.number).map(|number| (member, said.sender, number)));
+            if member >= self.readers {
+                // Whoever did not read may have been passed over, and a hub has no word for it.
+                self.findings.stalled_gaps += u64::from(said.number > *next);
+            } else {
+                self.holes.extend((*next..said.number).map(|number| (member, said.sender, number)));
+            }
             *next = said.number + 1;
         }
         self.heard[member] += 1;
@@ -84,8 +92,9 @@ impl Hall {
         findings.altered += self.findings.altered;
         findings.doubled += self.findings.doubled;
         findings.out_of_order += self.findings.out_of_order;
+        findings.stalled_gaps += self.findings.stalled_gaps;
         findings.lost += self.holes.len() as u64;
-        let members = self.next.chunks(self.senders.max(1)).zip(lived);
+        let members = self.next.chunks(self.senders.max(1)).zip(lived).take(self.readers);
         for (next, _) in members.filter(|&(_, lived)| lived) {
             let missing = next.iter().zip(senders).map(|(&next, sender)| sender.sent() - u64::from(next));
             findings.lost += missing.sum::<u64>();
@@ -97,17 +106,17 @@ impl Hall {
 mod tests {
     use super::*;
 
-    fn text(sender: u32, number: u32) -> String {
+    fn text(sender: u32, number: u32) -> Vec<u8> {
         let (mut body, mut out) = (Vec::new(), Vec::new());
         Said { sender, number, sent_us: 5 }.write(80, &mut body);
         Hall::write(&body, &mut out);
-        String::from_utf8(out).unwrap()
+        out
     }
 
     /// Two members and two senders, of whom each sent three messages; the second member heard these.
     fn verdict(heard: &[(u32, u32)]) -> Findings {
-        let mut hall = Hall::new(2, 2, 80);
-        let mut senders = [Sender::new(0, 0), Sender::new(1, 0)];
+        let mut hall = Hall::new(2, 0, 2, 80);
+        let mut senders = [Sender::new(0, 0, 2, 1), Sender::new(1, 0, 2, 1)];
         for (sender, number) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
             assert_eq!(senders[sender as usize].send(5), number);
             assert!(hall.hear(0, &text(sender, number)).is_some());
@@ -140,11 +149,28 @@ mod tests {
 
     #[test]
     fn what_nobody_said_is_altered() {
-        let mut hall = Hall::new(1, 1, 80);
-        let changed = text(0, 0).replace('Z', "z");
-        for heard in ["", "{}", text(1, 0).as_str(), &changed, &text(0, 0)[1..]] {
+        let mut hall = Hall::new(1, 0, 1, 80);
+        let mut changed = text(0, 0);
+        changed[70] ^= 1;
+        for heard in [b"", &b"{}"[..], &text(1, 0), &changed, &text(0, 0)[1..]] {
             assert!(hall.hear(0, heard).is_none());
         }
         assert_eq!(hall.findings.altered, 5);
+    }
+
+    #[test]
+    fn whoever_stalled_may_miss_something_but_hears_nothing_twice() {
+        let mut hall = Hall::new(1, 1, 1, 80);
+        let mut senders = [Sender::new(0, 0, 1, 1)];
+        for number in 0..5 {
+            senders[0].send(5);
+            hall.hear(0, &text(0, number));
+        }
+        for number in [0, 3, 3] {
+            hall.hear(1, &text(0, number));
+        }
+        let mut findings = Findings::default();
+        hall.finish([true, true].into_iter(), &senders, &mut findings);
+        assert_eq!(findings, Findings { stalled_gaps: 1, doubled: 1, ..Findings::default() });
     }
 }

@@ -25,6 +25,12 @@ impl Histogram {
         self.max = self.max.max(micros);
     }
 
+    /// How many were counted.
+    #[must_use]
+    pub(crate) fn count(&self) -> u64 {
+        self.total
+    }
+
     /// The greatest.
     #[must_use]
     pub(crate) fn max(&self) -> u64 {

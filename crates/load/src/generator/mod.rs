@@ -1,27 +1,29 @@
 //! Many connections on one thread: who says what, what each of them hears, and what that costs.
 //!
 //! A run goes in phases: *join* (all connect and join their rooms), *settle* (until all have heard of each other), *send* (a
-//! warm-up, then the measured time), *drain* (until all is answered and heard). Every phase is bounded in time.
+//! warm-up, then the measured time), *drain* (until all is answered and heard, and those who did not read are listened to).
+//! Every phase is bounded in time.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `plan.rs` | [`Plan`]: what to do, and its bounds |
+//! | `plan.rs`, `spread.rs` | [`Plan`]: what to do, and its bounds; who is in which rooms |
 //! | `run.rs` | [`run()`]: the phases |
 //! | `crowd.rs` | the connections: how they come, what wakes them, how they end |
 //! | `crowd/hear.rs`, `crowd/say.rs` | what becomes of each frame; what is sent |
 //! | `connection.rs` | one connection's socket |
 //! | `senders.rs`, `pace.rs` | windows and schedules; who sends when |
 //! | `checker.rs`, `recent.rs` | what was heard, against the promises |
-//! | `hall.rs` | the same for a bare hub, which numbers nothing |
+//! | `hall.rs`, `nats.rs` | the same for a peer, which numbers nothing; what NATS speaks |
 //! | `said.rs` | bodies that can be checked |
 //! | `wire.rs` | reading a frame |
-//! | `histogram.rs`, `process.rs`, `report.rs` | numbers |
+//! | `tally.rs`, `histogram.rs`, `process.rs`, `report.rs` | numbers |
 
 mod checker;
 mod connection;
 mod crowd;
 mod hall;
 mod histogram;
+mod nats;
 mod pace;
 mod plan;
 mod process;
@@ -30,13 +32,15 @@ mod report;
 mod run;
 mod said;
 mod senders;
+mod spread;
+mod tally;
 mod wire;
 
 use std::io;
 
 pub use checker::Findings;
-pub use plan::Plan;
-pub use report::{Report, ServerUse, Times};
+pub use plan::{Peer, Plan};
+pub use report::{Joining, Report, ServerUse, Times};
 pub use run::run;
 
 /// Why a run could not be carried out. What the server did wrong to a run that could is in its [`Report`].

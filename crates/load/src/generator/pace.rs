@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::crowd::Crowd;
+use super::process::MemoryPeak;
 use super::senders::Schedule;
 use super::{LoadError, Plan};
 
@@ -10,7 +11,6 @@ use super::{LoadError, Plan};
 pub(crate) struct Pace {
     /// Without one, each sender keeps its window full.
     schedule: Option<Schedule>,
-    window: u32,
     /// Whose turn it is.
     next: usize,
     pub(crate) late_us: u64,
@@ -20,16 +20,22 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) fn new(crowd: &Crowd, plan: &Plan) -> Self {
         let schedule = plan.rate.map(|rate| Schedule::new(crowd.micros(), rate));
-        Pace { schedule, window: plan.window, next: 0, late_us: 0, skipped: 0 }
+        Pace { schedule, next: 0, late_us: 0, skipped: 0 }
     }
 
-    pub(crate) fn send_for(&mut self, crowd: &mut Crowd, time: Duration) -> Result<(), LoadError> {
+    pub(crate) fn send_for(
+        &mut self,
+        crowd: &mut Crowd,
+        time: Duration,
+        peak: &mut MemoryPeak,
+    ) -> Result<(), LoadError> {
         let until = Instant::now() + time;
         loop {
             let now = Instant::now();
             if now >= until {
                 return Ok(());
             }
+            let until = until.min(peak.look(now).unwrap_or(until));
             let next_us = self.send_due(crowd);
             let wait = next_us.map(|next| Duration::from_micros(next.saturating_sub(crowd.micros())));
             crowd.turn(wait.map_or(until, |wait| until.min(now + wait)))?;
@@ -43,7 +49,7 @@ impl Pace {
             return None;
         }
         let Some(schedule) = &mut self.schedule else {
-            return fill_windows(crowd, self.window, now_us);
+            return fill_windows(crowd, now_us);
         };
         while let Some(late) = schedule.take(now_us) {
             self.late_us = self.late_us.max(late);
@@ -61,14 +67,14 @@ impl Pace {
     }
 }
 
-fn fill_windows(crowd: &mut Crowd, window: u32, now_us: u64) -> Option<u64> {
+fn fill_windows(crowd: &mut Crowd, now_us: u64) -> Option<u64> {
     let mut look_again: Option<u64> = None;
     for sender in 0..crowd.senders.len() {
         let state = &crowd.senders[sender];
         if let Some(moment) = state.waits_until(now_us) {
             look_again = Some(look_again.map_or(moment, |soonest| soonest.min(moment)));
         }
-        let allowance = state.allowance(window, now_us);
+        let allowance = state.allowance(now_us);
         if allowance > 0 && !crowd.connections[state.connection].is_blocked() {
             crowd.send(sender as u32, allowance);
         }

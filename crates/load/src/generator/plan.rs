@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use clap::Args;
+use proto::RoomName;
 
 use super::LoadError;
 use super::process::open_files_limit;
@@ -22,24 +23,36 @@ pub struct Plan {
     /// The server.
     #[arg(long, default_value = "ws://127.0.0.1:9999")]
     pub url: String,
-    /// The server is a bare hub: it knows no protocol, and tells everybody whatever text it is told.
-    #[arg(long)]
-    pub peer: bool,
-    /// Connections, each a guest of its own and a member of one room.
+    /// The server does not speak Teahouse's protocol, but this.
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "hub")]
+    pub peer: Option<Peer>,
+    /// Connections, each a guest of its own, that read all they are told.
     #[arg(long, default_value_t = 100)]
     pub connections: u32,
     /// Rooms, over which the connections are spread evenly.
     #[arg(long, default_value_t = 1)]
     pub rooms: u32,
+    /// How many of the rooms each connection is in.
+    #[arg(long, default_value_t = 1)]
+    pub rooms_each: u32,
+    /// What the rooms are called: this, `-` and a number. [default: another name in each run]
+    #[arg(long, value_name = "PREFIX")]
+    pub room_names: Option<String>,
+    /// Further connections that join, and read nothing from the moment when all have joined until the run ends.
+    #[arg(long, default_value_t = 0)]
+    pub stalled: u32,
     /// Connections that send, spread over the rooms; 0 for a look at idle ones.
     #[arg(long, default_value_t = 1)]
     pub senders: u32,
     /// Messages a second, of all senders together. [default: as fast as --window lets them]
-    #[arg(long, conflicts_with = "window")]
+    #[arg(long, conflicts_with_all = ["window", "in_flight"])]
     pub rate: Option<f64>,
     /// Messages that each sender has unanswered at a time.
     #[arg(long, default_value_t = 16)]
     pub window: u32,
+    /// Messages that all senders together have unanswered at a time, spread over them as evenly as it goes.
+    #[arg(long, conflicts_with = "window")]
+    pub in_flight: Option<u32>,
     /// Bytes of a message's body.
     #[arg(long, default_value_t = 128)]
     pub body: usize,
@@ -66,6 +79,15 @@ pub struct Plan {
     pub server_pid: Option<u32>,
 }
 
+/// What a server speaks that is not Teahouse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Peer {
+    /// It knows no protocol, and tells everybody whatever text it is told.
+    Hub,
+    /// NATS over WebSocket: all subscribe to one subject, to which the senders publish.
+    Nats,
+}
+
 impl Plan {
     /// Whether this can be done at all.
     pub fn check(&self) -> Result<(), LoadError> {
@@ -75,23 +97,42 @@ impl Plan {
             || self.parallel == 0
             || self.sources == 0
             || self.window == 0
+            || self.rooms_each == 0
+            || self.in_flight == Some(0)
         {
-            return refuse("connections, rooms, window, parallel and sources are at least 1".to_owned());
+            return refuse(
+                "connections, rooms, rooms-each, window, in-flight, parallel and sources are at least 1"
+                    .to_owned(),
+            );
         }
-        if self.rooms > self.connections || self.senders > self.connections {
-            return refuse("there cannot be more rooms, or more senders, than connections".to_owned());
+        if self.senders > self.connections {
+            return refuse("there cannot be more senders than connections".to_owned());
         }
-        if self.peer && self.rooms > 1 {
-            return refuse("a bare hub has one room".to_owned());
+        if u64::from(self.rooms) > u64::from(self.connections) * u64::from(self.rooms_each) {
+            return refuse("there cannot be more rooms than the connections can be in".to_owned());
         }
-        if self.connections.div_ceil(self.sources) > PORTS_PER_SOURCE {
+        if self.rooms_each > self.rooms {
+            return refuse("nobody can be in more rooms than there are".to_owned());
+        }
+        if self.peer.is_some() && self.rooms > 1 {
+            return refuse("a peer has one room".to_owned());
+        }
+        if let Some(prefix) = &self.room_names
+            && let Err(why) = RoomName::new(&room_name(prefix, self.rooms - 1))
+        {
+            return refuse(format!("no room can be called so: {why}"));
+        }
+        let Some(all) = self.connections.checked_add(self.stalled) else {
+            return refuse("so many connections cannot be counted".to_owned());
+        };
+        if all.div_ceil(self.sources) > PORTS_PER_SOURCE {
             return refuse(format!("one address has {PORTS_PER_SOURCE} ports: more --sources"));
         }
         if self.sources > 60_000 {
             return refuse("at most 60000 sources".to_owned());
         }
         let files = open_files_limit().unwrap_or(u64::MAX);
-        if u64::from(self.connections) + OTHER_FILES > files {
+        if u64::from(all) + OTHER_FILES > files {
             return refuse(format!(
                 "a process may have {files} files open here: at most {} connections",
                 files.saturating_sub(OTHER_FILES)
@@ -111,6 +152,19 @@ impl Plan {
         Ok(())
     }
 
+    /// All connections, whether they read or not.
+    pub(crate) fn all_connections(&self) -> u32 {
+        self.connections + self.stalled
+    }
+
+    /// How many messages this sender has unanswered at a time.
+    pub(crate) fn window_of(&self, sender: u32) -> u32 {
+        match self.in_flight {
+            None => self.window,
+            Some(all) => all / self.senders + u32::from(sender < all % self.senders),
+        }
+    }
+
     /// Where the server is, and the path of the upgrade.
     pub(crate) fn target(&self) -> Result<Target, LoadError> {
         let wrong = || LoadError::Plan(format!("no address like ws://127.0.0.1:9999: {}", self.url));
@@ -119,7 +173,7 @@ impl Plan {
             .split_once('/')
             .map_or((rest, "ws"), |(host, path)| (host, if path.is_empty() { "ws" } else { path }));
         let addr = host.to_socket_addrs().map_err(|_| wrong())?.next().ok_or_else(wrong)?;
-        let protocols: &[&str] = if self.peer { &[] } else { &[Options::JSON] };
+        let protocols: &[&str] = if self.peer.is_some() { &[] } else { &[Options::JSON] };
         Ok(Target { addr, path: format!("/{path}"), protocols })
     }
 
@@ -139,6 +193,11 @@ pub(crate) struct Target {
     pub(crate) addr: SocketAddr,
     pub(crate) path: String,
     pub(crate) protocols: &'static [&'static str],
+}
+
+/// What a room is called.
+pub(crate) fn room_name(prefix: &str, index: u32) -> String {
+    format!("{prefix}-{index}")
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -165,7 +224,11 @@ mod tests {
     #[test]
     fn the_default_plan_can_be_carried_out() {
         assert!(plan("").check().is_ok());
-        assert!(Cli::try_parse_from(["load", "--rate", "5", "--window", "5"]).is_err());
+        for line in
+            ["--rate 5 --window 5", "--rate 5 --in-flight 5", "--window 5 --in-flight 5", "--peer irc"]
+        {
+            assert!(Cli::try_parse_from(std::iter::once("load").chain(line.split(' '))).is_err(), "{line}");
+        }
     }
 
     #[test]
@@ -175,6 +238,15 @@ mod tests {
             "--connections 100 --rooms 101",
             "--senders 101",
             "--peer --rooms 2",
+            "--peer nats --rooms 2",
+            "--rooms-each 0",
+            "--rooms 4 --rooms-each 5",
+            "--connections 10 --rooms 21 --rooms-each 2",
+            "--room-names two/words",
+            "--room-names a-prefix-with-which-no-name-is-of-64-letters-or-less-since-it-has-63",
+            "--stalled 4294967290",
+            "--stalled 4000000 --sources 10000",
+            "--in-flight 0",
             "--window 0",
             "--rate 0",
             "--rate nan",
@@ -186,6 +258,33 @@ mod tests {
         ] {
             assert!(matches!(plan(line).check(), Err(LoadError::Plan(_))), "{line}");
         }
+    }
+
+    #[test]
+    fn a_peer_without_a_name_is_a_hub() {
+        let peer = |line| plan(line).peer;
+        assert_eq!(
+            (peer(""), peer("--peer"), peer("--peer --rooms 1")),
+            (None, Some(Peer::Hub), Some(Peer::Hub))
+        );
+        assert_eq!((peer("--peer hub"), peer("--peer nats")), (Some(Peer::Hub), Some(Peer::Nats)));
+    }
+
+    #[test]
+    fn connections_may_be_fewer_than_the_rooms_they_are_in() {
+        assert!(plan("--connections 10 --rooms 20 --rooms-each 2").check().is_ok());
+    }
+
+    #[test]
+    fn what_is_in_flight_is_spread_evenly() {
+        let windows = |line: &str| {
+            let plan = plan(line);
+            (0..plan.senders).map(|sender| plan.window_of(sender)).collect::<Vec<_>>()
+        };
+        assert_eq!(windows("--senders 3 --in-flight 8"), [3, 3, 2]);
+        assert_eq!(windows("--senders 3 --in-flight 2"), [1, 1, 0]);
+        assert_eq!(windows("--senders 3 --window 5"), [5, 5, 5]);
+        assert_eq!(windows("--senders 1000 --connections 1000 --in-flight 1024").iter().sum::<u32>(), 1024);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What Linux tells about a process.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// USER_HZ, in which /proc counts: 100 on every architecture that Linux runs on today.
 const TICKS_PER_SECOND: u64 = 100;
@@ -14,6 +14,74 @@ pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
 /// Memory that is the process's own (RssAnon), in bytes.
 pub(crate) fn own_memory(pid: u32) -> Option<u64> {
     parse_own_memory(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+}
+
+/// What the generator and the server use from one moment to another.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    begun: Instant,
+    ours: Option<Duration>,
+    server_pid: Option<u32>,
+    theirs: Option<Duration>,
+}
+
+/// How long it was, and how many cores' time each had.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    pub(crate) seconds: f64,
+    pub(crate) generator: f64,
+    /// Where the server was named.
+    pub(crate) server: Option<f64>,
+}
+
+impl Usage {
+    pub(crate) fn begin(server_pid: Option<u32>) -> Self {
+        let theirs = server_pid.and_then(cpu_time);
+        Usage { begun: Instant::now(), ours: cpu_time(std::process::id()), server_pid, theirs }
+    }
+
+    pub(crate) fn end(&self) -> Used {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let share = |before: Option<Duration>, after: Option<Duration>| {
+            Some(after?.saturating_sub(before?).as_secs_f64() / seconds)
+        };
+        Used {
+            seconds,
+            generator: share(self.ours, cpu_time(std::process::id())).unwrap_or(0.0),
+            server: share(self.theirs, self.server_pid.and_then(cpu_time)),
+        }
+    }
+}
+
+/// The most memory of its own that a process was seen to have.
+#[derive(Debug)]
+pub(crate) struct MemoryPeak {
+    pid: Option<u32>,
+    next_look: Option<Instant>,
+    bytes: u64,
+}
+
+impl MemoryPeak {
+    /// A look costs the kernel some microseconds.
+    const EVERY: Duration = Duration::from_millis(100);
+
+    pub(crate) fn of(pid: Option<u32>) -> Self {
+        MemoryPeak { pid, next_look: None, bytes: 0 }
+    }
+
+    /// Looks, if it is time to; when to look again.
+    pub(crate) fn look(&mut self, now: Instant) -> Option<Instant> {
+        let pid = self.pid?;
+        if self.next_look.is_none_or(|due| due <= now) {
+            self.bytes = self.bytes.max(own_memory(pid).unwrap_or(0));
+            self.next_look = Some(now + Self::EVERY);
+        }
+        self.next_look
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
 }
 
 /// How many files this process may have open.
@@ -58,6 +126,22 @@ mod tests {
     fn this_process_can_be_asked() {
         assert!(cpu_time(std::process::id()).is_some());
         assert!(own_memory(std::process::id()).is_some_and(|bytes| bytes > 0));
+        let used = Usage::begin(Some(std::process::id())).end();
+        assert!(used.server.is_some() && used.seconds > 0.0);
+        assert_eq!(Usage::begin(None).end().server, None);
         assert!(open_files_limit().is_some_and(|files| files > 3));
+    }
+
+    #[test]
+    fn memory_is_looked_at_ten_times_a_second() {
+        let mut peak = MemoryPeak::of(Some(std::process::id()));
+        let now = Instant::now();
+        assert_eq!(peak.look(now), Some(now + Duration::from_millis(100)));
+        assert!(peak.bytes() > 0);
+        let later = now + Duration::from_millis(99);
+        assert_eq!(peak.look(later), Some(now + Duration::from_millis(100)));
+        let due = now + Duration::from_millis(100);
+        assert_eq!(peak.look(due), Some(now + Duration::from_millis(200)));
+        assert_eq!(MemoryPeak::of(None).look(now), None);
     }
 }

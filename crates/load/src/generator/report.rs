@@ -43,23 +43,46 @@ pub struct ServerUse {
     pub memory_joined: u64,
     /// … at the end of the measured time.
     pub memory_after: u64,
+    /// The most that was seen in the measured time; it is looked at ten times a second.
+    pub memory_peak: u64,
     /// What a connection that joined a room added, in bytes.
     pub memory_per_connection: f64,
+}
+
+/// The time from the first connection to the last `joined`.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Joining {
+    /// How long it was.
+    pub seconds: f64,
+    /// Connections a second that came and joined all their rooms.
+    pub per_second: f64,
+    /// What the generator used, of one core.
+    pub generator_cpu_cores: f64,
+    /// What the server used, where it was named.
+    pub server_cpu_cores: Option<f64>,
 }
 
 /// The result of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// Connections that joined.
+    /// Connections that read all the time.
     pub connections: u32,
+    /// Connections that did not read.
+    pub stalled: u32,
     /// Rooms.
     pub rooms: u32,
+    /// How many of them each connection was in.
+    pub rooms_each: u32,
     /// Senders.
     pub senders: u32,
     /// Bytes of a body.
     pub body_bytes: usize,
     /// Seconds from the first connection to the last `joined`.
     pub connect_seconds: f64,
+    /// The same time, and what it took.
+    pub joining: Joining,
+    /// Seconds from the first connection until all had heard of all who joined; none if they never had.
+    pub caught_up_seconds: Option<f64>,
     /// Seconds that were measured.
     pub seconds: f64,
     /// Messages sent in all.
@@ -76,6 +99,10 @@ pub struct Report {
     pub deliveries_in_all: u64,
     /// From writing a message to reading it, at each member, in the measured time.
     pub latency_ms: Times,
+    /// Messages written in the measured time that all members of the room read.
+    pub completed: u64,
+    /// From writing a message to its being read by the last member, of the messages written in the measured time.
+    pub complete_ms: Times,
     /// From writing a message to reading its `ok`, in the measured time.
     pub acknowledge_ms: Times,
     /// How late a message was written at most, against the rate that was asked for.
@@ -106,20 +133,30 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let times = |t: Times| format!("p50 {:.2} ms   p99 {:.2} ms   max {:.2} ms", t.p50, t.p99, t.max);
-        writeln!(
+        write!(f, "{} connections", grouped(self.connections.into()))?;
+        if self.stalled > 0 {
+            write!(f, " and {} that do not read", grouped(self.stalled.into()))?;
+        }
+        write!(f, " in {} rooms", grouped(self.rooms.into()))?;
+        if self.rooms_each > 1 {
+            write!(f, ", each in {}", self.rooms_each)?;
+        }
+        writeln!(f, ", {} senders, bodies of {} bytes", grouped(self.senders.into()), self.body_bytes)?;
+        let joining = &self.joining;
+        write!(
             f,
-            "{} connections in {} rooms, {} senders, bodies of {} bytes",
-            grouped(self.connections.into()),
-            grouped(self.rooms.into()),
-            grouped(self.senders.into()),
-            self.body_bytes
+            "joined           in {:.2} s ({}/s), generator {:.0} % of a core",
+            joining.seconds,
+            grouped(joining.per_second as u64),
+            joining.generator_cpu_cores * 100.0
         )?;
-        writeln!(
-            f,
-            "joined           in {:.2} s ({}/s)",
-            self.connect_seconds,
-            grouped((f64::from(self.connections) / self.connect_seconds.max(1e-3)) as u64)
-        )?;
+        if let Some(cores) = joining.server_cpu_cores {
+            write!(f, ", server {:.0} %", cores * 100.0)?;
+        }
+        match self.caught_up_seconds {
+            Some(seconds) => writeln!(f, "; all had heard of all after {seconds:.2} s")?,
+            None => writeln!(f, "; not all heard of all")?,
+        }
         writeln!(
             f,
             "messages         {} sent, {} acknowledged",
@@ -134,6 +171,7 @@ impl fmt::Display for Report {
             self.seconds
         )?;
         writeln!(f, "sent to received {}", times(self.latency_ms))?;
+        writeln!(f, "sent to all      {}", times(self.complete_ms))?;
         writeln!(f, "sent to ok       {}", times(self.acknowledge_ms))?;
         if let Some(server) = &self.server {
             write!(f, "server           {:.0} % of a core", server.cpu_cores * 100.0)?;
@@ -142,9 +180,10 @@ impl fmt::Display for Report {
             }
             writeln!(
                 f,
-                ", {} bytes a connection ({} MiB at the end)",
+                ", {} bytes a connection ({} MiB at the end, {} at most)",
                 grouped(server.memory_per_connection.max(0.0) as u64),
-                server.memory_after >> 20
+                server.memory_after >> 20,
+                server.memory_peak >> 20
             )?;
         }
         write!(f, "generator        {:.0} % of a core", self.generator_cpu_cores * 100.0)?;
@@ -166,6 +205,9 @@ impl fmt::Display for Report {
             grouped(self.unanswered),
         )?;
         writeln!(f, "gaps             {} ({} events)", grouped(found.gaps), grouped(found.gap_events))?;
+        if self.stalled > 0 {
+            writeln!(f, "gaps, stalled    {}", grouped(found.stalled_gaps))?;
+        }
         for (code, count) in &self.errors {
             writeln!(f, "error            {code}: {}", grouped(*count))?;
         }
@@ -211,7 +253,7 @@ mod tests {
         let findings = Findings { lost: 1, ..Findings::default() };
         let report = Report { findings, ..Report::default() };
         assert!(!report.is_clean() && report.to_string().contains("BROKEN: 1 lost"));
-        let gaps = Findings { gaps: 1, gap_events: 5, ..Findings::default() };
+        let gaps = Findings { gaps: 1, gap_events: 5, stalled_gaps: 2, ..Findings::default() };
         assert!(Report { findings: gaps, ..Report::default() }.is_clean());
     }
 
@@ -219,5 +261,7 @@ mod tests {
     fn findings_stand_beside_the_other_numbers_in_json() {
         let json = serde_json::to_value(Report::default()).unwrap();
         assert_eq!((&json["lost"], &json["deliveries"]), (&0.into(), &0.into()));
+        assert!(json["stalled_gaps"].is_u64() && json["complete_ms"]["p99"].is_f64(), "{json}");
+        assert!(json["joining"]["per_second"].is_f64() && json["caught_up_seconds"].is_null(), "{json}");
     }
 }

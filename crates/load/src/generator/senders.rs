@@ -11,41 +11,75 @@ pub(crate) struct Sender {
     /// Its connection, by number.
     pub(crate) connection: usize,
     pub(crate) room: Index,
+    /// How many hear each message of it, itself included.
+    pub(crate) audience: u32,
+    /// How many messages it has unanswered at a time, where no schedule says when.
+    pub(crate) window: u32,
     pub(crate) unanswered: u32,
-    /// When each message was sent, in microseconds of the run; `None` once it is answered.
-    sent_us: Vec<Option<u64>>,
+    messages: Vec<Sent>,
     /// Not to send before: the server asked to wait.
     not_before_us: u64,
     pub(crate) gone: bool,
 }
 
+/// What became of one message.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// In microseconds of the run.
+    at_us: u64,
+    /// How many have not heard it yet. One number, however many they are: who has is the checker's business.
+    to_hear: u32,
+    answered: bool,
+}
+
 impl Sender {
-    pub(crate) fn new(connection: usize, room: Index) -> Self {
-        Sender { connection, room, unanswered: 0, sent_us: Vec::new(), not_before_us: 0, gone: false }
+    pub(crate) fn new(connection: usize, room: Index, audience: u32, window: u32) -> Self {
+        Sender {
+            connection,
+            room,
+            audience,
+            window,
+            unanswered: 0,
+            messages: Vec::new(),
+            not_before_us: 0,
+            gone: false,
+        }
     }
 
-    /// How many more it may send now with this window.
-    pub(crate) fn allowance(&self, window: u32, now_us: u64) -> u32 {
-        if self.gone || now_us < self.not_before_us { 0 } else { window.saturating_sub(self.unanswered) }
+    /// How many more it may send now.
+    pub(crate) fn allowance(&self, now_us: u64) -> u32 {
+        self.within(self.window, now_us)
     }
 
     /// Whether it may send by a schedule.
     pub(crate) fn is_ready(&self, now_us: u64) -> bool {
-        self.allowance(MOST_UNANSWERED, now_us) > 0
+        self.within(MOST_UNANSWERED, now_us) > 0
+    }
+
+    fn within(&self, window: u32, now_us: u64) -> u32 {
+        if self.gone || now_us < self.not_before_us { 0 } else { window.saturating_sub(self.unanswered) }
     }
 
     /// Notes one more message; returns its number.
     pub(crate) fn send(&mut self, now_us: u64) -> u32 {
         self.unanswered += 1;
-        self.sent_us.push(Some(now_us));
-        (self.sent_us.len() - 1) as u32
+        self.messages.push(Sent { at_us: now_us, to_hear: self.audience, answered: false });
+        (self.messages.len() - 1) as u32
     }
 
     /// Notes the answer to a message; returns when it was sent, or `None` if nothing was asked or it was answered before.
     pub(crate) fn answered(&mut self, number: u32) -> Option<u64> {
-        let sent = self.sent_us.get_mut(number as usize)?.take()?;
+        let message = self.messages.get_mut(number as usize).filter(|message| !message.answered)?;
+        message.answered = true;
         self.unanswered -= 1;
-        Some(sent)
+        Some(message.at_us)
+    }
+
+    /// Notes that one more has heard a message for the first time; returns when it was sent, if that was the last one.
+    pub(crate) fn heard(&mut self, number: u32) -> Option<u64> {
+        let message = self.messages.get_mut(number as usize)?;
+        message.to_hear = message.to_hear.checked_sub(1)?;
+        (message.to_hear == 0).then_some(message.at_us)
     }
 
     pub(crate) fn wait_until(&mut self, moment_us: u64) {
@@ -58,7 +92,7 @@ impl Sender {
     }
 
     pub(crate) fn sent(&self) -> u64 {
-        self.sent_us.len() as u64
+        self.messages.len() as u64
     }
 }
 
@@ -94,27 +128,37 @@ mod tests {
 
     #[test]
     fn a_window_is_never_exceeded() {
-        let mut sender = Sender::new(0, 0);
+        let mut sender = Sender::new(0, 0, 3, 2);
         assert_eq!((sender.send(1), sender.send(2)), (0, 1));
-        assert_eq!(sender.allowance(2, 5), 0);
+        assert_eq!(sender.allowance(5), 0);
         assert_eq!(sender.answered(0), Some(1));
-        assert_eq!(sender.allowance(2, 5), 1);
+        assert_eq!(sender.allowance(5), 1);
     }
 
     #[test]
     fn a_message_is_answered_once() {
-        let mut sender = Sender::new(0, 0);
+        let mut sender = Sender::new(0, 0, 3, 2);
         sender.send(1);
         assert_eq!((sender.answered(0), sender.answered(0), sender.answered(9)), (Some(1), None, None));
         assert_eq!(sender.unanswered, 0);
     }
 
     #[test]
+    fn a_message_is_complete_when_the_last_one_has_heard_it() {
+        let mut sender = Sender::new(0, 0, 3, 2);
+        assert_eq!((sender.send(70), sender.send(80)), (0, 1));
+        assert_eq!([sender.heard(1), sender.heard(0), sender.heard(1)], [None; 3]);
+        assert_eq!((sender.heard(1), sender.heard(0), sender.heard(0)), (Some(80), None, Some(70)));
+        // One too many is not the last one once more.
+        assert_eq!((sender.heard(0), sender.heard(9)), (None, None));
+    }
+
+    #[test]
     fn whoever_is_asked_to_wait_waits() {
-        let mut sender = Sender::new(0, 0);
+        let mut sender = Sender::new(0, 0, 3, 2);
         sender.wait_until(100);
-        assert_eq!((sender.allowance(4, 99), sender.waits_until(99)), (0, Some(100)));
-        assert_eq!((sender.allowance(4, 100), sender.waits_until(100)), (4, None));
+        assert_eq!((sender.allowance(99), sender.waits_until(99)), (0, Some(100)));
+        assert_eq!((sender.allowance(100), sender.waits_until(100)), (2, None));
     }
 
     #[test]

@@ -25,6 +25,15 @@ pub(crate) struct Frame<'a> {
     pub(crate) retry_after_ms: Option<u64>,
 }
 
+impl<'a> Frame<'a> {
+    /// Reads the frame at the beginning of `text`, and how long it is, in one go.
+    pub(crate) fn read(text: &'a str) -> Option<(Self, usize)> {
+        let mut frames = serde_json::Deserializer::from_str(text).into_iter();
+        let frame = frames.next()?.ok()?;
+        Some((frame, frames.byte_offset()))
+    }
+}
+
 /// The length of the JSON value at the beginning of `text`.
 pub(crate) fn value_len(text: &str) -> Option<usize> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
@@ -42,8 +51,10 @@ mod tests {
             serde_json::from_str(include_str!("../../../proto/golden/server.json")).unwrap();
         assert!(golden.len() > 10);
         for frame in golden {
-            let read: Frame<'_> = serde_json::from_str(frame.get()).unwrap();
+            let followed = format!("{},{{}}]", frame.get());
+            let (read, length) = Frame::read(&followed).unwrap();
             assert!(!read.kind.is_empty());
+            assert_eq!(length, frame.get().len());
         }
     }
 

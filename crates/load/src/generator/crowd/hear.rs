@@ -1,29 +1,86 @@
 //! What becomes of each frame that a connection hears.
 
+use std::ops::Range;
+
+use websocket::Opcode;
+
 use super::{Crowd, JOIN_ID};
-use crate::generator::LoadError;
-use crate::generator::checker::{Content, Index};
+use crate::generator::checker::{Content, Index, Member};
 use crate::generator::connection::Stage;
 use crate::generator::said::Said;
 use crate::generator::wire::{Frame, value_len};
+use crate::generator::{LoadError, nats};
 
 impl Crowd {
-    /// What a bare hub says. A hub may put several messages into one, each on its line.
-    pub(super) fn hear_hall(&mut self, number: usize, text: &str) {
-        for line in text.split('\n') {
-            let Some(said) = self.hall.as_mut().and_then(|hall| hall.hear(number, line)) else { continue };
-            self.delivered(Content::Message(said));
-            // A hub answers nothing: what came back to its sender counts as answered.
-            if self.connections[number].sender == Some(said.sender)
-                && let Some(sent_us) = self.senders[said.sender as usize].answered(said.number)
-            {
-                self.count_answer(sent_us);
+    /// The frames at the beginning of `bytes` that are known already; how many bytes they have.
+    pub(super) fn hear_frames(&mut self, number: usize, bytes: &[u8]) -> usize {
+        let is_reader = number < self.readers;
+        let Crowd { checker, members, senders, tally, now_us, rooms_each, .. } = self;
+        let mut used = 0;
+        loop {
+            let before = used;
+            for member in &mut members[number * *rooms_each..][..*rooms_each] {
+                used += checker.hear_frames(member, &bytes[used..], |content| {
+                    if is_reader {
+                        tally.delivered(content, senders, *now_us);
+                    } else {
+                        tally.heard += 1;
+                    }
+                });
+            }
+            // With one room there is no other whose frame might be next.
+            if used == before || *rooms_each == 1 {
+                return used;
             }
         }
     }
 
-    /// One object, or an array of them.
+    /// What a hub says: it may put several messages into one, each on its line.
+    fn hear_hall(&mut self, number: usize, text: &[u8]) {
+        for line in text.split(|&byte| byte == b'\n') {
+            let Some(said) = self.hall.as_mut().and_then(|hall| hall.hear(number, line)) else { continue };
+            self.delivered(number, Content::Message(said));
+            // Nothing is answered here: what came back to its sender counts as answered.
+            if self.connections[number].sender == Some(said.sender)
+                && let Some(sent_us) = self.senders[said.sender as usize].answered(said.number)
+            {
+                self.tally.answered(sent_us, self.now_us);
+            }
+        }
+    }
+
+    /// A piece of what NATS says to a connection.
+    pub(super) fn hear_nats(&mut self, number: usize, bytes: &[u8]) {
+        let Some(stream) = self.streams.as_mut().and_then(|streams| streams.get_mut(number)) else { return };
+        // Taken out, since what it lends is looked at with all of `self`.
+        let mut stream = std::mem::take(stream);
+        stream.read(bytes, |said| match said {
+            nats::Said::Info if matches!(self.connections[number].stage, Stage::Joining) => {
+                let hello = nats::hello(&self.rooms[0].name);
+                self.queue_and_flush(number, Opcode::Binary, &hello);
+            }
+            // The answer to what the hello asks: it has been read, and what was subscribed to comes.
+            nats::Said::Pong if matches!(self.connections[number].stage, Stage::Joining) => {
+                self.is_member(number)
+            }
+            nats::Said::Ping => self.queue_and_flush(number, Opcode::Binary, nats::PONG),
+            nats::Said::Message(payload) => self.hear_hall(number, payload),
+            nats::Said::Error(why) => *self.tally.errors.entry(why.to_owned()).or_default() += 1,
+            // Told anew when something about the server has changed.
+            nats::Said::Info => {}
+            nats::Said::Pong | nats::Said::Unknown => self.checker.unexpected(),
+        });
+        if let Some(streams) = &mut self.streams {
+            streams[number] = stream;
+        }
+    }
+
+    /// What a text says: for us, one object, or an array of them.
     pub(super) fn hear(&mut self, number: usize, text: &str) -> Result<(), LoadError> {
+        if self.hall.is_some() {
+            self.hear_hall(number, text.as_bytes());
+            return Ok(());
+        }
         let Some(mut rest) = text.strip_prefix('[') else {
             return self.hear_object(number, text).map(|length| {
                 if length != text.len() {
@@ -46,17 +103,32 @@ impl Crowd {
 
     /// The object at the beginning of `text`: its length.
     fn hear_object(&mut self, number: usize, text: &str) -> Result<usize, LoadError> {
-        let member = &mut self.connections[number].member;
-        if let Some((length, content)) = self.checker.hear_same(member, text.as_bytes()) {
-            self.delivered(content);
+        for member in self.places(number) {
+            if let Some((length, content)) =
+                self.checker.hear_same(&mut self.members[member], text.as_bytes())
+            {
+                self.delivered(number, content);
+                return Ok(length);
+            }
+        }
+        let Some((frame, length)) = Frame::read(text) else {
+            let Some(length) = value_len(text) else { return Ok(usize::MAX) };
+            self.checker.unexpected();
             return Ok(length);
-        }
-        let Some(length) = value_len(text) else { return Ok(usize::MAX) };
-        match serde_json::from_str::<Frame<'_>>(&text[..length]) {
-            Ok(frame) => self.hear_frame(number, &frame, &text.as_bytes()[..length])?,
-            Err(_) => self.checker.unexpected(),
-        }
+        };
+        self.hear_frame(number, &frame, &text.as_bytes()[..length])?;
         Ok(length)
+    }
+
+    /// Where the connection's members stand among all.
+    fn places(&self, number: usize) -> Range<usize> {
+        number * self.rooms_each..(number + 1) * self.rooms_each
+    }
+
+    /// The connection's place in the room that the server calls so.
+    fn place_in(&self, number: usize, room: Option<&str>) -> Option<usize> {
+        let is_there = |&place: &usize| self.rooms[self.members[place].room() as usize].id.as_deref() == room;
+        room.and_then(|_| self.places(number).find(is_there))
     }
 
     fn hear_frame(&mut self, number: usize, frame: &Frame<'_>, bytes: &[u8]) -> Result<(), LoadError> {
@@ -65,9 +137,9 @@ impl Crowd {
             "ok" => self.hear_ok(number, frame),
             "error" => return self.hear_error(number, frame),
             "joined" => self.hear_joined(number, frame),
-            "welcome" => self.join(number),
-            "gap" => match (frame.from, frame.to) {
-                (Some(from), Some(to)) => self.checker.gap(&mut self.connections[number].member, from, to),
+            "welcome" => self.join_all(number),
+            "gap" => match (self.place_in(number, frame.room), frame.from, frame.to) {
+                (Some(place), Some(from), Some(to)) => self.checker.gap(&mut self.members[place], from, to),
                 _ => self.checker.unexpected(),
             },
             "presence" | "typing" => {}
@@ -77,34 +149,31 @@ impl Crowd {
     }
 
     fn hear_event(&mut self, number: usize, frame: &Frame<'_>, bytes: &[u8]) {
-        let connection = &mut self.connections[number];
-        let room = &self.rooms[connection.member.room() as usize];
-        let Some(seq) = frame.seq.filter(|_| frame.room.is_some() && frame.room == room.id.as_deref()) else {
+        let (Some(place), Some(seq)) = (self.place_in(number, frame.room), frame.seq) else {
             return self.checker.unexpected();
         };
         let content = match &frame.body {
             None => Content::Notice,
             Some(body) => Said::read(body.as_bytes(), self.body).map_or(Content::Altered, Content::Message),
         };
-        if self.checker.hear(&mut connection.member, seq, content, bytes) {
-            self.delivered(content);
+        if self.checker.hear(&mut self.members[place], seq, content, bytes) {
+            self.delivered(number, content);
         }
     }
 
-    fn delivered(&mut self, content: Content) {
-        self.counts.heard += 1;
-        let Content::Message(said) = content else { return };
-        self.counts.deliveries += 1;
-        if let Some(measured) = &mut self.measured {
-            measured.deliveries += 1;
-            measured.latency.record(self.now_us.saturating_sub(said.sent_us));
+    /// What those hear who stalled is checked, and counts neither as a delivery nor for how long one takes.
+    fn delivered(&mut self, number: usize, content: Content) {
+        if number < self.readers {
+            self.tally.delivered(content, &mut self.senders, self.now_us);
+        } else {
+            self.tally.heard += 1;
         }
     }
 
     /// The message that a reply's `id` stands for, and when it was sent.
     fn answered(&mut self, number: usize, id: Option<u64>) -> Option<(Index, u32, u64)> {
         let sender = self.connections[number].sender?;
-        let message = u32::try_from(id?.checked_sub(JOIN_ID + 1)?).ok()?;
+        let message = u32::try_from(id?.checked_sub(JOIN_ID + self.rooms_each as u64)?).ok()?;
         Some((sender, message, self.senders[sender as usize].answered(message)?))
     }
 
@@ -115,26 +184,29 @@ impl Crowd {
         };
         let room = self.senders[sender as usize].room;
         self.checker.acknowledged(room, sender, message, seq);
-        self.count_answer(sent_us);
+        self.tally.answered(sent_us, self.now_us);
     }
 
-    fn count_answer(&mut self, sent_us: u64) {
-        self.counts.acknowledged += 1;
-        if let Some(measured) = &mut self.measured {
-            measured.acknowledge.record(self.now_us.saturating_sub(sent_us));
-        }
+    /// Which of its joins a reply is about.
+    fn join_of(&self, id: Option<u64>) -> Option<usize> {
+        let join = usize::try_from(id?.checked_sub(JOIN_ID)?).ok()?;
+        (join < self.rooms_each).then_some(join)
     }
 
     fn hear_error(&mut self, number: usize, frame: &Frame<'_>) -> Result<(), LoadError> {
         let code = frame.code.clone().unwrap_or_default();
         // Half a second where the server does not say.
         let again_us = self.now_us + frame.retry_after_ms.unwrap_or(500).saturating_mul(1000);
-        let joining = matches!(self.connections[number].stage, Stage::Joining) && frame.id == Some(JOIN_ID);
-        if joining && frame.retryable {
-            self.rejoin.push((again_us, number));
-        } else if joining {
-            let why = format!("{code}: {}", frame.message.as_deref().unwrap_or_default());
-            return Err(LoadError::Join { number, why });
+        let join = self.join_of(frame.id).filter(|&join| {
+            matches!(self.connections[number].stage, Stage::Joining)
+                && !self.members[self.places(number)][join].is_joined()
+        });
+        if let Some(join) = join {
+            if !frame.retryable {
+                let why = format!("{code}: {}", frame.message.as_deref().unwrap_or_default());
+                return Err(LoadError::Join { number, why });
+            }
+            self.rejoin.push((again_us, number, join));
         } else if let Some((sender, ..)) = self.answered(number, frame.id) {
             // Not sent again: it was not acknowledged, so nothing is owed.
             if frame.retryable {
@@ -143,29 +215,23 @@ impl Crowd {
         } else {
             self.checker.unexpected();
         }
-        *self.counts.errors.entry(code).or_default() += 1;
+        *self.tally.errors.entry(code).or_default() += 1;
         Ok(())
     }
 
     fn hear_joined(&mut self, number: usize, frame: &Frame<'_>) {
-        let connection = &mut self.connections[number];
-        let room = &mut self.rooms[connection.member.room() as usize];
-        let (Some(id), Some(head), Stage::Joining) = (frame.room, frame.head, &connection.stage) else {
+        let (Some(join), Some(id), Some(head)) = (self.join_of(frame.id), frame.room, frame.head) else {
             return self.checker.unexpected();
         };
-        if room.id.get_or_insert_with(|| id.to_owned()) != id {
+        let place = self.places(number).start + join;
+        let member = &mut self.members[place];
+        let room = &mut self.rooms[member.room() as usize];
+        if member.is_joined() || room.id.get_or_insert_with(|| id.to_owned()) != id {
             return self.checker.unexpected();
         }
-        connection.stage = Stage::Member;
-        self.joined += 1;
-        self.checker.joined(&mut connection.member, head);
-    }
-
-    /// Whether this member has heard all that it should have by now.
-    pub(crate) fn is_caught_up(&self, number: usize) -> bool {
-        match &self.hall {
-            Some(hall) => hall.is_caught_up(number, &self.senders),
-            None => self.checker.is_caught_up(&self.connections[number].member),
+        self.checker.joined(member, head);
+        if self.members_of(number).iter().all(Member::is_joined) {
+            self.is_member(number);
         }
     }
 }

@@ -3,30 +3,40 @@
 use websocket::Opcode;
 
 use super::{Crowd, JOIN_ID};
-use crate::generator::LoadError;
 use crate::generator::checker::Index;
 use crate::generator::hall::Hall;
+use crate::generator::nats;
 use crate::generator::said::{Said, write_number};
 
 impl Crowd {
-    pub(super) fn join(&mut self, number: usize) {
-        let room = &self.rooms[self.connections[number].member.room() as usize];
-        let json = format!(r#"{{"type":"join","id":{JOIN_ID},"room":"{}"}}"#, room.name);
-        self.queue_and_flush(number, Opcode::Text, json.as_bytes());
+    /// Asks to be let into all its rooms, in one go.
+    pub(super) fn join_all(&mut self, number: usize) {
+        for join in 0..self.rooms_each {
+            self.queue_join(number, join);
+        }
+        self.flush(number);
     }
 
-    pub(super) fn join_again(&mut self) -> Result<(), LoadError> {
+    fn queue_join(&mut self, number: usize, join: usize) {
+        let room = &self.rooms[self.members_of(number)[join].room() as usize];
+        let json = format!(r#"{{"type":"join","id":{},"room":"{}"}}"#, JOIN_ID + join as u64, room.name);
+        let key = next_mask(&mut self.mask);
+        self.connections[number].queue(Opcode::Text, json.as_bytes(), key);
+    }
+
+    pub(super) fn join_again(&mut self) {
         if self.rejoin.is_empty() {
-            return Ok(());
+            return;
         }
         let now = self.micros();
-        let (due, later) = std::mem::take(&mut self.rejoin).into_iter().partition(|&(at, _)| at <= now);
-        self.rejoin = later;
-        let due: Vec<(u64, usize)> = due;
-        for (_, number) in due {
-            self.join(number);
+        for (at, number, join) in std::mem::take(&mut self.rejoin) {
+            if at <= now {
+                self.queue_join(number, join);
+                self.flush(number);
+            } else {
+                self.rejoin.push((at, number, join));
+            }
         }
-        Ok(())
     }
 
     /// Queues `count` messages of a sender and writes them in one go.
@@ -41,14 +51,20 @@ impl Crowd {
             Said { sender, number: message, sent_us: now_us }.write(self.body, &mut self.body_bytes);
             let json = &mut self.json;
             json.clear();
+            let key = next_mask(&mut self.mask);
             if self.hall.is_some() {
                 Hall::write(&self.body_bytes, json);
-                let key = next_mask(&mut self.mask);
-                self.connections[number].queue(Opcode::Text, json, key);
+                if self.streams.is_none() {
+                    self.connections[number].queue(Opcode::Text, json, key);
+                    continue;
+                }
+                self.body_bytes.clear();
+                nats::publish(&self.rooms[0].name, json, &mut self.body_bytes);
+                self.connections[number].queue(Opcode::Binary, &self.body_bytes, key);
                 continue;
             }
             json.extend_from_slice(br#"{"type":"send","id":"#);
-            write_number(u64::from(message) + JOIN_ID + 1, json);
+            write_number(u64::from(message) + JOIN_ID + self.rooms_each as u64, json);
             json.extend_from_slice(br#","room":""#);
             json.extend_from_slice(room.as_bytes());
             json.extend_from_slice(br#"","client_message_id":""#);
@@ -60,7 +76,6 @@ impl Crowd {
             json.extend_from_slice(br#"","body":""#);
             json.extend_from_slice(&self.body_bytes);
             json.extend_from_slice(br#""}"#);
-            let key = next_mask(&mut self.mask);
             self.connections[number].queue(Opcode::Text, json, key);
         }
         self.flush(number);

@@ -1,0 +1,105 @@
+//! Who is in which rooms: as many in each as can be, and those who share one room share few others.
+
+use super::checker::Index;
+
+/// So many rooms, of which each connection is in so many.
+#[derive(Debug)]
+pub(crate) struct Spread {
+    rooms: u32,
+    each: u32,
+    /// After so many connections all rooms have got the same number of members.
+    lap: u32,
+    /// A lap goes through the rooms in steps of this; another one in each lap, so that its neighbours are others.
+    steps: Vec<u32>,
+}
+
+impl Spread {
+    /// At least one room, and no more for each than there are.
+    pub(crate) fn new(rooms: u32, each: u32) -> Self {
+        // With one room each nobody has neighbours, and the plainest order is good enough.
+        let steps =
+            if each == 1 { vec![1] } else { (1..=rooms).filter(|&step| gcd(step, rooms) == 1).collect() };
+        Spread { rooms, each, lap: rooms / gcd(rooms, each), steps }
+    }
+
+    /// The rooms of a connection: `each` different ones.
+    pub(crate) fn rooms_of(&self, connection: u32) -> impl Iterator<Item = Index> + use<> {
+        let step = self.steps[(connection / self.lap) as usize % self.steps.len()];
+        let (rooms, each) = (u64::from(self.rooms), u64::from(self.each));
+        let first = u64::from(connection % self.lap) * each;
+        (first..first + each).map(move |place| (place % rooms * u64::from(step) % rooms) as Index)
+    }
+
+    /// The room into which each of so many senders speaks, who are the first connections: of its rooms the one that has
+    /// the fewest senders.
+    pub(crate) fn rooms_of_senders(&self, senders: u32) -> Vec<Index> {
+        let mut taken = vec![0; self.rooms as usize];
+        let choose = |sender| {
+            let room = self.rooms_of(sender).min_by_key(|&room| taken[room as usize]).unwrap_or(0);
+            taken[room as usize] += 1;
+            room
+        };
+        (0..senders).map(choose).collect()
+    }
+
+    /// How many of so many connections are in each room.
+    pub(crate) fn members(&self, connections: u32) -> Vec<u32> {
+        let mut members = vec![0; self.rooms as usize];
+        for room in (0..connections).flat_map(|connection| self.rooms_of(connection)) {
+            members[room as usize] += 1;
+        }
+        members
+    }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn with_one_room_each_they_take_turns() {
+        let spread = Spread::new(3, 1);
+        let rooms: Vec<_> = (0..7).flat_map(|connection| spread.rooms_of(connection)).collect();
+        assert_eq!(rooms, [0, 1, 2, 0, 1, 2, 0]);
+        assert_eq!(spread.rooms_of_senders(4), [0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn two_thousand_in_five_rooms_each_are_a_hundred_in_a_hundred_rooms() {
+        let spread = Spread::new(100, 5);
+        assert_eq!(spread.members(2000), vec![100; 100]);
+        let mut rooms = spread.rooms_of_senders(100);
+        rooms.sort_unstable();
+        assert_eq!(rooms, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn who_shares_a_room_does_not_share_all() {
+        let spread = Spread::new(100, 5);
+        let sets: BTreeSet<BTreeSet<Index>> =
+            (0..800).map(|connection| spread.rooms_of(connection).collect()).collect();
+        assert!(sets.len() > 200, "{}", sets.len());
+    }
+
+    proptest! {
+        #[test]
+        fn rooms_differ_and_are_filled_evenly(rooms in 1u32..60, each in 1u32..12, connections in 1u32..500) {
+            prop_assume!(each <= rooms);
+            let spread = Spread::new(rooms, each);
+            for connection in 0..connections {
+                prop_assert_eq!(spread.rooms_of(connection).collect::<BTreeSet<_>>().len(), each as usize);
+            }
+            let members = spread.members(connections);
+            prop_assert_eq!(members.iter().sum::<u32>(), connections * each);
+            prop_assert!(members.iter().max().unwrap() - members.iter().min().unwrap() <= 1, "{:?}", members);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What is counted: from the beginning to the end, and in the measured time.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::checker::Content;
+use super::histogram::Histogram;
+use super::senders::Sender;
+
+/// All counts of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Events of every kind.
+    pub(crate) heard: u64,
+    pub(crate) deliveries: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) errors: BTreeMap<String, u64>,
+    pub(crate) closed: BTreeMap<u16, u64>,
+    pub(crate) measured: Measured,
+    /// Whether the measured time goes on.
+    measuring: bool,
+    /// The measured time, in microseconds of the run.
+    span_us: Range<u64>,
+}
+
+/// What is counted only of the measured time.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    pub(crate) deliveries: u64,
+    /// From writing a message to reading it.
+    pub(crate) latency: Histogram,
+    /// … to reading its answer.
+    pub(crate) acknowledge: Histogram,
+    /// … to the reading of it by the last who hears it, also when that comes after the measured time.
+    pub(crate) complete: Histogram,
+}
+
+impl Tally {
+    pub(crate) fn begin_to_measure(&mut self, now_us: u64) {
+        self.measuring = true;
+        self.span_us = now_us..u64::MAX;
+    }
+
+    pub(crate) fn end_to_measure(&mut self, now_us: u64) {
+        self.measuring = false;
+        self.span_us.end = now_us;
+    }
+
+    /// Somebody heard something for the first time.
+    pub(crate) fn delivered(&mut self, content: Content, senders: &mut [Sender], now_us: u64) {
+        self.heard += 1;
+        let Content::Message(said) = content else { return };
+        self.deliveries += 1;
+        if self.measuring {
+            self.measured.deliveries += 1;
+            self.measured.latency.record(now_us.saturating_sub(said.sent_us));
+        }
+        let sender = senders.get_mut(said.sender as usize);
+        if let Some(sent_us) = sender.and_then(|sender| sender.heard(said.number))
+            && self.span_us.contains(&sent_us)
+        {
+            // Time goes on while it is read: the last one to hear it is the one that it took longest to reach.
+            self.measured.complete.record(now_us.saturating_sub(sent_us));
+        }
+    }
+
+    /// A message was answered that had been sent then.
+    pub(crate) fn answered(&mut self, sent_us: u64, now_us: u64) {
+        self.acknowledged += 1;
+        if self.measuring {
+            self.measured.acknowledge.record(now_us.saturating_sub(sent_us));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generator::said::Said;
+
+    /// One sender in a room of two, who sends at these moments.
+    fn sender(moments: &[u64]) -> [Sender; 1] {
+        let mut sender = Sender::new(0, 0, 2, 1);
+        for &moment in moments {
+            sender.send(moment);
+        }
+        [sender]
+    }
+
+    fn message(number: u32, sent_us: u64) -> Content {
+        Content::Message(Said { sender: 0, number, sent_us })
+    }
+
+    #[test]
+    fn a_message_counts_as_complete_once_and_at_its_last_hearing() {
+        let (mut tally, mut senders) = (Tally::default(), sender(&[100]));
+        tally.begin_to_measure(50);
+        tally.delivered(message(0, 100), &mut senders, 110);
+        assert_eq!((tally.measured.complete.count(), tally.measured.latency.max()), (0, 10));
+        tally.delivered(message(0, 100), &mut senders, 140);
+        assert_eq!((tally.measured.complete.count(), tally.measured.complete.max()), (1, 40));
+        assert_eq!((tally.measured.deliveries, tally.heard), (2, 2));
+    }
+
+    #[test]
+    fn what_was_sent_in_the_measured_time_is_complete_also_after_it() {
+        let (mut tally, mut senders) = (Tally::default(), sender(&[10, 60, 90]));
+        tally.begin_to_measure(50);
+        for now_us in [70, 71] {
+            tally.delivered(message(0, 10), &mut senders, now_us);
+        }
+        tally.end_to_measure(80);
+        for (number, sent_us) in [(1, 60), (2, 90)] {
+            tally.delivered(message(number, sent_us), &mut senders, 95);
+            tally.delivered(message(number, sent_us), &mut senders, 99);
+        }
+        let measured = &tally.measured;
+        assert_eq!((measured.complete.count(), measured.complete.max()), (1, 39));
+        assert_eq!((measured.deliveries, tally.deliveries), (2, 6));
+    }
+
+    #[test]
+    fn what_is_not_of_our_senders_is_counted_and_not_timed() {
+        let (mut tally, mut senders) = (Tally::default(), sender(&[]));
+        tally.begin_to_measure(0);
+        tally.delivered(Content::Notice, &mut senders, 5);
+        tally.delivered(message(3, 1), &mut senders, 5);
+        assert_eq!((tally.heard, tally.deliveries, tally.measured.complete.count()), (2, 1, 0));
+    }
+}
