@@ -1,29 +1,50 @@
-//! `cargo xtask bench`: the release server beside its peers, by the same generator, in turn; the tables of docs/PERFORMANCE.md.
+//! `cargo xtask bench`: the release server beside its peers, by the same generator, in turn; the tables and the plot of
+//! docs/PERFORMANCE.md.
 //!
 //! Every scenario gets a fresh server with a core of its own, and the generator has another. Rounds go over all servers, so
-//! that a machine that grows slower meanwhile is slower for all. A run in which the generator finds anything lost, doubled,
-//! out of order or announced as a gap is void, and its figures are not used.
+//! that a machine that grows slower meanwhile is slower for all, and a ratio is taken within one round. A run in which the
+//! generator finds anything lost, doubled, out of order or announced as a gap is void, and its figures are not used.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `peers` | the servers: how each is made ready and started |
-//! | `scenarios` | what is done to them, and one run of it |
-//! | `tables` | the figures as Markdown, and the bar they are held against |
+//! | `peers`, `running` | the servers: how each is made ready; one that runs |
+//! | `scenarios` | what is done to whom, in which order, and how long that takes |
+//! | `work` | one run of each kind |
+//! | `generator` | the load generator as a process |
+//! | `asked` | what Teahouse says of itself: its first answer, its batches |
+//! | `machine` | its cores, its files, its description |
+//! | `figures` | what a run gave |
+//! | `results` | all of them, on disk too: spreads, and ratios within a round |
+//! | `bar`, `tables` | the bar they are held against; Markdown |
+//! | `plot`, `svg` | what is drawn; drawing it |
 
+mod asked;
+mod bar;
+mod figures;
+mod generator;
+mod machine;
 mod peers;
+mod plot;
+mod results;
+mod running;
 mod scenarios;
+mod svg;
 mod tables;
+mod work;
 
 use std::fs;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use self::machine::Cores;
 use self::peers::Peer;
-use self::scenarios::{Cores, SCENARIOS, Timing};
-use self::tables::{Conditions, Results};
-use crate::process;
+use self::results::Results;
+use self::scenarios::{Scenario, Timing};
+use self::work::Bench;
+use crate::need::Need;
 use crate::workspace::Workspace;
+use crate::{process, web};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -39,57 +60,112 @@ pub(crate) struct Args {
     /// The server's cores and the generator's, as `taskset` takes them.
     #[arg(long, default_value = "0:1")]
     cores: Cores,
-    /// Only these scenarios, by their letters: `--only a,b128`.
+    /// Only these scenarios, each by its key (`b128`) or by its letter (`b`): `--only a,b128,g`.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Print the tables and leave docs/PERFORMANCE.md as it is.
+    /// Print the tables, and leave docs/ as it is.
     #[arg(long)]
     print: bool,
+    /// Measure nothing; make the tables and the plot again from the results of an earlier run.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
 }
 
 const BEGIN: &str = "<!-- bench: begin -->";
 const END: &str = "<!-- bench: end -->";
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-load"]))?;
+    let folder = workspace.target.join("bench");
+    fs::create_dir_all(&folder)?;
+    let results = match &args.from {
+        Some(file) => Results::read(file)?,
+        // What is only tried does not take the place of what took half an hour.
+        None => {
+            measure(workspace, args, &folder.join(if args.print { "tried.json" } else { "results.json" }))?
+        }
+    };
+    let (text, plot) = (tables::render(&results), plot::draw(&results));
+    if args.print {
+        println!("{text}");
+        if let Some(plot) = plot {
+            let path = folder.join("tried.svg");
+            fs::write(&path, plot)?;
+            println!("the plot is in {}", path.display());
+        }
+        return Ok(());
+    }
+    publish(&workspace.root.join("docs"), &text, plot.as_deref())
+}
+
+fn publish(docs: &Path, tables: &str, plot: Option<&str>) -> Result<()> {
+    let path = docs.join("PERFORMANCE.md");
+    let page = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let page =
+        between_markers(&page, tables).context("docs/PERFORMANCE.md has lost the markers of its tables")?;
+    fs::write(&path, page)?;
+    if let Some(plot) = plot {
+        fs::write(docs.join("performance.svg"), plot)?;
+    }
+    println!("written to docs/PERFORMANCE.md and docs/performance.svg");
+    Ok(())
+}
+
+fn measure(workspace: &Workspace, args: &Args, file: &Path) -> Result<Results> {
+    let mut scenarios = scenarios::chosen(&args.only)?;
+    build(workspace)?;
     let mut results = Results::default();
     let mut ready = Vec::new();
     for peer in Peer::ALL {
         match peer.prepare(workspace) {
-            Ok(command) => ready.push((peer, command)),
-            Err(error) => {
-                println!("{} is skipped: {error:#}", peer.name());
-                results.skipped.push(format!("{}: {error:#}", peer.name()));
-            }
+            Ok(start) => ready.push((peer, start)),
+            Err(error) => results.skip(format!("{}: {error:#}", peer.name())),
         }
     }
-    let conditions = Conditions::now(&workspace.root, args.rounds, args.seconds, args.settle)?;
-    let generator = workspace.binary("release", "teahouse-load");
+    let files = machine::raise_open_files()?;
+    scenarios.retain(|scenario| {
+        let fits = scenario.files() <= files;
+        if !fits {
+            results.skip(format!("({}): a process may have {files} files open here", scenario.key));
+        }
+        fits
+    });
     let timing = Timing { seconds: args.seconds, settle: args.settle };
+    results.conditions = machine::conditions(&workspace.root, args.rounds, timing)?;
+    let seconds = scenarios::estimate(&scenarios, &ready, args.rounds, timing);
+    println!("this takes about {:.0} minutes", (seconds / 60.0).ceil());
+    args.cores.pin_this_process()?;
+    let bench = Bench {
+        generator: workspace.binary("release", "teahouse-load"),
+        cores: args.cores.clone(),
+        timing,
+        ready,
+    };
     for round in 1..=args.rounds {
-        for scenario in
-            SCENARIOS.iter().filter(|it| args.only.is_empty() || args.only.contains(&it.key.into()))
-        {
-            for (peer, command) in ready.iter().filter(|(peer, _)| (scenario.is_for)(*peer)) {
-                let outcome = scenario.run(&generator, *peer, command, &args.cores, timing);
-                let said = outcome.as_ref().map_or_else(|why| format!("void: {why:#}"), ToString::to_string);
-                println!("round {round}, {}, {}: {said}", scenario.key, peer.name());
-                results.add(scenario.key, *peer, outcome);
-            }
+        for scenario in scenarios.iter().filter(|it| round == 1 || !it.once) {
+            one(&bench, round, scenario, &mut results);
+            // After each, so that a run that is broken off is not lost.
+            results.write(file)?;
         }
     }
-    let text = tables::render(&results, &conditions);
-    if args.print {
-        println!("{text}");
-        return Ok(());
+    Ok(results)
+}
+
+fn one(bench: &Bench, round: u32, scenario: &Scenario, results: &mut Results) {
+    let batch = results.batch_of_round(round);
+    bench.carry_out(scenario, batch, |key, peer, outcome| {
+        let said = results.add(round, key, peer, outcome);
+        println!("round {round}, {key}, {}: {said}", peer.name());
+    });
+}
+
+fn build(workspace: &Workspace) -> Result<()> {
+    // As people run it: with the page inside.
+    if Need::Node.check().is_ok() {
+        web::build_if_stale(workspace)?;
     }
-    let path = workspace.root.join("docs/PERFORMANCE.md");
-    let page = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let page =
-        between_markers(&page, &text).context("docs/PERFORMANCE.md has lost the markers of its tables")?;
-    fs::write(&path, page)?;
-    println!("written to docs/PERFORMANCE.md");
-    Ok(())
+    process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-load"]))?;
+    // On its own: an example has features that the server must not get.
+    process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse-store", "--example", "bare"]))
 }
 
 /// The page with `text` in place of what stood between the markers.
@@ -97,16 +173,6 @@ fn between_markers(page: &str, text: &str) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
     Some(format!("{before}{BEGIN}\n{text}\n{END}{after}"))
-}
-
-/// The commit, and whether something in the tree is not in it.
-fn commit(root: &std::path::Path) -> Result<String> {
-    let git = |args: &[&str]| process::output(Command::new("git").current_dir(root).args(args));
-    let commit = git(&["rev-parse", "--short", "HEAD"])?;
-    // Pages and tools change no figure.
-    let changed = git(&["status", "--porcelain", "--", "crates", "Cargo.toml", "Cargo.lock"])?;
-    let changed = if changed.trim().is_empty() { "" } else { " with changes" };
-    Ok(format!("{}{changed}", commit.trim()))
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
-//! The servers that are measured: how each is made ready, and how it starts. bench/peers/README.md says the same to people.
+//! Who is measured: how each is made ready, and how it starts. bench/peers/README.md says the same to people.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use tempfile::TempDir;
+use serde::{Deserialize, Serialize};
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -17,9 +15,8 @@ use crate::workspace::Workspace;
 /// Where Debian puts the sources of Go's libraries.
 const DEBIAN_GOPATH: &str = "/usr/share/gocode";
 
-const PATIENCE: Duration = Duration::from_secs(10);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Peer {
     Teahouse,
     /// Write, fdatasync, a plain send to each.
@@ -27,20 +24,61 @@ pub(crate) enum Peer {
     /// The same, for all that is there at once.
     FloorBatch,
     GoHub,
+    Nats,
     NodeWs,
+    /// No server: SQLite alone, on the server's schema.
+    Bare,
 }
+
+/// nats-server with a WebSocket port and nothing else. Its own port is one that is free.
+const NATS: &str = "listen: \"127.0.0.1:-1\"\nwebsocket {\n  listen: \"{address}\"\n  no_tls: true\n}\n";
 
 /// How a peer is started: its program and arguments. `{address}` and `{home}` stand for what differs in each run.
 pub(crate) struct Start {
     program: OsString,
     args: Vec<String>,
+    /// A file that it reads when it starts: its name in `{home}`, and what is in it.
+    file: Option<(&'static str, &'static str)>,
     /// Where its data lies: beside the builds, since a temporary folder may be memory and not a disk.
-    homes: std::path::PathBuf,
+    pub(crate) homes: PathBuf,
+}
+
+impl Start {
+    /// The command that starts it on these cores.
+    pub(crate) fn command(&self, cores: &str, address: SocketAddr, home: &Path) -> Result<Command> {
+        let fill = |text: &str| {
+            text.replace("{address}", &address.to_string()).replace("{home}", &home.to_string_lossy())
+        };
+        if let Some((name, text)) = self.file {
+            fs::write(home.join(name), fill(text))?;
+        }
+        // taskset becomes the program, so that its process is the one that is looked at.
+        let mut command = Command::new("taskset");
+        command.args(["-c", cores]).arg(&self.program).args(self.args.iter().map(|arg| fill(arg)));
+        command.current_dir(home);
+        command.env("TEAHOUSE_SHARDS", "1").env("TEAHOUSE_LIMITS_ENABLED", "false");
+        Ok(command)
+    }
+}
+
+#[cfg(test)]
+impl Start {
+    pub(crate) fn of(program: &str, args: &[&str], homes: &Path) -> Self {
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        Start { program: program.into(), args, file: None, homes: homes.to_owned() }
+    }
 }
 
 impl Peer {
-    pub(crate) const ALL: [Peer; 5] =
-        [Peer::Teahouse, Peer::FloorSend, Peer::FloorBatch, Peer::GoHub, Peer::NodeWs];
+    pub(crate) const ALL: [Peer; 7] = [
+        Peer::Teahouse,
+        Peer::FloorSend,
+        Peer::FloorBatch,
+        Peer::GoHub,
+        Peer::Nats,
+        Peer::NodeWs,
+        Peer::Bare,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -48,16 +86,27 @@ impl Peer {
             Peer::FloorSend => "floor, plain sends",
             Peer::FloorBatch => "floor, one write a batch",
             Peer::GoHub => "Go hub (gorilla)",
+            Peer::Nats => "nats-server (WebSocket)",
             Peer::NodeWs => "Node hub (ws)",
+            Peer::Bare => "SQLite alone",
         }
     }
 
     /// What it does with a message before it tells it to anybody.
     pub(crate) fn stores(self) -> &'static str {
         match self {
-            Peer::Teahouse => "SQLite, synced",
+            Peer::Teahouse | Peer::Bare => "SQLite, synced",
             Peer::FloorSend | Peer::FloorBatch => "file, synced",
-            Peer::GoHub | Peer::NodeWs => "nothing",
+            Peer::GoHub | Peer::Nats | Peer::NodeWs => "nothing",
+        }
+    }
+
+    /// What the generator speaks to it, if not Teahouse's protocol.
+    pub(crate) fn dialect(self) -> Option<&'static str> {
+        match self {
+            Peer::Teahouse | Peer::Bare => None,
+            Peer::FloorSend | Peer::FloorBatch | Peer::GoHub | Peer::NodeWs => Some("hub"),
+            Peer::Nats => Some("nats"),
         }
     }
 
@@ -65,29 +114,36 @@ impl Peer {
         matches!(self, Peer::FloorSend | Peer::FloorBatch)
     }
 
+    pub(crate) fn is_server(self) -> bool {
+        self != Peer::Bare
+    }
+
     /// Builds it, unless it is built. An error if what that needs is not installed.
     pub(crate) fn prepare(self, workspace: &Workspace) -> Result<Start> {
         let folder = workspace.target.join("bench");
-        fs::create_dir_all(&folder)?;
         let sources = workspace.root.join("bench/peers");
-        let (program, args) = match self {
-            Peer::Teahouse => {
-                (workspace.binary("release", "teahouse").into(), "--listen {address} --data {home}/data")
-            }
-            Peer::FloorSend => {
-                (workspace.binary("release", "floor").into(), "--listen {address} --file {home}/log")
-            }
-            Peer::FloorBatch => {
-                (workspace.binary("release", "floor").into(), "--listen {address} --file {home}/log --batch")
-            }
+        let release = |name: &str| workspace.binary("release", name).into();
+        let mut file = None;
+        let (program, args): (OsString, _) = match self {
+            Peer::Teahouse => (release("teahouse"), "--listen {address} --data {home}/data"),
+            Peer::FloorSend => (release("floor"), "--listen {address} --file {home}/log"),
+            Peer::FloorBatch => (release("floor"), "--listen {address} --file {home}/log --batch"),
             Peer::GoHub => (go_hub(&sources, &folder)?, "-listen {address}"),
+            Peer::Nats => {
+                let program = process::find("nats-server");
+                file = Some(("nats.conf", NATS));
+                let absent = "not installed (on Debian `apt-get install nats-server`)";
+                (program.context(absent)?.into(), "-c {home}/nats.conf")
+            }
             Peer::NodeWs => {
                 let script = node_ws(&sources, &folder)?;
                 let args = vec![script, "{address}".to_owned()];
-                return Ok(Start { program: "node".into(), args, homes: folder });
+                return Ok(Start { program: "node".into(), args, file, homes: folder });
             }
+            Peer::Bare => (release("examples/bare"), "{home}/data"),
         };
-        Ok(Start { program, args: args.split(' ').map(str::to_owned).collect(), homes: folder })
+        let args = args.split(' ').map(str::to_owned).collect();
+        Ok(Start { program, args, file, homes: folder })
     }
 }
 
@@ -121,77 +177,25 @@ fn node_ws(sources: &Path, folder: &Path) -> Result<String> {
     Ok(home.join("server.js").to_string_lossy().into_owned())
 }
 
-/// A server that runs; it ends with this value, and its data too.
-pub(crate) struct Running {
-    pub(crate) address: SocketAddr,
-    child: Child,
-    home: TempDir,
-}
-
-impl Running {
-    /// Starts it on these cores, and returns when it takes connections.
-    pub(crate) fn start(start: &Start, cores: &str) -> Result<Self> {
-        let home = tempfile::Builder::new().prefix("run-").tempdir_in(&start.homes)?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let log = File::create(home.path().join("said"))?;
-        let fill = |arg: &String| {
-            arg.replace("{address}", &address.to_string()).replace("{home}", &home.path().to_string_lossy())
-        };
-        // taskset becomes the program, so that its process is the one that is looked at.
-        let mut command = Command::new("taskset");
-        command.args(["-c", cores]).arg(&start.program).args(start.args.iter().map(fill));
-        command.current_dir(home.path());
-        command.env("TEAHOUSE_SHARDS", "1").env("TEAHOUSE_LIMITS_ENABLED", "false");
-        let child = command.stdout(log.try_clone()?).stderr(log).spawn().context("cannot start taskset")?;
-        let mut running = Running { address, child, home };
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
-            running.check_alive()?;
-            if Instant::now() > deadline {
-                bail!("it took no connection in {PATIENCE:?}");
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        Ok(running)
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// An error with what it said, if it has ended.
-    pub(crate) fn check_alive(&mut self) -> Result<()> {
-        match self.child.try_wait()? {
-            None => Ok(()),
-            Some(status) => {
-                let said = fs::read_to_string(self.home.path().join("said")).unwrap_or_default();
-                bail!("the server ended with {status} and said: {}", said.trim())
-            }
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn server_that_ends_at_once_is_an_error_with_what_it_said() {
-        let homes = tempfile::tempdir().unwrap();
+    fn places_are_filled_in_where_they_stand() {
+        let home = tempfile::tempdir().unwrap();
+        let args = vec!["-c".to_owned(), "{home}/nats.conf".to_owned(), "{address}".to_owned()];
         let start = Start {
-            program: "ls".into(),
-            args: vec!["--no-such-option".to_owned()],
-            homes: homes.path().to_owned(),
+            program: "nats-server".into(),
+            args,
+            file: Some(("nats.conf", NATS)),
+            homes: home.path().to_owned(),
         };
-        let error = Running::start(&start, "0").err().unwrap().to_string();
-        assert!(error.contains("no-such-option"), "{error}");
+        let command = start.command("2", "127.0.0.1:4223".parse().unwrap(), home.path()).unwrap();
+        let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        let file = home.path().join("nats.conf");
+        assert_eq!(args, ["-c", "2", "nats-server", "-c", &*file.to_string_lossy(), "127.0.0.1:4223"]);
+        let text = fs::read_to_string(file).unwrap();
+        assert!(text.contains("listen: \"127.0.0.1:4223\"\n  no_tls: true"), "{text}");
     }
 }

@@ -1,103 +1,111 @@
-//! What is done to each server, and one run of it.
+//! What is done to whom, in which order, and how long that takes.
 
-use std::fmt;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::str::FromStr;
+use anyhow::{Result, bail};
 
-use anyhow::{Context, Result, bail};
-use serde::Deserialize;
-
-use super::peers::{Peer, Running, Start};
+use super::peers::{Peer, Start};
 
 /// One scenario.
 pub(crate) struct Scenario {
     pub(crate) key: &'static str,
-    /// The generator's arguments.
-    args: &'static str,
-    length: Length,
+    pub(crate) work: Work,
     /// To whom it is done.
     pub(crate) is_for: fn(Peer) -> bool,
+    /// Only in the first round: what is counted and not timed differs little from round to round.
+    pub(crate) once: bool,
 }
 
-enum Length {
-    /// Messages are sent for the measured time.
-    Measured,
-    /// Nothing is sent; the memory is looked at when it has come to rest.
-    Idle,
-    /// Nothing is sent, and it is over when all have joined.
-    Joined,
+/// The generator's arguments, for whom it is done to.
+type Arguments = fn(Peer) -> &'static str;
+
+pub(crate) enum Work {
+    /// Messages are sent for this part of the measured time.
+    Load(Arguments, f64),
+    /// Nothing is sent, and it is over when all have joined and heard of each other.
+    Join(Arguments),
+    /// Nothing is sent; the memory is looked at when it has come to rest. All servers at the same time, each with its own
+    /// connections, which join when those of the server before have: they rest, and cost each other nothing.
+    Idle(Arguments),
+    /// Two who talk, while another generator does this beside them.
+    Pair(Option<Arguments>),
+    /// SQLite alone.
+    Bare,
+    /// The server is started, asked and left alone, several times.
+    Starts,
 }
 
+/// In one room of 10,000, one message at a time.
+const LARGE_ROOM: &str = "--connections 10000 --senders 1 --window 1 --sources 4";
+
+/// What decides most comes first.
 pub(crate) const SCENARIOS: &[Scenario] = &[
+    load("a", |_| "--connections 1000 --senders 50 --rate 50", Peer::is_server),
+    load("b128", |_| "--connections 1000 --senders 128 --in-flight 128", Peer::is_server),
+    load("f", |_| LARGE_ROOM, Peer::is_server),
+    load(
+        "g1",
+        |_| "--connections 1 --senders 1 --window 1",
+        |peer| matches!(peer, Peer::Teahouse | Peer::FloorSend),
+    ),
+    load("g100", |_| "--connections 100 --rooms 100 --senders 100 --window 1", is_teahouse),
+    Scenario { key: "gbare", work: Work::Bare, is_for: |peer| peer == Peer::Bare, once: false },
+    load("c", rooms, |peer| matches!(peer, Peer::Teahouse | Peer::FloorSend)),
     Scenario {
-        key: "a",
-        args: "--connections 1000 --senders 50 --rate 50",
-        length: Length::Measured,
-        is_for: |_| true,
-    },
-    Scenario {
-        key: "b16",
-        args: "--connections 1000 --senders 16 --window 1",
-        length: Length::Measured,
-        is_for: |_| true,
-    },
-    Scenario {
-        key: "b128",
-        args: "--connections 1000 --senders 128 --window 1",
-        length: Length::Measured,
-        is_for: |_| true,
-    },
-    Scenario {
-        key: "d5000",
-        args: "--connections 5000 --senders 0 --sources 4",
-        length: Length::Idle,
-        is_for: |peer| !peer.is_floor(),
-    },
-    Scenario {
-        key: "d10000",
-        args: "--connections 10000 --senders 0 --sources 4",
-        length: Length::Idle,
-        is_for: |peer| !peer.is_floor(),
+        key: "e1",
+        work: Work::Join(|_| "--connections 10000 --senders 0 --sources 4"),
+        is_for: is_server_and_no_floor,
+        once: false,
     },
     Scenario {
         key: "e100",
-        args: "--connections 10000 --rooms 100 --senders 0 --sources 4",
-        length: Length::Joined,
-        is_for: |peer| peer == Peer::Teahouse,
+        work: Work::Join(|_| "--connections 10000 --rooms 100 --senders 0 --sources 4"),
+        is_for: is_teahouse,
+        once: false,
+    },
+    Scenario { key: "h1", work: Work::Pair(None), is_for: is_teahouse, once: false },
+    Scenario { key: "h2", work: Work::Pair(Some(|_| LARGE_ROOM)), is_for: is_teahouse, once: false },
+    load("i0", |_| "--connections 800 --senders 16 --rate 2000", is_teahouse),
+    load("i200", |_| "--connections 800 --stalled 200 --senders 16 --rate 2000", is_teahouse),
+    idle("d5000", |_| "--connections 5000 --senders 0 --sources 4"),
+    idle("d10000", |_| "--connections 10000 --senders 0 --sources 4"),
+    idle("d15000", |_| "--connections 15000 --senders 0 --sources 4"),
+    Scenario { key: "start", work: Work::Starts, is_for: is_teahouse, once: true },
+    // No bound rests on these two.
+    Scenario {
+        key: "b16",
+        work: Work::Load(|_| "--connections 1000 --senders 16 --in-flight 16", 0.5),
+        is_for: Peer::is_server,
+        once: false,
     },
     Scenario {
-        key: "g1",
-        args: "--connections 1 --senders 1 --window 1",
-        length: Length::Measured,
-        is_for: |peer| matches!(peer, Peer::Teahouse | Peer::FloorSend),
-    },
-    Scenario {
-        key: "g100",
-        args: "--connections 100 --rooms 100 --senders 100 --window 1",
-        length: Length::Measured,
-        is_for: |peer| peer == Peer::Teahouse,
+        key: "b1024",
+        work: Work::Load(|_| "--connections 1000 --senders 128 --in-flight 1024", 0.5),
+        is_for: Peer::is_server,
+        once: false,
     },
 ];
 
-/// The server's cores and the generator's.
-#[derive(Clone, Debug)]
-pub(crate) struct Cores {
-    server: String,
-    generator: String,
+const fn load(key: &'static str, args: Arguments, is_for: fn(Peer) -> bool) -> Scenario {
+    Scenario { key, work: Work::Load(args, 1.0), is_for, once: false }
 }
 
-impl FromStr for Cores {
-    type Err = String;
+const fn idle(key: &'static str, args: Arguments) -> Scenario {
+    Scenario { key, work: Work::Idle(args), is_for: is_server_and_no_floor, once: true }
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let is_list = |list: &str| list.starts_with(|c: char| c.is_ascii_digit());
-        match text.split_once(':') {
-            Some((server, generator)) if is_list(server) && is_list(generator) => {
-                Ok(Cores { server: server.to_owned(), generator: generator.to_owned() })
-            }
-            _ => Err("cores are given like 0:1 or 0-3:4-7, the server's first".to_owned()),
-        }
+fn is_teahouse(peer: Peer) -> bool {
+    peer == Peer::Teahouse
+}
+
+fn is_server_and_no_floor(peer: Peer) -> bool {
+    peer.is_server() && !peer.is_floor()
+}
+
+/// As many messages a second, and as many deliveries of each, for the floor that knows no rooms.
+fn rooms(peer: Peer) -> &'static str {
+    if peer == Peer::Teahouse {
+        "--connections 2000 --rooms 100 --rooms-each 5 --senders 100 --rate 100"
+    } else {
+        "--connections 100 --senders 100 --rate 100"
     }
 }
 
@@ -107,109 +115,107 @@ pub(crate) struct Timing {
     pub(crate) settle: f64,
 }
 
-/// What the generator says of a run, as far as the tables want it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Figures {
-    pub(crate) connections: u32,
-    pub(crate) connect_seconds: f64,
-    pub(crate) deliveries_per_second: f64,
-    pub(crate) latency_ms: Times,
-    pub(crate) acknowledge_ms: Times,
-    pub(crate) generator_cpu_cores: f64,
-    pub(crate) server: Option<ServerUse>,
-    gaps: u64,
-}
+/// Seconds that SQLite alone is measured at each batch size, of each second of a run.
+pub(crate) const BARE_SHARE: f64 = 0.3;
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(crate) struct Times {
-    pub(crate) p50: f64,
-    pub(crate) p99: f64,
-}
+/// How often an idle server is started on each folder.
+pub(crate) const STARTS: u32 = 5;
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(crate) struct ServerUse {
-    pub(crate) cpu_us_per_delivery: Option<f64>,
-    pub(crate) memory_joined: u64,
-}
+/// Seconds after its start at which an idle server's memory is looked at.
+pub(crate) const START_REST: f64 = 2.0;
 
-impl fmt::Display for Figures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let server = self.server.unwrap_or_default();
-        write!(
-            f,
-            "{:.0} deliveries/s, p99 {:.2} ms, {:.2} µs CPU a delivery, joined in {:.2} s, {} KiB, generator {:.0} %",
-            self.deliveries_per_second,
-            self.latency_ms.p99,
-            server.cpu_us_per_delivery.unwrap_or_default(),
-            self.connect_seconds,
-            server.memory_joined >> 10,
-            self.generator_cpu_cores * 100.0
-        )
-    }
-}
+/// Seconds that a run beside which another is measured goes on longer than that one.
+pub(crate) const BESIDE: f64 = 5.0;
 
 impl Scenario {
-    /// One run against a fresh server. An error makes it void.
-    pub(crate) fn run(
-        &self,
-        generator: &Path,
-        peer: Peer,
-        start: &Start,
-        cores: &Cores,
-        timing: Timing,
-    ) -> Result<Figures> {
-        let mut server = Running::start(start, &cores.server)?;
-        let mut command = Command::new("taskset");
-        command.args(["-c", &cores.generator]).arg(generator).arg("--json");
-        command.arg("--url").arg(format!("ws://{}/ws", server.address));
-        command.arg("--server-pid").arg(server.pid().to_string()).args(self.args.split(' '));
-        let (seconds, warmup, settle) = match self.length {
-            Length::Measured => (timing.seconds, 1.0, 0.5),
-            Length::Idle => (0.1, 0.0, timing.settle),
-            Length::Joined => (0.1, 0.0, 0.1),
+    /// Files that one process has open at most.
+    pub(crate) fn files(&self) -> u64 {
+        self.connections() + 100
+    }
+
+    fn connections(&self) -> u64 {
+        let arguments = match self.work {
+            Work::Load(args, _) | Work::Join(args) | Work::Idle(args) | Work::Pair(Some(args)) => {
+                args(Peer::Teahouse)
+            }
+            Work::Pair(None) | Work::Bare | Work::Starts => "",
         };
-        for (name, value) in [("--duration", seconds), ("--warmup", warmup), ("--settle", settle)] {
-            command.arg(name).arg(value.to_string());
+        let mut words = arguments.split(' ');
+        words.find(|word| *word == "--connections");
+        words.next().and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+
+    /// Seconds that it takes for so many servers, roughly.
+    fn seconds(&self, servers: usize, timing: Timing) -> f64 {
+        let servers = servers as f64;
+        // What a server takes to start, the crowd to join, to rest, to be warm, and to hear the end.
+        let around = 2.0 + self.connections() as f64 / 3000.0;
+        match self.work {
+            Work::Load(_, share) => servers * (around + timing.seconds * share),
+            Work::Join(_) => servers * around,
+            Work::Idle(_) => servers * around + timing.settle,
+            Work::Pair(None) => servers * (around + timing.seconds),
+            Work::Pair(Some(_)) => servers * (around + timing.seconds + BESIDE),
+            Work::Bare => servers * 4.0 * BARE_SHARE * timing.seconds,
+            Work::Starts => f64::from(STARTS) * 2.0 * (START_REST + 0.2) + 5.0,
         }
-        if peer != Peer::Teahouse {
-            command.arg("--peer");
-        }
-        let output = command.stderr(Stdio::piped()).output().context("cannot start the generator")?;
-        server.check_alive()?;
-        figures(output.status.success(), &output.stdout, &output.stderr)
     }
 }
 
-fn figures(success: bool, stdout: &[u8], stderr: &[u8]) -> Result<Figures> {
-    if !success {
-        let said = if stdout.is_empty() { stderr } else { stdout };
-        bail!("{}", String::from_utf8_lossy(said).trim());
+/// Seconds that all of it takes, roughly.
+pub(crate) fn estimate(scenarios: &[&Scenario], ready: &[(Peer, Start)], rounds: u32, timing: Timing) -> f64 {
+    let of = |scenario: &&Scenario| {
+        let servers = ready.iter().filter(|(peer, _)| (scenario.is_for)(*peer)).count();
+        scenario.seconds(servers, timing) * if scenario.once { 1.0 } else { f64::from(rounds) }
+    };
+    scenarios.iter().map(of).sum()
+}
+
+/// Those that are wanted, by key or by first letter; all, if none is named.
+pub(crate) fn chosen(only: &[String]) -> Result<Vec<&'static Scenario>> {
+    let is_meant = |scenario: &Scenario, word: &str| {
+        scenario.key == word || (word.len() == 1 && scenario.key.starts_with(word))
+    };
+    for word in only {
+        if !SCENARIOS.iter().any(|scenario| is_meant(scenario, word)) {
+            let keys: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.key).collect();
+            bail!("there is no scenario {word}, but these: {}", keys.join(", "));
+        }
     }
-    let figures: Figures = serde_json::from_slice(stdout).context("the generator's report cannot be read")?;
-    if figures.gaps > 0 {
-        bail!("{} gaps", figures.gaps);
-    }
-    Ok(figures)
+    let is_chosen =
+        |scenario: &&Scenario| only.is_empty() || only.iter().any(|word| is_meant(scenario, word));
+    Ok(SCENARIOS.iter().filter(is_chosen).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn run_with_a_gap_or_a_loss_is_void() {
-        assert!(figures(true, br#"{"gaps":0,"deliveries_per_second":5.0}"#, b"").is_ok());
-        assert!(figures(true, br#"{"gaps":1}"#, b"").is_err());
-        let error = figures(false, br#"{"lost":1}"#, b"").unwrap_err();
-        assert!(error.to_string().contains("lost"));
-        assert_eq!(figures(false, b"", b"stuck\n").unwrap_err().to_string(), "stuck");
+    fn keys(only: &[&str]) -> Result<Vec<&'static str>> {
+        let only: Vec<_> = only.iter().map(|&word| word.to_owned()).collect();
+        Ok(chosen(&only)?.iter().map(|scenario| scenario.key).collect())
     }
 
     #[test]
-    fn cores_are_two_lists() {
-        let cores: Cores = "0-1:2,3".parse().unwrap();
-        assert_eq!((cores.server.as_str(), cores.generator.as_str()), ("0-1", "2,3"));
-        assert!("0".parse::<Cores>().is_err() && ":1".parse::<Cores>().is_err());
+    fn scenario_is_chosen_by_its_key_or_its_letter() {
+        assert_eq!(keys(&["b128", "a"]).unwrap(), ["a", "b128"]);
+        assert_eq!(keys(&["g"]).unwrap(), ["g1", "g100", "gbare"]);
+        assert_eq!(keys(&[]).unwrap().len(), SCENARIOS.len());
+        assert!(keys(&["b12"]).unwrap_err().to_string().contains("b128"));
+    }
+
+    #[test]
+    fn connections_are_known_before_they_are_made() {
+        let files = |key: &str| keys(&[key]).map(|_| chosen(&[key.to_owned()]).unwrap()[0].files()).unwrap();
+        assert_eq!((files("d15000"), files("f"), files("start")), (15_100, 10_100, 100));
+    }
+
+    #[test]
+    fn full_run_with_every_peer_stays_below_half_an_hour() {
+        let home = std::path::Path::new("/");
+        let ready: Vec<_> = Peer::ALL.into_iter().map(|peer| (peer, Start::of("true", &[], home))).collect();
+        let timing = Timing { seconds: 10.0, settle: 60.0 };
+        let minutes = estimate(&chosen(&[]).unwrap(), &ready, 3, timing) / 60.0;
+        assert!((20.0..30.0).contains(&minutes), "{minutes}");
     }
 }

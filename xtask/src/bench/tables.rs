@@ -1,243 +1,181 @@
-//! The figures as Markdown: medians, the spread of the rounds behind them, and the bar they are held against.
+//! The figures as Markdown: medians, the spread of the rounds behind them, and what makes them doubtful.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
-use std::process::Command;
 
-use anyhow::Result;
-
+use super::bar;
+use super::figures::{self, Figure};
 use super::peers::Peer;
-use super::scenarios::Figures;
-use crate::process;
+use super::results::{Measure, Results, number};
 
-/// What was measured, by scenario and peer.
-#[derive(Default)]
-pub(crate) struct Results {
-    runs: BTreeMap<(&'static str, Peer), Vec<Figures>>,
-    void: BTreeMap<(&'static str, Peer), String>,
-    pub(crate) skipped: Vec<String>,
+/// Above this, the generator may have been the bound. In per cent of its core.
+const FULL: f64 = 90.0;
+
+struct Table {
+    title: &'static str,
+    columns: &'static [Column],
+    rows: Rows,
+    /// What one must know to read it.
+    note: &'static str,
 }
 
-impl Results {
-    pub(crate) fn add(&mut self, scenario: &'static str, peer: Peer, outcome: Result<Figures>) {
-        match outcome {
-            Ok(figures) => self.runs.entry((scenario, peer)).or_default().push(figures),
-            Err(error) => {
-                self.void.insert((scenario, peer), format!("{error:#}"));
-            }
-        }
-    }
+/// What stands above it, the figure, its digits.
+type Column = (&'static str, Figure, usize);
 
-    /// One figure over the rounds; `None` if no round has it.
-    fn spread(&self, scenario: &str, peer: Peer, figure: fn(&Figures) -> Option<f64>) -> Option<Spread> {
-        let runs = self.runs.iter().find(|((key, who), _)| *key == scenario && *who == peer)?.1;
-        Spread::of(runs.iter().filter_map(figure).collect())
-    }
-
-    fn median(&self, scenario: &str, peer: Peer, figure: fn(&Figures) -> Option<f64>) -> Option<f64> {
-        Some(self.spread(scenario, peer, figure)?.median)
-    }
-
-    fn cell(&self, scenario: &str, peer: Peer, figure: fn(&Figures) -> Option<f64>, digits: usize) -> String {
-        let is_void = self.void.keys().any(|(key, who)| *key == scenario && *who == peer);
-        match self.spread(scenario, peer, figure) {
-            Some(spread) => spread.show(digits),
-            None if is_void => "void".to_owned(),
-            None => "–".to_owned(),
-        }
-    }
-
-    /// Bytes for one more idle connection that has joined: the slope, so that what a server needs at all does not count.
-    fn slope(&self, peer: Peer) -> Option<f64> {
-        Some((self.median("d10000", peer, memory)? - self.median("d5000", peer, memory)?) / 5000.0)
-    }
+enum Rows {
+    /// Each server that has the scenario.
+    Servers(&'static str),
+    /// These: what stands before it, scenario, server.
+    Cases(&'static [(&'static str, &'static str, Peer)]),
 }
 
-/// The middle of the rounds, the least and the greatest.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
-}
+const GENERATOR: Column = ("generator, % of its core", figures::generator, 0);
 
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let (least, most) = (*values.first()?, *values.last()?);
-        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
-        Some(Spread { median: f64::midpoint(low, high), least, most })
-    }
-
-    fn show(self, digits: usize) -> String {
-        let [median, least, most] = [self.median, self.least, self.most].map(|value| number(value, digits));
-        format!("{median} ({least} to {most})")
-    }
-}
-
-/// With commas between thousands.
-fn number(value: f64, digits: usize) -> String {
-    let text = format!("{value:.digits$}");
-    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let mut grouped = String::new();
-    for (at, digit) in whole.char_indices() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped + rest
-}
-
-/// When, on what and with what it was measured.
-pub(crate) struct Conditions {
-    text: String,
-}
-
-impl Conditions {
-    pub(crate) fn now(root: &Path, rounds: u32, seconds: f64, settle: f64) -> Result<Self> {
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let field = |text: &str, name: &str| {
-            let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
-            line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
-        };
-        let (cpu, memory) = (read("/proc/cpuinfo"), read("/proc/meminfo"));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let kib: u64 = field(&memory, "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0);
-        let load = read("/proc/loadavg");
-        let load = load.split(' ').next().unwrap_or_default();
-        let day = process::output(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?;
-        let text = format!(
-            "Measured {} at commit {}, on {cores} cores ({}), {} GiB, Linux {}. {rounds} rounds of {seconds} s; idle \
-             connections were looked at {settle} s after the last had joined. Load average of the machine's last minute \
-             when it began: {load}.",
-            day.trim(),
-            super::commit(root)?,
-            field(&cpu, "model name"),
-            (kib + (1 << 19)) >> 20,
-            read("/proc/sys/kernel/osrelease").trim(),
-        );
-        Ok(Self { text })
-    }
-}
-
-fn rate(figures: &Figures) -> Option<f64> {
-    Some(figures.deliveries_per_second)
-}
-
-fn cpu(figures: &Figures) -> Option<f64> {
-    figures.server?.cpu_us_per_delivery
-}
-
-fn p50(figures: &Figures) -> Option<f64> {
-    Some(figures.latency_ms.p50)
-}
-
-fn p99(figures: &Figures) -> Option<f64> {
-    Some(figures.latency_ms.p99)
-}
-
-fn answer(figures: &Figures) -> Option<f64> {
-    Some(figures.acknowledge_ms.p50)
-}
-
-fn memory(figures: &Figures) -> Option<f64> {
-    Some(figures.server?.memory_joined as f64)
-}
-
-fn joins(figures: &Figures) -> Option<f64> {
-    (figures.connect_seconds > 0.0).then(|| f64::from(figures.connections) / figures.connect_seconds)
-}
-
-fn generator(figures: &Figures) -> Option<f64> {
-    Some(figures.generator_cpu_cores * 100.0)
-}
-
-/// A column: what stands above it, scenario, figure, digits.
-type Column = (&'static str, &'static str, fn(&Figures) -> Option<f64>, usize);
-
-const TABLES: &[(&str, &[Column])] = &[
-    (
-        "(a) One room of 1,000, 50 messages a second",
-        &[
-            ("server CPU a delivery, µs", "a", cpu, 2),
-            ("sent to received, p50 ms", "a", p50, 1),
-            ("p99 ms", "a", p99, 1),
-            ("generator, % of its core", "a", generator, 0),
-        ],
-    ),
-    (
-        "(b) One room of 1,000, 16 messages in flight",
-        &[
-            ("deliveries a second", "b16", rate, 0),
-            ("server CPU a delivery, µs", "b16", cpu, 2),
-            ("p99 ms", "b16", p99, 1),
-            ("generator, % of its core", "b16", generator, 0),
-        ],
-    ),
-    (
-        "(b) One room of 1,000, 128 messages in flight",
-        &[
-            ("deliveries a second", "b128", rate, 0),
-            ("server CPU a delivery, µs", "b128", cpu, 2),
-            ("p99 ms", "b128", p99, 1),
-            ("generator, % of its core", "b128", generator, 0),
-        ],
-    ),
-    (
-        "(e) Connecting and joining 10,000, a second",
-        &[("all into one room", "d10000", joins, 0), ("into 100 rooms of 100", "e100", joins, 0)],
-    ),
-    (
-        "(g) Durable sends",
-        &[
-            ("one sender alone: acknowledged a second", "g1", rate, 0),
-            ("sent to acknowledged, p50 ms", "g1", answer, 2),
-            ("100 senders in rooms of one: acknowledged a second", "g100", rate, 0),
-        ],
-    ),
+const FLIGHT: &[Column] = &[
+    ("deliveries a second", figures::rate, 0),
+    ("server CPU a delivery, µs", figures::cpu, 2),
+    ("p99 ms", figures::p99, 1),
+    GENERATOR,
 ];
 
-pub(crate) fn render(results: &Results, conditions: &Conditions) -> String {
-    let mut text = format!("\n{}\n", conditions.text);
-    for (title, columns) in TABLES {
-        let has_any = |peer: &Peer| {
-            let has = |key: &str| {
-                results.runs.keys().chain(results.void.keys()).any(|(run, who)| *run == key && who == peer)
-            };
-            columns.iter().any(|column| has(column.1))
-        };
-        let heads: Vec<_> = columns.iter().map(|column| column.0).collect();
-        let peers: Vec<_> = Peer::ALL.into_iter().filter(has_any).collect();
-        if peers.is_empty() {
-            continue;
+const PACED: &[Column] = &[
+    ("server CPU a delivery, µs", figures::cpu, 2),
+    ("sent to received, p50 ms", figures::p50, 1),
+    ("p99 ms", figures::p99, 1),
+    GENERATOR,
+];
+
+const TABLES: &[Table] = &[
+    Table {
+        title: "(a) One room of 1,000, 50 messages a second",
+        columns: PACED,
+        rows: Rows::Servers("a"),
+        note: "",
+    },
+    Table {
+        title: "(b) One room of 1,000, 16 messages in flight",
+        columns: FLIGHT,
+        rows: Rows::Servers("b16"),
+        note: "",
+    },
+    Table {
+        title: "(b) One room of 1,000, 128 messages in flight",
+        columns: FLIGHT,
+        rows: Rows::Servers("b128"),
+        note: "",
+    },
+    Table {
+        title: "(b) One room of 1,000, 1,024 messages in flight",
+        columns: FLIGHT,
+        rows: Rows::Servers("b1024"),
+        note: "",
+    },
+    Table {
+        title: "(c) 100 rooms of 100, one message a second in each, everyone in 5 rooms",
+        columns: PACED,
+        rows: Rows::Servers("c"),
+        note: "The floor has no rooms. It has as many messages a second, 100, and as many deliveries of each, to 100 connections.",
+    },
+    Table {
+        title: "(e) Connecting and joining 10,000",
+        columns: &[
+            ("connections and joins a second", figures::joins, 0),
+            ("server, % of its core", figures::joining_server, 0),
+            ("generator, % of its core", figures::joining_generator, 0),
+            ("then until all had heard of all, s", figures::caught_up, 2),
+        ],
+        rows: Rows::Cases(&[
+            ("Teahouse, into one room", "e1", Peer::Teahouse),
+            ("Teahouse, into 100 rooms of 100", "e100", Peer::Teahouse),
+            ("Go hub (gorilla)", "e1", Peer::GoHub),
+            ("nats-server (WebSocket)", "e1", Peer::Nats),
+            ("Node hub (ws)", "e1", Peer::NodeWs),
+        ]),
+        note: "The peers announce nobody.",
+    },
+    Table {
+        title: "(f) One room of 10,000, one message at a time",
+        columns: &[
+            ("posted to received by all, p50 ms", figures::complete_p50, 1),
+            ("p99 ms", figures::complete_p99, 1),
+            ("server CPU a delivery, µs", figures::cpu, 2),
+            GENERATOR,
+        ],
+        rows: Rows::Servers("f"),
+        note: "",
+    },
+    Table {
+        title: "(g) Durable sends",
+        columns: &[
+            ("acknowledged a second", figures::rate, 0),
+            ("sent to acknowledged, p50 ms", figures::answer, 2),
+            ("messages a commit", figures::batch, 1),
+            GENERATOR,
+        ],
+        rows: Rows::Cases(&[
+            ("Teahouse, one sender alone", "g1", Peer::Teahouse),
+            ("floor, one sender alone", "g1", Peer::FloorSend),
+            ("SQLite alone, one at a time", "bare1", Peer::Bare),
+            ("Teahouse, 100 senders in rooms of one", "g100", Peer::Teahouse),
+            ("SQLite alone, in batches of 16", "bare16", Peer::Bare),
+            ("SQLite alone, in batches of 100", "bare100", Peer::Bare),
+            ("SQLite alone, in batches as large as Teahouse's with 100 senders", "bare", Peer::Bare),
+        ]),
+        note: "SQLite alone is a loop that inserts into the server's schema and does nothing else; its time is one commit's.",
+    },
+    Table {
+        title: "(h) Two who talk, alone and while (f) goes on beside them",
+        columns: &[
+            ("sent to received, p50 ms", figures::p50, 2),
+            ("p99 ms", figures::p99, 2),
+            ("generators, % of their core", figures::generator, 0),
+        ],
+        rows: Rows::Cases(&[("alone", "h1", Peer::Teahouse), ("beside (f)", "h2", Peer::Teahouse)]),
+        note: "",
+    },
+    Table {
+        title: "(i) A room of 800 that read, without and with 200 that stopped reading",
+        columns: &[
+            ("sent to received by those who read, p50 ms", figures::p50, 1),
+            ("p99 ms", figures::p99, 1),
+            ("server memory at most, MiB", figures::peak, 1),
+            ("server CPU a delivery, µs", figures::cpu, 2),
+            ("gaps told to those who stopped", figures::stalled_gaps, 0),
+            GENERATOR,
+        ],
+        rows: Rows::Cases(&[
+            ("800 that read", "i0", Peer::Teahouse),
+            ("800 that read and 200 that do not", "i200", Peer::Teahouse),
+        ]),
+        note: "",
+    },
+    Table {
+        title: "Idle server",
+        columns: &[
+            ("start to first answer, ms", figures::start_ms, 1),
+            ("memory, MiB", figures::start_memory, 2),
+            ("messages in its folder", figures::start_messages, 0),
+        ],
+        rows: Rows::Cases(&[
+            ("on an empty folder", "start", Peer::Teahouse),
+            ("on a folder with data", "startdata", Peer::Teahouse),
+        ]),
+        note: "",
+    },
+];
+
+pub(super) fn render(results: &Results) -> String {
+    // Writing to a String cannot fail, here and below.
+    let mut text = format!("\n{}\n", results.conditions);
+    bar::render(&mut text, results);
+    for table in TABLES {
+        if table.title.starts_with("(e)") {
+            idle(&mut text, results);
         }
-        table(&mut text, title, &heads, peers.into_iter(), |peer| {
-            columns.iter().map(|&(_, key, figure, digits)| results.cell(key, peer, figure, digits)).collect()
-        });
+        table.render(&mut text, results);
     }
-    let peers: Vec<_> = Peer::ALL.into_iter().filter(|peer| results.slope(*peer).is_some()).collect();
-    if !peers.is_empty() {
-        let heads = ["KiB for each connection", "MiB at 10,000"];
-        table(
-            &mut text,
-            "(d) Memory of idle connections that have joined",
-            &heads,
-            peers.into_iter(),
-            |peer| {
-                let at_10000 = results.median("d10000", peer, memory).unwrap_or_default();
-                let slope = results.slope(peer).unwrap_or_default();
-                vec![number(slope / 1024.0, 2), number(at_10000 / 1024.0 / 1024.0, 0)]
-            },
-        );
-    }
-    bar(&mut text, results);
-    for ((scenario, peer), why) in &results.void {
+    for (round, scenario, peer, why) in results.void() {
         let short: String = why.chars().take(400).collect();
-        // Writing to a String cannot fail, here and below.
-        let _ = writeln!(text, "\nVoid: ({scenario}) {}: {short}", peer.name());
+        let _ = writeln!(text, "\nVoid: round {round}, ({scenario}), {}: {short}", peer.name());
     }
     for skipped in &results.skipped {
         let _ = writeln!(text, "\nSkipped: {skipped}");
@@ -245,135 +183,164 @@ pub(crate) fn render(results: &Results, conditions: &Conditions) -> String {
     text
 }
 
-fn table(
-    text: &mut String,
-    title: &str,
-    heads: &[&str],
-    peers: impl Iterator<Item = Peer>,
-    cells: impl Fn(Peer) -> Vec<String>,
-) {
-    let _ = writeln!(text, "\n### {title}\n\n| server | stores first | {} |", heads.join(" | "));
-    let _ = writeln!(text, "|---|---|{}", "---|".repeat(heads.len()));
-    for peer in peers {
-        let _ = writeln!(text, "| {} | {} | {} |", peer.name(), peer.stores(), cells(peer).join(" | "));
+impl Table {
+    fn render(&self, text: &mut String, results: &Results) {
+        let rows = self.rows(results);
+        if rows.is_empty() {
+            return;
+        }
+        let heads: Vec<_> = self.columns.iter().map(|column| column.0).collect();
+        let with_stores = matches!(self.rows, Rows::Servers(_));
+        head(text, self.title, with_stores, &heads);
+        for (name, scenario, peer) in &rows {
+            let stores = if with_stores { format!("{} | ", peer.stores()) } else { String::new() };
+            let cells = self.columns.iter().map(|&(_, figure, digits)| {
+                let measure = Measure { scenario, peer: *peer, figure };
+                results.spread(measure).map_or_else(|| "–".to_owned(), |spread| spread.show(digits))
+            });
+            let _ = writeln!(text, "| {name} | {stores}{} |", cells.collect::<Vec<_>>().join(" | "));
+        }
+        if !self.note.is_empty() {
+            let _ = writeln!(text, "\n{}", self.note);
+        }
+        for (name, scenario, peer) in rows {
+            self.doubts(text, results, name, scenario, peer);
+        }
     }
-}
 
-/// A bound that the medians must keep.
-#[derive(Clone, Copy)]
-enum Bound {
-    AtMost(f64, f64),
-    AtLeast(f64, f64),
-}
-
-impl Bound {
-    fn verdict(self, value: f64) -> &'static str {
-        let (must, aim) = match self {
-            Bound::AtMost(must, aim) => (value <= must, value <= aim),
-            Bound::AtLeast(must, aim) => (value >= must, value >= aim),
+    /// Name, scenario and server of each row that was tried.
+    fn rows(&self, results: &Results) -> Vec<(&'static str, &'static str, Peer)> {
+        let all: Vec<_> = match self.rows {
+            Rows::Servers(scenario) => Peer::ALL.map(|peer| (peer.name(), scenario, peer)).to_vec(),
+            Rows::Cases(cases) => cases.to_vec(),
         };
-        match (must, aim) {
-            (_, true) => "aim reached",
-            (true, false) => "kept",
-            (false, false) => "**missed**",
+        all.into_iter().filter(|(_, scenario, peer)| results.has(scenario, *peer)).collect()
+    }
+
+    /// Where the generator was the bound, and what it warned of.
+    fn doubts(&self, text: &mut String, results: &Results, name: &str, scenario: &'static str, peer: Peer) {
+        let cores = self.columns.iter().filter(|column| column.0.starts_with("generator"));
+        for &(_, figure, _) in cores {
+            if let Some(used) = results.spread(Measure { scenario, peer, figure })
+                && used.median >= FULL
+            {
+                let percent = number(used.median, 0);
+                let _ = writeln!(
+                    text,
+                    "\nThe generator was the bound beside {name}, at {percent} % of its core: what is measured there is less \
+                     than the server can do."
+                );
+            }
+        }
+        for (warning, times) in results.warnings(scenario, peer) {
+            // That the generator was busy is said above.
+            if !warning.contains("measured itself") {
+                let runs = if times == 1 { "one run".to_owned() } else { format!("{times} runs") };
+                let _ = writeln!(text, "\n{name}, in {runs}: {warning}.");
+            }
         }
     }
 }
 
-fn bar(text: &mut String, results: &Results) {
-    let ours = |key, figure| results.median(key, Peer::Teahouse, figure);
-    let to = |key, figure, other| Some(ours(key, figure)? / results.median(key, other, figure)?);
-    let rows = [
-        (
-            "(a) server CPU a delivery, to the floor's plain sends",
-            to("a", cpu, Peer::FloorSend),
-            Bound::AtMost(1.25, 1.0),
-        ),
-        ("(a) p99, to the floor's", to("a", p99, Peer::FloorSend), Bound::AtMost(1.5, 1.1)),
-        (
-            "(b) deliveries a second at 128 in flight, to the Go hub",
-            to("b128", rate, Peer::GoHub),
-            Bound::AtLeast(3.0, 6.0),
-        ),
-        ("(b) server CPU a delivery at 128 in flight, µs", ours("b128", cpu), Bound::AtMost(0.5, 0.2)),
-        (
-            "(d) memory for each idle connection, KiB",
-            results.slope(Peer::Teahouse).map(|it| it / 1024.0),
-            Bound::AtMost(2.0, 1.25),
-        ),
-        (
-            "(e) connections and joins a second, into one room",
-            ours("d10000", joins),
-            Bound::AtLeast(4000.0, 8000.0),
-        ),
-        ("(e) the same, into 100 rooms", ours("e100", joins), Bound::AtLeast(4000.0, 8000.0)),
-    ];
-    let _ = writeln!(text, "\n### Against the bar\n\n| | must | aim | measured | |\n|---|---|---|---|---|");
-    for (what, value, bound) in rows {
-        let (sign, must, aim) = match bound {
-            Bound::AtMost(must, aim) => ('≤', must, aim),
-            Bound::AtLeast(must, aim) => ('≥', must, aim),
+fn head(text: &mut String, title: &str, with_stores: bool, heads: &[&str]) {
+    let (stores, line) = if with_stores { ("server | stores first | ", "---|---|") } else { (" | ", "---|") };
+    let _ = writeln!(text, "\n### {title}\n\n| {stores}{} |", heads.join(" | "));
+    let _ = writeln!(text, "|{line}{}", "---|".repeat(heads.len()));
+}
+
+/// Its columns are scenarios, and a slope between two of them.
+fn idle(text: &mut String, results: &Results) {
+    const COUNTS: [(&str, &str); 3] =
+        [("MiB at 5,000", "d5000"), ("at 10,000", "d10000"), ("at 15,000", "d15000")];
+    let was_tried = |peer: &Peer| COUNTS.iter().any(|(_, scenario)| results.has(scenario, *peer));
+    let peers: Vec<_> = Peer::ALL.into_iter().filter(was_tried).collect();
+    if peers.is_empty() {
+        return;
+    }
+    let mut heads = vec!["KiB for each connection"];
+    heads.extend(COUNTS.map(|(head, _)| head));
+    head(text, "(d) Memory of idle connections that have joined", true, &heads);
+    for peer in peers {
+        let slope = results.slope(peer).map_or_else(|| "–".to_owned(), |slope| slope.show(2));
+        let at = |(_, scenario)| {
+            let memory = results.spread(Measure { scenario, peer, figure: figures::memory });
+            memory.map_or_else(|| "–".to_owned(), |memory| memory.show(0))
         };
-        let measured =
-            value.map_or("–".to_owned(), |value| number(value, if value < 100.0 { 2 } else { 0 }));
-        let verdict = value.map_or("not measured", |value| bound.verdict(value));
-        let _ = writeln!(text, "| {what} | {sign} {must} | {sign} {aim} | {measured} | {verdict} |");
+        let cells = COUNTS.map(at).join(" | ");
+        let _ = writeln!(text, "| {} | {} | {slope} | {cells} |", peer.name(), peer.stores());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::results::tests::load;
     use super::*;
 
-    fn figures(rate: f64, memory: u64) -> Figures {
-        let json = serde_json::json!({
-            "deliveries_per_second": rate,
-            "server": { "cpu_us_per_delivery": 0.3, "memory_joined": memory },
-        });
-        serde_json::from_value(json).unwrap()
-    }
-
-    fn page(results: &Results) -> String {
-        render(results, &Conditions { text: "Measured once.".to_owned() })
-    }
-
     #[test]
-    fn median_stands_between_the_extremes() {
-        assert_eq!(Spread::of(vec![3.0, 1.0, 9.0]), Some(Spread { median: 3.0, least: 1.0, most: 9.0 }));
-        assert_eq!(Spread::of(vec![4.0, 2.0]).unwrap().median, 3.0);
-        assert_eq!(Spread::of(vec![]), None);
-        assert_eq!(number(1_234_567.89, 1), "1,234,567.9");
-    }
-
-    #[test]
-    fn bar_is_held_against_medians_of_the_same_run() {
+    fn every_server_has_its_row_with_its_spread() {
         let mut results = Results::default();
-        for rate in [300.0, 700.0, 500.0] {
-            results.add("b128", Peer::Teahouse, Ok(figures(rate, 0)));
-            results.add("b128", Peer::GoHub, Ok(figures(rate / 4.0, 0)));
+        results.conditions.push_str("Measured once.");
+        for (round, rate) in [(1, 300.0), (2, 700.0), (3, 500.0)] {
+            results.add(round, "b128", Peer::Teahouse, Ok(load(rate, 0.125, 0.0)));
         }
-        let page = page(&results);
-        assert!(page.contains("to the Go hub | ≥ 3 | ≥ 6 | 4.00 | kept |"), "{page}");
-        assert!(page.contains("| 500 (300 to 700) |"), "{page}");
-        assert!(page.contains("a second, into one room | ≥ 4000 | ≥ 8000 | – | not measured |"), "{page}");
+        let text = render(&results);
+        assert!(text.starts_with("\nMeasured once.\n"));
+        assert!(text.contains("| Teahouse | SQLite, synced | 500 (300 to 700) | 0.12 | "), "{text}");
+        assert!(!text.contains("(b) One room of 1,000, 16"), "a table without figures: {text}");
     }
 
     #[test]
     fn void_run_gives_no_figure_but_its_reason() {
         let mut results = Results::default();
-        results.add("b128", Peer::GoHub, Err(anyhow::anyhow!("3 lost")));
-        let page = page(&results);
-        assert!(page.contains("| Go hub (gorilla) | nothing | void |"), "{page}");
-        assert!(page.contains("Void: (b128) Go hub (gorilla): 3 lost"), "{page}");
+        results.add(2, "b128", Peer::GoHub, Err(anyhow::anyhow!("3 lost")));
+        let text = render(&results);
+        assert!(text.contains("| Go hub (gorilla) | nothing | – | – | – | – |"), "{text}");
+        assert!(text.contains("Void: round 2, (b128), Go hub (gorilla): 3 lost"), "{text}");
     }
 
     #[test]
-    fn memory_of_a_connection_is_a_slope() {
+    fn generator_that_was_the_bound_is_told() {
         let mut results = Results::default();
-        results.add("d5000", Peer::Teahouse, Ok(figures(0.0, 50_000_000)));
-        assert_eq!(results.slope(Peer::Teahouse), None);
-        results.add("d10000", Peer::Teahouse, Ok(figures(0.0, 50_000_000 + 5000 * 2048)));
-        assert_eq!(results.slope(Peer::Teahouse), Some(2048.0));
-        assert!(page(&results).contains("| Teahouse | SQLite, synced | 2.00 |"));
+        let run = |cores: f64| {
+            let warnings = ["the generator used 97 % of a core: it may have measured itself", "slow"];
+            Ok(json!({ "load": { "generator_cpu_cores": cores, "warnings": warnings } }))
+        };
+        results.add(1, "b128", Peer::Teahouse, run(0.97));
+        results.add(1, "b128", Peer::NodeWs, run(0.5));
+        let text = render(&results);
+        assert!(text.contains("The generator was the bound beside Teahouse, at 97 % of its core"), "{text}");
+        assert!(!text.contains("bound beside Node hub"), "{text}");
+        assert!(
+            text.contains("Node hub (ws), in one run: slow.") && !text.contains("measured itself"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn idle_memory_is_told_as_a_slope_and_at_each_count() {
+        let mut results = Results::default();
+        for (key, mib) in [("d5000", 20.0), ("d15000", 40.0)] {
+            results.add(1, key, Peer::Nats, Ok(load(0.0, 0.0, mib)));
+        }
+        let text = render(&results);
+        assert!(text.contains("| nats-server (WebSocket) | nothing | 2.05 | 20 | – | 40 |"), "{text}");
+    }
+
+    #[test]
+    fn each_case_stands_in_one_row_with_what_it_is_held_against() {
+        let mut results = Results::default();
+        results.add(
+            1,
+            "g100",
+            Peer::Teahouse,
+            Ok(json!({ "load": { "deliveries_per_second": 9000.0 }, "batch": 23.44 })),
+        );
+        let bare = json!({ "bare": { "batch": 23, "per_second": 20_500.0, "commit_ms_p50": 1.1 } });
+        results.add(1, "bare", Peer::Bare, Ok(bare));
+        let text = render(&results);
+        assert!(text.contains("| Teahouse, 100 senders in rooms of one | 9,000 | – | 23.4 | 0 |"), "{text}");
+        assert!(text.contains("Teahouse's with 100 senders | 20,500 | 1.10 | 23.0 | – |"), "{text}");
     }
 }

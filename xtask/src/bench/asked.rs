@@ -1,0 +1,73 @@
+//! What Teahouse itself is asked: for its first answer, and how many messages it commits at a time.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::server;
+
+/// Whether it shows its page, which is what a person waits for.
+pub(crate) fn shows_its_page(address: SocketAddr) -> bool {
+    server::head(address, &request(address, "/")).is_ok_and(|head| server::status(&head) == Some(200))
+}
+
+fn request(address: SocketAddr, path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+}
+
+/// How many messages it has stored, in how many commits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Stored {
+    messages: f64,
+    commits: f64,
+}
+
+impl Stored {
+    pub(crate) fn ask(address: SocketAddr) -> Result<Self> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(request(address, "/metrics").as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Self::parse(&answer).context("/metrics does not tell what was stored")
+    }
+
+    fn parse(metrics: &str) -> Option<Self> {
+        let value = |name: &str| {
+            let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
+            metrics.lines().find(is_it)?.split(' ').nth(1)?.parse().ok()
+        };
+        Some(Stored {
+            messages: value("teahouse_messages_total")?,
+            commits: value("teahouse_append_seconds_count")?,
+        })
+    }
+
+    /// Messages a commit between an earlier look and this one.
+    pub(crate) fn batch_since(self, before: Stored) -> Option<f64> {
+        let commits = self.commits - before.commits;
+        (commits > 0.0).then(|| (self.messages - before.messages) / commits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batch_is_what_was_stored_in_between() {
+        let metrics = |messages: u32, commits: u32| {
+            format!(
+                "HTTP/1.1 200 OK\r\n\r\n# TYPE teahouse_messages counter\nteahouse_messages_total {messages}\n\
+                 teahouse_append_seconds_sum 1.5\nteahouse_append_seconds_count {commits}\n# EOF\n"
+            )
+        };
+        let before = Stored::parse(&metrics(10, 10)).unwrap();
+        let after = Stored::parse(&metrics(130, 14)).unwrap();
+        assert_eq!(after.batch_since(before), Some(30.0));
+        assert_eq!(before.batch_since(before), None);
+        assert_eq!(Stored::parse("# EOF\n"), None);
+    }
+}

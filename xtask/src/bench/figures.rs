@@ -1,0 +1,217 @@
+//! What one run gave, and the single figures of it that the tables, the bar and the plot speak of.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// What one run gave: that part which its kind of scenario has.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Figures {
+    pub(crate) load: Option<Load>,
+    /// Of the crowd beside which `load` was measured.
+    pub(crate) beside: Option<Load>,
+    /// Messages that Teahouse stored with one commit, on average.
+    pub(crate) batch: Option<f64>,
+    pub(crate) bare: Option<Bare>,
+    pub(crate) start: Option<Start>,
+}
+
+/// The generator's report, as far as it is used.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Load {
+    pub(crate) deliveries_per_second: f64,
+    pub(crate) latency_ms: Times,
+    pub(crate) acknowledge_ms: Times,
+    /// From a message's post to its last member's receipt.
+    pub(crate) complete_ms: Times,
+    pub(crate) joining: Joining,
+    pub(crate) caught_up_seconds: f64,
+    pub(crate) stalled_gaps: u64,
+    pub(crate) generator_cpu_cores: f64,
+    pub(crate) server: ServerUse,
+    pub(crate) warnings: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Times {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Joining {
+    pub(crate) per_second: f64,
+    pub(crate) generator_cpu_cores: f64,
+    pub(crate) server_cpu_cores: f64,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ServerUse {
+    pub(crate) cpu_us_per_delivery: Option<f64>,
+    pub(crate) memory_after: f64,
+    pub(crate) memory_peak: f64,
+}
+
+/// SQLite alone, at one batch size.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Bare {
+    batch: f64,
+    per_second: f64,
+    commit_ms_p50: f64,
+}
+
+/// One start of an idle server.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Start {
+    ms: f64,
+    /// Bytes.
+    memory: f64,
+    /// That were in its folder already.
+    #[serde(default)]
+    messages: f64,
+}
+
+/// A figure of a run, if the run has it.
+pub(crate) type Figure = fn(&Figures) -> Option<f64>;
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+fn above_zero(value: f64) -> Option<f64> {
+    (value > 0.0).then_some(value)
+}
+
+pub(crate) fn rate(it: &Figures) -> Option<f64> {
+    it.bare.map(|bare| bare.per_second).or_else(|| Some(it.load.as_ref()?.deliveries_per_second))
+}
+
+/// Microseconds of the server's CPU for each delivery.
+pub(crate) fn cpu(it: &Figures) -> Option<f64> {
+    it.load.as_ref()?.server.cpu_us_per_delivery
+}
+
+pub(crate) fn p50(it: &Figures) -> Option<f64> {
+    Some(it.load.as_ref()?.latency_ms.p50)
+}
+
+pub(crate) fn p99(it: &Figures) -> Option<f64> {
+    Some(it.load.as_ref()?.latency_ms.p99)
+}
+
+/// Until a message was acknowledged; of SQLite alone, until it was committed.
+pub(crate) fn answer(it: &Figures) -> Option<f64> {
+    it.bare.map(|bare| bare.commit_ms_p50).or_else(|| above_zero(it.load.as_ref()?.acknowledge_ms.p50))
+}
+
+/// Messages a commit.
+pub(crate) fn batch(it: &Figures) -> Option<f64> {
+    it.batch.or_else(|| Some(it.bare?.batch))
+}
+
+pub(crate) fn complete_p50(it: &Figures) -> Option<f64> {
+    above_zero(it.load.as_ref()?.complete_ms.p50)
+}
+
+pub(crate) fn complete_p99(it: &Figures) -> Option<f64> {
+    above_zero(it.load.as_ref()?.complete_ms.p99)
+}
+
+/// MiB at the end.
+pub(crate) fn memory(it: &Figures) -> Option<f64> {
+    above_zero(it.load.as_ref()?.server.memory_after / MIB)
+}
+
+/// MiB at most.
+pub(crate) fn peak(it: &Figures) -> Option<f64> {
+    above_zero(it.load.as_ref()?.server.memory_peak / MIB)
+}
+
+pub(crate) fn joins(it: &Figures) -> Option<f64> {
+    above_zero(it.load.as_ref()?.joining.per_second)
+}
+
+/// Per cent of a core, while they joined.
+pub(crate) fn joining_server(it: &Figures) -> Option<f64> {
+    Some(it.load.as_ref()?.joining.server_cpu_cores * 100.0)
+}
+
+/// Per cent of a core, while they joined.
+pub(crate) fn joining_generator(it: &Figures) -> Option<f64> {
+    Some(it.load.as_ref()?.joining.generator_cpu_cores * 100.0)
+}
+
+pub(crate) fn caught_up(it: &Figures) -> Option<f64> {
+    Some(it.load.as_ref()?.caught_up_seconds)
+}
+
+/// Per cent of a core, of all generators of the run.
+pub(crate) fn generator(it: &Figures) -> Option<f64> {
+    let beside = it.beside.as_ref().map_or(0.0, |beside| beside.generator_cpu_cores);
+    Some((it.load.as_ref()?.generator_cpu_cores + beside) * 100.0)
+}
+
+pub(crate) fn stalled_gaps(it: &Figures) -> Option<f64> {
+    Some(it.load.as_ref()?.stalled_gaps as f64)
+}
+
+/// Milliseconds until the first answer.
+pub(crate) fn start_ms(it: &Figures) -> Option<f64> {
+    Some(it.start?.ms)
+}
+
+/// MiB, some seconds after the start.
+pub(crate) fn start_memory(it: &Figures) -> Option<f64> {
+    Some(it.start?.memory / MIB)
+}
+
+pub(crate) fn start_messages(it: &Figures) -> Option<f64> {
+    Some(it.start?.messages)
+}
+
+impl Figures {
+    /// What makes them doubtful, in the generator's words.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.load.iter().chain(&self.beside).flat_map(|load| load.warnings.iter().map(String::as_str))
+    }
+}
+
+/// One line, for whoever watches.
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(load) = &self.load {
+            write!(
+                f,
+                "{:.0} deliveries/s, p99 {:.2} ms, complete p99 {:.2} ms, {:.2} µs CPU a delivery, joined {:.0}/s, {:.1} MiB, \
+                 generator {:.0} %",
+                load.deliveries_per_second,
+                load.latency_ms.p99,
+                load.complete_ms.p99,
+                load.server.cpu_us_per_delivery.unwrap_or_default(),
+                load.joining.per_second,
+                load.server.memory_after / MIB,
+                load.generator_cpu_cores * 100.0
+            )?;
+        }
+        if let Some(batch) = self.batch {
+            write!(f, ", {batch:.1} messages a commit")?;
+        }
+        if let Some(beside) = &self.beside {
+            write!(f, "; beside it complete p99 {:.2} ms", beside.complete_ms.p99)?;
+        }
+        if let Some(bare) = &self.bare {
+            write!(
+                f,
+                "{:.0}/s in batches of {:.0}, {:.3} ms a commit",
+                bare.per_second, bare.batch, bare.commit_ms_p50
+            )?;
+        }
+        if let Some(start) = &self.start {
+            write!(f, "first answer after {:.1} ms, {:.2} MiB", start.ms, start.memory / MIB)?;
+        }
+        Ok(())
+    }
+}

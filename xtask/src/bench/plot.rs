@@ -1,0 +1,82 @@
+//! What is drawn of the results: three figures of every server, beside each other.
+
+use super::figures;
+use super::peers::Peer;
+use super::results::{Measure, Results, Spread, number};
+use super::svg::{self, Bar, Panel, Tone};
+
+/// The plot, if anything in it was measured.
+pub(crate) fn draw(results: &Results) -> Option<String> {
+    let of = |scenario, figure| {
+        move |peer| {
+            let spread = results.spread(Measure { scenario, peer, figure })?;
+            Some(spread)
+        }
+    };
+    let panels = [
+        panel(
+            "Deliveries a second, one room of 1,000, 128 messages in flight",
+            "more is better",
+            of("b128", figures::rate),
+            millions,
+        ),
+        panel(
+            "Server CPU for each delivery, one room of 1,000, 50 messages a second",
+            "less is better",
+            of("a", figures::cpu),
+            |it| format!("{} µs", number(it, 1)),
+        ),
+        panel(
+            "Memory for each idle connection that has joined",
+            "less is better",
+            |peer| results.slope(peer),
+            |it| format!("{} KiB", number(it, 1)),
+        ),
+    ];
+    let panels: Vec<_> = panels.into_iter().filter(|panel| !panel.bars.is_empty()).collect();
+    let caption = "Teahouse and the floor write each message to the disk, synced, before they tell it to anyone; the others \
+                   store nothing. The thin line goes from the least round to the greatest.";
+    (!panels.is_empty()).then(|| svg::draw("Teahouse beside other servers, one core each", caption, &panels))
+}
+
+fn panel(
+    title: &'static str,
+    better: &'static str,
+    spread: impl Fn(Peer) -> Option<Spread>,
+    show: fn(f64) -> String,
+) -> Panel {
+    let bar = |peer: Peer| {
+        let Spread { median, least, most } = spread(peer)?;
+        let tone = match peer {
+            Peer::Teahouse => Tone::Ours,
+            _ if peer.is_floor() => Tone::Floor,
+            _ => Tone::Theirs,
+        };
+        Some(Bar { name: peer.name(), tone, median, least, most, value: show(median) })
+    };
+    Panel { title, better, bars: Peer::ALL.into_iter().filter_map(bar).collect() }
+}
+
+/// 6,787,132 as 6.8 M, and what is less than a tenth of that unit with one digit more.
+fn millions(value: f64) -> String {
+    format!("{} M", number(value / 1e6, if value < 1e6 { 2 } else { 1 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::results::tests::load;
+    use super::*;
+
+    #[test]
+    fn every_server_that_was_measured_is_drawn() {
+        let mut results = Results::default();
+        assert_eq!(draw(&results), None);
+        results.add(1, "b128", Peer::Teahouse, Ok(load(6_787_132.0, 0.1, 0.0)));
+        results.add(1, "b128", Peer::NodeWs, Ok(load(92_655.0, 10.9, 0.0)));
+        results.add(1, "b128", Peer::GoHub, Err(anyhow::anyhow!("void")));
+        let svg = draw(&results).unwrap();
+        assert!(svg.contains(">6.8 M<") && svg.contains(">0.09 M<"), "{svg}");
+        assert!(svg.contains(">Node hub (ws)<") && !svg.contains("Go hub"), "{svg}");
+        assert!(!svg.contains("idle connection"), "a panel without bars: {svg}");
+    }
+}

@@ -1,0 +1,241 @@
+//! Drawing bars as SVG: text that stays text, no script, nothing that is fetched, and colours for light and dark.
+
+use std::fmt::Write;
+
+/// Some bars that share a scale, which begins at nothing.
+pub(crate) struct Panel {
+    pub(crate) title: &'static str,
+    /// Which way is good.
+    pub(crate) better: &'static str,
+    pub(crate) bars: Vec<Bar>,
+}
+
+pub(crate) struct Bar {
+    pub(crate) name: &'static str,
+    pub(crate) tone: Tone,
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+    /// The median, as it is written beside the bar.
+    pub(crate) value: String,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Tone {
+    Ours,
+    Theirs,
+    Floor,
+}
+
+impl Tone {
+    fn class(self) -> &'static str {
+        match self {
+            Tone::Ours => "ours",
+            Tone::Theirs => "theirs",
+            Tone::Floor => "floor",
+        }
+    }
+}
+
+/// In pixels, where it is not scaled.
+const WIDTH: f64 = 820.0;
+const MARGIN: f64 = 24.0;
+/// Where bars begin; to the left of it stand the names.
+const BARS: f64 = 210.0;
+/// The longest bar. What is right of it is for its value.
+const LONGEST: f64 = 500.0;
+const ROW: f64 = 26.0;
+const THICK: f64 = 16.0;
+/// A panel's title and the space above it.
+const HEAD: f64 = 54.0;
+
+const STYLE: &str = "\
+text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-size:13px;fill:#1f2328}\
+.back{fill:#fff}.heading{font-size:18px;font-weight:600}.title{font-size:14px;font-weight:600}.soft{fill:#59636e}\
+.name{text-anchor:end}.axis{stroke:#8c959f}.spread{stroke:#1f2328;stroke-opacity:.65;stroke-width:1.5}\
+.ours{fill:#2e8b57}.theirs{fill:#8fa3b8}.floor{fill:#d5dbe1}text.mine{font-weight:600}\
+@media (prefers-color-scheme:dark){text{fill:#e6edf3}.back{fill:#0d1117}.soft{fill:#9198a1}.axis{stroke:#656c76}\
+.spread{stroke:#e6edf3}.ours{fill:#46b478}.theirs{fill:#5c7086}.floor{fill:#343c46}}";
+
+/// The panels below each other.
+pub(crate) fn draw(heading: &str, caption: &str, panels: &[Panel]) -> String {
+    let lines = wrap(caption, 120);
+    let rows: usize = panels.iter().map(|panel| panel.bars.len()).sum();
+    let height = 52.0 + panels.len() as f64 * HEAD + rows as f64 * ROW + 30.0 + lines.len() as f64 * 18.0;
+    let mut svg = Svg(String::new());
+    svg.line(&format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" aria-labelledby="heading caption">"#
+    ));
+    svg.line(&format!(r#"<title id="heading">{}</title>"#, escape(heading)));
+    svg.line(&format!(r#"<desc id="caption">{}</desc>"#, escape(caption)));
+    svg.line(&format!("<style>{STYLE}</style>"));
+    svg.line(&format!(r#"<rect class="back" width="{WIDTH}" height="{height}" rx="8"/>"#));
+    svg.text(MARGIN, 38.0, "heading", heading);
+    let mut top = 52.0;
+    for panel in panels {
+        top = svg.panel(panel, top);
+    }
+    for (number, line) in lines.iter().enumerate() {
+        svg.text(MARGIN, top + 32.0 + number as f64 * 18.0, "soft", line);
+    }
+    svg.line("</svg>");
+    svg.0
+}
+
+struct Svg(String);
+
+impl Svg {
+    fn line(&mut self, line: &str) {
+        self.0.push_str(line);
+        self.0.push('\n');
+    }
+
+    fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
+        self.line(&format!(r#"<text x="{x:.1}" y="{y:.1}" class="{class}">{}</text>"#, escape(text)));
+    }
+
+    /// Draws it from `top` on; where the next one begins.
+    fn panel(&mut self, panel: &Panel, top: f64) -> f64 {
+        let title = escape(panel.title);
+        let (y, better) = (top + 38.0, escape(panel.better));
+        self.line(&format!(
+            r#"<text x="{MARGIN}" y="{y}" class="title">{title}<tspan class="soft" font-weight="400" dx="8">{better}</tspan></text>"#
+        ));
+        let longest = panel.bars.iter().map(|bar| bar.most.max(bar.median)).fold(0.0, f64::max);
+        let scale = if longest > 0.0 { LONGEST / longest } else { 0.0 };
+        let first = top + HEAD;
+        for (number, bar) in panel.bars.iter().enumerate() {
+            self.bar(bar, first + number as f64 * ROW, scale);
+        }
+        let end = first + panel.bars.len() as f64 * ROW;
+        self.line(&format!(r#"<line class="axis" x1="{BARS}" y1="{first:.1}" x2="{BARS}" y2="{end:.1}"/>"#));
+        end
+    }
+
+    fn bar(&mut self, bar: &Bar, top: f64, scale: f64) {
+        let (middle, at) = (top + ROW / 2.0, |value: f64| BARS + value.max(0.0) * scale);
+        let mine = if matches!(bar.tone, Tone::Ours) { " mine" } else { "" };
+        self.text(BARS - 10.0, middle + 4.5, &format!("name{mine}"), bar.name);
+        self.line(&format!(
+            r#"<rect class="{}" x="{BARS}" y="{:.1}" width="{:.1}" height="{THICK}"/>"#,
+            bar.tone.class(),
+            middle - THICK / 2.0,
+            at(bar.median) - BARS
+        ));
+        if bar.most > bar.least {
+            let (from, to) = (at(bar.least), at(bar.most));
+            self.line(&format!(
+                r#"<line class="spread" x1="{from:.1}" y1="{middle:.1}" x2="{to:.1}" y2="{middle:.1}"/>"#
+            ));
+        }
+        let value_class = format!("value{mine}");
+        self.text(at(bar.most.max(bar.median)) + 8.0, middle + 4.5, &value_class, &bar.value);
+    }
+}
+
+/// What XML would take for its own.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Lines of at most so many characters, broken between words.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        // There is one from the beginning.
+        let line = lines.last_mut().unwrap();
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+            continue;
+        }
+        let space = if line.is_empty() { "" } else { " " };
+        // Writing to a String cannot fail.
+        let _ = write!(line, "{space}{word}");
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(name: &'static str, median: f64) -> Bar {
+        Bar {
+            name,
+            tone: Tone::Ours,
+            median,
+            least: median / 2.0,
+            most: median * 1.5,
+            value: format!("{median} <M>"),
+        }
+    }
+
+    fn plot(bars: Vec<Bar>) -> String {
+        draw("Speed & size", "What is \"drawn\" here.", &[Panel { title: "A < B", better: "more", bars }])
+    }
+
+    /// The names of elements, in order, if every one that is opened is closed where it should be.
+    fn elements(xml: &str) -> Option<Vec<String>> {
+        let (mut open, mut all): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+        for part in xml.split('<').skip(1) {
+            let (tag, text) = part.split_once('>')?;
+            if text.contains('>')
+                || text
+                    .replace("&amp;", "")
+                    .replace("&lt;", "")
+                    .replace("&gt;", "")
+                    .replace("&quot;", "")
+                    .contains('&')
+            {
+                return None;
+            }
+            let name = tag.trim_start_matches('/').split([' ', '/']).next()?.to_owned();
+            if tag.starts_with('/') {
+                if open.pop()? != name {
+                    return None;
+                }
+                continue;
+            }
+            if tag.matches('"').count() % 2 != 0 {
+                return None;
+            }
+            all.push(name.clone());
+            if !tag.ends_with('/') {
+                open.push(name);
+            }
+        }
+        open.is_empty().then_some(all)
+    }
+
+    #[test]
+    fn plot_is_well_formed_and_brings_nothing_but_shapes_and_text() {
+        let svg = plot(vec![bar("x & y", 2.0), bar("z", 1.0)]);
+        let elements = elements(&svg).unwrap_or_else(|| panic!("not well formed: {svg}"));
+        let known = ["svg", "title", "desc", "style", "rect", "text", "tspan", "line"];
+        assert!(elements.iter().all(|name| known.contains(&name.as_str())), "{elements:?}");
+        for foreign in ["script", "href", "url(", "@import", "onload"] {
+            assert!(!svg.contains(foreign), "{foreign}");
+        }
+        assert!(svg.contains("prefers-color-scheme:dark"));
+        assert!(svg.contains(">x &amp; y</text>") && svg.contains("2 &lt;M&gt;"), "{svg}");
+    }
+
+    #[test]
+    fn bars_share_a_scale_that_begins_at_nothing() {
+        let svg = plot(vec![bar("x", 2.0), bar("z", 1.0)]);
+        // The longest line is the greatest round's, 3; the bars are 2 and 1.
+        assert!(svg.contains(r#"width="333.3""#) && svg.contains(r#"width="166.7""#), "{svg}");
+        assert!(svg.contains(r#"x2="710.0""#), "{svg}");
+    }
+
+    #[test]
+    fn nothing_measured_is_drawn_without_dividing_by_it() {
+        assert!(!plot(vec![bar("x", 0.0)]).contains("NaN"));
+    }
+
+    #[test]
+    fn long_lines_break_between_words() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("unbreakable", 3), ["unbreakable"]);
+    }
+}
