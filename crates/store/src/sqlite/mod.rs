@@ -1,5 +1,6 @@
 //! The adapter that remembers: one folder, one SQLite database, one process.
 
+mod checkpoints;
 mod deeds;
 mod failure;
 mod migrate;

@@ -62,6 +62,14 @@ pub(super) fn for_writing(database: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
+/// The connection that brings the write-ahead log into the database. It reads no page of its own.
+pub(super) fn for_checkpoints(database: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(database, flags)?;
+    make_durable(&conn)?;
+    Ok(conn)
+}
+
 /// A connection that cannot write.
 pub(super) fn for_reading(database: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -83,9 +91,7 @@ fn make_durable(conn: &Connection) -> Result<(), StoreError> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "secure_delete", true)?;
-    // 4 MiB of log, then the commit that filled it also checkpoints: a bound that holds even if nobody ever calls
-    // `Writer::checkpoint`. A burst may leave a longer file behind; it is cut back to 64 MiB.
-    conn.pragma_update(None, "wal_autocheckpoint", 1_000)?;
+    // A burst may leave a longer file behind; it is cut back.
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use proto::{Timestamp, UserId};
 use rules::RoomLimits;
 use rusqlite::Connection;
 
+use super::checkpoints::{Bounds, Checkpoints};
 use super::rows::{execute, first, int, uint};
 use super::work::{Heads, Stop, Work};
 use super::{WriterPlace, open};
@@ -19,14 +20,22 @@ pub(super) struct SqliteWriter {
     limits: RoomLimits,
     /// An fsync has failed: nothing is written any more.
     broken: Option<StoreError>,
-    /// After the connection: SQLite's files are closed before the place is given up.
+    /// After the connection, whose commits ask for checkpoints.
+    checkpoints: Checkpoints,
+    /// After the connections: SQLite's files are closed before the place is given up.
     place: WriterPlace,
 }
 
 impl SqliteWriter {
     pub(super) fn new(place: WriterPlace, limits: RoomLimits) -> Result<Self, StoreError> {
-        let conn = Some(open::for_writing(place.database())?);
-        Ok(SqliteWriter { conn, heads: Heads::default(), limits, broken: None, place })
+        let checkpoints = Checkpoints::start(place.database().to_owned())?;
+        let conn = Some(open_watched(&place, &checkpoints)?);
+        Ok(SqliteWriter { conn, heads: Heads::default(), limits, broken: None, checkpoints, place })
+    }
+
+    /// Why nothing may be written any more.
+    fn broken(&self) -> Option<&StoreError> {
+        self.broken.as_ref().or(self.checkpoints.broken())
     }
 
     /// Does `work` in one transaction. An error: nothing of it is stored, or (see [`StoreError::Unavailable`]) it is not
@@ -36,7 +45,7 @@ impl SqliteWriter {
         now: Timestamp,
         work: impl FnOnce(&mut Work<'_>) -> Result<T, StoreError>,
     ) -> Result<(T, Batch), StoreError> {
-        if let Some(broken) = &self.broken {
+        if let Some(broken) = self.broken() {
             return Err(broken.clone());
         }
         let outcome = self.try_transact(now, work);
@@ -54,7 +63,7 @@ impl SqliteWriter {
     ) -> Result<(T, Batch), StoreError> {
         let conn = match self.conn.take() {
             Some(conn) => self.conn.insert(conn),
-            None => self.conn.insert(open::for_writing(self.place.database())?),
+            None => self.conn.insert(open_watched(&self.place, &self.checkpoints)?),
         };
         execute(conn, "BEGIN IMMEDIATE", [])?;
         let mut transaction =
@@ -90,6 +99,14 @@ impl SqliteWriter {
         self.conn.as_ref().expect("the connection is open")
     }
 
+    /// Checkpoints at other lengths of the log.
+    #[cfg(test)]
+    pub(super) fn checkpoint_at(&mut self, bounds: Bounds) -> &Checkpoints {
+        let conn = self.conn.as_mut().expect("the connection is open");
+        self.checkpoints.watch(conn, bounds).expect("a hook can be set");
+        &self.checkpoints
+    }
+
     /// Has every COMMIT fail, as long as this connection lives.
     #[cfg(test)]
     pub(super) fn break_commits(&mut self) {
@@ -101,6 +118,12 @@ impl SqliteWriter {
     pub(super) fn distrust(&mut self, error: StoreError) {
         self.recover(&error);
     }
+}
+
+fn open_watched(place: &WriterPlace, checkpoints: &Checkpoints) -> Result<Connection, StoreError> {
+    let mut conn = open::for_writing(place.database())?;
+    checkpoints.watch(&mut conn, Bounds::USUAL)?;
+    Ok(conn)
 }
 
 impl Writer for SqliteWriter {
@@ -134,7 +157,7 @@ impl Writer for SqliteWriter {
     }
 
     fn checkpoint(&mut self) -> Result<(), StoreError> {
-        if let Some(broken) = &self.broken {
+        if let Some(broken) = self.broken() {
             return Err(broken.clone());
         }
         let Some(conn) = &self.conn else { return Ok(()) };

@@ -1,0 +1,132 @@
+//! The write-ahead log goes into the database on a thread of its own, so that no message waits for it.
+//!
+//! The thread takes in what the log holds when it begins. A busy writer has gone on meanwhile, and only a log of which nothing is
+//! left is begun anew: so the commit after the thread has done its part takes in the little that has come since.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use rusqlite::hooks::Wal;
+
+use super::open;
+use crate::StoreError;
+
+/// When the log is brought into the database, by how many pages it has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// The thread does it.
+    pub(super) soon: i32,
+    /// The commit that finds so many does it itself: what bounds the log when the thread cannot keep up.
+    pub(super) at_once: i32,
+}
+
+impl Bounds {
+    /// 4 MiB, as SQLite itself has it, and 64 MiB.
+    pub(super) const USUAL: Bounds = Bounds { soon: 1_000, at_once: 16_000 };
+}
+
+/// The thread, and the way to it.
+pub(super) struct Checkpoints {
+    /// Cap 1; full: it has been asked already. None only while this is dropped.
+    ask: Option<SyncSender<()>>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    // Owner: whoever finds it, once; the writer looks before each transaction.
+    broken: OnceLock<StoreError>,
+    // Owner: the thread sets it when it has taken in what there was; the commit that sees it takes it back.
+    done: AtomicBool,
+}
+
+impl Checkpoints {
+    pub(super) fn start(database: PathBuf) -> Result<Self, StoreError> {
+        let (ask, asked) = sync_channel(1);
+        let shared = Arc::<Shared>::default();
+        let threads = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("checkpoints".to_owned())
+            .spawn(move || run(&database, &asked, &threads))
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Checkpoints { ask: Some(ask), shared, thread: Some(thread) })
+    }
+
+    /// Has each commit of `conn` look at how long the log has become.
+    pub(super) fn watch(&self, conn: &mut Connection, bounds: Bounds) -> Result<(), StoreError> {
+        let Some(ask) = self.ask.clone() else { return Ok(()) };
+        let shared = Arc::clone(&self.shared);
+        conn.wal_hook(Some(move |log: &mut Wal, pages| {
+            let done = shared.done.swap(false, Ordering::Relaxed);
+            if pages >= bounds.at_once || done && pages >= bounds.soon {
+                // Busy: the thread is at it, and the next commit looks again. No failure here is one of the commit, which is
+                // done.
+                shared.note(log.checkpoint().map_err(StoreError::from).err());
+            } else if pages >= bounds.soon {
+                let _ = ask.try_send(());
+            }
+            Ok(())
+        }))?;
+        Ok(())
+    }
+
+    /// Returns when all that was committed before has been checkpointed, unless a reader was in the way.
+    #[cfg(test)]
+    pub(super) fn wait(&self) {
+        // The third is taken in when the second has been, which was after the first had been carried out.
+        (0..3).for_each(|_| self.ask.as_ref().expect("it lives").send(()).expect("the thread runs"));
+    }
+
+    /// Why nothing may be written any more, if a checkpoint found that the disk cannot be trusted.
+    pub(super) fn broken(&self) -> Option<&StoreError> {
+        self.shared.broken.get()
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        drop(self.ask.take());
+        if let Some(thread) = self.thread.take() {
+            // Its files are closed before the folder is given up. A panic of it has been printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn note(&self, error: Option<StoreError>) {
+        if let Some(error) = error.filter(|error| error.fatal().is_some()) {
+            // Only the first is told.
+            let _ = self.broken.set(error);
+        }
+    }
+}
+
+fn run(database: &Path, asked: &Receiver<()>, shared: &Shared) {
+    let mut conn = None;
+    while asked.recv().is_ok() {
+        match checkpoint(database, &mut conn) {
+            Ok(()) => shared.done.store(true, Ordering::Relaxed),
+            // A full disk, say: the log stays, and the next commit asks again.
+            Err(error) => {
+                conn = None;
+                shared.note(Some(error));
+            }
+        }
+    }
+}
+
+fn checkpoint(database: &Path, conn: &mut Option<Connection>) -> Result<(), StoreError> {
+    let conn = match conn {
+        Some(conn) => conn,
+        None => conn.insert(open::for_checkpoints(database)?),
+    };
+    // As far as it goes without anybody waiting.
+    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    Ok(())
+}
