@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::{self as os, Command};
+use std::io::{BufRead, BufReader};
+use std::process::{self as os, Command, Stdio};
 use std::{env, fs};
 
 use crate::process;
@@ -20,6 +21,10 @@ pub(crate) enum Need {
     CargoDeny,
     /// The last Python that Autobahn's test suite runs on.
     Python27,
+    /// Counts instructions.
+    Valgrind,
+    /// Shows the system calls of a running program, and the right to do that.
+    Strace,
 }
 
 /// What is missing, and how to get it.
@@ -45,6 +50,8 @@ impl Need {
             Self::SilentNetwork => silent_network(),
             Self::CargoDeny => cargo_deny(),
             Self::Python27 => python27().map(drop),
+            Self::Valgrind => valgrind(),
+            Self::Strace => strace(),
         }
     }
 }
@@ -107,6 +114,41 @@ fn cargo_deny() -> Result<(), Missing> {
         what: "cargo-deny is missing".into(),
         how: "`cargo install --locked cargo-deny`, which takes a few minutes",
     })
+}
+
+fn valgrind() -> Result<(), Missing> {
+    process::output(Command::new("valgrind").arg("--version")).map(drop).map_err(|_| Missing {
+        what: "valgrind is missing".into(),
+        how: "on Debian `apt-get install valgrind`",
+    })
+}
+
+/// Tries it on a program of its own: the kernel may allow only parents to look.
+fn strace() -> Result<(), Missing> {
+    let missing = |what: &str| Missing {
+        what: what.into(),
+        how: "on Debian `apt-get install strace`; as root, or with 0 in /proc/sys/kernel/yama/ptrace_scope",
+    };
+    let strace = process::find("strace").ok_or_else(|| missing("strace is missing"))?;
+    let traced = Command::new("sleep").arg("60").spawn();
+    let mut traced = traced.map_err(|_| missing("there is no `sleep` to try strace on"))?;
+    let mut strace = Command::new(strace);
+    strace.args(["-o", "/dev/null", "-p", &traced.id().to_string()]);
+    // It ends with the program that it looks at, whichever of the two comes first.
+    let tracing = strace.stderr(Stdio::piped()).spawn();
+    let said = tracing.and_then(|mut tracing| {
+        let mut line = String::new();
+        if let Some(stderr) = tracing.stderr.take() {
+            BufReader::new(stderr).read_line(&mut line)?;
+        }
+        let _ = traced.kill();
+        tracing.wait().map(|_| line)
+    });
+    // Both fail only if it has ended already.
+    let _ = traced.kill();
+    let _ = traced.wait();
+    let attached = said.is_ok_and(|line| line.contains(" attached"));
+    attached.then_some(()).ok_or_else(|| missing("the right to trace other programs is missing"))
 }
 
 /// From pyenv, whose shims in `PATH` refuse a version that is not selected, or else from `PATH`.

@@ -43,6 +43,8 @@ pub(crate) struct Context {
 /// How a step that did not fail ended.
 pub(crate) enum Done {
     Ok,
+    /// It passed, and a part of it cannot be run here, which is no failure anywhere.
+    Partly(String),
     /// It cannot be run here, and that is no failure even where everything must run: say, an answer from a
     /// network that this machine does not reach.
     Skipped(String),
@@ -107,6 +109,9 @@ fn attempt(context: &Context, step: &Step, check: fn(Need) -> Result<(), Missing
     }
     match (step.run)(context) {
         Ok(Done::Ok) => wanted.map_or(Outcome::Ok, Outcome::Partly),
+        Ok(Done::Partly(why)) => {
+            Outcome::Partly(wanted.map_or(why.clone(), |wanted| format!("{wanted}; {why}")))
+        }
         Ok(Done::Skipped(why)) => Outcome::Skipped(why),
         Err(error) => Outcome::Failed(format!("{error:#}")),
     }
@@ -250,6 +255,14 @@ mod tests {
         assert_eq!(outcomes(&context(false), &[&partly]), ["ok"]);
         assert_eq!(outcomes(&context(true), &[&partly]), ["failed"]);
         let text = Summary(collect(&context(false), &[&partly], nothing_is_here)).to_string();
+        assert!(text.contains("left out a part of partly: no such thing"), "{text}");
+    }
+
+    #[test]
+    fn part_that_nobody_must_have_is_named_and_fails_nothing() {
+        let partly = step("partly", |_| Ok(Done::Partly("no such thing".into())));
+        assert_eq!(outcomes(&context(true), &[&partly]), ["ok"]);
+        let text = Summary(collect(&context(true), &[&partly], nothing_is_here)).to_string();
         assert!(text.contains("left out a part of partly: no such thing"), "{text}");
     }
 

@@ -17,8 +17,10 @@
 //! | `framing.rs` | RFC 6455 |
 //! | `stopping.rs`, `starting.rs` | the life of the process |
 //! | `crowd.rs` | two thousand at once |
+//! | `calls.rs` | what a round costs in system calls |
 //! | `pages.rs` | what HTTP serves |
 
+mod calls;
 mod coming_back;
 mod crowd;
 mod deadlines;
