@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::need::Need;
 use crate::steps::{self, Context, Done, Step};
 use crate::workspace::Workspace;
-use crate::{edges, process, test};
+use crate::{counts, edges, process, test};
 
 /// What is checked beside the tests. clippy and doc share what they check of the dependencies, so they ask for
 /// the same features.
@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
         ..Step::BLANK
     },
     Step { name: "doc", run: doc, ..Step::BLANK },
+    Step { name: "counts", run: counts, ..Step::BLANK },
 ];
 
 pub(crate) fn run(workspace: Workspace) -> ExitCode {
@@ -43,6 +44,15 @@ fn doc(context: &Context) -> Result<Done> {
     let mut cargo = context.workspace.cargo();
     cargo.args(["doc", "--workspace", "--no-deps", "--all-features"]);
     process::run(cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Done::Ok)
+}
+
+/// Where there is no valgrind, or another processor than in the record, nothing can be said, and the code is none the worse.
+fn counts(context: &Context) -> Result<Done> {
+    if let Some(why) = counts::why_not(&context.workspace)? {
+        return Ok(Done::Skipped(why));
+    }
+    counts::run(&context.workspace, &counts::Args::default())?;
     Ok(Done::Ok)
 }
 

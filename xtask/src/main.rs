@@ -5,7 +5,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `run`, `test`, `ci`, `edges`, `autobahn`, `load`, `bench` | one command each |
+//! | `run`, `test`, `ci`, `edges`, `counts`, `autobahn`, `load`, `bench` | one command each |
 //! | `steps` | running a table of steps, and the summary at the end |
 //! | `need` | which programs this machine has, and how to get those that it lacks |
 //! | `web` | the web client: whether it is stale, and building it |
@@ -16,6 +16,7 @@
 mod autobahn;
 mod bench;
 mod ci;
+mod counts;
 mod edges;
 mod load;
 mod need;
@@ -57,6 +58,8 @@ enum Command {
     Ci,
     /// Check that the crates know only whom they may know.
     Edges,
+    /// Hold the instructions of codec, log and encoder against those that were recorded.
+    Counts(counts::Args),
     /// Hold the WebSocket codec against Autobahn's fuzzing client.
     Autobahn(autobahn::Args),
     /// Load a server, and count what arrives.
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
             Command::Test(args) => return Ok(test::run(workspace, &args)),
             Command::Ci => return Ok(ci::run(workspace)),
             Command::Edges => edges::run(&workspace),
+            Command::Counts(args) => counts::run(&workspace, &args),
             Command::Autobahn(args) => autobahn::run(&workspace, &args),
             Command::Load { args } => load::run(&workspace, args),
             Command::Bench(args) => bench::run(&workspace, &args),

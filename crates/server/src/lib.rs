@@ -18,11 +18,15 @@
 //! | `texts/` | what the server says to people, in both languages |
 //! | `metrics.rs` | what `/metrics` tells |
 //! | `vital.rs` | threads whose end is the process's end |
+//! | `counted.rs`, `bin/counts.rs` | what `cargo xtask counts` counts; no part of a release |
 
 mod arrival;
 mod cli;
 mod commands;
 mod config;
+#[cfg(feature = "counts")]
+#[doc(hidden)]
+pub mod counted;
 mod encoding;
 mod house;
 mod http;

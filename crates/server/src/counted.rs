@@ -1,0 +1,13 @@
+//! What `bin/counts.rs` counts of that which the crate keeps to itself.
+
+use std::sync::Arc;
+
+use proto::Event;
+
+use crate::round::Committed;
+
+/// An event's frame, as the writer makes it for all shards.
+#[must_use]
+pub fn encode(event: &Arc<Event>) -> Box<[u8]> {
+    Committed::from(Arc::clone(event)).frame
+}

@@ -1,0 +1,156 @@
+//! `cargo xtask counts`: the instructions of codec, log and encoder, held against those that were recorded.
+//!
+//! A time differs from hour to hour; a count does not, so it can be a gate. The program `counts` of the server's package does
+//! one operation so many times; callgrind counts two runs of it, and their difference is the operation alone.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `table` | the figures and under what they were counted: reading, writing, comparing |
+
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use self::table::{Conditions, Table};
+use crate::need::Need;
+use crate::process;
+use crate::workspace::Workspace;
+
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Write the figures down, in place of those that were recorded.
+    #[arg(long)]
+    record: bool,
+}
+
+/// How often an operation is done in the first of two runs; in the second it is twice as often.
+const TIMES: u64 = 500;
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    Need::Valgrind.check()?;
+    let mut build = workspace.cargo();
+    build.args(["build", "--release", "-p", "teahouse", "--features", "counts", "--bin", "counts"]);
+    process::run(&mut build)?;
+    let now = count_all(workspace)?;
+    let path = record_of(workspace);
+    if args.record {
+        fs::write(&path, now.to_string()).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("{now}\nwritten to {}", path.display());
+        return Ok(());
+    }
+    let recorded = read(&path)?;
+    recorded.conditions.check_target(&now.conditions)?;
+    let comparison = recorded.compare(&now);
+    println!("{comparison}");
+    let differing = recorded.conditions.differing_from(&now.conditions);
+    if !differing.is_empty() {
+        println!(
+            "\nRecorded under something else, which may be all that there is to it: {}.",
+            differing.join(", ")
+        );
+    }
+    if comparison.is_less() {
+        println!("\nSome are done with fewer: `cargo xtask counts --record` keeps what was won.");
+    }
+    if let Some(worse) = comparison.worse() {
+        bail!(
+            "{worse}\n\
+             To see where they go: `callgrind_annotate {}`, here and at the commit of the record.\n\
+             If it is meant: `cargo xtask counts --record`, and the commit's message says for what.",
+            folder_of(workspace).join("OPERATION.out").display()
+        );
+    }
+    Ok(())
+}
+
+/// Why the record cannot be held against anything on this machine, if that is so.
+pub(crate) fn why_not(workspace: &Workspace) -> Result<Option<String>> {
+    if let Err(missing) = Need::Valgrind.check() {
+        return Ok(Some(missing.to_string()));
+    }
+    let recorded = read(&record_of(workspace))?.conditions;
+    Ok(recorded.check_target(&conditions()?).err().map(|error| error.to_string()))
+}
+
+fn record_of(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("bench/instructions.toml")
+}
+
+fn folder_of(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("counts")
+}
+
+fn read(path: &Path) -> Result<Table> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    text.parse().with_context(|| format!("cannot understand {}", path.display()))
+}
+
+fn count_all(workspace: &Workspace) -> Result<Table> {
+    let (program, folder) = (workspace.binary("release", "counts"), folder_of(workspace));
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let names = process::output(&mut Command::new(&program))?;
+    let count = |name: &str| -> Result<(String, u64)> {
+        let out = folder.join(format!("{name}.out"));
+        let (once, twice) =
+            (collect(&program, name, TIMES, &out)?, collect(&program, name, 2 * TIMES, &out)?);
+        // The nearest whole number: to read an argument with one digit more takes a few, too.
+        Ok((name.to_owned(), (twice.saturating_sub(once) + TIMES / 2) / TIMES))
+    };
+    let instructions = names.lines().map(count).collect::<Result<_>>()?;
+    Ok(Table { conditions: conditions()?, instructions })
+}
+
+/// The instructions of a whole run.
+fn collect(program: &Path, name: &str, times: u64, out: &Path) -> Result<u64> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", out.display()));
+    // What it says of itself goes to standard output, beside nothing: the program prints only names.
+    valgrind.arg("--log-fd=1").arg(program).args([name, &times.to_string()]);
+    let said = process::output(&mut valgrind)?;
+    collected(&said).with_context(|| format!("callgrind gives no count of {name}:\n{said}"))
+}
+
+fn collected(said: &str) -> Option<u64> {
+    let line = said.lines().find_map(|line| line.split_once("Collected :"))?;
+    line.1.trim().parse().ok()
+}
+
+fn conditions() -> Result<Conditions> {
+    let rustc = process::output(Command::new("rustc").arg("-vV"))?;
+    let of_rustc = |key: &str| {
+        let value = rustc.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+        value.map(str::to_owned).with_context(|| format!("`rustc -vV` names no {key}"))
+    };
+    let valgrind = process::output(Command::new("valgrind").arg("--version"))?;
+    // There are others than glibc; which one it is matters less than that it is the same.
+    let libc = process::output(Command::new("getconf").arg("GNU_LIBC_VERSION"));
+    Ok(Conditions {
+        target: of_rustc("host")?,
+        rustc: of_rustc("release")?,
+        libc: libc.map_or_else(|_| "unknown".to_owned(), |libc| libc.trim().to_owned()),
+        valgrind: valgrind.trim().trim_start_matches("valgrind-").to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn count_is_read_from_what_callgrind_says() {
+        let said = "==7== Callgrind, a call-graph generating cache profiler\n==7== Events    : Ir\n==7== Collected : 1411241\n";
+        assert_eq!(collected(said), Some(1_411_241));
+        assert_eq!(collected("==7== Collected : \n"), None);
+        assert_eq!(collected(""), None);
+    }
+
+    #[test]
+    fn record_of_this_workspace_is_understood() {
+        let table = read(&record_of(&Workspace::find().unwrap())).unwrap();
+        assert!(table.instructions.len() > 5);
+    }
+}
