@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(doc)]
+use crate::Limits;
 use crate::{ClientMessageId, MessageBody, MessageCount, RoomId, Seq, Timestamp, UserId, UserName};
 
 /// Somebody, as others see them.
@@ -43,8 +45,13 @@ pub enum EventKind {
         /// What was said.
         body: MessageBody,
     },
-    /// `by` became a member.
-    MemberJoined {},
+    /// `by` became a member, and so did those in `with`: people who come in the same moment share an event, so that a crowd at
+    /// the door does not cost everybody inside an event for each of them (`docs/adr/0005`).
+    MemberJoined {
+        /// The others, in the order in which they came; with `by` at most [`Limits::JOINED_TOGETHER`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        with: Vec<Person>,
+    },
     /// `by` is a member no more.
     MemberLeft {},
     /// `by` is called something else now.

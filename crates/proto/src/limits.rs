@@ -44,6 +44,9 @@ impl Limits {
     pub const JOINED_ONLINE: usize = 50;
     /// In rooms with more people online than this, `presence` gives the count alone.
     pub const PRESENCE_NAMES: u32 = 100;
+    /// How many people one `member_joined` names at most. A name of 32 characters of four bytes, an id of 20 digits and what JSON
+    /// puts around them come to 180 bytes, so the event stays below 20 KiB: far from what a frame may hold.
+    pub const JOINED_TOGETHER: usize = 100;
     /// How many rooms one `resume` may name.
     pub const RESUME_ROOMS: usize = 500;
     /// How many commands one frame may hold, as a JSON array.

@@ -2,7 +2,10 @@
 //! with these files agree with each other and with docs/PROTOCOL.md.
 
 use serde_json::Value;
-use teahouse_proto::{ErrorCode, Numbered, RoomName, ServerFrame, UserName};
+use teahouse_proto::{
+    ErrorCode, Event, EventKind, Limits, MessageCount, Numbered, Person, RoomId, RoomName, Seq, ServerFrame,
+    Timestamp, UserId, UserName,
+};
 
 fn golden(text: &str) -> Vec<Value> {
     serde_json::from_str(text).unwrap()
@@ -22,6 +25,23 @@ fn what_the_server_says_reads_back_whole() {
         let read: ServerFrame = serde_json::from_value(frame.clone()).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&read.to_json()).unwrap(), frame, "{read:?}");
     }
+}
+
+#[test]
+fn a_full_event_of_people_who_joined_together_is_far_from_filling_a_frame() {
+    // The longest names; `"` and `\` would be two bytes each.
+    let name = UserName::new(&"𠮷".repeat(Limits::USER_NAME_CHARS as usize)).unwrap();
+    let person = Person { id: UserId(u64::MAX), name };
+    let event = Event {
+        kind: EventKind::MemberJoined { with: vec![person.clone(); Limits::JOINED_TOGETHER - 1] },
+        room: RoomId(u64::MAX),
+        seq: Seq(u64::MAX),
+        n: MessageCount(u64::MAX),
+        by: person,
+        at: Timestamp(0),
+    };
+    let bytes = serde_json::to_vec(&event).unwrap().len();
+    assert!(bytes < 20 * 1024 && bytes < Limits::FRAME_BYTES as usize / 2, "{bytes}");
 }
 
 #[test]

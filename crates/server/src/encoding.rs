@@ -6,6 +6,9 @@ use crate::arrival::Speaks;
 use crate::plain_text::notice_line;
 use crate::texts::{Language, texts};
 
+/// So many of those who joined together does a line name; the rest are counted.
+const NAMED: usize = 5;
+
 /// The encodings that a room's log may be held in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -58,8 +61,55 @@ fn line(event: &Event, language: Language) -> String {
     let name = event.by.name.as_str();
     match &event.kind {
         EventKind::Message { body, .. } => format!("{name}: {}", rules::one_line(body.as_str())),
-        EventKind::MemberJoined {} => notice_line(&(texts.joined)(name)),
+        EventKind::MemberJoined { with } => {
+            let others = with.iter().map(|person| person.name.as_str());
+            let names: Vec<&str> = std::iter::once(name).chain(others).take(NAMED).collect();
+            notice_line(&(texts.joined)(&names, with.len() + 1))
+        }
         EventKind::MemberLeft {} => notice_line(&(texts.left)(name)),
         EventKind::Renamed { was } => notice_line(&(texts.renamed)(was.as_str(), name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{MessageCount, Person, RoomId, Seq, Timestamp, UserId, UserName};
+
+    use super::*;
+
+    fn joined(names: &[&str]) -> Event {
+        let mut people =
+            (1..).zip(names).map(|(n, name)| Person { id: UserId(n), name: UserName::new(name).unwrap() });
+        let by = people.next().unwrap();
+        let kind = EventKind::MemberJoined { with: people.collect() };
+        Event { kind, room: RoomId(1), seq: Seq(1), n: MessageCount(0), by, at: Timestamp(0) }
+    }
+
+    #[test]
+    fn who_joined_together_is_one_line_that_names_a_few() {
+        for (names, en, zh) in [
+            (vec!["Ann"], "* Ann joined", "* Ann 加入了房间"),
+            (vec!["Ann", "Bob"], "* Ann and Bob joined", "* Ann、Bob 加入了房间"),
+            (vec!["Ann", "Bob", "李雷"], "* Ann, Bob and 李雷 joined", "* Ann、Bob、李雷 加入了房间"),
+            (
+                vec!["Ann", "Bob", "Cleo", "Dora", "Emil"],
+                "* Ann, Bob, Cleo, Dora and Emil joined",
+                "* Ann、Bob、Cleo、Dora、Emil 加入了房间",
+            ),
+            (
+                vec!["Ann", "Bob", "Cleo", "Dora", "Emil", "Finn"],
+                "* Ann, Bob, Cleo, Dora, Emil and 1 other joined",
+                "* Ann、Bob、Cleo、Dora、Emil 等 6 人加入了房间",
+            ),
+            (
+                [["Ann", "Bob", "Cleo", "Dora", "Emil"].as_slice(), &["Finn"; 95]].concat(),
+                "* Ann, Bob, Cleo, Dora, Emil and 95 others joined",
+                "* Ann、Bob、Cleo、Dora、Emil 等 100 人加入了房间",
+            ),
+        ] {
+            let event = joined(&names);
+            assert_eq!(line(&event, Language::En), en);
+            assert_eq!(line(&event, Language::Zh), zh);
+        }
     }
 }

@@ -68,7 +68,7 @@ mod tests {
 
     fn event(room: u64, seq: u64) -> Arc<Event> {
         let by = Person { id: UserId(1), name: UserName::new("Li").unwrap() };
-        let kind = EventKind::MemberJoined {};
+        let kind = EventKind::MemberJoined { with: Vec::new() };
         Arc::new(Event { kind, room: RoomId(room), seq: Seq(seq), n: MessageCount(0), by, at: Timestamp(0) })
     }
 
@@ -82,7 +82,7 @@ mod tests {
             head: Seq(head),
             n: MessageCount(0),
             read: None,
-            new_member: false,
+            made: false,
         };
         let at = |room, head| events_before(&batch, &joined(room, head));
         assert_eq!([at(1, 4), at(1, 5), at(1, 6), at(1, 7)], [0, 1, 3, 5]);

@@ -7,12 +7,14 @@ mod joining;
 mod looking;
 mod people;
 mod sending;
+mod together;
 
 pub(crate) use house::*;
 pub(crate) use joining::*;
 pub(crate) use looking::*;
 pub(crate) use people::*;
 pub(crate) use sending::*;
+pub(crate) use together::*;
 
 /// A claim that is not listed here is dead code, and the compiler says so.
 macro_rules! store_claims {
@@ -30,6 +32,11 @@ macro_rules! store_claims {
             nobody_joins_more_rooms_than_allowed, a_silent_room_goes_with_its_last_member, a_room_with_words_stays,
             a_room_id_is_never_used_again, a_user_id_is_never_given_twice, a_transient_guest_leaves_all_rooms,
             the_sweep_takes_transient_guests_only,
+            // joining together
+            people_who_join_together_share_an_event, history_names_all_who_joined_together, at_most_a_hundred_share_one,
+            whatever_happens_between_two_joins_parts_them, who_left_and_comes_back_is_named_anew,
+            a_refused_join_is_not_in_the_shared_event, a_room_made_and_gone_in_a_batch_takes_its_people_along,
+            who_made_the_room_is_the_first_of_those_who_joined,
             // people
             a_guest_is_stored_with_the_first_join, a_refused_join_stores_nobody, a_guest_may_rename_before_joining,
             somebody_never_stored_is_refused, an_ended_session_is_nobodys, an_ended_session_does_not_come_back,

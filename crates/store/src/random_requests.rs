@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use proto::{MessageBody, RoomId, RoomRef, Seq, Timestamp, UserId};
+use proto::{EventKind, Limits, MessageBody, RoomId, RoomRef, Seq, Timestamp, UserId};
 
 use crate::conformance::*;
 use crate::{Author, Batch, Enrol, MemoryStore, PageBounds, Request, RoomQuery, SqliteStore, Ticket, Write};
 
 const LIMITS: rules::RoomLimits = rules::RoomLimits { rooms_per_person: 3 };
+
+/// So many may come at once: more than can share an event.
+const CROWD: u64 = 130;
 
 /// One step of a history.
 #[derive(Clone, Debug)]
@@ -59,12 +62,31 @@ fn step() -> impl Strategy<Value = Step> {
     let commit = (0i64..100, prop::collection::vec((author(), deed()), 0..12));
     prop_oneof![
         20 => commit.prop_map(|(now, deeds)| Step::Commit(now, deeds)),
+        3 => (0i64..100, crowd()).prop_map(|(now, deeds)| Step::Commit(now, deeds)),
         1 => Just(Step::Sweep),
         1 => (0u32..5).prop_map(Step::Ids),
         1 => Just(Step::Probe),
         1 => Just(Step::Checkpoint),
         1 => Just(Step::Reopen),
     ]
+}
+
+/// People come to a room all at once, and whatever else happens happens between them. Some of them are there already.
+fn crowd() -> impl Strategy<Value = Vec<(Author, Write)>> {
+    let others =
+        prop::collection::vec((prop::sample::select(vec![0, 50, 99, 100, 101]), author(), deed()), 0..6);
+    let (first, count) = (prop_oneof![Just(1), 1..CROWD], prop_oneof![Just(CROWD), 1..CROWD]);
+    (prop_oneof![Just("tea"), Just("lobby")], first, count, others).prop_map(
+        |(room, first, count, others)| {
+            let people = first..=CROWD.min(first + count);
+            let mut deeds: Vec<_> =
+                people.map(|n| (if n % 3 == 0 { passer_by(n) } else { guest(n) }, join(room))).collect();
+            for (at, author, deed) in others {
+                deeds.insert(at.min(deeds.len()), (author, deed));
+            }
+            deeds
+        },
+    )
 }
 
 fn commit(house: &mut House, now: i64, deeds: Vec<(Author, Write)>) -> Batch {
@@ -134,19 +156,33 @@ proptest! {
             }
             prop_assert_eq!(seen(&mut memory), seen(&mut disk));
         }
-        // Whatever happened: no hole, no number twice, and `n` counts messages.
+        // Whatever happened: no hole, no number twice, `n` counts messages, and who is there is who came and did not go.
         for room in (1..12).map(RoomId) {
             let events = disk.events(room);
             let mut n = 0;
             let mut keys = BTreeSet::new();
+            let mut members = BTreeSet::new();
             for (event, seq) in events.iter().zip(1..) {
-                if let proto::EventKind::Message { client_message_id, .. } = &event.kind {
-                    n += 1;
-                    if let Some(key) = client_message_id {
-                        prop_assert!(keys.insert((event.by.id, key.to_string())));
+                match &event.kind {
+                    EventKind::Message { client_message_id, .. } => {
+                        n += 1;
+                        if let Some(key) = client_message_id {
+                            prop_assert!(keys.insert((event.by.id, key.to_string())));
+                        }
                     }
+                    EventKind::MemberJoined { with } => {
+                        prop_assert!(with.len() < Limits::JOINED_TOGETHER);
+                        for person in std::iter::once(&event.by).chain(with) {
+                            prop_assert!(members.insert(person.id), "{} came twice", person.id);
+                        }
+                    }
+                    EventKind::MemberLeft {} => prop_assert!(members.remove(&event.by.id)),
+                    EventKind::Renamed { .. } => prop_assert!(members.contains(&event.by.id)),
                 }
                 prop_assert_eq!((event.seq.0, event.n.0), (seq, n));
+            }
+            for user in (0..=CROWD).map(UserId) {
+                prop_assert_eq!(disk.reader.is_member(room, user).unwrap(), members.contains(&user));
             }
         }
     }

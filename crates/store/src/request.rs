@@ -112,14 +112,14 @@ pub enum Done {
         room: RoomId,
         /// Its name as it is stored.
         name: RoomName,
-        /// The number of its last event: of `member_joined`, if it was appended now.
+        /// The number of its last event: of `member_joined`, if they became a member now.
         head: Seq,
         /// Its messages so far.
         n: MessageCount,
         /// How far the person has read.
         read: Option<ReadPosition>,
-        /// Whether they were no member before.
-        new_member: bool,
+        /// Whether the room was made for them.
+        made: bool,
     },
     /// [`Write::Leave`]
     Left {
@@ -180,7 +180,8 @@ impl From<ErrorCode> for Refusal {
 /// What became of the requests of one commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// What was appended, in commit order; all of it is on disk.
+    /// What was appended, in commit order; all of it is on disk. People who joined a room one right after the other share an
+    /// event, up to [`proto::Limits::JOINED_TOGETHER`] of them.
     pub events: Vec<Arc<Event>>,
     /// One for each request, in their order.
     pub answers: Vec<(Ticket, Result<Done, Refusal>)>,

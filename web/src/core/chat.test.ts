@@ -165,6 +165,13 @@ describe('unread', () => {
     expect(room.marker, 'and stays while they are read').toBe(4);
   });
 
+  test('people who joined together are one event, and no news, whoever is among them', () => {
+    const room = chat.room('r1')!;
+    const others = [{ id: 'u10' as const, name: 'Cleo' }, { id: 'u7' as const, name: '李雷' }];
+    hear({ type: 'member_joined', room: 'r1', seq: 4, n: 3, by: { id: 'u9', name: 'Bob' }, with: others, at: at(4) }, message(5, { n: 4 }));
+    expect([room.unread, room.marker, room.log?.cursor, room.member]).toEqual([1, 4, 5, true]);
+  });
+
   test('one’s own message is not news', () => {
     const room = chat.room('r1')!;
     wishes.attend(chat, 'r1');

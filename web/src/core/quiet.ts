@@ -16,13 +16,16 @@ export function sumUp(run: readonly RoomEvent[]): Quiet {
   const people = new Map<UserId, { name: string; first: RoomEvent['type'] | null; last: RoomEvent['type'] | null; was: string | null }>();
   for (const event of run) {
     if (event.type === 'unknown') continue;
-    let person = people.get(event.by.id);
-    if (!person) people.set(event.by.id, (person = { name: event.by.name, first: null, last: null, was: null }));
-    person.name = event.by.name;
-    if (event.type === 'renamed') person.was ??= event.was;
-    else {
-      person.first ??= event.type;
-      person.last = event.type;
+    const together = event.type === 'member_joined' && event.with ? [event.by, ...event.with] : [event.by];
+    for (const { id, name } of together) {
+      let person = people.get(id);
+      if (!person) people.set(id, (person = { name, first: null, last: null, was: null }));
+      person.name = name;
+      if (event.type === 'renamed') person.was ??= event.was;
+      else {
+        person.first ??= event.type;
+        person.last = event.type;
+      }
     }
   }
   const quiet: Quiet = { joined: [], left: [], visited: [], returned: [], renamed: [] };

@@ -86,6 +86,13 @@ describe('a run of comings and goings', () => {
     });
   });
 
+  test('names all who joined together, and what became of each', () => {
+    const together: RoomEvent = { type: 'member_joined', room: 'r1', seq: 2, n: 0, at: '', by: by('b'), with: [by('c'), by('d')] };
+    const left: RoomEvent = { type: 'member_left', room: 'r1', seq: 3, n: 0, at: '', by: by('c') };
+    const before: RoomEvent = { ...left, seq: 1, by: by('d') };
+    expect(sumUp([before, together, left])).toEqual({ joined: ['b'], visited: ['c'], left: [], returned: ['d'], renamed: [] });
+  });
+
   test('tells a new name, unless the person is new themself, or it is the old one', () => {
     expect(run(['renamed', 'a'], ['member_joined', 'b'], ['renamed', 'b'], ['renamed', 'old'])).toMatchObject({ renamed: [{ was: 'old', name: 'a' }], joined: ['b'] });
   });

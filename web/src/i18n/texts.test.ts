@@ -87,6 +87,10 @@ describe('lists, days and comings', () => {
       quietText({ ...nobody, joined, left }, DICTIONARIES[locale], locale === 'en' ? en : zh);
     expect(words('en', ['Ann'])).toBe('Ann joined');
     expect(words('en', ['Ann', 'Bob', 'Cleo', 'Dora', 'Emil'])).toBe('Ann, Bob and 3 others joined');
+    expect(words('en', ['Ann', 'Bob'])).toBe('Ann and Bob joined');
+    expect(words('en', ['Ann', 'Bob', ...Array.from({ length: 98 }, () => 'Cleo')])).toBe('Ann, Bob and 98 others joined');
+    expect(words('zh', ['Ann', '李雷'])).toBe('Ann和李雷进来了');
+    expect(words('zh', ['Ann', 'Bob', ...Array.from({ length: 98 }, () => 'Cleo')])).toBe('Ann、Bob和另外98人进来了');
     expect(words('en', ['Ann', 'Bob'], ['Cleo'])).toBe('Ann and Bob joined · Cleo left');
     expect(words('zh', ['Ann', 'Bob', '李雷', '韩梅梅'])).toBe('Ann、Bob和另外2人进来了');
   });

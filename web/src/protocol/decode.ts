@@ -128,9 +128,12 @@ function event(value: unknown): RoomEvent | null {
         ...(typeof value.client_message_id === 'string' && { client_message_id: value.client_message_id }),
         body: value.body,
       };
-    case 'member_joined':
+    case 'member_joined': {
+      const others = value.with === undefined ? undefined : list(value.with, person);
+      return others === null ? null : { type: 'member_joined', ...numbered, ...(others && { with: others }) };
+    }
     case 'member_left':
-      return { type: value.type, ...numbered };
+      return { type: 'member_left', ...numbered };
     case 'renamed':
       return typeof value.was === 'string' ? { type: 'renamed', ...numbered, was: value.was } : null;
     default:

@@ -70,6 +70,12 @@ describe('reading', () => {
     expect(decodeFrame({ type: 'message', room: 'r1', seq: 0, n: 0, by: { id: 'u1', name: 'A' }, at: '', body: '' })).toBeNull();
   });
 
+  test('an event that names somebody wrongly is no event, rather than one that hides them', () => {
+    const joined = { type: 'member_joined', room: 'r1', seq: 1, n: 0, by: { id: 'u1', name: 'A' }, at: '' };
+    expect(decodeFrame({ ...joined, with: [{ id: 'u2', name: 'B' }] })).not.toBeNull();
+    for (const others of [[{ id: 'u2' }], [{ id: 'r2', name: 'B' }], 'B', null]) expect(decodeFrame({ ...joined, with: others })).toBeNull();
+  });
+
   test('a page with one wrong event is no page, rather than a page with a hole', () => {
     expect(decodeFrame({ type: 'ok', id: 1, events: [{ type: 'message' }], more: false })).toBeNull();
   });

@@ -46,6 +46,8 @@ export interface MessageEvent extends Numbered {
 }
 export interface MemberJoined extends Numbered {
   type: 'member_joined';
+  /** Who joined in the same moment, beside `by`. */
+  with?: Person[];
 }
 export interface MemberLeft extends Numbered {
   type: 'member_left';

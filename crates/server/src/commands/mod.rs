@@ -88,12 +88,8 @@ pub(crate) fn spend<L: Link, O: Outside>(
 pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pending, done: Done) {
     let Pending { of, id, purpose } = pending;
     match (purpose, done) {
-        (
-            Purpose::Join { after, epoch, paid, .. },
-            Done::Joined { room, name, head, n, read, new_member },
-        ) => {
-            // Of a room that was made now, the first event is that its maker joined.
-            if paid && !(new_member && head == proto::Seq(1)) {
+        (Purpose::Join { after, epoch, paid, .. }, Done::Joined { room, name, head, n, read, made }) => {
+            if paid && !made {
                 join::give_back(shard, of);
             }
             let opening = Opening { of, id, after, epoch, head, n, read, resume: None, line_join: 0 };

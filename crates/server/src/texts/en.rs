@@ -4,7 +4,7 @@ use super::{PageTexts, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
     tag: "en",
-    joined: |name| format!("{name} joined"),
+    joined: |names, count| format!("{} joined", list(names, count)),
     left: |name| format!("{name} left"),
     renamed: |was, name| format!("{was} is now called {name}"),
     gap: |from, to, room| format!("missed {from} to {to} in {room}"),
@@ -44,6 +44,17 @@ pub(super) static TEXTS: Texts = Texts {
         build: "To build the page and run the server, in the project's folder:",
     },
 };
+
+/// "Ann, Bob and 3 others"
+fn list(names: &[&str], count: usize) -> String {
+    let (last, before) = match (count.saturating_sub(names.len()), names) {
+        (0, [before @ .., last]) => ((*last).to_owned(), before),
+        (0, []) => (String::new(), names),
+        (1, _) => ("1 other".to_owned(), names),
+        (others, _) => (format!("{others} others"), names),
+    };
+    if before.is_empty() { last } else { format!("{} and {last}", before.join(", ")) }
+}
 
 fn refusal(code: ErrorCode) -> &'static str {
     match code {

@@ -54,8 +54,8 @@ pub(crate) fn texts(language: Language) -> &'static Texts {
 pub(crate) struct Texts {
     /// For `<html lang>`.
     pub(crate) tag: &'static str,
-    /// (name) became a member of the room one talks in.
-    pub(crate) joined: fn(&str) -> String,
+    /// (names, count): who became members of the room one talks in; the names may be fewer than the count.
+    pub(crate) joined: fn(&[&str], usize) -> String,
     /// (name) is a member no more.
     pub(crate) left: fn(&str) -> String,
     /// (was, name)
@@ -140,7 +140,9 @@ mod tests {
         let all = |language| {
             let t = texts(language);
             let mut all = vec![
-                (t.joined)("Li"),
+                (t.joined)(&["Li"], 1),
+                (t.joined)(&["Li", "Ann"], 2),
+                (t.joined)(&["Li", "Ann"], 5),
                 (t.left)("Li"),
                 (t.renamed)("Li", "Lei"),
                 (t.gap)(Seq(59), Seq(1812), "lobby"),
@@ -174,7 +176,7 @@ mod tests {
     fn a_gap_says_what_the_protocol_document_says() {
         let t = texts(Language::En);
         assert_eq!((t.gap)(Seq(59), Seq(1812), "lobby"), "missed 59 to 1812 in lobby");
-        assert_eq!((t.joined)("Ann"), "Ann joined");
+        assert_eq!((t.joined)(&["Ann"], 1), "Ann joined");
         assert_eq!((t.error)((t.refusal)(ErrorCode::RateLimited)), "error: too often; wait a moment");
     }
 

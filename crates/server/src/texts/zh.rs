@@ -4,7 +4,14 @@ use super::{PageTexts, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
     tag: "zh-Hans",
-    joined: |name| format!("{name} 加入了房间"),
+    joined: |names, count| {
+        let list = names.join("、");
+        if names.len() < count {
+            format!("{list} 等 {count} 人加入了房间")
+        } else {
+            format!("{list} 加入了房间")
+        }
+    },
     left: |name| format!("{name} 离开了房间"),
     renamed: |was, name| format!("{was} 改名为 {name}"),
     gap: |from, to, room| format!("错过了 {room} 的第 {from} 至 {to} 条"),

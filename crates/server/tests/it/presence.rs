@@ -194,7 +194,11 @@ fn who_vanishes_before_the_join_is_answered_leaves_all_the_same() {
     while went.len() < MANY {
         let event = ann.next_event().unwrap();
         match event.kind {
-            EventKind::MemberJoined {} => assert!(came.insert(event.by.id)),
+            EventKind::MemberJoined { with } => {
+                for person in std::iter::once(event.by).chain(with) {
+                    assert!(came.insert(person.id));
+                }
+            }
             EventKind::MemberLeft {} => assert!(came.contains(&event.by.id) && went.insert(event.by.id)),
             other => panic!("{other:?}"),
         }

@@ -22,7 +22,7 @@ fn two_people_hear_the_same_in_the_same_order() {
         }
     }
     let joined = li.next_event().unwrap();
-    assert_eq!((joined.kind, joined.by.id), (EventKind::MemberJoined {}, ann.me()));
+    assert_eq!((joined.kind, joined.by.id), (EventKind::MemberJoined { with: Vec::new() }, ann.me()));
     let heard = li.events_of(room, head, 200);
     assert_eq!(ann.events_of(room, head, 200), heard);
     for (before, event) in heard.iter().enumerate() {

@@ -89,7 +89,9 @@ impl House {
     pub(crate) fn kinds(&mut self, room: RoomId) -> Vec<String> {
         let kind = |event: Event| match event.kind {
             EventKind::Message { body, .. } => format!("{}: {}", event.by.id, body.as_str()),
-            EventKind::MemberJoined {} => format!("+{}", event.by.id),
+            EventKind::MemberJoined { with } => {
+                with.iter().fold(format!("+{}", event.by.id), |line, other| format!("{line} +{}", other.id))
+            }
             EventKind::MemberLeft {} => format!("-{}", event.by.id),
             EventKind::Renamed { was } => {
                 format!("{} {} -> {}", event.by.id, was.as_str(), event.by.name.as_str())

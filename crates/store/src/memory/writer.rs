@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use proto::{
-    ClientMessageId, ErrorCode, Event, EventKind, MessageBody, MessageCount, Person, ReadPosition, RoomId,
-    RoomRef, Seq, Timestamp, UserId, UserName,
+    ClientMessageId, ErrorCode, Event, EventKind, Limits, MessageBody, MessageCount, Person, ReadPosition,
+    RoomId, RoomRef, Seq, Timestamp, UserId, UserName,
 };
 use rules::{Deed, RoomLimits, Standing};
 
@@ -104,6 +104,7 @@ impl Work<'_> {
         if !member {
             self.enrol(author)?;
         }
+        let made = found.is_none();
         let id = found.unwrap_or(RoomId(self.state.next_room));
         if let Some(name) = name {
             self.state.next_room += 1;
@@ -111,26 +112,19 @@ impl Work<'_> {
             self.state.rooms.insert(id, Room::new(name));
         }
         if !member {
-            self.append(id, user, EventKind::MemberJoined {})?;
+            self.append_join(id, user)?;
         }
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         room.members.insert(user);
         let (name, head, read) = (room.name.clone(), room.head(), room.read.get(&user).copied());
-        Ok(Done::Joined { room: id, name, head: head.seq, n: head.n, read, new_member: !member })
+        Ok(Done::Joined { room: id, name, head: head.seq, n: head.n, read, made })
     }
 
     fn open(&mut self, author: &Author, room: RoomId) -> Result<Done, ErrorCode> {
         let id = self.room_for(Deed::Resume, author, &RoomRef::Id(room))?;
         let room = &self.state.rooms[&id];
         let (head, read) = (room.head(), room.read.get(&author.person.id).copied());
-        Ok(Done::Joined {
-            room: id,
-            name: room.name.clone(),
-            head: head.seq,
-            n: head.n,
-            read,
-            new_member: false,
-        })
+        Ok(Done::Joined { room: id, name: room.name.clone(), head: head.seq, n: head.n, read, made: false })
     }
 
     fn send(
@@ -228,6 +222,27 @@ impl Work<'_> {
             self.batch.gone.push(id);
         }
         Ok(seq)
+    }
+
+    /// Names the newcomer in the event of those who came just before, if there is one.
+    fn append_join(&mut self, id: RoomId, user: UserId) -> Result<(), ErrorCode> {
+        let name = self.state.people.get(&user).ok_or(ErrorCode::Unauthorized)?.name.clone();
+        // The room's last event of this batch is the last one of its log.
+        let last = self.batch.events.iter_mut().rev().find(|event| event.room == id);
+        let on_record = self.state.rooms.get_mut(&id).and_then(|room| room.events.last_mut());
+        if let (Some(last), Some(on_record)) = (last, on_record) {
+            let mut event = (**last).clone();
+            if let EventKind::MemberJoined { with } = &mut event.kind
+                && with.len() + 1 < Limits::JOINED_TOGETHER
+            {
+                with.push(Person { id: user, name });
+                *last = Arc::new(event);
+                *on_record = last.clone();
+                return Ok(());
+            }
+        }
+        self.append(id, user, EventKind::MemberJoined { with: Vec::new() })?;
+        Ok(())
     }
 
     fn append(&mut self, id: RoomId, user: UserId, kind: EventKind) -> Result<Seq, ErrorCode> {

@@ -25,20 +25,28 @@ impl Work<'_> {
         let standing = Standing { member, rooms_joined: self.rooms_joined(user)? };
         rules::check(Deed::Join, standing, self.limits)?;
         let joining = if member { None } else { Some(self.enrolled(author)?) };
+        let made = found.is_none();
         let (id, name) = match (found, room) {
             (Some(found), _) => found,
             (None, RoomRef::Name(name)) => (self.make_room(&name, user)?, name),
             (None, RoomRef::Id(_)) => return Err(ErrorCode::RoomNotFound.into()),
         };
-        if let Some(person) = joining {
-            let seq = self.append_notice(id, person, EventKind::MemberJoined {})?;
-            execute(
-                self.conn,
-                "INSERT INTO membership (room, user, since_seq) VALUES (?1, ?2, ?3)",
-                params![int(id.0), int(user.0), int(seq.0)],
-            )?;
+        let Some(person) = joining else { return self.joined(id, name, user, made) };
+        let door = self.open_door(id)?;
+        let seq = match door {
+            Some(door) => door.seq,
+            None => self.append_notice(id, person.clone(), EventKind::MemberJoined { with: Vec::new() })?,
+        };
+        execute(
+            self.conn,
+            "INSERT INTO membership (room, user, since_seq) VALUES (?1, ?2, ?3)",
+            params![int(id.0), int(user.0), int(seq.0)],
+        )?;
+        let done = self.joined(id, name, user, made)?;
+        if let Some(door) = door {
+            self.enter(door, person);
         }
-        self.joined(id, name, user, !member)
+        Ok(done)
     }
 
     pub(super) fn open(&mut self, author: &Author, room: RoomId) -> Result<Done, Stop> {
@@ -47,10 +55,10 @@ impl Work<'_> {
         self.joined(room, name, person.id, false)
     }
 
-    fn joined(&mut self, room: RoomId, name: RoomName, user: UserId, new_member: bool) -> Result<Done, Stop> {
+    fn joined(&mut self, room: RoomId, name: RoomName, user: UserId, made: bool) -> Result<Done, Stop> {
         let tail = self.tail(room)?;
         let read = self.position(room, user)?;
-        Ok(Done::Joined { room, name, head: tail.seq, n: tail.n, read, new_member })
+        Ok(Done::Joined { room, name, head: tail.seq, n: tail.n, read, made })
     }
 
     pub(super) fn leave(&mut self, author: &Author, room: &RoomRef) -> Result<Done, Stop> {

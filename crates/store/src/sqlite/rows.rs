@@ -10,7 +10,7 @@ use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Params, Re
 /// The columns that [`event`] reads, in its order.
 macro_rules! event_columns {
     () => {
-        "seq, n, kind, sender, sender_name, at, client_message_id, body, was"
+        "seq, n, kind, sender, sender_name, at, client_message_id, body, was, joined_with"
     };
 }
 pub(super) use event_columns;
@@ -66,7 +66,12 @@ pub(super) fn event(room: RoomId, row: &Row<'_>) -> Result<Event> {
             },
             body: text(row, 7, |body| MessageBody::new(body, u32::MAX))?,
         },
-        "member_joined" => EventKind::MemberJoined {},
+        "member_joined" => EventKind::MemberJoined {
+            with: match row.get_ref(9)?.as_str_or_null()? {
+                Some(_) => text(row, 9, |people| serde_json::from_str(people))?,
+                None => Vec::new(),
+            },
+        },
         "member_left" => EventKind::MemberLeft {},
         "renamed" => EventKind::Renamed { was: user_name(row, 8)? },
         _ => return Err(Error::InvalidColumnType(2, "kind".to_owned(), Type::Text)),
@@ -87,7 +92,7 @@ pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<bool> {
         EventKind::Message { client_message_id, body } => {
             ("message", client_message_id.as_ref().map(ClientMessageId::as_str), Some(body.as_str()), None)
         }
-        EventKind::MemberJoined {} => ("member_joined", None, None, None),
+        EventKind::MemberJoined { .. } => ("member_joined", None, None, None),
         EventKind::MemberLeft {} => ("member_left", None, None, None),
         EventKind::Renamed { was } => ("renamed", None, None, Some(was.as_str())),
     };
@@ -95,7 +100,7 @@ pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<bool> {
         .prepare_cached(concat!(
             "INSERT INTO room_event (room, ",
             event_columns!(),
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ",
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ",
             "ON CONFLICT (sender, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING"
         ))?
         .execute(params![
@@ -108,9 +113,27 @@ pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<bool> {
             event.at.0,
             key,
             body,
-            was
+            was,
+            joined_with(event)
         ])?;
     Ok(written == 1)
+}
+
+/// Writes down who joined with whom, once all of them are known. `false`: there is no such event (any more).
+pub(super) fn update_joined_with(conn: &Connection, event: &Event) -> Result<bool> {
+    let sql = "UPDATE room_event SET joined_with = ?3 WHERE room = ?1 AND seq = ?2";
+    let written = execute(conn, sql, params![int(event.room.0), int(event.seq.0), joined_with(event)])?;
+    Ok(written == 1)
+}
+
+fn joined_with(event: &Event) -> Option<String> {
+    match &event.kind {
+        EventKind::MemberJoined { with } if !with.is_empty() => {
+            // Texts and numbers are all it holds; serde_json can fail on none of them.
+            Some(serde_json::to_string(with).expect("people are JSON by construction"))
+        }
+        _ => None,
+    }
 }
 
 pub(super) fn find_room(conn: &Connection, room: &RoomRef) -> Result<Option<(RoomId, RoomName)>> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use proto::{ErrorCode, Event, EventKind, MessageCount, Person, RoomId, Seq, Timestamp};
+use proto::{ErrorCode, Event, EventKind, Limits, MessageCount, Person, RoomId, Seq, Timestamp};
 use rules::RoomLimits;
 use rusqlite::{Connection, params};
 
@@ -80,6 +80,27 @@ pub(super) struct Work<'t> {
     pub(super) now: Timestamp,
     /// Becomes what the caller gets, if the transaction commits.
     pub(super) batch: Batch,
+    /// Where in the batch each room's last `member_joined` was put. A hint: what is undone stays in it, so the event there is
+    /// believed only if it is the end of the room's log.
+    doors: HashMap<RoomId, usize>,
+}
+
+/// A `member_joined` of this transaction, by its place in the batch, that one more person may share.
+#[derive(Clone, Copy)]
+pub(super) struct Door {
+    at: usize,
+    pub(super) seq: Seq,
+}
+
+impl<'t> Work<'t> {
+    pub(super) fn new(
+        conn: &'t Connection,
+        heads: &'t mut Heads,
+        limits: &'t RoomLimits,
+        now: Timestamp,
+    ) -> Self {
+        Work { conn, heads, limits, now, batch: Batch::default(), doors: HashMap::new() }
+    }
 }
 
 impl Work<'_> {
@@ -167,9 +188,51 @@ impl Work<'_> {
         }
         self.heads.known.insert(room, Tail { seq: event.seq, n: event.n, at: event.at });
         self.heads.touched.push(room);
+        if matches!(event.kind, EventKind::MemberJoined { .. }) {
+            self.doors.insert(room, self.batch.events.len());
+        }
         let event = Arc::new(event);
         self.batch.events.push(event.clone());
         Ok(Some(event))
+    }
+
+    /// The event that somebody who joins `room` now shares: the end of the room's log, if somebody joined by it in this
+    /// transaction and it has a place left.
+    pub(super) fn open_door(&mut self, room: RoomId) -> Result<Option<Door>, Stop> {
+        let Some(&at) = self.doors.get(&room) else { return Ok(None) };
+        let seq = self.tail(room)?.seq;
+        let is_open = |event: &Arc<Event>| {
+            let has_place = matches!(&event.kind, EventKind::MemberJoined { with } if with.len() + 1 < Limits::JOINED_TOGETHER);
+            (event.room, event.seq) == (room, seq) && has_place
+        };
+        Ok(self.batch.events.get(at).filter(|event| is_open(event)).map(|_| Door { at, seq }))
+    }
+
+    /// Adds somebody to an event of the batch. The savepoint knows nothing of it: to be done when nothing of the request can
+    /// fail any more.
+    pub(super) fn enter(&mut self, door: Door, person: Person) {
+        if let Some(event) = self.batch.events.get_mut(door.at)
+            && let EventKind::MemberJoined { with } = &mut Arc::make_mut(event).kind
+        {
+            with.push(person);
+        }
+    }
+
+    /// Writes down who shares which event: once for each event, however many they are. The last thing before the commit.
+    pub(super) fn close_doors(&self) -> Result<(), StoreError> {
+        for event in &self.batch.events {
+            let is_shared = matches!(&event.kind, EventKind::MemberJoined { with } if !with.is_empty());
+            if is_shared
+                && !rows::update_joined_with(self.conn, event)?
+                && !self.batch.gone.contains(&event.room)
+            {
+                return Err(StoreError::Defect(format!(
+                    "event {} of {} is not there",
+                    event.seq, event.room
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Appends an event that bears no key.

@@ -66,9 +66,9 @@ impl SqliteWriter {
             None => self.conn.insert(open_watched(&self.place, &self.checkpoints)?),
         };
         execute(conn, "BEGIN IMMEDIATE", [])?;
-        let mut transaction =
-            Work { conn, heads: &mut self.heads, limits: &self.limits, now, batch: Batch::default() };
+        let mut transaction = Work::new(conn, &mut self.heads, &self.limits, now);
         let value = work(&mut transaction)?;
+        transaction.close_doors()?;
         let batch = transaction.batch;
         execute(conn, "COMMIT", []).map_err(|error| match StoreError::from(error) {
             // The frame that commits comes last: cut short, it is none, and nothing was stored.

@@ -3,6 +3,7 @@
 mod counts;
 mod random;
 mod regressions;
+mod together;
 mod world;
 
 use std::time::Duration;

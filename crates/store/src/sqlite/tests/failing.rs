@@ -1,6 +1,6 @@
 //! The disk fills, a COMMIT fails, a statement fails: nobody is told what is not so.
 
-use proto::{ErrorCode, Seq, Timestamp};
+use proto::{ErrorCode, Event, EventKind, Seq, Timestamp};
 
 use super::{commit, open};
 use crate::conformance::*;
@@ -18,7 +18,8 @@ fn place() -> Place {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let mut writer = store.sqlite_writer().unwrap();
-    commit(&mut writer, [(guest(1), join("tea")), (guest(2), join("tea"))]);
+    commit(&mut writer, [(guest(1), join("tea"))]);
+    commit(&mut writer, [(guest(2), join("tea"))]);
     Place { writer, reader: store.reader().unwrap(), _folder: folder }
 }
 
@@ -28,6 +29,11 @@ impl Place {
         let events = self.reader.events_after(room, Seq(0), None, ALL).unwrap().events;
         assert!(events.iter().zip(1..).all(|(event, seq)| event.seq == Seq(seq)), "a hole");
         events.len() as u64
+    }
+
+    fn last(&mut self) -> Event {
+        let room = self.reader.room(&named("tea")).unwrap().unwrap();
+        self.reader.events_after(room.room, Seq(room.head.seq.0 - 1), None, ALL).unwrap().events.remove(0)
     }
 
     fn say(&mut self, texts: &[&str]) -> Batch {
@@ -152,6 +158,49 @@ fn a_rename_that_fails_in_one_room_is_undone_in_all() {
 }
 
 #[test]
+fn a_join_that_fails_is_not_in_the_shared_event() {
+    let mut place = place();
+    place
+        .writer
+        .connection()
+        .execute_batch(
+            "CREATE TEMP TRIGGER boom BEFORE INSERT ON membership WHEN NEW.user IN (3, 5) \
+             BEGIN SELECT RAISE(ABORT, 'hush'); END",
+        )
+        .unwrap();
+    // The first of them, and one in the middle.
+    let batch = commit(&mut place.writer, (3..8).map(|who| (guest(who), join("tea"))));
+    assert_eq!(codes(&batch), [Some(ErrorCode::Internal), None, Some(ErrorCode::Internal), None, None]);
+    assert_eq!(batch.events.len(), 1);
+    let with = vec![person(6), person(7)];
+    assert_eq!((&batch.events[0].by, &batch.events[0].kind), (&person(4), &EventKind::MemberJoined { with }));
+    assert_eq!(place.last(), *batch.events[0]);
+    let since = "SELECT count(*) FROM membership WHERE room = 2 AND since_seq = 3 AND user IN (4, 6, 7)";
+    let since: i64 = place.writer.connection().query_row(since, [], |row| row.get(0)).unwrap();
+    assert_eq!(since, 3);
+}
+
+#[test]
+fn nobody_is_told_of_a_join_that_could_not_be_written_down() {
+    let mut place = place();
+    place
+        .writer
+        .connection()
+        .execute_batch(
+            "CREATE TEMP TRIGGER boom BEFORE UPDATE ON room_event BEGIN SELECT RAISE(ABORT, 'hush'); END",
+        )
+        .unwrap();
+    let both = || [(guest(3), join("tea")), (guest(4), join("tea"))];
+    let batch = commit(&mut place.writer, both());
+    assert_eq!(codes(&batch), [Some(ErrorCode::Internal); 2]);
+    assert_eq!(batch.events, []);
+    assert_eq!(place.on_disk(), 2);
+    let batch = commit(&mut place.writer, both());
+    assert_eq!(codes(&batch), [None; 2]);
+    assert_eq!(place.last(), *batch.events[0]);
+}
+
+#[test]
 fn when_everything_is_undone_everybody_hears_it() {
     let mut place = place();
     boom(&place.writer, "ROLLBACK");
@@ -167,7 +216,7 @@ fn what_another_program_appended_is_noticed_and_not_overwritten() {
     let mut place = place();
     place.say(&["three"]);
     let tool = rusqlite::Connection::open(place._folder.path().join("teahouse.db")).unwrap();
-    let copy = "INSERT INTO room_event SELECT room, 4, 2, kind, sender, sender_name, at, NULL, 'tool', NULL \
+    let copy = "INSERT INTO room_event SELECT room, 4, 2, kind, sender, sender_name, at, NULL, 'tool', NULL, NULL \
                 FROM room_event WHERE room = 2 AND seq = 3";
     assert_eq!(tool.execute(copy, []).unwrap(), 1);
     let batch = place.say(&["five"]);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use proto::{RoomId, Seq};
+use proto::{EventKind, RoomId, Seq};
 use rusqlite::Connection;
 
 use super::{LIMITS, commit, open};
@@ -45,6 +45,35 @@ fn everything_survives_reopening() {
     assert_eq!(batch.answers[0].1, Ok(Done::Sent { room: RoomId(2), seq: Seq(2), repeated: true }));
     // Room 3 was, and is no more.
     assert_eq!(batch.events[0].room, RoomId(4));
+}
+
+/// Written as version 1 wrote it: what was there stays, and what is new works beside it.
+#[test]
+fn a_store_of_version_1_is_opened_with_all_that_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = Connection::open(folder.path().join("teahouse.db")).unwrap();
+    old.execute_batch(include_str!("../../../migrations/0001_rooms.sql")).unwrap();
+    old.execute_batch(
+        "INSERT INTO meta (key, value) VALUES ('epoch', 'e1');
+         INSERT INTO person (id, name, transient, created_at) VALUES (1, 'guest 1', 0, 5);
+         INSERT INTO room_event VALUES (1, 1, 0, 'member_joined', 1, 'guest 1', 5, NULL, NULL, NULL);
+         INSERT INTO room_event VALUES (1, 2, 1, 'message', 1, 'guest 1', 6, 'k1', '你好', NULL);
+         INSERT INTO membership (room, user, since_seq) VALUES (1, 1, 1);
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+
+    let store = open(folder.path());
+    assert_eq!(store.epoch().0, "e1");
+    let (mut writer, mut reader) = (store.writer().unwrap(), store.reader().unwrap());
+    let before = reader.events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events;
+    assert_eq!((before.len(), &before[0].by), (2, &person(1)));
+    assert_eq!(before[0].kind, EventKind::MemberJoined { with: Vec::new() });
+    let batch = commit(&mut *writer, [(guest(2), join("lobby")), (guest(3), join("lobby"))]);
+    let after = reader.events_after(crate::LOBBY, Seq(2), None, ALL).unwrap().events;
+    assert_eq!((after.len(), &after[0]), (1, &*batch.events[0]));
+    assert_eq!(after[0].kind, EventKind::MemberJoined { with: vec![person(3)] });
 }
 
 #[test]

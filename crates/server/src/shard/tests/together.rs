@@ -1,0 +1,81 @@
+//! People who join in the same moment, and share an event.
+
+use serde_json::{Value, json};
+
+use super::types;
+use super::world::{Peer, World};
+use crate::arrival::Speaks;
+use crate::texts::Language;
+
+fn join(room: &str) -> String {
+    json!({"type":"join","id":1,"room":room}).to_string()
+}
+
+/// Everybody whom an event names.
+fn named(event: &Value) -> Vec<&str> {
+    let with = event["with"].as_array().into_iter().flatten();
+    std::iter::once(&event["by"]).chain(with).map(|person| person["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn people_who_join_together_hear_what_follows_and_are_heard_of_once() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    let mut lines = world.arrive_as(2, Speaks::PlainText(Language::En), None);
+    lines.take_text();
+    li.take();
+    let mut crowd: Vec<Peer> = (3..9).map(|user| world.arrive(user)).collect();
+    for peer in &mut crowd {
+        peer.take();
+        world.text(peer, &join("lobby"));
+    }
+    world.settle();
+    let heard = li.take();
+    assert_eq!(types(&heard), ["member_joined"]);
+    assert_eq!(named(&heard[0]), ["u3", "u4", "u5", "u6", "u7", "u8"]);
+    assert_eq!(lines.take_text(), ["* guest 3, guest 4, guest 5, guest 6, guest 7 and 1 other joined"]);
+    world.send(&li, "k", "welcome");
+    for peer in &mut crowd {
+        let heard = peer.take();
+        assert_eq!(types(&heard), ["joined", "message"]);
+        assert_eq!((heard[0]["head"].as_u64(), heard[1]["seq"].as_u64()), (Some(3), Some(4)));
+    }
+}
+
+#[test]
+fn who_came_with_others_and_leaves_hears_nothing_later_and_the_others_do() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let (mut ann, mut bob) = (world.arrive(2), world.arrive(3));
+    for peer in [&mut bob, &mut ann] {
+        peer.take();
+        world.text(peer, &join("lobby"));
+    }
+    // In the same commit as the joins.
+    world.text(&ann, r#"{"type":"leave","id":2,"room":"lobby"}"#);
+    world.settle();
+    assert_eq!(named(&serde_json::to_value(&world.events_of(1)[1]).unwrap()), ["u3", "u2"]);
+    world.send(&li, "k", "hello");
+    assert_eq!(types(&ann.take()), ["joined", "member_left", "ok"]);
+    assert_eq!(types(&bob.take()), ["joined", "member_left", "message"]);
+}
+
+#[test]
+fn only_who_made_the_room_pays_for_it() {
+    let mut world = World::new();
+    world.shard.settings.rates = rules::Rates::default();
+    let (maker, mut other) = (world.arrive(1), world.arrive(2));
+    // More rooms than one person may make at a time.
+    for n in 0..4 {
+        for peer in [&maker, &other] {
+            world.text(peer, &join(&format!("room{n}")));
+        }
+        world.settle();
+    }
+    other.take();
+    for n in 0..5 {
+        world.say(&other, &join(&format!("own{n}")));
+    }
+    let answers = other.take();
+    assert_eq!(types(&answers).iter().filter(|kind| **kind == "joined").count(), 5, "{answers:?}");
+}
