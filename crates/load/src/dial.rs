@@ -5,6 +5,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// What Linux answers to a connect that does not wait.
@@ -18,6 +20,9 @@ fn socket(addr: SocketAddr, source: Option<IpAddr>, receive_buffer: Option<usize
         socket.set_recv_buffer_size(bytes)?;
     }
     if let Some(source) = source {
+        // Otherwise bind() looks for a port that no other socket has, whatever that is connected to: with some ten thousand
+        // sockets that is a millisecond for each.
+        setsockopt(&socket, IpBindAddressNoPort, &true)?;
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
     socket.set_tcp_nodelay(true)?;

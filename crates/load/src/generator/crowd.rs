@@ -237,7 +237,7 @@ impl Crowd {
         // Taken out, since what it lends is looked at with all of `self`.
         let mut decoder = std::mem::replace(&mut self.connections[number].decoder, Decoder::client());
         let outcome = loop {
-            if self.hall.is_none() && decoder.is_idle() {
+            if self.streams.is_none() && decoder.is_idle() {
                 let used = self.hear_frames(number, input);
                 input = &mut std::mem::take(&mut input)[used..];
             }

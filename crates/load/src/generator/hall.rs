@@ -5,11 +5,15 @@ use std::collections::HashSet;
 
 use super::Findings;
 use super::checker::Index;
+use super::recent::Recent;
 use super::said::Said;
 use super::senders::Sender;
 
 const BEFORE: &[u8] = br#"{"body":""#;
 const AFTER: &[u8] = br#""}"#;
+
+/// What is kept of the tape: some seconds of a busy hub.
+const TAPE_BYTES: usize = 32 * 1024 * 1024;
 
 /// One room without numbers.
 #[derive(Debug)]
@@ -18,6 +22,13 @@ pub(crate) struct Hall {
     /// Members that read all the time: the first ones.
     readers: usize,
     body: usize,
+    /// What was told, in the order in which the first one to hear it did: most others hear the same, so that it need not be
+    /// read again.
+    tape: Recent,
+    /// What each message of the tape says.
+    said: Vec<Said>,
+    /// For each member, how far its own order is that of the tape.
+    place: Vec<usize>,
     /// For each member and sender, the number of the message that comes next.
     next: Vec<Index>,
     /// For each member, how much it heard for the first time.
@@ -34,6 +45,9 @@ impl Hall {
             senders,
             readers: readers as usize,
             body,
+            tape: Recent::new(TAPE_BYTES),
+            said: Vec::new(),
+            place: vec![0; members],
             next: vec![0; members * senders],
             heard: vec![0; members],
             holes: HashSet::new(),
@@ -48,11 +62,51 @@ impl Hall {
         out.extend_from_slice(AFTER);
     }
 
+    /// Tells what the frames at the beginning of `bytes` say that are the tape's next ones, and bring their senders' next
+    /// messages; how many bytes they have.
+    pub(crate) fn hear_frames(&mut self, member: usize, bytes: &[u8], mut tell: impl FnMut(Said)) -> usize {
+        let mut used = 0;
+        let place = &mut self.place[member];
+        while let Some(known) = self.tape.frame(*place as u64)
+            && bytes[used..].starts_with(known)
+        {
+            let said = self.said[*place];
+            let next = &mut self.next[member * self.senders + said.sender as usize];
+            if *next != said.number {
+                break;
+            }
+            *next += 1;
+            *place += 1;
+            used += known.len();
+            self.heard[member] += 1;
+            tell(said);
+        }
+        used
+    }
+
+    /// What a text says; `None` if none of our senders said so.
+    fn read(&mut self, member: usize, text: &[u8]) -> Option<Said> {
+        let place = self.place[member];
+        if self.tape.json(place as u64) == Some(text) {
+            self.place[member] += 1;
+            return Some(self.said[place]);
+        }
+        let body = text.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(AFTER));
+        let said = body.and_then(|body| Said::read(body, self.body))?;
+        if (said.sender as usize) >= self.senders {
+            return None;
+        }
+        if place == self.said.len() {
+            self.tape.offer(place as u64, text);
+            self.said.push(said);
+            self.place[member] += 1;
+        }
+        Some(said)
+    }
+
     /// The member heard this text: what it says, if that is new to it.
     pub(crate) fn hear(&mut self, member: usize, text: &[u8]) -> Option<Said> {
-        let body = text.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(AFTER));
-        let said = body.and_then(|body| Said::read(body, self.body));
-        let Some(said) = said.filter(|said| (said.sender as usize) < self.senders) else {
+        let Some(said) = self.read(member, text) else {
             self.findings.altered += 1;
             return None;
         };
@@ -172,5 +226,36 @@ mod tests {
         let mut findings = Findings::default();
         hall.finish([true, true].into_iter(), &senders, &mut findings);
         assert_eq!(findings, Findings { stalled_gaps: 1, doubled: 1, ..Findings::default() });
+    }
+
+    /// Three messages of one sender as frames, and what a second member of a hall hears of `bytes` by comparing alone.
+    fn by_frames(heard_by_first: &[u32], bytes: &[u8]) -> (Vec<u32>, usize) {
+        let mut hall = Hall::new(2, 0, 1, 80);
+        for &number in heard_by_first {
+            hall.hear(0, &text(0, number));
+        }
+        let mut told = Vec::new();
+        let used = hall.hear_frames(1, bytes, |said| told.push(said.number));
+        assert_eq!(hall.heard[1], told.len() as u64);
+        (told, used)
+    }
+
+    #[test]
+    fn what_another_has_heard_is_known_by_its_bytes() {
+        let frames: Vec<_> = (0..3).map(|number| websocket::text_frame(&text(0, number))).collect();
+        let (all, one) = (frames.concat(), frames[0].len());
+        assert_eq!(by_frames(&[0, 1, 2], &all), (vec![0, 1, 2], 3 * one));
+        assert_eq!(by_frames(&[0, 1], &all), (vec![0, 1], 2 * one));
+        assert_eq!(by_frames(&[0, 1, 2], &all[..all.len() - 1]), (vec![0, 1], 2 * one));
+        assert_eq!(by_frames(&[0, 1, 2], &all[one..]), (vec![], 0));
+        assert_eq!(by_frames(&[], &all), (vec![], 0));
+    }
+
+    #[test]
+    fn a_double_that_all_hear_is_a_double_for_each() {
+        let frames: Vec<_> = [0, 0, 1].map(|number| websocket::text_frame(&text(0, number))).into();
+        assert_eq!(by_frames(&[0, 0, 1], &frames.concat()), (vec![0], frames[0].len()));
+        let doubled = verdict(&[(0, 0), (0, 1), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]);
+        assert_eq!(doubled, Findings { doubled: 1, ..Findings::default() });
     }
 }

@@ -1,4 +1,4 @@
-//! The last events of a room as bytes. The server encodes an event once for all members, so of a thousand deliveries one is
+//! The last events of a room as bytes. A server encodes an event once for all members, so of a thousand deliveries one is
 //! read and the others are compared.
 
 use std::collections::VecDeque;

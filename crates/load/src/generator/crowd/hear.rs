@@ -8,6 +8,8 @@ use super::{Crowd, JOIN_ID};
 use crate::generator::checker::{Content, Index, Member};
 use crate::generator::connection::Stage;
 use crate::generator::said::Said;
+use crate::generator::senders::Sender;
+use crate::generator::tally::Tally;
 use crate::generator::wire::{Frame, value_len};
 use crate::generator::{LoadError, nats};
 
@@ -15,18 +17,29 @@ impl Crowd {
     /// The frames at the beginning of `bytes` that are known already; how many bytes they have.
     pub(super) fn hear_frames(&mut self, number: usize, bytes: &[u8]) -> usize {
         let is_reader = number < self.readers;
-        let Crowd { checker, members, senders, tally, now_us, rooms_each, .. } = self;
+        let Crowd { checker, members, connections, senders, tally, now_us, rooms_each, hall, .. } = self;
+        let delivered = |content, senders: &mut [Sender], tally: &mut Tally| {
+            if is_reader {
+                tally.delivered(content, senders, *now_us);
+            } else {
+                tally.heard += 1;
+            }
+        };
+        if let Some(hall) = hall {
+            let own = connections[number].sender;
+            return hall.hear_frames(number, bytes, |said| {
+                delivered(Content::Message(said), senders, tally);
+                if own == Some(said.sender) {
+                    answered_by_itself(said, senders, tally, *now_us);
+                }
+            });
+        }
         let mut used = 0;
         loop {
             let before = used;
             for member in &mut members[number * *rooms_each..][..*rooms_each] {
-                used += checker.hear_frames(member, &bytes[used..], |content| {
-                    if is_reader {
-                        tally.delivered(content, senders, *now_us);
-                    } else {
-                        tally.heard += 1;
-                    }
-                });
+                used +=
+                    checker.hear_frames(member, &bytes[used..], |content| delivered(content, senders, tally));
             }
             // With one room there is no other whose frame might be next.
             if used == before || *rooms_each == 1 {
@@ -35,17 +48,12 @@ impl Crowd {
         }
     }
 
-    /// What a hub says: it may put several messages into one, each on its line.
+    /// What a peer tells.
     fn hear_hall(&mut self, number: usize, text: &[u8]) {
-        for line in text.split(|&byte| byte == b'\n') {
-            let Some(said) = self.hall.as_mut().and_then(|hall| hall.hear(number, line)) else { continue };
-            self.delivered(number, Content::Message(said));
-            // Nothing is answered here: what came back to its sender counts as answered.
-            if self.connections[number].sender == Some(said.sender)
-                && let Some(sent_us) = self.senders[said.sender as usize].answered(said.number)
-            {
-                self.tally.answered(sent_us, self.now_us);
-            }
+        let Some(said) = self.hall.as_mut().and_then(|hall| hall.hear(number, text)) else { return };
+        self.delivered(number, Content::Message(said));
+        if self.connections[number].sender == Some(said.sender) {
+            answered_by_itself(said, &mut self.senders, &mut self.tally, self.now_us);
         }
     }
 
@@ -78,7 +86,10 @@ impl Crowd {
     /// What a text says: for us, one object, or an array of them.
     pub(super) fn hear(&mut self, number: usize, text: &str) -> Result<(), LoadError> {
         if self.hall.is_some() {
-            self.hear_hall(number, text.as_bytes());
+            // A hub may put several messages into one, each on its line.
+            for line in text.split('\n') {
+                self.hear_hall(number, line.as_bytes());
+            }
             return Ok(());
         }
         let Some(mut rest) = text.strip_prefix('[') else {
@@ -233,5 +244,12 @@ impl Crowd {
         if self.members_of(number).iter().all(Member::is_joined) {
             self.is_member(number);
         }
+    }
+}
+
+/// A peer answers nothing: what came back to its sender counts as answered.
+fn answered_by_itself(said: Said, senders: &mut [Sender], tally: &mut Tally, now_us: u64) {
+    if let Some(sent_us) = senders[said.sender as usize].answered(said.number) {
+        tally.answered(sent_us, now_us);
     }
 }
