@@ -2,7 +2,8 @@
 //! commit order, tells every shard.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -46,8 +47,11 @@ enum Job {
 /// The way to the writer's thread.
 #[derive(Clone)]
 pub(crate) struct WriterHandle {
-    // owner: the writer's thread; cap QUEUE; full => `overloaded`.
-    jobs: SyncSender<Job>,
+    // owner: the writer's thread; cap QUEUE, held by `waiting`; full => `overloaded`. A bounded channel would hold the memory
+    // of all its places from the start: 3 MiB of an idle server.
+    jobs: Sender<Job>,
+    // owner: whoever asks adds, the writer's thread takes away.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// The bus that carries rounds.
@@ -76,9 +80,7 @@ impl WriterHandle {
     /// Waits until everything that was asked before is committed and published.
     pub(crate) async fn barrier(&self) {
         let (reply, answer) = oneshot::channel();
-        // A full queue drains by itself; here is time to wait.
-        let jobs = self.jobs.clone();
-        let _ = tokio::task::spawn_blocking(move || jobs.send(Job::Barrier(reply)).is_ok()).await;
+        self.put(Job::Barrier(reply));
         let _ = answer.await;
     }
 
@@ -91,14 +93,21 @@ impl WriterHandle {
 
     /// Ends the thread after what was asked before.
     pub(crate) fn stop(&self) {
-        let _ = self.jobs.send(Job::Stop);
+        self.put(Job::Stop);
     }
 
     fn job(&self, job: Job) -> Result<(), ErrorCode> {
-        self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => ErrorCode::Overloaded,
-            TrySendError::Disconnected(_) => ErrorCode::ShuttingDown,
-        })
+        // Several may look at once and all go in: the bound is one of memory, and a few more are no harm.
+        if self.waiting.load(Ordering::Relaxed) >= QUEUE {
+            return Err(ErrorCode::Overloaded);
+        }
+        if self.put(job) { Ok(()) } else { Err(ErrorCode::ShuttingDown) }
+    }
+
+    /// Also into a full queue. Whether the thread is there to take it.
+    fn put(&self, job: Job) -> bool {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.jobs.send(job).is_ok()
     }
 }
 
@@ -118,10 +127,11 @@ pub(crate) fn start(
     bus: Arc<RoundBus>,
     metrics: Metrics,
 ) -> std::io::Result<(WriterHandle, JoinHandle<()>)> {
-    let (jobs, inbox) = sync_channel(QUEUE);
-    let loom = Loom { writer, bus, metrics };
+    let (jobs, inbox) = channel();
+    let waiting = Arc::<AtomicUsize>::default();
+    let loom = Loom { writer, bus, metrics, waiting: Arc::clone(&waiting) };
     let thread = vital::spawn("writer".to_owned(), move || loom.run(&inbox))?;
-    Ok((WriterHandle { jobs }, thread))
+    Ok((WriterHandle { jobs, waiting }, thread))
 }
 
 /// What the thread owns.
@@ -129,6 +139,7 @@ struct Loom {
     writer: Box<dyn store::Writer>,
     bus: Arc<RoundBus>,
     metrics: Metrics,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Loom {
@@ -138,6 +149,7 @@ impl Loom {
             let Ok(first) = inbox.recv() else { break };
             let (mut requests, mut reply_to, mut afterwards) = (Vec::new(), Vec::new(), Vec::new());
             for job in std::iter::once(first).chain(inbox.try_iter()) {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
                 match job {
                     Job::Write { author, deed, reply_to: to } => {
                         requests.push(Request { ticket: Ticket(requests.len() as u64), author, deed });
