@@ -220,8 +220,8 @@ impl Checker {
         };
         if *known == Content::Unheard {
             *known = content;
-            room.recent.offer(seq, bytes);
             self.findings.altered += u64::from(content == Content::Altered);
+            room.recent.offer(seq, bytes);
         } else if *known != content {
             self.findings.altered += 1;
         }

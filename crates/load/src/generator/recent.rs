@@ -5,25 +5,19 @@ use std::collections::VecDeque;
 
 use websocket::{append_text, frame_len};
 
-/// The last events, numbered without a hole, as whole frames one after the other: as a member that is behind reads them.
-/// Bounded in bytes.
+/// The farthest that an event may be ahead of the first one that is kept: what is between them takes its place in memory.
+const MOST_EVENTS: u64 = 1 << 20;
+
+/// The last events by number. Bounded in bytes; what is pushed out lends its memory to what comes in.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    /// The number of the first event.
+    /// The number of `frames[0]`.
     first: u64,
-    /// For each event, where its frame begins and ends in all that was ever kept, and how long the frame's header is.
-    places: VecDeque<Place>,
-    bytes: Vec<u8>,
-    /// Where `bytes` begins in all that was ever kept.
-    base: u64,
+    /// Whole frames, as almost all members read them. Empty where nobody has heard the event yet: who has just come hears
+    /// the newest before others have heard what is older.
+    frames: VecDeque<Vec<u8>>,
+    bytes: usize,
     limit: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    begin: u64,
-    length: u32,
-    header: u32,
 }
 
 impl Recent {
@@ -31,54 +25,54 @@ impl Recent {
         Recent { limit, ..Recent::default() }
     }
 
-    /// The event's frame, whole.
+    /// The event's frame.
     pub(crate) fn frame(&self, seq: u64) -> Option<&[u8]> {
-        let place = self.place(seq)?;
-        let begin = (place.begin - self.base) as usize;
-        self.bytes.get(begin..begin + place.length as usize)
+        let at = usize::try_from(seq.checked_sub(self.first)?).ok()?;
+        self.frames.get(at).map(Vec::as_slice).filter(|frame| !frame.is_empty())
     }
 
     /// The event's JSON.
     pub(crate) fn json(&self, seq: u64) -> Option<&[u8]> {
-        let header = self.place(seq)?.header as usize;
-        self.frame(seq)?.get(header..)
+        self.frame(seq).map(|frame| &frame[header_len(frame)..])
     }
 
-    fn place(&self, seq: u64) -> Option<Place> {
-        let at = usize::try_from(seq.checked_sub(self.first)?).ok()?;
-        self.places.get(at).copied()
-    }
-
-    /// Keeps the event if it follows the last one; after a hole, starts anew.
+    /// Keeps the event, unless it is kept already or is older than all that is.
     pub(crate) fn offer(&mut self, seq: u64, json: &[u8]) {
-        let next = self.first + self.places.len() as u64;
-        if seq < next && !self.places.is_empty() {
+        if self.frames.is_empty() || seq.saturating_sub(self.first) > MOST_EVENTS {
+            self.frames.clear();
+            (self.first, self.bytes) = (seq, 0);
+        }
+        if seq < self.first || self.frame(seq).is_some() {
             return;
         }
-        if seq > next || self.places.is_empty() {
-            self.places.clear();
-            self.first = seq;
-        }
         let length = frame_len(json.len());
+        let mut kept = Vec::new();
         // The one that is compared next is kept even if it alone is beyond the bound.
-        while self.kept() + length > self.limit && self.places.pop_front().is_some() {
+        while self.bytes + length > self.limit
+            && self.first < seq
+            && let Some(oldest) = self.frames.pop_front()
+        {
+            self.bytes -= oldest.len();
             self.first += 1;
+            kept = oldest;
         }
-        let unused = self.bytes.len() - self.kept();
-        // Moving what is kept to the front costs no more than the bytes that came since it was last done.
-        if unused > self.kept() {
-            self.bytes.drain(..unused);
-            self.base += unused as u64;
+        // The bounds above keep this small.
+        let at = (seq - self.first) as usize;
+        if at >= self.frames.len() {
+            self.frames.resize_with(at + 1, Vec::new);
         }
-        let begin = self.base + self.bytes.len() as u64;
-        append_text(&mut self.bytes, json);
-        self.places.push_back(Place { begin, length: length as u32, header: (length - json.len()) as u32 });
+        kept.clear();
+        append_text(&mut kept, json);
+        self.bytes += kept.len();
+        self.frames[at] = kept;
     }
+}
 
-    /// Bytes of the events that can still be asked for.
-    fn kept(&self) -> usize {
-        let end = self.base + self.bytes.len() as u64;
-        self.places.front().map_or(0, |first| (end - first.begin) as usize)
+fn header_len(frame: &[u8]) -> usize {
+    match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => 10,
+        _ => 2,
     }
 }
 
@@ -91,24 +85,37 @@ mod tests {
         let mut recent = Recent::new(15);
         for seq in 5..=9 {
             recent.offer(seq, format!("ev{seq}").as_bytes());
-            assert!(recent.kept() <= 15 && recent.bytes.len() <= 30);
+            assert!(recent.bytes <= 15);
         }
         assert_eq!(
             (recent.json(6), recent.json(7), recent.json(9)),
             (None, Some(&b"ev7"[..]), Some(&b"ev9"[..]))
         );
         assert_eq!(recent.frame(8), Some(&b"\x81\x03ev8"[..]));
-        assert_eq!((recent.json(10), recent.json(0), recent.kept()), (None, None, 15));
+        assert_eq!((recent.json(10), recent.json(0), recent.bytes), (None, None, 15));
         recent.offer(8, b"again");
-        assert_eq!(recent.json(8), Some(&b"ev8"[..]));
+        recent.offer(6, b"late");
+        assert_eq!((recent.json(8), recent.json(6), recent.bytes), (Some(&b"ev8"[..]), None, 15));
     }
 
     #[test]
-    fn after_a_hole_it_starts_anew() {
+    fn what_was_skipped_is_kept_when_it_is_heard() {
         let mut recent = Recent::new(100);
         recent.offer(1, b"one");
-        recent.offer(7, b"seven");
-        assert_eq!((recent.json(1), recent.json(7), recent.kept()), (None, Some(&b"seven"[..]), 7));
+        recent.offer(4, b"four");
+        assert_eq!((recent.json(2), recent.json(3), recent.json(4)), (None, None, Some(&b"four"[..])));
+        recent.offer(2, b"two");
+        assert_eq!((recent.json(1), recent.json(2)), (Some(&b"one"[..]), Some(&b"two"[..])));
+        assert_eq!((recent.json(3), recent.bytes), (None, 16));
+    }
+
+    #[test]
+    fn whatever_number_comes_memory_is_bounded() {
+        let mut recent = Recent::new(100);
+        recent.offer(1, b"one");
+        recent.offer(u64::MAX - 1, b"far");
+        assert_eq!((recent.json(1), recent.json(u64::MAX - 1)), (None, Some(&b"far"[..])));
+        assert_eq!((recent.frames.len(), recent.bytes), (1, 5));
     }
 
     #[test]
