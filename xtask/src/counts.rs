@@ -32,18 +32,20 @@ const TIMES: u64 = 500;
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Need::Valgrind.check()?;
+    let path = record_of(workspace);
+    let recorded = if args.record { None } else { Some(read(&path)?) };
+    if let Some(recorded) = &recorded {
+        recorded.conditions.check_target(&conditions()?)?;
+    }
     let mut build = workspace.cargo();
     build.args(["build", "--release", "-p", "teahouse", "--features", "counts", "--bin", "counts"]);
     process::run(&mut build)?;
     let now = count_all(workspace)?;
-    let path = record_of(workspace);
-    if args.record {
+    let Some(recorded) = recorded else {
         fs::write(&path, now.to_string()).with_context(|| format!("cannot write {}", path.display()))?;
         println!("{now}\nwritten to {}", path.display());
         return Ok(());
-    }
-    let recorded = read(&path)?;
-    recorded.conditions.check_target(&now.conditions)?;
+    };
     let comparison = recorded.compare(&now);
     println!("{comparison}");
     let differing = recorded.conditions.differing_from(&now.conditions);

@@ -1,8 +1,8 @@
 //! Which programs this machine has, and how to get those that it lacks.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{self as os, Command, Stdio};
 use std::{env, fs};
 
