@@ -132,7 +132,7 @@ fn measure(workspace: &Workspace, args: &Args, file: &Path) -> Result<Results> {
     let timing = Timing { seconds: args.seconds, settle: args.settle };
     results.conditions = machine::conditions(&workspace.root, args.rounds, timing)?;
     let seconds = scenarios::estimate(&scenarios, &ready, args.rounds, timing);
-    println!("this takes about {:.0} minutes", (seconds / 60.0).ceil());
+    println!("this takes about {:.0} min", (seconds / 60.0).ceil());
     args.cores.pin_this_process()?;
     let bench = Bench {
         generator: workspace.binary("release", "teahouse-load"),

@@ -13,7 +13,8 @@ use rusqlite::{Connection, Statement, params};
 /// In their order. They are the server's, so that the schema is.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_rooms.sql")];
 
-/// As in the server's writer (`src/sqlite/open.rs`): a commit returns when it is on disk.
+/// As in the server's writer (`src/sqlite/open.rs`): a commit returns when it is on disk. SQLite itself brings its log into the
+/// database, within the commit that made it long; the server has a thread for that.
 const SETTINGS: &str = "PRAGMA journal_mode = wal; PRAGMA synchronous = FULL; PRAGMA foreign_keys = on; \
     PRAGMA secure_delete = on; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 67108864; \
     PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = on; PRAGMA cache_size = -32768;";

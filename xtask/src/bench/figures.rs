@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use super::results::number;
+
 /// What one run gave: that part which its kind of scenario has.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -27,7 +29,8 @@ pub(crate) struct Load {
     /// From a message's post to its last member's receipt.
     pub(crate) complete_ms: Times,
     pub(crate) joining: Joining,
-    pub(crate) caught_up_seconds: f64,
+    /// From the first connection until all had heard of all who joined.
+    pub(crate) caught_up_seconds: Option<f64>,
     pub(crate) stalled_gaps: u64,
     pub(crate) generator_cpu_cores: f64,
     pub(crate) server: ServerUse,
@@ -46,7 +49,7 @@ pub(crate) struct Times {
 pub(crate) struct Joining {
     pub(crate) per_second: f64,
     pub(crate) generator_cpu_cores: f64,
-    pub(crate) server_cpu_cores: f64,
+    pub(crate) server_cpu_cores: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -136,7 +139,7 @@ pub(crate) fn joins(it: &Figures) -> Option<f64> {
 
 /// Per cent of a core, while they joined.
 pub(crate) fn joining_server(it: &Figures) -> Option<f64> {
-    Some(it.load.as_ref()?.joining.server_cpu_cores * 100.0)
+    Some(it.load.as_ref()?.joining.server_cpu_cores? * 100.0)
 }
 
 /// Per cent of a core, while they joined.
@@ -145,7 +148,7 @@ pub(crate) fn joining_generator(it: &Figures) -> Option<f64> {
 }
 
 pub(crate) fn caught_up(it: &Figures) -> Option<f64> {
-    Some(it.load.as_ref()?.caught_up_seconds)
+    it.load.as_ref()?.caught_up_seconds
 }
 
 /// Per cent of a core, of all generators of the run.
@@ -183,24 +186,20 @@ impl Figures {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(load) = &self.load {
-            write!(
-                f,
-                "{:.0} deliveries/s, p99 {:.2} ms, complete p99 {:.2} ms, {:.2} µs CPU a delivery, joined {:.0}/s, {:.1} MiB, \
-                 generator {:.0} %",
-                load.deliveries_per_second,
-                load.latency_ms.p99,
-                load.complete_ms.p99,
-                load.server.cpu_us_per_delivery.unwrap_or_default(),
-                load.joining.per_second,
-                load.server.memory_after / MIB,
-                load.generator_cpu_cores * 100.0
-            )?;
+            let memory = load.server.memory_after / MIB;
+            write!(f, "joined {:.0}/s, {memory:.1} MiB", load.joining.per_second)?;
+            if let Some(cpu) = load.server.cpu_us_per_delivery {
+                let [p99, complete] = [load.latency_ms.p99, load.complete_ms.p99].map(|ms| number(ms, 2));
+                let rate = number(load.deliveries_per_second, 0);
+                write!(f, ", {rate} deliveries/s at {cpu:.2} µs, p99 {p99} ms, to all {complete} ms")?;
+                write!(f, ", generator {:.0} %", load.generator_cpu_cores * 100.0)?;
+            }
         }
-        if let Some(batch) = self.batch {
+        if let Some(batch) = self.batch.filter(|&batch| batch > 0.0) {
             write!(f, ", {batch:.1} messages a commit")?;
         }
         if let Some(beside) = &self.beside {
-            write!(f, "; beside it complete p99 {:.2} ms", beside.complete_ms.p99)?;
+            write!(f, "; beside it to all p99 {:.2} ms", beside.complete_ms.p99)?;
         }
         if let Some(bare) = &self.bare {
             write!(

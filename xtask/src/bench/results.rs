@@ -87,6 +87,16 @@ impl Results {
         self.of(scenario, peer).next().is_some()
     }
 
+    /// A figure as it stands in a table: `void` if what should have given it is.
+    pub(crate) fn cell(&self, of: Measure, digits: usize) -> String {
+        let is_void = || self.of(of.scenario, of.peer).any(|run| run.void.is_some());
+        match self.spread(of) {
+            Some(spread) => spread.show(digits),
+            None if is_void() => "void".to_owned(),
+            None => "–".to_owned(),
+        }
+    }
+
     /// One figure over the rounds; `None` if no round has it.
     pub(crate) fn spread(&self, of: Measure) -> Option<Spread> {
         let figures = self.of(of.scenario, of.peer).filter_map(|run| run.figures.as_ref());

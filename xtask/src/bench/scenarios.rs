@@ -18,8 +18,8 @@ pub(crate) struct Scenario {
 type Arguments = fn(Peer) -> &'static str;
 
 pub(crate) enum Work {
-    /// Messages are sent for this part of the measured time.
-    Load(Arguments, f64),
+    /// Messages are sent: for so many seconds before it is measured, and for this part of the measured time.
+    Load(Arguments, f64, f64),
     /// Nothing is sent, and it is over when all have joined and heard of each other.
     Join(Arguments),
     /// Nothing is sent; the memory is looked at when it has come to rest. All servers at the same time, each with its own
@@ -33,8 +33,19 @@ pub(crate) enum Work {
     Starts,
 }
 
-/// In one room of 10,000, one message at a time.
-const LARGE_ROOM: &str = "--connections 10000 --senders 1 --window 1 --sources 4";
+/// In one room of 10,000, so slowly that the last has heard a message before the next one is said: a window of one message would
+/// not do, since Teahouse answers its sender long before.
+const LARGE_ROOM: &str = "--connections 10000 --senders 1 --rate 2.5 --sources 4";
+
+/// In the same room, so fast that the server always has a message under way, and hardly ever two.
+const BUSY_ROOM: &str = "--connections 10000 --senders 1 --rate 12 --sources 4";
+
+/// Seconds after which a crowd talks as it will.
+pub(crate) const WARM: f64 = 1.0;
+
+/// Seconds after which the kernel holds no more for those who stopped reading, some MiB for each at 2,000 messages a second: only
+/// from then on are they a matter of the server.
+const FILLED: f64 = 6.0;
 
 /// What decides most comes first.
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -62,9 +73,19 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         once: false,
     },
     Scenario { key: "h1", work: Work::Pair(None), is_for: is_teahouse, once: false },
-    Scenario { key: "h2", work: Work::Pair(Some(|_| LARGE_ROOM)), is_for: is_teahouse, once: false },
-    load("i0", |_| "--connections 800 --senders 16 --rate 2000", is_teahouse),
-    load("i200", |_| "--connections 800 --stalled 200 --senders 16 --rate 2000", is_teahouse),
+    Scenario { key: "h2", work: Work::Pair(Some(|_| BUSY_ROOM)), is_for: is_teahouse, once: false },
+    Scenario {
+        key: "i0",
+        work: Work::Load(|_| "--connections 800 --senders 16 --rate 2000", FILLED, 1.0),
+        is_for: is_teahouse,
+        once: false,
+    },
+    Scenario {
+        key: "i200",
+        work: Work::Load(|_| "--connections 800 --stalled 200 --senders 16 --rate 2000", FILLED, 1.0),
+        is_for: is_teahouse,
+        once: false,
+    },
     idle("d5000", |_| "--connections 5000 --senders 0 --sources 4"),
     idle("d10000", |_| "--connections 10000 --senders 0 --sources 4"),
     idle("d15000", |_| "--connections 15000 --senders 0 --sources 4"),
@@ -72,20 +93,20 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // No bound rests on these two.
     Scenario {
         key: "b16",
-        work: Work::Load(|_| "--connections 1000 --senders 16 --in-flight 16", 0.5),
+        work: Work::Load(|_| "--connections 1000 --senders 16 --in-flight 16", WARM, 0.5),
         is_for: Peer::is_server,
         once: false,
     },
     Scenario {
         key: "b1024",
-        work: Work::Load(|_| "--connections 1000 --senders 128 --in-flight 1024", 0.5),
+        work: Work::Load(|_| "--connections 1000 --senders 1000 --in-flight 1024", WARM, 0.5),
         is_for: Peer::is_server,
         once: false,
     },
 ];
 
 const fn load(key: &'static str, args: Arguments, is_for: fn(Peer) -> bool) -> Scenario {
-    Scenario { key, work: Work::Load(args, 1.0), is_for, once: false }
+    Scenario { key, work: Work::Load(args, WARM, 1.0), is_for, once: false }
 }
 
 const fn idle(key: &'static str, args: Arguments) -> Scenario {
@@ -135,7 +156,7 @@ impl Scenario {
 
     fn connections(&self) -> u64 {
         let arguments = match self.work {
-            Work::Load(args, _) | Work::Join(args) | Work::Idle(args) | Work::Pair(Some(args)) => {
+            Work::Load(args, ..) | Work::Join(args) | Work::Idle(args) | Work::Pair(Some(args)) => {
                 args(Peer::Teahouse)
             }
             Work::Pair(None) | Work::Bare | Work::Starts => "",
@@ -148,14 +169,14 @@ impl Scenario {
     /// Seconds that it takes for so many servers, roughly.
     fn seconds(&self, servers: usize, timing: Timing) -> f64 {
         let servers = servers as f64;
-        // What a server takes to start, the crowd to join, to rest, to be warm, and to hear the end.
-        let around = 2.0 + self.connections() as f64 / 3000.0;
+        // What a server takes to start, the crowd to join, to rest, and to hear the end.
+        let around = 1.0 + self.connections() as f64 / 3000.0;
         match self.work {
-            Work::Load(_, share) => servers * (around + timing.seconds * share),
+            Work::Load(_, warm, share) => servers * (around + warm + timing.seconds * share),
             Work::Join(_) => servers * around,
             Work::Idle(_) => servers * around + timing.settle,
-            Work::Pair(None) => servers * (around + timing.seconds),
-            Work::Pair(Some(_)) => servers * (around + timing.seconds + BESIDE),
+            Work::Pair(None) => servers * (around + WARM + timing.seconds),
+            Work::Pair(Some(_)) => servers * (around + WARM + timing.seconds + BESIDE),
             Work::Bare => servers * 4.0 * BARE_SHARE * timing.seconds,
             Work::Starts => f64::from(STARTS) * 2.0 * (START_REST + 0.2) + 5.0,
         }

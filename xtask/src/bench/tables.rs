@@ -81,7 +81,7 @@ const TABLES: &[Table] = &[
             ("connections and joins a second", figures::joins, 0),
             ("server, % of its core", figures::joining_server, 0),
             ("generator, % of its core", figures::joining_generator, 0),
-            ("then until all had heard of all, s", figures::caught_up, 2),
+            ("until all had heard of all, s", figures::caught_up, 2),
         ],
         rows: Rows::Cases(&[
             ("Teahouse, into one room", "e1", Peer::Teahouse),
@@ -194,11 +194,11 @@ impl Table {
         head(text, self.title, with_stores, &heads);
         for (name, scenario, peer) in &rows {
             let stores = if with_stores { format!("{} | ", peer.stores()) } else { String::new() };
-            let cells = self.columns.iter().map(|&(_, figure, digits)| {
-                let measure = Measure { scenario, peer: *peer, figure };
-                results.spread(measure).map_or_else(|| "–".to_owned(), |spread| spread.show(digits))
-            });
-            let _ = writeln!(text, "| {name} | {stores}{} |", cells.collect::<Vec<_>>().join(" | "));
+            let cell = |&(_, figure, digits): &Column| {
+                results.cell(Measure { scenario, peer: *peer, figure }, digits)
+            };
+            let cells: Vec<_> = self.columns.iter().map(cell).collect();
+            let _ = writeln!(text, "| {name} | {stores}{} |", cells.join(" | "));
         }
         if !self.note.is_empty() {
             let _ = writeln!(text, "\n{}", self.note);
@@ -262,10 +262,7 @@ fn idle(text: &mut String, results: &Results) {
     head(text, "(d) Memory of idle connections that have joined", true, &heads);
     for peer in peers {
         let slope = results.slope(peer).map_or_else(|| "–".to_owned(), |slope| slope.show(2));
-        let at = |(_, scenario)| {
-            let memory = results.spread(Measure { scenario, peer, figure: figures::memory });
-            memory.map_or_else(|| "–".to_owned(), |memory| memory.show(0))
-        };
+        let at = |(_, scenario)| results.cell(Measure { scenario, peer, figure: figures::memory }, 0);
         let cells = COUNTS.map(at).join(" | ");
         let _ = writeln!(text, "| {} | {} | {slope} | {cells} |", peer.name(), peer.stores());
     }
@@ -296,7 +293,7 @@ mod tests {
         let mut results = Results::default();
         results.add(2, "b128", Peer::GoHub, Err(anyhow::anyhow!("3 lost")));
         let text = render(&results);
-        assert!(text.contains("| Go hub (gorilla) | nothing | – | – | – | – |"), "{text}");
+        assert!(text.contains("| Go hub (gorilla) | nothing | void | void | void | void |"), "{text}");
         assert!(text.contains("Void: round 2, (b128), Go hub (gorilla): 3 lost"), "{text}");
     }
 

@@ -13,7 +13,7 @@ use super::generator::{Parts, Run};
 use super::machine::Cores;
 use super::peers::{Peer, Start};
 use super::running::{self, Process, Running};
-use super::scenarios::{BARE_SHARE, BESIDE, START_REST, STARTS, Scenario, Timing, Work};
+use super::scenarios::{BARE_SHARE, BESIDE, START_REST, STARTS, Scenario, Timing, WARM, Work};
 use crate::process;
 
 /// What all runs have in common.
@@ -48,14 +48,14 @@ impl Bench {
     ) {
         let subjects = self.ready.iter().filter(|(peer, _)| (scenario.is_for)(*peer));
         match scenario.work {
-            Work::Load(args, share) => {
-                let parts = self.parts(self.timing.seconds * share);
+            Work::Load(args, warmup, share) => {
+                let parts = Parts { settle: 0.5, warmup, measured: self.timing.seconds * share };
                 subjects.for_each(|(peer, start)| {
                     tell(scenario.key, *peer, self.load(*peer, start, args(*peer), parts));
                 });
             }
             Work::Join(args) => {
-                let parts = Parts { settle: 0.0, warmup: 0.0, measured: 0.1 };
+                let parts = Parts { settle: 0.0, warmup: 0.0, measured: 1.0 };
                 subjects.for_each(|(peer, start)| {
                     tell(scenario.key, *peer, self.load(*peer, start, args(*peer), parts));
                 });
@@ -96,7 +96,7 @@ impl Bench {
     }
 
     fn parts(&self, measured: f64) -> Parts {
-        Parts { settle: 0.5, warmup: 1.0, measured }
+        Parts { settle: 0.5, warmup: WARM, measured }
     }
 
     fn run(&self, subject: (Peer, &Process), args: &str, parts: Parts) -> Result<Run> {
