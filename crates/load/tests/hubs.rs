@@ -1,4 +1,4 @@
-//! A load run against a bare hub that breaks one promise once: the report says which, and no other.
+//! A load run against a bare hub, and one that speaks NATS, that breaks one promise once: the report says which, and no other.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use teahouse_load::generator::{Findings, Peer, Plan, run};
 use websocket::handshake::{accept_key, head_len};
-use websocket::{Decoder, Message, text_frame};
+use websocket::{Decoder, Message, binary_frame, text_frame};
 
 /// What the hub does at the tenth message, to the last who came.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,18 +21,18 @@ enum Fault {
     Alter,
 }
 
-#[derive(Default)]
 struct Hub {
+    speaks: Peer,
     members: Vec<TcpStream>,
     messages: u32,
     /// A text that waits to be told with the next one.
     held: Option<String>,
 }
 
-fn serve(fault: Fault) -> SocketAddr {
+fn serve(fault: Fault, speaks: Peer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
-    let hub = Arc::new(Mutex::new(Hub::default()));
+    let hub = Arc::new(Mutex::new(Hub { speaks, members: Vec::new(), messages: 0, held: None }));
     spawn(move || {
         for stream in listener.incoming() {
             let hub = Arc::clone(&hub);
@@ -52,26 +52,72 @@ fn one_connection(mut stream: TcpStream, hub: &Mutex<Hub>, fault: Fault) -> Opti
     let head = String::from_utf8(head).ok()?;
     assert!(!head.contains("Sec-WebSocket-Protocol"), "a hub is offered no protocol");
     let accept = accept_key(head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))?);
-    {
+    let response = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
+    let speaks = {
         let mut hub = hub.lock().unwrap();
-        let response = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-        );
         stream.write_all(response.as_bytes()).ok()?;
-        hub.members.push(stream.try_clone().ok()?);
-    }
-    let mut decoder = Decoder::server();
+        match hub.speaks {
+            Peer::Hub => hub.members.push(stream.try_clone().ok()?),
+            Peer::Nats => stream.write_all(&binary_frame(b"INFO {}\r\n")).ok()?,
+        }
+        hub.speaks
+    };
+    let (mut decoder, mut commands) = (Decoder::server(), Vec::new());
     loop {
         let read = stream.read(&mut chunk).ok().filter(|&read| read > 0)?;
         let mut input = &mut chunk[..read];
         while let Some(message) = decoder.next(&mut input).unwrap() {
-            let Message::Text(text) = message else { continue };
-            hub.lock().unwrap().tell(text, fault);
+            match message {
+                Message::Text(text) if speaks == Peer::Hub => hub.lock().unwrap().tell(text, fault),
+                Message::Binary(bytes) if speaks == Peer::Nats => {
+                    commands.extend_from_slice(bytes);
+                    while let Some(line) = next_line(&mut commands) {
+                        hub.lock().unwrap().obey(&mut stream, &line, &mut commands, fault)?;
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
         }
     }
 }
 
+/// Takes the first line; the generator sends whole commands.
+fn next_line(commands: &mut Vec<u8>) -> Option<String> {
+    let end = commands.windows(2).position(|two| two == b"\r\n")?;
+    let line: Vec<u8> = commands.drain(..end + 2).take(end).collect();
+    Some(String::from_utf8(line).unwrap())
+}
+
 impl Hub {
+    /// One command of NATS.
+    fn obey(&mut self, stream: &mut TcpStream, line: &str, rest: &mut Vec<u8>, fault: Fault) -> Option<()> {
+        let words: Vec<_> = line.split(' ').collect();
+        match words[..] {
+            ["CONNECT", options] => assert!(options.contains(r#""verbose":false"#)),
+            ["SUB", "load-0", "1"] => self.members.push(stream.try_clone().ok()?),
+            ["PING"] => stream.write_all(&binary_frame(b"PONG\r\n")).ok()?,
+            ["PONG"] => {}
+            ["PUB", "load-0", length] => {
+                let payload: Vec<u8> = rest.drain(..length.parse::<usize>().unwrap() + 2).collect();
+                self.tell(std::str::from_utf8(&payload).unwrap().trim_end(), fault);
+            }
+            _ => panic!("{line}"),
+        }
+        Some(())
+    }
+
+    /// As it is told: NATS cuts its stream anywhere.
+    fn frame(&self, text: &str) -> Vec<u8> {
+        if self.speaks == Peer::Hub {
+            return text_frame(text.as_bytes());
+        }
+        let said = format!("MSG load-0 1 {}\r\n{text}\r\nPING\r\n", text.len());
+        let (one, other) = said.as_bytes().split_at(said.len() / 2);
+        [binary_frame(one), binary_frame(other)].concat()
+    }
+
     fn tell(&mut self, text: &str, fault: Fault) {
         self.messages += 1;
         let text = match (fault, self.held.take()) {
@@ -84,14 +130,15 @@ impl Hub {
             _ => text.to_owned(),
         };
         let (now, last) = (self.messages == 10, self.members.len() - 1);
+        let frame = self.frame(&text);
+        let altered = self.frame(&text.replace("body", "Body"));
         for (at, member) in self.members.iter_mut().enumerate() {
-            let frame = text_frame(text.as_bytes());
             let bytes = match fault {
-                _ if !now || at != last => frame,
+                _ if !now || at != last => frame.clone(),
                 Fault::Lose => Vec::new(),
                 Fault::Double => frame.repeat(2),
-                Fault::Alter => text_frame(text.replace("body", "Body").as_bytes()),
-                Fault::Nothing | Fault::Lines => frame,
+                Fault::Alter => altered.clone(),
+                Fault::Nothing | Fault::Lines => frame.clone(),
             };
             // Whoever is gone hears nothing.
             let _ = member.write_all(&bytes);
@@ -99,14 +146,14 @@ impl Hub {
     }
 }
 
-fn findings(fault: Fault) -> Findings {
+fn findings(fault: Fault, peer: Peer) -> Findings {
     let plan = Plan {
-        url: format!("ws://{}", serve(fault)),
-        peer: Some(Peer::Hub),
+        url: format!("ws://{}", serve(fault, peer)),
+        peer: Some(peer),
         connections: 6,
         rooms: 1,
         rooms_each: 1,
-        room_names: None,
+        room_names: Some("load".to_owned()),
         stalled: 0,
         senders: 2,
         rate: None,
@@ -130,21 +177,26 @@ fn findings(fault: Fault) -> Findings {
 
 #[test]
 fn a_good_hub_is_clean() {
-    assert_eq!(findings(Fault::Nothing), Findings::default());
+    assert_eq!(findings(Fault::Nothing, Peer::Hub), Findings::default());
+    assert_eq!(findings(Fault::Nothing, Peer::Nats), Findings::default());
 }
 
 #[test]
 fn two_messages_in_one_frame_are_both_heard() {
-    assert_eq!(findings(Fault::Lines), Findings::default());
+    assert_eq!(findings(Fault::Lines, Peer::Hub), Findings::default());
 }
 
 #[test]
 fn what_a_hub_loses_or_doubles_is_reported() {
-    assert_eq!(findings(Fault::Lose), Findings { lost: 1, ..Findings::default() });
-    assert_eq!(findings(Fault::Double), Findings { doubled: 1, ..Findings::default() });
+    for peer in [Peer::Hub, Peer::Nats] {
+        assert_eq!(findings(Fault::Lose, peer), Findings { lost: 1, ..Findings::default() });
+        assert_eq!(findings(Fault::Double, peer), Findings { doubled: 1, ..Findings::default() });
+    }
 }
 
 #[test]
 fn what_a_hub_alters_is_reported_and_missing() {
-    assert_eq!(findings(Fault::Alter), Findings { altered: 1, lost: 1, ..Findings::default() });
+    for peer in [Peer::Hub, Peer::Nats] {
+        assert_eq!(findings(Fault::Alter, peer), Findings { altered: 1, lost: 1, ..Findings::default() });
+    }
 }

@@ -144,3 +144,85 @@ fn a_server_that_is_not_there_is_no_verdict() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert!(matches!(run(&plan(format!("ws://{unused}")), || {}), Err(LoadError::Join { .. })));
 }
+
+#[test]
+fn each_member_of_each_of_many_rooms_is_checked() {
+    let many = |fault| {
+        let plan = Plan { rooms: 4, rooms_each: 2, ..plan(format!("ws://{}", serve(fault))) };
+        run(&plan, || {}).unwrap()
+    };
+    let good = many(Fault::Nothing);
+    assert!(good.is_clean() && good.acknowledged > 20, "{good}");
+    // Six in two of four rooms each are three in each room.
+    assert_eq!(good.deliveries_in_all, good.acknowledged * 3);
+    // Each of the two rooms that are spoken in has its tenth message.
+    assert_eq!(many(Fault::Lose).findings, Findings { lost: 2, ..Findings::default() });
+    assert_eq!(many(Fault::Double).findings, Findings { doubled: 2, ..Findings::default() });
+    assert_eq!(many(Fault::Gap).findings, Findings { gaps: 2, gap_events: 2, ..Findings::default() });
+}
+
+/// Six who read, and one who joins last and does not.
+fn with_one_stalled(fault: Fault) -> Report {
+    let plan = Plan { stalled: 1, parallel: 1, ..plan(format!("ws://{}", serve(fault))) };
+    let report = run(&plan, || {}).unwrap();
+    assert!(report.acknowledged > 20, "{report}");
+    assert_eq!((report.connections, report.stalled), (6, 1));
+    report
+}
+
+#[test]
+fn who_stalls_counts_for_no_delivery_and_is_held_to_the_promises() {
+    let report = with_one_stalled(Fault::Nothing);
+    assert!(
+        report.is_clean() && report.warnings.iter().all(|warning| !warning.contains("stalled")),
+        "{report}"
+    );
+    assert_eq!(report.deliveries_in_all, report.acknowledged * 6);
+    let doubled = with_one_stalled(Fault::Double);
+    assert_eq!(doubled.findings, Findings { doubled: 1, ..Findings::default() });
+    let swapped = with_one_stalled(Fault::Swap);
+    assert_eq!(swapped.findings, Findings { out_of_order: 1, ..Findings::default() });
+    assert_eq!(swapped.deliveries_in_all, swapped.acknowledged * 6);
+}
+
+#[test]
+fn a_gap_for_one_who_stalls_is_none_of_the_readers_and_silence_is_a_loss() {
+    let gap = with_one_stalled(Fault::Gap);
+    assert_eq!(gap.findings, Findings { stalled_gaps: 1, ..Findings::default() });
+    assert!(gap.is_clean());
+    let silence = with_one_stalled(Fault::Lose);
+    assert_eq!(silence.findings, Findings { lost: 1, ..Findings::default() });
+}
+
+#[test]
+fn one_who_stalls_and_is_closed_is_reported() {
+    let report = with_one_stalled(Fault::Close);
+    assert_eq!(report.closed, [(4001, 1)].into());
+    assert!(report.findings.is_clean() && !report.is_clean(), "{report}");
+}
+
+#[test]
+fn a_message_that_not_all_heard_is_not_complete() {
+    // Without a warm-up all that is sent is measured.
+    let incomplete = |fault| {
+        let plan = Plan { warmup: Duration::ZERO, ..plan(format!("ws://{}", serve(fault))) };
+        let report = run(&plan, || {}).unwrap();
+        report.acknowledged - report.completed
+    };
+    assert_eq!((incomplete(Fault::Nothing), incomplete(Fault::Lose)), (0, 1));
+}
+
+#[test]
+fn rooms_are_called_as_they_are_asked_to_be() {
+    let addr = serve(Fault::Nothing);
+    let named = || Plan { room_names: Some("pair".to_owned()), ..plan(format!("ws://{addr}")) };
+    let mut began = 0;
+    let first = run(&named(), || began += 1).unwrap();
+    // The fake keeps who has gone, and so the second run finds the first one's room.
+    let second = run(&named(), || began += 1).unwrap();
+    assert!(first.is_clean() && second.is_clean(), "{first}{second}");
+    assert!(first.caught_up_seconds.is_some() && began == 2);
+    let mut client = teahouse_load::Client::connect(addr, teahouse_load::Options::default()).unwrap();
+    let head = client.join("pair-0").unwrap().head;
+    assert_eq!(head.0, first.acknowledged + second.acknowledged + 13);
+}

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Vanish,
 }
 
+const LIMITS: &str = r#"{"body_bytes":8192,"frame_bytes":65536,"room_name_chars":64,"user_name_chars":32,"catch_up_events":1000,"history_events":500}"#;
+
 #[derive(Default)]
 struct House {
     rooms: HashMap<String, Room>,
@@ -78,7 +80,10 @@ fn one_connection(mut stream: TcpStream, house: &Mutex<House>, fault: Fault) -> 
     )
     .into_bytes();
     hello.extend(text_frame(
-        format!(r#"{{"type":"welcome","you":{{"id":"u{user}","name":"G"}}}}"#).as_bytes(),
+        format!(
+            r#"{{"type":"welcome","you":{{"id":"u{user}","name":"G"}},"epoch":"e1","limits":{LIMITS},"server":"x"}}"#
+        )
+        .as_bytes(),
     ));
     stream.write_all(&hello).ok()?;
     let mut decoder = Decoder::server();
