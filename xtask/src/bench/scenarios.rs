@@ -93,13 +93,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // No bound rests on these two.
     Scenario {
         key: "b16",
-        work: Work::Load(|_| "--connections 1000 --senders 16 --in-flight 16", WARM, 0.5),
+        work: Work::Load(|_| "--connections 1000 --senders 16 --in-flight 16", WARM, 0.3),
         is_for: Peer::is_server,
         once: false,
     },
     Scenario {
         key: "b1024",
-        work: Work::Load(|_| "--connections 1000 --senders 1000 --in-flight 1024", WARM, 0.5),
+        work: Work::Load(|_| "--connections 1000 --senders 1000 --in-flight 1024", WARM, 0.3),
         is_for: Peer::is_server,
         once: false,
     },
@@ -170,7 +170,7 @@ impl Scenario {
     fn seconds(&self, servers: usize, timing: Timing) -> f64 {
         let servers = servers as f64;
         // What a server takes to start, the crowd to join, to rest, and to hear the end.
-        let around = 1.0 + self.connections() as f64 / 3000.0;
+        let around = 1.8 + self.connections() as f64 / 3000.0;
         match self.work {
             Work::Load(_, warm, share) => servers * (around + warm + timing.seconds * share),
             Work::Join(_) => servers * around,
