@@ -43,6 +43,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             }
         }
         self.ask_for_postponed_pages();
+        self.queue_due_walks();
         self.say_farewells();
         if self.settings.tells_presence {
             for frame in self.outside.presence(|presence| presence.poll_frames(now)) {

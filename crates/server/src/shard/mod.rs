@@ -96,6 +96,8 @@ pub(crate) struct Shard<L, O> {
     pub(crate) to_write: VecDeque<usize>,
     /// Rooms with news, in the order in which they get their turns.
     pub(crate) to_walk: VecDeque<usize>,
+    /// Large rooms with news that may wait, and until when; the first that is due in front.
+    to_walk_later: VecDeque<(Duration, usize)>,
     /// Connections with bytes to read.
     pub(crate) to_read: VecDeque<usize>,
     wheel: Wheel,
@@ -132,6 +134,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             pending: Slab::new(),
             to_write: VecDeque::new(),
             to_walk: VecDeque::new(),
+            to_walk_later: VecDeque::new(),
             to_read: VecDeque::new(),
             wheel: Wheel::default(),
             buffer: vec![0; reading::BUFFER_BYTES],

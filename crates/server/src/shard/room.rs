@@ -28,6 +28,8 @@ pub(crate) struct Room {
     pub(crate) walk: Option<Walk>,
     /// Whether it stands in the shard's queue.
     pub(crate) queued: bool,
+    /// By when what it has to tell is told, if that may wait.
+    pub(crate) due: Option<Duration>,
     /// The log is known to lack events up to here; a reader has been asked.
     pub(crate) wanted: Option<Seq>,
     /// Where the store said a second ago that the log ends.
@@ -64,6 +66,7 @@ impl Room {
             members: Vec::new(),
             walk: None,
             queued: false,
+            due: None,
             wanted: None,
             suspect: head,
             openings: Vec::new(),

@@ -271,8 +271,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
             Err(Hole { offered, .. }) => self.fill(index, offered),
             Ok(false) => {}
             Ok(true) => {
-                if matches!(event.kind, proto::EventKind::MemberLeft {}) {
-                    self.end_memberships(index, event);
+                match event.kind {
+                    proto::EventKind::MemberJoined { .. } => return self.queue_walk_later(index),
+                    proto::EventKind::MemberLeft {} => self.end_memberships(index, event),
+                    _ => {}
                 }
                 self.queue_walk(index);
             }

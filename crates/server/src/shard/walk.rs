@@ -5,6 +5,7 @@
 //! is no delay. A walk runs in slices; between them the shard reads, and other rooms and private replies have their turn.
 
 use std::io::{ErrorKind, IoSlice};
+use std::time::Duration;
 
 use proto::Seq;
 use room_log::{Cursor, Lag, Reading, Window};
@@ -20,6 +21,10 @@ const SLICE: usize = 128;
 const TURN_BYTES: usize = 64 * 1024;
 /// Pieces of memory in one system call.
 const PIECES: usize = 16;
+/// In a larger room, who joined is told with the next message, or after [`PATIENCE`].
+const LARGE_ROOM: usize = 100;
+/// How long it may wait to be told who joined a large room: as often as presence is told.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a connection's turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +48,35 @@ impl<L: Link, O: Outside> Shard<L, O> {
         }
     }
 
+    /// The room has news that nobody waits for. When thousands join a large room within seconds, telling each of them of each
+    /// other at once would cost more than all else together.
+    pub(super) fn queue_walk_later(&mut self, index: usize) {
+        let due = self.now + PATIENCE;
+        let room = &mut self.rooms[index];
+        if room.members.len() <= LARGE_ROOM {
+            self.queue_walk(index);
+        } else if room.due.is_none() {
+            // Also while it is walked: those who have been passed lack it.
+            room.due = Some(due);
+            self.to_walk_later.push_back((due, index));
+        }
+    }
+
+    /// Queues the rooms that have waited long enough.
+    pub(super) fn queue_due_walks(&mut self) {
+        while let Some(&(due, index)) = self.to_walk_later.front().filter(|(due, _)| *due <= self.now) {
+            self.to_walk_later.pop_front();
+            // One that has been walked since waits for nothing, or for later.
+            if self.rooms.get(index).is_some_and(|room| room.due == Some(due)) {
+                self.queue_walk(index);
+            }
+        }
+    }
+
     /// The room has news.
     pub(super) fn queue_walk(&mut self, index: usize) {
         let room = &mut self.rooms[index];
+        room.due = None;
         if let Some(walk) = &mut room.walk {
             walk.again = true;
         }
@@ -55,7 +86,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// The socket takes bytes again.
-    pub(crate) fn handle_writable(&mut self, now: std::time::Duration, index: usize) {
+    pub(crate) fn handle_writable(&mut self, now: Duration, index: usize) {
         self.now = now;
         let Some(connection) = self.connections.get_mut(index) else { return };
         connection.flags.blocked = false;

@@ -1,6 +1,7 @@
 //! The shard itself, with pipes for sockets and virtual time: what would take sockets minutes to show.
 
 mod counts;
+mod crowded;
 mod random;
 mod regressions;
 mod together;

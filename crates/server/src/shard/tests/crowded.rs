@@ -1,0 +1,70 @@
+//! Who joins a large room is told a little later.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::seconds;
+use super::world::{Peer, World};
+
+const ALMOST_A_SECOND: Duration = Duration::from_millis(900);
+
+/// `others` people in the lobby, and one more, who has heard of all.
+fn crowd(others: u64) -> (World, Peer) {
+    let mut world = World::new();
+    let mut first = world.arrive_in_lobby(1);
+    for user in 2..=others + 1 {
+        world.arrive_in_lobby(user);
+    }
+    world.wait(seconds(3));
+    first.take();
+    (world, first)
+}
+
+fn joins(peer: &mut Peer) -> usize {
+    peer.take().iter().filter(|frame: &&Value| frame["type"] == "member_joined").count()
+}
+
+#[test]
+fn who_joins_a_small_room_is_told_at_once() {
+    let (mut world, mut first) = crowd(98);
+    world.arrive_in_lobby(200);
+    assert_eq!(joins(&mut first), 1);
+}
+
+#[test]
+fn who_joins_a_large_room_is_told_within_a_second() {
+    let (mut world, mut first) = crowd(120);
+    for user in 200..205 {
+        world.arrive_in_lobby(user);
+    }
+    assert_eq!(joins(&mut first), 0);
+    let before = first.writes();
+    world.wait(seconds(2));
+    assert_eq!(joins(&mut first), 5);
+    // One for the joins, and at most one for the new count of who is online.
+    assert!(first.writes() - before <= 2);
+}
+
+#[test]
+fn what_is_said_in_a_large_room_waits_for_nothing_and_comes_after_who_joined() {
+    let (mut world, mut first) = crowd(120);
+    let late = world.arrive_in_lobby(200);
+    world.send(&late, "k1", "hello");
+    let seqs: Vec<u64> = first.take().iter().filter_map(|frame| frame["seq"].as_u64()).collect();
+    assert_eq!(seqs.len(), 2);
+    assert_eq!(seqs[0] + 1, seqs[1]);
+}
+
+#[test]
+fn each_join_waits_no_longer_than_its_own_second() {
+    let (mut world, mut first) = crowd(120);
+    let early = world.arrive_in_lobby(200);
+    world.wait(ALMOST_A_SECOND);
+    // Tells of the first join too: what waited for that second has nothing left to do.
+    world.send(&early, "k1", "hello");
+    assert_eq!(joins(&mut first), 1);
+    world.arrive_in_lobby(201);
+    world.wait(seconds(2));
+    assert_eq!(joins(&mut first), 1);
+}
