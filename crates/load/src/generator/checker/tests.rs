@@ -112,6 +112,19 @@ fn to_a_connection_that_ended_the_rest_is_not_lost() {
 }
 
 #[test]
+fn to_one_who_stalls_what_had_not_come_in_the_end_is_not_lost() {
+    let mut two = Two::new();
+    let mut stalled = Member::who_stalls(0);
+    two.checker.joined(&mut stalled, 10);
+    two.hear(0, &[11, 12, 13, 14]);
+    two.hear(1, &[11, 12, 13, 14]);
+    two.checker.hear(&mut stalled, 11, said(0), b"");
+    two.checker.hear(&mut stalled, 13, said(2), b"");
+    let members = two.members.iter().chain([&stalled]).map(|member| (member, true));
+    assert_eq!(two.checker.finish(members, |_| 0), Findings { lost: 1, ..Findings::default() });
+}
+
+#[test]
 fn a_double_is_seen() {
     let mut two = Two::new();
     two.hear(0, &[11, 12, 12, 11]);
