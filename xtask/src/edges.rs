@@ -35,7 +35,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that a simulation must be able to step under a clock and a network of its own.
-const PURE: &[&str] = &["teahouse-proto", "teahouse-websocket", "teahouse-log", "teahouse-rules"];
+const PURE: &[&str] =
+    &["teahouse-proto", "teahouse-websocket", "teahouse-log", "teahouse-rules", "teahouse-history"];
 
 /// What would bring a pure crate a runtime, a socket, a database, a clock or randomness, however far down.
 const IMPURE: &[&str] = &[

@@ -1,0 +1,36 @@
+//! What clients did and saw, and whether that is what the protocol promises them.
+//!
+//! Whoever puts a server to the test (the simulation, a load, a run with real faults) has a [`Recorder`] for each of its
+//! threads and tells it what goes out and what comes in. At the end it reads every room's whole log and records that as
+//! *stored*.
+//!
+//! It does **not** know the server, sockets, files or clocks: a moment is a number of microseconds that the caller gives.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `record.rs` | [`Record`]: one line of a history; [`Client`], [`Connection`] |
+//! | `seen.rs` | [`Seen`]: an event as somebody saw it, with hashes in place of its text |
+//! | `recorder.rs` | [`Recorder`]: writing a history |
+//! | `lines.rs` | JSON lines, and several histories merged into one |
+//!
+//! ```
+//! use proto::{Epoch, RoomId, Seq, UserId};
+//! use teahouse_history::Recorder;
+//!
+//! let mut recorder = Recorder::new(1);
+//! let li = recorder.new_client();
+//! recorder.now(1_000);
+//! let connection = recorder.opened(li, UserId(7), &Epoch("e1".into()));
+//! recorder.joined(connection, RoomId(1), None, Seq(41));
+//! assert_eq!(recorder.take().len(), 2);
+//! ```
+
+mod lines;
+mod record;
+mod recorder;
+mod seen;
+
+pub use lines::{Unreadable, merged, read, write};
+pub use record::{Client, Connection, Micros, Record, What};
+pub use recorder::Recorder;
+pub use seen::{Hash, Kind, Seen};

@@ -1,0 +1,49 @@
+//! JSON lines, and several histories merged into one.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::{self, BufRead, Write};
+
+use crate::Record;
+
+/// A line that is no record.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Counted from 1.
+    pub line: usize,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// Writes one line a record.
+pub fn write(mut to: impl Write, records: &[Record]) -> io::Result<()> {
+    for record in records {
+        serde_json::to_writer(&mut to, record)?;
+        to.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+/// Reads what [`write`] wrote.
+pub fn read(from: impl BufRead) -> impl Iterator<Item = Result<Record, Unreadable>> {
+    from.lines().enumerate().map(|(index, line)| {
+        let read = || -> io::Result<Record> { Ok(serde_json::from_str(&line?)?) };
+        read().map_err(|error| Unreadable { line: index + 1, error })
+    })
+}
+
+/// Several histories as one, by their moments; the order within each is kept.
+pub fn merged<I: Iterator<Item = Record>>(mut histories: Vec<I>) -> impl Iterator<Item = Record> {
+    let mut heads: Vec<Option<Record>> = histories.iter_mut().map(Iterator::next).collect();
+    let mut waiting: BinaryHeap<Reverse<(u64, usize)>> = heads
+        .iter()
+        .enumerate()
+        .filter_map(|(which, head)| Some(Reverse((head.as_ref()?.at, which))))
+        .collect();
+    std::iter::from_fn(move || {
+        let Reverse((_, which)) = waiting.pop()?;
+        let record = std::mem::replace(&mut heads[which], histories[which].next());
+        waiting.extend(heads[which].as_ref().map(|head| Reverse((head.at, which))));
+        record
+    })
+}

@@ -1,0 +1,134 @@
+//! An event as somebody saw it: what the checker needs of it, and hashes of the rest.
+
+use std::fmt;
+use std::io;
+
+use proto::{ClientMessageId, Event, EventKind, Seq, UserId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// FNV-1a of some bytes: the same in every process and on every machine, and a history holds nobody's words.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hash(pub u64);
+
+impl Hash {
+    const NOTHING: Hash = Hash(0xcbf2_9ce4_8422_2325);
+
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hash = Self::NOTHING;
+        hash.feed(bytes);
+        hash
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}
+
+/// So that JSON can be hashed as it is made.
+impl io::Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.feed(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// As text: JSON numbers are exact only up to 2^53.
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map(Hash).map_err(serde::de::Error::custom)
+    }
+}
+
+/// What kind of event it is, as far as the promises tell kinds apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Something was said, by `who`.
+    Message,
+    /// `who` is a member no more.
+    Left,
+    /// Anything else.
+    Other,
+}
+
+/// An event as somebody saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Its number.
+    pub seq: Seq,
+    /// Of which kind.
+    pub kind: Kind,
+    /// Who said it, or who left.
+    pub who: UserId,
+    /// The sender's key of a message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<ClientMessageId>,
+    /// Of a message's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Hash>,
+    /// Of everything in it.
+    pub hash: Hash,
+}
+
+impl Seen {
+    /// This event.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        let mut hash = Hash::NOTHING;
+        // Maps with text keys and numbers are all that an event holds, and a hash takes every byte: neither can fail.
+        serde_json::to_writer(&mut hash, event).expect("events are JSON by construction");
+        let (kind, key, body) = match &event.kind {
+            EventKind::Message { client_message_id, body } => {
+                (Kind::Message, client_message_id.clone(), Some(Hash::of(body.as_str().as_bytes())))
+            }
+            EventKind::MemberLeft {} => (Kind::Left, None, None),
+            EventKind::MemberJoined { .. } | EventKind::Renamed { .. } => (Kind::Other, None, None),
+        };
+        Seen { seq: event.seq, kind, who: event.by.id, key, body, hash }
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} ", self.seq)?;
+        match self.kind {
+            Kind::Message => write!(f, "message by {}", self.who)?,
+            Kind::Left => write!(f, "{} left", self.who)?,
+            Kind::Other => write!(f, "something by {}", self.who)?,
+        }
+        if let Some(key) = &self.key {
+            write!(f, ", key {key}")?;
+        }
+        if let Some(body) = &self.body {
+            write!(f, ", body {body}")?;
+        }
+        write!(f, ", in all {}", self.hash)
+    }
+}
