@@ -12,6 +12,8 @@
 //! | `seen.rs` | [`Seen`]: an event as somebody saw it, with hashes in place of its text |
 //! | `recorder.rs` | [`Recorder`]: writing a history |
 //! | `lines.rs` | JSON lines, and several histories merged into one |
+//! | `check/` | [`check()`]: holds a history against the promises |
+//! | `verdict.rs` | [`Verdict`]: counts, and the first [`Violation`] with what belongs to it |
 //!
 //! ```
 //! use proto::{Epoch, RoomId, Seq, UserId};
@@ -25,12 +27,16 @@
 //! assert_eq!(recorder.take().len(), 2);
 //! ```
 
+mod check;
 mod lines;
 mod record;
 mod recorder;
 mod seen;
+mod verdict;
 
+pub use check::check;
 pub use lines::{Unreadable, merged, read, write};
 pub use record::{Client, Connection, Micros, Record, What};
 pub use recorder::Recorder;
 pub use seen::{Hash, Kind, Seen};
+pub use verdict::{Counts, Rule, Verdict, Violation};

@@ -1,0 +1,216 @@
+//! What the checker says: how much it looked at, and the first promise that was broken.
+
+use std::fmt;
+
+use proto::{ClientMessageId, CommandId, RoomId, Seq};
+
+use crate::{Connection, Record};
+
+/// The promises, each by the way in which it is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// Acknowledged, and not stored.
+    AcknowledgedButLost,
+    /// Acknowledged under a number that is another event's.
+    WrongNumber,
+    /// Stored, and nobody ever sent it.
+    NeverSent,
+    /// Stored, though every attempt was refused for good.
+    RefusedButStored,
+    /// Stored with another body or in another room than it was sent with.
+    StoredAltered,
+    /// One sender's key is stored twice.
+    StoredTwice,
+    /// A room's numbers are not 1, 2, 3 …
+    Numbers,
+    /// Two messages of one connection are stored in another order than they were sent in.
+    SendersOrder,
+    /// A message is stored before one that had been acknowledged when it was sent.
+    Overtaken,
+    /// An answer to a command that was not asked, or was answered before.
+    AnsweredTwice,
+    /// A command was never answered, and all was at rest.
+    Unanswered,
+    /// Somebody saw what is not stored.
+    SeenButNotStored,
+    /// Somebody saw an event otherwise than it is stored.
+    SeenAltered,
+    /// An event of a room before the room's `joined`.
+    BeforeJoined,
+    /// Events were left out, and no `gap` said so.
+    Skipped,
+    /// An event came twice on one connection.
+    Doubled,
+    /// An event came at or below the cursor that the client had named.
+    BelowCursor,
+    /// A `gap` that does not begin behind the last event, is empty, or goes beyond the head.
+    WrongGap,
+    /// A `gap` that was never filled.
+    GapUnfilled,
+    /// An event after the person had been removed.
+    AfterRemoval,
+    /// All was at rest, and a member lacks events.
+    Behind,
+    /// A `reset` though the client's cursor was good.
+    NeedlessReset,
+    /// A cursor of another epoch, or above the head, was taken as if it were good.
+    ResetForgotten,
+    /// The history contradicts itself: whoever recorded it has a defect.
+    Incoherent,
+}
+
+impl Rule {
+    fn as_text(self) -> &'static str {
+        match self {
+            Rule::AcknowledgedButLost => "an acknowledged message is not stored",
+            Rule::WrongNumber => "a message was acknowledged under another event's number",
+            Rule::NeverSent => "a message is stored that nobody sent",
+            Rule::RefusedButStored => "a message is stored though it was refused",
+            Rule::StoredAltered => "a message is stored otherwise than it was sent",
+            Rule::StoredTwice => "a message is stored twice",
+            Rule::Numbers => "a room's events are not numbered 1, 2, 3 …",
+            Rule::SendersOrder => "two messages of one connection are stored in the wrong order",
+            Rule::Overtaken => "a message stands before one that was acknowledged when it was sent",
+            Rule::AnsweredTwice => "an answer to nothing, or a second one",
+            Rule::Unanswered => "a command was not answered",
+            Rule::SeenButNotStored => "somebody saw what is not stored",
+            Rule::SeenAltered => "somebody saw an event otherwise than it is stored",
+            Rule::BeforeJoined => "something of a room came before `joined`",
+            Rule::Skipped => "events were left out in silence",
+            Rule::Doubled => "an event came twice on one connection",
+            Rule::BelowCursor => "an event came that the client had said it has",
+            Rule::WrongGap => "a gap that is none",
+            Rule::GapUnfilled => "a gap was not filled",
+            Rule::AfterRemoval => "an event came after the removal",
+            Rule::Behind => "a member at rest lacks events",
+            Rule::NeedlessReset => "a reset without need",
+            Rule::ResetForgotten => "a reset was forgotten",
+            Rule::Incoherent => "the history contradicts itself",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_text())
+    }
+}
+
+/// How much was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lines of the history.
+    pub records: u64,
+    /// Attempts to send a message, and to leave.
+    pub operations: u64,
+    /// Those that were answered with `ok`.
+    pub acknowledged: u64,
+    /// Those that were refused for good.
+    pub refused: u64,
+    /// Those of which the client was never told how they ended.
+    pub unknown: u64,
+    /// Messages that nobody was ever told of, and that are stored all the same.
+    pub unknown_but_stored: u64,
+    /// Events that came by themselves.
+    pub deliveries: u64,
+    /// `gap`s.
+    pub gaps: u64,
+    /// Pages of history that were read.
+    pub fillings: u64,
+    /// Connections.
+    pub connections: u64,
+    /// Cursors with which somebody came back.
+    pub resumed: u64,
+    /// Views that were at rest in the end, and complete.
+    pub complete_views: u64,
+    /// Rooms that are stored.
+    pub rooms: u64,
+    /// Events that are stored.
+    pub stored: u64,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let it = self;
+        writeln!(
+            f,
+            "{} operations: {} acknowledged, {} refused, {} unknown; {} messages were stored untold",
+            it.operations, it.acknowledged, it.refused, it.unknown, it.unknown_but_stored
+        )?;
+        writeln!(
+            f,
+            "{} deliveries on {} connections, {} cursors resumed, {} gaps, {} pages of history",
+            it.deliveries, it.connections, it.resumed, it.gaps, it.fillings
+        )?;
+        write!(
+            f,
+            "{} events stored in {} rooms, {} views complete at the end",
+            it.stored, it.rooms, it.complete_views
+        )
+    }
+}
+
+/// What a violation is about, to find what belongs to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct About {
+    pub(crate) connection: Option<Connection>,
+    pub(crate) id: Option<CommandId>,
+    pub(crate) room: Option<RoomId>,
+    pub(crate) seq: Option<Seq>,
+    pub(crate) key: Option<ClientMessageId>,
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Violation {
+    /// Which.
+    pub rule: Rule,
+    /// By what.
+    pub what: String,
+    /// The line of the (merged) history at which it shows, from 0.
+    pub index: usize,
+    /// What belongs to it, with its lines: before, itself, and after.
+    pub surroundings: Vec<(usize, Record)>,
+    pub(crate) about: About,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "BROKEN: {}", self.rule)?;
+        writeln!(f, "  {}", self.what)?;
+        write!(f, "what belongs to it:")?;
+        for (index, record) in &self.surroundings {
+            let mark = if *index == self.index { '>' } else { ' ' };
+            write!(f, "\n{mark} {:>8} {record}", index + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the checker says of a history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// How much was looked at.
+    pub counts: Counts,
+    /// The first promise that was broken.
+    pub violation: Option<Violation>,
+}
+
+impl Verdict {
+    /// Whether every promise was kept.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.violation.is_none()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.counts)?;
+        match &self.violation {
+            None => write!(f, "every promise was kept"),
+            Some(violation) => write!(f, "{violation}"),
+        }
+    }
+}
