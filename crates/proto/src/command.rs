@@ -157,8 +157,17 @@ pub struct FrameError {
 }
 
 impl FrameError {
+    /// Messages quote what they refuse; beyond this many characters they are cut.
+    const MESSAGE_CHARS: usize = 200;
+
     fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        FrameError { id: None, code, message: message.into() }
+        let mut message = message.into();
+        // Nobody is answered with more than they sent: a frame may be 64 KiB, and quoting makes invisible characters longer.
+        if let Some((at, _)) = message.char_indices().nth(Self::MESSAGE_CHARS) {
+            message.truncate(at);
+            message.push('…');
+        }
+        FrameError { id: None, code, message }
     }
 }
 
@@ -389,6 +398,21 @@ mod tests {
         }
         for text in ["", "hello", "1", "null", "\"ping\"", "{", r#"{"type":"ping","id":"x"}"#, "[1", "[{]"] {
             assert_eq!(refusal(text).code, ErrorCode::Malformed, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_a_whole_frame() {
+        let long = "\u{200b}".repeat(10_000);
+        for text in [
+            format!(r#"{{"type":"ping","id":"{long}"}}"#),
+            format!(r#"{{"type":"join","room":"a","after":"{long}"}}"#),
+            format!(r#"{{"type":"{long}"}}"#),
+            format!(r#"["{long}"]"#),
+            format!(r#"{{"type":"join","room":"{long}"}}"#),
+        ] {
+            let error = refusal(&text);
+            assert!(error.message.chars().count() <= 201, "{} characters", error.message.chars().count());
         }
     }
 
