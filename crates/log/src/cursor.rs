@@ -124,6 +124,10 @@ impl RoomLog {
     #[must_use]
     pub fn read(&self, mut cursor: Cursor, window: Window) -> Reading<'_> {
         if cursor.position < self.start {
+            // Whoever was removed has all that it may have: what was evicted behind its end is no loss to it.
+            if window.end.is_some_and(|end| cursor.has_reached(end)) {
+                return Reading::Nothing(cursor);
+            }
             if cursor.seq < self.base {
                 return Reading::Lagged(Lag { after: cursor.seq, head: self.head });
             }
@@ -267,6 +271,16 @@ mod tests {
         log.append(Seq(3), b"secret").unwrap();
         assert_eq!(text(&log, START, Window { end: Some(end), ..Window::everything() }), "oneleft");
         assert_eq!(log.read(end, Window { end: Some(end), ..Window::everything() }), Reading::Nothing(end));
+    }
+
+    #[test]
+    fn a_membership_that_ended_misses_nothing_when_the_log_goes_on() {
+        let mut log = log_of(&[(1, "one"), (2, "left"), (3, "secret"), (4, "secret")]);
+        let end = log.cursor_after(Seq(2)).unwrap();
+        log.trim(6, 6, log.tip());
+        assert_eq!(log.read(end, Window { end: Some(end), ..Window::everything() }), Reading::Nothing(end));
+        let lag = Lag { after: Seq(2), head: Seq(4) };
+        assert_eq!(log.read(end, Window::everything()), Reading::Lagged(lag), "others miss the third");
     }
 
     #[test]
