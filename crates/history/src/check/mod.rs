@@ -23,6 +23,7 @@ use view::{Opening, Place, Run, View, Witnesses};
 pub fn check<I: IntoIterator<Item = Record>>(read: impl Fn() -> I) -> Verdict {
     let mut blame = Blame::default();
     let truth = Truth::gather(read(), &mut blame);
+    blame.is_settled = blame.first.is_some();
     let mut checker = Checker { truth, blame, ..Checker::default() };
     for (index, record) in read().into_iter().enumerate() {
         checker.take(index, record.what);
@@ -36,12 +37,16 @@ pub fn check<I: IntoIterator<Item = Record>>(read: impl Fn() -> I) -> Verdict {
 
 /// The first violation by its place in the history.
 #[derive(Debug, Default)]
-struct Blame(Option<Violation>);
+struct Blame {
+    first: Option<Violation>,
+    /// What is stored contradicts itself: that is told, and not what follows from it.
+    is_settled: bool,
+}
 
 impl Blame {
     fn on(&mut self, index: usize, rule: Rule, about: About, what: impl FnOnce() -> String) {
-        if self.0.as_ref().is_none_or(|first| index < first.index) {
-            self.0 = Some(Violation { rule, what: what(), index, surroundings: Vec::new(), about });
+        if !self.is_settled && self.first.as_ref().is_none_or(|first| index < first.index) {
+            self.first = Some(Violation { rule, what: what(), index, surroundings: Vec::new(), about });
         }
     }
 }
@@ -207,7 +212,7 @@ impl Checker {
             self.end(standing);
         }
         self.attempts.finish(&self.truth, &mut self.counts, &mut self.blame);
-        (self.counts, self.blame.0)
+        (self.counts, self.blame.first)
     }
 }
 

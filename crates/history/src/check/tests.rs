@@ -114,7 +114,7 @@ impl Tale {
     }
 
     #[track_caller]
-    fn is_fine(self, stored: &[Event]) {
+    fn passes(self, stored: &[Event]) {
         let verdict = self.verdict(stored);
         assert!(verdict.is_clean(), "{verdict}");
     }
