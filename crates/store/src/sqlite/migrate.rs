@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::{Batch, Connection, TransactionBehavior};
 
 use crate::{OpenError, StoreError};
 
 /// In order; the first makes version 1. One that was released is never edited: the next one mends it.
-const MIGRATIONS: &[&str] =
+pub(super) const MIGRATIONS: &[&str] =
     &[include_str!("../../migrations/0001_rooms.sql"), include_str!("../../migrations/0002_joined_with.sql")];
 
 /// "Teah", as the first migration writes it.
@@ -40,17 +41,35 @@ pub(super) fn check(conn: &Connection, database: &Path) -> Result<(), OpenError>
     Ok(())
 }
 
-/// Runs what is missing, each migration in its own transaction, so that a stop in between leaves a version that is whole.
+/// Runs what is missing.
 pub(super) fn run(conn: &mut Connection) -> Result<(), StoreError> {
+    run_of(MIGRATIONS, conn, &mut || ())
+}
+
+/// Runs what is missing of `migrations`, each in its own transaction, so that a stop at any point leaves a version that is whole:
+/// the next start goes on from there (`sqlite/tests/migrating.rs`). `before` each statement, a test may stop it.
+pub(super) fn run_of(
+    migrations: &[&str],
+    conn: &mut Connection,
+    before: &mut dyn FnMut(),
+) -> Result<(), StoreError> {
     loop {
         let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let version: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let Some(migration) = MIGRATIONS.get(version as usize) else { return Ok(()) };
-        transaction.execute_batch(migration)?;
+        let Some(migration) = migrations.get(version as usize) else { return Ok(()) };
+        let mut statements = Batch::new(&transaction, migration);
+        while let Some(mut statement) = statements.next()? {
+            before();
+            let mut rows = statement.raw_query();
+            while rows.next()?.is_some() {}
+        }
+        before();
         if version == 0 {
             transaction.execute("INSERT INTO meta (key, value) VALUES ('epoch', ?1)", [new_epoch()?])?;
+            before();
         }
         transaction.pragma_update(None, "user_version", version + 1)?;
+        before();
         transaction.commit()?;
     }
 }

@@ -3,6 +3,7 @@
 mod disk;
 mod failing;
 mod killed;
+mod migrating;
 mod opening;
 
 use std::path::Path;
