@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use proto::Epoch;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrate;
@@ -102,6 +103,8 @@ fn be_brief(conn: &Connection) -> Result<(), StoreError> {
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     // A damaged page is noticed when it is read, instead of being believed.
     conn.pragma_update(None, "cell_size_check", true)?;
+    // A plan once made is kept. Without this a statement whose values might have changed the plan is compiled anew each time.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 

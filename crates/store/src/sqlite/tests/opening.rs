@@ -218,6 +218,7 @@ fn commits_are_synced() {
     assert_eq!(setting("synchronous"), "2");
     assert_eq!(setting("foreign_keys"), "1");
     assert_eq!(setting("secure_delete"), "1");
+    assert!(writer.connection().db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG).unwrap());
 }
 
 #[test]
