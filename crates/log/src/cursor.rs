@@ -119,6 +119,12 @@ impl RoomLog {
         Some(Cursor { position, seq })
     }
 
+    /// How many bytes of the log lie beyond the cursor.
+    #[must_use]
+    pub fn bytes_after(&self, cursor: Cursor) -> usize {
+        (self.end() - cursor.position.max(self.start)) as usize
+    }
+
     /// What is to be written to somebody at `cursor`. O(1) for a reader near the tip of a log without unnumbered entries,
     /// else O(log n).
     #[must_use]

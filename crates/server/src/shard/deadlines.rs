@@ -61,6 +61,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
     fn check_on(&mut self, index: usize, now: Tick) {
         let (heartbeat, dead) = (self.settings.heartbeat, self.settings.dead);
         let (unfinished, wait) = (self.settings.unfinished, self.settings.close);
+        let may_read = self.may_read(index);
         let connection = &mut self.connections[index];
         let key = connection.key;
         connection.due = Tick::of(Duration::MAX);
@@ -75,7 +76,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             return self.end_connection(index);
         }
         let is_unfinished = !connection.decoder.is_idle();
-        if !connection.may_be_read() {
+        if !may_read {
             // What the peer has sent since is not asked for: that is not held against it.
             connection.begun = now;
         }

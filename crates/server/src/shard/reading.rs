@@ -6,7 +6,7 @@ use std::time::Duration;
 use proto::{Close, Limits, Numbered};
 use websocket::{Decoder, Message};
 
-use super::connection::Phase;
+use super::connection::{Membership, Phase};
 use super::wheel::Tick;
 use super::{ConnKey, Link, Outside, Shard};
 use crate::arrival::Speaks;
@@ -46,16 +46,31 @@ impl<L: Link, O: Outside> Shard<L, O> {
         }
     }
 
+    /// Whether the connection may be read now. If one of its rooms has more to tell than can be told, the end of that room's walk
+    /// puts it back.
+    pub(super) fn may_read(&mut self, index: usize) -> bool {
+        let Some(connection) = self.connections.get(index) else { return false };
+        let busy = |membership: &&Membership| self.rooms[membership.room].is_told_too_slowly();
+        match connection.memberships.iter().find(busy) {
+            Some(membership) => {
+                self.rooms[membership.room].holds_back = true;
+                false
+            }
+            None => connection.may_be_read(),
+        }
+    }
+
     /// One read. If the buffer was filled there may be more, and the connection goes to the back of the queue.
     fn read_connection(&mut self, index: usize) {
         let quiet = self.stopping.is_quiet();
         let now = Tick::of(self.now);
-        let Some(connection) = self.connections.get_mut(index) else { return };
+        let Some(connection) = self.connections.get(index) else { return };
         let discards = connection.phase != Phase::Open;
-        if !discards && (quiet || !connection.may_be_read()) {
-            // `handle_answer` and `go_on` put it back when it may.
+        if !discards && (quiet || !self.may_read(index)) {
+            // `handle_answer`, `go_on` and the end of a walk put it back when it may.
             return;
         }
+        let connection = &mut self.connections[index];
         if let Some(mut unread) = connection.unread.take() {
             let key = connection.key;
             self.take_in(key, &mut unread);

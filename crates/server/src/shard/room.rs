@@ -14,6 +14,10 @@ use crate::encoding::{Encoding, event_frame};
 /// one round's.
 const DEPARTURES: usize = 1024;
 
+/// A room in which so much waits to be told to those who take what comes has more to tell than can be told. Its members are
+/// not read until they have been told: else, in the end, everybody would have to be told of a gap. A log holds eight times as much.
+const TOO_MUCH: usize = 512 * 1024;
+
 /// A live room: its log in each encoding that is spoken here, and who reads it.
 pub(crate) struct Room {
     pub(crate) id: RoomId,
@@ -22,6 +26,10 @@ pub(crate) struct Room {
     logs: [Option<Box<RoomLog>>; Encoding::COUNT],
     /// At or before every cursor of that encoding, as of the last whole walk.
     pub(crate) floors: [Option<Cursor>; Encoding::COUNT],
+    /// The same for those alone whose sockets take what comes.
+    pub(crate) keeping_up: [Option<Cursor>; Encoding::COUNT],
+    /// Somebody is not read because of it.
+    pub(crate) holds_back: bool,
     /// Connections that have it open.
     pub(crate) members: Vec<usize>,
     /// The walk that is under way.
@@ -51,8 +59,16 @@ pub(crate) struct Walk {
     pub(crate) next: usize,
     /// The lowest cursor so far, for each encoding.
     pub(crate) lowest: [Option<Cursor>; Encoding::COUNT],
+    /// The same for those alone whose sockets take what comes.
+    pub(crate) keeping_up: [Option<Cursor>; Encoding::COUNT],
     /// Something was appended, or somebody moved, behind the walk's back: it is to be walked again.
     pub(crate) again: bool,
+}
+
+impl Walk {
+    pub(crate) fn new() -> Self {
+        Walk { next: 0, lowest: [None; Encoding::COUNT], keeping_up: [None; Encoding::COUNT], again: false }
+    }
 }
 
 impl Room {
@@ -63,6 +79,8 @@ impl Room {
             name,
             logs: [Some(Box::new(RoomLog::new(head))), None, None],
             floors: [None; Encoding::COUNT],
+            keeping_up: [None; Encoding::COUNT],
+            holds_back: false,
             members: Vec::new(),
             walk: None,
             queued: false,
@@ -125,6 +143,21 @@ impl Room {
         let floor = floor.unwrap_or_else(|| log.tip());
         log.trim(RoomLog::SOFT_BYTES, RoomLog::HARD_BYTES, floor);
         self.appended = now;
+    }
+
+    /// Whether more waits to be told to those who take what comes than can be told in a few turns. Sound while the room is
+    /// walked, and it is walked until nothing waits.
+    pub(crate) fn is_told_too_slowly(&self) -> bool {
+        self.queued && self.waiting_bytes() > TOO_MUCH
+    }
+
+    /// What waits to be told to those who take what comes, as of the last whole walk.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        let waits = |(log, cursor): (&Option<Box<RoomLog>>, &Option<Cursor>)| match (log, cursor) {
+            (Some(log), Some(cursor)) => log.bytes_after(*cursor),
+            _ => 0,
+        };
+        self.logs.iter().zip(&self.keeping_up).map(waits).max().unwrap_or(0)
     }
 
     /// A cursor was set, perhaps behind the floor.

@@ -237,6 +237,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 walk.again |= place < walk.next;
             }
         }
+        // The room may have been why it was not read.
+        self.queue_read(of.index);
         let now = self.now;
         self.outside.presence(|presence| presence.leave(id, user, now));
         for (command, seq) in std::mem::take(&mut membership.special().leaving) {

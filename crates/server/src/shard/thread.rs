@@ -243,6 +243,10 @@ impl Loop {
                 self.shard.handle_timeout(now);
             }
             more = self.shard.work(now);
+            if more {
+                // Between two slices: where cores are few, the writer would else wait out this thread's share of one.
+                std::thread::yield_now();
+            }
             if !self.goodbyes.is_empty() && self.shard.is_empty() {
                 for done in self.goodbyes.drain(..) {
                     let _ = done.send(());

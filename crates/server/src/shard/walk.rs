@@ -16,7 +16,7 @@ use super::{Link, Outside, Shard};
 use crate::encoding::Encoding;
 
 /// Writes in a slice: about a millisecond, at 7 µs for a send.
-const SLICE: usize = 128;
+const SLICE: usize = 32;
 /// What one connection gets in a turn.
 const TURN_BYTES: usize = 64 * 1024;
 /// Pieces of memory in one system call.
@@ -106,8 +106,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(super) fn walk_some(&mut self) {
         let Some(index) = self.to_walk.pop_front() else { return };
         let Some(room) = self.rooms.get_mut(index) else { return };
-        let mut walk =
-            room.walk.take().unwrap_or(Walk { next: 0, lowest: [None; Encoding::COUNT], again: false });
+        let mut walk = room.walk.take().unwrap_or_else(Walk::new);
         room.walk = Some(walk);
         let mut writes = 0;
         while writes < SLICE {
@@ -130,12 +129,24 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if walk.next >= room.members.len() {
             let ended = room.walk.take().unwrap_or(walk);
             room.floors = ended.lowest;
-            if !ended.again {
-                room.queued = false;
+            room.keeping_up = ended.keeping_up;
+            room.queued = ended.again || room.waiting_bytes() > 0;
+            let again = room.queued;
+            if std::mem::take(&mut room.holds_back) {
+                self.read_members(index);
+            }
+            if !again {
                 return;
             }
         }
         self.to_walk.push_back(index);
+    }
+
+    /// Whoever was not read because of the room is read, if that has changed.
+    fn read_members(&mut self, index: usize) {
+        for place in 0..self.rooms[index].members.len() {
+            self.queue_read(self.rooms[index].members[place]);
+        }
     }
 
     /// Whether a member has something to get that its socket may take.
@@ -162,9 +173,17 @@ impl<L: Link, O: Outside> Shard<L, O> {
             return;
         };
         let cursor = membership.cursor;
+        // Others cannot be told more now, however often the room is walked.
+        let keeps_up =
+            connection.phase == Phase::Open && !connection.flags.blocked && membership.special.is_none();
         if let Some(walk) = self.rooms.get_mut(index).and_then(|room| room.walk.as_mut()) {
-            let lowest = &mut walk.lowest[encoding];
-            *lowest = Some(lowest.map_or(cursor, |lowest| lowest.min(cursor)));
+            let lower = |lowest: &mut Option<Cursor>| {
+                *lowest = Some(lowest.map_or(cursor, |lowest| lowest.min(cursor)));
+            };
+            lower(&mut walk.lowest[encoding]);
+            if keeps_up {
+                lower(&mut walk.keeping_up[encoding]);
+            }
         }
     }
 
@@ -340,10 +359,12 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// After a turn, however it ended: what had to wait for the outbox to be emptied goes on.
     fn go_on(&mut self, index: usize) {
-        let Some(connection) = self.connections.get(index) else { return };
-        if connection.phase != Phase::Open || !connection.may_be_read() {
+        if !self.may_read(index) {
             return;
         }
+        let Some(connection) = self.connections.get(index).filter(|it| it.phase == Phase::Open) else {
+            return;
+        };
         let key = connection.key;
         let catching_up =
             connection.memberships.iter().any(|m| m.catch_up().is_some_and(|catch_up| !catch_up.asked));

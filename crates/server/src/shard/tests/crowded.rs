@@ -1,11 +1,13 @@
-//! Who joins a large room is told a little later.
+//! Large rooms: who joins is told a little later, and no more is taken in than can be told.
 
 use std::time::Duration;
 
+use room_log::RoomLog;
 use serde_json::Value;
 
 use super::seconds;
-use super::world::{Peer, World};
+use super::world::{Peer, World, are_contiguous, send_in_lobby};
+use crate::encoding::Encoding;
 
 const ALMOST_A_SECOND: Duration = Duration::from_millis(900);
 
@@ -67,4 +69,49 @@ fn each_join_waits_no_longer_than_its_own_second() {
     world.arrive_in_lobby(201);
     world.wait(seconds(2));
     assert_eq!(joins(&mut first), 1);
+}
+
+/// Everybody talks faster than everybody can be told: a slice of the walk for each turn of reading.
+#[test]
+fn no_more_is_taken_in_than_can_be_told() {
+    const MEMBERS: u64 = 40;
+    const EACH: u64 = 64;
+    let mut world = World::new();
+    let mut members: Vec<Peer> = (1..=MEMBERS).map(|user| world.arrive_in_lobby(user)).collect();
+    members.iter_mut().for_each(|member| drop(member.take_raw()));
+    let body = "x".repeat(8_000);
+    for number in 0..EACH {
+        for member in &members {
+            world.text(member, &send_in_lobby(&format!("k{number}"), &body));
+        }
+        world.shard.work(world.now);
+        world.commit_all();
+        world.deliver_all();
+        let shard = &world.shard;
+        let log = shard.rooms.iter().next().unwrap().1.existing_log(Encoding::Json).unwrap();
+        let lags = shard.connections.iter().map(|(_, it)| log.bytes_after(it.memberships[0].cursor));
+        let furthest = lags.max().unwrap();
+        assert!(
+            furthest < RoomLog::HARD_BYTES * 3 / 4,
+            "somebody who takes what comes lags by {furthest} bytes"
+        );
+    }
+    world.settle();
+    let all = MEMBERS + MEMBERS * EACH;
+    assert_eq!(world.events_of(1).len() as u64, all, "what was not read at first is read later");
+    assert!(are_contiguous(&members[0].take_seqs(), MEMBERS + 1, all));
+}
+
+#[test]
+fn who_does_not_read_is_heard_all_the_same() {
+    let mut world = World::new();
+    let (mut li, mei) = (world.arrive_in_lobby(1), world.arrive_in_lobby(2));
+    mei.takes_only(0);
+    let body = "x".repeat(8_000);
+    for number in 0..200 {
+        world.send(&li, &format!("k{number}"), &body);
+    }
+    li.take();
+    world.send(&mei, "k", "I am here");
+    assert!(li.take().iter().any(|frame| frame["body"] == "I am here"));
 }
