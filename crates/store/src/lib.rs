@@ -62,7 +62,7 @@ use proto::{
 };
 
 pub use error::{OpenError, StoreError};
-pub use memory::MemoryStore;
+pub use memory::{Backup, Failure, MemoryStore};
 pub use page::PageBounds;
 pub use request::{Author, Batch, Done, Enrol, Refusal, Request, Ticket, TokenHash, Write};
 pub use sqlite::SqliteStore;

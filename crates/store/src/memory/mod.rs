@@ -1,6 +1,7 @@
 //! The adapter that forgets: for tests and simulations. Plain maps, and no code in common with the one that remembers, so
 //! that the two can be held against each other.
 
+mod faults;
 mod reader;
 mod state;
 mod writer;
@@ -12,6 +13,7 @@ use proto::Epoch;
 use rules::RoomLimits;
 
 use crate::{Reader, Store, StoreError, Writer};
+pub use faults::{Backup, Failure};
 use state::State;
 
 /// Rooms in memory. Clones of the handle are the same store.
@@ -45,7 +47,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn epoch(&self) -> Epoch {
-        Epoch("memory".to_owned())
+        self.shared.state().epoch.clone()
     }
 
     fn writer(&self) -> Result<Box<dyn Writer>, StoreError> {

@@ -4,13 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use proto::{
-    ClientMessageId, Event, MessageCount, ReadPosition, RoomId, RoomName, RoomRef, Seq, UserId, UserName,
+    ClientMessageId, Epoch, Event, MessageCount, ReadPosition, RoomId, RoomName, RoomRef, Seq, UserId,
+    UserName,
 };
 
+use super::Failure;
 use crate::{Head, LOBBY, TokenHash};
 
+#[derive(Clone)]
 pub(super) struct State {
     pub(super) rooms: BTreeMap<RoomId, Room>,
+    /// Rooms that went with their last member: what was in them was seen, and can still be looked at.
+    pub(super) gone: BTreeMap<RoomId, Room>,
     pub(super) by_key: HashMap<String, RoomId>,
     pub(super) people: BTreeMap<UserId, Stored>,
     pub(super) sessions: HashMap<TokenHash, UserId>,
@@ -19,13 +24,19 @@ pub(super) struct State {
     pub(super) next_user: u64,
     /// How often something was committed.
     pub(super) commits: u64,
+    /// The store's life.
+    pub(super) epoch: Epoch,
+    /// What becomes of the next commit.
+    pub(super) next_fails: Option<Failure>,
 }
 
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) name: UserName,
     pub(super) transient: bool,
 }
 
+#[derive(Clone)]
 pub(super) struct Room {
     pub(super) name: RoomName,
     /// Event `seq` stands at `seq - 1`.
@@ -51,12 +62,15 @@ impl State {
         State {
             by_key: HashMap::from([(lobby.key(), LOBBY)]),
             rooms: BTreeMap::from([(LOBBY, Room::new(lobby))]),
+            gone: BTreeMap::new(),
             people: BTreeMap::new(),
             sessions: HashMap::new(),
             said: HashMap::new(),
             next_room: LOBBY.0 + 1,
             next_user: 1,
             commits: 0,
+            epoch: Epoch("memory".to_owned()),
+            next_fails: None,
         }
     }
 

@@ -27,14 +27,19 @@ impl Drop for MemoryWriter {
 
 impl Writer for MemoryWriter {
     fn commit(&mut self, now: Timestamp, requests: Vec<Request>) -> Batch {
-        let mut work =
-            Work { state: &mut self.shared.state(), limits: &self.limits, now, batch: Batch::default() };
+        let state = &mut self.shared.state();
+        let failure = state.next_fails.take().map(|failure| (failure, failure.batch(&requests)));
+        let failed = match failure {
+            Some((failure, batch)) if !failure.stores() => return batch,
+            other => other.map(|(_, batch)| batch),
+        };
+        let mut work = Work { state, limits: &self.limits, now, batch: Batch::default() };
         work.state.commits += u64::from(!requests.is_empty());
         for Request { ticket, author, deed } in requests {
             let answer = work.carry_out(&author, deed).map_err(Refusal::from);
             work.batch.answers.push((ticket, answer));
         }
-        work.batch
+        failed.unwrap_or(work.batch)
     }
 
     fn probe(&mut self, _now: Timestamp) -> Result<(), StoreError> {
@@ -218,7 +223,9 @@ impl Work<'_> {
         room.members.remove(&user);
         if room.members.is_empty() && room.head().n == MessageCount(0) && id != LOBBY {
             self.state.by_key.remove(&room.name.key());
-            self.state.rooms.remove(&id);
+            if let Some(room) = self.state.rooms.remove(&id) {
+                self.state.gone.insert(id, room);
+            }
             self.batch.gone.push(id);
         }
         Ok(seq)
