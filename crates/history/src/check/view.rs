@@ -215,7 +215,8 @@ impl Run {
             Some(removal) => Seq(removal.0 - 1),
             None => truth.head(room),
         };
-        if self.at < last {
+        // Came back, and nothing was said since.
+        if self.at.max(self.or_from.unwrap_or(self.at)) < last {
             blame.on(index, Rule::Behind, place.about(self.at.next()), || {
                 format!("{} has {room} up to #{}, and #{last} is stored", who.client, self.at)
             });
