@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::need::Need;
 use crate::steps::{self, Context, Done, Step};
 use crate::workspace::Workspace;
-use crate::{counts, edges, process, test};
+use crate::{counts, edges, faults, process, test};
 
 /// What is checked beside the tests. clippy and doc share what they check of the dependencies, so they ask for
 /// the same features.
@@ -30,9 +30,17 @@ const STEPS: &[Step] = &[
     Step { name: "counts", run: counts, ..Step::BLANK },
 ];
 
+/// What takes its time, and says little where the tests already fail.
+const HARM: &[Step] = &[Step {
+    name: "faults",
+    after: Some("rust"),
+    run: |it| faults::short(&it.workspace).map(|()| Done::Ok),
+    ..Step::BLANK
+}];
+
 pub(crate) fn run(workspace: Workspace) -> ExitCode {
     let context = Context { workspace, all: true, words: Vec::new() };
-    steps::run(&context, STEPS.iter().chain(test::all()))
+    steps::run(&context, STEPS.iter().chain(test::all()).chain(HARM))
 }
 
 fn cargo(context: &Context, args: &str) -> Result<Done> {

@@ -5,7 +5,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `run`, `test`, `ci`, `edges`, `counts`, `autobahn`, `load`, `bench` | one command each |
+//! | `run`, `test`, `ci`, `edges`, `counts`, `autobahn`, `load`, `bench`, `faults` | one command each |
 //! | `steps` | running a table of steps, and the summary at the end |
 //! | `need` | which programs this machine has, and how to get those that it lacks |
 //! | `web` | the web client: whether it is stale, and building it |
@@ -18,6 +18,7 @@ mod bench;
 mod ci;
 mod counts;
 mod edges;
+mod faults;
 mod load;
 mod need;
 mod process;
@@ -72,6 +73,8 @@ enum Command {
     },
     /// Measure the release server beside its peers, and write the tables of docs/PERFORMANCE.md.
     Bench(bench::Args),
+    /// Do real harm to the real program, and check what its clients saw.
+    Faults(faults::Args),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
             Command::Autobahn(args) => autobahn::run(&workspace, &args),
             Command::Load { args } => load::run(&workspace, args),
             Command::Bench(args) => bench::run(&workspace, &args),
+            Command::Faults(args) => faults::run(&workspace, &args),
         }
         .map(|()| ExitCode::SUCCESS)
     });

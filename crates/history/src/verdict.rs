@@ -110,7 +110,8 @@ pub struct Counts {
     pub refused: u64,
     /// Those of which the client was never told how they ended.
     pub unknown: u64,
-    /// Messages that nobody was ever told of, and that are stored all the same.
+    /// Messages that were stored by an attempt whose client was never told so: those that it did not repeat, and of the others
+    /// those of which the history shows that they were there before.
     pub unknown_but_stored: u64,
     /// Events that came by themselves.
     pub deliveries: u64,
@@ -135,7 +136,7 @@ impl fmt::Display for Counts {
         let it = self;
         writeln!(
             f,
-            "{} operations: {} acknowledged, {} refused, {} unknown; {} messages were stored untold",
+            "{} operations: {} acknowledged, {} refused, {} unknown ({} of these were stored)",
             it.operations, it.acknowledged, it.refused, it.unknown, it.unknown_but_stored
         )?;
         writeln!(

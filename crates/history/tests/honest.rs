@@ -14,7 +14,7 @@ fn verdict(records: &[Record]) -> Verdict {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_honest_house_keeps_every_promise(choices in proptest::collection::vec(any::<u32>(), 0..400)) {

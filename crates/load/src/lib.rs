@@ -13,7 +13,9 @@
 //! | `http.rs` | [`http()`], [`new_session`]: the few requests that a client makes |
 //! | `dial.rs` | a TCP connection from a chosen address |
 //! | `generator/` | [`generator`]: the load generator and its checker |
+//! | `witness/` | [`witness`]: clients that take down what they do and see, for the checker of histories |
 //! | `main.rs` | the program `teahouse-load` |
+//! | `bin/history.rs` | the program `history`: records with those clients, and checks |
 //! | `bin/floor.rs` | the program `floor`: the least that a server must do, to measure beside |
 //!
 //! ```no_run
@@ -37,6 +39,7 @@ mod error;
 pub mod generator;
 mod http;
 mod options;
+pub mod witness;
 
 pub use client::{Client, Received, Reply};
 pub use error::Error;

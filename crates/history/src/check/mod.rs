@@ -152,6 +152,7 @@ impl Checker {
             }
             What::Joined { room, after, head, .. } => {
                 counts.resumed += u64::from(after.is_some());
+                attempts.learn(room, head);
                 let opening = Opening { room, after, head, was_reset: standing.reset.remove(&room) };
                 let mut view = views.remove(&(who.client, room));
                 let run = standing.runs.remove(&room);
@@ -162,6 +163,7 @@ impl Checker {
             }
             What::Heard { room, event, .. } => {
                 counts.deliveries += 1;
+                attempts.learn(room, event.seq);
                 let view = views.get_mut(&(who.client, room));
                 match standing.runs.get_mut(&room) {
                     Some(run) => run.hear(truth, witnesses, view, at(room), &event, blame),

@@ -15,6 +15,8 @@ pub(super) struct Attempts {
     messages: HashMap<(UserId, ClientMessageId), Message>,
     /// Of each room the highest number that was acknowledged so far.
     acknowledged: HashMap<RoomId, Seq>,
+    /// Of each room the highest number that anybody had heard of so far.
+    known: HashMap<RoomId, Seq>,
 }
 
 /// One sender's key.
@@ -26,6 +28,8 @@ struct Message {
     /// Attempts that were not refused for good.
     hopes: u32,
     acknowledged: bool,
+    /// It was stored by an attempt of which the client was not told.
+    was_stored_untold: bool,
 }
 
 /// What a connection asked and was not answered yet, and the order in which it asked.
@@ -84,6 +88,7 @@ impl Attempts {
             first: index,
             hopes: 0,
             acknowledged: false,
+            was_stored_untold: false,
         });
         message.hopes += 1;
         if !message.as_sent.contains(&(room, body)) {
@@ -104,6 +109,9 @@ impl Attempts {
                 format!("{room} #{floor} was acknowledged before key {key} was first sent")
             });
         }
+        let known = self.known.get(&room).copied().unwrap_or_default();
+        message.was_stored_untold |=
+            !is_first && !message.acknowledged && stored.is_some_and(|it| it <= known);
         let sent = asked.sent.entry(room).or_default();
         let place = sent.len();
         sent.push(Sent { index, id, is_first, stored, acknowledged: false });
@@ -157,6 +165,7 @@ impl Attempts {
             Some(stored) if stored == (room, seq) => {
                 let highest = self.acknowledged.entry(room).or_default();
                 *highest = seq.max(*highest);
+                self.learn(room, seq);
                 if let Some(sent) = asked.sent.get_mut(&room).and_then(|sent| sent.get_mut(place)) {
                     sent.acknowledged = true;
                 }
@@ -200,9 +209,16 @@ impl Attempts {
         }
     }
 
+    /// Somebody was told of this number.
+    pub(super) fn learn(&mut self, room: RoomId, seq: Seq) {
+        let known = self.known.entry(room).or_default();
+        *known = seq.max(*known);
+    }
+
     /// Numbers of before mean nothing now.
     pub(super) fn restored(&mut self) {
         self.acknowledged.clear();
+        self.known.clear();
     }
 
     /// Every stored message was sent, thus, and not refused each time.
@@ -227,7 +243,7 @@ impl Attempts {
                     blame.on(stored.index, Rule::StoredAltered, about, || format!("{room} {event}"));
                 } else if message.hopes == 0 {
                     blame.on(stored.index, Rule::RefusedButStored, about, || format!("{room} {event}"));
-                } else if !message.acknowledged {
+                } else if !message.acknowledged || message.was_stored_untold {
                     counts.unknown_but_stored += 1;
                 }
             }

@@ -179,6 +179,15 @@ fn a_violation_is_told_with_what_belongs_to_it_and_nothing_else() {
 }
 
 #[test]
+fn what_was_stored_before_it_was_sent_again_is_counted_once() {
+    let sent = || Tale::of_li().send(1, "a").again(LI, &epoch(1));
+    let stored = [said(1, "a")];
+    assert_eq!(sent().send(1, "a").ok(1, 1).verdict(&stored).counts.unknown_but_stored, 0);
+    assert_eq!(sent().joined(None, 1).send(1, "a").ok(1, 1).verdict(&stored).counts.unknown_but_stored, 1);
+    assert_eq!(sent().verdict(&stored).counts.unknown_but_stored, 1);
+}
+
+#[test]
 fn everything_is_counted() {
     let verdict = Tale::of_li()
         .joined(Some(0), 0)

@@ -143,6 +143,10 @@ impl Run {
                 let last = Seq(run.at.0.saturating_sub(1));
                 let removal = truth.removal_after(room, place.who.person, last);
                 let or_from = removal.filter(|removal| *removal <= head).map(|_| head);
+                if let (Some(head), Some(view)) = (or_from, view) {
+                    // It may name this as its cursor when it comes back.
+                    view.at = view.at.max(head);
+                }
                 Run { head, or_from, ..run }
             }
             (None, None) => {

@@ -1,0 +1,105 @@
+//! `history`: records what clients do and see while harm is done to a server, and checks it afterwards.
+//!
+//! Exit code 0: every promise was kept; 1: one was broken; 2: it could not be carried out.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::mpsc::channel;
+use std::thread;
+
+use clap::{Parser, Subcommand};
+use history::{Record, check, merged, read};
+use teahouse_load::witness::{Told, Witnesses, record};
+
+/// Above this a history is read anew each time it is looked at, and not kept in memory.
+const KEPT_BYTES: u64 = 512 * 1024 * 1024;
+
+/// What clients do and see, and whether it is what they were promised.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Hold a history against the promises of docs/PROTOCOL.md.
+    Check {
+        /// Files of one JSON object a line, or folders of them; all of them are one history.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Run clients that take down what they do and see. Prints `ready` when all are there; each line that is then read from
+    /// standard input is noted; at its end they come to rest.
+    Record(Witnesses),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Check { files } => check_files(&files),
+        Command::Record(plan) => record_all(&plan).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("history: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn check_files(given: &[PathBuf]) -> Result<bool, String> {
+    let mut files = Vec::new();
+    for path in given {
+        match fs::read_dir(path) {
+            Ok(entries) => {
+                let entries = entries.map(|entry| entry.map(|entry| entry.path()));
+                let entries: io::Result<Vec<_>> = entries.collect();
+                files.extend(entries.map_err(|error| format!("{}: {error}", path.display()))?);
+            }
+            Err(_) => files.push(path.clone()),
+        }
+    }
+    files.sort();
+    // Once to see that all of it can be read; what was read is not gone when it is read again.
+    let mut bytes = 0;
+    for file in &files {
+        bytes += fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
+        lines(file)?.try_for_each(|line| line.map(drop))?;
+    }
+    let all = || {
+        let readable = |file| lines(file).into_iter().flatten().map_while(Result::ok);
+        merged(files.iter().map(readable).collect())
+    };
+    let verdict = if bytes <= KEPT_BYTES {
+        let kept: Vec<Record> = all().collect();
+        check(|| kept.iter().cloned())
+    } else {
+        check(all)
+    };
+    println!("{verdict}");
+    Ok(verdict.is_clean())
+}
+
+fn lines(file: &PathBuf) -> Result<impl Iterator<Item = Result<Record, String>> + use<>, String> {
+    let name = file.display().to_string();
+    let file = File::open(file).map_err(|error| format!("{name}: {error}"))?;
+    Ok(read(BufReader::new(file))
+        .map(move |line| line.map_err(|wrong| format!("{name}:{}: {}", wrong.line, wrong.error))))
+}
+
+fn record_all(plan: &Witnesses) -> Result<(), String> {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        for line in io::stdin().lines().map_while(Result::ok) {
+            // Nobody listens only if the clients have ended, and then the process does.
+            let _ = tell.send(Told::Note(line));
+        }
+        let _ = tell.send(Told::Finish);
+    });
+    record(plan, &told, || println!("ready")).map_err(|error| error.to_string())
+}

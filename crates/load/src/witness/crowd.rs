@@ -1,0 +1,164 @@
+//! Starting the clients, and bringing them to rest.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Barrier, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use proto::{EventPage, RoomId, Seq};
+
+use super::diary::Diary;
+use super::person::{Role, Witness};
+use crate::{Error, http, new_session};
+
+/// How long all may take to be answered, and then to hear the rest. Whoever has not by then is a finding of the checker.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the one who waits for all looks.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Who is to be there, and what they do.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Witnesses {
+    /// Where the server is.
+    #[arg(long)]
+    pub server: SocketAddr,
+    /// The folder for the history, a file for each client.
+    #[arg(long)]
+    pub history: PathBuf,
+    /// How many say something, each in one room.
+    #[arg(long, default_value_t = 50)]
+    pub writers: u32,
+    /// How many only listen, each to three rooms.
+    #[arg(long, default_value_t = 10)]
+    pub receivers: u32,
+    /// How many rooms there are.
+    #[arg(long, default_value_t = 10)]
+    pub rooms: u32,
+    /// About how many messages all writers together begin in a second.
+    #[arg(long, default_value_t = 1_000)]
+    pub rate: u32,
+    /// What they do follows from it, as far as the server's answers do.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// What whoever does the harm tells the clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// For the history.
+    Note(String),
+    /// There will be no more harm.
+    Finish,
+}
+
+/// Why there is no history. What the server did wrong is in it, and for the checker to find.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessError {
+    /// The history could not be written.
+    #[error("the history cannot be written: {0}")]
+    Io(#[from] io::Error),
+    /// A client could not even begin, or the rooms could not be read at the end.
+    #[error(transparent)]
+    Server(#[from] Error),
+    /// A client's thread ended by a defect.
+    #[error("a client's thread panicked")]
+    Panicked,
+}
+
+/// What the clients share.
+pub(super) struct Scene {
+    pub(super) plan: Witnesses,
+    /// All have joined: harm may begin.
+    pub(super) ready: Barrier,
+    /// Nothing new is to be said.
+    pub(super) finishing: OnceLock<()>,
+    /// How many have all their answers.
+    pub(super) answered: AtomicUsize,
+    /// Where the rooms end: whoever has heard so much is done.
+    pub(super) heads: OnceLock<BTreeMap<RoomId, Seq>>,
+}
+
+/// Runs them until `told` says [`Told::Finish`] (or its sender is gone), and leaves the history. `ready` is called when all have
+/// joined.
+pub fn record(plan: &Witnesses, told: &Receiver<Told>, ready: impl FnOnce()) -> Result<(), WitnessError> {
+    std::fs::create_dir_all(&plan.history)?;
+    let count = (plan.writers + plan.receivers) as usize;
+    let mut people = Vec::new();
+    for number in 1..=plan.writers + plan.receivers {
+        let role = if number <= plan.writers { Role::Writer } else { Role::Receiver };
+        people.push(Witness::arrive(plan, number, role)?);
+    }
+    let scene = Scene {
+        plan: plan.clone(),
+        ready: Barrier::new(count + 1),
+        finishing: OnceLock::new(),
+        answered: AtomicUsize::new(0),
+        heads: OnceLock::new(),
+    };
+    let mut diary = Diary::new(&plan.history, 0)?;
+    thread::scope(|scope| {
+        let scene = &scene;
+        let living: Vec<_> =
+            people.into_iter().map(|person| scope.spawn(move || person.live(scene))).collect();
+        scene.ready.wait();
+        ready();
+        while let Ok(Told::Note(text)) = told.recv() {
+            diary.now()?.note(text);
+        }
+        diary.now()?.note("no more harm is done; all come to rest");
+        let _ = scene.finishing.set(());
+        wait_until(|| scene.answered.load(Ordering::Acquire) == count);
+        let heads = read_rooms(plan, &mut diary);
+        // Also when that failed, or they would wait for ever.
+        let _ = scene.heads.set(heads.as_ref().cloned().unwrap_or_default());
+        for life in living {
+            life.join().map_err(|_| WitnessError::Panicked)??;
+        }
+        heads.map(drop)
+    })?;
+    diary.close()?;
+    Ok(())
+}
+
+fn wait_until(done: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() && Instant::now() < deadline {
+        thread::sleep(LOOK);
+    }
+}
+
+/// Every room as it is stored, and where it ends.
+fn read_rooms(plan: &Witnesses, diary: &mut Diary) -> Result<BTreeMap<RoomId, Seq>, WitnessError> {
+    let (_, token) = new_session(plan.server, Some("Reader"))?;
+    let mut reader = crate::Client::connect(plan.server, crate::Options::bearer(&token))?;
+    let mut heads = BTreeMap::new();
+    for number in 0..plan.rooms {
+        // Its own coming is the last event: the clients wait for it as for any other.
+        let room = reader.join(&room_name(number))?.room;
+        let mut last = Seq(0);
+        loop {
+            let bearer = format!("Bearer {token}");
+            let path = format!("/api/v1/rooms/{room}/events?after={last}&limit=500");
+            let response = http(plan.server, "GET", &path, &[("Authorization", &bearer)], b"")?;
+            let page: EventPage = response.json()?;
+            for event in &page.events {
+                diary.now()?.stored(event);
+                last = event.seq;
+            }
+            if !page.more || page.events.is_empty() {
+                break;
+            }
+        }
+        heads.insert(room, last);
+    }
+    Ok(heads)
+}
+
+pub(super) fn room_name(number: u32) -> String {
+    format!("room-{number}")
+}

@@ -1,0 +1,50 @@
+//! A history on its way into a file.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use history::Recorder;
+use nix::time::{ClockId, clock_gettime};
+
+/// So many lines are kept before they are written.
+const LINES: usize = 1_000;
+
+/// A recorder, and the file that its lines go to.
+#[derive(Debug)]
+pub(super) struct Diary {
+    recorder: Recorder,
+    file: BufWriter<File>,
+    lines: usize,
+}
+
+impl Diary {
+    pub(super) fn new(folder: &Path, number: u32) -> io::Result<Self> {
+        let file = File::create(folder.join(format!("{number:03}.jsonl")))?;
+        Ok(Diary { recorder: Recorder::new(number), file: BufWriter::new(file), lines: 0 })
+    }
+
+    /// To tell it what happens now.
+    pub(super) fn now(&mut self) -> io::Result<&mut Recorder> {
+        self.lines += 1;
+        if self.lines.is_multiple_of(LINES) {
+            history::write(&mut self.file, &self.recorder.take())?;
+        }
+        self.recorder.now(moment());
+        Ok(&mut self.recorder)
+    }
+
+    pub(super) fn close(mut self) -> io::Result<()> {
+        history::write(&mut self.file, &self.recorder.take())?;
+        self.file.flush()
+    }
+}
+
+/// Of the clock that all processes of a machine share.
+fn moment() -> history::Micros {
+    // Every Linux has this clock, and its readings are positive.
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("a monotonic clock");
+    let micros = Duration::from(now).as_micros();
+    u64::try_from(micros).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,22 @@
+//! Clients that take down all they do and see, while somebody else does harm to the server.
+//!
+//! Each is a thread with a [`Client`](crate::Client) and a file of its own. Writers say things in bursts, and now and then leave
+//! and come again; receivers listen to several rooms, and now and then go away for a while. All of them come back whenever the
+//! connection ends, name their cursors, and send again, unchanged, what was not answered. When it is time to finish they
+//! wait until all is answered and heard; then every room is read as it is stored.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `crowd.rs` | [`record`]: starting them all, and bringing them to rest |
+//! | `person.rs` | one client's life: connections, bursts, absences |
+//! | `hearing.rs` | what becomes of each frame |
+//! | `diary.rs` | a history on its way into a file; the clock |
+//! | `dice.rs` | randomness that can be had again |
+
+mod crowd;
+mod diary;
+mod dice;
+mod hearing;
+mod person;
+
+pub use crowd::{Told, WitnessError, Witnesses, record};

@@ -1,0 +1,36 @@
+//! The folder of a run: what is left of it if it fails.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::workspace::Workspace;
+
+pub(super) struct Scene {
+    folder: PathBuf,
+}
+
+impl Scene {
+    /// An empty folder; what an earlier run of this name left is removed.
+    pub(super) fn set(workspace: &Workspace, name: &str) -> Result<Self> {
+        let folder = workspace.target.join("faults").join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).context("cannot remove what an earlier run left")?;
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self { folder })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn history(&self) -> PathBuf {
+        self.folder.join("history")
+    }
+
+    pub(super) fn clear(self) -> Result<()> {
+        fs::remove_dir_all(&self.folder).with_context(|| format!("cannot remove {}", self.folder.display()))
+    }
+}
