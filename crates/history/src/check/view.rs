@@ -142,7 +142,9 @@ impl Run {
             (None, Some(run)) => {
                 let last = Seq(run.at.0.saturating_sub(1));
                 let removal = truth.removal_after(room, place.who.person, last);
-                let or_from = removal.filter(|removal| *removal <= head).map(|_| head);
+                // What a life of the store that did not last knew of removals is gone.
+                let removed = removal.is_some_and(|removal| removal <= head);
+                let or_from = (removed || !truth.outlives(era, room, head)).then_some(head);
                 if let (Some(head), Some(view)) = (or_from, view) {
                     // It may name this as its cursor when it comes back.
                     view.at = view.at.max(head);
