@@ -16,6 +16,8 @@ enum Fault {
     Nothing,
     /// Nothing either: the tenth is told in one frame with the eleventh, each on its line.
     Lines,
+    /// The last of another hall is told too.
+    Stray,
     Lose,
     Double,
     Alter,
@@ -23,7 +25,8 @@ enum Fault {
 
 struct Hub {
     speaks: Peer,
-    members: Vec<TcpStream>,
+    /// Each with the path by which it came.
+    members: Vec<(String, TcpStream)>,
     messages: u32,
     /// A text that waits to be told with the next one.
     held: Option<String>,
@@ -55,11 +58,12 @@ fn one_connection(mut stream: TcpStream, hub: &Mutex<Hub>, fault: Fault) -> Opti
     let response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     );
+    let path = head.split(' ').nth(1)?.to_owned();
     let speaks = {
         let mut hub = hub.lock().unwrap();
         stream.write_all(response.as_bytes()).ok()?;
         match hub.speaks {
-            Peer::Hub => hub.members.push(stream.try_clone().ok()?),
+            Peer::Hub => hub.members.push((path.clone(), stream.try_clone().ok()?)),
             Peer::Nats => stream.write_all(&binary_frame(b"INFO {}\r\n")).ok()?,
         }
         hub.speaks
@@ -70,11 +74,11 @@ fn one_connection(mut stream: TcpStream, hub: &Mutex<Hub>, fault: Fault) -> Opti
         let mut input = &mut chunk[..read];
         while let Some(message) = decoder.next(&mut input).unwrap() {
             match message {
-                Message::Text(text) if speaks == Peer::Hub => hub.lock().unwrap().tell(text, fault),
+                Message::Text(text) if speaks == Peer::Hub => hub.lock().unwrap().tell(&path, text, fault),
                 Message::Binary(bytes) if speaks == Peer::Nats => {
                     commands.extend_from_slice(bytes);
                     while let Some(line) = next_line(&mut commands) {
-                        hub.lock().unwrap().obey(&mut stream, &line, &mut commands, fault)?;
+                        hub.lock().unwrap().obey(&path, &mut stream, &line, &mut commands, fault)?;
                     }
                 }
                 other => panic!("{other:?}"),
@@ -92,16 +96,23 @@ fn next_line(commands: &mut Vec<u8>) -> Option<String> {
 
 impl Hub {
     /// One command of NATS.
-    fn obey(&mut self, stream: &mut TcpStream, line: &str, rest: &mut Vec<u8>, fault: Fault) -> Option<()> {
+    fn obey(
+        &mut self,
+        path: &str,
+        stream: &mut TcpStream,
+        line: &str,
+        rest: &mut Vec<u8>,
+        fault: Fault,
+    ) -> Option<()> {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
             ["CONNECT", options] => assert!(options.contains(r#""verbose":false"#)),
-            ["SUB", "load-0", "1"] => self.members.push(stream.try_clone().ok()?),
+            ["SUB", "load-0", "1"] => self.members.push((path.to_owned(), stream.try_clone().ok()?)),
             ["PING"] => stream.write_all(&binary_frame(b"PONG\r\n")).ok()?,
             ["PONG"] => {}
             ["PUB", "load-0", length] => {
                 let payload: Vec<u8> = rest.drain(..length.parse::<usize>().unwrap() + 2).collect();
-                self.tell(std::str::from_utf8(&payload).unwrap().trim_end(), fault);
+                self.tell(path, std::str::from_utf8(&payload).unwrap().trim_end(), fault);
             }
             _ => panic!("{line}"),
         }
@@ -118,7 +129,7 @@ impl Hub {
         [binary_frame(one), binary_frame(other)].concat()
     }
 
-    fn tell(&mut self, text: &str, fault: Fault) {
+    fn tell(&mut self, path: &str, text: &str, fault: Fault) {
         self.messages += 1;
         let text = match (fault, self.held.take()) {
             // With more than one message in flight there is another one to come.
@@ -129,16 +140,20 @@ impl Hub {
             (_, Some(held)) => format!("{held}\n{text}"),
             _ => text.to_owned(),
         };
-        let (now, last) = (self.messages == 10, self.members.len() - 1);
+        let now = self.messages == 10;
+        let last_where = |is_here| self.members.iter().rposition(|(other, _)| (other == path) == is_here);
+        let (last, abroad) = (last_where(true), last_where(false));
         let frame = self.frame(&text);
         let altered = self.frame(&text.replace("body", "Body"));
-        for (at, member) in self.members.iter_mut().enumerate() {
+        for (at, (other, member)) in self.members.iter_mut().enumerate() {
             let bytes = match fault {
-                _ if !now || at != last => frame.clone(),
+                Fault::Stray if now && Some(at) == abroad => frame.clone(),
+                _ if other != path => Vec::new(),
+                _ if !now || Some(at) != last => frame.clone(),
                 Fault::Lose => Vec::new(),
                 Fault::Double => frame.repeat(2),
                 Fault::Alter => altered.clone(),
-                Fault::Nothing | Fault::Lines => frame.clone(),
+                Fault::Nothing | Fault::Lines | Fault::Stray => frame.clone(),
             };
             // Whoever is gone hears nothing.
             let _ = member.write_all(&bytes);
@@ -147,11 +162,15 @@ impl Hub {
 }
 
 fn findings(fault: Fault, peer: Peer) -> Findings {
+    findings_in(1, fault, peer)
+}
+
+fn findings_in(halls: u32, fault: Fault, peer: Peer) -> Findings {
     let plan = Plan {
         url: format!("ws://{}", serve(fault, peer)),
         peer: Some(peer),
         connections: 6,
-        rooms: 1,
+        rooms: halls,
         rooms_each: 1,
         room_names: Some("load".to_owned()),
         stalled: 0,
@@ -199,4 +218,18 @@ fn what_a_hub_alters_is_reported_and_missing() {
     for peer in [Peer::Hub, Peer::Nats] {
         assert_eq!(findings(Fault::Alter, peer), Findings { altered: 1, lost: 1, ..Findings::default() });
     }
+}
+
+#[test]
+fn each_of_several_halls_is_held_to_the_same() {
+    let clean = Findings::default;
+    assert_eq!(findings_in(2, Fault::Nothing, Peer::Hub), clean());
+    assert_eq!(findings_in(2, Fault::Lose, Peer::Hub), Findings { lost: 1, ..clean() });
+    assert_eq!(findings_in(2, Fault::Double, Peer::Hub), Findings { doubled: 1, ..clean() });
+    assert_eq!(findings_in(2, Fault::Alter, Peer::Hub), Findings { altered: 1, lost: 1, ..clean() });
+}
+
+#[test]
+fn what_another_hall_was_told_is_reported() {
+    assert_eq!(findings_in(2, Fault::Stray, Peer::Hub), Findings { unexpected: 1, ..Findings::default() });
 }

@@ -73,7 +73,7 @@ const TABLES: &[Table] = &[
         title: "(c) 100 rooms of 100, one message a second in each, everyone in 5 rooms",
         columns: PACED,
         rows: Rows::Servers("c"),
-        note: "The floor has no rooms. It has as many messages a second, 100, and as many deliveries of each, to 100 connections.",
+        note: "On the floor everyone is in one of 20 halls of 100: as many sockets, messages a second, and deliveries of each.",
     },
     Table {
         title: "(e) Connecting and joining 10,000",

@@ -1,10 +1,13 @@
 //! `floor`: the least that any server must do that stores a message before it tells it to everybody.
 //!
 //! Each text is written to a file with `fdatasync`, and then sent to each socket with a plain `write()`. With `--batch`, all
-//! texts that are there at once are written with one `fdatasync`, and go to each socket in one `write()`. There are no rooms,
-//! people, limits or checks: what a chat server adds to this is what it costs.
+//! texts that are there at once are written with one `fdatasync`, and go to each socket in one `write()`. There are no people,
+//! limits or checks: what a chat server adds to this is what it costs.
+//!
+//! The path of the upgrade names the hall: a text goes to those who came by the path of its sender, so that a load of many
+//! rooms can be held against as many sockets.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -16,9 +19,10 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{Decoder, Message, text_frame};
 
-const LISTENER: Token = Token(0);
+/// No peer's place.
+const LISTENER: Token = Token(usize::MAX - 1);
 
-/// The least that a server must do: write, fdatasync, and send to all.
+/// The least that a server must do: write, fdatasync, and send to all in the hall.
 #[derive(Parser)]
 struct Cli {
     /// Where to listen.
@@ -32,33 +36,52 @@ struct Cli {
     batch: bool,
 }
 
-/// `head` is what came of the upgrade; `None` once that is done.
 struct Peer {
     stream: TcpStream,
-    head: Option<Vec<u8>>,
+    stage: Stage,
     decoder: Decoder,
     /// What the socket did not take. Bounded by what the generator leaves unanswered.
     out: Vec<u8>,
 }
 
+enum Stage {
+    /// What came of the upgrade.
+    Upgrading(Vec<u8>),
+    /// In the hall with this number.
+    In(usize),
+}
+
+/// Those who came by one path.
+#[derive(Default)]
+struct Hall {
+    /// Where they stand among all peers, so that nobody else is looked at when something is told.
+    members: Vec<usize>,
+    /// What waits to be told.
+    frames: Vec<u8>,
+}
+
 struct Floor {
     file: File,
     batch: bool,
-    peers: BTreeMap<Token, Peer>,
-    /// Texts that wait for the end of the batch: as payloads, and as frames.
+    /// By token. A place is not taken again: a run makes so many connections and no more.
+    peers: Vec<Option<Peer>>,
+    halls: Vec<Hall>,
+    by_path: HashMap<String, usize>,
+    /// Texts that wait for the end of the batch, and the halls in which something was said.
     payloads: Vec<u8>,
-    frames: Vec<u8>,
+    spoken: Vec<usize>,
 }
 
 fn main() -> io::Result<()> {
     let cli = Cli::parse();
-    let mut poll = Poll::new()?;
-    let mut listener = TcpListener::bind(cli.listen)?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let file = OpenOptions::new().create(true).append(true).open(cli.file)?;
-    let mut floor =
-        Floor { file, batch: cli.batch, peers: BTreeMap::new(), payloads: Vec::new(), frames: Vec::new() };
-    let (mut events, mut buffer, mut next) = (Events::with_capacity(4096), vec![0; 64 * 1024], 1);
+    serve(TcpListener::bind(cli.listen)?, Floor::new(file, cli.batch))
+}
+
+fn serve(mut listener: TcpListener, mut floor: Floor) -> io::Result<()> {
+    let mut poll = Poll::new()?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    let (mut events, mut buffer) = (Events::with_capacity(4096), vec![0; 64 * 1024]);
     loop {
         match poll.poll(&mut events, None) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
@@ -66,27 +89,23 @@ fn main() -> io::Result<()> {
         }
         for event in &events {
             if event.token() == LISTENER {
-                accept(&listener, poll.registry(), &mut floor.peers, &mut next)?;
+                accept(&listener, poll.registry(), &mut floor.peers)?;
                 continue;
             }
-            let done = match floor.peers.get_mut(&event.token()) {
+            let at = event.token().0;
+            let done = match &mut floor.peers[at] {
                 Some(peer) if event.is_writable() && !peer.out.is_empty() => peer.flush(),
                 _ => Ok(()),
             };
-            if done.and_then(|()| floor.read(event.token(), &mut buffer)).is_err() {
-                floor.peers.remove(&event.token());
+            if done.and_then(|()| floor.read(at, &mut buffer)).is_err() {
+                floor.leave(at);
             }
         }
         floor.tell()?;
     }
 }
 
-fn accept(
-    listener: &TcpListener,
-    registry: &Registry,
-    peers: &mut BTreeMap<Token, Peer>,
-    next: &mut usize,
-) -> io::Result<()> {
+fn accept(listener: &TcpListener, registry: &Registry, peers: &mut Vec<Option<Peer>>) -> io::Result<()> {
     loop {
         let mut stream = match listener.accept() {
             Ok((stream, _)) => stream,
@@ -94,68 +113,103 @@ fn accept(
             Err(error) => return Err(error),
         };
         stream.set_nodelay(true)?;
-        let token = Token(*next);
-        *next += 1;
         // Edge-triggered: what the socket has no room for raises an event when it has.
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        peers.insert(
-            token,
-            Peer { stream, head: Some(Vec::new()), decoder: Decoder::server(), out: Vec::new() },
-        );
+        registry.register(&mut stream, Token(peers.len()), Interest::READABLE | Interest::WRITABLE)?;
+        peers.push(Some(Peer {
+            stream,
+            stage: Stage::Upgrading(Vec::new()),
+            decoder: Decoder::server(),
+            out: Vec::new(),
+        }));
     }
 }
 
 impl Floor {
+    fn new(file: File, batch: bool) -> Self {
+        Floor {
+            file,
+            batch,
+            peers: Vec::new(),
+            halls: Vec::new(),
+            by_path: HashMap::new(),
+            payloads: Vec::new(),
+            spoken: Vec::new(),
+        }
+    }
+
     /// Takes in all that a peer said.
-    fn read(&mut self, token: Token, buffer: &mut [u8]) -> io::Result<()> {
+    fn read(&mut self, at: usize, buffer: &mut [u8]) -> io::Result<()> {
         loop {
-            let Some(peer) = self.peers.get_mut(&token) else { return Ok(()) };
+            let Some(peer) = &mut self.peers[at] else { return Ok(()) };
             let read = match peer.stream.read(buffer) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             };
-            if let Some(head) = &mut peer.head {
-                // No client says anything before it has heard the answer.
-                head.extend_from_slice(&buffer[..read]);
-                if head_len(head).is_some() {
-                    let response = response(head).ok_or(ErrorKind::InvalidData)?;
-                    peer.head = None;
-                    peer.send(response.as_bytes())?;
+            let hall = match &mut peer.stage {
+                Stage::In(hall) => *hall,
+                Stage::Upgrading(head) => {
+                    // No client says anything before it has heard the answer.
+                    head.extend_from_slice(&buffer[..read]);
+                    if head_len(head).is_some() {
+                        let (path, response) = answer(head).ok_or(ErrorKind::InvalidData)?;
+                        let hall = *self.by_path.entry(path).or_insert(self.halls.len());
+                        if hall == self.halls.len() {
+                            self.halls.push(Hall::default());
+                        }
+                        peer.stage = Stage::In(hall);
+                        self.halls[hall].members.push(at);
+                        peer.send(response.as_bytes())?;
+                    }
+                    continue;
                 }
-                continue;
-            }
+            };
             let mut decoder = std::mem::replace(&mut peer.decoder, Decoder::server());
             let mut input = &mut buffer[..read];
             while let Some(message) = decoder.next(&mut input).map_err(|_| ErrorKind::InvalidData)? {
                 let Message::Text(text) = message else { continue };
                 self.payloads.extend_from_slice(text.as_bytes());
-                self.frames.extend(text_frame(text.as_bytes()));
+                let frames = &mut self.halls[hall].frames;
+                if frames.is_empty() {
+                    self.spoken.push(hall);
+                }
+                frames.extend(text_frame(text.as_bytes()));
                 if !self.batch {
                     self.tell()?;
                 }
             }
-            if let Some(peer) = self.peers.get_mut(&token) {
+            if let Some(peer) = &mut self.peers[at] {
                 peer.decoder = decoder;
             }
         }
     }
 
-    /// Stores what has been said, and then tells it to all.
+    /// Stores what has been said, and then tells it to all who are in its hall.
     fn tell(&mut self) -> io::Result<()> {
-        if self.frames.is_empty() {
+        if self.spoken.is_empty() {
             return Ok(());
         }
         self.file.write_all(&self.payloads)?;
         self.file.sync_data()?;
-        for peer in self.peers.values_mut().filter(|peer| peer.head.is_none()) {
-            // Whoever is gone also says so when it is read.
-            let _ = peer.send(&self.frames);
-        }
         self.payloads.clear();
-        self.frames.clear();
+        for hall in self.spoken.drain(..) {
+            let Hall { members, frames } = &mut self.halls[hall];
+            for &member in &*members {
+                if let Some(peer) = &mut self.peers[member] {
+                    // Whoever is gone also says so when it is read.
+                    let _ = peer.send(frames);
+                }
+            }
+            frames.clear();
+        }
         Ok(())
+    }
+
+    fn leave(&mut self, at: usize) {
+        if let Some(Peer { stage: Stage::In(hall), .. }) = self.peers[at].take() {
+            self.halls[hall].members.retain(|&member| member != at);
+        }
     }
 }
 
@@ -186,11 +240,64 @@ fn write(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-fn response(head: &[u8]) -> Option<String> {
+/// The path that was asked for, and the response.
+fn answer(head: &[u8]) -> Option<(String, String)> {
     let head = std::str::from_utf8(head).ok()?;
+    let path = head.split(' ').nth(1)?.to_owned();
     let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))?;
-    Some(format!(
+    let response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
         accept_key(key)
-    ))
+    );
+    Some((path, response))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::spawn;
+
+    use teahouse_load::generator::{Findings, Plan, run};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Load {
+        #[command(flatten)]
+        plan: Plan,
+    }
+
+    /// A short run of 7 connections against a floor: what was found, and how many heard each message.
+    fn load(batch: bool, args: &str) -> (Findings, u64) {
+        let name = format!("floor-{}-{batch}-{}", std::process::id(), args.len());
+        let path = std::env::temp_dir().join(name);
+        let file = OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        // Ends with the process: a floor has no other end.
+        spawn(move || serve(listener, Floor::new(file, batch)));
+        let times = "--duration 0.1 --warmup 0 --settle 0 --patience 0.7";
+        let line = format!("load --peer --url {url} --connections 7 {times} {args}");
+        let plan = Load::try_parse_from(line.split(' ')).unwrap().plan;
+        let report = run(&plan, || {}).unwrap();
+        assert!(report.sent > 0 && report.unanswered == 0, "{report}");
+        assert_eq!(report.deliveries_in_all % report.sent, 0, "{report}");
+        (report.findings, report.deliveries_in_all / report.sent)
+    }
+
+    #[test]
+    fn all_in_one_hall_hear_all() {
+        for batch in [false, true] {
+            assert_eq!(load(batch, "--senders 3"), (Findings::default(), 7));
+        }
+    }
+
+    #[test]
+    fn each_hall_hears_its_own_and_nothing_else() {
+        for batch in [false, true] {
+            // Seven in three halls: 3, 2 and 2, of which the first alone is spoken to; and all in halls of their own.
+            assert_eq!(load(batch, "--rooms 3 --senders 1"), (Findings::default(), 3));
+            assert_eq!(load(batch, "--rooms 7 --senders 7"), (Findings::default(), 1));
+        }
+    }
 }

@@ -39,7 +39,8 @@ pub(crate) enum Stage {
 pub(crate) struct Upgrade {
     target: Target,
     key: String,
-    request: Vec<u8>,
+    /// One for each path.
+    requests: Vec<Vec<u8>>,
     /// The response that was found to be good; empty before the first.
     response: Vec<u8>,
 }
@@ -48,14 +49,12 @@ impl Upgrade {
     pub(crate) fn new(target: Target) -> Self {
         // One key for all: it is no secret, it only shows that the server has read the request.
         let key = client_key(crate::client::random());
-        let request = ClientRequest {
-            host: &target.addr.to_string(),
-            path: &target.path,
-            key: &key,
-            protocols: target.protocols,
-            headers: &[],
+        let host = target.addr.to_string();
+        let request = |path: &String| {
+            let protocols = target.protocols;
+            ClientRequest { host: &host, path, key: &key, protocols, headers: &[] }.encode()
         };
-        Upgrade { request: request.encode(), key, response: Vec::new(), target }
+        Upgrade { requests: target.paths.iter().map(request).collect(), key, response: Vec::new(), target }
     }
 
     fn check(&mut self, response: &[u8]) -> Result<(), String> {
@@ -97,7 +96,7 @@ impl Connection {
             stream,
             token,
             decoder: Decoder::new(Role::Client, MESSAGE_LIMIT),
-            out: upgrade.request.clone(),
+            out: upgrade.requests[number as usize % upgrade.requests.len()].clone(),
             stage: Stage::Upgrading(Vec::new()),
             sender: None,
             waits_for_room: true,

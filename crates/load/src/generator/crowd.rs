@@ -13,7 +13,7 @@ use websocket::{Decoder, Message, Opcode};
 use self::say::next_mask;
 use super::checker::{Checker, Member};
 use super::connection::{Connection, Stage, Upgrade};
-use super::hall::Hall;
+use super::halls::Halls;
 use super::plan::{Peer, room_name};
 use super::senders::Sender;
 use super::spread::Spread;
@@ -50,7 +50,7 @@ pub(crate) struct Crowd {
     pub(crate) senders: Vec<Sender>,
     pub(crate) checker: Checker,
     /// Holds what a peer's members heard; the checker then has nothing to say.
-    pub(crate) hall: Option<Hall>,
+    pub(crate) halls: Option<Halls>,
     /// For each connection what it has heard of the stream, if that is NATS's.
     streams: Option<Vec<nats::Stream>>,
     rooms: Vec<Room>,
@@ -93,7 +93,7 @@ impl Crowd {
             senders: senders.collect(),
             spread,
             checker: Checker::new(plan.rooms, plan.senders, RECENT_BYTES),
-            hall: plan.peer.map(|_| Hall::new(plan.connections, plan.stalled, plan.senders, plan.body)),
+            halls: plan.peer.map(|_| Halls::new(plan)),
             streams: (plan.peer == Some(Peer::Nats)).then(streams),
             rooms: (0..plan.rooms).map(|index| Room { name: room_name(&prefix, index), id: None }).collect(),
             run,
@@ -142,8 +142,8 @@ impl Crowd {
 
     /// Whether this connection has heard all that it should have by now.
     pub(crate) fn is_caught_up(&self, number: usize) -> bool {
-        match &self.hall {
-            Some(hall) => hall.is_caught_up(number, &self.senders),
+        match &self.halls {
+            Some(halls) => halls.is_caught_up(number, &self.senders),
             None => self.members_of(number).iter().all(|member| self.checker.is_caught_up(member)),
         }
     }
@@ -229,7 +229,7 @@ impl Crowd {
                 Ok(None) => return Ok(()),
                 Err(why) => return self.ended(number, 1006, &why),
             }
-            if self.hall.is_some() && self.streams.is_none() {
+            if self.halls.is_some() && self.streams.is_none() {
                 // A hub has nobody to ask: who is there hears what is said.
                 self.is_member(number);
             }

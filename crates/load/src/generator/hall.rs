@@ -18,6 +18,10 @@ const TAPE_BYTES: usize = 32 * 1024 * 1024;
 /// One room without numbers.
 #[derive(Debug)]
 pub(crate) struct Hall {
+    /// Which one of how many halls, over which the senders take turns: those of another are none of its own.
+    index: Index,
+    halls: Index,
+    /// How many speak here.
     senders: usize,
     /// Members that read all the time: the first ones.
     readers: usize,
@@ -26,10 +30,10 @@ pub(crate) struct Hall {
     /// read again.
     tape: Recent,
     /// What each message of the tape says.
-    said: Vec<Said>,
+    said: Vec<Told>,
     /// For each member, how far its own order is that of the tape.
     place: Vec<usize>,
-    /// For each member and sender, the number of the message that comes next.
+    /// For each member and sender of this hall, the number of the message that comes next.
     next: Vec<Index>,
     /// For each member, how much it heard for the first time.
     heard: Vec<u64>,
@@ -38,10 +42,20 @@ pub(crate) struct Hall {
     findings: Findings,
 }
 
+/// A message, and which one of its hall's senders said it: worked out when it is first read, not for each who hears it.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    said: Said,
+    sender: Index,
+}
+
 impl Hall {
+    /// The only one: so many members and senders of its own.
     pub(crate) fn new(readers: u32, stalled: u32, senders: u32, body: usize) -> Self {
         let (members, senders) = ((readers + stalled) as usize, senders as usize);
         Hall {
+            index: 0,
+            halls: 1,
             senders,
             readers: readers as usize,
             body,
@@ -53,6 +67,16 @@ impl Hall {
             holes: HashSet::new(),
             findings: Findings::default(),
         }
+    }
+
+    /// One of several, beside which the others take their part of the memory.
+    pub(crate) fn among(self, index: Index, halls: Index) -> Self {
+        Hall { index, halls, tape: Recent::new(TAPE_BYTES / halls as usize), ..self }
+    }
+
+    /// Of all senders those who speak here.
+    fn own<'a>(&self, senders: &'a [Sender]) -> impl Iterator<Item = &'a Sender> + Clone + use<'a> {
+        senders.iter().skip(self.index as usize).step_by(self.halls as usize)
     }
 
     /// Appends the text of a message with this body.
@@ -70,8 +94,8 @@ impl Hall {
         while let Some(known) = self.tape.frame(*place as u64)
             && bytes[used..].starts_with(known)
         {
-            let said = self.said[*place];
-            let next = &mut self.next[member * self.senders + said.sender as usize];
+            let Told { said, sender } = self.said[*place];
+            let next = &mut self.next[member * self.senders + sender as usize];
             if *next != said.number {
                 break;
             }
@@ -84,35 +108,41 @@ impl Hall {
         used
     }
 
-    /// What a text says; `None` if none of our senders said so.
-    fn read(&mut self, member: usize, text: &[u8]) -> Option<Said> {
+    /// What a text says. `None` if none of our senders said so, or not here, which is counted.
+    fn read(&mut self, member: usize, text: &[u8]) -> Option<Told> {
         let place = self.place[member];
         if self.tape.json(place as u64) == Some(text) {
             self.place[member] += 1;
             return Some(self.said[place]);
         }
         let body = text.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(AFTER));
-        let said = body.and_then(|body| Said::read(body, self.body))?;
-        if (said.sender as usize) >= self.senders {
+        let Some(said) = body.and_then(|body| Said::read(body, self.body)) else {
+            self.findings.altered += 1;
+            return None;
+        };
+        if said.sender % self.halls != self.index {
+            self.findings.unexpected += 1;
+            return None;
+        }
+        let told = Told { said, sender: said.sender / self.halls };
+        if (told.sender as usize) >= self.senders {
+            self.findings.altered += 1;
             return None;
         }
         if place == self.said.len() {
             self.tape.offer(place as u64, text);
-            self.said.push(said);
+            self.said.push(told);
             self.place[member] += 1;
         }
-        Some(said)
+        Some(told)
     }
 
     /// The member heard this text: what it says, if that is new to it.
     pub(crate) fn hear(&mut self, member: usize, text: &[u8]) -> Option<Said> {
-        let Some(said) = self.read(member, text) else {
-            self.findings.altered += 1;
-            return None;
-        };
-        let next = &mut self.next[member * self.senders + said.sender as usize];
+        let Told { said, sender } = self.read(member, text)?;
+        let next = &mut self.next[member * self.senders + sender as usize];
         if said.number < *next {
-            if !self.holes.remove(&(member, said.sender, said.number)) {
+            if !self.holes.remove(&(member, sender, said.number)) {
                 self.findings.doubled += 1;
                 return None;
             }
@@ -122,7 +152,7 @@ impl Hall {
                 // Whoever did not read may have been passed over, and a hub has no word for it.
                 self.findings.stalled_gaps += u64::from(said.number > *next);
             } else {
-                self.holes.extend((*next..said.number).map(|number| (member, said.sender, number)));
+                self.holes.extend((*next..said.number).map(|number| (member, sender, number)));
             }
             *next = said.number + 1;
         }
@@ -130,12 +160,12 @@ impl Hall {
         Some(said)
     }
 
-    /// Whether the member has heard all that was sent.
+    /// Whether the member has heard all that was sent here.
     pub(crate) fn is_caught_up(&self, member: usize, senders: &[Sender]) -> bool {
-        self.heard[member] >= senders.iter().map(Sender::sent).sum()
+        self.heard[member] >= self.own(senders).map(Sender::sent).sum()
     }
 
-    /// Adds the verdict. `lived` says of each member whether its connection was there to the end: to one that was not, what
+    /// Adds the verdict. `lived` says of each member of this hall whether its connection was there to the end: to one that was not, what
     /// came later is not lost, but its end is counted.
     pub(crate) fn finish(
         self,
@@ -146,11 +176,13 @@ impl Hall {
         findings.altered += self.findings.altered;
         findings.doubled += self.findings.doubled;
         findings.out_of_order += self.findings.out_of_order;
+        findings.unexpected += self.findings.unexpected;
         findings.stalled_gaps += self.findings.stalled_gaps;
         findings.lost += self.holes.len() as u64;
+        let own = self.own(senders);
         let members = self.next.chunks(self.senders.max(1)).zip(lived).take(self.readers);
         for (next, _) in members.filter(|&(_, lived)| lived) {
-            let missing = next.iter().zip(senders).map(|(&next, sender)| sender.sent() - u64::from(next));
+            let missing = next.iter().zip(own.clone()).map(|(&next, sender)| sender.sent() - u64::from(next));
             findings.lost += missing.sum::<u64>();
         }
     }
@@ -210,6 +242,28 @@ mod tests {
             assert!(hall.hear(0, heard).is_none());
         }
         assert_eq!(hall.findings.altered, 5);
+    }
+
+    #[test]
+    fn what_was_said_in_another_hall_is_unexpected_and_not_owed() {
+        let mut hall = Hall::new(1, 0, 2, 80).among(1, 3);
+        let mut senders: Vec<_> =
+            (0..6).map(|sender| Sender::new(sender, sender as Index % 3, 1, 1)).collect();
+        for sender in &mut senders {
+            sender.send(5);
+        }
+        for (sender, is_own) in [(1, true), (3, false), (5, false), (4, true)] {
+            assert!(!hall.is_caught_up(0, &senders));
+            assert_eq!(hall.hear(0, &text(sender, 0)).is_some(), is_own);
+        }
+        assert!(hall.is_caught_up(0, &senders));
+        senders[0].send(6);
+        assert!(hall.is_caught_up(0, &senders));
+        senders[4].send(6);
+        assert!(!hall.is_caught_up(0, &senders));
+        let mut findings = Findings::default();
+        hall.finish([true].into_iter(), &senders, &mut findings);
+        assert_eq!(findings, Findings { unexpected: 2, lost: 1, ..Findings::default() });
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! | `connection.rs` | one connection's socket |
 //! | `senders.rs`, `pace.rs` | windows and schedules; who sends when |
 //! | `checker.rs`, `recent.rs` | what was heard, against the promises |
-//! | `hall.rs`, `nats.rs` | the same for a peer, which numbers nothing; what NATS speaks |
+//! | `hall.rs`, `halls.rs`, `nats.rs` | the same for a peer, which numbers nothing; what NATS speaks |
 //! | `said.rs` | bodies that can be checked |
 //! | `wire.rs` | reading a frame |
 //! | `tally.rs`, `histogram.rs`, `process.rs`, `report.rs` | numbers |
@@ -22,6 +22,7 @@ mod checker;
 mod connection;
 mod crowd;
 mod hall;
+mod halls;
 mod histogram;
 mod nats;
 mod pace;

@@ -29,7 +29,7 @@ pub struct Plan {
     /// Connections, each a guest of its own, that read all they are told.
     #[arg(long, default_value_t = 100)]
     pub connections: u32,
-    /// Rooms, over which the connections are spread evenly.
+    /// Rooms, over which the connections are spread evenly. A hub's are the paths `/hall/0`, `/hall/1` and so on, if it has several.
     #[arg(long, default_value_t = 1)]
     pub rooms: u32,
     /// How many of the rooms each connection is in.
@@ -82,7 +82,7 @@ pub struct Plan {
 /// What a server speaks that is not Teahouse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Peer {
-    /// It knows no protocol, and tells everybody whatever text it is told.
+    /// It knows no protocol, and tells everybody whatever text it is told; or all who came by the same path.
     Hub,
     /// NATS over WebSocket: all subscribe to one subject, to which the senders publish.
     Nats,
@@ -114,8 +114,11 @@ impl Plan {
         if self.rooms_each > self.rooms {
             return refuse("nobody can be in more rooms than there are".to_owned());
         }
-        if self.peer.is_some() && self.rooms > 1 {
-            return refuse("a peer has one room".to_owned());
+        if self.peer == Some(Peer::Nats) && self.rooms > 1 {
+            return refuse("nats has one room".to_owned());
+        }
+        if self.peer.is_some() && self.rooms_each > 1 {
+            return refuse("with a peer everybody is in one room".to_owned());
         }
         if let Some(prefix) = &self.room_names
             && let Err(why) = RoomName::new(&room_name(prefix, self.rooms - 1))
@@ -165,7 +168,7 @@ impl Plan {
         }
     }
 
-    /// Where the server is, and the path of the upgrade.
+    /// Where the server is, and the paths of the upgrade.
     pub(crate) fn target(&self) -> Result<Target, LoadError> {
         let wrong = || LoadError::Plan(format!("no address like ws://127.0.0.1:9999: {}", self.url));
         let rest = self.url.strip_prefix("ws://").ok_or_else(wrong)?;
@@ -174,7 +177,12 @@ impl Plan {
             .map_or((rest, "ws"), |(host, path)| (host, if path.is_empty() { "ws" } else { path }));
         let addr = host.to_socket_addrs().map_err(|_| wrong())?.next().ok_or_else(wrong)?;
         let protocols: &[&str] = if self.peer.is_some() { &[] } else { &[Options::JSON] };
-        Ok(Target { addr, path: format!("/{path}"), protocols })
+        let paths = if self.peer.is_some() && self.rooms > 1 {
+            (0..self.rooms).map(|hall| format!("/hall/{hall}")).collect()
+        } else {
+            vec![format!("/{path}")]
+        };
+        Ok(Target { addr, paths, protocols })
     }
 
     /// Where the connection with this number comes from; with one source, from wherever the kernel likes.
@@ -191,7 +199,8 @@ impl Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) addr: SocketAddr,
-    pub(crate) path: String,
+    /// The connections take turns with them, as they do with a hub's halls.
+    pub(crate) paths: Vec<String>,
     pub(crate) protocols: &'static [&'static str],
 }
 
@@ -237,7 +246,7 @@ mod tests {
             "--connections 0",
             "--connections 100 --rooms 101",
             "--senders 101",
-            "--peer --rooms 2",
+            "--peer --rooms 2 --rooms-each 2",
             "--peer nats --rooms 2",
             "--rooms-each 0",
             "--rooms 4 --rooms-each 5",
@@ -289,13 +298,23 @@ mod tests {
 
     #[test]
     fn an_url_is_an_address_and_a_path() {
-        let target =
-            |url: &str| plan(&format!("--url {url}")).target().ok().map(|to| (to.addr.to_string(), to.path));
+        let target = |url: &str| {
+            plan(&format!("--url {url}")).target().ok().map(|to| (to.addr.to_string(), to.paths.concat()))
+        };
         assert_eq!(target("ws://127.0.0.1:9999"), Some(("127.0.0.1:9999".to_owned(), "/ws".to_owned())));
         assert_eq!(target("ws://127.0.0.1:9999/"), Some(("127.0.0.1:9999".to_owned(), "/ws".to_owned())));
         assert_eq!(target("ws://127.0.0.1:1/a/b"), Some(("127.0.0.1:1".to_owned(), "/a/b".to_owned())));
         assert_eq!(target("http://127.0.0.1:1"), None);
         assert_eq!(target("ws://127.0.0.1"), None);
+    }
+
+    #[test]
+    fn a_path_of_its_own_is_for_a_hub_with_several_halls() {
+        let paths = |line: &str| plan(line).target().unwrap().paths;
+        assert!(plan("--peer --rooms 2").check().is_ok());
+        assert_eq!(paths("--peer --rooms 2"), ["/hall/0", "/hall/1"]);
+        assert_eq!(paths("--peer --url ws://127.0.0.1:1/a"), ["/a"]);
+        assert_eq!(paths("--rooms 2"), ["/ws"]);
     }
 
     #[test]

@@ -110,8 +110,8 @@ fn verdict(crowd: Crowd) -> Findings {
     let members = crowd.members.iter().enumerate().map(|(at, member)| (member, lived[at / rooms_each]));
     let rooms: Vec<_> = crowd.senders.iter().map(|sender| sender.room).collect();
     let mut findings = crowd.checker.finish(members, |sender| rooms[sender as usize]);
-    if let Some(hall) = crowd.hall {
-        hall.finish(lived.into_iter(), &crowd.senders, &mut findings);
+    if let Some(halls) = crowd.halls {
+        halls.finish(&lived, &crowd.senders, &mut findings);
     }
     findings
 }

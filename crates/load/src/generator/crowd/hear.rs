@@ -17,7 +17,7 @@ impl Crowd {
     /// The frames at the beginning of `bytes` that are known already; how many bytes they have.
     pub(super) fn hear_frames(&mut self, number: usize, bytes: &[u8]) -> usize {
         let is_reader = number < self.readers;
-        let Crowd { checker, members, connections, senders, tally, now_us, rooms_each, hall, .. } = self;
+        let Crowd { checker, members, connections, senders, tally, now_us, rooms_each, halls, .. } = self;
         let delivered = |content, senders: &mut [Sender], tally: &mut Tally| {
             if is_reader {
                 tally.delivered(content, senders, *now_us);
@@ -25,9 +25,9 @@ impl Crowd {
                 tally.heard += 1;
             }
         };
-        if let Some(hall) = hall {
+        if let Some(halls) = halls {
             let own = connections[number].sender;
-            return hall.hear_frames(number, bytes, |said| {
+            return halls.hear_frames(number, bytes, |said| {
                 delivered(Content::Message(said), senders, tally);
                 if own == Some(said.sender) {
                     answered_by_itself(said, senders, tally, *now_us);
@@ -50,7 +50,7 @@ impl Crowd {
 
     /// What a peer tells.
     fn hear_hall(&mut self, number: usize, text: &[u8]) {
-        let Some(said) = self.hall.as_mut().and_then(|hall| hall.hear(number, text)) else { return };
+        let Some(said) = self.halls.as_mut().and_then(|halls| halls.hear(number, text)) else { return };
         self.delivered(number, Content::Message(said));
         if self.connections[number].sender == Some(said.sender) {
             answered_by_itself(said, &mut self.senders, &mut self.tally, self.now_us);
@@ -85,7 +85,7 @@ impl Crowd {
 
     /// What a text says: for us, one object, or an array of them.
     pub(super) fn hear(&mut self, number: usize, text: &str) -> Result<(), LoadError> {
-        if self.hall.is_some() {
+        if self.halls.is_some() {
             // A hub may put several messages into one, each on its line.
             for line in text.split('\n') {
                 self.hear_hall(number, line.as_bytes());

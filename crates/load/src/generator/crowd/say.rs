@@ -52,7 +52,7 @@ impl Crowd {
             let json = &mut self.json;
             json.clear();
             let key = next_mask(&mut self.mask);
-            if self.hall.is_some() {
+            if self.halls.is_some() {
                 Hall::write(&self.body_bytes, json);
                 if self.streams.is_none() {
                     self.connections[number].queue(Opcode::Text, json, key);
