@@ -86,6 +86,27 @@ mod tests {
     }
 
     #[test]
+    fn no_event_is_more_than_one_line_whatever_people_call_themselves_and_say() {
+        let odd = "a\u{85}b\u{2028}c\u{1b}[2J\u{202e}\r\n* Bob: x";
+        let body = proto::MessageBody::new(odd, 100).unwrap();
+        let mut event = joined(&["Ann", "李雷"]);
+        for kind in [
+            EventKind::Message { client_message_id: None, body },
+            event.kind.clone(),
+            EventKind::MemberLeft {},
+            EventKind::Renamed { was: UserName::new("A\nB\u{2028}C").unwrap() },
+        ] {
+            event.kind = kind;
+            for language in [Language::En, Language::Zh] {
+                let line = line(&event, language);
+                assert_eq!(rules::one_line(&line), line);
+                let notice = line.starts_with("* ");
+                assert_eq!(notice, !matches!(event.kind, EventKind::Message { .. }), "{line}");
+            }
+        }
+    }
+
+    #[test]
     fn who_joined_together_is_one_line_that_names_a_few() {
         for (names, en, zh) in [
             (vec!["Ann"], "* Ann joined", "* Ann 加入了房间"),

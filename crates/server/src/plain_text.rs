@@ -79,9 +79,14 @@ pub(crate) fn handle_line<L: Link, O: Outside>(
                 notice(shard, of, line);
             }
         }
-        Line::Unknown(word) => notice(shard, of, &(texts.error)(&(texts.unknown_command)(&word))),
+        Line::Unknown(word) => notice(shard, of, &(texts.error)(&(texts.unknown_command)(&shown(&word)))),
         Line::Incomplete(command) => notice(shard, of, &(texts.error)(&(texts.incomplete)(command))),
     }
+}
+
+/// A word from outside, as it goes back there: on one line, without what steers a terminal, and no longer than words are.
+fn shown(word: &str) -> String {
+    rules::one_line(word).chars().take(32).collect()
 }
 
 /// What is said from now on is said there. The room that was open closes when this one opens.
@@ -173,6 +178,13 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn a_word_that_is_no_command_does_not_steer_the_terminal_of_whoever_typed_it() {
+        assert_eq!(shown("dance"), "dance");
+        assert_eq!(shown("\u{1b}[2J\u{85}\u{202e}x"), " [2J x");
+        assert_eq!(shown(&"茶".repeat(20_000)).chars().count(), 32);
     }
 
     #[test]

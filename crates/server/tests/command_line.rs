@@ -117,6 +117,26 @@ fn a_data_folder_that_cannot_be_used_is_one_line_and_exit_code_1() {
     drop(first);
 }
 
+/// An operator who goes back to an older program is told so, and the data is left for the newer one.
+#[test]
+fn a_database_of_a_newer_program_is_one_line_and_exit_code_1_and_is_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(&home);
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().1.code(), Some(0));
+    // After an orderly end all is in the one file, whose header has the schema's number in these four bytes.
+    let database = home.path().join("data/teahouse.db");
+    let mut bytes = std::fs::read(&database).unwrap();
+    let known = u32::from_be_bytes(bytes[60..64].try_into().unwrap());
+    bytes[60..64].copy_from_slice(&(known + 1).to_be_bytes());
+    std::fs::write(&database, &bytes).unwrap();
+    let (code, line) = refused(&said(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
+    assert_eq!(code, 1);
+    let newer = format!("was written by a newer teahouse: its schema is {}, this program knows {known}", known + 1);
+    assert!(line.contains("teahouse.db") && line.ends_with(&newer), "{line}");
+    assert!(std::fs::read(&database).unwrap() == bytes, "it was written to");
+}
+
 #[test]
 fn what_is_printed_says_where_it_came_from() {
     let home = tempfile::tempdir().unwrap();
