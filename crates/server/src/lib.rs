@@ -38,6 +38,8 @@ mod readers;
 mod round;
 mod sessions;
 mod shard;
+#[cfg(test)]
+mod sim;
 mod texts;
 mod vital;
 mod writer;

@@ -7,6 +7,7 @@ use proto::{Event, RoomId};
 use store::{Batch, Done, Refusal};
 
 use crate::encoding::{Encoding, event_frame};
+use crate::writer::{Caller, ReplyTo, RoundBus};
 
 /// What was committed at once, or said beside the log.
 #[derive(Debug)]
@@ -44,10 +45,56 @@ impl From<Arc<Event>> for Committed {
     }
 }
 
+/// A batch on its way: what every shard hears, and who gets which answer.
+pub(crate) struct Round {
+    events: Vec<Committed>,
+    /// By shard, each in the order in which its answers stand among the events.
+    for_shards: Vec<(usize, Vec<Answer>)>,
+    for_callers: Vec<(Caller, Result<Done, Refusal>)>,
+}
+
+impl Round {
+    /// `reply_to`: for each of the batch's answers, in the same order.
+    pub(crate) fn new(mut batch: Batch, reply_to: Vec<ReplyTo>) -> Self {
+        let answers = std::mem::take(&mut batch.answers);
+        let mut for_callers = Vec::new();
+        let mut for_shards: Vec<(usize, Vec<Answer>)> = Vec::new();
+        for ((_, result), to) in answers.into_iter().zip(reply_to) {
+            match to {
+                ReplyTo::Caller(caller) => for_callers.push((caller, result)),
+                ReplyTo::Shard { shard, ticket } => {
+                    let after = result.as_ref().map_or(0, |done| events_before(&batch, done));
+                    let answer = Answer { after, ticket, result };
+                    match for_shards.iter_mut().find(|(of, _)| *of == shard) {
+                        Some((_, answers)) => answers.push(answer),
+                        None => for_shards.push((shard, vec![answer])),
+                    }
+                }
+            }
+        }
+        for (_, answers) in &mut for_shards {
+            // Stable: a shard's answers at one place keep the order of its requests.
+            answers.sort_by_key(|answer| answer.after);
+        }
+        let events = batch.events.into_iter().map(Committed::from).collect();
+        Round { events, for_shards, for_callers }
+    }
+
+    /// Callers are answered when the shards can know.
+    pub(crate) fn publish(self, bus: &RoundBus) {
+        if !(self.events.is_empty() && self.for_shards.is_empty()) {
+            bus.publish(Arc::new(Word::Committed(self.events)), self.for_shards);
+        }
+        for (caller, result) in self.for_callers {
+            let _ = caller.send(result);
+        }
+    }
+}
+
 /// How many of the batch's events somebody who was answered `done` has behind them: a `joined` that says head 5 stands
 /// between the events 5 and 6 of its room, so that the shard sets the cursor there. So does the answer to a leave, for
 /// the next event may be that the same person joined again.
-pub(crate) fn events_before(batch: &Batch, done: &Done) -> usize {
+fn events_before(batch: &Batch, done: &Done) -> usize {
     let (Done::Joined { room, head, .. } | Done::Left { room, seq: head }) = done else {
         return batch.events.len();
     };

@@ -9,11 +9,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bus::Bus;
 use proto::{ErrorCode, EventKind, Timestamp, UserId};
-use store::{Author, Batch, Done, Refusal, Request, StoreError, Ticket, Write};
+use store::{Author, Done, Refusal, Request, StoreError, Ticket, Write};
 use tokio::sync::oneshot;
 
 use crate::metrics::Metrics;
-use crate::round::{Answer, Committed, Word, events_before};
+use crate::round::{Answer, Round, Word};
 use crate::vital;
 
 /// How many requests one commit may hold: enough to spread an fsync thin, few enough to answer soon.
@@ -28,8 +28,11 @@ pub(crate) enum ReplyTo {
     /// A shard, under its own ticket.
     Shard { shard: usize, ticket: u64 },
     /// Somebody outside the shards.
-    Caller(oneshot::Sender<Result<Done, Refusal>>),
+    Caller(Caller),
 }
+
+/// Where somebody outside the shards waits.
+pub(crate) type Caller = oneshot::Sender<Result<Done, Refusal>>;
 
 enum Job {
     Write {
@@ -129,20 +132,18 @@ pub(crate) fn start(
 ) -> std::io::Result<(WriterHandle, JoinHandle<()>)> {
     let (jobs, inbox) = channel();
     let waiting = Arc::<AtomicUsize>::default();
-    let loom = Loom { writer, bus, metrics, waiting: Arc::clone(&waiting) };
-    let thread = vital::spawn("writer".to_owned(), move || loom.run(&inbox))?;
+    let running = Running { loom: Loom { writer, bus, metrics }, waiting: Arc::clone(&waiting) };
+    let thread = vital::spawn("writer".to_owned(), move || running.run(&inbox))?;
     Ok((WriterHandle { jobs, waiting }, thread))
 }
 
 /// What the thread owns.
-struct Loom {
-    writer: Box<dyn store::Writer>,
-    bus: Arc<RoundBus>,
-    metrics: Metrics,
+struct Running {
+    loom: Loom,
     waiting: Arc<AtomicUsize>,
 }
 
-impl Loom {
+impl Running {
     fn run(mut self, inbox: &Receiver<Job>) {
         let mut running = true;
         while running {
@@ -171,7 +172,7 @@ impl Loom {
                 running &= self.other(job);
             }
         }
-        if let Err(error) = self.writer.checkpoint() {
+        if let Err(error) = self.loom.writer.checkpoint() {
             tracing::warn!(%error, "the write-ahead log could not be brought into the database; the next start does it");
         }
     }
@@ -180,10 +181,11 @@ impl Loom {
     fn other(&mut self, job: Job) -> bool {
         match job {
             Job::Probe(reply) => {
-                let _ = reply.send(self.writer.probe(wall_clock()).map_err(|error| report(&error)));
+                let _ = reply.send(self.loom.writer.probe(wall_clock()).map_err(|error| report(&error)));
             }
             Job::UserIds(reply) => {
-                let _ = reply.send(self.writer.reserve_user_ids(ID_BLOCK).map_err(|error| report(&error)));
+                let _ =
+                    reply.send(self.loom.writer.reserve_user_ids(ID_BLOCK).map_err(|error| report(&error)));
             }
             Job::Barrier(reply) => {
                 let _ = reply.send(());
@@ -195,50 +197,41 @@ impl Loom {
     }
 
     fn commit(&mut self, requests: Vec<Request>, reply_to: Vec<ReplyTo>) {
+        if let Some(reason) = self.loom.commit(wall_clock(), requests, reply_to) {
+            end_process(&reason);
+        }
+    }
+}
+
+/// What the thread does for each commit, as a value: the simulation has it under virtual time.
+pub(crate) struct Loom {
+    pub(crate) writer: Box<dyn store::Writer>,
+    pub(crate) bus: Arc<RoundBus>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Loom {
+    /// Commits, and tells everybody. `Some`: the process is to end, for this reason.
+    ///
+    /// **Invariant:** shards see rounds in commit order, for the loom's owner alone publishes.
+    pub(crate) fn commit(
+        &mut self,
+        now: Timestamp,
+        requests: Vec<Request>,
+        reply_to: Vec<ReplyTo>,
+    ) -> Option<String> {
         let started = Instant::now();
-        let batch = self.writer.commit(wall_clock(), requests);
+        let mut batch = self.writer.commit(now, requests);
         self.metrics.appended(started.elapsed());
         for text in &batch.internal {
             tracing::error!(reason = %text, "the store could not do what it was asked");
         }
-        self.publish(batch, reply_to);
-    }
-
-    /// **Invariant:** shards see rounds in commit order, for this thread alone publishes.
-    fn publish(&mut self, mut batch: Batch, reply_to: Vec<ReplyTo>) {
-        let answers = std::mem::take(&mut batch.answers);
-        let mut callers = Vec::new();
-        let mut for_shards: Vec<(usize, Vec<Answer>)> = Vec::new();
-        for ((_, result), to) in answers.into_iter().zip(reply_to) {
-            match to {
-                ReplyTo::Caller(caller) => callers.push((caller, result)),
-                ReplyTo::Shard { shard, ticket } => {
-                    let after = result.as_ref().map_or(0, |done| events_before(&batch, done));
-                    let answer = Answer { after, ticket, result };
-                    match for_shards.iter_mut().find(|(of, _)| *of == shard) {
-                        Some((_, answers)) => answers.push(answer),
-                        None => for_shards.push((shard, vec![answer])),
-                    }
-                }
-            }
-        }
-        for (_, answers) in &mut for_shards {
-            // Stable: a shard's answers at one place keep the order of its requests.
-            answers.sort_by_key(|answer| answer.after);
-        }
+        let fatal = batch.fatal.take();
         let messages =
             batch.events.iter().filter(|event| matches!(event.kind, EventKind::Message { .. })).count();
         self.metrics.messages(messages as u64);
-        if !(batch.events.is_empty() && for_shards.is_empty()) {
-            let events = batch.events.into_iter().map(Committed::from).collect();
-            self.bus.publish(Arc::new(Word::Committed(events)), for_shards);
-        }
-        for (caller, result) in callers {
-            let _ = caller.send(result);
-        }
-        if let Some(reason) = batch.fatal {
-            end_process(&reason);
-        }
+        Round::new(batch, reply_to).publish(&*self.bus);
+        fatal
     }
 }
 

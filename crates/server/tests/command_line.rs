@@ -132,7 +132,8 @@ fn a_database_of_a_newer_program_is_one_line_and_exit_code_1_and_is_left_alone()
     std::fs::write(&database, &bytes).unwrap();
     let (code, line) = refused(&said(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
     assert_eq!(code, 1);
-    let newer = format!("was written by a newer teahouse: its schema is {}, this program knows {known}", known + 1);
+    let newer =
+        format!("was written by a newer teahouse: its schema is {}, this program knows {known}", known + 1);
     assert!(line.contains("teahouse.db") && line.ends_with(&newer), "{line}");
     assert!(std::fs::read(&database).unwrap() == bytes, "it was written to");
 }

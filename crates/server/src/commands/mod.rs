@@ -104,7 +104,7 @@ pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pendin
         (Purpose::Send, Done::Sent { seq, .. }) => shard.say_ok(of, id, proto::Outcome::Appended { seq }),
         (Purpose::Rename, Done::Renamed { name }) => rename::renamed(shard, of, id, name),
         (Purpose::Read, Done::Read(_, position)) => shard.say_ok(of, id, proto::Outcome::Read(position)),
-        (Purpose::Nobody, _) => {}
+        (Purpose::Farewell(_) | Purpose::Nobody, _) => {}
         // The store answers each request with its own kind of answer.
         (purpose, done) => debug_assert!(false, "{purpose:?} was answered {done:?}"),
     }
@@ -129,7 +129,8 @@ pub(crate) fn refused<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pen
         Purpose::Resume { room, resuming, .. } => {
             not_opened(shard, of, room, (None, Some(resuming)), refusal);
         }
-        Purpose::Nobody => {}
+        Purpose::Farewell(author) if refusal.code.is_retryable() => shard.farewell_failed(author),
+        Purpose::Farewell(_) | Purpose::Nobody => {}
         _ => shard.refuse(of, id, refusal),
     }
 }

@@ -38,7 +38,9 @@ pub(crate) enum Purpose {
     Send,
     Rename,
     Read,
-    /// Nobody waits: a farewell, a place kept.
+    /// A guest who has gone leaves all rooms. Nobody waits, but it has to be done.
+    Farewell(Author),
+    /// Nobody waits: a place kept.
     Nobody,
 }
 
@@ -60,9 +62,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// Asks the writer for something that nobody waits for. `false`: it has no time now.
-    pub(super) fn ask_writer_quietly(&mut self, author: Author, deed: Write) -> bool {
+    pub(super) fn ask_writer_quietly(&mut self, author: Author, purpose: Purpose, deed: Write) -> bool {
         let of = ConnKey { index: usize::MAX, generation: 0 };
-        let ticket = self.pending.insert(Pending { of, id: None, purpose: Purpose::Nobody });
+        let ticket = self.pending.insert(Pending { of, id: None, purpose });
         let asked = self.outside.write(author, deed, ticket as u64).is_ok();
         if !asked {
             self.pending.remove(ticket);
@@ -87,7 +89,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 self.note_stored(pending.of, &done);
                 commands::done(self, pending, done);
             }
-            Err(refusal) => commands::refused(self, pending, refusal),
+            Err(refusal) => {
+                self.note_perhaps_stored(&pending, refusal.code);
+                commands::refused(self, pending, refusal);
+            }
         }
     }
 
@@ -101,6 +106,18 @@ impl<L: Link, O: Outside> Shard<L, O> {
         being.stored = true;
         if let Some(session) = being.session {
             self.outside.session_stored(&session);
+        }
+    }
+
+    /// Whether what would have stored a guest was done is not known.
+    fn note_perhaps_stored(&mut self, pending: &Pending, code: ErrorCode) {
+        let stores = matches!(pending.purpose, Purpose::Join { .. } | Purpose::Rename);
+        if !stores || !matches!(code, ErrorCode::Unavailable | ErrorCode::Internal) {
+            return;
+        }
+        let Some(user) = self.connection(pending.of).map(|connection| connection.user) else { return };
+        if let Some(being) = self.beings.get_mut(&user) {
+            being.perhaps_stored = true;
         }
     }
 

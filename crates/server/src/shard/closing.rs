@@ -10,7 +10,7 @@ use websocket::{CloseCode, Decoder};
 
 use super::connection::{Being, Connection, Flags, Lines, Phase};
 use super::wheel::Tick;
-use super::{ConnKey, Link, Outside, Shard};
+use super::{ConnKey, Link, Outside, Purpose, Shard};
 use crate::arrival::{Identity, Speaks};
 use crate::{commands, plain_text};
 
@@ -71,6 +71,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             name,
             session,
             stored,
+            perhaps_stored: false,
             buckets: SessionBuckets::default(),
             connections: Vec::new(),
         });
@@ -175,7 +176,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if let Some(being) = self.beings.remove(&user).filter(Being::is_transient) {
             // While the server stops nobody is told: the next start tells the rooms.
             // A join that is still unanswered will store them.
-            if (being.stored || connection.unanswered > 0) && self.stopping == Stopping::No {
+            let stored = being.stored || being.perhaps_stored || connection.unanswered > 0;
+            if stored && self.stopping == Stopping::No {
                 self.farewells.push_back(being.author(user));
                 self.say_farewells();
             }
@@ -185,11 +187,16 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// Guests as whom nobody can come back leave their rooms, as fast as the writer takes it.
     pub(super) fn say_farewells(&mut self) {
         while let Some(author) = self.farewells.pop_front() {
-            if !self.ask_writer_quietly(author.clone(), Write::LeaveAll) {
+            if !self.ask_writer_quietly(author.clone(), Purpose::Farewell(author.clone()), Write::LeaveAll) {
                 self.farewells.push_front(author);
                 return;
             }
         }
+    }
+
+    /// The store could not do it: in a second it is asked again.
+    pub(crate) fn farewell_failed(&mut self, author: Author) {
+        self.failed_farewells.push(author);
     }
 
     /// A plain-text client names no cursor when it comes back: the store keeps its place.
@@ -210,8 +217,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let Some(being) = self.beings.get(&user).filter(|being| !being.is_transient()) else { return };
         if seq > read {
             let author: Author = being.author(user);
-            if self.ask_writer_quietly(author, Write::Read { room: proto::RoomRef::Id(room), seq })
-                && let Some(lines) = self.connection(key).and_then(|connection| connection.lines.as_mut())
+            if self.ask_writer_quietly(
+                author,
+                Purpose::Nobody,
+                Write::Read { room: proto::RoomRef::Id(room), seq },
+            ) && let Some(lines) = self.connection(key).and_then(|connection| connection.lines.as_mut())
             {
                 lines.read = Some((room, seq));
             }

@@ -164,6 +164,8 @@ pub(crate) struct Being {
     pub(crate) session: Option<TokenHash>,
     /// Whether the store is known to know them.
     pub(crate) stored: bool,
+    /// A commit that would have stored them failed in a way that leaves open whether it did.
+    pub(crate) perhaps_stored: bool,
     pub(crate) buckets: SessionBuckets,
     /// Their connections.
     pub(crate) connections: Vec<usize>,

@@ -54,6 +54,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if now >= self.next_check {
             self.next_check = now + CHECK;
             self.check_rooms();
+            self.farewells.extend(self.failed_farewells.drain(..));
         }
     }
 

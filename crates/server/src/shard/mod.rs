@@ -29,6 +29,8 @@ mod catch_up;
 mod closing;
 mod connection;
 mod deadlines;
+#[cfg(test)]
+mod invariants;
 mod outside;
 mod reading;
 mod room;
@@ -113,6 +115,8 @@ pub(crate) struct Shard<L, O> {
     postponed: Vec<(ConnKey, RoomId)>,
     /// Guests who are to leave their rooms, when the writer has time.
     farewells: VecDeque<store::Author>,
+    /// Those that the store could not do.
+    failed_farewells: Vec<store::Author>,
     next_check: Duration,
     /// Where the next check of rooms begins.
     next_room: usize,
@@ -143,6 +147,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             generation: 0,
             postponed: Vec::new(),
             farewells: VecDeque::new(),
+            failed_farewells: Vec::new(),
             next_check: Duration::ZERO,
             next_room: 0,
             stopping: closing::Stopping::No,

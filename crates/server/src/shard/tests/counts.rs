@@ -17,10 +17,11 @@ use proto::{
 };
 
 use super::super::{ConnKey, Link, Opening, Shard};
-use super::world::{self, Memory, World, send_in_lobby};
+use super::world::{self, World, send_in_lobby};
 use crate::arrival::{Identity, Speaks};
 use crate::metrics::Metrics;
 use crate::round::{Committed, Word};
+use crate::sim::outside::Memory;
 
 /// Rounds, of so many messages each, after which a log has its lasting size: 256 KiB, in events of 300 bytes.
 const WARM_UP: (u64, u64) = (24, 50);

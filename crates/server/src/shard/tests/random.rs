@@ -14,35 +14,11 @@ use websocket::{Decoder, Message, Opcode};
 use super::super::closing::Stopping;
 use super::world::{Peer, World};
 use crate::arrival::Speaks;
+use crate::sim::chance::Chance;
 use crate::texts::Language;
 
 const ROOMS: [&str; 4] = ["lobby", "a", "b", "c"];
 const PEOPLE: u64 = 4;
-
-/// SplitMix64: a seed says all that will happen.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-
-    fn of<'a, T>(&mut self, these: &'a [T]) -> &'a T {
-        &these[self.below(these.len() as u64) as usize]
-    }
-}
 
 /// What a client knows of a room.
 #[derive(Clone, Debug, Default)]
@@ -520,29 +496,7 @@ impl Run {
     }
 
     fn check_at_rest(&mut self) {
-        let shard = &self.world.shard;
-        assert_eq!(shard.private_bytes, 0, "of outboxes");
-        assert!(shard.pending.is_empty() && shard.farewells.is_empty() && shard.postponed.is_empty());
-        assert!(shard.to_read.is_empty() && shard.to_write.is_empty() && shard.to_walk.is_empty());
-        for (_, room) in &shard.rooms {
-            let name = room.name.as_str();
-            assert!(room.openings.is_empty() && room.pages.is_empty(), "{name}");
-            assert!(room.walk.is_none() && !room.queued, "{name}");
-            assert!(!room.members.is_empty(), "{name} is deserted");
-            let unique: BTreeSet<_> = room.members.iter().collect();
-            assert_eq!(unique.len(), room.members.len(), "{name} has somebody twice");
-        }
-        let unfinished: usize = shard.connections.iter().map(|(_, c)| c.decoder.buffered()).sum();
-        assert_eq!(shard.unfinished_bytes, unfinished, "of unfinished messages");
-        for (_, connection) in &shard.connections {
-            assert!(connection.outbox.is_empty());
-            assert_eq!((connection.unanswered, connection.reading_store), (0, 0));
-            let flags = connection.flags;
-            assert!(!(flags.blocked || flags.in_to_read || flags.in_to_write), "{flags:?}");
-            for membership in &connection.memberships {
-                assert!(membership.special.is_none(), "{membership:?}");
-            }
-        }
+        assert_eq!(self.world.shard.unrest(), None);
         let mut live: BTreeSet<(u64, u64)> = BTreeSet::new();
         for at in 0..self.clients.len() {
             let client = &self.clients[at];
@@ -623,11 +577,7 @@ impl Run {
             self.world.make_room_quietly(&client.peer, usize::MAX);
         }
         self.world.wait(Duration::from_secs(8));
-        let shard = &self.world.shard;
-        assert!(shard.connections.is_empty() && shard.beings.is_empty());
-        assert!(shard.rooms.is_empty() && shard.room_keys.is_empty());
-        assert!(shard.pending.is_empty() && shard.farewells.is_empty() && shard.postponed.is_empty());
-        assert_eq!((shard.private_bytes, shard.unfinished_bytes), (0, 0));
+        self.world.shard.check_deserted();
         assert!(self.world.nobody_is_online());
         for user in std::mem::take(&mut self.transients) {
             for room in 1..64 {

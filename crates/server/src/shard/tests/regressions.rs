@@ -457,3 +457,28 @@ fn a_gap_does_not_hide_that_one_was_removed() {
     let frames = slow.take();
     assert_eq!(frames.last().unwrap()["type"], "member_left", "{:?}", frames.last());
 }
+
+#[test]
+fn a_farewell_that_the_store_could_not_do_is_said_again() {
+    let mut world = World::new();
+    let passer_by = world.arrive_as(7, Speaks::Json, None);
+    world.say(&passer_by, &join("lobby"));
+    assert!(world.is_member(1, 7));
+    world.store.fail_next(store::Failure::Lost);
+    world.hang_up(&passer_by);
+    assert!(world.is_member(1, 7), "the commit failed");
+    world.wait(seconds(2));
+    assert!(!world.is_member(1, 7));
+}
+
+#[test]
+fn a_guest_whose_join_failed_and_was_stored_all_the_same_leaves_with_its_connection() {
+    let mut world = World::new();
+    let mut passer_by = world.arrive_as(7, Speaks::Json, None);
+    world.store.fail_next(store::Failure::NotKnown);
+    world.say(&passer_by, &join("lobby"));
+    assert_eq!(passer_by.take()[1]["code"], "unavailable");
+    assert!(world.is_member(1, 7));
+    world.hang_up(&passer_by);
+    assert!(!world.is_member(1, 7));
+}

@@ -1,114 +1,33 @@
 //! A world for a shard: pipes in memory for sockets, a store in memory, and time that passes when it is told to. What runs in
 //! it is the shard itself.
 
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Delivery;
-use bytes::Bytes;
-use proto::{Epoch, ErrorCode, Limits, Person, RoomId, Timestamp, UserId, UserName};
-use rules::{Presence, Rates, RoomLimits};
+use bus::{Delivery, Inbox, LocalBus};
+use proto::{Epoch, Limits, Person, RoomId, Timestamp, UserId, UserName};
+use rules::{Rates, RoomLimits};
 use serde_json::Value;
-use store::{Author, Batch, MemoryStore, Reader, Request, Store, Ticket, TokenHash, Write, Writer};
+use store::{Author, MemoryStore, Reader, Request, Store, Ticket, TokenHash, Write};
 use websocket::{Decoder, Message, Opcode};
 
-use super::super::{ConnKey, Link, Outside, Query, Settings, Shard};
+use super::super::{ConnKey, Settings, Shard};
 use crate::arrival::{Identity, Speaks};
 use crate::metrics::Metrics;
 use crate::queries;
-use crate::round::{Answer, Committed, Word, events_before};
-
-/// One end of a connection in memory.
-#[derive(Clone, Default)]
-pub(super) struct Pipe(Rc<Wire>);
-
-#[derive(Default)]
-struct Wire {
-    to_server: RefCell<VecDeque<u8>>,
-    to_client: RefCell<Vec<u8>>,
-    /// How many bytes the client still takes.
-    room: Cell<usize>,
-    writes: Cell<usize>,
-    ended: Cell<bool>,
-}
-
-impl Link for Pipe {
-    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut waiting = self.0.to_server.borrow_mut();
-        if waiting.is_empty() {
-            return if self.0.ended.get() { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
-        }
-        let len = waiting.len().min(buffer.len());
-        for (slot, byte) in buffer.iter_mut().zip(waiting.drain(..len)) {
-            *slot = byte;
-        }
-        Ok(len)
-    }
-
-    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let offered: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
-        let taken = offered.len().min(self.0.room.get());
-        if taken == 0 {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        self.0.writes.set(self.0.writes.get() + 1);
-        self.0.room.set(self.0.room.get() - taken);
-        self.0.to_client.borrow_mut().extend_from_slice(&offered[..taken]);
-        Ok(taken)
-    }
-
-    fn finish_writing(&mut self) {}
-}
-
-/// The house as it is in memory: the writer's and the readers' queues are emptied when [`World::settle`] says so.
-#[derive(Default)]
-pub(super) struct Memory {
-    requests: Vec<(Author, Write, u64)>,
-    queries: Vec<Query>,
-    asides: Vec<(RoomId, Bytes)>,
-    presence: Presence,
-    /// The writer, or the readers, have no time.
-    pub(super) overloaded: bool,
-}
-
-impl Outside for Memory {
-    fn write(&mut self, author: Author, deed: Write, ticket: u64) -> Result<(), ErrorCode> {
-        if self.overloaded {
-            return Err(ErrorCode::Overloaded);
-        }
-        self.requests.push((author, deed, ticket));
-        Ok(())
-    }
-
-    fn read(&mut self, query: Query) -> Result<(), ErrorCode> {
-        if self.overloaded {
-            return Err(ErrorCode::Overloaded);
-        }
-        self.queries.push(query);
-        Ok(())
-    }
-
-    fn aside(&mut self, room: RoomId, frame: Bytes) {
-        self.asides.push((room, frame));
-    }
-
-    fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T {
-        look(&mut self.presence)
-    }
-
-    fn session_renamed(&mut self, _: &TokenHash, _: &UserName) {}
-
-    fn session_stored(&mut self, _: &TokenHash) {}
-}
+use crate::round::{Answer, Word};
+use crate::sim::outside::Memory;
+use crate::sim::wire::Pipe;
+use crate::writer::{Loom, ReplyTo, RoundBus};
 
 pub(super) struct World {
     pub(super) shard: Shard<Pipe, Memory>,
     pub(super) now: Duration,
-    writer: Box<dyn Writer>,
+    /// What the writer writes to: it can be told to fail.
+    pub(super) store: MemoryStore,
+    loom: Loom,
+    inbox: Inbox<Word, Answer>,
     reader: Box<dyn Reader>,
     /// The bus drops every word while this is set.
     pub(super) bus_is_down: bool,
@@ -126,9 +45,13 @@ pub(super) struct Peer {
 impl World {
     pub(super) fn new() -> Self {
         let store = MemoryStore::new(RoomLimits::default());
+        let bus: Arc<RoundBus> = Arc::new(LocalBus::new(1));
+        let inbox = bus.subscribe(Box::new(|| ()));
         World {
-            writer: store.writer().unwrap(),
+            loom: Loom { writer: store.writer().unwrap(), bus, metrics: Metrics::new() },
+            inbox,
             reader: store.reader().unwrap(),
+            store,
             shard: Shard::new(settings(), Memory::default(), Metrics::new()),
             now: Duration::ZERO,
             bus_is_down: false,
@@ -268,13 +191,13 @@ impl World {
 
     /// Who is said to be online in a room.
     pub(super) fn online(&self, room: u64) -> std::collections::BTreeSet<u64> {
-        let people = self.shard.outside.presence.online(RoomId(room), usize::MAX);
+        let people = self.shard.outside.presence.borrow().online(RoomId(room), usize::MAX);
         people.into_iter().map(|person| person.id.0).collect()
     }
 
     /// Whether nobody is said to be online anywhere.
     pub(super) fn nobody_is_online(&self) -> bool {
-        (1..64).all(|room| self.shard.outside.presence.count(RoomId(room)) == 0)
+        (1..64).all(|room| self.shard.outside.presence.borrow().count(RoomId(room)) == 0)
     }
 
     /// A client sends a text message; nothing follows yet.
@@ -315,25 +238,19 @@ impl World {
         self.reader.is_member(RoomId(room), UserId(user)).unwrap()
     }
 
-    /// As the writer's thread does it.
     fn commit(&mut self, requests: Vec<(Author, Write, u64)>) {
-        let tickets: Vec<u64> = requests.iter().map(|(_, _, ticket)| *ticket).collect();
-        let numbered = requests.into_iter().enumerate();
-        let requests =
-            numbered.map(|(at, (author, deed, _))| Request { ticket: Ticket(at as u64), author, deed });
-        let mut batch: Batch = self.writer.commit(Timestamp(self.now.as_millis() as i64), requests.collect());
-        let answers = std::mem::take(&mut batch.answers);
-        let mut answers: Vec<Answer> = answers
-            .into_iter()
-            .map(|(Ticket(at), result)| {
-                let after = result.as_ref().map_or(0, |done| events_before(&batch, done));
-                Answer { after, ticket: tickets[at as usize], result }
-            })
-            .collect();
-        answers.sort_by_key(|answer| answer.after);
-        let events = batch.events.into_iter().map(Committed::from).collect();
-        let word = (!self.bus_is_down).then(|| Arc::new(Word::Committed(events)));
-        self.rounds.push_back(Delivery { word, answers });
+        let (mut asked, mut reply_to) = (Vec::new(), Vec::new());
+        for (author, deed, ticket) in requests {
+            asked.push(Request { ticket: Ticket(asked.len() as u64), author, deed });
+            reply_to.push(ReplyTo::Shard { shard: 0, ticket });
+        }
+        self.loom.commit(Timestamp(self.now.as_millis() as i64), asked, reply_to);
+        let mut round = Vec::new();
+        self.inbox.drain(&mut round);
+        self.rounds.extend(round.into_iter().map(|Delivery { word, answers }| Delivery {
+            word: word.filter(|_| !self.bus_is_down),
+            answers,
+        }));
     }
 }
 

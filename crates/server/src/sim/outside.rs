@@ -1,0 +1,59 @@
+//! The rest of the house as one shard reaches it, in memory: what it asks for waits until its owner comes for it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto::{ErrorCode, RoomId, UserName};
+use rules::Presence;
+use store::{Author, TokenHash, Write};
+
+use crate::sessions::Sessions;
+use crate::shard::{Outside, Query};
+
+/// See above.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) requests: Vec<(Author, Write, u64)>,
+    pub(crate) queries: Vec<Query>,
+    pub(crate) asides: Vec<(RoomId, Bytes)>,
+    pub(crate) presence: Rc<RefCell<Presence>>,
+    pub(crate) sessions: Arc<Sessions>,
+    /// The writer, or the readers, have no time.
+    pub(crate) overloaded: bool,
+}
+
+impl Outside for Memory {
+    fn write(&mut self, author: Author, deed: Write, ticket: u64) -> Result<(), ErrorCode> {
+        if self.overloaded {
+            return Err(ErrorCode::Overloaded);
+        }
+        self.requests.push((author, deed, ticket));
+        Ok(())
+    }
+
+    fn read(&mut self, query: Query) -> Result<(), ErrorCode> {
+        if self.overloaded {
+            return Err(ErrorCode::Overloaded);
+        }
+        self.queries.push(query);
+        Ok(())
+    }
+
+    fn aside(&mut self, room: RoomId, frame: Bytes) {
+        self.asides.push((room, frame));
+    }
+
+    fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T {
+        look(&mut self.presence.borrow_mut())
+    }
+
+    fn session_renamed(&mut self, session: &TokenHash, name: &UserName) {
+        self.sessions.renamed(session, name.clone());
+    }
+
+    fn session_stored(&mut self, session: &TokenHash) {
+        self.sessions.stored(session);
+    }
+}

@@ -1,0 +1,149 @@
+//! When nothing goes wrong any more, all has to come right: what is checked then.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use history::What;
+use proto::{RoomId, UserId};
+
+use super::client::seen;
+use super::world::{Speaker, World};
+
+/// Long enough for the server to find the dead, and for them to be buried.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+impl World {
+    /// Nothing goes wrong any more: waits until everybody has everything, and checks it. The `last` time the history says so.
+    pub(super) fn rest(&mut self, last: bool) {
+        self.tell(|| "nothing goes wrong any more".to_owned());
+        self.calm();
+        let until = self.now + PATIENCE;
+        let mut waits = None;
+        if !self.run(until, |world| {
+            waits = world.unrest();
+            waits.is_none()
+        }) {
+            panic!("promise 2: it does not come to rest: {}", waits.unwrap_or_default());
+        }
+        // What is not asked for must not come later either.
+        self.run(self.now + Duration::from_secs(3), |_| false);
+        if let Some(unrest) = self.unrest() {
+            panic!("promise 2: it was at rest, and is not any more: {unrest}");
+        }
+        self.check_at_rest(last);
+    }
+
+    /// What is still to be done.
+    fn unrest(&self) -> Option<String> {
+        for (of, somebody) in self.people.iter().enumerate() {
+            if let Speaker::Json(client) = &somebody.speaker
+                && let Some(what) = client.waits_for(|room| self.store.head(room))
+            {
+                return Some(format!("client {of} waits for {what}"));
+            }
+            let Some(wire) = somebody.online else { return Some(format!("client {of} is not connected")) };
+            if !self.wires[wire].pipe.0.to_client.borrow().is_empty() {
+                return Some(format!("client {of} has something to read"));
+            }
+        }
+        let Some(process) = &self.process else { return Some("there is no process".to_owned()) };
+        if !process.is_at_rest() {
+            return Some("somebody in the process is asked for something".to_owned());
+        }
+        let connections: usize = process.desks.iter().map(|desk| desk.shard.connections.len()).sum();
+        let online = self.people.iter().filter(|somebody| somebody.online.is_some()).count();
+        if connections != online {
+            return Some(format!("the server has {connections} connections, and there are {online}"));
+        }
+        process.desks.iter().find_map(|desk| desk.shard.unrest())
+    }
+
+    fn check_at_rest(&mut self, last: bool) {
+        let mut live: BTreeSet<(RoomId, UserId)> = BTreeSet::new();
+        for of in 0..self.people.len() {
+            let Some(wire) = self.people[of].online else { continue };
+            let (at, key) = (self.wires[wire].shard, self.wires[wire].key);
+            let Some(process) = &mut self.process else { continue };
+            let shard = &mut process.desks[at].shard;
+            let Some(connection) = shard.connection(key) else {
+                panic!("client {of} is not known to its shard")
+            };
+            let user = connection.user;
+            let open: Vec<usize> = connection.memberships.iter().map(|membership| membership.room).collect();
+            let open: BTreeSet<RoomId> = open.into_iter().map(|room| shard.rooms[room].id).collect();
+            live.extend(open.iter().map(|room| (*room, user)));
+            for room in &open {
+                let member = process.reader().is_member(*room, user).expect("memory does not fail here");
+                assert!(member, "promise 6: {user} is no member of {room}, and hears it");
+            }
+            match &self.people[of].speaker {
+                Speaker::Json(client) => {
+                    // A room that went with its last member has nothing more to say.
+                    let mut thinks = client.rooms();
+                    thinks.retain(|room| open.contains(room) || self.store.head(*room).0 > 0);
+                    assert_eq!(thinks, open, "promise 2: what client {of} thinks to hear, and what it hears");
+                    if let Some(connection) = client.connection().filter(|_| last) {
+                        self.recorder.at_rest(connection);
+                    }
+                }
+                Speaker::Lines(lines) => {
+                    assert!(open.len() <= 1, "a line client hears {open:?}");
+                    let index = self.index();
+                    if let Some((room, n)) = lines.last().and_then(|word| index.get(word))
+                        && open.contains(room)
+                    {
+                        let head = self.store.event(*room, self.store.head(*room)).map(|event| event.n.0);
+                        assert_eq!(Some(*n), head, "promise 2: what line client {of} heard last in {room}");
+                    }
+                    self.check_lines(of, false);
+                }
+            }
+        }
+        let Some(process) = &self.process else { return };
+        let presence = process.presence.borrow();
+        for room in (1..20).map(RoomId) {
+            let online: BTreeSet<UserId> =
+                presence.online(room, usize::MAX).iter().map(|person| person.id).collect();
+            let here: BTreeSet<UserId> =
+                live.iter().filter(|(of, _)| *of == room).map(|(_, user)| *user).collect();
+            assert_eq!(online, here, "who is online in {room}");
+        }
+    }
+
+    pub(super) fn check_lines(&mut self, of: usize, forget: bool) {
+        let index = self.index();
+        if let Speaker::Lines(lines) = &mut self.people[of].speaker {
+            lines.check(&index);
+            if forget {
+                lines.forget();
+            }
+        }
+    }
+
+    /// The history is held against all promises.
+    pub(super) fn check_history(&mut self) {
+        for event in self.store.events() {
+            self.recorder.record(What::Stored { room: event.room, event: seen(&event) });
+        }
+        let records = self.recorder.take();
+        let verdict = history::check(|| records.iter().cloned());
+        assert!(verdict.violation.is_none(), "{verdict}");
+    }
+
+    /// All hang up, and nothing of them is left.
+    pub(super) fn end(&mut self) {
+        self.tell(|| "all hang up".to_owned());
+        self.all_hang_up();
+        self.run(self.now + Duration::from_secs(10), |_| false);
+        let Some(process) = &mut self.process else { return };
+        for desk in &process.desks {
+            desk.shard.check_deserted();
+        }
+        for user in self.passers_by.iter().copied() {
+            for room in (1..20).map(RoomId) {
+                let member = process.reader().is_member(room, user).expect("memory does not fail here");
+                assert!(!member, "{user} has gone, and is in {room}");
+            }
+        }
+    }
+}
