@@ -1,5 +1,6 @@
 //! What the checker says: how much it looked at, and the first promise that was broken.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use proto::{ClientMessageId, CommandId, RoomId, Seq};
@@ -7,7 +8,7 @@ use proto::{ClientMessageId, CommandId, RoomId, Seq};
 use crate::{Connection, Record};
 
 /// The promises, each by the way in which it is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Rule {
     /// Acknowledged, and not stored.
@@ -196,6 +197,8 @@ pub struct Verdict {
     pub counts: Counts,
     /// The first promise that was broken.
     pub violation: Option<Violation>,
+    /// How often each was broken. One defect breaks several, and one break makes others follow.
+    pub times: BTreeMap<Rule, u64>,
 }
 
 impl Verdict {
@@ -211,7 +214,10 @@ impl fmt::Display for Verdict {
         writeln!(f, "{}", self.counts)?;
         match &self.violation {
             None => write!(f, "every promise was kept"),
-            Some(violation) => write!(f, "{violation}"),
+            Some(violation) => {
+                write!(f, "{violation}\nin all:")?;
+                self.times.iter().try_for_each(|(rule, times)| write!(f, "\n{times:>8} × {rule}"))
+            }
         }
     }
 }

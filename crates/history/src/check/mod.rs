@@ -9,7 +9,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proto::{RoomId, UserId};
 
@@ -28,11 +28,12 @@ pub fn check<I: IntoIterator<Item = Record>>(read: impl Fn() -> I) -> Verdict {
     for (index, record) in read().into_iter().enumerate() {
         checker.take(index, record.what);
     }
-    let (counts, mut violation) = checker.finish();
+    let (counts, blame) = checker.finish();
+    let mut violation = blame.first;
     if let Some(violation) = &mut violation {
         violation.surroundings = surroundings::of(violation, read());
     }
-    Verdict { counts, violation }
+    Verdict { counts, violation, times: blame.times }
 }
 
 /// The first violation by its place in the history.
@@ -41,10 +42,13 @@ struct Blame {
     first: Option<Violation>,
     /// What is stored contradicts itself: that is told, and not what follows from it.
     is_settled: bool,
+    /// How often each rule was broken. One defect breaks several, and one break makes others follow.
+    times: BTreeMap<Rule, u64>,
 }
 
 impl Blame {
     fn on(&mut self, index: usize, rule: Rule, about: About, what: impl FnOnce() -> String) {
+        *self.times.entry(rule).or_default() += 1;
         if !self.is_settled && self.first.as_ref().is_none_or(|first| index < first.index) {
             self.first = Some(Violation { rule, what: what(), index, surroundings: Vec::new(), about });
         }
@@ -209,12 +213,12 @@ impl Checker {
         counts.unknown += standing.asked.end(truth, standing.who, blame);
     }
 
-    fn finish(mut self) -> (Counts, Option<Violation>) {
+    fn finish(mut self) -> (Counts, Blame) {
         for (_, standing) in std::mem::take(&mut self.connections) {
             self.end(standing);
         }
         self.attempts.finish(&self.truth, &mut self.counts, &mut self.blame);
-        (self.counts, self.blame.first)
+        (self.counts, self.blame)
     }
 }
 
