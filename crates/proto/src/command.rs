@@ -339,7 +339,9 @@ fn diagnose(text: &str, error: &serde_json::Error) -> FrameError {
     }
     const KNOWN: [&str; 11] =
         ["join", "resume", "leave", "send", "typing", "who", "rename", "rooms", "history", "read", "ping"];
-    let Ok(Envelope { id, r#type }) = serde_json::from_str(text) else {
+    // serde takes a list for a struct: `[5,"ping"]` would be answered as the ping with the id 5.
+    let envelope = serde_json::from_str(text).ok().filter(|_| text.trim_start().starts_with('{'));
+    let Some(Envelope { id, r#type }) = envelope else {
         return FrameError::new(ErrorCode::Malformed, format!("not a JSON object: {error}"));
     };
     let id = id.and_then(|id| id.as_u64()).map(CommandId);
@@ -398,6 +400,14 @@ mod tests {
         }
         for text in ["", "hello", "1", "null", "\"ping\"", "{", r#"{"type":"ping","id":"x"}"#, "[1", "[{]"] {
             assert_eq!(refusal(text).code, ErrorCode::Malformed, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_in_the_place_of_a_command_is_answered_to_nobody() {
+        for text in [r#"[[5,"ping"]]"#, r#"[[5,"dance"]]"#, r#"[ [5] ]"#] {
+            let error = refusal(text);
+            assert_eq!((error.id, error.code), (None, ErrorCode::Malformed), "{text}");
         }
     }
 
