@@ -9,9 +9,9 @@ use std::fs;
 
 use evening::*;
 use frozen::{Frozen, dump, schema};
-use proto::{ErrorCode, Limits, RoomId, Seq, Timestamp, UserId};
+use proto::{ErrorCode, RoomId, Seq, Timestamp, UserId};
 use rusqlite::Connection;
-use teahouse_store::{Done, Reader, RoomQuery, SqliteStore, Store, Write};
+use teahouse_store::{Done, Reader, RoomQuery, SqliteStore, Store};
 
 /// What the evening is in the logs. Schema 1 knew nobody who joined together.
 fn history(schema: i64) -> [Vec<&'static str>; 2] {
@@ -235,6 +235,4 @@ fn a_frozen_file_can_be_reviewed() {
     let bytes: u64 =
         Frozen::all().iter().map(|frozen| fs::metadata(frozen.file()).unwrap().len()).max().unwrap();
     assert!(bytes <= 100 << 10, "{bytes} bytes; an evening is enough");
-    assert!(Limits::JOINED_TOGETHER > 3, "the evening's first three share an event");
-    let _: fn(&str) -> Write = join;
 }
