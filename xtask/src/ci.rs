@@ -7,12 +7,12 @@ use anyhow::Result;
 use crate::need::Need;
 use crate::steps::{self, Context, Done, Step};
 use crate::workspace::Workspace;
-use crate::{counts, edges, faults, process, test};
+use crate::{counts, edges, faults, fuzz, process, test};
 
 /// What is checked beside the tests. clippy and doc share what they check of the dependencies, so they ask for
 /// the same features.
 const STEPS: &[Step] = &[
-    Step { name: "format", run: |it| cargo(it, "fmt --all --check"), ..Step::BLANK },
+    Step { name: "format", run: format, ..Step::BLANK },
     Step { name: "edges", run: |it| edges::run(&it.workspace).map(|()| Done::Ok), ..Step::BLANK },
     Step {
         name: "licences",
@@ -28,6 +28,12 @@ const STEPS: &[Step] = &[
     },
     Step { name: "doc", run: doc, ..Step::BLANK },
     Step { name: "counts", run: counts, ..Step::BLANK },
+    Step {
+        name: "fuzz",
+        needs: &[Need::CxxCompiler],
+        run: |it| fuzz::try_out(&it.workspace).map(|()| Done::Ok),
+        ..Step::BLANK
+    },
 ];
 
 /// What takes its time, and says little where the tests already fail.
@@ -46,6 +52,11 @@ pub(crate) fn run(workspace: Workspace) -> ExitCode {
 fn cargo(context: &Context, args: &str) -> Result<Done> {
     process::run(context.workspace.cargo().args(args.split(' ')))?;
     Ok(Done::Ok)
+}
+
+fn format(context: &Context) -> Result<Done> {
+    cargo(context, "fmt --all --check")?;
+    cargo(context, "fmt --manifest-path fuzz/Cargo.toml --check")
 }
 
 fn doc(context: &Context) -> Result<Done> {

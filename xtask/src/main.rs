@@ -5,7 +5,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `run`, `test`, `ci`, `edges`, `counts`, `autobahn`, `load`, `bench`, `faults` | one command each |
+//! | `run`, `test`, `ci`, `edges`, `counts`, `autobahn`, `fuzz`, `load`, `bench`, `faults` | one command each |
 //! | `steps` | running a table of steps, and the summary at the end |
 //! | `need` | which programs this machine has, and how to get those that it lacks |
 //! | `web` | the web client: whether it is stale, and building it |
@@ -19,6 +19,7 @@ mod ci;
 mod counts;
 mod edges;
 mod faults;
+mod fuzz;
 mod load;
 mod need;
 mod process;
@@ -63,6 +64,8 @@ enum Command {
     Counts(counts::Args),
     /// Hold the WebSocket codec against Autobahn's fuzzing client.
     Autobahn(autobahn::Args),
+    /// Look for input that breaks codec, commands, lines or log.
+    Fuzz(fuzz::Args),
     /// Load a server, and count what arrives.
     // `--help` is the load program's to answer.
     #[command(disable_help_flag = true)]
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
             Command::Edges => edges::run(&workspace),
             Command::Counts(args) => counts::run(&workspace, &args),
             Command::Autobahn(args) => autobahn::run(&workspace, &args),
+            Command::Fuzz(args) => fuzz::run(&workspace, &args),
             Command::Load { args } => load::run(&workspace, args),
             Command::Bench(args) => bench::run(&workspace, &args),
             Command::Faults(args) => faults::run(&workspace, &args),

@@ -21,6 +21,8 @@ pub(crate) enum Need {
     CargoDeny,
     /// The last Python that Autobahn's test suite runs on.
     Python27,
+    /// libFuzzer is written in C++.
+    CxxCompiler,
     /// Counts instructions.
     Valgrind,
     /// Shows the system calls of a running program, and the right to do that.
@@ -50,6 +52,7 @@ impl Need {
             Self::SilentNetwork => silent_network(),
             Self::CargoDeny => cargo_deny(),
             Self::Python27 => python27().map(drop),
+            Self::CxxCompiler => cxx_compiler(),
             Self::Valgrind => valgrind(),
             Self::Strace => strace(),
         }
@@ -113,6 +116,15 @@ fn cargo_deny() -> Result<(), Missing> {
     process::output(process::cargo().args(["deny", "--version"])).map(drop).map_err(|_| Missing {
         what: "cargo-deny is missing".into(),
         how: "`cargo install --locked cargo-deny`, which takes a few minutes",
+    })
+}
+
+/// `CXX` if set, as the build has it.
+fn cxx_compiler() -> Result<(), Missing> {
+    let compiler = env::var_os("CXX").unwrap_or_else(|| "c++".into());
+    process::output(Command::new(compiler).arg("--version")).map(drop).map_err(|_| Missing {
+        what: "a C++ compiler is missing".into(),
+        how: "on Debian `apt-get install g++`, or set CXX to one",
     })
 }
 

@@ -34,6 +34,11 @@ impl Workspace {
         self.root.join("web")
     }
 
+    /// A workspace of its own.
+    pub(crate) fn fuzz(&self) -> PathBuf {
+        self.root.join("fuzz")
+    }
+
     /// Cargo, in the root.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = process::cargo();
@@ -55,7 +60,8 @@ impl Workspace {
     }
 }
 
-fn host() -> Result<String> {
+/// What Cargo calls the machine we are on.
+pub(crate) fn host() -> Result<String> {
     let version = process::output(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("`rustc -vV` names no host")?.to_owned())

@@ -1,0 +1,196 @@
+//! What holds of the decoder for any bytes, however the network cuts them.
+
+use teahouse_websocket::{
+    CloseCode, Decoder, Header, Message, Opcode, ProtocolError, Role, binary_frame, close_payload,
+    close_reply, masked_frame, ping_frame, pong_frame, text_frame,
+};
+
+/// What a decoder may hold above its limit: its box and one control frame.
+const OVERHEAD: usize = 250;
+
+/// Holds the decoder to its claims for one case:
+///
+/// | byte | |
+/// |---|---|
+/// | 0 | bit 0: a client reads; bit 1: what follows describes frames, it is not the wire itself; bits 4 to 7: the limit |
+/// | 1 | how many lengths of reads follow, up to 15 |
+/// | then | these lengths, less one; then the wire |
+pub(crate) fn hold(data: &[u8]) {
+    let Some(case) = Case::of(data) else { return };
+    let (said, end) = case.hear(&[usize::MAX]);
+    let (said_in_pieces, end_in_pieces) = case.hear(&case.reads);
+    assert_eq!(said, said_in_pieces, "what is heard depends on the cuts");
+    assert_eq!(end, end_in_pieces, "how it ends depends on the cuts");
+    say_again(&said);
+}
+
+struct Case {
+    role: Role,
+    limit: u32,
+    reads: Vec<usize>,
+    wire: Vec<u8>,
+}
+
+impl Case {
+    fn of(data: &[u8]) -> Option<Self> {
+        let (&[flags, cuts], rest) = data.split_first_chunk()?;
+        let (reads, rest) = rest.split_at_checked(usize::from(cuts & 15))?;
+        let mut reads: Vec<usize> = reads.iter().map(|&read| usize::from(read) + 1).collect();
+        if reads.is_empty() {
+            reads.push(1);
+        }
+        let role = if flags & 1 == 0 { Role::Server } else { Role::Client };
+        let wire = if flags & 2 == 0 { rest.to_vec() } else { described(rest, role) };
+        // From nothing at all to beyond the length at which a header takes eight bytes for it.
+        let limit = [0, 1, 5, 125, 126, 300, 4096, 70_000][usize::from(flags >> 4 & 7)];
+        Some(Case { role, limit, reads, wire })
+    }
+
+    /// Hears the wire in reads of these lengths, over and over.
+    fn hear(&self, reads: &[usize]) -> (Vec<Said>, Result<(), ProtocolError>) {
+        let mut decoder = Decoder::new(self.role, self.limit);
+        let mut wire = self.wire.clone();
+        let mut rest = &mut wire[..];
+        let (mut said, mut end, mut arrived) = (Vec::new(), Ok(()), 0);
+        for &read in reads.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let read = read.min(rest.len());
+            let mut input = rest.split_off_mut(..read).expect("no longer than what is left");
+            arrived += read;
+            loop {
+                let ended = decoder.is_ended();
+                match decoder.next(&mut input) {
+                    Ok(None) => break,
+                    Ok(Some(message)) => {
+                        assert!(!ended, "a message behind the end");
+                        said.push(Said::from(message));
+                    }
+                    Err(error) => {
+                        assert!(!ended && decoder.is_ended() && decoder.is_idle(), "an error is the end");
+                        end = Err(error);
+                    }
+                }
+            }
+            assert!(input.is_empty(), "`None` leaves no input behind");
+            assert_eq!(decoder.buffered() == 0, decoder.is_idle());
+            let (limit, held) = (self.limit as usize, decoder.buffered());
+            assert!(held <= limit + OVERHEAD, "{held} bytes are held, and {limit} are the limit");
+            assert!(held <= 2 * arrived + 64 + OVERHEAD, "{held} bytes are held of {arrived} that came");
+        }
+        for said in &said {
+            assert!(said.len() <= if said.is_control() { 125 } else { self.limit as usize });
+        }
+        let closed = matches!(said.last(), Some(Said::Close(_)));
+        assert_eq!(decoder.is_ended(), closed || end.is_err());
+        (said, end)
+    }
+}
+
+/// Frames from a description, so that small changes of it leave the rest of the wire in step: a byte with the final bit and the
+/// opcode, one of a key, one of a length, and the payload. Lengths from 250 on are long ones, of one byte each.
+fn described(mut bytes: &[u8], reader: Role) -> Vec<u8> {
+    let mut wire = Vec::new();
+    while let Some((&[first, key, len], rest)) = bytes.split_first_chunk() {
+        let long = [126, 300, 4096, 65_535, 65_536, 70_001];
+        let payload: Vec<u8>;
+        (payload, bytes) = match len.checked_sub(250) {
+            Some(which) => (vec![b'x'; long[usize::from(which)]], rest),
+            None => {
+                let (payload, rest) = rest.split_at(rest.len().min(usize::from(len)));
+                (payload.to_vec(), rest)
+            }
+        };
+        let Some(opcode) = opcode(first) else { continue };
+        let key = [key, 0, key.wrapping_mul(7), 1];
+        let mask = (reader == Role::Server).then_some(key);
+        let header = Header { fin: first & 0x80 != 0, opcode, mask, payload_len: payload.len() };
+        wire.extend_from_slice(&header.encode());
+        // By the book, and not by the code that is tried here.
+        let key = mask.unwrap_or_default();
+        wire.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+    }
+    wire
+}
+
+fn opcode(bits: u8) -> Option<Opcode> {
+    [Opcode::Continuation, Opcode::Text, Opcode::Binary, Opcode::Close, Opcode::Ping, Opcode::Pong]
+        .into_iter()
+        .find(|&opcode| opcode as u8 == bits & 0x0F)
+}
+
+/// What was heard, said again with our own encoder, is heard as the same: by a server and by a client.
+fn say_again(said: &[Said]) {
+    let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
+    for said in said {
+        to_client.extend(said.as_server());
+        to_server.extend(said.as_client());
+    }
+    for (role, wire) in [(Role::Client, to_client), (Role::Server, to_server)] {
+        let case = Case { role, limit: 1 << 20, reads: vec![], wire };
+        let (heard, end) = case.hear(&[usize::MAX]);
+        assert_eq!((&heard[..], end), (said, Ok(())), "what we encode is something else to {role:?}");
+    }
+}
+
+/// A message that owns what it says.
+#[derive(Debug, PartialEq)]
+enum Said {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Option<(CloseCode, String)>),
+}
+
+impl From<Message<'_>> for Said {
+    fn from(message: Message<'_>) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.to_owned()),
+            Message::Binary(bytes) => Self::Binary(bytes.to_owned()),
+            Message::Ping(bytes) => Self::Ping(bytes.to_owned()),
+            Message::Pong(bytes) => Self::Pong(bytes.to_owned()),
+            Message::Close(why) => Self::Close(why.map(|(code, reason)| (code, reason.to_owned()))),
+        }
+    }
+}
+
+impl Said {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) | Self::Ping(bytes) | Self::Pong(bytes) => bytes.len(),
+            Self::Close(why) => why.as_ref().map_or(0, |(_, reason)| 2 + reason.len()),
+        }
+    }
+
+    fn is_control(&self) -> bool {
+        !matches!(self, Self::Text(_) | Self::Binary(_))
+    }
+
+    fn as_server(&self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text_frame(text.as_bytes()),
+            Self::Binary(bytes) => binary_frame(bytes),
+            Self::Ping(bytes) => ping_frame(bytes),
+            Self::Pong(bytes) => pong_frame(bytes),
+            Self::Close(None) => close_reply(None),
+            Self::Close(Some((code, reason))) => teahouse_websocket::close_frame(*code, reason),
+        }
+    }
+
+    fn as_client(&self) -> Vec<u8> {
+        const KEY: [u8; 4] = [0xA5, 0x5A, 0x0F, 0xF1];
+        match self {
+            Self::Text(text) => masked_frame(Opcode::Text, text.as_bytes(), KEY),
+            Self::Binary(bytes) => masked_frame(Opcode::Binary, bytes, KEY),
+            Self::Ping(bytes) => masked_frame(Opcode::Ping, bytes, KEY),
+            Self::Pong(bytes) => masked_frame(Opcode::Pong, bytes, KEY),
+            Self::Close(None) => masked_frame(Opcode::Close, b"", KEY),
+            Self::Close(Some((code, reason))) => {
+                masked_frame(Opcode::Close, &close_payload(*code, reason), KEY)
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What holds of the opening handshake, whatever the other side writes.
+
+use std::str::from_utf8;
+
+use arbitrary::{Arbitrary, Unstructured};
+use teahouse_websocket::handshake::{
+    ClientRequest, ResponseError, Upgrade, accept_key, check_response, client_key, head_len,
+};
+
+/// Holds both sides to their claims, for a case that is read from `data`.
+pub(crate) fn hold(data: &[u8]) {
+    match Case::arbitrary_take_rest(Unstructured::new(data)) {
+        Ok(Case::Request(request)) => judge_request(&request),
+        Ok(Case::Response { key, offered, head }) => judge_response(key, &offered, head),
+        Ok(Case::Ours { nonce, protocols }) => judge_ours(nonce, &protocols),
+        Err(_) => {}
+    }
+}
+
+#[derive(Arbitrary, Debug)]
+enum Case<'a> {
+    /// A server reads a request.
+    Request(Request<'a>),
+    /// A client reads a response.
+    Response { key: [u8; 16], offered: Vec<&'a str>, head: &'a [u8] },
+    /// A server reads our own client's request, and our client the answer.
+    Ours { nonce: [u8; 16], protocols: Vec<&'a str> },
+}
+
+#[derive(Arbitrary, Debug)]
+struct Request<'a> {
+    another_method: Option<&'a str>,
+    another_version: Option<(u8, u8)>,
+    headers: Vec<(Name<'a>, Value<'a>)>,
+}
+
+/// The names that matter, in two cases, and any other.
+#[derive(Arbitrary, Debug)]
+enum Name<'a> {
+    Known { which: u8, loud: bool },
+    Other(&'a str),
+}
+
+/// What would be right for that name, something around it, or anything.
+#[derive(Arbitrary, Debug)]
+enum Value<'a> {
+    Right,
+    Among { before: &'a [u8], after: &'a [u8] },
+    Other(&'a [u8]),
+}
+
+const KNOWN: [(&str, &str); 6] = [
+    ("host", "chat.example"),
+    ("upgrade", "websocket"),
+    ("connection", "Upgrade"),
+    ("sec-websocket-version", "13"),
+    ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ("sec-websocket-protocol", "teahouse.v1.json"),
+];
+
+impl Request<'_> {
+    fn headers(&self) -> Vec<(String, Vec<u8>)> {
+        let header = |(name, value): &(Name<'_>, Value<'_>)| {
+            let (name, right) = match name {
+                Name::Known { which, loud } => {
+                    let (name, right) = KNOWN[usize::from(*which) % KNOWN.len()];
+                    (if *loud { name.to_ascii_uppercase() } else { name.to_owned() }, right)
+                }
+                Name::Other(name) => ((*name).to_owned(), "websocket"),
+            };
+            let value = match value {
+                Value::Right => right.as_bytes().to_vec(),
+                Value::Among { before, after } => [before, right.as_bytes(), after].concat(),
+                Value::Other(value) => value.to_vec(),
+            };
+            (name, value)
+        };
+        self.headers.iter().map(header).collect()
+    }
+}
+
+/// The rules of RFC 6455, 4.2.1, one by one and without haste.
+fn is_upgrade(method: &str, version: (u8, u8), headers: &[(String, Vec<u8>)]) -> bool {
+    let all = |name: &str| -> Vec<&[u8]> {
+        let of_name = headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        of_name.map(|(_, value)| value.trim_ascii()).collect()
+    };
+    let elements = |name: &str| -> Vec<Vec<u8>> {
+        let lists = all(name).join(&b","[..]);
+        let trimmed = lists.split(|&byte| byte == b',').map(|element| element.trim_ascii().to_vec());
+        trimmed.filter(|element| !element.is_empty()).collect()
+    };
+    let has = |name: &str, token: &[u8]| elements(name).iter().any(|it| it.eq_ignore_ascii_case(token));
+    let is_token = |element: &Vec<u8>| {
+        element.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    };
+    method == "GET"
+        && version >= (1, 1)
+        && all("host").len() == 1
+        && has("upgrade", b"websocket")
+        && has("connection", b"upgrade")
+        && all("sec-websocket-version") == [b"13"]
+        && matches!(all("sec-websocket-key")[..], [key] if is_key(key))
+        && elements("sec-websocket-protocol").iter().all(is_token)
+}
+
+/// 22 digits and the padding that makes them 16 bytes and four spare bits, which need not be 0.
+fn is_key(key: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key[..22].iter().all(is_digit) && key[22..] == *b"=="
+}
+
+fn judge_request(request: &Request<'_>) {
+    let method = request.another_method.unwrap_or("GET");
+    let version = request.another_version.unwrap_or((1, 1));
+    let headers = request.headers();
+    let given = headers.iter().map(|(name, value)| (name.as_str(), &value[..]));
+    let verdict = Upgrade::check(method, version, given);
+    assert_eq!(verdict.is_ok(), is_upgrade(method, version, &headers), "{verdict:?}");
+    match verdict {
+        Ok(upgrade) => {
+            for chosen in [None].into_iter().chain(upgrade.protocols.iter().map(Some)) {
+                let answer = answer(&upgrade.accept_key(), chosen);
+                let info = check_response(&answer, upgrade.key, &upgrade.protocols).expect("our own answer");
+                assert_eq!(info.protocol, chosen.copied());
+            }
+        }
+        Err(error) => assert!(matches!(error.status(), 400 | 405 | 426)),
+    }
+}
+
+/// The answer of a server that upgrades.
+fn answer(accept: &str, protocol: Option<&&str>) -> Vec<u8> {
+    let protocol = protocol.map_or(String::new(), |it| format!("Sec-WebSocket-Protocol: {it}\r\n"));
+    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+    format!("{head}Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n").into_bytes()
+}
+
+fn judge_response(key: [u8; 16], offered: &[&str], head: &[u8]) {
+    let key = client_key(key);
+    // The right answer to this key cannot be found by chance: it stands in for a word.
+    let head = replaced(head, b"$accept", accept_key(&key).as_bytes());
+    if let Some(len) = head_len(&head) {
+        assert!(head[..len].ends_with(b"\r\n\r\n"));
+        assert_eq!(head_len(&head[..len - 1]), None, "it ends at the first blank line");
+    }
+    let head = &head[..head_len(&head).unwrap_or(head.len())];
+    let Ok(info) = check_response(head, &key, offered) else { return };
+    let text = from_utf8(head).expect("what was taken is text");
+    assert!(text.starts_with("HTTP/1.1 101"));
+    assert!(text.contains(&accept_key(&key)), "the key was not answered");
+    if let Some(protocol) = info.protocol {
+        assert!(offered.contains(&protocol), "{protocol} was not offered");
+    }
+    let another = client_key(*b"another nonce...");
+    let verdict = check_response(head, &another, offered);
+    assert!(key == another || verdict == Err(ResponseError::Accept), "it answers any key");
+}
+
+fn replaced(text: &[u8], word: &[u8], by: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, behind)) = rest.split_first() {
+        match rest.strip_prefix(word) {
+            Some(behind) => {
+                out.extend_from_slice(by);
+                rest = behind;
+            }
+            None => {
+                out.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    out
+}
+
+fn judge_ours(nonce: [u8; 16], protocols: &[&str]) {
+    let is_token = |name: &&&str| {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        !name.is_empty() && name.bytes().all(legal)
+    };
+    let protocols: Vec<&str> = protocols.iter().filter(is_token).copied().collect();
+    let key = client_key(nonce);
+    let request = ClientRequest { host: "h", path: "/ws", key: &key, protocols: &protocols, headers: &[] };
+    let bytes = request.encode();
+    assert_eq!(head_len(&bytes), Some(bytes.len()));
+    let text = from_utf8(&bytes).expect("our request is text");
+    let headers = text.lines().filter_map(|line| line.split_once(": "));
+    let upgrade = Upgrade::check("GET", (1, 1), headers.map(|(name, value)| (name, value.as_bytes())));
+    assert_eq!(upgrade, Ok(Upgrade { key: &key, protocols }));
+}

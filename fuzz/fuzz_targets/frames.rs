@@ -1,0 +1,8 @@
+//! Any bytes, cut anyhow, as what a peer sends.
+
+#![no_main]
+
+#[path = "../../crates/websocket/tests/fuzzed/frames.rs"]
+mod frames;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| frames::hold(data));
