@@ -194,7 +194,10 @@ impl Checker {
                 standing.asked.must_be_answered(who, index, blame);
                 for (room, run) in standing.runs.iter().filter(|_| sent::is_current(truth, who.era)) {
                     run.must_be_complete(truth, at(*room), blame);
-                    if let Some(view) = views.get(&(who.client, *room)) {
+                    // Whoever was removed may not read what a gap had named.
+                    if let Some(view) =
+                        views.get(&(who.client, *room)).filter(|_| !run.has_ended(truth, at(*room)))
+                    {
                         view.must_be_whole(at(*room), blame);
                     }
                     counts.complete_views += 1;

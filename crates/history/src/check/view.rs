@@ -229,6 +229,11 @@ impl Run {
         }
     }
 
+    /// The person was removed from the room.
+    pub(super) fn has_ended(&self, truth: &Truth, place: Place) -> bool {
+        self.end(truth, place.who, place.room).is_some()
+    }
+
     /// The head that `joined` told.
     pub(super) fn head(&self) -> Seq {
         self.head
