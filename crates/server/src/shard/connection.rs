@@ -87,6 +87,8 @@ pub(crate) struct Flags {
     pub(crate) readable: bool,
     pub(crate) in_to_read: bool,
     pub(crate) in_to_write: bool,
+    /// A room has it in its list of those who are not read because of it.
+    pub(crate) held_back: bool,
     /// Asked for a sign of life since the last one.
     pub(crate) pinged: bool,
     /// The write side has been ended.

@@ -62,7 +62,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
     fn check_on(&mut self, index: usize, now: Tick) {
         let (heartbeat, dead) = (self.settings.heartbeat, self.settings.dead);
         let (unfinished, wait) = (self.settings.unfinished, self.settings.close);
-        let may_read = self.may_read(index);
+        let connection = &self.connections[index];
+        let held_back = self.held_back_by(connection).is_some();
+        let may_read = !held_back && connection.may_be_read();
         let connection = &mut self.connections[index];
         let key = connection.key;
         connection.due = Tick::of(Duration::MAX);
@@ -72,6 +74,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
             }
             let due = connection.closing_since.after(wait);
             return self.look_after(index, due);
+        }
+        if held_back && connection.flags.readable && !connection.flags.blocked {
+            // It has sent something, and the room is why it has not been read.
+            connection.alive = now;
         }
         if connection.alive.is_older_than(dead, now) {
             return self.end_connection(index);

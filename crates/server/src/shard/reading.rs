@@ -6,7 +6,7 @@ use std::time::Duration;
 use proto::{Close, Limits, Numbered};
 use websocket::{Decoder, Message};
 
-use super::connection::{Membership, Phase};
+use super::connection::{Connection, Phase};
 use super::wheel::Tick;
 use super::{ConnKey, Link, Outside, Shard};
 use crate::arrival::Speaks;
@@ -48,16 +48,24 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// Whether the connection may be read now. If one of its rooms has more to tell than can be told, the end of that room's walk
     /// puts it back.
-    pub(super) fn may_read(&mut self, index: usize) -> bool {
+    fn may_read(&mut self, index: usize) -> bool {
         let Some(connection) = self.connections.get(index) else { return false };
-        let busy = |membership: &&Membership| self.rooms[membership.room].is_told_too_slowly();
-        match connection.memberships.iter().find(busy) {
-            Some(membership) => {
-                self.rooms[membership.room].holds_back = true;
-                false
+        let held_back_by = self.held_back_by(connection);
+        let connection = &mut self.connections[index];
+        if let Some(room) = held_back_by {
+            // Once, in the order in which they were refused: so whoever waits longest is read first.
+            if !std::mem::replace(&mut connection.flags.held_back, true) {
+                self.rooms[room].held_back.push(index);
             }
-            None => connection.may_be_read(),
+            return false;
         }
+        connection.may_be_read()
+    }
+
+    /// The room because of which the connection is not read.
+    pub(super) fn held_back_by(&self, connection: &Connection<L>) -> Option<usize> {
+        let rooms = connection.memberships.iter().map(|membership| membership.room);
+        rooms.into_iter().find(|&room| self.rooms[room].is_told_too_slowly())
     }
 
     /// One read. If the buffer was filled there may be more, and the connection goes to the back of the queue.

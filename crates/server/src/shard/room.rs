@@ -16,7 +16,7 @@ const DEPARTURES: usize = 1024;
 
 /// A room in which so much waits to be told to those who take what comes has more to tell than can be told. Its members are
 /// not read until they have been told: else, in the end, everybody would have to be told of a gap. A log holds eight times as much.
-const TOO_MUCH: usize = 512 * 1024;
+pub(crate) const TOO_MUCH: usize = 512 * 1024;
 
 /// A live room: its log in each encoding that is spoken here, and who reads it.
 pub(crate) struct Room {
@@ -28,8 +28,8 @@ pub(crate) struct Room {
     pub(crate) floors: [Option<Cursor>; Encoding::COUNT],
     /// The same for those alone whose sockets take what comes.
     pub(crate) keeping_up: [Option<Cursor>; Encoding::COUNT],
-    /// Somebody is not read because of it.
-    pub(crate) holds_back: bool,
+    /// Who is not read because of it, the longest first. A place may have been given to another since, who is read for nothing.
+    pub(crate) held_back: Vec<usize>,
     /// Connections that have it open.
     pub(crate) members: Vec<usize>,
     /// The walk that is under way.
@@ -80,7 +80,7 @@ impl Room {
             logs: [Some(Box::new(RoomLog::new(head))), None, None],
             floors: [None; Encoding::COUNT],
             keeping_up: [None; Encoding::COUNT],
-            holds_back: false,
+            held_back: Vec::new(),
             members: Vec::new(),
             walk: None,
             queued: false,

@@ -238,7 +238,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             }
         }
         // The room may have been why it was not read.
-        self.queue_read(of.index);
+        self.read_again(of.index);
         let now = self.now;
         self.outside.presence(|presence| presence.leave(id, user, now));
         for (command, seq) in std::mem::take(&mut membership.special().leaving) {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use proto::Seq;
 use room_log::{Cursor, Lag, Reading, Window};
 
-use super::connection::Phase;
-use super::room::Walk;
+use super::connection::{Connection, Phase};
+use super::room::{TOO_MUCH, Walk};
 use super::{Link, Outside, Shard};
 use crate::encoding::Encoding;
 
@@ -130,10 +130,12 @@ impl<L: Link, O: Outside> Shard<L, O> {
             let ended = room.walk.take().unwrap_or(walk);
             room.floors = ended.lowest;
             room.keeping_up = ended.keeping_up;
-            room.queued = ended.again || room.waiting_bytes() > 0;
+            // News that may wait is no reason to walk it again, unless it has become too much.
+            let waits = room.waiting_bytes();
+            room.queued = ended.again || waits > 0 && (room.due.is_none() || waits > TOO_MUCH);
             let again = room.queued;
-            if std::mem::take(&mut room.holds_back) {
-                self.read_members(index);
+            for member in std::mem::take(&mut room.held_back) {
+                self.read_again(member);
             }
             if !again {
                 return;
@@ -142,10 +144,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
         self.to_walk.push_back(index);
     }
 
-    /// Whoever was not read because of the room is read, if that has changed.
-    fn read_members(&mut self, index: usize) {
-        for place in 0..self.rooms[index].members.len() {
-            self.queue_read(self.rooms[index].members[place]);
+    /// A room does not hold the connection back any more; when it is read, its rooms are asked anew.
+    pub(super) fn read_again(&mut self, index: usize) {
+        if let Some(connection) = self.connections.get_mut(index) {
+            connection.flags.held_back = false;
+            self.queue_read(index);
         }
     }
 
@@ -359,12 +362,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// After a turn, however it ended: what had to wait for the outbox to be emptied goes on.
     fn go_on(&mut self, index: usize) {
-        if !self.may_read(index) {
-            return;
-        }
-        let Some(connection) = self.connections.get(index).filter(|it| it.phase == Phase::Open) else {
-            return;
-        };
+        // Whether its rooms let it be read is asked when it is read: pages of a catch-up wait for no room.
+        let goes_on = |it: &&Connection<L>| it.phase == Phase::Open && it.may_be_read();
+        let Some(connection) = self.connections.get(index).filter(goes_on) else { return };
         let key = connection.key;
         let catching_up =
             connection.memberships.iter().any(|m| m.catch_up().is_some_and(|catch_up| !catch_up.asked));

@@ -115,3 +115,25 @@ fn who_does_not_read_is_heard_all_the_same() {
     world.send(&mei, "k", "I am here");
     assert!(li.take().iter().any(|frame| frame["body"] == "I am here"));
 }
+
+/// A join that is committed while a large room is walked waits as every other: who has been passed hears of it later.
+#[test]
+fn who_joins_a_large_room_while_it_is_walked_waits_too() {
+    let (mut world, first) = crowd(120);
+    let newcomer = world.arrive(200);
+    world.wait(seconds(3));
+    let before = first.writes();
+    world.text(&first, &send_in_lobby("k", "hello"));
+    world.text(&newcomer, r#"{"type":"join","id":1,"room":"lobby"}"#);
+    // The message is committed, and its walk begins; the join is committed behind its back.
+    world.shard.work(world.now);
+    let join = world.shard.outside.requests.pop().unwrap();
+    world.commit_all();
+    world.deliver_all();
+    world.shard.work(world.now);
+    world.shard.outside.requests.push(join);
+    world.commit_all();
+    world.deliver_all();
+    world.work();
+    assert_eq!(first.writes() - before, 1, "the message and its answer, and no join");
+}
