@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -20,7 +20,8 @@ use crate::StoreError;
 pub(super) struct Bounds {
     /// The thread does it.
     pub(super) soon: i32,
-    /// The commit that finds so many does it itself: what bounds the log when the thread cannot keep up.
+    /// The commit that finds so many does it itself, unless the thread is at it: about what bounds the log when the thread cannot
+    /// keep up.
     pub(super) at_once: i32,
 }
 
@@ -44,6 +45,8 @@ struct Shared {
     broken: OnceLock<StoreError>,
     // Owner: the thread sets it when it has taken in what there was; the commit that sees it takes it back.
     done: AtomicBool,
+    // Owner: the thread puts it there; the next commit takes it along to whoever keeps the diary.
+    failure: Mutex<Option<String>>,
 }
 
 impl Checkpoints {
@@ -83,6 +86,11 @@ impl Checkpoints {
         (0..3).for_each(|_| self.ask.as_ref().expect("it lives").send(()).expect("the thread runs"));
     }
 
+    /// Why the last checkpoint failed, if nobody has been told.
+    pub(super) fn take_failure(&self) -> Option<String> {
+        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Why nothing may be written any more, if a checkpoint found that the disk cannot be trusted.
     pub(super) fn broken(&self) -> Option<&StoreError> {
         self.shared.broken.get()
@@ -110,15 +118,24 @@ impl Shared {
 
 fn run(database: &Path, asked: &Receiver<()>, shared: &Shared) {
     let mut conn = None;
+    let mut failing = false;
     while asked.recv().is_ok() {
-        match checkpoint(database, &mut conn) {
+        let outcome = checkpoint(database, &mut conn);
+        match &outcome {
             Ok(()) => shared.done.store(true, Ordering::Relaxed),
             // A full disk, say: the log stays, and the next commit asks again.
-            Err(error) => {
-                conn = None;
-                shared.note(Some(error));
-            }
+            Err(_) => conn = None,
         }
+        // Told once, and again only after it went well.
+        if let Err(error) = &outcome
+            && !failing
+        {
+            *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        }
+        failing = outcome.is_err();
+        shared.note(outcome.err());
+        // Commits have asked meanwhile. The next one is to find the log's lock free and take in what is left.
+        while asked.try_recv().is_ok() {}
     }
 }
 

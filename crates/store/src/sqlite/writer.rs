@@ -69,7 +69,12 @@ impl SqliteWriter {
         let mut transaction = Work::new(conn, &mut self.heads, &self.limits, now);
         let value = work(&mut transaction)?;
         transaction.close_doors()?;
-        let batch = transaction.batch;
+        let mut batch = transaction.batch;
+        if let Some(failure) = self.checkpoints.take_failure() {
+            batch
+                .internal
+                .push(format!("the write-ahead log could not be brought into the database: {failure}"));
+        }
         execute(conn, "COMMIT", []).map_err(|error| match StoreError::from(error) {
             // The frame that commits comes last: cut short, it is none, and nothing was stored.
             error @ (StoreError::Full(_) | StoreError::Fatal(_)) => error,

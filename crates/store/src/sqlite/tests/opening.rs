@@ -269,3 +269,19 @@ fn a_log_that_grows_too_long_is_taken_in_by_the_commit_that_finds_it() {
     writer.checkpoint().unwrap();
     assert_eq!(std::fs::metadata(folder.path().join("teahouse.db-wal")).unwrap().len(), 0);
 }
+
+/// The thread and the commit after it, without the bound that helps when both fail.
+#[test]
+fn a_writer_that_never_rests_has_its_log_begun_anew_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = open(folder.path()).sqlite_writer().unwrap();
+    commit(&mut writer, [(guest(1), join("tea"))]);
+    writer.checkpoint_at(Bounds { soon: 100, at_once: i32::MAX });
+    let text = "x".repeat(3_000);
+    for _ in 0..1_500 {
+        commit(&mut writer, (0..10).map(|_| (guest(1), say("tea", None, &text))));
+    }
+    // 15,000 pages were written.
+    let log = std::fs::metadata(folder.path().join("teahouse.db-wal")).unwrap();
+    assert!(log.len() < 10 << 20, "{} bytes", log.len());
+}
