@@ -80,6 +80,10 @@ impl Case {
             assert!(held <= 2 * arrived + 64 + OVERHEAD, "{held} bytes are held of {arrived} that came");
         }
         for said in &said {
+            if let Said::Close(Some((code, _))) = said {
+                let code = code.get();
+                assert!(matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999), "{code} may not be sent");
+            }
             assert!(said.len() <= if said.is_control() { 125 } else { self.limit as usize });
         }
         let closed = matches!(said.last(), Some(Said::Close(_)));

@@ -11,7 +11,7 @@ use teahouse_websocket::handshake::{
 pub(crate) fn hold(data: &[u8]) {
     match Case::arbitrary_take_rest(Unstructured::new(data)) {
         Ok(Case::Request(request)) => judge_request(&request),
-        Ok(Case::Response { key, offered, head }) => judge_response(key, &offered, head),
+        Ok(Case::Response { key, offered, splices }) => judge_response(key, &offered, &splices),
         Ok(Case::Ours { nonce, protocols }) => judge_ours(nonce, &protocols),
         Err(_) => {}
     }
@@ -22,16 +22,32 @@ enum Case<'a> {
     /// A server reads a request.
     Request(Request<'a>),
     /// A client reads a response.
-    Response { key: [u8; 16], offered: Vec<&'a str>, head: &'a [u8] },
+    Response { key: [u8; 16], offered: Vec<&'a str>, splices: Vec<Splice<'a>> },
     /// A server reads our own client's request, and our client the answer.
     Ours { nonce: [u8; 16], protocols: Vec<&'a str> },
+}
+
+/// What is changed in a response that was right.
+#[derive(Arbitrary, Debug)]
+struct Splice<'a> {
+    at: u8,
+    cut: u8,
+    insert: &'a [u8],
 }
 
 #[derive(Arbitrary, Debug)]
 struct Request<'a> {
     another_method: Option<&'a str>,
     another_version: Option<(u8, u8)>,
-    headers: Vec<(Name<'a>, Value<'a>)>,
+    edits: Vec<Edit<'a>>,
+}
+
+/// What is changed in a request that was right: chance alone does not write one.
+#[derive(Arbitrary, Debug)]
+enum Edit<'a> {
+    Drop { which: u8 },
+    Replace { which: u8, value: Value<'a> },
+    Add { name: Name<'a>, value: Value<'a> },
 }
 
 /// The names that matter, in two cases, and any other.
@@ -58,24 +74,53 @@ const KNOWN: [(&str, &str); 6] = [
     ("sec-websocket-protocol", "teahouse.v1.json"),
 ];
 
+impl Name<'_> {
+    /// The name, and a value that would be right for it.
+    fn spelled(&self) -> (String, &'static str) {
+        match self {
+            Name::Known { which, loud } => {
+                let (name, right) = KNOWN[usize::from(*which) % KNOWN.len()];
+                (if *loud { name.to_ascii_uppercase() } else { name.to_owned() }, right)
+            }
+            Name::Other(name) => ((*name).to_owned(), "websocket"),
+        }
+    }
+}
+
+impl Value<'_> {
+    fn spelled(&self, right: &str) -> Vec<u8> {
+        match self {
+            Value::Right => right.as_bytes().to_vec(),
+            Value::Among { before, after } => [before, right.as_bytes(), after].concat(),
+            Value::Other(value) => value.to_vec(),
+        }
+    }
+}
+
 impl Request<'_> {
     fn headers(&self) -> Vec<(String, Vec<u8>)> {
-        let header = |(name, value): &(Name<'_>, Value<'_>)| {
-            let (name, right) = match name {
-                Name::Known { which, loud } => {
-                    let (name, right) = KNOWN[usize::from(*which) % KNOWN.len()];
-                    (if *loud { name.to_ascii_uppercase() } else { name.to_owned() }, right)
+        let right = KNOWN.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+        let mut headers = Vec::from(right);
+        for edit in &self.edits {
+            match edit {
+                Edit::Drop { which } => {
+                    let which = usize::from(*which) % KNOWN.len();
+                    headers.retain(|(name, _)| !name.eq_ignore_ascii_case(KNOWN[which].0));
                 }
-                Name::Other(name) => ((*name).to_owned(), "websocket"),
-            };
-            let value = match value {
-                Value::Right => right.as_bytes().to_vec(),
-                Value::Among { before, after } => [before, right.as_bytes(), after].concat(),
-                Value::Other(value) => value.to_vec(),
-            };
-            (name, value)
-        };
-        self.headers.iter().map(header).collect()
+                Edit::Replace { which, value } => {
+                    let (name, right) = KNOWN[usize::from(*which) % KNOWN.len()];
+                    let of_name = headers.iter_mut().find(|(other, _)| other.eq_ignore_ascii_case(name));
+                    if let Some((_, old)) = of_name {
+                        *old = value.spelled(right);
+                    }
+                }
+                Edit::Add { name, value } => {
+                    let (name, right) = name.spelled();
+                    headers.push((name, value.spelled(right)));
+                }
+            }
+        }
+        headers
     }
 }
 
@@ -136,10 +181,16 @@ fn answer(accept: &str, protocol: Option<&&str>) -> Vec<u8> {
     format!("{head}Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n").into_bytes()
 }
 
-fn judge_response(key: [u8; 16], offered: &[&str], head: &[u8]) {
+fn judge_response(key: [u8; 16], offered: &[&str], splices: &[Splice<'_>]) {
     let key = client_key(key);
-    // The right answer to this key cannot be found by chance: it stands in for a word.
-    let head = replaced(head, b"$accept", accept_key(&key).as_bytes());
+    // The right answer to a key cannot be found by chance: a word stands for it until all is changed.
+    let mut head = answer("$accept", offered.first());
+    for splice in splices {
+        let at = usize::from(splice.at).min(head.len());
+        let end = (at + usize::from(splice.cut)).min(head.len());
+        head.splice(at..end, splice.insert.iter().copied());
+    }
+    let head = replaced(&head, b"$accept", accept_key(&key).as_bytes());
     if let Some(len) = head_len(&head) {
         assert!(head[..len].ends_with(b"\r\n\r\n"));
         assert_eq!(head_len(&head[..len - 1]), None, "it ends at the first blank line");
