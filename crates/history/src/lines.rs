@@ -24,7 +24,7 @@ pub fn write(mut to: impl Write, records: &[Record]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub fn read(from: impl BufRead) -> impl Iterator<Item = Result<Record, Unreadable>> {
     from.lines().enumerate().map(|(index, line)| {
         let read = || -> io::Result<Record> { Ok(serde_json::from_str(&line?)?) };
