@@ -148,6 +148,8 @@ impl Run {
                 if let (Some(head), Some(view)) = (or_from, view) {
                     // It may name this as its cursor when it comes back.
                     view.at = view.at.max(head);
+                    // What it had missed before was of a membership that has ended.
+                    view.holes.clear();
                 }
                 Run { head, or_from, ..run }
             }
