@@ -5,7 +5,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `run`, `test`, `ci`, `edges`, `counts`, `autobahn`, `fuzz`, `load`, `bench`, `faults` | one command each |
+//! | `run`, `test`, `ci`, `edges`, `counts`, `autobahn`, `fuzz`, `load`, `bench`, `sim`, `faults` | one command each |
 //! | `steps` | running a table of steps, and the summary at the end |
 //! | `need` | which programs this machine has, and how to get those that it lacks |
 //! | `web` | the web client: whether it is stale, and building it |
@@ -26,6 +26,7 @@ mod process;
 mod purity;
 mod run;
 mod server;
+mod sim;
 mod steps;
 mod test;
 mod web;
@@ -76,6 +77,8 @@ enum Command {
     },
     /// Measure the release server beside its peers, and write the tables of docs/PERFORMANCE.md.
     Bench(bench::Args),
+    /// Run the whole server under virtual time, with what goes wrong chosen by seeds.
+    Sim(sim::Args),
     /// Do real harm to the real program, and check what its clients saw.
     Faults(faults::Args),
 }
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
             Command::Fuzz(args) => fuzz::run(&workspace, &args),
             Command::Load { args } => load::run(&workspace, args),
             Command::Bench(args) => bench::run(&workspace, &args),
+            Command::Sim(args) => sim::run(&workspace, &args),
             Command::Faults(args) => faults::run(&workspace, &args),
         }
         .map(|()| ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::need::{self, Need};
 use crate::steps::{self, Context, Done, Step};
 use crate::workspace::Workspace;
-use crate::{autobahn, process, web};
+use crate::{autobahn, process, sim, web};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     Step { name: "web-unit", needs: &[Need::Node], run: |it| web_script(it, "test"), ..Step::BLANK },
     Step { name: "rust", run: rust, ..Step::BLANK },
     Step { name: "doctests", run: doctests, ..Step::BLANK },
+    Step { name: "sabotage", run: |it| sim::prove(&it.workspace).map(|()| Done::Ok), ..Step::BLANK },
     Step {
         name: "e2e",
         after: Some("web-client"),

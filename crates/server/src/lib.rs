@@ -17,6 +17,8 @@
 //! | `sessions.rs` | tokens, and guests who are not stored yet |
 //! | `texts/` | what the server says to people, in both languages |
 //! | `metrics.rs` | what `/metrics` tells |
+//! | `sim/` | all of these under virtual time, for the tests: what goes wrong comes from a seed |
+//! | `sabotage.rs` | promises broken on purpose, to prove that the tests see it; no part of a release |
 //! | `vital.rs` | threads whose end is the process's end |
 //! | `counted.rs`, `bin/counts.rs` | what `cargo xtask counts` counts; no part of a release |
 
@@ -36,6 +38,7 @@ mod plain_text;
 mod queries;
 mod readers;
 mod round;
+mod sabotage;
 mod sessions;
 mod shard;
 #[cfg(test)]

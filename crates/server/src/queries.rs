@@ -5,6 +5,8 @@ use rules::{Deed, RoomLimits, Standing};
 use store::{PageBounds, Reader, Refusal, RoomQuery, StoreError};
 
 use crate::encoding::{Encoding, event_frame, json_frame};
+#[cfg(feature = "sabotage")]
+use crate::sabotage::{self, Sabotage};
 use crate::shard::{Found, PAGE_BYTES, PAGE_EVENTS, Page, Query};
 
 /// Carries out `query`.
@@ -47,6 +49,10 @@ pub(crate) fn carry_out(query: Query, reader: &mut dyn Reader) -> Found {
 fn page_of(page: &EventPage, after: Seq, until: Seq, encoding: Encoding) -> Page {
     let mut frames = Vec::new();
     for event in &page.events {
+        #[cfg(feature = "sabotage")]
+        if sabotage::is(Sabotage::DropOnResume) && sabotage::is_unlucky(event) {
+            continue;
+        }
         frames.extend_from_slice(&event_frame(event, encoding));
     }
     // A room that is gone has no events any more: there is nothing to wait for.

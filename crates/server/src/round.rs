@@ -76,7 +76,10 @@ impl Round {
             // Stable: a shard's answers at one place keep the order of its requests.
             answers.sort_by_key(|answer| answer.after);
         }
-        let events = batch.events.into_iter().map(Committed::from).collect();
+        #[cfg_attr(not(feature = "sabotage"), expect(unused_mut, reason = "an honest round is not changed"))]
+        let mut events: Vec<Committed> = batch.events.into_iter().map(Committed::from).collect();
+        #[cfg(feature = "sabotage")]
+        crate::sabotage::swap(&mut events);
         Round { events, for_shards, for_callers }
     }
 

@@ -221,7 +221,11 @@ impl Loom {
         reply_to: Vec<ReplyTo>,
     ) -> Option<String> {
         let started = Instant::now();
+        #[cfg(feature = "sabotage")]
+        let sends = crate::sabotage::sends(&requests);
         let mut batch = self.writer.commit(now, requests);
+        #[cfg(feature = "sabotage")]
+        crate::sabotage::acknowledge(&mut batch, &sends);
         self.metrics.appended(started.elapsed());
         for text in &batch.internal {
             tracing::error!(reason = %text, "the store could not do what it was asked");

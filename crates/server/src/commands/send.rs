@@ -3,6 +3,8 @@
 use proto::{ClientMessageId, CommandId, MessageBody, RoomRef};
 use store::Write;
 
+#[cfg(feature = "sabotage")]
+use crate::sabotage::{self, Sabotage};
 use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
 
 pub(crate) fn send<L: Link, O: Outside>(
@@ -13,5 +15,11 @@ pub(crate) fn send<L: Link, O: Outside>(
     key: Option<ClientMessageId>,
     body: MessageBody,
 ) {
+    #[cfg(feature = "sabotage")]
+    let key = key.filter(|key| {
+        let user = shard.connection(of).map(|connection| connection.user);
+        let is_retry = user.is_some_and(|user| sabotage::is_retry(user, key));
+        !(is_retry && sabotage::is(Sabotage::DeliverTwiceOnRetry))
+    });
     shard.ask_writer(of, id, Purpose::Send, Write::Send { room, key, body });
 }

@@ -14,6 +14,7 @@ use crate::arrival::Speaks;
 use crate::commands::{self, Resuming};
 use crate::encoding::Encoding;
 use crate::round::Committed;
+use crate::sabotage::{self, Sabotage};
 
 /// A room that is to be opened for a connection.
 #[derive(Clone, Debug)]
@@ -216,6 +217,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     pub(super) fn say_gap(&mut self, of: ConnKey, room: RoomId, after: Seq, until: Seq) {
+        if sabotage::is(Sabotage::ForgetGap) {
+            return;
+        }
         self.metrics.gaps(1);
         self.say(of, Gap { room, from: after.next(), to: until }.into());
     }
@@ -278,6 +282,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
                     proto::EventKind::MemberLeft {} => self.end_memberships(index, event),
                     _ => {}
                 }
+                if sabotage::is(Sabotage::LoseWakeUp) && event.seq.0.is_multiple_of(3) {
+                    return;
+                }
                 self.queue_walk(index);
             }
         }
@@ -295,6 +302,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
         self.rooms[index].openings = waiting;
         for opening in ended {
             self.not_placed(index, opening);
+        }
+        if sabotage::is(Sabotage::DeliverAfterRemoval) {
+            return;
         }
         let Some(being) = self.beings.get(&event.by.id) else { return };
         for &of in &being.connections {

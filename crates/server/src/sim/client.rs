@@ -379,11 +379,8 @@ impl Client {
                     place.leaving = false;
                 }
             }
-            Asked::Fill(room) => {
-                if let Some(place) = self.rooms.get_mut(&room).filter(|_| !error.retryable) {
-                    place.missing.clear();
-                }
-            }
+            // Somebody who was removed will hear of it; somebody who is let in again by then still lacks it.
+            Asked::Fill(_) => {}
             Asked::Join { .. } | Asked::Other => {}
             Asked::Resume => panic!("a resume as a whole was refused: {error:?}"),
         }
@@ -461,6 +458,15 @@ impl Client {
         }
     }
 
+    /// In one of its rooms, if it has any.
+    pub(super) fn say_something(&mut self, chance: &mut Chance, recorder: &mut Recorder) {
+        let open: Vec<RoomId> = self.rooms.keys().copied().collect();
+        if self.online.is_some() && !open.is_empty() {
+            self.say(*chance.of(&open), chance);
+            self.say_again(recorder);
+        }
+    }
+
     fn join(&mut self, chance: &mut Chance) {
         let name = *chance.of(&ROOMS);
         let known = self.rooms.values().any(|place| place.name == name);
@@ -481,7 +487,7 @@ impl Client {
     }
 
     /// Why it is not at rest; `None` if it is.
-    pub(super) fn waits_for(&self, head: impl Fn(RoomId) -> Seq) -> Option<String> {
+    pub(super) fn waits_for(&self, store: &MemoryStore) -> Option<String> {
         let Some(online) = &self.online else { return Some("a connection".to_owned()) };
         if let Some((id, asked)) = online.asked.first_key_value() {
             return Some(format!("the answer to ({id}) {asked:?}"));
@@ -489,12 +495,14 @@ impl Client {
         if let Some(saying) = self.unsaid.front() {
             return Some(format!("an answer to {}", saying.key));
         }
-        for (room, place) in &self.rooms {
+        // A room that went with its last member takes what it had to say along.
+        for (room, place) in self.rooms.iter().filter(|(room, _)| store.has_room(**room)) {
+            let head = store.head(*room);
             if !place.open {
                 return Some(format!("{room} to be open"));
             }
-            if place.cursor != head(*room) {
-                return Some(format!("#{} of {room}, whose head is #{}", place.cursor.next(), head(*room)));
+            if place.cursor != head {
+                return Some(format!("#{} of {room}, whose head is #{head}", place.cursor.next()));
             }
             if let Some((from, _)) = place.missing.front() {
                 return Some(format!("#{from} of {room}, which a gap had named"));

@@ -2,7 +2,7 @@
 //! and the local bus are the real ones; the store is the one in memory, the network is made of queues. A seed chooses who comes,
 //! what they say and what goes wrong: connections are cut or fall silent, readers stall, sockets take a few bytes, commits are
 //! late, fail, or are stored without a word of it, words on the bus are lost, doubled and late, the wall clock jumps, the
-//! process dies and starts again, the operator restores a backup.
+//! process dies, or is stopped, and starts again; the operator restores a backup.
 //!
 //! Bounds are checked at every turn of a shard; when all has come to rest everybody must have everything, and the history of
 //! what all clients did and saw is held against the promises by the crate `history`.
@@ -100,6 +100,30 @@ fn whatever_goes_wrong_every_promise_is_kept() {
         total.lives,
         began.elapsed().as_secs_f64()
     );
+}
+
+/// Whoever finds nothing has to show that there was nothing to find.
+#[cfg(feature = "sabotage")]
+#[test]
+fn every_sabotage_is_seen_and_named() {
+    use crate::sabotage::{Sabotage, choose};
+
+    for (sabotage, words) in [
+        (Sabotage::AcknowledgeBeforeCommit, "acknowledged"),
+        (Sabotage::DropOnResume, "promise 2"),
+        (Sabotage::DeliverTwiceOnRetry, "promise 3"),
+        (Sabotage::SwapNeighbours, "promise 2"),
+        (Sabotage::DeliverAfterRemoval, "promise 6"),
+        (Sabotage::ForgetGap, "promise 2"),
+        (Sabotage::LoseWakeUp, "promise 2"),
+    ] {
+        choose(Some(sabotage));
+        let found = (0..SEEDS).find_map(|seed| Some((seed, verdict(seed).err()?)));
+        choose(None);
+        let Some((seed, found)) = found else { panic!("{SEEDS} seeds do not see {sabotage:?}") };
+        assert!(found.contains(words), "seed {seed} takes {sabotage:?} for something else: {found}");
+        println!("seed {seed} sees {sabotage:?}");
+    }
 }
 
 #[test]

@@ -12,12 +12,29 @@ use super::world::{Speaker, World};
 /// Long enough for the server to find the dead, and for them to be buried.
 const PATIENCE: Duration = Duration::from_secs(100);
 
+/// When nothing is wrong. The store's heads are looked at once a second.
+const SOON: Duration = Duration::from_secs(8);
+
 impl World {
     /// Nothing goes wrong any more: waits until everybody has everything, and checks it. The `last` time the history says so.
     pub(super) fn rest(&mut self, last: bool) {
         self.tell(|| "nothing goes wrong any more".to_owned());
         self.calm();
-        let until = self.now + PATIENCE;
+        self.come_to_rest(PATIENCE);
+        // Nothing is said after this that would wake somebody up: everybody has to hear of it, and not at the next ping.
+        self.say_last_words();
+        self.come_to_rest(SOON);
+        // Some time later there is still nothing to be done, but for a ping that may be on its way.
+        self.run(self.now + Duration::from_secs(3), |_| false);
+        let until = self.now + Duration::from_secs(1);
+        if !self.run(until, |world| world.unrest().is_none()) {
+            panic!("promise 2: it was at rest, and is not any more: {}", self.unrest().unwrap_or_default());
+        }
+        self.check_at_rest(last);
+    }
+
+    fn come_to_rest(&mut self, patience: Duration) {
+        let until = self.now + patience;
         let mut waits = None;
         if !self.run(until, |world| {
             waits = world.unrest();
@@ -25,23 +42,20 @@ impl World {
         }) {
             panic!("promise 2: it does not come to rest: {}", waits.unwrap_or_default());
         }
-        // What is not asked for must not come later either.
-        self.run(self.now + Duration::from_secs(3), |_| false);
-        if let Some(unrest) = self.unrest() {
-            panic!("promise 2: it was at rest, and is not any more: {unrest}");
-        }
-        self.check_at_rest(last);
     }
 
     /// What is still to be done.
     fn unrest(&self) -> Option<String> {
         for (of, somebody) in self.people.iter().enumerate() {
             if let Speaker::Json(client) = &somebody.speaker
-                && let Some(what) = client.waits_for(|room| self.store.head(room))
+                && let Some(what) = client.waits_for(&self.store)
             {
                 return Some(format!("client {of} waits for {what}"));
             }
             let Some(wire) = somebody.online else { return Some(format!("client {of} is not connected")) };
+            if self.wires[wire].dead {
+                return Some(format!("client {of} does not know that its connection is dead"));
+            }
             if !self.wires[wire].pipe.0.to_client.borrow().is_empty() {
                 return Some(format!("client {of} has something to read"));
             }
@@ -59,6 +73,8 @@ impl World {
     }
 
     fn check_at_rest(&mut self, last: bool) {
+        // Nothing that was said is there twice.
+        self.index();
         let mut live: BTreeSet<(RoomId, UserId)> = BTreeSet::new();
         for of in 0..self.people.len() {
             let Some(wire) = self.people[of].online else { continue };
@@ -78,9 +94,8 @@ impl World {
             }
             match &self.people[of].speaker {
                 Speaker::Json(client) => {
-                    // A room that went with its last member has nothing more to say.
                     let mut thinks = client.rooms();
-                    thinks.retain(|room| open.contains(room) || self.store.head(*room).0 > 0);
+                    thinks.retain(|room| self.store.has_room(*room));
                     assert_eq!(thinks, open, "promise 2: what client {of} thinks to hear, and what it hears");
                     if let Some(connection) = client.connection().filter(|_| last) {
                         self.recorder.at_rest(connection);

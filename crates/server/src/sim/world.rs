@@ -42,6 +42,8 @@ enum Due {
     /// What went wrong is mended.
     Mended(Fault),
     Start,
+    /// Everybody has had the time to say goodbye.
+    Stopped,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,11 +126,15 @@ pub(super) struct World {
     pub(super) people: Vec<Somebody>,
     pub(super) wires: Vec<Wired>,
     next_token: u64,
+    /// Tokens for which somebody has been made.
+    issued: BTreeSet<[u8; 32]>,
     pub(super) faults: BTreeSet<u8>,
     pub(super) faulty: bool,
     commit_planned: bool,
     read_planned: bool,
     backup: Option<Backup>,
+    /// Nobody is let in any more.
+    stopping: bool,
     /// How far the wall clock is off.
     clock: i64,
     epochs: u64,
@@ -166,11 +172,13 @@ impl World {
             people: Vec::new(),
             wires: Vec::new(),
             next_token: 0,
+            issued: BTreeSet::new(),
             faults: BTreeSet::new(),
             faulty: true,
             commit_planned: false,
             read_planned: false,
             backup: None,
+            stopping: false,
             clock: 1_700_000_000_000,
             epochs: 0,
             deserted: false,
@@ -258,6 +266,7 @@ impl World {
             Due::Fault => self.go_wrong(),
             Due::Mended(fault) => self.mend(fault),
             Due::Start => self.start(),
+            Due::Stopped => self.die(),
             Due::Takes(wire) => self.take(wire),
             Due::Arrives(wire, bytes) => self.arrives(wire, &bytes),
             Due::ClientLoses(wire, code) => self.client_loses(wire, code),
@@ -395,7 +404,7 @@ impl World {
     fn start(&mut self) {
         self.lives += 1;
         self.life = self.lives;
-        (self.commit_planned, self.read_planned) = (false, false);
+        (self.commit_planned, self.read_planned, self.stopping) = (false, false, false);
         let process = Process::start(&self.store, &self.shape, self.wall_clock());
         let shards = process.desks.len();
         self.process = Some(process);
@@ -423,6 +432,31 @@ impl World {
         self.plan_in(wait, 0, Due::Start);
     }
 
+    /// The operator stops the process, as `House::stop` does it.
+    fn stop(&mut self) {
+        let (now, wall_clock) = (self.now, self.wall_clock());
+        let Some(process) = self.process.as_mut().filter(|_| !self.stopping) else { return };
+        self.stopping = true;
+        let shards = process.desks.len();
+        for at in 0..shards {
+            process.desks[at].shard.work(now);
+            process.desks[at].shard.handle_quiet(now);
+            process.gather(at);
+        }
+        let fatal = process.commit(wall_clock);
+        for at in 0..shards {
+            process.turn(at, now, &mut self.chance);
+            process.desks[at].shard.handle_goodbye(now, Duration::from_millis(500));
+            process.gather(at);
+        }
+        self.tell(|| "the process is stopped".to_owned());
+        match fatal {
+            Some(_) => self.die(),
+            None => self.plan_in(Duration::from_secs(5), self.life, Due::Stopped),
+        }
+        self.after();
+    }
+
     /// Something goes wrong, and something else later.
     fn go_wrong(&mut self) {
         if !self.faulty {
@@ -437,7 +471,7 @@ impl World {
             world.set_faults();
             world.plan_in(for_a_while, 0, Due::Mended(fault));
         };
-        match self.chance.below(22) {
+        match self.chance.below(23) {
             0..=4 => {
                 let whose = self.chance.below(self.people.len() as u64) as usize;
                 if let Some(wire) = self.people[whose].online {
@@ -451,6 +485,7 @@ impl World {
                 self.people[whose].stalls_until = until;
             }
             9 | 10 if self.process.is_some() => self.die(),
+            22 => self.stop(),
             11 if self.backup.is_none() => self.backup = Some(self.store.backup()),
             11 if self.chance.one_in(2) => self.restore(),
             12 => begin(self, Fault::Overloaded),
@@ -540,6 +575,8 @@ impl World {
         self.epochs += 1;
         let epoch = Epoch(format!("e{}", self.epochs + 1));
         self.store.restore(&backup, epoch.clone());
+        // Who has come since the backup is not known any more, and their ids are given anew.
+        self.passers_by.clear();
         let kept: BTreeMap<RoomId, Seq> =
             self.store.events().iter().map(|event| (event.room, event.seq)).collect();
         self.recorder.record(history::What::Restored { epoch, kept });
@@ -647,6 +684,16 @@ impl World {
         }
     }
 
+    /// Everybody says one thing more.
+    pub(super) fn say_last_words(&mut self) {
+        for of in 0..self.people.len() {
+            if let Speaker::Json(client) = &mut self.people[of].speaker {
+                client.say_something(&mut self.chance, &mut self.recorder);
+                self.flush(of);
+            }
+        }
+    }
+
     fn send(&mut self, wire: usize, opcode: Opcode, payload: &[u8]) {
         let mut frame = websocket::masked_frame(opcode, payload, [1, 2, 3, 4]);
         let mut pieces = Vec::new();
@@ -720,7 +767,7 @@ impl World {
     /// As HTTP does it: whose session is it?
     fn connect(&mut self, of: usize) {
         let now = self.now;
-        if self.process.is_none() {
+        if self.process.is_none() || self.stopping {
             let wait = self.chance.millis(1, 500);
             return self.plan_in(wait, 0, Due::Acts(of));
         }
@@ -730,15 +777,11 @@ impl World {
         let identity = match (session, known) {
             (Some(token), Some(Some((person, stored)))) => Identity { person, session: Some(token), stored },
             (Some(token), _) => {
-                // 401: the session is forgotten. Its devices become somebody else.
-                let is_new = match &self.people[of].speaker {
-                    Speaker::Json(client) => client.user.is_none(),
-                    Speaker::Lines(_) => true,
-                };
-                let token = if is_new { token } else { self.new_session() };
+                // 401: the session is forgotten, and with it whoever it was.
+                let token = if self.issued.insert(token.0) { token } else { self.new_session() };
+                self.issued.insert(token.0);
                 match &mut self.people[of].speaker {
-                    Speaker::Json(client) if !is_new => client.begin_anew(Some(token), &mut self.recorder),
-                    Speaker::Json(_) => {}
+                    Speaker::Json(client) => client.begin_anew(Some(token), &mut self.recorder),
                     Speaker::Lines(lines) => lines.session = Some(token),
                 }
                 let Some(process) = &mut self.process else { return };

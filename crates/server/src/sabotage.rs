@@ -1,0 +1,126 @@
+//! Promises broken on purpose, so that whoever looks for broken promises can prove to see them. Built only with the feature
+//! `sabotage`, which no release has; there is none of it in any other build. One at a time, named by `TEAHOUSE_SABOTAGE` or, in a
+//! test, chosen for its thread.
+
+/// Which promise is broken, and how.
+#[cfg_attr(
+    not(feature = "sabotage"),
+    expect(dead_code, reason = "some are asked for only where they are built")
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sabotage {
+    /// What the writer was asked to keep is acknowledged whatever becomes of the commit.
+    AcknowledgeBeforeCommit,
+    /// Of the events that somebody who comes back gets from the store, one in a thousand is left out.
+    DropOnResume,
+    /// A message that is sent again is stored again.
+    DeliverTwiceOnRetry,
+    /// Two events that were committed at once are told in the wrong order.
+    SwapNeighbours,
+    /// Whoever was removed from a room goes on hearing it.
+    DeliverAfterRemoval,
+    /// What was missed is not named.
+    ForgetGap,
+    /// Something was appended, and nobody goes to tell the room's members.
+    LoseWakeUp,
+}
+
+/// Whether this one is chosen.
+#[cfg(not(feature = "sabotage"))]
+pub(crate) const fn is(_: Sabotage) -> bool {
+    false
+}
+
+#[cfg(feature = "sabotage")]
+pub(crate) use chosen::*;
+
+#[cfg(feature = "sabotage")]
+mod chosen {
+    use std::cell::{Cell, RefCell};
+    use std::collections::HashSet;
+    use std::sync::OnceLock;
+
+    use proto::{ClientMessageId, ErrorCode, Event, RoomId, Seq, UserId};
+    use store::{Batch, Done, Request, Write};
+
+    use super::Sabotage;
+    use crate::round::Committed;
+
+    const NAMES: [(&str, Sabotage); 7] = [
+        ("acknowledge-before-commit", Sabotage::AcknowledgeBeforeCommit),
+        ("drop-on-resume", Sabotage::DropOnResume),
+        ("deliver-twice-on-retry", Sabotage::DeliverTwiceOnRetry),
+        ("swap-neighbours", Sabotage::SwapNeighbours),
+        ("deliver-after-removal", Sabotage::DeliverAfterRemoval),
+        ("forget-gap", Sabotage::ForgetGap),
+        ("lose-wake-up", Sabotage::LoseWakeUp),
+    ];
+
+    thread_local! {
+        static OF_THREAD: Cell<Option<Sabotage>> = const { Cell::new(None) };
+        /// What was sent before.
+        static SENT: RefCell<HashSet<(UserId, ClientMessageId)>> = RefCell::default();
+    }
+
+    /// Whether this one is chosen.
+    pub(crate) fn is(sabotage: Sabotage) -> bool {
+        static OF_PROCESS: OnceLock<Option<Sabotage>> = OnceLock::new();
+        let of_process = OF_PROCESS.get_or_init(|| {
+            let name = std::env::var("TEAHOUSE_SABOTAGE").ok()?;
+            tracing::warn!(%name, "this server breaks its promises on purpose");
+            NAMES.iter().find(|(known, _)| *known == name).map(|(_, sabotage)| *sabotage)
+        });
+        OF_THREAD.get().or(*of_process) == Some(sabotage)
+    }
+
+    /// For the thread that calls.
+    #[cfg(test)]
+    pub(crate) fn choose(sabotage: Option<Sabotage>) {
+        OF_THREAD.set(sabotage);
+        SENT.take();
+    }
+
+    /// Which of these are messages.
+    pub(crate) fn sends(requests: &[Request]) -> Vec<bool> {
+        requests.iter().map(|request| matches!(request.deed, Write::Send { .. })).collect()
+    }
+
+    /// The answers of a writer that did not wait for the commit.
+    pub(crate) fn acknowledge(batch: &mut Batch, sends: &[bool]) {
+        if !is(Sabotage::AcknowledgeBeforeCommit) {
+            return;
+        }
+        for ((_, answer), _) in batch.answers.iter_mut().zip(sends).filter(|(_, is_send)| **is_send) {
+            let failed = |code| matches!(code, ErrorCode::Unavailable | ErrorCode::StorageFull);
+            if answer.as_ref().is_err_and(|refusal| failed(refusal.code)) {
+                *answer = Ok(Done::Sent { room: RoomId(1), seq: Seq(1_000_000), repeated: false });
+            }
+        }
+    }
+
+    /// One event in a thousand, always the same ones.
+    pub(crate) fn is_unlucky(event: &Event) -> bool {
+        let mixed =
+            (event.room.0 << 40 ^ event.seq.0 << 20 ^ event.at.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 32).is_multiple_of(1000)
+    }
+
+    /// Whether it has been sent before.
+    pub(crate) fn is_retry(user: UserId, key: &ClientMessageId) -> bool {
+        SENT.with_borrow_mut(|sent| !sent.insert((user, key.clone())))
+    }
+
+    /// Each frame under its neighbour's number, where two are of one room.
+    pub(crate) fn swap(events: &mut [Committed]) {
+        if !is(Sabotage::SwapNeighbours) {
+            return;
+        }
+        for at in 1..events.len() {
+            let (before, after) = events.split_at_mut(at);
+            let (one, other) = (&mut before[at - 1], &mut after[0]);
+            if one.event.room == other.event.room && one.event.seq.0.is_multiple_of(7) {
+                std::mem::swap(&mut one.frame, &mut other.frame);
+            }
+        }
+    }
+}
