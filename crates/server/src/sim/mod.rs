@@ -11,7 +11,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `world.rs` | the schedule: network, people, faults |
+//! | `world.rs` | the schedule, and who is there |
+//! | `network.rs`, `faults.rs` | connections and what comes over them; what goes wrong |
 //! | `process.rs` | the server as one value |
 //! | `client.rs`, `lines.rs` | an honest client of docs/PROTOCOL.md; somebody with a plain-text tool |
 //! | `rest.rs` | what is checked when all is quiet |
@@ -20,7 +21,9 @@
 
 pub(crate) mod chance;
 mod client;
+mod faults;
 mod lines;
+mod network;
 pub(crate) mod outside;
 mod process;
 mod rest;
