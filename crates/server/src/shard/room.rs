@@ -146,7 +146,7 @@ impl Room {
     }
 
     /// Whether more waits to be told to those who take what comes than can be told in a few turns. Sound while the room is
-    /// walked, and it is walked until nothing waits.
+    /// walked; and it is walked until nothing waits, or nothing but a little that may.
     pub(crate) fn is_told_too_slowly(&self) -> bool {
         self.queued && self.waiting_bytes() > TOO_MUCH
     }
