@@ -36,17 +36,9 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// What takes its time, and says little where the tests already fail.
-const HARM: &[Step] = &[Step {
-    name: "faults",
-    after: Some("rust"),
-    run: |it| faults::short(&it.workspace).map(|()| Done::Ok),
-    ..Step::BLANK
-}];
-
 pub(crate) fn run(workspace: Workspace) -> ExitCode {
     let context = Context { workspace, all: true, words: Vec::new() };
-    steps::run(&context, STEPS.iter().chain(test::all()).chain(HARM))
+    steps::run(&context, STEPS.iter().chain(test::all()).chain(faults::SHORT))
 }
 
 fn cargo(context: &Context, args: &str) -> Result<Done> {

@@ -1,15 +1,15 @@
 //! `cargo xtask faults kill`: SIGKILL at random instants.
 
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::dice::Dice;
 use super::prey::Prey;
 use super::scene::Scene;
+use super::stage::{Common, Stage};
 use super::witnesses::{Witnesses, check};
-use crate::process;
 use crate::workspace::Workspace;
 
 /// After so many kills the history is checked, and another begins in an empty folder: it has to fit into memory.
@@ -26,47 +26,24 @@ pub(crate) struct Args {
     /// How often.
     #[arg(long, default_value_t = 1_000)]
     pub(super) kills: u32,
-    /// When, and what the clients do; without it another one each time.
-    #[arg(long)]
-    pub(super) seed: Option<u64>,
     /// About how many messages are sent in a second.
     #[arg(long, default_value_t = 1_000)]
     pub(super) rate: u32,
-    /// Use the release build.
-    #[arg(long)]
-    pub(super) release: bool,
-    /// Leave the history and the data also of what went well.
-    #[arg(long)]
-    pub(super) keep: bool,
+    #[command(flatten)]
+    pub(super) common: Common,
 }
 
-impl Default for Args {
-    fn default() -> Self {
-        Self { kills: 1_000, seed: None, rate: 1_000, release: false, keep: false }
-    }
-}
+pub(super) const SHORT: Args = Args { kills: 10, rate: 1_000, common: Common::SHORT };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let mut cargo = workspace.cargo();
-    cargo.args(["build", "-p", "teahouse", "-p", "teahouse-load"]).args(args.release.then_some("--release"));
-    process::run(&mut cargo)?;
-    let mut seed = args.seed.unwrap_or_else(any_seed);
+    let stage = Stage::build(workspace, &args.common)?;
+    let mut seed = stage.seed;
     let mut left = args.kills;
     while left > 0 {
         let kills = left.min(KILLS_A_HISTORY);
         println!("seed {seed}: {kills} kills, {left} to go");
-        let scene = Scene::set(workspace, &format!("kill-{seed}"))?;
-        let again = format!(
-            "seed {seed}; to do the same again: cargo xtask faults kill --kills {kills} --seed {seed} --rate {}{}; \
-             the history, the data and the server's log are in {}",
-            args.rate,
-            if args.release { " --release" } else { "" },
-            scene.folder().display()
-        );
-        one_history(workspace, args, &scene, seed, kills).context(again)?;
-        if !args.keep {
-            scene.clear()?;
-        }
+        let again = format!("kill --kills {kills} --rate {}", args.rate);
+        stage.play(&again, seed, |scene| one_history(&stage, args, scene, seed, kills))?;
         left -= kills;
         seed = seed.wrapping_add(1);
     }
@@ -74,10 +51,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn one_history(workspace: &Workspace, args: &Args, scene: &Scene, seed: u64, kills: u32) -> Result<()> {
-    let profile = if args.release { "release" } else { "debug" };
-    let program = workspace.binary(profile, "history");
-    let mut server = Prey::new(workspace.binary(profile, "teahouse"), scene.folder())?;
+fn one_history(stage: &Stage, args: &Args, scene: &Scene, seed: u64, kills: u32) -> Result<()> {
+    let program = stage.binary("history");
+    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
     server.start()?;
     server.wait_until_open()?;
     let options = [format!("--rate={}", args.rate), format!("--seed={seed}")];
@@ -101,10 +77,4 @@ fn one_history(workspace: &Workspace, args: &Args, scene: &Scene, seed: u64, kil
     witnesses.note("open for the last time")?;
     witnesses.finish()?;
     check(&program, &scene.history())
-}
-
-/// Nobody has to guess it.
-fn any_seed() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.as_secs() * 1_000 + u64::from(now.subsec_millis())
 }

@@ -1,15 +1,17 @@
 //! The server that harm is done to: on one port and one data folder, however often it has to be started.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A debug build that has to recover its store on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,6 +20,9 @@ pub(super) struct Prey {
     pub(super) address: SocketAddr,
     binary: PathBuf,
     folder: PathBuf,
+    data: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+    through: Vec<OsString>,
     running: Option<Running>,
 }
 
@@ -27,21 +32,54 @@ struct Running {
     open: Receiver<()>,
 }
 
+#[expect(dead_code, reason = "not every harm is done yet")]
 impl Prey {
     /// On a port that is free now; not started yet.
     pub(super) fn new(binary: PathBuf, folder: &Path) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?;
         let address = listener.local_addr()?;
-        Ok(Self { address, binary, folder: folder.to_owned(), running: None })
+        Ok(Self {
+            address,
+            binary,
+            folder: folder.to_owned(),
+            data: folder.join("data"),
+            // Many come from one address here, and faster than people do.
+            environment: vec![("TEAHOUSE_LIMITS_ENABLED".into(), "false".into())],
+            through: Vec::new(),
+            running: None,
+        })
+    }
+
+    /// A setting, or whatever else is told by environment; from the next start on.
+    pub(super) fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.into(), value.into()));
+    }
+
+    /// Another folder for its data than `data` in the run's folder.
+    pub(super) fn keep_data_in(&mut self, data: PathBuf) {
+        self.data = data;
+    }
+
+    /// Another address than the free port on 127.0.0.1: one in a network of its own.
+    pub(super) fn listen_on(&mut self, address: SocketAddr) {
+        self.address = address;
+    }
+
+    /// A program and its arguments that become the server (`ip netns exec NAME`, `prlimit --nofile=256`): the process is the same.
+    pub(super) fn start_through<T: Into<OsString>>(&mut self, words: impl IntoIterator<Item = T>) {
+        self.through = words.into_iter().map(Into::into).collect();
     }
 
     /// Starts it, and returns at once.
     pub(super) fn start(&mut self) -> Result<()> {
         let log = self.log_file()?;
-        let mut command = Command::new(&self.binary);
-        command.arg("--listen").arg(self.address.to_string()).arg("--data").arg(self.folder.join("data"));
+        let mut words = self.through.iter().map(OsString::as_os_str).chain([self.binary.as_os_str()]);
+        // The binary's name is the last of at least one.
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).arg("--listen").arg(self.address.to_string()).arg("--data").arg(&self.data);
         // Its settings are these alone, whatever lies in the folder we are in.
-        command.current_dir(&self.folder).env("TEAHOUSE_LIMITS_ENABLED", "false");
+        command.current_dir(&self.folder).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().with_context(|| format!("cannot start {}", self.binary.display()))?;
         // It was piped just above.
@@ -82,6 +120,31 @@ impl Prey {
         running.child.kill()?;
         running.child.wait()?;
         Ok(())
+    }
+
+    pub(super) fn pid(&self) -> Result<u32> {
+        self.running.as_ref().map(|running| running.child.id()).context("the server was not started")
+    }
+
+    /// Sends it a signal that it hears.
+    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+        // The child has not been waited for, so the number is nobody else's.
+        let pid = Pid::from_raw(i32::try_from(self.pid()?)?).context("no process has the number 0")?;
+        kill_process(pid, signal).context("the server cannot be sent a signal")
+    }
+
+    /// Waits for it to end by itself: what it was told to, or found right.
+    pub(super) fn wait_for_end(&mut self, patience: Duration) -> Result<ExitStatus> {
+        let Some(mut running) = self.running.take() else { bail!("the server was not started") };
+        let deadline = Instant::now() + patience;
+        // Its output is closed when it ends; what it says before is not what we wait for.
+        while let Ok(()) = running.open.recv_timeout(deadline.saturating_duration_since(Instant::now())) {}
+        if running.child.try_wait()?.is_none() && Instant::now() >= deadline {
+            running.child.kill()?;
+            running.child.wait()?;
+            bail!("the server did not end within {patience:?}, see {}", self.log_name().display());
+        }
+        Ok(running.child.wait()?)
     }
 
     fn log_name(&self) -> PathBuf {

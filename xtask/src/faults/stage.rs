@@ -1,0 +1,72 @@
+//! What every run begins with, and what is said when it fails.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+
+use super::scene::Scene;
+use crate::process;
+use crate::workspace::Workspace;
+
+/// What can be asked of every run.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct Common {
+    /// When harm is done, and what the clients do; without it another one each time.
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Use the release build.
+    #[arg(long)]
+    pub(super) release: bool,
+    /// Leave the history and the data also of what went well.
+    #[arg(long)]
+    pub(super) keep: bool,
+}
+
+impl Common {
+    /// Another seed each time, with the build that the tests have made.
+    pub(super) const SHORT: Self = Self { seed: None, release: false, keep: false };
+}
+
+/// The programs of a run, built, and its seed.
+pub(super) struct Stage<'a> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) seed: u64,
+    common: &'a Common,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn build(workspace: &'a Workspace, common: &'a Common) -> Result<Self> {
+        let mut cargo = workspace.cargo();
+        cargo.args(["build", "-p", "teahouse", "-p", "teahouse-load"]);
+        process::run(cargo.args(common.release.then_some("--release")))?;
+        Ok(Self { workspace, seed: common.seed.unwrap_or_else(any_seed), common })
+    }
+
+    /// A program of ours, as it was built.
+    pub(super) fn binary(&self, name: &str) -> PathBuf {
+        self.workspace.binary(if self.common.release { "release" } else { "debug" }, name)
+    }
+
+    /// One run in an empty folder of its own. If it fails, the error says how to have it again: `again` is the fault's name and
+    /// its own options.
+    pub(super) fn play(&self, again: &str, seed: u64, act: impl FnOnce(&Scene) -> Result<()>) -> Result<()> {
+        let name = again.split(' ').next().unwrap_or(again);
+        let scene = Scene::set(self.workspace, &format!("{name}-{seed}"))?;
+        act(&scene).with_context(|| {
+            format!(
+                "seed {seed}; to do the same again: cargo xtask faults {again} --seed {seed}{}; the history, the data and the \
+                 server's log are in {}",
+                if self.common.release { " --release" } else { "" },
+                scene.folder().display()
+            )
+        })?;
+        if self.common.keep { Ok(()) } else { scene.clear() }
+    }
+}
+
+/// Nobody has to guess it.
+fn any_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_secs() * 1_000 + u64::from(now.subsec_millis())
+}
