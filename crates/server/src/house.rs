@@ -10,6 +10,8 @@ use bus::LocalBus;
 use proto::{Epoch, ErrorCode, Limits, UserId};
 use rules::{Presence, Rates, RoomLimits};
 use store::{Author, Reader, Refusal, SqliteStore, Store, TokenHash, Write};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use tokio::time::timeout;
 
 use crate::arrival::Arrival;
 use crate::config::Config;
@@ -21,14 +23,21 @@ use crate::shard::thread::{self, ShardHandle, Shared};
 use crate::writer::{self, WriterHandle};
 
 /// Reads of SQLite are short: a few threads serve all shards.
-const READERS: usize = 3;
+pub(crate) const READERS: usize = 3;
 /// How many rounds a shard may be behind before it reads from the store instead.
 const ROUNDS: usize = 4 * 1024;
 /// A store that took a write this recently is writable.
 const PROBE: Duration = Duration::from_secs(1);
+/// How long a stop waits for those who have been let in to be with their shard: their 101 is a few bytes into an empty buffer.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 /// What answers the house's probe, and when it did.
 type Probed = Option<(Instant, Result<(), Refusal>)>;
+
+/// Somebody is on the way to a shard: a stop waits until this is dropped.
+pub(crate) struct OnTheWay {
+    _door: OwnedRwLockReadGuard<()>,
+}
 
 /// Everything behind HTTP.
 pub(crate) struct House {
@@ -40,6 +49,8 @@ pub(crate) struct House {
     user_ids: Mutex<Range<u64>>,
     probed: tokio::sync::Mutex<Probed>,
     stopping: AtomicBool,
+    // owner: each who is on the way to a shard reads, from before its 101 until the shard has it; who stops writes.
+    door: Arc<RwLock<()>>,
     metrics: Metrics,
     writer_thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -81,9 +92,17 @@ impl House {
             user_ids: Mutex::new(user_ids),
             probed: tokio::sync::Mutex::new(None),
             stopping: AtomicBool::new(false),
+            door: Arc::default(),
             metrics,
             writer_thread: Mutex::new(Some(writer_thread)),
         }))
+    }
+
+    /// To be asked before a 101, and held until the connection [has arrived](Self::arrive). `None`: nobody is let in any more.
+    pub(crate) fn let_in(&self) -> Option<OnTheWay> {
+        let door = Arc::clone(&self.door).try_read_owned().ok()?;
+        // Looked at behind the door: whoever is in before it is set is waited for.
+        (!self.is_stopping()).then_some(OnTheWay { _door: door })
     }
 
     /// Takes a connection in. All of a person's are in one shard.
@@ -150,6 +169,8 @@ impl House {
     /// Commits what was asked, answers it, tells every client when to come back, and brings the store to rest.
     pub(crate) async fn stop(&self) {
         self.begin_stopping();
+        // Whoever was told 101 is to be told goodbye: who is still on the way comes before the shards are stopped. Held to the end.
+        let _door = timeout(ON_THE_WAY, self.door.write()).await;
         for shard in &self.shards {
             shard.quiet().await;
         }

@@ -17,7 +17,7 @@ use super::origin::Sender;
 use super::patience::Watched;
 use super::{Front, Peer, Refusal};
 use crate::arrival::{Arrival, Identity, Speaks};
-use crate::house::House;
+use crate::house::{House, OnTheWay};
 
 /// The subprotocol of `docs/PROTOCOL.md`.
 const JSON: &str = "teahouse.v1.json";
@@ -85,8 +85,10 @@ async fn upgrade(
         credential => front.must_identify(credential).await?,
     };
 
+    // Asked again, for it may have begun to stop meanwhile; from here to the shard nothing but the 101 is waited for.
+    let on_the_way = front.house.let_in().ok_or(ErrorCode::ShuttingDown)?;
     let upgraded = hyper::upgrade::on(&mut request);
-    tokio::spawn(hand_over(Arc::clone(&front.house), upgraded, identity, speaks, peer));
+    tokio::spawn(hand_over(Arc::clone(&front.house), on_the_way, upgraded, identity, speaks, peer));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -106,7 +108,14 @@ fn refusal_of_handshake(error: HandshakeError) -> Refusal {
 }
 
 /// Waits until the 101 is out, which lasts no longer than the connection's deadline, and gives the stream away.
-async fn hand_over(house: Arc<House>, upgraded: OnUpgrade, identity: Identity, speaks: Speaks, peer: Peer) {
+async fn hand_over(
+    house: Arc<House>,
+    _on_the_way: OnTheWay,
+    upgraded: OnUpgrade,
+    identity: Identity,
+    speaks: Speaks,
+    peer: Peer,
+) {
     // The client went away first.
     let Ok(upgraded) = upgraded.await else { return };
     let Ok(parts) = upgraded.downcast::<TokioIo<Watched>>() else {

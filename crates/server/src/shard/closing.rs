@@ -21,7 +21,10 @@ pub(crate) enum Stopping {
     /// Nothing is read any more; what was read is answered.
     Quiet,
     /// Everybody has been told goodbye; their replies are read.
-    Goodbye,
+    Goodbye {
+        /// What they were told with it.
+        retry_within: Duration,
+    },
 }
 
 impl Stopping {
@@ -99,8 +102,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
             #[cfg(feature = "echo")]
             Speaks::Echo => {}
         }
-        if self.stopping == Stopping::Goodbye {
-            self.close(key, Close::GoingAway, "retry_within_ms=500");
+        if let Stopping::Goodbye { retry_within } = self.stopping {
+            self.close(key, Close::GoingAway, &come_back(retry_within));
         }
         self.queue_read(key.index);
         key
@@ -256,8 +259,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
             self.write_some();
             self.walk_some();
         }
-        self.stopping = Stopping::Goodbye;
-        let reason = format!("retry_within_ms={}", retry_within.as_millis());
+        self.stopping = Stopping::Goodbye { retry_within };
+        let reason = come_back(retry_within);
         let keys: Vec<ConnKey> = self.connections.iter().map(|(_, connection)| connection.key).collect();
         for key in keys {
             plain_text::say_stopping(self, key);
@@ -270,6 +273,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(crate) fn is_empty(&self) -> bool {
         self.connections.is_empty()
     }
+}
+
+/// The reason of a goodbye, as docs/PROTOCOL.md has it.
+fn come_back(within: Duration) -> String {
+    format!("retry_within_ms={}", within.as_millis())
 }
 
 #[cfg(test)]

@@ -66,8 +66,9 @@ enum Input {
 /// The way to a shard.
 #[derive(Clone)]
 pub(crate) struct ShardHandle {
-    // owner: the shard's thread, which takes all at once; bounded by the connections and reads that may be under way.
-    inputs: Arc<Mutex<Vec<Input>>>,
+    // owner: the shard's thread, which takes all at once; bounded by the connections and reads that may be under way. `None`:
+    // the thread has ended, and what is put here is dropped: whoever waits for an answer need not.
+    inputs: Arc<Mutex<Option<Vec<Input>>>>,
     waker: Arc<Waker>,
 }
 
@@ -99,13 +100,25 @@ impl ShardHandle {
     }
 
     fn put(&self, input: Input) {
-        self.lock().push(input);
+        match &mut *self.lock() {
+            Some(inputs) => inputs.push(input),
+            None => return,
+        }
         if let Err(error) = self.waker.wake() {
             tracing::error!(%error, "a shard cannot be woken");
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Input>> {
+    /// The thread ends here, unless something has come meanwhile.
+    fn has_ended(&self) -> bool {
+        let mut inputs = self.lock();
+        if inputs.as_ref().is_none_or(Vec::is_empty) {
+            *inputs = None;
+        }
+        inputs.is_none()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Input>>> {
         // A push or a swap cannot leave the list torn.
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,7 +181,7 @@ pub(crate) fn start(
 ) -> io::Result<(ShardHandle, JoinHandle<()>)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-    let handle = ShardHandle { inputs: Arc::default(), waker: Arc::clone(&waker) };
+    let handle = ShardHandle { inputs: Arc::new(Mutex::new(Some(Vec::new()))), waker: Arc::clone(&waker) };
     let rounds = shared.bus.subscribe(Box::new(move || {
         // The shard looks at its inbox at every tick, also when it cannot be woken.
         let _ = waker.wake();
@@ -227,7 +240,7 @@ impl Loop {
             }
             // Before the rounds: whoever puts a goodbye here knows that what was committed before it has been published,
             // and its answers must be written before the goodbye is.
-            let inputs = std::mem::take(&mut *self.handle.lock());
+            let inputs = self.handle.lock().as_mut().map(std::mem::take).unwrap_or_default();
             let missed = self.rounds.drain(&mut deliveries);
             for delivery in deliveries.drain(..) {
                 self.shard.handle_round(now, delivery);
@@ -247,7 +260,7 @@ impl Loop {
                 // Between two slices: where cores are few, the writer would else wait out this thread's share of one.
                 std::thread::yield_now();
             }
-            if !self.goodbyes.is_empty() && self.shard.is_empty() {
+            if !self.goodbyes.is_empty() && self.shard.is_empty() && self.handle.has_ended() {
                 for done in self.goodbyes.drain(..) {
                     let _ = done.send(());
                 }

@@ -233,6 +233,44 @@ fn while_it_stops_nobody_is_let_in_and_it_is_not_ready() {
 }
 
 #[test]
+fn whoever_is_let_in_while_it_stops_is_told_goodbye_too() {
+    let mut house = House::open();
+    // Whom a stop meets between the request and the shard is luck.
+    for round in 0..5 {
+        let mut arriving: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(house.addr).unwrap()).collect();
+        for stream in &mut arriving {
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all(UPGRADE.strip_suffix("\r\n").unwrap().as_bytes()).unwrap();
+        }
+        house.terminate();
+        for stream in &mut arriving {
+            // Who is not let in may be cut off.
+            let _ = stream.write_all(b"\r\n");
+        }
+        for stream in &mut arriving {
+            let mut heard = Vec::new();
+            // Reset: nobody has read its request.
+            let _ = stream.read_to_end(&mut heard);
+            let text = String::from_utf8_lossy(&heard);
+            assert!(
+                if text.starts_with("HTTP/1.1 101 ") {
+                    text.contains("\u{3}\u{fffd}retry_within_ms=")
+                } else {
+                    text.is_empty() || text.starts_with("HTTP/1.1 503 ") && text.contains("retry-after: ")
+                },
+                "in round {round}: {text:?}"
+            );
+        }
+        assert!(house.wait().0.success());
+        house.start();
+    }
+}
+
+const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Protocol: teahouse.v1.json\r\n\r\n";
+
+#[test]
 fn who_does_not_answer_the_goodbye_or_does_not_read_holds_nobody() {
     let mut house = House::with(&[("DEADLINES_CLOSE", "100ms")]);
     let mut deaf = house.guest();

@@ -80,6 +80,79 @@ async fn a_guest_who_was_stored_is_found_in_the_store() {
     assert_eq!(known.json()["user"]["name"], "韩梅梅");
 }
 
+/// Keeps all threads that read the store from doing so until it is dropped.
+fn hold_readers(house: &Arc<House>) -> Vec<std::sync::mpsc::Sender<()>> {
+    (0..crate::house::READERS)
+        .map(|_| {
+            let (release, held) = std::sync::mpsc::channel::<()>();
+            let house = Arc::clone(house);
+            tokio::spawn(async move { house.read(move |_| held.recv()).await });
+            release
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_recognized_only_when_it_stops_is_not_let_in() {
+    let running = Running::start(&[]);
+    let bearer = format!("Authorization: Bearer {}", running.guest().await);
+    let mut wire = running.connect().await;
+    wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
+    wire.answer().await;
+    wire.say(r#"{"type":"join","id":1,"room":"lobby"}"#).await;
+    wire.hear_of("joined").await;
+    let held = hold_readers(&running.house);
+    let mut wire = running.connect().await;
+    wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
+    // By then the other request waits for the store.
+    for _ in 0..100 {
+        running.get("/healthz", &[]).await;
+    }
+    running.house.begin_stopping();
+    drop(held);
+    assert_eq!(wire.answer().await.refusal(), (503, "shutting_down".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_been_let_in_is_waited_for_and_told_goodbye() {
+    let running = Running::start(&[]);
+    let on_the_way = running.house.let_in().unwrap();
+    let house = Arc::clone(&running.house);
+    let stopping = tokio::spawn(async move { house.stop().await });
+    let nobody_is_let_in = async {
+        while running.house.let_in().is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, nobody_is_let_in).await.expect("it does not stop");
+    // Long enough for a stop that waits for nobody.
+    for _ in 0..100 {
+        running.get("/healthz", &[]).await;
+    }
+    assert!(!stopping.is_finished(), "somebody was on the way");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut wire = Wire::connect(listener.local_addr().unwrap()).await;
+    let (stream, peer) = listener.accept().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let name = proto::UserName::new("Li").unwrap();
+    running.house.arrive(crate::arrival::Arrival {
+        stream,
+        read_ahead: bytes::Bytes::new(),
+        identity: crate::arrival::Identity {
+            person: proto::Person { id: UserId(7), name },
+            session: None,
+            stored: false,
+        },
+        speaks: crate::arrival::Speaks::Json,
+        permit: Caps::new(1, 1, Metrics::new()).admit(Address::from(peer.ip())).unwrap(),
+    });
+    drop(on_the_way);
+    wire.hear_of("welcome").await;
+    assert_eq!(wire.take(2).await[0], 0x88);
+    assert_eq!(wire.rest().await, "\u{3}\u{fffd}retry_within_ms=500");
+    timeout(PATIENCE, stopping).await.expect("it stops").unwrap();
+}
+
 #[cfg(feature = "echo")]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_echo_says_what_was_said() {

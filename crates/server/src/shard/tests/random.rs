@@ -591,7 +591,7 @@ impl Run {
         self.world.shard.handle_quiet(self.world.now);
         self.world.settle();
         self.world.shard.handle_goodbye(self.world.now, Duration::from_millis(500));
-        assert!(self.world.shard.stopping == Stopping::Goodbye);
+        assert!(matches!(self.world.shard.stopping, Stopping::Goodbye { .. }));
         self.world.wait(Duration::from_secs(6));
         assert!(self.world.shard.is_empty(), "somebody is left");
         for client in &mut self.clients {
