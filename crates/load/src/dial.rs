@@ -29,8 +29,8 @@ fn socket(addr: SocketAddr, source: Option<IpAddr>, receive_buffer: Option<usize
     Ok(socket)
 }
 
-/// Connects, and waits for it.
-pub(crate) fn dial(
+/// Connects, from this address and with this receive buffer (or what the kernel chooses), and waits for it.
+pub fn dial(
     addr: SocketAddr,
     source: Option<IpAddr>,
     receive_buffer: Option<usize>,

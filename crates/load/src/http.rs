@@ -109,6 +109,15 @@ pub fn http_from(
 
 /// Makes a guest, as a program does (without `Origin`): who it is, and the token to connect with.
 pub fn new_session(addr: SocketAddr, name: Option<&str>) -> Result<(Person, String), Error> {
+    new_session_from(None, addr, name)
+}
+
+/// Makes a guest from this address.
+pub fn new_session_from(
+    source: Option<IpAddr>,
+    addr: SocketAddr,
+    name: Option<&str>,
+) -> Result<(Person, String), Error> {
     #[derive(Deserialize)]
     struct Session {
         user: Person,
@@ -119,7 +128,7 @@ pub fn new_session(addr: SocketAddr, name: Option<&str>) -> Result<(Person, Stri
         None => serde_json::json!({}),
     };
     let json = [("Content-Type", "application/json")];
-    let response = http(addr, "POST", "/api/v1/session", &json, body.to_string().as_bytes())?;
+    let response = http_from(source, addr, "POST", "/api/v1/session", &json, body.to_string().as_bytes())?;
     if response.status != 201 {
         return Err(Error::Unreadable {
             text: response.text(),

@@ -42,6 +42,7 @@ mod options;
 pub mod witness;
 
 pub use client::{Client, Received, Reply};
+pub use dial::dial;
 pub use error::Error;
-pub use http::{Response, http, http_from, new_session};
+pub use http::{Response, http, http_from, new_session, new_session_from};
 pub use options::Options;

@@ -11,7 +11,7 @@ use std::thread;
 
 use clap::{Parser, Subcommand};
 use history::{Record, check, merged, read};
-use teahouse_load::witness::{Told, Witnesses, record};
+use teahouse_load::witness::{Tells, Told, Witnesses, record};
 
 /// Above this a history is read anew each time it is looked at, and not kept in memory.
 const KEPT_BYTES: u64 = 512 * 1024 * 1024;
@@ -32,8 +32,9 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Run clients that take down what they do and see. Prints `ready` when all are there; each line that is then read from
-    /// standard input is noted; at its end they come to rest.
+    /// Run clients that take down what they do and see. Prints `ready` when all are there, and `enough` when all was said that
+    /// was to be said; each line that is read from standard input is noted; at its end they come to rest, and what they did is
+    /// printed.
     Record(Witnesses),
 }
 
@@ -101,5 +102,11 @@ fn record_all(plan: &Witnesses) -> Result<(), String> {
         }
         let _ = tell.send(Told::Finish);
     });
-    record(plan, &told, || println!("ready")).map_err(|error| error.to_string())
+    let tell = |what| match what {
+        Tells::Ready => println!("ready"),
+        Tells::Enough => println!("enough"),
+    };
+    let tally = record(plan, &told, tell).map_err(|error| error.to_string())?;
+    println!("{tally}");
+    Ok(())
 }

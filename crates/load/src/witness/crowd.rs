@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::Receiver;
-use std::sync::{Barrier, OnceLock};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use proto::{EventPage, RoomId, Seq};
 
 use super::diary::Diary;
 use super::person::{Role, Witness};
+use super::tally::Tally;
 use crate::{Error, http, new_session};
 
 /// How long all may take to be answered, and then to hear the rest. Whoever has not by then is a finding of the checker.
@@ -45,6 +46,28 @@ pub struct Witnesses {
     /// What they do follows from it, as far as the server's answers do.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Each client has an IPv4 address of its own: this one and its number.
+    #[arg(long)]
+    pub from: Option<Ipv4Addr>,
+    /// A client to which nothing came for so long asks with `ping`, and gives up after as long again.
+    #[arg(long, default_value_t = 25_000)]
+    pub silence_ms: u64,
+    /// A client closes its connection of itself about so often; 0: it does not.
+    #[arg(long, default_value_t = 0)]
+    pub close_ms: u64,
+    /// A message that was not answered for so long is sent again on the same connection; 0: only on the next one.
+    #[arg(long, default_value_t = 0)]
+    pub again_ms: u64,
+    /// When so many messages have been said and answered there is `enough`; 0: there never is.
+    #[arg(long, default_value_t = 0)]
+    pub messages: u64,
+}
+
+impl Witnesses {
+    /// Where this client comes from, unless that is left to the kernel.
+    pub(super) fn source(&self, number: u32) -> Option<IpAddr> {
+        self.from.map(|first| Ipv4Addr::from_bits(first.to_bits().saturating_add(number)).into())
+    }
 }
 
 /// What whoever does the harm tells the clients.
@@ -54,6 +77,15 @@ pub enum Told {
     Note(String),
     /// There will be no more harm.
     Finish,
+}
+
+/// What the clients tell whoever does the harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tells {
+    /// All have joined: harm may begin.
+    Ready,
+    /// All that was to be said has been said and answered.
+    Enough,
 }
 
 /// Why there is no history. What the server did wrong is in it, and for the checker to find.
@@ -83,15 +115,19 @@ pub(super) struct Scene {
     pub(super) heads: OnceLock<BTreeMap<RoomId, Seq>>,
 }
 
-/// Runs them until `told` says [`Told::Finish`] (or its sender is gone), and leaves the history. `ready` is called when all have
-/// joined.
-pub fn record(plan: &Witnesses, told: &Receiver<Told>, ready: impl FnOnce()) -> Result<(), WitnessError> {
+/// Runs them until `told` says [`Told::Finish`] (or its sender is gone), and leaves the history.
+pub fn record(
+    plan: &Witnesses,
+    told: &Receiver<Told>,
+    mut tell: impl FnMut(Tells),
+) -> Result<Arc<Tally>, WitnessError> {
     std::fs::create_dir_all(&plan.history)?;
     let count = (plan.writers + plan.receivers) as usize;
+    let tally = Arc::new(Tally::default());
     let mut people = Vec::new();
     for number in 1..=plan.writers + plan.receivers {
         let role = if number <= plan.writers { Role::Writer } else { Role::Receiver };
-        people.push(Witness::arrive(plan, number, role)?);
+        people.push(Witness::arrive(plan, &tally, number, role)?);
     }
     let scene = Scene {
         plan: plan.clone(),
@@ -102,13 +138,22 @@ pub fn record(plan: &Witnesses, told: &Receiver<Told>, ready: impl FnOnce()) -> 
     };
     let mut diary = Diary::new(&plan.history, 0)?;
     thread::scope(|scope| {
-        let scene = &scene;
+        let (scene, tally) = (&scene, &tally);
         let living: Vec<_> =
             people.into_iter().map(|person| scope.spawn(move || person.live(scene))).collect();
         scene.ready.wait();
-        ready();
-        while let Ok(Told::Note(text)) = told.recv() {
-            diary.now()?.note(text);
+        tell(Tells::Ready);
+        let mut had_enough = plan.messages == 0;
+        loop {
+            match told.recv_timeout(LOOK) {
+                Ok(Told::Note(text)) => diary.now()?.note(text),
+                Err(RecvTimeoutError::Timeout) if !had_enough && tally.answered() >= plan.messages => {
+                    had_enough = true;
+                    tell(Tells::Enough);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Told::Finish) | Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
         diary.now()?.note("no more harm is done; all come to rest");
         let _ = scene.finishing.set(());
@@ -122,7 +167,7 @@ pub fn record(plan: &Witnesses, told: &Receiver<Told>, ready: impl FnOnce()) -> 
         heads.map(drop)
     })?;
     diary.close()?;
-    Ok(())
+    Ok(tally)
 }
 
 fn wait_until(done: impl Fn() -> bool) {

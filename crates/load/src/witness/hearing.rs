@@ -93,7 +93,7 @@ impl Witness {
             (Some(_), _) => {}
             (None, Outcome::Appended { seq }) => {
                 self.diary.now()?.ok(on, id, seq);
-                self.unanswered.retain(|message| message.in_flight != Some(id));
+                self.forget(id);
             }
             // No other command goes out without being kept.
             (None, outcome) => {
@@ -126,7 +126,7 @@ impl Witness {
                 }
             }
             Some(Pending::History(room)) => self.ask_history(socket, room)?,
-            Some(Pending::Join | Pending::Resume) => {
+            Some(Pending::Join | Pending::Resume | Pending::Ping) => {
                 self.diary.now()?.note(format!("{on}: ({id}) was refused: {}", error.code));
                 // The next connection tries again.
                 return Err(crate::Error::Refused(error.clone()).into());
@@ -139,10 +139,17 @@ impl Witness {
                         message.in_flight = None;
                     }
                 } else {
-                    self.unanswered.retain(|message| message.in_flight != Some(id));
+                    self.forget(id);
                 }
             }
         }
         Ok(())
+    }
+
+    /// It was answered, and need not be said again. (If it was said again already, that is what has to be answered.)
+    fn forget(&mut self, id: CommandId) {
+        let before = self.unanswered.len();
+        self.unanswered.retain(|message| message.in_flight != Some(id));
+        self.tally.answer(before - self.unanswered.len());
     }
 }

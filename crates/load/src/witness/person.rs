@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proto::{
-    ClientMessageId, Command, CommandId, Epoch, Join, MessageBody, Numbered, Resume, RoomId, RoomRef, Send,
-    Seq, UserId,
-};
+use proto::{CommandId, Epoch, RoomId, Send, Seq, UserId};
 
 use super::crowd::{Scene, WitnessError, Witnesses, room_name};
 use super::diary::Diary;
 use super::dice::Dice;
-use crate::{Client, Error, Options, new_session};
+use super::pulse::Pulse;
+use super::tally::Tally;
+use crate::{Client, Error, Options, new_session_from};
 
 /// How long it is waited between two attempts to connect: a server that was killed comes back soon.
 const BETWEEN_ATTEMPTS_MS: u64 = 40;
@@ -22,12 +22,6 @@ const BETWEEN_ATTEMPTS_MS: u64 = 40;
 const LISTEN: Duration = Duration::from_millis(20);
 /// How long all may take to hear the rest.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// At most so many messages go out at once.
-const BURST: u64 = 15;
-/// A writer leaves and comes again about once in so many bursts.
-const BURSTS_A_LEAVE: u64 = 40;
-/// A receiver goes away of itself about once in so many looks.
-const LOOKS_AN_ABSENCE: u64 = 12;
 /// How long it may stay away: some miss more than a catch-up holds, and are told of a gap.
 const ABSENCE_MS: u64 = 6_000;
 /// One in so many writers is in the room that all receivers listen to.
@@ -44,9 +38,10 @@ pub(super) enum Role {
 /// One client with its session, whatever connections it has.
 pub(super) struct Witness {
     pub(super) diary: Diary,
-    role: Role,
-    dice: Dice,
-    number: u32,
+    pub(super) role: Role,
+    pub(super) dice: Dice,
+    pub(super) tally: Arc<Tally>,
+    pub(super) number: u32,
     client: history::Client,
     person: UserId,
     token: String,
@@ -57,9 +52,13 @@ pub(super) struct Witness {
     pub(super) unanswered: Vec<Message>,
     /// What it waits for on this connection beside the answers to messages.
     pub(super) pending: BTreeMap<CommandId, Pending>,
-    next_id: u64,
-    next_key: u64,
-    next_burst: Instant,
+    /// Since when it waits for something of that.
+    pub(super) pending_since: Instant,
+    pub(super) next_id: u64,
+    pub(super) next_key: u64,
+    pub(super) next_burst: Instant,
+    /// When it will close the connection, if it does that of itself.
+    pub(super) next_close: Option<Instant>,
     has_all_answers: bool,
 }
 
@@ -83,6 +82,8 @@ pub(super) struct Message {
     pub(super) room: RoomId,
     /// On this connection, and not answered.
     pub(super) in_flight: Option<CommandId>,
+    /// When it was said the last time.
+    pub(super) said: Option<Instant>,
 }
 
 /// A command that is no message.
@@ -91,13 +92,16 @@ pub(super) enum Pending {
     Join,
     Leave(RoomId),
     Resume,
+    Ping,
     History(RoomId),
 }
 
 /// Why a connection is over.
 pub(super) enum End {
-    /// The client wanted it so.
+    /// The client wanted it so, and stays away for a while.
     Went,
+    /// The client wanted it so, and comes back at once.
+    Closed,
     /// All is done.
     Finished,
     Lost(Error),
@@ -111,11 +115,17 @@ impl From<Error> for End {
 
 impl Witness {
     /// Gets a session and joins its rooms, which makes it durable.
-    pub(super) fn arrive(plan: &Witnesses, number: u32, role: Role) -> Result<Self, WitnessError> {
-        let (person, token) = new_session(plan.server, Some(&format!("W{number}")))?;
+    pub(super) fn arrive(
+        plan: &Witnesses,
+        tally: &Arc<Tally>,
+        number: u32,
+        role: Role,
+    ) -> Result<Self, WitnessError> {
+        let source = plan.source(number);
+        let (person, token) = new_session_from(source, plan.server, Some(&format!("W{number}")))?;
         let mut diary = Diary::new(&plan.history, number)?;
         let client = diary.now()?.new_client();
-        let mut socket = Client::connect(plan.server, Options::bearer(&token))?;
+        let mut socket = Client::connect(plan.server, Options { source, ..Options::bearer(&token) })?;
         // `connect` waits for the welcome of whoever speaks JSON.
         let epoch = socket.welcome().expect("connected as JSON").epoch.clone();
         let on = diary.now()?.opened(client, person.id, &epoch);
@@ -135,6 +145,7 @@ impl Witness {
             diary,
             role,
             dice: Dice::new(plan.seed, u64::from(number)),
+            tally: Arc::clone(tally),
             number,
             client,
             person: person.id,
@@ -143,9 +154,11 @@ impl Witness {
             rooms,
             unanswered: Vec::new(),
             pending: BTreeMap::new(),
+            pending_since: Instant::now(),
             next_id: 0,
             next_key: 0,
             next_burst: Instant::now(),
+            next_close: None,
             has_all_answers: false,
         })
     }
@@ -155,7 +168,11 @@ impl Witness {
         let mut is_ready = false;
         let mut deadline = None;
         loop {
-            let options = Options { timeout: Duration::from_secs(5), ..Options::bearer(&self.token) };
+            let options = Options {
+                timeout: Duration::from_secs(5),
+                source: scene.plan.source(self.number),
+                ..Options::bearer(&self.token)
+            };
             if let Ok(mut socket) = Client::connect(scene.plan.server, options) {
                 // As above.
                 self.epoch = socket.welcome().expect("connected as JSON").epoch.clone();
@@ -173,6 +190,14 @@ impl Witness {
                         self.diary.now()?.closed(on, 1000);
                         drop(socket);
                         self.be_away(scene);
+                    }
+                    End::Closed => {
+                        self.diary.now()?.closed(on, 1000);
+                        self.tally.close();
+                        // Half of them say so, and wait for the answer; what comes before it comes again on the next.
+                        if self.dice.once_in(2) {
+                            let _ = socket.close();
+                        }
                     }
                     End::Lost(error) => {
                         self.diary.now()?.closed(on, error.close_code().unwrap_or(1006));
@@ -208,12 +233,21 @@ impl Witness {
         let mut done = || -> Result<(), Stop> {
             self.resume(socket)?;
             self.say_again(socket, on)?;
-            self.next_burst = Instant::now();
+            let now = Instant::now();
+            self.next_burst = now;
+            let close = scene.plan.close_ms;
+            self.next_close = (close > 0).then(|| now + Duration::from_millis(self.dice.below(2 * close)));
+            let mut pulse = Pulse::new(now, Duration::from_millis(scene.plan.silence_ms));
             let mut rest = None;
             loop {
+                self.feel(socket, &mut pulse)?;
                 self.act(socket, on, scene)?;
+                self.press(socket, on, scene)?;
                 match socket.next_frame(LISTEN) {
-                    Ok(frame) => self.take(socket, on, frame)?,
+                    Ok(frame) => {
+                        pulse.hear(Instant::now());
+                        self.take(socket, on, frame)?;
+                    }
                     Err(Error::Timeout) => {}
                     Err(error) => return Err(End::Lost(error).into()),
                 }
@@ -227,130 +261,6 @@ impl Witness {
             Err(Stop::End(end)) => Ok(end),
             Err(Stop::Failed(error)) => Err(error),
         }
-    }
-
-    fn resume(&mut self, socket: &mut Client) -> Result<(), Stop> {
-        let mut rooms = BTreeMap::new();
-        for (room, place) in &mut self.rooms {
-            // From before the first hole: it comes again, or is named again.
-            if let Some((from, _)) = place.holes.first() {
-                place.at = Seq(from.0 - 1);
-            }
-            place.holes.clear();
-            place.named = place.at;
-            rooms.insert(*room, place.at);
-        }
-        let id = self.new_id(Pending::Resume);
-        say(socket, id, Command::Resume(Resume { rooms, epoch: Some(self.epoch.clone()) }))?;
-        Ok(())
-    }
-
-    fn say_again(&mut self, socket: &mut Client, on: history::Connection) -> Result<(), Stop> {
-        for place in 0..self.unanswered.len() {
-            self.say_message(socket, on, place)?;
-        }
-        Ok(())
-    }
-
-    fn say_message(
-        &mut self,
-        socket: &mut Client,
-        on: history::Connection,
-        place: usize,
-    ) -> Result<(), Stop> {
-        self.next_id += 1;
-        let id = CommandId(self.next_id);
-        let message = &mut self.unanswered[place];
-        message.in_flight = Some(id);
-        let send = message.send.clone();
-        self.diary.now()?.send(on, id, message.room, &send.client_message_id, &send.body);
-        Ok(say(socket, id, Command::Send(send))?)
-    }
-
-    /// What it does of itself.
-    fn act(&mut self, socket: &mut Client, on: history::Connection, scene: &Scene) -> Result<(), Stop> {
-        let now = Instant::now();
-        if now < self.next_burst {
-            return Ok(());
-        }
-        let pause =
-            2_000 * u64::from(scene.plan.writers) * (BURST + 1) / 2 / u64::from(scene.plan.rate.max(1));
-        self.next_burst = now + Duration::from_millis(self.dice.below(pause.max(1)));
-        if self.unanswered.iter().any(|message| message.in_flight.is_none()) {
-            return self.say_refused_again(socket, on);
-        }
-        if scene.finishing.get().is_some() {
-            return Ok(());
-        }
-        if self.role == Role::Receiver {
-            let goes = self.dice.once_in(LOOKS_AN_ABSENCE);
-            return if goes { Err(End::Went.into()) } else { Ok(()) };
-        }
-        if !self.unanswered.is_empty() || !self.pending.is_empty() {
-            return Ok(());
-        }
-        let Some(room) = self.rooms.keys().next().copied() else { return Ok(()) };
-        if self.dice.once_in(BURSTS_A_LEAVE) {
-            let id = self.new_id(Pending::Leave(room));
-            self.diary.now()?.leave(on, id, room);
-            return Ok(say(socket, id, Command::Leave { room: RoomRef::Id(room) })?);
-        }
-        for _ in 0..=self.dice.below(BURST) {
-            self.think(room)?;
-            self.say_message(socket, on, self.unanswered.len() - 1)?;
-        }
-        Ok(())
-    }
-
-    fn say_refused_again(&mut self, socket: &mut Client, on: history::Connection) -> Result<(), Stop> {
-        for place in 0..self.unanswered.len() {
-            if self.unanswered[place].in_flight.is_none() {
-                self.say_message(socket, on, place)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Another message.
-    fn think(&mut self, room: RoomId) -> Result<(), Stop> {
-        self.next_key += 1;
-        let key = format!("{}-{}", self.number, self.next_key);
-        let body = format!("{key} {}", "茶".repeat(self.dice.below(60) as usize));
-        let send = Send {
-            room: RoomRef::Id(room),
-            // Digits and a dash, and text of less than 300 bytes.
-            client_message_id: ClientMessageId::new(key).expect("a short visible key"),
-            body: MessageBody::new(body, u32::MAX).expect("a short text"),
-        };
-        self.unanswered.push(Message { send, room, in_flight: None });
-        Ok(())
-    }
-
-    /// It is a member no more, and wants to be.
-    pub(super) fn join_again(&mut self, socket: &mut Client, room: RoomId) -> Result<(), Stop> {
-        let id = self.new_id(Pending::Join);
-        let join = Join { room: RoomRef::Id(room), after: None, epoch: None };
-        Ok(say(socket, id, Command::Join(join))?)
-    }
-
-    /// The next page of what lies in the first hole.
-    pub(super) fn ask_history(&mut self, socket: &mut Client, room: RoomId) -> Result<(), Stop> {
-        let hole = self.rooms.get(&room).and_then(|place| place.holes.first());
-        let Some(&(from, to)) = hole else { return Ok(()) };
-        if self.pending.values().any(|pending| *pending == Pending::History(room)) {
-            return Ok(());
-        }
-        let id = self.new_id(Pending::History(room));
-        let limit = u32::try_from(to.0 - from.0 + 1).unwrap_or(u32::MAX).min(proto::Limits::HISTORY_EVENTS);
-        let after = Some(Seq(from.0 - 1));
-        let history = proto::History { room: RoomRef::Id(room), after, before: None, limit: Some(limit) };
-        Ok(say(socket, id, Command::History(history))?)
-    }
-
-    fn new_id(&mut self, pending: Pending) -> CommandId {
-        self.next_id += 1;
-        self.pending.insert(CommandId(self.next_id), pending);
-        CommandId(self.next_id)
     }
 
     /// Whether it has been answered and has heard all that there is, or has waited long enough for it.
@@ -370,14 +280,6 @@ impl Witness {
         };
         is_late || self.rooms.iter().all(has_all)
     }
-}
-
-/// Sends a command.
-fn say(socket: &mut Client, id: CommandId, command: Command) -> Result<(), Error> {
-    // Commands are maps with text keys; serde_json cannot fail on them.
-    let text = serde_json::to_string(&Numbered { id: Some(id), command })
-        .expect("commands are JSON by construction");
-    socket.send_text(&text)
 }
 
 /// Why a connection is left: its end, or there is no history any more.
