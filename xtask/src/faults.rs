@@ -3,8 +3,10 @@
 //! Clients (`history record`) take down what they do and see; afterwards `history check` holds that against the promises. A run
 //! that fails leaves the history, the data folder and the server's log, and names its seed.
 
+mod cuts;
 mod dice;
 mod kill;
+mod network;
 mod prey;
 mod scene;
 mod stage;
@@ -13,6 +15,7 @@ mod witnesses;
 use anyhow::Result;
 use clap::Subcommand;
 
+use crate::need::Need;
 use crate::steps::{Done, Step};
 use crate::workspace::Workspace;
 
@@ -26,17 +29,28 @@ pub(crate) struct Args {
 enum Fault {
     /// SIGKILL at random instants while 50 people write in 10 rooms; everybody comes back, and nothing may be missing.
     Kill(kill::Args),
+    /// 200 people in 20 rooms, each cut off every few seconds: resets, silence, lost packets. Everybody comes back, and nothing
+    /// may be missing.
+    Cuts(cuts::Args),
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.fault {
         Fault::Kill(args) => kill::run(workspace, args),
+        Fault::Cuts(args) => cuts::run(workspace, args),
     }
 }
 
 /// What CI has time for: each a tenth or a hundredth of what it does when asked for.
-pub(crate) const SHORT: &[Step] =
-    &[Step { name: "faults kill", run: |it| done(kill::run(&it.workspace, &kill::SHORT)), ..BLANK }];
+pub(crate) const SHORT: &[Step] = &[
+    Step { name: "faults kill", run: |it| done(kill::run(&it.workspace, &kill::SHORT)), ..BLANK },
+    Step {
+        name: "faults cuts",
+        needs: &[Need::SilentNetwork],
+        run: |it| done(cuts::run(&it.workspace, &cuts::SHORT)),
+        ..BLANK
+    },
+];
 
 /// Says little where the tests already fail.
 const BLANK: Step = Step { after: Some("rust"), ..Step::BLANK };

@@ -21,11 +21,14 @@ pub(super) struct Common {
     /// Leave the history and the data also of what went well.
     #[arg(long)]
     pub(super) keep: bool,
+    /// Use a server that breaks the promise which TEAHOUSE_SABOTAGE names: the run has to fail.
+    #[arg(long)]
+    pub(super) sabotage: bool,
 }
 
 impl Common {
     /// Another seed each time, with the build that the tests have made.
-    pub(super) const SHORT: Self = Self { seed: None, release: false, keep: false };
+    pub(super) const SHORT: Self = Self { seed: None, release: false, keep: false, sabotage: false };
 }
 
 /// The programs of a run, built, and its seed.
@@ -39,7 +42,8 @@ impl<'a> Stage<'a> {
     pub(super) fn build(workspace: &'a Workspace, common: &'a Common) -> Result<Self> {
         let mut cargo = workspace.cargo();
         cargo.args(["build", "-p", "teahouse", "-p", "teahouse-load"]);
-        process::run(cargo.args(common.release.then_some("--release")))?;
+        cargo.args(common.release.then_some("--release"));
+        process::run(cargo.args(common.sabotage.then_some("--features=teahouse/sabotage")))?;
         Ok(Self { workspace, seed: common.seed.unwrap_or_else(any_seed), common })
     }
 

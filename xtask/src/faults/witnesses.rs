@@ -4,6 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -11,6 +14,8 @@ use crate::process;
 
 pub(super) struct Witnesses {
     child: Child,
+    /// What they say, line by line; its sender is gone when they are.
+    said: Receiver<String>,
 }
 
 impl Witnesses {
@@ -25,16 +30,31 @@ impl Witnesses {
             .arg(history)
             .args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
-        let mut witnesses = Self { child };
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         // It was piped just above.
-        let output = witnesses.child.stdout.take().unwrap();
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        if line.trim() != "ready" {
-            bail!("the clients did not begin");
+        let output = child.stdout.take().unwrap();
+        let (say, said) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                // Whoever does not listen any more has given them up.
+                let _ = say.send(line);
+            }
+        });
+        let witnesses = Self { child, said };
+        match witnesses.said.recv() {
+            Ok(line) if line == "ready" => Ok(witnesses),
+            _ => bail!("the clients did not begin"),
         }
-        Ok(witnesses)
+    }
+
+    /// Whether all that was to be said is said and answered, waiting so long for it.
+    pub(super) fn have_enough_within(&self, wait: Duration) -> Result<bool> {
+        match self.said.recv_timeout(wait) {
+            Ok(line) if line == "enough" => Ok(true),
+            Ok(line) => bail!("the clients said {line:?}"),
+            Err(RecvTimeoutError::Timeout) => Ok(false),
+            Err(RecvTimeoutError::Disconnected) => bail!("the clients have ended"),
+        }
     }
 
     /// A line of the history, for whoever reads it.
@@ -43,13 +63,14 @@ impl Witnesses {
         writeln!(input, "{text}").context("the clients have ended")
     }
 
-    /// No more harm is done: they come to rest, and the rooms are read.
+    /// No more harm is done: they come to rest, and the rooms are read. Prints what they did.
     pub(super) fn finish(mut self) -> Result<()> {
         drop(self.child.stdin.take());
         let status = self.child.wait()?;
         if !status.success() {
             bail!("the clients ended with {status}");
         }
+        self.said.iter().for_each(|line| println!("{line}"));
         Ok(())
     }
 }
