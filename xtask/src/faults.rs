@@ -3,6 +3,7 @@
 //! Clients (`history record`) take down what they do and see; afterwards `history check` holds that against the promises. A run
 //! that fails leaves the history, the data folder and the server's log, and names its seed.
 
+mod acks;
 mod cuts;
 mod dice;
 mod kill;
@@ -10,6 +11,7 @@ mod network;
 mod prey;
 mod scene;
 mod stage;
+mod thief;
 mod witnesses;
 
 use anyhow::Result;
@@ -32,12 +34,16 @@ enum Fault {
     /// 200 people in 20 rooms, each cut off every few seconds: resets, silence, lost packets. Everybody comes back, and nothing
     /// may be missing.
     Cuts(cuts::Args),
+    /// Every second acknowledgement is destroyed on its way, while the server is killed and stopped: each message is sent until
+    /// it is answered, and stored once.
+    Acks(acks::Args),
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.fault {
         Fault::Kill(args) => kill::run(workspace, args),
         Fault::Cuts(args) => cuts::run(workspace, args),
+        Fault::Acks(args) => acks::run(workspace, args),
     }
 }
 
@@ -50,6 +56,7 @@ pub(crate) const SHORT: &[Step] = &[
         run: |it| done(cuts::run(&it.workspace, &cuts::SHORT)),
         ..BLANK
     },
+    Step { name: "faults acks", run: |it| done(acks::run(&it.workspace, &acks::SHORT)), ..BLANK },
 ];
 
 /// Says little where the tests already fail.
