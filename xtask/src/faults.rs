@@ -5,9 +5,12 @@
 
 mod acks;
 mod cuts;
+mod descriptors;
 mod dice;
+mod half_open;
 mod kill;
 mod network;
+mod peers;
 mod prey;
 mod scene;
 mod stage;
@@ -37,6 +40,8 @@ enum Fault {
     /// Every second acknowledgement is destroyed on its way, while the server is killed and stopped: each message is sent until
     /// it is answered, and stored once.
     Acks(acks::Args),
+    /// 500 sockets fall silent, in all that a socket can be at: all of them are found in time, and nothing is left of them.
+    HalfOpen(half_open::Args),
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -44,6 +49,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Fault::Kill(args) => kill::run(workspace, args),
         Fault::Cuts(args) => cuts::run(workspace, args),
         Fault::Acks(args) => acks::run(workspace, args),
+        Fault::HalfOpen(args) => half_open::run(workspace, args),
     }
 }
 
@@ -57,6 +63,12 @@ pub(crate) const SHORT: &[Step] = &[
         ..BLANK
     },
     Step { name: "faults acks", run: |it| done(acks::run(&it.workspace, &acks::SHORT)), ..BLANK },
+    Step {
+        name: "faults half-open",
+        needs: &[Need::SilentNetwork],
+        run: |it| done(half_open::run(&it.workspace, &half_open::SHORT)),
+        ..BLANK
+    },
 ];
 
 /// Says little where the tests already fail.

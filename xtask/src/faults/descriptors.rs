@@ -1,0 +1,112 @@
+//! What a process has open, as the kernel tells it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+/// After so many looks in which nothing has changed, nothing is under way.
+const SETTLED: u32 = 20;
+
+/// The descriptors of a process that runs.
+pub(super) struct Descriptors {
+    process: PathBuf,
+}
+
+impl Descriptors {
+    pub(super) fn of(pid: u32) -> Self {
+        Self { process: format!("/proc/{pid}").into() }
+    }
+
+    pub(super) fn count(&self) -> Result<usize> {
+        let open =
+            fs::read_dir(self.process.join("fd")).context("the server's descriptors cannot be seen")?;
+        Ok(open.count())
+    }
+
+    /// How many are open when that has stopped changing.
+    pub(super) fn settled(&self, look: Duration, patience: Duration) -> Result<usize> {
+        let deadline = Instant::now() + patience;
+        let (mut count, mut same) = (self.count()?, 0);
+        while same < SETTLED {
+            ensure!(Instant::now() < deadline, "the number of the server's descriptors does not settle");
+            thread::sleep(look);
+            let now = self.count()?;
+            same = if now == count { same + 1 } else { 0 };
+            count = now;
+        }
+        Ok(count)
+    }
+
+    /// Waits until there are so many.
+    pub(super) fn wait_for(&self, wanted: usize, look: Duration, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let count = self.count()?;
+            if count >= wanted {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "the server has {count} descriptors and not yet {wanted}");
+            thread::sleep(look);
+        }
+    }
+
+    /// The other ends of its TCP connections over IPv4 (also those that it has through a socket of IPv6), in no order.
+    pub(super) fn remote_addresses(&self) -> Result<Vec<Ipv4Addr>> {
+        let open =
+            fs::read_dir(self.process.join("fd")).context("the server's descriptors cannot be seen")?;
+        // One that was closed meanwhile has no name any more.
+        let names = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        let sockets: BTreeSet<String> = names
+            .filter_map(|name| Some(name.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+            .collect();
+        let mut addresses = Vec::new();
+        for file in ["net/tcp", "net/tcp6"] {
+            let table =
+                fs::read_to_string(self.process.join(file)).context("the kernel has no table of TCP")?;
+            for line in table.lines().skip(1) {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let (Some(remote), Some(inode)) = (words.get(2), words.get(9)) else { continue };
+                if sockets.contains(*inode) {
+                    addresses.extend(ipv4(remote));
+                }
+            }
+        }
+        Ok(addresses)
+    }
+}
+
+/// The last word of `0100007F:1F90`, or of the same in 32 digits.
+fn ipv4(remote: &str) -> Option<Ipv4Addr> {
+    let (address, _) = remote.split_once(':')?;
+    let word = address.get(address.len().checked_sub(8)?..)?;
+    // As the bytes lie in memory.
+    Some(Ipv4Addr::from(u32::from_str_radix(word, 16).ok()?.to_ne_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn the_other_end_of_a_connection_is_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (_server, _) = listener.accept().unwrap();
+        let found = Descriptors::of(std::process::id()).remote_addresses().unwrap();
+        assert!(found.contains(&Ipv4Addr::LOCALHOST), "{found:?}");
+    }
+
+    #[test]
+    fn addresses_are_read_as_the_kernel_writes_them() {
+        assert_eq!(ipv4("0100007F:1F90"), Some(Ipv4Addr::LOCALHOST));
+        assert_eq!(ipv4("0000000000000000FFFF00000100027F:1F90"), Some(Ipv4Addr::new(127, 2, 0, 1)));
+        assert_eq!(ipv4("7F:1"), None);
+    }
+}

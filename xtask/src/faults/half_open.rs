@@ -1,0 +1,195 @@
+//! `cargo xtask faults half-open`: peers that are gone and of whom nobody hears it, because nothing of them comes through.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ::load::{Client, Error, Options};
+use anyhow::{Context, Result, bail, ensure};
+
+use super::descriptors::Descriptors;
+use super::network::{self, Cut, Network};
+use super::peers::{Found, Peer, Peers, names};
+use super::prey::Prey;
+use super::scene::Scene;
+use super::stage::{Common, Stage};
+use crate::workspace::Workspace;
+
+/// Those who are there all the time, and whom nobody may take for dead.
+const LISTENERS: usize = 10;
+/// What is said in the room of those who are spoken to: enough that their sockets are full after some seconds.
+const LETTERS: usize = 4_000;
+const BETWEEN_MESSAGES: Duration = Duration::from_millis(50);
+/// How often the server's descriptors are looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// A busy machine is late.
+const LATE: Duration = Duration::from_secs(3);
+/// How long all may take to come, and a living one to hear the rest.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// With deadlines of seconds in place of the default ones.
+    #[arg(long)]
+    pub(super) short: bool,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+pub(super) const SHORT: Args = Args { short: true, common: Common::SHORT };
+
+/// Deadlines in seconds, in place of 75, 30, 10, 10, 75 and 30.
+const SHORT_DEADLINES: [(&str, u64); 6] = [
+    ("TEAHOUSE_DEADLINES_DEAD", 4),
+    ("TEAHOUSE_DEADLINES_HEARTBEAT", 1),
+    ("TEAHOUSE_DEADLINES_FIRST_BYTE", 3),
+    ("TEAHOUSE_DEADLINES_HEADERS", 3),
+    ("TEAHOUSE_DEADLINES_IDLE_HTTP", 4),
+    ("TEAHOUSE_DEADLINES_UNFINISHED", 3),
+];
+/// Half a message is given up after its own deadline, and the answer to that is waited for.
+const SHORT_CLOSE: (&str, u64) = ("TEAHOUSE_DEADLINES_CLOSE", 1);
+const DEAD: u64 = 75;
+const SHORT_DEAD: u64 = 4;
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let stage = Stage::build(workspace, &args.common)?;
+    let again = if args.short { "half-open --short" } else { "half-open" };
+    network::in_its_own(|network| {
+        stage.play(again, stage.seed, |scene| one_silence(&stage, args, scene, network))
+    })
+}
+
+fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> Result<()> {
+    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
+    if args.short {
+        for (name, seconds) in SHORT_DEADLINES.into_iter().chain([SHORT_CLOSE]) {
+            server.set(name, format!("{seconds}s"));
+        }
+    }
+    let dead = Duration::from_secs(if args.short { SHORT_DEAD } else { DEAD });
+    server.start()?;
+    server.wait_until_open()?;
+    let address = server.address;
+    let living = &Living::default();
+    thread::scope(|scope| {
+        // Dropped before the threads are waited for, whatever goes wrong.
+        let ending = Ending(&living.has_ended);
+        let mut speaker = Client::connect(address, Options::default())?;
+        let room = speaker.join(Peer::BUSY_ROOM)?.room;
+        let listeners: Vec<_> = (0..LISTENERS)
+            .map(|_| {
+                let mut client = Client::connect(address, Options::default())?;
+                client.join(Peer::BUSY_ROOM)?;
+                Ok(scope.spawn(move || living.listen(client)))
+            })
+            .collect::<Result<_>>()?;
+
+        // The first of a kind may open something that stays, such as a connection to the database.
+        drop(Peers::open(address, |_| 1)?);
+        let descriptors = Descriptors::of(server.pid()?);
+        let before = descriptors.settled(LOOK, PATIENCE)?;
+
+        let speaking = scope.spawn(move || -> Result<Client> {
+            let body = "茶".repeat(LETTERS / 3);
+            while !living.has_ended.load(Ordering::SeqCst) {
+                speaker.say(room, &body)?;
+                living.said.fetch_add(1, Ordering::SeqCst);
+                thread::sleep(BETWEEN_MESSAGES);
+            }
+            Ok(speaker)
+        });
+        let mut peers = Peers::open(address, Peer::count)?;
+        let all = Peer::ALL.into_iter().map(Peer::count).sum::<usize>();
+        // They are accepted in their own time, and the hastiest may be refused before the last has come.
+        descriptors.wait_for(before + all * 19 / 20, LOOK, PATIENCE)?;
+        network.cut(Peer::ALL.map(|peer| (peer.address(), Cut::Silence)))?;
+        let cut_off = Instant::now();
+        let mut found = Found::among(&descriptors.remote_addresses()?);
+        peers.fall_silent()?;
+
+        loop {
+            let left = descriptors.remote_addresses()?;
+            if found.look(&left, cut_off.elapsed()) == 0 {
+                break;
+            }
+            if cut_off.elapsed() > dead + LATE {
+                bail!(
+                    "after {:.1} s the server still holds {}",
+                    cut_off.elapsed().as_secs_f64(),
+                    names(&left)
+                );
+            }
+            thread::sleep(LOOK);
+        }
+        println!("{found}");
+        ensure!(found.is_complete(), "not every kind was there when all fell silent, so nothing is proved");
+
+        ending.now();
+        // Neither thread panics; a panic would be a defect of this run.
+        let speaker = speaking.join().unwrap().context("somebody alive was not answered")?;
+        for listener in listeners {
+            listener.join().unwrap().context("somebody alive was taken for dead, or missed something")?;
+        }
+        println!("{LISTENERS} that were alive heard all {} messages", living.said.load(Ordering::SeqCst));
+        let after = descriptors.settled(LOOK, PATIENCE)?;
+        // The listeners have gone by now.
+        ensure!(
+            after <= before - LISTENERS,
+            "{before} descriptors were open before, and {after} are when {LISTENERS} more have gone"
+        );
+        println!("{before} descriptors before, {after} when the {LISTENERS} have gone as well");
+        network.cut([])?;
+        drop(peers);
+        drop(speaker);
+        Client::connect(address, Options::default())?.join(Peer::BUSY_ROOM)?;
+        Ok(())
+    })
+}
+
+/// Those who are there all the time.
+#[derive(Default)]
+struct Living {
+    said: AtomicU64,
+    has_ended: AtomicBool,
+}
+
+impl Living {
+    /// Hears all that is said until it ends.
+    fn listen(&self, mut client: Client) -> Result<()> {
+        let mut heard = 0;
+        let mut patience = None;
+        loop {
+            match client.next_frame(LOOK) {
+                Ok(proto::ServerFrame::Event(event)) => {
+                    heard += u64::from(matches!(event.kind, proto::EventKind::Message { .. }));
+                }
+                Ok(_) | Err(Error::Timeout) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let said = self.said.load(Ordering::SeqCst);
+            if self.has_ended.load(Ordering::SeqCst) {
+                let patience = patience.get_or_insert_with(|| Instant::now() + PATIENCE);
+                if heard >= said {
+                    return Ok(());
+                }
+                ensure!(Instant::now() < *patience, "{heard} of {said} messages were heard");
+            }
+        }
+    }
+}
+
+/// Sets its flag at the latest when it is dropped.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Ending<'_> {
+    fn now(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.now();
+    }
+}
