@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 600)]
     pub(super) seconds: u64,
     /// About how many messages are sent in a second, while nobody is cut off.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 200)]
     pub(super) rate: u32,
     #[command(flatten)]
     pub(super) common: Common,
@@ -117,11 +117,13 @@ impl Scissors {
             if self.dice.below(TURNS_A_CUT) != 0 || self.cuts.iter().any(|cut| cut.address == address) {
                 continue;
             }
-            let (how, longest) = match self.dice.below(10) {
-                0..=3 => (Cut::Reset, 2_000),
-                4 | 5 => (Cut::Silence, 6_000),
-                6 => (Cut::Unheard, 6_000),
-                7 => (Cut::Deaf, 6_000),
+            let (how, longest) = match self.dice.below(20) {
+                0..=7 => (Cut::Reset, 2_000),
+                8..=10 => (Cut::Silence, 6_000),
+                // What is missed then is no more in memory, and may be more than a catch-up holds.
+                11 => (Cut::Silence, 30_000),
+                12 | 13 => (Cut::Unheard, 6_000),
+                14 | 15 => (Cut::Deaf, 6_000),
                 _ => (Cut::Loss, 6_000),
             };
             let until = now + self.dice.moment_within(Duration::from_millis(longest));
