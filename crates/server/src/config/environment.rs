@@ -37,6 +37,8 @@ pub(super) fn read(
                 });
             };
             found.settings.push((index, text.to_owned(), source));
+        } else if cfg!(feature = "sabotage") && name == "TEAHOUSE_SABOTAGE" {
+            // No setting, and told to nobody in any other build.
         } else if !is_service_link(name) {
             let known = names.iter().map(String::as_str).chain([CONFIG]);
             let hint = nearest(name, known).map(str::to_owned);
