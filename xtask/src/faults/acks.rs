@@ -92,6 +92,7 @@ fn one_history(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
         "too few acknowledgements were destroyed, so nothing is proved"
     );
     witnesses.finish()?;
+    // Says so if it ended by itself.
     server.kill()?;
     check(&program, &scene.history())
 }

@@ -83,7 +83,7 @@ fn one_history(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
         "not every harm was done, so nothing is proved"
     );
     witnesses.finish()?;
-    // Ends it as a crash would: what was said has to be there.
+    // Says so if it ended by itself.
     server.kill()?;
     check(&program, &scene.history())
 }

@@ -17,8 +17,8 @@ use crate::workspace::Workspace;
 
 /// Those who are there all the time, and whom nobody may take for dead.
 const LISTENERS: usize = 10;
-/// What is said in the room of those who are spoken to: enough that their sockets are full after some seconds.
-const LETTERS: usize = 4_000;
+/// What is said in the loud room: enough that a socket of which nobody takes it is full after some seconds.
+const LOUD_BYTES: usize = 4_000;
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(50);
 /// How often the server's descriptors are looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -76,11 +76,12 @@ fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
         // Dropped before the threads are waited for, whatever goes wrong.
         let ending = Ending(&living.has_ended);
         let mut speaker = Client::connect(address, Options::default())?;
-        let room = speaker.join(Peer::BUSY_ROOM)?.room;
+        let [calm, loud] = [speaker.join(Peer::CALM_ROOM)?.room, speaker.join(Peer::LOUD_ROOM)?.room];
         let listeners: Vec<_> = (0..LISTENERS)
             .map(|_| {
                 let mut client = Client::connect(address, Options::default())?;
-                client.join(Peer::BUSY_ROOM)?;
+                client.join(Peer::CALM_ROOM)?;
+                client.join(Peer::LOUD_ROOM)?;
                 Ok(scope.spawn(move || living.listen(client)))
             })
             .collect::<Result<_>>()?;
@@ -91,10 +92,12 @@ fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
         let before = descriptors.settled(LOOK, PATIENCE)?;
 
         let speaking = scope.spawn(move || -> Result<Client> {
-            let body = "茶".repeat(LETTERS / 3);
+            let loudly = "茶".repeat(LOUD_BYTES / "茶".len());
             while !living.has_ended.load(Ordering::SeqCst) {
-                speaker.say(room, &body)?;
-                living.said.fetch_add(1, Ordering::SeqCst);
+                for (room, body) in [(calm, "tea?"), (loud, &loudly)] {
+                    speaker.say(room, body)?;
+                    living.said.fetch_add(1, Ordering::SeqCst);
+                }
                 thread::sleep(BETWEEN_MESSAGES);
             }
             Ok(speaker)
@@ -142,7 +145,7 @@ fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
         network.cut([])?;
         drop(peers);
         drop(speaker);
-        Client::connect(address, Options::default())?.join(Peer::BUSY_ROOM)?;
+        Client::connect(address, Options::default())?.join(Peer::CALM_ROOM)?;
         Ok(())
     })
 }

@@ -21,8 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) enum Peer {
     /// A member of a room in which nobody says anything.
     Quiet,
-    /// A member to whom messages are sent.
+    /// A member to whom something is said now and then: the kernel takes it all, and keeps it.
     SpokenTo,
+    /// A member to whom more is said than the kernel keeps.
+    Flooded,
     /// In the middle of a frame.
     HalfMessage,
     /// Has asked something over HTTP, and could ask more.
@@ -38,9 +40,10 @@ pub(super) enum Peer {
 }
 
 impl Peer {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Quiet,
         Self::SpokenTo,
+        Self::Flooded,
         Self::HalfMessage,
         Self::KeptAlive,
         Self::HalfBody,
@@ -48,15 +51,15 @@ impl Peer {
         Self::HalfRequest,
         Self::Mute,
     ];
-    pub(super) const BUSY_ROOM: &str = "busy";
+    pub(super) const CALM_ROOM: &str = "calm";
+    pub(super) const LOUD_ROOM: &str = "loud";
     const QUIET_ROOM: &str = "quiet";
 
     /// How many there are: 500 in all.
     pub(super) fn count(self) -> usize {
         match self {
             Self::Quiet => 150,
-            Self::SpokenTo => 100,
-            Self::HalfMessage => 50,
+            Self::SpokenTo | Self::Flooded | Self::HalfMessage => 50,
             _ => 40,
         }
     }
@@ -70,6 +73,7 @@ impl Peer {
         match self {
             Self::Quiet => "members of a quiet room",
             Self::SpokenTo => "members who are spoken to",
+            Self::Flooded => "members with full sockets",
             Self::HalfMessage => "in half a message",
             Self::KeptAlive => "between requests",
             Self::HalfBody => "in half a body",
@@ -81,14 +85,18 @@ impl Peer {
 
     /// Whether it takes part until it falls silent. The others have nothing to hear.
     fn lives(self) -> bool {
-        matches!(self, Self::Quiet | Self::SpokenTo)
+        matches!(self, Self::Quiet | Self::SpokenTo | Self::Flooded)
     }
 
     fn join(self, server: SocketAddr) -> Result<Client> {
         let source = Some(self.address().into());
         let mut client =
             Client::connect(server, Options { source, timeout: PATIENCE, ..Options::default() })?;
-        client.join(if self == Self::SpokenTo { Self::BUSY_ROOM } else { Self::QUIET_ROOM })?;
+        client.join(match self {
+            Self::SpokenTo => Self::CALM_ROOM,
+            Self::Flooded => Self::LOUD_ROOM,
+            _ => Self::QUIET_ROOM,
+        })?;
         Ok(client)
     }
 

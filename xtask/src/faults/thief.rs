@@ -261,3 +261,51 @@ fn cut(ends: &[TcpStream; 2]) {
         let _ = end.shutdown(Shutdown::Both);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_says_where_something_is_stored_is_an_acknowledgement() {
+        let is = |text| is_acknowledgement(&serde_json::from_str(text).unwrap());
+        assert!(is(r#"{"type":"ok","id":4,"seq":58}"#));
+        for other in [
+            r#"{"type":"ok","id":4}"#,
+            r#"{"type":"ok","id":4,"seq":58,"n":52}"#,
+            r#"{"type":"joined","id":1,"room":"r1","seq":58}"#,
+            r#"{"type":"message","room":"r1","seq":58,"n":52,"body":"ok"}"#,
+        ] {
+            assert!(!is(other), "{other}");
+        }
+    }
+
+    /// What a proxy before nobody makes of so many times this.
+    fn taken(text: &str, times: u64) -> (u64, Vec<Option<String>>) {
+        let thief = Thief::before("127.0.0.1:9".parse().unwrap(), 7).unwrap();
+        let rests: Vec<_> =
+            (0..times).filter_map(|_| thief.den.take_from(text)).map(|(rest, _)| rest).collect();
+        (thief.loot().destroyed, rests)
+    }
+
+    #[test]
+    fn about_half_of_the_acknowledgements_are_taken() {
+        let (destroyed, rests) = taken(r#"{"type":"ok","id":4,"seq":58}"#, 1_000);
+        assert!((400..600).contains(&destroyed), "{destroyed}");
+        assert!(rests.iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn what_stands_beside_an_acknowledgement_is_passed_on() {
+        let (destroyed, rests) = taken(r#"[{"type":"ok","id":4,"seq":58},{"type":"ok","id":5}]"#, 100);
+        assert!(destroyed > 0);
+        assert!(rests.iter().all(|rest| rest.as_deref() == Some(r#"[{"id":5,"type":"ok"}]"#)), "{rests:?}");
+    }
+
+    #[test]
+    fn whoever_has_reformed_takes_nothing() {
+        let thief = Thief::before("127.0.0.1:9".parse().unwrap(), 7).unwrap();
+        thief.reform();
+        assert!((0..100).all(|_| thief.den.take_from(r#"{"type":"ok","id":4,"seq":58}"#).is_none()));
+    }
+}
