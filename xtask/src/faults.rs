@@ -14,6 +14,7 @@ mod peers;
 mod prey;
 mod scene;
 mod stage;
+mod stop;
 mod thief;
 mod witnesses;
 
@@ -42,6 +43,8 @@ enum Fault {
     Acks(acks::Args),
     /// 500 sockets fall silent, in all that a socket can be at: all of them are found in time, and nothing is left of them.
     HalfOpen(half_open::Args),
+    /// SIGTERM under 2,000 clients; each is told when to come back, and does, and nothing may be missing.
+    Stop(stop::Args),
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -50,6 +53,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Fault::Cuts(args) => cuts::run(workspace, args),
         Fault::Acks(args) => acks::run(workspace, args),
         Fault::HalfOpen(args) => half_open::run(workspace, args),
+        Fault::Stop(args) => stop::run(workspace, args),
     }
 }
 
@@ -69,6 +73,7 @@ pub(crate) const SHORT: &[Step] = &[
         run: |it| done(half_open::run(&it.workspace, &half_open::SHORT)),
         ..BLANK
     },
+    Step { name: "faults stop", run: |it| done(stop::run(&it.workspace, &stop::SHORT)), ..BLANK },
 ];
 
 /// Says little where the tests already fail.

@@ -67,6 +67,9 @@ pub enum What {
         connection: Connection,
         /// The close code, 1006 without one.
         code: u16,
+        /// What the server said with it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
     /// A message is about to be sent, for the first time or again.
     Send {
@@ -244,7 +247,8 @@ impl fmt::Display for Record {
             What::Opened { client, person, epoch, .. } => {
                 write!(f, "opened by {client} as {person} in {epoch}")
             }
-            What::Closed { code, .. } => write!(f, "closed with {code}"),
+            What::Closed { code, reason, .. } if reason.is_empty() => write!(f, "closed with {code}"),
+            What::Closed { code, reason, .. } => write!(f, "closed with {code}, {reason}"),
             What::Send { id, room, key, body, .. } => {
                 write!(f, "sends ({id}) to {room}: key {key}, body {body}")
             }

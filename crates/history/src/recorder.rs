@@ -57,7 +57,12 @@ impl Recorder {
 
     /// It ended; 1006: without a close frame.
     pub fn closed(&mut self, connection: Connection, code: u16) {
-        self.record(What::Closed { connection, code });
+        self.closed_because(connection, code, "");
+    }
+
+    /// It ended, and the server said why.
+    pub fn closed_because(&mut self, connection: Connection, code: u16, reason: &str) {
+        self.record(What::Closed { connection, code, reason: reason.to_owned() });
     }
 
     /// A message is about to be sent, for the first time or again.

@@ -11,6 +11,7 @@ use std::thread;
 
 use clap::{Parser, Subcommand};
 use history::{Record, check, merged, read};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use teahouse_load::witness::{Tells, Told, Witnesses, record};
 
 /// Above this a history is read anew each time it is looked at, and not kept in memory.
@@ -39,6 +40,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    raise_file_limit();
     let done = match Cli::parse().command {
         Command::Check { files } => check_files(&files),
         Command::Record(plan) => record_all(&plan).map(|()| true),
@@ -50,6 +52,13 @@ fn main() -> ExitCode {
             eprintln!("history: {error}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// A client has a socket and a file, and many systems begin with 1,024. If it cannot be raised, a client that finds no place says so.
+fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 

@@ -21,6 +21,10 @@ use crate::{Error, http, new_session};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the one who waits for all looks.
 const LOOK: Duration = Duration::from_millis(10);
+/// So many come at a time at the beginning.
+const AT_A_TIME: u32 = 16;
+/// Of a client's thread: there may be thousands.
+const STACK: usize = 512 * 1024;
 
 /// Who is to be there, and what they do.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,9 +38,12 @@ pub struct Witnesses {
     /// How many say something, each in one room.
     #[arg(long, default_value_t = 50)]
     pub writers: u32,
-    /// How many only listen, each to three rooms.
+    /// How many only listen, each to three rooms, and now and then stay away.
     #[arg(long, default_value_t = 10)]
     pub receivers: u32,
+    /// How many listen to one room each and are always there.
+    #[arg(long, default_value_t = 0)]
+    pub listeners: u32,
     /// How many rooms there are.
     #[arg(long, default_value_t = 10)]
     pub rooms: u32,
@@ -122,13 +129,9 @@ pub fn record(
     mut tell: impl FnMut(Tells),
 ) -> Result<Arc<Tally>, WitnessError> {
     std::fs::create_dir_all(&plan.history)?;
-    let count = (plan.writers + plan.receivers) as usize;
     let tally = Arc::new(Tally::default());
-    let mut people = Vec::new();
-    for number in 1..=plan.writers + plan.receivers {
-        let role = if number <= plan.writers { Role::Writer } else { Role::Receiver };
-        people.push(Witness::arrive(plan, &tally, number, role)?);
-    }
+    let people = arrive(plan, &tally)?;
+    let count = people.len();
     let scene = Scene {
         plan: plan.clone(),
         ready: Barrier::new(count + 1),
@@ -139,8 +142,11 @@ pub fn record(
     let mut diary = Diary::new(&plan.history, 0)?;
     thread::scope(|scope| {
         let (scene, tally) = (&scene, &tally);
-        let living: Vec<_> =
-            people.into_iter().map(|person| scope.spawn(move || person.live(scene))).collect();
+        let mut living = Vec::with_capacity(count);
+        for person in people {
+            let thread = thread::Builder::new().stack_size(STACK);
+            living.push(thread.spawn_scoped(scope, move || person.live(scene))?);
+        }
         scene.ready.wait();
         tell(Tells::Ready);
         let mut had_enough = plan.messages == 0;
@@ -168,6 +174,32 @@ pub fn record(
     })?;
     diary.close()?;
     Ok(tally)
+}
+
+/// Each gets a session and joins its rooms, several at a time.
+fn arrive(plan: &Witnesses, tally: &Arc<Tally>) -> Result<Vec<Witness>, WitnessError> {
+    let count = plan.writers + plan.receivers + plan.listeners;
+    let role = |number| match number {
+        _ if number <= plan.writers => Role::Writer,
+        _ if number <= plan.writers + plan.receivers => Role::Receiver,
+        _ => Role::Listener,
+    };
+    thread::scope(|scope| {
+        let some = |first| {
+            let numbers = (first..=count).step_by(AT_A_TIME as usize);
+            scope.spawn(move || {
+                numbers
+                    .map(|number| Witness::arrive(plan, tally, number, role(number)))
+                    .collect::<Result<Vec<_>, _>>()
+            })
+        };
+        let arriving: Vec<_> = (1..=AT_A_TIME).map(some).collect();
+        let mut people = Vec::with_capacity(count as usize);
+        for some in arriving {
+            people.extend(some.join().map_err(|_| WitnessError::Panicked)??);
+        }
+        Ok(people)
+    })
 }
 
 fn wait_until(done: impl Fn() -> bool) {

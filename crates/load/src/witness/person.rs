@@ -20,6 +20,10 @@ use crate::{Client, Error, Options, new_session_from};
 const BETWEEN_ATTEMPTS_MS: u64 = 40;
 /// How long a client listens before it looks whether there is something else to do.
 const LISTEN: Duration = Duration::from_millis(20);
+/// As long, if it has nothing to do of itself.
+const LISTEN_ONLY: Duration = Duration::from_secs(1);
+/// What docs/PROTOCOL.md says of attempts to come back: a random part of this, doubled each time.
+const FIRST_WAIT_MS: u64 = 500;
 /// How long all may take to hear the rest.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may stay away: some miss more than a catch-up holds, and are told of a gap.
@@ -33,6 +37,7 @@ const ROOMS: u32 = 3;
 pub(super) enum Role {
     Writer,
     Receiver,
+    Listener,
 }
 
 /// One client with its session, whatever connections it has.
@@ -129,10 +134,10 @@ impl Witness {
         // `connect` waits for the welcome of whoever speaks JSON.
         let epoch = socket.welcome().expect("connected as JSON").epoch.clone();
         let on = diary.now()?.opened(client, person.id, &epoch);
-        let count = if role == Role::Writer { 1 } else { ROOMS.min(plan.rooms) };
+        let count = if role == Role::Receiver { ROOMS.min(plan.rooms) } else { 1 };
         let mut rooms = BTreeMap::new();
         // One room is busier than the others: who is away from it for a while is told of a gap.
-        let is_busy = role == Role::Receiver || number.is_multiple_of(BUSY);
+        let is_busy = role == Role::Receiver || role == Role::Writer && number.is_multiple_of(BUSY);
         let first = if is_busy { 0 } else { number };
         for further in 0..count {
             let joined = socket.join(&room_name((first + further * number) % plan.rooms))?;
@@ -167,6 +172,8 @@ impl Witness {
     pub(super) fn live(mut self, scene: &Scene) -> Result<(), WitnessError> {
         let mut is_ready = false;
         let mut deadline = None;
+        // Attempts since the server said when to come back.
+        let mut told = None;
         loop {
             let options = Options {
                 timeout: Duration::from_secs(5),
@@ -177,6 +184,7 @@ impl Witness {
                 // As above.
                 self.epoch = socket.welcome().expect("connected as JSON").epoch.clone();
                 let on = self.diary.now()?.opened(self.client, self.person, &self.epoch);
+                told = None;
                 if !mem::replace(&mut is_ready, true) {
                     scene.ready.wait();
                 }
@@ -199,9 +207,17 @@ impl Witness {
                             let _ = socket.close();
                         }
                     }
-                    End::Lost(error) => {
-                        self.diary.now()?.closed(on, error.close_code().unwrap_or(1006));
+                    End::Lost(Error::Closed { code, reason }) => {
+                        self.diary.now()?.closed_because(on, code, &reason);
+                        if let Some(within) = retry_within_ms(code, &reason) {
+                            // The server waits for that.
+                            drop(socket);
+                            thread::sleep(Duration::from_millis(self.dice.below(within)));
+                            told = Some(0);
+                            continue;
+                        }
                     }
+                    End::Lost(_) => self.diary.now()?.closed(on, 1006),
                 }
             }
             if scene.heads.get().is_some()
@@ -210,7 +226,14 @@ impl Witness {
                 // Nobody lets it in: that it never came to rest shows in the counts.
                 return Ok(self.diary.close()?);
             }
-            thread::sleep(Duration::from_millis(5 + self.dice.below(BETWEEN_ATTEMPTS_MS)));
+            let wait = match &mut told {
+                Some(attempts) => {
+                    *attempts += 1;
+                    FIRST_WAIT_MS << (*attempts - 1).min(6)
+                }
+                None => BETWEEN_ATTEMPTS_MS,
+            };
+            thread::sleep(Duration::from_millis(5 + self.dice.below(wait)));
         }
     }
 
@@ -230,6 +253,7 @@ impl Witness {
     ) -> Result<End, WitnessError> {
         self.pending.clear();
         self.next_id = 0;
+        let listen = if self.role == Role::Listener { LISTEN_ONLY } else { LISTEN };
         let mut done = || -> Result<(), Stop> {
             self.resume(socket)?;
             self.say_again(socket, on)?;
@@ -243,7 +267,7 @@ impl Witness {
                 self.feel(socket, &mut pulse)?;
                 self.act(socket, on, scene)?;
                 self.press(socket, on, scene)?;
-                match socket.next_frame(LISTEN) {
+                match socket.next_frame(listen) {
                     Ok(frame) => {
                         pulse.hear(Instant::now());
                         self.take(socket, on, frame)?;
@@ -280,6 +304,12 @@ impl Witness {
         };
         is_late || self.rooms.iter().all(has_all)
     }
+}
+
+/// What the server says when it stops, as docs/PROTOCOL.md has it.
+fn retry_within_ms(code: u16, reason: &str) -> Option<u64> {
+    let within = reason.strip_prefix("retry_within_ms=").filter(|_| code == 1001)?.parse().ok()?;
+    (within > 0).then_some(within)
 }
 
 /// Why a connection is left: its end, or there is no history any more.

@@ -124,7 +124,7 @@ impl Witness {
         if self.unanswered.iter().any(|message| message.in_flight.is_none()) {
             return self.say_refused_again(socket, on);
         }
-        if scene.finishing.get().is_some() {
+        if scene.finishing.get().is_some() || self.role == Role::Listener {
             return Ok(());
         }
         if self.role == Role::Receiver {
