@@ -6,8 +6,8 @@ use std::str::FromStr;
 use caseless::Caseless;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfkc_quick};
 
 use crate::{Limits, RoomId};
 
@@ -50,7 +50,11 @@ impl RoomName {
         if found > Limits::ROOM_NAME_CHARS as usize {
             return Err(InvalidName::TooLong { found, limit: Limits::ROOM_NAME_CHARS });
         }
-        let name: String = text.nfkc().collect();
+        // As almost all are, in every script; and a name is read with each message of its owner.
+        let name: String = match is_nfkc_quick(text.chars()) {
+            IsNormalized::Yes => text.to_owned(),
+            _ => text.nfkc().collect(),
+        };
         let found = name.chars().count();
         if found > Limits::ROOM_NAME_CHARS as usize {
             return Err(InvalidName::TooLong { found, limit: Limits::ROOM_NAME_CHARS });
@@ -112,7 +116,10 @@ impl UserName {
             if !name.is_empty() {
                 name.push(' ');
             }
-            name.extend(word.nfc());
+            match is_nfc_quick(word.chars()) {
+                IsNormalized::Yes => name.push_str(word),
+                _ => name.extend(word.nfc()),
+            }
         }
         for (at, c) in name.chars().enumerate() {
             let leading = at == 0 && (c == '*' || c == '/' || is_combining_mark(c));

@@ -18,7 +18,7 @@ use crate::vital;
 
 /// How many requests one commit may hold: enough to spread an fsync thin, few enough to answer soon.
 const BATCH: usize = 1024;
-/// How many requests may wait. Beyond, the answer is `overloaded`.
+/// How many requests may wait or be under way. Beyond, the answer is `overloaded`.
 const QUEUE: usize = 16 * 1024;
 /// User ids are set aside in blocks of this size: a commit for each block, and ids are 64 bits wide.
 pub(crate) const ID_BLOCK: u32 = 1024;
@@ -50,11 +50,11 @@ enum Job {
 /// The way to the writer's thread.
 #[derive(Clone)]
 pub(crate) struct WriterHandle {
-    // owner: the writer's thread; cap QUEUE, held by `waiting`; full => `overloaded`. A bounded channel would hold the memory
+    // owner: the writer's thread; cap QUEUE, held by `unfinished`; full => `overloaded`. A bounded channel would hold the memory
     // of all its places from the start: 3 MiB of an idle server.
     jobs: Sender<Job>,
     // owner: whoever asks adds, the writer's thread takes away.
-    waiting: Arc<AtomicUsize>,
+    unfinished: Arc<AtomicUsize>,
 }
 
 /// The bus that carries rounds.
@@ -99,9 +99,14 @@ impl WriterHandle {
         self.put(Job::Stop);
     }
 
+    /// Whether it has something to do.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.unfinished.load(Ordering::Relaxed) > 0
+    }
+
     fn job(&self, job: Job) -> Result<(), ErrorCode> {
         // Several may look at once and all go in: the bound is one of memory, and a few more are no harm.
-        if self.waiting.load(Ordering::Relaxed) >= QUEUE {
+        if self.unfinished.load(Ordering::Relaxed) >= QUEUE {
             return Err(ErrorCode::Overloaded);
         }
         if self.put(job) { Ok(()) } else { Err(ErrorCode::ShuttingDown) }
@@ -109,7 +114,7 @@ impl WriterHandle {
 
     /// Also into a full queue. Whether the thread is there to take it.
     fn put(&self, job: Job) -> bool {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.unfinished.fetch_add(1, Ordering::Relaxed);
         self.jobs.send(job).is_ok()
     }
 }
@@ -131,16 +136,16 @@ pub(crate) fn start(
     metrics: Metrics,
 ) -> std::io::Result<(WriterHandle, JoinHandle<()>)> {
     let (jobs, inbox) = channel();
-    let waiting = Arc::<AtomicUsize>::default();
-    let running = Running { loom: Loom { writer, bus, metrics }, waiting: Arc::clone(&waiting) };
+    let unfinished = Arc::<AtomicUsize>::default();
+    let running = Running { loom: Loom { writer, bus, metrics }, unfinished: Arc::clone(&unfinished) };
     let thread = vital::spawn("writer".to_owned(), move || running.run(&inbox))?;
-    Ok((WriterHandle { jobs, waiting }, thread))
+    Ok((WriterHandle { jobs, unfinished }, thread))
 }
 
 /// What the thread owns.
 struct Running {
     loom: Loom,
-    waiting: Arc<AtomicUsize>,
+    unfinished: Arc<AtomicUsize>,
 }
 
 impl Running {
@@ -149,8 +154,9 @@ impl Running {
         while running {
             let Ok(first) = inbox.recv() else { break };
             let (mut requests, mut reply_to, mut afterwards) = (Vec::new(), Vec::new(), Vec::new());
+            let mut taken = 0;
             for job in std::iter::once(first).chain(inbox.try_iter()) {
-                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                taken += 1;
                 match job {
                     Job::Write { author, deed, reply_to: to } => {
                         requests.push(Request { ticket: Ticket(requests.len() as u64), author, deed });
@@ -171,6 +177,7 @@ impl Running {
             for job in afterwards {
                 running &= self.other(job);
             }
+            self.unfinished.fetch_sub(taken, Ordering::Relaxed);
         }
         if let Err(error) = self.loom.writer.checkpoint() {
             tracing::warn!(%error, "the write-ahead log could not be brought into the database; the next start does it");

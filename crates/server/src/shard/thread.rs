@@ -11,6 +11,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use proto::{Close, ErrorCode, RoomId, UserId, UserName};
 use rules::Presence;
+use rustix::net::SendFlags;
 use store::{Author, TokenHash};
 use tokio::sync::oneshot;
 
@@ -42,8 +43,9 @@ impl Link for Socket {
 
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match slices {
-            // `send` is cheaper than `sendmsg`, and one piece is the common case.
-            [one] => self.stream.write(one),
+            // `send` is cheaper than `sendmsg`, and one piece is the common case. Not by the C library, whose `send` is a place
+            // where a thread can be cancelled, and says so before and after.
+            [one] => Ok(rustix::net::send(&self.stream, one, SendFlags::NOSIGNAL)?),
             _ => self.stream.write_vectored(slices),
         }
     }
@@ -187,13 +189,13 @@ pub(crate) fn start(
         let _ = waker.wake();
     }));
     let metrics = shared.metrics.clone();
-    let (began, sessions) = (shared.began, Arc::clone(&shared.sessions));
+    let (began, sessions, writer) = (shared.began, Arc::clone(&shared.sessions), shared.writer.clone());
     let outside = Wired { number, shared, own: handle.clone() };
     let own = handle.clone();
     let thread = vital::spawn(format!("shard-{number}"), move || {
         // Made here, for it never leaves its thread.
         let shard = Shard::new(settings, outside, metrics);
-        Loop { poll, shard, handle: own, rounds, sessions, began, goodbyes: Vec::new() }.run();
+        Loop { poll, shard, handle: own, rounds, writer, sessions, began, goodbyes: Vec::new() }.run();
     })?;
     Ok((handle, thread))
 }
@@ -203,6 +205,7 @@ struct Loop {
     shard: Shard<Socket, Wired>,
     handle: ShardHandle,
     rounds: bus::Inbox<Word, Answer>,
+    writer: WriterHandle,
     sessions: Arc<Sessions>,
     began: Instant,
     /// Who waits for the shard to be empty.
@@ -256,7 +259,7 @@ impl Loop {
                 self.shard.handle_timeout(now);
             }
             more = self.shard.work(now);
-            if more {
+            if more && self.writer.is_busy() {
                 // Between two slices: where cores are few, the writer would else wait out this thread's share of one.
                 std::thread::yield_now();
             }

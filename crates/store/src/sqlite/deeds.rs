@@ -82,7 +82,11 @@ impl Work<'_> {
         key: Option<ClientMessageId>,
         body: MessageBody,
     ) -> Result<Done, Stop> {
-        let found = self.find_id(room)?;
+        // Where somebody is a member there is a room; who is none has it looked up below.
+        let (mut found, seen) = match room {
+            RoomRef::Id(id) => (Some(*id), false),
+            RoomRef::Name(_) => (self.find_id(room)?, true),
+        };
         let person = match found {
             Some(id) => self.member(id, author.person.id)?,
             None => None,
@@ -105,6 +109,9 @@ impl Work<'_> {
             } else {
                 Err(ErrorCode::KeyConflict.into())
             };
+        }
+        if !seen {
+            found = self.find_id(room)?;
         }
         match found {
             None => Err(ErrorCode::RoomNotFound.into()),

@@ -10,6 +10,9 @@ use rusqlite::{Connection, params};
 use super::rows::{self, execute, first, int, uint};
 use crate::{Batch, Done, Refusal, Request, StoreError};
 
+/// A transaction that may write, from its first statement on.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+
 /// Why a request goes no further.
 pub(super) enum Stop {
     /// The rules forbid it.
@@ -104,12 +107,25 @@ impl<'t> Work<'t> {
 }
 
 impl Work<'_> {
-    /// Carries out one request in a savepoint, and notes the answer. An error: the whole transaction is lost.
+    /// Carries out the only request of the transaction: what undoes it is the transaction itself, for a savepoint copies each
+    /// page that is written after it.
+    pub(super) fn attempt_alone(&mut self, request: Request) -> Result<(), StoreError> {
+        self.try_out(request, &["ROLLBACK", BEGIN])
+    }
+
+    /// Carries out one request of several in a savepoint. An error: the whole transaction is lost.
     pub(super) fn attempt(&mut self, request: Request) -> Result<(), StoreError> {
+        execute(self.conn, "SAVEPOINT request", [])?;
+        self.try_out(request, &["ROLLBACK TO request"])?;
+        execute(self.conn, "RELEASE request", [])?;
+        Ok(())
+    }
+
+    /// Notes the answer; the statements of `undo` leave nothing of what was refused.
+    fn try_out(&mut self, request: Request, undo: &[&str]) -> Result<(), StoreError> {
         let ticket = request.ticket;
         let (events, gone) = (self.batch.events.len(), self.batch.gone.len());
         self.heads.touched.clear();
-        execute(self.conn, "SAVEPOINT request", [])?;
         let answer = match self.carry_out(request) {
             Ok(done) => Ok(done),
             Err(stop) => {
@@ -120,15 +136,14 @@ impl Work<'_> {
                     // What failed may have failed because what is remembered is wrong.
                     Stop::Failed(_) => self.heads.forget_all(),
                 }
-                Err(self.undo(stop)?)
+                Err(self.undo(stop, undo)?)
             }
         };
-        execute(self.conn, "RELEASE request", [])?;
         self.batch.answers.push((ticket, answer));
         Ok(())
     }
 
-    fn undo(&mut self, stop: Stop) -> Result<Refusal, StoreError> {
+    fn undo(&mut self, stop: Stop, statements: &[&str]) -> Result<Refusal, StoreError> {
         let refusal = match stop {
             Stop::Refused(code) => Refusal::from(code),
             // SQLite may have undone everything already (a full disk, an I/O error): then the earlier requests of this
@@ -139,7 +154,9 @@ impl Work<'_> {
                 error.refusal()
             }
         };
-        execute(self.conn, "ROLLBACK TO request", [])?;
+        for sql in statements {
+            execute(self.conn, sql, [])?;
+        }
         Ok(refusal)
     }
 

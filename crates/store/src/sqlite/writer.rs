@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::checkpoints::{Bounds, Checkpoints};
 use super::rows::{execute, first, int, uint};
-use super::work::{Heads, Stop, Work};
+use super::work::{BEGIN, Heads, Stop, Work};
 use super::{WriterPlace, open};
 use crate::{Batch, Request, StoreError, Ticket, Writer};
 
@@ -65,7 +65,7 @@ impl SqliteWriter {
             Some(conn) => self.conn.insert(conn),
             None => self.conn.insert(open_watched(&self.place, &self.checkpoints)?),
         };
-        execute(conn, "BEGIN IMMEDIATE", [])?;
+        execute(conn, BEGIN, [])?;
         let mut transaction = Work::new(conn, &mut self.heads, &self.limits, now);
         let value = work(&mut transaction)?;
         transaction.close_doors()?;
@@ -139,6 +139,9 @@ impl Writer for SqliteWriter {
         let tickets: Vec<Ticket> = requests.iter().map(|request| request.ticket).collect();
         let committed = self.transact(now, |work| {
             work.batch.answers.reserve(requests.len());
+            if let [_] = requests[..] {
+                return requests.into_iter().try_for_each(|request| work.attempt_alone(request));
+            }
             requests.into_iter().try_for_each(|request| work.attempt(request))
         });
         match committed {

@@ -140,6 +140,25 @@ fn a_failed_request_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_lone_request_that_fails_halfway_leaves_no_trace() {
+    let mut place = place();
+    place
+        .writer
+        .connection()
+        .execute_batch(
+            "CREATE TEMP TRIGGER boom BEFORE INSERT ON membership BEGIN SELECT RAISE(ABORT, 'hush'); END",
+        )
+        .unwrap();
+    // Its event and its author are written before the membership is.
+    let batch = commit(&mut place.writer, [(guest(3), join("tea"))]);
+    assert_eq!(codes(&batch), [Some(ErrorCode::Internal)]);
+    assert_eq!((batch.events.len(), batch.internal.len(), place.on_disk()), (0, 1, 2));
+    place.writer.connection().execute_batch("DROP TRIGGER boom").unwrap();
+    let batch = commit(&mut place.writer, [(guest(3), join("tea"))]);
+    assert_eq!((codes(&batch), place.on_disk()), (vec![None], 3));
+}
+
+#[test]
 fn a_rename_that_fails_in_one_room_is_undone_in_all() {
     let mut place = place();
     commit(&mut place.writer, [(guest(1), join("zoo")), (guest(1), say("zoo", None, "hello"))]);
