@@ -11,11 +11,13 @@ mod half_open;
 mod kill;
 mod network;
 mod peers;
+mod power;
 mod prey;
 mod scene;
 mod stage;
 mod stop;
 mod thief;
+mod trace;
 mod witnesses;
 
 use anyhow::Result;
@@ -45,6 +47,8 @@ enum Fault {
     HalfOpen(half_open::Args),
     /// SIGTERM under 2,000 clients; each is told when to come back, and does, and nothing may be missing.
     Stop(stop::Args),
+    /// What the server asks of the kernel is traced: no `ok` leaves before the sync of what it is for.
+    Power(power::Args),
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -54,6 +58,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Fault::Acks(args) => acks::run(workspace, args),
         Fault::HalfOpen(args) => half_open::run(workspace, args),
         Fault::Stop(args) => stop::run(workspace, args),
+        Fault::Power(args) => power::run(workspace, args),
     }
 }
 
@@ -74,6 +79,16 @@ pub(crate) const SHORT: &[Step] = &[
         ..BLANK
     },
     Step { name: "faults stop", run: |it| done(stop::run(&it.workspace, &stop::SHORT)), ..BLANK },
+    Step {
+        name: "faults power",
+        needs: &[Need::Strace],
+        run: |it| {
+            done(power::run(&it.workspace, &power::SHORT))?;
+            // And one that does not sync has to be found out.
+            done(power::prove(&it.workspace))
+        },
+        ..BLANK
+    },
 ];
 
 /// Says little where the tests already fail.

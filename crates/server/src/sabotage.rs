@@ -1,6 +1,6 @@
 //! Promises broken on purpose, so that whoever looks for broken promises can prove to see them. Built only with the feature
 //! `sabotage`, which no release has; there is none of it in any other build. One at a time, named by `TEAHOUSE_SABOTAGE` or, in a
-//! test, chosen for its thread.
+//! test, chosen for its thread. (The eighth, `synchronous-normal`, is the store's: `sqlite/open.rs`.)
 
 /// Which promise is broken, and how.
 #[cfg_attr(

@@ -42,13 +42,19 @@ impl<'a> Stage<'a> {
     pub(super) fn build(workspace: &'a Workspace, common: &'a Common) -> Result<Self> {
         let mut cargo = workspace.cargo();
         cargo.args(["build", "-p", "teahouse", "-p", "teahouse-load"]);
-        cargo.args(common.release.then_some("--release"));
-        process::run(cargo.args(common.sabotage.then_some("--features=teahouse/sabotage")))?;
+        process::run(cargo.args(common.release.then_some("--release")))?;
+        if common.sabotage {
+            // A program of its own, so that nobody takes it for the honest one.
+            let mut cargo = workspace.cargo();
+            cargo.args(["build", "-p", "teahouse", "--features", "sabotage", "--bin", "sabotaged"]);
+            process::run(cargo.args(common.release.then_some("--release")))?;
+        }
         Ok(Self { workspace, seed: common.seed.unwrap_or_else(any_seed), common })
     }
 
     /// A program of ours, as it was built.
     pub(super) fn binary(&self, name: &str) -> PathBuf {
+        let name = if self.common.sabotage && name == "teahouse" { "sabotaged" } else { name };
         self.workspace.binary(if self.common.release { "release" } else { "debug" }, name)
     }
 
@@ -59,9 +65,10 @@ impl<'a> Stage<'a> {
         let scene = Scene::set(self.workspace, &format!("{name}-{seed}"))?;
         act(&scene).with_context(|| {
             format!(
-                "seed {seed}; to do the same again: cargo xtask faults {again} --seed {seed}{}; the history, the data and the \
+                "seed {seed}; to do the same again: cargo xtask faults {again} --seed {seed}{}{}; the history, the data and the \
                  server's log are in {}",
                 if self.common.release { " --release" } else { "" },
+                if self.common.sabotage { " --sabotage" } else { "" },
                 scene.folder().display()
             )
         })?;

@@ -89,12 +89,25 @@ fn make_durable(conn: &Connection) -> Result<(), StoreError> {
     if mode != "wal" {
         return Err(StoreError::Unavailable(format!("no write-ahead log on this file system, only {mode}")));
     }
-    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "synchronous", synchronous())?;
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "secure_delete", true)?;
     // A burst may leave a longer file behind; it is cut back.
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     Ok(())
+}
+
+/// Each commit is synced.
+#[cfg(not(feature = "sabotage"))]
+const fn synchronous() -> &'static str {
+    "FULL"
+}
+
+/// A promise broken on purpose, in no release: commits are not synced. `cargo xtask faults power` has to see it.
+#[cfg(feature = "sabotage")]
+fn synchronous() -> &'static str {
+    let is_chosen = std::env::var("TEAHOUSE_SABOTAGE").is_ok_and(|name| name == "synchronous-normal");
+    if is_chosen { "NORMAL" } else { "FULL" }
 }
 
 /// One process, one writer: nobody is waited for but a checkpoint or a recovery. An answer within a second is promised.

@@ -1,0 +1,115 @@
+//! `cargo xtask faults power`: whether a loss of power would lose something that was acknowledged.
+//!
+//! A kill leaves the kernel's memory as it is, so a forgotten sync is seen by no kill. Here `strace` writes down what the server
+//! asks of the kernel, and `judge` holds each `ok` against the syncs before it.
+
+mod judge;
+mod sockets;
+
+use std::fs::File;
+use std::io::BufReader;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
+
+use self::judge::{Broken, Judge, Verdict};
+use super::prey::Prey;
+use super::scene::Scene;
+use super::stage::{Common, Stage};
+use super::trace;
+use super::witnesses::{Witnesses, check};
+use crate::workspace::Workspace;
+
+/// How long a server that is traced may take to stop.
+const STOP: Duration = Duration::from_secs(30);
+/// Commits are not synced: `synchronous` in `crates/store/src/sqlite/open.rs`.
+const SABOTAGE: (&str, &str) = ("TEAHOUSE_SABOTAGE", "synchronous-normal");
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How long people write.
+    #[arg(long, default_value_t = 60)]
+    pub(super) seconds: u64,
+    /// About how many messages are sent in a second.
+    #[arg(long, default_value_t = 1_000)]
+    pub(super) rate: u32,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+pub(super) const SHORT: Args = Args { seconds: 6, rate: 1_000, common: Common::SHORT };
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let stage = Stage::build(workspace, &args.common)?;
+    let again = format!("power --seconds {} --rate {}", args.seconds, args.rate);
+    stage.play(&again, stage.seed, |scene| {
+        let verdict = one_life(&stage, args, scene, &[])?;
+        for (broken, (count, first)) in &verdict.broken {
+            println!("BROKEN: {broken}: {count} times\n  first: {first}");
+        }
+        if !verdict.broken.is_empty() {
+            bail!("a loss of power would lose what was acknowledged");
+        }
+        println!(
+            "{} acknowledgements and {} deliveries, each after the sync of its message ({} syncs); {} times the log was begun \
+             anew, each after the sync of the database",
+            verdict.acknowledged, verdict.told, verdict.log_syncs, verdict.begun_anew
+        );
+        // At the start and at the end; and in between, where there is time for it.
+        let begun_anew = if args.seconds < 30 { 2 } else { 3 };
+        if verdict.acknowledged == 0 || verdict.begun_anew < begun_anew {
+            bail!("too little happened to say anything");
+        }
+        Ok(())
+    })
+}
+
+/// A server that does not sync its commits is found out.
+pub(crate) fn prove(workspace: &Workspace) -> Result<()> {
+    let args = Args { common: Common { sabotage: true, ..Common::SHORT }, ..SHORT };
+    let stage = Stage::build(workspace, &args.common)?;
+    stage.play("power", stage.seed, |scene| {
+        let verdict = one_life(&stage, &args, scene, &[SABOTAGE])?;
+        let (count, first) = verdict
+            .broken
+            .get(&Broken::Acknowledged)
+            .context("commits were not synced, and nothing of it was seen")?;
+        println!(
+            "a server that does not sync its commits is seen: {count} of {} times; {first}",
+            verdict.acknowledged
+        );
+        Ok(())
+    })
+}
+
+/// From an empty folder to SIGTERM, and what the trace says of it.
+fn one_life(stage: &Stage, args: &Args, scene: &Scene, settings: &[(&str, &str)]) -> Result<Verdict> {
+    let program = stage.binary("history");
+    let calls = scene.folder().join("trace");
+    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
+    server.start_through(trace::through(&calls, &[]));
+    for (name, value) in settings {
+        server.set(name, value);
+    }
+    server.start()?;
+    server.wait_until_open()?;
+    let options = ["--writers=20", "--receivers=3", "--rooms=5"].map(str::to_owned);
+    let options =
+        [&options[..], &[format!("--rate={}", args.rate), format!("--seed={}", stage.seed)]].concat();
+    let witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
+    thread::sleep(Duration::from_secs(args.seconds));
+    witnesses.finish()?;
+    server.signal(Signal::TERM)?;
+    // Its output is the tracer's as well: when both have closed it, the trace is whole.
+    let status = server.wait_for_end(STOP)?;
+    if !status.success() {
+        bail!("the server ended with {status}");
+    }
+    check(&program, &scene.history())?;
+    let mut judge = Judge::default();
+    let file = File::open(&calls).with_context(|| format!("no trace in {}", calls.display()))?;
+    trace::read(BufReader::new(file), |call| judge.take(&call))?;
+    judge.finish()
+}

@@ -1,0 +1,210 @@
+//! What went out on the sockets, and when.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::faults::trace::Call;
+
+/// Something that a client was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// A message, as its sender named it.
+    Message { room: String, seq: u64, key: String },
+    /// An event that is no message.
+    Event { room: String, seq: u64 },
+    /// An `ok` to something that was appended, in the only room of the socket.
+    Ok { room: String, seq: u64 },
+}
+
+/// Every socket by its two ends.
+#[derive(Default)]
+pub(super) struct Sockets(HashMap<String, Socket>);
+
+#[derive(Default)]
+struct Socket {
+    /// What belongs to a frame that has not come to its end.
+    stream: Vec<u8>,
+    /// On which line the call began that took the first byte of it.
+    since: usize,
+    stage: Stage,
+    room: Option<String>,
+}
+
+#[derive(Default)]
+enum Stage {
+    #[default]
+    Http,
+    WebSocket,
+    /// A page, an answer of the API: what it holds is read from the store.
+    Other,
+}
+
+impl Sockets {
+    /// The words that this call brought to their end, each with the line on which a call began that wrote its first byte.
+    pub(super) fn take(&mut self, call: &Call) -> Result<Vec<(Word, usize)>> {
+        if !call.on.starts_with("TCP") || call.returned <= 0 {
+            return Ok(Vec::new());
+        }
+        let socket = self.0.entry(call.on.clone()).or_default();
+        // No frame begins like that: another connection, from a port that is free again.
+        if call.bytes.starts_with(b"HTTP/1.1 ") {
+            *socket = Socket::default();
+        }
+        if socket.stream.is_empty() {
+            socket.since = call.begun;
+        }
+        socket.stream.extend_from_slice(call.taken());
+        let mut words = Vec::new();
+        while let Some(payload) = socket.next_frame()? {
+            let since = std::mem::replace(&mut socket.since, call.begun);
+            if let Some(payload) = payload {
+                let value: Value = serde_json::from_slice(&payload).context("a frame that is no JSON")?;
+                let frames = match &value {
+                    Value::Array(frames) => frames.as_slice(),
+                    one => std::slice::from_ref(one),
+                };
+                for frame in frames {
+                    words.extend(socket.word(frame)?.map(|word| (word, since)));
+                }
+            }
+        }
+        Ok(words)
+    }
+}
+
+impl Socket {
+    /// The next thing that is complete: a text, or something that says nothing (`Some(None)`).
+    fn next_frame(&mut self) -> Result<Option<Option<Vec<u8>>>> {
+        match self.stage {
+            Stage::Other => self.stream.clear(),
+            Stage::Http => {
+                let end = self.stream.windows(4).position(|four| four == b"\r\n\r\n");
+                let Some(end) = end else { return Ok(None) };
+                if self.stream.starts_with(b"HTTP/1.1 101 ") {
+                    self.stage = Stage::WebSocket;
+                    self.stream.drain(..end + 4);
+                } else {
+                    self.stage = Stage::Other;
+                    self.stream.clear();
+                }
+                return Ok((!self.stream.is_empty()).then_some(None));
+            }
+            Stage::WebSocket => {}
+        }
+        let &[first, second, ..] = self.stream.as_slice() else { return Ok(None) };
+        let (head, len) = match second {
+            0..=125 => (2, usize::from(second)),
+            126 => (4, self.number(2..4)),
+            127 => (10, self.number(2..10)),
+            _ => bail!("a server masks nothing"),
+        };
+        if self.stream.len() < head || self.stream.len() < head + len {
+            return Ok(None);
+        }
+        let payload = self.stream[head..head + len].to_vec();
+        self.stream.drain(..head + len);
+        // A whole text, not compressed: these clients ask for nothing else. What is no text (a ping) holds no word.
+        match first {
+            0x81 => Ok(Some(Some(payload))),
+            _ if first & 0x0f >= 8 => Ok(Some(None)),
+            _ => bail!("a frame that begins with {first:#x}"),
+        }
+    }
+
+    fn number(&self, at: std::ops::Range<usize>) -> usize {
+        let bytes = self.stream.get(at).unwrap_or_default();
+        bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte))
+    }
+
+    fn word(&mut self, frame: &Value) -> Result<Option<Word>> {
+        let text = |name: &str| frame[name].as_str().map(str::to_owned);
+        let (kind, seq) = (text("type").unwrap_or_default(), frame["seq"].as_u64());
+        if let Some(room) = text("room") {
+            self.room = Some(room);
+        }
+        let Some(seq) = seq else { return Ok(None) };
+        // In every frame that has a number a room was named before, for whoever is answered has joined.
+        let room = self.room.clone().context("an answer on a socket without a room")?;
+        Ok(Some(match (kind.as_str(), text("client_message_id")) {
+            ("ok", _) => Word::Ok { room, seq },
+            ("message", Some(key)) => Word::Message { room, seq, key },
+            _ => Word::Event { room, seq },
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UPGRADE: &str = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+
+    fn call(bytes: &[u8], line: usize) -> Call {
+        Call {
+            name: "sendto".into(),
+            on: "TCP:[a->b]".into(),
+            bytes: bytes.to_vec(),
+            at: 0,
+            returned: bytes.len() as i64,
+            begun: line,
+            ended: line + 1,
+        }
+    }
+
+    fn frame(text: &str) -> Vec<u8> {
+        let len = text.len() as u16;
+        let mut frame =
+            if len < 126 { vec![0x81, len as u8] } else { vec![0x81, 126, (len >> 8) as u8, len as u8] };
+        frame.extend_from_slice(text.as_bytes());
+        frame
+    }
+
+    fn words(calls: &[Call]) -> Vec<(Word, usize)> {
+        let mut sockets = Sockets::default();
+        calls.iter().flat_map(|call| sockets.take(call).unwrap()).collect()
+    }
+
+    #[test]
+    fn frame_counts_from_the_call_that_wrote_its_first_byte() {
+        let body = "x".repeat(200);
+        let message = frame(&format!(
+            r#"{{"type":"message","client_message_id":"w1-1","body":"{body}","room":"r2","seq":4}}"#
+        ));
+        let ok = frame(r#"{"type":"ok","id":1,"seq":4}"#);
+        let mut all = UPGRADE.as_bytes().to_vec();
+        all.extend(&message[..7]);
+        let rest = [&message[7..], &ok].concat();
+        let said = words(&[call(&all, 10), call(&rest, 20)]);
+        let message = Word::Message { room: "r2".into(), seq: 4, key: "w1-1".into() };
+        assert_eq!(said, [(message, 10), (Word::Ok { room: "r2".into(), seq: 4 }, 20)]);
+    }
+
+    #[test]
+    fn only_what_the_socket_took_was_said() {
+        let joined = frame(r#"{"type":"joined","id":1,"room":"r2","head":1}"#);
+        let ok = frame(r#"{"type":"ok","id":2,"seq":4}"#);
+        let mut short = call(&ok, 3);
+        short.returned = 5;
+        let said = words(&[call(UPGRADE.as_bytes(), 1), call(&joined, 2), short, call(&ok[5..], 9)]);
+        assert_eq!(said, [(Word::Ok { room: "r2".into(), seq: 4 }, 3)]);
+    }
+
+    #[test]
+    fn port_that_is_used_again_is_another_connection() {
+        let joined = |room: &str| frame(&format!(r#"{{"type":"joined","id":1,"room":"{room}","head":1}}"#));
+        let cut = &joined("r1")[..9];
+        let ok = frame(r#"{"type":"ok","id":2,"seq":4}"#);
+        let upgrade = UPGRADE.as_bytes();
+        let calls = [call(upgrade, 1), call(cut, 2), call(upgrade, 3), call(&joined("r2"), 4), call(&ok, 5)];
+        assert_eq!(words(&calls), [(Word::Ok { room: "r2".into(), seq: 4 }, 5)]);
+    }
+
+    #[test]
+    fn pages_and_pings_hold_no_word() {
+        let page = call(b"HTTP/1.1 200 OK\r\n\r\n{\"type\":\"message\"}", 1);
+        assert_eq!(words(&[page]), []);
+        assert_eq!(words(&[call(UPGRADE.as_bytes(), 1), call(&[0x89, 0], 2)]), []);
+    }
+}
