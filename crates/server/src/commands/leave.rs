@@ -23,16 +23,17 @@ pub(super) fn left<L: Link, O: Outside>(
     seq: Seq,
 ) {
     let index = shard.room_keys.get(&room).copied();
-    let membership = index.and_then(|index| shard.connection(of)?.membership(index));
-    match membership.filter(|membership| membership.end().is_some()) {
-        Some(membership) => membership.special().leaving.push((id, seq)),
-        None => {
-            // The event has not come yet, for the bus dropped it: the room is closed here and now.
-            if let Some(index) = index {
-                shard.close_room(of, index);
-            }
-            shard.say_ok(of, id, Outcome::Appended { seq });
-        }
+    let Some((index, membership)) =
+        index.and_then(|index| Some((index, shard.connection(of)?.membership(index)?)))
+    else {
+        // It was not open here, or is not any more.
+        return shard.say_ok(of, id, Outcome::Appended { seq });
+    };
+    let is_behind = membership.end().is_none();
+    membership.special().leaving.push((id, seq));
+    if is_behind {
+        // The event has not come yet, for the bus dropped it, and perhaps others before it: the store has them.
+        shard.fill(index, seq);
     }
     shard.queue_write(of.index);
 }

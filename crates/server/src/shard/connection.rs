@@ -134,6 +134,11 @@ impl Membership {
         self.special.as_ref().and_then(|special| special.end)
     }
 
+    /// Whether it has been given everything up to the end of the membership.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.catch_up().is_none() && self.end().is_some_and(|end| self.cursor.has_reached(end))
+    }
+
     pub(crate) fn catch_up(&self) -> Option<CatchUp> {
         self.special.as_ref().and_then(|special| special.catch_up)
     }

@@ -1,8 +1,8 @@
 //! Opening a room for a connection, closing it again, and what its log is told.
 
 use proto::{
-    CommandId, Epoch, ErrorCode, Gap, Joined, Limits, MessageCount, Person, ReadPosition, Reset, RoomId,
-    RoomName, Seq,
+    CommandId, Epoch, ErrorCode, ErrorFrame, Gap, Joined, Limits, MessageCount, Person, ReadPosition, Reset,
+    RoomId, RoomName, Seq,
 };
 use room_log::Hole;
 use store::Refusal;
@@ -80,6 +80,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let Some(connection) = self.connection(opening.of) else { return };
         let encoding = Encoding::from(speaks);
         let here = connection.membership(index).is_some();
+        let goes_on = connection.membership(index).is_some_and(|membership| !membership.has_ended());
         let room = self.rooms[index].id;
         if !here && let Some(person) = self.beings.get(&user).map(|being| being.person(user)) {
             let now = self.now;
@@ -115,8 +116,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
         };
         self.say(opening.of, joined.into());
 
-        // Came back to a room that is open: without `after` it goes on where it is.
-        if here && after.is_none() {
+        // Came back to a room that is open: without `after` it goes on where it is. Whoever was removed meanwhile, and has heard
+        // of it, begins anew.
+        if goes_on && after.is_none() {
             self.stay(opening.of, index);
             return commands::resumed(self, opening.of, opening.resume);
         }
@@ -183,14 +185,20 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// The person is a member (again): an end that was set before does not hold, and a `leave` that waited for it is done.
     fn stay(&mut self, of: ConnKey, index: usize) {
+        self.answer_leaves(of, index);
         let Some(membership) = self.connection(of).and_then(|connection| connection.membership(index)) else {
             return;
         };
         let Some(special) = &mut membership.special else { return };
         special.end = None;
-        let leaving = std::mem::take(&mut special.leaving);
         membership.tidy();
-        for (id, seq) in leaving {
+    }
+
+    /// Nothing that there was before is to come any more.
+    fn answer_leaves(&mut self, of: ConnKey, index: usize) {
+        let membership = self.connection(of).and_then(|connection| connection.membership(index));
+        let Some(special) = membership.and_then(|membership| membership.special.as_mut()) else { return };
+        for (id, seq) in std::mem::take(&mut special.leaving) {
             self.say_ok(of, id, proto::Outcome::Appended { seq });
         }
     }
@@ -226,12 +234,16 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// The room is closed for the connection; the person may well remain a member.
     pub(crate) fn close_room(&mut self, of: ConnKey, index: usize) {
+        // Whoever is told goodbye before has no answer, comes back, and is told that it is no member.
+        if self.connection(of).and_then(|it| it.membership(index)).is_some_and(|it| it.has_ended()) {
+            self.answer_leaves(of, index);
+        }
         let Some(connection) = self.connection(of) else { return };
         let user = connection.user;
         let Some(at) = connection.memberships.iter().position(|membership| membership.room == index) else {
             return;
         };
-        let mut membership = connection.memberships.swap_remove(at);
+        connection.memberships.swap_remove(at);
         let room = &mut self.rooms[index];
         let id = room.id;
         if let Some(place) = room.members.iter().position(|&member| member == of.index) {
@@ -245,9 +257,6 @@ impl<L: Link, O: Outside> Shard<L, O> {
         self.read_again(of.index);
         let now = self.now;
         self.outside.presence(|presence| presence.leave(id, user, now));
-        for (command, seq) in std::mem::take(&mut membership.special().leaving) {
-            self.say_ok(of, command, proto::Outcome::Appended { seq });
-        }
         self.drop_if_deserted(index);
     }
 
@@ -267,6 +276,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(super) fn handle_event(&mut self, committed: &Committed) {
         if let Some(&index) = self.room_keys.get(&committed.event.room) {
             self.append(index, &committed.event, Some(&committed.frame));
+            // A word that came late may have brought what a reader was asked for, and did not find yet.
+            self.place_all(index);
             // An end may have been all that waited for the room.
             self.drop_if_deserted(index);
         }
@@ -326,7 +337,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// The log lacks events up to `wanted`: the store has them.
-    pub(super) fn fill(&mut self, index: usize, wanted: Seq) {
+    pub(crate) fn fill(&mut self, index: usize, wanted: Seq) {
         let room = &mut self.rooms[index];
         let asked = room.wanted.is_some();
         room.wanted = room.wanted.max(Some(wanted));
@@ -361,18 +372,26 @@ impl<L: Link, O: Outside> Shard<L, O> {
             }
             self.append(index, event, None);
         }
-        let head = self.rooms[index].head();
-        let (ready, waiting): (Vec<Opening>, Vec<Opening>) = std::mem::take(&mut self.rooms[index].openings)
-            .into_iter()
-            .partition(|opening| opening.head <= head);
-        self.rooms[index].openings = waiting;
-        for opening in ready {
-            self.place(index, opening);
-        }
-        if head < wanted && progressed {
+        self.place_all(index);
+        if self.rooms[index].head() < wanted && progressed {
             self.fill(index, wanted);
         }
         self.drop_if_deserted(index);
+    }
+
+    /// Those whose log has come as far as what they joined at.
+    fn place_all(&mut self, index: usize) {
+        let room = &mut self.rooms[index];
+        if room.openings.is_empty() {
+            return;
+        }
+        let head = room.head();
+        let (ready, waiting): (Vec<Opening>, Vec<Opening>) =
+            std::mem::take(&mut room.openings).into_iter().partition(|opening| opening.head <= head);
+        room.openings = waiting;
+        for opening in ready {
+            self.place(index, opening);
+        }
     }
 
     /// Where the store says that logs end. What was lacking a second ago too is asked for: younger events are on their way.
@@ -400,6 +419,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
         }
         while let Some(&member) = self.rooms.get(index).and_then(|room| room.members.first()) {
             let Some(key) = self.connections.get(member).map(|connection| connection.key) else { break };
+            // Nobody can read any more that, and how, they were removed: that they were is all that can be told.
+            let room = Some(self.rooms[index].id);
+            let Refusal { code, message } = Refusal::from(ErrorCode::RoomNotFound);
+            self.say(key, ErrorFrame { room, ..ErrorFrame::new(None, code, message) }.into());
+            self.answer_leaves(key, index);
             self.close_room(key, index);
         }
         self.drop_if_deserted(index);

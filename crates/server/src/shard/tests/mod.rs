@@ -2,6 +2,7 @@
 
 mod counts;
 mod crowded;
+mod leaving;
 mod random;
 mod regressions;
 mod together;

@@ -32,7 +32,7 @@ pub(super) struct World {
     /// The bus drops every word while this is set.
     pub(super) bus_is_down: bool,
     /// What was committed and has not come to the shard yet.
-    rounds: VecDeque<Delivery<Word, Answer>>,
+    pub(super) rounds: VecDeque<Delivery<Word, Answer>>,
 }
 
 /// A client at the other end of a pipe.
@@ -184,9 +184,14 @@ impl World {
     /// The readers carry out all that waits for them.
     pub(super) fn read_all(&mut self) {
         for query in std::mem::take(&mut self.shard.outside.queries) {
-            let found = queries::carry_out(query, &mut *self.reader);
+            let found = self.look(query);
             self.shard.handle_found(self.now, found);
         }
+    }
+
+    /// What a reader finds now.
+    pub(super) fn look(&mut self, query: crate::shard::Query) -> crate::shard::Found {
+        queries::carry_out(query, &mut *self.reader)
     }
 
     /// Who is said to be online in a room.

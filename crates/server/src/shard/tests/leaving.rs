@@ -1,0 +1,123 @@
+//! What is owed to whoever leaves: all that was before it, and a word when that can no longer be had.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::types;
+use super::world::{World, send_in_lobby};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn whoever_leaves_hears_what_was_said_before_also_when_the_word_of_it_was_lost() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive_in_lobby(2);
+    mei.take();
+    world.bus_is_down = true;
+    world.text(&li, &send_in_lobby("a", "before"));
+    world.work();
+    world.text(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.work();
+    world.text(&li, &send_in_lobby("b", "after"));
+    world.work();
+    // The answer comes, and the words do not.
+    world.commit_all();
+    world.deliver_all();
+    world.work();
+    assert!(mei.take().is_empty(), "nothing is known yet of what was before");
+    world.settle();
+    let frames = mei.take();
+    assert_eq!(types(&frames), ["message", "member_left", "ok"], "{frames:?}");
+    assert_eq!(frames[0]["body"], "before");
+}
+
+#[test]
+fn a_leave_whose_last_words_no_reader_has_time_for_is_answered_when_one_has() {
+    let mut world = World::new();
+    let mut mei = world.arrive_in_lobby(2);
+    mei.take();
+    world.bus_is_down = true;
+    world.text(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.work();
+    world.commit_all();
+    world.shard.outside.overloaded = true;
+    world.settle();
+    assert!(mei.take().is_empty());
+    world.shard.outside.overloaded = false;
+    world.wait(seconds(4));
+    assert_eq!(types(&mei.take()), ["member_left", "ok"]);
+}
+
+#[test]
+fn a_room_that_is_gone_is_closed_with_a_word_to_all_who_had_it_open() {
+    let mut world = World::new();
+    let mut first = world.arrive(2);
+    let join = json!({"type":"join","id":1,"room":"silent"}).to_string();
+    world.say(&first, &join);
+    let mut second = world.arrive(2);
+    world.say(&second, &join);
+    first.take();
+    second.take();
+    world.store.fail_next(store::Failure::NotKnown);
+    world.say(&first, r#"{"type":"leave","id":6,"room":"silent"}"#);
+    let frames = first.take();
+    assert_eq!((&frames[0]["id"], &frames[0]["code"]), (&json!(6), &json!("unavailable")));
+    world.wait(seconds(3));
+    for mut peer in [first, second] {
+        let frames = peer.take();
+        let closed: Vec<_> = frames.iter().filter(|frame| frame["type"] == "error").collect();
+        assert_eq!(closed.len(), 1, "{frames:?}");
+        assert_eq!((&closed[0]["room"], &closed[0]["code"]), (&json!("r2"), &json!("room_not_found")));
+        assert!(closed[0]["id"].is_null());
+    }
+}
+
+#[test]
+fn at_a_stop_a_leave_is_not_answered_before_what_was_said_before_it() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive_in_lobby(2);
+    let mut mei_too = world.arrive_in_lobby(2);
+    mei.take();
+    mei_too.take();
+    mei.takes_only(0);
+    world.send(&li, "a", "before");
+    world.say(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.shard.handle_quiet(world.now);
+    world.settle();
+    world.shard.handle_goodbye(world.now, seconds(1));
+    world.make_room(&mei, usize::MAX);
+    assert_eq!(mei.take_text(), ["CLOSE 1001 retry_within_ms=1000"]);
+    // Whose socket took it has heard all of it.
+    assert_eq!(&types(&mei_too.take())[..2], ["message", "member_left"]);
+}
+
+#[test]
+fn a_join_that_waits_for_the_log_is_opened_by_a_word_that_comes_late() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive(2);
+    mei.take();
+    // A reader is asked, and looks before anything is there to be found.
+    world.shard.handle_missed(world.now);
+    let early: Vec<_> = std::mem::take(&mut world.shard.outside.queries);
+    let found: Vec<_> = early.into_iter().map(|query| world.look(query)).collect();
+    world.text(&mei, r#"{"type":"join","id":1,"room":"lobby"}"#);
+    world.work();
+    world.commit_all();
+    let mut late = world.rounds.pop_front().unwrap();
+    let word = late.word.take();
+    world.shard.handle_round(world.now, late);
+    for found in found {
+        world.shard.handle_found(world.now, found);
+    }
+    world.shard.handle_round(world.now, bus::Delivery { word, answers: Vec::new() });
+    world.work();
+    assert_eq!(types(&mei.take()), ["joined"]);
+    world.send(&li, "a", "hello");
+    assert_eq!(types(&mei.take()), ["message"]);
+}
