@@ -169,6 +169,13 @@ pub enum What {
         /// Of which room.
         room: RoomId,
     },
+    /// `error` that names a room and no command: this connection is not in it, or not any more.
+    Gone {
+        /// On which connection.
+        connection: Connection,
+        /// Which room.
+        room: RoomId,
+    },
     /// All is quiet, and was waited for: this connection should have all there is, and an answer to all that it asked.
     AtRest {
         /// Which.
@@ -182,7 +189,8 @@ pub enum What {
         /// How far each room was kept.
         kept: BTreeMap<RoomId, Seq>,
     },
-    /// An event as it is stored at the end, read when all was quiet. In the order of their numbers, room by room.
+    /// An event as it is stored at the end of a life of the store, read when all was quiet: at the end of the history, and
+    /// before each restore. Of each room all there are, in the order of their numbers.
     Stored {
         /// Of which room.
         room: RoomId,
@@ -214,6 +222,7 @@ impl What {
             | What::Gap { connection, .. }
             | What::Filled { connection, .. }
             | What::Reset { connection, .. }
+            | What::Gone { connection, .. }
             | What::AtRest { connection } => Some(*connection),
             What::Restored { .. } | What::Stored { .. } | What::Note { .. } => None,
         }
@@ -230,6 +239,7 @@ impl What {
             | What::Gap { room, .. }
             | What::Filled { room, .. }
             | What::Reset { room, .. }
+            | What::Gone { room, .. }
             | What::Stored { room, .. } => Some(*room),
             _ => None,
         }
@@ -271,6 +281,7 @@ impl fmt::Display for Record {
                 _ => write!(f, "read the history of {room}: nothing"),
             },
             What::Reset { room, .. } => write!(f, "reset {room}"),
+            What::Gone { room, .. } => write!(f, "is told that it is not in {room}"),
             What::AtRest { .. } => write!(f, "at rest"),
             What::Restored { epoch, kept } => {
                 write!(f, "restored as {epoch}, with")?;

@@ -121,12 +121,17 @@ impl Recorder {
         self.record(What::Reset { connection, room });
     }
 
+    /// `error` came that named a room and no command: the room is not open here, or not any more.
+    pub fn gone(&mut self, connection: Connection, room: RoomId) {
+        self.record(What::Gone { connection, room });
+    }
+
     /// All is quiet: this connection should have everything by now.
     pub fn at_rest(&mut self, connection: Connection) {
         self.record(What::AtRest { connection });
     }
 
-    /// An event as it is stored at the end.
+    /// An event as it is stored at the end, or before a restore.
     pub fn stored(&mut self, event: &Event) {
         self.record(What::Stored { room: event.room, event: Seen::of(event) });
     }

@@ -72,6 +72,8 @@ impl<'de> Deserialize<'de> for Hash {
 pub enum Kind {
     /// Something was said, by `who`.
     Message,
+    /// `who` became a member, and `with` too.
+    Came,
     /// `who` is a member no more.
     Left,
     /// Anything else.
@@ -85,8 +87,11 @@ pub struct Seen {
     pub seq: Seq,
     /// Of which kind.
     pub kind: Kind,
-    /// Who said it, or who left.
+    /// Who said it, who came, or who left.
     pub who: UserId,
+    /// Who came at the same moment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<UserId>,
     /// The sender's key of a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ClientMessageId>,
@@ -104,14 +109,21 @@ impl Seen {
         let mut hash = Hash::NOTHING;
         // Maps with text keys and numbers are all that an event holds, and a hash takes every byte: neither can fail.
         serde_json::to_writer(&mut hash, event).expect("events are JSON by construction");
-        let (kind, key, body) = match &event.kind {
-            EventKind::Message { client_message_id, body } => {
-                (Kind::Message, client_message_id.clone(), Some(Hash::of(body.as_str().as_bytes())))
+        let (mut key, mut body, mut with) = (None, None, Vec::new());
+        let kind = match &event.kind {
+            EventKind::Message { client_message_id, body: said } => {
+                key.clone_from(client_message_id);
+                body = Some(Hash::of(said.as_str().as_bytes()));
+                Kind::Message
             }
-            EventKind::MemberLeft {} => (Kind::Left, None, None),
-            EventKind::MemberJoined { .. } | EventKind::Renamed { .. } => (Kind::Other, None, None),
+            EventKind::MemberJoined { with: others } => {
+                with = others.iter().map(|person| person.id).collect();
+                Kind::Came
+            }
+            EventKind::MemberLeft {} => Kind::Left,
+            EventKind::Renamed { .. } => Kind::Other,
         };
-        Seen { seq: event.seq, kind, who: event.by.id, key, body, hash }
+        Seen { seq: event.seq, kind, who: event.by.id, with, key, body, hash }
     }
 }
 
@@ -120,6 +132,12 @@ impl fmt::Display for Seen {
         write!(f, "#{} ", self.seq)?;
         match self.kind {
             Kind::Message => write!(f, "message by {}", self.who)?,
+            Kind::Came => {
+                write!(f, "{} came", self.who)?;
+                if !self.with.is_empty() {
+                    write!(f, " with {} more", self.with.len())?;
+                }
+            }
             Kind::Left => write!(f, "{} left", self.who)?,
             Kind::Other => write!(f, "something by {}", self.who)?,
         }

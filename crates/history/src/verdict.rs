@@ -51,12 +51,18 @@ pub enum Rule {
     GapUnfilled,
     /// An event after the person had been removed.
     AfterRemoval,
-    /// All was at rest, and a member lacks events.
+    /// All was at rest, and a member lacks events, or one who was removed lacks what was before.
     Behind,
+    /// A room was opened for somebody who is no member of it.
+    NoMember,
+    /// A room was closed to somebody who is a member of it.
+    ClosedToMember,
     /// A `reset` though the client's cursor was good.
     NeedlessReset,
     /// A cursor of another epoch, or above the head, was taken as if it were good.
     ResetForgotten,
+    /// A restore kept something else than it said.
+    NotKept,
     /// The history contradicts itself: whoever recorded it has a defect.
     Incoherent,
 }
@@ -85,8 +91,11 @@ impl Rule {
             Rule::GapUnfilled => "a gap was not filled",
             Rule::AfterRemoval => "an event came after the removal",
             Rule::Behind => "a member at rest lacks events",
+            Rule::NoMember => "a room was opened for somebody who is no member",
+            Rule::ClosedToMember => "a room was closed to a member",
             Rule::NeedlessReset => "a reset without need",
             Rule::ResetForgotten => "a reset was forgotten",
+            Rule::NotKept => "a restore kept something else than it said",
             Rule::Incoherent => "the history contradicts itself",
         }
     }

@@ -17,7 +17,7 @@ use crate::verdict::{About, Counts};
 use crate::{Client, Connection, Record, Rule, Verdict, Violation, What};
 use sent::{Asked, Attempts, Sending};
 use truth::{Era, Truth};
-use view::{Opening, Place, Run, View, Witnesses};
+use view::{Opening, Place, Run, View};
 
 /// Checks a history that `read` gives, in its order, each time it is called. So a history may be longer than fits into memory.
 pub fn check<I: IntoIterator<Item = Record>>(read: impl Fn() -> I) -> Verdict {
@@ -70,7 +70,7 @@ struct Standing {
     who: Who,
     asked: Asked,
     runs: HashMap<RoomId, Run>,
-    /// Rooms that were closed by a `leave`: what comes of them now comes after a removal.
+    /// Rooms that were closed, by a `leave` or by a word that says so: what comes of them now comes after a removal.
     left: HashSet<RoomId>,
     /// Rooms whose `reset` came, and whose `joined` must follow.
     reset: HashSet<RoomId>,
@@ -80,7 +80,6 @@ struct Standing {
 struct Checker {
     truth: Truth,
     attempts: Attempts,
-    witnesses: Witnesses,
     connections: HashMap<Connection, Standing>,
     views: HashMap<(Client, RoomId), View>,
     counts: Counts,
@@ -101,8 +100,7 @@ impl Checker {
                 let who = Who { connection, client, person, era };
                 self.connections.insert(connection, Standing::new(who));
             }
-            What::Stored { .. } | What::Note { .. } => {}
-            What::Restored { .. } => self.attempts.restored(),
+            What::Stored { .. } | What::Restored { .. } | What::Note { .. } => {}
             What::Closed { connection, .. } => {
                 if let Some(standing) = self.connections.remove(&connection) {
                     self.end(standing);
@@ -113,7 +111,7 @@ impl Checker {
     }
 
     fn take_of_connection(&mut self, index: usize, what: What) {
-        let Self { truth, attempts, witnesses, views, counts, blame, .. } = self;
+        let Self { truth, attempts, views, counts, blame, .. } = self;
         let Some(standing) = what.connection().and_then(|connection| self.connections.get_mut(&connection))
         else {
             let about = About { connection: what.connection(), room: what.room(), ..About::default() };
@@ -121,12 +119,13 @@ impl Checker {
             return;
         };
         let who = standing.who;
+        let life = truth.life(who.era);
         let at = |room| Place { who, room, index };
         match what {
             What::Send { id, room, key, body, .. } => {
                 counts.operations += 1;
                 let sending = Sending { id, room, key, body };
-                attempts.send(truth, who, &mut standing.asked, sending, index, blame);
+                attempts.send(life, who, &mut standing.asked, sending, index, blame);
             }
             What::Leave { id, room, .. } => {
                 counts.operations += 1;
@@ -134,11 +133,11 @@ impl Checker {
             }
             What::Ok { id, seq, .. } => {
                 counts.acknowledged += 1;
-                let left = attempts.ok(truth, who, &mut standing.asked, (id, seq), index, blame);
+                let left = attempts.ok(life, who, &mut standing.asked, (id, seq), index, blame);
                 // One who joined again before the answer came has been told of a later head, and stays.
-                if let Some(room) = left
-                    && standing.runs.get(&room).is_some_and(|run| run.head() < seq)
-                {
+                let run = left.and_then(|room| Some((room, standing.runs.get(&room)?)));
+                if let Some((room, run)) = run.filter(|(_, run)| run.head() < seq) {
+                    run.must_have_ended(life, at(room), seq, blame);
                     standing.runs.remove(&room);
                     standing.left.insert(room);
                 }
@@ -156,21 +155,21 @@ impl Checker {
             }
             What::Joined { room, after, head, .. } => {
                 counts.resumed += u64::from(after.is_some());
-                attempts.learn(room, head);
+                attempts.learn(who.era, room, head);
                 let opening = Opening { room, after, head, was_reset: standing.reset.remove(&room) };
                 let mut view = views.remove(&(who.client, room));
                 let run = standing.runs.remove(&room);
-                let run = Run::open(truth, &mut view, run, at(room), opening, blame);
+                let run = Run::open(life, &mut view, run, at(room), opening, blame);
                 standing.runs.insert(room, run);
                 standing.left.remove(&room);
                 views.extend(view.map(|view| ((who.client, room), view)));
             }
             What::Heard { room, event, .. } => {
                 counts.deliveries += 1;
-                attempts.learn(room, event.seq);
+                attempts.learn(who.era, room, event.seq);
                 let view = views.get_mut(&(who.client, room));
                 match standing.runs.get_mut(&room) {
-                    Some(run) => run.hear(truth, witnesses, view, at(room), &event, blame),
+                    Some(run) => run.hear(life, view, at(room), &event, blame),
                     None => standing.unexpected(at(room), Some(event.seq), blame),
                 }
             }
@@ -178,25 +177,31 @@ impl Checker {
                 counts.gaps += 1;
                 let view = views.get_mut(&(who.client, room));
                 match standing.runs.get_mut(&room) {
-                    Some(run) => run.gap(truth, view, at(room), (from, to), blame),
+                    Some(run) => run.gap(life, view, at(room), (from, to), blame),
                     None => standing.unexpected(at(room), Some(from), blame),
                 }
             }
             What::Filled { room, events, .. } => {
-                witnesses.compare_page(truth, at(room), &events, counts, blame);
+                view::compare_page(life, at(room), &events, counts, blame);
                 if let (Some(first), Some(last)) = (events.first(), events.last())
                     && let Some(view) = views.get_mut(&(who.client, room))
                 {
                     view.fill(first.seq, last.seq);
                 }
             }
+            What::Gone { room, .. } => {
+                view::must_have_been_removed(life, views.get(&(who.client, room)), at(room), blame);
+                if standing.runs.remove(&room).is_some() {
+                    standing.left.insert(room);
+                }
+            }
             What::AtRest { .. } => {
                 standing.asked.must_be_answered(who, index, blame);
-                for (room, run) in standing.runs.iter().filter(|_| sent::is_current(truth, who.era)) {
-                    run.must_be_complete(truth, at(*room), blame);
+                for (room, run) in &standing.runs {
+                    run.must_be_complete(life, at(*room), blame);
                     // Whoever was removed may not read what a gap had named.
                     if let Some(view) =
-                        views.get(&(who.client, *room)).filter(|_| !run.has_ended(truth, at(*room)))
+                        views.get(&(who.client, *room)).filter(|_| !run.has_ended(life, at(*room)))
                     {
                         view.must_be_whole(at(*room), blame);
                     }
@@ -212,8 +217,8 @@ impl Checker {
     }
 
     fn end(&mut self, standing: Standing) {
-        let Self { truth, counts, blame, .. } = self;
-        counts.unknown += standing.asked.end(truth, standing.who, blame);
+        let Self { counts, blame, .. } = self;
+        counts.unknown += standing.asked.end(standing.who, blame);
     }
 
     fn finish(mut self) -> (Counts, Blame) {
@@ -238,7 +243,7 @@ impl Standing {
             About { connection: Some(place.who.connection), room: Some(room), seq, ..About::default() };
         if self.left.contains(&room) {
             blame.on(place.index, Rule::AfterRemoval, about, || {
-                format!("the `leave` of {room} was answered, and more came of it")
+                format!("{room} was closed here, and more came of it")
             });
         } else {
             blame.on(place.index, Rule::BeforeJoined, about, || format!("{room} is not open here"));

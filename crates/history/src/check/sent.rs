@@ -4,19 +4,19 @@ use std::collections::HashMap;
 
 use proto::{ClientMessageId, CommandId, RoomId, Seq, UserId};
 
-use super::truth::{Era, Truth};
+use super::truth::{Era, Life, Stored, Truth};
 use super::{Blame, Who};
 use crate::verdict::{About, Counts};
-use crate::{Hash, Rule};
+use crate::{Hash, Kind, Rule};
 
-/// All messages that anybody tried to send.
+/// All messages that anybody tried to send, in each life of the store.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
-    messages: HashMap<(UserId, ClientMessageId), Message>,
+    messages: HashMap<(Era, UserId, ClientMessageId), Message>,
     /// Of each room the highest number that was acknowledged so far.
-    acknowledged: HashMap<RoomId, Seq>,
+    acknowledged: HashMap<(Era, RoomId), Seq>,
     /// Of each room the highest number that anybody had heard of so far.
-    known: HashMap<RoomId, Seq>,
+    known: HashMap<(Era, RoomId), Seq>,
 }
 
 /// One sender's key.
@@ -74,7 +74,7 @@ pub(super) struct Sending {
 impl Attempts {
     pub(super) fn send(
         &mut self,
-        truth: &Truth,
+        life: &Life,
         who: Who,
         asked: &mut Asked,
         sending: Sending,
@@ -82,7 +82,7 @@ impl Attempts {
         blame: &mut Blame,
     ) {
         let Sending { id, room, key, body } = sending;
-        let message = self.messages.entry((who.person, key.clone()));
+        let message = self.messages.entry((who.era, who.person, key.clone()));
         let message = message.or_insert_with(|| Message {
             as_sent: Vec::new(),
             first: index,
@@ -94,8 +94,9 @@ impl Attempts {
         if !message.as_sent.contains(&(room, body)) {
             message.as_sent.push((room, body));
         }
-        let is_first = message.first == index;
-        let stored = truth.place_of(who.person, &key).filter(|place| place.0 == room).map(|place| place.1);
+        let stored = life.place_of(who.person, &key).filter(|place| place.0 == room).map(|place| place.1);
+        // What a restore kept was sent in a life before.
+        let is_first = message.first == index && !stored.is_some_and(|seq| life.has_inherited(room, seq));
         let about = About {
             connection: Some(who.connection),
             id: Some(id),
@@ -103,13 +104,13 @@ impl Attempts {
             seq: stored,
             key: Some(key.clone()),
         };
-        let floor = self.acknowledged.get(&room).copied().unwrap_or_default();
+        let floor = self.acknowledged.get(&(who.era, room)).copied().unwrap_or_default();
         if is_first && stored.is_some_and(|stored| stored <= floor) {
             blame.on(index, Rule::Overtaken, about.clone(), || {
                 format!("{room} #{floor} was acknowledged before key {key} was first sent")
             });
         }
-        let known = self.known.get(&room).copied().unwrap_or_default();
+        let known = self.known.get(&(who.era, room)).copied().unwrap_or_default();
         message.was_stored_untold |=
             !is_first && !message.acknowledged && stored.is_some_and(|it| it <= known);
         let sent = asked.sent.entry(room).or_default();
@@ -123,7 +124,7 @@ impl Attempts {
     /// Returns the room, if it was a `leave`.
     pub(super) fn ok(
         &mut self,
-        truth: &Truth,
+        life: &Life,
         who: Who,
         asked: &mut Asked,
         (id, seq): (CommandId, Seq),
@@ -137,9 +138,7 @@ impl Attempts {
             Some(Pending::Leave { room }) => {
                 let is_removal = |removal: Seq| removal == seq;
                 let before = Seq(seq.0.saturating_sub(1));
-                if truth.outlives(who.era, room, seq)
-                    && !truth.removal_after(room, who.person, before).is_some_and(is_removal)
-                {
+                if !life.removal_after(room, who.person, before).is_some_and(is_removal) {
                     let about = About { room: Some(room), ..about };
                     blame.on(index, Rule::AcknowledgedButLost, about, || {
                         format!("that {} left {room} was acknowledged as #{seq}, which it is not", who.person)
@@ -154,18 +153,15 @@ impl Attempts {
                 return None;
             }
         };
-        if let Some(message) = self.messages.get_mut(&(who.person, key.clone())) {
+        if let Some(message) = self.messages.get_mut(&(who.era, who.person, key.clone())) {
             message.acknowledged = true;
         }
-        if !truth.outlives(who.era, room, seq) {
-            return None;
-        }
         let about = About { room: Some(room), key: Some(key.clone()), ..about };
-        match truth.place_of(who.person, &key) {
+        match life.place_of(who.person, &key) {
             Some(stored) if stored == (room, seq) => {
-                let highest = self.acknowledged.entry(room).or_default();
+                let highest = self.acknowledged.entry((who.era, room)).or_default();
                 *highest = seq.max(*highest);
-                self.learn(room, seq);
+                self.learn(who.era, room, seq);
                 if let Some(sent) = asked.sent.get_mut(&room).and_then(|sent| sent.get_mut(place)) {
                     sent.acknowledged = true;
                 }
@@ -195,7 +191,7 @@ impl Attempts {
     ) {
         match asked.pending.remove(&id) {
             Some(Pending::Send { key, .. }) if for_good => {
-                if let Some(message) = self.messages.get_mut(&(who.person, key)) {
+                if let Some(message) = self.messages.get_mut(&(who.era, who.person, key)) {
                     message.hopes -= 1;
                 }
             }
@@ -210,43 +206,49 @@ impl Attempts {
     }
 
     /// Somebody was told of this number.
-    pub(super) fn learn(&mut self, room: RoomId, seq: Seq) {
-        let known = self.known.entry(room).or_default();
+    pub(super) fn learn(&mut self, era: Era, room: RoomId, seq: Seq) {
+        let known = self.known.entry((era, room)).or_default();
         *known = seq.max(*known);
-    }
-
-    /// Numbers of before mean nothing now.
-    pub(super) fn restored(&mut self) {
-        self.acknowledged.clear();
-        self.known.clear();
     }
 
     /// Every stored message was sent, thus, and not refused each time.
     pub(super) fn finish(&self, truth: &Truth, counts: &mut Counts, blame: &mut Blame) {
-        for (room, log) in truth.rooms() {
-            counts.rooms += 1;
-            counts.stored += log.len() as u64;
-            for stored in log.iter().filter(|stored| stored.event.kind == crate::Kind::Message) {
-                let event = &stored.event;
-                let about = About {
-                    room: Some(room),
-                    seq: Some(event.seq),
-                    key: event.key.clone(),
-                    ..About::default()
-                };
-                let key = event.key.clone().map(|key| (event.who, key));
-                let Some(message) = key.and_then(|key| self.messages.get(&key)) else {
-                    blame.on(stored.index, Rule::NeverSent, about, || format!("{room} {event}"));
-                    continue;
-                };
-                if !message.as_sent.iter().any(|(to, body)| *to == room && Some(*body) == event.body) {
-                    blame.on(stored.index, Rule::StoredAltered, about, || format!("{room} {event}"));
-                } else if message.hopes == 0 {
-                    blame.on(stored.index, Rule::RefusedButStored, about, || format!("{room} {event}"));
-                } else if !message.acknowledged || message.was_stored_untold {
-                    counts.unknown_but_stored += 1;
+        for (era, life) in truth.lives() {
+            for (room, log) in life.rooms() {
+                if era == truth.last_era() {
+                    counts.rooms += 1;
+                    counts.stored += log.len() as u64;
+                }
+                let is_own = |it: &&Stored| !life.has_inherited(room, it.event.seq);
+                let messages = log.iter().filter(|stored| stored.event.kind == Kind::Message);
+                for stored in messages.filter(is_own) {
+                    self.must_have_been_sent(era, room, stored, counts, blame);
                 }
             }
+        }
+    }
+
+    fn must_have_been_sent(
+        &self,
+        era: Era,
+        room: RoomId,
+        stored: &Stored,
+        counts: &mut Counts,
+        blame: &mut Blame,
+    ) {
+        let event = &stored.event;
+        let about =
+            About { room: Some(room), seq: Some(event.seq), key: event.key.clone(), ..About::default() };
+        let key = event.key.clone().map(|key| (era, event.who, key));
+        let Some(message) = key.and_then(|key| self.messages.get(&key)) else {
+            return blame.on(stored.index, Rule::NeverSent, about, || format!("{room} {event}"));
+        };
+        if !message.as_sent.iter().any(|(to, body)| *to == room && Some(*body) == event.body) {
+            blame.on(stored.index, Rule::StoredAltered, about, || format!("{room} {event}"));
+        } else if message.hopes == 0 {
+            blame.on(stored.index, Rule::RefusedButStored, about, || format!("{room} {event}"));
+        } else if !message.acknowledged || message.was_stored_untold {
+            counts.unknown_but_stored += 1;
         }
     }
 }
@@ -272,13 +274,11 @@ impl Asked {
     ///
     /// More cannot be asked: an earlier message without an `ok` may have been refused and come later, under the same key; and a
     /// later one that had been tried before may have been stored then.
-    pub(super) fn end(self, truth: &Truth, who: Who, blame: &mut Blame) -> u64 {
+    pub(super) fn end(self, who: Who, blame: &mut Blame) -> u64 {
         for (room, sent) in &self.sent {
             let mut floor = Seq(0);
             for Sent { index, id, is_first, stored, acknowledged } in sent {
-                let Some(stored) = stored.filter(|seq| truth.outlives(who.era, *room, *seq)) else {
-                    continue;
-                };
+                let Some(stored) = *stored else { continue };
                 if *is_first && stored < floor {
                     let about = About {
                         connection: Some(who.connection),
@@ -298,9 +298,4 @@ impl Asked {
         }
         self.pending.len() as u64
     }
-}
-
-/// The life of the store in which a connection stands decides which of its numbers still mean something.
-pub(super) fn is_current(truth: &Truth, era: Era) -> bool {
-    era == truth.last_era()
 }

@@ -43,6 +43,7 @@ fn concerns(about: &About, what: &What) -> bool {
         | What::Gap { .. }
         | What::Filled { .. }
         | What::Reset { .. }
+        | What::Gone { .. }
         | What::Leave { .. } => same_connection && same_room,
         What::Send { id, key, .. } => same_key(key) || same_connection && about.id == Some(*id),
         What::Ok { id, seq, .. } => same_connection && (about.id == Some(*id) || near(*seq)),

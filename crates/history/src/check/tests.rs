@@ -100,7 +100,15 @@ impl Tale {
         self.then(|it, on| it.at_rest(on))
     }
 
-    fn restored(self, number: u64, kept: u64) -> Self {
+    fn gone(self) -> Self {
+        self.then(|it, on| it.gone(on, ROOM))
+    }
+
+    /// The store is taken back to where the room had `kept` events of `stored`.
+    fn restored(mut self, number: u64, stored: &[Event], kept: u64) -> Self {
+        for event in stored {
+            self.recorder.stored(event);
+        }
         let kept = [(ROOM, Seq(kept))].into();
         self.then(|it, _| it.record(What::Restored { epoch: epoch(number), kept }))
     }
@@ -157,6 +165,11 @@ fn came(seq: u64, who: UserId) -> Event {
     event(seq, who, EventKind::MemberJoined { with: Vec::new() })
 }
 
+fn came_with(seq: u64, who: UserId, others: &[UserId]) -> Event {
+    let person = |&id: &UserId| Person { id, name: UserName::new("Li").unwrap() };
+    event(seq, who, EventKind::MemberJoined { with: others.iter().map(person).collect() })
+}
+
 fn went(seq: u64, who: UserId) -> Event {
     event(seq, who, EventKind::MemberLeft {})
 }
@@ -190,23 +203,23 @@ fn what_was_stored_before_it_was_sent_again_is_counted_once() {
 #[test]
 fn everything_is_counted() {
     let verdict = Tale::of_li()
-        .joined(Some(0), 0)
+        .joined(Some(1), 1)
         .send(1, "a")
-        .ok(1, 1)
-        .hears(said(1, "a"))
+        .ok(1, 2)
+        .hears(said(2, "a"))
         .send(2, "b")
         .again(LI, &epoch(1))
-        .joined(Some(1), 2)
-        .gap(2, 2)
-        .reads(&[said(2, "b")])
+        .joined(Some(2), 3)
+        .gap(3, 3)
+        .reads(&[said(3, "b")])
         .send(1, "c")
         .refused(1, ErrorCode::RateLimited)
         .rests()
-        .verdict(&[said(1, "a"), said(2, "b")]);
+        .verdict(&[came(1, LI), said(2, "a"), said(3, "b")]);
     assert!(verdict.is_clean(), "{verdict}");
     let counts = verdict.counts;
     assert_eq!((counts.operations, counts.acknowledged, counts.refused, counts.unknown), (3, 1, 1, 1));
     assert_eq!((counts.unknown_but_stored, counts.deliveries, counts.gaps, counts.fillings), (1, 1, 1, 1));
     assert_eq!((counts.connections, counts.resumed, counts.complete_views), (2, 2, 1));
-    assert_eq!((counts.rooms, counts.stored), (1, 2));
+    assert_eq!((counts.rooms, counts.stored), (1, 3));
 }

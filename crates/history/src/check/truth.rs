@@ -1,4 +1,4 @@
-//! What is stored at the end, against which everything else is held.
+//! What is stored at the end of each life of the store, against which everything else is held.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,15 +11,29 @@ use crate::{Kind, Record, Rule, Seen, What};
 /// Lives of the store, from 0: each restore begins another.
 pub(super) type Era = usize;
 
-/// The rooms as they were read after the run.
+/// The rooms as they were read after the run, and before each restore.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
+    lives: Vec<Life>,
+    /// The names of these lives, as far as anybody was told.
+    epochs: Vec<Option<Epoch>>,
+}
+
+/// What one life of the store came to.
+#[derive(Debug, Default)]
+pub(super) struct Life {
     rooms: HashMap<RoomId, Vec<Stored>>,
     keys: HashMap<(UserId, ClientMessageId), (RoomId, Seq)>,
-    /// When people were removed, in order.
-    removals: HashMap<(RoomId, UserId), Vec<Seq>>,
-    first_epoch: Option<Epoch>,
-    restores: Vec<(Epoch, BTreeMap<RoomId, Seq>)>,
+    /// When people came and went, in order.
+    memberships: HashMap<(RoomId, UserId), Vec<(Seq, Change)>>,
+    /// How far each room was kept of the life before.
+    inherited: BTreeMap<RoomId, Seq>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Came,
+    Left,
 }
 
 #[derive(Debug)]
@@ -31,18 +45,46 @@ pub(super) struct Stored {
 impl Truth {
     /// Looks at the whole history for what is stored, and for the lives of the store.
     pub(super) fn gather(history: impl IntoIterator<Item = Record>, blame: &mut Blame) -> Self {
-        let mut truth = Truth::default();
+        let mut truth = Truth { lives: vec![Life::default()], epochs: vec![None] };
         for (index, record) in history.into_iter().enumerate() {
             match record.what {
-                What::Stored { room, event } => truth.store(index, room, event, blame),
-                What::Restored { epoch, kept } => truth.restores.push((epoch, kept)),
-                What::Opened { epoch, .. } if truth.first_epoch.is_none() => truth.first_epoch = Some(epoch),
+                What::Stored { room, event } => {
+                    let life = truth.lives.last_mut();
+                    life.into_iter().for_each(|life| life.store(index, room, event.clone(), blame));
+                }
+                What::Restored { epoch, kept } => {
+                    truth.lives.push(Life { inherited: kept, ..Life::default() });
+                    truth.epochs.push(Some(epoch));
+                }
+                What::Opened { epoch, .. } if truth.epochs[0].is_none() => truth.epochs[0] = Some(epoch),
                 _ => {}
             }
+        }
+        for pair in truth.lives.windows(2) {
+            pair[1].must_begin_as(&pair[0], blame);
         }
         truth
     }
 
+    /// Which life of the store an epoch names.
+    pub(super) fn era(&self, epoch: &Epoch) -> Option<Era> {
+        self.epochs.iter().position(|it| it.as_ref() == Some(epoch))
+    }
+
+    pub(super) fn last_era(&self) -> Era {
+        self.lives.len() - 1
+    }
+
+    pub(super) fn life(&self, era: Era) -> &Life {
+        &self.lives[era]
+    }
+
+    pub(super) fn lives(&self) -> impl Iterator<Item = (Era, &Life)> {
+        self.lives.iter().enumerate()
+    }
+}
+
+impl Life {
     fn store(&mut self, index: usize, room: RoomId, event: Seen, blame: &mut Blame) {
         let log = self.rooms.entry(room).or_default();
         let about =
@@ -64,10 +106,40 @@ impl Truth {
                 });
             }
         }
-        if event.kind == Kind::Left {
-            self.removals.entry((room, event.who)).or_default().push(event.seq);
+        let change = match event.kind {
+            Kind::Came => Some(Change::Came),
+            Kind::Left => Some(Change::Left),
+            Kind::Message | Kind::Other => None,
+        };
+        if let Some(change) = change {
+            for who in std::iter::once(event.who).chain(event.with.iter().copied()) {
+                self.memberships.entry((room, who)).or_default().push((event.seq, change));
+            }
         }
         log.push(Stored { event, index });
+    }
+
+    /// What a restore kept is what there was.
+    fn must_begin_as(&self, before: &Life, blame: &mut Blame) {
+        for (&room, &kept) in &self.inherited {
+            let logs = (before.log(room), self.log(room));
+            for seq in (1..=kept.0).map(Seq) {
+                let (old, new) = (at(logs.0, seq), at(logs.1, seq));
+                if old.map(|it| &it.event) != new.map(|it| &it.event) {
+                    // One of them is there, or they would be the same; if neither is, nobody said that it was kept.
+                    let index = new.or(old).map_or(0, |it| it.index);
+                    let about = About { room: Some(room), seq: Some(seq), ..About::default() };
+                    blame.on(index, Rule::NotKept, about, || {
+                        format!("{room} was kept up to #{kept}, and #{seq} is not what it was")
+                    });
+                    break;
+                }
+            }
+        }
+    }
+
+    fn log(&self, room: RoomId) -> &[Stored] {
+        self.rooms.get(&room).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn rooms(&self) -> impl Iterator<Item = (RoomId, &[Stored])> {
@@ -75,12 +147,11 @@ impl Truth {
     }
 
     pub(super) fn head(&self, room: RoomId) -> Seq {
-        Seq(self.rooms.get(&room).map_or(0, |log| log.len() as u64))
+        Seq(self.log(room).len() as u64)
     }
 
     pub(super) fn event(&self, room: RoomId, seq: Seq) -> Option<&Seen> {
-        let place = usize::try_from(seq.0.checked_sub(1)?).ok()?;
-        self.rooms.get(&room)?.get(place).map(|stored| &stored.event)
+        at(self.log(room), seq).map(|stored| &stored.event)
     }
 
     /// Where a message is stored.
@@ -88,26 +159,26 @@ impl Truth {
         self.keys.get(&(person, key.clone())).copied()
     }
 
+    /// Whether it was there when this life began.
+    pub(super) fn has_inherited(&self, room: RoomId, seq: Seq) -> bool {
+        self.inherited.get(&room).is_some_and(|kept| seq <= *kept)
+    }
+
     /// The first removal of a person from a room after this number.
     pub(super) fn removal_after(&self, room: RoomId, person: UserId, after: Seq) -> Option<Seq> {
-        let removals = self.removals.get(&(room, person))?;
-        removals.get(removals.partition_point(|seq| *seq <= after)).copied()
+        let changes = self.memberships.get(&(room, person))?;
+        let later = &changes[changes.partition_point(|(seq, _)| *seq <= after)..];
+        later.iter().find(|(_, change)| *change == Change::Left).map(|(seq, _)| *seq)
     }
 
-    /// Which life of the store an epoch names.
-    pub(super) fn era(&self, epoch: &Epoch) -> Option<Era> {
-        if self.first_epoch.as_ref() == Some(epoch) {
-            return Some(0);
-        }
-        self.restores.iter().position(|(restored, _)| restored == epoch).map(|place| place + 1)
+    /// Whether a person was a member of a room behind this number.
+    pub(super) fn is_member(&self, room: RoomId, person: UserId, behind: Seq) -> bool {
+        let Some(changes) = self.memberships.get(&(room, person)) else { return false };
+        let before = changes.partition_point(|(seq, _)| *seq <= behind);
+        before > 0 && changes[before - 1].1 == Change::Came
     }
+}
 
-    pub(super) fn last_era(&self) -> Era {
-        self.restores.len()
-    }
-
-    /// Whether what had this number in that life of the store has outlived every restore since.
-    pub(super) fn outlives(&self, era: Era, room: RoomId, seq: Seq) -> bool {
-        self.restores.iter().skip(era).all(|(_, kept)| kept.get(&room).is_some_and(|kept| seq <= *kept))
-    }
+fn at(log: &[Stored], seq: Seq) -> Option<&Stored> {
+    log.get(usize::try_from(seq.0.checked_sub(1)?).ok()?)
 }

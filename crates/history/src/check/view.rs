@@ -1,18 +1,18 @@
 //! What a client sees of a room: one contiguous run, across its connections.
 
-use std::collections::HashMap;
+use proto::{RoomId, Seq};
 
-use proto::{RoomId, Seq, UserId};
-
-use super::truth::{Era, Truth};
+use super::truth::{Era, Life};
 use super::{Blame, Who};
 use crate::verdict::{About, Counts};
-use crate::{Hash, Rule, Seen};
+use crate::{Rule, Seen};
 
 /// What a client holds of a room, whatever connections it had.
 #[derive(Debug, Default)]
 pub(super) struct View {
     era: Era,
+    /// Its person was a member there.
+    head: Seq,
     /// Up to here it has everything but its holes.
     at: Seq,
     /// Gaps that it was told of and has not filled yet, in order.
@@ -28,14 +28,7 @@ pub(super) struct Run {
     at: Seq,
     /// As the last `joined` told it: removals up to here were before it.
     head: Seq,
-    /// The person was removed and came back while this connection stood: it may go on from here instead.
-    or_from: Option<Seq>,
 }
-
-/// What is seen in a life of the store that did not last has no stored event to be held against; so whoever saw it first
-/// decides.
-#[derive(Debug, Default)]
-pub(super) struct Witnesses(HashMap<(Era, RoomId, Seq), Hash>);
 
 /// `joined`, as it came.
 pub(super) struct Opening {
@@ -65,6 +58,10 @@ impl Place {
 }
 
 impl View {
+    fn from_now_on(era: Era, head: Seq) -> Self {
+        View { era, head, at: head, holes: Vec::new() }
+    }
+
     /// The client's cursor goes back (or to where it is): what it was told of beyond will be told again.
     fn rewind(&mut self, to: Seq) {
         self.at = to;
@@ -94,9 +91,13 @@ impl View {
 }
 
 impl Run {
+    fn from_now_on(head: Seq) -> Self {
+        Run { named: head, at: head, head }
+    }
+
     /// What `joined` begins, or goes on with.
     pub(super) fn open(
-        truth: &Truth,
+        life: &Life,
         view: &mut Option<View>,
         standing: Option<Run>,
         place: Place,
@@ -104,10 +105,14 @@ impl Run {
         blame: &mut Blame,
     ) -> Run {
         let Opening { room, after, head, was_reset } = opening;
-        let era = place.who.era;
-        if truth.outlives(era, room, head) && truth.head(room) < head {
+        let Who { era, client, person, .. } = place.who;
+        if life.head(room) < head {
             blame.on(place.index, Rule::SeenButNotStored, place.about(head), || {
-                format!("the head of {room} is told to be #{head}, and #{} is the last", truth.head(room))
+                format!("the head of {room} is told to be #{head}, and #{} is the last", life.head(room))
+            });
+        } else if !life.is_member(room, person, head) {
+            blame.on(place.index, Rule::NoMember, place.about(head), || {
+                format!("{person} is no member of {room} behind #{head}")
             });
         }
         let known = view.as_ref().map(|view| view.era);
@@ -116,54 +121,47 @@ impl Run {
         if was_reset {
             if !is_foreign && !is_beyond && (known.is_some() || after.is_none()) {
                 blame.on(place.index, Rule::NeedlessReset, place.about(head), || {
-                    format!("in {room}, of which {} has good numbers", place.who.client)
+                    format!("in {room}, of which {client} has good numbers")
                 });
             }
-            *view = Some(View { era, at: head, holes: Vec::new() });
-            return Run { named: head, at: head, head, or_from: None };
+            *view = Some(View::from_now_on(era, head));
+            return Run::from_now_on(head);
         }
         if is_foreign || is_beyond {
             blame.on(place.index, Rule::ResetForgotten, place.about(head), || {
-                format!("{} came to {room} with a number of no use", place.who.client)
+                format!("{client} came to {room} with a number of no use")
             });
         }
         match (after, standing) {
             (Some(after), _) => {
-                let view = view.get_or_insert(View { era, at: after, holes: Vec::new() });
+                let view = view.get_or_insert(View::from_now_on(era, after));
                 if after > view.at && !is_foreign {
                     blame.on(place.index, Rule::Incoherent, place.about(after), || {
-                        format!("{} names #{after} and has seen #{} last", place.who.client, view.at)
+                        format!("{client} names #{after} and has seen #{} last", view.at)
                     });
                 }
-                view.era = era;
+                (view.era, view.head) = (era, head);
                 view.rewind(after);
-                Run { named: after, at: after, head, or_from: None }
+                Run { named: after, at: after, head }
             }
-            (None, Some(run)) => {
-                let last = Seq(run.at.0.saturating_sub(1));
-                let removal = truth.removal_after(room, place.who.person, last);
-                // What a life of the store that did not last knew of removals is gone.
-                let removed = removal.is_some_and(|removal| removal <= head);
-                let or_from = (removed || !truth.outlives(era, room, head)).then_some(head);
-                if let (Some(head), Some(view)) = (or_from, view) {
-                    // It may name this as its cursor when it comes back.
-                    view.at = view.at.max(head);
-                    // What it had missed before was of a membership that has ended.
-                    view.holes.clear();
+            // A member already, or removed and let in again before it had heard of that: it goes on where it is. Whoever has heard
+            // of the removal begins anew, and what had been missing before was of a membership that has ended.
+            (None, Some(run)) if run.end(life, place).is_none_or(|removal| run.at < removal) => {
+                if let Some(view) = view {
+                    view.head = head;
                 }
-                Run { head, or_from, ..run }
+                Run { head, ..run }
             }
-            (None, None) => {
-                *view = Some(View { era, at: head, holes: Vec::new() });
-                Run { named: head, at: head, head, or_from: None }
+            (None, _) => {
+                *view = Some(View::from_now_on(era, head));
+                Run::from_now_on(head)
             }
         }
     }
 
     pub(super) fn hear(
         &mut self,
-        truth: &Truth,
-        witnesses: &mut Witnesses,
+        life: &Life,
         view: Option<&mut View>,
         place: Place,
         event: &Seen,
@@ -172,8 +170,7 @@ impl Run {
         let Place { who, room, index } = place;
         let seq = event.seq;
         let about = || About { key: event.key.clone(), ..place.about(seq) };
-        self.maybe_start_over(seq);
-        if let Some(removal) = self.end(truth, who, room).filter(|removal| *removal < seq) {
+        if let Some(removal) = self.end(life, place).filter(|removal| *removal < seq) {
             blame.on(index, Rule::AfterRemoval, about(), || {
                 format!("{} was removed from {room} by #{removal} and heard #{seq}", who.person)
             });
@@ -189,22 +186,26 @@ impl Run {
                 format!("{} heard {room} #{} and then #{seq}", who.client, self.at)
             });
         }
-        witnesses.compare(truth, place, event, blame);
+        compare(life, place, event, blame);
         self.advance(seq, view);
     }
 
     pub(super) fn gap(
         &mut self,
-        truth: &Truth,
+        life: &Life,
         view: Option<&mut View>,
         place: Place,
         (from, to): (Seq, Seq),
         blame: &mut Blame,
     ) {
         let Place { who, room, index } = place;
-        self.maybe_start_over(from);
-        let is_beyond = truth.outlives(who.era, room, to) && truth.head(room) < to;
-        if from != self.at.next() || to < from || is_beyond {
+        // Nor may it hide the removal itself: whoever was removed cannot read it.
+        if let Some(removal) = self.end(life, place).filter(|removal| *removal <= to) {
+            blame.on(index, Rule::AfterRemoval, place.about(to), || {
+                format!("{} was removed from {room} by #{removal}, and a gap goes to #{to}", who.person)
+            });
+        }
+        if from != self.at.next() || to < from || life.head(room) < to {
             blame.on(index, Rule::WrongGap, place.about(from), || {
                 format!("from #{from} to #{to} in {room}, where {} had #{} last", who.client, self.at)
             });
@@ -215,25 +216,30 @@ impl Run {
         }
     }
 
-    /// All was at rest: the run must reach to the head, or to the end of the membership.
-    pub(super) fn must_be_complete(&self, truth: &Truth, place: Place, blame: &mut Blame) {
+    /// All was at rest: the run must reach to the head, or to the removal that ended the membership.
+    pub(super) fn must_be_complete(&self, life: &Life, place: Place, blame: &mut Blame) {
         let Place { who, room, index } = place;
-        let last = match self.end(truth, who, room) {
-            // Whether the event of one's own removal is sent is not promised.
-            Some(removal) => Seq(removal.0 - 1),
-            None => truth.head(room),
-        };
-        // Came back, and nothing was said since.
-        if self.at.max(self.or_from.unwrap_or(self.at)) < last {
+        let last = self.end(life, place).unwrap_or_else(|| life.head(room));
+        if self.at < last {
             blame.on(index, Rule::Behind, place.about(self.at.next()), || {
                 format!("{} has {room} up to #{}, and #{last} is stored", who.client, self.at)
             });
         }
     }
 
+    /// A `leave` was answered: what there was before comes before the answer.
+    pub(super) fn must_have_ended(&self, life: &Life, place: Place, left: Seq, blame: &mut Blame) {
+        let end = self.end(life, place).unwrap_or(left);
+        if self.at < end {
+            blame.on(place.index, Rule::Skipped, place.about(end), || {
+                format!("{} left {} by #{end}, and had #{} last", place.who.client, place.room, self.at)
+            });
+        }
+    }
+
     /// The person was removed from the room.
-    pub(super) fn has_ended(&self, truth: &Truth, place: Place) -> bool {
-        self.end(truth, place.who, place.room).is_some()
+    pub(super) fn has_ended(&self, life: &Life, place: Place) -> bool {
+        self.end(life, place).is_some()
     }
 
     /// The head that `joined` told.
@@ -241,15 +247,8 @@ impl Run {
         self.head
     }
 
-    fn end(&self, truth: &Truth, who: Who, room: RoomId) -> Option<Seq> {
-        let person: UserId = who.person;
-        truth.removal_after(room, person, self.head).filter(|seq| truth.outlives(who.era, room, *seq))
-    }
-
-    fn maybe_start_over(&mut self, seq: Seq) {
-        if let Some(from) = self.or_from.take().filter(|from| seq == from.next()) {
-            self.at = from;
-        }
+    fn end(&self, life: &Life, place: Place) -> Option<Seq> {
+        life.removal_after(place.room, place.who.person, self.head)
     }
 
     fn advance(&mut self, to: Seq, view: Option<&mut View>) {
@@ -260,49 +259,47 @@ impl Run {
     }
 }
 
-impl Witnesses {
-    /// Whoever sees an event sees it as it is stored.
-    pub(super) fn compare(&mut self, truth: &Truth, place: Place, event: &Seen, blame: &mut Blame) {
-        let Place { who, room, index } = place;
-        let seq = event.seq;
-        let about = || About { key: event.key.clone(), ..place.about(seq) };
-        if !truth.outlives(who.era, room, seq) {
-            let first = self.0.entry((who.era, room, seq)).or_insert(event.hash);
-            if *first != event.hash {
-                blame.on(index, Rule::SeenAltered, about(), || {
-                    format!("{room} {event}, and somebody else saw {first}")
-                });
-            }
-            return;
-        }
-        match truth.event(room, seq) {
-            None => blame.on(index, Rule::SeenButNotStored, about(), || format!("{room} {event}")),
-            Some(stored) if stored != event => {
-                blame.on(index, Rule::SeenAltered, about(), || format!("{room} {event}, stored {stored}"));
-            }
-            Some(_) => {}
-        }
+/// Somebody was told that a room is not open to them: then they have been removed since they were last told that it is.
+pub(super) fn must_have_been_removed(life: &Life, view: Option<&View>, place: Place, blame: &mut Blame) {
+    let Place { who, room, index } = place;
+    let Some(view) = view.filter(|view| view.era == who.era) else { return };
+    if life.removal_after(room, who.person, view.head).is_none() {
+        blame.on(index, Rule::ClosedToMember, place.about(view.head), || {
+            format!("{} was a member of {room} behind #{}, and was not removed", who.person, view.head)
+        });
     }
+}
 
-    /// A page of history is one run.
-    pub(super) fn compare_page(
-        &mut self,
-        truth: &Truth,
-        place: Place,
-        events: &[Seen],
-        counts: &mut Counts,
-        blame: &mut Blame,
-    ) {
-        counts.fillings += 1;
-        for event in events {
-            self.compare(truth, place, event, blame);
+/// Whoever sees an event sees it as it is stored.
+fn compare(life: &Life, place: Place, event: &Seen, blame: &mut Blame) {
+    let Place { room, index, .. } = place;
+    let about = || About { key: event.key.clone(), ..place.about(event.seq) };
+    match life.event(room, event.seq) {
+        None => blame.on(index, Rule::SeenButNotStored, about(), || format!("{room} {event}")),
+        Some(stored) if stored != event => {
+            blame.on(index, Rule::SeenAltered, about(), || format!("{room} {event}, stored {stored}"));
         }
-        for pair in events.windows(2) {
-            if pair[1].seq != pair[0].seq.next() {
-                blame.on(place.index, Rule::Skipped, place.about(pair[1].seq), || {
-                    format!("a page of {} has #{} and then #{}", place.room, pair[0].seq, pair[1].seq)
-                });
-            }
+        Some(_) => {}
+    }
+}
+
+/// A page of history is one run.
+pub(super) fn compare_page(
+    life: &Life,
+    place: Place,
+    events: &[Seen],
+    counts: &mut Counts,
+    blame: &mut Blame,
+) {
+    counts.fillings += 1;
+    for event in events {
+        compare(life, place, event, blame);
+    }
+    for pair in events.windows(2) {
+        if pair[1].seq != pair[0].seq.next() {
+            blame.on(place.index, Rule::Skipped, place.about(pair[1].seq), || {
+                format!("a page of {} has #{} and then #{}", place.room, pair[0].seq, pair[1].seq)
+            });
         }
     }
 }

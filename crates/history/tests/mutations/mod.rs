@@ -262,8 +262,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             rests_later(records, place).then(|| drop(records.remove(place)))
         },
         breaks: &[Rule::Skipped, Rule::Behind],
-        // Who left is lacking nothing any more.
-        may_pass: true,
+        may_pass: false,
     },
     Mutation {
         name: "a gap is not filled",
@@ -279,6 +278,60 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
                 .then(|| drop(records.remove(place)))
         },
         breaks: &[Rule::GapUnfilled],
+        may_pass: false,
+    },
+    Mutation {
+        name: "the last word before the answer to a leave is lost",
+        change: |records, nth| {
+            let place = pick(
+                records,
+                nth,
+                |what| matches!(what, What::Heard { event, .. } if event.kind == Kind::Left),
+            )?;
+            let What::Heard { connection, event, .. } = &records[place].what else { return None };
+            let answers = |record: &Record| {
+                let ok = matches!(record.what, What::Ok { seq, .. } if seq == event.seq);
+                ok && record.what.connection() == Some(*connection)
+            };
+            records[place..].iter().any(answers).then(|| drop(records.remove(place)))
+        },
+        breaks: &[Rule::Skipped],
+        may_pass: false,
+    },
+    Mutation {
+        name: "a room is opened for one who has left",
+        change: |records, nth| {
+            let place = pick(records, nth, |what| matches!(what, What::Ok { .. }))?;
+            let What::Ok { connection, seq, .. } = records[place].what else { return None };
+            let left = |record: &Record| match &record.what {
+                What::Stored { room, event } if event.kind == Kind::Left && event.seq == seq => Some(*room),
+                _ => None,
+            };
+            let of_it = |record: &&Record| {
+                matches!(record.what, What::Leave { .. }) && record.what.connection() == Some(connection)
+            };
+            let room = records[..place].iter().rev().find(of_it)?.what.room()?;
+            records.iter().filter_map(left).find(|of| *of == room)?;
+            insert(records, place + 1, What::Joined { connection, room, after: None, head: seq });
+            Some(())
+        },
+        breaks: &[Rule::NoMember],
+        // The number may be that of a message.
+        may_pass: true,
+    },
+    Mutation {
+        name: "a member is told to be none",
+        change: |records, nth| {
+            let place = pick(records, nth, |what| matches!(what, What::Joined { .. }))?;
+            let (connection, room) = (records[place].what.connection()?, records[place].what.room()?);
+            let leaves = |record: &Record| {
+                matches!(record.what, What::Leave { .. }) && record.what.room() == Some(room)
+            };
+            // Whoever leaves later may be told so at any time.
+            (!records[place..].iter().any(leaves))
+                .then(|| insert(records, place + 1, What::Gone { connection, room }))
+        },
+        breaks: &[Rule::ClosedToMember],
         may_pass: false,
     },
     Mutation {

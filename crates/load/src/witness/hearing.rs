@@ -112,6 +112,9 @@ impl Witness {
         let Some(id) = error.id else {
             // A room of a `resume`: a `leave` that was not answered was done after all.
             if let Some(room) = error.room {
+                if !error.retryable {
+                    self.diary.now()?.gone(on, room);
+                }
                 self.rooms.remove(&room);
                 self.join_again(socket, room)?;
             }

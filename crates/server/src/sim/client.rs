@@ -356,8 +356,12 @@ impl Client {
         let connection = self.online().connection;
         let Some(id) = error.id else {
             let Some(room) = error.room else { panic!("an honest client was refused: {error:?}") };
-            assert!(self.online().resuming.remove(&room).is_some(), "nobody asked: {error:?}");
+            let asked = self.online().resuming.remove(&room).is_some();
+            let open = self.rooms.get(&room).is_some_and(|place| place.open);
+            // Of a room that is open it says that it is not any more.
+            assert!(asked || open && !error.retryable, "nobody asked: {error:?}");
             if !error.retryable {
+                recorder.gone(connection, room);
                 self.rooms.remove(&room);
             }
             return;
@@ -375,7 +379,8 @@ impl Client {
             }
             Asked::Leave(room) => {
                 recorder.refused(connection, id, error.code);
-                if let Some(place) = self.rooms.get_mut(&room) {
+                // Whether it was done may not be known; then it is asked again. One who is no member is told so.
+                if let Some(place) = self.rooms.get_mut(&room).filter(|_| !error.retryable) {
                     place.leaving = false;
                 }
             }
@@ -394,6 +399,10 @@ impl Client {
         self.say_again(recorder);
         for room in self.rooms.keys().copied().collect::<Vec<_>>() {
             self.fill(room);
+            let waits = |asked: &Asked| matches!(asked, Asked::Leave(of) if *of == room);
+            if self.rooms[&room].leaving && !self.online().asked.values().any(waits) {
+                self.leave(room, recorder);
+            }
         }
         // Rooms of a `resume` that could not be opened then.
         let online = self.online();
@@ -431,9 +440,7 @@ impl Client {
                 if let Some(place) = self.rooms.get_mut(&room) {
                     place.leaving = true;
                 }
-                let id = self.ask(Asked::Leave(room), json!({"type": "leave", "room": room}));
-                let connection = self.online().connection;
-                recorder.leave(connection, id, room);
+                self.leave(room, recorder);
             }
             4 => drop(self.ask(Asked::Other, json!({"type": "typing", "room": room}))),
             5 => drop(self.ask(Asked::Other, json!({"type": "who", "room": room}))),
@@ -456,6 +463,12 @@ impl Client {
                 self.say_again(recorder);
             }
         }
+    }
+
+    fn leave(&mut self, room: RoomId, recorder: &mut Recorder) {
+        let id = self.ask(Asked::Leave(room), json!({"type": "leave", "room": room}));
+        let connection = self.online().connection;
+        recorder.leave(connection, id, room);
     }
 
     /// In one of its rooms, if it has any.
@@ -495,8 +508,7 @@ impl Client {
         if let Some(saying) = self.unsaid.front() {
             return Some(format!("an answer to {}", saying.key));
         }
-        // A room that went with its last member takes what it had to say along.
-        for (room, place) in self.rooms.iter().filter(|(room, _)| store.has_room(**room)) {
+        for (room, place) in &self.rooms {
             let head = store.head(*room);
             if !place.open {
                 return Some(format!("{room} to be open"));

@@ -165,6 +165,7 @@ impl World {
         for wire in &mut self.wires {
             wire.dead = true;
         }
+        self.record_what_is_stored();
         self.epochs += 1;
         let epoch = Epoch(format!("e{}", self.epochs + 1));
         self.store.restore(&backup, epoch.clone());

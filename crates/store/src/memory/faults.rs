@@ -81,12 +81,6 @@ impl MemoryStore {
         room.map_or(Seq(0), |room| room.head().seq)
     }
 
-    /// Whether there is such a room, and it has not gone with its last member.
-    #[must_use]
-    pub fn has_room(&self, room: RoomId) -> bool {
-        self.shared.state().rooms.contains_key(&room)
-    }
-
     /// Every event, room by room in the order of their numbers; those of rooms that are gone, too.
     #[must_use]
     pub fn events(&self) -> Vec<Arc<Event>> {

@@ -104,33 +104,98 @@ fn nothing_comes_after_a_removal() {
     let stored = [came(1, LI), went(2, LI), came(3, ANN)];
     let joined = || Tale::of_li().joined(None, 1);
     joined().hears(went(2, LI)).rests().passes(&stored);
-    joined().rests().passes(&stored);
     joined().hears(went(2, LI)).hears(came(3, ANN)).breaks(Rule::AfterRemoval, &stored);
     // What is at stake is the event's number, not the moment: also without an answer to the `leave`.
-    joined().leave(1).ok(1, 2).hears(went(2, LI)).breaks(Rule::AfterRemoval, &stored);
     joined().hears(went(2, LI)).leave(1).ok(1, 2).rests().passes(&stored);
+    let answered = || joined().hears(went(2, LI)).leave(1).ok(1, 2);
+    answered().hears(came(3, ANN)).breaks(Rule::AfterRemoval, &stored);
     // One who was away and came again may read what was said meanwhile.
     let back = Tale::of_li().joined(Some(1), 4).hears(went(2, LI)).hears(came(3, ANN)).hears(came(4, LI));
     back.passes(&[&stored[..], &[came(4, LI)]].concat());
 }
 
 #[test]
-fn who_comes_again_on_the_same_connection_goes_on_there_or_from_now_on() {
+fn who_is_removed_hears_all_up_to_that() {
+    let stored = [came(1, LI), came(2, ANN), went(3, LI), came(4, ANN)];
+    let joined = || Tale::of_li().joined(None, 1).hears(came(2, ANN));
+    joined().rests().breaks(Rule::Behind, &stored);
+    joined().hears(went(3, LI)).rests().passes(&stored);
+    // Whoever leaves has heard it when the `leave` is answered.
+    joined().leave(1).hears(went(3, LI)).ok(1, 3).passes(&stored);
+    joined().leave(1).ok(1, 3).breaks(Rule::Skipped, &stored);
+    // Or was told what is missing; but not that one was removed, for nobody could read it then.
+    let told = || Tale::of_li().joined(None, 1);
+    told().leave(1).gap(2, 2).hears(went(3, LI)).ok(1, 3).rests().passes(&stored);
+    told().leave(1).gap(2, 3).ok(1, 3).breaks(Rule::AfterRemoval, &stored);
+}
+
+#[test]
+fn a_room_is_opened_for_its_members_alone() {
+    let stored = [came(1, LI), went(2, LI), came_with(3, ANN, &[LI]), came(4, UserId(9))];
+    let back = |head| Tale::of_li().joined(None, 1).again(LI, &epoch(1)).joined(Some(1), head);
+    back(1).passes(&stored);
+    back(2).breaks(Rule::NoMember, &stored);
+    back(3).passes(&stored);
+    Tale::of_li().by(ANN).joined(None, 2).breaks(Rule::NoMember, &stored);
+    Tale::of_li().by(ANN).joined(None, 3).hears(came(4, UserId(9))).rests().passes(&stored);
+}
+
+#[test]
+fn a_room_is_closed_to_those_alone_who_were_removed() {
+    let stored = [came(1, LI), went(2, LI), came(3, ANN)];
+    let joined = || Tale::of_li().joined(None, 1);
+    joined().gone().rests().passes(&stored);
+    joined().again(LI, &epoch(1)).gone().passes(&stored);
+    joined().gone().hears(went(2, LI)).breaks(Rule::AfterRemoval, &stored);
+    joined().gone().breaks(Rule::ClosedToMember, &three());
+    // Removed, but before it was last told that it is a member.
+    let stored = [came(1, LI), went(2, LI), came(3, LI)];
+    let back = || Tale::of_li().joined(None, 1).again(LI, &epoch(1));
+    back().joined(Some(1), 3).gone().breaks(Rule::ClosedToMember, &stored);
+    back().gone().passes(&stored);
+}
+
+#[test]
+fn who_comes_again_on_the_same_connection_begins_anew_behind_a_removal_that_it_heard() {
     let stored = [came(1, LI), went(2, LI), came(3, LI), came(4, ANN)];
-    let left = || Tale::of_li().joined(None, 1).leave(1).hears(went(2, LI));
-    left().ok(1, 2).joined(None, 3).hears(came(4, ANN)).rests().passes(&stored);
-    left().joined(None, 3).ok(1, 2).hears(came(4, ANN)).rests().passes(&stored);
-    left().joined(None, 3).ok(1, 2).hears(came(3, LI)).hears(came(4, ANN)).rests().passes(&stored);
-    // Who was not removed goes on where they were.
+    let left = || Tale::of_li().joined(None, 1).leave(1);
+    left().hears(went(2, LI)).ok(1, 2).joined(None, 3).hears(came(4, ANN)).rests().passes(&stored);
+    left().hears(went(2, LI)).joined(None, 3).ok(1, 2).hears(came(4, ANN)).rests().passes(&stored);
+    let heard = || left().hears(went(2, LI)).ok(1, 2).joined(None, 3);
+    heard().hears(came(3, LI)).breaks(Rule::BelowCursor, &stored);
+    heard().rests().breaks(Rule::Behind, &stored);
+    // Whoever had not heard of it goes on there.
+    let not_heard = || left().joined(None, 3).ok(1, 2);
+    not_heard().hears(went(2, LI)).hears(came(3, LI)).hears(came(4, ANN)).rests().passes(&stored);
+    not_heard().hears(came(4, ANN)).breaks(Rule::Skipped, &stored);
+    not_heard().rests().breaks(Rule::Behind, &stored);
+    // And so does one who was not removed, or before it was last told that it is a member.
     let twice = || Tale::of_li().joined(None, 1).joined(None, 2);
     twice().hears(came(2, ANN)).passes(&three());
     twice().hears(came(3, ANN)).breaks(Rule::Skipped, &three());
+    let stored = [&stored[..], &[came(5, ANN)]].concat();
+    let before = || Tale::of_li().joined(Some(1), 3).hears(went(2, LI)).joined(None, 4);
+    before().hears(came(3, LI)).hears(came(4, ANN)).passes(&stored);
+    before().hears(came(5, ANN)).breaks(Rule::Skipped, &stored);
+}
+
+#[test]
+fn what_a_gap_named_is_still_wanted_by_one_who_did_not_hear_of_its_removal() {
+    let stored = [came(1, LI), came(2, ANN), came(3, ANN), went(4, LI), came(5, LI)];
+    let told = || Tale::of_li().joined(None, 1).gap(2, 3);
+    // Removed: it may not be read, and need not.
+    told().hears(went(4, LI)).rests().passes(&stored[..4]);
+    // And in again: what was missing was of a membership that has ended, for whoever has heard of that.
+    told().hears(went(4, LI)).joined(None, 5).rests().passes(&stored);
+    let again = || told().joined(None, 5).hears(went(4, LI)).hears(came(5, LI));
+    again().rests().breaks(Rule::GapUnfilled, &stored);
+    again().reads(&stored[1..3]).rests().passes(&stored);
 }
 
 #[test]
 fn a_leave_is_acknowledged_as_the_event_that_it_became() {
     let left = || Tale::of_li().joined(None, 1).leave(1);
-    left().ok(1, 2).passes(&[came(1, LI), went(2, LI)]);
+    left().hears(went(2, LI)).ok(1, 2).passes(&[came(1, LI), went(2, LI)]);
     left().ok(1, 2).breaks(Rule::AcknowledgedButLost, &[came(1, LI)]);
     left().ok(1, 2).breaks(Rule::AcknowledgedButLost, &[came(1, LI), went(2, ANN)]);
 }
