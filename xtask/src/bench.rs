@@ -148,10 +148,12 @@ fn measure(workspace: &Workspace, args: &Args, file: &Path) -> Result<Results> {
         ready,
     };
     for round in 1..=args.rounds {
-        for scenario in scenarios.iter().filter(|it| round == 1 || !it.once) {
-            one(&bench, round, scenario, &mut results);
-            // After each, so that a run that is broken off is not lost.
-            results.write(file)?;
+        for scenario in &scenarios {
+            for _ in 0..scenario.often.in_round(round) {
+                one(&bench, round, scenario, &mut results);
+                // After each, so that a run that is broken off is not lost.
+                results.write(file)?;
+            }
         }
     }
     Ok(results)

@@ -103,15 +103,23 @@ impl Results {
         Spread::of(figures.filter_map(of.figure).collect())
     }
 
-    /// What becomes of two figures of the same round, over those rounds that have both.
+    /// What becomes of two figures of the same turn of the same round, over those turns that have both.
     pub(crate) fn within_rounds(&self, a: Measure, b: Measure, f: fn(f64, f64) -> f64) -> Option<Spread> {
-        let (a, b) = (self.by_round(a), self.by_round(b));
-        Spread::of(a.iter().filter_map(|(round, a)| Some(f(*a, *b.get(round)?))).collect())
+        let (a, b) = (self.by_turn(a), self.by_turn(b));
+        Spread::of(a.iter().filter_map(|(turn, a)| Some(f(*a, *b.get(turn)?))).collect())
     }
 
-    fn by_round(&self, of: Measure) -> BTreeMap<u32, f64> {
-        let figure = |run: &Run| Some((run.round, (of.figure)(run.figures.as_ref()?)?));
-        self.of(of.scenario, of.peer).filter_map(figure).collect()
+    /// By round, and by its place among those of the round, also where one before it is void.
+    fn by_turn(&self, of: Measure) -> BTreeMap<(u32, u32), f64> {
+        let mut turns = BTreeMap::<u32, u32>::new();
+        let mut figures = BTreeMap::new();
+        for run in self.of(of.scenario, of.peer) {
+            let turn = turns.entry(run.round).and_modify(|turn| *turn += 1).or_default();
+            if let Some(figure) = run.figures.as_ref().and_then(of.figure) {
+                figures.insert((run.round, *turn), figure);
+            }
+        }
+        figures
     }
 
     /// KiB for one more idle connection that has joined: the slope, so that what a server needs at all does not count.
@@ -123,7 +131,7 @@ impl Results {
     /// How many messages Teahouse stored with one commit in this round's durable sends.
     pub(crate) fn batch_of_round(&self, round: u32) -> Option<f64> {
         let of = Measure { scenario: "g100", peer: Peer::Teahouse, figure: figures::batch };
-        self.by_round(of).remove(&round)
+        self.by_turn(of).remove(&(round, 0))
     }
 
     /// What the generator warned of in a scenario, and in how many of how many rounds.
@@ -221,6 +229,20 @@ pub(crate) mod tests {
         assert_eq!(Spread::of(vec![]), None);
         assert_eq!(Spread::of(vec![f64::NAN, f64::INFINITY]), None);
         assert_eq!((number(1_234_567.89, 1).as_str(), number(-100.0, 0).as_str()), ("1,234,567.9", "-100"));
+    }
+
+    #[test]
+    fn ratio_is_taken_within_a_turn_also_behind_one_that_is_void() {
+        let mut results = Results::default();
+        for (turn, pace) in [(1, 1000.0), (2, 100.0), (3, 1000.0)] {
+            let ours =
+                if turn == 1 { Err(anyhow::anyhow!("1 lost")) } else { Ok(load(pace * 4.0, 0.1, 0.0)) };
+            results.add(1, "c", Peer::Teahouse, ours);
+            results.add(1, "c", Peer::FloorSend, Ok(load(pace, 1.0, 0.0)));
+        }
+        let rate = |peer| Measure { scenario: "c", peer, figure: figures::rate };
+        let ratio = results.within_rounds(rate(Peer::Teahouse), rate(Peer::FloorSend), |a, b| a / b).unwrap();
+        assert_eq!((ratio.least, ratio.most), (4.0, 4.0));
     }
 
     #[test]
