@@ -84,7 +84,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // side with the floor's, tell more than one long one.
     Scenario {
         key: "c",
-        work: Work::Load(rooms, WARM, 0.4),
+        work: Work::Load(rooms, WARM, 0.2),
         is_for: |peer| matches!(peer, Peer::Teahouse | Peer::FloorSend),
         often: Often::EachRound(3),
     },
