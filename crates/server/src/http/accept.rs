@@ -21,6 +21,10 @@ use crate::config::Config;
 /// Connections that wait for us to accept them: many come back at once after a restart. The kernel has a cap of its own.
 const BACKLOG: i32 = 4096;
 
+/// What the kernel may hold for a connection and has not sent: two turns of its (`shard/walk.rs`). Left alone it holds some MiB
+/// for each that stopped reading, and a thousand of those would cost more than all the rest of the server.
+const UNSENT: u32 = 128 * 1024;
+
 /// After an accept that failed for want of something: long enough not to spin, short enough not to be noticed.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -97,6 +101,8 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
+    // Its connections inherit it.
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -1,6 +1,6 @@
 //! Who does not read costs nobody anything, and is told what was missed.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use load::{Client, Options, Received};
 use proto::{Beside, RoomId, ServerFrame};
@@ -105,6 +105,24 @@ fn a_reader_too_slow_for_that_is_told_a_gap() {
     assert!(said + missed == 2501 && missed > 1000, "{said} lines and {missed} missed");
     ann.say(room, "again").unwrap();
     assert!(lines.next_line().unwrap().ends_with(": again"));
+}
+
+#[test]
+fn the_kernel_holds_little_for_who_does_not_read() {
+    let mut house = House::open();
+    let mut ann = house.guest();
+    let room = ann.join("lobby").unwrap().room;
+    let mut slow = Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
+    slow.join("lobby").unwrap();
+    say_large(&mut ann, room, 0..600, 8192);
+    // What the kernel has taken outlives the program; what the program has not handed over does not.
+    house.kill();
+    let (mut held, mut chunk) = (0, vec![0; 64 * 1024]);
+    slow.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+    while let Ok(read @ 1..) = slow.stream().read(&mut chunk) {
+        held += read;
+    }
+    assert!((1..512 * 1024).contains(&held), "{held} of 5 MB");
 }
 
 #[test]
