@@ -7,6 +7,7 @@ mod acks;
 mod cuts;
 mod descriptors;
 mod dice;
+mod gauges;
 mod half_open;
 mod kill;
 mod network;
@@ -15,6 +16,7 @@ mod power;
 mod prey;
 mod scene;
 mod stage;
+mod stalled;
 mod stop;
 mod thief;
 mod trace;
@@ -49,6 +51,8 @@ enum Fault {
     Stop(stop::Args),
     /// What the server asks of the kernel is traced: no `ok` leaves before the sync of what it is for.
     Power(power::Args),
+    /// 200 of 1,000 stop reading for a minute while others write; they cost nobody anything, and end with every event.
+    Stalled(stalled::Args),
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -59,6 +63,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Fault::HalfOpen(args) => half_open::run(workspace, args),
         Fault::Stop(args) => stop::run(workspace, args),
         Fault::Power(args) => power::run(workspace, args),
+        Fault::Stalled(args) => stalled::run(workspace, args),
     }
 }
 
@@ -89,6 +94,7 @@ pub(crate) const SHORT: &[Step] = &[
         },
         ..BLANK
     },
+    Step { name: "faults stalled", run: |it| done(stalled::run(&it.workspace, &stalled::SHORT)), ..BLANK },
 ];
 
 /// Says little where the tests already fail.

@@ -18,6 +18,9 @@ use crate::{Error, Options};
 /// The longest message of the server that is taken: a page of history has 256 KiB and the last event.
 const MESSAGE_LIMIT: u32 = 16 * 1024 * 1024;
 
+/// What one read takes in at most.
+const READ_BYTES: usize = 64 * 1024;
+
 /// One WebSocket message, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -326,6 +329,11 @@ impl Client {
 
     // What no good client does.
 
+    /// Reads once, at most so many bytes: what they end in the middle of stays so until something else is read.
+    pub fn read_at_most(&mut self, bytes: usize) -> Result<(), Error> {
+        self.read_by(Instant::now() + self.timeout, bytes)
+    }
+
     /// Sends a text message as it stands: broken JSON, or a line of plain text.
     pub fn send_text(&mut self, text: &str) -> Result<(), Error> {
         self.send_message(Opcode::Text, text.as_bytes())
@@ -374,27 +382,33 @@ impl Client {
     }
 
     fn message_by(&mut self, deadline: Instant) -> Result<Received, Error> {
-        let mut chunk = vec![0; 64 * 1024];
         loop {
             if let Some(message) = self.messages.pop_front() {
                 return Ok(message);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Error::Timeout);
-            }
-            self.stream.set_read_timeout(Some(left))?;
-            match self.stream.read(&mut chunk) {
-                Ok(0) => self.messages.push_back(Received::End),
-                Ok(read) => self.decode(&mut chunk[..read])?,
-                Err(error) if is_timeout(&error) => return Err(Error::Timeout),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    self.messages.push_back(Received::End)
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
+            self.read_by(deadline, READ_BYTES)?;
         }
+    }
+
+    /// Reads once: whole messages are kept, in their order.
+    fn read_by(&mut self, deadline: Instant, bytes: usize) -> Result<(), Error> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::Timeout);
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        let mut chunk = vec![0; bytes];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => self.messages.push_back(Received::End),
+            Ok(read) => self.decode(&mut chunk[..read])?,
+            Err(error) if is_timeout(&error) => return Err(Error::Timeout),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                self.messages.push_back(Received::End)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     fn decode(&mut self, bytes: &mut [u8]) -> Result<(), Error> {

@@ -34,7 +34,7 @@ enum Command {
         files: Vec<PathBuf>,
     },
     /// Run clients that take down what they do and see. Prints `ready` when all are there, and `enough` when all was said that
-    /// was to be said; each line that is read from standard input is noted; at its end they come to rest, and what they did is
+    /// was to be said; each line that is read from standard input is noted, but for `stall` and `read on`, which are obeyed; at its end they come to rest, and what they did is
     /// printed.
     Record(Witnesses),
 }
@@ -107,7 +107,11 @@ fn record_all(plan: &Witnesses) -> Result<(), String> {
     thread::spawn(move || {
         for line in io::stdin().lines().map_while(Result::ok) {
             // Nobody listens only if the clients have ended, and then the process does.
-            let _ = tell.send(Told::Note(line));
+            let _ = tell.send(match line.as_str() {
+                "stall" => Told::Stall,
+                "read on" => Told::ReadOn,
+                _ => Told::Note(line),
+            });
         }
         let _ = tell.send(Told::Finish);
     });

@@ -14,6 +14,7 @@ use proto::{EventPage, RoomId, Seq};
 
 use super::diary::Diary;
 use super::person::{Role, Witness};
+use super::stalling::Stalling;
 use super::tally::Tally;
 use crate::{Error, http, new_session};
 
@@ -50,6 +51,12 @@ pub struct Witnesses {
     /// About how many messages all writers together begin in a second.
     #[arg(long, default_value_t = 1_000)]
     pub rate: u32,
+    /// The longest message, in bytes.
+    #[arg(long, default_value_t = 200)]
+    pub longest: u32,
+    /// How many of them, writers and listeners alike, stop reading when they are told to.
+    #[arg(long, default_value_t = 0)]
+    pub stalled: u32,
     /// What they do follows from it, as far as the server's answers do.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -71,6 +78,17 @@ pub struct Witnesses {
 }
 
 impl Witnesses {
+    fn count(&self) -> u32 {
+        self.writers + self.receivers + self.listeners
+    }
+
+    /// Whether the client with this number (from 1) is one of those who stall: they are spread evenly.
+    pub(super) fn stalls(&self, number: u32) -> bool {
+        let up_to =
+            |number: u32| u64::from(number) * u64::from(self.stalled) / u64::from(self.count().max(1));
+        up_to(number) > up_to(number - 1)
+    }
+
     /// Where this client comes from, unless that is left to the kernel.
     pub(super) fn source(&self, number: u32) -> Option<IpAddr> {
         self.from.map(|first| Ipv4Addr::from_bits(first.to_bits().saturating_add(number)).into())
@@ -82,6 +100,10 @@ impl Witnesses {
 pub enum Told {
     /// For the history.
     Note(String),
+    /// Those who are to stall stop reading.
+    Stall,
+    /// They read on.
+    ReadOn,
     /// There will be no more harm.
     Finish,
 }
@@ -114,6 +136,8 @@ pub(super) struct Scene {
     pub(super) plan: Witnesses,
     /// All have joined: harm may begin.
     pub(super) ready: Barrier,
+    /// Whether those who are to stop reading do.
+    pub(super) stalling: Stalling,
     /// Nothing new is to be said.
     pub(super) finishing: OnceLock<()>,
     /// How many have all their answers.
@@ -135,6 +159,7 @@ pub fn record(
     let scene = Scene {
         plan: plan.clone(),
         ready: Barrier::new(count + 1),
+        stalling: Stalling::default(),
         finishing: OnceLock::new(),
         answered: AtomicUsize::new(0),
         heads: OnceLock::new(),
@@ -153,6 +178,8 @@ pub fn record(
         loop {
             match told.recv_timeout(LOOK) {
                 Ok(Told::Note(text)) => diary.now()?.note(text),
+                Ok(Told::Stall) => scene.stalling.set(true),
+                Ok(Told::ReadOn) => scene.stalling.set(false),
                 Err(RecvTimeoutError::Timeout) if !had_enough && tally.answered() >= plan.messages => {
                     had_enough = true;
                     tell(Tells::Enough);
@@ -161,6 +188,7 @@ pub fn record(
                 Ok(Told::Finish) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        scene.stalling.set(false);
         diary.now()?.note("no more harm is done; all come to rest");
         let _ = scene.finishing.set(());
         wait_until(|| scene.answered.load(Ordering::Acquire) == count);
@@ -178,7 +206,7 @@ pub fn record(
 
 /// Each gets a session and joins its rooms, several at a time.
 fn arrive(plan: &Witnesses, tally: &Arc<Tally>) -> Result<Vec<Witness>, WitnessError> {
-    let count = plan.writers + plan.receivers + plan.listeners;
+    let count = plan.count();
     let role = |number| match number {
         _ if number <= plan.writers => Role::Writer,
         _ if number <= plan.writers + plan.receivers => Role::Receiver,

@@ -11,6 +11,7 @@
 //! | `person.rs` | one client's life: connections, absences, rest |
 //! | `saying.rs` | what it says: bursts, retries, leaving and coming, pages of history |
 //! | `hearing.rs` | what becomes of each frame |
+//! | `stalling.rs` | stopping to read, and reading on |
 //! | `diary.rs` | a history on its way into a file; the clock |
 //! | `pulse.rs` | seeing that the other side is gone though nobody said so |
 //! | `tally.rs` | what they did, in numbers |
@@ -23,6 +24,7 @@ mod hearing;
 mod person;
 mod pulse;
 mod saying;
+mod stalling;
 mod tally;
 
 pub use crowd::{Tells, Told, WitnessError, Witnesses, record};

@@ -13,6 +13,7 @@ use super::crowd::{Scene, WitnessError, Witnesses, room_name};
 use super::diary::Diary;
 use super::dice::Dice;
 use super::pulse::Pulse;
+use super::stalling::Manner;
 use super::tally::Tally;
 use crate::{Client, Error, Options, new_session_from};
 
@@ -30,6 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ABSENCE_MS: u64 = 6_000;
 /// One in so many writers is in the room that all receivers listen to.
 const BUSY: u32 = 3;
+/// A word: one character, in UTF-8.
+const WORD_BYTES: u32 = 3;
+/// A message begins with its key, and a space.
+const KEY_BYTES: u32 = 20;
 /// Rooms of a receiver.
 const ROOMS: u32 = 3;
 
@@ -44,6 +49,8 @@ pub(super) enum Role {
 pub(super) struct Witness {
     pub(super) diary: Diary,
     pub(super) role: Role,
+    /// How it stalls when it is told to; most never do.
+    stalls: Option<Manner>,
     pub(super) dice: Dice,
     pub(super) tally: Arc<Tally>,
     pub(super) number: u32,
@@ -61,6 +68,8 @@ pub(super) struct Witness {
     pub(super) pending_since: Instant,
     pub(super) next_id: u64,
     pub(super) next_key: u64,
+    /// A message has fewer words than this.
+    pub(super) most_words: u64,
     pub(super) next_burst: Instant,
     /// When it will close the connection, if it does that of itself.
     pub(super) next_close: Option<Instant>,
@@ -146,10 +155,12 @@ impl Witness {
         }
         // Events that came meanwhile were not taken down, and come again, for the cursors stand where they joined.
         diary.now()?.closed(on, 1006);
+        let mut dice = Dice::new(plan.seed, u64::from(number));
         Ok(Witness {
             diary,
             role,
-            dice: Dice::new(plan.seed, u64::from(number)),
+            stalls: plan.stalls(number).then(|| Manner::of(&mut dice)),
+            dice,
             tally: Arc::clone(tally),
             number,
             client,
@@ -162,6 +173,7 @@ impl Witness {
             pending_since: Instant::now(),
             next_id: 0,
             next_key: 0,
+            most_words: u64::from(plan.longest.saturating_sub(KEY_BYTES) / WORD_BYTES).max(1),
             next_burst: Instant::now(),
             next_close: None,
             has_all_answers: false,
@@ -178,6 +190,7 @@ impl Witness {
             let options = Options {
                 timeout: Duration::from_secs(5),
                 source: scene.plan.source(self.number),
+                receive_buffer: self.stalls.and_then(Manner::receive_buffer),
                 ..Options::bearer(&self.token)
             };
             if let Ok(mut socket) = Client::connect(scene.plan.server, options) {
@@ -216,6 +229,10 @@ impl Witness {
                             told = Some(0);
                             continue;
                         }
+                    }
+                    // No break of the connection makes a frame out of what is none.
+                    End::Lost(error @ (Error::Framing(_) | Error::Unreadable { .. })) => {
+                        return Err(error.into());
                     }
                     End::Lost(_) => self.diary.now()?.closed(on, 1006),
                 }
@@ -265,6 +282,9 @@ impl Witness {
             let mut rest = None;
             loop {
                 self.feel(socket, &mut pulse)?;
+                if let Some(manner) = self.stalls.filter(|_| scene.stalling.is_on()) {
+                    self.stall(manner, socket, on, scene)?;
+                }
                 self.act(socket, on, scene)?;
                 self.press(socket, on, scene)?;
                 match socket.next_frame(listen) {

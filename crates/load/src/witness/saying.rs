@@ -60,7 +60,7 @@ impl Witness {
         Ok(())
     }
 
-    fn say_message(
+    pub(super) fn say_message(
         &mut self,
         socket: &mut Client,
         on: history::Connection,
@@ -161,14 +161,14 @@ impl Witness {
     }
 
     /// Another message.
-    fn think(&mut self, room: RoomId) -> Result<(), Stop> {
+    pub(super) fn think(&mut self, room: RoomId) -> Result<(), Stop> {
         self.next_key += 1;
         // With the letter and the space behind it no key is a part of another's body: a trace can be searched for it.
         let key = format!("w{}-{}", self.number, self.next_key);
-        let body = format!("{key} {}", "茶".repeat(self.dice.below(60) as usize));
+        let body = format!("{key} {}", "茶".repeat(self.dice.below(self.most_words) as usize));
         let send = Send {
             room: RoomRef::Id(room),
-            // A letter, digits and a dash, and text of less than 300 bytes.
+            // A letter, digits and a dash, and text of a length that was asked for.
             client_message_id: ClientMessageId::new(key).expect("a short visible key"),
             body: MessageBody::new(body, u32::MAX).expect("a short text"),
         };
@@ -197,7 +197,7 @@ impl Witness {
         Ok(say(socket, id, Command::History(history))?)
     }
 
-    fn new_id(&mut self, pending: Pending) -> CommandId {
+    pub(super) fn new_id(&mut self, pending: Pending) -> CommandId {
         self.next_id += 1;
         if self.pending.is_empty() {
             self.pending_since = Instant::now();
@@ -208,7 +208,7 @@ impl Witness {
 }
 
 /// Sends a command.
-fn say(socket: &mut Client, id: CommandId, command: Command) -> Result<(), Error> {
+pub(super) fn say(socket: &mut Client, id: CommandId, command: Command) -> Result<(), Error> {
     // Commands are maps with text keys; serde_json cannot fail on them.
     let text = serde_json::to_string(&Numbered { id: Some(id), command })
         .expect("commands are JSON by construction");
