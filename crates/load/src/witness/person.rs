@@ -57,6 +57,8 @@ pub(super) struct Witness {
     client: history::Client,
     person: UserId,
     token: String,
+    /// Where it goes when it is nowhere.
+    home: RoomId,
     pub(super) epoch: Epoch,
     /// What it has of each room where it is a member.
     pub(super) rooms: BTreeMap<RoomId, Place>,
@@ -156,6 +158,8 @@ impl Witness {
         // Events that came meanwhile were not taken down, and come again, for the cursors stand where they joined.
         diary.now()?.closed(on, 1006);
         let mut dice = Dice::new(plan.seed, u64::from(number));
+        // `count` is at least 1.
+        let home = *rooms.keys().next().expect("everybody joins a room");
         Ok(Witness {
             diary,
             role,
@@ -166,6 +170,7 @@ impl Witness {
             client,
             person: person.id,
             token,
+            home,
             epoch,
             rooms,
             unanswered: Vec::new(),
@@ -273,6 +278,10 @@ impl Witness {
         let listen = if self.role == Role::Listener { LISTEN_ONLY } else { LISTEN };
         let mut done = || -> Result<(), Stop> {
             self.resume(socket)?;
+            if self.rooms.is_empty() {
+                // It had left, and was cut off before it had come again.
+                self.join_again(socket, self.home)?;
+            }
             self.say_again(socket, on)?;
             let now = Instant::now();
             self.next_burst = now;
