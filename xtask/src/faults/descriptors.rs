@@ -1,6 +1,6 @@
 //! What a process has open, as the kernel tells it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -12,6 +12,12 @@ use anyhow::{Context, Result, ensure};
 /// After so many looks in which nothing has changed, nothing is under way.
 const SETTLED: u32 = 20;
 
+/// What all sockets are called.
+pub(super) const SOCKET: &str = "socket";
+
+/// How many descriptors there are of each name.
+pub(super) type Open = BTreeMap<String, usize>;
+
 /// The descriptors of a process that runs.
 pub(super) struct Descriptors {
     process: PathBuf,
@@ -22,31 +28,42 @@ impl Descriptors {
         Self { process: format!("/proc/{pid}").into() }
     }
 
-    pub(super) fn count(&self) -> Result<usize> {
-        let open =
-            fs::read_dir(self.process.join("fd")).context("the server's descriptors cannot be seen")?;
-        Ok(open.count())
+    /// How many there are of each name; all sockets have the same.
+    fn open(&self) -> Result<Open> {
+        let mut open = Open::new();
+        for name in self.names()? {
+            *open.entry(if socket(&name).is_some() { SOCKET.to_owned() } else { name }).or_default() += 1;
+        }
+        Ok(open)
     }
 
-    /// How many are open when that has stopped changing.
-    pub(super) fn settled(&self, look: Duration, patience: Duration) -> Result<usize> {
+    /// What is open when that has stopped changing.
+    pub(super) fn settled(&self, look: Duration, patience: Duration) -> Result<Open> {
         let deadline = Instant::now() + patience;
-        let (mut count, mut same) = (self.count()?, 0);
+        let (mut open, mut same) = (self.open()?, 0);
         while same < SETTLED {
-            ensure!(Instant::now() < deadline, "the number of the server's descriptors does not settle");
+            ensure!(Instant::now() < deadline, "the server's descriptors do not settle");
             thread::sleep(look);
-            let now = self.count()?;
-            same = if now == count { same + 1 } else { 0 };
-            count = now;
+            let now = self.open()?;
+            same = if now == open { same + 1 } else { 0 };
+            open = now;
         }
-        Ok(count)
+        Ok(open)
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let open =
+            fs::read_dir(self.process.join("fd")).context("the server's descriptors cannot be seen")?;
+        // One that was closed meanwhile has no name any more.
+        let names = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        Ok(names.map(|name| name.to_string_lossy().into_owned()).collect())
     }
 
     /// Waits until there are so many.
     pub(super) fn wait_for(&self, wanted: usize, look: Duration, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
         loop {
-            let count = self.count()?;
+            let count = self.names()?.len();
             if count >= wanted {
                 return Ok(());
             }
@@ -57,13 +74,8 @@ impl Descriptors {
 
     /// The other ends of its TCP connections over IPv4 (also those that it has through a socket of IPv6), in no order.
     pub(super) fn remote_addresses(&self) -> Result<Vec<Ipv4Addr>> {
-        let open =
-            fs::read_dir(self.process.join("fd")).context("the server's descriptors cannot be seen")?;
-        // One that was closed meanwhile has no name any more.
-        let names = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
-        let sockets: BTreeSet<String> = names
-            .filter_map(|name| Some(name.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
-            .collect();
+        let names = self.names()?;
+        let sockets: BTreeSet<&str> = names.iter().filter_map(|name| socket(name)).collect();
         let mut addresses = Vec::new();
         for file in ["net/tcp", "net/tcp6"] {
             let table =
@@ -78,6 +90,11 @@ impl Descriptors {
         }
         Ok(addresses)
     }
+}
+
+/// The number of a socket.
+fn socket(name: &str) -> Option<&str> {
+    name.strip_prefix("socket:[")?.strip_suffix(']')
 }
 
 /// The last word of `0100007F:1F90`, or of the same in 32 digits.
