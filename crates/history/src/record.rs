@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use proto::{ClientMessageId, CommandId, Epoch, ErrorCode, RoomId, Seq, UserId};
+use proto::{ClientMessageId, CommandId, Epoch, ErrorCode, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Hash, Seen};
@@ -197,6 +197,9 @@ pub enum What {
         /// The event.
         #[serde(flatten)]
         event: Seen,
+        /// Its `at`: what the server's clock said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dated: Option<Timestamp>,
     },
     /// Something that a reader of the history should know: a kill, a restart.
     Note {
@@ -287,7 +290,10 @@ impl fmt::Display for Record {
                 write!(f, "restored as {epoch}, with")?;
                 kept.iter().try_for_each(|(room, seq)| write!(f, " {room} to #{seq}"))
             }
-            What::Stored { room, event } => write!(f, "stored {room} {event}"),
+            What::Stored { room, event, dated: None } => write!(f, "stored {room} {event}"),
+            What::Stored { room, event, dated: Some(dated) } => {
+                write!(f, "stored {room} {event}, at {}", dated.to_rfc3339())
+            }
             What::Note { text } => write!(f, "{text}"),
         }
     }

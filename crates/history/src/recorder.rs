@@ -133,7 +133,7 @@ impl Recorder {
 
     /// An event as it is stored at the end, or before a restore.
     pub fn stored(&mut self, event: &Event) {
-        self.record(What::Stored { room: event.room, event: Seen::of(event) });
+        self.record(What::Stored { room: event.room, event: Seen::of(event), dated: Some(event.at) });
     }
 
     /// Something that a reader of the history should know.

@@ -25,6 +25,8 @@ pub enum Rule {
     StoredTwice,
     /// A room's numbers are not 1, 2, 3 …
     Numbers,
+    /// An event's `at` is before that of an earlier one of its room.
+    WentBackInTime,
     /// Two messages of one connection are stored in another order than they were sent in.
     SendersOrder,
     /// A message is stored before one that had been acknowledged when it was sent.
@@ -77,6 +79,7 @@ impl Rule {
             Rule::StoredAltered => "a message is stored otherwise than it was sent",
             Rule::StoredTwice => "a message is stored twice",
             Rule::Numbers => "a room's events are not numbered 1, 2, 3 …",
+            Rule::WentBackInTime => "a room's events go back in time",
             Rule::SendersOrder => "two messages of one connection are stored in the wrong order",
             Rule::Overtaken => "a message stands before one that was acknowledged when it was sent",
             Rule::AnsweredTwice => "an answer to nothing, or a second one",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use proto::{ClientMessageId, Epoch, RoomId, Seq, UserId};
+use proto::{ClientMessageId, Epoch, RoomId, Seq, Timestamp, UserId};
 
 use super::Blame;
 use crate::verdict::About;
@@ -40,6 +40,7 @@ enum Change {
 pub(super) struct Stored {
     pub(super) event: Seen,
     pub(super) index: usize,
+    dated: Option<Timestamp>,
 }
 
 impl Truth {
@@ -48,9 +49,9 @@ impl Truth {
         let mut truth = Truth { lives: vec![Life::default()], epochs: vec![None] };
         for (index, record) in history.into_iter().enumerate() {
             match record.what {
-                What::Stored { room, event } => {
+                What::Stored { room, event, dated } => {
                     let life = truth.lives.last_mut();
-                    life.into_iter().for_each(|life| life.store(index, room, event.clone(), blame));
+                    life.into_iter().for_each(|life| life.store(index, room, (event.clone(), dated), blame));
                 }
                 What::Restored { epoch, kept } => {
                     truth.lives.push(Life { inherited: kept, ..Life::default() });
@@ -85,7 +86,13 @@ impl Truth {
 }
 
 impl Life {
-    fn store(&mut self, index: usize, room: RoomId, event: Seen, blame: &mut Blame) {
+    fn store(
+        &mut self,
+        index: usize,
+        room: RoomId,
+        (event, dated): (Seen, Option<Timestamp>),
+        blame: &mut Blame,
+    ) {
         let log = self.rooms.entry(room).or_default();
         let about =
             || About { room: Some(room), seq: Some(event.seq), key: event.key.clone(), ..About::default() };
@@ -93,6 +100,17 @@ impl Life {
         if event.seq != expected {
             blame.on(index, Rule::Numbers, about(), || {
                 format!("{room} has {event} where #{expected} should be")
+            });
+        }
+        if let Some(before) = log.last().filter(|before| dated.is_some() && dated < before.dated) {
+            let text = |dated: Option<Timestamp>| dated.map_or_else(String::new, Timestamp::to_rfc3339);
+            blame.on(index, Rule::WentBackInTime, about(), || {
+                format!(
+                    "{room} #{} is of {}, and {event} of {}",
+                    before.event.seq,
+                    text(before.dated),
+                    text(dated)
+                )
             });
         }
         if let Some(key) = &event.key {
@@ -116,7 +134,7 @@ impl Life {
                 self.memberships.entry((room, who)).or_default().push((event.seq, change));
             }
         }
-        log.push(Stored { event, index });
+        log.push(Stored { event, index, dated });
     }
 
     /// What a restore kept is what there was.

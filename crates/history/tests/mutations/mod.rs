@@ -201,10 +201,12 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         name: "a retry is stored again",
         change: |records, nth| {
             let place = pick_stored(records, nth, Some(Kind::Message))?;
-            let What::Stored { room, event: mut again } = records[place].what.clone() else { return None };
+            let What::Stored { room, event: mut again, .. } = records[place].what.clone() else {
+                return None;
+            };
             let last = records.iter().rposition(|record| is_stored_in(Some(record), room))?;
             again.seq = seen(&mut records[last].what)?.seq.next();
-            insert(records, last + 1, What::Stored { room, event: again });
+            insert(records, last + 1, What::Stored { room, event: again, dated: None });
             Some(())
         },
         breaks: &[Rule::StoredTwice],
@@ -304,7 +306,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             let place = pick(records, nth, |what| matches!(what, What::Ok { .. }))?;
             let What::Ok { connection, seq, .. } = records[place].what else { return None };
             let left = |record: &Record| match &record.what {
-                What::Stored { room, event } if event.kind == Kind::Left && event.seq == seq => Some(*room),
+                What::Stored { room, event, .. } if event.kind == Kind::Left && event.seq == seq => {
+                    Some(*room)
+                }
                 _ => None,
             };
             let of_it = |record: &&Record| {
@@ -338,7 +342,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         name: "an event comes after the leave was answered",
         change: |records, nth| {
             let place = pick_stored(records, nth, Some(Kind::Left))?;
-            let What::Stored { room, event } = records[place].what.clone() else { return None };
+            let What::Stored { room, event, .. } = records[place].what.clone() else { return None };
             is_stored_in(records.get(place + 1), room).then_some(())?;
             let next = seen(&mut records[place + 1].what)?.clone();
             // The one who left heard it go, and then had the answer.
@@ -378,7 +382,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
                 return None;
             };
             let event = records.iter().find_map(|record| match &record.what {
-                What::Stored { room: of, event } if *of == room && event.seq == after => Some(event.clone()),
+                What::Stored { room: of, event, .. } if *of == room && event.seq == after => {
+                    Some(event.clone())
+                }
                 _ => None,
             })?;
             insert(records, place + 1, What::Heard { connection, room, event });

@@ -137,7 +137,11 @@ impl World {
     /// What this life of the store came to.
     pub(super) fn record_what_is_stored(&mut self) {
         for event in self.store.events() {
-            self.recorder.record(What::Stored { room: event.room, event: seen(&event) });
+            self.recorder.record(What::Stored {
+                room: event.room,
+                event: seen(&event),
+                dated: Some(event.at),
+            });
         }
     }
 

@@ -118,3 +118,16 @@ fn a_command_has_an_answer_once_all_is_at_rest() {
 fn nothing_happens_on_a_connection_that_is_closed() {
     Tale::of_li().then(|it, on| it.closed(on, 1006)).send(1, "a").breaks(Rule::Incoherent, &[]);
 }
+
+#[test]
+fn time_stands_still_in_a_room_rather_than_going_back() {
+    let stored = |times: [i64; 3]| {
+        times
+            .map(Timestamp)
+            .into_iter()
+            .enumerate()
+            .map(|(nth, at)| Event { at, ..came(nth as u64 + 1, ANN) })
+    };
+    Tale::of_li().passes(&stored([5, 5, 6]).collect::<Vec<_>>());
+    Tale::of_li().breaks(Rule::WentBackInTime, &stored([5, 7, 6]).collect::<Vec<_>>());
+}
