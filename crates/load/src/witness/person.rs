@@ -1,6 +1,6 @@
 //! One client's life.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -150,8 +150,11 @@ impl Witness {
         // One room is busier than the others: who is away from it for a while is told of a gap.
         let is_busy = role == Role::Receiver || role == Role::Writer && number.is_multiple_of(BUSY);
         let first = if is_busy { 0 } else { number };
-        for further in 0..count {
-            let joined = socket.join(&room_name((first + further * number) % plan.rooms))?;
+        // One room only once: what came between two joins would be below the second's head, and was not taken down.
+        let numbers: BTreeSet<u32> =
+            (0..count).map(|further| (first + further * number) % plan.rooms).collect();
+        for number in numbers {
+            let joined = socket.join(&room_name(number))?;
             diary.now()?.joined(on, joined.room, None, joined.head);
             rooms.insert(joined.room, Place { at: joined.head, ..Place::default() });
         }
