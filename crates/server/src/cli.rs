@@ -112,7 +112,7 @@ fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
 
 fn serve(loaded: Loaded) -> Result<()> {
     logging::begin(&loaded.config);
-    http::raise_file_limit(&loaded.config);
+    http::raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("http").build();
     let runtime = runtime.context("cannot start threads")?;
     let outcome = runtime.block_on(live(loaded));

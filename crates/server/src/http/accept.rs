@@ -1,11 +1,13 @@
 //! The listening socket and the loop that accepts; how connections are turned away, and how all of it ends.
 
+use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use proto::ErrorCode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncReadExt;
@@ -34,11 +36,16 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// Who was turned away may take so long to hear it; else the kernel would drop our answer with a reset.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// As many at a time; who comes beyond is told as well, without our waiting for them to listen.
-const LISTENING: usize = 64;
+/// As many at a time; who comes beyond is told as well, without our waiting for them to listen. Where few files may be open, an
+/// eighth of them.
+const LISTENING: u64 = 64;
 
-/// Files beside connections: the store's, its readers', epolls, standard streams.
-const OTHER_FILES: u64 = 256;
+/// Files that are opened later and are no connections: the one that is being turned away, a database that is opened anew.
+const SPARE_FILES: u64 = 16;
+
+/// What is open before the first connection comes, where that cannot be counted: the database once for each who reads or writes
+/// it, epolls, standard streams.
+const USUAL_FILES: u64 = 64;
 
 /// Where the server's life stands, as seen from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,26 +123,57 @@ fn is_no_ipv6(error: &io::Error) -> bool {
 }
 
 /// Each connection is a file, and many systems begin with 1,024.
-pub(crate) fn raise_file_limit(config: &Config) {
+pub(crate) fn raise_file_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         tracing::warn!(%error, current, "cannot raise the limit of open files");
     }
-    let limit = getrlimit(Resource::Nofile).current;
-    let wanted = u64::from(config.limits.connections).saturating_add(OTHER_FILES);
-    if config.limits.enabled && limit.is_some_and(|limit| limit < wanted) {
-        tracing::warn!(
-            limit,
-            wanted,
-            "fewer open files are allowed than limits.connections needs; raise the hard limit (ulimit -Hn)"
-        );
+}
+
+/// How many connections there is room for, and how many more that are told no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) connections: u32,
+    listening: usize,
+}
+
+impl Room {
+    /// No more than the configuration says, and no more than files can be open: a connection that cannot be accepted cannot be
+    /// told no, and a store that finds no file fails. To be asked when all else is open.
+    pub(super) fn measure(config: &Config) -> Self {
+        let wanted = config.limits.connections;
+        let limit = getrlimit(Resource::Nofile).current;
+        // The one that counts is among them.
+        let open = fs::read_dir("/proc/self/fd").map_or(USUAL_FILES, |open| open.count() as u64);
+        let room =
+            limit.map_or(Self::of(wanted, u64::MAX), |limit| Self::of(wanted, limit.saturating_sub(open)));
+        if config.limits.enabled && room.connections < wanted {
+            tracing::warn!(
+                limit,
+                connections = room.connections,
+                wanted,
+                "fewer open files are allowed than limits.connections needs; raise the hard limit (ulimit -Hn)"
+            );
+        }
+        room
+    }
+
+    pub(super) fn of(wanted: u32, files: u64) -> Self {
+        let listening = LISTENING.min(files / 8);
+        let left = files.saturating_sub(listening + SPARE_FILES).max(1);
+        // At most 64.
+        Room {
+            connections: u32::try_from(left).unwrap_or(u32::MAX).min(wanted),
+            listening: listening as usize,
+        }
     }
 }
 
 /// Accepts until told otherwise.
-pub(super) fn serve(listener: TcpListener, server: Server, caps: Arc<Caps>) -> Serving {
+pub(super) fn serve(listener: TcpListener, server: Server, caps: Arc<Caps>, room: Room) -> Serving {
     let (stage, watched) = watch::channel(Stage::Open);
-    tokio::spawn(accept(listener, Arc::new(server), caps, watched));
+    let listening = Arc::new(Semaphore::new(room.listening));
+    tokio::spawn(accept(listener, Arc::new(server), caps, listening, watched));
     Serving { stage }
 }
 
@@ -143,10 +181,10 @@ async fn accept(
     listener: TcpListener,
     server: Arc<Server>,
     caps: Arc<Caps>,
+    listening: Arc<Semaphore>,
     mut stage: watch::Receiver<Stage>,
 ) {
-    let listening = Arc::new(Semaphore::new(LISTENING));
-    let mut said = None::<Instant>;
+    let (mut failing, mut full) = (Seldom::default(), Seldom::default());
     loop {
         let accepted = tokio::select! {
             // Also when the sender is gone.
@@ -163,9 +201,8 @@ async fn accept(
             }
             Err(error) => {
                 // Out of files or memory: the waiting connection stays, so the next accept fails at once as well.
-                if said.is_none_or(|said| said.elapsed() > SILENCE) {
+                if failing.may_speak() {
                     tracing::error!(%error, "cannot accept connections");
-                    said = Some(Instant::now());
                 }
                 sleep(BREATH).await;
                 continue;
@@ -179,10 +216,27 @@ async fn accept(
             }
             Err(refusal) => {
                 server.metrics.refused(refusal.code);
+                if refusal.code == ErrorCode::Overloaded && full.may_speak() {
+                    tracing::warn!("connections are turned away: there are as many as the server takes");
+                }
                 // A stream that cannot be written to needs no answer.
                 let _ = turn_away(stream, &refusal, &listening);
             }
         }
+    }
+}
+
+/// Something that is told once, and again when it still goes on much later.
+#[derive(Default)]
+struct Seldom(Option<Instant>);
+
+impl Seldom {
+    fn may_speak(&mut self) -> bool {
+        let may = self.0.is_none_or(|said| said.elapsed() > SILENCE);
+        if may {
+            self.0 = Some(Instant::now());
+        }
+        may
     }
 }
 
@@ -203,4 +257,24 @@ fn turn_away(stream: TcpStream, refusal: &Refusal, listening: &Arc<Semaphore>) -
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_may_be_open_bound_the_connections() {
+        let room = |wanted, files| {
+            let room = Room::of(wanted, files);
+            (room.connections, room.listening)
+        };
+        assert_eq!(room(10_000, 1_000_000), (10_000, 64));
+        assert_eq!(room(u32::MAX, u64::MAX), (u32::MAX, 64));
+        assert_eq!(room(10_000, 1_024), (944, 64));
+        assert_eq!(room(10_000, 228), (184, 28));
+        assert_eq!(room(100, 228), (100, 28));
+        // Somebody has to come in to see that there is no room.
+        assert_eq!(room(10_000, 0), (1, 0));
+    }
 }

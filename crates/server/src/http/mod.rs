@@ -50,6 +50,7 @@ pub(crate) use refusal::Refusal;
 use crate::config::Config;
 use crate::house::House;
 use crate::metrics::Metrics;
+use accept::Room;
 use caps::Caps;
 use page::Page;
 
@@ -73,10 +74,11 @@ pub(crate) fn serve(
     house: Arc<House>,
     metrics: Metrics,
 ) -> Serving {
-    let caps = Caps::new(config.limits.connections, config.limits.connections_per_address, metrics.clone());
+    let room = Room::measure(&config);
+    let caps = Caps::new(room.connections, config.limits.connections_per_address, metrics.clone());
     let deadlines = config.deadlines;
     let router = router(Front::new(config, house, metrics.clone()));
-    accept::serve(listener, connection::Server { router, deadlines, metrics }, caps)
+    accept::serve(listener, connection::Server { router, deadlines, metrics }, caps, room)
 }
 
 /// Who is at the other end; in the extensions of every request.

@@ -94,7 +94,7 @@ async fn who_takes_not_a_byte_of_the_answer_is_given_up() {
     };
     let listener = listen(config.listen).unwrap();
     let mut wire = Wire::connect(listener.local_addr().unwrap()).await;
-    let _serving = accept::serve(listener, server, Caps::new(1, 1, metrics));
+    let _serving = accept::serve(listener, server, Caps::new(1, 1, metrics), Room::of(1, 1024));
     wire.write(request("GET /", &[], "")).await;
     timeout(PATIENCE, given_up).await.expect("the connection is still there").unwrap();
 }
