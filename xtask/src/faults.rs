@@ -4,9 +4,11 @@
 //! that fails leaves the history, the data folder and the server's log, and names its seed.
 
 mod acks;
+mod clock;
 mod cuts;
 mod descriptors;
 mod dice;
+mod full;
 mod gauges;
 mod half_open;
 mod kill;
@@ -53,6 +55,10 @@ enum Fault {
     Power(power::Args),
     /// 200 of 1,000 stop reading for a minute while others write; they cost nobody anything, and end with every event.
     Stalled(stalled::Args),
+    /// The wall clock jumps an hour and thirty days, both ways: nobody is thrown out or logged out, and no room goes back in time.
+    Clock(clock::Args),
+    /// 256 open files and more people than fit: each of the others is told no, those inside go on, and free places are given away.
+    Descriptors(full::Args),
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -64,6 +70,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Fault::Stop(args) => stop::run(workspace, args),
         Fault::Power(args) => power::run(workspace, args),
         Fault::Stalled(args) => stalled::run(workspace, args),
+        Fault::Clock(args) => clock::run(workspace, args),
+        Fault::Descriptors(args) => full::run(workspace, args),
     }
 }
 
@@ -95,6 +103,13 @@ pub(crate) const SHORT: &[Step] = &[
         ..BLANK
     },
     Step { name: "faults stalled", run: |it| done(stalled::run(&it.workspace, &stalled::SHORT)), ..BLANK },
+    Step {
+        name: "faults clock",
+        needs: &[Need::Faketime],
+        run: |it| done(clock::run(&it.workspace, &clock::SHORT)),
+        ..BLANK
+    },
+    Step { name: "faults descriptors", run: |it| done(full::run(&it.workspace, &full::SHORT)), ..BLANK },
 ];
 
 /// Says little where the tests already fail.

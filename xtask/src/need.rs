@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{self as os, Command, Stdio};
-use std::{env, fs};
+use std::{env, fs, iter};
 
 use crate::process;
 
@@ -25,6 +25,8 @@ pub(crate) enum Need {
     CxxCompiler,
     /// Counts instructions.
     Valgrind,
+    /// Tells a program another time than it is.
+    Faketime,
     /// Shows the system calls of a running program, and the right to do that.
     Strace,
 }
@@ -54,6 +56,7 @@ impl Need {
             Self::Python27 => python27().map(drop),
             Self::CxxCompiler => cxx_compiler(),
             Self::Valgrind => valgrind(),
+            Self::Faketime => faketime().map(drop),
             Self::Strace => strace(),
         }
     }
@@ -132,6 +135,19 @@ fn valgrind() -> Result<(), Missing> {
     process::output(Command::new("valgrind").arg("--version")).map(drop).map_err(|_| Missing {
         what: "valgrind is missing".into(),
         how: "on Debian `apt-get install valgrind`",
+    })
+}
+
+/// The library, where Debian has it for its machines, and where others have it.
+pub(crate) fn faketime() -> Result<PathBuf, Missing> {
+    let machines = ["/usr/lib", "/usr/local/lib"].into_iter().flat_map(|lib| {
+        let below = fs::read_dir(lib).into_iter().flatten().flatten().map(|entry| entry.path());
+        iter::once(PathBuf::from(lib)).chain(below)
+    });
+    let mut files = machines.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    files.find(|file| file.is_file()).ok_or(Missing {
+        what: "libfaketime is missing".into(),
+        how: "on Debian `apt-get install libfaketime`",
     })
 }
 

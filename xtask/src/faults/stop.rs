@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use super::dice::Dice;
+use super::gauges::Counters;
 use super::prey::Prey;
 use super::scene::Scene;
 use super::stage::{Common, Stage};
@@ -45,7 +46,7 @@ pub(crate) struct Args {
 }
 
 pub(super) const SHORT: Args =
-    Args { clients: 200, writers: 20, restarts: 2, rate: 100, common: Common::SHORT };
+    Args { clients: 200, writers: 20, restarts: 2, rate: 400, common: Common::SHORT };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let stage = Stage::build(workspace, &args.common)?;
@@ -105,12 +106,8 @@ fn restarts(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
 fn wait_for_all(server: &Prey, clients: u32) -> Result<()> {
     let deadline = Instant::now() + GATHERING;
     loop {
-        let answer =
-            load::http(server.address, "GET", "/metrics", &[], b"").context("nobody tells the counters")?;
-        let text = answer.text();
-        let count = text.lines().find_map(|line| line.strip_prefix("teahouse_connections "));
-        let count: u32 = count.context("/metrics does not tell the connections")?.parse()?;
-        if count >= clients {
+        let count = Counters::ask(server.address)?.value("connections")?;
+        if count >= u64::from(clients) {
             return Ok(());
         }
         if Instant::now() > deadline {

@@ -1,6 +1,7 @@
 //! The clients that take down what they do and see, and the checker that reads it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use history::Record;
 
 use crate::process;
 
@@ -81,6 +83,22 @@ impl Drop for Witnesses {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What each client took down, by its number; the first is what was noted, and the rooms as they were read in the end.
+pub(super) fn histories(folder: &Path) -> Result<Vec<Vec<Record>>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        files.push(entry?.path());
+    }
+    // By number, whose digits are as many as it has.
+    files.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
+    let read = |path: &PathBuf| -> Result<Vec<Record>> {
+        let records = history::read(BufReader::new(File::open(path)?));
+        let records: io::Result<Vec<_>> = records.map(|record| record.map_err(|wrong| wrong.error)).collect();
+        records.with_context(|| path.display().to_string())
+    };
+    files.iter().map(read).collect()
 }
 
 /// Prints the verdict; an error if a promise was broken.

@@ -164,8 +164,22 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             Rule::SendersOrder,
             Rule::AcknowledgedButLost,
             Rule::AfterRemoval,
+            Rule::WentBackInTime,
         ],
         may_pass: true,
+    },
+    Mutation {
+        name: "an event is older than the one before it",
+        change: |records, nth| {
+            let place = pick_stored(records, nth, None)?;
+            let room = records[place].what.room()?;
+            is_stored_in(records.get(place.checked_sub(1)?), room).then_some(())?;
+            let What::Stored { dated, .. } = &mut records[place].what else { return None };
+            dated.as_mut()?.0 = -1;
+            Some(())
+        },
+        breaks: &[Rule::WentBackInTime],
+        may_pass: false,
     },
     Mutation {
         name: "a message that nobody sent is stored",

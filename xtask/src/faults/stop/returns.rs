@@ -1,12 +1,12 @@
 //! From the history: what every client was told at each stop, and when it was back.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use history::{Micros, Record, What};
+
+use super::super::witnesses::histories;
 
 /// How a note begins that says that the server was told to stop.
 pub(super) const TOLD: &str = "told to stop for the ";
@@ -70,22 +70,11 @@ impl fmt::Display for Summary {
 
 /// Every client was told at each stop when to come back, and did.
 pub(super) fn judge(history: &Path, clients: u32, knocks: u32) -> Result<Summary> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(history)? {
-        files.push(entry?.path());
-    }
-    files.sort();
-    let read = |path: &Path| -> Result<Vec<Record>> {
-        let lines = history::read(BufReader::new(File::open(path)?));
-        lines
-            .map(|line| line.map_err(|wrong| wrong.error))
-            .collect::<Result<_, _>>()
-            .context(path.display().to_string())
-    };
-    let (first, rest) = files.split_first().context("there is no history")?;
-    let mut stops = noted(&read(first)?);
-    for path in rest {
-        take(&mut stops, &read(path)?);
+    let histories = histories(history)?;
+    let (notes, clients_own) = histories.split_first().context("there is no history")?;
+    let mut stops = noted(notes);
+    for records in clients_own {
+        take(&mut stops, records);
     }
     weigh(&stops, clients as usize, knocks as usize)
 }

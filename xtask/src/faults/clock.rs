@@ -1,0 +1,194 @@
+//! `cargo xtask faults clock`: the wall clock jumps, and nobody is to notice.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail, ensure};
+use history::What;
+use proto::EventPage;
+use rustix::process::Signal;
+
+use super::dice::Dice;
+use super::gauges::Counters;
+use super::prey::Prey;
+use super::scene::Scene;
+use super::stage::{Common, Stage};
+use super::witnesses::{Witnesses, check, histories};
+use crate::need;
+use crate::workspace::Workspace;
+
+const HOUR: i64 = 3_600;
+const MONTH: i64 = 30 * 24 * HOUR;
+/// How far from the truth the clock stands, one after the other: an hour and thirty days, both ways, and each time back.
+const JUMPS: [i64; 8] = [HOUR, 0, -HOUR, 0, MONTH, 0, -MONTH, 0];
+/// How long it is left alone after a jump, at the most.
+const LONGEST_PEACE: Duration = Duration::from_secs(1);
+/// So many messages have to be stored after each jump before the next.
+const MESSAGES: u64 = 100;
+/// How long that may take; and a stop.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(20);
+/// What a clock that is read later may differ.
+const SLACK_SECS: i64 = 60;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How often all eight jumps are made, with a restart among them.
+    #[arg(long, default_value_t = 20)]
+    pub(super) rounds: u32,
+    /// About how many messages are sent in a second.
+    #[arg(long, default_value_t = 300)]
+    pub(super) rate: u32,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+pub(super) const SHORT: Args = Args { rounds: 1, rate: 300, common: Common::SHORT };
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let stage = Stage::build(workspace, &args.common)?;
+    let again = format!("clock --rounds {} --rate {}", args.rounds, args.rate);
+    stage.play(&again, stage.seed, |scene| jumps(&stage, args, scene))
+}
+
+/// The server, and the file from which its clock is set.
+struct Watchmaker {
+    server: Prey,
+    file: PathBuf,
+    /// Sessions of people who are stored, and of one who is not; with what they are called when they are lost.
+    tokens: Vec<(&'static str, String)>,
+    /// Rooms that were made to see what the clock says.
+    rooms: u32,
+}
+
+fn jumps(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
+    let program = stage.binary("history");
+    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
+    let file = scene.folder().join("clock");
+    set(&file, 0)?;
+    server.set("LD_PRELOAD", need::faketime()?);
+    server.set("FAKETIME_TIMESTAMP_FILE", &file);
+    server.set("FAKETIME_NO_CACHE", "1");
+    // A kernel's monotonic clock does not jump. Two names, of older and newer versions.
+    server.set("DONT_FAKE_MONOTONIC", "1");
+    server.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    // Whoever is held dead, and should not be, is so within the run.
+    server.set("TEAHOUSE_DEADLINES_HEARTBEAT", "2s");
+    server.set("TEAHOUSE_DEADLINES_DEAD", "8s");
+    server.start()?;
+    server.wait_until_open()?;
+    let options = ["--writers=30", "--receivers=6"].map(str::to_owned).into_iter();
+    let options: Vec<_> =
+        options.chain([format!("--rate={}", args.rate), format!("--seed={}", stage.seed)]).collect();
+    let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
+    let mut it = Watchmaker { server, file, tokens: Vec::new(), rooms: 0 };
+    it.log_in()?;
+    let mut dice = Dice::new(stage.seed);
+    for round in 1..=args.rounds {
+        for (number, ahead) in JUMPS.into_iter().enumerate() {
+            let jump = format!("jump {} of round {round}, to {ahead} s ahead of the truth", number + 1);
+            witnesses.note(&jump)?;
+            set(&it.file, ahead)?;
+            it.look(ahead).with_context(|| jump.clone())?;
+            thread::sleep(dice.moment_within(LONGEST_PEACE));
+            // In turn with each jump; all that was stored then is in the future, or in the past.
+            if number as u32 == round % JUMPS.len() as u32 {
+                it.restart().with_context(|| jump.clone())?;
+                it.look(ahead).with_context(|| jump.clone())?;
+            }
+        }
+    }
+    witnesses.finish()?;
+    let connections = nobody_was_thrown_out(&scene.history())?;
+    println!(
+        "the clock jumped {} times, with {} restarts; none of {connections} connections was ended by it, and no session",
+        args.rounds as usize * JUMPS.len(),
+        args.rounds
+    );
+    check(&program, &scene.history())
+}
+
+/// In one step, so that it is never read half written.
+fn set(file: &Path, ahead: i64) -> Result<()> {
+    let next = file.with_extension("next");
+    fs::write(&next, format!("{ahead:+}\n"))?;
+    fs::rename(&next, file).context("the clock cannot be set")
+}
+
+impl Watchmaker {
+    /// One who is stored, and one who has done nothing durable.
+    fn log_in(&mut self) -> Result<()> {
+        let (_, stored) = load::new_session(self.server.address, None)?;
+        load::Client::connect(self.server.address, load::Options::bearer(&stored))?.join("lobby")?;
+        let (_, looking) = load::new_session(self.server.address, None)?;
+        self.tokens.push(("somebody who is stored", stored));
+        self.tokens.push(("somebody who has only looked in", looking));
+        Ok(())
+    }
+
+    /// The jump has come to the store, life goes on, and everybody is who they were.
+    fn look(&mut self, ahead: i64) -> Result<()> {
+        let address = self.server.address;
+        let before = Counters::ask(address)?.value("messages_total")?;
+        // A new room has no earlier time that would hold its clock.
+        self.rooms += 1;
+        let (_, token) = load::new_session(address, None)?;
+        let mut client = load::Client::connect(address, load::Options::bearer(&token))?;
+        let room = client.join(&format!("clock-{}", self.rooms))?.room;
+        let bearer = format!("Bearer {token}");
+        let path = format!("/api/v1/rooms/{room}/events");
+        let page: EventPage =
+            load::http(address, "GET", &path, &[("Authorization", &bearer)], b"")?.json()?;
+        let event = page.events.first().context("a new room has no event")?;
+        let truth = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+        let off = event.at.0 / 1_000 - truth;
+        ensure!((off - ahead).abs() <= SLACK_SECS, "the server's clock is {off} s ahead, and not {ahead} s");
+        for (who, token) in &self.tokens {
+            let bearer = format!("Bearer {token}");
+            let answer = load::http(address, "GET", "/api/v1/session", &[("Authorization", &bearer)], b"")?;
+            ensure!(answer.status == 200, "{who} was logged out: {} {}", answer.status, answer.text());
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stored = Counters::ask(address)?.value("messages_total")?.saturating_sub(before);
+            if stored >= MESSAGES {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("only {stored} messages were stored within {PATIENCE:?}");
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.server.signal(Signal::TERM)?;
+        let status = self.server.wait_for_end(PATIENCE)?;
+        ensure!(status.success(), "the server ended with {status}");
+        self.server.start()?;
+        self.server.wait_until_open()?;
+        // Who has done nothing durable is forgotten by a restart, as docs/PROTOCOL.md says.
+        self.tokens.retain(|(who, _)| *who == "somebody who is stored");
+        self.log_in()
+    }
+}
+
+/// Every connection was ended by its client, or told that the server stops. How many there were.
+fn nobody_was_thrown_out(history: &Path) -> Result<usize> {
+    let mut connections = 0;
+    let files = histories(history)?;
+    let notes = files.first().context("there is no history")?;
+    let begin = notes.iter().find(|record| matches!(record.what, What::Note { .. }));
+    let begin = begin.context("the clock never jumped")?.at;
+    for record in files.iter().flatten().filter(|record| record.at >= begin) {
+        let What::Closed { code, .. } = &record.what else { continue };
+        connections += 1;
+        if !matches!(code, 1000 | 1001) {
+            bail!("the server ended a connection: {record}");
+        }
+    }
+    Ok(connections)
+}
