@@ -28,6 +28,10 @@ impl Descriptors {
         Self { process: format!("/proc/{pid}").into() }
     }
 
+    pub(super) fn count(&self) -> Result<usize> {
+        Ok(self.names()?.len())
+    }
+
     /// How many there are of each name; all sockets have the same.
     fn open(&self) -> Result<Open> {
         let mut open = Open::new();
@@ -63,7 +67,7 @@ impl Descriptors {
     pub(super) fn wait_for(&self, wanted: usize, look: Duration, patience: Duration) -> Result<()> {
         let deadline = Instant::now() + patience;
         loop {
-            let count = self.names()?.len();
+            let count = self.count()?;
             if count >= wanted {
                 return Ok(());
             }
