@@ -38,7 +38,7 @@ pub(crate) struct Args {
 
 pub(super) const SHORT: Args = Args { short: true, common: Common::SHORT };
 
-/// Deadlines in seconds, in place of 75, 30, 10, 10, 75 and 30.
+/// Deadlines in seconds, in place of 75, 30, 10, 10, 70 and 30.
 const SHORT_DEADLINES: [(&str, u64); 6] = [
     ("TEAHOUSE_DEADLINES_DEAD", 4),
     ("TEAHOUSE_DEADLINES_HEARTBEAT", 1),

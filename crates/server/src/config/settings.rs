@@ -142,7 +142,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         values::duration => deadlines.first_byte, "For the first byte on a new connection."),
     setting!("deadlines.headers", Text, "10s", DURATION,
         values::duration => deadlines.headers, "For the rest of a request's head; and again for its body."),
-    setting!("deadlines.idle_http", Text, "75s", DURATION,
+    setting!("deadlines.idle_http", Text, "70s", DURATION,
         values::duration => deadlines.idle_http, "For the next request on a connection."),
     setting!("deadlines.heartbeat", Text, "30s", DURATION,
         values::duration => deadlines.heartbeat, "Between WebSocket pings."),
