@@ -55,11 +55,6 @@ impl Descriptors {
         Ok(open)
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> Result<usize> {
-        Ok(self.names()?.len())
-    }
-
     fn names(&self) -> Result<Vec<String>> {
         let open =
             fs::read_dir(self.process.join("fd")).context("the server's descriptors cannot be seen")?;
