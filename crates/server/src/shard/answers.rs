@@ -57,7 +57,30 @@ impl<L: Link, O: Outside> Shard<L, O> {
                     connection.unanswered = connection.unanswered.saturating_add(1);
                 }
             }
-            Err(code) => commands::refused(self, Pending { of, id, purpose }, crate::writer::refusal(code)),
+            Err(code) => {
+                if code == ErrorCode::Overloaded {
+                    self.hold_off(of);
+                }
+                commands::refused(self, Pending { of, id, purpose }, crate::writer::refusal(code));
+            }
+        }
+    }
+
+    /// Whoever asks for more than the writer can do is not read until the next tick: what it sends waits in its own socket.
+    fn hold_off(&mut self, of: ConnKey) {
+        let Some(connection) = self.connection(of) else { return };
+        if !std::mem::replace(&mut connection.flags.refused, true) {
+            self.refused.push(of);
+        }
+    }
+
+    /// A tick has passed.
+    pub(super) fn read_refused_again(&mut self) {
+        for of in std::mem::take(&mut self.refused) {
+            if let Some(connection) = self.connection(of) {
+                connection.flags.refused = false;
+                self.go_on(of.index);
+            }
         }
     }
 

@@ -58,9 +58,12 @@ impl<L> Connection<L> {
         self.memberships.iter_mut().find(|membership| membership.room == room)
     }
 
-    /// Whether it may be read now: a peer that does not take its answers is not asked for more questions.
+    /// Whether it may be read now: a peer that does not take its answers is not asked for more questions, nor one whose questions
+    /// were too many a moment ago.
     pub(crate) fn may_be_read(&self) -> bool {
-        self.outbox.len() < Outbox::PAUSE_BYTES && self.unanswered < Self::MAX_UNANSWERED
+        !self.flags.refused
+            && self.outbox.len() < Outbox::PAUSE_BYTES
+            && self.unanswered < Self::MAX_UNANSWERED
     }
 }
 
@@ -89,6 +92,9 @@ pub(crate) struct Flags {
     pub(crate) in_to_write: bool,
     /// A room has it in its list of those who are not read because of it.
     pub(crate) held_back: bool,
+    /// It was told that the server has more to do than it can. Until the next tick it is not read: to refuse costs a quarter of what
+    /// it costs to do it, and who only refuses does nothing else.
+    pub(crate) refused: bool,
     /// Asked for a sign of life since the last one.
     pub(crate) pinged: bool,
     /// The write side has been ended.

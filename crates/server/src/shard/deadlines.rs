@@ -42,6 +42,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 self.check_on(index, tick);
             }
         }
+        self.read_refused_again();
         self.ask_for_postponed_pages();
         self.queue_due_walks();
         self.say_farewells();

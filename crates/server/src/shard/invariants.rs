@@ -62,6 +62,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             (self.pending.is_empty(), "answers"),
             (self.farewells.is_empty() && self.failed_farewells.is_empty(), "farewells"),
             (self.postponed.is_empty(), "pages"),
+            (self.refused.is_empty(), "another tick"),
             (self.to_read.is_empty() && self.to_write.is_empty() && self.to_walk.is_empty(), "turns"),
             (self.private_bytes == 0, "private bytes"),
         ];

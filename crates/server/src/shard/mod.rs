@@ -113,6 +113,8 @@ pub(crate) struct Shard<L, O> {
     generation: u32,
     /// Pages that no reader would take: asked for again at the next tick.
     postponed: Vec<(ConnKey, RoomId)>,
+    /// Who is not read until the next tick, having been refused.
+    refused: Vec<ConnKey>,
     /// Guests who are to leave their rooms, when the writer has time.
     farewells: VecDeque<store::Author>,
     /// Those that the store could not do.
@@ -146,6 +148,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             private_bytes: 0,
             generation: 0,
             postponed: Vec::new(),
+            refused: Vec::new(),
             farewells: VecDeque::new(),
             failed_farewells: Vec::new(),
             next_check: Duration::ZERO,

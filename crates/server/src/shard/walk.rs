@@ -378,7 +378,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// After a turn, however it ended: what had to wait for the outbox to be emptied goes on.
-    fn go_on(&mut self, index: usize) {
+    pub(super) fn go_on(&mut self, index: usize) {
         // Whether its rooms let it be read is asked when it is read: pages of a catch-up wait for no room.
         let goes_on = |it: &&Connection<L>| it.phase == Phase::Open && it.may_be_read();
         let Some(connection) = self.connections.get(index).filter(goes_on) else { return };

@@ -320,6 +320,25 @@ fn a_farewell_waits_until_the_writer_has_time() {
 }
 
 #[test]
+fn who_is_told_that_it_is_too_much_is_not_read_for_a_moment() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    world.shard.outside.overloaded = true;
+    for n in 0..10 {
+        world.text(&li, &send_in_lobby(&format!("k{n}"), "x"));
+    }
+    world.settle();
+    // One refusal, and nine that cost nothing yet.
+    assert_eq!(types(&li.take()), ["error"]);
+    world.wait(Duration::from_millis(100));
+    assert_eq!(types(&li.take()), ["error"]);
+    world.shard.outside.overloaded = false;
+    world.wait(Duration::from_millis(100));
+    let said = li.take().iter().filter(|frame| frame["type"] == "message").count();
+    assert_eq!(said, 8);
+}
+
+#[test]
 fn an_overloaded_house_says_so_and_a_retry_works() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
@@ -328,6 +347,7 @@ fn an_overloaded_house_says_so_and_a_retry_works() {
     let refused = li.take();
     assert_eq!((&refused[0]["code"], &refused[0]["retryable"]), (&json!("overloaded"), &json!(true)));
     world.shard.outside.overloaded = false;
+    world.wait(Duration::from_millis(100));
     world.send(&li, "a", "x");
     assert_eq!(li.take_seqs(), [(2, 2)]);
 }
