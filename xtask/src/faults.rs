@@ -5,6 +5,7 @@
 
 mod acks;
 mod clock;
+mod crowd;
 mod cuts;
 mod descriptors;
 mod dice;
@@ -13,7 +14,9 @@ mod gauges;
 mod half_open;
 mod kill;
 mod network;
+mod overload;
 mod peers;
+mod places;
 mod power;
 mod prey;
 mod scene;
@@ -59,6 +62,8 @@ enum Fault {
     Clock(clock::Args),
     /// 256 open files and more people than fit: each of the others is told no, those inside go on, and free places are given away.
     Descriptors(full::Args),
+    /// Twice the messages that it can take, and twice the connections that it may have: the excess is refused, the rest is served.
+    Overload(overload::Args),
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -72,6 +77,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Fault::Stalled(args) => stalled::run(workspace, args),
         Fault::Clock(args) => clock::run(workspace, args),
         Fault::Descriptors(args) => full::run(workspace, args),
+        Fault::Overload(args) => overload::run(workspace, args),
     }
 }
 
@@ -110,6 +116,7 @@ pub(crate) const SHORT: &[Step] = &[
         ..BLANK
     },
     Step { name: "faults descriptors", run: |it| done(full::run(&it.workspace, &full::SHORT)), ..BLANK },
+    Step { name: "faults overload", run: |it| done(overload::run(&it.workspace, &overload::SHORT)), ..BLANK },
 ];
 
 /// Says little where the tests already fail.

@@ -176,6 +176,8 @@ fn findings_in(halls: u32, fault: Fault, peer: Peer) -> Findings {
         stalled: 0,
         senders: 2,
         rate: None,
+        stubborn: false,
+        most_unanswered: 10_000,
         window: 4,
         in_flight: None,
         body: 80,

@@ -18,6 +18,8 @@ fn plan(url: String) -> Plan {
         stalled: 0,
         senders: 2,
         rate: None,
+        stubborn: false,
+        most_unanswered: 10_000,
         window: 4,
         in_flight: None,
         body: 80,

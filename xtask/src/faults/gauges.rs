@@ -10,6 +10,11 @@ use anyhow::{Context, Result};
 
 pub(super) const MIB: u64 = 1024 * 1024;
 
+pub(super) fn mib(bytes: u64) -> f64 {
+    // Memory has fewer bytes than a double can count.
+    bytes as f64 / MIB as f64
+}
+
 /// A look costs the kernel some microseconds.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 /// Linux counts the memory of sockets in pages.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
-use super::gauges::{Counters, MIB, Memory};
+use super::gauges::{Counters, MIB, Memory, mib};
 use super::prey::Prey;
 use super::scene::Scene;
 use super::stage::{Common, Stage};
@@ -115,9 +115,4 @@ fn one_history(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
         mib(MOST_ADDED)
     );
     Ok(())
-}
-
-fn mib(bytes: u64) -> f64 {
-    // Memory has fewer bytes than a double can count.
-    bytes as f64 / MIB as f64
 }

@@ -40,6 +40,8 @@ pub(crate) struct Crowd {
     pub(crate) poll: Poll,
     upgrade: Upgrade,
     body: usize,
+    /// Whether senders do not wait when they are told to.
+    stubborn: bool,
     pub(crate) connections: Vec<Connection>,
     /// How many of them read all the time: the first ones.
     pub(crate) readers: usize,
@@ -86,6 +88,7 @@ impl Crowd {
             poll: Poll::new()?,
             upgrade: Upgrade::new(plan.target()?),
             body: plan.body,
+            stubborn: plan.stubborn,
             connections: Vec::with_capacity(all as usize),
             readers: plan.connections as usize,
             members: Vec::with_capacity(all as usize * plan.rooms_each as usize),

@@ -7,6 +7,9 @@ use super::process::MemoryPeak;
 use super::senders::Schedule;
 use super::{LoadError, Plan};
 
+/// Messages that go out before what came is read: who is late, and makes up for it all at once, would hear nothing for as long.
+const AT_ONCE: usize = 256;
+
 /// Whose turn it is, and how well the schedule is kept.
 pub(crate) struct Pace {
     /// Without one, each sender keeps its window full.
@@ -51,7 +54,8 @@ impl Pace {
         let Some(schedule) = &mut self.schedule else {
             return fill_windows(crowd, now_us);
         };
-        while let Some(late) = schedule.take(now_us) {
+        for _ in 0..AT_ONCE {
+            let Some(late) = schedule.take(now_us) else { break };
             self.late_us = self.late_us.max(late);
             let ready = |at: &usize| crowd.senders[*at].is_ready(now_us);
             let mut turns = (self.next..crowd.senders.len()).chain(0..self.next);

@@ -47,6 +47,12 @@ pub struct Plan {
     /// Messages a second, of all senders together. [default: as fast as --window lets them]
     #[arg(long, conflicts_with_all = ["window", "in_flight"])]
     pub rate: Option<f64>,
+    /// Whoever is refused for a while goes on sending at the rate, and asks nothing again.
+    #[arg(long, requires = "rate")]
+    pub stubborn: bool,
+    /// Messages that a sender has unanswered at the most when they go out at a rate: a server that stopped answering is not sent more.
+    #[arg(long, default_value_t = 10_000, requires = "rate")]
+    pub most_unanswered: u32,
     /// Messages that each sender has unanswered at a time.
     #[arg(long, default_value_t = 16)]
     pub window: u32,
@@ -97,11 +103,12 @@ impl Plan {
             || self.parallel == 0
             || self.sources == 0
             || self.window == 0
+            || self.most_unanswered == 0
             || self.rooms_each == 0
             || self.in_flight == Some(0)
         {
             return refuse(
-                "connections, rooms, rooms-each, window, in-flight, parallel and sources are at least 1"
+                "connections, rooms, rooms-each, window, most-unanswered, in-flight, parallel and sources are at least 1"
                     .to_owned(),
             );
         }
@@ -162,6 +169,9 @@ impl Plan {
 
     /// How many messages this sender has unanswered at a time.
     pub(crate) fn window_of(&self, sender: u32) -> u32 {
+        if self.rate.is_some() {
+            return self.most_unanswered;
+        }
         match self.in_flight {
             None => self.window,
             Some(all) => all / self.senders + u32::from(sender < all % self.senders),

@@ -89,6 +89,10 @@ pub struct Report {
     pub sent: u64,
     /// … of these, acknowledged.
     pub acknowledged: u64,
+    /// … in each second of the measured time.
+    pub acknowledged_by_second: Vec<u64>,
+    /// Commands that were refused in the measured time.
+    pub refused: u64,
     /// Commands that were never answered, on connections that lived.
     pub unanswered: u64,
     /// Messages to members, in the measured time.

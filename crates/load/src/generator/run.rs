@@ -72,6 +72,8 @@ pub fn run(plan: &Plan, measuring: impl FnOnce()) -> Result<Report, LoadError> {
         seconds: used.seconds,
         sent: crowd.senders.iter().map(|sender| sender.sent()).sum(),
         acknowledged: crowd.tally.acknowledged,
+        acknowledged_by_second: measured.acknowledged.clone(),
+        refused: measured.refused,
         unanswered: unanswered(&crowd),
         deliveries: measured.deliveries,
         deliveries_per_second: measured.deliveries as f64 / used.seconds,

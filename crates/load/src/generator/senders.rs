@@ -2,9 +2,6 @@
 
 use super::checker::Index;
 
-/// Unanswered messages of one sender under a schedule, at most: a server that stopped answering is not sent more.
-const MOST_UNANSWERED: u32 = 10_000;
-
 /// One connection that sends.
 #[derive(Debug)]
 pub(crate) struct Sender {
@@ -13,7 +10,7 @@ pub(crate) struct Sender {
     pub(crate) room: Index,
     /// How many hear each message of it, itself included.
     pub(crate) audience: u32,
-    /// How many messages it has unanswered at a time, where no schedule says when.
+    /// How many messages it has unanswered at a time; under a schedule, at most.
     pub(crate) window: u32,
     pub(crate) unanswered: u32,
     messages: Vec<Sent>,
@@ -53,7 +50,7 @@ impl Sender {
 
     /// Whether it may send by a schedule.
     pub(crate) fn is_ready(&self, now_us: u64) -> bool {
-        self.within(MOST_UNANSWERED, now_us) > 0
+        self.within(self.window, now_us) > 0
     }
 
     fn within(&self, window: u32, now_us: u64) -> u32 {

@@ -7,6 +7,8 @@ use super::checker::Content;
 use super::histogram::Histogram;
 use super::senders::Sender;
 
+const SECOND_US: u64 = 1_000_000;
+
 /// All counts of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -27,6 +29,10 @@ pub(crate) struct Tally {
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) deliveries: u64,
+    /// Messages that were acknowledged in each of its seconds; the last may not be a whole one.
+    pub(crate) acknowledged: Vec<u64>,
+    /// Commands that were refused.
+    pub(crate) refused: u64,
     /// From writing a message to reading it.
     pub(crate) latency: Histogram,
     /// … to reading its answer.
@@ -64,10 +70,20 @@ impl Tally {
         }
     }
 
+    /// A command was refused.
+    pub(crate) fn refused(&mut self, code: String) {
+        self.measured.refused += u64::from(self.measuring);
+        *self.errors.entry(code).or_default() += 1;
+    }
+
     /// A message was answered that had been sent then.
     pub(crate) fn answered(&mut self, sent_us: u64, now_us: u64) {
         self.acknowledged += 1;
         if self.measuring {
+            let second = (now_us.saturating_sub(self.span_us.start) / SECOND_US) as usize;
+            let seconds = &mut self.measured.acknowledged;
+            seconds.resize(seconds.len().max(second + 1), 0);
+            seconds[second] += 1;
             self.measured.acknowledge.record(now_us.saturating_sub(sent_us));
         }
     }
@@ -117,6 +133,19 @@ mod tests {
         let measured = &tally.measured;
         assert_eq!((measured.complete.count(), measured.complete.max()), (1, 39));
         assert_eq!((measured.deliveries, tally.deliveries), (2, 6));
+    }
+
+    #[test]
+    fn acknowledgements_are_counted_by_the_second() {
+        let mut tally = Tally::default();
+        tally.answered(1, 2);
+        tally.begin_to_measure(500_000);
+        for now_us in [500_000, 1_499_999, 2_600_000] {
+            tally.answered(now_us - 1, now_us);
+        }
+        tally.refused("overloaded".to_owned());
+        assert_eq!((tally.acknowledged, &*tally.measured.acknowledged), (4, &[2, 0, 1][..]));
+        assert_eq!((tally.measured.refused, tally.errors["overloaded"]), (1, 1));
     }
 
     #[test]

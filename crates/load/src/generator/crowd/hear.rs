@@ -220,13 +220,13 @@ impl Crowd {
             self.rejoin.push((again_us, number, join));
         } else if let Some((sender, ..)) = self.answered(number, frame.id) {
             // Not sent again: it was not acknowledged, so nothing is owed.
-            if frame.retryable {
+            if frame.retryable && !self.stubborn {
                 self.senders[sender as usize].wait_until(again_us);
             }
         } else {
             self.checker.unexpected();
         }
-        *self.tally.errors.entry(code).or_default() += 1;
+        self.tally.refused(code);
         Ok(())
     }
 

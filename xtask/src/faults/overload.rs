@@ -1,0 +1,205 @@
+//! `cargo xtask faults overload`: twice as many messages as the server can take, and twice as many connections as it may.
+//!
+//! First it is found what it can take here: people who each have some messages unanswered, and send the next when one is answered.
+//! Then twice as much is sent on a schedule, whatever the answers say. Beside all of it a few people take down what they do and
+//! see, and are refused like everybody else.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use super::crowd::{Crowd, Report};
+use super::gauges::{MIB, Memory, mib};
+use super::places;
+use super::prey::Prey;
+use super::scene::Scene;
+use super::stage::{Common, Stage};
+use super::witnesses::{Witnesses, check};
+use crate::workspace::Workspace;
+
+/// Of the peak, in per cent: what is accepted while more is offered.
+const GOODPUT: u64 = 80;
+/// So long after the last message of too many, all is as it was before.
+const RECOVERY: Duration = Duration::from_secs(30);
+/// How slow an answer may be and still be normal: so many times what it took before, or so many milliseconds.
+const SLOWER: f64 = 4.0;
+const NORMAL_MS: f64 = 50.0;
+/// What a request costs that waits for the writer (docs/ARCHITECTURE.md, "Bounds"): its body and key, who sent it, its place in
+/// the queue and in the shard, its answer.
+const REQUESTS: u64 = 16 * 1024;
+const REQUEST_BYTES: u64 = 2 * 1024;
+/// Of a connection: 16 KiB of replies, 16 KiB that were read already, and 256 answers that may come at once.
+const CONNECTION_BYTES: u64 = 64 * 1024;
+/// Of a room, while somebody lags.
+const ROOM_BYTES: u64 = 4 * MIB;
+/// Messages that each has unanswered while the peak is sought: enough that the writer never waits for work.
+const WINDOW: u32 = 32;
+/// Messages that each leaves unanswered at the most when too much is sent: twice what the server takes of one.
+const PILE: u32 = 512;
+/// How much longer than it takes to work all of that off (or a second) 99 of 100 answers may take.
+const PATIENCE: f64 = 5.0;
+/// Few hear each message: it is the taking of messages that is to be too much.
+const PEOPLE_A_ROOM: u32 = 10;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How many people send.
+    #[arg(long, default_value_t = 200)]
+    pub(super) people: u32,
+    /// For how many seconds the peak is sought, and for how many too much is sent.
+    #[arg(long, default_value_t = 15)]
+    pub(super) seconds: u64,
+    /// How many connections the server may have when twice as many come.
+    #[arg(long, default_value_t = 400)]
+    pub(super) places: u32,
+    /// Do not judge how much is accepted, for builds and machines whose figures say nothing.
+    #[arg(long)]
+    pub(super) lenient: bool,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+pub(super) const SHORT: Args =
+    Args { people: 100, seconds: 3, places: 100, lenient: true, common: Common::SHORT };
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let stage = Stage::build(workspace, &args.common)?;
+    let Args { people, seconds, places, lenient, .. } = args;
+    let lenient = if *lenient { " --lenient" } else { "" };
+    let again = format!("overload --people {people} --seconds {seconds} --places {places}{lenient}");
+    stage.play(&again, stage.seed, |scene| {
+        too_many_messages(&stage, args, scene)?;
+        places::too_many_connections(&stage, args.places, scene)
+    })
+}
+
+fn too_many_messages(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
+    let program = stage.binary("history");
+    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
+    server.start()?;
+    server.wait_until_open()?;
+    let options = [
+        "--writers=16".to_owned(),
+        "--receivers=4".to_owned(),
+        "--rooms=4".to_owned(),
+        "--rate=100".to_owned(),
+        format!("--seed={}", stage.seed),
+    ];
+    let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
+    let flood = Flood { stage, args, server: &server };
+    let before = flood.look()?;
+    let (peak, _) = flood.send(&format!("--window {WINDOW}"))?;
+    let peak_rate = peak.rate()?;
+    println!("it takes {peak_rate} messages a second; {}", answers(&peak));
+
+    witnesses.note("twice as much is sent")?;
+    let (storm, course) =
+        flood.send(&format!("--stubborn --rate {} --most-unanswered {PILE}", peak_rate * 2))?;
+    witnesses.note("no longer")?;
+    let (accepted, refused) = (storm.rate()?, storm.refused / args.seconds.max(1));
+    println!(
+        "twice that was sent, {} in all: {accepted} a second were accepted ({} %), {refused} refused; {}",
+        storm.sent,
+        accepted * 100 / peak_rate.max(1),
+        answers(&storm)
+    );
+    let most = course.joined.own + flood.may_add();
+    println!(
+        "memory: {:.1} MiB before they came, {:.1} at most; may be {:.0}",
+        mib(course.joined.own),
+        mib(course.most.own),
+        mib(most)
+    );
+    let (normal, after) = flood.wait_until_normal(before, course.ended)?;
+    println!(
+        "an answer took {before:.1} ms (99 of 100) before, and {normal:.1} ms {:.1} s after the end of it",
+        after.as_secs_f64()
+    );
+    witnesses.finish()?;
+    check(&program, &scene.history())?;
+
+    ensure!(storm.errors.contains_key("overloaded"), "nothing was refused: it was not too much");
+    let other: Vec<_> = storm.errors.keys().filter(|code| *code != "overloaded").collect();
+    ensure!(other.is_empty(), "the excess was refused with {other:?}");
+    ensure!(course.most.own <= most, "the server used {:.1} MiB of memory", mib(course.most.own));
+    let work_off = f64::from(args.people * PILE) / accepted.max(1) as f64 * 1000.0;
+    let latest = PATIENCE * work_off.max(1000.0);
+    if !args.lenient {
+        ensure!(
+            storm.acknowledge_ms.p99 <= latest,
+            "answers came late: one in 100 after more than {latest:.0} ms"
+        );
+        ensure!(
+            accepted * 100 >= peak_rate * GOODPUT,
+            "of {peak_rate} messages a second it took {accepted} when it was sent twice as many"
+        );
+    }
+    Ok(())
+}
+
+/// Many who send, one after the other in different ways.
+struct Flood<'a> {
+    stage: &'a Stage<'a>,
+    args: &'a Args,
+    server: &'a Prey,
+}
+
+/// Of the server, while there was a flood.
+struct Course {
+    joined: Memory,
+    most: Memory,
+    /// When the last message was sent.
+    ended: Instant,
+}
+
+impl Flood<'_> {
+    fn send(&self, how: &str) -> Result<(Report, Course)> {
+        let Args { people, seconds, .. } = self.args;
+        let rooms = people.div_ceil(PEOPLE_A_ROOM);
+        let options = format!(
+            "--connections {people} --senders {people} --rooms {rooms} --settle 1 --warmup 1 --duration {seconds} {how}"
+        );
+        let pid = self.server.pid()?;
+        let joined = Memory::most_of(pid, Duration::ZERO)?;
+        let mut crowd = Crowd::gather(&self.stage.binary("teahouse-load"), self.server.address, &options)?;
+        crowd.wait_until_measuring()?;
+        let ended = Instant::now() + Duration::from_secs(*seconds);
+        let most = Memory::most_until(pid, || crowd.has_ended())?;
+        Ok((crowd.finish()?, Course { joined, most, ended }))
+    }
+
+    /// What the server may add to its memory, by its bounds.
+    fn may_add(&self) -> u64 {
+        let people = u64::from(self.args.people);
+        let rooms = u64::from(self.args.people.div_ceil(PEOPLE_A_ROOM));
+        REQUESTS * REQUEST_BYTES + people * CONNECTION_BYTES + rooms * ROOM_BYTES
+    }
+
+    /// A few who say little: what an answer takes, in milliseconds (99 of 100).
+    fn look(&self) -> Result<f64> {
+        let options = "--connections 4 --senders 4 --rate 50 --settle 0 --warmup 0 --duration 2";
+        let crowd = Crowd::gather(&self.stage.binary("teahouse-load"), self.server.address, options)?;
+        Ok(crowd.finish()?.acknowledge_ms.p99)
+    }
+
+    /// Until an answer takes what it took before, give or take. What it takes then, and how long after the end that was.
+    fn wait_until_normal(&self, before: f64, ended: Instant) -> Result<(f64, Duration)> {
+        loop {
+            let now = self.look()?;
+            if now <= NORMAL_MS.max(before * SLOWER) {
+                return Ok((now, ended.elapsed()));
+            }
+            if ended.elapsed() > RECOVERY {
+                bail!("{RECOVERY:?} after it was over an answer took {now:.1} ms, and {before:.1} ms before");
+            }
+        }
+    }
+}
+
+fn answers(report: &Report) -> String {
+    let times = &report.acknowledge_ms;
+    format!(
+        "answers came after {:.0} ms, 99 of 100 within {:.0}, all within {:.0}",
+        times.p50, times.p99, times.max
+    )
+}
