@@ -14,12 +14,7 @@ use crate::{counts, edges, faults, fuzz, process, test};
 const STEPS: &[Step] = &[
     Step { name: "format", run: format, ..Step::BLANK },
     Step { name: "edges", run: |it| edges::run(&it.workspace).map(|()| Done::Ok), ..Step::BLANK },
-    Step {
-        name: "licences",
-        needs: &[Need::CargoDeny],
-        run: |it| cargo(it, "deny check licenses bans sources"),
-        ..Step::BLANK
-    },
+    Step { name: "licences", needs: &[Need::CargoDeny], run: licences, ..Step::BLANK },
     Step { name: "advisories", needs: &[Need::CargoDeny], run: advisories, ..Step::BLANK },
     Step {
         name: "clippy",
@@ -51,6 +46,22 @@ fn format(context: &Context) -> Result<Done> {
     cargo(context, "fmt --manifest-path fuzz/Cargo.toml --check")
 }
 
+/// What Teahouse is made of, and what the fuzzers are made of, which are a workspace of their own.
+const LOCKED: [&str; 2] = ["Cargo.toml", "fuzz/Cargo.toml"];
+
+fn deny(context: &Context, manifest: &str, args: &str) -> Command {
+    let mut cargo = context.workspace.cargo();
+    cargo.args(["deny", "--manifest-path", manifest, "--config", "deny.toml"]).args(args.split(' '));
+    cargo
+}
+
+fn licences(context: &Context) -> Result<Done> {
+    for manifest in LOCKED {
+        process::run(&mut deny(context, manifest, "check licenses bans sources"))?;
+    }
+    Ok(Done::Ok)
+}
+
 fn doc(context: &Context) -> Result<Done> {
     let mut cargo = context.workspace.cargo();
     cargo.args(["doc", "--workspace", "--no-deps", "--all-features"]);
@@ -70,14 +81,11 @@ fn counts(context: &Context) -> Result<Done> {
 /// The database of advisories is fetched from the network. Where that cannot be reached, the code is none the
 /// worse, so it is no failure.
 fn advisories(context: &Context) -> Result<Done> {
-    let deny = |args: &str| -> Command {
-        let mut cargo = context.workspace.cargo();
-        cargo.arg("deny").args(args.split(' '));
-        cargo
-    };
-    if process::output(&mut deny("fetch db")).is_err() {
+    if process::output(&mut deny(context, LOCKED[0], "fetch db")).is_err() {
         return Ok(Done::Skipped("the advisory database cannot be fetched from here".into()));
     }
-    process::run(&mut deny("check --disable-fetch advisories"))?;
+    for manifest in LOCKED {
+        process::run(&mut deny(context, manifest, "check --disable-fetch advisories"))?;
+    }
     Ok(Done::Ok)
 }
