@@ -64,7 +64,7 @@ impl World {
             world.set_faults();
             world.plan_in(for_a_while, 0, Due::Mended(fault));
         };
-        match self.chance.below(23) {
+        match self.chance.below(24) {
             0..=4 => {
                 let whose = self.chance.below(self.people.len() as u64) as usize;
                 if let Some(wire) = self.people[whose].online {
@@ -79,6 +79,10 @@ impl World {
             }
             9 | 10 if self.process.is_some() => self.die(),
             22 => self.stop(),
+            23 => {
+                let whose = self.chance.below(self.people.len() as u64) as usize;
+                self.log_out(whose);
+            }
             11 if self.backup.is_none() => self.backup = Some(self.store.backup()),
             11 if self.chance.one_in(2) => self.restore(),
             12 => begin(self, Fault::Overloaded),
@@ -170,7 +174,7 @@ impl World {
         let epoch = Epoch(format!("e{}", self.epochs + 1));
         self.store.restore(&backup, epoch.clone());
         // Who has come since the backup is not known any more, and their ids are given anew.
-        self.passers_by.clear();
+        self.gone.clear();
         let kept: BTreeMap<RoomId, Seq> =
             self.store.events().iter().map(|event| (event.room, event.seq)).collect();
         self.recorder.record(history::What::Restored { epoch, kept });

@@ -15,6 +15,7 @@
 //! | `network.rs`, `faults.rs` | connections and what comes over them; what goes wrong |
 //! | `process.rs` | the server as one value |
 //! | `client.rs`, `lines.rs` | an honest client of docs/PROTOCOL.md; somebody with a plain-text tool |
+//! | `logout.rs` | sessions that end, as HTTP ends them |
 //! | `rest.rs` | what is checked when all is quiet |
 //! | `wire.rs`, `outside.rs` | a connection in memory; the rest of the house as a shard sees it |
 //! | `chance.rs` | chance, from a seed |
@@ -23,6 +24,7 @@ pub(crate) mod chance;
 mod client;
 mod faults;
 mod lines;
+mod logout;
 mod network;
 pub(crate) mod outside;
 mod process;

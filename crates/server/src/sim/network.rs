@@ -214,7 +214,7 @@ impl World {
             (None, _) => {
                 let Some(process) = &mut self.process else { return };
                 let id = process.new_user_id();
-                self.passers_by.push(id);
+                self.gone.push(id);
                 Identity { person: Person { id, name }, session: None, stored: false }
             }
         };
@@ -251,6 +251,9 @@ impl World {
     /// Whose session it is, and whether the store knows it.
     pub(super) fn look_up(&mut self, token: &TokenHash) -> Option<(Person, bool)> {
         let process = self.process.as_mut()?;
+        if process.sessions.has_ended(token) {
+            return None;
+        }
         if let Some(person) = process.sessions.provisional(token) {
             return Some((person, false));
         }

@@ -61,7 +61,7 @@ impl World {
             }
         }
         let Some(process) = &self.process else { return Some("there is no process".to_owned()) };
-        if !process.is_at_rest() {
+        if !process.is_at_rest() || !self.logouts.is_empty() {
             return Some("somebody in the process is asked for something".to_owned());
         }
         let connections: usize = process.desks.iter().map(|desk| desk.shard.connections.len()).sum();
@@ -162,7 +162,7 @@ impl World {
         for desk in &process.desks {
             desk.shard.check_deserted();
         }
-        for user in self.passers_by.iter().copied() {
+        for user in self.gone.iter().copied() {
             for room in (1..20).map(RoomId) {
                 let member = process.reader().is_member(room, user).expect("memory does not fail here");
                 assert!(!member, "{user} has gone, and is in {room}");

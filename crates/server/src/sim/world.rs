@@ -12,6 +12,7 @@ use websocket::Decoder;
 use super::chance::Chance;
 use super::client::Client;
 use super::lines::{Index, LineClient};
+use super::logout::Logout;
 use super::process::{Process, Shape};
 use super::wire::Pipe;
 use crate::shard::{ConnKey, Found};
@@ -139,8 +140,9 @@ pub(super) struct World {
     pub(super) epochs: u64,
     /// Nobody comes any more.
     pub(super) deserted: bool,
-    /// Guests without a session, of all times.
-    pub(super) passers_by: Vec<UserId>,
+    /// Guests as whom nobody can come back: without a session, or logged out.
+    pub(super) gone: Vec<UserId>,
+    pub(super) logouts: Vec<Logout>,
     /// Printed when a seed is replayed.
     pub(super) tells: bool,
     pub(super) deliveries: u64,
@@ -181,7 +183,8 @@ impl World {
             clock: 1_700_000_000_000,
             epochs: 0,
             deserted: false,
-            passers_by: Vec::new(),
+            gone: Vec::new(),
+            logouts: Vec::new(),
             tells: false,
             deliveries: 0,
             digest: 0,
@@ -396,6 +399,7 @@ impl World {
         if process.commit(wall_clock).is_some() {
             self.die();
         }
+        self.go_on_logging_out();
         self.after();
     }
 
