@@ -156,7 +156,8 @@ impl Witness {
         for number in numbers {
             let joined = socket.join(&room_name(number))?;
             diary.now()?.joined(on, joined.room, None, joined.head);
-            rooms.insert(joined.room, Place { at: joined.head, ..Place::default() });
+            // Into a room that it has joined already it comes no further by that: it has not heard what was said between.
+            rooms.entry(joined.room).or_insert(Place { at: joined.head, ..Place::default() });
         }
         // Events that came meanwhile were not taken down, and come again, for the cursors stand where they joined.
         diary.now()?.closed(on, 1006);
