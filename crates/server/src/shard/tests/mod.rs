@@ -5,6 +5,7 @@ mod crowded;
 mod leaving;
 mod random;
 mod regressions;
+mod slips;
 mod together;
 mod world;
 

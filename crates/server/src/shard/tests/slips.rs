@@ -1,0 +1,192 @@
+//! Slips of one line that no other test would have noticed: each of these is red with one of them.
+
+use serde_json::json;
+
+use super::types;
+use super::world::{Peer, World, are_contiguous, send_in_lobby};
+use crate::arrival::Speaks;
+use crate::texts::Language;
+
+const BODY: usize = 8_000;
+
+fn say(world: &mut World, by: &Peer, count: usize) {
+    for number in 0..count {
+        world.send(by, &format!("k{number}"), &"x".repeat(BODY));
+    }
+}
+
+#[test]
+fn who_moves_behind_the_back_of_a_walk_is_not_passed_over() {
+    // More than a slice of a walk.
+    let mut world = World::new();
+    let mut members: Vec<Peer> = (1..=40).map(|user| world.arrive_in_lobby(user)).collect();
+    members.iter_mut().for_each(|member| drop(member.take_raw()));
+    world.text(&members[20], &send_in_lobby("k", "hello"));
+    world.shard.work(world.now);
+    world.commit_all();
+    world.deliver_all();
+    world.shard.work(world.now);
+    assert!(members[39].take().is_empty(), "the walk has not come so far");
+    // One of those who were told goes, and the last of all stands in that place.
+    world.hang_up_quietly(&members[3]);
+    world.work();
+    assert!(types(&members[39].take()).contains(&"message"));
+}
+
+#[test]
+fn who_was_not_read_because_of_a_crowded_room_is_read_when_all_have_been_told() {
+    let mut world = World::new();
+    let talkers: Vec<Peer> = (1..=40).map(|user| world.arrive_in_lobby(user)).collect();
+    // Its socket takes no more; so no turn of its own has it read again.
+    let full = world.arrive_in_lobby(41);
+    full.takes_only(0);
+    let body = "x".repeat(BODY);
+    for number in 0..64 {
+        for talker in &talkers {
+            world.text(talker, &send_in_lobby(&format!("k{number}"), &body));
+        }
+        world.text(&full, &send_in_lobby(&format!("k{number}"), "I am here"));
+        world.shard.work(world.now);
+        world.commit_all();
+        world.deliver_all();
+    }
+    world.settle();
+    let said = world.events_of(1).iter().filter(|event| event.by.id == proto::UserId(41)).count();
+    assert_eq!(said, 1 + 64);
+}
+
+#[test]
+fn a_page_that_no_reader_had_time_for_is_asked_for_again_at_the_next_tick() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mei = world.arrive_in_lobby(2);
+    say(&mut world, &li, 5);
+    world.hang_up(&li);
+    world.hang_up(&mei);
+    let mut back = world.arrive(2);
+    back.take();
+    world.text(&back, r#"{"type":"join","id":1,"room":"lobby","after":2}"#);
+    world.work();
+    world.commit_all();
+    world.shard.outside.overloaded = true;
+    world.deliver_all();
+    world.settle();
+    assert_eq!(types(&back.take()), ["joined"]);
+    world.shard.outside.overloaded = false;
+    world.shard.handle_timeout(world.now);
+    world.settle();
+    assert!(are_contiguous(&back.take_seqs(), 3, 7));
+}
+
+#[test]
+fn a_page_for_a_cursor_that_was_given_up_is_not_taken_for_the_new_ones() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mei = world.arrive_in_lobby(2);
+    say(&mut world, &li, 8);
+    world.hang_up(&li);
+    world.hang_up(&mei);
+    let mut back = world.arrive(2);
+    back.take();
+    for after in [7, 2] {
+        world.text(&back, &json!({"type":"join","id":1,"room":"lobby","after":after}).to_string());
+        world.work();
+        world.commit_all();
+        world.deliver_all();
+        world.work();
+    }
+    world.settle();
+    assert!(are_contiguous(&back.take_seqs(), 3, 10));
+}
+
+#[test]
+fn who_hears_of_its_removal_and_joins_again_begins_anew() {
+    let mut world = World::new();
+    // More than a slice of a walk stand before it.
+    let _others: Vec<Peer> = (3..=42).map(|user| world.arrive_in_lobby(user)).collect();
+    let mut mei = world.arrive_in_lobby(2);
+    mei.take();
+    world.text(&mei, r#"[{"type":"leave","id":5,"room":"lobby"},{"type":"join","id":6,"room":"lobby"}]"#);
+    world.shard.work(world.now);
+    let join = world.shard.outside.requests.pop().unwrap();
+    world.commit_all();
+    world.deliver_all();
+    // One turn: the end is written, and the room is not closed yet.
+    world.shard.work(world.now);
+    assert_eq!(types(&mei.take()), ["member_left"]);
+    world.shard.outside.requests.push(join);
+    world.commit_all();
+    world.deliver_all();
+    world.settle();
+    let frames = mei.take();
+    assert_eq!(types(&frames), ["joined", "ok"], "and not of its own coming: {frames:?}");
+}
+
+#[test]
+fn a_join_that_waits_for_the_log_is_not_ended_by_a_removal_before_it() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut mei = world.arrive_in_lobby(2);
+    mei.take();
+    world.bus_is_down = true;
+    world.text(&mei, r#"[{"type":"leave","id":5,"room":"lobby"},{"type":"join","id":6,"room":"lobby"}]"#);
+    world.settle();
+    world.bus_is_down = false;
+    world.send(&li, "k", "hello");
+    let frames = mei.take();
+    assert!(frames.iter().all(|frame| frame["type"] != "error"), "{frames:?}");
+    assert_eq!(frames.iter().filter(|frame| frame["type"] == "message").count(), 1, "{frames:?}");
+}
+
+#[test]
+fn what_was_set_aside_is_read_when_commands_without_a_reply_are_done() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    li.take();
+    let many = vec![json!({"type":"read","room":"lobby","seq":1}); 256];
+    world.text(&li, &json!(many).to_string());
+    world.text(&li, r#"{"type":"ping","id":7}"#);
+    world.settle();
+    assert_eq!(types(&li.take()), ["ok"]);
+}
+
+#[test]
+fn who_lags_by_less_than_a_log_may_hold_is_served_from_it() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut slow = world.arrive_in_lobby(2);
+    slow.take();
+    slow.takes_only(0);
+    say(&mut world, &li, 200);
+    world.make_room_quietly(&slow, usize::MAX);
+    // No reader is asked.
+    world.work();
+    assert!(are_contiguous(&slow.take_seqs(), 3, 202));
+}
+
+#[test]
+fn a_line_client_that_goes_before_it_was_given_what_it_missed_gets_it_the_next_time() {
+    let mut world = World::new();
+    let session = Some(store::TokenHash([7; 32]));
+    let li = world.arrive_in_lobby(1);
+    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    world.send(&li, "first", "first");
+    world.hang_up(&reader);
+    for number in 0..5 {
+        world.send(&li, &format!("k{number}"), &format!("missed {number}"));
+    }
+    world.hang_up(&li);
+    let hasty = world.arrive_quietly(7, Speaks::PlainText(Language::En), session);
+    for _ in 0..3 {
+        world.work();
+        world.commit_all();
+        world.deliver_all();
+    }
+    // Its page has not been read.
+    world.hang_up(&hasty);
+    let mut back = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    let lines = back.take_text();
+    for number in 0..5 {
+        assert!(lines.contains(&format!("guest 1: missed {number}")), "{lines:?}");
+    }
+}
