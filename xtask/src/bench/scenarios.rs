@@ -84,7 +84,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // side with the floor's, tell more than one long one.
     Scenario {
         key: "c",
-        work: Work::Load(rooms, WARM, 0.2),
+        work: Work::Load(rooms, WARM, 0.4),
         is_for: |peer| matches!(peer, Peer::Teahouse | Peer::FloorSend),
         often: Often::EachRound(3),
     },
@@ -126,13 +126,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     // No bound rests on these two.
     Scenario {
         key: "b16",
-        work: Work::Load(|_| "--connections 1000 --senders 16 --in-flight 16", WARM, 0.3),
+        work: Work::Load(|_| "--connections 1000 --senders 16 --in-flight 16", WARM, 0.2),
         is_for: Peer::is_server,
         often: Often::EachRound(1),
     },
     Scenario {
         key: "b1024",
-        work: Work::Load(|_| "--connections 1000 --senders 1000 --in-flight 1024", WARM, 0.3),
+        work: Work::Load(|_| "--connections 1000 --senders 1000 --in-flight 1024", WARM, 0.2),
         is_for: Peer::is_server,
         often: Often::EachRound(1),
     },
