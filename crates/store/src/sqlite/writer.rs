@@ -10,7 +10,7 @@ use super::checkpoints::{Bounds, Checkpoints};
 use super::rows::{execute, first, int, uint};
 use super::work::{BEGIN, Heads, Stop, Work};
 use super::{WriterPlace, open};
-use crate::{Batch, Request, StoreError, Ticket, Writer};
+use crate::{Batch, Request, StoreError, Ticket, Write, Writer};
 
 /// The one connection that writes.
 pub(super) struct SqliteWriter {
@@ -99,6 +99,22 @@ impl SqliteWriter {
         }
     }
 
+    /// Whoever came back in a batch that found the disk full is not to wait for those who wrote in it.
+    fn open_all(&mut self, now: Timestamp, opens: Vec<Request>, batch: &mut Batch) {
+        let opened = self
+            .transact(now, |work| opens.into_iter().try_for_each(|request| work.attempt(request)))
+            .map(|((), opened)| opened);
+        let Ok(opened) = opened else { return };
+        batch.internal.extend(opened.internal);
+        // Both are in the order of the requests.
+        let mut answers = opened.answers.into_iter().peekable();
+        for (ticket, answer) in &mut batch.answers {
+            if let Some((_, opened)) = answers.next_if(|(of, _)| of == ticket) {
+                *answer = opened;
+            }
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn connection(&self) -> &Connection {
         self.conn.as_ref().expect("the connection is open")
@@ -125,6 +141,11 @@ impl SqliteWriter {
     }
 }
 
+/// It only looks.
+fn needs_no_room(request: &Request) -> bool {
+    matches!(request.deed, Write::Open { .. })
+}
+
 fn open_watched(place: &WriterPlace, checkpoints: &Checkpoints) -> Result<Connection, StoreError> {
     let mut conn = open::for_writing(place.database())?;
     checkpoints.watch(&mut conn, Bounds::USUAL)?;
@@ -137,6 +158,7 @@ impl Writer for SqliteWriter {
             return Batch::default();
         }
         let tickets: Vec<Ticket> = requests.iter().map(|request| request.ticket).collect();
+        let opens: Vec<Request> = requests.iter().filter(|request| needs_no_room(request)).cloned().collect();
         let committed = self.transact(now, |work| {
             work.batch.answers.reserve(requests.len());
             if let [_] = requests[..] {
@@ -146,11 +168,17 @@ impl Writer for SqliteWriter {
         });
         match committed {
             Ok(((), batch)) => batch,
-            Err(error) => Batch {
-                internal: vec![error.to_string()],
-                fatal: error.fatal(),
-                ..Batch::refused(tickets, &error.refusal())
-            },
+            Err(error) => {
+                let mut batch = Batch {
+                    internal: vec![error.to_string()],
+                    fatal: error.fatal(),
+                    ..Batch::refused(tickets, &error.refusal())
+                };
+                if matches!(error, StoreError::Full(_)) && !opens.is_empty() {
+                    self.open_all(now, opens, &mut batch);
+                }
+                batch
+            }
         }
     }
 
