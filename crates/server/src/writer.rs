@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bus::Bus;
 use proto::{ErrorCode, EventKind, Timestamp, UserId};
@@ -18,6 +18,8 @@ use crate::vital;
 
 /// How many requests one commit may hold: enough to spread an fsync thin, few enough to answer soon.
 const BATCH: usize = 1024;
+/// A checkpoint may find out after the last commit that the disk cannot be trusted: so often it is asked for when nobody writes.
+const IDLE: Duration = Duration::from_secs(5);
 /// How many requests may wait or be under way. Beyond, the answer is `overloaded`.
 const QUEUE: usize = 16 * 1024;
 /// User ids are set aside in blocks of this size: a commit for each block, and ids are 64 bits wide.
@@ -152,7 +154,16 @@ impl Running {
     fn run(mut self, inbox: &Receiver<Job>) {
         let mut running = true;
         while running {
-            let Ok(first) = inbox.recv() else { break };
+            let first = match inbox.recv_timeout(IDLE) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(error) = self.loom.writer.why_broken() {
+                        end_process(&error.to_string());
+                    }
+                    continue;
+                }
+            };
             let (mut requests, mut reply_to, mut afterwards) = (Vec::new(), Vec::new(), Vec::new());
             let mut taken = 0;
             for job in std::iter::once(first).chain(inbox.try_iter()) {

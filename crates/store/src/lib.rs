@@ -94,6 +94,11 @@ pub trait Writer: Send {
     /// Brings the write-ahead log into the database, as far as readers allow. For a stop, and for quiet moments.
     fn checkpoint(&mut self) -> Result<(), StoreError>;
 
+    /// Why nothing can be written any more, if a checkpoint found that out while nobody wrote. Costs nothing to ask.
+    fn why_broken(&self) -> Option<StoreError> {
+        None
+    }
+
     /// Sets `count` ids aside that nobody had and nobody else will get, even if they stay unused. Ask for many at once:
     /// each call is a commit.
     fn reserve_user_ids(&mut self, count: u32) -> Result<Range<u64>, StoreError>;

@@ -206,6 +206,10 @@ impl Writer for SqliteWriter {
         done
     }
 
+    fn why_broken(&self) -> Option<StoreError> {
+        self.broken().cloned()
+    }
+
     fn reserve_user_ids(&mut self, count: u32) -> Result<Range<u64>, StoreError> {
         let count = u64::from(count);
         let (range, _) = self.transact(Timestamp(0), |work| {

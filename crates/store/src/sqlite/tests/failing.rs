@@ -261,7 +261,9 @@ fn a_database_that_is_taken_away_is_told_and_found_again() {
 #[test]
 fn after_a_failed_sync_nothing_is_written() {
     let mut place = place();
+    assert_eq!(place.writer.why_broken(), None);
     place.writer.distrust(StoreError::Fatal("fsync".to_owned()));
+    assert!(place.writer.why_broken().is_some());
     let batch = place.say(&["one"]);
     assert_eq!(codes(&batch), [Some(ErrorCode::Unavailable)]);
     assert!(batch.fatal.is_some());
