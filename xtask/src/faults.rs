@@ -9,9 +9,12 @@ mod crowd;
 mod cuts;
 mod descriptors;
 mod dice;
+mod disk;
+mod disk_full;
 mod full;
 mod gauges;
 mod half_open;
+mod io;
 mod kill;
 mod network;
 mod overload;
@@ -64,6 +67,11 @@ enum Fault {
     Descriptors(full::Args),
     /// Twice the messages that it can take, and twice the connections that it may have: the excess is refused, the rest is served.
     Overload(overload::Args),
+    /// The disk is full, time and again: what cannot be stored is refused, reading goes on, and sending does when there is room.
+    Full(disk_full::Args),
+    /// Writes and syncs fail now and then: nothing is acknowledged that is not stored, no database is damaged, and after a sync
+    /// that failed the server ends.
+    Io(io::Args),
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -78,6 +86,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Fault::Clock(args) => clock::run(workspace, args),
         Fault::Descriptors(args) => full::run(workspace, args),
         Fault::Overload(args) => overload::run(workspace, args),
+        Fault::Full(args) => disk_full::run(workspace, args),
+        Fault::Io(args) => io::run(workspace, args),
     }
 }
 
@@ -117,6 +127,18 @@ pub(crate) const SHORT: &[Step] = &[
     },
     Step { name: "faults descriptors", run: |it| done(full::run(&it.workspace, &full::SHORT)), ..BLANK },
     Step { name: "faults overload", run: |it| done(overload::run(&it.workspace, &overload::SHORT)), ..BLANK },
+    Step {
+        name: "faults full",
+        needs: &[Need::SmallDisk, Need::Sqlite],
+        run: |it| done(disk_full::run(&it.workspace, &disk_full::SHORT)),
+        ..BLANK
+    },
+    Step {
+        name: "faults io",
+        needs: &[Need::Strace, Need::Fiu, Need::Sqlite],
+        run: |it| done(io::run(&it.workspace, &io::SHORT)),
+        ..BLANK
+    },
 ];
 
 /// Says little where the tests already fail.

@@ -29,6 +29,12 @@ pub(crate) enum Need {
     Faketime,
     /// Shows the system calls of a running program, and the right to do that.
     Strace,
+    /// The right and the programs to mount a disk of a few MiB that nobody else sees.
+    SmallDisk,
+    /// Reads a database without us.
+    Sqlite,
+    /// Has calls of a program fail now and then.
+    Fiu,
 }
 
 /// What is missing, and how to get it.
@@ -58,6 +64,9 @@ impl Need {
             Self::Valgrind => valgrind(),
             Self::Faketime => faketime().map(drop),
             Self::Strace => strace(),
+            Self::SmallDisk => small_disk(),
+            Self::Sqlite => sqlite(),
+            Self::Fiu => fiu(),
         }
     }
 }
@@ -177,6 +186,31 @@ fn strace() -> Result<(), Missing> {
     let _ = traced.wait();
     let attached = said.is_ok_and(|line| line.contains(" attached"));
     attached.then_some(()).ok_or_else(|| missing("the right to trace other programs is missing"))
+}
+
+/// Tries it: being root is not enough in a container that lacks the capability.
+fn small_disk() -> Result<(), Missing> {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/mnt"]);
+    process::output(&mut unshare).map(drop).map_err(|_| Missing {
+        what: "the right to mount a disk of one's own is missing".into(),
+        how: "on Debian `apt-get install util-linux mount`, and run as root outside a restricted container",
+    })
+}
+
+fn fiu() -> Result<(), Missing> {
+    let is_there = Path::new("/usr/lib/fiu/fiu_posix_preload.so").is_file();
+    is_there.then_some(()).ok_or_else(|| Missing {
+        what: "libfiu is missing".into(),
+        how: "on Debian `apt-get install fiu-utils`",
+    })
+}
+
+fn sqlite() -> Result<(), Missing> {
+    process::output(Command::new("sqlite3").arg("--version")).map(drop).map_err(|_| Missing {
+        what: "sqlite3 is missing".into(),
+        how: "on Debian `apt-get install sqlite3`",
+    })
 }
 
 /// From pyenv, whose shims in `PATH` refuse a version that is not selected, or else from `PATH`.

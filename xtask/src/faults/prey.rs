@@ -147,6 +147,29 @@ impl Prey {
         Ok(running.child.wait()?)
     }
 
+    /// Whether it ends by itself within this time.
+    pub(super) fn ended_within(&mut self, patience: Duration) -> Result<Option<ExitStatus>> {
+        let Some(running) = &mut self.running else { bail!("the server was not started") };
+        let deadline = Instant::now() + patience;
+        loop {
+            match running.open.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = running.child.wait()?;
+                    self.running = None;
+                    return Ok(Some(status));
+                }
+            }
+        }
+    }
+
+    /// The last line that it has logged.
+    pub(super) fn last_words(&self) -> Result<String> {
+        let log = std::fs::read_to_string(self.log_name()).context("there is no log")?;
+        Ok(log.lines().last().unwrap_or_default().to_owned())
+    }
+
     fn log_name(&self) -> PathBuf {
         self.folder.join("server.log")
     }
