@@ -71,11 +71,14 @@ fn restarts(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
         format!("--seed={}", stage.seed),
     ];
     let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
+    // Stored, because it has joined.
+    let (_, token) = load::new_session(server.address, None)?;
+    load::Client::connect(server.address, load::Options::bearer(&token))?.join("lobby")?;
     let mut dice = Dice::new(stage.seed);
     let (mut longest, mut outcomes) = (Duration::ZERO, Outcomes::default());
     for number in 1..=args.restarts {
         wait_for_all(&server, args.clients)?;
-        let knocks = Knocks::ready(server.address, KNOCKS, &mut dice)?;
+        let knocks = Knocks::ready(server.address, &token, KNOCKS, &mut dice)?;
         witnesses.note(&format!("{}{number}. time", returns::TOLD))?;
         let told = Instant::now();
         server.signal(Signal::TERM)?;

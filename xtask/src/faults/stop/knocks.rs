@@ -19,9 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// More than a welcome and what is said beside it.
 const MESSAGE_BYTES: u32 = 1024 * 1024;
 
-const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: teahouse\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: teahouse\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Protocol: teahouse.v1.json\r\n\r\n";
+    Sec-WebSocket-Protocol: teahouse.v1.json\r\n";
 
 /// How it went for them.
 #[derive(Default)]
@@ -60,8 +60,9 @@ pub(super) struct Knocks {
 }
 
 impl Knocks {
-    /// Every other one has its connection already, and asks when its moment comes.
-    pub(super) fn ready(server: SocketAddr, count: u32, dice: &mut Dice) -> Result<Self> {
+    /// Every other one has its connection already, and asks when its moment comes; by turns they are new, or somebody whom the
+    /// store has to be asked about.
+    pub(super) fn ready(server: SocketAddr, token: &str, count: u32, dice: &mut Dice) -> Result<Self> {
         let begin = Arc::new(Barrier::new(count as usize + 1));
         let has_ended = Arc::new(RwLock::new(false));
         let mut threads = Vec::new();
@@ -70,6 +71,10 @@ impl Knocks {
             // The first moments are the interesting ones.
             let within = dice.moment_within(LONGEST);
             let moment = dice.moment_within(within);
+            let request = match number % 4 {
+                0 | 1 => format!("{UPGRADE}Authorization: Bearer {token}\r\n\r\n"),
+                _ => format!("{UPGRADE}\r\n"),
+            };
             let (begin, has_ended) = (Arc::clone(&begin), Arc::clone(&has_ended));
             threads.push(thread::spawn(move || {
                 begin.wait();
@@ -83,7 +88,7 @@ impl Knocks {
                     }
                 };
                 match stream.map_or_else(connect, Ok) {
-                    Ok(stream) => knock(stream),
+                    Ok(stream) => knock(stream, &request),
                     Err(error) if is_closed(error.kind()) => {
                         Ok(Outcomes { not_answered: 1, ..Outcomes::default() })
                     }
@@ -117,10 +122,10 @@ fn is_closed(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
-fn knock(mut stream: TcpStream) -> Result<Outcomes> {
+fn knock(mut stream: TcpStream, request: &str) -> Result<Outcomes> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut heard = Vec::new();
-    if stream.write_all(UPGRADE).is_ok() {
+    if stream.write_all(request.as_bytes()).is_ok() {
         loop {
             let mut chunk = [0; 4096];
             match stream.read(&mut chunk) {
