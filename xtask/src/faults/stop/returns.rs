@@ -17,6 +17,9 @@ pub(super) const OPEN: &str = "open again";
 const LATE: Micros = 1_000_000;
 /// No tenth of the time that they are given may see more than so many times the mean.
 const CROWDING: usize = 2;
+/// Of fewer clients than these a tenth may have more by chance: so many times the root of the mean.
+const MANY: usize = 1_000;
+const CHANCE: f64 = 4.0;
 
 /// One stop, as the clients saw it.
 #[derive(Debug)]
@@ -159,7 +162,7 @@ fn weigh(stops: &[Stop], clients: usize, knocks: usize) -> Result<Summary> {
         let fullest = tenths.iter().max().copied().unwrap_or(0);
         // If it opens later, all who wanted to come before come then.
         if down <= within_ms * 1_000 / 10 {
-            if fullest * 10 > CROWDING * clients {
+            if fullest > most_in_a_tenth(clients) {
                 bail!(
                     "stop {number}: they came back all at once: in each tenth of {within_ms} ms {tenths:?} of {clients}"
                 );
@@ -172,6 +175,12 @@ fn weigh(stops: &[Stop], clients: usize, knocks: usize) -> Result<Summary> {
         all.within_ms = (all.within_ms.0.min(within_ms), all.within_ms.1.max(within_ms));
     }
     Ok(all)
+}
+
+fn most_in_a_tenth(clients: usize) -> usize {
+    let mean = clients / 10;
+    let chance = if clients < MANY { (CHANCE * (mean as f64).sqrt()) as usize } else { 0 };
+    CROWDING * mean + chance
 }
 
 /// What all of them were told.
@@ -249,6 +258,12 @@ mod tests {
             it.closes.iter_mut().for_each(|close| close.reason = "retry_within_ms=500".into());
         };
         assert!(refused(too_soon).contains("N = 500 ms"));
+    }
+
+    #[test]
+    fn few_may_come_together_by_chance_and_many_not() {
+        assert_eq!(most_in_a_tenth(200), 57);
+        assert_eq!(most_in_a_tenth(2_000), 400);
     }
 
     #[test]
