@@ -11,7 +11,7 @@ mod descriptors;
 mod dice;
 mod disk;
 mod disk_full;
-mod full;
+mod few_files;
 mod gauges;
 mod half_open;
 mod io;
@@ -64,7 +64,7 @@ enum Fault {
     /// The wall clock jumps an hour and thirty days, both ways: nobody is thrown out or logged out, and no room goes back in time.
     Clock(clock::Args),
     /// 256 open files and more people than fit: each of the others is told no, those inside go on, and free places are given away.
-    Descriptors(full::Args),
+    Descriptors(few_files::Args),
     /// Twice the messages that it can take, and twice the connections that it may have: the excess is refused, the rest is served.
     Overload(overload::Args),
     /// The disk is full, time and again: what cannot be stored is refused, reading goes on, and sending does when there is room.
@@ -84,7 +84,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Fault::Power(args) => power::run(workspace, args),
         Fault::Stalled(args) => stalled::run(workspace, args),
         Fault::Clock(args) => clock::run(workspace, args),
-        Fault::Descriptors(args) => full::run(workspace, args),
+        Fault::Descriptors(args) => few_files::run(workspace, args),
         Fault::Overload(args) => overload::run(workspace, args),
         Fault::Full(args) => disk_full::run(workspace, args),
         Fault::Io(args) => io::run(workspace, args),
@@ -125,7 +125,11 @@ pub(crate) const SHORT: &[Step] = &[
         run: |it| done(clock::run(&it.workspace, &clock::SHORT)),
         ..BLANK
     },
-    Step { name: "faults descriptors", run: |it| done(full::run(&it.workspace, &full::SHORT)), ..BLANK },
+    Step {
+        name: "faults descriptors",
+        run: |it| done(few_files::run(&it.workspace, &few_files::SHORT)),
+        ..BLANK
+    },
     Step { name: "faults overload", run: |it| done(overload::run(&it.workspace, &overload::SHORT)), ..BLANK },
     Step {
         name: "faults full",
