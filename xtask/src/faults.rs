@@ -31,7 +31,7 @@ mod trace;
 mod witnesses;
 
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::need::Need;
 use crate::steps::{Done, Step};
@@ -39,6 +39,14 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Without one all of them, one after the other, as each is when it is asked for by its name alone: about an hour.
+    #[command(subcommand)]
+    fault: Option<Fault>,
+}
+
+/// A fault by its name alone.
+#[derive(Parser)]
+struct Alone {
     #[command(subcommand)]
     fault: Fault,
 }
@@ -75,7 +83,23 @@ enum Fault {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    match &args.fault {
+    if let Some(fault) = &args.fault {
+        return one(workspace, fault);
+    }
+    for fault in every()? {
+        one(workspace, &fault)?;
+    }
+    Ok(())
+}
+
+fn every() -> Result<Vec<Fault>> {
+    let names = Alone::command();
+    let alone = |name: &str| Ok(Alone::try_parse_from(["faults", name])?.fault);
+    names.get_subcommands().map(|fault| alone(fault.get_name())).collect()
+}
+
+fn one(workspace: &Workspace, fault: &Fault) -> Result<()> {
+    match fault {
         Fault::Kill(args) => kill::run(workspace, args),
         Fault::Cuts(args) => cuts::run(workspace, args),
         Fault::Acks(args) => acks::run(workspace, args),
@@ -150,4 +174,14 @@ const BLANK: Step = Step { after: Some("rust"), ..Step::BLANK };
 
 fn done(result: Result<()>) -> Result<Done> {
     result.map(|()| Done::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_can_be_had_by_its_name_alone() {
+        assert_eq!(every().unwrap().len(), SHORT.len());
+    }
 }

@@ -48,3 +48,10 @@ mod vital;
 mod writer;
 
 pub use cli::main;
+
+/// Whether `TEAHOUSE_SABOTAGE` names a promise that can be broken: with another name, or none, the server would be honest.
+#[cfg(feature = "sabotage")]
+#[must_use]
+pub fn sabotage_is_named() -> bool {
+    sabotage::is_named()
+}

@@ -141,12 +141,11 @@ fn one_round(
     }
     ballast.throw_out()?;
     let room = Instant::now();
-    while probe.say()? == Answer::Full {
-        if room.elapsed() > RESUMES {
-            bail!("there has been room for {RESUMES:?}, and nothing is stored yet");
-        }
-    }
+    while probe.say()? == Answer::Full && room.elapsed() <= RESUMES {}
     let resumed = room.elapsed();
+    if resumed > RESUMES {
+        bail!("there has been room for {resumed:?}, and nothing was stored in {RESUMES:?}");
+    }
     while room.elapsed() < peace {
         if probe.say()? == Answer::Full {
             bail!("there is room, and {:?} after that something was refused", room.elapsed());

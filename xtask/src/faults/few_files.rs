@@ -148,7 +148,9 @@ fn one_round(server: &Prey, descriptors: &Descriptors, args: &Args, said: &mut S
             ensure!(begun.elapsed() < AT_ONCE, "a free place was not given away within {AT_ONCE:?}");
             thread::sleep(BETWEEN_KNOCKS);
         }
-        said.slowest = said.slowest.max(begun.elapsed());
+        let took = begun.elapsed();
+        ensure!(took < AT_ONCE, "a free place was given away after {took:?}, and not within {AT_ONCE:?}");
+        said.slowest = said.slowest.max(took);
         said.given_again += 1;
     }
     crowd.hear_one_another()

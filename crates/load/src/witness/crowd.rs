@@ -126,6 +126,12 @@ pub enum WitnessError {
     /// A client could not even begin, or the rooms could not be read at the end.
     #[error(transparent)]
     Server(#[from] Error),
+    /// Somebody with a session was not let in any more, when all the others were at rest.
+    #[error("client {number} was not let in any more, and never came to rest")]
+    ShutOut {
+        /// The client, as its file in the history is called.
+        number: u32,
+    },
     /// A client's thread ended by a defect.
     #[error("a client's thread panicked")]
     Panicked,

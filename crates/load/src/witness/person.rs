@@ -249,8 +249,9 @@ impl Witness {
             if scene.heads.get().is_some()
                 && Instant::now() > *deadline.get_or_insert(Instant::now() + PATIENCE)
             {
-                // Nobody lets it in: that it never came to rest shows in the counts.
-                return Ok(self.diary.close()?);
+                let number = self.number;
+                self.diary.close()?;
+                return Err(WitnessError::ShutOut { number });
             }
             let wait = match &mut told {
                 Some(attempts) => {
