@@ -30,7 +30,7 @@ const REQUESTS: u64 = 16 * 1024;
 const REQUEST_BYTES: u64 = 2 * 1024;
 /// Of a connection: 16 KiB of replies, 16 KiB that were read already, and 256 answers that may come at once.
 const CONNECTION_BYTES: u64 = 64 * 1024;
-/// Of a room, while somebody lags.
+/// Of a room in a shard, while somebody lags.
 const ROOM_BYTES: u64 = 4 * MIB;
 /// Messages that each has unanswered while the peak is sought: enough that the writer never waits for work.
 const WINDOW: u32 = 32;
@@ -172,7 +172,9 @@ impl Flood<'_> {
     fn may_add(&self) -> u64 {
         let people = u64::from(self.args.people);
         let rooms = u64::from(self.args.people.div_ceil(PEOPLE_A_ROOM));
-        REQUESTS * REQUEST_BYTES + people * CONNECTION_BYTES + rooms * ROOM_BYTES
+        // As many shards as cores, unless something else is asked for.
+        let shards = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+        REQUESTS * REQUEST_BYTES + people * CONNECTION_BYTES + rooms * shards * ROOM_BYTES
     }
 
     /// A few who say little: what an answer takes, in milliseconds (99 of 100).

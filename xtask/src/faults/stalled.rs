@@ -15,13 +15,15 @@ use super::witnesses::{Witnesses, check};
 use crate::workspace::Workspace;
 
 /// What those who do not read may cost in memory of the server's own, however long they do not: the logs of the rooms grow to
-/// 4 MiB each, and answers of at most 16 KiB wait for each connection.
+/// 4 MiB each in each shard, and answers of at most 16 KiB wait for each connection.
 const MOST_ADDED: u64 = 50 * MIB;
 /// One in so many talks.
 const PEOPLE_A_WRITER: u32 = 20;
 /// Long enough to see what the server uses while everybody reads.
 const PEACE: Duration = Duration::from_secs(5);
 const ROOMS: u32 = 2;
+/// Each has a log of each room.
+const SHARDS: &str = "2";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -62,6 +64,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 fn one_history(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
     let program = stage.binary("history");
     let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
+    server.set("TEAHOUSE_SHARDS", SHARDS);
     server.start()?;
     server.wait_until_open()?;
     let pid = server.pid()?;
