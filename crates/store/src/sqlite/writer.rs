@@ -101,10 +101,16 @@ impl SqliteWriter {
 
     /// Whoever came back in a batch that found the disk full is not to wait for those who wrote in it.
     fn open_all(&mut self, now: Timestamp, opens: Vec<Request>, batch: &mut Batch) {
-        let opened = self
-            .transact(now, |work| opens.into_iter().try_for_each(|request| work.attempt(request)))
-            .map(|((), opened)| opened);
-        let Ok(opened) = opened else { return };
+        let opened =
+            self.transact(now, |work| opens.into_iter().try_for_each(|request| work.attempt(request)));
+        let opened = match opened {
+            Ok(((), opened)) => opened,
+            Err(error) => {
+                batch.internal.push(error.to_string());
+                batch.fatal = error.fatal();
+                return;
+            }
+        };
         batch.internal.extend(opened.internal);
         // Both are in the order of the requests.
         let mut answers = opened.answers.into_iter().peekable();
