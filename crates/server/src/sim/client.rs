@@ -126,12 +126,17 @@ impl Client {
         let frame: ServerFrame = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
         match frame {
             ServerFrame::Event(event) => {
+                recorder.record(What::Heard {
+                    connection: self.online().connection,
+                    room: event.room,
+                    event: seen(&event),
+                });
                 let stored = store.event(event.room, event.seq);
                 assert!(
                     stored.as_deref() == Some(&event),
                     "promise 1: {event:?} was heard, and {stored:?} is stored"
                 );
-                self.event(&event, recorder);
+                self.event(&event);
             }
             ServerFrame::Beside(Beside::Welcome(welcome)) => {
                 assert!(self.online.is_none(), "welcomed twice");
@@ -209,10 +214,8 @@ impl Client {
         }
     }
 
-    fn event(&mut self, event: &Event, recorder: &mut Recorder) {
+    fn event(&mut self, event: &Event) {
         let user = self.user;
-        let connection = self.online().connection;
-        recorder.record(What::Heard { connection, room: event.room, event: seen(event) });
         let Some(place) = self.rooms.get_mut(&event.room).filter(|place| place.open) else {
             panic!("promise 6: {user:?} is not in {}, and hears #{}", event.room, event.seq);
         };

@@ -153,6 +153,22 @@ impl World {
         assert!(verdict.violation.is_none(), "{verdict}");
     }
 
+    /// What the checker alone makes of all that was taken down until now. Whoever is `at_rest` is to have everything.
+    #[cfg(feature = "sabotage")]
+    pub(super) fn judge_history(&mut self, at_rest: bool) -> Option<String> {
+        for somebody in self.people.iter().filter(|_| at_rest) {
+            if let Speaker::Json(client) = &somebody.speaker
+                && let Some(connection) = client.connection()
+            {
+                self.recorder.at_rest(connection);
+            }
+        }
+        self.record_what_is_stored();
+        let records = self.recorder.take();
+        let verdict = history::check(|| records.iter().cloned());
+        verdict.violation.is_some().then(|| verdict.to_string())
+    }
+
     /// All hang up, and nothing of them is left.
     pub(super) fn end(&mut self) {
         self.tell(|| "all hang up".to_owned());
