@@ -277,7 +277,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             // On a connection that is lost it may have been lost, too.
             rests_later(records, place).then(|| drop(records.remove(place)))
         },
-        breaks: &[Rule::Skipped, Rule::Behind],
+        // The next thing heard may be another gap.
+        breaks: &[Rule::Skipped, Rule::Behind, Rule::WrongGap],
         may_pass: false,
     },
     Mutation {

@@ -81,15 +81,21 @@ async fn a_guest_who_was_stored_is_found_in_the_store() {
 }
 
 /// Keeps all threads that read the store from doing so until it is dropped.
-fn hold_readers(house: &Arc<House>) -> Vec<std::sync::mpsc::Sender<()>> {
-    (0..crate::house::READERS)
-        .map(|_| {
-            let (release, held) = std::sync::mpsc::channel::<()>();
-            let house = Arc::clone(house);
-            tokio::spawn(async move { house.read(move |_| held.recv()).await });
-            release
-        })
-        .collect()
+async fn hold_readers(house: &Arc<House>) -> Vec<std::sync::mpsc::Sender<()>> {
+    let mut all = Vec::new();
+    for _ in 0..crate::house::READERS {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (say, is_held) = tokio::sync::oneshot::channel();
+        let house = Arc::clone(house);
+        let hold = move |_: &mut dyn store::Reader| {
+            let _ = say.send(());
+            held.recv()
+        };
+        tokio::spawn(async move { house.read(hold).await });
+        is_held.await.unwrap();
+        all.push(release);
+    }
+    all
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +107,7 @@ async fn who_is_recognized_only_when_it_stops_is_not_let_in() {
     wire.answer().await;
     wire.say(r#"{"type":"join","id":1,"room":"lobby"}"#).await;
     wire.hear_of("joined").await;
-    let held = hold_readers(&running.house);
+    let held = hold_readers(&running.house).await;
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
     // By then the other request waits for the store.
