@@ -39,7 +39,7 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Without one all of them, one after the other, as each is when it is asked for by its name alone: about an hour.
+    /// Without one all of them, one after the other, as each is when it is asked for by its name alone: an hour or more.
     #[command(subcommand)]
     fault: Option<Fault>,
 }
