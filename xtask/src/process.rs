@@ -1,26 +1,87 @@
 //! Running other programs, so that a reader of the output sees which, and whether they succeeded.
 
-use std::env;
+use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, IsTerminal, PipeReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{env, fmt, thread};
 
 use anyhow::{Context, Result, bail};
+
+/// So many of a program's last lines are kept for whoever asks why it failed.
+const LAST_LINES: usize = 80;
+
+/// A program that did not succeed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) line: String,
+    pub(crate) status: ExitStatus,
+    /// The last lines that it wrote, where they were kept.
+    pub(crate) last_lines: VecDeque<String>,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ended with {}", self.line, self.status)
+    }
+}
+
+impl std::error::Error for Failed {}
 
 /// The Cargo that started us, so that a toolchain chosen with `cargo +…` stays chosen.
 pub(crate) fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs `command` with its output on ours, after printing it as one would type it.
+/// Runs `command` with its output on ours, after printing it as one would type it. The error of one that did not
+/// succeed is a [`Failed`].
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = describe(command);
     println!("$ {line}");
-    let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
+    // Whoever sits at a terminal sees colours and progress, which programs do not show to a pipe.
+    let (status, last_lines) = if io::stdout().is_terminal() {
+        command.status().map(|it| (it, VecDeque::new()))
+    } else {
+        heard(command)
+    }
+    .with_context(|| format!("cannot start `{line}`"))?;
     if !status.success() {
-        bail!("`{line}` ended with {status}");
+        return Err(Failed { line, status, last_lines }.into());
     }
     Ok(())
+}
+
+/// Runs `command` with its output on ours, and keeps the end of it.
+fn heard(command: &mut Command) -> io::Result<(ExitStatus, VecDeque<String>)> {
+    let (reader, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let child = command.spawn();
+    // The command holds our copies of the writing end, without whose closing the reader would never be done.
+    command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    let mut child = child?;
+    let (done, lines) = mpsc::channel();
+    thread::spawn(move || done.send(pass_on(reader)));
+    let status = child.wait()?;
+    // What it left running may hold the pipe, and is not waited for.
+    Ok((status, lines.recv_timeout(Duration::from_secs(5)).unwrap_or_default()))
+}
+
+/// Copies what comes to our own output, and answers the last lines of it.
+fn pass_on(reader: PipeReader) -> VecDeque<String> {
+    let mut last = VecDeque::with_capacity(LAST_LINES);
+    for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+        let mut out = io::stdout().lock();
+        // Whoever closed our output loses the rest of it and nothing else.
+        let _ = out.write_all(&line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+        if last.len() == LAST_LINES {
+            last.pop_front();
+        }
+        last.push_back(String::from_utf8_lossy(&line).into_owned());
+    }
+    last
 }
 
 /// Runs `command` silently for what it writes to its standard output.
@@ -62,6 +123,21 @@ mod tests {
     fn failing_program_is_an_error_that_names_it() {
         let error = run(Command::new("/bin/sh").args(["-c", "exit 3"])).unwrap_err().to_string();
         assert!(error.contains("sh -c exit 3") && error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn failing_program_is_remembered_by_its_last_lines() {
+        let script = "seq 1 100; echo too hot >&2; exit 1";
+        let (status, last) = heard(Command::new("sh").args(["-c", script])).unwrap();
+        assert!(!status.success());
+        assert_eq!(last.len(), LAST_LINES);
+        assert_eq!(last.iter().rev().take(2).collect::<Vec<_>>(), ["too hot", "100"]);
+    }
+
+    #[test]
+    fn what_a_program_leaves_running_is_not_waited_for() {
+        let (status, _) = heard(Command::new("sh").args(["-c", "sleep 60 & exit 3"])).unwrap();
+        assert_eq!(status.code(), Some(3));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A step that fails does not stop the others: who waits for CI wants to hear of all that is broken at once. Only
 //! what builds on a failed step is left out.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::need::{Missing, Need};
+use crate::process;
 use crate::workspace::Workspace;
 
 /// One row of a command's table.
@@ -55,7 +57,11 @@ enum Outcome {
     Ok,
     /// It passed, and a part of it was left out.
     Partly(String),
-    Failed(String),
+    Failed {
+        why: String,
+        /// The last of what the program said that failed.
+        last_lines: VecDeque<String>,
+    },
     Skipped(String),
 }
 
@@ -70,6 +76,7 @@ struct Report {
 pub(crate) fn run<'a>(context: &Context, steps: impl IntoIterator<Item = &'a Step>) -> ExitCode {
     let steps: Vec<_> = steps.into_iter().collect();
     let summary = Summary(collect(context, &steps, Need::check));
+    print!("{}", LastWords(&summary.0));
     println!("\n{summary}");
     summary.verdict()
 }
@@ -85,7 +92,7 @@ fn collect(context: &Context, steps: &[&Step], check: fn(Need) -> Result<(), Mis
             Some(report) => Outcome::Skipped(format!("builds on `{}`", report.name)),
             None => attempt(context, step, check),
         };
-        if let Outcome::Failed(why) = &outcome {
+        if let Outcome::Failed { why, .. } = &outcome {
             println!("failed: {why}");
         }
         reports.push(Report { name: step.name, outcome, took: begun.elapsed() });
@@ -102,7 +109,7 @@ fn attempt(context: &Context, step: &Step, check: fn(Need) -> Result<(), Missing
     if context.all
         && let Some(why) = needed.as_ref().or(wanted.as_ref())
     {
-        return Outcome::Failed(why.clone());
+        return Outcome::failed(why.clone());
     }
     if let Some(why) = needed {
         return Outcome::Skipped(why);
@@ -113,25 +120,49 @@ fn attempt(context: &Context, step: &Step, check: fn(Need) -> Result<(), Missing
             Outcome::Partly(wanted.map_or(why.clone(), |wanted| format!("{wanted}; {why}")))
         }
         Ok(Done::Skipped(why)) => Outcome::Skipped(why),
-        Err(error) => Outcome::Failed(format!("{error:#}")),
+        Err(error) => Outcome::Failed {
+            why: format!("{error:#}"),
+            last_lines: error.downcast::<process::Failed>().map(|it| it.last_lines).unwrap_or_default(),
+        },
     }
 }
 
 impl Outcome {
+    fn failed(why: String) -> Self {
+        Self::Failed { why, last_lines: VecDeque::new() }
+    }
+
     fn is_ok(&self) -> bool {
         matches!(self, Self::Ok | Self::Partly(_))
     }
 
     fn is_failed(&self) -> bool {
-        matches!(self, Self::Failed(_))
+        matches!(self, Self::Failed { .. })
     }
 
     fn word(&self) -> &'static str {
         match self {
             Self::Ok | Self::Partly(_) => "ok",
-            Self::Failed(_) => "failed",
+            Self::Failed { .. } => "failed",
             Self::Skipped(_) => "skipped",
         }
+    }
+}
+
+/// What failed says once more how, at the end: a log of CI is long, and often only its end is kept.
+struct LastWords<'a>(&'a [Report]);
+
+impl fmt::Display for LastWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Report { name, outcome, .. } in self.0 {
+            if let Outcome::Failed { last_lines, .. } = outcome
+                && !last_lines.is_empty()
+            {
+                writeln!(f, "\n── the last of {name}")?;
+                last_lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -151,7 +182,7 @@ impl Summary {
             let (what, why) = match outcome {
                 Outcome::Ok => continue,
                 Outcome::Partly(why) => ("left out a part of", why),
-                Outcome::Failed(why) => ("failed", why),
+                Outcome::Failed { why, .. } => ("failed", why),
                 Outcome::Skipped(why) => ("skipped", why),
             };
             match reasons.iter_mut().find(|(known, _, reason)| *known == what && reason == why) {
@@ -190,8 +221,9 @@ impl fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::process::ExitStatus;
 
-    use anyhow::bail;
+    use anyhow::{Context as _, bail};
 
     use super::*;
 
@@ -238,6 +270,18 @@ mod tests {
         let text = Summary(collect(&context(false), &[&bad], nothing_is_here)).to_string();
         assert!(text.lines().any(|line| line.starts_with("bad  failed ") && line.ends_with(" s")), "{text}");
         assert!(text.contains("failed bad: it broke"), "{text}");
+    }
+
+    #[test]
+    fn program_that_failed_has_the_last_word() {
+        let bad = step("bad", |_| {
+            let last_lines = ["it was hot", "too hot"].map(str::to_owned).into();
+            let failed = process::Failed { line: "brew".into(), status: ExitStatus::default(), last_lines };
+            Err(failed).context("no tea")
+        });
+        let (good, silent) = (step("good", |_| Ok(Done::Ok)), step("silent", |_| bail!("no")));
+        let reports = collect(&context(false), &[&bad, &good, &silent], nothing_is_here);
+        assert_eq!(LastWords(&reports).to_string(), "\n── the last of bad\nit was hot\ntoo hot\n");
     }
 
     #[test]
