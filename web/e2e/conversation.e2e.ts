@@ -23,7 +23,7 @@ test('two people talk both ways in two rooms', async ({ house }) => {
     { who: 'Ann', text: 'Over here!' },
     { who: '李雷', text: '来了' },
   ];
-  for (const person of [ann, li]) expect(await person.delivered()).toMatchObject(both);
+  for (const person of [ann, li]) await expect.poll(() => person.delivered()).toMatchObject(both);
   expect(await li.logged('茶馆')).toMatchObject(both);
   await ann.roomLink('lobby').click();
   await ann.message('在呢，刚沏上茶。').waitFor();

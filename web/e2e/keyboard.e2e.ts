@@ -59,20 +59,21 @@ test('from the door to a message and into another room without a mouse', async (
   const { t } = ann;
 
   await ann.nameBox.waitFor();
-  expect(await focused(ann)).toEqual({ role: 'textbox', name: t.welcome.name, visible: true });
+  await expect.poll(() => focused(ann)).toEqual({ role: 'textbox', name: t.welcome.name, visible: true });
   await keyboard.type('Ann');
   await keyboard.press('Enter');
   await ann.composer('lobby').waitFor();
-  expect(await focused(ann)).toEqual({ role: 'textbox', name: t.composer.label('#lobby'), visible: true });
+  await expect.poll(() => focused(ann)).toEqual({ role: 'textbox', name: t.composer.label('#lobby'), visible: true });
   await keyboard.type('No mouse in this house.');
   await keyboard.press('Enter');
   await bob.message('No mouse in this house.').waitFor();
+  await ann.message('No mouse in this house.').and(ann.page.locator('[data-seq]')).waitFor();
 
   await tabTo(ann, 'textbox', t.rooms.find, 'Shift+Tab');
   await keyboard.type('tea');
   await keyboard.press('Enter');
   await ann.composer('tea').waitFor();
-  expect((await focused(ann))?.name).toBe(t.composer.label('#tea'));
+  await expect.poll(async () => (await focused(ann))?.name).toBe(t.composer.label('#tea'));
   await keyboard.type('Here neither.');
   await keyboard.press('Enter');
   await expect.poll(() => ann.logged('tea')).toMatchObject([{ text: 'Here neither.' }]);
@@ -103,6 +104,7 @@ test('every stop of the Tab key has a name and shows that it has the focus', asy
     await tabTo(ann, 'radio', t.menu.system);
     await ann.comeIn();
     await ann.say('something to stand on');
+    await ann.messages.last().and(ann.page.locator('[data-seq]')).waitFor();
     // Around the house, and once more from its beginning.
     await tabTo(ann, 'link', t.app.skip);
     await tabTo(ann, 'button', t.menu.title('Ann'));
@@ -112,7 +114,7 @@ test('every stop of the Tab key has a name and shows that it has the focus', asy
     await ann.page.keyboard.press('Escape');
     await ann.page.getByRole('dialog').waitFor({ state: 'hidden' });
     // The focus is back where it came from.
-    expect((await focused(ann))?.name).toContain(t.menu.title('Ann'));
+    await expect.poll(async () => (await focused(ann))?.name).toContain(t.menu.title('Ann'));
   }
 });
 

@@ -15,11 +15,12 @@ test('whoever the server does not know any more is asked for a name again, and c
   await server.start();
 
   await ann.page.getByText(ann.t.welcome.ended).waitFor();
-  expect(await ann.nameBox.inputValue()).toBe('Ann');
+  await expect.poll(() => ann.nameBox.inputValue()).toBe('Ann');
   await ann.comeIn();
   await ann.say('the new house');
   await expect.poll(() => ann.logged('lobby')).toMatchObject([{ text: 'the new house' }]);
   // Of the house that is gone nothing is shown as said in this one.
+  await ann.message('the new house').and(ann.page.locator('[data-seq]')).waitFor();
   expect((await ann.delivered()).map(({ text }) => text)).toEqual(['the new house']);
 });
 

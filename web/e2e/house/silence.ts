@@ -18,6 +18,8 @@ export class Network {
     this.remove();
     ip('netns', 'add', this.namespace);
     ip('link', 'add', this.cable, 'type', 'veth', 'peer', 'name', 'inside', 'netns', this.namespace);
+    // A second later it would have an IPv6 address, and a browser breaks off what it is opening when a new address comes.
+    ip('link', 'set', this.cable, 'addrgenmode', 'none');
     ip('address', 'add', `${net}.1/24`, 'dev', this.cable);
     ip('link', 'set', this.cable, 'up');
     for (const address of this.addresses) this.inside('ip', 'address', 'add', `${address}/24`, 'dev', 'inside');

@@ -22,6 +22,15 @@ describe('the order', () => {
     expect(keys()).toEqual(['b']);
   });
 
+  test('what was written in one millisecond, or before the clock was set back, comes out of storage as it was written', () => {
+    write('c', 'r1', 7);
+    write('a', 'r1', 7);
+    write('b', 'r1', 3);
+    const after = new Outbox();
+    after.restore([...box.items].sort((one, two) => one.key.localeCompare(two.key)));
+    expect(after.items.map((item) => item.key)).toEqual(['c', 'a', 'b']);
+  });
+
   test('a message that was put off is not overtaken', () => {
     write('a');
     write('b');
@@ -101,10 +110,10 @@ describe('until it is answered', () => {
 
 describe('a reload', () => {
   test('brings back what was not answered, in the order in which it was written', () => {
-    write('b', 'r1', 2);
     write('a', 'r1', 1);
+    write('b', 'r1', 2);
     keys();
-    const kept = box.drainChanges().flatMap((change) => ('put' in change ? [{ ...change.put }] : []));
+    const kept = box.drainChanges().flatMap((change) => ('put' in change ? [{ ...change.put }] : [])).reverse();
     const after = new Outbox();
     after.restore(kept);
     after.restore(kept);

@@ -34,8 +34,10 @@ export class Outbox {
   items: Item[] = [];
   private changes: Change[] = [];
 
+  /** Each is later than the last, so that `at` tells their order in storage too: two may be written in one millisecond. */
   add(item: Pick<Item, 'key' | 'room' | 'body' | 'at' | 'epoch'>): Item {
-    const added: Item = { ...item, state: 'waiting', attempt: 0, notBefore: 0 };
+    const at = Math.max(item.at, (this.items.at(-1)?.at ?? -Infinity) + 1);
+    const added: Item = { ...item, at, state: 'waiting', attempt: 0, notBefore: 0 };
     this.items.push(added);
     this.changes.push({ put: added });
     return added;
