@@ -3,7 +3,8 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use proto::Epoch;
 use rusqlite::config::DbConfig;
@@ -12,6 +13,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::migrate;
 use crate::{OpenError, StoreError};
 
+/// Somebody who is just ending holds the folder a moment longer; so does a child between `fork` and `exec`, which has
+/// open what its parent had. Whoever holds it longer than this is there to stay.
+const STILL_ENDING: Duration = Duration::from_secs(1);
+
 /// Makes the folder if it is absent, and takes it for this process.
 pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     let folder = |cause| OpenError::Folder { path: dir.to_owned(), cause };
@@ -19,10 +24,16 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
         make_private_dir(dir).map_err(folder)?;
     }
     let lock = private_file(&dir.join("teahouse.lock")).map_err(folder)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: dir.to_owned() }),
-        Err(TryLockError::Error(cause)) => Err(folder(cause)),
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < STILL_ENDING => {
+                thread::sleep(STILL_ENDING / 50)
+            }
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path: dir.to_owned() }),
+            Err(TryLockError::Error(cause)) => return Err(folder(cause)),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Opening: what is refused, and what is still there.
 
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use proto::{EventKind, RoomId, Seq};
 use rusqlite::Connection;
@@ -95,6 +97,19 @@ fn a_folder_in_use_is_refused() {
     assert!(matches!(refused(folder.path()), OpenError::Locked { .. }));
     drop(reader);
     open(folder.path());
+}
+
+#[test]
+fn a_folder_that_somebody_is_just_leaving_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = open(folder.path());
+    // Long enough that the first try finds it held.
+    let leaves = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
+        drop(before);
+    });
+    open(folder.path());
+    leaves.join().unwrap();
 }
 
 #[test]
