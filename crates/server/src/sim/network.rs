@@ -44,6 +44,9 @@ impl World {
         if self.people[of].online == Some(wire) {
             self.hear(wire, bytes);
         }
+        if self.wires[wire].pipe.is_hung_up() {
+            self.client_loses(wire, 1006);
+        }
         self.after();
     }
 

@@ -11,6 +11,13 @@ use crate::shard::Link;
 #[derive(Clone, Default)]
 pub(crate) struct Pipe(pub(crate) Rc<Wire>);
 
+impl Pipe {
+    /// Whether the server has dropped its clone: the client comes to the end of what was written to it.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        Rc::strong_count(&self.0) == 1
+    }
+}
+
 /// What lies between the two ends.
 #[derive(Default)]
 pub(crate) struct Wire {

@@ -363,8 +363,10 @@ impl World {
         }
         // What was written to sockets goes on its way.
         for wire in 0..self.wires.len() {
-            let Wired { pipe, dead, takes_planned, .. } = &mut self.wires[wire];
-            if !*dead && !*takes_planned && !pipe.0.to_client.borrow().is_empty() {
+            let Wired { pipe, dead, takes_planned, of, .. } = &mut self.wires[wire];
+            let waits = !pipe.0.to_client.borrow().is_empty()
+                || self.people[*of].online == Some(wire) && pipe.is_hung_up();
+            if !*dead && !*takes_planned && waits {
                 *takes_planned = true;
                 let wait = self.chance.millis(0, 20);
                 self.plan_in(wait, 0, Due::Takes(wire));
