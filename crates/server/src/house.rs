@@ -9,7 +9,7 @@ use anyhow::Context;
 use bus::LocalBus;
 use proto::{Epoch, ErrorCode, Limits, UserId};
 use rules::{Presence, Rates, RoomLimits};
-use store::{Author, Reader, Refusal, SqliteStore, Store, TokenHash, Write};
+use store::{Reader, Refusal, SqliteStore, Store, TokenHash, Write};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::time::timeout;
 
@@ -124,13 +124,7 @@ impl House {
         // The caller has told `sessions` that nobody comes in with it any more. Whoever is in goes, and what they asked
         // for before is committed before.
         self.shard_of(user).end_session(user).await;
-        self.writer.write(writer::nobody(), Write::EndSession { token }).await?;
-        let author = Author { person: proto::Person { id: user, ..writer::nobody().person }, enrol: None };
-        match self.writer.write(author, Write::LeaveAll).await {
-            // Somebody who was never stored is in no room.
-            Err(refusal) if refusal.code == ErrorCode::Unauthorized => Ok(()),
-            other => other.map(drop),
-        }
+        self.writer.write(writer::nobody(), Write::EndSession { token }).await.map(drop)
     }
 
     /// Whether the store takes writes, as of a second ago at most.

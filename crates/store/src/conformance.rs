@@ -39,7 +39,7 @@ macro_rules! store_claims {
             who_made_the_room_is_the_first_of_those_who_joined,
             // people
             a_guest_is_stored_with_the_first_join, a_refused_join_stores_nobody, a_guest_may_rename_before_joining,
-            somebody_never_stored_is_refused, an_ended_session_is_nobodys, an_ended_session_does_not_come_back,
+            somebody_never_stored_is_refused, an_ended_session_is_nobodys, who_has_no_session_any_more_leaves_all_rooms, an_ended_session_does_not_come_back,
             a_rename_is_told_in_every_room, the_same_name_is_no_rename, events_bear_the_stored_name,
             // looking
             reading_never_goes_back, reading_stops_at_the_head, only_members_can_read, a_page_after_is_bounded,

@@ -96,7 +96,8 @@ pub enum Write {
     },
     /// Leave every room: the connection of a transient guest has ended.
     LeaveAll,
-    /// Make a session's token worth nothing. The author does not matter.
+    /// Make a session's token worth nothing. Whoever has no other can never come back, and leaves every room. The author
+    /// does not matter.
     EndSession {
         /// Which session. If there is none, that is what was wanted.
         token: TokenHash,

@@ -1,7 +1,7 @@
-//! Sessions that end, as `House::end_session` ends them: the sockets, the session, the memberships, each when the one before is done.
+//! Sessions that end, as `House::end_session` ends them: the sockets, and then the session with the memberships.
 
-use proto::{ErrorCode, Person, UserId};
-use store::{Author, Done, Refusal, Request, Ticket, TokenHash, Write};
+use proto::UserId;
+use store::{Done, Refusal, Request, Ticket, TokenHash, Write};
 use tokio::sync::oneshot;
 
 use super::world::World;
@@ -11,8 +11,6 @@ use crate::writer::{ReplyTo, nobody};
 pub(super) struct Logout {
     token: TokenHash,
     user: UserId,
-    /// The session has ended; the memberships do.
-    leaves: bool,
     answer: oneshot::Receiver<Result<Done, Refusal>>,
 }
 
@@ -29,32 +27,20 @@ impl World {
         process.desks[at].shard.handle_session_end(now, person.id);
         self.tell(|| format!("client {of} logs out {}", person.id));
         self.plan_turn(at, 0, 3);
-        self.ask_for_logout(token, person.id, false);
-    }
-
-    fn ask_for_logout(&mut self, token: TokenHash, user: UserId, leaves: bool) {
         let Some(process) = &mut self.process else { return };
         let (reply, answer) = oneshot::channel();
-        let (author, deed) = if leaves {
-            (Author { person: Person { id: user, ..nobody().person }, enrol: None }, Write::LeaveAll)
-        } else {
-            (nobody(), Write::EndSession { token })
-        };
-        process.requests.push_back((Request { ticket: Ticket(0), author, deed }, ReplyTo::Caller(reply)));
-        self.logouts.push(Logout { token, user, leaves, answer });
+        let request = Request { ticket: Ticket(0), author: nobody(), deed: Write::EndSession { token } };
+        process.requests.push_back((request, ReplyTo::Caller(reply)));
+        self.logouts.push(Logout { token, user: person.id, answer });
         self.after();
     }
 
     /// What the writer has answered.
     pub(super) fn go_on_logging_out(&mut self) {
         for mut logout in std::mem::take(&mut self.logouts) {
-            let Logout { token, user, leaves, .. } = logout;
+            let Logout { token, user, .. } = logout;
             match logout.answer.try_recv() {
-                Ok(Ok(_)) if !leaves => self.ask_for_logout(token, user, true),
                 Ok(Ok(_)) => self.logged_out(token, user),
-                Ok(Err(refusal)) if leaves && refusal.code == ErrorCode::Unauthorized => {
-                    self.logged_out(token, user);
-                }
                 // 503: it may be tried again.
                 Ok(Err(_)) => {
                     if let Some(process) = &self.process {

@@ -49,6 +49,17 @@ pub(crate) fn an_ended_session_is_nobodys(house: &mut House) {
     assert_eq!(house.done(9, end), Done::SessionEnded);
 }
 
+pub(crate) fn who_has_no_session_any_more_leaves_all_rooms(house: &mut House) {
+    let tea = house.join(1, "tea");
+    house.join(2, "tea");
+    house.join(1, "own");
+    let batch = house.all([(guest(9), Write::EndSession { token: token(1) })]);
+    assert_eq!((batch.events.len(), batch.gone.len()), (2, 1));
+    assert_eq!(house.kinds(tea), ["+u1", "+u2", "-u1"]);
+    assert!(!house.reader.is_member(tea, person(1).id).unwrap());
+    assert!(house.reader.is_member(tea, person(2).id).unwrap());
+}
+
 pub(crate) fn an_ended_session_does_not_come_back(house: &mut House) {
     // The second join was asked for before its asker knew that the guest is stored.
     house.all([

@@ -193,7 +193,11 @@ impl Work<'_> {
     }
 
     fn end_session(&mut self, token: &TokenHash) -> Done {
-        self.state.sessions.remove(token);
+        if let Some(user) = self.state.sessions.remove(token)
+            && !self.state.sessions.values().any(|of| *of == user)
+        {
+            self.leave_all(user);
+        }
         Done::SessionEnded
     }
 

@@ -163,7 +163,13 @@ impl Work<'_> {
     }
 
     pub(super) fn end_session(&mut self, token: &TokenHash) -> Result<Done, Stop> {
-        execute(self.conn, "DELETE FROM session WHERE token_hash = ?1", [&token.0])?;
+        let sql = "DELETE FROM session WHERE token_hash = ?1 RETURNING user";
+        if let Some(user) = first(self.conn, sql, [&token.0], |row| uint(row, 0).map(UserId))? {
+            let sql = "SELECT 1 FROM session WHERE user = ?1 LIMIT 1";
+            if first(self.conn, sql, [int(user.0)], |_| Ok(()))?.is_none() {
+                self.leave_all(user)?;
+            }
+        }
         Ok(Done::SessionEnded)
     }
 
