@@ -69,6 +69,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             next_turn: 0,
         });
         self.metrics.connection_opened();
+        let ended = session.is_some_and(|session| self.outside.session_has_ended(&session));
         let Person { id: user, name } = person.clone();
         let being = self.beings.entry(user).or_insert_with(|| Being {
             name,
@@ -83,6 +84,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let you = being.person(user);
         self.look_after(key.index, tick.after(self.settings.heartbeat));
         match speaks {
+            // Not a word of theirs may come to the writer behind the end of their session: it would begin anew.
+            _ if ended => self.close(key, Close::SessionEnded, "the session has ended"),
             Speaks::Json => {
                 let welcome = Welcome {
                     you,

@@ -32,6 +32,8 @@ pub(crate) trait Outside {
     fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T;
     /// Somebody whose session is not stored yet is called something else.
     fn session_renamed(&mut self, session: &TokenHash, name: &UserName);
+    /// Whether a session has just ended. Its token was good when HTTP looked, and has ended on the way.
+    fn session_has_ended(&self, session: &TokenHash) -> bool;
     /// A session is in the store now.
     fn session_stored(&mut self, session: &TokenHash);
 }

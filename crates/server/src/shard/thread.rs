@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use proto::{Close, ErrorCode, RoomId, UserId, UserName};
+use proto::{ErrorCode, RoomId, UserId, UserName};
 use rules::Presence;
 use rustix::net::SendFlags;
 use store::{Author, TokenHash};
@@ -170,6 +170,10 @@ impl Outside for Wired {
         self.shared.sessions.renamed(session, name.clone());
     }
 
+    fn session_has_ended(&self, session: &TokenHash) -> bool {
+        self.shared.sessions.has_ended(session)
+    }
+
     fn session_stored(&mut self, session: &TokenHash) {
         self.shared.sessions.stored(session);
     }
@@ -189,13 +193,13 @@ pub(crate) fn start(
         let _ = waker.wake();
     }));
     let metrics = shared.metrics.clone();
-    let (began, sessions, writer) = (shared.began, Arc::clone(&shared.sessions), shared.writer.clone());
+    let (began, writer) = (shared.began, shared.writer.clone());
     let outside = Wired { number, shared, own: handle.clone() };
     let own = handle.clone();
     let thread = vital::spawn(format!("shard-{number}"), move || {
         // Made here, for it never leaves its thread.
         let shard = Shard::new(settings, outside, metrics);
-        Loop { poll, shard, handle: own, rounds, writer, sessions, began, goodbyes: Vec::new() }.run();
+        Loop { poll, shard, handle: own, rounds, writer, began, goodbyes: Vec::new() }.run();
     })?;
     Ok((handle, thread))
 }
@@ -206,7 +210,6 @@ struct Loop {
     handle: ShardHandle,
     rounds: bus::Inbox<Word, Answer>,
     writer: WriterHandle,
-    sessions: Arc<Sessions>,
     began: Instant,
     /// Who waits for the shard to be empty.
     goodbyes: Vec<oneshot::Sender<()>>,
@@ -295,7 +298,6 @@ impl Loop {
 
     fn welcome(&mut self, now: Duration, arrival: Arrival) {
         let Arrival { stream, read_ahead, identity, speaks, permit } = arrival;
-        let ended = identity.session.is_some_and(|session| self.sessions.has_ended(&session));
         let socket = Socket { stream: TcpStream::from_std(stream), _permit: permit };
         let key = self.shard.handle_arrival(now, socket, identity, speaks);
         let watched = self.shard.connection(key).is_some_and(|connection| {
@@ -306,9 +308,6 @@ impl Loop {
             // Out of memory for epoll: the peer sees a lost connection, and comes back.
             tracing::warn!("a socket cannot be watched, and is closed");
             return self.shard.end_connection(key.index);
-        }
-        if ended {
-            self.shard.close(key, Close::SessionEnded, "the session has ended");
         }
         if !read_ahead.is_empty() {
             self.shard.handle_read_ahead(now, key, &mut read_ahead.to_vec());

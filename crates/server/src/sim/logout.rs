@@ -25,6 +25,7 @@ impl World {
         process.sessions.end(token);
         let at = person.id.0 as usize % process.desks.len();
         process.desks[at].shard.handle_session_end(now, person.id);
+        process.gather(at);
         self.tell(|| format!("client {of} logs out {}", person.id));
         self.plan_turn(at, 0, 3);
         let Some(process) = &mut self.process else { return };

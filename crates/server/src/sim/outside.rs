@@ -53,6 +53,10 @@ impl Outside for Memory {
         self.sessions.renamed(session, name.clone());
     }
 
+    fn session_has_ended(&self, session: &TokenHash) -> bool {
+        self.sessions.has_ended(session)
+    }
+
     fn session_stored(&mut self, session: &TokenHash) {
         self.sessions.stored(session);
     }

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
+use store::TokenHash;
 
 use super::types;
 use super::world::{World, send_in_lobby};
+use crate::arrival::Speaks;
+use crate::texts::Language;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -120,4 +123,23 @@ fn a_join_that_waits_for_the_log_is_opened_by_a_word_that_comes_late() {
     assert_eq!(types(&mei.take()), ["joined"]);
     world.send(&li, "a", "hello");
     assert_eq!(types(&mei.take()), ["message"]);
+}
+
+#[test]
+fn who_arrives_when_their_session_has_just_ended_asks_for_nothing() {
+    let mut world = World::new();
+    for speaks in [Speaks::Json, Speaks::PlainText(Language::En)] {
+        let session = TokenHash([7; 32]);
+        world.shard.outside.sessions.end(session);
+        let mut late = world.arrive_quietly(7, speaks, Some(session));
+        // A reader of plain text is in the lobby without asking, if they may.
+        assert!(world.shard.outside.requests.is_empty());
+        world.say(&late, r#"{"type":"join","id":1,"room":"lobby"}"#);
+        // 4100, big-endian, behind an opcode and a length.
+        assert_eq!(late.take_raw()[2..4], [0x10, 0x04]);
+        assert!(world.shard.outside.requests.is_empty());
+        world.hang_up(&late);
+    }
+    world.shard.check_deserted();
+    assert!(!world.is_member(1, 7));
 }
