@@ -9,7 +9,7 @@ use rusqlite::params;
 
 use super::rows::{self, execute, first, int, uint};
 use super::work::{Stop, Work};
-use crate::{Author, Done, TokenHash};
+use crate::{Author, Done, Request, StoreError, TokenHash, Write};
 
 impl Work<'_> {
     pub(super) fn join(&mut self, author: &Author, room: RoomRef, make: bool) -> Result<Done, Stop> {
@@ -47,6 +47,18 @@ impl Work<'_> {
             self.enter(door, person);
         }
         Ok(done)
+    }
+
+    /// Whether it only looks: whoever comes back to a room, or joins where they are.
+    pub(super) fn needs_no_room(&self, request: &Request) -> Result<bool, StoreError> {
+        match &request.deed {
+            Write::Open { .. } => Ok(true),
+            Write::Join { room, .. } => match self.is_member(room, request.author.person.id) {
+                Err(Stop::Failed(error)) => Err(error),
+                member => Ok(member.is_ok_and(|member| member)),
+            },
+            _ => Ok(false),
+        }
     }
 
     pub(super) fn open(&mut self, author: &Author, room: RoomId) -> Result<Done, Stop> {
@@ -256,6 +268,11 @@ impl Work<'_> {
             params![int(room.0), int(user.0)],
             |row| rows::user_name(row, 0),
         )?)
+    }
+
+    fn is_member(&self, room: &RoomRef, user: UserId) -> Result<bool, Stop> {
+        let room = self.find_id(room)?;
+        Ok(room.map(|room| self.member(room, user)).transpose()?.flatten().is_some())
     }
 
     fn name_of(&self, user: UserId) -> Result<Option<UserName>, Stop> {

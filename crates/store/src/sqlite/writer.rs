@@ -100,9 +100,15 @@ impl SqliteWriter {
     }
 
     /// Whoever came back in a batch that found the disk full is not to wait for those who wrote in it.
-    fn open_all(&mut self, now: Timestamp, opens: Vec<Request>, batch: &mut Batch) {
-        let opened =
-            self.transact(now, |work| opens.into_iter().try_for_each(|request| work.attempt(request)));
+    fn open_all(&mut self, now: Timestamp, perhaps: Vec<Request>, batch: &mut Batch) {
+        let opened = self.transact(now, |work| {
+            for request in perhaps {
+                if work.needs_no_room(&request)? {
+                    work.attempt(request)?;
+                }
+            }
+            Ok(())
+        });
         let opened = match opened {
             Ok(((), opened)) => opened,
             Err(error) => {
@@ -147,9 +153,9 @@ impl SqliteWriter {
     }
 }
 
-/// It only looks.
-fn needs_no_room(request: &Request) -> bool {
-    matches!(request.deed, Write::Open { .. })
+/// [`Work::needs_no_room`] is to be asked of these alone, so that nothing large is kept for it.
+fn may_need_no_room(request: &Request) -> bool {
+    matches!(request.deed, Write::Open { .. } | Write::Join { .. })
 }
 
 fn open_watched(place: &WriterPlace, checkpoints: &Checkpoints) -> Result<Connection, StoreError> {
@@ -164,7 +170,8 @@ impl Writer for SqliteWriter {
             return Batch::default();
         }
         let tickets: Vec<Ticket> = requests.iter().map(|request| request.ticket).collect();
-        let opens: Vec<Request> = requests.iter().filter(|request| needs_no_room(request)).cloned().collect();
+        let perhaps: Vec<Request> =
+            requests.iter().filter(|request| may_need_no_room(request)).cloned().collect();
         let committed = self.transact(now, |work| {
             work.batch.answers.reserve(requests.len());
             if let [_] = requests[..] {
@@ -180,8 +187,8 @@ impl Writer for SqliteWriter {
                     fatal: error.fatal(),
                     ..Batch::refused(tickets, &error.refusal())
                 };
-                if matches!(error, StoreError::Full(_)) && !opens.is_empty() {
-                    self.open_all(now, opens, &mut batch);
+                if matches!(error, StoreError::Full(_)) && !perhaps.is_empty() {
+                    self.open_all(now, perhaps, &mut batch);
                 }
                 batch
             }
