@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use anyhow::{Context, Result, anyhow};
 use proto::ErrorCode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use super::caps::Caps;
 use super::connection::{self, Server};
-use super::{Address, Peer, Refusal};
+use super::{Address, Peer, Refusal, health};
 use crate::config::Config;
 
 /// Connections that wait for us to accept them: many come back at once after a restart. The kernel has a cap of its own.
@@ -33,7 +33,7 @@ const BREATH: Duration = Duration::from_millis(100);
 /// At the brink every other accept fails: the log need not hear of each.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// Who was turned away may take so long to hear it; else the kernel would drop our answer with a reset.
+/// Who is turned away may take so long to say something, and to hear it; else the kernel would drop our answer with a reset.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// As many at a time; who comes beyond is told as well, without our waiting for them to listen. Where few files may be open, an
@@ -240,22 +240,29 @@ impl Seldom {
     }
 }
 
-/// Answers a connection that finds no place, without reading what it wants.
+/// Answers a connection that finds no place.
 fn turn_away(stream: TcpStream, refusal: &Refusal, listening: &Arc<Semaphore>) -> io::Result<()> {
-    let mut stream = stream.into_std()?;
-    // A few hundred bytes into an empty buffer: taken at once or not at all.
-    stream.write_all(&refusal.to_bytes())?;
-    stream.shutdown(Shutdown::Write)?;
-    if let Ok(place) = Arc::clone(listening).try_acquire_owned() {
-        let mut stream = TcpStream::from_std(stream)?;
-        tokio::spawn(async move {
-            let _place = place;
-            let mut request = [0; 1024];
-            let until_it_closes =
-                async { while stream.read(&mut request).await.is_ok_and(|read| read > 0) {} };
-            let _ = timeout(LAST_WORDS, until_it_closes).await;
-        });
-    }
+    let refusal = refusal.to_bytes();
+    let Ok(place) = Arc::clone(listening).try_acquire_owned() else {
+        // A few hundred bytes into an empty buffer: taken at once or not at all.
+        return stream.into_std()?.write_all(&refusal);
+    };
+    tokio::spawn(async move {
+        let _place = place;
+        // Whoever cannot be written to needs no answer.
+        let _ = timeout(2 * LAST_WORDS, hear_and_refuse(stream, &refusal)).await;
+    });
+    Ok(())
+}
+
+/// A supervisor that is told no would end a process that is merely full: it hears what it asks for.
+async fn hear_and_refuse(mut stream: TcpStream, refusal: &[u8]) -> io::Result<()> {
+    let mut heard = [0; 1024];
+    let read = timeout(LAST_WORDS, stream.read(&mut heard)).await.unwrap_or(Ok(0))?;
+    let answer = if heard[..read].starts_with(health::ASKS_WHETHER_ALIVE) { health::ALIVE } else { refusal };
+    stream.write_all(answer).await?;
+    stream.shutdown().await?;
+    while stream.read(&mut heard).await? > 0 {}
     Ok(())
 }
 

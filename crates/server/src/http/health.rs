@@ -11,6 +11,11 @@ use proto::ErrorCode;
 use super::{Front, Refusal};
 use crate::metrics;
 
+/// The beginning of a request for [`alive`] from a connection that found no place, and the whole answer to it.
+pub(super) const ASKS_WHETHER_ALIVE: &[u8] = b"GET /healthz ";
+pub(super) const ALIVE: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+
 /// `GET /healthz`: the process answers. It asks nobody else, so that a store that is slow gets nobody killed.
 pub(super) async fn alive() -> &'static str {
     "ok"

@@ -197,14 +197,22 @@ fn beyond_the_caps_one_is_told_and_places_are_given_back() {
     let first = eventually(&house, &here);
     let _second = eventually(&house, &here);
     assert!(matches!(why(Client::open(house.addr, here.clone())), Error::Upgrade(429)));
-    let answer = http(house.addr, "GET", "/healthz", &[], b"").unwrap();
+    let answer = http(house.addr, "GET", "/readyz", &[], b"").unwrap();
     let refusal: Value = answer.json().unwrap();
     assert_eq!((answer.status, &refusal["code"]), (429, &json!("rate_limited")));
     let third = eventually(&house, &there);
     assert!(matches!(why(Client::open(house.addr, there.clone())), Error::Upgrade(503)));
-    let answer = http_from(elsewhere(), house.addr, "GET", "/healthz", &[], b"").unwrap();
+    let answer = http_from(elsewhere(), house.addr, "GET", "/readyz", &[], b"").unwrap();
     let refusal: Value = answer.json().unwrap();
     assert_eq!((answer.status, &refusal["code"]), (503, &json!("overloaded")));
+    // Full is not dead: whoever ends what is dead hears so.
+    for source in [None, Some(elsewhere())] {
+        let answer = match source {
+            None => http(house.addr, "GET", "/healthz", &[], b"").unwrap(),
+            Some(source) => http_from(source, house.addr, "GET", "/healthz", &[], b"").unwrap(),
+        };
+        assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    }
     // However a connection ends, its place is free again.
     first.close().unwrap();
     let mut again = eventually(&house, &here);
