@@ -1,11 +1,11 @@
 //! What a process has open, as the kernel tells it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::net::Ipv4Addr;
+use std::ops::RangeBounds;
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, fs, thread};
 
 use anyhow::{Context, Result, ensure};
 
@@ -64,14 +64,19 @@ impl Descriptors {
     }
 
     /// Waits until there are so many.
-    pub(super) fn wait_for(&self, wanted: usize, look: Duration, patience: Duration) -> Result<()> {
+    pub(super) fn wait_for(
+        &self,
+        wanted: impl RangeBounds<usize> + fmt::Debug,
+        look: Duration,
+        patience: Duration,
+    ) -> Result<()> {
         let deadline = Instant::now() + patience;
         loop {
             let count = self.count()?;
-            if count >= wanted {
+            if wanted.contains(&count) {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "the server has {count} descriptors and not yet {wanted}");
+            ensure!(Instant::now() < deadline, "the server has {count} descriptors and not yet {wanted:?}");
             thread::sleep(look);
         }
     }

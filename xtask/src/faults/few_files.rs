@@ -28,6 +28,11 @@ const WITNESSED: &str = "room-0";
 const LEAVE: usize = 30;
 /// How long a free place may take to be given away.
 const AT_ONCE: Duration = Duration::from_secs(2);
+/// How often its open files are counted, and how long they may take to be as they were.
+const LOOK: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// So many more the server may have opened for itself meanwhile: what the database needs now and then.
+const OWN: usize = 8;
 /// In a second of being full, beside what its people say: a loop that spins takes all of it.
 const CPU_SHARE: f64 = 0.5;
 /// How often somebody knocks while it is full.
@@ -75,9 +80,14 @@ fn full(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
     let options = ["--writers=20", "--receivers=0", "--rooms=4", "--rate=100"].map(str::to_owned);
     let options: Vec<_> = options.into_iter().chain([format!("--seed={}", stage.seed)]).collect();
     let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
+    let mut ear = load::Client::connect(server.address, load::Options::default())?;
+    ear.join(WITNESSED)?;
+    let before_they_come: usize = descriptors.settled(LOOK, PATIENCE)?.values().sum();
     for round in 1..=args.rounds {
         witnesses.note(&format!("they come for the {round}. time"))?;
-        one_round(&server, &descriptors, args, &mut said).with_context(|| format!("round {round}"))?;
+        one_round(&server, &descriptors, args, &mut ear, &mut said)
+            .with_context(|| format!("round {round}"))?;
+        descriptors.wait_for(..=before_they_come + OWN, LOOK, PATIENCE).context("when they had gone")?;
         witnesses.note("they have gone")?;
     }
     witnesses.finish()?;
@@ -116,9 +126,13 @@ struct Said {
     log_lines: usize,
 }
 
-fn one_round(server: &Prey, descriptors: &Descriptors, args: &Args, said: &mut Said) -> Result<()> {
-    let mut ear = load::Client::connect(server.address, load::Options::default())?;
-    ear.join(WITNESSED)?;
+fn one_round(
+    server: &Prey,
+    descriptors: &Descriptors,
+    args: &Args,
+    ear: &mut load::Client,
+    said: &mut Said,
+) -> Result<()> {
     let mut crowd = Crowd::default();
     // More than could ever fit; the first who is refused ends it.
     while crowd.len() < LIMIT && crowd.knock(server.address)? {}

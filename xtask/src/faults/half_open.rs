@@ -105,7 +105,7 @@ fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
         let mut peers = Peers::open(address, Peer::count)?;
         let all = Peer::ALL.into_iter().map(Peer::count).sum::<usize>();
         // They are accepted in their own time, and the hastiest may be refused before the last has come.
-        descriptors.wait_for(before.values().sum::<usize>() + all * 19 / 20, LOOK, PATIENCE)?;
+        descriptors.wait_for(before.values().sum::<usize>() + all * 19 / 20.., LOOK, PATIENCE)?;
         network.cut(Peer::ALL.map(|peer| (peer.address(), Cut::Silence)))?;
         let cut_off = Instant::now();
         let mut found = Found::among(&descriptors.remote_addresses()?);
