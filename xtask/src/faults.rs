@@ -10,13 +10,13 @@ mod cuts;
 mod descriptors;
 mod dice;
 mod disk;
-mod disk_full;
-mod few_files;
+mod full;
 mod gauges;
 mod half_open;
 mod io;
 mod kill;
 mod network;
+mod open_files;
 mod overload;
 mod peers;
 mod places;
@@ -72,11 +72,11 @@ enum Fault {
     /// The wall clock jumps an hour and thirty days, both ways: nobody is thrown out or logged out, and no room goes back in time.
     Clock(clock::Args),
     /// 256 open files and more people than fit: each of the others is told no, those inside go on, and free places are given away.
-    Descriptors(few_files::Args),
+    Descriptors(descriptors::Args),
     /// Twice the messages that it can take, and twice the connections that it may have: the excess is refused, the rest is served.
     Overload(overload::Args),
     /// The disk is full, time and again: what cannot be stored is refused, reading goes on, and sending does when there is room.
-    Full(disk_full::Args),
+    Full(full::Args),
     /// Writes and syncs fail now and then: nothing is acknowledged that is not stored, no database is damaged, and after a sync
     /// that failed the server ends.
     Io(io::Args),
@@ -108,9 +108,9 @@ fn one(workspace: &Workspace, fault: &Fault) -> Result<()> {
         Fault::Power(args) => power::run(workspace, args),
         Fault::Stalled(args) => stalled::run(workspace, args),
         Fault::Clock(args) => clock::run(workspace, args),
-        Fault::Descriptors(args) => few_files::run(workspace, args),
+        Fault::Descriptors(args) => descriptors::run(workspace, args),
         Fault::Overload(args) => overload::run(workspace, args),
-        Fault::Full(args) => disk_full::run(workspace, args),
+        Fault::Full(args) => full::run(workspace, args),
         Fault::Io(args) => io::run(workspace, args),
     }
 }
@@ -151,14 +151,14 @@ pub(crate) const SHORT: &[Step] = &[
     },
     Step {
         name: "faults descriptors",
-        run: |it| done(few_files::run(&it.workspace, &few_files::SHORT)),
+        run: |it| done(descriptors::run(&it.workspace, &descriptors::SHORT)),
         ..BLANK
     },
     Step { name: "faults overload", run: |it| done(overload::run(&it.workspace, &overload::SHORT)), ..BLANK },
     Step {
         name: "faults full",
         needs: &[Need::SmallDisk, Need::Sqlite],
-        run: |it| done(disk_full::run(&it.workspace, &disk_full::SHORT)),
+        run: |it| done(full::run(&it.workspace, &full::SHORT)),
         ..BLANK
     },
     Step {

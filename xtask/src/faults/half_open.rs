@@ -1,5 +1,6 @@
 //! `cargo xtask faults half-open`: peers that are gone and of whom nobody hears it, because nothing of them comes through.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,8 +8,8 @@ use std::time::{Duration, Instant};
 use ::load::{Client, Error, Options};
 use anyhow::{Context, Result, bail, ensure};
 
-use super::descriptors::{Descriptors, Open, SOCKET};
 use super::network::{self, Cut, Network};
+use super::open_files::{Descriptors, Open, SOCKET};
 use super::peers::{Found, Peer, Peers, names};
 use super::prey::Prey;
 use super::scene::Scene;
@@ -129,10 +130,11 @@ fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
         ensure!(found.is_complete(), "not every kind was there when all fell silent, so nothing is proved");
 
         ending.now();
-        // Neither thread panics; a panic would be a defect of this run.
-        let speaker = speaking.join().unwrap().context("somebody alive was not answered")?;
+        let speaker = speaking.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let speaker = speaker.context("somebody alive was not answered")?;
         for listener in listeners {
-            listener.join().unwrap().context("somebody alive was taken for dead, or missed something")?;
+            let heard = listener.join().unwrap_or_else(|panic| resume_unwind(panic));
+            heard.context("somebody alive was taken for dead, or missed something")?;
         }
         println!("{LISTENERS} that were alive heard all {} messages", living.said.load(Ordering::SeqCst));
         // The listeners have gone by now.

@@ -1,0 +1,138 @@
+//! What a process has open, as the kernel tells it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::ops::RangeBounds;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use std::{fmt, fs, thread};
+
+use anyhow::{Context, Result, ensure};
+
+/// After so many looks in which nothing has changed, nothing is under way.
+const SETTLED: u32 = 20;
+
+/// What all sockets are called.
+pub(super) const SOCKET: &str = "socket";
+
+/// How many descriptors there are of each name.
+pub(super) type Open = BTreeMap<String, usize>;
+
+/// The descriptors of a process that runs.
+pub(super) struct Descriptors {
+    process: PathBuf,
+}
+
+impl Descriptors {
+    pub(super) fn of(pid: u32) -> Self {
+        Self { process: format!("/proc/{pid}").into() }
+    }
+
+    pub(super) fn count(&self) -> Result<usize> {
+        Ok(self.names()?.len())
+    }
+
+    /// How many there are of each name; all sockets have the same.
+    fn open(&self) -> Result<Open> {
+        let mut open = Open::new();
+        for name in self.names()? {
+            *open.entry(if socket(&name).is_some() { SOCKET.to_owned() } else { name }).or_default() += 1;
+        }
+        Ok(open)
+    }
+
+    /// What is open when that has stopped changing.
+    pub(super) fn settled(&self, look: Duration, patience: Duration) -> Result<Open> {
+        let deadline = Instant::now() + patience;
+        let (mut open, mut same) = (self.open()?, 0);
+        while same < SETTLED {
+            ensure!(Instant::now() < deadline, "the server's descriptors do not settle");
+            thread::sleep(look);
+            let now = self.open()?;
+            same = if now == open { same + 1 } else { 0 };
+            open = now;
+        }
+        Ok(open)
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let open =
+            fs::read_dir(self.process.join("fd")).context("the server's descriptors cannot be seen")?;
+        // One that was closed meanwhile has no name any more.
+        let names = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        Ok(names.map(|name| name.to_string_lossy().into_owned()).collect())
+    }
+
+    /// Waits until there are so many.
+    pub(super) fn wait_for(
+        &self,
+        wanted: impl RangeBounds<usize> + fmt::Debug,
+        look: Duration,
+        patience: Duration,
+    ) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let count = self.count()?;
+            if wanted.contains(&count) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "the server has {count} descriptors and not yet {wanted:?}");
+            thread::sleep(look);
+        }
+    }
+
+    /// The other ends of its TCP connections over IPv4 (also those that it has through a socket of IPv6), in no order.
+    pub(super) fn remote_addresses(&self) -> Result<Vec<Ipv4Addr>> {
+        let names = self.names()?;
+        let sockets: BTreeSet<&str> = names.iter().filter_map(|name| socket(name)).collect();
+        let mut addresses = Vec::new();
+        for file in ["net/tcp", "net/tcp6"] {
+            let table =
+                fs::read_to_string(self.process.join(file)).context("the kernel has no table of TCP")?;
+            for line in table.lines().skip(1) {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let (Some(remote), Some(inode)) = (words.get(2), words.get(9)) else { continue };
+                if sockets.contains(*inode) {
+                    addresses.extend(ipv4(remote));
+                }
+            }
+        }
+        Ok(addresses)
+    }
+}
+
+/// The number of a socket.
+fn socket(name: &str) -> Option<&str> {
+    name.strip_prefix("socket:[")?.strip_suffix(']')
+}
+
+/// The last word of `0100007F:1F90`, or of the same in 32 digits.
+fn ipv4(remote: &str) -> Option<Ipv4Addr> {
+    let (address, _) = remote.split_once(':')?;
+    let word = address.get(address.len().checked_sub(8)?..)?;
+    // As the bytes lie in memory.
+    Some(Ipv4Addr::from(u32::from_str_radix(word, 16).ok()?.to_ne_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn the_other_end_of_a_connection_is_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (_server, _) = listener.accept().unwrap();
+        let found = Descriptors::of(std::process::id()).remote_addresses().unwrap();
+        assert!(found.contains(&Ipv4Addr::LOCALHOST), "{found:?}");
+    }
+
+    #[test]
+    fn addresses_are_read_as_the_kernel_writes_them() {
+        assert_eq!(ipv4("0100007F:1F90"), Some(Ipv4Addr::LOCALHOST));
+        assert_eq!(ipv4("0000000000000000FFFF00000100027F:1F90"), Some(Ipv4Addr::new(127, 2, 0, 1)));
+        assert_eq!(ipv4("7F:1"), None);
+    }
+}
