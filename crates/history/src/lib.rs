@@ -13,6 +13,7 @@
 //! | `recorder.rs` | [`Recorder`]: writing a history |
 //! | `lines.rs` | JSON lines, and several histories merged into one |
 //! | `check/` | [`check()`]: holds a history against the promises |
+//! | `least.rs` | [`Least`]: how much has to have happened before a history says anything |
 //! | `verdict.rs` | [`Verdict`]: counts, and the first [`Violation`] with what belongs to it |
 //!
 //! ```
@@ -28,6 +29,7 @@
 //! ```
 
 mod check;
+mod least;
 mod lines;
 mod record;
 mod recorder;
@@ -35,6 +37,7 @@ mod seen;
 mod verdict;
 
 pub use check::check;
+pub use least::{Lack, Least};
 pub use lines::{Unreadable, merged, read, write};
 pub use record::{Client, Connection, Micros, Record, What};
 pub use recorder::Recorder;
