@@ -1,6 +1,6 @@
 //! `history`: records what clients do and see while harm is done to a server, and checks it afterwards.
 //!
-//! Exit code 0: every promise was kept; 1: one was broken; 2: it could not be carried out.
+//! Exit code 0: every promise was kept; 1: one was broken; 2: it could not be carried out; 3: too little happened to say anything.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -10,7 +10,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use clap::{Parser, Subcommand};
-use history::{Record, check, merged, read};
+use history::{Least, Record, check, merged, read};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use teahouse_load::witness::{Tells, Told, Witnesses, record};
 
@@ -32,6 +32,9 @@ enum Command {
         /// Files of one JSON object a line, or folders of them; all of them are one history.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// What has to have happened: `acknowledged=10,percent=50,deliveries=30,resumed=4,views=5`, or some of these.
+        #[arg(long, default_value_t)]
+        least: Least,
     },
     /// Run clients that take down what they do and see. Prints `ready` when all are there, and `enough` when all was said that
     /// was to be said; each line that is read from standard input is noted, but for `stall` and `read on`, which are obeyed; at its end they come to rest, and what they did is
@@ -42,17 +45,13 @@ enum Command {
 fn main() -> ExitCode {
     raise_file_limit();
     let done = match Cli::parse().command {
-        Command::Check { files } => check_files(&files),
-        Command::Record(plan) => record_all(&plan).map(|()| true),
+        Command::Check { files, least } => check_files(&files, least),
+        Command::Record(plan) => record_all(&plan).map(|()| ExitCode::SUCCESS),
     };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("history: {error}");
-            ExitCode::from(2)
-        }
-    }
+    done.unwrap_or_else(|error| {
+        eprintln!("history: {error}");
+        ExitCode::from(2)
+    })
 }
 
 /// A client has a socket and a file, and many systems begin with 1,024. If it cannot be raised, a client that finds no place says so.
@@ -62,7 +61,7 @@ fn raise_file_limit() {
     }
 }
 
-fn check_files(given: &[PathBuf]) -> Result<bool, String> {
+fn check_files(given: &[PathBuf], least: Least) -> Result<ExitCode, String> {
     let mut files = Vec::new();
     for path in given {
         match fs::read_dir(path) {
@@ -92,7 +91,15 @@ fn check_files(given: &[PathBuf]) -> Result<bool, String> {
         check(all)
     };
     println!("{verdict}");
-    Ok(verdict.is_clean())
+    let lacks = least.missing_from(&verdict.counts);
+    for lack in &lacks {
+        println!("TOO LITTLE: {lack}");
+    }
+    Ok(match (verdict.is_clean(), lacks.is_empty()) {
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => ExitCode::from(3),
+        (false, _) => ExitCode::from(1),
+    })
 }
 
 fn lines(file: &PathBuf) -> Result<impl Iterator<Item = Result<Record, String>> + use<>, String> {
