@@ -10,13 +10,14 @@ use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proto::{EventPage, RoomId, Seq};
+use proto::{RoomId, Seq};
 
 use super::diary::Diary;
 use super::person::{Role, Witness};
+use super::reader::read_rooms;
 use super::stalling::Stalling;
 use super::tally::Tally;
-use crate::{Error, http, new_session};
+use crate::Error;
 
 /// How long all may take to be answered, and then to hear the rest. Whoever has not by then is a finding of the checker.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -241,33 +242,6 @@ fn wait_until(done: impl Fn() -> bool) {
     while !done() && Instant::now() < deadline {
         thread::sleep(LOOK);
     }
-}
-
-/// Every room as it is stored, and where it ends.
-fn read_rooms(plan: &Witnesses, diary: &mut Diary) -> Result<BTreeMap<RoomId, Seq>, WitnessError> {
-    let (_, token) = new_session(plan.server, Some("Reader"))?;
-    let mut reader = crate::Client::connect(plan.server, crate::Options::bearer(&token))?;
-    let mut heads = BTreeMap::new();
-    for number in 0..plan.rooms {
-        // Its own coming is the last event: the clients wait for it as for any other.
-        let room = reader.join(&room_name(number))?.room;
-        let mut last = Seq(0);
-        loop {
-            let bearer = format!("Bearer {token}");
-            let path = format!("/api/v1/rooms/{room}/events?after={last}&limit=500");
-            let response = http(plan.server, "GET", &path, &[("Authorization", &bearer)], b"")?;
-            let page: EventPage = response.json()?;
-            for event in &page.events {
-                diary.now()?.stored(event);
-                last = event.seq;
-            }
-            if !page.more || page.events.is_empty() {
-                break;
-            }
-        }
-        heads.insert(room, last);
-    }
-    Ok(heads)
 }
 
 pub(super) fn room_name(number: u32) -> String {

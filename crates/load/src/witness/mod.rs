@@ -12,6 +12,7 @@
 //! | `saying.rs` | what it says: bursts, retries, leaving and coming, pages of history |
 //! | `hearing.rs` | what becomes of each frame |
 //! | `stalling.rs` | stopping to read, and reading on |
+//! | `reader.rs` | every room as it is stored, read at the end |
 //! | `diary.rs` | a history on its way into a file; the clock |
 //! | `pulse.rs` | seeing that the other side is gone though nobody said so |
 //! | `tally.rs` | what they did, in numbers |
@@ -23,6 +24,7 @@ mod dice;
 mod hearing;
 mod person;
 mod pulse;
+mod reader;
 mod saying;
 mod stalling;
 mod tally;
