@@ -39,15 +39,25 @@ pub(crate) fn cargo() -> Command {
 /// Runs `command` with its output on ours, after printing it as one would type it. The error of one that did not
 /// succeed is a [`Failed`].
 pub(crate) fn run(command: &mut Command) -> Result<()> {
+    // Whoever sits at a terminal sees colours and progress, which programs do not show to a pipe.
+    if io::stdout().is_terminal() {
+        run_by(command, |command| command.status().map(|it| (it, VecDeque::new())))
+    } else {
+        run_heard(command)
+    }
+}
+
+/// As [`run`], for a program whose last lines are wanted wherever its output goes.
+pub(crate) fn run_heard(command: &mut Command) -> Result<()> {
+    run_by(command, heard)
+}
+
+type Ended = (ExitStatus, VecDeque<String>);
+
+fn run_by(command: &mut Command, run: impl FnOnce(&mut Command) -> io::Result<Ended>) -> Result<()> {
     let line = describe(command);
     println!("$ {line}");
-    // Whoever sits at a terminal sees colours and progress, which programs do not show to a pipe.
-    let (status, last_lines) = if io::stdout().is_terminal() {
-        command.status().map(|it| (it, VecDeque::new()))
-    } else {
-        heard(command)
-    }
-    .with_context(|| format!("cannot start `{line}`"))?;
+    let (status, last_lines) = run(command).with_context(|| format!("cannot start `{line}`"))?;
     if !status.success() {
         return Err(Failed { line, status, last_lines }.into());
     }
@@ -55,7 +65,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Runs `command` with its output on ours, and keeps the end of it.
-fn heard(command: &mut Command) -> io::Result<(ExitStatus, VecDeque<String>)> {
+fn heard(command: &mut Command) -> io::Result<Ended> {
     let (reader, writer) = io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
     let child = command.spawn();
@@ -82,6 +92,21 @@ fn pass_on(reader: PipeReader) -> VecDeque<String> {
         last.push_back(String::from_utf8_lossy(&line).into_owned());
     }
     last
+}
+
+/// To be put before a program and its arguments: the kernel kills it when the thread that starts it has ended, however it and we
+/// end. What only the program held, such as a network of its own, goes with it. On a machine without `setpriv` nothing is put there.
+pub(crate) fn mortal() -> Vec<OsString> {
+    let Some(setpriv) = find("setpriv") else { return Vec::new() };
+    vec![setpriv.into(), "--pdeathsig=KILL".into(), "--".into()]
+}
+
+/// A command whose program is [`mortal`].
+pub(crate) fn mortal_command(program: &Path) -> Command {
+    let words = [mortal(), vec![program.into()]].concat();
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
 }
 
 /// Runs `command` silently for what it writes to its standard output.
@@ -117,6 +142,8 @@ fn describe(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
 
     #[test]
@@ -138,6 +165,20 @@ mod tests {
     fn what_a_program_leaves_running_is_not_waited_for() {
         let (status, _) = heard(Command::new("sh").args(["-c", "sleep 60 & exit 3"])).unwrap();
         assert_eq!(status.code(), Some(3));
+    }
+
+    #[test]
+    fn mortal_program_dies_with_the_thread_that_started_it() {
+        let start = || {
+            let mut command = mortal_command(Path::new("sh"));
+            command.args(["-c", "echo here; exec sleep 60"]).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            // Who has not come so far yet cannot be bound to us.
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+            child
+        };
+        let status = thread::spawn(start).join().unwrap().wait().unwrap();
+        assert_eq!(status.signal(), Some(9));
     }
 
     #[test]
