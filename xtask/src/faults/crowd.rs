@@ -3,11 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+
+use crate::process;
 
 /// A run that goes on. It is ended with this value, if it has not ended by itself.
 pub(super) struct Crowd {
@@ -38,7 +40,7 @@ pub(super) struct Times {
 impl Crowd {
     /// Starts it with these options.
     pub(super) fn gather(program: &Path, server: SocketAddr, options: &str) -> Result<Self> {
-        let mut command = Command::new(program);
+        let mut command = process::mortal_command(program);
         command.arg("--json").arg("--url").arg(format!("ws://{server}/ws")).args(options.split_whitespace());
         let mut child = command
             .stdout(Stdio::piped())

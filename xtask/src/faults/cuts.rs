@@ -11,7 +11,7 @@ use super::network::{self, Cut, Network};
 use super::prey::Prey;
 use super::scene::Scene;
 use super::stage::{Common, Stage};
-use super::witnesses::{Witnesses, check};
+use super::witnesses::{Least, Witnesses, check};
 use crate::workspace::Workspace;
 
 const WRITERS: u32 = 120;
@@ -50,6 +50,20 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     })
 }
 
+/// A tenth of what is said and heard in a second, or less.
+fn least(args: &Args) -> Least {
+    let people = u64::from(WRITERS + RECEIVERS);
+    // Each names a cursor for each of its rooms also when it comes for the first time.
+    let comings = u64::from(WRITERS + 3 * RECEIVERS);
+    Least {
+        acknowledged: args.seconds * u64::from(args.rate) / 20,
+        percent: 50,
+        deliveries: 300 * args.seconds,
+        resumed: comings + 3 * args.seconds,
+        views: people,
+    }
+}
+
 fn one_history(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> Result<()> {
     let program = stage.binary("history");
     let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
@@ -85,7 +99,7 @@ fn one_history(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
     witnesses.finish()?;
     // Says so if it ended by itself.
     server.kill()?;
-    check(&program, &scene.history())
+    check(&program, &scene.history(), least(args))
 }
 
 /// Who is cut off, and until when.

@@ -14,7 +14,7 @@ use super::open_files::Descriptors;
 use super::prey::Prey;
 use super::scene::Scene;
 use super::stage::{Common, Stage};
-use super::witnesses::{Witnesses, check};
+use super::witnesses::{Least, Witnesses, check};
 use crate::workspace::Workspace;
 use crowd::Crowd;
 
@@ -67,6 +67,12 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     stage.play(&again, stage.seed, |scene| full(&stage, args, scene))
 }
 
+/// A tenth of what those who are inside say while it is full.
+fn least(args: &Args) -> Least {
+    let acknowledged = 10 * u64::from(args.rounds) * args.seconds;
+    Least { acknowledged, percent: 50, deliveries: 2 * acknowledged, views: 20, ..Least::default() }
+}
+
 fn full(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
     let program = stage.binary("history");
     let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
@@ -109,7 +115,7 @@ fn full(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
         said.slowest,
         said.log_lines,
     );
-    check(&program, &scene.history())
+    check(&program, &scene.history(), least(args))
 }
 
 /// What is told in the end.

@@ -23,6 +23,8 @@ const LOUD_BYTES: usize = 4_000;
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(50);
 /// How often the server's descriptors are looked at.
 const LOOK: Duration = Duration::from_millis(50);
+/// So much is said at the least in each second until a silent member is dead; forty are due.
+const LEAST_SAID: u64 = 4;
 /// A busy machine is late.
 const LATE: Duration = Duration::from_secs(3);
 /// How long all may take to come, and a living one to hear the rest.
@@ -136,7 +138,10 @@ fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
             let heard = listener.join().unwrap_or_else(|panic| resume_unwind(panic));
             heard.context("somebody alive was taken for dead, or missed something")?;
         }
-        println!("{LISTENERS} that were alive heard all {} messages", living.said.load(Ordering::SeqCst));
+        let said = living.said.load(Ordering::SeqCst);
+        println!("{LISTENERS} that were alive heard all {said} messages");
+        let least = LEAST_SAID * dead.as_secs();
+        ensure!(said >= least, "only {said} messages were said, and at least {least} had to be");
         // The listeners have gone by now.
         let after = descriptors.settled(LOOK, PATIENCE)?;
         compare(&before, &after)?;

@@ -5,6 +5,7 @@
 //! dropped what it could not write, and takes down whether anything is written then.
 
 mod after;
+mod short;
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -15,13 +16,14 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use self::after::Silence;
+use self::short::is_cut_short;
 use super::dice::Dice;
 use super::disk::check_integrity;
 use super::prey::Prey;
 use super::scene::Scene;
 use super::stage::{Common, Stage};
 use super::trace;
-use super::witnesses::{Witnesses, check};
+use super::witnesses::{Least, Witnesses, check};
 use crate::workspace::Workspace;
 
 /// After so many lives the history and the database are checked, and others begin in an empty folder.
@@ -31,7 +33,8 @@ const LIFE: Duration = Duration::from_millis(2_000);
 const STOP: Duration = Duration::from_secs(20);
 /// What the server ends with when it cannot trust the disk.
 const DISTRUST: i32 = 70;
-/// What SQLite says of a sync that failed: of a file, of a folder.
+/// What SQLite says of a write that failed, and of a sync that did: of a file, of a folder.
+const FAILED_WRITE: &str = "(SQLite 778)";
 const FAILED_SYNCS: [&str; 2] = ["(SQLite 1034)", "(SQLite 1290)"];
 /// More syncs than a thread makes while the server starts, and about how many more in a life.
 const SYNCS_OF_A_START: u64 = 20;
@@ -51,22 +54,59 @@ pub(crate) struct Args {
 
 pub(super) const SHORT: Args = Args { runs: 8, rate: 400, common: Common::SHORT };
 
+/// From so many lives on it must be seen of each harm that it was done: it is that in more than half of those in which it may be,
+/// one in six at the least, so that less than one in a thousand million runs would miss one.
+const LONG: u32 = 200;
+
 /// What fails in a life.
 #[derive(Clone, Copy, Debug)]
 enum Failing {
     /// By libfiu, so many times in a thousand.
-    Often(&'static [&'static str], u64),
+    Often(Kind, u64),
     /// By `strace`, a thread's nth sync.
     Once(u64),
 }
 
-/// Writes fail, are cut short, syncs fail, all of these.
-const KINDS: [&[&str]; 4] = [
-    &["posix/io/rw/pwrite"],
-    &["posix/io/rw/pwrite/reduce"],
-    &["posix/io/sync/fdatasync", "posix/io/sync/fsync"],
-    &["posix/io/rw/pwrite", "posix/io/rw/pwrite/reduce", "posix/io/sync/fdatasync", "posix/io/sync/fsync"],
-];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Write,
+    ShortWrite,
+    Sync,
+    All,
+}
+
+impl Kind {
+    /// As libfiu calls it.
+    fn points(self) -> &'static [&'static str] {
+        match self {
+            Self::Write => &["posix/io/rw/pwrite"],
+            Self::ShortWrite => &["posix/io/rw/pwrite/reduce"],
+            Self::Sync => &["posix/io/sync/fdatasync", "posix/io/sync/fsync"],
+            Self::All => &[
+                "posix/io/rw/pwrite",
+                "posix/io/rw/pwrite/reduce",
+                "posix/io/sync/fdatasync",
+                "posix/io/sync/fsync",
+            ],
+        }
+    }
+}
+
+impl Failing {
+    /// By turns, so that no kind is left out.
+    fn in_turn(life: u32, dice: &mut Dice) -> Self {
+        let kind = match life % 6 {
+            0 => Kind::Write,
+            1 => Kind::ShortWrite,
+            2 => Kind::Sync,
+            3 => Kind::All,
+            _ => return Self::Once(SYNCS_OF_A_START + dice.below(SYNCS)),
+        };
+        // 0.1 to 5 %, small ones as often as large ones.
+        let thousandths = [1, 2, 5, 10, 20, 50];
+        Self::Often(kind, thousandths[dice.below(thousandths.len() as u64) as usize])
+    }
+}
 
 /// How the lives ended.
 #[derive(Debug, Default)]
@@ -76,8 +116,25 @@ struct Ends {
     killed: u32,
     /// In the log: something was not done because of the disk.
     errors: usize,
+    /// Lives in which a write failed and the log says so; in which one was cut short, as a trace shows; in which a sync failed.
+    failed_writes: u32,
+    short_writes: u32,
+    failed_syncs: u32,
     /// After a failed sync, as a trace shows.
     silent: u32,
+}
+
+impl Ends {
+    /// What a long run should have shown, and did not.
+    fn lacks(&self) -> Vec<&'static str> {
+        let harms = [
+            ("a write that fails", self.failed_writes),
+            ("a write that is cut short", self.short_writes),
+            ("syncs that fail", self.failed_syncs),
+            ("one sync that fails", self.silent),
+        ];
+        harms.into_iter().filter(|(_, lives)| *lives == 0).map(|(harm, _)| harm).collect()
+    }
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -94,14 +151,33 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     println!(
         "{} lives on a failing disk: {} times it did not open and said why, {} times it ended by itself after a failed sync, {} times \
-         it was killed; {} traces of a failed sync show nothing written after it; {} errors in its logs; no acknowledgement was \
-         false, and no database is damaged",
-        args.runs, ends.not_opened, ends.distrusted, ends.killed, ends.silent, ends.errors
+         it was killed; writes failed in {} of them, were cut short in {}, syncs failed in {}; {} traces of a failed sync show \
+         nothing written after it; {} errors in its logs; no acknowledgement was false, and no database is damaged",
+        args.runs,
+        ends.not_opened,
+        ends.distrusted,
+        ends.killed,
+        ends.failed_writes,
+        ends.short_writes,
+        ends.failed_syncs,
+        ends.silent,
+        ends.errors
     );
     if ends.errors == 0 {
         bail!("nothing failed: this proves nothing");
     }
+    let lacks = ends.lacks();
+    if args.runs >= LONG && !lacks.is_empty() {
+        bail!("in {} lives the server never met {}", args.runs, lacks.join(", nor "));
+    }
     Ok(())
+}
+
+/// A life may be over at once, and a server that does not open hears nobody; but not each. Twenty-four cursors are named when all
+/// come for the first time.
+fn least(runs: u32) -> Least {
+    let lives = u64::from(runs);
+    Least { acknowledged: 5 * lives, percent: 10, deliveries: 20 * lives, resumed: 24 + 2 * lives, views: 16 }
 }
 
 fn one_history(
@@ -122,14 +198,7 @@ fn one_history(
     server.kill()?;
     let mut dice = Dice::new(seed);
     for life in 1..=runs {
-        let failing = match dice.below(6) {
-            4 | 5 => Failing::Once(SYNCS_OF_A_START + dice.below(SYNCS)),
-            // 0.1 to 5 %, small ones as often as large ones.
-            kind => Failing::Often(
-                KINDS[usize::try_from(kind)?],
-                [1, 2, 5, 10, 20, 50][usize::try_from(dice.below(6))?],
-            ),
-        };
+        let failing = Failing::in_turn(life, &mut dice);
         witnesses.note(&format!("life {life}: {failing:?}"))?;
         let lived = one_life(&mut server, scene, failing, dice.moment_within(LIFE), ends);
         lived.with_context(|| format!("life {life}, {failing:?}"))?;
@@ -139,7 +208,7 @@ fn one_history(
     server.wait_until_open()?;
     witnesses.note("open for the last time, on a disk that is well")?;
     witnesses.finish()?;
-    check(&program, &scene.history())?;
+    check(&program, &scene.history(), least(runs))?;
     server.signal(Signal::TERM)?;
     let status = server.wait_for_end(STOP)?;
     if !status.success() {
@@ -168,12 +237,15 @@ fn one_life(
     let logged = fs::read(&log)?.len();
     be_well(server);
     match failing {
-        Failing::Often(names, thousandths) => {
+        Failing::Often(kind, thousandths) => {
             // 5: EIO.
             let enable =
                 |name: &&str| format!("enable_random name={name},probability=0.{thousandths:03},failinfo=5");
             server.set("LD_PRELOAD", "/usr/lib/fiu/fiu_run_preload.so:/usr/lib/fiu/fiu_posix_preload.so");
-            server.set("FIU_ENABLE", names.iter().map(enable).collect::<Vec<_>>().join("\n"));
+            server.set("FIU_ENABLE", kind.points().iter().map(enable).collect::<Vec<_>>().join("\n"));
+            if kind == Kind::ShortWrite {
+                server.start_through(trace::through(&calls, &[]));
+            }
         }
         Failing::Once(nth) => {
             let inject = format!("inject=fsync,fdatasync:error=EIO:when={nth}");
@@ -210,10 +282,25 @@ fn one_life(
             ends.distrusted += 1;
         }
     }
-    if let Failing::Once(_) = failing {
-        ends.silent += u32::from(is_silent_after_a_failed_sync(&calls)?);
+    let said = String::from_utf8_lossy(&fs::read(&log)?[logged..]).into_owned();
+    ends.failed_writes += u32::from(said.contains(FAILED_WRITE));
+    match failing {
+        Failing::Once(_) => ends.silent += u32::from(is_silent_after_a_failed_sync(&calls)?),
+        Failing::Often(Kind::ShortWrite, _) => ends.short_writes += u32::from(has_short_writes(&calls)?),
+        Failing::Often(..) => {
+            ends.failed_syncs += u32::from(FAILED_SYNCS.iter().any(|code| said.contains(code)));
+        }
     }
     Ok(())
+}
+
+fn has_short_writes(calls: &Path) -> Result<bool> {
+    let mut short = false;
+    trace::read(BufReader::new(File::open(calls)?), |call| {
+        short |= is_cut_short(&call);
+        Ok(())
+    })?;
+    Ok(short)
 }
 
 /// Whether a sync failed. An error: something came after it.
@@ -221,4 +308,26 @@ fn is_silent_after_a_failed_sync(calls: &Path) -> Result<bool> {
     let mut silence = Silence::default();
     trace::read(BufReader::new(File::open(calls)?), |call| silence.take(&call))?;
     Ok(silence.was_put_to_the_test())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_turn_in_six_lives() {
+        let mut dice = Dice::new(1);
+        let lives: Vec<_> = (1..=6).map(|life| Failing::in_turn(life, &mut dice)).collect();
+        for kind in [Kind::Write, Kind::ShortWrite, Kind::Sync, Kind::All] {
+            assert!(lives.iter().any(|life| matches!(life, Failing::Often(it, _) if *it == kind)));
+        }
+        assert!(lives.iter().any(|life| matches!(life, Failing::Once(_))));
+    }
+
+    #[test]
+    fn harm_that_was_never_done_is_named() {
+        let ends = Ends { failed_writes: 3, failed_syncs: 1, silent: 2, ..Ends::default() };
+        assert_eq!(ends.lacks(), ["a write that is cut short"]);
+        assert_eq!(Ends::default().lacks().len(), 4);
+    }
 }

@@ -1,8 +1,8 @@
 //! A network of its own, and harm done to what goes through it.
 //!
 //! It is a loopback device alone, and belongs to a thread and whatever that starts: nothing else on the machine meets a rule of
-//! it, and it is gone when the last of them is: a run that is killed may leave a server, and this with it. All of 127.0.0.0/8 is
-//! there, so each client can have an address of its own.
+//! it, and it is gone when the last of them is, also if the run is killed. All of 127.0.0.0/8 is there, so each client can have an
+//! address of its own.
 
 use std::fmt::{self, Write};
 use std::io::Write as _;

@@ -8,7 +8,6 @@ mod sockets;
 
 use std::fs::File;
 use std::io::BufReader;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -19,19 +18,21 @@ use super::prey::Prey;
 use super::scene::Scene;
 use super::stage::{Common, Stage};
 use super::trace;
-use super::witnesses::{Witnesses, check};
+use super::witnesses::{Least, Witnesses, check};
 use crate::workspace::Workspace;
 
 /// How long a server that is traced may take to stop.
 const STOP: Duration = Duration::from_secs(30);
+/// Fewer messages in a second than this are no load but a standstill.
+const SLOWEST: u32 = 20;
 /// Commits are not synced: `synchronous` in `crates/store/src/sqlite/open.rs`.
 const SABOTAGE: (&str, &str) = ("TEAHOUSE_SABOTAGE", "synchronous-normal");
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How long people write.
-    #[arg(long, default_value_t = 60)]
-    pub(super) seconds: u64,
+    /// How many messages people write.
+    #[arg(long, default_value_t = 50_000)]
+    pub(super) messages: u32,
     /// About how many messages are sent in a second.
     #[arg(long, default_value_t = 1_000)]
     pub(super) rate: u32,
@@ -39,11 +40,11 @@ pub(crate) struct Args {
     pub(super) common: Common,
 }
 
-pub(super) const SHORT: Args = Args { seconds: 6, rate: 1_000, common: Common::SHORT };
+pub(super) const SHORT: Args = Args { messages: 5_000, rate: 1_000, common: Common::SHORT };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let stage = Stage::build(workspace, &args.common)?;
-    let again = format!("power --seconds {} --rate {}", args.seconds, args.rate);
+    let again = format!("power --messages {} --rate {}", args.messages, args.rate);
     stage.play(&again, stage.seed, |scene| {
         let verdict = one_life(&stage, args, scene, &[])?;
         for (broken, (count, first)) in &verdict.broken {
@@ -58,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             verdict.acknowledged, verdict.told, verdict.log_syncs, verdict.begun_anew
         );
         // At the start and at the end; and in between, where there is time for it.
-        let begun_anew = if args.seconds < 30 { 2 } else { 3 };
+        let begun_anew = if args.messages < 20_000 { 2 } else { 3 };
         if verdict.acknowledged == 0 || verdict.begun_anew < begun_anew {
             bail!("too little happened to say anything");
         }
@@ -84,6 +85,18 @@ pub(crate) fn prove(workspace: &Workspace) -> Result<()> {
     })
 }
 
+/// Each message has its answer in the end, and is heard by some.
+fn least(args: &Args) -> Least {
+    let messages = u64::from(args.messages);
+    Least {
+        acknowledged: messages * 9 / 10,
+        percent: 50,
+        deliveries: 2 * messages,
+        views: 20,
+        ..Least::default()
+    }
+}
+
 /// From an empty folder to SIGTERM, and what the trace says of it.
 fn one_life(stage: &Stage, args: &Args, scene: &Scene, settings: &[(&str, &str)]) -> Result<Verdict> {
     let program = stage.binary("history");
@@ -96,10 +109,17 @@ fn one_life(stage: &Stage, args: &Args, scene: &Scene, settings: &[(&str, &str)]
     server.start()?;
     server.wait_until_open()?;
     let options = ["--writers=20", "--receivers=3", "--rooms=5"].map(str::to_owned);
-    let options =
-        [&options[..], &[format!("--rate={}", args.rate), format!("--seed={}", stage.seed)]].concat();
-    let witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
-    thread::sleep(Duration::from_secs(args.seconds));
+    let further = [
+        format!("--rate={}", args.rate),
+        format!("--seed={}", stage.seed),
+        format!("--messages={}", args.messages),
+    ];
+    let options = [&options[..], &further].concat();
+    let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
+    let patience = Duration::from_secs(60 + u64::from(args.messages / SLOWEST));
+    if !witnesses.have_enough_within(patience)? {
+        bail!("{} messages were not answered within {patience:?}", args.messages);
+    }
     witnesses.finish()?;
     server.signal(Signal::TERM)?;
     // Its output is the tracer's as well: when both have closed it, the trace is whole.
@@ -107,7 +127,7 @@ fn one_life(stage: &Stage, args: &Args, scene: &Scene, settings: &[(&str, &str)]
     if !status.success() {
         bail!("the server ended with {status}");
     }
-    check(&program, &scene.history())?;
+    check(&program, &scene.history(), least(args))?;
     let mut judge = Judge::default();
     let file = File::open(&calls).with_context(|| format!("no trace in {}", calls.display()))?;
     trace::read(BufReader::new(file), |call| judge.take(&call))?;

@@ -5,13 +5,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::process;
 
 /// A debug build that has to recover its store on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -76,7 +78,7 @@ impl Prey {
         let log = self.log_file()?;
         let mut words = self.through.iter().map(OsString::as_os_str).chain([self.binary.as_os_str()]);
         // The binary's name is the last of at least one.
-        let mut command = Command::new(words.next().unwrap());
+        let mut command = process::mortal_command(Path::new(words.next().unwrap()));
         command.args(words).arg("--listen").arg(self.address.to_string()).arg("--data").arg(&self.data);
         // Its settings are these alone, whatever lies in the folder we are in.
         command.current_dir(&self.folder).envs(self.environment.iter().map(|(name, value)| (name, value)));

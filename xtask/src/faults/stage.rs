@@ -15,9 +15,9 @@ pub(super) struct Common {
     /// When harm is done, and what the clients do; without it another one each time.
     #[arg(long)]
     pub(super) seed: Option<u64>,
-    /// Use the release build.
+    /// Use the debug build, as CI does: what is fast or slow then says nothing.
     #[arg(long)]
-    pub(super) release: bool,
+    pub(super) debug: bool,
     /// Leave the history and the data also of what went well.
     #[arg(long)]
     pub(super) keep: bool,
@@ -28,7 +28,12 @@ pub(super) struct Common {
 
 impl Common {
     /// Another seed each time, with the build that the tests have made.
-    pub(super) const SHORT: Self = Self { seed: None, release: false, keep: false, sabotage: false };
+    pub(super) const SHORT: Self = Self { seed: None, debug: true, keep: false, sabotage: false };
+
+    /// What Cargo is told.
+    fn profile(&self) -> Option<&'static str> {
+        (!self.debug).then_some("--release")
+    }
 }
 
 /// The programs of a run, built, and its seed.
@@ -42,12 +47,12 @@ impl<'a> Stage<'a> {
     pub(super) fn build(workspace: &'a Workspace, common: &'a Common) -> Result<Self> {
         let mut cargo = workspace.cargo();
         cargo.args(["build", "-p", "teahouse", "-p", "teahouse-load"]);
-        process::run(cargo.args(common.release.then_some("--release")))?;
+        process::run(cargo.args(common.profile()))?;
         if common.sabotage {
             // A program of its own, so that nobody takes it for the honest one.
             let mut cargo = workspace.cargo();
             cargo.args(["build", "-p", "teahouse", "--features", "sabotage", "--bin", "sabotaged"]);
-            process::run(cargo.args(common.release.then_some("--release")))?;
+            process::run(cargo.args(common.profile()))?;
         }
         Ok(Self { workspace, seed: common.seed.unwrap_or_else(any_seed), common })
     }
@@ -55,7 +60,7 @@ impl<'a> Stage<'a> {
     /// A program of ours, as it was built.
     pub(super) fn binary(&self, name: &str) -> PathBuf {
         let name = if self.common.sabotage && name == "teahouse" { "sabotaged" } else { name };
-        self.workspace.binary(if self.common.release { "release" } else { "debug" }, name)
+        self.workspace.binary(if self.common.debug { "debug" } else { "release" }, name)
     }
 
     /// One run in an empty folder of its own. If it fails, the error says how to have it again: `again` is the fault's name and
@@ -67,7 +72,7 @@ impl<'a> Stage<'a> {
             format!(
                 "seed {seed}; to do the same again: cargo xtask faults {again} --seed {seed}{}{}; the history, the data and the \
                  server's log are in {}",
-                if self.common.release { " --release" } else { "" },
+                if self.common.debug { " --debug" } else { "" },
                 if self.common.sabotage { " --sabotage" } else { "" },
                 scene.folder().display()
             )

@@ -14,7 +14,7 @@ use super::gauges::Counters;
 use super::prey::Prey;
 use super::scene::Scene;
 use super::stage::{Common, Stage};
-use super::witnesses::{Witnesses, check};
+use super::witnesses::{Least, Witnesses, check};
 use crate::workspace::Workspace;
 use knocks::{Knocks, Outcomes};
 
@@ -55,6 +55,18 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         args.clients, args.writers, args.restarts, args.rate
     );
     stage.play(&again, stage.seed, |scene| restarts(&stage, args, scene))
+}
+
+/// Everybody names a cursor when it comes for the first time, comes back each time, and hears what some of the writers say meanwhile.
+fn least(args: &Args) -> Least {
+    let (clients, restarts) = (u64::from(args.clients), u64::from(args.restarts));
+    Least {
+        acknowledged: 5 * restarts,
+        percent: 25,
+        deliveries: clients * restarts,
+        resumed: clients + clients * restarts * 3 / 4,
+        views: clients,
+    }
 }
 
 fn restarts(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
@@ -102,7 +114,7 @@ fn restarts(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
         args.restarts, args.clients
     );
     println!("of those who came meanwhile {outcomes}");
-    check(&program, &scene.history())
+    check(&program, &scene.history(), least(args))
 }
 
 /// Until everybody is back, as the server counts them.
