@@ -6,10 +6,10 @@ export default defineConfig({
     include: ['e2e/**/*.e2e.ts'],
     environment: 'node',
     fileParallelism: false,
-    testTimeout: 120_000,
-    hookTimeout: 60_000,
-    teardownTimeout: 20_000,
+    testTimeout: 300_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 60_000,
     // Conditions are waited for, never times: far longer than any of them takes.
-    expect: { poll: { timeout: 20_000, interval: 50 } },
+    expect: { poll: { timeout: 60_000, interval: 50 } },
   },
 });

@@ -77,8 +77,9 @@ test('the others see that somebody is typing', async ({ house }) => {
   await house.open();
   const ann = await house.person('Ann');
   const li = await house.person('李雷', { locale: 'zh-CN' });
-  await li.composer('lobby').pressSequentially('等一下');
-  await ann.page.getByText(ann.t.typing.one('李雷')).waitFor();
+  // It is shown for some seconds only, so she looks before he begins.
+  const seen = ann.page.getByText(ann.t.typing.one('李雷')).waitFor();
+  await Promise.all([seen, li.composer('lobby').pressSequentially('等一下')]);
   await li.composer('lobby').press('Enter');
   await ann.message('等一下').waitFor();
   await ann.page.getByText(ann.t.typing.one('李雷')).waitFor({ state: 'detached' });
@@ -124,7 +125,7 @@ test('scrolling up brings everything that was ever said', async ({ house }) => {
         await ann.stream.press('Home');
         return beginning.isVisible();
       },
-      { timeout: 60_000 },
+      { timeout: 120_000 },
     )
     .toBe(true);
   for (const { seq, text } of await ann.delivered()) seen.set(seq!, text);

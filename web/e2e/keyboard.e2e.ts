@@ -122,6 +122,7 @@ test('what comes is read out once, and what was said before is not', async ({ ho
   await house.open();
   const bob = await house.person('Bob');
   await bob.say('before');
+  await bob.message('before').and(bob.page.locator('[data-seq]')).waitFor();
   const ann = await house.person('Ann');
   await ann.message('before').waitFor();
   const readOut = ann.page.getByRole('log', { name: ann.t.talk.newLine });

@@ -30,7 +30,7 @@ test.skipIf(cannotBeSilent)('a page notices that the network fell silent, comes 
   await ann.message('Hello?').filter({ hasText: ann.t.sending.sending }).waitFor();
   expect(await ann.connection(/./).count()).toBe(0);
 
-  await ann.connection(/./).waitFor({ timeout: 60_000 });
+  await ann.connection(/./).waitFor({ timeout: 120_000 });
   expect(await ann.texts()).toEqual(['Can you hear me?', 'Hello?']);
   await ann.message('Hello?').filter({ hasText: ann.t.sending.waiting }).waitFor();
   await ann.say('I am still here.');
@@ -40,8 +40,8 @@ test.skipIf(cannotBeSilent)('a page notices that the network fell silent, comes 
   network.mend();
   const all = ['Can you hear me?', 'Hello?', 'Yes. And you?', 'Ann has gone quiet.', 'I am still here.'];
   for (const person of [ann, bob]) {
-    await expect.poll(async () => (await person.delivered()).map(({ text }) => text), { timeout: 60_000 }).toEqual(all);
-    await person.connection(/./).waitFor({ state: 'detached', timeout: 60_000 });
+    await expect.poll(async () => (await person.delivered()).map(({ text }) => text), { timeout: 120_000 }).toEqual(all);
+    await person.connection(/./).waitFor({ state: 'detached', timeout: 120_000 });
   }
   expect(await ann.shown()).toEqual(await ann.logged('lobby'));
   await ann.say('There you are.');

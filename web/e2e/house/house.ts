@@ -6,7 +6,7 @@ import { Person } from './person';
 import { Server, type Settings } from './server';
 
 /** How long a page may take to become what it should be. Far more than it takes; a machine may be busy. */
-export const PATIENCE = 20_000;
+export const PATIENCE = 60_000;
 
 /** Of a failed spec: what each page looked like, what it complained of, and what the server wrote. */
 const LEFT_BEHIND = 'test-results';
@@ -104,7 +104,8 @@ export class House {
     if (text.includes('status of 401') && message.location().url.endsWith('/api/v1/session')) return true;
     // A page that came by plain http from another machine cannot have this protection, and Chromium calls that an error.
     if (text.startsWith('The Cross-Origin-Opener-Policy header has been ignored')) return true;
-    return this.connectionsMayBreak && /^WebSocket connection to|^Failed to load resource: net::ERR_/.test(text);
+    // A server that stops refuses, and one that is gone says nothing.
+    return this.connectionsMayBreak && /^WebSocket connection to|^Failed to load resource: (net::ERR_|.*status of 503)/.test(text);
   }
 
   private note(name: string, what: string, text: string): void {

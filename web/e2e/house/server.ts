@@ -10,6 +10,12 @@ export interface Settings {
   network?: { namespace: string; address: string };
 }
 
+/**
+ * Below the ports that systems lend to outgoing connections: one of those could be on loan to somebody while the server is
+ * down, even to a browser that tries to reach it, which then meets itself. Above those that browsers refuse.
+ */
+const PORTS = { from: 20_000, to: 32_000 };
+
 /** The real program with a data folder of its own. It comes back on the port that it had. */
 export class Server {
   url = '';
@@ -28,8 +34,16 @@ export class Server {
     const program = process.env.TEAHOUSE_BIN;
     if (!program) throw new Error('TEAHOUSE_BIN names no server; `cargo xtask test e2e` sets it');
     const server = new Server(program, await mkdtemp(join(tmpdir(), 'teahouse-e2e-')), settings);
-    await server.start();
-    return server;
+    for (let tries = 1; ; tries++) {
+      server.port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
+      try {
+        await server.start();
+        return server;
+      } catch (error) {
+        if (tries === 20 || !String(error).includes('address in use')) throw error;
+        server.printed.length = 0;
+      }
+    }
   }
 
   /** Resolves once it listens. */
@@ -54,13 +68,11 @@ export class Server {
       let said = '';
       child.stdout.setEncoding('utf8').on('data', (text: string) => {
         said += text;
-        const port = /open at http:\/\/\S+:(\d+)/.exec(said)?.[1];
-        if (!port) return;
-        this.port = Number(port);
-        resolve();
+        if (/open at http:\/\/\S+:\d+/.test(said)) resolve();
       });
       child.once('error', reject);
-      child.once('exit', (code) => reject(new Error(`the server ended with ${code} before it was open:\n${this.log}`)));
+      // Not `exit`: what it wrote last may still be on its way.
+      child.once('close', (code) => reject(new Error(`the server ended with ${code} before it was open:\n${this.log}`)));
     });
     this.url = this.at(network?.address ?? '127.0.0.1');
   }
