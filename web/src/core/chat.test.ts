@@ -56,6 +56,18 @@ describe('coming in', () => {
     expect(chat.room('r3')).toBeUndefined();
   });
 
+  test('what waits for a room that was left elsewhere does not go out by itself when one comes back to it', () => {
+    chat.outbox.restore([{ key: 'k', room: 'r2', body: 'old', at: 1, epoch: 'e1', state: 'waiting', attempt: 0, notBefore: 0 }]);
+    hear(welcome());
+    ask();
+    hear({ type: 'ok', id: 1, rooms: [summary()], next: 'r1' });
+    const [rest] = ask().filter((command) => command.type === 'rooms');
+    expect(chat.outbox.items, 'while not all rooms are known').toMatchObject([{ state: 'waiting' }]);
+    hear({ type: 'ok', id: rest!.id!, rooms: [] });
+    expect(chat.outbox.items).toMatchObject([{ state: 'failed', code: 'not_a_member' }]);
+    expect(chat.outbox.drainChanges()).toMatchObject([{ put: { key: 'k', state: 'failed' } }]);
+  });
+
   test('many rooms are listed page by page', () => {
     hear(welcome());
     ask();
@@ -131,6 +143,16 @@ describe('coming back', () => {
     expect(ask().filter((command) => command.type === 'resume')).toEqual([]);
     expect(chat.room('r1')?.log).toBeNull();
     expect(chat.notices).toEqual([{ is: 'reset' }]);
+  });
+
+  test('`reset` ends the waiting for the event of what was answered', () => {
+    chat = inLobby(5);
+    wishes.say(chat, 'r1', 'tea', 'k', now);
+    const send = ask().find((command) => command.type === 'send');
+    hear({ type: 'ok', id: send!.id!, seq: 6 });
+    expect(chat.outbox.items).toMatchObject([{ state: 'delivered' }]);
+    hear({ type: 'reset', room: 'r1', epoch: 'e1' }, joined({ head: 2, n: 2 }));
+    expect(chat.outbox.items).toEqual([]);
   });
 
   test('`reset` drops the room, and `joined` begins it anew at its head', () => {

@@ -37,8 +37,19 @@ describe('the order', () => {
     keys();
     box.refused('a', { code: 'rate_limited', retryable: true, retry_after_ms: 1500 }, 1000, 0);
     expect(keys(2000)).toEqual([]);
-    expect(box.deadline()).toBe(2500);
+    expect(box.deadline(2000)).toBe(2500);
     expect(keys(2500)).toEqual(['a']);
+  });
+
+  test('what waits for its room to open hides no time at which another may go', () => {
+    write('a');
+    write('b', 'r2');
+    keys();
+    box.refused('a', { code: 'rate_limited', retryable: true, retry_after_ms: 100 }, 0, 0);
+    box.refused('b', { code: 'rate_limited', retryable: true, retry_after_ms: 5000 }, 0, 0);
+    expect(box.take(1000, () => false)).toEqual([]);
+    expect(box.deadline(1000)).toBe(5000);
+    expect(box.deadline(5000)).toBe(null);
   });
 
   test('a message that failed for good holds nobody up', () => {
@@ -157,9 +168,11 @@ describe('the person', () => {
     box.refused('a', { code: 'not_a_member', retryable: false }, 0, 0);
     keys();
     box.refused('b', { code: 'key_conflict', retryable: false }, 0, 0);
+    box.drainChanges();
     box.retry('a', 5, 'e1', 'fresh');
     box.retry('b', 6, 'e1', 'fresh');
     expect(states()).toEqual(['a waiting', 'fresh waiting']);
+    expect(box.drainChanges(), 'and no other tab hears that it is settled').toMatchObject([{ put: { key: 'a' } }, { strike: 'b' }, { put: { key: 'fresh' } }]);
   });
 
   test('cannot delete what may be on its way', () => {
@@ -174,6 +187,24 @@ describe('the person', () => {
     write('a');
     box.leftRoom('r1');
     expect(box.items[0]).toMatchObject({ state: 'failed', code: 'not_a_member' });
+  });
+
+  test('a refusal that was under way when the room was left does not make its message go out again', () => {
+    write('a');
+    keys();
+    box.leftRoom('r1');
+    box.refused('a', { code: 'rate_limited', retryable: true }, 0, 0);
+    expect(states()).toEqual(['a failed']);
+  });
+
+  test('a room that was left elsewhere keeps what was written there as failed, and what had failed as it was', () => {
+    write('a');
+    write('b');
+    write('c', 'r2');
+    keys();
+    box.refused('a', { code: 'key_conflict', retryable: false }, 0, 0);
+    box.onlyIn((room) => room === 'r2');
+    expect(box.items.map(({ key, state, code }) => `${key} ${state} ${code}`)).toEqual(['a failed key_conflict', 'b failed not_a_member', 'c sent undefined']);
   });
 
   test('what another tab struck out is gone here, unless it is under way here', () => {

@@ -96,7 +96,8 @@ export class Outbox {
 
   refused(key: string, error: Pick<ErrorFrame, 'code' | 'retryable' | 'retry_after_ms'>, now: number, random: number): void {
     const item = this.find(key);
-    if (!item || item.state === 'delivered') return;
+    // What was answered, or given up with its room, is no more under way.
+    if (item?.state !== 'sent') return;
     item.code = error.code;
     if (!error.retryable) return this.turn(item, 'failed');
     const wait = Math.max(error.retry_after_ms ?? 0, backoff(item.attempt + 1, 0.5 + random / 2));
@@ -123,7 +124,7 @@ export class Outbox {
   leftRoom(room: RoomId): void {
     for (const item of this.inRoom(room)) {
       if (item.state === 'delivered') this.drop(item);
-      else if (item.state !== 'held') {
+      else if (item.state === 'waiting' || item.state === 'sent') {
         item.code = 'not_a_member';
         this.turn(item, 'failed');
       }
@@ -135,8 +136,10 @@ export class Outbox {
     const item = this.find(key);
     if (!item || (item.state !== 'failed' && item.state !== 'held')) return;
     this.drop(item);
-    this.changes.push({ strike: key });
-    this.add({ key: item.code === 'key_conflict' ? freshKey : key, room: item.room, body: item.body, at: now, epoch });
+    const next = item.code === 'key_conflict' ? freshKey : key;
+    // Under its own key it is written over: were it struck out first, another tab would take it for settled.
+    if (next !== key) this.changes.push({ strike: key });
+    this.add({ key: next, room: item.room, body: item.body, at: now, epoch });
   }
 
   /** The person does not want it any more. Only what failed, or was never under way. */
@@ -153,15 +156,20 @@ export class Outbox {
     if (item && item.state !== 'sent' && item.state !== 'delivered') this.drop(item);
   }
 
+  /** The person is in these rooms and no others; they may have left one elsewhere since they wrote there. */
+  onlyIn(isMember: (room: RoomId) => boolean): void {
+    for (const room of new Set(this.items.map((item) => item.room))) if (!isMember(room)) this.leftRoom(room);
+  }
+
   inRoom(room: RoomId): Item[] {
     return this.items.filter((item) => item.room === room);
   }
 
-  /** When something that was put off may go. */
-  deadline(): number | null {
+  /** When the next that was put off may go. What may go already waits for its room, and hides nobody else's time. */
+  deadline(now: number): number | null {
     let first: number | null = null;
     for (const item of this.items) {
-      if (item.state === 'waiting' && item.notBefore > 0 && (first === null || item.notBefore < first)) first = item.notBefore;
+      if (item.state === 'waiting' && item.notBefore > now && (first === null || item.notBefore < first)) first = item.notBefore;
     }
     return first;
   }

@@ -45,8 +45,8 @@ export function pollDeadline(chat: Chat, now: number): number | null {
     if (room.stage === 'open' && hasNewsToTell(room)) due.push(chat.readAsked + READ_EVERY);
     for (const typer of room.typers.values()) due.push(typer.until);
   }
-  const outbox = chat.outbox.deadline();
-  if (outbox !== null && outbox > now) due.push(outbox);
+  const outbox = chat.outbox.deadline(now);
+  if (outbox !== null) due.push(outbox);
   return due.length === 0 ? null : Math.min(...due);
 }
 

@@ -153,6 +153,8 @@ function onReset(chat: Chat, reset: Reset): void {
   room.forget();
   room.head = 0;
   room.n = 0;
+  // No event of the cache that is dropped comes any more.
+  chat.outbox.settleWithin(room.id, Infinity);
 }
 
 function onPresence(chat: Chat, presence: Presence): void {

@@ -83,8 +83,12 @@ export function onRefused(chat: Chat, command: Command, error: ErrorFrame, now: 
 /** A page of the rooms one is a member of. */
 function listed(chat: Chat, ok: OkFrame): void {
   adopt(chat, ok.rooms ?? []);
-  if (ok.next === undefined) chat.listed = true;
-  else chat.listedUpTo = ok.next as RoomId;
+  if (ok.next !== undefined) {
+    chat.listedUpTo = ok.next as RoomId;
+    return;
+  }
+  chat.listed = true;
+  chat.outbox.onlyIn((room) => chat.room(room)?.member ?? false);
 }
 
 /** Rooms of which the person is a member; `poll` opens them. */

@@ -47,16 +47,39 @@ export function inLobby(head = 0): Chat {
   return chat;
 }
 
-/**
- * The server of docs/PROTOCOL.md with one room and no mercy: it cuts the line anywhere, answers in another order, refuses for
- * a while, names gaps. Only what the protocol promises holds.
- */
-export class UnkindServer {
+/** A browser's storage, by which the tabs of one person meet. In no order that anybody could rely on. */
+export function memoryStorage(onRemoved: (key: string) => void = () => {}) {
+  const held = new Map<string, string>();
+  return {
+    get length() {
+      return held.size;
+    },
+    key: (i: number) => [...held.keys()].reverse()[i] ?? null,
+    getItem: (key: string) => held.get(key) ?? null,
+    setItem: (key: string, value: string) => void held.set(key, value),
+    removeItem: (key: string) => {
+      if (held.delete(key)) onRemoved(key);
+    },
+  };
+}
+
+/** What all connections of an unkind server share. */
+export class UnkindStore {
   log: RoomEvent[] = [];
   n = 0;
   epoch = 'e1';
+  readonly keys = new Map<string, { seq: Seq; body: string }>();
+  /** Every message that was sent here, whatever was answered, and in which of its lives. */
+  readonly heard: { body: string; epoch: string }[] = [];
+  readonly lines: UnkindServer[] = [];
+}
+
+/**
+ * The server of docs/PROTOCOL.md with one room and no mercy, as one connection meets it: it cuts the line anywhere, answers in
+ * another order, refuses for a while, names gaps. Only what the protocol promises holds.
+ */
+export class UnkindServer {
   readonly room: RoomId = 'r1';
-  private readonly keys = new Map<string, { seq: Seq; body: string }>();
   private toClient: ServerFrame[] = [];
   private replies: ServerFrame[] = [];
   private open = false;
@@ -65,12 +88,25 @@ export class UnkindServer {
     private readonly random: () => number,
     private readonly catchUp = 20,
     private readonly unkindness = 0.1,
-  ) {}
+    readonly store = new UnkindStore(),
+  ) {
+    store.lines.push(this);
+  }
 
-  connect(): void {
-    this.toClient = [welcome(this.epoch)];
+  get log(): RoomEvent[] {
+    return this.store.log;
+  }
+
+  /** The client is gone; nobody looks after what was on its way. */
+  cut(): void {
+    this.toClient = [];
     this.replies = [];
     this.open = false;
+  }
+
+  connect(): void {
+    this.cut();
+    this.toClient.push(welcome(this.store.epoch));
   }
 
   /** What others say. */
@@ -84,18 +120,19 @@ export class UnkindServer {
     const refuse = () => this.replies.push({ type: 'error', id, code: 'overloaded', message: '', retryable: true, retry_after_ms: 10 });
     switch (command.type) {
       case 'rooms':
-        return void ok({ rooms: [{ room: 'r1', name: 'lobby', head: this.log.length, n: this.n, count: 1, joined: true }] });
+        return void ok({ rooms: [{ room: 'r1', name: 'lobby', head: this.log.length, n: this.store.n, count: 1, joined: true }] });
       case 'resume': {
         if (this.random() < this.unkindness) return void refuse();
         this.openRoom(command.rooms.r1 ?? 0, command.epoch);
         return void ok();
       }
       case 'send': {
+        this.store.heard.push({ body: command.body, epoch: this.store.epoch });
         if (this.random() < this.unkindness) return void refuse();
-        const known = this.keys.get(command.client_message_id);
+        const known = this.store.keys.get(command.client_message_id);
         if (known) return void ok({ seq: known.seq });
         const seq = this.append({ id: 'u7', name: '李雷' }, command.body, command.client_message_id);
-        this.keys.set(command.client_message_id, { seq, body: command.body });
+        this.store.keys.set(command.client_message_id, { seq, body: command.body });
         // The store did it and could not say so.
         if (this.random() < this.unkindness) return void refuse();
         return void ok({ seq });
@@ -127,29 +164,36 @@ export class UnkindServer {
 
   /** Everything was lost: the store lives anew, with the first `keep` events. */
   restore(keep: number): void {
-    this.epoch += '+';
-    this.log = this.log.slice(0, keep);
-    this.n = this.log.length;
-    for (const [key, { seq }] of this.keys) if (seq > keep) this.keys.delete(key);
+    const { store } = this;
+    store.epoch += '+';
+    store.log = store.log.slice(0, keep);
+    store.n = store.log.length;
+    for (const [key, { seq }] of store.keys) if (seq > keep) store.keys.delete(key);
   }
 
   private openRoom(after: Seq, epoch: string | undefined): void {
     const head = this.log.length;
     let from: Seq = after;
-    if (epoch !== this.epoch || after > head) {
-      this.toClient.push({ type: 'reset', room: 'r1', epoch: this.epoch });
+    if (epoch !== this.store.epoch || after > head) {
+      this.toClient.push({ type: 'reset', room: 'r1', epoch: this.store.epoch });
       from = head;
     }
-    this.toClient.push({ type: 'joined', room: 'r1', name: 'lobby', head, n: this.n, count: 1, online: [] });
+    this.toClient.push({ type: 'joined', room: 'r1', name: 'lobby', head, n: this.store.n, count: 1, online: [] });
     if (head - from > this.catchUp) this.toClient.push({ type: 'gap', room: 'r1', from: from + 1, to: head });
     else this.toClient.push(...this.log.slice(from));
     this.open = true;
   }
 
   private append(by: MessageEvent['by'], body: string, key?: string): Seq {
-    this.n += 1;
-    const event = message(this.log.length + 1, { n: this.n, by, body, ...(key !== undefined && { client_message_id: key }) });
-    this.log.push(event);
+    const { store } = this;
+    store.n += 1;
+    const event = message(store.log.length + 1, { n: store.n, by, body, ...(key !== undefined && { client_message_id: key }) });
+    store.log.push(event);
+    for (const line of store.lines) line.tell(event);
+    return event.seq;
+  }
+
+  private tell(event: MessageEvent): void {
     if (this.open) this.toClient.push(event);
     // A reader that is too slow: what is still on its way to it becomes a gap.
     const waiting = this.toClient.filter((frame) => frame.type === 'message').length;
@@ -159,6 +203,5 @@ export class UnkindServer {
       this.toClient = this.toClient.filter((frame) => frame.type !== 'message');
       this.toClient.push({ type: 'gap', room: 'r1', from, to: event.seq });
     }
-    return event.seq;
   }
 }

@@ -1,23 +1,12 @@
 import { beforeEach, expect, test } from 'vitest';
 import type { Item } from '../core/outbox';
+import { memoryStorage } from '../core/testing';
 import * as storage from './storage';
 
 const item: Item = { key: 'k1', room: 'r1', body: '你好', at: 5, epoch: 'e1', state: 'sent', attempt: 3, notBefore: 99 };
 
 beforeEach(() => {
-  const held = new Map<string, string>();
-  Object.defineProperty(globalThis, 'localStorage', {
-    configurable: true,
-    value: {
-      get length() {
-        return held.size;
-      },
-      key: (i: number) => [...held.keys()][i] ?? null,
-      getItem: (key: string) => held.get(key) ?? null,
-      setItem: (key: string, value: string) => void held.set(key, value),
-      removeItem: (key: string) => void held.delete(key),
-    },
-  });
+  Object.defineProperty(globalThis, 'localStorage', { configurable: true, value: memoryStorage() });
 });
 
 test('an unsent message is kept for its person, until it is struck out', () => {
@@ -45,6 +34,8 @@ test('a message that another tab struck out is known by its key', () => {
   expect(storage.struckElsewhere('u7', { key: 'teahouse.outbox.u7.k1', newValue: '{}' })).toBeNull();
   expect(storage.struckElsewhere('u7', { key: 'teahouse.outbox.u8.k1', newValue: null })).toBeNull();
   expect(storage.struckElsewhere('u7', { key: null, newValue: null })).toBeNull();
+  storage.keepItem('u7', { ...item, key: 'k1', state: 'held' });
+  expect(storage.struckElsewhere('u7', { key: 'teahouse.outbox.u7.k1', newValue: null }), 'written down again').toBeNull();
 });
 
 test('each room has its own draft, and an empty one leaves nothing behind', () => {

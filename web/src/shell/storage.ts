@@ -1,4 +1,4 @@
-import type { Item } from '../core/outbox';
+import type { Change, Item } from '../core/outbox';
 import type { RoomId, UserId } from '../protocol/types';
 
 /**
@@ -34,6 +34,14 @@ export const keepDraft = (user: UserId, room: RoomId, text: string): void => set
 export const keepItem = (user: UserId, item: Item): void => set(`outbox.${user}.${item.key}`, JSON.stringify(item));
 export const strikeItem = (user: UserId, key: string): void => set(`outbox.${user}.${key}`, null);
 
+/** Does what the outbox says is to be written down or struck out. */
+export function keep(user: UserId, changes: readonly Change[]): void {
+  for (const change of changes) {
+    if ('put' in change) keepItem(user, change.put);
+    else strikeItem(user, change.strike);
+  }
+}
+
 /** The unsent messages of a person, from this tab's last life or another tab. */
 export function keptItems(user: UserId): Item[] {
   const prefix = `${PREFIX}outbox.${user}.`;
@@ -51,10 +59,15 @@ export function keptItems(user: UserId): Item[] {
   return items;
 }
 
-/** If a storage event struck out an unsent message of this person in another tab: its key. */
+/**
+ * If a storage event struck out an unsent message of this person in another tab: its key. Events come late; what was written
+ * down again since then is kept.
+ */
 export function struckElsewhere(user: UserId, event: { key: string | null; newValue: string | null }): string | null {
   const prefix = `${PREFIX}outbox.${user}.`;
-  return event.newValue === null && event.key?.startsWith(prefix) ? event.key.slice(prefix.length) : null;
+  if (event.newValue !== null || !event.key?.startsWith(prefix)) return null;
+  const key = event.key.slice(prefix.length);
+  return get(`outbox.${user}.${key}`) === null ? key : null;
 }
 
 /** What stands in storage may be of an older page, or of anybody's making. */
