@@ -1,5 +1,7 @@
 import { createSignal } from 'solid-js';
+import { backoff } from '../core/backoff';
 import { Chat } from '../core/chat';
+import { Clock } from '../core/clock';
 import { Link, type LinkEffect } from '../core/link';
 import { expireTypers, poll, pollDeadline } from '../core/poll';
 import { receive } from '../core/receive';
@@ -8,7 +10,7 @@ import * as wishes from '../core/wishes';
 import { decode } from '../protocol/decode';
 import { encode } from '../protocol/encode';
 import { roomKey, roomName } from '../protocol/names';
-import type { Command, ErrorCode, RoomId, Seq, UserId } from '../protocol/types';
+import type { Command, ErrorCode, RoomId, Seq } from '../protocol/types';
 import { comeIn, goAway, whoAmI } from './api';
 import { openSocket } from './socket';
 import * as storage from './storage';
@@ -22,12 +24,17 @@ export type Stage = 'opening' | 'welcome' | 'chat';
 export class App {
   readonly chat = new Chat();
   readonly link = new Link();
+  private readonly clock = new Clock(() => Date.now());
   private readonly stageSignal = createSignal<Stage>('opening');
   private readonly revisionSignal = createSignal(0);
   private readonly endedSignal = createSignal(false);
+  private readonly unansweredSignal = createSignal(false);
   private socket: ReturnType<typeof openSocket> | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private published = true;
+  /** Counts comings and goings: an answer about an earlier visit says nothing about this one. */
+  private visit = 0;
+  private goingAway = false;
   private readonly aroundPublish = new Set<() => (() => void) | void>();
 
   get stage(): Stage {
@@ -39,25 +46,41 @@ export class App {
     return this.endedSignal[0]();
   }
 
+  /** Whether the page is still opening because the server does not say who this is. */
+  get unanswered(): boolean {
+    return this.unansweredSignal[0]();
+  }
+
+  /** The time in which `chat` and `link` reckon. A message's own time is the wall clock's. */
+  now(): number {
+    return this.clock.now();
+  }
+
   /** Whoever reads this is told when anything in `chat` or `link` changed, at most once a frame. */
   get revision(): number {
     return this.revisionSignal[0]();
   }
 
   async start(): Promise<void> {
-    addEventListener('online', () => this.act(() => this.link.cameOnline(Date.now())));
-    addEventListener('offline', () => this.act(() => this.link.wentOffline(Date.now())));
+    addEventListener('online', () => this.act(() => this.link.cameOnline(this.now())));
+    addEventListener('offline', () => this.act(() => this.link.wentOffline(this.now())));
     addEventListener('hashchange', () => this.followAddress());
     addEventListener('storage', (event) => this.onStorage(event));
     document.addEventListener('visibilitychange', () => {
       if (document.visibilityState !== 'visible') return;
       this.act(() => {
-        wishes.lookAtDirectory(this.chat, Date.now());
-        return this.link.nudge(Date.now());
+        wishes.lookAtDirectory(this.chat, this.now());
+        return this.link.nudge(this.now());
       });
     });
     this.link.online = navigator.onLine;
-    const answer = await whoAmI();
+    let answer = await whoAmI();
+    // As long as the server does not say who this is, they are not asked for a name that they may have: the page asks again.
+    for (let attempt = 1; !('user' in answer || 'nobody' in answer); attempt++) {
+      this.unansweredSignal[1](true);
+      await new Promise((resolve) => setTimeout(resolve, backoff(attempt, 0.5 + Math.random() / 2)));
+      answer = await whoAmI();
+    }
     if ('user' in answer) this.enter(answer.user);
     else this.stageSignal[1]('welcome');
   }
@@ -74,13 +97,13 @@ export class App {
   }
 
   async goAway(): Promise<boolean> {
-    this.link.stop();
-    if (!(await goAway())) {
-      this.act(() => this.link.start(Date.now()));
-      return false;
-    }
-    this.leaveHouse(false);
-    return true;
+    this.goingAway = true;
+    const answered = await goAway();
+    this.goingAway = false;
+    // The connection is closed before the answer comes, if it comes: then too the session has ended, as it was to.
+    const gone = answered || this.link.phase.is === 'stopped';
+    if (gone) this.leaveHouse(false);
+    return gone;
   }
 
   // --- what the person wants ---------------------------------------------------------------------------------------
@@ -107,7 +130,7 @@ export class App {
 
   typing(): void {
     const room = this.chat.activeRoom;
-    if (room) this.command(wishes.typing(this.chat, room, Date.now()));
+    if (room) this.command(wishes.typing(this.chat, room, this.now()));
   }
 
   attend(room: RoomId | null): void {
@@ -135,16 +158,16 @@ export class App {
   }
 
   lookAtDirectory(): void {
-    this.change(() => wishes.lookAtDirectory(this.chat, Date.now()));
+    this.change(() => wishes.lookAtDirectory(this.chat, this.now()));
   }
 
   whoIsHere(more = false): void {
     const room = this.chat.activeRoom;
-    if (room) this.command(wishes.whoIsHere(this.chat, room, Date.now(), more));
+    if (room) this.command(wishes.whoIsHere(this.chat, room, this.now(), more));
   }
 
   reconnectNow(): void {
-    this.act(() => this.link.nudge(Date.now()));
+    this.act(() => this.link.nudge(this.now()));
   }
 
   // --- what happens ------------------------------------------------------------------------------------------------
@@ -153,13 +176,15 @@ export class App {
     this.chat.you = user;
     this.chat.outbox.restore(storage.keptItems(user.id));
     this.chat.wanted = roomOfAddress() ?? storage.recall('room');
+    this.visit += 1;
     this.endedSignal[1](false);
     this.stageSignal[1]('chat');
-    this.act(() => this.link.start(Date.now()));
+    this.act(() => this.link.start(this.now()));
   }
 
   /** Back to the door. */
   private leaveHouse(ended: boolean): void {
+    this.visit += 1;
     this.link.stop();
     this.socket?.drop();
     this.socket = null;
@@ -195,8 +220,10 @@ export class App {
         this.socket = null;
         this.act(() => {
           this.chat.disconnected();
-          const effects = this.link.closed(code, reason, Date.now(), Math.random());
-          if (code >= 4100 && code < 4200) this.leaveHouse(true);
+          const effects = this.link.closed(code, reason, this.now(), Math.random());
+          // Whoever goes by themselves is at the door when the answer is there: it takes the session's cookie away, and would take
+          // that of whoever came in before it.
+          if (code >= 4100 && code < 4200 && !this.goingAway) this.leaveHouse(true);
           return effects;
         });
       },
@@ -205,29 +232,40 @@ export class App {
   }
 
   private onMessage(text: string): void {
-    const now = Date.now();
+    const now = this.now();
     this.act(() => {
       this.link.heard(now);
       for (const frame of decode(text)) {
-        if (frame.type === 'welcome') this.onWelcome(frame.you.id, now);
+        if (frame.type === 'welcome') {
+          if (frame.you.id !== this.chat.you?.id) {
+            void this.recognize();
+            break;
+          }
+          this.link.welcomed(now);
+        }
         receive(this.chat, frame, now, Math.random());
       }
       return [];
     });
   }
 
-  private onWelcome(you: UserId, now: number): void {
-    this.link.welcomed(now);
-    if (this.chat.you?.id === you) return;
-    // Somebody else came in from another tab: the messages that wait are theirs now.
-    this.chat.outbox.items = [];
-    this.chat.outbox.restore(storage.keptItems(you));
+  /**
+   * The connection was made as somebody else: they came in from another tab, or the session ended in one, and whoever brings no
+   * cookie is greeted as a guest with a made-up name. Nobody wants to talk under that.
+   */
+  private async recognize(): Promise<void> {
+    this.leaveHouse(true);
+    const { visit } = this;
+    const answer = await whoAmI();
+    if (visit === this.visit && 'user' in answer) this.enter(answer.user);
   }
 
   /** An upgrade that fails does not say why. If it is the session, waiting will not help. */
   private async checkSession(): Promise<void> {
+    const { visit } = this;
     const answer = await whoAmI();
-    if ('nobody' in answer && this.stage === 'chat' && this.link.phase.is !== 'ready') this.leaveHouse(true);
+    if (visit !== this.visit || this.goingAway) return;
+    if ('nobody' in answer && this.link.phase.is !== 'ready') this.leaveHouse(true);
   }
 
   private onStorage(event: StorageEvent): void {
@@ -271,7 +309,7 @@ export class App {
   }
 
   private act(how: () => readonly LinkEffect[]): void {
-    const now = Date.now();
+    const now = this.now();
     this.perform(how());
     this.perform(this.link.tick(now));
     expireTypers(this.chat, now);
@@ -289,11 +327,8 @@ export class App {
 
   private keepOutbox(): void {
     const { you, outbox } = this.chat;
-    for (const change of outbox.drainChanges()) {
-      if (!you) continue;
-      if ('put' in change) storage.keepItem(you.id, change.put);
-      else storage.strikeItem(you.id, change.strike);
-    }
+    const changes = outbox.drainChanges();
+    if (you) storage.keep(you.id, changes);
   }
 
   private wakeAt(now: number): void {

@@ -7,7 +7,7 @@ const QUIET_FOR = 700;
 /** The state of the connection, where it is worth a word. */
 export function Connection() {
   const { app, t, live } = useHouse();
-  const [now, setNow] = createSignal(Date.now());
+  const [now, setNow] = createSignal(app.now());
   const state = live(() => {
     const { phase, online } = app.link;
     if (phase.is === 'ready' || phase.is === 'idle') return 'ready';
@@ -25,7 +25,7 @@ export function Connection() {
       return;
     }
     const soon = setTimeout(() => setShown(true), QUIET_FOR);
-    const clock = setInterval(() => setNow(Date.now()), 500);
+    const clock = setInterval(() => setNow(app.now()), 500);
     onCleanup(() => {
       clearTimeout(soon);
       clearInterval(clock);

@@ -1,4 +1,4 @@
-import { createEffect, Match, onCleanup, Switch } from 'solid-js';
+import { createEffect, Match, onCleanup, Show, Switch } from 'solid-js';
 import type { Notice } from '../core/chat';
 import { useHouse } from './context';
 import { Rooms } from './Rooms';
@@ -24,6 +24,9 @@ export function Page() {
         <Match when={house.app.stage === 'opening'}>
           <div class="opening">
             <Logo />
+            <Show when={house.app.unanswered}>
+              <p class="note" role="status">{house.t().connection.connecting}</p>
+            </Show>
           </div>
         </Match>
         <Match when={house.app.stage === 'welcome'}>
