@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ServerFrame } from '../protocol/types';
-import { message, welcome } from '../core/testing';
+import { memoryStorage, message, welcome } from '../core/testing';
 import { App } from './app';
+import * as storage from './storage';
 
 /** As much of a browser as the shell meets. Its server says what the test says, when the test says it. */
 class Line {
@@ -54,7 +55,7 @@ beforeEach(() => {
     navigator: { onLine: true },
     location: { href: 'http://tea.example/', protocol: 'http:', hash: '' },
     history: { replaceState: () => {}, pushState: () => {} },
-    localStorage: { length: 0, key: () => null, getItem: () => null, setItem: () => {}, removeItem: () => {} },
+    localStorage: memoryStorage(),
     fetch: (_: string, { method }: { method: string }) =>
       new Promise((resolve, reject) => {
         requests.push({
@@ -203,6 +204,15 @@ describe('a connection as somebody else', () => {
     expect([app.stage, app.ended, Line.all.length]).toEqual(['welcome', true, 2]);
     expect(line().said).toEqual([]);
   });
+});
+
+test('what a tab left behind that was closed goes when another connects again', async () => {
+  await inside();
+  storage.keepItem('u7', { key: 'k', room: 'r1', body: 'left behind', at: 1, epoch: 'e1', state: 'waiting', attempt: 0, notBefore: 0 });
+  line().end(1006);
+  await vi.advanceTimersByTimeAsync(1_000);
+  line().hear(welcome(), { type: 'joined', room: 'r1', name: 'lobby', head: 1, n: 1, count: 1, online: [] });
+  expect(line().said).toContainEqual(expect.objectContaining({ type: 'send', client_message_id: 'k', body: 'left behind' }));
 });
 
 test('a clock that is set back does not put off the next try', async () => {

@@ -242,6 +242,8 @@ export class App {
             break;
           }
           this.link.welcomed(now);
+          // Also what a tab left behind that was closed meanwhile. Should it be open, the server knows the message by its key.
+          this.chat.outbox.restore(storage.keptItems(frame.you.id));
         }
         receive(this.chat, frame, now, Math.random());
       }
