@@ -184,4 +184,12 @@ mod tests {
     fn every_fault_can_be_had_by_its_name_alone() {
         assert_eq!(every().unwrap().len(), SHORT.len());
     }
+
+    #[test]
+    fn who_asks_for_a_fault_gets_the_release_build_and_ci_the_one_of_its_tests() {
+        let Alone { fault: Fault::Kill(args) } = Alone::try_parse_from(["faults", "kill"]).unwrap() else {
+            panic!("`kill` is another fault");
+        };
+        assert!(!args.common.debug && kill::SHORT.common.debug);
+    }
 }

@@ -33,6 +33,8 @@ const LIFE: Duration = Duration::from_millis(2_000);
 const STOP: Duration = Duration::from_secs(20);
 /// What the server ends with when it cannot trust the disk.
 const DISTRUST: i32 = 70;
+/// What it says then.
+const ITS_END: &str = "cannot be trusted";
 /// What SQLite says of a write that failed, and of a sync that did: of a file, of a folder.
 const FAILED_WRITE: &str = "(SQLite 778)";
 const FAILED_SYNCS: [&str; 2] = ["(SQLite 1034)", "(SQLite 1290)"];
@@ -267,16 +269,15 @@ fn one_life(
             server.signal(Signal::KILL)?;
             // Also the tracer has come to its end then.
             server.wait_for_end(STOP)?;
-            // The first one ends it; killed in that very moment it may have said so.
             let said = String::from_utf8_lossy(&fs::read(&log)?[logged..]).into_owned();
-            if FAILED_SYNCS.iter().map(|code| said.matches(code).count()).sum::<usize>() > 1 {
+            if goes_on(&said) {
                 bail!("the server goes on after a sync that failed:\n{said}");
             }
             ends.killed += 1;
         }
         Some(status) => {
             let last = server.last_words()?;
-            if status.code() != Some(DISTRUST) || !last.contains("cannot be trusted") {
+            if status.code() != Some(DISTRUST) || !last.contains(ITS_END) {
                 bail!("the server ended with {status}, and said: {last}");
             }
             ends.distrusted += 1;
@@ -292,6 +293,12 @@ fn one_life(
         }
     }
     Ok(())
+}
+
+/// The first sync that fails ends it; killed in that very moment it may have said what failed, and that it ends.
+fn goes_on(said: &str) -> bool {
+    let is_failure = |line: &&str| FAILED_SYNCS.iter().any(|code| line.contains(code));
+    said.lines().filter(is_failure).filter(|line| !line.contains(ITS_END)).count() > 1
 }
 
 fn has_short_writes(calls: &Path) -> Result<bool> {
@@ -322,6 +329,14 @@ mod tests {
             assert!(lives.iter().any(|life| matches!(life, Failing::Often(it, _) if *it == kind)));
         }
         assert!(lives.iter().any(|life| matches!(life, Failing::Once(_))));
+    }
+
+    #[test]
+    fn second_failed_sync_is_seen_and_word_of_the_end_is_none() {
+        let failed = "the store could not do what it was asked: disk I/O error (SQLite 1034)\n";
+        let ends = "the disk cannot be trusted any more: disk I/O error (SQLite 1034)\n";
+        assert!(!goes_on(&format!("open\n{failed}{ends}")));
+        assert!(goes_on(&format!("{failed}{failed}")));
     }
 
     #[test]
