@@ -89,11 +89,7 @@ fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
             })
             .collect::<Result<_>>()?;
 
-        // The first of a kind may open something that stays, such as a connection to the database.
-        drop(Peers::open(address, |_| 1)?);
-        let descriptors = Descriptors::of(server.pid()?);
-        let before = descriptors.settled(LOOK, PATIENCE)?;
-
+        // At once: who neither speaks nor reads while all this is prepared would be taken for dead on a slow machine.
         let speaking = scope.spawn(move || -> Result<Client> {
             let loudly = "茶".repeat(LOUD_BYTES / "茶".len());
             while !living.has_ended.load(Ordering::SeqCst) {
@@ -105,6 +101,12 @@ fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
             }
             Ok(speaker)
         });
+
+        // The first of a kind may open something that stays, such as a connection to the database.
+        drop(Peers::open(address, |_| 1)?);
+        let descriptors = Descriptors::of(server.pid()?);
+        let before = descriptors.settled(LOOK, PATIENCE)?;
+
         let mut peers = Peers::open(address, Peer::count)?;
         let all = Peer::ALL.into_iter().map(Peer::count).sum::<usize>();
         // They are accepted in their own time, and the hastiest may be refused before the last has come.
