@@ -56,8 +56,8 @@ pub(crate) struct Args {
 
 pub(super) const SHORT: Args = Args { runs: 8, rate: 400, common: Common::SHORT };
 
-/// From so many lives on it must be seen of each harm that it was done: it is that in more than half of those in which it may be,
-/// one in six at the least, so that less than one in a thousand million runs would miss one.
+/// From so many lives on it must be seen of each harm that it was done: it was that in 17 to 44 of them, so that less than one in
+/// ten million runs would miss one.
 const LONG: u32 = 200;
 
 /// What fails in a life.
