@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use proto::{Person, UserName};
+use proto::Person;
 use sha2::{Digest, Sha256};
 use store::TokenHash;
 
@@ -63,6 +63,9 @@ pub(crate) struct Sessions {
 #[derive(Debug, Default)]
 struct Inner {
     provisional: Aging<Person>,
+    /// Sessions that are being ended, by how many at once: several windows may log out in the same moment, and what becomes of one
+    /// says nothing of the other. No more than there are requests.
+    ending: HashMap<TokenHash, u32>,
     ended: Aging<()>,
 }
 
@@ -76,17 +79,10 @@ impl Sessions {
     pub(crate) fn provisional(&self, token: &TokenHash) -> Option<Person> {
         let mut inner = self.lock();
         inner.provisional.forget_old(Instant::now(), PATIENCE);
-        if inner.ended.map.contains_key(token) {
+        if inner.has_ended(token) {
             return None;
         }
         inner.provisional.map.get(token).map(|(_, person)| person.clone())
-    }
-
-    /// A guest who is not stored is called something else now.
-    pub(crate) fn renamed(&self, token: &TokenHash, name: UserName) {
-        if let Some((_, person)) = self.lock().provisional.map.get_mut(token) {
-            person.name = name;
-        }
     }
 
     /// The store knows this session from now on.
@@ -95,28 +91,51 @@ impl Sessions {
     }
 
     /// The session is about to end: from here on [`Sessions::has_ended`] says so. To be called before its connections
-    /// are closed and before the store is told.
+    /// are closed and before the store is told; and then one of the two that follow.
     pub(crate) fn end(&self, token: TokenHash) {
-        self.lock().ended.insert(token, (), Instant::now(), REMEMBER_ENDED, ENDED);
+        *self.lock().ending.entry(token).or_default() += 1;
+    }
+
+    /// The store knows the session no more.
+    pub(crate) fn ended(&self, token: &TokenHash) {
+        let mut inner = self.lock();
+        inner.provisional.map.remove(token);
+        inner.ended.insert(*token, (), Instant::now(), REMEMBER_ENDED, ENDED);
+        inner.one_ending_less(token);
     }
 
     /// The store could not be told, so that the session would be back after a restart: it has not ended, and whoever
-    /// wanted it to may try again.
+    /// wanted it to may try again. Unless somebody else is about to end it, or has.
     pub(crate) fn end_failed(&self, token: &TokenHash) {
-        self.lock().ended.map.remove(token);
+        self.lock().one_ending_less(token);
     }
 
     /// Whether the session has just ended. A shard asks when a connection arrives: its token may have been good when
     /// HTTP looked, and have ended on the way. `end` comes before the shards close what they have, so a connection
     /// either is closed by that, or arrives later and is refused here.
     pub(crate) fn has_ended(&self, token: &TokenHash) -> bool {
-        self.lock().ended.map.contains_key(token)
+        self.lock().has_ended(token)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every change is one map operation and its line in the queue; a panic between them leaves a line too many,
         // which is passed over.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn has_ended(&self, token: &TokenHash) -> bool {
+        self.ending.contains_key(token) || self.ended.map.contains_key(token)
+    }
+
+    fn one_ending_less(&mut self, token: &TokenHash) {
+        if let Some(count) = self.ending.get_mut(token) {
+            *count -= 1;
+            if *count == 0 {
+                self.ending.remove(token);
+            }
+        }
     }
 }
 
@@ -165,7 +184,7 @@ impl<V> Aging<V> {
 
 #[cfg(test)]
 mod tests {
-    use proto::UserId;
+    use proto::{UserId, UserName};
 
     use super::*;
 
@@ -217,9 +236,6 @@ mod tests {
         sessions.begin(hash(1), li());
         assert_eq!(sessions.provisional(&hash(1)), Some(li()));
         assert_eq!(sessions.provisional(&hash(2)), None);
-        let mei = UserName::new("韩梅梅").unwrap();
-        sessions.renamed(&hash(1), mei.clone());
-        assert_eq!(sessions.provisional(&hash(1)).unwrap().name, mei);
         sessions.stored(&hash(1));
         assert_eq!(sessions.provisional(&hash(1)), None);
         assert!(!sessions.has_ended(&hash(1)));
@@ -236,6 +252,27 @@ mod tests {
         sessions.end_failed(&hash(1));
         assert!(!sessions.has_ended(&hash(1)));
         assert_eq!(sessions.provisional(&hash(1)), Some(li()));
+    }
+
+    #[test]
+    fn of_two_who_end_a_session_at_once_one_that_fails_does_not_bring_it_back() {
+        let sessions = Sessions::default();
+        sessions.begin(hash(1), li());
+        sessions.end(hash(1));
+        sessions.end(hash(1));
+        sessions.end_failed(&hash(1));
+        assert!(
+            sessions.has_ended(&hash(1)),
+            "the other one has closed its connections, and comes to the store"
+        );
+        assert_eq!(sessions.provisional(&hash(1)), None);
+        sessions.ended(&hash(1));
+        assert!(sessions.has_ended(&hash(1)));
+        sessions.end(hash(1));
+        sessions.end_failed(&hash(1));
+        assert!(sessions.has_ended(&hash(1)), "it had ended before");
+        assert_eq!(sessions.provisional(&hash(1)), None);
+        assert!(sessions.lock().ending.is_empty());
     }
 
     #[test]

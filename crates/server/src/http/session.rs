@@ -87,7 +87,7 @@ pub(super) async fn end(State(front): State<Arc<Front>>, headers: HeaderMap) -> 
         sessions.end(session);
         let outcome = house.end_session(session, identity.person.id).await;
         match outcome {
-            Ok(()) => sessions.stored(&session),
+            Ok(()) => sessions.ended(&session),
             Err(_) => sessions.end_failed(&session),
         }
         outcome

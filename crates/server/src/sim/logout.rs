@@ -58,7 +58,7 @@ impl World {
     fn logged_out(&mut self, token: TokenHash, user: UserId) {
         self.gone.push(user);
         if let Some(process) = &self.process {
-            process.sessions.stored(&token);
+            process.sessions.ended(&token);
         }
     }
 }
