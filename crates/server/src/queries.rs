@@ -1,6 +1,8 @@
 //! What shards ask the store's readers, carried out on a reader's thread; replies that are large are encoded there.
 
-use proto::{CommandId, ErrorCode, EventPage, History, Limits, OkFrame, Outcome, Seq, ServerFrame, UserId};
+use proto::{
+    CommandId, ErrorCode, EventPage, History, Limits, OkFrame, Outcome, RoomId, Seq, ServerFrame, UserId,
+};
 use rules::{Deed, RoomLimits, Standing};
 use store::{PageBounds, Reader, Refusal, RoomQuery, StoreError};
 
@@ -69,9 +71,7 @@ pub(crate) fn history_of(
     let refuse = |error: StoreError| Refusal::from(report(&error));
     let found = reader.room(&history.room).map_err(refuse)?;
     let room = found.ok_or_else(|| Refusal::from(ErrorCode::RoomNotFound))?.room;
-    let member = reader.is_member(room, user).map_err(refuse)?;
-    rules::check(Deed::History, Standing { member, rooms_joined: 0 }, &RoomLimits::default())
-        .map_err(Refusal::from)?;
+    may_read(reader, room, user)?;
     let limit = history.limit.unwrap_or(Limits::HISTORY_EVENTS_DEFAULT).clamp(1, Limits::HISTORY_EVENTS);
     let bounds = PageBounds { limit, max_bytes: Limits::HISTORY_BYTES };
     let page = match (history.after, history.before) {
@@ -80,7 +80,17 @@ pub(crate) fn history_of(
         // Beyond the head there is nothing, however far.
         (None, None) => reader.events_before(room, Seq(u64::MAX), bounds),
     };
-    page.map_err(refuse)
+    let page = page.map_err(refuse)?;
+    // Asked again, for they may have left between the two, and what is read then is not for them. Members may read everything,
+    // so whoever still is one now may have what was read before.
+    may_read(reader, room, user)?;
+    Ok(page)
+}
+
+fn may_read(reader: &mut dyn Reader, room: RoomId, user: UserId) -> Result<(), Refusal> {
+    let member = reader.is_member(room, user).map_err(|error| Refusal::from(report(&error)))?;
+    rules::check(Deed::History, Standing { member, rooms_joined: 0 }, &RoomLimits::default())
+        .map_err(Refusal::from)
 }
 
 /// A stretch as the command's reply.
@@ -91,4 +101,101 @@ fn history_frame(id: CommandId, page: EventPage) -> bytes::Bytes {
 fn report(error: &StoreError) -> ErrorCode {
     tracing::error!(reason = %error, "the store could not be read");
     error.refusal().code
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{
+        EventPage, MessageBody, Person, ReadPosition, RoomName, RoomPage, RoomRef, Timestamp, UserName,
+    };
+    use store::{
+        Author, Enrol, Head, LOBBY, MemoryStore, OpenRoom, Request, RoomInfo, Store, Ticket, TokenHash, Write,
+    };
+
+    use super::*;
+
+    /// A reader during whose reading something happens: just before it looks at a room's events.
+    struct Interrupted<'h> {
+        reader: Box<dyn Reader>,
+        happens: Box<dyn FnMut() + Send + 'h>,
+    }
+
+    impl Reader for Interrupted<'_> {
+        fn person_of_session(&mut self, token: &TokenHash) -> Result<Option<Person>, StoreError> {
+            self.reader.person_of_session(token)
+        }
+        fn room(&mut self, room: &RoomRef) -> Result<Option<RoomInfo>, StoreError> {
+            self.reader.room(room)
+        }
+        fn is_member(&mut self, room: RoomId, user: UserId) -> Result<bool, StoreError> {
+            self.reader.is_member(room, user)
+        }
+        fn read_position(&mut self, room: RoomId, user: UserId) -> Result<Option<ReadPosition>, StoreError> {
+            self.reader.read_position(room, user)
+        }
+        fn open_rooms(
+            &mut self,
+            user: UserId,
+            rooms: &[RoomId],
+        ) -> Result<Vec<Option<OpenRoom>>, StoreError> {
+            self.reader.open_rooms(user, rooms)
+        }
+        fn events_after(
+            &mut self,
+            room: RoomId,
+            after: Seq,
+            up_to: Option<Seq>,
+            bounds: PageBounds,
+        ) -> Result<EventPage, StoreError> {
+            (self.happens)();
+            self.reader.events_after(room, after, up_to, bounds)
+        }
+        fn events_before(
+            &mut self,
+            room: RoomId,
+            before: Seq,
+            bounds: PageBounds,
+        ) -> Result<EventPage, StoreError> {
+            (self.happens)();
+            self.reader.events_before(room, before, bounds)
+        }
+        fn rooms(&mut self, query: RoomQuery) -> Result<RoomPage, StoreError> {
+            self.reader.rooms(query)
+        }
+        fn heads(&mut self, rooms: &[RoomId]) -> Result<Vec<Option<Head>>, StoreError> {
+            self.reader.heads(rooms)
+        }
+        fn changed(&mut self) -> Result<bool, StoreError> {
+            self.reader.changed()
+        }
+    }
+
+    fn lobby() -> RoomRef {
+        RoomRef::Name(RoomName::new(RoomName::LOBBY).unwrap())
+    }
+
+    fn by(user: u64, deed: Write) -> Request {
+        let person = Person { id: UserId(user), name: UserName::new("Li").unwrap() };
+        Request { ticket: Ticket(0), author: Author { person, enrol: Some(Enrol { token: None }) }, deed }
+    }
+
+    #[test]
+    fn who_leaves_while_history_is_read_is_not_given_what_was_said_after() {
+        for (after, before) in [(Some(Seq(0)), None), (None, Some(Seq(99))), (None, None)] {
+            let store = MemoryStore::new(RoomLimits::default());
+            let mut writer = store.writer().unwrap();
+            let mut commit = |requests| drop(writer.commit(Timestamp(0), requests));
+            let join = || Write::Join { room: lobby(), make: false };
+            commit(vec![by(1, join()), by(2, join())]);
+            let happens = || {
+                let body = MessageBody::new("secret".to_owned(), 100).unwrap();
+                let said = Write::Send { room: lobby(), key: None, body };
+                commit(vec![by(2, Write::Leave { room: lobby() }), by(1, said)]);
+            };
+            let mut reader = Interrupted { reader: store.reader().unwrap(), happens: Box::new(happens) };
+            let history = History { room: RoomRef::Id(LOBBY), after, before, limit: None };
+            let refused = history_of(&mut reader, UserId(2), &history).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::NotAMember);
+        }
+    }
 }
