@@ -65,6 +65,9 @@ pub(crate) fn handle_line<L: Link, O: Outside>(
             Err(_) => shard.refuse_code(of, NO_ID, ErrorCode::InvalidName),
         },
         Line::Leave => {
+            if let Some(lines) = shard.connection(of).and_then(|connection| connection.lines.as_mut()) {
+                lines.allowed = None;
+            }
             commands::leave(shard, of, NO_ID, room);
             talk_in(shard, of, commands::lobby());
         }
@@ -97,10 +100,18 @@ fn talk_in<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, room: Room
     commands::join_without_cursor(shard, of, room);
 }
 
-/// The join was refused: what is said is said where one is.
-pub(crate) fn stay<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey) {
-    let open = shard.connection(of).and_then(|connection| connection.memberships.first().map(|m| m.room));
-    let Some(room) = open.map(|index| RoomRef::Id(shard.rooms[index].id)) else { return };
+/// When no join waits for an answer any more, what is said is said where the last one led that was allowed: that room is
+/// open, or will be when the log has come so far.
+pub(crate) fn join_answered<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey) {
+    let Some(connection) = shard.connection(of) else { return };
+    let open = connection.memberships.first().map(|membership| membership.room);
+    let Some(lines) = &mut connection.lines else { return };
+    lines.asked = lines.asked.saturating_sub(1);
+    if lines.asked > 0 {
+        return;
+    }
+    let allowed = lines.allowed.clone();
+    let Some(room) = allowed.or_else(|| Some(RoomRef::Id(shard.rooms[open?].id))) else { return };
     if let Some(lines) = shard.connection(of).and_then(|connection| connection.lines.as_mut()) {
         lines.room = room;
     }

@@ -6,6 +6,7 @@ use proto::{CommandId, Join, RoomId, RoomName, RoomRef};
 use rules::Spending;
 use store::Write;
 
+use crate::plain_text;
 use crate::shard::{ConnKey, Link, Opening, Outside, Purpose, Shard};
 
 pub(super) fn join<L: Link, O: Outside>(
@@ -41,6 +42,9 @@ pub(super) fn give_back<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKe
 
 /// As a line client joins.
 pub(crate) fn join_without_cursor<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, room: RoomRef) {
+    if let Some(lines) = shard.connection(of).and_then(|connection| connection.lines.as_mut()) {
+        lines.asked += 1;
+    }
     join(shard, of, None, Join { room, after: None, epoch: None });
 }
 
@@ -69,7 +73,9 @@ pub(super) fn joined<L: Link, O: Outside>(
     let lines = shard.connection(opening.of).and_then(|connection| connection.lines.as_mut());
     let line_join = lines.map_or(0, |lines| {
         lines.joins += 1;
+        lines.allowed = Some(RoomRef::Id(room));
         lines.joins
     });
+    plain_text::join_answered(shard, opening.of);
     shard.open_room(room, name, Opening { line_join, ..opening });
 }

@@ -86,7 +86,7 @@ pub(crate) fn spend<L: Link, O: Outside>(
 
 /// The writer did what was asked.
 pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pending, done: Done) {
-    let Pending { of, id, purpose } = pending;
+    let Pending { of, id, user, purpose, .. } = pending;
     match (purpose, done) {
         (Purpose::Join { after, epoch, paid, .. }, Done::Joined { room, name, head, n, read, made }) => {
             if paid && !made {
@@ -102,7 +102,7 @@ pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pendin
         }
         (Purpose::Leave, Done::Left { room, seq }) => leave::left(shard, of, id, room, seq),
         (Purpose::Send, Done::Sent { seq, .. }) => shard.say_ok(of, id, proto::Outcome::Appended { seq }),
-        (Purpose::Rename, Done::Renamed { name }) => rename::renamed(shard, of, id, name),
+        (Purpose::Rename, Done::Renamed { name }) => rename::renamed(shard, of, id, user, name),
         (Purpose::Read, Done::Read(_, position)) => shard.say_ok(of, id, proto::Outcome::Read(position)),
         (Purpose::Farewell(_) | Purpose::Nobody, _) => {}
         // The store answers each request with its own kind of answer.
@@ -112,9 +112,9 @@ pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pendin
 
 /// The writer, or the way to it, refused.
 pub(crate) fn refused<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pending, refusal: Refusal) {
-    let Pending { of, id, purpose } = pending;
+    let Pending { of, id, purpose, .. } = pending;
     if matches!(purpose, Purpose::Join { .. }) {
-        plain_text::stay(shard, of);
+        plain_text::join_answered(shard, of);
     }
     match purpose {
         Purpose::Join { paid: false, by_name: true, .. }

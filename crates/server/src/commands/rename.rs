@@ -1,6 +1,6 @@
 //! `rename`: be called something else, in every room.
 
-use proto::{CommandId, Outcome, UserName};
+use proto::{CommandId, Outcome, UserId, UserName};
 use store::Write;
 
 use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
@@ -18,20 +18,17 @@ pub(super) fn renamed<L: Link, O: Outside>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
+    user: UserId,
     name: UserName,
 ) {
-    let Some(user) = shard.connection(of).map(|connection| connection.user) else { return };
+    // The connection that asked may be gone; the person's others are theirs all the same.
     let Some(being) = shard.beings.get_mut(&user) else { return };
     being.name = name.clone();
-    let session = being.session;
     let mut rooms = Vec::new();
     for &index in &being.connections {
         let Some(connection) = shard.connections.get(index) else { continue };
         rooms.extend(connection.memberships.iter().map(|membership| shard.rooms[membership.room].id));
     }
     shard.outside.presence(|presence| presence.renamed(user, &name, rooms));
-    if let Some(session) = session {
-        shard.outside.session_renamed(&session, &name);
-    }
     shard.say_ok(of, id, Outcome::Named { name });
 }

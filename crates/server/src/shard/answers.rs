@@ -1,7 +1,7 @@
 //! What the store's writer answers, and to which command.
 
-use proto::{CommandId, Epoch, ErrorCode, RoomId, RoomRef, Seq};
-use store::{Author, Done, Refusal, Write};
+use proto::{CommandId, Epoch, ErrorCode, RoomId, RoomRef, Seq, UserId};
+use store::{Author, Done, Refusal, TokenHash, Write};
 
 use super::{ConnKey, Link, Outside, Shard};
 use crate::commands::{self, Resuming};
@@ -14,6 +14,10 @@ pub(crate) struct Pending {
     pub(crate) of: ConnKey,
     /// For which command.
     pub(crate) id: Option<CommandId>,
+    /// For whom. What they did is theirs also if the connection has gone.
+    pub(crate) user: UserId,
+    /// The session that is stored with them, if they are not known to be stored.
+    pub(crate) enrols: Option<TokenHash>,
     pub(crate) purpose: Purpose,
 }
 
@@ -48,11 +52,12 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// Asks the writer on behalf of a connection. A refusal is answered here.
     pub(crate) fn ask_writer(&mut self, of: ConnKey, id: Option<CommandId>, purpose: Purpose, deed: Write) {
         let Some(author) = self.author(of) else { return };
+        let (user, enrols) = (author.person.id, author.enrol.and_then(|enrol| enrol.token));
         let entry = self.pending.vacant_entry();
         let ticket = entry.key();
         match self.outside.write(author, deed, ticket as u64) {
             Ok(()) => {
-                entry.insert(Pending { of, id, purpose });
+                entry.insert(Pending { of, id, user, enrols, purpose });
                 if let Some(connection) = self.connection(of) {
                     connection.unanswered = connection.unanswered.saturating_add(1);
                 }
@@ -61,7 +66,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 if code == ErrorCode::Overloaded {
                     self.hold_off(of);
                 }
-                commands::refused(self, Pending { of, id, purpose }, crate::writer::refusal(code));
+                let pending = Pending { of, id, user, enrols, purpose };
+                commands::refused(self, pending, crate::writer::refusal(code));
             }
         }
     }
@@ -87,7 +93,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// Asks the writer for something that nobody waits for. `false`: it has no time now.
     pub(super) fn ask_writer_quietly(&mut self, author: Author, purpose: Purpose, deed: Write) -> bool {
         let of = ConnKey { index: usize::MAX, generation: 0 };
-        let ticket = self.pending.insert(Pending { of, id: None, purpose });
+        let user = author.person.id;
+        let ticket = self.pending.insert(Pending { of, id: None, user, enrols: None, purpose });
         let asked = self.outside.write(author, deed, ticket as u64).is_ok();
         if !asked {
             self.pending.remove(ticket);
@@ -109,7 +116,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         }
         match answer.result {
             Ok(done) => {
-                self.note_stored(pending.of, &done);
+                self.note_stored(&pending, &done);
                 commands::done(self, pending, done);
             }
             Err(refusal) => {
@@ -120,14 +127,14 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// What a guest did durably stored the guest, too.
-    fn note_stored(&mut self, of: ConnKey, done: &Done) {
+    fn note_stored(&mut self, pending: &Pending, done: &Done) {
         if !matches!(done, Done::Joined { .. } | Done::Renamed { .. }) {
             return;
         }
-        let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
-        let Some(being) = self.beings.get_mut(&user).filter(|being| !being.stored) else { return };
-        being.stored = true;
-        if let Some(session) = being.session {
+        if let Some(being) = self.beings.get_mut(&pending.user) {
+            being.stored = true;
+        }
+        if let Some(session) = pending.enrols {
             self.outside.session_stored(&session);
         }
     }
@@ -138,8 +145,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if !stores || !matches!(code, ErrorCode::Unavailable | ErrorCode::Internal) {
             return;
         }
-        let Some(user) = self.connection(pending.of).map(|connection| connection.user) else { return };
-        if let Some(being) = self.beings.get_mut(&user) {
+        if let Some(being) = self.beings.get_mut(&pending.user) {
             being.perhaps_stored = true;
         }
     }
@@ -158,7 +164,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
             (_, Some(key)) => self.rooms[*index].name.key() == *key,
             _ => false,
         };
-        let open = connection.memberships.iter().map(|membership| membership.room).find(named);
+        // Whoever was removed is no member, also before they have read so far.
+        let members = connection.memberships.iter().filter(|membership| membership.end().is_none());
+        let open = members.map(|membership| membership.room).find(named);
         open.ok_or_else(|| Refusal::from(ErrorCode::NotAMember))
     }
 }

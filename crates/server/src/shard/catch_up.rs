@@ -5,6 +5,7 @@
 use proto::{RoomId, Seq};
 use room_log::Outbox;
 
+use super::connection::CatchUp;
 use super::{ConnKey, Found, Link, Outside, Page, Query, Shard};
 use crate::encoding::Encoding;
 
@@ -24,21 +25,17 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if connection.outbox.len() >= Outbox::PAUSE_BYTES || connection.reading_store >= PAGES {
             return;
         }
-        if self.is_full() {
+        let encoding = Encoding::from(connection.speaks);
+        let is_full = self.is_full();
+        let Some(catch_up) = self.catch_up(of, index).filter(|it| !it.asked && !it.postponed) else { return };
+        if is_full {
+            catch_up.postponed = true;
             self.postponed.push((of, room));
             return;
         }
-        let Some(connection) = self.connection(of) else { return };
-        let encoding = Encoding::from(connection.speaks);
-        let Some(special) = connection.membership(index).and_then(|membership| membership.special.as_mut())
-        else {
-            return;
-        };
-        let Some(catch_up) = &mut special.catch_up else { return };
-        if std::mem::replace(&mut catch_up.asked, true) {
-            return;
-        }
+        catch_up.asked = true;
         let (after, until) = (catch_up.after, catch_up.until);
+        let Some(connection) = self.connection(of) else { return };
         connection.reading_store += 1;
         let waiters = self.rooms[index].pages.entry((after, until, encoding as usize)).or_default();
         waiters.push(of);
@@ -60,9 +57,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
             return;
         };
         for of in self.rooms[index].pages.remove(&key).unwrap_or_default() {
-            let Some(connection) = self.connection(of) else { continue };
-            connection.reading_store = connection.reading_store.saturating_sub(1);
-            let Some(membership) = connection.membership(index) else { continue };
+            // Also if nobody wants it any more: another room may wait for its place.
+            self.one_read_less(of);
+            let membership = self.connection(of).and_then(|connection| connection.membership(index));
+            let Some(membership) = membership else { continue };
             let Some(special) = &mut membership.special else { continue };
             let Some(catch_up) =
                 special.catch_up.as_mut().filter(|mine| (mine.after, mine.until) == (after, until))
@@ -83,20 +81,29 @@ impl<L: Link, O: Outside> Shard<L, O> {
     fn page_failed(&mut self, index: usize, key: (Seq, Seq, usize)) {
         let room = self.rooms[index].id;
         for of in self.rooms[index].pages.remove(&key).unwrap_or_default() {
-            let Some(connection) = self.connection(of) else { continue };
-            connection.reading_store = connection.reading_store.saturating_sub(1);
-            let membership = connection.membership(index);
-            if let Some(special) = membership.and_then(|membership| membership.special.as_mut()) {
-                if let Some(catch_up) = &mut special.catch_up {
-                    catch_up.asked = false;
-                }
-                self.postponed.push((of, room));
+            let mine = |it: &&mut CatchUp| (it.after, it.until) == (key.0, key.1);
+            let Some(catch_up) = self.catch_up(of, index).filter(mine) else {
+                self.one_read_less(of);
+                continue;
+            };
+            (catch_up.asked, catch_up.postponed) = (false, true);
+            self.postponed.push((of, room));
+            if let Some(connection) = self.connection(of) {
+                connection.reading_store = connection.reading_store.saturating_sub(1);
             }
         }
     }
 
+    fn catch_up(&mut self, of: ConnKey, index: usize) -> Option<&mut CatchUp> {
+        self.connection(of)?.membership(index)?.special.as_mut()?.catch_up.as_mut()
+    }
+
     pub(super) fn ask_for_postponed_pages(&mut self) {
         for (of, room) in std::mem::take(&mut self.postponed) {
+            let Some(&index) = self.room_keys.get(&room) else { continue };
+            if let Some(catch_up) = self.catch_up(of, index) {
+                catch_up.postponed = false;
+            }
             self.ask_for_page(of, room);
         }
     }

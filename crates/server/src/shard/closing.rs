@@ -98,7 +98,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
             Speaks::PlainText(language) => {
                 let lobby = commands::lobby();
                 if let Some(connection) = self.connection(key) {
-                    connection.lines = Some(Box::new(Lines { room: lobby, joins: 0, read: None }));
+                    connection.lines =
+                        Some(Box::new(Lines { room: lobby, asked: 0, allowed: None, joins: 0, read: None }));
                 }
                 plain_text::greet(self, key, language, &you);
             }

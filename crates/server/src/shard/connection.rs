@@ -128,7 +128,10 @@ pub(crate) struct CatchUp {
     pub(crate) after: Seq,
     /// The last event to come from the store: the cursor stands behind it.
     pub(crate) until: Seq,
+    /// A page is under way.
     pub(crate) asked: bool,
+    /// It is asked for at the next tick: it stands in the shard's list, once.
+    pub(crate) postponed: bool,
 }
 
 impl Membership {
@@ -165,6 +168,10 @@ impl Membership {
 pub(crate) struct Lines {
     /// Where what it says is said, also before the room is open.
     pub(crate) room: RoomRef,
+    /// How many joins wait for an answer. While there are any, `room` is the one that was asked for last.
+    pub(crate) asked: u32,
+    /// Where the last join led that was allowed.
+    pub(crate) allowed: Option<RoomRef>,
     /// How many joins were answered: of those that still wait for the log the last one counts.
     pub(crate) joins: u32,
     /// The room that is open, and how far the store knows it to have read.

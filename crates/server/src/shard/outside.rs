@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 
 use bytes::Bytes;
-use proto::{CommandId, ErrorCode, Event, History, RoomId, RoomPage, Rooms, Seq, UserId, UserName};
+use proto::{CommandId, ErrorCode, Event, History, RoomId, RoomPage, Rooms, Seq, UserId};
 use rules::Presence;
 use store::{Author, Refusal, TokenHash, Write};
 
@@ -30,8 +30,6 @@ pub(crate) trait Outside {
     fn aside(&mut self, room: RoomId, frame: Bytes);
     /// Who is online, in all shards.
     fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T;
-    /// Somebody whose session is not stored yet is called something else.
-    fn session_renamed(&mut self, session: &TokenHash, name: &UserName);
     /// Whether a session has just ended. Its token was good when HTTP looked, and has ended on the way.
     fn session_has_ended(&self, session: &TokenHash) -> bool;
     /// A session is in the store now.

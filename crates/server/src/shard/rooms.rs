@@ -214,7 +214,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         self.metrics.caught_up(1);
         let Some(&index) = self.room_keys.get(&room) else { return };
         if let Some(membership) = self.connection(of).and_then(|connection| connection.membership(index)) {
-            membership.special().catch_up = Some(CatchUp { after, until, asked: false });
+            membership.special().catch_up = Some(CatchUp { after, until, asked: false, postponed: false });
         }
         self.ask_for_page(of, room);
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use proto::{ErrorCode, RoomId, UserId, UserName};
+use proto::{ErrorCode, RoomId, UserId};
 use rules::Presence;
 use rustix::net::SendFlags;
 use store::{Author, TokenHash};
@@ -164,10 +164,6 @@ impl Outside for Wired {
 
     fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T {
         look(&mut self.shared.presence.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn session_renamed(&mut self, session: &TokenHash, name: &UserName) {
-        self.shared.sessions.renamed(session, name.clone());
     }
 
     fn session_has_ended(&self, session: &TokenHash) -> bool {

@@ -384,7 +384,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let Some(connection) = self.connections.get(index).filter(goes_on) else { return };
         let key = connection.key;
         let catching_up =
-            connection.memberships.iter().any(|m| m.catch_up().is_some_and(|catch_up| !catch_up.asked));
+            connection.memberships.iter().any(|m| m.catch_up().is_some_and(|it| !it.asked && !it.postponed));
         self.queue_read(index);
         if catching_up {
             let memberships = &self.connections[index].memberships;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::{ErrorCode, RoomId, UserName};
+use proto::{ErrorCode, RoomId};
 use rules::Presence;
 use store::{Author, TokenHash, Write};
 
@@ -47,10 +47,6 @@ impl Outside for Memory {
 
     fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T {
         look(&mut self.presence.borrow_mut())
-    }
-
-    fn session_renamed(&mut self, session: &TokenHash, name: &UserName) {
-        self.sessions.renamed(session, name.clone());
     }
 
     fn session_has_ended(&self, session: &TokenHash) -> bool {

@@ -3,6 +3,7 @@
 mod counts;
 mod crowded;
 mod leaving;
+mod parted;
 mod random;
 mod regressions;
 mod slips;

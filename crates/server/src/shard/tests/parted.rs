@@ -1,0 +1,162 @@
+//! Two steps that can be parted: what lies between asking and being answered, and who is still there by then.
+
+use serde_json::json;
+use store::TokenHash;
+use websocket::Opcode;
+
+use super::world::World;
+use super::{seconds, types};
+use crate::arrival::Speaks;
+use crate::texts::Language;
+
+#[test]
+fn who_is_renamed_on_a_connection_that_has_gone_is_called_so_on_the_others() {
+    let mut world = World::new();
+    let session = TokenHash([2; 32]);
+    let mut li = world.arrive_in_lobby(1);
+    let first = world.arrive(2);
+    let second = world.arrive_in_lobby(2);
+    world.text(&first, r#"{"type":"rename","id":1,"name":"Mei"}"#);
+    world.work();
+    world.hang_up_quietly(&first);
+    world.work();
+    world.settle();
+    li.take();
+    world.say(&second, r#"{"type":"typing","id":2,"room":"lobby"}"#);
+    let typing = li.take().into_iter().find(|frame| frame["type"] == "typing").unwrap();
+    assert_eq!(typing["by"]["name"], "Mei");
+    world.say(&li, r#"{"type":"who","id":3,"room":"lobby"}"#);
+    assert_eq!(li.take()[0]["people"][1]["name"], "Mei");
+    // Who comes next is the one whom the store knows.
+    assert_eq!(world.shard.outside.sessions.provisional(&session), None);
+}
+
+#[test]
+fn whose_first_deed_is_answered_when_they_have_gone_is_known_to_be_stored() {
+    let mut world = World::new();
+    for (user, first) in
+        [(2, r#"{"type":"rename","id":1,"name":"Mei"}"#), (3, r#"{"type":"join","id":1,"room":"lobby"}"#)]
+    {
+        let session = TokenHash([u8::try_from(user).unwrap(); 32]);
+        let person = proto::Person {
+            id: proto::UserId(user),
+            name: proto::UserName::new(&format!("guest {user}")).unwrap(),
+        };
+        world.shard.outside.sessions.begin(session, person);
+        let gone = world.arrive(user);
+        world.text(&gone, first);
+        world.work();
+        world.hang_up(&gone);
+        // Else whoever looks for them finds a guest of the old name, who has done nothing.
+        assert_eq!(world.shard.outside.sessions.provisional(&session), None, "{first}");
+    }
+}
+
+#[test]
+fn a_catch_up_goes_on_when_pages_come_that_nobody_wants_any_more() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    for n in 0..10 {
+        world.send(&li, &format!("k{n}"), "x");
+    }
+    // The log of a quiet room is empty.
+    world.wait(seconds(15));
+    let mut back = world.arrive(2);
+    world.say(&back, r#"{"type":"join","id":1,"room":"lobby"}"#);
+    back.take();
+    let joins: Vec<_> =
+        [3, 4, 2].map(|after| json!({"type":"join","id":after,"room":"lobby","after":after})).into();
+    world.text(&back, &serde_json::Value::from(joins).to_string());
+    world.work();
+    world.commit_all();
+    world.deliver_all();
+    // All that there was to write is written before the first page comes.
+    world.work();
+    world.settle();
+    let last = back.take_seqs().into_iter().filter(|(from, _)| *from == 3).count();
+    assert_eq!(last, 1, "what comes behind the last cursor that was named");
+}
+
+#[test]
+fn who_waits_for_a_page_waits_once_however_often_they_ask() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    for n in 0..10 {
+        world.send(&li, &format!("k{n}"), "x");
+    }
+    world.wait(seconds(15));
+    let mut back = world.arrive(2);
+    // As if outboxes held all that they may.
+    let full = usize::MAX / 2;
+    world.shard.private_bytes += full;
+    world.say(&back, r#"{"type":"join","id":1,"room":"lobby","after":1}"#);
+    for _ in 0..100 {
+        world.bytes(&back, &websocket::masked_frame(Opcode::Ping, b"", [1, 2, 3, 4]));
+        world.settle();
+    }
+    world.wait(seconds(1));
+    assert_eq!(world.shard.postponed.len(), 1);
+    world.shard.private_bytes -= full;
+    world.wait(seconds(1));
+    assert!(world.shard.postponed.is_empty());
+    assert_eq!(back.take_seqs().len(), 11);
+}
+
+#[test]
+fn who_was_removed_and_has_not_read_so_far_is_told_no_more_of_who_is_there() {
+    let mut world = World::new();
+    let li = world.arrive_in_lobby(1);
+    let mut stalled = world.arrive_in_lobby(2);
+    let other = world.arrive(2);
+    stalled.take();
+    stalled.takes_only(10);
+    world.send(&li, "a", "x");
+    world.say(&other, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.arrive_in_lobby(3);
+    world.say(&stalled, r#"[{"type":"who","id":6,"room":"lobby"},{"type":"typing","id":7,"room":"lobby"}]"#);
+    world.make_room(&stalled, usize::MAX);
+    let frames = stalled.take();
+    for id in [6, 7] {
+        let answer = frames.iter().find(|frame| frame["id"] == id).unwrap();
+        assert_eq!(answer["code"], "not_a_member", "{frames:?}");
+    }
+}
+
+#[test]
+fn a_line_is_said_where_the_last_join_that_was_allowed_led() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    world.say(&li, r#"{"type":"join","id":1,"room":"tea"}"#);
+    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(TokenHash([7; 32])));
+    li.take();
+    // Two joins at once, of which the first is refused.
+    world.text(&reader, "/join r99");
+    world.text(&reader, "/join tea");
+    world.settle();
+    world.say(&reader, "hello");
+    let said = li.take().into_iter().find(|frame| frame["type"] == "message").unwrap();
+    assert_eq!(said["room"], "r2");
+}
+
+#[test]
+fn a_line_is_said_where_a_join_led_that_still_waits_for_the_log() {
+    let mut world = World::new();
+    let mut li = world.arrive_in_lobby(1);
+    world.say(&li, r#"{"type":"join","id":1,"room":"tea"}"#);
+    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(TokenHash([7; 32])));
+    world.bus_is_down = true;
+    world.text(&reader, "/join tea");
+    world.work();
+    world.commit_all();
+    let lost = world.rounds.pop_front().unwrap();
+    world.shard.handle_round(world.now, lost);
+    world.bus_is_down = false;
+    world.text(&reader, "/join r99");
+    world.settle();
+    world.wait(seconds(3));
+    li.take();
+    world.say(&reader, "hello");
+    let frames = li.take();
+    let said = frames.iter().find(|frame| frame["type"] == "message").unwrap();
+    assert_eq!(said["room"], "r2", "{:?}", types(&frames));
+}
