@@ -54,6 +54,12 @@ impl<L> Connection<L> {
     /// How many pages of the store may be under way for a connection.
     pub(crate) const MAX_STORE_READS: u8 = 4;
 
+    /// Whether it may still be told something.
+    #[cfg(test)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
     pub(crate) fn membership(&mut self, room: usize) -> Option<&mut Membership> {
         self.memberships.iter_mut().find(|membership| membership.room == room)
     }

@@ -14,6 +14,7 @@ impl World {
         self.tell(|| "the process dies".to_owned());
         self.recorder.note("the process dies");
         self.process = None;
+        self.logouts.clear();
         for wire in 0..self.wires.len() {
             if self.wires[wire].life == self.life && self.people[self.wires[wire].of].online == Some(wire) {
                 let wait = self.chance.millis(0, 300);
@@ -64,7 +65,7 @@ impl World {
             world.set_faults();
             world.plan_in(for_a_while, 0, Due::Mended(fault));
         };
-        match self.chance.below(24) {
+        match self.chance.below(26) {
             0..=4 => {
                 let whose = self.chance.below(self.people.len() as u64) as usize;
                 if let Some(wire) = self.people[whose].online {
@@ -79,7 +80,7 @@ impl World {
             }
             9 | 10 if self.process.is_some() => self.die(),
             22 => self.stop(),
-            23 => {
+            23..=25 => {
                 let whose = self.chance.below(self.people.len() as u64) as usize;
                 self.log_out(whose);
             }
@@ -175,6 +176,8 @@ impl World {
         self.store.restore(&backup, epoch.clone());
         // Who has come since the backup is not known any more, and their ids are given anew.
         self.gone.clear();
+        // And sessions that have ended since are good again.
+        self.ended.clear();
         let kept: BTreeMap<RoomId, Seq> =
             self.store.events().iter().map(|event| (event.room, event.seq)).collect();
         self.recorder.record(history::What::Restored { epoch, kept });

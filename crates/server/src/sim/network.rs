@@ -170,6 +170,9 @@ impl World {
         if self.deserted {
             return;
         }
+        if self.people[of].on_the_way {
+            return;
+        }
         let Some(wire) = self.people[of].online else { return self.connect(of) };
         let wait = self.chance.millis(10, 2500);
         self.plan_in(wait, 0, Due::Acts(of));
@@ -191,7 +194,6 @@ impl World {
 
     /// As HTTP does it: whose session is it?
     pub(super) fn connect(&mut self, of: usize) {
-        let now = self.now;
         if self.process.is_none() || self.stopping {
             let wait = self.chance.millis(1, 500);
             return self.plan_in(wait, 0, Due::Acts(of));
@@ -221,6 +223,21 @@ impl World {
                 Identity { person: Person { id, name }, session: None, stored: false }
             }
         };
+        // The 101 goes out, and the stream on its way.
+        self.people[of].on_the_way = true;
+        let slowest = if self.chance.one_in(6) { 1000 } else { 5 };
+        let wait = self.chance.millis(0, slowest);
+        self.plan_in(wait, 0, Due::LetIn(of, self.life, identity));
+    }
+
+    /// A connection comes to its shard.
+    pub(super) fn let_in(&mut self, of: usize, life: u64, identity: Identity) {
+        let now = self.now;
+        self.people[of].on_the_way = false;
+        if self.process.is_none() || self.life != life || self.deserted {
+            let wait = self.chance.millis(1, 500);
+            return self.plan_in(wait, 0, Due::Acts(of));
+        }
         let speaks = match &self.people[of].speaker {
             Speaker::Json(_) => Speaks::Json,
             Speaker::Lines(lines) => Speaks::PlainText(lines.language),

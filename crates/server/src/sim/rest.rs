@@ -75,6 +75,8 @@ impl World {
     fn check_at_rest(&mut self, last: bool) {
         // Nothing that was said is there twice.
         self.index();
+        self.check_ended();
+        self.check_names();
         let mut live: BTreeSet<(RoomId, UserId)> = BTreeSet::new();
         for of in 0..self.people.len() {
             let Some(wire) = self.people[of].online else { continue };
@@ -121,6 +123,23 @@ impl World {
             let here: BTreeSet<UserId> =
                 live.iter().filter(|(of, _)| *of == room).map(|(_, user)| *user).collect();
             assert_eq!(online, here, "who is online in {room}");
+        }
+    }
+
+    /// Who is there is called as the store has it, and no guest is kept as new whom it knows.
+    fn check_names(&mut self) {
+        let Some(process) = self.process.as_mut().filter(|_| !self.in_doubt) else { return };
+        for desk in 0..process.desks.len() {
+            let beings = &process.desks[desk].shard.beings;
+            let beings: Vec<_> =
+                beings.iter().map(|(user, it)| (*user, it.name.clone(), it.session)).collect();
+            for (user, name, session) in beings {
+                let Some(session) = session else { continue };
+                let stored = process.reader().person_of_session(&session).expect("memory does not fail here");
+                let Some(stored) = stored else { continue };
+                assert_eq!((user, name), (stored.id, stored.name), "as the shard and the store have it");
+                assert_eq!(process.sessions.provisional(&session), None, "the store knows {user}");
+            }
         }
     }
 

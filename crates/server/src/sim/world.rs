@@ -15,6 +15,7 @@ use super::lines::{Index, LineClient};
 use super::logout::Logout;
 use super::process::{Process, Shape};
 use super::wire::Pipe;
+use crate::arrival::Identity;
 use crate::shard::{ConnKey, Found};
 use crate::texts::Language;
 
@@ -35,6 +36,10 @@ pub(super) enum Due {
     ServerLoses(usize),
     /// The client learns it, with a close code.
     ClientLoses(usize, u16),
+    /// Somebody whom HTTP has let in comes to their shard, if it is still of that life of the process.
+    LetIn(usize, u64, Identity),
+    /// A logout goes on.
+    LogsOut,
     /// Somebody does something.
     Acts(usize),
     /// Something goes wrong.
@@ -91,6 +96,8 @@ pub(super) struct Somebody {
     pub(super) speaker: Speaker,
     /// Its connection, in the list of all.
     pub(super) online: Option<usize>,
+    /// HTTP has let it in, and it is not with its shard yet.
+    pub(super) on_the_way: bool,
     /// Takes nothing from its socket until then.
     pub(super) stalls_until: Duration,
     pub(super) attempts: u32,
@@ -143,6 +150,10 @@ pub(super) struct World {
     /// Guests as whom nobody can come back: without a session, or logged out.
     pub(super) gone: Vec<UserId>,
     pub(super) logouts: Vec<Logout>,
+    /// Sessions of which it was said that they have ended.
+    pub(super) ended: BTreeSet<[u8; 32]>,
+    /// A commit was stored without a word of it: what the shards hold of those who asked may be older.
+    pub(super) in_doubt: bool,
     /// Printed when a seed is replayed.
     pub(super) tells: bool,
     pub(super) deliveries: u64,
@@ -185,6 +196,8 @@ impl World {
             deserted: false,
             gone: Vec::new(),
             logouts: Vec::new(),
+            ended: BTreeSet::new(),
+            in_doubt: false,
             tells: false,
             deliveries: 0,
             digest: 0,
@@ -214,7 +227,13 @@ impl World {
                 Speaker::Json(Box::new(Client::new(number, session, &mut self.recorder)))
             };
             let at = self.people.len();
-            self.people.push(Somebody { speaker, online: None, stalls_until: Duration::ZERO, attempts: 0 });
+            self.people.push(Somebody {
+                speaker,
+                online: None,
+                on_the_way: false,
+                stalls_until: Duration::ZERO,
+                attempts: 0,
+            });
             let first = self.chance.millis(1, 3000);
             self.plan_in(first, 0, Due::Acts(at));
         }
@@ -265,6 +284,8 @@ impl World {
         let now = self.now;
         match due {
             Due::Acts(of) => self.act(of),
+            Due::LetIn(of, life, identity) => self.let_in(of, life, identity),
+            Due::LogsOut => self.go_on_logging_out(),
             Due::Fault => self.go_wrong(),
             Due::Mended(fault) => self.mend(fault),
             Due::Start => self.start(),
@@ -392,6 +413,7 @@ impl World {
         };
         if let Some(failure) = failure {
             self.store.fail_next(failure);
+            self.in_doubt |= matches!(failure, Failure::NotKnown | Failure::FatalNotKnown);
             self.tell(|| format!("commit fails: {failure:?}"));
         }
         let Some(process) = &mut self.process else { return };
