@@ -15,3 +15,31 @@ pub(crate) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::R
         }
     })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::process::Command;
+
+    /// Runs `body` in a process of its own, which is this test once more, called `name`; the code with which it ended.
+    pub(crate) fn in_a_process_of_its_own(name: &str, body: impl FnOnce()) -> Option<i32> {
+        const ALONE: &str = "TEAHOUSE_TEST_ALONE";
+        if std::env::var_os(ALONE).is_some() {
+            body();
+            // Who comes here was not ended.
+            std::process::exit(0);
+        }
+        let test = std::env::current_exe().unwrap();
+        let output = Command::new(test).args(["--exact", name]).env(ALONE, "1").output().unwrap();
+        output.status.code()
+    }
+
+    #[test]
+    fn a_thread_that_dies_of_a_defect_ends_the_process() {
+        let name = "vital::tests::a_thread_that_dies_of_a_defect_ends_the_process";
+        let ended = in_a_process_of_its_own(name, || {
+            let thread = super::spawn("doomed".to_owned(), || panic!("a defect")).unwrap();
+            drop(thread.join());
+        });
+        assert_eq!(ended, Some(70));
+    }
+}

@@ -139,7 +139,8 @@ pub(crate) fn start(
 ) -> std::io::Result<(WriterHandle, JoinHandle<()>)> {
     let (jobs, inbox) = channel();
     let unfinished = Arc::<AtomicUsize>::default();
-    let running = Running { loom: Loom { writer, bus, metrics }, unfinished: Arc::clone(&unfinished) };
+    let loom = Loom { writer, bus, metrics };
+    let running = Running { loom, unfinished: Arc::clone(&unfinished), idle: IDLE };
     let thread = vital::spawn("writer".to_owned(), move || running.run(&inbox))?;
     Ok((WriterHandle { jobs, unfinished }, thread))
 }
@@ -148,13 +149,15 @@ pub(crate) fn start(
 struct Running {
     loom: Loom,
     unfinished: Arc<AtomicUsize>,
+    /// See [`IDLE`].
+    idle: Duration,
 }
 
 impl Running {
     fn run(mut self, inbox: &Receiver<Job>) {
         let mut running = true;
         while running {
-            let first = match inbox.recv_timeout(IDLE) {
+            let first = match inbox.recv_timeout(self.idle) {
                 Ok(first) => first,
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
@@ -290,6 +293,74 @@ fn wall_clock() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
+    use bus::LocalBus;
+    use store::Batch;
+
+    use super::*;
+
+    /// A store of which a checkpoint has found out that the disk cannot be trusted.
+    struct Broken;
+
+    impl store::Writer for Broken {
+        fn commit(&mut self, _: Timestamp, _: Vec<Request>) -> Batch {
+            Batch::default()
+        }
+        fn probe(&mut self, _: Timestamp) -> Result<(), StoreError> {
+            Ok(())
+        }
+        fn checkpoint(&mut self) -> Result<(), StoreError> {
+            Ok(())
+        }
+        fn why_broken(&self) -> Option<StoreError> {
+            Some(StoreError::Fatal("fsync".to_owned()))
+        }
+        fn reserve_user_ids(&mut self, _: u32) -> Result<Range<u64>, StoreError> {
+            Ok(1..2)
+        }
+        fn sweep_transient(&mut self, _: Timestamp) -> Result<Batch, StoreError> {
+            Ok(Batch::default())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_found_broken_while_nobody_writes_ends_the_process() {
+        let name = "writer::tests::a_disk_that_is_found_broken_while_nobody_writes_ends_the_process";
+        let ended = vital::tests::in_a_process_of_its_own(name, || {
+            let loom =
+                Loom { writer: Box::new(Broken), bus: Arc::new(LocalBus::new(1)), metrics: Metrics::new() };
+            let running = Running { loom, unfinished: Arc::default(), idle: Duration::from_millis(1) };
+            let (jobs, inbox) = channel();
+            // Nobody asks for anything; if nobody looks either, this stops it, and the test fails.
+            let stop = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_secs(10));
+                drop(jobs.send(Job::Stop));
+            });
+            running.run(&inbox);
+            drop(stop.join());
+        });
+        assert_eq!(ended, Some(70));
+    }
+
+    #[test]
+    fn what_waits_for_the_writer_is_bounded_and_beyond_it_is_overloaded() {
+        let (jobs, inbox) = channel();
+        let handle = WriterHandle { jobs, unfinished: Arc::default() };
+        let ask = || {
+            let (reply, _) = oneshot::channel();
+            handle.submit(nobody(), Write::LeaveAll, ReplyTo::Caller(reply))
+        };
+        for _ in 0..16_384 {
+            assert_eq!(ask(), Ok(()));
+        }
+        assert_eq!(ask(), Err(ErrorCode::Overloaded));
+        assert_eq!(inbox.try_iter().count(), 16_384);
+        drop(inbox);
+        handle.unfinished.store(0, Ordering::Relaxed);
+        assert_eq!(ask(), Err(ErrorCode::ShuttingDown));
+    }
+
     #[test]
     fn nobody_has_a_legal_name() {
         assert_eq!(super::nobody().person.name.as_str(), "-");

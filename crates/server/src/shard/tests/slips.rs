@@ -190,3 +190,32 @@ fn a_line_client_that_goes_before_it_was_given_what_it_missed_gets_it_the_next_t
         assert!(lines.contains(&format!("guest 1: missed {number}")), "{lines:?}");
     }
 }
+
+#[test]
+fn only_a_few_pages_are_read_for_one_connection_at_a_time() {
+    let mut world = World::new();
+    let mut mei = world.arrive_in_lobby(2);
+    for id in 0..6 {
+        world.text(&mei, &json!({"type":"history","id":id,"room":"lobby"}).to_string());
+    }
+    world.work();
+    assert_eq!(world.shard.outside.queries.len(), 4);
+    let refused = mei.take();
+    assert_eq!(refused.len(), 2);
+    assert!(refused.iter().all(|frame| frame["code"] == "rate_limited"), "{refused:?}");
+    world.settle();
+    assert_eq!(mei.take().len(), 4);
+}
+
+#[test]
+fn nothing_large_is_read_for_anybody_while_outboxes_hold_a_quarter_of_a_gigabyte() {
+    let mut world = World::new();
+    let mut mei = world.arrive_in_lobby(2);
+    let ask = json!({"type":"history","id":1,"room":"lobby"}).to_string();
+    for (waits, code) in [(256 << 20, json!(null)), ((256 << 20) + 1, json!("overloaded"))] {
+        world.shard.private_bytes = waits;
+        world.say(&mei, &ask);
+        world.shard.private_bytes = 0;
+        assert_eq!(mei.take()[0]["code"], code);
+    }
+}
