@@ -5,7 +5,7 @@ use super::*;
 /// A connection that has been let in for certain.
 async fn inside(running: &Running) -> Wire {
     let mut wire = running.connect().await;
-    wire.write(request("GET /healthz", &[], "")).await;
+    wire.write(request("GET /metrics", &[], "")).await;
     assert_eq!(wire.answer().await.status, 200);
     wire
 }
@@ -14,7 +14,7 @@ async fn inside(running: &Running) -> Wire {
 async fn eventually_inside(running: &Running) {
     let trying = async {
         loop {
-            if running.get("/healthz", &[]).await.status == 200 {
+            if running.get("/metrics", &[]).await.status == 200 {
                 return;
             }
         }
@@ -30,7 +30,7 @@ async fn beyond_the_cap_of_an_address_comes_429_and_beyond_all_503() {
         let running = Running::start(&[(cap, "1")]);
         let first = inside(&running).await;
         let mut second = running.connect().await;
-        second.write(request("GET /healthz", &[], "")).await;
+        second.write(request("GET /metrics", &[], "")).await;
         assert_eq!(second.answer().await.refusal(), (status, code.to_owned()));
         assert_eq!(second.rest().await, "", "it is closed");
         drop(first);
@@ -57,7 +57,7 @@ async fn a_websocket_has_its_place_until_it_ends() {
     wire.write(upgrade_with(&[JSON_PROTOCOL])).await;
     assert_eq!(wire.answer().await.status, 101);
     wire.hear_of("welcome").await;
-    assert_eq!(running.get("/healthz", &[]).await.status, 503);
+    assert_eq!(running.get("/metrics", &[]).await.status, 503);
     drop(wire);
     eventually_inside(&running).await;
 }
