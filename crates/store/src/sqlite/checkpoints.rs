@@ -4,6 +4,8 @@
 //! left is begun anew: so the commit after the thread has done its part takes in the little that has come since.
 
 use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -47,6 +49,9 @@ struct Shared {
     done: AtomicBool,
     // Owner: the thread puts it there; the next commit takes it along to whoever keeps the diary.
     failure: Mutex<Option<String>>,
+    // Owner: the thread counts them.
+    #[cfg(test)]
+    passes: AtomicU64,
 }
 
 impl Checkpoints {
@@ -82,8 +87,13 @@ impl Checkpoints {
     /// Returns when all that was committed before has been checkpointed, unless a reader was in the way.
     #[cfg(test)]
     pub(super) fn wait(&self) {
-        // The third is taken in when the second has been, which was after the first had been carried out.
-        (0..3).for_each(|_| self.ask.as_ref().expect("it lives").send(()).expect("the thread runs"));
+        // The one that is under way may have begun before.
+        let enough = self.shared.passes.load(Ordering::Acquire) + 2;
+        while self.shared.passes.load(Ordering::Acquire) < enough {
+            // Full: it has been asked already.
+            let _ = self.ask.as_ref().expect("it lives").try_send(());
+            std::thread::yield_now();
+        }
     }
 
     /// Why the last checkpoint failed, if nobody has been told.
@@ -121,6 +131,8 @@ fn run(database: &Path, asked: &Receiver<()>, shared: &Shared) {
     let mut failing = false;
     while asked.recv().is_ok() {
         let outcome = checkpoint(database, &mut conn);
+        #[cfg(test)]
+        shared.passes.fetch_add(1, Ordering::Release);
         match &outcome {
             Ok(()) => shared.done.store(true, Ordering::Relaxed),
             // A full disk, say: the log stays, and the next commit asks again.

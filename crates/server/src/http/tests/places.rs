@@ -44,9 +44,11 @@ async fn who_is_turned_away_and_stays_keeps_nobody_from_being_told() {
     let _first = inside(&running).await;
     let mut stubborn = Vec::new();
     for _ in 0..100 {
-        let mut wire = running.connect().await;
+        stubborn.push(running.connect().await);
+    }
+    // They say nothing, and do not go when they have been told.
+    for wire in &mut stubborn {
         assert_eq!(wire.answer().await.refusal(), (503, "overloaded".to_owned()));
-        stubborn.push(wire);
     }
 }
 
