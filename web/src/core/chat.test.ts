@@ -37,6 +37,21 @@ describe('coming in', () => {
     expect(chat.room('r1')?.unread).toBe(0);
   });
 
+  test('of a room that was joined on another page, which has not told yet what was seen there, nothing is claimed to be seen', () => {
+    hear(welcome());
+    ask();
+    hear({ type: 'ok', id: 1, rooms: [summary(), summary({ room: 'r2', name: 'tea', head: 9, n: 8 })] });
+    chat.wanted = 'lobby';
+    ask();
+    hear(joined({ read: { seq: 57, n: 51 } }), joined({ room: 'r2', name: 'tea', head: 9, n: 8 }));
+    now += READ_EVERY;
+    expect(kinds(ask())).not.toContain('read');
+    wishes.attend(chat, 'r2');
+    hear(message(10, { room: 'r2' }));
+    now += READ_EVERY;
+    expect(ask().filter((command) => command.type === 'read')).toMatchObject([{ room: 'r2', seq: 10 }]);
+  });
+
   test('a guest of old resumes all rooms, near the end only in the one they see', () => {
     chat.wanted = '#Tea';
     hear(welcome());

@@ -123,7 +123,7 @@ function fetch(chat: Chat, room: Room, now: number, say: (command: Command) => v
 }
 
 function hasNewsToTell(room: Room): boolean {
-  return room.read !== null && room.read.seq > room.readTold;
+  return room.read !== null && !room.readAssumed && room.read.seq > room.readTold;
 }
 
 function tellRead(chat: Chat, room: Room, now: number, say: (command: Command) => void): void {

@@ -59,8 +59,12 @@ function onJoined(chat: Chat, joined: Joined): void {
   room.n = joined.n;
   room.setPeople(joined.count, joined.online);
   room.learnRead(joined.read);
-  // To a newcomer, what was said before they came is not unread.
-  room.read ??= { seq: joined.head, n: joined.n };
+  if (!room.read) {
+    // To a newcomer, what was said before they came is not unread.
+    room.read = { seq: joined.head, n: joined.n };
+    // Unless they came in on another page, which has not said yet how far they have seen: that is for it to tell.
+    room.readAssumed = asked?.type !== 'join';
+  }
   if (!room.log) {
     // A `join` by name names no cursor, so only what is new will come: the rest is loaded as older.
     const after = room.askedAfter ?? (asked?.type === 'join' ? asked.after : undefined) ?? joined.head;

@@ -20,6 +20,8 @@ export class Room {
   caughtUpAt: Seq = 0;
 
   read: ReadPosition | null = null;
+  /** Nobody has said so: it is not told to the server, where another page may have to tell less. */
+  readAssumed = false;
   /** The read position that the server was told. */
   readTold: Seq = 0;
   /** The line "new messages" stands after this number. */
@@ -51,6 +53,7 @@ export class Room {
 
   /** The person has seen everything that is here. */
   seen(): void {
+    this.readAssumed = false;
     const seq = this.log?.cursor ?? 0;
     if (this.read && this.read.seq >= seq) return;
     this.read = { seq, n: this.n };
@@ -60,7 +63,8 @@ export class Room {
   learnRead(read: ReadPosition | undefined): void {
     if (!read) return;
     this.readTold = Math.max(this.readTold, read.seq);
-    if (!this.read || read.seq > this.read.seq) this.read = read;
+    if (!this.read || this.readAssumed || read.seq > this.read.seq) this.read = read;
+    this.readAssumed = false;
   }
 
   beginLog(after: Seq): RoomLog {
@@ -72,6 +76,7 @@ export class Room {
     this.log = null;
     this.askedAfter = undefined;
     this.read = null;
+    this.readAssumed = false;
     this.readTold = 0;
     this.marker = null;
     this.fetching = null;
