@@ -3,9 +3,9 @@
 #![no_main]
 
 // By the name that it has in its own tests.
-extern crate proto as teahouse_proto;
+extern crate protocol as teahouse_protocol;
 
-#[path = "../../crates/proto/tests/fuzzed/commands.rs"]
+#[path = "../../crates/protocol/tests/fuzzed/commands.rs"]
 mod commands;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| commands::hold(data));

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../crates/rules/tests/fuzzed/lines.rs"]
+#[path = "../../crates/domain/tests/fuzzed/lines.rs"]
 mod lines;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| lines::hold(data));

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../crates/log/tests/fuzzed/operations.rs"]
+#[path = "../../crates/room-log/tests/fuzzed/operations.rs"]
 mod operations;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| operations::hold(data));

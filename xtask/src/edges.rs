@@ -13,22 +13,22 @@ use crate::workspace::{Metadata, Workspace};
 
 /// Each crate, and whom of the workspace it may depend on.
 const MAY_KNOW: &[(&str, &[&str])] = &[
-    ("teahouse-proto", &[]),
-    ("teahouse-websocket", &["teahouse-proto"]),
-    ("teahouse-log", &["teahouse-proto"]),
-    ("teahouse-rules", &["teahouse-proto"]),
-    ("teahouse-store", &["teahouse-proto", "teahouse-rules"]),
-    ("teahouse-bus", &["teahouse-proto"]),
-    ("teahouse-history", &["teahouse-proto"]),
-    ("teahouse-load", &["teahouse-proto", "teahouse-websocket", "teahouse-history"]),
+    ("teahouse-protocol", &[]),
+    ("teahouse-websocket", &["teahouse-protocol"]),
+    ("teahouse-room-log", &["teahouse-protocol"]),
+    ("teahouse-domain", &["teahouse-protocol"]),
+    ("teahouse-storage", &["teahouse-protocol", "teahouse-domain"]),
+    ("teahouse-bus", &["teahouse-protocol"]),
+    ("teahouse-history", &["teahouse-protocol"]),
+    ("teahouse-load", &["teahouse-protocol", "teahouse-websocket", "teahouse-history"]),
     (
         "teahouse",
         &[
-            "teahouse-proto",
+            "teahouse-protocol",
             "teahouse-websocket",
-            "teahouse-log",
-            "teahouse-rules",
-            "teahouse-store",
+            "teahouse-room-log",
+            "teahouse-domain",
+            "teahouse-storage",
             "teahouse-bus",
         ],
     ),
@@ -36,7 +36,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 
 /// Crates that a simulation must be able to step under a clock and a network of its own.
 const PURE: &[&str] =
-    &["teahouse-proto", "teahouse-websocket", "teahouse-log", "teahouse-rules", "teahouse-history"];
+    &["teahouse-protocol", "teahouse-websocket", "teahouse-room-log", "teahouse-domain", "teahouse-history"];
 
 /// What would bring a pure crate a runtime, a socket, a database, a clock or randomness, however far down.
 const IMPURE: &[&str] = &[
@@ -204,10 +204,10 @@ mod tests {
 
     #[test]
     fn edge_that_is_not_in_the_table_is_forbidden() {
-        let wrong = graph(&[("teahouse-store", &["teahouse-bus", "teahouse-rules"])]).forbidden_edges();
-        assert_eq!(wrong, ["teahouse-store may not depend on teahouse-bus"]);
-        let wrong = graph(&[("teahouse-proto", &["teahouse"])]).forbidden_edges();
-        assert_eq!(wrong, ["teahouse-proto may not depend on teahouse"]);
+        let wrong = graph(&[("teahouse-storage", &["teahouse-bus", "teahouse-domain"])]).forbidden_edges();
+        assert_eq!(wrong, ["teahouse-storage may not depend on teahouse-bus"]);
+        let wrong = graph(&[("teahouse-protocol", &["teahouse"])]).forbidden_edges();
+        assert_eq!(wrong, ["teahouse-protocol may not depend on teahouse"]);
     }
 
     #[test]
@@ -218,13 +218,13 @@ mod tests {
 
     #[test]
     fn xtask_may_know_everybody() {
-        assert!(graph(&[("xtask", &["teahouse", "teahouse-proto"])]).forbidden_edges().is_empty());
+        assert!(graph(&[("xtask", &["teahouse", "teahouse-protocol"])]).forbidden_edges().is_empty());
     }
 
     #[test]
     fn pure_crate_may_not_reach_a_runtime_through_another() {
-        let wrong = graph(&[("teahouse-log", &["ring"]), ("ring", &["tokio"])]).impure_reach();
-        assert_eq!(wrong, ["teahouse-log must stay pure: teahouse-log → ring → tokio"]);
+        let wrong = graph(&[("teahouse-room-log", &["ring"]), ("ring", &["tokio"])]).impure_reach();
+        assert_eq!(wrong, ["teahouse-room-log must stay pure: teahouse-room-log → ring → tokio"]);
     }
 
     #[test]
@@ -234,8 +234,8 @@ mod tests {
 
     #[test]
     fn dependencies_that_know_each_other_do_not_trap_the_search() {
-        let looped = graph(&[("teahouse-log", &["a"]), ("a", &["b"]), ("b", &["a", "rusqlite"])]);
-        assert_eq!(looped.impure_reach(), ["teahouse-log must stay pure: teahouse-log → a → b → rusqlite"]);
+        let looped = graph(&[("teahouse-room-log", &["a"]), ("a", &["b"]), ("b", &["a", "rusqlite"])]);
+        assert_eq!(looped.impure_reach(), ["teahouse-room-log must stay pure: teahouse-room-log → a → b → rusqlite"]);
     }
 
     #[test]
@@ -248,9 +248,9 @@ mod tests {
             )
         };
         let text = format!(
-            r#"{{"workspace_members":["teahouse-log"],"packages":[{},{},{},{}],
-            "resolve":{{"nodes":[{{"id":"teahouse-log","deps":[{},{},{}]}}]}}}}"#,
-            package("teahouse-log", "lib"),
+            r#"{{"workspace_members":["teahouse-room-log"],"packages":[{},{},{},{}],
+            "resolve":{{"nodes":[{{"id":"teahouse-room-log","deps":[{},{},{}]}}]}}}}"#,
+            package("teahouse-room-log", "lib"),
             package("tokio", "lib"),
             package("mio", "lib"),
             package("rand", "proc-macro"),
@@ -259,9 +259,9 @@ mod tests {
             node("null", "rand"),
         );
         let free: Metadata = serde_json::from_str(&text).unwrap();
-        assert!(Graph::of(&free).packages["teahouse-log"].deps.is_empty());
+        assert!(Graph::of(&free).packages["teahouse-room-log"].deps.is_empty());
 
         let normal: Metadata = serde_json::from_str(&text.replace(r#""dev""#, "null")).unwrap();
-        assert_eq!(Graph::of(&normal).packages["teahouse-log"].deps, ["tokio"]);
+        assert_eq!(Graph::of(&normal).packages["teahouse-room-log"].deps, ["tokio"]);
     }
 }

@@ -17,7 +17,7 @@
 //! | `verdict.rs` | [`Verdict`]: counts, and the first [`Violation`] with what belongs to it |
 //!
 //! ```
-//! use proto::{Epoch, RoomId, Seq, UserId};
+//! use protocol::{Epoch, RoomId, Seq, UserId};
 //! use teahouse_history::Recorder;
 //!
 //! let mut recorder = Recorder::new(1);

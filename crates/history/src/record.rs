@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use proto::{ClientMessageId, CommandId, Epoch, ErrorCode, RoomId, Seq, Timestamp, UserId};
+use protocol::{ClientMessageId, CommandId, Epoch, ErrorCode, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Hash, Seen};

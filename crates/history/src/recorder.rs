@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use proto::{ClientMessageId, CommandId, Epoch, ErrorCode, Event, MessageBody, RoomId, Seq, UserId};
+use protocol::{ClientMessageId, CommandId, Epoch, ErrorCode, Event, MessageBody, RoomId, Seq, UserId};
 
 use crate::{Client, Connection, Hash, Micros, Record, Seen, What};
 

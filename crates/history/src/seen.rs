@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use proto::{ClientMessageId, Event, EventKind, Seq, UserId};
+use protocol::{ClientMessageId, Event, EventKind, Seq, UserId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// FNV-1a of some bytes: the same in every process and on every machine, and a history holds nobody's words.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use proto::{ClientMessageId, CommandId, RoomId, Seq};
+use protocol::{ClientMessageId, CommandId, RoomId, Seq};
 
 use crate::{Connection, Record};
 

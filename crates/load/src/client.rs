@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use proto::{
+use protocol::{
     Beside, ClientMessageId, Command, CommandId, Event, Join, Joined, MessageBody, Numbered, Outcome,
     RoomRef, Seq, ServerFrame, UserName, Welcome,
 };
@@ -200,7 +200,7 @@ impl Client {
     /// # Panics
     ///
     /// If it was not refused: this is for tests.
-    pub fn refused(&mut self, command: &Command) -> Result<proto::ErrorFrame, Error> {
+    pub fn refused(&mut self, command: &Command) -> Result<protocol::ErrorFrame, Error> {
         match self.call(command) {
             Err(Error::Refused(frame)) => Ok(frame),
             Err(error) => Err(error),
@@ -210,7 +210,7 @@ impl Client {
 
     /// Joins a room, given by its id or name, from now on.
     pub fn join(&mut self, room: &str) -> Result<Joined, Error> {
-        let room = room.parse().map_err(|error: proto::InvalidName| Error::Unreadable {
+        let room = room.parse().map_err(|error: protocol::InvalidName| Error::Unreadable {
             text: room.to_owned(),
             error: error.to_string(),
         })?;
@@ -229,12 +229,12 @@ impl Client {
     }
 
     /// Says something under a fresh key, and waits until it is on disk.
-    pub fn say(&mut self, room: proto::RoomId, body: &str) -> Result<Seq, Error> {
+    pub fn say(&mut self, room: protocol::RoomId, body: &str) -> Result<Seq, Error> {
         self.say_as(room, &fresh_key(), body)
     }
 
     /// Says something under this key.
-    pub fn say_as(&mut self, room: proto::RoomId, key: &str, body: &str) -> Result<Seq, Error> {
+    pub fn say_as(&mut self, room: protocol::RoomId, key: &str, body: &str) -> Result<Seq, Error> {
         match self.call(&say(room, key, body)?)? {
             Reply::Ok(Outcome::Appended { seq }) => Ok(seq),
             other => Err(Error::Unreadable {
@@ -438,9 +438,9 @@ impl Client {
 }
 
 /// A `send` command.
-fn say(room: proto::RoomId, key: &str, body: &str) -> Result<Command, Error> {
+fn say(room: protocol::RoomId, key: &str, body: &str) -> Result<Command, Error> {
     let illegal = |error: String| Error::Unreadable { text: body.to_owned(), error };
-    Ok(Command::Send(proto::Send {
+    Ok(Command::Send(protocol::Send {
         room: RoomRef::Id(room),
         client_message_id: ClientMessageId::new(key).map_err(|error| illegal(error.to_string()))?,
         body: MessageBody::new(body, u32::MAX).map_err(|error| illegal(error.to_string()))?,

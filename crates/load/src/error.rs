@@ -2,7 +2,7 @@
 
 use std::io;
 
-use proto::{ErrorCode, ErrorFrame};
+use protocol::{ErrorCode, ErrorFrame};
 
 /// Why a call did not give what it should.
 #[derive(Debug, thiserror::Error)]

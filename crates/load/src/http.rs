@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use proto::Person;
+use protocol::Person;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 

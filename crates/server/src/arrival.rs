@@ -3,8 +3,8 @@
 use std::net::TcpStream;
 
 use bytes::Bytes;
-use proto::Person;
-use store::TokenHash;
+use protocol::Person;
+use storage::TokenHash;
 
 use crate::http::Permit;
 use crate::texts::Language;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proto::Event;
+use protocol::Event;
 
 use crate::round::Committed;
 

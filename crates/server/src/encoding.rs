@@ -1,6 +1,6 @@
 //! How an event becomes the bytes that go to the sockets: once for each encoding that somebody in the room speaks.
 
-use proto::{Event, EventKind};
+use protocol::{Event, EventKind};
 
 use crate::arrival::Speaks;
 use crate::plain_text::notice_line;
@@ -60,7 +60,7 @@ fn line(event: &Event, language: Language) -> String {
     let texts = texts(language);
     let name = event.by.name.as_str();
     match &event.kind {
-        EventKind::Message { body, .. } => format!("{name}: {}", rules::one_line(body.as_str())),
+        EventKind::Message { body, .. } => format!("{name}: {}", domain::one_line(body.as_str())),
         EventKind::MemberJoined { with } => {
             let others = with.iter().map(|person| person.name.as_str());
             let names: Vec<&str> = std::iter::once(name).chain(others).take(NAMED).collect();
@@ -73,7 +73,7 @@ fn line(event: &Event, language: Language) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proto::{MessageCount, Person, RoomId, Seq, Timestamp, UserId, UserName};
+    use protocol::{MessageCount, Person, RoomId, Seq, Timestamp, UserId, UserName};
 
     use super::*;
 
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn no_event_is_more_than_one_line_whatever_people_call_themselves_and_say() {
         let odd = "a\u{85}b\u{2028}c\u{1b}[2J\u{202e}\r\n* Bob: x";
-        let body = proto::MessageBody::new(odd, 100).unwrap();
+        let body = protocol::MessageBody::new(odd, 100).unwrap();
         let mut event = joined(&["Ann", "李雷"]);
         for kind in [
             EventKind::Message { client_message_id: None, body },
@@ -99,7 +99,7 @@ mod tests {
             event.kind = kind;
             for language in [Language::En, Language::Zh] {
                 let line = line(&event, language);
-                assert_eq!(rules::one_line(&line), line);
+                assert_eq!(domain::one_line(&line), line);
                 let notice = line.starts_with("* ");
                 assert_eq!(notice, !matches!(event.kind, EventKind::Message { .. }), "{line}");
             }

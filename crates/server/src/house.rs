@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bus::LocalBus;
-use proto::{Epoch, ErrorCode, Limits, UserId};
-use rules::{Presence, Rates, RoomLimits};
-use store::{Reader, Refusal, SqliteStore, Store, TokenHash, Write};
+use protocol::{Epoch, ErrorCode, Limits, UserId};
+use domain::{Presence, Rates, RoomLimits};
+use storage::{Reader, Refusal, SqliteStore, Store, TokenHash, Write};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::time::timeout;
 

@@ -1,12 +1,12 @@
 //! Plain text: the same rooms, for any WebSocket tool and for the page of the classic tutorial. What is said comes and goes
 //! as lines; everything else is a notice, which begins with `* `.
 
-use proto::{
+use protocol::{
     Beside, CommandId, ErrorCode, ErrorFrame, MessageBody, Outcome, Person, RoomName, RoomRef, Rooms,
     ServerFrame, UserName, Who,
 };
-use rules::Spending;
-use rules::slash::{Line, parse};
+use domain::Spending;
+use domain::slash::{Line, parse};
 
 use crate::arrival::Speaks;
 use crate::commands;
@@ -56,7 +56,7 @@ pub(crate) fn handle_line<L: Link, O: Outside>(
         Line::Say(text) => match MessageBody::new(text, shard.settings.limits.body_bytes) {
             Ok(body) => commands::send(shard, of, NO_ID, room, None, body),
             Err(error) => {
-                let code = proto::FrameError::from(error).code;
+                let code = protocol::FrameError::from(error).code;
                 shard.refuse_code(of, NO_ID, code);
             }
         },
@@ -89,7 +89,7 @@ pub(crate) fn handle_line<L: Link, O: Outside>(
 
 /// A word from outside, as it goes back there: on one line, without what steers a terminal, and no longer than words are.
 fn shown(word: &str) -> String {
-    rules::one_line(word).chars().take(32).collect()
+    domain::one_line(word).chars().take(32).collect()
 }
 
 /// What is said from now on is said there. The room that was open closes when this one opens.
@@ -169,7 +169,7 @@ fn refusal(error: &ErrorFrame, language: Language) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proto::{Gap, RoomId, Seq};
+    use protocol::{Gap, RoomId, Seq};
 
     use super::*;
 

@@ -1,10 +1,10 @@
 //! What shards ask the store's readers, carried out on a reader's thread; replies that are large are encoded there.
 
-use proto::{
+use protocol::{
     CommandId, ErrorCode, EventPage, History, Limits, OkFrame, Outcome, RoomId, Seq, ServerFrame, UserId,
 };
-use rules::{Deed, RoomLimits, Standing};
-use store::{PageBounds, Reader, Refusal, RoomQuery, StoreError};
+use domain::{Deed, RoomLimits, Standing};
+use storage::{PageBounds, Reader, Refusal, RoomQuery, StoreError};
 
 use crate::encoding::{Encoding, event_frame, json_frame};
 #[cfg(feature = "sabotage")]
@@ -89,7 +89,7 @@ pub(crate) fn history_of(
 
 fn may_read(reader: &mut dyn Reader, room: RoomId, user: UserId) -> Result<(), Refusal> {
     let member = reader.is_member(room, user).map_err(|error| Refusal::from(report(&error)))?;
-    rules::check(Deed::History, Standing { member, rooms_joined: 0 }, &RoomLimits::default())
+    domain::check(Deed::History, Standing { member, rooms_joined: 0 }, &RoomLimits::default())
         .map_err(Refusal::from)
 }
 
@@ -105,10 +105,10 @@ fn report(error: &StoreError) -> ErrorCode {
 
 #[cfg(test)]
 mod tests {
-    use proto::{
+    use protocol::{
         EventPage, MessageBody, Person, ReadPosition, RoomName, RoomPage, RoomRef, Timestamp, UserName,
     };
-    use store::{
+    use storage::{
         Author, Enrol, Head, LOBBY, MemoryStore, OpenRoom, Request, RoomInfo, Store, Ticket, TokenHash, Write,
     };
 

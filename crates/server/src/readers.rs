@@ -3,8 +3,8 @@
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use proto::ErrorCode;
-use store::{Reader, Store, StoreError};
+use protocol::ErrorCode;
+use storage::{Reader, Store, StoreError};
 
 use crate::vital;
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::{Event, RoomId};
-use store::{Batch, Done, Refusal};
+use protocol::{Event, RoomId};
+use storage::{Batch, Done, Refusal};
 
 use crate::encoding::{Encoding, event_frame};
 use crate::writer::{Caller, ReplyTo, RoundBus};
@@ -112,7 +112,7 @@ fn events_before(batch: &Batch, done: &Done) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use proto::{EventKind, MessageCount, Person, RoomName, Seq, Timestamp, UserId, UserName};
+    use protocol::{EventKind, MessageCount, Person, RoomName, Seq, Timestamp, UserId, UserName};
 
     use super::*;
 

@@ -40,8 +40,8 @@ mod chosen {
     use std::collections::HashSet;
     use std::sync::OnceLock;
 
-    use proto::{ClientMessageId, ErrorCode, Event, RoomId, Seq, UserId};
-    use store::{Batch, Done, Request, Write};
+    use protocol::{ClientMessageId, ErrorCode, Event, RoomId, Seq, UserId};
+    use storage::{Batch, Done, Request, Write};
 
     use super::Sabotage;
     use crate::round::Committed;

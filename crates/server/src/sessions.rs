@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use proto::Person;
+use protocol::Person;
 use sha2::{Digest, Sha256};
-use store::TokenHash;
+use storage::TokenHash;
 
 /// Guests kept in memory at most: beyond, the oldest goes. About 20 MB.
 const PROVISIONAL: usize = 100_000;
@@ -184,7 +184,7 @@ impl<V> Aging<V> {
 
 #[cfg(test)]
 mod tests {
-    use proto::{UserId, UserName};
+    use protocol::{UserId, UserName};
 
     use super::*;
 

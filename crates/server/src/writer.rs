@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bus::Bus;
-use proto::{ErrorCode, EventKind, Timestamp, UserId};
-use store::{Author, Done, Refusal, Request, StoreError, Ticket, Write};
+use protocol::{ErrorCode, EventKind, Timestamp, UserId};
+use storage::{Author, Done, Refusal, Request, StoreError, Ticket, Write};
 use tokio::sync::oneshot;
 
 use crate::metrics::Metrics;
@@ -133,7 +133,7 @@ pub(crate) fn refusal(code: ErrorCode) -> Refusal {
 
 /// Starts the thread.
 pub(crate) fn start(
-    writer: Box<dyn store::Writer>,
+    writer: Box<dyn storage::Writer>,
     bus: Arc<RoundBus>,
     metrics: Metrics,
 ) -> std::io::Result<(WriterHandle, JoinHandle<()>)> {
@@ -226,7 +226,7 @@ impl Running {
 
 /// What the thread does for each commit, as a value: the simulation has it under virtual time.
 pub(crate) struct Loom {
-    pub(crate) writer: Box<dyn store::Writer>,
+    pub(crate) writer: Box<dyn storage::Writer>,
     pub(crate) bus: Arc<RoundBus>,
     pub(crate) metrics: Metrics,
 }
@@ -261,15 +261,15 @@ impl Loom {
 }
 
 /// Makes guests of a killed process leave, before anybody connects.
-pub(crate) fn sweep(writer: &mut dyn store::Writer) -> Result<(), StoreError> {
+pub(crate) fn sweep(writer: &mut dyn storage::Writer) -> Result<(), StoreError> {
     writer.sweep_transient(wall_clock()).map(drop)
 }
 
 /// Nobody in particular: for requests whose author does not matter.
 pub(crate) fn nobody() -> Author {
     // "-" is a legal name, as the test below holds.
-    let name = proto::UserName::new("-").expect("a hyphen is a name");
-    Author { person: proto::Person { id: UserId(0), name }, enrol: None }
+    let name = protocol::UserName::new("-").expect("a hyphen is a name");
+    Author { person: protocol::Person { id: UserId(0), name }, enrol: None }
 }
 
 fn report(error: &StoreError) -> Refusal {
@@ -296,14 +296,14 @@ mod tests {
     use std::ops::Range;
 
     use bus::LocalBus;
-    use store::Batch;
+    use storage::Batch;
 
     use super::*;
 
     /// A store of which a checkpoint has found out that the disk cannot be trusted.
     struct Broken;
 
-    impl store::Writer for Broken {
+    impl storage::Writer for Broken {
         fn commit(&mut self, _: Timestamp, _: Vec<Request>) -> Batch {
             Batch::default()
         }

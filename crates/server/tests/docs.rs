@@ -116,7 +116,7 @@ fn every_frame_that_the_protocol_shows_is_golden() {
     let golden: Vec<Value> = ["client", "server"]
         .iter()
         .flat_map(|name| {
-            let text = document(&format!("crates/proto/golden/{name}.json"));
+            let text = document(&format!("crates/protocol/golden/{name}.json"));
             serde_json::from_str::<Vec<Value>>(&text).unwrap()
         })
         .collect();
@@ -125,7 +125,7 @@ fn every_frame_that_the_protocol_shows_is_golden() {
     for block in protocol.split("```json\n").skip(1) {
         for line in block.split("```").next().unwrap_or_default().lines() {
             let shown: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            assert!(golden.iter().any(|golden| shows(&shown, golden)), "not in crates/proto/golden: {line}");
+            assert!(golden.iter().any(|golden| shows(&shown, golden)), "not in crates/protocol/golden: {line}");
             seen += 1;
         }
     }

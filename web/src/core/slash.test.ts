@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { commandsLike, parseLine, type Line } from './slash';
 
 const cases: { line: string; is: unknown }[] = JSON.parse(
-  readFileSync(new URL('../../../crates/rules/golden/slash.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../crates/domain/golden/slash.json', import.meta.url), 'utf8'),
 );
 
 function golden(line: Line): unknown {

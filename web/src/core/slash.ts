@@ -1,4 +1,4 @@
-/** What a line in the composer means: the same in the server's plain text, see `crates/rules/golden/slash.json`. */
+/** What a line in the composer means: the same in the server's plain text, see `crates/domain/golden/slash.json`. */
 export type Line =
   | { is: 'say'; text: string }
   | { is: 'join'; room: string }

@@ -6,7 +6,7 @@ import { roomKey, roomName, userName } from './names';
 import type { Command } from './types';
 
 const golden = (name: string) =>
-  JSON.parse(readFileSync(new URL(`../../../crates/proto/golden/${name}.json`, import.meta.url), 'utf8'));
+  JSON.parse(readFileSync(new URL(`../../../crates/protocol/golden/${name}.json`, import.meta.url), 'utf8'));
 
 describe('golden frames', () => {
   for (const frame of golden('server')) {

@@ -1,5 +1,5 @@
 /**
- * The rules of names, as `crates/proto` has them, so that a wrong name is told before it is sent. The server has the last
+ * The rules of names, as `crates/protocol` has them, so that a wrong name is told before it is sent. The server has the last
  * word; the golden names hold both together.
  */
 

@@ -1,5 +1,5 @@
 /**
- * What is said between the page and the server, as docs/PROTOCOL.md has it. The golden frames of `crates/proto` hold these
+ * What is said between the page and the server, as docs/PROTOCOL.md has it. The golden frames of `crates/protocol` hold these
  * types and the server's together: see golden.test.ts.
  */
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 use history::What;
-use proto::EventPage;
+use protocol::EventPage;
 use rustix::process::Signal;
 
 use super::dice::Dice;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use proto::ServerFrame;
+use protocol::ServerFrame;
 
 use super::gauges::cpu_of;
 use super::open_files::Descriptors;

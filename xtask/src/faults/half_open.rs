@@ -190,8 +190,8 @@ impl Living {
         let mut patience = None;
         loop {
             match client.next_frame(LOOK) {
-                Ok(proto::ServerFrame::Event(event)) => {
-                    heard += u64::from(matches!(event.kind, proto::EventKind::Message { .. }));
+                Ok(protocol::ServerFrame::Event(event)) => {
+                    heard += u64::from(matches!(event.kind, protocol::EventKind::Message { .. }));
                 }
                 Ok(_) | Err(Error::Timeout) => {}
                 Err(error) => return Err(error.into()),

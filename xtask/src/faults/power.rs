@@ -25,7 +25,7 @@ use crate::workspace::Workspace;
 const STOP: Duration = Duration::from_secs(30);
 /// Fewer messages in a second than this are no load but a standstill.
 const SLOWEST: u32 = 20;
-/// Commits are not synced: `synchronous` in `crates/store/src/sqlite/open.rs`.
+/// Commits are not synced: `synchronous` in `crates/storage/src/sqlite/open.rs`.
 const SABOTAGE: (&str, &str) = ("TEAHOUSE_SABOTAGE", "synchronous-normal");
 
 #[derive(clap::Args)]

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use proto::{RoomId, UserId};
+use protocol::{RoomId, UserId};
 
 use crate::verdict::{About, Counts};
 use crate::{Client, Connection, Record, Rule, Verdict, Violation, What};
@@ -237,7 +237,7 @@ impl Standing {
     }
 
     /// Something of a room that is not open on this connection.
-    fn unexpected(&self, place: Place, seq: Option<proto::Seq>, blame: &mut Blame) {
+    fn unexpected(&self, place: Place, seq: Option<protocol::Seq>, blame: &mut Blame) {
         let room = place.room;
         let about =
             About { connection: Some(place.who.connection), room: Some(room), seq, ..About::default() };

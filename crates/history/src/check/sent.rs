@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use proto::{ClientMessageId, CommandId, RoomId, Seq, UserId};
+use protocol::{ClientMessageId, CommandId, RoomId, Seq, UserId};
 
 use super::truth::{Era, Life, Stored, Truth};
 use super::{Blame, Who};

@@ -35,8 +35,8 @@ pub(super) fn of(violation: &Violation, history: impl IntoIterator<Item = Record
 fn concerns(about: &About, what: &What) -> bool {
     let same_connection = about.connection.is_some() && what.connection() == about.connection;
     let same_room = about.room.is_some() && what.room() == about.room;
-    let near = |seq: proto::Seq| about.seq.is_some_and(|of| of.0.abs_diff(seq.0) <= 1);
-    let same_key = |key: &proto::ClientMessageId| about.key.as_ref() == Some(key);
+    let near = |seq: protocol::Seq| about.seq.is_some_and(|of| of.0.abs_diff(seq.0) <= 1);
+    let same_key = |key: &protocol::ClientMessageId| about.key.as_ref() == Some(key);
     match what {
         What::Opened { .. } | What::Closed { .. } | What::AtRest { .. } => same_connection,
         What::Joined { .. }

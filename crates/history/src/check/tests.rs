@@ -4,7 +4,7 @@ mod messages;
 mod restores;
 mod views;
 
-use proto::{
+use protocol::{
     ClientMessageId, CommandId, Epoch, ErrorCode, Event, EventKind, MessageBody, MessageCount, Person,
     RoomId, Seq, Timestamp, UserId, UserName,
 };

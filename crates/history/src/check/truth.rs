@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use proto::{ClientMessageId, Epoch, RoomId, Seq, Timestamp, UserId};
+use protocol::{ClientMessageId, Epoch, RoomId, Seq, Timestamp, UserId};
 
 use super::Blame;
 use crate::verdict::About;

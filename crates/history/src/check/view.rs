@@ -1,6 +1,6 @@
 //! What a client sees of a room: one contiguous run, across its connections.
 
-use proto::{RoomId, Seq};
+use protocol::{RoomId, Seq};
 
 use super::truth::{Era, Life};
 use super::{Blame, Who};

@@ -1,7 +1,7 @@
 //! A house so small that it can only be honest: rooms are vectors, and everything is done by one thread, at once.
 
 use history::{Client, Connection, Record, Recorder};
-use proto::{
+use protocol::{
     ClientMessageId, CommandId, Epoch, ErrorCode, Event, EventKind, MessageBody, MessageCount, Person,
     RoomId, Seq, Timestamp, UserId, UserName,
 };

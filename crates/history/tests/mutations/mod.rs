@@ -1,7 +1,7 @@
 //! What may be done to an honest history, each so that one promise is broken.
 
 use history::{Connection, Hash, Kind, Record, Rule, Seen, What};
-use proto::{ClientMessageId, RoomId, Seq, UserId};
+use protocol::{ClientMessageId, RoomId, Seq, UserId};
 use teahouse_history as history;
 
 pub(crate) struct Mutation {

@@ -1,7 +1,7 @@
 use std::net::TcpListener;
 use std::thread::{JoinHandle, spawn};
 
-use proto::{ErrorCode, RoomId, UserId};
+use protocol::{ErrorCode, RoomId, UserId};
 use websocket::handshake::accept_key;
 use websocket::{close_frame, ping_frame, text_frame};
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use clap::Args;
-use proto::RoomName;
+use protocol::RoomName;
 
 use super::LoadError;
 use super::process::open_files_limit;

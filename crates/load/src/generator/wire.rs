@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn every_frame_of_the_protocol_is_read() {
         let golden: Vec<&RawValue> =
-            serde_json::from_str(include_str!("../../../proto/golden/server.json")).unwrap();
+            serde_json::from_str(include_str!("../../../protocol/golden/server.json")).unwrap();
         assert!(golden.len() > 10);
         for frame in golden {
             let followed = format!("{},{{}}]", frame.get());

@@ -10,7 +10,7 @@ use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proto::{RoomId, Seq};
+use protocol::{RoomId, Seq};
 
 use super::diary::Diary;
 use super::person::{Role, Witness};

@@ -1,6 +1,6 @@
 //! What becomes of each frame.
 
-use proto::{Beside, CommandId, ErrorCode, ErrorFrame, Event, Gap, Joined, Outcome, Seq, ServerFrame};
+use protocol::{Beside, CommandId, ErrorCode, ErrorFrame, Event, Gap, Joined, Outcome, Seq, ServerFrame};
 
 use super::person::{Pending, Place, Stop, Witness};
 use crate::Client;

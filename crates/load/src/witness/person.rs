@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proto::{CommandId, Epoch, RoomId, Send, Seq, UserId};
+use protocol::{CommandId, Epoch, RoomId, Send, Seq, UserId};
 
 use super::crowd::{Scene, WitnessError, Witnesses, room_name};
 use super::diary::Diary;

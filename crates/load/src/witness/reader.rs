@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proto::{EventPage, RoomId, Seq};
+use protocol::{EventPage, RoomId, Seq};
 
 use super::crowd::{WitnessError, Witnesses, room_name};
 use super::diary::Diary;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use proto::{
+use protocol::{
     ClientMessageId, Command, CommandId, Join, MessageBody, Numbered, Resume, RoomId, RoomRef, Send, Seq,
 };
 
@@ -191,9 +191,9 @@ impl Witness {
             return Ok(());
         }
         let id = self.new_id(Pending::History(room));
-        let limit = u32::try_from(to.0 - from.0 + 1).unwrap_or(u32::MAX).min(proto::Limits::HISTORY_EVENTS);
+        let limit = u32::try_from(to.0 - from.0 + 1).unwrap_or(u32::MAX).min(protocol::Limits::HISTORY_EVENTS);
         let after = Some(Seq(from.0 - 1));
-        let history = proto::History { room: RoomRef::Id(room), after, before: None, limit: Some(limit) };
+        let history = protocol::History { room: RoomRef::Id(room), after, before: None, limit: Some(limit) };
         Ok(say(socket, id, Command::History(history))?)
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use history::Connection;
-use proto::Command;
+use protocol::Command;
 use socket2::SockRef;
 
 use super::crowd::Scene;

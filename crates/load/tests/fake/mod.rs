@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 
-use proto::{Command, Numbered, RoomRef, parse_frame};
+use protocol::{Command, Numbered, RoomRef, parse_frame};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{CloseCode, Decoder, Message, close_frame, text_frame};
 

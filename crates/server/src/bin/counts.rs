@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use proto::{
+use protocol::{
     ClientMessageId, Event, EventKind, Limits, MessageBody, MessageCount, Person, RoomId, Seq, Timestamp,
     UserId, UserName,
 };
@@ -118,7 +118,7 @@ fn parse(times: u64) {
     });
     let command = command.to_string();
     for _ in 0..times {
-        let commands = proto::parse_frame(black_box(&command), Limits::BODY_BYTES).expect("it is a command");
+        let commands = protocol::parse_frame(black_box(&command), Limits::BODY_BYTES).expect("it is a command");
         assert!(black_box(commands).iter().all(Result::is_ok));
     }
 }

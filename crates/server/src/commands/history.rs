@@ -1,8 +1,8 @@
 //! `history`: a stretch of a room's events. The reply is encoded where it is read, and is as large as it gets.
 
 use bytes::Bytes;
-use proto::{CommandId, ErrorCode, History};
-use store::Refusal;
+use protocol::{CommandId, ErrorCode, History};
+use storage::Refusal;
 
 use crate::shard::{ConnKey, Connection, Link, Outside, Query, Shard};
 
@@ -20,7 +20,7 @@ pub(super) fn ask<L: Link, O: Outside>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
-    query: impl FnOnce(proto::UserId) -> Query,
+    query: impl FnOnce(protocol::UserId) -> Query,
 ) {
     let Some(connection) = shard.connection(of) else { return };
     if connection.reading_store >= Connection::<L>::MAX_STORE_READS {

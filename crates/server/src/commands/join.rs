@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use proto::{CommandId, Join, RoomId, RoomName, RoomRef};
-use rules::Spending;
-use store::Write;
+use protocol::{CommandId, Join, RoomId, RoomName, RoomRef};
+use domain::Spending;
+use storage::Write;
 
 use crate::plain_text;
 use crate::shard::{ConnKey, Link, Opening, Outside, Purpose, Shard};

@@ -1,7 +1,7 @@
 //! `leave`: stop being a member. The `ok` says that nothing of the room will follow.
 
-use proto::{CommandId, Outcome, RoomId, RoomRef, Seq};
-use store::Write;
+use protocol::{CommandId, Outcome, RoomId, RoomRef, Seq};
+use storage::Write;
 
 use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
 

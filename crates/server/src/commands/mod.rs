@@ -1,7 +1,7 @@
 //! One command, one file: what it costs, what it asks for, and what its answer changes.
 //!
 //! Rates and what the shard knows by itself are checked here, as a courtesy, to refuse early; the store asks the same rules
-//! again inside the transaction (`rules::guard`), and its word counts.
+//! again inside the transaction (`domain::guard`), and its word counts.
 
 mod history;
 mod join;
@@ -15,9 +15,9 @@ mod send;
 mod typing;
 mod who;
 
-use proto::{Command, CommandId, RoomName, RoomRef};
-use rules::Spending;
-use store::{Done, Refusal};
+use protocol::{Command, CommandId, RoomName, RoomRef};
+use domain::Spending;
+use storage::{Done, Refusal};
 
 pub(crate) use join::join_without_cursor;
 pub(crate) use leave::leave;
@@ -101,9 +101,9 @@ pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pendin
             shard.open_room(room, name, opening);
         }
         (Purpose::Leave, Done::Left { room, seq }) => leave::left(shard, of, id, room, seq),
-        (Purpose::Send, Done::Sent { seq, .. }) => shard.say_ok(of, id, proto::Outcome::Appended { seq }),
+        (Purpose::Send, Done::Sent { seq, .. }) => shard.say_ok(of, id, protocol::Outcome::Appended { seq }),
         (Purpose::Rename, Done::Renamed { name }) => rename::renamed(shard, of, id, user, name),
-        (Purpose::Read, Done::Read(_, position)) => shard.say_ok(of, id, proto::Outcome::Read(position)),
+        (Purpose::Read, Done::Read(_, position)) => shard.say_ok(of, id, protocol::Outcome::Read(position)),
         (Purpose::Farewell(_) | Purpose::Nobody, _) => {}
         // The store answers each request with its own kind of answer.
         (purpose, done) => debug_assert!(false, "{purpose:?} was answered {done:?}"),
@@ -118,7 +118,7 @@ pub(crate) fn refused<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pen
     }
     match purpose {
         Purpose::Join { paid: false, by_name: true, .. }
-            if refusal.code == proto::ErrorCode::RoomNotFound =>
+            if refusal.code == protocol::ErrorCode::RoomNotFound =>
         {
             join::too_many_made(shard, of, id);
         }

@@ -1,6 +1,6 @@
 //! `ping`: "are you there?" Answered always, for a page that asks wants to hear something.
 
-use proto::{CommandId, OkFrame, Outcome};
+use protocol::{CommandId, OkFrame, Outcome};
 
 use crate::shard::{ConnKey, Link, Outside, Shard};
 

@@ -1,7 +1,7 @@
 //! `read`: "I have seen everything up to here."
 
-use proto::{CommandId, Read};
-use store::Write;
+use protocol::{CommandId, Read};
+use storage::Write;
 
 use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
 

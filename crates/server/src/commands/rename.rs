@@ -1,7 +1,7 @@
 //! `rename`: be called something else, in every room.
 
-use proto::{CommandId, Outcome, UserId, UserName};
-use store::Write;
+use protocol::{CommandId, Outcome, UserId, UserName};
+use storage::Write;
 
 use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
 

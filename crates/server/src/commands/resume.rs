@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use proto::{CommandId, ErrorFrame, Outcome, Resume, RoomId};
-use store::{Refusal, Write};
+use protocol::{CommandId, ErrorFrame, Outcome, Resume, RoomId};
+use storage::{Refusal, Write};
 
 use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
 

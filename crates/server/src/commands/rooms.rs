@@ -1,7 +1,7 @@
 //! `rooms`: which rooms there are, a page at a time.
 
-use proto::{CommandId, Outcome, RoomPage, Rooms};
-use store::Refusal;
+use protocol::{CommandId, Outcome, RoomPage, Rooms};
+use storage::Refusal;
 
 use super::history::ask;
 use crate::shard::{ConnKey, Link, Outside, Query, Shard};

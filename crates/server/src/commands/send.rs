@@ -1,7 +1,7 @@
 //! `send`: say something. The `ok` says that it is on disk.
 
-use proto::{ClientMessageId, CommandId, MessageBody, RoomRef};
-use store::Write;
+use protocol::{ClientMessageId, CommandId, MessageBody, RoomRef};
+use storage::Write;
 
 #[cfg(feature = "sabotage")]
 use crate::sabotage::{self, Sabotage};

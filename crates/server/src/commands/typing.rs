@@ -1,6 +1,6 @@
 //! `typing`: tell the room. It is no event; whoever lags does not hear of it.
 
-use proto::{CommandId, Outcome, RoomRef, ServerFrame, Typing};
+use protocol::{CommandId, Outcome, RoomRef, ServerFrame, Typing};
 
 use crate::encoding::json_frame;
 use crate::shard::{ConnKey, Link, Outside, Shard};

@@ -1,6 +1,6 @@
 //! `who`: the people who are online in a room, a page at a time.
 
-use proto::{CommandId, Limits, Outcome, Who};
+use protocol::{CommandId, Limits, Outcome, Who};
 
 use crate::shard::{ConnKey, Link, Outside, Shard};
 

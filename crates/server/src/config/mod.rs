@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rules::Rates;
+use domain::Rates;
 
 pub(crate) use print::{example, in_force};
 use settings::{SETTINGS, Setting};
@@ -41,7 +41,7 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Origins of foreign pages that may connect, in lower case, without a default port.
     pub(crate) allowed_origins: Vec<String>,
-    /// Longest message body; at most [`proto::Limits::MAX_BODY_BYTES`].
+    /// Longest message body; at most [`protocol::Limits::MAX_BODY_BYTES`].
     pub(crate) body_bytes: u32,
     /// Shards to start; 0 is one for each core.
     pub(crate) shards: usize,

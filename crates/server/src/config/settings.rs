@@ -4,7 +4,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rules::{Rates, RoomLimits};
+use domain::{Rates, RoomLimits};
 
 use super::{Config, Deadlines, Limits, LogFormat, values};
 
@@ -56,7 +56,7 @@ pub(super) fn unset() -> Config {
         listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         data: PathBuf::new(),
         allowed_origins: Vec::new(),
-        body_bytes: proto::Limits::BODY_BYTES,
+        body_bytes: protocol::Limits::BODY_BYTES,
         shards: 0,
         log: String::new(),
         log_format: LogFormat::Auto,

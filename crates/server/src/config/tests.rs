@@ -33,10 +33,10 @@ fn every_default_is_allowed() {
     let config = load(None, &[], &Flags::default()).unwrap().config;
     assert_eq!(config.listen, "[::]:9999".parse().unwrap());
     assert_eq!(config.data, Path::new("./data"));
-    assert_eq!(config.body_bytes, proto::Limits::BODY_BYTES);
+    assert_eq!(config.body_bytes, protocol::Limits::BODY_BYTES);
     assert_eq!(config.deadlines.dead, Duration::from_secs(75));
     assert_eq!(config.limits.connections, 10_000);
-    assert_eq!(config.limits.rooms_per_person, rules::RoomLimits::default().rooms_per_person);
+    assert_eq!(config.limits.rooms_per_person, domain::RoomLimits::default().rooms_per_person);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn limits_that_are_off_are_out_of_reach_and_sizes_stay() {
         (u32::MAX, u32::MAX, u32::MAX)
     );
     assert!(!limits.rates.enabled);
-    assert_eq!(loaded.config.body_bytes, proto::Limits::BODY_BYTES);
+    assert_eq!(loaded.config.body_bytes, protocol::Limits::BODY_BYTES);
     assert!(
         in_force(&loaded).lines().any(|line| line.starts_with("connections =") && line.ends_with("(off)"))
     );

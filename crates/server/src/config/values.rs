@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use rules::Rate;
+use domain::Rate;
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
@@ -60,7 +60,7 @@ pub(super) fn body_bytes(text: &str) -> Parsed<u32> {
         _ => return Err(None),
     };
     let bytes = number.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)).ok_or(None)?;
-    if (1..=proto::Limits::MAX_BODY_BYTES).contains(&bytes) { Ok(bytes) } else { Err(None) }
+    if (1..=protocol::Limits::MAX_BODY_BYTES).contains(&bytes) { Ok(bytes) } else { Err(None) }
 }
 
 pub(super) fn duration(text: &str) -> Parsed<Duration> {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proto::ErrorCode;
+use protocol::ErrorCode;
 
 use super::Refusal;
 use crate::metrics::Metrics;

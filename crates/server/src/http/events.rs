@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::header::HeaderMap;
-use proto::{ErrorCode, History, RoomRef, Seq};
+use protocol::{ErrorCode, History, RoomRef, Seq};
 use serde::Deserialize;
 
 use super::identity::Credential;

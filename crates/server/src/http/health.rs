@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use proto::ErrorCode;
+use protocol::ErrorCode;
 
 use super::{Front, Refusal};
 use crate::metrics;

@@ -1,7 +1,7 @@
 //! From what a request brings to the person it speaks for.
 
 use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap};
-use proto::{ErrorCode, Person, UserName};
+use protocol::{ErrorCode, Person, UserName};
 
 use super::origin::Sender;
 use super::{Front, Peer, Refusal, any_number};
@@ -105,7 +105,7 @@ impl Front {
         }
         let rate = self.config.limits.rates.new_guests;
         self.spend(&self.guests, &peer.address, rate, "too many new guests from your address")?;
-        let name = name.unwrap_or_else(|| rules::made_up(any_number(), language == Language::Zh));
+        let name = name.unwrap_or_else(|| domain::made_up(any_number(), language == Language::Zh));
         Ok(Person { id: self.house.new_user_id()?, name })
     }
 }

@@ -39,8 +39,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
-use proto::UserId;
-use rules::{KeyedBuckets, Rate};
+use protocol::UserId;
+use domain::{KeyedBuckets, Rate};
 
 pub(crate) use accept::{Serving, listen, raise_file_limit};
 pub(crate) use caps::{Address, Permit};

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use http::header::{HOST, HeaderMap, ORIGIN};
-use proto::ErrorCode;
+use protocol::ErrorCode;
 
 use super::Refusal;
 

@@ -7,9 +7,9 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
-use proto::ErrorCode;
+use protocol::ErrorCode;
 use serde::Serialize;
-use store::StoreError;
+use storage::StoreError;
 
 /// Why a request was not done. The message is public.
 #[derive(Clone, Debug)]
@@ -122,13 +122,13 @@ impl From<ErrorCode> for Refusal {
             ErrorCode::NotFound => Self::not_found(),
             ErrorCode::ShuttingDown => Self::new(code, "the server is stopping"),
             ErrorCode::Overloaded => Self::new(code, "more than the server can take at the moment"),
-            _ => store::Refusal::from(code).into(),
+            _ => storage::Refusal::from(code).into(),
         }
     }
 }
 
-impl From<store::Refusal> for Refusal {
-    fn from(refusal: store::Refusal) -> Self {
+impl From<storage::Refusal> for Refusal {
+    fn from(refusal: storage::Refusal) -> Self {
         Self::new(refusal.code, refusal.message)
     }
 }

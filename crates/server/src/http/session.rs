@@ -8,7 +8,7 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
-use proto::{ErrorCode, Person, UserName};
+use protocol::{ErrorCode, Person, UserName};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 

@@ -9,7 +9,7 @@ use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_
 use http::{StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use proto::ErrorCode;
+use protocol::ErrorCode;
 use websocket::handshake::{HandshakeError, Upgrade};
 
 use super::identity::{Credential, language};

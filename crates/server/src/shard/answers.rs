@@ -1,7 +1,7 @@
 //! What the store's writer answers, and to which command.
 
-use proto::{CommandId, Epoch, ErrorCode, RoomId, RoomRef, Seq, UserId};
-use store::{Author, Done, Refusal, TokenHash, Write};
+use protocol::{CommandId, Epoch, ErrorCode, RoomId, RoomRef, Seq, UserId};
+use storage::{Author, Done, Refusal, TokenHash, Write};
 
 use super::{ConnKey, Link, Outside, Shard};
 use crate::commands::{self, Resuming};

@@ -2,7 +2,7 @@
 //!
 //! Concurrent catch-ups share reads: everybody who comes back to a room with the same cursor gets the same bytes.
 
-use proto::{RoomId, Seq};
+use protocol::{RoomId, Seq};
 use room_log::Outbox;
 
 use super::connection::CatchUp;

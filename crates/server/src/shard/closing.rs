@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use proto::{Close, Person, UserId, Welcome};
+use protocol::{Close, Person, UserId, Welcome};
 use room_log::Outbox;
-use rules::SessionBuckets;
-use store::{Author, Write};
+use domain::SessionBuckets;
+use storage::{Author, Write};
 use websocket::{CloseCode, Decoder};
 
 use super::connection::{Being, Connection, Flags, Lines, Phase};
@@ -227,7 +227,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             if self.ask_writer_quietly(
                 author,
                 Purpose::Nobody,
-                Write::Read { room: proto::RoomRef::Id(room), seq },
+                Write::Read { room: protocol::RoomRef::Id(room), seq },
             ) && let Some(lines) = self.connection(key).and_then(|connection| connection.lines.as_mut())
             {
                 lines.read = Some((room, seq));
@@ -286,7 +286,7 @@ fn come_back(within: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proto::Close;
+    use protocol::Close;
 
     #[test]
     fn every_goodbye_has_a_code_that_may_be_sent() {

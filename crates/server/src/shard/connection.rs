@@ -1,9 +1,9 @@
 //! What is kept for a connection, for its place in each room, and for the person behind it.
 
-use proto::{CommandId, Person, RoomId, RoomRef, Seq, UserId, UserName};
+use protocol::{CommandId, Person, RoomId, RoomRef, Seq, UserId, UserName};
 use room_log::{Cursor, Outbox};
-use rules::SessionBuckets;
-use store::{Author, Enrol, TokenHash};
+use domain::SessionBuckets;
+use storage::{Author, Enrol, TokenHash};
 use websocket::Decoder;
 
 use super::wheel::Tick;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto::{Close, RoomId};
+use protocol::{Close, RoomId};
 
 use super::connection::Phase;
 use super::wheel::Tick;
@@ -49,7 +49,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if self.settings.tells_presence {
             for frame in self.outside.presence(|presence| presence.poll_frames(now)) {
                 let room = frame.room;
-                self.outside.aside(room, json_frame(&proto::ServerFrame::from(frame)).into());
+                self.outside.aside(room, json_frame(&protocol::ServerFrame::from(frame)).into());
             }
         }
         if now >= self.next_check {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use proto::{Limits, RoomId, Seq};
+use protocol::{Limits, RoomId, Seq};
 use room_log::{Outbox, RoomLog};
 
 use super::{Connection, Link, Outside, PAGE_BYTES, Shard};

@@ -46,8 +46,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use bus::Delivery;
-use proto::{Epoch, Limits, RoomId, UserId};
-use rules::Rates;
+use protocol::{Epoch, Limits, RoomId, UserId};
+use domain::Rates;
 use slab::Slab;
 
 pub(crate) use answers::{Pending, Purpose};
@@ -116,9 +116,9 @@ pub(crate) struct Shard<L, O> {
     /// Who is not read until the next tick, having been refused.
     refused: Vec<ConnKey>,
     /// Guests who are to leave their rooms, when the writer has time.
-    farewells: VecDeque<store::Author>,
+    farewells: VecDeque<storage::Author>,
     /// Those that the store could not do.
-    failed_farewells: Vec<store::Author>,
+    failed_farewells: Vec<storage::Author>,
     next_check: Duration,
     /// Where the next check of rooms begins.
     next_room: usize,

@@ -3,9 +3,9 @@
 use std::io::{self, IoSlice};
 
 use bytes::Bytes;
-use proto::{CommandId, ErrorCode, Event, History, RoomId, RoomPage, Rooms, Seq, UserId};
-use rules::Presence;
-use store::{Author, Refusal, TokenHash, Write};
+use protocol::{CommandId, ErrorCode, Event, History, RoomId, RoomPage, Rooms, Seq, UserId};
+use domain::Presence;
+use storage::{Author, Refusal, TokenHash, Write};
 
 use super::ConnKey;
 use crate::encoding::Encoding;

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use proto::{Close, Limits, Numbered};
+use protocol::{Close, Limits, Numbered};
 use websocket::{Decoder, Message};
 
 use super::connection::{Connection, Phase};
@@ -194,8 +194,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     fn handle_json(&mut self, key: ConnKey, text: &str) {
         let body_limit = self.settings.limits.body_bytes;
-        match proto::parse_frame(text, body_limit) {
-            Err(error) => self.refuse(key, None, store::Refusal { code: error.code, message: error.message }),
+        match protocol::parse_frame(text, body_limit) {
+            Err(error) => self.refuse(key, None, storage::Refusal { code: error.code, message: error.message }),
             Ok(commands) => {
                 debug_assert!(commands.len() <= Limits::FRAME_COMMANDS);
                 for command in commands {
@@ -205,7 +205,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
                             self.refuse(
                                 key,
                                 error.id,
-                                store::Refusal { code: error.code, message: error.message },
+                                storage::Refusal { code: error.code, message: error.message },
                             );
                         }
                     }

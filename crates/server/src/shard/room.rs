@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use proto::{Event, RoomId, RoomName, Seq, UserId};
+use protocol::{Event, RoomId, RoomName, Seq, UserId};
 use room_log::{Cursor, Hole, RoomLog};
 
 use super::ConnKey;

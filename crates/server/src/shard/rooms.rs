@@ -1,11 +1,11 @@
 //! Opening a room for a connection, closing it again, and what its log is told.
 
-use proto::{
+use protocol::{
     CommandId, Epoch, ErrorCode, ErrorFrame, Gap, Joined, Limits, MessageCount, Person, ReadPosition, Reset,
     RoomId, RoomName, Seq,
 };
 use room_log::Hole;
-use store::Refusal;
+use storage::Refusal;
 
 use super::connection::{CatchUp, Membership, Phase};
 use super::room::Room;
@@ -199,7 +199,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let membership = self.connection(of).and_then(|connection| connection.membership(index));
         let Some(special) = membership.and_then(|membership| membership.special.as_mut()) else { return };
         for (id, seq) in std::mem::take(&mut special.leaving) {
-            self.say_ok(of, id, proto::Outcome::Appended { seq });
+            self.say_ok(of, id, protocol::Outcome::Appended { seq });
         }
     }
 
@@ -283,14 +283,14 @@ impl<L: Link, O: Outside> Shard<L, O> {
         }
     }
 
-    fn append(&mut self, index: usize, event: &proto::Event, frame: Option<&[u8]>) {
+    fn append(&mut self, index: usize, event: &protocol::Event, frame: Option<&[u8]>) {
         match self.rooms[index].append(self.now, event, frame) {
             Err(Hole { offered, .. }) => self.fill(index, offered),
             Ok(false) => {}
             Ok(true) => {
                 match event.kind {
-                    proto::EventKind::MemberJoined { .. } => return self.queue_walk_later(index),
-                    proto::EventKind::MemberLeft {} => self.end_memberships(index, event),
+                    protocol::EventKind::MemberJoined { .. } => return self.queue_walk_later(index),
+                    protocol::EventKind::MemberLeft {} => self.end_memberships(index, event),
                     _ => {}
                 }
                 if sabotage::is(Sabotage::LoseWakeUp) && event.seq.0.is_multiple_of(3) {
@@ -303,7 +303,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// **Invariant:** the end is set while the event is appended, so nothing later can be written to whoever left
     /// (`a_member_who_left_hears_nothing_later`).
-    fn end_memberships(&mut self, index: usize, event: &proto::Event) {
+    fn end_memberships(&mut self, index: usize, event: &protocol::Event) {
         let user = event.by.id;
         let openings = std::mem::take(&mut self.rooms[index].openings);
         let (ended, waiting): (Vec<Opening>, Vec<Opening>) = openings.into_iter().partition(|opening| {
@@ -359,14 +359,14 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(super) fn handle_filling(
         &mut self,
         room: RoomId,
-        events: Result<Vec<proto::Event>, proto::ErrorCode>,
+        events: Result<Vec<protocol::Event>, protocol::ErrorCode>,
     ) {
         let Some(&index) = self.room_keys.get(&room) else { return };
         let Some(wanted) = self.rooms[index].wanted.take() else { return };
         let Ok(events) = events else { return };
         let progressed = !events.is_empty();
         for event in &events {
-            if matches!(event.kind, proto::EventKind::MemberLeft {}) && event.seq > self.rooms[index].head() {
+            if matches!(event.kind, protocol::EventKind::MemberLeft {}) && event.seq > self.rooms[index].head() {
                 // Answers that were given before are still on their way.
                 self.rooms[index].note_departure(event.by.id, event.seq);
             }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use proto::{CommandId, ErrorCode, ErrorFrame, OkFrame, Outcome, ServerFrame};
-use store::Refusal;
+use protocol::{CommandId, ErrorCode, ErrorFrame, OkFrame, Outcome, ServerFrame};
+use storage::Refusal;
 
 use super::connection::Phase;
 use super::{ConnKey, Link, Outside, Shard};
@@ -22,7 +22,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             Speaks::Json => encoding::json_frame(&frame),
             Speaks::PlainText(language) => {
                 let room = match &frame {
-                    ServerFrame::Beside(proto::Beside::Gap(gap)) => {
+                    ServerFrame::Beside(protocol::Beside::Gap(gap)) => {
                         self.room_keys.get(&gap.room).map(|&index| self.rooms[index].name.clone())
                     }
                     _ => None,

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use proto::{ErrorCode, RoomId, UserId};
-use rules::Presence;
+use protocol::{ErrorCode, RoomId, UserId};
+use domain::Presence;
 use rustix::net::SendFlags;
-use store::{Author, TokenHash};
+use storage::{Author, TokenHash};
 use tokio::sync::oneshot;
 
 use super::{Found, Link, Outside, Query, Settings, Shard};
@@ -149,7 +149,7 @@ struct Wired {
 }
 
 impl Outside for Wired {
-    fn write(&mut self, author: Author, deed: store::Write, ticket: u64) -> Result<(), ErrorCode> {
+    fn write(&mut self, author: Author, deed: storage::Write, ticket: u64) -> Result<(), ErrorCode> {
         self.shared.writer.submit(author, deed, ReplyTo::Shard { shard: self.number, ticket })
     }
 

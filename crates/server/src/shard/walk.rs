@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::io::{ErrorKind, IoSlice};
 use std::time::Duration;
 
-use proto::Seq;
+use protocol::Seq;
 use room_log::{Cursor, Lag, Reading, Window};
 
 use super::connection::{Connection, Phase};

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use history::{Connection, Kind, Recorder, Seen, What};
-use proto::{
+use protocol::{
     Beside, ClientMessageId, CommandId, Epoch, ErrorCode, ErrorFrame, Event, EventKind, Gap, Joined,
     MessageBody, OkFrame, Outcome, RoomId, Seq, ServerFrame, UserId,
 };
 use serde_json::{Value, json};
-use store::{MemoryStore, TokenHash};
+use storage::{MemoryStore, TokenHash};
 
 use super::chance::Chance;
 

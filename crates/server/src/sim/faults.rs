@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use proto::{Epoch, RoomId, Seq};
+use protocol::{Epoch, RoomId, Seq};
 
 use super::process::Losses;
 use super::world::{Due, Fault, Speaker, World};

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use proto::{RoomId, Seq};
-use store::TokenHash;
+use protocol::{RoomId, Seq};
+use storage::TokenHash;
 
 use super::chance::Chance;
 use super::client::ROOMS;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use proto::UserId;
-use store::{Done, Refusal, Request, Ticket, TokenHash, Write};
+use protocol::UserId;
+use storage::{Done, Refusal, Request, Ticket, TokenHash, Write};
 use tokio::sync::oneshot;
 
 use super::world::{Due, World};

@@ -1,7 +1,7 @@
 //! Between the people and the process: connections, bytes on their way, and what people do with them.
 
-use proto::{Person, UserName};
-use store::TokenHash;
+use protocol::{Person, UserName};
+use storage::TokenHash;
 use websocket::{Decoder, Message, Opcode};
 
 use super::wire::Pipe;

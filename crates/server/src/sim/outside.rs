@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::{ErrorCode, RoomId};
-use rules::Presence;
-use store::{Author, TokenHash, Write};
+use protocol::{ErrorCode, RoomId};
+use domain::Presence;
+use storage::{Author, TokenHash, Write};
 
 use crate::sessions::Sessions;
 use crate::shard::{Outside, Query};

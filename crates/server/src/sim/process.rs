@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::{Delivery, Inbox, LocalBus};
-use proto::{Limits, Timestamp, UserId};
-use rules::{Presence, Rates};
-use store::{MemoryStore, Reader, Request, Store, Ticket};
+use protocol::{Limits, Timestamp, UserId};
+use domain::{Presence, Rates};
+use storage::{MemoryStore, Reader, Request, Store, Ticket};
 
 use super::chance::Chance;
 use super::outside::Memory;

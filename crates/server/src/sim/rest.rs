@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use history::What;
-use proto::{RoomId, UserId};
+use protocol::{RoomId, UserId};
 
 use super::client::seen;
 use super::world::{Speaker, World};

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use history::Recorder;
-use proto::{Timestamp, UserId};
-use store::{Backup, Failure, MemoryStore, TokenHash};
+use protocol::{Timestamp, UserId};
+use storage::{Backup, Failure, MemoryStore, TokenHash};
 use websocket::Decoder;
 
 use super::chance::Chance;
@@ -169,7 +169,7 @@ impl World {
             catch_up_events: *chance.of(&[3, 20, 1000]),
             rounds: *chance.of(&[1, 4, 4096, 4096]),
         };
-        let store = MemoryStore::new(rules::RoomLimits::default());
+        let store = MemoryStore::new(domain::RoomLimits::default());
         let mut world = World {
             chance,
             now: Duration::ZERO,
@@ -447,7 +447,7 @@ impl World {
     pub(super) fn index(&self) -> Index {
         let mut index = Index::new();
         for event in self.store.events() {
-            if let proto::EventKind::Message { body, .. } = &event.kind {
+            if let protocol::EventKind::Message { body, .. } = &event.kind {
                 let word = body.as_str().split(' ').next().unwrap_or_default();
                 let before = index.insert(word.to_owned(), (event.room, event.n.0));
                 assert!(before.is_none(), "promise 3: {word} is stored twice: #{} and {before:?}", event.seq);

@@ -1,4 +1,4 @@
-use proto::ErrorCode;
+use protocol::ErrorCode;
 
 use super::{PageTexts, Texts};
 

@@ -6,7 +6,7 @@
 mod en;
 mod zh;
 
-use proto::{ErrorCode, Seq};
+use protocol::{ErrorCode, Seq};
 
 /// A language that the server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

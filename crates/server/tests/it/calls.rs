@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use load::Client;
-use proto::{Beside, ServerFrame};
+use protocol::{Beside, ServerFrame};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::house::House;

@@ -1,7 +1,7 @@
 //! A client is a cursor: what it missed comes, once and in order, or is named.
 
 use load::{Client, http};
-use proto::{Beside, Command, Event, EventPage, RoomId, ServerFrame};
+use protocol::{Beside, Command, Event, EventPage, RoomId, ServerFrame};
 use serde_json::json;
 
 use crate::house::House;
@@ -32,15 +32,15 @@ pub(crate) fn say_many(client: &mut Client, room: RoomId, numbers: std::ops::Ran
 }
 
 pub(crate) fn saying(room: RoomId, text: &str) -> Command {
-    Command::Send(proto::Send {
-        room: proto::RoomRef::Id(room),
+    Command::Send(protocol::Send {
+        room: protocol::RoomRef::Id(room),
         // Long ones differ at the end.
-        client_message_id: proto::ClientMessageId::new(format!(
+        client_message_id: protocol::ClientMessageId::new(format!(
             "say-{}",
             &text[text.len().saturating_sub(40)..]
         ))
         .unwrap(),
-        body: proto::MessageBody::new(text, 8192).unwrap(),
+        body: protocol::MessageBody::new(text, 8192).unwrap(),
     })
 }
 
@@ -306,7 +306,7 @@ fn who_has_left_cannot_resume() {
     let reply = li.ask(json!({"type":"resume","rooms":{room.to_string():1}}));
     assert_eq!(reply["type"], "ok");
     ann.say(room, "not for Li").unwrap();
-    ann.event_where(|event| matches!(event.kind, proto::EventKind::Message { .. })).unwrap();
+    ann.event_where(|event| matches!(event.kind, protocol::EventKind::Message { .. })).unwrap();
     let heard = li.heard();
     let [ServerFrame::Beside(Beside::Error(error))] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!((error.room, error.code.as_str()), (Some(room), "not_a_member"));

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::thread::scope;
 
 use load::{Client, Options, Received};
-use proto::{Beside, Event, RoomId, ServerFrame};
+use protocol::{Beside, Event, RoomId, ServerFrame};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
@@ -129,7 +129,7 @@ fn from_cursor(client: &mut Client, room: RoomId, head: u64, count: u64) {
 }
 
 fn is_last(event: &Event) -> bool {
-    matches!(event.kind, proto::EventKind::Message { .. }) && body(event) == "live"
+    matches!(event.kind, protocol::EventKind::Message { .. }) && body(event) == "live"
 }
 
 /// The lines that were said since the place that was kept, and the live one.

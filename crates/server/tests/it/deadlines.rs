@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use load::{Client, Received};
-use proto::EventKind;
+use protocol::EventKind;
 use websocket::{Opcode, append_masked};
 
 use crate::house::House;

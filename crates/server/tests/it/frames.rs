@@ -17,11 +17,11 @@ fn golden(text: &str) -> Vec<Value> {
 }
 
 fn client_frames() -> Vec<Value> {
-    golden(include_str!("../../../proto/golden/client.json"))
+    golden(include_str!("../../../protocol/golden/client.json"))
 }
 
 fn server_frames() -> Vec<Value> {
-    golden(include_str!("../../../proto/golden/server.json"))
+    golden(include_str!("../../../protocol/golden/server.json"))
 }
 
 /// Whether `found` has the fields of `example`, with values of the same kinds.
@@ -87,7 +87,7 @@ fn every_golden_command_is_carried_out_and_answered_as_the_golden_frames_are() {
     for number in 2..=12 {
         assert_eq!(li.join(&format!("room-{number}")).unwrap().room.0, number);
     }
-    let lobby = proto::RoomId(1);
+    let lobby = protocol::RoomId(1);
     for number in 1..=60 {
         li.say(lobby, &number.to_string()).unwrap();
     }

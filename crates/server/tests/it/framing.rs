@@ -106,7 +106,7 @@ fn a_message_may_come_in_fragments_with_a_ping_between_and_byte_by_byte() {
     for byte in bytes {
         li.send_bytes(&[byte]).unwrap();
     }
-    let event = ann.event_where(|event| matches!(event.kind, proto::EventKind::Message { .. })).unwrap();
+    let event = ann.event_where(|event| matches!(event.kind, protocol::EventKind::Message { .. })).unwrap();
     assert_eq!(crate::talk::body(&event), "茶👩‍🚀");
     let mut pongs = 0;
     li.send_text(r#"{"type":"ping","id":1}"#).unwrap();

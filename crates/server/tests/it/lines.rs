@@ -1,7 +1,7 @@
 //! Plain text: the same rooms, as lines.
 
 use load::{Client, Options, Received};
-use proto::EventKind;
+use protocol::EventKind;
 use serde_json::json;
 
 use crate::coming_back::say_many;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use load::Error;
-use proto::{EventKind, EventPage, RoomId, RoomRef};
+use protocol::{EventKind, EventPage, RoomId, RoomRef};
 use serde_json::{Value, json};
 
 use crate::coming_back::saying;
@@ -99,7 +99,7 @@ fn killed_in_a_burst_it_has_every_acknowledged_message_once_and_in_order() {
                 house.kill();
             }
             match li.reply_to(id) {
-                Ok(load::Reply::Ok(proto::Outcome::Appended { seq })) => {
+                Ok(load::Reply::Ok(protocol::Outcome::Appended { seq })) => {
                     acknowledged.insert(text, seq.0);
                 }
                 Ok(other) => panic!("{other:?}"),
@@ -109,13 +109,13 @@ fn killed_in_a_burst_it_has_every_acknowledged_message_once_and_in_order() {
         }
         house.start();
         li = house.back(&token);
-        li.call(&proto::Command::Join(proto::Join { room: RoomRef::Id(room), after: None, epoch: None }))
+        li.call(&protocol::Command::Join(protocol::Join { room: RoomRef::Id(room), after: None, epoch: None }))
             .unwrap();
         assert!(acknowledged.len() >= 100 * (burst as usize + 1));
     }
     let mut events = Vec::new();
     loop {
-        let after = events.last().map_or(0, |event: &proto::Event| event.seq.0);
+        let after = events.last().map_or(0, |event: &protocol::Event| event.seq.0);
         let reply = li.ask(json!({"type":"history","room":"lobby","after":after,"limit":500}));
         let page: EventPage = serde_json::from_value(reply).unwrap();
         events.extend(page.events);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use load::Client;
-use proto::{Beside, EventKind, Presence, ServerFrame, UserId};
+use protocol::{Beside, EventKind, Presence, ServerFrame, UserId};
 use serde_json::{Value, json};
 
 use crate::house::House;

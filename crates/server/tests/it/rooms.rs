@@ -1,13 +1,13 @@
 //! Names, rooms, memberships, and how far one has read.
 
-use proto::{EventKind, RoomId};
+use protocol::{EventKind, RoomId};
 use serde_json::{Value, json};
 
 use crate::house::House;
 use crate::talk::{Talk, body};
 
 fn golden_names() -> Value {
-    serde_json::from_str(include_str!("../../../proto/golden/names.json")).unwrap()
+    serde_json::from_str(include_str!("../../../protocol/golden/names.json")).unwrap()
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_new_name_is_told_to_every_room_and_holds() {
     assert_eq!(li.ask(json!({"type":"rename","name":" 李  雷 "}))["name"], "李 雷");
     for _ in 0..2 {
         let event = ann.event_where(|event| matches!(event.kind, EventKind::Renamed { .. })).unwrap();
-        assert_eq!(event.kind, EventKind::Renamed { was: proto::UserName::new("Li").unwrap() });
+        assert_eq!(event.kind, EventKind::Renamed { was: protocol::UserName::new("Li").unwrap() });
         assert_eq!((event.by.id, event.by.name.as_str()), (li.me(), "李 雷"));
     }
     let who = ann.ask(json!({"type":"who","room":"tea"}));
@@ -215,7 +215,7 @@ fn a_leave_is_answered_after_everything_before_it_and_nothing_comes_after() {
         client.event_where(|event| event.seq.0 == head).unwrap();
         client.events_of(room, head, left.seq.0 - head);
         let heard = client.heard();
-        assert!(heard.iter().all(|frame| !matches!(frame, proto::ServerFrame::Event(_))), "{heard:?}");
+        assert!(heard.iter().all(|frame| !matches!(frame, protocol::ServerFrame::Event(_))), "{heard:?}");
     }
     assert_eq!(
         li.refused_with(json!({"type":"send","room":"lobby","client_message_id":"k","body":"x"})),
@@ -238,7 +238,7 @@ fn the_ok_of_a_leave_comes_behind_the_last_event() {
         let mut last = 0;
         loop {
             match li.next_frame(crate::talk::PATIENCE).unwrap() {
-                proto::ServerFrame::Event(event) => last = event.seq.0,
+                protocol::ServerFrame::Event(event) => last = event.seq.0,
                 frame if crate::talk::reply_id(&frame) == Some(1) => {
                     let reply: Value = serde_json::from_str(&frame.to_json()).unwrap();
                     assert_eq!(reply["seq"], last, "{reply}");

@@ -1,7 +1,7 @@
 //! Who one is: tokens, cookies, origins, and the end of a session.
 
 use load::{Client, Error, Options, Received, Response, http, new_session};
-use proto::EventKind;
+use protocol::EventKind;
 use serde_json::{Value, json};
 
 use crate::house::House;

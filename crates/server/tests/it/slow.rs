@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use load::{Client, Options, Received};
-use proto::{Beside, RoomId, ServerFrame};
+use protocol::{Beside, RoomId, ServerFrame};
 use serde_json::{Value, json};
 use websocket::{Opcode, append_masked};
 
@@ -153,7 +153,7 @@ fn a_slow_readers_own_leave_is_answered_behind_all_that_came_before_it() {
     let head = slow.join("lobby").unwrap().head.0;
     say_large(&mut ann, room, 0..500, 8192);
     slow.send_text(r#"{"type":"leave","id":7,"room":"lobby"}"#).unwrap();
-    let left = ann.event_where(|event| event.kind == proto::EventKind::MemberLeft {}).unwrap().seq.0;
+    let left = ann.event_where(|event| event.kind == protocol::EventKind::MemberLeft {}).unwrap().seq.0;
     say_large(&mut ann, room, 500..1000, 8192);
     assert_eq!(all_or_gaps(&mut slow, room, head, left), 0);
     let reply = slow.next_frame(PATIENCE).unwrap();

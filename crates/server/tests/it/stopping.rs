@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use load::{Client, Error, Received};
-use proto::{Command, EventKind, Join, ServerFrame};
+use protocol::{Command, EventKind, Join, ServerFrame};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use load::{Client, Error, Options, new_session};
-use proto::{
+use protocol::{
     Beside, Command, ErrorCode, Event, EventKind, Join, Joined, Resume, RoomId, Seq, ServerFrame, UserId,
 };
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ pub(crate) trait Talk {
     /// The bodies of the next messages, until one that is `last`.
     fn bodies_until(&mut self, last: &str) -> Vec<String>;
     /// The gap that is told next.
-    fn gap(&mut self) -> proto::Gap;
+    fn gap(&mut self) -> protocol::Gap;
     /// Ends without a goodbye: with a reset.
     fn reset(self);
 }
@@ -114,7 +114,7 @@ impl Talk for Client {
     }
 
     fn join_after(&mut self, room: RoomId, after: u64) -> Joined {
-        self.join_with(Join { room: proto::RoomRef::Id(room), after: Some(Seq(after)), epoch: None }).unwrap()
+        self.join_with(Join { room: protocol::RoomRef::Id(room), after: Some(Seq(after)), epoch: None }).unwrap()
     }
 
     fn resume(&mut self, rooms: &[(RoomId, u64)]) -> Vec<Joined> {
@@ -155,7 +155,7 @@ impl Talk for Client {
         bodies
     }
 
-    fn gap(&mut self) -> proto::Gap {
+    fn gap(&mut self) -> protocol::Gap {
         match self.frame_where(|frame| matches!(frame, ServerFrame::Beside(Beside::Gap(_)))).unwrap() {
             ServerFrame::Beside(Beside::Gap(gap)) => gap,
             other => unreachable!("{other:?}"),

@@ -1,7 +1,7 @@
 //! People who talk.
 
 use load::Received;
-use proto::EventKind;
+use protocol::EventKind;
 use serde_json::json;
 
 use crate::house::House;

@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 use load::{Client, Error, Options, Response};
-use proto::{EventKind, RoomId};
+use protocol::{EventKind, RoomId};
 
 /// Where they talk among themselves: not one of those of which a history is taken down.
 const ROOM: &str = "crowd";

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use load::{Client, Error, Options, Reply, http, new_session};
-use proto::{Command, ErrorCode, History, Outcome, Resume, RoomId, RoomRef, Seq};
+use protocol::{Command, ErrorCode, History, Outcome, Resume, RoomId, RoomRef, Seq};
 
 /// What is promised for an answer, and twice that for a machine that has much else to do.
 const ANSWER: Duration = Duration::from_secs(2);

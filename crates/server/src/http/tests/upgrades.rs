@@ -87,7 +87,7 @@ async fn hold_readers(house: &Arc<House>) -> Vec<std::sync::mpsc::Sender<()>> {
         let (release, held) = std::sync::mpsc::channel::<()>();
         let (say, is_held) = tokio::sync::oneshot::channel();
         let house = Arc::clone(house);
-        let hold = move |_: &mut dyn store::Reader| {
+        let hold = move |_: &mut dyn storage::Reader| {
             let _ = say.send(());
             held.recv()
         };
@@ -140,12 +140,12 @@ async fn whoever_has_been_let_in_is_waited_for_and_told_goodbye() {
     let mut wire = Wire::connect(listener.local_addr().unwrap()).await;
     let (stream, peer) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
-    let name = proto::UserName::new("Li").unwrap();
+    let name = protocol::UserName::new("Li").unwrap();
     running.house.arrive(crate::arrival::Arrival {
         stream,
         read_ahead: bytes::Bytes::new(),
         identity: crate::arrival::Identity {
-            person: proto::Person { id: UserId(7), name },
+            person: protocol::Person { id: UserId(7), name },
             session: None,
             stored: false,
         },

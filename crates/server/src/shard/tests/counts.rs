@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use bus::Delivery;
-use proto::{
+use protocol::{
     ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, RoomId, RoomName, Seq, Timestamp,
     UserId, UserName,
 };

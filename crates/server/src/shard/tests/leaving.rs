@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use store::TokenHash;
+use storage::TokenHash;
 
 use super::types;
 use super::world::{World, send_in_lobby};
@@ -65,7 +65,7 @@ fn a_room_that_is_gone_is_closed_with_a_word_to_all_who_had_it_open() {
     world.say(&second, &join);
     first.take();
     second.take();
-    world.store.fail_next(store::Failure::NotKnown);
+    world.store.fail_next(storage::Failure::NotKnown);
     world.say(&first, r#"{"type":"leave","id":6,"room":"silent"}"#);
     let frames = first.take();
     assert_eq!((&frames[0]["id"], &frames[0]["code"]), (&json!(6), &json!("unavailable")));

@@ -358,7 +358,7 @@ fn an_overloaded_house_says_so_and_a_retry_works() {
 fn a_line_client_hears_lines_and_keeps_its_place() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
-    let session = Some(store::TokenHash([7; 32]));
+    let session = Some(storage::TokenHash([7; 32]));
     let mut reader = world.arrive_as(7, Speaks::PlainText(Language::En), session);
     world.send(&li, "a", "two\nlines");
     world.say(&reader, "hello");

@@ -1,7 +1,7 @@
 //! Two steps that can be parted: what lies between asking and being answered, and who is still there by then.
 
 use serde_json::json;
-use store::TokenHash;
+use storage::TokenHash;
 use websocket::Opcode;
 
 use super::world::World;
@@ -38,9 +38,9 @@ fn whose_first_deed_is_answered_when_they_have_gone_is_known_to_be_stored() {
         [(2, r#"{"type":"rename","id":1,"name":"Mei"}"#), (3, r#"{"type":"join","id":1,"room":"lobby"}"#)]
     {
         let session = TokenHash([u8::try_from(user).unwrap(); 32]);
-        let person = proto::Person {
-            id: proto::UserId(user),
-            name: proto::UserName::new(&format!("guest {user}")).unwrap(),
+        let person = protocol::Person {
+            id: protocol::UserId(user),
+            name: protocol::UserName::new(&format!("guest {user}")).unwrap(),
         };
         world.shard.outside.sessions.begin(session, person);
         let gone = world.arrive(user);

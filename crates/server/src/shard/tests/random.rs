@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use store::TokenHash;
+use storage::TokenHash;
 use websocket::{Decoder, Message, Opcode};
 
 use super::super::closing::Stopping;
@@ -455,7 +455,7 @@ impl Run {
                 let user = self.clients[index].user;
                 self.trace.push(format!("the session of u{user} ends"));
                 self.ended.insert(user);
-                self.world.shard.handle_session_end(self.world.now, proto::UserId(user));
+                self.world.shard.handle_session_end(self.world.now, protocol::UserId(user));
             }
             (_, Some(index)) if self.chance.one_in(12) && !self.clients[index].lines => self.flood(index),
             _ => {}
@@ -559,7 +559,7 @@ impl Run {
         let mut keys: BTreeMap<(u64, String), u64> = BTreeMap::new();
         for room in 1..64 {
             for event in self.world.events_of(room) {
-                if let proto::EventKind::Message { client_message_id: Some(key), .. } = &event.kind {
+                if let protocol::EventKind::Message { client_message_id: Some(key), .. } = &event.kind {
                     let before = keys.insert((event.by.id.0, key.as_str().to_owned()), event.seq.0);
                     assert_eq!(before, None, "{key:?} is stored twice");
                 }

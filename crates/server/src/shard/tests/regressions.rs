@@ -65,7 +65,7 @@ fn whoever_leaves_and_joins_again_at_once_hears_what_follows() {
 fn a_line_client_that_leaves_the_lobby_for_the_lobby_hears_what_follows() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
-    let mut reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(store::TokenHash([7; 32])));
+    let mut reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
     reader.take_text();
     world.text(&reader, "/leave");
     world.work();
@@ -116,7 +116,7 @@ fn a_leave_on_another_connection_while_the_shard_is_behind_ends_the_join_that_wa
 #[test]
 fn pages_of_rooms_that_were_closed_meanwhile_do_not_count_for_ever() {
     let mut world = World::new();
-    let session = Some(store::TokenHash([7; 32]));
+    let session = Some(storage::TokenHash([7; 32]));
     let li = world.arrive(1);
     let reader = world.arrive_as(7, Speaks::PlainText(Language::En), session);
     for room in ["a", "b", "c"] {
@@ -234,7 +234,7 @@ fn nothing_is_written_behind_a_goodbye() {
     back.take();
     world.text(&back, &json!({"type":"join","id":1,"room":"lobby","after":2}).to_string());
     world.work();
-    world.shard.handle_session_end(world.now, proto::UserId(2));
+    world.shard.handle_session_end(world.now, protocol::UserId(2));
     world.settle();
     let raw = back.take_raw();
     // 4100, big-endian.
@@ -337,7 +337,7 @@ fn a_line_client_hears_one_room_also_when_the_shard_was_behind() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     world.say(&li, &join("a"));
-    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(store::TokenHash([7; 32])));
+    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
     world.bus_is_down = true;
     world.text(&reader, "/join a");
     world.text(&reader, "/join b");
@@ -351,7 +351,7 @@ fn a_line_client_hears_one_room_also_when_the_shard_was_behind() {
 fn a_line_client_whose_join_was_refused_goes_on_talking_where_it_hears() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
-    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(store::TokenHash([7; 32])));
+    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
     world.say(&reader, "/join r999");
     world.say(&reader, "still here");
     assert!(types(&li.take()).contains(&"message"));
@@ -464,7 +464,7 @@ fn a_farewell_that_the_store_could_not_do_is_said_again() {
     let passer_by = world.arrive_as(7, Speaks::Json, None);
     world.say(&passer_by, &join("lobby"));
     assert!(world.is_member(1, 7));
-    world.store.fail_next(store::Failure::Lost);
+    world.store.fail_next(storage::Failure::Lost);
     world.hang_up(&passer_by);
     assert!(world.is_member(1, 7), "the commit failed");
     world.wait(seconds(2));
@@ -475,7 +475,7 @@ fn a_farewell_that_the_store_could_not_do_is_said_again() {
 fn a_guest_whose_join_failed_and_was_stored_all_the_same_leaves_with_its_connection() {
     let mut world = World::new();
     let mut passer_by = world.arrive_as(7, Speaks::Json, None);
-    world.store.fail_next(store::Failure::NotKnown);
+    world.store.fail_next(storage::Failure::NotKnown);
     world.say(&passer_by, &join("lobby"));
     assert_eq!(passer_by.take()[1]["code"], "unavailable");
     assert!(world.is_member(1, 7));

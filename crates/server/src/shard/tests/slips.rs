@@ -51,7 +51,7 @@ fn who_was_not_read_because_of_a_crowded_room_is_read_when_all_have_been_told() 
         world.deliver_all();
     }
     world.settle();
-    let said = world.events_of(1).iter().filter(|event| event.by.id == proto::UserId(41)).count();
+    let said = world.events_of(1).iter().filter(|event| event.by.id == protocol::UserId(41)).count();
     assert_eq!(said, 1 + 64);
 }
 
@@ -167,7 +167,7 @@ fn who_lags_by_less_than_a_log_may_hold_is_served_from_it() {
 #[test]
 fn a_line_client_that_goes_before_it_was_given_what_it_missed_gets_it_the_next_time() {
     let mut world = World::new();
-    let session = Some(store::TokenHash([7; 32]));
+    let session = Some(storage::TokenHash([7; 32]));
     let li = world.arrive_in_lobby(1);
     let reader = world.arrive_as(7, Speaks::PlainText(Language::En), session);
     world.send(&li, "first", "first");

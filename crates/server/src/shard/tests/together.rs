@@ -63,7 +63,7 @@ fn who_came_with_others_and_leaves_hears_nothing_later_and_the_others_do() {
 #[test]
 fn only_who_made_the_room_pays_for_it() {
     let mut world = World::new();
-    world.shard.settings.rates = rules::Rates::default();
+    world.shard.settings.rates = domain::Rates::default();
     let (maker, mut other) = (world.arrive(1), world.arrive(2));
     // More rooms than one person may make at a time.
     for n in 0..4 {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Delivery, Inbox, LocalBus};
-use proto::{Epoch, Limits, Person, RoomId, Timestamp, UserId, UserName};
-use rules::{Rates, RoomLimits};
+use protocol::{Epoch, Limits, Person, RoomId, Timestamp, UserId, UserName};
+use domain::{Rates, RoomLimits};
 use serde_json::Value;
-use store::{Author, MemoryStore, Reader, Request, Store, Ticket, TokenHash, Write};
+use storage::{Author, MemoryStore, Reader, Request, Store, Ticket, TokenHash, Write};
 use websocket::{Decoder, Message, Opcode};
 
 use super::super::{ConnKey, Settings, Shard};
@@ -233,9 +233,9 @@ impl World {
     }
 
     /// What the store knows of a room: its events.
-    pub(super) fn events_of(&mut self, room: u64) -> Vec<proto::Event> {
-        let bounds = store::PageBounds { limit: u32::MAX - 1, max_bytes: usize::MAX };
-        self.reader.events_after(RoomId(room), proto::Seq(0), None, bounds).unwrap().events
+    pub(super) fn events_of(&mut self, room: u64) -> Vec<protocol::Event> {
+        let bounds = storage::PageBounds { limit: u32::MAX - 1, max_bytes: usize::MAX };
+        self.reader.events_after(RoomId(room), protocol::Seq(0), None, bounds).unwrap().events
     }
 
     /// Whether the store has somebody as a member.

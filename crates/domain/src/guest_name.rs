@@ -1,0 +1,92 @@
+//! Names for guests who brought none.
+
+use protocol::UserName;
+
+const TEAS: [&str; 24] = [
+    "Oolong",
+    "Pu-erh",
+    "Longjing",
+    "Biluochun",
+    "Keemun",
+    "Sencha",
+    "Gyokuro",
+    "Matcha",
+    "Hojicha",
+    "Genmaicha",
+    "Assam",
+    "Darjeeling",
+    "Nilgiri",
+    "Ceylon",
+    "Earl Grey",
+    "Lapsang",
+    "Dianhong",
+    "Tieguanyin",
+    "Dahongpao",
+    "Silver Needle",
+    "White Peony",
+    "Jasmine",
+    "Rooibos",
+    "Masala Chai",
+];
+
+const CHINESE_TEAS: [&str; 24] = [
+    "乌龙",
+    "普洱",
+    "龙井",
+    "碧螺春",
+    "祁红",
+    "毛尖",
+    "毛峰",
+    "瓜片",
+    "猴魁",
+    "白毫银针",
+    "白牡丹",
+    "寿眉",
+    "铁观音",
+    "大红袍",
+    "肉桂",
+    "水仙",
+    "单丛",
+    "滇红",
+    "正山小种",
+    "金骏眉",
+    "茉莉花茶",
+    "君山银针",
+    "六堡",
+    "茯砖",
+];
+
+/// Two digits after the tea, 10 to 99: enough to tell a handful of guests apart. Names need not be unique; ids are.
+const NUMBERS: u64 = 90;
+
+/// A tea and a number, chosen by `random`.
+#[must_use]
+pub fn made_up(random: u64, chinese: bool) -> UserName {
+    let teas = if chinese { &CHINESE_TEAS } else { &TEAS };
+    let tea = teas[(random / NUMBERS % teas.len() as u64) as usize];
+    // Teas and digits are short, visible and free of ':': `every_made_up_name_is_legal` tries them all.
+    UserName::new(&format!("{tea} {}", 10 + random % NUMBERS)).expect("every made-up name is legal")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_made_up_name_is_legal() {
+        for chinese in [false, true] {
+            let names: BTreeSet<String> =
+                (0..24 * NUMBERS).map(|random| made_up(random, chinese).to_string()).collect();
+            assert_eq!(names.len(), 24 * NUMBERS as usize);
+        }
+    }
+
+    #[test]
+    fn any_random_number_will_do() {
+        assert_eq!(made_up(32, false).as_str(), "Oolong 42");
+        assert_eq!(made_up(32, true).as_str(), "乌龙 42");
+        assert!(made_up(u64::MAX, false).as_str().len() > 3);
+    }
+}

@@ -1,0 +1,42 @@
+//! Who may do what, how often, and who is here: the rules of the house.
+//!
+//! Everything here is a value. Time comes in as `now`, a [`Duration`](std::time::Duration) since a start of the caller's
+//! choice; chance comes in as a number. The same rules are asked twice: by the shard, to refuse early, and inside the store's
+//! transaction, where the answer counts.
+//!
+//! It does **not** know sockets, clocks, locks, logs, or the store, and it keeps nobody's membership: the caller says how
+//! somebody stands, the rules say what follows from it.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `guard.rs` | which deed needs what standing, as a table |
+//! | `bucket.rs` | a token bucket in eight bytes |
+//! | `rates.rs` | the rates in force; the buckets of a session and of the addresses |
+//! | `presence.rs` | who is online in which room, told at most once a second |
+//! | `slash.rs` | lines that begin with a slash |
+//! | `line.rs` | a body as one line |
+//! | `guest_name.rs` | names for guests who brought none |
+//!
+//! ```
+//! use teahouse_domain::{Deed, RoomLimits, Standing, check};
+//!
+//! let stranger = Standing { member: false, rooms_joined: 0 };
+//! assert!(check(Deed::Join, stranger, &RoomLimits::default()).is_ok());
+//! assert!(check(Deed::Send, stranger, &RoomLimits::default()).is_err());
+//! ```
+
+mod bucket;
+mod guard;
+mod guest_name;
+mod line;
+mod presence;
+mod rates;
+pub mod slash;
+
+pub use bucket::{Rate, TokenBucket};
+pub use guard::{Deed, RoomLimits, Standing, check};
+pub use guest_name::made_up;
+pub use line::one_line;
+pub use presence::Presence;
+pub use rates::{KeyedBuckets, Rates, SessionBuckets, Spending};
+pub use slash::Line;

@@ -1,0 +1,89 @@
+//! What holds of a line of plain text, whatever people call themselves and say: nobody can look like another, nor like the house.
+
+use arbitrary::{Arbitrary, Unstructured};
+use protocol::{RoomName, UserName};
+use teahouse_domain::slash::{Line, parse};
+use teahouse_domain::{made_up, one_line};
+
+/// Holds names, bodies and typed lines to their claims, for a case that is read from `data`.
+pub(crate) fn hold(data: &[u8]) {
+    let Ok(case) = Case::arbitrary_take_rest(Unstructured::new(data)) else { return };
+    if let Ok(name) = UserName::new(case.name) {
+        judge_name(&name);
+        judge_line(&name, case.text);
+    }
+    if let Ok(name) = RoomName::new(case.room) {
+        judge_room(&name);
+    }
+    for chinese in [false, true] {
+        let name = made_up(case.chance, chinese);
+        judge_name(&name);
+        judge_line(&name, case.text);
+    }
+    judge_typed(case.text);
+}
+
+#[derive(Arbitrary, Debug)]
+struct Case<'a> {
+    chance: u64,
+    name: &'a str,
+    room: &'a str,
+    text: &'a str,
+}
+
+/// Ends a line, steers a terminal, or turns the direction of what stands behind it.
+fn is_dangerous(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn judge_name(name: &UserName) {
+    let text = name.as_str();
+    assert_eq!(UserName::new(text).as_ref(), Ok(name), "stored and read it is another name: {text:?}");
+    assert!(!text.chars().any(is_dangerous), "{text:?}");
+    assert!(!text.starts_with(['*', '/', ' ']) && !text.contains([':', '：']), "{text:?}");
+    assert_eq!(text.split_whitespace().collect::<Vec<_>>().join(" "), text);
+}
+
+fn judge_room(name: &RoomName) {
+    let text = name.as_str();
+    assert_eq!(RoomName::new(text).as_ref(), Ok(name), "stored and read it is another room: {text:?}");
+    assert!(!text.chars().any(|c| is_dangerous(c) || c.is_whitespace()), "{text:?}");
+    // Who writes it small finds the same room.
+    if let Ok(other) = RoomName::new(&text.to_lowercase()) {
+        assert_eq!(other.key(), name.key(), "{text:?} and {:?}", other.as_str());
+    }
+}
+
+/// What `name` says, as all the others read it.
+fn judge_line(name: &UserName, body: &str) {
+    let body = one_line(body);
+    let line = format!("{name}: {body}");
+    assert!(!line.chars().any(is_dangerous), "{line:?}");
+    assert_eq!(line.lines().count(), 1, "{line:?}");
+    assert!(!line.starts_with("* "), "it looks like a notice: {line:?}");
+    assert_eq!(line.split_once(": "), Some((name.as_str(), &body[..])), "it looks like somebody else's");
+    assert_eq!(one_line(&line), line);
+}
+
+/// What is typed is read as one thing, and what is to be said can be said.
+fn judge_typed(text: &str) {
+    const SPACES: [char; 5] = [' ', '\t', '\n', '\r', '\u{3000}'];
+    let parsed = parse(text);
+    match &parsed {
+        Line::Say(said) => {
+            let slash = if said.starts_with('/') { "/" } else { "" };
+            assert_eq!(format!("{slash}{said}"), text);
+        }
+        Line::Join(argument) | Line::Name(argument) => {
+            assert!(!argument.is_empty() && argument.trim_matches(SPACES) == argument, "{argument:?}");
+            assert!(text.contains(&argument[..]));
+        }
+        Line::Unknown(word) => {
+            assert!(text.strip_prefix('/').is_some_and(|rest| rest.starts_with(&word[..])))
+        }
+        Line::Leave | Line::Who | Line::Rooms | Line::Help | Line::Incomplete(_) => {}
+    }
+    assert_eq!(!matches!(parsed, Line::Say(_)), text.starts_with('/') && !text.starts_with("//"));
+    let to_say = if text.starts_with('/') { format!("/{text}") } else { text.to_owned() };
+    assert_eq!(parse(&to_say), Line::Say(text.to_owned()));
+}

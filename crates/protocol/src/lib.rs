@@ -1,0 +1,55 @@
+//! What is said: the vocabulary that every other crate speaks.
+//!
+//! Ids and counters are newtypes; a [`RoomName`], a [`UserName`], a [`MessageBody`] or a [`ClientMessageId`] that exists
+//! is legal, because only this crate makes one. [`Command`] is what a client may say, [`Event`] is what a room's log holds,
+//! and [`ServerFrame`] is everything that a server may say. `docs/PROTOCOL.md` tells the same to people who write clients,
+//! and the frames under `golden/` hold the two together, here and in the web client.
+//!
+//! It does **not** know sockets, clocks, databases, or who may do what: it is values and their JSON.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `ids.rs` | `RoomId`, `UserId`, `Seq`, `MessageCount`, `Epoch`, `CommandId` |
+//! | `names.rs` | the rules of room names and people's names |
+//! | `body.rs` | `MessageBody`, `ClientMessageId` |
+//! | `timestamp.rs` | `Timestamp`: milliseconds, RFC 3339 on the wire |
+//! | `command.rs` | `Command`, and how a text frame becomes commands |
+//! | `event.rs` | `Event`: one numbered entry of a room's log |
+//! | `server_frame.rs` | `ServerFrame`: welcome, joined, ok, error, gap, reset, presence, typing |
+//! | `error.rs` | `ErrorCode`: the stable codes, whether each is retryable, its HTTP status |
+//! | `close.rs` | the close codes, and what a client does on each |
+//! | `limits.rs` | the sizes that both sides know |
+//!
+//! ```
+//! use teahouse_protocol::{Command, parse_frame};
+//!
+//! let said = parse_frame(r#"{"type":"ping","id":7}"#, 8192).unwrap();
+//! assert!(matches!(said[0].as_ref().unwrap().command, Command::Ping {}));
+//! ```
+
+mod body;
+mod close;
+mod command;
+mod error;
+mod event;
+mod ids;
+mod limits;
+mod names;
+mod server_frame;
+mod timestamp;
+
+pub use body::{ClientMessageId, InvalidBody, InvalidKey, MessageBody};
+pub use close::Close;
+pub use command::{
+    Command, FrameError, History, Join, Numbered, Read, Resume, Rooms, Send, Who, parse_frame,
+};
+pub use error::ErrorCode;
+pub use event::{Event, EventKind, Person};
+pub use ids::{CommandId, Epoch, InvalidId, MessageCount, RoomId, Seq, UserId};
+pub use limits::Limits;
+pub use names::{InvalidName, RoomName, RoomRef, UserName};
+pub use server_frame::{
+    Beside, ErrorFrame, EventPage, Gap, Joined, OkFrame, Outcome, PeoplePage, Presence, ReadPosition, Reset,
+    RoomPage, RoomSummary, ServerFrame, Typing, Welcome,
+};
+pub use timestamp::Timestamp;

@@ -1,0 +1,74 @@
+//! What holds of any text that a client sends as a command.
+
+use std::str::from_utf8;
+
+use serde_json::Value;
+use teahouse_protocol::{Command, FrameError, Limits, Numbered, RoomName, UserName, parse_frame};
+
+/// The longest body in these cases, in bytes.
+const BODY_LIMIT: u32 = 100;
+
+/// Longest text for the person who writes the client, in bytes. A frame that is answered with more than itself would have us
+/// work for whoever sends it.
+const MESSAGE_BYTES: usize = 1024;
+
+/// Holds the reader of commands to its claims, for one frame's text.
+pub(crate) fn hold(data: &[u8]) {
+    let Ok(text) = from_utf8(data) else { return };
+    let frame = match parse_frame(text, BODY_LIMIT) {
+        Ok(frame) => frame,
+        Err(error) => return clear(&error, text),
+    };
+    assert!(frame.len() <= Limits::FRAME_COMMANDS);
+    if let [Err(error)] = &frame[..] {
+        clear(error, text);
+    }
+    let said: Vec<Numbered> = frame.into_iter().filter_map(Result::ok).collect();
+    said.iter().for_each(legal);
+    // Together in an array they are the same as alone.
+    let again = serde_json::to_string(&said).expect("a command is JSON");
+    let read: Vec<_> = parse_frame(&again, BODY_LIMIT).expect("an array of commands").into_iter().collect();
+    assert_eq!(read, said.into_iter().map(Ok).collect::<Vec<_>>(), "{again}");
+}
+
+/// An error answers with the id that was there, and does not repeat the whole frame.
+fn clear(error: &FrameError, text: &str) {
+    assert!(error.message.len() <= MESSAGE_BYTES, "{} bytes of {error:?}", error.message.len());
+    // A text with half a character in it has an id that can be read, and is no JSON as a whole.
+    let Ok(frame) = serde_json::from_str::<Value>(text) else { return };
+    let command = frame.get(0).unwrap_or(&frame);
+    assert!(error.id.is_none() || command.is_object(), "{command} has no id: {error:?}");
+    let named = command.get("id").and_then(Value::as_u64);
+    assert!(error.id.is_none() || error.id.map(|id| id.0) == named, "{error:?} answers {named:?}");
+}
+
+/// What a command holds is legal, and says the same when it is written and read.
+fn legal(numbered: &Numbered) {
+    let text = serde_json::to_string(numbered).expect("a command is JSON");
+    assert_eq!(Numbered::parse(&text, BODY_LIMIT).as_ref(), Ok(numbered), "{text}");
+    match &numbered.command {
+        Command::Send(send) => {
+            assert!(send.body.as_str().len() <= BODY_LIMIT as usize);
+            assert!(!send.body.as_str().contains('\0') && !send.body.as_str().trim().is_empty());
+            assert!(send.client_message_id.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
+        }
+        Command::Rename { name } => {
+            assert_eq!(
+                UserName::new(name.as_str()).as_ref(),
+                Ok(name),
+                "a name is no name when it is read again"
+            );
+            assert!(name.as_str().chars().count() <= Limits::USER_NAME_CHARS as usize);
+        }
+        Command::Join(join) => {
+            if let teahouse_protocol::RoomRef::Name(name) = &join.room {
+                assert_eq!(RoomName::new(name.as_str()).as_ref(), Ok(name));
+                assert!(name.as_str().chars().count() <= Limits::ROOM_NAME_CHARS as usize);
+                assert_ne!(name.key(), "");
+            }
+        }
+        Command::Resume(resume) => assert!(resume.rooms.len() <= Limits::RESUME_ROOMS),
+        Command::History(history) => assert!(history.after.is_none() || history.before.is_none()),
+        _ => {}
+    }
+}

@@ -1,0 +1,72 @@
+//! The frames of `golden/` are read and written back unchanged here, and by the web client's tests: two programs that agree
+//! with these files agree with each other and with docs/PROTOCOL.md.
+
+use serde_json::Value;
+use teahouse_protocol::{
+    ErrorCode, Event, EventKind, Limits, MessageCount, Numbered, Person, RoomId, RoomName, Seq, ServerFrame,
+    Timestamp, UserId, UserName,
+};
+
+fn golden(text: &str) -> Vec<Value> {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn what_clients_say_is_understood_whole() {
+    for frame in golden(include_str!("../golden/client.json")) {
+        let command = Numbered::parse(&frame.to_string(), 8192).unwrap();
+        assert_eq!(serde_json::to_value(&command).unwrap(), frame);
+    }
+}
+
+#[test]
+fn what_the_server_says_reads_back_whole() {
+    for frame in golden(include_str!("../golden/server.json")) {
+        let read: ServerFrame = serde_json::from_value(frame.clone()).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&read.to_json()).unwrap(), frame, "{read:?}");
+    }
+}
+
+#[test]
+fn a_full_event_of_people_who_joined_together_is_far_from_filling_a_frame() {
+    // The longest names; `"` and `\` would be two bytes each.
+    let name = UserName::new(&"𠮷".repeat(Limits::USER_NAME_CHARS as usize)).unwrap();
+    let person = Person { id: UserId(u64::MAX), name };
+    let event = Event {
+        kind: EventKind::MemberJoined { with: vec![person.clone(); Limits::JOINED_TOGETHER - 1] },
+        room: RoomId(u64::MAX),
+        seq: Seq(u64::MAX),
+        n: MessageCount(u64::MAX),
+        by: person,
+        at: Timestamp(0),
+    };
+    let bytes = serde_json::to_vec(&event).unwrap().len();
+    assert!(bytes < 20 * 1024 && bytes < Limits::FRAME_BYTES as usize / 2, "{bytes}");
+}
+
+#[test]
+fn names_are_judged_alike_everywhere() {
+    let names: Value = serde_json::from_str(include_str!("../golden/names.json")).unwrap();
+    for (text, name) in names["room"]["accepted"].as_object().unwrap() {
+        assert_eq!(RoomName::new(text).unwrap().as_str(), name, "{text}");
+    }
+    for (text, name) in names["user"]["accepted"].as_object().unwrap() {
+        assert_eq!(UserName::new(text).unwrap().as_str(), name, "{text}");
+    }
+    for text in names["room"]["refused"].as_array().unwrap() {
+        assert!(RoomName::new(text.as_str().unwrap()).is_err(), "{text}");
+    }
+    for text in names["user"]["refused"].as_array().unwrap() {
+        assert!(UserName::new(text.as_str().unwrap()).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn every_code_is_in_the_documentation_as_it_is_in_the_program() {
+    let protocol = include_str!("../../../docs/PROTOCOL.md");
+    for code in ErrorCode::ALL {
+        let retryable = if code.is_retryable() { "yes" } else { "no" };
+        let row = format!("| `{code}` | {retryable} | {} |", code.http_status());
+        assert!(protocol.contains(&row), "docs/PROTOCOL.md lacks a row that begins with {row}");
+    }
+}

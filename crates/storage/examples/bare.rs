@@ -1,0 +1,105 @@
+//! What SQLite itself can do on this disk: `cargo run --release -p teahouse-storage --example bare FOLDER SECONDS BATCH…`.
+//!
+//! Messages are inserted into our schema, with the settings of the server's writer, so many a transaction, and nothing else is
+//! done: no rules, no membership looked up, nobody told. For each batch size one object of a JSON list is printed. `cargo
+//! xtask bench` holds the server's durable sends against it.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Statement, params};
+
+/// In their order. They are the server's, so that the schema is.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_rooms.sql")];
+
+/// As in the server's writer (`src/sqlite/open.rs`): a commit returns when it is on disk. SQLite itself brings its log into the
+/// database, within the commit that made it long; the server has a thread for that.
+const SETTINGS: &str = "PRAGMA journal_mode = wal; PRAGMA synchronous = FULL; PRAGMA foreign_keys = on; \
+    PRAGMA secure_delete = on; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 67108864; \
+    PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = on; PRAGMA cache_size = -32768;";
+
+/// Each with one sender, as in the scenario that this is held against.
+const ROOMS: i64 = 100;
+
+const INSERT: &str = "INSERT INTO room_event (room, seq, n, kind, sender, sender_name, at, client_message_id, body, was) \
+    VALUES (?1, ?2, ?3, 'message', ?1, 'guest-somebody', ?4, ?5, ?6, NULL) \
+    ON CONFLICT (sender, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, seconds, batches @ ..] = args.as_slice() else {
+        return Err("usage: bare FOLDER SECONDS BATCH…".into());
+    };
+    let time = Duration::try_from_secs_f64(seconds.parse()?)?;
+    let conn = open(Path::new(folder))?;
+    let mut results = Vec::new();
+    let mut sent = 0;
+    for batch in batches {
+        results.push(measure(&conn, batch.parse()?, time, &mut sent)?);
+    }
+    println!("{}", serde_json::to_string(&results)?);
+    Ok(())
+}
+
+/// A database of its own, with a hundred people in as many rooms.
+fn open(folder: &Path) -> Result<Connection, Box<dyn Error>> {
+    std::fs::create_dir_all(folder)?;
+    let file = folder.join("bare.db");
+    if file.exists() {
+        return Err(format!("{} is there already", file.display()).into());
+    }
+    let conn = Connection::open(file)?;
+    conn.execute_batch(SETTINGS)?;
+    for migration in MIGRATIONS {
+        conn.execute_batch(migration)?;
+    }
+    for room in 1..=ROOMS {
+        conn.execute("INSERT INTO person VALUES (?1, 'guest-somebody', 1, 0)", [room])?;
+        // The schema brings the first room.
+        conn.execute("INSERT OR IGNORE INTO room (id, name, created_at) VALUES (?1, 'room', 0)", [room])?;
+    }
+    Ok(conn)
+}
+
+/// Commits batches for this long; `sent` are all messages so far.
+fn measure(
+    conn: &Connection,
+    batch: i64,
+    time: Duration,
+    sent: &mut i64,
+) -> Result<serde_json::Value, Box<dyn Error>> {
+    if batch < 1 {
+        return Err("a batch has at least one message".into());
+    }
+    let (mut begin, mut commit) = (conn.prepare("BEGIN IMMEDIATE")?, conn.prepare("COMMIT")?);
+    let mut insert = conn.prepare(INSERT)?;
+    let mut took = Vec::new();
+    let started = Instant::now();
+    while took.is_empty() || started.elapsed() < time {
+        let begun = Instant::now();
+        begin.execute([])?;
+        for _ in 0..batch {
+            send(&mut insert, *sent)?;
+            *sent += 1;
+        }
+        commit.execute([])?;
+        took.push(begun.elapsed());
+    }
+    let per_second = took.len() as f64 * batch as f64 / started.elapsed().as_secs_f64();
+    took.sort_unstable();
+    let commit_ms_p50 = took[took.len() / 2].as_secs_f64() * 1e3;
+    Ok(serde_json::json!({ "batch": batch, "per_second": per_second, "commit_ms_p50": commit_ms_p50 }))
+}
+
+/// The rooms take turns.
+fn send(insert: &mut Statement<'_>, number: i64) -> rusqlite::Result<()> {
+    let (room, seq) = (number % ROOMS + 1, number / ROOMS + 1);
+    let key = format!("{room:08x}-{seq:016x}");
+    insert.execute(params![room, seq, seq, 1_700_000_000_000 + number, key, BODY])?;
+    Ok(())
+}
+
+/// As long as the load generator's.
+const BODY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
+                    0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

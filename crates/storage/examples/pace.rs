@@ -1,0 +1,91 @@
+//! How fast this machine's disk lets people talk: `cargo run --release -p teahouse-storage --example pace [FOLDER]`.
+//!
+//! It prints, and asserts nothing: an fsync takes what it takes.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use protocol::{
+    ClientMessageId, MessageBody, Person, RoomId, RoomName, RoomRef, Seq, Timestamp, UserId, UserName,
+};
+use teahouse_storage::{
+    Author, Enrol, PageBounds, Request, RoomQuery, SqliteStore, Store, Ticket, TokenHash, Write, Writer,
+};
+
+const ROOMS: u64 = 1_000;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder =
+        std::env::args_os().nth(1).map_or_else(|| std::env::temp_dir().join("teahouse-pace"), PathBuf::from);
+    let store = SqliteStore::open(&folder, domain::RoomLimits { rooms_per_person: u32::MAX })?;
+    let mut writer = store.writer()?;
+    let mut key = 0u64;
+    for first in (1..ROOMS).step_by(100) {
+        ask(&mut *writer, (first..first + 100).map(|room| (1, join(room))));
+    }
+    println!("folder: {}", folder.display());
+    for (batch, rooms) in [(1, 1), (64, 1), (64, ROOMS), (1_024, ROOMS)] {
+        let (mut sent, mut slowest) = (0, Duration::ZERO);
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(3) {
+            let at = Instant::now();
+            ask(
+                &mut *writer,
+                (0..batch).map(|n| {
+                    key += 1;
+                    (1, say(n % rooms + 1, key))
+                }),
+            );
+            sent += batch;
+            slowest = slowest.max(at.elapsed());
+        }
+        let pace = sent as f64 / started.elapsed().as_secs_f64();
+        println!("sends, {batch:4} a commit, {rooms:4} rooms: {pace:9.0}/s; slowest commit {slowest:?}");
+    }
+    let mut reader = store.reader()?;
+    let bounds = PageBounds { limit: 50, max_bytes: 256 * 1024 };
+    time("a page of 50 before", 1_000, || reader.events_before(RoomId(2), Seq(u64::MAX), bounds).map(drop))?;
+    let query = RoomQuery { user: UserId(1), joined: false, after: None, limit: 100 };
+    time("a page of 100 rooms", 1_000, || reader.rooms(query).map(drop))?;
+    let rooms: Vec<RoomId> = (1..=ROOMS).map(RoomId).collect();
+    time("the heads of 1,000 rooms", 100, || reader.heads(&rooms).map(drop))?;
+    time("500 rooms opened", 100, || reader.open_rooms(UserId(1), &rooms[..500]).map(drop))?;
+    time("whether anything changed", 1_000, || reader.changed().map(drop))?;
+    Ok(())
+}
+
+fn ask(writer: &mut dyn Writer, deeds: impl Iterator<Item = (u64, Write)>) {
+    let request = |(n, (who, deed)): (u64, (u64, Write))| {
+        let name = UserName::new("somebody").expect("a name");
+        let enrol = Some(Enrol { token: Some(TokenHash([1; 32])) });
+        Request {
+            ticket: Ticket(n),
+            author: Author { person: Person { id: UserId(who), name }, enrol },
+            deed,
+        }
+    };
+    let batch = writer.commit(Timestamp(1), (0..).zip(deeds).map(request).collect());
+    assert!(batch.answers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.internal);
+}
+
+fn join(room: u64) -> Write {
+    Write::Join { room: RoomRef::Name(RoomName::new(&format!("room-{room}")).expect("a name")), make: true }
+}
+
+fn say(room: u64, key: u64) -> Write {
+    let start = std::process::id();
+    Write::Send {
+        room: RoomRef::Id(RoomId(room + 1)),
+        key: Some(ClientMessageId::new(format!("0192f3a0-{start:08x}-7000-{key:016x}")).expect("a key")),
+        body: MessageBody::new("x".repeat(128), 8192).expect("a body"),
+    }
+}
+
+fn time<E>(what: &str, times: u32, mut deed: impl FnMut() -> Result<(), E>) -> Result<(), E> {
+    let started = Instant::now();
+    for _ in 0..times {
+        deed()?;
+    }
+    println!("{what}: {:?}", started.elapsed() / times);
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! What is kept.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use protocol::{
+    ClientMessageId, Epoch, Event, MessageCount, ReadPosition, RoomId, RoomName, RoomRef, Seq, UserId,
+    UserName,
+};
+
+use super::Failure;
+use crate::{Head, LOBBY, TokenHash};
+
+#[derive(Clone)]
+pub(super) struct State {
+    pub(super) rooms: BTreeMap<RoomId, Room>,
+    /// Rooms that went with their last member: what was in them was seen, and can still be looked at.
+    pub(super) gone: BTreeMap<RoomId, Room>,
+    pub(super) by_key: HashMap<String, RoomId>,
+    pub(super) people: BTreeMap<UserId, Stored>,
+    pub(super) sessions: HashMap<TokenHash, UserId>,
+    pub(super) said: HashMap<(UserId, ClientMessageId), (RoomId, Seq)>,
+    pub(super) next_room: u64,
+    pub(super) next_user: u64,
+    /// How often something was committed.
+    pub(super) commits: u64,
+    /// The store's life.
+    pub(super) epoch: Epoch,
+    /// What becomes of the next commit.
+    pub(super) next_fails: Option<Failure>,
+}
+
+#[derive(Clone)]
+pub(super) struct Stored {
+    pub(super) name: UserName,
+    pub(super) transient: bool,
+}
+
+#[derive(Clone)]
+pub(super) struct Room {
+    pub(super) name: RoomName,
+    /// Event `seq` stands at `seq - 1`.
+    pub(super) events: Vec<Arc<Event>>,
+    pub(super) members: BTreeSet<UserId>,
+    pub(super) read: BTreeMap<UserId, ReadPosition>,
+}
+
+impl Room {
+    pub(super) fn new(name: RoomName) -> Self {
+        Room { name, events: Vec::new(), members: BTreeSet::new(), read: BTreeMap::new() }
+    }
+
+    pub(super) fn head(&self) -> Head {
+        Head { seq: Seq(self.events.len() as u64), n: self.events.last().map_or(MessageCount(0), |e| e.n) }
+    }
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        // `proto` tests that this is a name.
+        let lobby = RoomName::new(RoomName::LOBBY).expect("the lobby's name is a room's name");
+        State {
+            by_key: HashMap::from([(lobby.key(), LOBBY)]),
+            rooms: BTreeMap::from([(LOBBY, Room::new(lobby))]),
+            gone: BTreeMap::new(),
+            people: BTreeMap::new(),
+            sessions: HashMap::new(),
+            said: HashMap::new(),
+            next_room: LOBBY.0 + 1,
+            next_user: 1,
+            commits: 0,
+            epoch: Epoch("memory".to_owned()),
+            next_fails: None,
+        }
+    }
+
+    pub(super) fn find(&self, room: &RoomRef) -> Option<RoomId> {
+        match room {
+            RoomRef::Id(id) => self.rooms.contains_key(id).then_some(*id),
+            RoomRef::Name(name) => self.by_key.get(&name.key()).copied(),
+        }
+    }
+
+    pub(super) fn is_member(&self, room: RoomId, user: UserId) -> bool {
+        self.rooms.get(&room).is_some_and(|room| room.members.contains(&user))
+    }
+
+    pub(super) fn rooms_of(&self, user: UserId) -> Vec<RoomId> {
+        self.rooms.iter().filter(|(_, room)| room.members.contains(&user)).map(|(id, _)| *id).collect()
+    }
+}

@@ -1,0 +1,73 @@
+//! How a page of events is bounded.
+
+use std::io;
+
+use protocol::{Event, EventPage};
+
+/// How large a page may be. It holds at least one event, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageBounds {
+    /// At most so many events.
+    pub limit: u32,
+    /// The events' JSON, and the commas between them, come to no more than this.
+    pub max_bytes: usize,
+}
+
+/// A page while it fills.
+pub(crate) struct Filling {
+    bounds: PageBounds,
+    bytes: usize,
+    page: EventPage,
+}
+
+impl Filling {
+    pub(crate) fn new(bounds: PageBounds) -> Self {
+        Filling { bounds, bytes: 0, page: EventPage { events: Vec::new(), more: false } }
+    }
+
+    /// How many events to ask for: one above the limit, to know whether there are more.
+    pub(crate) fn wanted(&self) -> u32 {
+        self.bounds.limit.max(1).saturating_add(1)
+    }
+
+    /// Takes the next event, or says that it does not fit, and that this was it.
+    pub(crate) fn take(&mut self, event: Event) -> bool {
+        let count = self.page.events.len();
+        self.bytes += json_bytes(&event) + usize::from(count > 0);
+        if count > 0 && (count >= self.bounds.limit as usize || self.bytes > self.bounds.max_bytes) {
+            self.page.more = true;
+            return false;
+        }
+        self.page.events.push(event);
+        true
+    }
+
+    pub(crate) fn done(self) -> EventPage {
+        self.page
+    }
+
+    /// For a page that was filled from its newest end.
+    pub(crate) fn done_reversed(mut self) -> EventPage {
+        self.page.events.reverse();
+        self.page
+    }
+}
+
+/// Counted rather than written: a page is encoded where it is sent.
+fn json_bytes(event: &Event) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Neither the writer nor the event's encoding can fail; and a page that is a little longer would do no harm.
+    let _ = serde_json::to_writer(&mut count, event);
+    count.0
+}

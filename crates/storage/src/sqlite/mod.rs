@@ -1,0 +1,96 @@
+//! The adapter that remembers: one folder, one SQLite database, one process.
+
+mod checkpoints;
+mod deeds;
+mod failure;
+mod migrate;
+mod open;
+mod reader;
+mod rows;
+mod work;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use protocol::Epoch;
+use domain::RoomLimits;
+
+use crate::{OpenError, Reader, Store, StoreError, Writer};
+use reader::SqliteReader;
+use writer::SqliteWriter;
+
+/// Rooms in a folder of their own. Nobody else opens the folder while this, its writer or one of its readers lives.
+pub struct SqliteStore {
+    folder: Arc<Folder>,
+    epoch: Epoch,
+    limits: RoomLimits,
+}
+
+/// The data folder, held.
+struct Folder {
+    database: PathBuf,
+    /// Locked as long as it is open; the system unlocks it when the process ends, however it ends.
+    _lock: File,
+    has_writer: AtomicBool,
+}
+
+impl SqliteStore {
+    /// Opens the folder `dir`, makes it and the database if they are absent, and brings the schema up to date.
+    pub fn open(dir: &Path, limits: RoomLimits) -> Result<Self, OpenError> {
+        let lock = open::lock(dir)?;
+        let database = dir.join("teahouse.db");
+        let epoch = open::prepare(dir, &database)?;
+        let folder = Folder { database, _lock: lock, has_writer: AtomicBool::new(false) };
+        Ok(SqliteStore { folder: Arc::new(folder), epoch, limits })
+    }
+
+    fn sqlite_writer(&self) -> Result<SqliteWriter, StoreError> {
+        SqliteWriter::new(WriterPlace::take(&self.folder)?, self.limits)
+    }
+
+    fn sqlite_reader(&self) -> Result<SqliteReader, StoreError> {
+        SqliteReader::new(&self.folder)
+    }
+}
+
+impl Store for SqliteStore {
+    fn epoch(&self) -> Epoch {
+        self.epoch.clone()
+    }
+
+    fn writer(&self) -> Result<Box<dyn Writer>, StoreError> {
+        Ok(Box::new(self.sqlite_writer()?))
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
+        Ok(Box::new(self.sqlite_reader()?))
+    }
+}
+
+/// The place of the one writer, free again when it is dropped.
+struct WriterPlace(Arc<Folder>);
+
+impl WriterPlace {
+    fn take(folder: &Arc<Folder>) -> Result<Self, StoreError> {
+        if folder.has_writer.swap(true, Ordering::AcqRel) {
+            return Err(StoreError::WriterTaken);
+        }
+        Ok(WriterPlace(folder.clone()))
+    }
+
+    fn database(&self) -> &Path {
+        &self.0.database
+    }
+}
+
+impl Drop for WriterPlace {
+    fn drop(&mut self) {
+        self.0.has_writer.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,169 @@
+//! Rows and values, both ways.
+
+use protocol::{
+    ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, ReadPosition, RoomId, RoomName,
+    RoomRef, Seq, Timestamp, UserId, UserName,
+};
+use rusqlite::types::Type;
+use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Params, Result, Row, params};
+
+/// The columns that [`event`] reads, in its order.
+macro_rules! event_columns {
+    () => {
+        "seq, n, kind, sender, sender_name, at, client_message_id, body, was, joined_with"
+    };
+}
+pub(super) use event_columns;
+
+/// SQLite's integers are signed. What does not fit is above all that is stored, and so is the largest that fits.
+pub(super) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number that was written by [`int`].
+pub(super) fn uint(row: &Row<'_>, column: usize) -> Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| Error::IntegralValueOutOfRange(column, number))
+}
+
+fn optional_uint(row: &Row<'_>, column: usize) -> Result<Option<u64>> {
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => uint(row, column).map(Some),
+    }
+}
+
+/// A text that was legal when it was written.
+fn text<T, E>(row: &Row<'_>, column: usize, read: impl FnOnce(&str) -> Result<T, E>) -> Result<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    read(row.get_ref(column)?.as_str()?)
+        .map_err(|cause| Error::FromSqlConversionFailure(column, Type::Text, Box::new(cause)))
+}
+
+pub(super) fn user_name(row: &Row<'_>, column: usize) -> Result<UserName> {
+    text(row, column, UserName::new)
+}
+
+pub(super) fn room_name(row: &Row<'_>, column: usize) -> Result<RoomName> {
+    text(row, column, RoomName::new)
+}
+
+/// A read position from two columns, null where there is none.
+pub(super) fn read_position(row: &Row<'_>, column: usize) -> Result<Option<ReadPosition>> {
+    let Some(seq) = optional_uint(row, column)? else { return Ok(None) };
+    Ok(Some(ReadPosition { seq: Seq(seq), n: MessageCount(uint(row, column + 1)?) }))
+}
+
+/// An event from [`event_columns`].
+pub(super) fn event(room: RoomId, row: &Row<'_>) -> Result<Event> {
+    let kind = match row.get_ref(2)?.as_str()? {
+        "message" => EventKind::Message {
+            client_message_id: match row.get_ref(6)?.as_str_or_null()? {
+                Some(_) => Some(text(row, 6, |key| ClientMessageId::new(key))?),
+                None => None,
+            },
+            body: text(row, 7, |body| MessageBody::new(body, u32::MAX))?,
+        },
+        "member_joined" => EventKind::MemberJoined {
+            with: match row.get_ref(9)?.as_str_or_null()? {
+                Some(_) => text(row, 9, |people| serde_json::from_str(people))?,
+                None => Vec::new(),
+            },
+        },
+        "member_left" => EventKind::MemberLeft {},
+        "renamed" => EventKind::Renamed { was: user_name(row, 8)? },
+        _ => return Err(Error::InvalidColumnType(2, "kind".to_owned(), Type::Text)),
+    };
+    Ok(Event {
+        kind,
+        room,
+        seq: Seq(uint(row, 0)?),
+        n: MessageCount(uint(row, 1)?),
+        by: Person { id: UserId(uint(row, 3)?), name: user_name(row, 4)? },
+        at: Timestamp(row.get(5)?),
+    })
+}
+
+/// Appends `event`. `false`: its sender has used its key before, and nothing was written.
+pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<bool> {
+    let (kind, key, body, was) = match &event.kind {
+        EventKind::Message { client_message_id, body } => {
+            ("message", client_message_id.as_ref().map(ClientMessageId::as_str), Some(body.as_str()), None)
+        }
+        EventKind::MemberJoined { .. } => ("member_joined", None, None, None),
+        EventKind::MemberLeft {} => ("member_left", None, None, None),
+        EventKind::Renamed { was } => ("renamed", None, None, Some(was.as_str())),
+    };
+    let written = conn
+        .prepare_cached(concat!(
+            "INSERT INTO room_event (room, ",
+            event_columns!(),
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ",
+            "ON CONFLICT (sender, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING"
+        ))?
+        .execute(params![
+            int(event.room.0),
+            int(event.seq.0),
+            int(event.n.0),
+            kind,
+            int(event.by.id.0),
+            event.by.name.as_str(),
+            event.at.0,
+            key,
+            body,
+            was,
+            joined_with(event)
+        ])?;
+    Ok(written == 1)
+}
+
+/// Writes down who joined with whom, once all of them are known. `false`: there is no such event (any more).
+pub(super) fn update_joined_with(conn: &Connection, event: &Event) -> Result<bool> {
+    let sql = "UPDATE room_event SET joined_with = ?3 WHERE room = ?1 AND seq = ?2";
+    let written = execute(conn, sql, params![int(event.room.0), int(event.seq.0), joined_with(event)])?;
+    Ok(written == 1)
+}
+
+fn joined_with(event: &Event) -> Option<String> {
+    match &event.kind {
+        EventKind::MemberJoined { with } if !with.is_empty() => {
+            // Texts and numbers are all it holds; serde_json can fail on none of them.
+            Some(serde_json::to_string(with).expect("people are JSON by construction"))
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn find_room(conn: &Connection, room: &RoomRef) -> Result<Option<(RoomId, RoomName)>> {
+    let read = |row: &Row<'_>| Ok((RoomId(uint(row, 0)?), room_name(row, 1)?));
+    match room {
+        RoomRef::Id(id) => first(conn, "SELECT id, name FROM room WHERE id = ?1", [int(id.0)], read),
+        RoomRef::Name(name) => {
+            first(conn, "SELECT id, name FROM room WHERE name_key = ?1", [name.key()], read)
+        }
+    }
+}
+
+pub(super) fn find_position(conn: &Connection, room: RoomId, user: UserId) -> Result<Option<ReadPosition>> {
+    let sql = "SELECT seq, n FROM read_position WHERE room = ?1 AND user = ?2";
+    let found = first(conn, sql, [int(room.0), int(user.0)], |row| read_position(row, 0))?;
+    Ok(found.flatten())
+}
+
+/// The first row, if there is one, by a statement that is kept for the next time.
+pub(super) fn first<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    let mut statement: CachedStatement<'_> = conn.prepare_cached(sql)?;
+    statement.query_row(params, read).optional()
+}
+
+/// Runs a statement that is kept for the next time; says how many rows it changed.
+pub(super) fn execute(conn: &Connection, sql: &str, params: impl Params) -> Result<usize> {
+    conn.prepare_cached(sql)?.execute(params)
+}

@@ -1,0 +1,70 @@
+//! SIGKILL in the middle of a burst.
+
+use std::io::{BufRead, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use protocol::{EventKind, Seq};
+
+use super::{commit, open};
+use crate::conformance::*;
+use crate::{Done, Store};
+
+const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
+
+/// Not a test: the process that is killed. It says `ok SEQ TEXT` of what was acknowledged, for as long as it lives.
+#[test]
+#[ignore = "run by a_killed_process_loses_nothing_acknowledged"]
+fn burst() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let store = open(Path::new(&folder));
+    let mut writer = store.writer().unwrap();
+    commit(&mut *writer, [(guest(1), join("lobby"))]);
+    let mut out = std::io::stdout().lock();
+    for round in 0.. {
+        let texts: Vec<String> =
+            (0..=round % 7).map(|n| format!("{}-{round}-{n}", std::process::id())).collect();
+        let batch = commit(&mut *writer, texts.iter().map(|text| (guest(1), say("lobby", Some(text), text))));
+        for ((_, answer), text) in batch.answers.iter().zip(&texts) {
+            let Ok(Done::Sent { seq, .. }) = answer else { panic!("{answer:?}") };
+            writeln!(out, "ok {seq} {text}").unwrap();
+        }
+        out.flush().unwrap();
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut acknowledged: Vec<(u64, String)> = Vec::new();
+    for lines in [1, 20, 75, 200] {
+        let mut burst = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "sqlite::tests::killed::burst", "--ignored", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(burst.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut heard = 0;
+        for line in said {
+            // What was already written to the pipe when the kill came counts as well; a line cut short does not.
+            let Some(("ok", rest)) = line.split_once(' ') else { continue };
+            let Some((seq, text)) = rest.split_once(' ') else { continue };
+            acknowledged.push((seq.parse().unwrap(), text.to_owned()));
+            heard += 1;
+            if heard == lines {
+                burst.kill().unwrap();
+            }
+        }
+        assert!(heard >= lines, "it ended by itself");
+        burst.wait().unwrap();
+
+        let store = open(folder.path());
+        let events = store.reader().unwrap().events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events;
+        assert!(events.iter().zip(1..).all(|(event, seq)| event.seq == Seq(seq)), "a hole");
+        for (seq, text) in &acknowledged {
+            let EventKind::Message { body, .. } = &events[*seq as usize - 1].kind else { panic!("{seq}") };
+            assert_eq!(body.as_str(), text);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! A migration that is stopped, anyhow and anywhere: the next start finishes it, and nothing is lost.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write as _};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use protocol::{Event, Seq};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{commit, open};
+use crate::conformance::*;
+use crate::sqlite::migrate::{MIGRATIONS, run, run_of};
+use crate::sqlite::open::for_writing;
+use crate::{Done, Store};
+
+const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
+
+/// What a start may find: nothing at all, or a store of an older schema.
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    Nothing,
+    SchemaOne,
+}
+
+impl Found {
+    fn folder(self) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let database = database(folder.path());
+        match self {
+            Found::Nothing => fs::write(database, "").unwrap(),
+            Found::SchemaOne => fs::copy(frozen_schema_one(), database).map(drop).unwrap(),
+        }
+        folder
+    }
+
+    /// The folder opens; it holds what it held, has the schema of today, and is written.
+    fn check(self, folder: &Path) {
+        let expected = match self {
+            Found::Nothing => Vec::new(),
+            Found::SchemaOne => events(self.folder().path()),
+        };
+        let store = open(folder);
+        let (mut writer, mut reader) = (store.writer().unwrap(), store.reader().unwrap());
+        let before = reader.events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events;
+        assert_eq!(before, expected);
+        let batch =
+            commit(&mut *writer, [(guest(50), join("lobby")), (guest(50), say("lobby", None, "on it goes"))]);
+        let seq = Seq(before.len() as u64 + 2);
+        assert_eq!(batch.answers[1].1, Ok(Done::Sent { room: crate::LOBBY, seq, repeated: false }));
+        drop((writer, reader, store));
+        assert_eq!(schema(folder), schema(upgraded(self).path()));
+    }
+}
+
+fn frozen_schema_one() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen/schema-1.db")
+}
+
+fn database(folder: &Path) -> PathBuf {
+    folder.join("teahouse.db")
+}
+
+/// Without a stop.
+fn upgraded(found: Found) -> TempDir {
+    let folder = found.folder();
+    drop(open(folder.path()));
+    folder
+}
+
+fn events(folder: &Path) -> Vec<Event> {
+    open(folder).reader().unwrap().events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events
+}
+
+/// The version, and all tables and indexes. Whole, or it panics.
+fn schema(folder: &Path) -> (usize, Vec<String>) {
+    let conn = Connection::open(database(folder)).unwrap();
+    let whole: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+    let version: u32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    let mut all = conn.prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").unwrap();
+    let all = all.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    (version as usize, all)
+}
+
+/// What a process that dies now leaves behind.
+fn left_behind(folder: &Path) -> TempDir {
+    let left = tempfile::tempdir().unwrap();
+    for name in ["teahouse.db", "teahouse.db-wal"] {
+        fs::copy(folder.join(name), left.path().join(name)).unwrap();
+    }
+    left
+}
+
+#[test]
+fn a_stop_before_any_statement_of_any_migration_is_mended_by_the_next_start() {
+    for found in [Found::Nothing, Found::SchemaOne] {
+        let folder = found.folder();
+        let mut conn = for_writing(&database(folder.path())).unwrap();
+        let mut left = Vec::new();
+        run_of(MIGRATIONS, &mut conn, &mut || left.push(left_behind(folder.path()))).unwrap();
+        drop(conn);
+        // Each migration has at least its own statement, the version, and the commit.
+        assert!(left.len() >= if let Found::Nothing = found { 20 } else { 3 }, "{found:?}: {}", left.len());
+        for left in &left {
+            found.check(left.path());
+        }
+        found.check(folder.path());
+    }
+}
+
+/// A statement that fails halfway is no different from a kill: nothing of its migration is kept, and what came before is.
+#[test]
+fn a_migration_that_fails_leaves_the_version_before_it() {
+    let folder = Found::SchemaOne.folder();
+    let mut conn = for_writing(&database(folder.path())).unwrap();
+    let failing = [MIGRATIONS[0], MIGRATIONS[1], "CREATE TABLE half (a) STRICT; SELECT no_such_function();"];
+    assert!(run_of(&failing, &mut conn, &mut || ()).is_err());
+    drop(conn);
+    assert_eq!(schema(folder.path()), schema(upgraded(Found::SchemaOne).path()));
+    Found::SchemaOne.check(folder.path());
+}
+
+/// Not a test: the process that is killed while it opens its folder.
+#[test]
+#[ignore = "run by a_kill_before_any_write_of_an_upgrade_is_mended_by_the_next_start"]
+fn upgrade_the_folder() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    drop(open(Path::new(&folder)));
+}
+
+fn this_test(name: &str) -> [String; 4] {
+    let name = format!("sqlite::tests::migrating::{name}");
+    [name, "--exact".to_owned(), "--ignored".to_owned(), "--nocapture".to_owned()]
+}
+
+/// SIGKILL instead of the first, the second … write, cut or sync, until there is none left.
+#[test]
+fn a_kill_before_any_write_of_an_upgrade_is_mended_by_the_next_start() {
+    const CALLS: &str = "pwrite64,ftruncate,fsync,fdatasync,unlink";
+    let upgrade = |folder: &Path, nth: usize| {
+        Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}")])
+            .args(["-e", &format!("inject={CALLS}:signal=SIGKILL:when={nth}")])
+            .arg(std::env::current_exe().unwrap())
+            .args(this_test("upgrade_the_folder"))
+            .env(FOLDER, folder)
+            .output()
+    };
+    let may_trace = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    if !may_trace.is_ok_and(|it| it.status.success()) {
+        eprintln!("not shown: strace is missing, or may not trace");
+        return;
+    }
+    for found in [Found::Nothing, Found::SchemaOne] {
+        let mut kills = 0;
+        loop {
+            let folder = found.folder();
+            let ended = upgrade(folder.path(), kills + 1).unwrap();
+            if ended.status.success() {
+                break;
+            }
+            assert_eq!(ended.status.signal(), Some(9), "{}", String::from_utf8_lossy(&ended.stderr));
+            kills += 1;
+            found.check(folder.path());
+        }
+        assert!(kills >= 5, "{found:?}: {kills} writes are too few to be an upgrade");
+    }
+}
+
+/// Migrations as they will be one day, over much that has been said.
+const LONG: [&str; 2] = [
+    "ALTER TABLE room_event ADD COLUMN words TEXT;
+     UPDATE room_event SET words = upper(body) || ' ' || length(body);
+     CREATE INDEX room_event_words ON room_event (words);",
+    "CREATE TABLE event (room INTEGER NOT NULL, seq INTEGER NOT NULL, body TEXT, PRIMARY KEY (room, seq)) STRICT, WITHOUT ROWID;
+     INSERT INTO event SELECT room, seq, words FROM room_event ORDER BY length(words), seq;
+     DROP INDEX room_event_words;
+     ALTER TABLE room_event DROP COLUMN words;",
+];
+const MUCH: i64 = 8_000;
+
+fn with_long() -> Vec<&'static str> {
+    [MIGRATIONS, &LONG].concat()
+}
+
+/// A connection whose migrations write to the disk long before they commit.
+fn small_cache(folder: &Path) -> Connection {
+    let conn = for_writing(&database(folder)).unwrap();
+    conn.pragma_update(None, "cache_size", 20).unwrap();
+    conn
+}
+
+/// Not a test: the process that is killed. It says a word every few thousand steps of the database's machine.
+#[test]
+#[ignore = "run by a_kill_in_the_midst_of_a_long_migration_is_mended_by_the_next_start"]
+fn migrate_for_long() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let mut conn = small_cache(Path::new(&folder));
+    let word = || {
+        println!("step");
+        std::io::stdout().flush().is_err()
+    };
+    conn.progress_handler(5_000, Some(word)).unwrap();
+    run_of(&with_long(), &mut conn, &mut || ()).unwrap();
+}
+
+/// Schema 1, with much in it.
+fn much() -> TempDir {
+    let folder = Found::SchemaOne.folder();
+    let conn = Connection::open(database(folder.path())).unwrap();
+    let sql = "WITH RECURSIVE more (seq) AS (SELECT 1000 UNION ALL SELECT seq + 1 FROM more LIMIT ?1)
+               INSERT INTO room_event (room, seq, n, kind, sender, sender_name, at, body)
+               SELECT 1, seq, seq, 'message', 1, '李雷', 20000 + seq, 'tea ' || seq || ' ' || hex(zeroblob(100)) FROM more";
+    conn.execute(sql, [MUCH]).unwrap();
+    folder
+}
+
+/// How many words were said until it was killed, or ended by itself.
+fn migrate_until(folder: &Path, words: usize) -> (usize, bool) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(this_test("migrate_for_long"))
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut heard = 0;
+    for _ in said.filter(|line| line.ends_with("step")) {
+        heard += 1;
+        if heard == words {
+            child.kill().unwrap();
+        }
+    }
+    (heard, child.wait().unwrap().success())
+}
+
+/// The sum of all that was said, wherever the schema keeps it.
+fn told(conn: &Connection) -> (i64, i64) {
+    let sql = "SELECT count(*), sum(length(body)) FROM room_event WHERE seq >= 1000";
+    conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
+#[test]
+fn a_kill_in_the_midst_of_a_long_migration_is_mended_by_the_next_start() {
+    const KILLS: usize = 10;
+    let whole = much();
+    let expected = told(&Connection::open(database(whole.path())).unwrap());
+    assert_eq!(expected.0, MUCH);
+    let (words, success) = migrate_until(whole.path(), usize::MAX);
+    assert!(success && words > 2 * KILLS, "{words} words are too few to be killed among");
+    let done = schema(whole.path());
+    let mut killed_at = Vec::new();
+    for kill in 0..KILLS {
+        let folder = much();
+        let (_, success) = migrate_until(folder.path(), 1 + kill * words / KILLS);
+        let (version, _) = schema(folder.path());
+        let mut conn = small_cache(folder.path());
+        assert_eq!(told(&conn), expected);
+        // What it left is one version or the next, and never a part of one.
+        let partly = ["words", "event"].map(|name| {
+            let sql = "SELECT (SELECT count(*) FROM pragma_table_info('room_event') WHERE name = ?1)
+                            + (SELECT count(*) FROM sqlite_master WHERE name = ?1)";
+            conn.query_row(sql, [name], |row| row.get::<_, i64>(0)).unwrap() > 0
+        });
+        let long = MIGRATIONS.len();
+        assert_eq!(partly, [version == long + 1, version == long + 2], "at {version}");
+        run_of(&with_long(), &mut conn, &mut || ()).unwrap();
+        assert_eq!(told(&conn), expected);
+        drop(conn);
+        assert_eq!(schema(folder.path()), done);
+        killed_at.push((version, success));
+    }
+    let killed = killed_at.iter().filter(|(_, success)| !success).count();
+    assert!(killed > KILLS / 2, "{killed_at:?}");
+    // The program that knows no such migrations leaves them alone.
+    let mut conn = for_writing(&database(whole.path())).unwrap();
+    run(&mut conn).unwrap();
+    drop(conn);
+    assert_eq!(schema(whole.path()), done);
+}

@@ -1,0 +1,131 @@
+//! An evening in the house: of everything that a store holds a little, in two languages.
+
+use std::path::Path;
+
+use protocol::{
+    ClientMessageId, Event, EventKind, MessageBody, Person, RoomId, RoomName, RoomRef, Seq, Timestamp,
+    UserId, UserName,
+};
+use domain::RoomLimits;
+use teahouse_storage::{
+    Author, Batch, Enrol, PageBounds, Reader, Request, SqliteStore, Store, Ticket, TokenHash, Write, Writer,
+};
+
+pub(crate) const LIMITS: RoomLimits = RoomLimits { rooms_per_person: 10 };
+pub(crate) const LOBBY: RoomId = teahouse_storage::LOBBY;
+pub(crate) const TEA: RoomId = RoomId(2);
+
+/// Lets it happen in a new folder, and ends as a program that is stopped does.
+pub(crate) fn spend_evening(folder: &Path) {
+    let store = SqliteStore::open(folder, LIMITS).unwrap();
+    let mut writer = store.writer().unwrap();
+    writer.reserve_user_ids(100).unwrap();
+    let (li, han, bob) = (guest(1, "李雷"), guest(2, "Han Meimei"), guest(3, "Bob"));
+    let passer_by = Author { person: person(4, "Passer-by"), enrol: Some(Enrol { token: None }) };
+    let ann = guest(5, "Ann");
+    let batches: Vec<Vec<(&Author, Write)>> = vec![
+        vec![(&li, join("lobby")), (&han, join("lobby")), (&bob, join("lobby"))],
+        vec![
+            (&li, say("lobby", Some("k1"), "你好，茶馆 👩‍🚀")),
+            (&li, Write::Read { room: RoomRef::Id(LOBBY), seq: Seq(u64::MAX >> 1) }),
+            (&han, say("lobby", None, "Hello, everybody\nand a second line")),
+        ],
+        vec![(&li, join("茶馆")), (&han, join("茶馆"))],
+        vec![(&li, say("茶馆", Some("k2"), "今天喝龙井")), (&han, say("茶馆", None, "me too"))],
+        vec![(&han, rename("韩梅梅")), (&bob, leave("lobby"))],
+        vec![(&han, Write::Read { room: named("茶馆"), seq: Seq(u64::MAX >> 1) })],
+        vec![(&bob, join("gone"))],
+        vec![(&bob, leave("gone"))],
+        vec![(&passer_by, join("lobby")), (&passer_by, say("lobby", None, "路过而已"))],
+        vec![(&ann, join("lobby")), (&ann, Write::EndSession { token: token(5) })],
+    ];
+    for (at, batch) in (1..).zip(batches) {
+        let batch =
+            commit(&mut *writer, at * 1_000, batch.into_iter().map(|(who, deed)| (who.clone(), deed)));
+        assert!(batch.answers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.answers);
+    }
+    writer.checkpoint().unwrap();
+}
+
+pub(crate) fn commit(
+    writer: &mut dyn Writer,
+    at: i64,
+    deeds: impl IntoIterator<Item = (Author, Write)>,
+) -> Batch {
+    let numbered = deeds.into_iter().zip(0..);
+    let requests = numbered.map(|((author, deed), n)| Request { ticket: Ticket(n), author, deed });
+    writer.commit(Timestamp(at), requests.collect())
+}
+
+/// All that was said in a room, in lines.
+pub(crate) fn said(reader: &mut dyn Reader, room: RoomId) -> Vec<String> {
+    let bounds = PageBounds { limit: 10_000, max_bytes: usize::MAX };
+    let events = reader.events_after(room, Seq(0), None, bounds).unwrap().events;
+    for (event, seq) in events.iter().zip(1..) {
+        assert_eq!(event.seq, Seq(seq), "a hole");
+    }
+    let messages = events.iter().map(|event| matches!(event.kind, EventKind::Message { .. }));
+    let so_far = messages.scan(0, |n, message| {
+        Some({
+            *n += u64::from(message);
+            *n
+        })
+    });
+    assert!(events.iter().zip(so_far).all(|(event, n)| event.n.0 == n), "messages are miscounted");
+    assert!(events.is_sorted_by_key(|event| event.at));
+    events.iter().map(line).collect()
+}
+
+pub(crate) fn line(event: &Event) -> String {
+    let who = |person: &Person| format!("{} {}", person.id, person.name);
+    let by = who(&event.by);
+    match &event.kind {
+        EventKind::Message { client_message_id: Some(key), body } => {
+            format!("{by} [{key}]: {}", body.as_str())
+        }
+        EventKind::Message { client_message_id: None, body } => format!("{by}: {}", body.as_str()),
+        EventKind::MemberJoined { with } if with.is_empty() => format!("{by} joined"),
+        EventKind::MemberJoined { with } => {
+            format!("{by} joined with {}", with.iter().map(who).collect::<Vec<_>>().join(", "))
+        }
+        EventKind::MemberLeft {} => format!("{by} left"),
+        EventKind::Renamed { was } => format!("{by} was {was}"),
+    }
+}
+
+pub(crate) fn person(id: u64, name: &str) -> Person {
+    Person { id: UserId(id), name: UserName::new(name).unwrap() }
+}
+
+pub(crate) fn guest(id: u64, name: &str) -> Author {
+    Author { person: person(id, name), enrol: Some(Enrol { token: Some(token(id)) }) }
+}
+
+pub(crate) fn token(id: u64) -> TokenHash {
+    TokenHash([u8::try_from(id).unwrap(); 32])
+}
+
+pub(crate) fn named(name: &str) -> RoomRef {
+    RoomRef::Name(RoomName::new(name).unwrap())
+}
+
+pub(crate) fn join(name: &str) -> Write {
+    Write::Join { room: named(name), make: true }
+}
+
+pub(crate) fn leave(name: &str) -> Write {
+    Write::Leave { room: named(name) }
+}
+
+pub(crate) fn say(name: &str, key: Option<&str>, text: &str) -> Write {
+    let key = key.map(|key| ClientMessageId::new(key).unwrap());
+    Write::Send { room: named(name), key, body: MessageBody::new(text, 8192).unwrap() }
+}
+
+pub(crate) fn rename(name: &str) -> Write {
+    Write::Rename { name: UserName::new(name).unwrap() }
+}
+
+pub(crate) fn read(name: &str, seq: u64) -> Write {
+    Write::Read { room: named(name), seq: Seq(seq) }
+}

@@ -1,0 +1,238 @@
+//! Databases as released programs wrote them, opened by this one: all is there, and it goes on. `frozen/README.md` says how to
+//! add one.
+
+mod evening;
+mod frozen;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use evening::*;
+use frozen::{Frozen, dump, schema};
+use protocol::{ErrorCode, RoomId, Seq, Timestamp, UserId};
+use rusqlite::Connection;
+use teahouse_storage::{Done, Reader, RoomQuery, SqliteStore, Store};
+
+/// What the evening is in the logs. Schema 1 knew nobody who joined together.
+fn history(schema: i64) -> [Vec<&'static str>; 2] {
+    let together = ["u1 李雷 joined with u2 Han Meimei, u3 Bob"];
+    let one_by_one = ["u1 李雷 joined", "u2 Han Meimei joined", "u3 Bob joined"];
+    let lobby = [
+        "u1 李雷 [k1]: 你好，茶馆 👩‍🚀",
+        "u2 Han Meimei: Hello, everybody\nand a second line",
+        "u2 韩梅梅 was Han Meimei",
+        "u3 Bob left",
+        "u4 Passer-by joined",
+        "u4 Passer-by: 路过而已",
+        "u5 Ann joined",
+    ];
+    let tea = ["u1 李雷 [k2]: 今天喝龙井", "u2 Han Meimei: me too", "u2 韩梅梅 was Han Meimei"];
+    let joined = if schema == 1 { &one_by_one[..] } else { &together[..] };
+    let joined_tea: &[&str] = match schema {
+        1 => &["u1 李雷 joined", "u2 Han Meimei joined"],
+        _ => &["u1 李雷 joined with u2 Han Meimei"],
+    };
+    [[joined, &lobby].concat(), [joined_tea, &tea].concat()]
+}
+
+#[test]
+fn every_schema_that_was_released_is_frozen() {
+    let fresh = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(fresh.path(), LIMITS).unwrap());
+    let conn = Connection::open(fresh.path().join("teahouse.db")).unwrap();
+    let known: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    let versions: Vec<i64> = Frozen::all().iter().map(|frozen| frozen.version).collect();
+    assert_eq!(versions, (1..=known).collect::<Vec<_>>(), "frozen/README.md says how to add one");
+}
+
+#[test]
+fn a_frozen_file_is_what_its_text_says() {
+    for frozen in Frozen::all() {
+        let copy = frozen.copy();
+        let conn = Connection::open(copy.path().join("teahouse.db")).unwrap();
+        let text = fs::read_to_string(frozen.text()).unwrap();
+        assert!(dump(&conn) == text, "schema {} is not what its text says", frozen.version);
+        assert!(text.contains(&format!("PRAGMA user_version = {};", frozen.version)));
+    }
+}
+
+/// So no migration can be edited once it was released: who has run it would have another schema than who runs it now.
+#[test]
+fn a_store_that_was_upgraded_has_the_schema_of_a_new_one() {
+    let fresh = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(fresh.path(), LIMITS).unwrap());
+    let expected = schema(&Connection::open(fresh.path().join("teahouse.db")).unwrap());
+    for frozen in Frozen::all() {
+        let copy = frozen.copy();
+        drop(SqliteStore::open(copy.path(), LIMITS).unwrap());
+        let conn = Connection::open(copy.path().join("teahouse.db")).unwrap();
+        assert_eq!(schema(&conn), expected, "schema {}", frozen.version);
+        let whole: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(whole, "ok");
+        let dangling = conn.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap();
+        assert!(!dangling, "schema {}", frozen.version);
+    }
+}
+
+#[test]
+fn everything_in_a_frozen_store_means_what_it_meant() {
+    for frozen in Frozen::all() {
+        let copy = frozen.copy();
+        let epoch = frozen.epoch();
+        let store = SqliteStore::open(copy.path(), LIMITS).unwrap();
+        assert_eq!(store.epoch().0, epoch, "another epoch would throw every client's cache away");
+        check_evening(&mut *store.reader().unwrap(), frozen.version);
+    }
+}
+
+fn check_evening(reader: &mut dyn Reader, version: i64) {
+    let [lobby, tea] = history(version);
+    assert_eq!(said(reader, LOBBY), lobby);
+    assert_eq!(said(reader, TEA), tea);
+    assert_eq!(reader.room(&named("lobby")).unwrap().unwrap().room, LOBBY);
+    let room = reader.room(&named("茶馆")).unwrap().unwrap();
+    assert_eq!((room.room, room.name.as_str(), room.head.n.0), (TEA, "茶馆", 2));
+    assert_eq!(room.head.seq, Seq(tea.len() as u64));
+    assert_eq!(reader.room(&named("gone")).unwrap(), None);
+    let heads = reader.heads(&[LOBBY, TEA, RoomId(3)]).unwrap();
+    let heads: Vec<_> = heads.iter().map(|head| head.map(|head| (head.seq.0, head.n.0))).collect();
+    assert_eq!(heads, [Some((lobby.len() as u64, 3)), Some((tea.len() as u64, 2)), None]);
+
+    let members = |reader: &mut dyn Reader, room| -> BTreeSet<u64> {
+        (1..=6).filter(|&user| reader.is_member(room, UserId(user)).unwrap()).collect()
+    };
+    assert_eq!(members(reader, LOBBY), BTreeSet::from([1, 2, 4, 5]));
+    assert_eq!(members(reader, TEA), BTreeSet::from([1, 2]));
+
+    let name = |reader: &mut dyn Reader, n| {
+        reader.person_of_session(&token(n)).unwrap().map(|person| (person.id.0, person.name.to_string()))
+    };
+    assert_eq!(name(reader, 1), Some((1, "李雷".to_owned())));
+    assert_eq!(name(reader, 2), Some((2, "韩梅梅".to_owned())));
+    assert_eq!(name(reader, 3), Some((3, "Bob".to_owned())));
+    assert_eq!((name(reader, 4), name(reader, 5)), (None, None), "no session, and one that was ended");
+
+    // Unread is what was said in a room less what had been said where one has read to: 3 - 1, and 2 - 2.
+    let unread = |reader: &mut dyn Reader, user, room| {
+        let open = reader.open_rooms(UserId(user), &[room]).unwrap().remove(0).unwrap();
+        open.read.map(|read| open.info.head.n.0 - read.n.0)
+    };
+    assert_eq!(unread(reader, 1, LOBBY), Some(2));
+    assert_eq!(unread(reader, 2, TEA), Some(0));
+    assert_eq!(unread(reader, 2, LOBBY), None);
+    let query = RoomQuery { user: UserId(1), joined: true, after: None, limit: 10 };
+    let rooms: Vec<_> =
+        reader.rooms(query).unwrap().rooms.into_iter().map(|room| room.name.to_string()).collect();
+    assert_eq!(rooms, ["lobby", "茶馆"]);
+}
+
+#[test]
+fn a_frozen_store_goes_on_where_it_was() {
+    for frozen in Frozen::all() {
+        let copy = frozen.copy();
+        let [lobby, tea] = history(frozen.version);
+        {
+            let store = SqliteStore::open(copy.path(), LIMITS).unwrap();
+            let mut writer = store.writer().unwrap();
+            assert_eq!(writer.reserve_user_ids(10).unwrap(), 101..111);
+            // The one without a session leaves, as after every start.
+            let swept = writer.sweep_transient(Timestamp(9_000)).unwrap();
+            assert_eq!(
+                swept.events.iter().map(|event| line(event)).collect::<Vec<_>>(),
+                ["u4 Passer-by left"]
+            );
+
+            let batch = commit(
+                &mut *writer,
+                9_001,
+                [
+                    (guest(1, "李雷"), say("lobby", Some("k1"), "你好，茶馆 👩‍🚀")),
+                    (guest(1, "李雷"), say("lobby", Some("k1"), "something else")),
+                    (guest(2, "韩梅梅"), say("lobby", Some("k1"), "k1 of another person is another key")),
+                    (guest(3, "Bob"), say("lobby", None, "he has left")),
+                    (guest(101, "Zoë"), join("lobby")),
+                    (guest(102, "王芳"), join("lobby")),
+                    (guest(1, "李雷"), join("new")),
+                    (guest(1, "李雷"), read("lobby", 1)),
+                ],
+            );
+            let answers: Vec<_> =
+                batch.answers.into_iter().map(|(_, answer)| answer.map_err(|no| no.code)).collect();
+            // Behind `u4 Passer-by left`.
+            let next = lobby.len() as u64 + 2;
+            let k1 = Seq(if frozen.version == 1 { 4 } else { 2 });
+            assert_eq!(answers[0], Ok(Done::Sent { room: LOBBY, seq: k1, repeated: true }));
+            assert_eq!(answers[1], Err(ErrorCode::KeyConflict));
+            assert_eq!(answers[2], Ok(Done::Sent { room: LOBBY, seq: Seq(next), repeated: false }));
+            assert_eq!(answers[3], Err(ErrorCode::NotAMember));
+            let joined = |at: usize| match &answers[at] {
+                Ok(Done::Joined { room, head, .. }) => (*room, *head),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!([joined(4), joined(5)], [(LOBBY, Seq(next + 1)); 2]);
+            assert_eq!(joined(6).0, RoomId(4), "room 3 was, and its id is not given again");
+            assert!(
+                matches!(&answers[7], Ok(Done::Read(LOBBY, at)) if at.n.0 == 1),
+                "a position does not go back"
+            );
+        }
+        // And once more from disk.
+        let store = SqliteStore::open(copy.path(), LIMITS).unwrap();
+        let mut reader = store.reader().unwrap();
+        let more = [
+            "u4 Passer-by left",
+            "u2 韩梅梅 [k1]: k1 of another person is another key",
+            "u101 Zoë joined with u102 王芳",
+        ];
+        assert_eq!(said(&mut *reader, LOBBY), [&lobby[..], &more].concat());
+        assert_eq!(said(&mut *reader, TEA), tea);
+        assert_eq!(reader.person_of_session(&token(101)).unwrap().unwrap().id, UserId(101));
+    }
+}
+
+/// An old program that was killed leaves its last words in the log, and the schema is brought up to date behind them.
+#[test]
+fn what_a_killed_program_left_in_its_log_is_there_after_an_upgrade() {
+    for frozen in Frozen::all() {
+        let (running, left) = (frozen.copy(), tempfile::tempdir().unwrap());
+        let old = Connection::open(running.path().join("teahouse.db")).unwrap();
+        let seq = history(frozen.version)[1].len() as u64 + 1;
+        old.execute_batch(&format!(
+            "PRAGMA journal_mode = wal;
+             INSERT INTO room_event (room, seq, n, kind, sender, sender_name, at, client_message_id, body)
+             VALUES (2, {seq}, 3, 'message', 1, '李雷', 5000, 'last', '最后一句');"
+        ))
+        .unwrap();
+        for name in ["teahouse.db", "teahouse.db-wal"] {
+            fs::copy(running.path().join(name), left.path().join(name)).unwrap();
+        }
+        drop(old);
+        let store = SqliteStore::open(left.path(), LIMITS).unwrap();
+        let said = said(&mut *store.reader().unwrap(), TEA);
+        assert_eq!(said.last().unwrap(), "u1 李雷 [last]: 最后一句");
+    }
+}
+
+/// Not a test: makes the files for the schema of the program as it stands.
+#[test]
+#[ignore = "writes into tests/frozen; run by hand when a schema is released"]
+fn freeze() {
+    let folder = tempfile::tempdir().unwrap();
+    spend_evening(folder.path());
+    let database = folder.path().join("teahouse.db");
+    let conn = Connection::open(&database).unwrap();
+    let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    let text = dump(&conn);
+    drop(conn);
+    let frozen = Frozen { version };
+    assert!(!frozen.file().exists(), "schema {version} is frozen already");
+    fs::write(frozen.text(), text).unwrap();
+    fs::copy(&database, frozen.file()).unwrap();
+}
+
+#[test]
+fn a_frozen_file_can_be_reviewed() {
+    let bytes: u64 =
+        Frozen::all().iter().map(|frozen| fs::metadata(frozen.file()).unwrap().len()).max().unwrap();
+    assert!(bytes <= 100 << 10, "{bytes} bytes; an evening is enough");
+}
