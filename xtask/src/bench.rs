@@ -174,7 +174,14 @@ fn build(workspace: &Workspace) -> Result<()> {
     }
     process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-load"]))?;
     // On its own: an example has features that the server must not get.
-    process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse-storage", "--example", "bare"]))
+    process::run(workspace.cargo().args([
+        "build",
+        "--release",
+        "-p",
+        "teahouse-storage",
+        "--example",
+        "bare",
+    ]))
 }
 
 /// The page with `text` in place of what stood between the markers.

@@ -235,7 +235,10 @@ mod tests {
     #[test]
     fn dependencies_that_know_each_other_do_not_trap_the_search() {
         let looped = graph(&[("teahouse-room-log", &["a"]), ("a", &["b"]), ("b", &["a", "rusqlite"])]);
-        assert_eq!(looped.impure_reach(), ["teahouse-room-log must stay pure: teahouse-room-log → a → b → rusqlite"]);
+        assert_eq!(
+            looped.impure_reach(),
+            ["teahouse-room-log must stay pure: teahouse-room-log → a → b → rusqlite"]
+        );
     }
 
     #[test]

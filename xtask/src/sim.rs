@@ -13,9 +13,9 @@ pub(crate) struct Args {
     /// The first one.
     #[arg(long)]
     seed: Option<u64>,
-    /// Break a promise on purpose, and see whether it is noticed: a name from `crates/server/src/sabotage.rs`.
+    /// Break a promise on purpose, and see whether it is noticed: a name from `crates/server/src/fault_injection.rs`.
     #[arg(long)]
-    sabotage: Option<String>,
+    fault_injection: Option<String>,
 }
 
 /// Many enough to find what one in a thousand finds.
@@ -28,8 +28,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     };
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--profile", "sim", "-p", "teahouse", "--lib"]);
-    if let Some(sabotage) = &args.sabotage {
-        cargo.args(["--features", "sabotage"]).env("TEAHOUSE_SABOTAGE", sabotage);
+    if let Some(fault_injection) = &args.fault_injection {
+        cargo.args(["--features", "fault-injection"]).env("TEAHOUSE_FAULT_INJECTION", fault_injection);
     }
     cargo.args(["--", "--exact", "sim::whatever_goes_wrong_every_promise_is_kept", "--nocapture"]);
     cargo.env("TEAHOUSE_SIM_SEED", seed.to_string()).env("TEAHOUSE_SIM_SEEDS", seeds.to_string());
@@ -39,8 +39,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 /// Each promise is broken on purpose, and the simulation has to see it.
 pub(crate) fn prove(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "-p", "teahouse", "--lib", "--features", "sabotage"]);
-    cargo.args(["--", "--exact", "sim::every_sabotage_is_seen_and_named"]);
+    cargo.args(["test", "-p", "teahouse", "--lib", "--features", "fault-injection"]);
+    cargo.args(["--", "--exact", "sim::every_injected_fault_is_detected"]);
     cargo.arg("sim::a_history_that_breaks_off_breaks_no_promise");
     process::run(&mut cargo)
 }

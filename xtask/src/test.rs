@@ -26,7 +26,7 @@ const STEPS: &[Step] = &[
     Step { name: "web-unit", needs: &[Need::Node], run: |it| web_script(it, "test"), ..Step::BLANK },
     Step { name: "rust", run: rust, ..Step::BLANK },
     Step { name: "doctests", run: doctests, ..Step::BLANK },
-    Step { name: "sabotage", run: |it| sim::prove(&it.workspace).map(|()| Done::Ok), ..Step::BLANK },
+    Step { name: "fault-injection", run: |it| sim::prove(&it.workspace).map(|()| Done::Ok), ..Step::BLANK },
     Step {
         name: "e2e",
         after: Some("web-client"),

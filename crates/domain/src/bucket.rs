@@ -54,7 +54,7 @@ impl TokenBucket {
     }
 
     /// Gives back a token that was taken for something that did not happen.
-    pub fn put_back(&mut self, rate: Rate) {
+    pub fn refund(&mut self, rate: Rate) {
         self.full_at = self.full_at.saturating_sub(rate.nanos_per_token());
     }
 
@@ -89,7 +89,7 @@ mod tests {
             bucket.take(ms(0), RATE).unwrap();
         }
         assert!(bucket.take(ms(0), RATE).is_err());
-        bucket.put_back(RATE);
+        bucket.refund(RATE);
         assert!(bucket.take(ms(0), RATE).is_ok());
         assert!(bucket.take(ms(0), RATE).is_err());
     }

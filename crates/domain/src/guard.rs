@@ -4,7 +4,7 @@ use protocol::ErrorCode;
 
 /// Something a person does in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Deed {
+pub enum Permission {
     /// Become a member.
     Join,
     /// Stop being a member.
@@ -25,7 +25,7 @@ pub enum Deed {
 
 /// How the person who does it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct MemberContext {
     /// Whether they are a member of the room.
     pub member: bool,
     /// How many rooms they are a member of, this one counted.
@@ -53,21 +53,21 @@ struct Guard {
 }
 
 /// The table. A deed without a row does not compile.
-const fn guard(deed: Deed) -> Guard {
+const fn guard(deed: Permission) -> Guard {
     match deed {
-        Deed::Join => Guard { members_only: false, adds_a_room: true },
-        Deed::Leave => Guard { members_only: true, adds_a_room: false },
-        Deed::Send => Guard { members_only: true, adds_a_room: false },
-        Deed::Read => Guard { members_only: true, adds_a_room: false },
-        Deed::History => Guard { members_only: true, adds_a_room: false },
-        Deed::Typing => Guard { members_only: true, adds_a_room: false },
-        Deed::Who => Guard { members_only: true, adds_a_room: false },
-        Deed::Resume => Guard { members_only: true, adds_a_room: false },
+        Permission::Join => Guard { members_only: false, adds_a_room: true },
+        Permission::Leave => Guard { members_only: true, adds_a_room: false },
+        Permission::Send => Guard { members_only: true, adds_a_room: false },
+        Permission::Read => Guard { members_only: true, adds_a_room: false },
+        Permission::History => Guard { members_only: true, adds_a_room: false },
+        Permission::Typing => Guard { members_only: true, adds_a_room: false },
+        Permission::Who => Guard { members_only: true, adds_a_room: false },
+        Permission::Resume => Guard { members_only: true, adds_a_room: false },
     }
 }
 
 /// Whether somebody who stands so may do it; if not, the code to answer with.
-pub fn check(deed: Deed, standing: Standing, limits: &RoomLimits) -> Result<(), ErrorCode> {
+pub fn check(deed: Permission, standing: MemberContext, limits: &RoomLimits) -> Result<(), ErrorCode> {
     let guard = guard(deed);
     if guard.members_only && !standing.member {
         return Err(ErrorCode::NotAMember);
@@ -83,15 +83,22 @@ mod tests {
     use super::*;
 
     const LIMITS: RoomLimits = RoomLimits { rooms_per_person: 3 };
-    const FOR_MEMBERS: [Deed; 7] =
-        [Deed::Leave, Deed::Send, Deed::Read, Deed::History, Deed::Typing, Deed::Who, Deed::Resume];
+    const FOR_MEMBERS: [Permission; 7] = [
+        Permission::Leave,
+        Permission::Send,
+        Permission::Read,
+        Permission::History,
+        Permission::Typing,
+        Permission::Who,
+        Permission::Resume,
+    ];
 
-    fn member() -> Standing {
-        Standing { member: true, rooms_joined: 1 }
+    fn member() -> MemberContext {
+        MemberContext { member: true, rooms_joined: 1 }
     }
 
-    fn stranger() -> Standing {
-        Standing { member: false, rooms_joined: 0 }
+    fn stranger() -> MemberContext {
+        MemberContext { member: false, rooms_joined: 0 }
     }
 
     #[test]
@@ -106,26 +113,26 @@ mod tests {
         for deed in FOR_MEMBERS {
             assert_eq!(check(deed, stranger(), &LIMITS), Err(ErrorCode::NotAMember), "{deed:?}");
         }
-        assert_eq!(check(Deed::Join, stranger(), &LIMITS), Ok(()));
+        assert_eq!(check(Permission::Join, stranger(), &LIMITS), Ok(()));
     }
 
     #[test]
     fn whoever_is_in_as_many_rooms_as_allowed_cannot_join_one_more() {
-        let in_rooms = |rooms_joined| Standing { member: false, rooms_joined };
-        assert_eq!(check(Deed::Join, in_rooms(2), &LIMITS), Ok(()));
-        assert_eq!(check(Deed::Join, in_rooms(3), &LIMITS), Err(ErrorCode::TooManyRooms));
-        assert_eq!(check(Deed::Join, in_rooms(4), &LIMITS), Err(ErrorCode::TooManyRooms));
+        let in_rooms = |rooms_joined| MemberContext { member: false, rooms_joined };
+        assert_eq!(check(Permission::Join, in_rooms(2), &LIMITS), Ok(()));
+        assert_eq!(check(Permission::Join, in_rooms(3), &LIMITS), Err(ErrorCode::TooManyRooms));
+        assert_eq!(check(Permission::Join, in_rooms(4), &LIMITS), Err(ErrorCode::TooManyRooms));
     }
 
     #[test]
     fn a_member_may_join_again_however_many_rooms_they_are_in() {
-        let full = Standing { member: true, rooms_joined: 3 };
-        assert_eq!(check(Deed::Join, full, &LIMITS), Ok(()));
+        let full = MemberContext { member: true, rooms_joined: 3 };
+        assert_eq!(check(Permission::Join, full, &LIMITS), Ok(()));
     }
 
     #[test]
     fn a_full_house_of_rooms_hinders_nothing_but_joining() {
-        let full = Standing { member: true, rooms_joined: 300 };
+        let full = MemberContext { member: true, rooms_joined: 300 };
         for deed in FOR_MEMBERS {
             assert_eq!(check(deed, full, &LIMITS), Ok(()), "{deed:?}");
         }
@@ -134,9 +141,12 @@ mod tests {
     #[test]
     fn two_hundred_rooms_unless_configured() {
         let limits = RoomLimits::default();
-        assert_eq!(check(Deed::Join, Standing { member: false, rooms_joined: 199 }, &limits), Ok(()));
         assert_eq!(
-            check(Deed::Join, Standing { member: false, rooms_joined: 200 }, &limits),
+            check(Permission::Join, MemberContext { member: false, rooms_joined: 199 }, &limits),
+            Ok(())
+        );
+        assert_eq!(
+            check(Permission::Join, MemberContext { member: false, rooms_joined: 200 }, &limits),
             Err(ErrorCode::TooManyRooms)
         );
     }

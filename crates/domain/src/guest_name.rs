@@ -61,7 +61,7 @@ const NUMBERS: u64 = 90;
 
 /// A tea and a number, chosen by `random`.
 #[must_use]
-pub fn made_up(random: u64, chinese: bool) -> UserName {
+pub fn generate_guest_name(random: u64, chinese: bool) -> UserName {
     let teas = if chinese { &CHINESE_TEAS } else { &TEAS };
     let tea = teas[(random / NUMBERS % teas.len() as u64) as usize];
     // Teas and digits are short, visible and free of ':': `every_made_up_name_is_legal` tries them all.
@@ -78,15 +78,15 @@ mod tests {
     fn every_made_up_name_is_legal() {
         for chinese in [false, true] {
             let names: BTreeSet<String> =
-                (0..24 * NUMBERS).map(|random| made_up(random, chinese).to_string()).collect();
+                (0..24 * NUMBERS).map(|random| generate_guest_name(random, chinese).to_string()).collect();
             assert_eq!(names.len(), 24 * NUMBERS as usize);
         }
     }
 
     #[test]
     fn any_random_number_will_do() {
-        assert_eq!(made_up(32, false).as_str(), "Oolong 42");
-        assert_eq!(made_up(32, true).as_str(), "乌龙 42");
-        assert!(made_up(u64::MAX, false).as_str().len() > 3);
+        assert_eq!(generate_guest_name(32, false).as_str(), "Oolong 42");
+        assert_eq!(generate_guest_name(32, true).as_str(), "乌龙 42");
+        assert!(generate_guest_name(u64::MAX, false).as_str().len() > 3);
     }
 }

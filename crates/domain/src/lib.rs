@@ -34,9 +34,9 @@ mod rates;
 pub mod slash;
 
 pub use bucket::{Rate, TokenBucket};
-pub use guard::{Deed, RoomLimits, Standing, check};
-pub use guest_name::made_up;
-pub use line::one_line;
+pub use guard::{MemberContext, Permission, RoomLimits, check};
+pub use guest_name::generate_guest_name;
+pub use line::sanitize_line;
 pub use presence::Presence;
-pub use rates::{KeyedBuckets, Rates, SessionBuckets, Spending};
+pub use rates::{KeyedBuckets, RateClass, Rates, SessionBuckets};
 pub use slash::Line;

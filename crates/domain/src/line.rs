@@ -5,7 +5,7 @@
 /// Breaks, tabs and control characters become a space each. Embeddings and overrides of the reading direction are dropped;
 /// the joiners of scripts and of emoji stay, since words and faces need them.
 #[must_use]
-pub fn one_line(body: &str) -> String {
+pub fn sanitize_line(body: &str) -> String {
     body.chars().filter(|&c| !turns_direction(c)).map(|c| if breaks_line(c) { ' ' } else { c }).collect()
 }
 
@@ -28,33 +28,33 @@ mod tests {
 
     #[test]
     fn a_body_cannot_forge_a_line() {
-        assert_eq!(one_line("hi\nAnn: me too"), "hi Ann: me too");
-        assert_eq!(one_line("a\r\nb\tc"), "a  b c");
+        assert_eq!(sanitize_line("hi\nAnn: me too"), "hi Ann: me too");
+        assert_eq!(sanitize_line("a\r\nb\tc"), "a  b c");
         for c in ['\u{85}', '\u{2028}', '\u{2029}', '\u{b}', '\u{c}', '\0', '\u{7f}', '\u{9b}', '\u{1b}'] {
-            assert_eq!(one_line(&format!("a{c}b")), "a b", "{c:?}");
+            assert_eq!(sanitize_line(&format!("a{c}b")), "a b", "{c:?}");
         }
-        assert_eq!(one_line("\u{1b}[2J* Ann joined"), " [2J* Ann joined");
+        assert_eq!(sanitize_line("\u{1b}[2J* Ann joined"), " [2J* Ann joined");
     }
 
     #[test]
     fn a_body_cannot_turn_the_rest_of_the_line() {
-        assert_eq!(one_line("a\u{202e}b\u{2066}c\u{2069}"), "abc");
+        assert_eq!(sanitize_line("a\u{202e}b\u{2066}c\u{2069}"), "abc");
     }
 
     #[test]
     fn what_words_and_faces_need_stays() {
         for text in ["你好，世界", "👩‍🚀", "می‌خواهم", "שלום\u{200f}", "  two  spaces ", "café"]
         {
-            assert_eq!(one_line(text), text);
+            assert_eq!(sanitize_line(text), text);
         }
     }
 
     proptest! {
         #[test]
         fn one_line_is_one_line(body in any::<String>()) {
-            let line = one_line(&body);
+            let line = sanitize_line(&body);
             prop_assert!(!line.chars().any(|c| breaks_line(c) || turns_direction(c)));
-            prop_assert_eq!(one_line(&line), line.clone());
+            prop_assert_eq!(sanitize_line(&line), line.clone());
             prop_assert!(line.len() <= body.len());
         }
     }

@@ -157,7 +157,7 @@ impl Room {
         let changed = std::mem::take(&mut self.changed);
         let (before, count) = (self.told, self.count());
         self.told = count;
-        let mut frame = protocol::Presence { room: id, count, came: Vec::new(), went: Vec::new() };
+        let mut frame = protocol::Presence { room: id, count, online: Vec::new(), offline: Vec::new() };
         // A room that was or is large is told the count alone: so no frame names more than PRESENCE_NAMES twice, also when
         // ten thousand leave within a second.
         if before.max(count) > Limits::PRESENCE_NAMES {
@@ -165,12 +165,12 @@ impl Room {
         }
         for (user, was_online) in changed {
             match (was_online, self.people.get(&user)) {
-                (false, Some(online)) => frame.came.push(Person { id: user, name: online.name.clone() }),
-                (true, None) => frame.went.push(user),
+                (false, Some(online)) => frame.online.push(Person { id: user, name: online.name.clone() }),
+                (true, None) => frame.offline.push(user),
                 (true, Some(_)) | (false, None) => {}
             }
         }
-        (!frame.came.is_empty() || !frame.went.is_empty()).then_some(frame)
+        (!frame.online.is_empty() || !frame.offline.is_empty()).then_some(frame)
     }
 }
 

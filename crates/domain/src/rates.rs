@@ -21,7 +21,7 @@ pub struct Rates {
     /// Rooms that a `join` makes, per session; the `join` itself counts too.
     pub new_rooms: Rate,
     /// Guests made, per address.
-    pub new_guests: Rate,
+    pub guest_creation: Rate,
 }
 
 impl Default for Rates {
@@ -33,14 +33,14 @@ impl Default for Rates {
             typing: Rate { per_second: 2.0, burst: 10 },
             others: Rate { per_second: 20.0, burst: 60 },
             new_rooms: Rate { per_second: 1.0 / 30.0, burst: 5 },
-            new_guests: Rate { per_second: 1.0, burst: 30 },
+            guest_creation: Rate { per_second: 1.0, burst: 30 },
         }
     }
 }
 
 /// What a session spends tokens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spending {
+pub enum RateClass {
     /// `send`
     Message,
     /// `join`
@@ -65,7 +65,7 @@ pub struct SessionBuckets {
 
 impl SessionBuckets {
     /// Takes one token, or says after how long there will be one.
-    pub fn take(&mut self, what: Spending, now: Duration, rates: &Rates) -> Result<(), Duration> {
+    pub fn take(&mut self, what: RateClass, now: Duration, rates: &Rates) -> Result<(), Duration> {
         if !rates.enabled {
             return Ok(());
         }
@@ -74,20 +74,20 @@ impl SessionBuckets {
     }
 
     /// Gives back a token that was taken for something that did not happen.
-    pub fn put_back(&mut self, what: Spending, rates: &Rates) {
+    pub fn refund(&mut self, what: RateClass, rates: &Rates) {
         if rates.enabled {
             let (bucket, rate) = self.bucket(what, rates);
-            bucket.put_back(rate);
+            bucket.refund(rate);
         }
     }
 
-    fn bucket(&mut self, what: Spending, rates: &Rates) -> (&mut TokenBucket, Rate) {
+    fn bucket(&mut self, what: RateClass, rates: &Rates) -> (&mut TokenBucket, Rate) {
         match what {
-            Spending::Message => (&mut self.messages, rates.messages),
-            Spending::Join => (&mut self.joins, rates.joins),
-            Spending::Typing => (&mut self.typing, rates.typing),
-            Spending::Other => (&mut self.others, rates.others),
-            Spending::NewRoom => (&mut self.new_rooms, rates.new_rooms),
+            RateClass::Message => (&mut self.messages, rates.messages),
+            RateClass::Join => (&mut self.joins, rates.joins),
+            RateClass::Typing => (&mut self.typing, rates.typing),
+            RateClass::Other => (&mut self.others, rates.others),
+            RateClass::NewRoom => (&mut self.new_rooms, rates.new_rooms),
         }
     }
 }
@@ -179,11 +179,11 @@ mod tests {
     fn each_spending_has_its_own_bucket() {
         let rates = Rates::default();
         let all = [
-            (Spending::Message, 20),
-            (Spending::Join, 20),
-            (Spending::Typing, 10),
-            (Spending::Other, 60),
-            (Spending::NewRoom, 5),
+            (RateClass::Message, 20),
+            (RateClass::Join, 20),
+            (RateClass::Typing, 10),
+            (RateClass::Other, 60),
+            (RateClass::NewRoom, 5),
         ];
         let mut session = SessionBuckets::default();
         for (what, burst) in all {
@@ -192,7 +192,7 @@ mod tests {
             }
             assert!(session.take(what, s(1), &rates).is_err(), "{what:?}");
         }
-        assert_eq!(session.take(Spending::NewRoom, s(1), &rates), Err(s(30)));
+        assert_eq!(session.take(RateClass::NewRoom, s(1), &rates), Err(s(30)));
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
         let rates = Rates { enabled: false, ..Rates::default() };
         let mut session = SessionBuckets::default();
         for _ in 0..10_000 {
-            assert_eq!(session.take(Spending::NewRoom, s(1), &rates), Ok(()));
+            assert_eq!(session.take(RateClass::NewRoom, s(1), &rates), Ok(()));
         }
     }
 

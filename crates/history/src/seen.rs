@@ -91,7 +91,7 @@ pub struct Seen {
     pub who: UserId,
     /// Who came at the same moment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub with: Vec<UserId>,
+    pub also_joined: Vec<UserId>,
     /// The sender's key of a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ClientMessageId>,
@@ -109,21 +109,21 @@ impl Seen {
         let mut hash = Hash::NOTHING;
         // Maps with text keys and numbers are all that an event holds, and a hash takes every byte: neither can fail.
         serde_json::to_writer(&mut hash, event).expect("events are JSON by construction");
-        let (mut key, mut body, mut with) = (None, None, Vec::new());
+        let (mut key, mut body, mut also_joined) = (None, None, Vec::new());
         let kind = match &event.kind {
             EventKind::Message { client_message_id, body: said } => {
                 key.clone_from(client_message_id);
                 body = Some(Hash::of(said.as_str().as_bytes()));
                 Kind::Message
             }
-            EventKind::MemberJoined { with: others } => {
-                with = others.iter().map(|person| person.id).collect();
+            EventKind::MemberJoined { also_joined: others } => {
+                also_joined = others.iter().map(|person| person.id).collect();
                 Kind::Came
             }
             EventKind::MemberLeft {} => Kind::Left,
             EventKind::Renamed { .. } => Kind::Other,
         };
-        Seen { seq: event.seq, kind, who: event.by.id, with, key, body, hash }
+        Seen { seq: event.seq, kind, who: event.by.id, also_joined, key, body, hash }
     }
 }
 
@@ -134,8 +134,8 @@ impl fmt::Display for Seen {
             Kind::Message => write!(f, "message by {}", self.who)?,
             Kind::Came => {
                 write!(f, "{} came", self.who)?;
-                if !self.with.is_empty() {
-                    write!(f, " with {} more", self.with.len())?;
+                if !self.also_joined.is_empty() {
+                    write!(f, " with {} more", self.also_joined.len())?;
                 }
             }
             Kind::Left => write!(f, "{} left", self.who)?,

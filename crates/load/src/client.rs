@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use protocol::{
-    Beside, ClientMessageId, Command, CommandId, Event, Join, Joined, MessageBody, Numbered, Outcome,
-    RoomRef, Seq, ServerFrame, UserName, Welcome,
+    ClientMessageId, Command, CommandEnvelope, CommandId, CommandResult, ControlFrame, Event, Join, Joined,
+    MessageBody, RoomRef, Seq, ServerFrame, UserName, Welcome,
 };
 use websocket::handshake::{ClientRequest, ResponseError, check_response, client_key, head_len};
 use websocket::{CloseCode, Decoder, Message, Opcode, Role, append_masked, close_payload};
@@ -44,7 +44,7 @@ pub enum Reply {
     /// `joined`
     Joined(Joined),
     /// `ok`
-    Ok(Outcome),
+    Ok(CommandResult),
 }
 
 /// A client that blocks. Calls that must be answered wait for [`Options::timeout`]. What comes meanwhile is kept, in its
@@ -71,7 +71,7 @@ impl Client {
         if json {
             let timeout = client.timeout;
             match client.next_frame(timeout)? {
-                ServerFrame::Beside(Beside::Welcome(welcome)) => client.welcome = Some(welcome),
+                ServerFrame::ControlFrame(ControlFrame::Welcome(welcome)) => client.welcome = Some(welcome),
                 other => {
                     return Err(Error::Unreadable {
                         text: other.to_json(),
@@ -161,14 +161,14 @@ impl Client {
 
     /// Sends a command without a number: it is answered only if it is refused.
     pub fn send(&mut self, command: &Command) -> Result<(), Error> {
-        self.send_json(&Numbered { id: None, command: command.clone() })
+        self.send_json(&CommandEnvelope { id: None, command: command.clone() })
     }
 
     /// Sends a command with a fresh number, and does not wait for the reply.
     pub fn start(&mut self, command: &Command) -> Result<CommandId, Error> {
         let id = CommandId(self.next_id);
         self.next_id += 1;
-        self.send_json(&Numbered { id: Some(id), command: command.clone() })?;
+        self.send_json(&CommandEnvelope { id: Some(id), command: command.clone() })?;
         Ok(id)
     }
 
@@ -182,15 +182,15 @@ impl Client {
     pub fn reply_to(&mut self, id: CommandId) -> Result<Reply, Error> {
         let id = Some(id);
         let frame = self.frame_where(|frame| match frame {
-            ServerFrame::Beside(Beside::Ok(ok)) => ok.id == id,
-            ServerFrame::Beside(Beside::Joined(joined)) => joined.id == id,
-            ServerFrame::Beside(Beside::Error(error)) => error.id == id,
+            ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => ok.id == id,
+            ServerFrame::ControlFrame(ControlFrame::Joined(joined)) => joined.id == id,
+            ServerFrame::ControlFrame(ControlFrame::Error(error)) => error.id == id,
             _ => false,
         })?;
         match frame {
-            ServerFrame::Beside(Beside::Joined(joined)) => Ok(Reply::Joined(joined)),
-            ServerFrame::Beside(Beside::Ok(ok)) => Ok(Reply::Ok(ok.outcome)),
-            ServerFrame::Beside(Beside::Error(error)) => Err(Error::Refused(error)),
+            ServerFrame::ControlFrame(ControlFrame::Joined(joined)) => Ok(Reply::Joined(joined)),
+            ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => Ok(Reply::Ok(ok.outcome)),
+            ServerFrame::ControlFrame(ControlFrame::Error(error)) => Err(Error::Refused(error)),
             other => Err(unexpected(&other)),
         }
     }
@@ -236,7 +236,7 @@ impl Client {
     /// Says something under this key.
     pub fn say_as(&mut self, room: protocol::RoomId, key: &str, body: &str) -> Result<Seq, Error> {
         match self.call(&say(room, key, body)?)? {
-            Reply::Ok(Outcome::Appended { seq }) => Ok(seq),
+            Reply::Ok(CommandResult::Appended { seq }) => Ok(seq),
             other => Err(Error::Unreadable {
                 text: format!("{other:?}"),
                 error: "send was answered with something else".to_owned(),
@@ -359,7 +359,7 @@ impl Client {
         self.closed()
     }
 
-    fn send_json(&mut self, command: &Numbered) -> Result<(), Error> {
+    fn send_json(&mut self, command: &CommandEnvelope) -> Result<(), Error> {
         // Commands are maps with text keys; serde_json cannot fail on them.
         let text = serde_json::to_string(command).expect("commands are JSON by construction");
         self.send_text(&text)

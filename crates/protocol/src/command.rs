@@ -135,7 +135,7 @@ pub struct Read {
 
 /// A command and what the client calls it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Numbered {
+pub struct CommandEnvelope {
     /// Present: exactly one reply bears it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
@@ -171,14 +171,14 @@ impl FrameError {
     }
 }
 
-impl Numbered {
+impl CommandEnvelope {
     /// Reads one command whose body may have `body_limit` bytes.
     pub fn parse(text: &str, body_limit: u32) -> Result<Self, FrameError> {
         let Wire { id, command } = serde_json::from_str(text).map_err(|error| diagnose(text, &error))?;
         // serde takes a variant's number for its name: without this, `"type":10` would be a ping.
         let Tag { .. } = serde_json::from_str(text).map_err(|error| diagnose(text, &error))?;
         match command.check(body_limit) {
-            Ok(command) => Ok(Numbered { id, command }),
+            Ok(command) => Ok(CommandEnvelope { id, command }),
             Err(error) => Err(FrameError { id, ..error }),
         }
     }
@@ -187,9 +187,12 @@ impl Numbered {
 /// Reads a text frame: one object, or an array of up to [`Limits::FRAME_COMMANDS`]; a body may have `body_limit` bytes.
 ///
 /// The outer error means that the frame as a whole is no JSON of that form.
-pub fn parse_frame(text: &str, body_limit: u32) -> Result<Vec<Result<Numbered, FrameError>>, FrameError> {
+pub fn parse_frame(
+    text: &str,
+    body_limit: u32,
+) -> Result<Vec<Result<CommandEnvelope, FrameError>>, FrameError> {
     if !text.trim_start().starts_with('[') {
-        return Ok(vec![Numbered::parse(text, body_limit)]);
+        return Ok(vec![CommandEnvelope::parse(text, body_limit)]);
     }
     let objects: Vec<&RawValue> = serde_json::from_str(text)
         .map_err(|error| FrameError::new(ErrorCode::Malformed, format!("not JSON: {error}")))?;
@@ -197,7 +200,7 @@ pub fn parse_frame(text: &str, body_limit: u32) -> Result<Vec<Result<Numbered, F
         let message = format!("{} commands in one frame: at most {}", objects.len(), Limits::FRAME_COMMANDS);
         return Err(FrameError::new(ErrorCode::Malformed, message));
     }
-    Ok(objects.into_iter().map(|object| Numbered::parse(object.get(), body_limit)).collect())
+    Ok(objects.into_iter().map(|object| CommandEnvelope::parse(object.get(), body_limit)).collect())
 }
 
 /// The same shapes as the client wrote them, before names and bodies are checked: so that each gets the code of its own
@@ -371,7 +374,7 @@ mod tests {
     #[test]
     fn unknown_fields_are_ignored() {
         let said = parse_frame(r#"{"type":"ping","id":3,"colour":"green"}"#, 100).unwrap();
-        assert_eq!(said, [Ok(Numbered { id: Some(CommandId(3)), command: Command::Ping {} })]);
+        assert_eq!(said, [Ok(CommandEnvelope { id: Some(CommandId(3)), command: Command::Ping {} })]);
     }
 
     #[test]
@@ -432,8 +435,8 @@ mod tests {
             r#"{{"type":"send","id":5,"room":"r1","client_message_id":"k","body":"{}"}}"#,
             "x".repeat(9)
         );
-        assert!(Numbered::parse(&text, 9).is_ok());
-        assert_eq!(Numbered::parse(&text, 8).unwrap_err().code, ErrorCode::BodyTooLong);
+        assert!(CommandEnvelope::parse(&text, 9).is_ok());
+        assert_eq!(CommandEnvelope::parse(&text, 8).unwrap_err().code, ErrorCode::BodyTooLong);
     }
 
     #[test]

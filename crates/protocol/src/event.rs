@@ -50,13 +50,13 @@ pub enum EventKind {
     MemberJoined {
         /// The others, in the order in which they came; with `by` at most [`Limits::JOINED_TOGETHER`].
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        with: Vec<Person>,
+        also_joined: Vec<Person>,
     },
     /// `by` is a member no more.
     MemberLeft {},
     /// `by` is called something else now.
     Renamed {
         /// The name before.
-        was: UserName,
+        old_name: UserName,
     },
 }

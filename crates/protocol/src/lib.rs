@@ -41,7 +41,7 @@ mod timestamp;
 pub use body::{ClientMessageId, InvalidBody, InvalidKey, MessageBody};
 pub use close::Close;
 pub use command::{
-    Command, FrameError, History, Join, Numbered, Read, Resume, Rooms, Send, Who, parse_frame,
+    Command, CommandEnvelope, FrameError, History, Join, Read, Resume, Rooms, Send, Who, parse_frame,
 };
 pub use error::ErrorCode;
 pub use event::{Event, EventKind, Person};
@@ -49,7 +49,7 @@ pub use ids::{CommandId, Epoch, InvalidId, MessageCount, RoomId, Seq, UserId};
 pub use limits::Limits;
 pub use names::{InvalidName, RoomName, RoomRef, UserName};
 pub use server_frame::{
-    Beside, ErrorFrame, EventPage, Gap, Joined, OkFrame, Outcome, PeoplePage, Presence, ReadPosition, Reset,
-    RoomPage, RoomSummary, ServerFrame, Typing, Welcome,
+    CommandResult, ControlFrame, ErrorFrame, EventPage, Gap, Joined, OkFrame, PeoplePage, Presence,
+    ReadPosition, Reset, RoomPage, RoomSummary, ServerFrame, Typing, Welcome,
 };
 pub use timestamp::Timestamp;

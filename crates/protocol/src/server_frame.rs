@@ -13,13 +13,13 @@ pub enum ServerFrame {
     /// A numbered event of a room's log.
     Event(Event),
     /// Everything beside the log.
-    Beside(Beside),
+    ControlFrame(ControlFrame),
 }
 
 /// What is not in any log, by its tag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Beside {
+pub enum ControlFrame {
     /// The first object on a connection.
     Welcome(Welcome),
     /// A room is open: its events follow.
@@ -91,13 +91,13 @@ pub struct OkFrame {
     pub id: Option<CommandId>,
     /// What it gave.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: CommandResult,
 }
 
 /// What a command gave. Told apart by the command it answers; the order matters for reading it back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Outcome {
+pub enum CommandResult {
     /// `who`
     People(PeoplePage),
     /// `rooms`
@@ -220,10 +220,10 @@ pub struct Presence {
     pub count: u32,
     /// Who came. Empty where more than [`Limits::PRESENCE_NAMES`] are online.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub came: Vec<Person>,
+    pub online: Vec<Person>,
     /// Who went. Empty where more than [`Limits::PRESENCE_NAMES`] are online.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub went: Vec<UserId>,
+    pub offline: Vec<UserId>,
 }
 
 /// `typing`: shown for a few seconds; may be lost.
@@ -263,7 +263,7 @@ macro_rules! beside {
     ($($variant:ident: $type:ty),*) => {$(
         impl From<$type> for ServerFrame {
             fn from(frame: $type) -> Self {
-                ServerFrame::Beside(Beside::$variant(frame))
+                ServerFrame::ControlFrame(ControlFrame::$variant(frame))
             }
         }
     )*};

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 use teahouse_protocol::{
-    ErrorCode, Event, EventKind, Limits, MessageCount, Numbered, Person, RoomId, RoomName, Seq, ServerFrame,
-    Timestamp, UserId, UserName,
+    CommandEnvelope, ErrorCode, Event, EventKind, Limits, MessageCount, Person, RoomId, RoomName, Seq,
+    ServerFrame, Timestamp, UserId, UserName,
 };
 
 fn golden(text: &str) -> Vec<Value> {
@@ -14,7 +14,7 @@ fn golden(text: &str) -> Vec<Value> {
 #[test]
 fn what_clients_say_is_understood_whole() {
     for frame in golden(include_str!("../golden/client.json")) {
-        let command = Numbered::parse(&frame.to_string(), 8192).unwrap();
+        let command = CommandEnvelope::parse(&frame.to_string(), 8192).unwrap();
         assert_eq!(serde_json::to_value(&command).unwrap(), frame);
     }
 }
@@ -33,7 +33,7 @@ fn a_full_event_of_people_who_joined_together_is_far_from_filling_a_frame() {
     let name = UserName::new(&"𠮷".repeat(Limits::USER_NAME_CHARS as usize)).unwrap();
     let person = Person { id: UserId(u64::MAX), name };
     let event = Event {
-        kind: EventKind::MemberJoined { with: vec![person.clone(); Limits::JOINED_TOGETHER - 1] },
+        kind: EventKind::MemberJoined { also_joined: vec![person.clone(); Limits::JOINED_TOGETHER - 1] },
         room: RoomId(u64::MAX),
         seq: Seq(u64::MAX),
         n: MessageCount(u64::MAX),

@@ -53,25 +53,25 @@ impl Window {
 
 /// What lies before a cursor.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Reading<'a> {
+pub enum ReadOutcome<'a> {
     /// Nothing: the cursor is at the tip, or at its end. It may have been moved over entries that it is not to see.
     Nothing(Cursor),
     /// Whole entries, to be written as they are.
-    Run(Run<'a>),
+    ByteRange(ByteRange<'a>),
     /// What follows the cursor has been evicted.
-    Lagged(Lag),
+    Lagged(Evicted),
 }
 
 /// Whole entries in a row.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Run<'a> {
+pub struct ByteRange<'a> {
     /// Where the run begins: give this to [`RoomLog::advance`].
     pub start: Cursor,
     /// The bytes, in at most two pieces.
     pub bytes: [&'a [u8]; 2],
 }
 
-impl Run<'_> {
+impl ByteRange<'_> {
     /// Length in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -87,7 +87,7 @@ impl Run<'_> {
 
 /// Events that are in the store, and in the log no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lag {
+pub struct Evicted {
     /// The last event that the cursor has.
     pub after: Seq,
     /// The last event of the log now.
@@ -128,14 +128,14 @@ impl RoomLog {
     /// What is to be written to somebody at `cursor`. O(1) for a reader near the tip of a log without unnumbered entries,
     /// else O(log n).
     #[must_use]
-    pub fn read(&self, mut cursor: Cursor, window: Window) -> Reading<'_> {
+    pub fn read(&self, mut cursor: Cursor, window: Window) -> ReadOutcome<'_> {
         if cursor.position < self.start {
             // Whoever was removed has all that it may have: what was evicted behind its end is no loss to it.
             if window.end.is_some_and(|end| cursor.has_reached(end)) {
-                return Reading::Nothing(cursor);
+                return ReadOutcome::Nothing(cursor);
             }
             if cursor.seq < self.base {
-                return Reading::Lagged(Lag { after: cursor.seq, head: self.head });
+                return ReadOutcome::Lagged(Evicted { after: cursor.seq, head: self.head });
             }
             // Only unnumbered entries were evicted: nothing is missed.
             cursor.position = self.start;
@@ -145,7 +145,7 @@ impl RoomLog {
             cursor = self.over_unnumbered(cursor, limit);
         }
         if cursor.position >= limit {
-            return Reading::Nothing(cursor);
+            return ReadOutcome::Nothing(cursor);
         }
         let mut end = limit;
         if window.numbered_only && self.unnumbered > 0 {
@@ -154,7 +154,7 @@ impl RoomLog {
         if end - cursor.position > window.bytes as u64 {
             end = self.boundary_within(cursor, window.bytes as u64);
         }
-        Reading::Run(Run { start: cursor, bytes: self.slices(cursor.position, end) })
+        ReadOutcome::ByteRange(ByteRange { start: cursor, bytes: self.slices(cursor.position, end) })
     }
 
     /// Where the cursor stands after `written` bytes of the run that began at `start`.
@@ -234,7 +234,7 @@ mod tests {
         let mut log = RoomLog::new(Seq(0));
         for &(seq, text) in entries {
             if seq == 0 {
-                log.append_unnumbered(text.as_bytes());
+                log.append_ephemeral(text.as_bytes());
             } else {
                 log.append(Seq(seq), text.as_bytes()).unwrap();
             }
@@ -244,7 +244,7 @@ mod tests {
 
     fn text(log: &RoomLog, cursor: Cursor, window: Window) -> String {
         match log.read(cursor, window) {
-            Reading::Run(run) => String::from_utf8(run.bytes.concat()).unwrap(),
+            ReadOutcome::ByteRange(run) => String::from_utf8(run.bytes.concat()).unwrap(),
             other => format!("{other:?}"),
         }
     }
@@ -276,7 +276,10 @@ mod tests {
         let end = log.tip();
         log.append(Seq(3), b"secret").unwrap();
         assert_eq!(text(&log, START, Window { end: Some(end), ..Window::everything() }), "oneleft");
-        assert_eq!(log.read(end, Window { end: Some(end), ..Window::everything() }), Reading::Nothing(end));
+        assert_eq!(
+            log.read(end, Window { end: Some(end), ..Window::everything() }),
+            ReadOutcome::Nothing(end)
+        );
     }
 
     #[test]
@@ -284,9 +287,12 @@ mod tests {
         let mut log = log_of(&[(1, "one"), (2, "left"), (3, "secret"), (4, "secret")]);
         let end = log.cursor_after(Seq(2)).unwrap();
         log.trim(6, 6, log.tip());
-        assert_eq!(log.read(end, Window { end: Some(end), ..Window::everything() }), Reading::Nothing(end));
-        let lag = Lag { after: Seq(2), head: Seq(4) };
-        assert_eq!(log.read(end, Window::everything()), Reading::Lagged(lag), "others miss the third");
+        assert_eq!(
+            log.read(end, Window { end: Some(end), ..Window::everything() }),
+            ReadOutcome::Nothing(end)
+        );
+        let lag = Evicted { after: Seq(2), head: Seq(4) };
+        assert_eq!(log.read(end, Window::everything()), ReadOutcome::Lagged(lag), "others miss the third");
     }
 
     #[test]
@@ -305,7 +311,7 @@ mod tests {
         log.trim(5, 5, START);
         assert_eq!(
             log.read(START, Window::everything()),
-            Reading::Lagged(Lag { after: Seq(0), head: Seq(3) })
+            ReadOutcome::Lagged(Evicted { after: Seq(0), head: Seq(3) })
         );
         assert_eq!(log.cursor_after(Seq(1)), None);
         assert_eq!(text(&log, log.cursor_after(Seq(2)).unwrap(), Window::everything()), "three");

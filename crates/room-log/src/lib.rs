@@ -10,7 +10,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `room_log.rs` | `RoomLog`: append, evict, release |
-//! | `cursor.rs` | `Cursor`, `Run`, `Lag`: reading the log from a place in it |
+//! | `cursor.rs` | `Cursor`, `ByteRange`, `Evicted`: reading the log from a place in it |
 //! | `outbox.rs` | `Outbox`: private bytes, shared or owned |
 //!
 //! **Invariant:** a socket is never left inside a frame of the log: what it did not take of a begun frame moves to its
@@ -33,6 +33,6 @@ mod cursor;
 mod outbox;
 mod room_log;
 
-pub use cursor::{Advance, Cursor, Lag, Reading, Run, Window};
+pub use cursor::{Advance, ByteRange, Cursor, Evicted, ReadOutcome, Window};
 pub use outbox::Outbox;
-pub use room_log::{Hole, RoomLog};
+pub use room_log::{RoomLog, SequenceGap};

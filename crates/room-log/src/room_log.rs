@@ -8,7 +8,7 @@ use crate::Cursor;
 
 /// An event that cannot be appended, because those before it are missing. They are in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hole {
+pub struct SequenceGap {
     /// The first that is missing.
     pub from: Seq,
     /// The one that was offered.
@@ -100,13 +100,13 @@ impl RoomLog {
         self.start + self.bytes.len() as u64
     }
 
-    /// Appends the next event. One that is in the log already is passed over; one beyond the next is a [`Hole`].
-    pub fn append(&mut self, seq: Seq, frame: &[u8]) -> Result<(), Hole> {
+    /// Appends the next event. One that is in the log already is passed over; one beyond the next is a [`SequenceGap`].
+    pub fn append(&mut self, seq: Seq, frame: &[u8]) -> Result<(), SequenceGap> {
         if seq <= self.head {
             return Ok(());
         }
         if seq != self.head.next() {
-            return Err(Hole { from: self.head.next(), offered: seq });
+            return Err(SequenceGap { from: self.head.next(), offered: seq });
         }
         self.head = seq;
         self.push(frame, true);
@@ -114,7 +114,7 @@ impl RoomLog {
     }
 
     /// Appends what is no event: whoever lags will not see it.
-    pub fn append_unnumbered(&mut self, frame: &[u8]) {
+    pub fn append_ephemeral(&mut self, frame: &[u8]) {
         self.unnumbered += 1;
         self.push(frame, false);
     }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn only_the_next_event_is_appended() {
         let mut log = RoomLog::new(Seq(5));
-        assert_eq!(log.append(Seq(7), b"seven"), Err(Hole { from: Seq(6), offered: Seq(7) }));
+        assert_eq!(log.append(Seq(7), b"seven"), Err(SequenceGap { from: Seq(6), offered: Seq(7) }));
         assert_eq!(log.append(Seq(6), b"six"), Ok(()));
         assert_eq!(log.append(Seq(6), b"six"), Ok(()));
         assert_eq!((log.head(), log.len()), (Seq(6), 3));

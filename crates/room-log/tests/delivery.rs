@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use proptest::prelude::*;
 use protocol::Seq;
-use teahouse_room_log::{Cursor, Outbox, Reading, RoomLog, Window};
+use teahouse_room_log::{Cursor, Outbox, ReadOutcome, RoomLog, Window};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -77,12 +77,12 @@ impl Member {
         let mut start = None;
         if all {
             match log.read(self.cursor, Window { bytes: turn, end: self.end, numbered_only: lagging }) {
-                Reading::Nothing(cursor) => self.cursor = cursor,
-                Reading::Run(run) => {
+                ReadOutcome::Nothing(cursor) => self.cursor = cursor,
+                ReadOutcome::ByteRange(run) => {
                     offered.extend(run.bytes.concat());
                     start = Some(run.start);
                 }
-                Reading::Lagged(lag) => {
+                ReadOutcome::Lagged(lag) => {
                     self.missed.push((lag.after.0 + 1, lag.head.0));
                     self.cursor = log.tip();
                 }
@@ -116,7 +116,7 @@ proptest! {
                     let seq = log.head().next();
                     log.append(seq, &frame(&seq.to_string(), padding)).unwrap();
                 }
-                Step::AppendUnnumbered { padding } => log.append_unnumbered(&frame("0", padding)),
+                Step::AppendUnnumbered { padding } => log.append_ephemeral(&frame("0", padding)),
                 Step::Write { who, turn, room, lagging } => members[who].write(&log, turn, room, lagging),
                 Step::Trim { soft, hard } => {
                     floor = members.iter().fold(log.tip(), |floor, member| floor.min(member.cursor));

@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::app::AppState;
 use crate::config::{self, Flags, Loaded};
-use crate::house::House;
 use crate::http;
 use crate::logging;
 use crate::metrics::Metrics;
@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 const MISUSE: u8 = 2;
 
 /// How long the house may take to stop: a disk that hangs must not keep a supervisor waiting.
-const LAST_WORDS: Duration = Duration::from_secs(9);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
 
 /// How long HTTP requests in flight may take after the house has stopped; with the house's nine seconds it stays below
 /// the ten after which supervisors kill.
@@ -83,14 +83,14 @@ impl SettingFlags {
 pub fn main() -> ExitCode {
     let CommandLine { command, settings } = CommandLine::parse();
     if let Some(Command::Config { example: true }) = command {
-        return say(&config::example());
+        return send_frame(&config::example());
     }
     let loaded = match Loaded::load(&settings.into_flags(), std::env::vars_os()) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error, MISUSE),
     };
     match command {
-        Some(Command::Config { .. }) => say(&config::in_force(&loaded)),
+        Some(Command::Config { .. }) => send_frame(&config::in_force(&loaded)),
         None | Some(Command::Serve) => match serve(loaded) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format_args!("{error:#}"), 1),
@@ -99,7 +99,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Whoever reads our output may stop reading; that is not our failure.
-fn say(text: &str) -> ExitCode {
+fn send_frame(text: &str) -> ExitCode {
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
@@ -115,13 +115,13 @@ fn serve(loaded: Loaded) -> Result<()> {
     http::raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("http").build();
     let runtime = runtime.context("cannot start threads")?;
-    let outcome = runtime.block_on(live(loaded));
+    let outcome = runtime.block_on(run_server(loaded));
     // A name that is being resolved or a file that is being read must not hold the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
 
-async fn live(loaded: Loaded) -> Result<()> {
+async fn run_server(loaded: Loaded) -> Result<()> {
     let config = Arc::new(loaded.config);
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
@@ -129,9 +129,9 @@ async fn live(loaded: Loaded) -> Result<()> {
     let listener = http::listen(config.listen)?;
     let address = listener.local_addr().context("cannot tell the port")?;
     let metrics = Metrics::new();
-    let house = House::start(&config, metrics.clone())?;
-    let serving = http::serve(listener, Arc::clone(&config), Arc::clone(&house), metrics);
-    let _ = writeln!(io::stdout(), "Teahouse is open at http://{}", visitable(address));
+    let app = AppState::start(&config, metrics.clone())?;
+    let serving = http::serve(listener, Arc::clone(&config), Arc::clone(&app), metrics);
+    let _ = writeln!(io::stdout(), "Teahouse is open at http://{}", display_url(address));
     tracing::info!(port = address.port(), version = env!("CARGO_PKG_VERSION"), "open");
 
     tokio::select! {
@@ -147,9 +147,9 @@ async fn live(loaded: Loaded) -> Result<()> {
         std::process::exit(130);
     };
     tokio::select! {
-        () = house.stop() => {}
+        () = app.stop() => {}
         () = impatience => {}
-        () = tokio::time::sleep(LAST_WORDS) => {
+        () = tokio::time::sleep(DRAIN_TIMEOUT) => {
             // Whatever was acknowledged is on disk; what was not will be sent again.
             tracing::warn!("the store did not come to rest in time; the process ends all the same");
             std::process::exit(1);
@@ -161,7 +161,7 @@ async fn live(loaded: Loaded) -> Result<()> {
 }
 
 /// What to type into a browser on this machine.
-fn visitable(address: SocketAddr) -> String {
+fn display_url(address: SocketAddr) -> String {
     let everywhere = match address.ip() {
         IpAddr::V4(ip) => ip.is_unspecified(),
         IpAddr::V6(ip) => ip.is_unspecified(),
@@ -198,9 +198,9 @@ mod tests {
 
     #[test]
     fn all_addresses_are_visited_as_localhost() {
-        assert_eq!(visitable("[::]:9999".parse().unwrap()), "localhost:9999");
-        assert_eq!(visitable("0.0.0.0:80".parse().unwrap()), "localhost:80");
-        assert_eq!(visitable("[::1]:80".parse().unwrap()), "[::1]:80");
-        assert_eq!(visitable("192.0.2.1:80".parse().unwrap()), "192.0.2.1:80");
+        assert_eq!(display_url("[::]:9999".parse().unwrap()), "localhost:9999");
+        assert_eq!(display_url("0.0.0.0:80".parse().unwrap()), "localhost:80");
+        assert_eq!(display_url("[::1]:80".parse().unwrap()), "[::1]:80");
+        assert_eq!(display_url("192.0.2.1:80".parse().unwrap()), "192.0.2.1:80");
     }
 }

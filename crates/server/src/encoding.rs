@@ -2,9 +2,9 @@
 
 use protocol::{Event, EventKind};
 
-use crate::arrival::Speaks;
+use crate::handoff::WireProtocol;
+use crate::i18n::{Language, i18n};
 use crate::plain_text::notice_line;
-use crate::texts::{Language, texts};
 
 /// So many of those who joined together does a line name; the rest are counted.
 const NAMED: usize = 5;
@@ -27,14 +27,14 @@ impl Encoding {
     pub(crate) const ALL: [Encoding; Self::COUNT] = [Encoding::Json, Encoding::LinesEn, Encoding::LinesZh];
 }
 
-impl From<Speaks> for Encoding {
-    fn from(speaks: Speaks) -> Self {
+impl From<WireProtocol> for Encoding {
+    fn from(speaks: WireProtocol) -> Self {
         match speaks {
-            Speaks::Json => Encoding::Json,
-            Speaks::PlainText(Language::En) => Encoding::LinesEn,
-            Speaks::PlainText(Language::Zh) => Encoding::LinesZh,
+            WireProtocol::Json => Encoding::Json,
+            WireProtocol::PlainText(Language::En) => Encoding::LinesEn,
+            WireProtocol::PlainText(Language::Zh) => Encoding::LinesZh,
             #[cfg(feature = "echo")]
-            Speaks::Echo => Encoding::Json,
+            WireProtocol::Echo => Encoding::Json,
         }
     }
 }
@@ -57,17 +57,17 @@ pub(crate) fn event_frame(event: &Event, encoding: Encoding) -> Vec<u8> {
 
 /// An event as a line. Whatever a person chose in it has been made one line, so that nobody can forge another's.
 fn line(event: &Event, language: Language) -> String {
-    let texts = texts(language);
+    let i18n = i18n(language);
     let name = event.by.name.as_str();
     match &event.kind {
-        EventKind::Message { body, .. } => format!("{name}: {}", domain::one_line(body.as_str())),
-        EventKind::MemberJoined { with } => {
-            let others = with.iter().map(|person| person.name.as_str());
+        EventKind::Message { body, .. } => format!("{name}: {}", domain::sanitize_line(body.as_str())),
+        EventKind::MemberJoined { also_joined } => {
+            let others = also_joined.iter().map(|person| person.name.as_str());
             let names: Vec<&str> = std::iter::once(name).chain(others).take(NAMED).collect();
-            notice_line(&(texts.joined)(&names, with.len() + 1))
+            notice_line(&(i18n.joined)(&names, also_joined.len() + 1))
         }
-        EventKind::MemberLeft {} => notice_line(&(texts.left)(name)),
-        EventKind::Renamed { was } => notice_line(&(texts.renamed)(was.as_str(), name)),
+        EventKind::MemberLeft {} => notice_line(&(i18n.left)(name)),
+        EventKind::Renamed { old_name } => notice_line(&(i18n.renamed)(old_name.as_str(), name)),
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
         let mut people =
             (1..).zip(names).map(|(n, name)| Person { id: UserId(n), name: UserName::new(name).unwrap() });
         let by = people.next().unwrap();
-        let kind = EventKind::MemberJoined { with: people.collect() };
+        let kind = EventKind::MemberJoined { also_joined: people.collect() };
         Event { kind, room: RoomId(1), seq: Seq(1), n: MessageCount(0), by, at: Timestamp(0) }
     }
 
@@ -94,12 +94,12 @@ mod tests {
             EventKind::Message { client_message_id: None, body },
             event.kind.clone(),
             EventKind::MemberLeft {},
-            EventKind::Renamed { was: UserName::new("A\nB\u{2028}C").unwrap() },
+            EventKind::Renamed { old_name: UserName::new("A\nB\u{2028}C").unwrap() },
         ] {
             event.kind = kind;
             for language in [Language::En, Language::Zh] {
                 let line = line(&event, language);
-                assert_eq!(domain::one_line(&line), line);
+                assert_eq!(domain::sanitize_line(&line), line);
                 let notice = line.starts_with("* ");
                 assert_eq!(notice, !matches!(event.kind, EventKind::Message { .. }), "{line}");
             }

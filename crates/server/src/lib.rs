@@ -6,52 +6,52 @@
 //! |---|---|
 //! | `config/`, `cli.rs`, `logging.rs` | what is in force, and where each value came from |
 //! | `http/` | accepting, the page, sessions, the upgrade to WebSocket |
-//! | `arrival.rs` | what HTTP hands to a shard |
+//! | `handoff.rs` | what HTTP hands to a shard |
 //! | `shard/` | a shard owns its connections: reads, handles, writes |
 //! | `commands/` | one command, one file |
 //! | `plain_text.rs` | lines in place of JSON |
 //! | `encoding.rs` | events as bytes, once for each encoding |
 //! | `writer.rs`, `round.rs` | the thread that commits, and what it tells the shards |
 //! | `readers.rs`, `queries.rs` | the threads that read the store, and what they are asked |
-//! | `house.rs` | all of these, wired to each other |
+//! | `app.rs` | all of these, wired to each other |
 //! | `sessions.rs` | tokens, and guests who are not stored yet |
-//! | `texts/` | what the server says to people, in both languages |
+//! | `i18n/` | what the server says to people, in both languages |
 //! | `metrics.rs` | what `/metrics` tells |
 //! | `sim/` | all of these under virtual time, for the tests: what goes wrong comes from a seed |
-//! | `sabotage.rs` | promises broken on purpose, to prove that the tests see it; no part of a release |
-//! | `vital.rs` | threads whose end is the process's end |
-//! | `counted.rs`, `bin/counts.rs` | what `cargo xtask counts` counts; no part of a release |
+//! | `fault_injection.rs` | promises broken on purpose, to prove that the tests see it; no part of a release |
+//! | `critical_thread.rs` | threads whose end is the process's end |
+//! | `instruction_bench.rs`, `bin/counts.rs` | what `cargo xtask counts` counts; no part of a release |
 
-mod arrival;
+mod app;
 mod cli;
 mod commands;
+mod commit_batch;
 mod config;
+mod critical_thread;
+mod encoding;
+mod fault_injection;
+mod handoff;
+mod http;
+mod i18n;
 #[cfg(feature = "counts")]
 #[doc(hidden)]
-pub mod counted;
-mod encoding;
-mod house;
-mod http;
+pub mod instruction_bench;
 mod logging;
 mod metrics;
 mod plain_text;
 mod queries;
 mod readers;
-mod round;
-mod sabotage;
 mod sessions;
 mod shard;
 #[cfg(test)]
 mod sim;
-mod texts;
-mod vital;
 mod writer;
 
 pub use cli::main;
 
-/// Whether `TEAHOUSE_SABOTAGE` names a promise that can be broken: with another name, or none, the server would be honest.
-#[cfg(feature = "sabotage")]
+/// Whether `TEAHOUSE_FAULT_INJECTION` names a promise that can be broken: with another name, or none, the server would be honest.
+#[cfg(feature = "fault-injection")]
 #[must_use]
-pub fn sabotage_is_named() -> bool {
-    sabotage::is_named()
+pub fn fault_injection_is_named() -> bool {
+    fault_injection::is_named()
 }

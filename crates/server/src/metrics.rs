@@ -32,7 +32,7 @@ struct Inner {
     bytes_sent: Counter,
     gaps: Counter,
     catch_ups: Counter,
-    refused: Family<Code, Counter>,
+    errors: Family<Code, Counter>,
     append: Histogram,
     http: Family<Class, Counter>,
     http_connections: Gauge,
@@ -69,14 +69,14 @@ impl Metrics {
             bytes_sent: Counter::default(),
             gaps: Counter::default(),
             catch_ups: Counter::default(),
-            refused: Family::default(),
+            errors: Family::default(),
             append: Histogram::new(APPEND_SECONDS),
             http: Family::default(),
             http_connections: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register("connections", "WebSocket connections that are open", inner.connections.clone());
-        registry.register("rooms", "Rooms with somebody online", inner.rooms.clone());
+        registry.register("open_rooms", "Rooms with somebody online", inner.rooms.clone());
         registry.register("messages", "Messages stored", inner.messages.clone());
         registry.register("deliveries", "Events written to connections", inner.deliveries.clone());
         registry.register_with_unit(
@@ -91,22 +91,22 @@ impl Metrics {
             "Returns to a room that were served from the store",
             inner.catch_ups.clone(),
         );
-        registry.register("refused", "Refusals, by their code", inner.refused.clone());
+        registry.register("errors", "Refusals, by their code", inner.errors.clone());
         registry.register_with_unit(
-            "append",
+            "commit_duration",
             "From the first waiting request to its commit",
             Unit::Seconds,
             inner.append.clone(),
         );
         registry.register("http_requests", "HTTP requests answered, by class of status", inner.http.clone());
         registry.register(
-            "http_connections",
+            "tcp_connections",
             "TCP connections under the caps, WebSockets among them",
             inner.http_connections.clone(),
         );
         // Present from the first scrape, so that a rate over a code that appears later begins at zero.
         for code in ErrorCode::ALL {
-            inner.refused.get_or_create_owned(&Code { code: CodeValue(*code) });
+            inner.errors.get_or_create_owned(&Code { code: CodeValue(*code) });
         }
         inner.registry = registry;
         Metrics(Arc::new(inner))
@@ -153,9 +153,9 @@ impl Metrics {
         self.0.catch_ups.inc_by(count);
     }
 
-    /// Something was refused.
-    pub(crate) fn refused(&self, code: ErrorCode) {
-        self.0.refused.get_or_create_owned(&Code { code: CodeValue(code) }).inc();
+    /// Something was errors.
+    pub(crate) fn error(&self, code: ErrorCode) {
+        self.0.errors.get_or_create_owned(&Code { code: CodeValue(code) }).inc();
     }
 
     /// A batch was committed, so long after its first request came.
@@ -209,22 +209,22 @@ mod tests {
         metrics.delivered(40, 4096);
         metrics.gaps(1);
         metrics.caught_up(2);
-        metrics.refused(ErrorCode::RateLimited);
+        metrics.error(ErrorCode::RateLimited);
         metrics.appended(Duration::from_millis(3));
         metrics.http_answered(StatusCode::NOT_FOUND);
         let text = metrics.clone().render();
         for line in [
             "teahouse_connections 1",
-            "teahouse_rooms 3",
+            "teahouse_open_rooms 3",
             "teahouse_messages_total 5",
             "teahouse_deliveries_total 40",
             "teahouse_sent_bytes_total 4096",
             "teahouse_gaps_total 1",
             "teahouse_catch_ups_total 2",
-            "teahouse_refused_total{code=\"rate_limited\"} 1",
-            "teahouse_refused_total{code=\"storage_full\"} 0",
-            "teahouse_append_seconds_bucket{le=\"0.0025\"} 0",
-            "teahouse_append_seconds_bucket{le=\"0.005\"} 1",
+            "teahouse_errors_total{code=\"rate_limited\"} 1",
+            "teahouse_errors_total{code=\"storage_full\"} 0",
+            "teahouse_commit_duration_seconds_bucket{le=\"0.0025\"} 0",
+            "teahouse_commit_duration_seconds_bucket{le=\"0.005\"} 1",
             "teahouse_http_requests_total{status=\"4xx\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

@@ -1,40 +1,40 @@
 //! Plain text: the same rooms, for any WebSocket tool and for the page of the classic tutorial. What is said comes and goes
 //! as lines; everything else is a notice, which begins with `* `.
 
-use protocol::{
-    Beside, CommandId, ErrorCode, ErrorFrame, MessageBody, Outcome, Person, RoomName, RoomRef, Rooms,
-    ServerFrame, UserName, Who,
-};
-use domain::Spending;
+use domain::RateClass;
 use domain::slash::{Line, parse};
+use protocol::{
+    CommandId, CommandResult, ControlFrame, ErrorCode, ErrorFrame, MessageBody, Person, RoomName, RoomRef,
+    Rooms, ServerFrame, UserName, Who,
+};
 
-use crate::arrival::Speaks;
 use crate::commands;
-use crate::shard::{ConnKey, Link, Outside, Shard};
-use crate::texts::{Language, texts};
+use crate::handoff::WireProtocol;
+use crate::i18n::{Language, i18n};
+use crate::shard::{ConnKey, Shard, ShardServices, Transport};
 
 /// A line client sends no ids; these replies are for it all the same.
 const NO_ID: Option<CommandId> = None;
 
 /// The first lines on a connection; and the lobby.
-pub(crate) fn greet<L: Link, O: Outside>(
+pub(crate) fn greet<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     language: Language,
     you: &Person,
 ) {
-    notice(shard, of, &(texts(language).welcome)(you.name.as_str(), RoomName::LOBBY));
+    notice(shard, of, &(i18n(language).welcome)(you.name.as_str(), RoomName::LOBBY));
     commands::join_without_cursor(shard, of, commands::lobby());
 }
 
 /// A line from a client.
-pub(crate) fn handle_line<L: Link, O: Outside>(
+pub(crate) fn handle_line<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     language: Language,
     line: &str,
 ) {
-    let texts = texts(language);
+    let i18n = i18n(language);
     let Some(room) =
         shard.connection(of).and_then(|connection| connection.lines.as_ref()).map(|lines| lines.room.clone())
     else {
@@ -45,11 +45,11 @@ pub(crate) fn handle_line<L: Link, O: Outside>(
     let line = line.strip_suffix('\r').unwrap_or(line);
     let parsed = parse(line);
     let cost = match parsed {
-        Line::Say(_) => Spending::Message,
-        Line::Join(_) | Line::Leave => Spending::Join,
-        _ => Spending::Other,
+        Line::Say(_) => RateClass::Message,
+        Line::Join(_) | Line::Leave => RateClass::Join,
+        _ => RateClass::Other,
     };
-    if !commands::spend(shard, of, NO_ID, cost) {
+    if !commands::acquire(shard, of, NO_ID, cost) {
         return;
     }
     match parsed {
@@ -57,43 +57,45 @@ pub(crate) fn handle_line<L: Link, O: Outside>(
             Ok(body) => commands::send(shard, of, NO_ID, room, None, body),
             Err(error) => {
                 let code = protocol::FrameError::from(error).code;
-                shard.refuse_code(of, NO_ID, code);
+                shard.send_error_code(of, NO_ID, code);
             }
         },
         Line::Join(name) => match name.parse::<RoomRef>() {
-            Ok(room) => talk_in(shard, of, room),
-            Err(_) => shard.refuse_code(of, NO_ID, ErrorCode::InvalidName),
+            Ok(room) => switch_room(shard, of, room),
+            Err(_) => shard.send_error_code(of, NO_ID, ErrorCode::InvalidName),
         },
         Line::Leave => {
             if let Some(lines) = shard.connection(of).and_then(|connection| connection.lines.as_mut()) {
                 lines.allowed = None;
             }
             commands::leave(shard, of, NO_ID, room);
-            talk_in(shard, of, commands::lobby());
+            switch_room(shard, of, commands::lobby());
         }
         Line::Name(name) => match UserName::new(&name) {
             Ok(name) => commands::rename(shard, of, NO_ID, name),
-            Err(_) => shard.refuse_code(of, NO_ID, ErrorCode::InvalidName),
+            Err(_) => shard.send_error_code(of, NO_ID, ErrorCode::InvalidName),
         },
         Line::Who => commands::who(shard, of, NO_ID, &Who { room, after: None, limit: None }),
         Line::Rooms => commands::rooms(shard, of, NO_ID, Rooms::default()),
         Line::Help => {
-            for line in texts.help {
+            for line in i18n.help {
                 notice(shard, of, line);
             }
         }
-        Line::Unknown(word) => notice(shard, of, &(texts.error)(&(texts.unknown_command)(&shown(&word)))),
-        Line::Incomplete(command) => notice(shard, of, &(texts.error)(&(texts.incomplete)(command))),
+        Line::Unknown(word) => {
+            notice(shard, of, &(i18n.error)(&(i18n.unknown_command)(&sanitize_echo(&word))))
+        }
+        Line::Incomplete(command) => notice(shard, of, &(i18n.error)(&(i18n.incomplete)(command))),
     }
 }
 
 /// A word from outside, as it goes back there: on one line, without what steers a terminal, and no longer than words are.
-fn shown(word: &str) -> String {
-    domain::one_line(word).chars().take(32).collect()
+fn sanitize_echo(word: &str) -> String {
+    domain::sanitize_line(word).chars().take(32).collect()
 }
 
 /// What is said from now on is said there. The room that was open closes when this one opens.
-fn talk_in<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, room: RoomRef) {
+fn switch_room<L: Transport, O: ShardServices>(shard: &mut Shard<L, O>, of: ConnKey, room: RoomRef) {
     if let Some(lines) = shard.connection(of).and_then(|connection| connection.lines.as_mut()) {
         lines.room = room.clone();
     }
@@ -102,9 +104,9 @@ fn talk_in<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, room: Room
 
 /// When no join waits for an answer any more, what is said is said where the last one led that was allowed: that room is
 /// open, or will be when the log has come so far.
-pub(crate) fn join_answered<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey) {
+pub(crate) fn join_answered<L: Transport, O: ShardServices>(shard: &mut Shard<L, O>, of: ConnKey) {
     let Some(connection) = shard.connection(of) else { return };
-    let open = connection.memberships.first().map(|membership| membership.room);
+    let open = connection.subscriptions.first().map(|subscription| subscription.room);
     let Some(lines) = &mut connection.lines else { return };
     lines.asked = lines.asked.saturating_sub(1);
     if lines.asked > 0 {
@@ -118,14 +120,15 @@ pub(crate) fn join_answered<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: Co
 }
 
 /// The last line before a goodbye.
-pub(crate) fn say_stopping<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey) {
-    if let Some(Speaks::PlainText(language)) = shard.connection(of).map(|connection| connection.speaks) {
-        notice(shard, of, texts(language).stopping);
+pub(crate) fn send_stopping<L: Transport, O: ShardServices>(shard: &mut Shard<L, O>, of: ConnKey) {
+    if let Some(WireProtocol::PlainText(language)) = shard.connection(of).map(|connection| connection.speaks)
+    {
+        notice(shard, of, i18n(language).stopping);
     }
 }
 
-fn notice<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, text: &str) {
-    shard.say_bytes(of, &websocket::text_frame(notice_line(text).as_bytes()));
+fn notice<L: Transport, O: ShardServices>(shard: &mut Shard<L, O>, of: ConnKey, text: &str) {
+    shard.send_bytes(of, &websocket::text_frame(notice_line(text).as_bytes()));
 }
 
 /// A line that no message can look like: no name begins with a star.
@@ -135,36 +138,39 @@ pub(crate) fn notice_line(text: &str) -> String {
 
 /// What a line client hears of a frame, line by line; `room` is the one that a `gap` is about.
 pub(crate) fn lines_of(frame: &ServerFrame, room: Option<&RoomName>, language: Language) -> Vec<String> {
-    let texts = texts(language);
-    let ServerFrame::Beside(frame) = frame else { return Vec::new() };
+    let i18n = i18n(language);
+    let ServerFrame::ControlFrame(frame) = frame else { return Vec::new() };
     let notices = match frame {
-        Beside::Joined(joined) => vec![(texts.you_are_in)(joined.name.as_str())],
-        Beside::Gap(gap) => vec![(texts.gap)(gap.from, gap.to, room.map_or("?", RoomName::as_str))],
-        Beside::Error(error) => vec![refusal(error, language)],
-        Beside::Ok(ok) => match &ok.outcome {
-            Outcome::People(page) => {
+        ControlFrame::Joined(joined) => vec![(i18n.you_are_in)(joined.name.as_str())],
+        ControlFrame::Gap(gap) => vec![(i18n.gap)(gap.from, gap.to, room.map_or("?", RoomName::as_str))],
+        ControlFrame::Error(error) => vec![refusal(error, language)],
+        ControlFrame::Ok(ok) => match &ok.outcome {
+            CommandResult::People(page) => {
                 let names: Vec<&str> = page.people.iter().map(|person| person.name.as_str()).collect();
-                vec![(texts.who)(&names, page.count)]
+                vec![(i18n.who)(&names, page.count)]
             }
-            Outcome::Rooms(page) if page.rooms.is_empty() => vec![texts.no_rooms.to_owned()],
-            Outcome::Rooms(page) => {
+            CommandResult::Rooms(page) if page.rooms.is_empty() => vec![i18n.no_rooms.to_owned()],
+            CommandResult::Rooms(page) => {
                 let mut lines: Vec<String> =
-                    page.rooms.iter().map(|room| (texts.room)(room.name.as_str(), room.count)).collect();
+                    page.rooms.iter().map(|room| (i18n.room)(room.name.as_str(), room.count)).collect();
                 if page.next.is_some() {
-                    lines.push(texts.and_more.to_owned());
+                    lines.push(i18n.and_more.to_owned());
                 }
                 lines
             }
             _ => Vec::new(),
         },
-        Beside::Welcome(_) | Beside::Reset(_) | Beside::Presence(_) | Beside::Typing(_) => Vec::new(),
+        ControlFrame::Welcome(_)
+        | ControlFrame::Reset(_)
+        | ControlFrame::Presence(_)
+        | ControlFrame::Typing(_) => Vec::new(),
     };
     notices.iter().map(|text| notice_line(text)).collect()
 }
 
 fn refusal(error: &ErrorFrame, language: Language) -> String {
-    let texts = texts(language);
-    (texts.error)((texts.refusal)(error.code))
+    let i18n = i18n(language);
+    (i18n.error)((i18n.refusal)(error.code))
 }
 
 #[cfg(test)]
@@ -193,9 +199,9 @@ mod tests {
 
     #[test]
     fn a_word_that_is_no_command_does_not_steer_the_terminal_of_whoever_typed_it() {
-        assert_eq!(shown("dance"), "dance");
-        assert_eq!(shown("\u{1b}[2J\u{85}\u{202e}x"), " [2J x");
-        assert_eq!(shown(&"茶".repeat(20_000)).chars().count(), 32);
+        assert_eq!(sanitize_echo("dance"), "dance");
+        assert_eq!(sanitize_echo("\u{1b}[2J\u{85}\u{202e}x"), " [2J x");
+        assert_eq!(sanitize_echo(&"茶".repeat(20_000)).chars().count(), 32);
     }
 
     #[test]

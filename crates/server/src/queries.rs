@@ -1,14 +1,15 @@
 //! What shards ask the store's readers, carried out on a reader's thread; replies that are large are encoded there.
 
+use domain::{MemberContext, Permission, RoomLimits};
 use protocol::{
-    CommandId, ErrorCode, EventPage, History, Limits, OkFrame, Outcome, RoomId, Seq, ServerFrame, UserId,
+    CommandId, CommandResult, ErrorCode, EventPage, History, Limits, OkFrame, RoomId, Seq, ServerFrame,
+    UserId,
 };
-use domain::{Deed, RoomLimits, Standing};
-use storage::{PageBounds, Reader, Refusal, RoomQuery, StoreError};
+use storage::{CommandError, PageBounds, Reader, RoomQuery, StoreError};
 
 use crate::encoding::{Encoding, event_frame, json_frame};
-#[cfg(feature = "sabotage")]
-use crate::sabotage::{self, Sabotage};
+#[cfg(feature = "fault-injection")]
+use crate::fault_injection::{self, FaultInjection};
 use crate::shard::{Found, PAGE_BYTES, PAGE_EVENTS, Page, Query};
 
 /// Carries out `query`.
@@ -42,7 +43,7 @@ pub(crate) fn carry_out(query: Query, reader: &mut dyn Reader) -> Found {
         Query::Rooms { of, id, user, rooms } => {
             let limit = rooms.limit.unwrap_or(Limits::PAGE).clamp(1, Limits::PAGE);
             let query = RoomQuery { user, joined: rooms.joined, after: rooms.after, limit };
-            let page = reader.rooms(query).map_err(|error| Refusal::from(report(&error)));
+            let page = reader.rooms(query).map_err(|error| CommandError::from(report(&error)));
             Found::Rooms { of, id, page }
         }
     }
@@ -51,8 +52,8 @@ pub(crate) fn carry_out(query: Query, reader: &mut dyn Reader) -> Found {
 fn page_of(page: &EventPage, after: Seq, until: Seq, encoding: Encoding) -> Page {
     let mut frames = Vec::new();
     for event in &page.events {
-        #[cfg(feature = "sabotage")]
-        if sabotage::is(Sabotage::DropOnResume) && sabotage::is_unlucky(event) {
+        #[cfg(feature = "fault-injection")]
+        if fault_injection::is(FaultInjection::DropOnResume) && fault_injection::is_unlucky(event) {
             continue;
         }
         frames.extend_from_slice(&event_frame(event, encoding));
@@ -67,10 +68,10 @@ pub(crate) fn history_of(
     reader: &mut dyn Reader,
     user: UserId,
     history: &History,
-) -> Result<EventPage, Refusal> {
-    let refuse = |error: StoreError| Refusal::from(report(&error));
+) -> Result<EventPage, CommandError> {
+    let refuse = |error: StoreError| CommandError::from(report(&error));
     let found = reader.room(&history.room).map_err(refuse)?;
-    let room = found.ok_or_else(|| Refusal::from(ErrorCode::RoomNotFound))?.room;
+    let room = found.ok_or_else(|| CommandError::from(ErrorCode::RoomNotFound))?.room;
     may_read(reader, room, user)?;
     let limit = history.limit.unwrap_or(Limits::HISTORY_EVENTS_DEFAULT).clamp(1, Limits::HISTORY_EVENTS);
     let bounds = PageBounds { limit, max_bytes: Limits::HISTORY_BYTES };
@@ -87,15 +88,15 @@ pub(crate) fn history_of(
     Ok(page)
 }
 
-fn may_read(reader: &mut dyn Reader, room: RoomId, user: UserId) -> Result<(), Refusal> {
-    let member = reader.is_member(room, user).map_err(|error| Refusal::from(report(&error)))?;
-    domain::check(Deed::History, Standing { member, rooms_joined: 0 }, &RoomLimits::default())
-        .map_err(Refusal::from)
+fn may_read(reader: &mut dyn Reader, room: RoomId, user: UserId) -> Result<(), CommandError> {
+    let member = reader.is_member(room, user).map_err(|error| CommandError::from(report(&error)))?;
+    domain::check(Permission::History, MemberContext { member, rooms_joined: 0 }, &RoomLimits::default())
+        .map_err(CommandError::from)
 }
 
 /// A stretch as the command's reply.
 fn history_frame(id: CommandId, page: EventPage) -> bytes::Bytes {
-    json_frame(&ServerFrame::from(OkFrame { id: Some(id), outcome: Outcome::Events(page) })).into()
+    json_frame(&ServerFrame::from(OkFrame { id: Some(id), outcome: CommandResult::Events(page) })).into()
 }
 
 fn report(error: &StoreError) -> ErrorCode {
@@ -109,7 +110,8 @@ mod tests {
         EventPage, MessageBody, Person, ReadPosition, RoomName, RoomPage, RoomRef, Timestamp, UserName,
     };
     use storage::{
-        Author, Enrol, Head, LOBBY, MemoryStore, OpenRoom, Request, RoomInfo, Store, Ticket, TokenHash, Write,
+        Actor, Head, LOBBY, MemoryStore, OpenRoom, Operation, Registration, Request, RequestId, RoomInfo,
+        Store, TokenHash,
     };
 
     use super::*;
@@ -174,9 +176,13 @@ mod tests {
         RoomRef::Name(RoomName::new(RoomName::LOBBY).unwrap())
     }
 
-    fn by(user: u64, deed: Write) -> Request {
+    fn by(user: u64, operation: Operation) -> Request {
         let person = Person { id: UserId(user), name: UserName::new("Li").unwrap() };
-        Request { ticket: Ticket(0), author: Author { person, enrol: Some(Enrol { token: None }) }, deed }
+        Request {
+            request_id: RequestId(0),
+            actor: Actor { person, registration: Some(Registration { token: None }) },
+            operation,
+        }
     }
 
     #[test]
@@ -185,12 +191,12 @@ mod tests {
             let store = MemoryStore::new(RoomLimits::default());
             let mut writer = store.writer().unwrap();
             let mut commit = |requests| drop(writer.commit(Timestamp(0), requests));
-            let join = || Write::Join { room: lobby(), make: false };
+            let join = || Operation::Join { room: lobby(), create_if_missing: false };
             commit(vec![by(1, join()), by(2, join())]);
             let happens = || {
                 let body = MessageBody::new("secret".to_owned(), 100).unwrap();
-                let said = Write::Send { room: lobby(), key: None, body };
-                commit(vec![by(2, Write::Leave { room: lobby() }), by(1, said)]);
+                let said = Operation::Send { room: lobby(), key: None, body };
+                commit(vec![by(2, Operation::Leave { room: lobby() }), by(1, said)]);
             };
             let mut reader = Interrupted { reader: store.reader().unwrap(), happens: Box::new(happens) };
             let history = History { room: RoomRef::Id(LOBBY), after, before, limit: None };

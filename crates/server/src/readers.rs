@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use protocol::ErrorCode;
 use storage::{Reader, Store, StoreError};
 
-use crate::vital;
+use crate::critical_thread;
 
 /// How many reads may wait. Beyond, `overloaded`; a catch-up asks again at the next tick.
 const QUEUE: usize = 4 * 1024;
@@ -28,7 +28,7 @@ impl Readers {
         for number in 0..count {
             let reader = store.reader()?;
             let inbox = Arc::clone(&inbox);
-            vital::spawn(format!("reader-{number}"), move || run(reader, &inbox))
+            critical_thread::spawn(format!("reader-{number}"), move || run(reader, &inbox))
                 .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         }
         Ok(Readers { queue })

@@ -17,7 +17,7 @@ use storage::TokenHash;
 const PROVISIONAL: usize = 100_000;
 
 /// A guest who did nothing durable for so long is forgotten.
-const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// An upgrade that was under way when its session ended has come to a shard, or failed, long before.
 const REMEMBER_ENDED: Duration = Duration::from_secs(600);
@@ -72,13 +72,13 @@ struct Inner {
 impl Sessions {
     /// Keeps a new guest until it is stored, forgotten or ended.
     pub(crate) fn begin(&self, token: TokenHash, person: Person) {
-        self.lock().provisional.insert(token, person, Instant::now(), PATIENCE, PROVISIONAL);
+        self.lock().provisional.insert(token, person, Instant::now(), WAIT_TIMEOUT, PROVISIONAL);
     }
 
     /// The guest of a session that is not stored.
     pub(crate) fn provisional(&self, token: &TokenHash) -> Option<Person> {
         let mut inner = self.lock();
-        inner.provisional.forget_old(Instant::now(), PATIENCE);
+        inner.provisional.forget_old(Instant::now(), WAIT_TIMEOUT);
         if inner.has_ended(token) {
             return None;
         }
@@ -280,7 +280,13 @@ mod tests {
         let mut aging = Aging::default();
         let begin = Instant::now();
         for number in 0..1000 {
-            aging.insert(hash(number), number, begin + Duration::from_millis(number.into()), PATIENCE, 10);
+            aging.insert(
+                hash(number),
+                number,
+                begin + Duration::from_millis(number.into()),
+                WAIT_TIMEOUT,
+                10,
+            );
             assert!(aging.map.len() <= 10 && aging.order.len() <= 20);
         }
         assert!(!aging.map.contains_key(&hash(989)) && aging.map.contains_key(&hash(990)));
@@ -291,7 +297,7 @@ mod tests {
         let mut aging = Aging::default();
         let now = Instant::now();
         for number in 0..1000 {
-            aging.insert(hash(number), (), now, PATIENCE, 10);
+            aging.insert(hash(number), (), now, WAIT_TIMEOUT, 10);
             aging.map.remove(&hash(number));
             assert!(aging.order.len() <= 20);
         }

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bus::Bus;
 use protocol::{ErrorCode, EventKind, Timestamp, UserId};
-use storage::{Author, Done, Refusal, Request, StoreError, Ticket, Write};
+use storage::{Actor, CommandError, Operation, OperationResult, Request, RequestId, StoreError};
 use tokio::sync::oneshot;
 
+use crate::commit_batch::{BusMessage, CommitBatch, WriteReply};
+use crate::critical_thread;
 use crate::metrics::Metrics;
-use crate::round::{Answer, Round, Word};
-use crate::vital;
 
 /// How many requests one commit may hold: enough to spread an fsync thin, few enough to answer soon.
 const BATCH: usize = 1024;
@@ -26,24 +26,24 @@ const QUEUE: usize = 16 * 1024;
 pub(crate) const ID_BLOCK: u32 = 1024;
 
 /// Who gets the answer.
-pub(crate) enum ReplyTo {
+pub(crate) enum ReplyTarget {
     /// A shard, under its own ticket.
-    Shard { shard: usize, ticket: u64 },
+    Shard { shard: usize, request_id: u64 },
     /// Somebody outside the shards.
-    Caller(Caller),
+    ReplySender(ReplySender),
 }
 
 /// Where somebody outside the shards waits.
-pub(crate) type Caller = oneshot::Sender<Result<Done, Refusal>>;
+pub(crate) type ReplySender = oneshot::Sender<Result<OperationResult, CommandError>>;
 
 enum Job {
     Write {
-        author: Author,
-        deed: Write,
-        reply_to: ReplyTo,
+        actor: Actor,
+        operation: Operation,
+        reply_to: ReplyTarget,
     },
-    Probe(oneshot::Sender<Result<(), Refusal>>),
-    UserIds(SyncSender<Result<std::ops::Range<u64>, Refusal>>),
+    Probe(oneshot::Sender<Result<(), CommandError>>),
+    UserIds(SyncSender<Result<std::ops::Range<u64>, CommandError>>),
     /// Answered when everything before it is committed and published.
     Barrier(oneshot::Sender<()>),
     Stop,
@@ -60,23 +60,32 @@ pub(crate) struct WriterHandle {
 }
 
 /// The bus that carries rounds.
-pub(crate) type RoundBus = dyn Bus<Word, Answer>;
+pub(crate) type RoundBus = dyn Bus<BusMessage, WriteReply>;
 
 impl WriterHandle {
     /// Asks for a write. Never blocks.
-    pub(crate) fn submit(&self, author: Author, deed: Write, reply_to: ReplyTo) -> Result<(), ErrorCode> {
-        self.job(Job::Write { author, deed, reply_to })
+    pub(crate) fn submit(
+        &self,
+        actor: Actor,
+        operation: Operation,
+        reply_to: ReplyTarget,
+    ) -> Result<(), ErrorCode> {
+        self.job(Job::Write { actor, operation, reply_to })
     }
 
     /// Asks for a write, and waits for its answer.
-    pub(crate) async fn write(&self, author: Author, deed: Write) -> Result<Done, Refusal> {
+    pub(crate) async fn write(
+        &self,
+        actor: Actor,
+        operation: Operation,
+    ) -> Result<OperationResult, CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(author, deed, ReplyTo::Caller(reply)).map_err(refusal)?;
+        self.submit(actor, operation, ReplyTarget::ReplySender(reply)).map_err(refusal)?;
         answer.await.unwrap_or_else(|_| Err(refusal(ErrorCode::ShuttingDown)))
     }
 
     /// Whether the store takes writes now.
-    pub(crate) async fn probe(&self) -> Result<(), Refusal> {
+    pub(crate) async fn probe(&self) -> Result<(), CommandError> {
         let (reply, answer) = oneshot::channel();
         self.job(Job::Probe(reply)).map_err(refusal)?;
         answer.await.unwrap_or_else(|_| Err(refusal(ErrorCode::ShuttingDown)))
@@ -90,7 +99,7 @@ impl WriterHandle {
     }
 
     /// Sets user ids aside; blocks the caller for a commit.
-    pub(crate) fn user_ids(&self) -> Result<std::ops::Range<u64>, Refusal> {
+    pub(crate) fn user_ids(&self) -> Result<std::ops::Range<u64>, CommandError> {
         let (reply, answer) = sync_channel(1);
         self.job(Job::UserIds(reply)).map_err(refusal)?;
         answer.recv().unwrap_or_else(|_| Err(refusal(ErrorCode::ShuttingDown)))
@@ -122,13 +131,13 @@ impl WriterHandle {
 }
 
 /// Words for a refusal that is not the store's.
-pub(crate) fn refusal(code: ErrorCode) -> Refusal {
+pub(crate) fn refusal(code: ErrorCode) -> CommandError {
     let message = match code {
         ErrorCode::Overloaded => "the server has more to do than it can; try again soon",
         ErrorCode::ShuttingDown => "the server is stopping; come back soon",
-        _ => return Refusal::from(code),
+        _ => return CommandError::from(code),
     };
-    Refusal { code, message: message.to_owned() }
+    CommandError { code, message: message.to_owned() }
 }
 
 /// Starts the thread.
@@ -139,21 +148,21 @@ pub(crate) fn start(
 ) -> std::io::Result<(WriterHandle, JoinHandle<()>)> {
     let (jobs, inbox) = channel();
     let unfinished = Arc::<AtomicUsize>::default();
-    let loom = Loom { writer, bus, metrics };
-    let running = Running { loom, unfinished: Arc::clone(&unfinished), idle: IDLE };
-    let thread = vital::spawn("writer".to_owned(), move || running.run(&inbox))?;
+    let pipeline = CommitPipeline { writer, bus, metrics };
+    let running = WriterThread { pipeline, unfinished: Arc::clone(&unfinished), idle: IDLE };
+    let thread = critical_thread::spawn("writer".to_owned(), move || running.run(&inbox))?;
     Ok((WriterHandle { jobs, unfinished }, thread))
 }
 
 /// What the thread owns.
-struct Running {
-    loom: Loom,
+struct WriterThread {
+    pipeline: CommitPipeline,
     unfinished: Arc<AtomicUsize>,
     /// See [`IDLE`].
     idle: Duration,
 }
 
-impl Running {
+impl WriterThread {
     fn run(mut self, inbox: &Receiver<Job>) {
         let mut running = true;
         while running {
@@ -161,7 +170,7 @@ impl Running {
                 Ok(first) => first,
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(error) = self.loom.writer.why_broken() {
+                    if let Some(error) = self.pipeline.writer.failure() {
                         end_process(&error.to_string());
                     }
                     continue;
@@ -172,8 +181,12 @@ impl Running {
             for job in std::iter::once(first).chain(inbox.try_iter()) {
                 taken += 1;
                 match job {
-                    Job::Write { author, deed, reply_to: to } => {
-                        requests.push(Request { ticket: Ticket(requests.len() as u64), author, deed });
+                    Job::Write { actor, operation, reply_to: to } => {
+                        requests.push(Request {
+                            request_id: RequestId(requests.len() as u64),
+                            actor,
+                            operation,
+                        });
                         reply_to.push(to);
                     }
                     other => {
@@ -193,7 +206,7 @@ impl Running {
             }
             self.unfinished.fetch_sub(taken, Ordering::Relaxed);
         }
-        if let Err(error) = self.loom.writer.checkpoint() {
+        if let Err(error) = self.pipeline.writer.checkpoint() {
             tracing::warn!(%error, "the write-ahead log could not be brought into the database; the next start does it");
         }
     }
@@ -202,11 +215,11 @@ impl Running {
     fn other(&mut self, job: Job) -> bool {
         match job {
             Job::Probe(reply) => {
-                let _ = reply.send(self.loom.writer.probe(wall_clock()).map_err(|error| report(&error)));
+                let _ = reply.send(self.pipeline.writer.probe(wall_clock()).map_err(|error| report(&error)));
             }
             Job::UserIds(reply) => {
-                let _ =
-                    reply.send(self.loom.writer.reserve_user_ids(ID_BLOCK).map_err(|error| report(&error)));
+                let _ = reply
+                    .send(self.pipeline.writer.reserve_user_ids(ID_BLOCK).map_err(|error| report(&error)));
             }
             Job::Barrier(reply) => {
                 let _ = reply.send(());
@@ -217,21 +230,21 @@ impl Running {
         true
     }
 
-    fn commit(&mut self, requests: Vec<Request>, reply_to: Vec<ReplyTo>) {
-        if let Some(reason) = self.loom.commit(wall_clock(), requests, reply_to) {
+    fn commit(&mut self, requests: Vec<Request>, reply_to: Vec<ReplyTarget>) {
+        if let Some(reason) = self.pipeline.commit(wall_clock(), requests, reply_to) {
             end_process(&reason);
         }
     }
 }
 
 /// What the thread does for each commit, as a value: the simulation has it under virtual time.
-pub(crate) struct Loom {
+pub(crate) struct CommitPipeline {
     pub(crate) writer: Box<dyn storage::Writer>,
     pub(crate) bus: Arc<RoundBus>,
     pub(crate) metrics: Metrics,
 }
 
-impl Loom {
+impl CommitPipeline {
     /// Commits, and tells everybody. `Some`: the process is to end, for this reason.
     ///
     /// **Invariant:** shards see rounds in commit order, for the loom's owner alone publishes.
@@ -239,14 +252,14 @@ impl Loom {
         &mut self,
         now: Timestamp,
         requests: Vec<Request>,
-        reply_to: Vec<ReplyTo>,
+        reply_to: Vec<ReplyTarget>,
     ) -> Option<String> {
         let started = Instant::now();
-        #[cfg(feature = "sabotage")]
-        let sends = crate::sabotage::sends(&requests);
+        #[cfg(feature = "fault-injection")]
+        let sends = crate::fault_injection::sends(&requests);
         let mut batch = self.writer.commit(now, requests);
-        #[cfg(feature = "sabotage")]
-        crate::sabotage::acknowledge(&mut batch, &sends);
+        #[cfg(feature = "fault-injection")]
+        crate::fault_injection::acknowledge(&mut batch, &sends);
         self.metrics.appended(started.elapsed());
         for text in &batch.internal {
             tracing::error!(reason = %text, "the store could not do what it was asked");
@@ -255,24 +268,24 @@ impl Loom {
         let messages =
             batch.events.iter().filter(|event| matches!(event.kind, EventKind::Message { .. })).count();
         self.metrics.messages(messages as u64);
-        Round::new(batch, reply_to).publish(&*self.bus);
+        CommitBatch::new(batch, reply_to).publish(&*self.bus);
         fatal
     }
 }
 
 /// Makes guests of a killed process leave, before anybody connects.
-pub(crate) fn sweep(writer: &mut dyn storage::Writer) -> Result<(), StoreError> {
-    writer.sweep_transient(wall_clock()).map(drop)
+pub(crate) fn cleanup_transient_users(writer: &mut dyn storage::Writer) -> Result<(), StoreError> {
+    writer.cleanup_transient_users(wall_clock()).map(drop)
 }
 
 /// Nobody in particular: for requests whose author does not matter.
-pub(crate) fn nobody() -> Author {
+pub(crate) fn system_actor() -> Actor {
     // "-" is a legal name, as the test below holds.
     let name = protocol::UserName::new("-").expect("a hyphen is a name");
-    Author { person: protocol::Person { id: UserId(0), name }, enrol: None }
+    Actor { person: protocol::Person { id: UserId(0), name }, registration: None }
 }
 
-fn report(error: &StoreError) -> Refusal {
+fn report(error: &StoreError) -> CommandError {
     tracing::error!(reason = %error, "the store could not do what it was asked");
     if let Some(reason) = error.fatal() {
         end_process(&reason);
@@ -313,13 +326,13 @@ mod tests {
         fn checkpoint(&mut self) -> Result<(), StoreError> {
             Ok(())
         }
-        fn why_broken(&self) -> Option<StoreError> {
+        fn failure(&self) -> Option<StoreError> {
             Some(StoreError::Fatal("fsync".to_owned()))
         }
         fn reserve_user_ids(&mut self, _: u32) -> Result<Range<u64>, StoreError> {
             Ok(1..2)
         }
-        fn sweep_transient(&mut self, _: Timestamp) -> Result<Batch, StoreError> {
+        fn cleanup_transient_users(&mut self, _: Timestamp) -> Result<Batch, StoreError> {
             Ok(Batch::default())
         }
     }
@@ -327,10 +340,14 @@ mod tests {
     #[test]
     fn a_disk_that_is_found_broken_while_nobody_writes_ends_the_process() {
         let name = "writer::tests::a_disk_that_is_found_broken_while_nobody_writes_ends_the_process";
-        let ended = vital::tests::in_a_process_of_its_own(name, || {
-            let loom =
-                Loom { writer: Box::new(Broken), bus: Arc::new(LocalBus::new(1)), metrics: Metrics::new() };
-            let running = Running { loom, unfinished: Arc::default(), idle: Duration::from_millis(1) };
+        let ended = critical_thread::tests::in_a_process_of_its_own(name, || {
+            let pipeline = CommitPipeline {
+                writer: Box::new(Broken),
+                bus: Arc::new(LocalBus::new(1)),
+                metrics: Metrics::new(),
+            };
+            let running =
+                WriterThread { pipeline, unfinished: Arc::default(), idle: Duration::from_millis(1) };
             let (jobs, inbox) = channel();
             // Nobody asks for anything; if nobody looks either, this stops it, and the test fails.
             let stop = std::thread::spawn(move || {
@@ -349,7 +366,7 @@ mod tests {
         let handle = WriterHandle { jobs, unfinished: Arc::default() };
         let ask = || {
             let (reply, _) = oneshot::channel();
-            handle.submit(nobody(), Write::LeaveAll, ReplyTo::Caller(reply))
+            handle.submit(system_actor(), Operation::LeaveAll, ReplyTarget::ReplySender(reply))
         };
         for _ in 0..16_384 {
             assert_eq!(ask(), Ok(()));
@@ -363,6 +380,6 @@ mod tests {
 
     #[test]
     fn nobody_has_a_legal_name() {
-        assert_eq!(super::nobody().person.name.as_str(), "-");
+        assert_eq!(super::system_actor().person.name.as_str(), "-");
     }
 }

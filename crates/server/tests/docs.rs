@@ -125,7 +125,10 @@ fn every_frame_that_the_protocol_shows_is_golden() {
     for block in protocol.split("```json\n").skip(1) {
         for line in block.split("```").next().unwrap_or_default().lines() {
             let shown: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            assert!(golden.iter().any(|golden| shows(&shown, golden)), "not in crates/protocol/golden: {line}");
+            assert!(
+                golden.iter().any(|golden| shows(&shown, golden)),
+                "not in crates/protocol/golden: {line}"
+            );
             seen += 1;
         }
     }

@@ -9,7 +9,8 @@ use protocol::{
     ClientMessageId, MessageBody, Person, RoomId, RoomName, RoomRef, Seq, Timestamp, UserId, UserName,
 };
 use teahouse_storage::{
-    Author, Enrol, PageBounds, Request, RoomQuery, SqliteStore, Store, Ticket, TokenHash, Write, Writer,
+    Actor, Operation, PageBounds, Registration, Request, RequestId, RoomQuery, SqliteStore, Store, TokenHash,
+    Writer,
 };
 
 const ROOMS: u64 = 1_000;
@@ -54,27 +55,30 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn ask(writer: &mut dyn Writer, deeds: impl Iterator<Item = (u64, Write)>) {
-    let request = |(n, (who, deed)): (u64, (u64, Write))| {
+fn ask(writer: &mut dyn Writer, deeds: impl Iterator<Item = (u64, Operation)>) {
+    let request = |(n, (who, deed)): (u64, (u64, Operation))| {
         let name = UserName::new("somebody").expect("a name");
-        let enrol = Some(Enrol { token: Some(TokenHash([1; 32])) });
+        let registration = Some(Registration { token: Some(TokenHash([1; 32])) });
         Request {
-            ticket: Ticket(n),
-            author: Author { person: Person { id: UserId(who), name }, enrol },
-            deed,
+            request_id: RequestId(n),
+            actor: Actor { person: Person { id: UserId(who), name }, registration },
+            operation: deed,
         }
     };
     let batch = writer.commit(Timestamp(1), (0..).zip(deeds).map(request).collect());
     assert!(batch.answers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.internal);
 }
 
-fn join(room: u64) -> Write {
-    Write::Join { room: RoomRef::Name(RoomName::new(&format!("room-{room}")).expect("a name")), make: true }
+fn join(room: u64) -> Operation {
+    Operation::Join {
+        room: RoomRef::Name(RoomName::new(&format!("room-{room}")).expect("a name")),
+        create_if_missing: true,
+    }
 }
 
-fn say(room: u64, key: u64) -> Write {
+fn say(room: u64, key: u64) -> Operation {
     let start = std::process::id();
-    Write::Send {
+    Operation::Send {
         room: RoomRef::Id(RoomId(room + 1)),
         key: Some(ClientMessageId::new(format!("0192f3a0-{start:08x}-7000-{key:016x}")).expect("a key")),
         body: MessageBody::new("x".repeat(128), 8192).expect("a body"),

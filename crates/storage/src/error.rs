@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use protocol::ErrorCode;
 
-use crate::Refusal;
+use crate::CommandError;
 
 /// Why a store could not do what it was asked. The text is for the log; people get [`StoreError::refusal`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +33,8 @@ pub enum StoreError {
 impl StoreError {
     /// What to tell whoever asked.
     #[must_use]
-    pub fn refusal(&self) -> Refusal {
-        Refusal::from(match self {
+    pub fn refusal(&self) -> CommandError {
+        CommandError::from(match self {
             StoreError::Full(_) => ErrorCode::StorageFull,
             StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Fatal(_) => {
                 ErrorCode::Unavailable

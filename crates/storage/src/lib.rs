@@ -16,7 +16,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `request.rs` | what may be asked of the writer, and what it answers |
-//! | `error.rs` | what can go wrong, in words for the log; and for people, [`Refusal`] |
+//! | `error.rs` | what can go wrong, in words for the log; and for people, [`CommandError`] |
 //! | `page.rs` | how a page of events is bounded |
 //! | `sqlite/` | the adapter that remembers: `open`, `migrate`, `writer` (transactions), `deeds` (what each request does), `work` (appending), `reader` |
 //! | `memory/` | the adapter that forgets: for tests and simulations |
@@ -24,7 +24,7 @@
 //!
 //! ```
 //! use protocol::{MessageBody, Person, RoomName, RoomRef, Timestamp, UserId, UserName};
-//! use teahouse_storage::{Author, Done, Enrol, MemoryStore, Request, Store, Ticket, Write};
+//! use teahouse_storage::{Author, Done, Enrol, MemoryStore, Request, Store, Ticket, Operation};
 //!
 //! let store = MemoryStore::new(domain::RoomLimits::default());
 //! let mut writer = store.writer().unwrap();
@@ -35,8 +35,8 @@
 //! let batch = writer.commit(
 //!     Timestamp(0),
 //!     vec![
-//!         Request { ticket: Ticket(1), author: author.clone(), deed: Write::Join { room: lobby.clone(), make: true } },
-//!         Request { ticket: Ticket(2), author, deed: Write::Send { room: lobby, key: None, body } },
+//!         Request { ticket: Ticket(1), author: author.clone(), deed: Operation::Join { room: lobby.clone(), make: true } },
+//!         Request { ticket: Ticket(2), author, deed: Operation::Send { room: lobby, key: None, body } },
 //!     ],
 //! );
 //! assert!(matches!(batch.answers[1].1, Ok(Done::Sent { seq: protocol::Seq(2), repeated: false, .. })));
@@ -64,7 +64,9 @@ use protocol::{
 pub use error::{OpenError, StoreError};
 pub use memory::{Backup, Failure, MemoryStore};
 pub use page::PageBounds;
-pub use request::{Author, Batch, Done, Enrol, Refusal, Request, Ticket, TokenHash, Write};
+pub use request::{
+    Actor, Batch, CommandError, Operation, OperationResult, Registration, Request, RequestId, TokenHash,
+};
 pub use sqlite::SqliteStore;
 
 /// The lobby: the first migration makes it, and it never goes.
@@ -95,7 +97,7 @@ pub trait Writer: Send {
     fn checkpoint(&mut self) -> Result<(), StoreError>;
 
     /// Why nothing can be written any more, if a checkpoint found that out while nobody wrote. Costs nothing to ask.
-    fn why_broken(&self) -> Option<StoreError> {
+    fn failure(&self) -> Option<StoreError> {
         None
     }
 
@@ -105,7 +107,7 @@ pub trait Writer: Send {
 
     /// Guests without a session whose connections ended with the process before this one leave their rooms. To be called
     /// once, before anybody connects. The batch answers nobody.
-    fn sweep_transient(&mut self, now: Timestamp) -> Result<Batch, StoreError>;
+    fn cleanup_transient_users(&mut self, now: Timestamp) -> Result<Batch, StoreError>;
 }
 
 /// Somebody who looks things up. Sees what is committed, and nothing half.

@@ -6,7 +6,10 @@ use proptest::prelude::*;
 use protocol::{EventKind, Limits, MessageBody, RoomId, RoomRef, Seq, Timestamp, UserId};
 
 use crate::conformance::*;
-use crate::{Author, Batch, Enrol, MemoryStore, PageBounds, Request, RoomQuery, SqliteStore, Ticket, Write};
+use crate::{
+    Actor, Batch, MemoryStore, Operation, PageBounds, Registration, Request, RequestId, RoomQuery,
+    SqliteStore,
+};
 
 const LIMITS: domain::RoomLimits = domain::RoomLimits { rooms_per_person: 3 };
 
@@ -16,7 +19,7 @@ const CROWD: u64 = 130;
 /// One step of a history.
 #[derive(Clone, Debug)]
 enum Step {
-    Commit(i64, Vec<(Author, Write)>),
+    Commit(i64, Vec<(Actor, Operation)>),
     Sweep,
     Ids(u32),
     Probe,
@@ -34,32 +37,32 @@ fn room() -> impl Strategy<Value = RoomRef> {
 }
 
 /// People 1 to 3 have sessions, 4 and 5 have none. Seldom does the asker believe wrongly that they are stored.
-fn author() -> impl Strategy<Value = Author> {
-    (1u64..6, prop::bool::weighted(0.95)).prop_map(|(n, enrols)| {
-        let enrol = enrols.then_some(Enrol { token: (n < 4).then(|| token(n)) });
-        Author { person: person(n), enrol }
+fn actor() -> impl Strategy<Value = Actor> {
+    (1u64..6, prop::bool::weighted(0.95)).prop_map(|(n, registers)| {
+        let registration = registers.then_some(Registration { token: (n < 4).then(|| token(n)) });
+        Actor { person: person(n), registration }
     })
 }
 
-fn deed() -> impl Strategy<Value = Write> {
+fn operation() -> impl Strategy<Value = Operation> {
     let text = prop_oneof![Just("hello"), Just("你好"), Just(" a\n")];
     let body = text.prop_map(|text| MessageBody::new(text, 8192).unwrap());
     let under = prop_oneof![Just(None), (0u8..4).prop_map(|n| Some(key(&format!("k{n}"))))];
     prop_oneof![
-        8 => (room(), prop::bool::weighted(0.9)).prop_map(|(room, make)| Write::Join { room, make }),
-        3 => (1u64..6).prop_map(|room| Write::Open { room: RoomId(room) }),
-        2 => (0u64..8).prop_map(|room| Write::Open { room: RoomId(room) }),
-        4 => room().prop_map(|room| Write::Leave { room }),
-        8 => (room(), under, body).prop_map(|(room, key, body)| Write::Send { room, key, body }),
+        8 => (room(), prop::bool::weighted(0.9)).prop_map(|(room, create_if_missing)| Operation::Join { room, create_if_missing }),
+        3 => (1u64..6).prop_map(|room| Operation::Open { room: RoomId(room) }),
+        2 => (0u64..8).prop_map(|room| Operation::Open { room: RoomId(room) }),
+        4 => room().prop_map(|room| Operation::Leave { room }),
+        8 => (room(), under, body).prop_map(|(room, key, body)| Operation::Send { room, key, body }),
         2 => (0u8..3).prop_map(|n| rename(&format!("name {n}"))),
-        3 => (room(), 0u64..12).prop_map(|(room, seq)| Write::Read { room, seq: Seq(seq) }),
-        1 => Just(Write::LeaveAll),
-        1 => (1u64..4).prop_map(|n| Write::EndSession { token: token(n) }),
+        3 => (room(), 0u64..12).prop_map(|(room, seq)| Operation::Read { room, seq: Seq(seq) }),
+        1 => Just(Operation::LeaveAll),
+        1 => (1u64..4).prop_map(|n| Operation::EndSession { token: token(n) }),
     ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let commit = (0i64..100, prop::collection::vec((author(), deed()), 0..12));
+    let commit = (0i64..100, prop::collection::vec((actor(), operation()), 0..12));
     prop_oneof![
         20 => commit.prop_map(|(now, deeds)| Step::Commit(now, deeds)),
         3 => (0i64..100, crowd()).prop_map(|(now, deeds)| Step::Commit(now, deeds)),
@@ -72,26 +75,28 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// People come to a room all at once, and whatever else happens happens between them. Some of them are there already.
-fn crowd() -> impl Strategy<Value = Vec<(Author, Write)>> {
+fn crowd() -> impl Strategy<Value = Vec<(Actor, Operation)>> {
     let others =
-        prop::collection::vec((prop::sample::select(vec![0, 50, 99, 100, 101]), author(), deed()), 0..6);
+        prop::collection::vec((prop::sample::select(vec![0, 50, 99, 100, 101]), actor(), operation()), 0..6);
     let (first, count) = (prop_oneof![Just(1), 1..CROWD], prop_oneof![Just(CROWD), 1..CROWD]);
     (prop_oneof![Just("tea"), Just("lobby")], first, count, others).prop_map(
         |(room, first, count, others)| {
             let people = first..=CROWD.min(first + count);
             let mut deeds: Vec<_> =
                 people.map(|n| (if n % 3 == 0 { passer_by(n) } else { guest(n) }, join(room))).collect();
-            for (at, author, deed) in others {
-                deeds.insert(at.min(deeds.len()), (author, deed));
+            for (at, actor, operation) in others {
+                deeds.insert(at.min(deeds.len()), (actor, operation));
             }
             deeds
         },
     )
 }
 
-fn commit(house: &mut House, now: i64, deeds: Vec<(Author, Write)>) -> Batch {
+fn commit(house: &mut House, now: i64, deeds: Vec<(Actor, Operation)>) -> Batch {
     let numbered = deeds.into_iter().zip(7..);
-    let requests = numbered.map(|((author, deed), n)| Request { ticket: Ticket(n), author, deed }).collect();
+    let requests = numbered
+        .map(|((actor, operation), n)| Request { request_id: RequestId(n), actor, operation })
+        .collect();
     house.writer.commit(Timestamp(now), requests)
 }
 
@@ -139,8 +144,8 @@ proptest! {
                     prop_assert!(batch.internal.is_empty());
                 }
                 Step::Sweep => prop_assert_eq!(
-                    memory.writer.sweep_transient(Timestamp(50)).unwrap(),
-                    disk.writer.sweep_transient(Timestamp(50)).unwrap()
+                    memory.writer.cleanup_transient_users(Timestamp(50)).unwrap(),
+                    disk.writer.cleanup_transient_users(Timestamp(50)).unwrap()
                 ),
                 Step::Ids(count) => prop_assert_eq!(
                     memory.writer.reserve_user_ids(count).unwrap(),
@@ -170,9 +175,9 @@ proptest! {
                             prop_assert!(keys.insert((event.by.id, key.to_string())));
                         }
                     }
-                    EventKind::MemberJoined { with } => {
-                        prop_assert!(with.len() < Limits::JOINED_TOGETHER);
-                        for person in std::iter::once(&event.by).chain(with) {
+                    EventKind::MemberJoined { also_joined } => {
+                        prop_assert!(also_joined.len() < Limits::JOINED_TOGETHER);
+                        for person in std::iter::once(&event.by).chain(also_joined) {
                             prop_assert!(members.insert(person.id), "{} came twice", person.id);
                         }
                     }

@@ -10,7 +10,7 @@ use protocol::{
 
 /// The asker's own word for a request. It comes back with the answer and means nothing to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
+pub struct RequestId(pub u64);
 
 /// SHA-256 of a session's token. The token itself never comes here.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,17 +25,17 @@ impl fmt::Debug for TokenHash {
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Author {
+pub struct Actor {
     /// Their id, and the name to store them by if they are new. Otherwise the **stored** name goes into events, so that
     /// none bears the old name after `renamed`.
     pub person: Person,
     /// How to store them if they are not stored yet. To be given until the asker knows that they are.
-    pub enrol: Option<Enrol>,
+    pub registration: Option<Registration>,
 }
 
-/// How a guest is stored: with the first [`Write::Join`] that is allowed, or the first [`Write::Rename`].
+/// How a guest is stored: with the first [`Operation::Join`] that is allowed, or the first [`Operation::Rename`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Enrol {
+pub struct Registration {
     /// The session by which they can come back. None: they are *transient*, and leave all rooms when their connection
     /// ends. Stored only together with a new person, so that nothing revives a session that has ended.
     pub token: Option<TokenHash>,
@@ -45,22 +45,22 @@ pub struct Enrol {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Comes back with the answer.
-    pub ticket: Ticket,
+    pub request_id: RequestId,
     /// Who asks.
-    pub author: Author,
+    pub actor: Actor,
     /// For what.
-    pub deed: Write,
+    pub operation: Operation,
 }
 
 /// What can be done durably. The rules are asked again here, inside the transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Write {
+pub enum Operation {
     /// Become a member. A member already: nothing is appended.
     Join {
         /// Which room.
         room: RoomRef,
         /// Make the room if no room has this name.
-        make: bool,
+        create_if_missing: bool,
     },
     /// Come back to a room that one is a member of. Nothing is written: it is asked of the writer because its answer then
     /// has a place among the events.
@@ -106,8 +106,8 @@ pub enum Write {
 
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Done {
-    /// [`Write::Join`], [`Write::Open`]
+pub enum OperationResult {
+    /// [`Operation::Join`], [`Operation::Open`]
     Joined {
         /// The room's id.
         room: RoomId,
@@ -120,16 +120,16 @@ pub enum Done {
         /// How far the person has read.
         read: Option<ReadPosition>,
         /// Whether the room was made for them.
-        made: bool,
+        created: bool,
     },
-    /// [`Write::Leave`]
+    /// [`Operation::Leave`]
     Left {
         /// The room's id.
         room: RoomId,
         /// The number of `member_left`.
         seq: Seq,
     },
-    /// [`Write::Send`]
+    /// [`Operation::Send`]
     Sent {
         /// The room's id.
         room: RoomId,
@@ -138,29 +138,29 @@ pub enum Done {
         /// It was there already; nothing was appended.
         repeated: bool,
     },
-    /// [`Write::Rename`]
+    /// [`Operation::Rename`]
     Renamed {
         /// The name in force.
         name: UserName,
     },
-    /// [`Write::Read`]: the position in force.
+    /// [`Operation::Read`]: the position in force.
     Read(RoomId, ReadPosition),
-    /// [`Write::LeaveAll`]
+    /// [`Operation::LeaveAll`]
     LeftAll,
-    /// [`Write::EndSession`]
+    /// [`Operation::EndSession`]
     SessionEnded,
 }
 
 /// Why something was not done: what a program acts on, and words for the person who writes the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct CommandError {
     /// The code.
     pub code: ErrorCode,
     /// Public: never the text of an internal error.
     pub message: String,
 }
 
-impl From<ErrorCode> for Refusal {
+impl From<ErrorCode> for CommandError {
     fn from(code: ErrorCode) -> Self {
         let message = match code {
             ErrorCode::RoomNotFound => "there is no such room",
@@ -174,7 +174,7 @@ impl From<ErrorCode> for Refusal {
             }
             _ => "the server could not do this",
         };
-        Refusal { code, message: message.to_owned() }
+        CommandError { code, message: message.to_owned() }
     }
 }
 
@@ -185,7 +185,7 @@ pub struct Batch {
     /// event, up to [`protocol::Limits::JOINED_TOGETHER`] of them.
     pub events: Vec<Arc<Event>>,
     /// One for each request, in their order.
-    pub answers: Vec<(Ticket, Result<Done, Refusal>)>,
+    pub answers: Vec<(RequestId, Result<OperationResult, CommandError>)>,
     /// Rooms that exist no more. Their last event, a `member_left`, is among `events`.
     pub gone: Vec<RoomId>,
     /// What went wrong, for the log only.
@@ -196,8 +196,8 @@ pub struct Batch {
 
 impl Batch {
     /// Nothing was done; everybody hears why.
-    pub(crate) fn refused(tickets: Vec<Ticket>, refusal: &Refusal) -> Self {
-        let answers = tickets.into_iter().map(|ticket| (ticket, Err(refusal.clone()))).collect();
+    pub(crate) fn refused(request_ids: Vec<RequestId>, refusal: &CommandError) -> Self {
+        let answers = request_ids.into_iter().map(|request_id| (request_id, Err(refusal.clone()))).collect();
         Batch { answers, ..Batch::default() }
     }
 }

@@ -205,7 +205,7 @@ describe('unread', () => {
   test('people who joined together are one event, and no news, whoever is among them', () => {
     const room = chat.room('r1')!;
     const others = [{ id: 'u10' as const, name: 'Cleo' }, { id: 'u7' as const, name: '李雷' }];
-    hear({ type: 'member_joined', room: 'r1', seq: 4, n: 3, by: { id: 'u9', name: 'Bob' }, with: others, at: at(4) }, message(5, { n: 4 }));
+    hear({ type: 'member_joined', room: 'r1', seq: 4, n: 3, by: { id: 'u9', name: 'Bob' }, also_joined: others, at: at(4) }, message(5, { n: 4 }));
     expect([room.unread, room.marker, room.log?.cursor, room.member]).toEqual([1, 4, 5, true]);
   });
 
@@ -347,8 +347,8 @@ describe('people', () => {
 
   test('come and go with `presence`; of a crowd only the count is told', () => {
     const room = chat.room('r1')!;
-    hear({ type: 'presence', room: 'r1', count: 2, came: [{ id: 'u9', name: 'Bob' }], went: [] });
-    hear({ type: 'presence', room: 'r1', count: 1, came: [], went: ['u9'] });
+    hear({ type: 'presence', room: 'r1', count: 2, online: [{ id: 'u9', name: 'Bob' }], offline: [] });
+    hear({ type: 'presence', room: 'r1', count: 1, online: [], offline: ['u9'] });
     expect([room.count, room.people.size]).toEqual([1, 0]);
     hear({ type: 'presence', room: 'r1', count: 1234 });
     expect(room.count).toBe(1234);
@@ -358,8 +358,8 @@ describe('people', () => {
 
   test('are called by their new name at once', () => {
     const room = chat.room('r1')!;
-    hear({ type: 'presence', room: 'r1', count: 1, came: [{ id: 'u9', name: 'Bob' }] });
-    hear({ type: 'renamed', room: 'r1', seq: 4, n: 3, by: { id: 'u9', name: 'Robert' }, at: at(4), was: 'Bob' });
+    hear({ type: 'presence', room: 'r1', count: 1, online: [{ id: 'u9', name: 'Bob' }] });
+    hear({ type: 'renamed', room: 'r1', seq: 4, n: 3, by: { id: 'u9', name: 'Robert' }, at: at(4), old_name: 'Bob' });
     expect(room.people.get('u9')).toBe('Robert');
   });
 });

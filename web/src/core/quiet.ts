@@ -16,12 +16,12 @@ export function sumUp(run: readonly RoomEvent[]): Quiet {
   const people = new Map<UserId, { name: string; first: RoomEvent['type'] | null; last: RoomEvent['type'] | null; was: string | null }>();
   for (const event of run) {
     if (event.type === 'unknown') continue;
-    const together = event.type === 'member_joined' && event.with ? [event.by, ...event.with] : [event.by];
+    const together = event.type === 'member_joined' && event.also_joined ? [event.by, ...event.also_joined] : [event.by];
     for (const { id, name } of together) {
       let person = people.get(id);
       if (!person) people.set(id, (person = { name, first: null, last: null, was: null }));
       person.name = name;
-      if (event.type === 'renamed') person.was ??= event.was;
+      if (event.type === 'renamed') person.was ??= event.old_name;
       else {
         person.first ??= event.type;
         person.last = event.type;

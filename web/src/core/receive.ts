@@ -165,11 +165,11 @@ function onPresence(chat: Chat, presence: Presence): void {
   const room = chat.room(presence.room);
   if (!room) return;
   room.count = presence.count;
-  for (const id of presence.went ?? []) {
+  for (const id of presence.offline ?? []) {
     room.people.delete(id);
     room.typers.delete(id);
   }
-  for (const person of presence.came ?? []) room.people.set(person.id, person.name);
+  for (const person of presence.online ?? []) room.people.set(person.id, person.name);
 }
 
 function onTyping(chat: Chat, typing: Typing, now: number): void {

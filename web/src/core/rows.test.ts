@@ -78,7 +78,7 @@ describe('rows', () => {
 describe('a run of comings and goings', () => {
   const by = (id: string, name = id) => ({ id: id as 'u1', name });
   const run = (...steps: [RoomEvent['type'], string][]) =>
-    sumUp(steps.map(([type, id], i) => ({ type, room: 'r1', seq: i + 1, n: 0, by: by(id), at: '', was: 'old', body: '' }) as RoomEvent));
+    sumUp(steps.map(([type, id], i) => ({ type, room: 'r1', seq: i + 1, n: 0, by: by(id), at: '', old_name: 'old', body: '' }) as RoomEvent));
 
   test('counts each person once, by how it began and ended', () => {
     expect(run(['member_joined', 'a'], ['member_joined', 'b'], ['member_left', 'b'], ['member_left', 'c'], ['member_left', 'd'], ['member_joined', 'd'])).toEqual({
@@ -87,7 +87,7 @@ describe('a run of comings and goings', () => {
   });
 
   test('names all who joined together, and what became of each', () => {
-    const together: RoomEvent = { type: 'member_joined', room: 'r1', seq: 2, n: 0, at: '', by: by('b'), with: [by('c'), by('d')] };
+    const together: RoomEvent = { type: 'member_joined', room: 'r1', seq: 2, n: 0, at: '', by: by('b'), also_joined: [by('c'), by('d')] };
     const left: RoomEvent = { type: 'member_left', room: 'r1', seq: 3, n: 0, at: '', by: by('c') };
     const before: RoomEvent = { ...left, seq: 1, by: by('d') };
     expect(sumUp([before, together, left])).toEqual({ joined: ['b'], visited: ['c'], left: [], returned: ['d'], renamed: [] });

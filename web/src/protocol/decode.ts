@@ -98,10 +98,10 @@ const READERS: Record<string, (f: Fields) => ServerFrame | null> = {
     return { type: 'reset', room: f.room, epoch: f.epoch };
   },
   presence(f) {
-    const came = f.came === undefined ? undefined : list(f.came, person);
-    const went = f.went === undefined ? undefined : list(f.went, (id) => (isUserId(id) ? id : null));
-    if (!isRoomId(f.room) || !isCount(f.count) || came === null || went === null) return null;
-    return { type: 'presence', room: f.room, count: f.count, ...(came && { came }), ...(went && { went }) };
+    const online = f.online === undefined ? undefined : list(f.online, person);
+    const offline = f.offline === undefined ? undefined : list(f.offline, (id) => (isUserId(id) ? id : null));
+    if (!isRoomId(f.room) || !isCount(f.count) || online === null || offline === null) return null;
+    return { type: 'presence', room: f.room, count: f.count, ...(online && { online }), ...(offline && { offline }) };
   },
   typing(f) {
     const by = person(f.by);
@@ -129,13 +129,13 @@ function event(value: unknown): RoomEvent | null {
         body: value.body,
       };
     case 'member_joined': {
-      const others = value.with === undefined ? undefined : list(value.with, person);
-      return others === null ? null : { type: 'member_joined', ...numbered, ...(others && { with: others }) };
+      const others = value.also_joined === undefined ? undefined : list(value.also_joined, person);
+      return others === null ? null : { type: 'member_joined', ...numbered, ...(others && { also_joined: others }) };
     }
     case 'member_left':
       return { type: 'member_left', ...numbered };
     case 'renamed':
-      return typeof value.was === 'string' ? { type: 'renamed', ...numbered, was: value.was } : null;
+      return typeof value.old_name === 'string' ? { type: 'renamed', ...numbered, old_name: value.old_name } : null;
     default:
       return typeof value.type === 'string' && !(value.type in READERS) ? { type: 'unknown', ...numbered } : null;
   }

@@ -72,8 +72,8 @@ describe('reading', () => {
 
   test('an event that names somebody wrongly is no event, rather than one that hides them', () => {
     const joined = { type: 'member_joined', room: 'r1', seq: 1, n: 0, by: { id: 'u1', name: 'A' }, at: '' };
-    expect(decodeFrame({ ...joined, with: [{ id: 'u2', name: 'B' }] })).not.toBeNull();
-    for (const others of [[{ id: 'u2' }], [{ id: 'r2', name: 'B' }], 'B', null]) expect(decodeFrame({ ...joined, with: others })).toBeNull();
+    expect(decodeFrame({ ...joined, also_joined: [{ id: 'u2', name: 'B' }] })).not.toBeNull();
+    for (const others of [[{ id: 'u2' }], [{ id: 'r2', name: 'B' }], 'B', null]) expect(decodeFrame({ ...joined, also_joined: others })).toBeNull();
   });
 
   test('a page with one wrong event is no page, rather than a page with a hole', () => {

@@ -47,14 +47,14 @@ export interface MessageEvent extends Numbered {
 export interface MemberJoined extends Numbered {
   type: 'member_joined';
   /** Who joined in the same moment, beside `by`. */
-  with?: Person[];
+  also_joined?: Person[];
 }
 export interface MemberLeft extends Numbered {
   type: 'member_left';
 }
 export interface Renamed extends Numbered {
   type: 'renamed';
-  was: string;
+  old_name: string;
 }
 /** Of a kind that a later server knows: it has its place among the numbers, and shows nothing. */
 export interface UnknownEvent extends Numbered {
@@ -129,8 +129,8 @@ export interface Presence {
   type: 'presence';
   room: RoomId;
   count: number;
-  came?: Person[];
-  went?: UserId[];
+  online?: Person[];
+  offline?: UserId[];
 }
 export interface Typing {
   type: 'typing';

@@ -41,7 +41,7 @@ impl Stored {
         };
         Some(Stored {
             messages: value("teahouse_messages_total")?,
-            commits: value("teahouse_append_seconds_count")?,
+            commits: value("teahouse_commit_duration_seconds_count")?,
         })
     }
 
@@ -61,7 +61,7 @@ mod tests {
         let metrics = |messages: u32, commits: u32| {
             format!(
                 "HTTP/1.1 200 OK\r\n\r\n# TYPE teahouse_messages counter\nteahouse_messages_total {messages}\n\
-                 teahouse_append_seconds_sum 1.5\nteahouse_append_seconds_count {commits}\n# EOF\n"
+                 teahouse_commit_duration_seconds_sum 1.5\nteahouse_commit_duration_seconds_count {commits}\n# EOF\n"
             )
         };
         let before = Stored::parse(&metrics(10, 10)).unwrap();

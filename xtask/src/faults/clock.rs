@@ -84,8 +84,8 @@ fn jumps(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
     server.set("DONT_FAKE_MONOTONIC", "1");
     server.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     // Whoever is held dead, and should not be, is so within the run.
-    server.set("TEAHOUSE_DEADLINES_HEARTBEAT", "2s");
-    server.set("TEAHOUSE_DEADLINES_DEAD", "8s");
+    server.set("TEAHOUSE_TIMEOUTS_PING_INTERVAL", "2s");
+    server.set("TEAHOUSE_TIMEOUTS_WEBSOCKET_IDLE", "8s");
     server.start()?;
     server.wait_until_open()?;
     let options = ["--writers=30", "--receivers=6"].map(str::to_owned).into_iter();

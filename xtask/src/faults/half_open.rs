@@ -43,15 +43,15 @@ pub(super) const SHORT: Args = Args { short: true, common: Common::SHORT };
 
 /// Deadlines in seconds, in place of 75, 30, 10, 10, 70 and 30.
 const SHORT_DEADLINES: [(&str, u64); 6] = [
-    ("TEAHOUSE_DEADLINES_DEAD", 4),
-    ("TEAHOUSE_DEADLINES_HEARTBEAT", 1),
-    ("TEAHOUSE_DEADLINES_FIRST_BYTE", 3),
-    ("TEAHOUSE_DEADLINES_HEADERS", 3),
-    ("TEAHOUSE_DEADLINES_IDLE_HTTP", 4),
-    ("TEAHOUSE_DEADLINES_UNFINISHED", 3),
+    ("TEAHOUSE_TIMEOUTS_WEBSOCKET_IDLE", 4),
+    ("TEAHOUSE_TIMEOUTS_PING_INTERVAL", 1),
+    ("TEAHOUSE_TIMEOUTS_FIRST_BYTE", 3),
+    ("TEAHOUSE_TIMEOUTS_HEADERS", 3),
+    ("TEAHOUSE_TIMEOUTS_HTTP_KEEP_ALIVE", 4),
+    ("TEAHOUSE_TIMEOUTS_MESSAGE_ASSEMBLY", 3),
 ];
 /// Half a message is given up after its own deadline, and the answer to that is waited for.
-const SHORT_CLOSE: (&str, u64) = ("TEAHOUSE_DEADLINES_CLOSE", 1);
+const SHORT_CLOSE: (&str, u64) = ("TEAHOUSE_TIMEOUTS_CLOSE", 1);
 const DEAD: u64 = 75;
 const SHORT_DEAD: u64 = 4;
 

@@ -26,7 +26,7 @@ const STOP: Duration = Duration::from_secs(30);
 /// Fewer messages in a second than this are no load but a standstill.
 const SLOWEST: u32 = 20;
 /// Commits are not synced: `synchronous` in `crates/storage/src/sqlite/open.rs`.
-const SABOTAGE: (&str, &str) = ("TEAHOUSE_SABOTAGE", "synchronous-normal");
+const FAULT_INJECTION: (&str, &str) = ("TEAHOUSE_FAULT_INJECTION", "synchronous-normal");
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -69,10 +69,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 
 /// A server that does not sync its commits is found out.
 pub(crate) fn prove(workspace: &Workspace) -> Result<()> {
-    let args = Args { common: Common { sabotage: true, ..Common::SHORT }, ..SHORT };
+    let args = Args { common: Common { fault_injection: true, ..Common::SHORT }, ..SHORT };
     let stage = Stage::build(workspace, &args.common)?;
     stage.play("power", stage.seed, |scene| {
-        let verdict = one_life(&stage, &args, scene, &[SABOTAGE])?;
+        let verdict = one_life(&stage, &args, scene, &[FAULT_INJECTION])?;
         let (count, first) = verdict
             .broken
             .get(&Broken::Acknowledged)

@@ -21,14 +21,14 @@ pub(super) struct Common {
     /// Leave the history and the data also of what went well.
     #[arg(long)]
     pub(super) keep: bool,
-    /// Use a server that breaks the promise which TEAHOUSE_SABOTAGE names: the run has to fail.
+    /// Use a server that breaks the promise which TEAHOUSE_FAULT_INJECTION names: the run has to fail.
     #[arg(long)]
-    pub(super) sabotage: bool,
+    pub(super) fault_injection: bool,
 }
 
 impl Common {
     /// Another seed each time, with the build that the tests have made.
-    pub(super) const SHORT: Self = Self { seed: None, debug: true, keep: false, sabotage: false };
+    pub(super) const SHORT: Self = Self { seed: None, debug: true, keep: false, fault_injection: false };
 
     /// What Cargo is told.
     fn profile(&self) -> Option<&'static str> {
@@ -48,10 +48,18 @@ impl<'a> Stage<'a> {
         let mut cargo = workspace.cargo();
         cargo.args(["build", "-p", "teahouse", "-p", "teahouse-load"]);
         process::run(cargo.args(common.profile()))?;
-        if common.sabotage {
+        if common.fault_injection {
             // A program of its own, so that nobody takes it for the honest one.
             let mut cargo = workspace.cargo();
-            cargo.args(["build", "-p", "teahouse", "--features", "sabotage", "--bin", "sabotaged"]);
+            cargo.args([
+                "build",
+                "-p",
+                "teahouse",
+                "--features",
+                "fault-injection",
+                "--bin",
+                "fault_injected",
+            ]);
             process::run(cargo.args(common.profile()))?;
         }
         Ok(Self { workspace, seed: common.seed.unwrap_or_else(any_seed), common })
@@ -59,7 +67,7 @@ impl<'a> Stage<'a> {
 
     /// A program of ours, as it was built.
     pub(super) fn binary(&self, name: &str) -> PathBuf {
-        let name = if self.common.sabotage && name == "teahouse" { "sabotaged" } else { name };
+        let name = if self.common.fault_injection && name == "teahouse" { "fault_injected" } else { name };
         self.workspace.binary(if self.common.debug { "debug" } else { "release" }, name)
     }
 
@@ -73,7 +81,7 @@ impl<'a> Stage<'a> {
                 "seed {seed}; to do the same again: cargo xtask faults {again} --seed {seed}{}{}; the history, the data and the \
                  server's log are in {}",
                 if self.common.debug { " --debug" } else { "" },
-                if self.common.sabotage { " --sabotage" } else { "" },
+                if self.common.fault_injection { " --inject" } else { "" },
                 scene.folder().display()
             )
         })?;

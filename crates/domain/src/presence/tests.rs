@@ -57,8 +57,8 @@ fn a_second_of_changes_is_one_frame() {
     let frames = presence.poll_frames(ms(6000));
     assert_eq!(frames.len(), 1);
     assert_eq!((frames[0].room, frames[0].count), (TEA, 3));
-    assert_eq!(ids(&frames[0].came), [3, 4]);
-    assert_eq!(frames[0].went, [UserId(2)]);
+    assert_eq!(ids(&frames[0].online), [3, 4]);
+    assert_eq!(frames[0].offline, [UserId(2)]);
     assert_eq!(presence.poll_timeout(), None);
     assert_eq!(presence.poll_frames(ms(60_000)), []);
 }
@@ -72,7 +72,7 @@ fn who_comes_and_goes_within_a_second_is_not_spoken_of() {
     presence.enter(TEA, person(2), ms(5600));
     assert_eq!(presence.poll_frames(ms(6000)), []);
     presence.leave(TEA, UserId(2), ms(6500));
-    assert_eq!(presence.poll_frames(ms(7500))[0].went, [UserId(2)]);
+    assert_eq!(presence.poll_frames(ms(7500))[0].offline, [UserId(2)]);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_new_name_is_the_one_that_is_told() {
     presence.enter(TEA, person(2), ms(2000));
     let name = UserName::new("李雷").unwrap();
     presence.renamed(UserId(2), &name, [TEA, RoomId(9)]);
-    assert_eq!(presence.poll_frames(ms(3000))[0].came[0].name, name);
+    assert_eq!(presence.poll_frames(ms(3000))[0].online[0].name, name);
     assert_eq!(presence.online(TEA, 50)[1].name, name);
     presence.renamed(UserId(1), &name, [TEA]);
     assert_eq!(presence.poll_timeout(), None);
@@ -117,10 +117,10 @@ fn a_hundred_are_named_and_one_more_is_a_number() {
     let mut presence = room_of(1..=99);
     presence.enter(TEA, person(100), ms(2000));
     let frame = presence.poll_frames(ms(3000)).remove(0);
-    assert_eq!((frame.count, ids(&frame.came)), (100, vec![100]));
+    assert_eq!((frame.count, ids(&frame.online)), (100, vec![100]));
     presence.enter(TEA, person(101), ms(4000));
     let frame = presence.poll_frames(ms(5000)).remove(0);
-    assert_eq!((frame.count, frame.came.len(), frame.went.len()), (101, 0, 0));
+    assert_eq!((frame.count, frame.online.len(), frame.offline.len()), (101, 0, 0));
 }
 
 #[test]
@@ -138,9 +138,9 @@ fn ten_thousand_who_leave_at_once_do_not_make_a_long_frame() {
         presence.leave(TEA, UserId(id), ms(2000));
     }
     let frame = presence.poll_frames(ms(3000)).remove(0);
-    assert_eq!((frame.count, frame.came.len(), frame.went.len()), (10, 0, 0));
+    assert_eq!((frame.count, frame.online.len(), frame.offline.len()), (10, 0, 0));
     presence.leave(TEA, UserId(1), ms(4000));
-    assert_eq!(presence.poll_frames(ms(5000))[0].went, [UserId(1)]);
+    assert_eq!(presence.poll_frames(ms(5000))[0].offline, [UserId(1)]);
 }
 
 #[test]
@@ -184,10 +184,10 @@ proptest! {
             for frame in presence.poll_frames(now) {
                 assert!(last_told.is_none_or(|last| now - last >= GATHER), "twice within a second");
                 last_told = Some(now);
-                for user in frame.went {
+                for user in frame.offline {
                     assert!(known.remove(&user), "{user} went twice");
                 }
-                for person in frame.came {
+                for person in frame.online {
                     assert!(known.insert(person.id), "{} came twice", person.id);
                 }
                 assert_eq!(frame.count as usize, known.len());

@@ -3,7 +3,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 use protocol::{RoomName, UserName};
 use teahouse_domain::slash::{Line, parse};
-use teahouse_domain::{made_up, one_line};
+use teahouse_domain::{generate_guest_name, sanitize_line};
 
 /// Holds names, bodies and typed lines to their claims, for a case that is read from `data`.
 pub(crate) fn hold(data: &[u8]) {
@@ -16,7 +16,7 @@ pub(crate) fn hold(data: &[u8]) {
         judge_room(&name);
     }
     for chinese in [false, true] {
-        let name = made_up(case.chance, chinese);
+        let name = generate_guest_name(case.chance, chinese);
         judge_name(&name);
         judge_line(&name, case.text);
     }
@@ -56,13 +56,13 @@ fn judge_room(name: &RoomName) {
 
 /// What `name` says, as all the others read it.
 fn judge_line(name: &UserName, body: &str) {
-    let body = one_line(body);
+    let body = sanitize_line(body);
     let line = format!("{name}: {body}");
     assert!(!line.chars().any(is_dangerous), "{line:?}");
     assert_eq!(line.lines().count(), 1, "{line:?}");
     assert!(!line.starts_with("* "), "it looks like a notice: {line:?}");
     assert_eq!(line.split_once(": "), Some((name.as_str(), &body[..])), "it looks like somebody else's");
-    assert_eq!(one_line(&line), line);
+    assert_eq!(sanitize_line(&line), line);
 }
 
 /// What is typed is read as one thing, and what is to be said can be said.

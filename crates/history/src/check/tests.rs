@@ -162,12 +162,12 @@ fn said_as(seq: u64, by: UserId, key: &str, body: &str) -> Event {
 }
 
 fn came(seq: u64, who: UserId) -> Event {
-    event(seq, who, EventKind::MemberJoined { with: Vec::new() })
+    event(seq, who, EventKind::MemberJoined { also_joined: Vec::new() })
 }
 
 fn came_with(seq: u64, who: UserId, others: &[UserId]) -> Event {
     let person = |&id: &UserId| Person { id, name: UserName::new("Li").unwrap() };
-    event(seq, who, EventKind::MemberJoined { with: others.iter().map(person).collect() })
+    event(seq, who, EventKind::MemberJoined { also_joined: others.iter().map(person).collect() })
 }
 
 fn went(seq: u64, who: UserId) -> Event {

@@ -130,7 +130,7 @@ impl Life {
             Kind::Message | Kind::Other => None,
         };
         if let Some(change) = change {
-            for who in std::iter::once(event.who).chain(event.with.iter().copied()) {
+            for who in std::iter::once(event.who).chain(event.also_joined.iter().copied()) {
                 self.memberships.entry((room, who)).or_default().push((event.seq, change));
             }
         }

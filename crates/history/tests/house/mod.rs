@@ -139,7 +139,7 @@ impl House {
     fn join(&mut self, who: usize, index: usize) {
         let person = self.members[who].person;
         let Some(connection) = self.members[who].connection else { return };
-        let head = self.append(index, person, EventKind::MemberJoined { with: Vec::new() });
+        let head = self.append(index, person, EventKind::MemberJoined { also_joined: Vec::new() });
         self.recorder.joined(connection, room(index), None, head);
         self.members[who].rooms[index] = Some(head);
         self.members[who].hole[index] = None;

@@ -1,6 +1,8 @@
 //! What becomes of each frame.
 
-use protocol::{Beside, CommandId, ErrorCode, ErrorFrame, Event, Gap, Joined, Outcome, Seq, ServerFrame};
+use protocol::{
+    CommandId, CommandResult, ControlFrame, ErrorCode, ErrorFrame, Event, Gap, Joined, Seq, ServerFrame,
+};
 
 use super::person::{Pending, Place, Stop, Witness};
 use crate::Client;
@@ -14,15 +16,15 @@ impl Witness {
     ) -> Result<(), Stop> {
         match frame {
             ServerFrame::Event(event) => self.hear(on, &event)?,
-            ServerFrame::Beside(Beside::Ok(ok)) => {
+            ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => {
                 if let Some(id) = ok.id {
                     self.take_ok(socket, on, id, ok.outcome)?;
                 }
             }
-            ServerFrame::Beside(Beside::Error(error)) => self.take_error(socket, on, &error)?,
-            ServerFrame::Beside(Beside::Joined(joined)) => self.take_joined(on, &joined)?,
-            ServerFrame::Beside(Beside::Gap(gap)) => self.take_gap(socket, on, gap)?,
-            ServerFrame::Beside(Beside::Reset(reset)) => {
+            ServerFrame::ControlFrame(ControlFrame::Error(error)) => self.take_error(socket, on, &error)?,
+            ServerFrame::ControlFrame(ControlFrame::Joined(joined)) => self.take_joined(on, &joined)?,
+            ServerFrame::ControlFrame(ControlFrame::Gap(gap)) => self.take_gap(socket, on, gap)?,
+            ServerFrame::ControlFrame(ControlFrame::Reset(reset)) => {
                 self.diary.now()?.reset(on, reset.room);
                 if let Some(place) = self.rooms.get_mut(&reset.room) {
                     // `joined` follows, and says from where it goes on.
@@ -30,7 +32,9 @@ impl Witness {
                     place.was_reset = true;
                 }
             }
-            ServerFrame::Beside(Beside::Welcome(_) | Beside::Presence(_) | Beside::Typing(_)) => {}
+            ServerFrame::ControlFrame(
+                ControlFrame::Welcome(_) | ControlFrame::Presence(_) | ControlFrame::Typing(_),
+            ) => {}
         }
         Ok(())
     }
@@ -71,10 +75,10 @@ impl Witness {
         socket: &mut Client,
         on: history::Connection,
         id: CommandId,
-        outcome: Outcome,
+        outcome: CommandResult,
     ) -> Result<(), Stop> {
         match (self.pending.remove(&id), outcome) {
-            (Some(Pending::History(room)), Outcome::Events(page)) => {
+            (Some(Pending::History(room)), CommandResult::Events(page)) => {
                 self.diary.now()?.filled(on, room, &page.events);
                 if let Some(place) = self.rooms.get_mut(&room) {
                     let last = page.events.last().map_or(Seq(0), |event| event.seq);
@@ -85,13 +89,13 @@ impl Witness {
                 }
                 self.ask_history(socket, room)?;
             }
-            (Some(Pending::Leave(room)), Outcome::Appended { seq }) => {
+            (Some(Pending::Leave(room)), CommandResult::Appended { seq }) => {
                 self.diary.now()?.ok(on, id, seq);
                 self.rooms.remove(&room);
                 self.join_again(socket, room)?;
             }
             (Some(_), _) => {}
-            (None, Outcome::Appended { seq }) => {
+            (None, CommandResult::Appended { seq }) => {
                 self.diary.now()?.ok(on, id, seq);
                 self.forget(id);
             }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use protocol::{
-    ClientMessageId, Command, CommandId, Join, MessageBody, Numbered, Resume, RoomId, RoomRef, Send, Seq,
+    ClientMessageId, Command, CommandEnvelope, CommandId, Join, MessageBody, Resume, RoomId, RoomRef, Send,
+    Seq,
 };
 
 use super::crowd::Scene;
@@ -191,7 +192,8 @@ impl Witness {
             return Ok(());
         }
         let id = self.new_id(Pending::History(room));
-        let limit = u32::try_from(to.0 - from.0 + 1).unwrap_or(u32::MAX).min(protocol::Limits::HISTORY_EVENTS);
+        let limit =
+            u32::try_from(to.0 - from.0 + 1).unwrap_or(u32::MAX).min(protocol::Limits::HISTORY_EVENTS);
         let after = Some(Seq(from.0 - 1));
         let history = protocol::History { room: RoomRef::Id(room), after, before: None, limit: Some(limit) };
         Ok(say(socket, id, Command::History(history))?)
@@ -210,7 +212,7 @@ impl Witness {
 /// Sends a command.
 pub(super) fn say(socket: &mut Client, id: CommandId, command: Command) -> Result<(), Error> {
     // Commands are maps with text keys; serde_json cannot fail on them.
-    let text = serde_json::to_string(&Numbered { id: Some(id), command })
+    let text = serde_json::to_string(&CommandEnvelope { id: Some(id), command })
         .expect("commands are JSON by construction");
     socket.send_text(&text)
 }

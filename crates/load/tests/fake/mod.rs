@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 
-use protocol::{Command, Numbered, RoomRef, parse_frame};
+use protocol::{Command, CommandEnvelope, RoomRef, parse_frame};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{CloseCode, Decoder, Message, close_frame, text_frame};
 
@@ -100,7 +100,13 @@ fn one_connection(mut stream: TcpStream, house: &Mutex<House>, fault: Fault) -> 
 }
 
 impl House {
-    fn handle(&mut self, stream: &mut TcpStream, user: u64, said: Numbered, fault: Fault) -> Option<()> {
+    fn handle(
+        &mut self,
+        stream: &mut TcpStream,
+        user: u64,
+        said: CommandEnvelope,
+        fault: Fault,
+    ) -> Option<()> {
         let id = said.id.unwrap();
         match said.command {
             Command::Join(join) => {

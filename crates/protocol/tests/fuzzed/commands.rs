@@ -3,7 +3,7 @@
 use std::str::from_utf8;
 
 use serde_json::Value;
-use teahouse_protocol::{Command, FrameError, Limits, Numbered, RoomName, UserName, parse_frame};
+use teahouse_protocol::{Command, CommandEnvelope, FrameError, Limits, RoomName, UserName, parse_frame};
 
 /// The longest body in these cases, in bytes.
 const BODY_LIMIT: u32 = 100;
@@ -23,7 +23,7 @@ pub(crate) fn hold(data: &[u8]) {
     if let [Err(error)] = &frame[..] {
         clear(error, text);
     }
-    let said: Vec<Numbered> = frame.into_iter().filter_map(Result::ok).collect();
+    let said: Vec<CommandEnvelope> = frame.into_iter().filter_map(Result::ok).collect();
     said.iter().for_each(legal);
     // Together in an array they are the same as alone.
     let again = serde_json::to_string(&said).expect("a command is JSON");
@@ -43,9 +43,9 @@ fn clear(error: &FrameError, text: &str) {
 }
 
 /// What a command holds is legal, and says the same when it is written and read.
-fn legal(numbered: &Numbered) {
+fn legal(numbered: &CommandEnvelope) {
     let text = serde_json::to_string(numbered).expect("a command is JSON");
-    assert_eq!(Numbered::parse(&text, BODY_LIMIT).as_ref(), Ok(numbered), "{text}");
+    assert_eq!(CommandEnvelope::parse(&text, BODY_LIMIT).as_ref(), Ok(numbered), "{text}");
     match &numbered.command {
         Command::Send(send) => {
             assert!(send.body.as_str().len() <= BODY_LIMIT as usize);

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use arbitrary::{Arbitrary, Unstructured};
 use protocol::Seq;
-use teahouse_room_log::{Advance, Cursor, Hole, Lag, Outbox, Reading, RoomLog, Window};
+use teahouse_room_log::{Advance, Cursor, Evicted, Outbox, ReadOutcome, RoomLog, SequenceGap, Window};
 
 /// Holds the log to its claims, for a case that is read from `data`.
 pub(crate) fn hold(data: &[u8]) {
@@ -128,7 +128,7 @@ impl Room {
             Operation::AppendAt { seq } => self.append_at(Seq(u64::from(seq))),
             Operation::AppendUnnumbered { len } => {
                 let bytes = frame(UNNUMBERED, len);
-                self.log.append_unnumbered(&bytes);
+                self.log.append_ephemeral(&bytes);
                 self.entries.push(Entry { seq: self.log.head(), numbered: false, bytes });
             }
             Operation::Write { who, turn, takes, lagging } => {
@@ -159,7 +159,8 @@ impl Room {
         if seq == head.next() {
             return self.apply(Operation::Append { len: 0 });
         }
-        let expected = if seq <= head { Ok(()) } else { Err(Hole { from: head.next(), offered: seq }) };
+        let expected =
+            if seq <= head { Ok(()) } else { Err(SequenceGap { from: head.next(), offered: seq }) };
         assert_eq!(self.log.append(seq, &frame(seq.0, 9)), expected);
         assert_eq!((self.log.head(), self.log.len()), (head, len), "it was not the next event");
     }
@@ -204,9 +205,9 @@ impl Room {
         let mut place = (cursor, at);
         match self.expected(at, end.map(|(_, at)| at), turn, lagging) {
             _ if !all => {}
-            Expected::Lag => {
-                let lag = Lag { after: self.seq_at(at), head: self.log.head() };
-                assert_eq!(reading, Reading::Lagged(lag));
+            Expected::Evicted => {
+                let lag = Evicted { after: self.seq_at(at), head: self.log.head() };
+                assert_eq!(reading, ReadOutcome::Lagged(lag));
                 let (tip, last) = end.unwrap_or((self.log.tip(), self.entries.len()));
                 let mut gap = frame(GAP, 16);
                 gap.truncate(9);
@@ -216,11 +217,11 @@ impl Room {
                 place = (tip, last);
             }
             Expected::Nothing(expected) => match reading {
-                Reading::Nothing(cursor) => place = (cursor, expected),
+                ReadOutcome::Nothing(cursor) => place = (cursor, expected),
                 other => panic!("nothing lies before it, and it gets {other:?}"),
             },
-            Expected::Run(from, to) => match reading {
-                Reading::Run(run) => {
+            Expected::ByteRange(from, to) => match reading {
+                ReadOutcome::ByteRange(run) => {
                     let bytes = run.bytes.concat();
                     assert_eq!((run.len(), run.is_empty()), (bytes.len(), false));
                     assert_eq!(bytes, self.bytes(from, to), "entries {from} to {to} are others");
@@ -256,7 +257,7 @@ impl Room {
                 return Expected::Nothing(at);
             }
             if self.entries[at..self.first].iter().any(|entry| entry.numbered) {
-                return Expected::Lag;
+                return Expected::Evicted;
             }
             at = self.first;
         }
@@ -272,7 +273,7 @@ impl Room {
         while to < end && !passes_over(to) && self.bytes(at, to + 1).len() <= turn {
             to += 1;
         }
-        Expected::Run(at, to)
+        Expected::ByteRange(at, to)
     }
 
     /// The place after so many bytes from `from`, and what is left of an entry that was begun.
@@ -329,10 +330,10 @@ impl Room {
 }
 
 enum Expected {
-    Lag,
+    Evicted,
     Nothing(usize),
     /// The entries from the one place up to the other.
-    Run(usize, usize),
+    ByteRange(usize, usize),
 }
 
 impl Client {

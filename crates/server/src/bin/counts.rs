@@ -17,7 +17,7 @@ use protocol::{
     ClientMessageId, Event, EventKind, Limits, MessageBody, MessageCount, Person, RoomId, Seq, Timestamp,
     UserId, UserName,
 };
-use room_log::{Cursor, Reading, RoomLog, Window};
+use room_log::{Cursor, ReadOutcome, RoomLog, Window};
 use websocket::handshake::Upgrade;
 use websocket::{Decoder, Message, Opcode};
 
@@ -118,7 +118,8 @@ fn parse(times: u64) {
     });
     let command = command.to_string();
     for _ in 0..times {
-        let commands = protocol::parse_frame(black_box(&command), Limits::BODY_BYTES).expect("it is a command");
+        let commands =
+            protocol::parse_frame(black_box(&command), Limits::BODY_BYTES).expect("it is a command");
         assert!(black_box(commands).iter().all(Result::is_ok));
     }
 }
@@ -137,7 +138,7 @@ fn encode(times: u64) {
         at: Timestamp(1_795_000_000_123),
     });
     for _ in 0..times {
-        black_box(teahouse::counted::encode(black_box(&event)));
+        black_box(teahouse::instruction_bench::encode(black_box(&event)));
     }
 }
 
@@ -168,7 +169,7 @@ fn deliver_to_who_lags(times: u64) {
     for seq in head + 1..=head + 250 {
         log.append(Seq(seq), &FRAME).expect("it is the next");
     }
-    log.append_unnumbered(&FRAME);
+    log.append_ephemeral(&FRAME);
     let cursor = log.cursor_after(Seq(head - 200)).expect("it is in the log");
     for _ in 0..times {
         black_box(turn(&log, black_box(cursor), true, 100));
@@ -177,7 +178,9 @@ fn deliver_to_who_lags(times: u64) {
 
 /// Where a cursor stands after a turn in which the socket left `left` bytes.
 fn turn(log: &RoomLog, cursor: Cursor, numbered_only: bool, left: usize) -> Cursor {
-    let Reading::Run(run) = log.read(cursor, Window { bytes: TURN_BYTES, end: None, numbered_only }) else {
+    let ReadOutcome::ByteRange(run) =
+        log.read(cursor, Window { bytes: TURN_BYTES, end: None, numbered_only })
+    else {
         panic!("there is something to read");
     };
     let len = black_box(&run).len();

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use protocol::{CommandId, ErrorCode, History};
-use storage::Refusal;
+use storage::CommandError;
 
-use crate::shard::{ConnKey, Connection, Link, Outside, Query, Shard};
+use crate::shard::{ConnKey, Connection, Query, Shard, ShardServices, Transport};
 
-pub(super) fn history<L: Link, O: Outside>(
+pub(super) fn history<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
@@ -16,7 +16,7 @@ pub(super) fn history<L: Link, O: Outside>(
 }
 
 /// Asks a reader, if not too many read for this connection already.
-pub(super) fn ask<L: Link, O: Outside>(
+pub(super) fn ask<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
@@ -25,35 +25,35 @@ pub(super) fn ask<L: Link, O: Outside>(
     let Some(connection) = shard.connection(of) else { return };
     if connection.reading_store >= Connection::<L>::MAX_STORE_READS {
         // Each may bring a quarter of a megabyte: so many are held for one connection, and no more.
-        return shard.refuse_rate(of, id, std::time::Duration::from_millis(100));
+        return shard.send_rate_limited(of, id, std::time::Duration::from_millis(100));
     }
     let user = connection.user;
     if shard.is_full() {
-        return shard.refuse_code(of, id, ErrorCode::Overloaded);
+        return shard.send_error_code(of, id, ErrorCode::Overloaded);
     }
-    match shard.outside.read(query(user)) {
+    match shard.services.read(query(user)) {
         Ok(()) => {
             if let Some(connection) = shard.connection(of) {
                 connection.reading_store += 1;
             }
         }
-        Err(code) => shard.refuse_code(of, id, code),
+        Err(code) => shard.send_error_code(of, id, code),
     }
 }
 
-impl<L: Link, O: Outside> Shard<L, O> {
+impl<L: Transport, O: ShardServices> Shard<L, O> {
     pub(crate) fn handle_history(
         &mut self,
         of: ConnKey,
-        frame: Result<Option<Bytes>, (Option<CommandId>, Refusal)>,
+        frame: Result<Option<Bytes>, (Option<CommandId>, CommandError)>,
     ) {
         self.one_read_less(of);
         match frame {
-            Ok(Some(frame)) => self.say_shared(of, frame),
+            Ok(Some(frame)) => self.send_shared(of, frame),
             Ok(None) => {}
             Err((id, refusal)) => {
                 debug_assert_ne!(refusal.code, ErrorCode::Malformed);
-                self.refuse(of, id, refusal);
+                self.send_error(of, id, refusal);
             }
         }
     }

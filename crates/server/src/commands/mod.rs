@@ -15,9 +15,9 @@ mod send;
 mod typing;
 mod who;
 
+use domain::RateClass;
 use protocol::{Command, CommandId, RoomName, RoomRef};
-use domain::Spending;
-use storage::{Done, Refusal};
+use storage::{CommandError, OperationResult};
 
 pub(crate) use join::join_without_cursor;
 pub(crate) use leave::leave;
@@ -28,16 +28,16 @@ pub(crate) use send::send;
 pub(crate) use who::who;
 
 use crate::plain_text;
-use crate::shard::{ConnKey, Link, Opening, Outside, Pending, Purpose, Shard};
+use crate::shard::{ConnKey, Pending, PendingKind, PendingSubscription, Shard, ShardServices, Transport};
 
 /// Hands a command to its file.
-pub(crate) fn handle<L: Link, O: Outside>(
+pub(crate) fn handle<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
     command: Command,
 ) {
-    if !spend(shard, of, id, cost(&command)) {
+    if !acquire(shard, of, id, cost(&command)) {
         return;
     }
     match command {
@@ -56,82 +56,106 @@ pub(crate) fn handle<L: Link, O: Outside>(
 }
 
 /// What each command is paid with.
-pub(crate) fn cost(command: &Command) -> Spending {
+pub(crate) fn cost(command: &Command) -> RateClass {
     match command {
-        Command::Send(_) => Spending::Message,
-        Command::Join(_) => Spending::Join,
-        Command::Typing { .. } => Spending::Typing,
-        _ => Spending::Other,
+        Command::Send(_) => RateClass::Message,
+        Command::Join(_) => RateClass::Join,
+        Command::Typing { .. } => RateClass::Typing,
+        _ => RateClass::Other,
     }
 }
 
 /// Takes a token, or refuses.
-pub(crate) fn spend<L: Link, O: Outside>(
+pub(crate) fn acquire<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
-    what: Spending,
+    what: RateClass,
 ) -> bool {
     let (now, rates) = (shard.now, shard.settings.rates);
     let Some(user) = shard.connection(of).map(|connection| connection.user) else { return false };
-    let Some(being) = shard.beings.get_mut(&user) else { return false };
-    match being.buckets.take(what, now, &rates) {
+    let Some(user_state) = shard.users.get_mut(&user) else { return false };
+    match user_state.buckets.take(what, now, &rates) {
         Ok(()) => true,
         Err(wait) => {
-            shard.refuse_rate(of, id, wait);
+            shard.send_rate_limited(of, id, wait);
             false
         }
     }
 }
 
 /// The writer did what was asked.
-pub(crate) fn done<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pending, done: Done) {
-    let Pending { of, id, user, purpose, .. } = pending;
-    match (purpose, done) {
-        (Purpose::Join { after, epoch, paid, .. }, Done::Joined { room, name, head, n, read, made }) => {
-            if paid && !made {
-                join::give_back(shard, of);
+pub(crate) fn done<L: Transport, O: ShardServices>(
+    shard: &mut Shard<L, O>,
+    pending: Pending,
+    done: OperationResult,
+) {
+    let Pending { of, id, user, kind, .. } = pending;
+    match (kind, done) {
+        (
+            PendingKind::Join { after, epoch, paid, .. },
+            OperationResult::Joined { room, name, head, n, read, created },
+        ) => {
+            if paid && !created {
+                join::refund_room(shard, of);
             }
-            let opening = Opening { of, id, after, epoch, head, n, read, resume: None, line_join: 0 };
-            join::joined(shard, room, name, opening);
+            let pending_subscription =
+                PendingSubscription { of, id, after, epoch, head, n, read, resume: None, line_join: 0 };
+            join::joined(shard, room, name, pending_subscription);
         }
-        (Purpose::Resume { after, epoch, resuming, .. }, Done::Joined { room, name, head, n, read, .. }) => {
+        (
+            PendingKind::Resume { after, epoch, resuming, .. },
+            OperationResult::Joined { room, name, head, n, read, .. },
+        ) => {
             let (after, resume) = (Some(after), Some(resuming));
-            let opening = Opening { of, id: None, after, epoch, head, n, read, resume, line_join: 0 };
-            shard.open_room(room, name, opening);
+            let pending_subscription =
+                PendingSubscription { of, id: None, after, epoch, head, n, read, resume, line_join: 0 };
+            shard.open_room(room, name, pending_subscription);
         }
-        (Purpose::Leave, Done::Left { room, seq }) => leave::left(shard, of, id, room, seq),
-        (Purpose::Send, Done::Sent { seq, .. }) => shard.say_ok(of, id, protocol::Outcome::Appended { seq }),
-        (Purpose::Rename, Done::Renamed { name }) => rename::renamed(shard, of, id, user, name),
-        (Purpose::Read, Done::Read(_, position)) => shard.say_ok(of, id, protocol::Outcome::Read(position)),
-        (Purpose::Farewell(_) | Purpose::Nobody, _) => {}
+        (PendingKind::Leave, OperationResult::Left { room, seq }) => leave::left(shard, of, id, room, seq),
+        (PendingKind::Send, OperationResult::Sent { seq, .. }) => {
+            shard.send_ok(of, id, protocol::CommandResult::Appended { seq })
+        }
+        (PendingKind::Rename, OperationResult::Renamed { name }) => {
+            rename::renamed(shard, of, id, user, name)
+        }
+        (PendingKind::Read, OperationResult::Read(_, position)) => {
+            shard.send_ok(of, id, protocol::CommandResult::Read(position))
+        }
+        (PendingKind::DeferredLeave(_) | PendingKind::Nobody, _) => {}
         // The store answers each request with its own kind of answer.
-        (purpose, done) => debug_assert!(false, "{purpose:?} was answered {done:?}"),
+        (kind, done) => debug_assert!(false, "{kind:?} was answered {done:?}"),
     }
 }
 
 /// The writer, or the way to it, refused.
-pub(crate) fn refused<L: Link, O: Outside>(shard: &mut Shard<L, O>, pending: Pending, refusal: Refusal) {
-    let Pending { of, id, purpose, .. } = pending;
-    if matches!(purpose, Purpose::Join { .. }) {
+pub(crate) fn failed<L: Transport, O: ShardServices>(
+    shard: &mut Shard<L, O>,
+    pending: Pending,
+    refusal: CommandError,
+) {
+    let Pending { of, id, kind, .. } = pending;
+    if matches!(kind, PendingKind::Join { .. }) {
         plain_text::join_answered(shard, of);
     }
-    match purpose {
-        Purpose::Join { paid: false, by_name: true, .. }
+    match kind {
+        PendingKind::Join { paid: false, by_name: true, .. }
             if refusal.code == protocol::ErrorCode::RoomNotFound =>
         {
             join::too_many_made(shard, of, id);
         }
-        Purpose::Join { paid: true, .. } => {
-            join::give_back(shard, of);
-            shard.refuse(of, id, refusal);
+        PendingKind::Join { paid: true, .. } => {
+            join::refund_room(shard, of);
+            shard.send_error(of, id, refusal);
         }
-        Purpose::Resume { room, resuming, .. } => {
+        PendingKind::Resume { room, resuming, .. } => {
             not_opened(shard, of, room, (None, Some(resuming)), refusal);
         }
-        Purpose::Farewell(author) if refusal.code.is_retryable() => shard.farewell_failed(author),
-        Purpose::Farewell(_) | Purpose::Nobody => {}
-        _ => shard.refuse(of, id, refusal),
+        PendingKind::DeferredLeave(actor) if refusal.code.is_retryable() => {
+            shard.deferred_leave_failed(actor)
+        }
+        PendingKind::DeferredLeave(_) | PendingKind::Nobody => {}
+        _ => shard.send_error(of, id, refusal),
     }
 }
 

@@ -1,9 +1,13 @@
 //! `ping`: "are you there?" Answered always, for a page that asks wants to hear something.
 
-use protocol::{CommandId, OkFrame, Outcome};
+use protocol::{CommandId, CommandResult, OkFrame};
 
-use crate::shard::{ConnKey, Link, Outside, Shard};
+use crate::shard::{ConnKey, Shard, ShardServices, Transport};
 
-pub(super) fn ping<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, id: Option<CommandId>) {
-    shard.say(of, OkFrame { id, outcome: Outcome::Done {} }.into());
+pub(super) fn ping<L: Transport, O: ShardServices>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    id: Option<CommandId>,
+) {
+    shard.send_frame(of, OkFrame { id, outcome: CommandResult::Done {} }.into());
 }

@@ -1,16 +1,16 @@
 //! `read`: "I have seen everything up to here."
 
 use protocol::{CommandId, Read};
-use storage::Write;
+use storage::Operation;
 
-use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
+use crate::shard::{ConnKey, PendingKind, Shard, ShardServices, Transport};
 
-pub(super) fn read<L: Link, O: Outside>(
+pub(super) fn read<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
     read: Read,
 ) {
     let Read { room, seq } = read;
-    shard.ask_writer(of, id, Purpose::Read, Write::Read { room, seq });
+    shard.submit_write(of, id, PendingKind::Read, Operation::Read { room, seq });
 }

@@ -1,20 +1,20 @@
 //! `rename`: be called something else, in every room.
 
-use protocol::{CommandId, Outcome, UserId, UserName};
-use storage::Write;
+use protocol::{CommandId, CommandResult, UserId, UserName};
+use storage::Operation;
 
-use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
+use crate::shard::{ConnKey, PendingKind, Shard, ShardServices, Transport};
 
-pub(crate) fn rename<L: Link, O: Outside>(
+pub(crate) fn rename<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
     name: UserName,
 ) {
-    shard.ask_writer(of, id, Purpose::Rename, Write::Rename { name });
+    shard.submit_write(of, id, PendingKind::Rename, Operation::Rename { name });
 }
 
-pub(super) fn renamed<L: Link, O: Outside>(
+pub(super) fn renamed<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
@@ -22,13 +22,13 @@ pub(super) fn renamed<L: Link, O: Outside>(
     name: UserName,
 ) {
     // The connection that asked may be gone; the person's others are theirs all the same.
-    let Some(being) = shard.beings.get_mut(&user) else { return };
-    being.name = name.clone();
+    let Some(user_state) = shard.users.get_mut(&user) else { return };
+    user_state.name = name.clone();
     let mut rooms = Vec::new();
-    for &index in &being.connections {
+    for &index in &user_state.connections {
         let Some(connection) = shard.connections.get(index) else { continue };
-        rooms.extend(connection.memberships.iter().map(|membership| shard.rooms[membership.room].id));
+        rooms.extend(connection.subscriptions.iter().map(|subscription| shard.rooms[subscription.room].id));
     }
-    shard.outside.presence(|presence| presence.renamed(user, &name, rooms));
-    shard.say_ok(of, id, Outcome::Named { name });
+    shard.services.presence(|presence| presence.renamed(user, &name, rooms));
+    shard.send_ok(of, id, CommandResult::Named { name });
 }

@@ -3,25 +3,25 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use protocol::{CommandId, ErrorFrame, Outcome, Resume, RoomId};
-use storage::{Refusal, Write};
+use protocol::{CommandId, CommandResult, ErrorFrame, Resume, RoomId};
+use storage::{CommandError, Operation};
 
-use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
+use crate::shard::{ConnKey, PendingKind, Shard, ShardServices, Transport};
 
-pub(super) fn resume<L: Link, O: Outside>(
+pub(super) fn resume<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
     resume: Resume,
 ) {
     if resume.rooms.is_empty() {
-        return shard.say_ok(of, id, Outcome::Done {});
+        return shard.send_ok(of, id, CommandResult::Done {});
     }
     let resuming = Resuming { id, left: Rc::new(Cell::new(resume.rooms.len())) };
     for (room, after) in resume.rooms {
-        let purpose =
-            Purpose::Resume { room, after, epoch: resume.epoch.clone(), resuming: resuming.clone() };
-        shard.ask_writer(of, id, purpose, Write::Open { room });
+        let kind =
+            PendingKind::Resume { room, after, epoch: resume.epoch.clone(), resuming: resuming.clone() };
+        shard.submit_write(of, id, kind, Operation::Open { room });
     }
 }
 
@@ -33,27 +33,31 @@ pub(crate) struct Resuming {
 }
 
 /// A room cannot be opened: for a `join` that is the reply; of a `resume` the other rooms can.
-pub(crate) fn not_opened<L: Link, O: Outside>(
+pub(crate) fn not_opened<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     room: RoomId,
     (id, resuming): (Option<CommandId>, Option<Resuming>),
-    refusal: Refusal,
+    refusal: CommandError,
 ) {
     if resuming.is_none() {
-        return shard.refuse(of, id, refusal);
+        return shard.send_error(of, id, refusal);
     }
-    shard.metrics.refused(refusal.code);
+    shard.metrics.error(refusal.code);
     let frame = ErrorFrame { room: Some(room), ..ErrorFrame::new(None, refusal.code, refusal.message) };
-    shard.say(of, frame.into());
+    shard.send_frame(of, frame.into());
     resumed(shard, of, resuming);
 }
 
 /// A room of a `resume` has been answered.
-pub(crate) fn resumed<L: Link, O: Outside>(shard: &mut Shard<L, O>, of: ConnKey, resuming: Option<Resuming>) {
+pub(crate) fn resumed<L: Transport, O: ShardServices>(
+    shard: &mut Shard<L, O>,
+    of: ConnKey,
+    resuming: Option<Resuming>,
+) {
     let Some(Resuming { id, left }) = resuming else { return };
     left.set(left.get() - 1);
     if left.get() == 0 {
-        shard.say_ok(of, id, Outcome::Done {});
+        shard.send_ok(of, id, CommandResult::Done {});
     }
 }

@@ -1,13 +1,13 @@
 //! `send`: say something. The `ok` says that it is on disk.
 
 use protocol::{ClientMessageId, CommandId, MessageBody, RoomRef};
-use storage::Write;
+use storage::Operation;
 
-#[cfg(feature = "sabotage")]
-use crate::sabotage::{self, Sabotage};
-use crate::shard::{ConnKey, Link, Outside, Purpose, Shard};
+#[cfg(feature = "fault-injection")]
+use crate::fault_injection::{self, FaultInjection};
+use crate::shard::{ConnKey, PendingKind, Shard, ShardServices, Transport};
 
-pub(crate) fn send<L: Link, O: Outside>(
+pub(crate) fn send<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
@@ -15,11 +15,11 @@ pub(crate) fn send<L: Link, O: Outside>(
     key: Option<ClientMessageId>,
     body: MessageBody,
 ) {
-    #[cfg(feature = "sabotage")]
+    #[cfg(feature = "fault-injection")]
     let key = key.filter(|key| {
         let user = shard.connection(of).map(|connection| connection.user);
-        let is_retry = user.is_some_and(|user| sabotage::is_retry(user, key));
-        !(is_retry && sabotage::is(Sabotage::DeliverTwiceOnRetry))
+        let is_retry = user.is_some_and(|user| fault_injection::is_retry(user, key));
+        !(is_retry && fault_injection::is(FaultInjection::DeliverTwiceOnRetry))
     });
-    shard.ask_writer(of, id, Purpose::Send, Write::Send { room, key, body });
+    shard.submit_write(of, id, PendingKind::Send, Operation::Send { room, key, body });
 }

@@ -1,10 +1,10 @@
 //! `who`: the people who are online in a room, a page at a time.
 
-use protocol::{CommandId, Limits, Outcome, Who};
+use protocol::{CommandId, CommandResult, Limits, Who};
 
-use crate::shard::{ConnKey, Link, Outside, Shard};
+use crate::shard::{ConnKey, Shard, ShardServices, Transport};
 
-pub(crate) fn who<L: Link, O: Outside>(
+pub(crate) fn who<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,
@@ -12,10 +12,10 @@ pub(crate) fn who<L: Link, O: Outside>(
 ) {
     let index = match shard.open_room_named(of, &who.room) {
         Ok(index) => index,
-        Err(refusal) => return shard.refuse(of, id, refusal),
+        Err(refusal) => return shard.send_error(of, id, refusal),
     };
     let room = shard.rooms[index].id;
     let limit = who.limit.unwrap_or(Limits::PAGE).clamp(1, Limits::PAGE);
-    let page = shard.outside.presence(|presence| presence.page(room, who.after, limit));
-    shard.say_ok(of, id, Outcome::People(page));
+    let page = shard.services.presence(|presence| presence.page(room, who.after, limit));
+    shard.send_ok(of, id, CommandResult::People(page));
 }

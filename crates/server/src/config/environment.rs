@@ -37,7 +37,7 @@ pub(super) fn read(
                 });
             };
             found.settings.push((index, text.to_owned(), source));
-        } else if cfg!(feature = "sabotage") && name == "TEAHOUSE_SABOTAGE" {
+        } else if cfg!(feature = "fault-injection") && name == "TEAHOUSE_FAULT_INJECTION" {
             // No setting, and told to nobody in any other build.
         } else if !is_service_link(name) {
             let known = names.iter().map(String::as_str).chain([CONFIG]);

@@ -81,7 +81,7 @@ fn is_section(key: &str) -> bool {
 fn as_text(value: &DeValue<'_>, kind: Kind) -> Option<String> {
     match (value, kind) {
         (DeValue::String(text), _) => Some(text.to_string()),
-        // `body_bytes = 8192` is a size without its unit.
+        // `max_message_bytes = 8192` is a size without its unit.
         (DeValue::Integer(number), Kind::Number | Kind::Text) => Some(number.to_string()),
         (DeValue::Boolean(switch), Kind::Switch) => Some(switch.to_string()),
         (DeValue::Array(items), Kind::List) => {

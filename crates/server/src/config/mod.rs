@@ -42,7 +42,7 @@ pub(crate) struct Config {
     /// Origins of foreign pages that may connect, in lower case, without a default port.
     pub(crate) allowed_origins: Vec<String>,
     /// Longest message body; at most [`protocol::Limits::MAX_BODY_BYTES`].
-    pub(crate) body_bytes: u32,
+    pub(crate) max_message_bytes: u32,
     /// Shards to start; 0 is one for each core.
     pub(crate) shards: usize,
     /// What is logged, as `tracing_subscriber` filters are written.
@@ -52,7 +52,7 @@ pub(crate) struct Config {
     /// How many, and how often.
     pub(crate) limits: Limits,
     /// How long.
-    pub(crate) deadlines: Deadlines,
+    pub(crate) timeouts: Timeouts,
 }
 
 /// Caps and rates. With `enabled = false` they are all out of reach; what bounds sizes and memory is not among them.
@@ -72,19 +72,19 @@ pub(crate) struct Limits {
 
 /// When patience ends.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadlines {
+pub(crate) struct Timeouts {
     /// From accepting a connection to its first byte.
     pub(crate) first_byte: Duration,
     /// From the first byte of a request to the end of its head, and again to the end of its body.
     pub(crate) headers: Duration,
     /// Between requests, and for a response of which not one byte is taken.
-    pub(crate) idle_http: Duration,
+    pub(crate) http_keep_alive: Duration,
     /// Between the WebSocket pings of a quiet connection.
-    pub(crate) heartbeat: Duration,
+    pub(crate) ping_interval: Duration,
     /// After which silence, or after how long without a byte taken, a connection is given up.
-    pub(crate) dead: Duration,
+    pub(crate) websocket_idle: Duration,
     /// For a message that was begun and is not ended.
-    pub(crate) unfinished: Duration,
+    pub(crate) message_assembly: Duration,
     /// For the other side's close frame.
     pub(crate) close: Duration,
 }
@@ -258,15 +258,15 @@ impl Loaded {
 
     /// What no value alone can be blamed for.
     fn check_together(&self) -> Result<(), ConfigError> {
-        let deadlines = &self.config.deadlines;
-        if deadlines.dead <= deadlines.heartbeat {
-            let setting = "deadlines.dead";
+        let timeouts = &self.config.timeouts;
+        if timeouts.websocket_idle <= timeouts.ping_interval {
+            let setting = "timeouts.websocket_idle";
             let Chosen { text, source } = &self.chosen[settings::index_of(setting).unwrap_or_default()];
             return Err(ConfigError::Value {
                 source_: source.clone(),
                 key: setting,
                 value: quoted(text),
-                problem: "it must be longer than deadlines.heartbeat, or quiet connections are given up before they are asked"
+                problem: "it must be longer than timeouts.ping_interval, or quiet connections are given up before they are asked"
                     .to_owned(),
             });
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{Rates, RoomLimits};
 
-use super::{Config, Deadlines, Limits, LogFormat, values};
+use super::{Config, Limits, LogFormat, Timeouts, values};
 
 /// One thing that can be set.
 pub(super) struct Setting {
@@ -56,7 +56,7 @@ pub(super) fn unset() -> Config {
         listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         data: PathBuf::new(),
         allowed_origins: Vec::new(),
-        body_bytes: protocol::Limits::BODY_BYTES,
+        max_message_bytes: protocol::Limits::BODY_BYTES,
         shards: 0,
         log: String::new(),
         log_format: LogFormat::Auto,
@@ -67,13 +67,13 @@ pub(super) fn unset() -> Config {
             rooms_per_person: RoomLimits::default().rooms_per_person,
             rates: Rates::default(),
         },
-        deadlines: Deadlines {
+        timeouts: Timeouts {
             first_byte: Duration::ZERO,
             headers: Duration::ZERO,
-            idle_http: Duration::ZERO,
-            heartbeat: Duration::ZERO,
-            dead: Duration::ZERO,
-            unfinished: Duration::ZERO,
+            http_keep_alive: Duration::ZERO,
+            ping_interval: Duration::ZERO,
+            websocket_idle: Duration::ZERO,
+            message_assembly: Duration::ZERO,
             close: Duration::ZERO,
         },
     }
@@ -110,8 +110,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         values::folder => data, "The folder in which everything is kept. It is made if it is not there.", "--data"),
     setting!("allowed_origins", List, "", r#"a list of origins, such as "https://example.org": no path, no "*""#,
         values::origins => allowed_origins, "Pages of other origins that may connect, as new guests: their cookies do not count."),
-    setting!("body_bytes", Text, "8KiB", "a size from 1B to 10KiB",
-        values::body_bytes => body_bytes, "The longest message."),
+    setting!("max_message_bytes", Text, "8KiB", "a size from 1B to 10KiB",
+        values::max_message_bytes => max_message_bytes, "The longest message."),
     setting!("shards", Number, "0", "a whole number from 0 to 1024",
         values::whole::<usize, 0, 1024> => shards, "Threads that own connections. 0 is one for each core."),
     setting!("log", Text, "info", r#"a filter such as "info", "debug" or "warn,teahouse=debug""#,
@@ -136,20 +136,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         values::rate => limits.rates.others, "Every other command, per session; and pages of history over HTTP, per person."),
     setting!("limits.new_rooms", Text, "2/min burst 5", RATE,
         values::rate => limits.rates.new_rooms, "Rooms made, per session."),
-    setting!("limits.new_guests", Text, "1/s burst 30", RATE,
-        values::rate => limits.rates.new_guests, "Guests made, per IPv4 address or IPv6 /64."),
-    setting!("deadlines.first_byte", Text, "10s", DURATION,
-        values::duration => deadlines.first_byte, "For the first byte on a new connection."),
-    setting!("deadlines.headers", Text, "10s", DURATION,
-        values::duration => deadlines.headers, "For the rest of a request's head; and again for its body."),
-    setting!("deadlines.idle_http", Text, "70s", DURATION,
-        values::duration => deadlines.idle_http, "For the next request on a connection."),
-    setting!("deadlines.heartbeat", Text, "30s", DURATION,
-        values::duration => deadlines.heartbeat, "Between WebSocket pings."),
-    setting!("deadlines.dead", Text, "75s", DURATION,
-        values::duration => deadlines.dead, "After so much silence, or so long without taking a byte, a WebSocket is given up."),
-    setting!("deadlines.unfinished", Text, "30s", DURATION,
-        values::duration => deadlines.unfinished, "For a WebSocket message that was begun."),
-    setting!("deadlines.close", Text, "5s", DURATION,
-        values::duration => deadlines.close, "For the other side's answer to a close."),
+    setting!("limits.guest_creation", Text, "1/s burst 30", RATE,
+        values::rate => limits.rates.guest_creation, "Guests made, per IPv4 address or IPv6 /64."),
+    setting!("timeouts.first_byte", Text, "10s", DURATION,
+        values::duration => timeouts.first_byte, "For the first byte on a new connection."),
+    setting!("timeouts.headers", Text, "10s", DURATION,
+        values::duration => timeouts.headers, "For the rest of a request's head; and again for its body."),
+    setting!("timeouts.http_keep_alive", Text, "70s", DURATION,
+        values::duration => timeouts.http_keep_alive, "For the next request on a connection."),
+    setting!("timeouts.ping_interval", Text, "30s", DURATION,
+        values::duration => timeouts.ping_interval, "Between WebSocket pings."),
+    setting!("timeouts.websocket_idle", Text, "75s", DURATION,
+        values::duration => timeouts.websocket_idle, "After so much silence, or so long without taking a byte, a WebSocket is given up."),
+    setting!("timeouts.message_assembly", Text, "30s", DURATION,
+        values::duration => timeouts.message_assembly, "For a WebSocket message that was begun."),
+    setting!("timeouts.close", Text, "5s", DURATION,
+        values::duration => timeouts.close, "For the other side's answer to a close."),
 ];

@@ -33,8 +33,8 @@ fn every_default_is_allowed() {
     let config = load(None, &[], &Flags::default()).unwrap().config;
     assert_eq!(config.listen, "[::]:9999".parse().unwrap());
     assert_eq!(config.data, Path::new("./data"));
-    assert_eq!(config.body_bytes, protocol::Limits::BODY_BYTES);
-    assert_eq!(config.deadlines.dead, Duration::from_secs(75));
+    assert_eq!(config.max_message_bytes, protocol::Limits::BODY_BYTES);
+    assert_eq!(config.timeouts.websocket_idle, Duration::from_secs(75));
     assert_eq!(config.limits.connections, 10_000);
     assert_eq!(config.limits.rooms_per_person, domain::RoomLimits::default().rooms_per_person);
 }
@@ -91,8 +91,8 @@ fn a_bad_value_is_refused_with_its_place_and_what_is_allowed() {
         r#"teahouse.toml:3: limits.connections = "0": allowed is a whole number from 1 to 4000000000"#
     );
     assert_eq!(
-        refused_variable("TEAHOUSE_DEADLINES_DEAD", "soon"),
-        r#"environment TEAHOUSE_DEADLINES_DEAD: deadlines.dead = "soon": allowed is a duration from 1ms to 24h, such as "500ms", "75s" or "5m""#
+        refused_variable("TEAHOUSE_TIMEOUTS_WEBSOCKET_IDLE", "soon"),
+        r#"environment TEAHOUSE_TIMEOUTS_WEBSOCKET_IDLE: timeouts.websocket_idle = "soon": allowed is a duration from 1ms to 24h, such as "500ms", "75s" or "5m""#
     );
     let flags = Flags { config: None, settings: vec![("listen", "9999".to_owned())] };
     let error = load(None, &[], &flags).unwrap_err();
@@ -187,7 +187,7 @@ fn limits_that_are_off_are_out_of_reach_and_sizes_stay() {
         (u32::MAX, u32::MAX, u32::MAX)
     );
     assert!(!limits.rates.enabled);
-    assert_eq!(loaded.config.body_bytes, protocol::Limits::BODY_BYTES);
+    assert_eq!(loaded.config.max_message_bytes, protocol::Limits::BODY_BYTES);
     assert!(
         in_force(&loaded).lines().any(|line| line.starts_with("connections =") && line.ends_with("(off)"))
     );
@@ -196,7 +196,7 @@ fn limits_that_are_off_are_out_of_reach_and_sizes_stay() {
 #[test]
 fn a_connection_is_asked_before_it_is_given_up() {
     assert_eq!(
-        refused("[deadlines]\ndead = \"10s\"\n"),
-        "teahouse.toml:2: deadlines.dead = \"10s\": it must be longer than deadlines.heartbeat, or quiet connections are given up before they are asked"
+        refused("[timeouts]\ndead = \"10s\"\n"),
+        "teahouse.toml:2: timeouts.websocket_idle = \"10s\": it must be longer than timeouts.ping_interval, or quiet connections are given up before they are asked"
     );
 }

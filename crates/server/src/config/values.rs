@@ -52,7 +52,7 @@ pub(super) fn whole<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(text: &str)
     T::try_from(number).map_err(|_| None)
 }
 
-pub(super) fn body_bytes(text: &str) -> Parsed<u32> {
+pub(super) fn max_message_bytes(text: &str) -> Parsed<u32> {
     let (number, unit) = split_unit(text);
     let unit = match unit {
         "" | "B" => 1,
@@ -149,10 +149,10 @@ mod tests {
 
     #[test]
     fn a_body_fits_a_frame_even_when_every_byte_is_escaped() {
-        assert_eq!(body_bytes("8KiB"), Ok(8192));
-        assert_eq!(body_bytes("10240"), Ok(10_240));
+        assert_eq!(max_message_bytes("8KiB"), Ok(8192));
+        assert_eq!(max_message_bytes("10240"), Ok(10_240));
         for bad in ["0", "10241", "11KiB", "8KB", "8kib", "1MiB", "", "4194304KiB"] {
-            assert_eq!(body_bytes(bad), Err(None), "{bad}");
+            assert_eq!(max_message_bytes(bad), Err(None), "{bad}");
         }
     }
 

@@ -15,9 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use super::caps::Caps;
 use super::connection::{self, Server};
-use super::{Address, Peer, Refusal, health};
+use super::connection_limiter::ConnectionLimiter;
+use super::{Address, ApiError, Peer, health};
 use crate::config::Config;
 
 /// Connections that wait for us to accept them: many come back at once after a restart. The kernel has a cap of its own.
@@ -28,13 +28,13 @@ const BACKLOG: i32 = 4096;
 const UNSENT: u32 = 128 * 1024;
 
 /// After an accept that failed for want of something: long enough not to spin, short enough not to be noticed.
-const BREATH: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// At the brink every other accept fails: the log need not hear of each.
-const SILENCE: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Who is turned away may take so long to say something, and to hear it; else the kernel would drop our answer with a reset.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// As many at a time; who comes beyond is told as well, without our waiting for them to listen. Where few files may be open, an
 /// eighth of them.
@@ -70,10 +70,10 @@ impl Serving {
     }
 
     /// Lets requests in flight finish, and ends all HTTP connections.
-    pub(crate) async fn finish(self, patience: Duration) {
+    pub(crate) async fn finish(self, connection_deadlines: Duration) {
         self.stage.send_replace(Stage::Ending);
         // Each connection holds a receiver until it ends. Who is late is cut off with the runtime.
-        let _ = timeout(patience, self.stage.closed()).await;
+        let _ = timeout(connection_deadlines, self.stage.closed()).await;
     }
 }
 
@@ -170,21 +170,26 @@ impl Room {
 }
 
 /// Accepts until told otherwise.
-pub(super) fn serve(listener: TcpListener, server: Server, caps: Arc<Caps>, room: Room) -> Serving {
+pub(super) fn serve(
+    listener: TcpListener,
+    server: Server,
+    connection_limiter: Arc<ConnectionLimiter>,
+    room: Room,
+) -> Serving {
     let (stage, watched) = watch::channel(Stage::Open);
     let listening = Arc::new(Semaphore::new(room.listening));
-    tokio::spawn(accept(listener, Arc::new(server), caps, listening, watched));
+    tokio::spawn(accept(listener, Arc::new(server), connection_limiter, listening, watched));
     Serving { stage }
 }
 
 async fn accept(
     listener: TcpListener,
     server: Arc<Server>,
-    caps: Arc<Caps>,
+    connection_limiter: Arc<ConnectionLimiter>,
     listening: Arc<Semaphore>,
     mut stage: watch::Receiver<Stage>,
 ) {
-    let (mut failing, mut full) = (Seldom::default(), Seldom::default());
+    let (mut failing, mut full) = (LogThrottle::default(), LogThrottle::default());
     loop {
         let accepted = tokio::select! {
             // Also when the sender is gone.
@@ -204,23 +209,23 @@ async fn accept(
                 if failing.may_speak() {
                     tracing::error!(%error, "cannot accept connections");
                 }
-                sleep(BREATH).await;
+                sleep(ACCEPT_RETRY_DELAY).await;
                 continue;
             }
         };
         let address = Address::from(peer.ip());
-        match caps.admit(address) {
+        match connection_limiter.admit(address) {
             Ok(permit) => {
                 let peer = Peer { address, permit };
                 tokio::spawn(connection::serve(stream, peer, Arc::clone(&server), stage.clone()));
             }
             Err(refusal) => {
-                server.metrics.refused(refusal.code);
+                server.metrics.error(refusal.code);
                 if refusal.code == ErrorCode::Overloaded && full.may_speak() {
                     tracing::warn!("connections are turned away: there are as many as the server takes");
                 }
                 // A stream that cannot be written to needs no answer.
-                let _ = turn_away(stream, &refusal, &listening);
+                let _ = reject(stream, &refusal, &listening);
             }
         }
     }
@@ -228,11 +233,11 @@ async fn accept(
 
 /// Something that is told once, and again when it still goes on much later.
 #[derive(Default)]
-struct Seldom(Option<Instant>);
+struct LogThrottle(Option<Instant>);
 
-impl Seldom {
+impl LogThrottle {
     fn may_speak(&mut self) -> bool {
-        let may = self.0.is_none_or(|said| said.elapsed() > SILENCE);
+        let may = self.0.is_none_or(|said| said.elapsed() > LOG_INTERVAL);
         if may {
             self.0 = Some(Instant::now());
         }
@@ -241,7 +246,7 @@ impl Seldom {
 }
 
 /// Answers a connection that finds no place.
-fn turn_away(stream: TcpStream, refusal: &Refusal, listening: &Arc<Semaphore>) -> io::Result<()> {
+fn reject(stream: TcpStream, refusal: &ApiError, listening: &Arc<Semaphore>) -> io::Result<()> {
     let refusal = refusal.to_bytes();
     let Ok(place) = Arc::clone(listening).try_acquire_owned() else {
         // A few hundred bytes into an empty buffer: taken at once or not at all.
@@ -250,7 +255,7 @@ fn turn_away(stream: TcpStream, refusal: &Refusal, listening: &Arc<Semaphore>) -
     tokio::spawn(async move {
         let _place = place;
         // Whoever cannot be written to needs no answer.
-        let _ = timeout(2 * LAST_WORDS, hear_and_refuse(stream, &refusal)).await;
+        let _ = timeout(2 * DRAIN_TIMEOUT, hear_and_refuse(stream, &refusal)).await;
     });
     Ok(())
 }
@@ -258,7 +263,7 @@ fn turn_away(stream: TcpStream, refusal: &Refusal, listening: &Arc<Semaphore>) -
 /// A supervisor that is told no would end a process that is merely full: it hears what it asks for.
 async fn hear_and_refuse(mut stream: TcpStream, refusal: &[u8]) -> io::Result<()> {
     let mut heard = [0; 1024];
-    let read = timeout(LAST_WORDS, stream.read(&mut heard)).await.unwrap_or(Ok(0))?;
+    let read = timeout(DRAIN_TIMEOUT, stream.read(&mut heard)).await.unwrap_or(Ok(0))?;
     let answer = if heard[..read].starts_with(health::ASKS_WHETHER_ALIVE) { health::ALIVE } else { refusal };
     stream.write_all(answer).await?;
     stream.shutdown().await?;

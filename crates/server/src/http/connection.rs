@@ -23,14 +23,14 @@ use tower::ServiceExt;
 
 use super::Peer;
 use super::accept::Stage;
-use super::patience::{Patience, Watched};
-use crate::config::Deadlines;
+use super::connection_deadlines::{ConnectionDeadlines, Watched};
+use crate::config::Timeouts;
 use crate::metrics::Metrics;
 
 /// What every connection is served with.
 pub(super) struct Server {
     pub(super) router: Router,
-    pub(super) deadlines: Deadlines,
+    pub(super) timeouts: Timeouts,
     pub(super) metrics: Metrics,
 }
 
@@ -59,17 +59,18 @@ pub(super) async fn serve(
 ) {
     // Small frames should not wait for each other; without it they only come later.
     let _ = stream.set_nodelay(true);
-    let patience = Patience::new(server.deadlines);
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&patience)));
-    let service = service_fn(|request: Request<Incoming>| answer(request, &peer, &server, &patience));
+    let connection_deadlines = ConnectionDeadlines::new(server.timeouts);
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&connection_deadlines)));
+    let service =
+        service_fn(|request: Request<Incoming>| answer(request, &peer, &server, &connection_deadlines));
     let connection = http1::Builder::new()
-        // `Patience` has the deadlines.
+        // `ConnectionDeadlines` has the deadlines.
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(io, service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let mut alarm = pin!(sleep_until(patience.until()));
+    let mut alarm = pin!(sleep_until(connection_deadlines.until()));
     let mut ending = pin!(async move {
         // Also when the sender is gone.
         let _ = stage.wait_for(|stage| *stage == Stage::Ending).await;
@@ -89,7 +90,7 @@ pub(super) async fn serve(
             return Poll::Ready(());
         }
         // All that moves the deadline happens within that poll.
-        let until = patience.until();
+        let until = connection_deadlines.until();
         if alarm.deadline() != until {
             alarm.as_mut().reset(until);
         }
@@ -102,18 +103,18 @@ fn answer(
     request: Request<Incoming>,
     peer: &Peer,
     server: &Arc<Server>,
-    patience: &Arc<Patience>,
+    connection_deadlines: &Arc<ConnectionDeadlines>,
 ) -> Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>> {
-    patience.handling();
+    connection_deadlines.handling();
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(peer.clone());
-    let (server, patience) = (Arc::clone(server), Arc::clone(patience));
+    let (server, connection_deadlines) = (Arc::clone(server), Arc::clone(connection_deadlines));
     Box::pin(async move {
         let mut response = server.router.clone().oneshot(request).await?;
-        patience.answered();
+        connection_deadlines.answered();
         server.metrics.http_answered(response.status());
         if let Some(code) = response.extensions().get::<ErrorCode>() {
-            server.metrics.refused(*code);
+            server.metrics.error(*code);
         }
         complete(response.headers_mut());
         Ok(response)

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use protocol::ErrorCode;
 
-use super::{Front, Refusal};
+use super::{ApiError, HttpState};
 use crate::metrics;
 
 /// The beginning of a request for [`alive`] from a connection that found no place, and the whole answer to it.
@@ -22,15 +22,15 @@ pub(super) async fn alive() -> &'static str {
 }
 
 /// `GET /readyz`: messages can be taken; the store can be written and we are not stopping.
-pub(super) async fn ready(State(front): State<Arc<Front>>) -> Result<&'static str, Refusal> {
-    if front.house.is_stopping() {
+pub(super) async fn ready(State(front): State<Arc<HttpState>>) -> Result<&'static str, ApiError> {
+    if front.app.is_stopping() {
         return Err(ErrorCode::ShuttingDown.into());
     }
-    front.house.probe().await?;
+    front.app.probe().await?;
     Ok("ready")
 }
 
 /// `GET /metrics`
-pub(super) async fn metrics(State(front): State<Arc<Front>>) -> Response {
+pub(super) async fn metrics(State(front): State<Arc<HttpState>>) -> Response {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], front.metrics.render()).into_response()
 }

@@ -3,11 +3,11 @@
 use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap};
 use protocol::{ErrorCode, Person, UserName};
 
-use super::origin::Sender;
-use super::{Front, Peer, Refusal, any_number};
-use crate::arrival::Identity;
+use super::origin::RequestOrigin;
+use super::{ApiError, HttpState, Peer, any_number};
+use crate::handoff::Identity;
+use crate::i18n::Language;
 use crate::sessions::Token;
-use crate::texts::Language;
 
 /// The cookie's name.
 pub(super) const COOKIE_NAME: &str = "teahouse_session";
@@ -24,18 +24,18 @@ pub(super) enum Credential {
 
 impl Credential {
     /// A bearer token, or else the cookie, where `sender` is one whose cookie counts.
-    pub(super) fn of(headers: &HeaderMap, sender: &Sender) -> Self {
+    pub(super) fn of(headers: &HeaderMap, sender: &RequestOrigin) -> Self {
         match bearer(headers) {
-            Credential::None if *sender != Sender::ListedPage => cookie(headers),
+            Credential::None if *sender != RequestOrigin::Allowed => cookie(headers),
             bearer => bearer,
         }
     }
 
     /// The same for a request that changes something. **Threat:** another site's page has its visitor's browser send
     /// the cookie along; so here it counts only where the browser says that the page is ours.
-    pub(super) fn for_change(headers: &HeaderMap, sender: &Sender) -> Self {
+    pub(super) fn for_change(headers: &HeaderMap, sender: &RequestOrigin) -> Self {
         match bearer(headers) {
-            Credential::None if matches!(sender, Sender::OwnPage(_)) => cookie(headers),
+            Credential::None if matches!(sender, RequestOrigin::SameOrigin(_)) => cookie(headers),
             bearer => bearer,
         }
     }
@@ -70,12 +70,12 @@ pub(super) fn language(headers: &HeaderMap) -> Language {
     header.map_or(Language::En, Language::from_accept_language)
 }
 
-impl Front {
+impl HttpState {
     /// The person behind a credential; `None` if it brings nobody.
-    pub(super) async fn identify(&self, credential: Credential) -> Result<Option<Identity>, Refusal> {
+    pub(super) async fn identify(&self, credential: Credential) -> Result<Option<Identity>, ApiError> {
         let Credential::Token(token) = credential else { return Ok(None) };
         let hash = token.hash();
-        let sessions = &self.house.sessions;
+        let sessions = &self.app.sessions;
         if sessions.has_ended(&hash) {
             return Ok(None);
         }
@@ -83,14 +83,14 @@ impl Front {
         if let Some(person) = sessions.provisional(&hash) {
             return Ok(Some(Identity { person, session: Some(hash), stored: false }));
         }
-        let found = self.house.read(move |reader| reader.person_of_session(&hash)).await?;
-        let person = found.map_err(|error| Refusal::of_store(&error))?;
+        let found = self.app.read(move |reader| reader.person_of_session(&hash)).await?;
+        let person = found.map_err(|error| ApiError::of_store(&error))?;
         Ok(person.map(|person| Identity { person, session: Some(hash), stored: true }))
     }
 
     /// The person behind a credential, or the refusal.
-    pub(super) async fn must_identify(&self, credential: Credential) -> Result<Identity, Refusal> {
-        self.identify(credential).await?.ok_or_else(Refusal::unauthorized)
+    pub(super) async fn must_identify(&self, credential: Credential) -> Result<Identity, ApiError> {
+        self.identify(credential).await?.ok_or_else(ApiError::unauthorized)
     }
 
     /// Somebody new, if this address may make guests at the moment.
@@ -99,14 +99,15 @@ impl Front {
         peer: &Peer,
         name: Option<UserName>,
         language: Language,
-    ) -> Result<Person, Refusal> {
-        if self.house.is_stopping() {
+    ) -> Result<Person, ApiError> {
+        if self.app.is_stopping() {
             return Err(ErrorCode::ShuttingDown.into());
         }
-        let rate = self.config.limits.rates.new_guests;
-        self.spend(&self.guests, &peer.address, rate, "too many new guests from your address")?;
-        let name = name.unwrap_or_else(|| domain::made_up(any_number(), language == Language::Zh));
-        Ok(Person { id: self.house.new_user_id()?, name })
+        let rate = self.config.limits.rates.guest_creation;
+        self.acquire(&self.guests, &peer.address, rate, "too many new guests from your address")?;
+        let name =
+            name.unwrap_or_else(|| domain::generate_guest_name(any_number(), language == Language::Zh));
+        Ok(Person { id: self.app.new_user_id()?, name })
     }
 }
 
@@ -120,8 +121,8 @@ mod tests {
         list.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
-    fn own_page() -> Sender {
-        Sender::OwnPage(super::super::Origin::parse("http://h").unwrap())
+    fn own_page() -> RequestOrigin {
+        RequestOrigin::SameOrigin(super::super::Origin::parse("http://h").unwrap())
     }
 
     fn text(credential: &Credential) -> &str {
@@ -147,7 +148,7 @@ mod tests {
             ("cookie", format!("{COOKIE_NAME}=x"), "malformed"),
             ("cookie", String::new(), "none"),
         ] {
-            let credential = Credential::of(&headers(&[(name, &value)]), &Sender::Unnamed);
+            let credential = Credential::of(&headers(&[(name, &value)]), &RequestOrigin::Absent);
             assert_eq!(text(&credential), expected, "{name}: {value}");
         }
     }
@@ -156,8 +157,8 @@ mod tests {
     fn the_cookie_of_a_listed_page_is_ignored() {
         let cookie = format!("{COOKIE_NAME}={TOKEN}");
         let headers = headers(&[("cookie", &cookie)]);
-        assert_eq!(text(&Credential::of(&headers, &Sender::ListedPage)), "none");
-        assert_eq!(text(&Credential::for_change(&headers, &Sender::ListedPage)), "none");
+        assert_eq!(text(&Credential::of(&headers, &RequestOrigin::Allowed)), "none");
+        assert_eq!(text(&Credential::for_change(&headers, &RequestOrigin::Allowed)), "none");
         assert_eq!(text(&Credential::of(&headers, &own_page())), "token");
     }
 
@@ -165,10 +166,10 @@ mod tests {
     fn a_change_by_cookie_needs_our_own_page() {
         let cookie = format!("{COOKIE_NAME}={TOKEN}");
         let by_cookie = headers(&[("cookie", &cookie)]);
-        assert_eq!(text(&Credential::for_change(&by_cookie, &Sender::Unnamed)), "none");
+        assert_eq!(text(&Credential::for_change(&by_cookie, &RequestOrigin::Absent)), "none");
         assert_eq!(text(&Credential::for_change(&by_cookie, &own_page())), "token");
         let bearer = format!("Bearer {TOKEN}");
         let by_bearer = headers(&[("authorization", &bearer)]);
-        assert_eq!(text(&Credential::for_change(&by_bearer, &Sender::Unnamed)), "token");
+        assert_eq!(text(&Credential::for_change(&by_bearer, &RequestOrigin::Absent)), "token");
     }
 }

@@ -1,15 +1,15 @@
 //! HTTP: the page, the API, and the way by which a connection comes to its shard.
 //!
-//! A connection is accepted under the caps (`accept.rs`, `caps.rs`), served while patience lasts (`connection.rs`,
-//! `patience.rs`), and asks one of the routes below. `/ws` (`upgrade.rs`) hands the bare stream to the house and is done
+//! A connection is accepted under the caps (`accept.rs`, `connection_limiter.rs`), served while patience lasts (`connection.rs`,
+//! `connection_deadlines.rs`), and asks one of the routes below. `/ws` (`upgrade.rs`) hands the bare stream to the house and is done
 //! with it. Nothing here knows rooms or cursors.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `accept.rs` | the socket, the accept loop, turning away, ending |
-//! | `caps.rs` | connections in all and per address; [`Permit`] |
+//! | `connection_limiter.rs` | connections in all and per address; [`Permit`] |
 //! | `connection.rs` | one connection: hyper, deadlines, what every answer bears |
-//! | `patience.rs` | the deadlines of a connection |
+//! | `connection_deadlines.rs` | the deadlines of a connection |
 //! | `origin.rs` | which pages may do what |
 //! | `identity.rs` | from a token to a person; new guests |
 //! | `upgrade.rs` | `/ws` |
@@ -20,15 +20,15 @@
 //! | `refusal.rs` | how HTTP says no |
 
 mod accept;
-mod caps;
 mod connection;
+mod connection_deadlines;
+mod connection_limiter;
+mod error;
 mod events;
 mod health;
 mod identity;
 mod origin;
 mod page;
-mod patience;
-mod refusal;
 mod session;
 mod upgrade;
 
@@ -39,25 +39,25 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
-use protocol::UserId;
 use domain::{KeyedBuckets, Rate};
+use protocol::UserId;
 
 pub(crate) use accept::{Serving, listen, raise_file_limit};
-pub(crate) use caps::{Address, Permit};
+pub(crate) use connection_limiter::{Address, Permit};
+pub(crate) use error::ApiError;
 pub(crate) use origin::Origin;
-pub(crate) use refusal::Refusal;
 
+use crate::app::AppState;
 use crate::config::Config;
-use crate::house::House;
 use crate::metrics::Metrics;
 use accept::Room;
-use caps::Caps;
+use connection_limiter::ConnectionLimiter;
 use page::Page;
 
 /// What the routes share.
-pub(crate) struct Front {
+pub(crate) struct HttpState {
     config: Arc<Config>,
-    house: Arc<House>,
+    app: Arc<AppState>,
     metrics: Metrics,
     page: Page,
     start: Instant,
@@ -71,14 +71,15 @@ pub(crate) struct Front {
 pub(crate) fn serve(
     listener: tokio::net::TcpListener,
     config: Arc<Config>,
-    house: Arc<House>,
+    app: Arc<AppState>,
     metrics: Metrics,
 ) -> Serving {
     let room = Room::measure(&config);
-    let caps = Caps::new(room.connections, config.limits.connections_per_address, metrics.clone());
-    let deadlines = config.deadlines;
-    let router = router(Front::new(config, house, metrics.clone()));
-    accept::serve(listener, connection::Server { router, deadlines, metrics }, caps, room)
+    let connection_limiter =
+        ConnectionLimiter::new(room.connections, config.limits.connections_per_address, metrics.clone());
+    let timeouts = config.timeouts;
+    let router = router(HttpState::new(config, app, metrics.clone()));
+    accept::serve(listener, connection::Server { router, timeouts, metrics }, connection_limiter, room)
 }
 
 /// Who is at the other end; in the extensions of every request.
@@ -88,7 +89,7 @@ pub(crate) struct Peer {
     permit: Permit,
 }
 
-fn router(front: Front) -> Router {
+fn router(front: HttpState) -> Router {
     let router = Router::new()
         .route("/ws", get(upgrade::open))
         .route("/api/v1/session", get(session::show).post(session::begin).delete(session::end))
@@ -99,16 +100,16 @@ fn router(front: Front) -> Router {
     #[cfg(feature = "echo")]
     let router = router.route("/echo", get(upgrade::open_echo));
     router
-        .method_not_allowed_fallback(|| async { Refusal::method_not_allowed() })
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .fallback(page::file)
         .with_state(Arc::new(front))
 }
 
-impl Front {
-    fn new(config: Arc<Config>, house: Arc<House>, metrics: Metrics) -> Self {
-        Front {
+impl HttpState {
+    fn new(config: Arc<Config>, app: Arc<AppState>, metrics: Metrics) -> Self {
+        HttpState {
             config,
-            house,
+            app,
             metrics,
             page: Page::embedded(),
             start: Instant::now(),
@@ -118,19 +119,19 @@ impl Front {
     }
 
     /// Takes a token from `key`'s bucket, or refuses in these words.
-    fn spend<K: Ord + Clone>(
+    fn acquire<K: Ord + Clone>(
         &self,
         buckets: &Mutex<KeyedBuckets<K>>,
         key: &K,
         rate: Rate,
         words: &'static str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         if !self.config.limits.rates.enabled {
             return Ok(());
         }
         // A bucket that a panic left half taken is off by one token.
         let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.take(key, self.now(), rate).map_err(|wait| Refusal::too_often(words, wait))
+        buckets.take(key, self.now(), rate).map_err(|wait| ApiError::too_often(words, wait))
     }
 
     fn now(&self) -> Duration {

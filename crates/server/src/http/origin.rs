@@ -8,7 +8,7 @@ use std::fmt;
 use http::header::{HOST, HeaderMap, ORIGIN};
 use protocol::ErrorCode;
 
-use super::Refusal;
+use super::ApiError;
 
 /// Scheme, host and port of a page, in lower case and without the port that the scheme implies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,31 +76,31 @@ impl fmt::Display for Origin {
 
 /// Who sent a request, as far as cookies are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Sender {
+pub(crate) enum RequestOrigin {
     /// No page: a program; or a browser that fetches from our own page with GET, which needs no `Origin`.
-    Unnamed,
+    Absent,
     /// Our own page, whose cookie counts.
-    OwnPage(Origin),
+    SameOrigin(Origin),
     /// A page that is listed. It may connect, but not in its visitor's name.
-    ListedPage,
+    Allowed,
 }
 
-impl Sender {
+impl RequestOrigin {
     /// Reads it from the request's headers; a page that is neither ours nor listed is refused.
-    pub(crate) fn of(headers: &HeaderMap, allowed: &[String]) -> Result<Self, Refusal> {
+    pub(crate) fn of(headers: &HeaderMap, allowed: &[String]) -> Result<Self, ApiError> {
         let mut origins = headers.get_all(ORIGIN).iter();
-        let Some(origin) = origins.next() else { return Ok(Sender::Unnamed) };
+        let Some(origin) = origins.next() else { return Ok(RequestOrigin::Absent) };
         let forbidden =
-            || Refusal::new(ErrorCode::ForbiddenOrigin, "pages of this origin may not do this here");
+            || ApiError::new(ErrorCode::ForbiddenOrigin, "pages of this origin may not do this here");
         let origin = origin.to_str().ok().and_then(Origin::parse).filter(|_| origins.next().is_none());
         let origin = origin.ok_or_else(forbidden)?;
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next().and_then(|host| host.to_str().ok()).filter(|_| hosts.next().is_none());
         if host.is_some_and(|host| origin.is_at(host)) {
-            return Ok(Sender::OwnPage(origin));
+            return Ok(RequestOrigin::SameOrigin(origin));
         }
         let name = origin.to_string();
-        if allowed.contains(&name) { Ok(Sender::ListedPage) } else { Err(forbidden()) }
+        if allowed.contains(&name) { Ok(RequestOrigin::Allowed) } else { Err(forbidden()) }
     }
 }
 
@@ -108,7 +108,7 @@ impl Sender {
 mod tests {
     use super::*;
 
-    fn sender(origin: &[&str], host: &[&str]) -> Option<Sender> {
+    fn sender(origin: &[&str], host: &[&str]) -> Option<RequestOrigin> {
         let mut headers = HeaderMap::new();
         for value in origin {
             headers.append(ORIGIN, value.parse().unwrap());
@@ -116,7 +116,7 @@ mod tests {
         for value in host {
             headers.append(HOST, value.parse().unwrap());
         }
-        Sender::of(&headers, &["https://listed.example".to_owned()]).ok()
+        RequestOrigin::of(&headers, &["https://listed.example".to_owned()]).ok()
     }
 
     #[test]
@@ -130,7 +130,10 @@ mod tests {
             ("http://[::1]:9999", "[::1]:9999"),
             ("http://[::1]", "[::1]"),
         ] {
-            assert!(matches!(sender(&[origin], &[host]), Some(Sender::OwnPage(_))), "{origin} {host}");
+            assert!(
+                matches!(sender(&[origin], &[host]), Some(RequestOrigin::SameOrigin(_))),
+                "{origin} {host}"
+            );
         }
     }
 
@@ -159,7 +162,7 @@ mod tests {
 
     #[test]
     fn without_an_origin_there_is_no_page() {
-        assert_eq!(sender(&[], &["chat.example"]), Some(Sender::Unnamed));
+        assert_eq!(sender(&[], &["chat.example"]), Some(RequestOrigin::Absent));
     }
 
     #[test]
@@ -172,8 +175,8 @@ mod tests {
 
     #[test]
     fn a_listed_page_may_connect_but_is_not_ours() {
-        assert_eq!(sender(&["https://listed.example"], &["chat.example"]), Some(Sender::ListedPage));
-        assert_eq!(sender(&["https://LISTED.example:443"], &["chat.example"]), Some(Sender::ListedPage));
+        assert_eq!(sender(&["https://listed.example"], &["chat.example"]), Some(RequestOrigin::Allowed));
+        assert_eq!(sender(&["https://LISTED.example:443"], &["chat.example"]), Some(RequestOrigin::Allowed));
         assert_eq!(sender(&["http://listed.example"], &["chat.example"]), None);
         assert_eq!(sender(&["https://listed.example:444"], &["chat.example"]), None);
     }

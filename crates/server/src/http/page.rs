@@ -13,8 +13,8 @@ use http::{Method, StatusCode, Uri};
 use rust_embed::Embed;
 use sha2::{Digest, Sha256};
 
-use super::{Front, Refusal};
-use crate::texts::{Language, texts};
+use super::{ApiError, HttpState};
+use crate::i18n::{Language, i18n};
 
 /// What `npm run build` left; nothing, if it did not run.
 #[derive(Embed)]
@@ -88,12 +88,12 @@ impl Page {
         Page { files }
     }
 
-    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
         let path = path.strip_prefix('/').unwrap_or(path);
         let file =
-            self.files.get(if path.is_empty() { INDEX } else { path }).ok_or_else(Refusal::not_found)?;
+            self.files.get(if path.is_empty() { INDEX } else { path }).ok_or_else(ApiError::not_found)?;
         if *method != Method::GET && *method != Method::HEAD {
-            return Err(Refusal::method_not_allowed().with_headers(&[("allow", "GET, HEAD")]));
+            return Err(ApiError::method_not_allowed().with_headers(&[("allow", "GET, HEAD")]));
         }
         let packed = file.packed.iter().find(|(encoding, _)| accepts(headers, encoding));
         let (encoding, variant) =
@@ -130,11 +130,11 @@ impl Variant {
 
 /// Whatever no route knows: a file, or nothing.
 pub(super) async fn file(
-    State(front): State<Arc<Front>>,
+    State(front): State<Arc<HttpState>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     front.page.answer(&method, uri.path(), &headers)
 }
 
@@ -189,7 +189,7 @@ fn knows(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 /// The page of a server that was built without its web client. No style: the policy allows files only.
 fn stand_in() -> String {
     let section = |language| {
-        let t = texts(language);
+        let t = i18n(language);
         let (tag, page) = (t.tag, &t.page);
         format!(
             "<section lang=\"{tag}\">\n<h1>{}</h1>\n<p>{}</p>\n<p>{}</p>\n<pre><code>cargo xtask run</code></pre>\n</section>\n",
@@ -307,8 +307,8 @@ mod tests {
         let text = body(response).await;
         for part in [
             "cargo xtask run",
-            texts(Language::En).page.title,
-            texts(Language::Zh).page.title,
+            i18n(Language::En).page.title,
+            i18n(Language::Zh).page.title,
             "lang=\"zh-Hans\"",
         ] {
             assert!(text.contains(part), "{part}");

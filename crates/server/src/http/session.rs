@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::identity::{COOKIE_NAME, Credential, language};
-use super::origin::Sender;
-use super::{Front, Peer, Refusal};
+use super::origin::RequestOrigin;
+use super::{ApiError, HttpState, Peer};
 use crate::sessions::Token;
 
 /// A name has 32 characters; even escaped it is far from this.
@@ -31,61 +31,67 @@ struct Session<'a> {
 }
 
 #[derive(Default, Deserialize)]
-struct Wish {
+struct CreateSession {
     name: Option<String>,
 }
 
 /// `GET`: who am I?
-pub(super) async fn show(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let sender = Sender::of(&headers, &front.config.allowed_origins)?;
+pub(super) async fn show(
+    State(front): State<Arc<HttpState>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let sender = RequestOrigin::of(&headers, &front.config.allowed_origins)?;
     let identity = front.must_identify(Credential::of(&headers, &sender)).await?;
     Ok(json(StatusCode::OK, &Session { user: &identity.person, token: None }))
 }
 
 /// `POST`: make me a guest, unless I am somebody already.
 pub(super) async fn begin(
-    State(front): State<Arc<Front>>,
+    State(front): State<Arc<HttpState>>,
     Extension(peer): Extension<Peer>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let sender = Sender::of(&parts.headers, &front.config.allowed_origins)?;
-    let wish = read_wish(body, front.config.deadlines.headers).await?;
+    let sender = RequestOrigin::of(&parts.headers, &front.config.allowed_origins)?;
+    let wish = read_wish(body, front.config.timeouts.headers).await?;
     if let Some(identity) = front.identify(Credential::for_change(&parts.headers, &sender)).await? {
         return Ok(json(StatusCode::OK, &Session { user: &identity.person, token: None }));
     }
     let name = wish.name.as_deref().map(UserName::new).transpose();
-    let name = name.map_err(|error| Refusal::new(ErrorCode::InvalidName, error.to_string()))?;
+    let name = name.map_err(|error| ApiError::new(ErrorCode::InvalidName, error.to_string()))?;
     let person = front.new_guest(&peer, name, language(&parts.headers))?;
     let token = Token::new().map_err(|error| {
         tracing::error!(%error, "the system gives no randomness");
         ErrorCode::Internal
     })?;
-    front.house.sessions.begin(token.hash(), person.clone());
+    front.app.sessions.begin(token.hash(), person.clone());
     Ok(match sender {
-        Sender::OwnPage(origin) => {
+        RequestOrigin::SameOrigin(origin) => {
             let mut response = json(StatusCode::CREATED, &Session { user: &person, token: None });
             set_cookie(&mut response, token.as_str(), COOKIE_SECONDS, origin.is_https())?;
             response
         }
         // A listed page gets no cookie: it would be one of our own page's.
-        Sender::Unnamed | Sender::ListedPage => {
+        RequestOrigin::Absent | RequestOrigin::Allowed => {
             json(StatusCode::CREATED, &Session { user: &person, token: Some(token.as_str()) })
         }
     })
 }
 
 /// `DELETE`: the answer comes when the session's connections are closed.
-pub(super) async fn end(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let sender = Sender::of(&headers, &front.config.allowed_origins)?;
+pub(super) async fn end(
+    State(front): State<Arc<HttpState>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let sender = RequestOrigin::of(&headers, &front.config.allowed_origins)?;
     let identity = front.must_identify(Credential::for_change(&headers, &sender)).await?;
-    let Some(session) = identity.session else { return Err(Refusal::unauthorized()) };
-    let house = Arc::clone(&front.house);
+    let Some(session) = identity.session else { return Err(ApiError::unauthorized()) };
+    let app = Arc::clone(&front.app);
     // In a task of its own: whoever goes away without waiting has ended the session all the same.
     let ending = tokio::spawn(async move {
-        let sessions = &house.sessions;
+        let sessions = &app.sessions;
         sessions.end(session);
-        let outcome = house.end_session(session, identity.person.id).await;
+        let outcome = app.end_session(session, identity.person.id).await;
         match outcome {
             Ok(()) => sessions.ended(&session),
             Err(_) => sessions.end_failed(&session),
@@ -94,34 +100,34 @@ pub(super) async fn end(State(front): State<Arc<Front>>, headers: HeaderMap) -> 
     });
     ending.await.map_err(|_| ErrorCode::Internal)??;
     let mut response = StatusCode::NO_CONTENT.into_response();
-    if let Sender::OwnPage(origin) = sender {
+    if let RequestOrigin::SameOrigin(origin) = sender {
         set_cookie(&mut response, "", 0, origin.is_https())?;
     }
     Ok(response)
 }
 
-async fn read_wish(body: Body, patience: Duration) -> Result<Wish, Refusal> {
-    let read = timeout(patience, to_bytes(body, BODY_BYTES)).await.map_err(|_| {
-        Refusal::new(ErrorCode::Malformed, "the request's body did not come in time")
+async fn read_wish(body: Body, connection_deadlines: Duration) -> Result<CreateSession, ApiError> {
+    let read = timeout(connection_deadlines, to_bytes(body, BODY_BYTES)).await.map_err(|_| {
+        ApiError::new(ErrorCode::Malformed, "the request's body did not come in time")
             .with_status(StatusCode::REQUEST_TIMEOUT)
             .with_headers(&[("connection", "close")])
     })?;
     let bytes = read.map_err(|_| {
-        Refusal::new(ErrorCode::BodyTooLong, "the request's body is too long, or broke off")
+        ApiError::new(ErrorCode::BodyTooLong, "the request's body is too long, or broke off")
             .with_headers(&[("connection", "close")])
     })?;
     if bytes.is_empty() {
-        return Ok(Wish::default());
+        return Ok(CreateSession::default());
     }
     serde_json::from_slice(&bytes)
-        .map_err(|_| Refusal::new(ErrorCode::Malformed, r#"the body must be JSON like {"name":"Li"}"#))
+        .map_err(|_| ApiError::new(ErrorCode::Malformed, r#"the body must be JSON like {"name":"Li"}"#))
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {
     (status, axum::Json(value)).into_response()
 }
 
-fn set_cookie(response: &mut Response, value: &str, max_age: u32, secure: bool) -> Result<(), Refusal> {
+fn set_cookie(response: &mut Response, value: &str, max_age: u32, secure: bool) -> Result<(), ApiError> {
     let secure = if secure { "; Secure" } else { "" };
     let cookie = format!("{COOKIE_NAME}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}");
     // A token is base64url: visible ASCII.

@@ -12,57 +12,57 @@ use hyper_util::rt::TokioIo;
 use protocol::ErrorCode;
 use websocket::handshake::{HandshakeError, Upgrade};
 
+use super::connection_deadlines::Watched;
 use super::identity::{Credential, language};
-use super::origin::Sender;
-use super::patience::Watched;
-use super::{Front, Peer, Refusal};
-use crate::arrival::{Arrival, Identity, Speaks};
-use crate::house::{House, OnTheWay};
+use super::origin::RequestOrigin;
+use super::{ApiError, HttpState, Peer};
+use crate::app::{AppState, UpgradeGuard};
+use crate::handoff::{Identity, UpgradedConnection, WireProtocol};
 
 /// The subprotocol of `docs/PROTOCOL.md`.
 const JSON: &str = "teahouse.v1.json";
 
 /// `GET /ws`
 pub(super) async fn open(
-    State(front): State<Arc<Front>>,
+    State(front): State<Arc<HttpState>>,
     Extension(peer): Extension<Peer>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     upgrade(&front, peer, request, choose).await
 }
 
 /// `GET /echo`: the same way, for conformance runs.
 #[cfg(feature = "echo")]
 pub(super) async fn open_echo(
-    State(front): State<Arc<Front>>,
+    State(front): State<Arc<HttpState>>,
     Extension(peer): Extension<Peer>,
     request: Request,
-) -> Result<Response, Refusal> {
-    upgrade(&front, peer, request, |_, _| Ok((Speaks::Echo, None))).await
+) -> Result<Response, ApiError> {
+    upgrade(&front, peer, request, |_, _| Ok((WireProtocol::Echo, None))).await
 }
 
 /// What will be spoken, and what the answer says about it.
-type Choice = Result<(Speaks, Option<HeaderValue>), Refusal>;
+type Choice = Result<(WireProtocol, Option<HeaderValue>), ApiError>;
 
 fn choose(offered: &[&str], headers: &http::HeaderMap) -> Choice {
     if offered.is_empty() {
-        return Ok((Speaks::PlainText(language(headers)), None));
+        return Ok((WireProtocol::PlainText(language(headers)), None));
     }
     if offered.contains(&JSON) {
-        return Ok((Speaks::Json, Some(HeaderValue::from_static(JSON))));
+        return Ok((WireProtocol::Json, Some(HeaderValue::from_static(JSON))));
     }
-    Err(Refusal::new(
+    Err(ApiError::new(
         ErrorCode::Malformed,
         "no such subprotocol: teahouse.v1.json is the one there is; without any, plain text is spoken",
     ))
 }
 
 async fn upgrade(
-    front: &Front,
+    front: &HttpState,
     peer: Peer,
     mut request: Request,
     choose: impl FnOnce(&[&str], &http::HeaderMap) -> Choice,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let headers = request.headers();
     let version = if request.version() == Version::HTTP_11 { (1, 1) } else { (1, 0) };
     let upgrade = Upgrade::check(
@@ -71,10 +71,10 @@ async fn upgrade(
         headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())),
     )
     .map_err(refusal_of_handshake)?;
-    let sender = Sender::of(headers, &front.config.allowed_origins)?;
+    let sender = RequestOrigin::of(headers, &front.config.allowed_origins)?;
     let (speaks, protocol) = choose(&upgrade.protocols, headers)?;
     let accept = upgrade.accept_key();
-    if front.house.is_stopping() {
+    if front.app.is_stopping() {
         return Err(ErrorCode::ShuttingDown.into());
     }
     let language = language(headers);
@@ -86,9 +86,9 @@ async fn upgrade(
     };
 
     // Asked again, for it may have begun to stop meanwhile; from here to the shard nothing but the 101 is waited for.
-    let on_the_way = front.house.let_in().ok_or(ErrorCode::ShuttingDown)?;
+    let on_the_way = front.app.begin_upgrade().ok_or(ErrorCode::ShuttingDown)?;
     let upgraded = hyper::upgrade::on(&mut request);
-    tokio::spawn(hand_over(Arc::clone(&front.house), on_the_way, upgraded, identity, speaks, peer));
+    tokio::spawn(hand_over(Arc::clone(&front.app), on_the_way, upgraded, identity, speaks, peer));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -102,18 +102,18 @@ async fn upgrade(
     Ok(response)
 }
 
-fn refusal_of_handshake(error: HandshakeError) -> Refusal {
+fn refusal_of_handshake(error: HandshakeError) -> ApiError {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    Refusal::new(ErrorCode::Malformed, error.to_string()).with_status(status).with_headers(error.headers())
+    ApiError::new(ErrorCode::Malformed, error.to_string()).with_status(status).with_headers(error.headers())
 }
 
 /// Waits until the 101 is out, which lasts no longer than the connection's deadline, and gives the stream away.
 async fn hand_over(
-    house: Arc<House>,
-    _on_the_way: OnTheWay,
+    app: Arc<AppState>,
+    _on_the_way: UpgradeGuard,
     upgraded: OnUpgrade,
     identity: Identity,
-    speaks: Speaks,
+    speaks: WireProtocol,
     peer: Peer,
 ) {
     // The client went away first.
@@ -124,7 +124,7 @@ async fn hand_over(
     };
     match parts.io.into_inner().into_stream().into_std() {
         Ok(stream) => {
-            house.arrive(Arrival {
+            app.arrive(UpgradedConnection {
                 stream,
                 read_ahead: parts.read_buf,
                 identity,

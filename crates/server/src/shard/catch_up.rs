@@ -6,7 +6,7 @@ use protocol::{RoomId, Seq};
 use room_log::Outbox;
 
 use super::connection::CatchUp;
-use super::{ConnKey, Found, Link, Outside, Page, Query, Shard};
+use super::{ConnKey, Found, Page, Query, Shard, ShardServices, Transport};
 use crate::encoding::Encoding;
 
 /// Pages of a catch-up hold at most this many events and bytes, so that ten thousand at once are affordable.
@@ -16,12 +16,12 @@ const PAGES: u8 = 2;
 /// See [`PAGE_EVENTS`].
 pub(crate) const PAGE_BYTES: usize = 64 * 1024;
 
-impl<L: Link, O: Outside> Shard<L, O> {
+impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Asks for the next page of a connection's catch-up, if it has one, has taken what it was given, and none is under way.
     pub(super) fn ask_for_page(&mut self, of: ConnKey, room: RoomId) {
         let Some(&index) = self.room_keys.get(&room) else { return };
         let Some(connection) = self.connection(of) else { return };
-        // Two at a time, however many rooms it came back to: `go_on` asks for the next.
+        // Two at a time, however many rooms it came back to: `resume_io` asks for the next.
         if connection.outbox.len() >= Outbox::PAUSE_BYTES || connection.reading_store >= PAGES {
             return;
         }
@@ -39,7 +39,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         connection.reading_store += 1;
         let waiters = self.rooms[index].pages.entry((after, until, encoding as usize)).or_default();
         waiters.push(of);
-        if waiters.len() == 1 && self.outside.read(Query::Page { room, after, until, encoding }).is_err() {
+        if waiters.len() == 1 && self.services.read(Query::Page { room, after, until, encoding }).is_err() {
             self.page_failed(index, (after, until, encoding as usize));
         }
     }
@@ -59,9 +59,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
         for of in self.rooms[index].pages.remove(&key).unwrap_or_default() {
             // Also if nobody wants it any more: another room may wait for its place.
             self.one_read_less(of);
-            let membership = self.connection(of).and_then(|connection| connection.membership(index));
-            let Some(membership) = membership else { continue };
-            let Some(special) = &mut membership.special else { continue };
+            let subscription = self.connection(of).and_then(|connection| connection.subscription(index));
+            let Some(subscription) = subscription else { continue };
+            let Some(special) = &mut subscription.special else { continue };
             let Some(catch_up) =
                 special.catch_up.as_mut().filter(|mine| (mine.after, mine.until) == (after, until))
             else {
@@ -71,9 +71,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
             catch_up.asked = false;
             if page.last >= until {
                 special.catch_up = None;
-                membership.tidy();
+                subscription.compact();
             }
-            self.say_shared(of, page.frames.clone());
+            self.send_shared(of, page.frames.clone());
         }
     }
 
@@ -95,7 +95,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     fn catch_up(&mut self, of: ConnKey, index: usize) -> Option<&mut CatchUp> {
-        self.connection(of)?.membership(index)?.special.as_mut()?.catch_up.as_mut()
+        self.connection(of)?.subscription(index)?.special.as_mut()?.catch_up.as_mut()
     }
 
     pub(super) fn ask_for_postponed_pages(&mut self) {

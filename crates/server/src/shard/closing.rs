@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use domain::SessionBuckets;
 use protocol::{Close, Person, UserId, Welcome};
 use room_log::Outbox;
-use domain::SessionBuckets;
-use storage::{Author, Write};
+use storage::{Actor, Operation};
 use websocket::{CloseCode, Decoder};
 
-use super::connection::{Being, Connection, Flags, Lines, Phase};
+use super::connection::{Connection, Flags, Lines, Phase, UserState};
 use super::wheel::Tick;
-use super::{ConnKey, Link, Outside, Purpose, Shard};
-use crate::arrival::{Identity, Speaks};
+use super::{ConnKey, PendingKind, Shard, ShardServices, Transport};
+use crate::handoff::{Identity, WireProtocol};
 use crate::{commands, plain_text};
 
 /// How far stopping has come.
@@ -19,9 +19,9 @@ use crate::{commands, plain_text};
 pub(crate) enum Stopping {
     No,
     /// Nothing is read any more; what was read is answered.
-    Quiet,
+    Draining,
     /// Everybody has been told goodbye; their replies are read.
-    Goodbye {
+    Closing {
         /// What they were told with it.
         retry_within: Duration,
     },
@@ -33,14 +33,14 @@ impl Stopping {
     }
 }
 
-impl<L: Link, O: Outside> Shard<L, O> {
+impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// A new connection. Its place in the shard, under which its socket is to be watched.
     pub(crate) fn handle_arrival(
         &mut self,
         now: Duration,
-        link: L,
+        transport: L,
         Identity { person, session, stored }: Identity,
-        speaks: Speaks,
+        speaks: WireProtocol,
     ) -> ConnKey {
         self.now = now;
         self.generation = self.generation.wrapping_add(1);
@@ -48,12 +48,12 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let entry = self.connections.vacant_entry();
         let key = ConnKey { index: entry.key(), generation: self.generation };
         entry.insert(Connection {
-            link,
+            transport,
             key,
             user: person.id,
             decoder: Decoder::new(websocket::Role::Server, self.settings.limits.frame_bytes),
             outbox: Outbox::default(),
-            memberships: Vec::new(),
+            subscriptions: Vec::new(),
             unanswered: 0,
             reading_store: 0,
             phase: Phase::Open,
@@ -69,9 +69,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
             next_turn: 0,
         });
         self.metrics.connection_opened();
-        let ended = session.is_some_and(|session| self.outside.session_has_ended(&session));
+        let ended = session.is_some_and(|session| self.services.session_has_ended(&session));
         let Person { id: user, name } = person.clone();
-        let being = self.beings.entry(user).or_insert_with(|| Being {
+        let user_state = self.users.entry(user).or_insert_with(|| UserState {
             name,
             session,
             stored,
@@ -79,23 +79,23 @@ impl<L: Link, O: Outside> Shard<L, O> {
             buckets: SessionBuckets::default(),
             connections: Vec::new(),
         });
-        being.stored |= stored;
-        being.connections.push(key.index);
-        let you = being.person(user);
-        self.look_after(key.index, tick.after(self.settings.heartbeat));
+        user_state.stored |= stored;
+        user_state.connections.push(key.index);
+        let you = user_state.person(user);
+        self.schedule(key.index, tick.after(self.settings.ping_interval));
         match speaks {
             // Not a word of theirs may come to the writer behind the end of their session: it would begin anew.
             _ if ended => self.close(key, Close::SessionEnded, "the session has ended"),
-            Speaks::Json => {
+            WireProtocol::Json => {
                 let welcome = Welcome {
                     you,
                     epoch: self.settings.epoch.clone(),
                     limits: self.settings.limits,
                     server: concat!("teahouse ", env!("CARGO_PKG_VERSION")).to_owned(),
                 };
-                self.say(key, welcome.into());
+                self.send_frame(key, welcome.into());
             }
-            Speaks::PlainText(language) => {
+            WireProtocol::PlainText(language) => {
                 let lobby = commands::lobby();
                 if let Some(connection) = self.connection(key) {
                     connection.lines =
@@ -104,9 +104,9 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 plain_text::greet(self, key, language, &you);
             }
             #[cfg(feature = "echo")]
-            Speaks::Echo => {}
+            WireProtocol::Echo => {}
         }
-        if let Stopping::Goodbye { retry_within } = self.stopping {
+        if let Stopping::Closing { retry_within } = self.stopping {
             self.close(key, Close::GoingAway, &come_back(retry_within));
         }
         self.queue_read(key.index);
@@ -116,7 +116,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// Bytes that came before the socket was watched.
     pub(crate) fn handle_read_ahead(&mut self, now: Duration, key: ConnKey, bytes: &mut [u8]) {
         self.now = now;
-        self.take_in(key, bytes);
+        self.decode_input(key, bytes);
     }
 
     /// Says goodbye. Nothing of any room is written after it.
@@ -132,7 +132,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             Close::ProtocolError | Close::InvalidPayload | Close::MessageTooBig => Phase::Draining,
             _ => Phase::Closing,
         };
-        self.say_goodbye(key, phase, &websocket::close_frame(code, reason));
+        self.send_close(key, phase, &websocket::close_frame(code, reason));
     }
 
     /// The peer said goodbye first.
@@ -141,26 +141,26 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if connection.phase != Phase::Open {
             return;
         }
-        self.say_goodbye(key, Phase::Finishing, &websocket::close_reply(code));
+        self.send_close(key, Phase::Finishing, &websocket::close_reply(code));
     }
 
     /// The last that is said: replies that are due come before it, and nothing after.
-    fn say_goodbye(&mut self, key: ConnKey, phase: Phase, frame: &[u8]) {
+    fn send_close(&mut self, key: ConnKey, phase: Phase, frame: &[u8]) {
         let tick = Tick::of(self.now);
         self.leave_rooms(key);
-        self.say_bytes(key, frame);
+        self.send_bytes(key, frame);
         let Some(connection) = self.connection(key) else { return };
         connection.phase = phase;
         connection.unread = None;
         connection.closing_since = tick;
         let due = tick.after(self.settings.close);
-        self.look_after(key.index, due);
+        self.schedule(key.index, due);
     }
 
     fn leave_rooms(&mut self, key: ConnKey) {
-        self.keep_place(key);
+        self.persist_read_position(key);
         while let Some(room) =
-            self.connection(key).and_then(|connection| connection.memberships.first()).map(|m| m.room)
+            self.connection(key).and_then(|connection| connection.subscriptions.first()).map(|m| m.room)
         {
             self.close_room(key, room);
         }
@@ -175,59 +175,65 @@ impl<L: Link, O: Outside> Shard<L, O> {
         self.private_bytes = self.private_bytes.saturating_sub(connection.outbox.len());
         self.metrics.connection_closed();
         let user = connection.user;
-        let Some(being) = self.beings.get_mut(&user) else { return };
-        being.connections.retain(|&other| other != index);
-        if !being.connections.is_empty() {
+        let Some(user_state) = self.users.get_mut(&user) else { return };
+        user_state.connections.retain(|&other| other != index);
+        if !user_state.connections.is_empty() {
             return;
         }
-        if let Some(being) = self.beings.remove(&user).filter(Being::is_transient) {
+        if let Some(user_state) = self.users.remove(&user).filter(UserState::is_transient) {
             // While the server stops nobody is told: the next start tells the rooms.
             // A join that is still unanswered will store them.
-            let stored = being.stored || being.perhaps_stored || connection.unanswered > 0;
+            let stored = user_state.stored || user_state.perhaps_stored || connection.unanswered > 0;
             if stored && self.stopping == Stopping::No {
-                self.farewells.push_back(being.author(user));
-                self.say_farewells();
+                self.deferred_leaves.push_back(user_state.actor(user));
+                self.submit_deferred_leaves();
             }
         }
     }
 
     /// Guests as whom nobody can come back leave their rooms, as fast as the writer takes it.
-    pub(super) fn say_farewells(&mut self) {
-        while let Some(author) = self.farewells.pop_front() {
-            if !self.ask_writer_quietly(author.clone(), Purpose::Farewell(author.clone()), Write::LeaveAll) {
-                self.farewells.push_front(author);
+    pub(super) fn submit_deferred_leaves(&mut self) {
+        while let Some(actor) = self.deferred_leaves.pop_front() {
+            if !self.submit_background_write(
+                actor.clone(),
+                PendingKind::DeferredLeave(actor.clone()),
+                Operation::LeaveAll,
+            ) {
+                self.deferred_leaves.push_front(actor);
                 return;
             }
         }
     }
 
     /// The store could not do it: in a second it is asked again.
-    pub(crate) fn farewell_failed(&mut self, author: Author) {
-        self.failed_farewells.push(author);
+    pub(crate) fn deferred_leave_failed(&mut self, actor: Actor) {
+        self.failed_leaves.push(actor);
     }
 
     /// A plain-text client names no cursor when it comes back: the store keeps its place.
-    pub(crate) fn keep_place(&mut self, key: ConnKey) {
+    pub(crate) fn persist_read_position(&mut self, key: ConnKey) {
         let Some(connection) = self.connection(key) else { return };
         let user = connection.user;
         let Some(lines) = &connection.lines else { return };
         let Some((room, read)) = lines.read else { return };
         let Some(&index) = self.room_keys.get(&room) else { return };
         let Some(seq) =
-            self.connection(key).and_then(|connection| connection.membership(index)).map(|membership| {
+            self.connection(key).and_then(|connection| connection.subscription(index)).map(|subscription| {
                 // What a catch-up still owes has not been seen.
-                membership.catch_up().map_or(membership.cursor.seq(), |catch_up| catch_up.after)
+                subscription.catch_up().map_or(subscription.cursor.seq(), |catch_up| catch_up.after)
             })
         else {
             return;
         };
-        let Some(being) = self.beings.get(&user).filter(|being| !being.is_transient()) else { return };
+        let Some(user_state) = self.users.get(&user).filter(|user_state| !user_state.is_transient()) else {
+            return;
+        };
         if seq > read {
-            let author: Author = being.author(user);
-            if self.ask_writer_quietly(
-                author,
-                Purpose::Nobody,
-                Write::Read { room: protocol::RoomRef::Id(room), seq },
+            let actor: Actor = user_state.actor(user);
+            if self.submit_background_write(
+                actor,
+                PendingKind::Nobody,
+                Operation::Read { room: protocol::RoomRef::Id(room), seq },
             ) && let Some(lines) = self.connection(key).and_then(|connection| connection.lines.as_mut())
             {
                 lines.read = Some((room, seq));
@@ -238,8 +244,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// The session has ended: its sockets hear nothing more of any room from now on.
     pub(crate) fn handle_session_end(&mut self, now: Duration, user: UserId) {
         self.now = now;
-        let Some(being) = self.beings.get(&user) else { return };
-        for index in being.connections.clone() {
+        let Some(user_state) = self.users.get(&user) else { return };
+        for index in user_state.connections.clone() {
             let Some(key) = self.connections.get(index).map(|connection| connection.key) else { continue };
             self.close(key, Close::SessionEnded, "the session has ended");
         }
@@ -248,10 +254,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// The server stops: nothing is read any more.
     pub(crate) fn handle_quiet(&mut self, now: Duration) {
         self.now = now;
-        self.stopping = Stopping::Quiet;
+        self.stopping = Stopping::Draining;
         let keys: Vec<ConnKey> = self.connections.iter().map(|(_, connection)| connection.key).collect();
         for key in keys {
-            self.keep_place(key);
+            self.persist_read_position(key);
         }
     }
 
@@ -259,15 +265,15 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(crate) fn handle_goodbye(&mut self, now: Duration, retry_within: Duration) {
         self.now = now;
         // What this shard has appended goes out first, to whoever takes it.
-        while !(self.to_write.is_empty() && self.to_walk.is_empty()) {
+        while !(self.to_write.is_empty() && self.to_fan_out.is_empty()) {
             self.write_some();
-            self.walk_some();
+            self.fanout_some();
         }
-        self.stopping = Stopping::Goodbye { retry_within };
+        self.stopping = Stopping::Closing { retry_within };
         let reason = come_back(retry_within);
         let keys: Vec<ConnKey> = self.connections.iter().map(|(_, connection)| connection.key).collect();
         for key in keys {
-            plain_text::say_stopping(self, key);
+            plain_text::send_stopping(self, key);
             self.close(key, Close::GoingAway, &reason);
             self.queue_read(key.index);
         }

@@ -1,13 +1,13 @@
 //! What is kept for a connection, for its place in each room, and for the person behind it.
 
+use domain::SessionBuckets;
 use protocol::{CommandId, Person, RoomId, RoomRef, Seq, UserId, UserName};
 use room_log::{Cursor, Outbox};
-use domain::SessionBuckets;
-use storage::{Author, Enrol, TokenHash};
+use storage::{Actor, Registration, TokenHash};
 use websocket::Decoder;
 
 use super::wheel::Tick;
-use crate::arrival::Speaks;
+use crate::handoff::WireProtocol;
 
 /// A connection, told apart from whoever had its place before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +18,13 @@ pub(crate) struct ConnKey {
 
 /// One upgraded connection. There may be a million: what most of them do not need is boxed.
 pub(crate) struct Connection<L> {
-    pub(crate) link: L,
+    pub(crate) transport: L,
     pub(crate) key: ConnKey,
     pub(crate) user: UserId,
     pub(crate) decoder: Decoder,
     pub(crate) outbox: Outbox,
     /// The rooms it has open.
-    pub(crate) memberships: Vec<Membership>,
+    pub(crate) subscriptions: Vec<Subscription>,
     /// Commands that were handed on and have not been answered. Above [`Connection::MAX_UNANSWERED`] it is not read.
     pub(crate) unanswered: u16,
     /// Reads of the store under way for it, each of which may bring a large reply.
@@ -39,7 +39,7 @@ pub(crate) struct Connection<L> {
     pub(crate) due: Tick,
     /// When the goodbye was said.
     pub(crate) closing_since: Tick,
-    pub(crate) speaks: Speaks,
+    pub(crate) speaks: WireProtocol,
     /// What had been read when it was paused: it comes before what the socket has.
     pub(crate) unread: Option<Box<[u8]>>,
     /// Which of its rooms has the first turn next time.
@@ -60,14 +60,14 @@ impl<L> Connection<L> {
         self.phase == Phase::Open
     }
 
-    pub(crate) fn membership(&mut self, room: usize) -> Option<&mut Membership> {
-        self.memberships.iter_mut().find(|membership| membership.room == room)
+    pub(crate) fn subscription(&mut self, room: usize) -> Option<&mut Subscription> {
+        self.subscriptions.iter_mut().find(|subscription| subscription.room == room)
     }
 
     /// Whether it may be read now: a peer that does not take its answers is not asked for more questions, nor one whose questions
     /// were too many a moment ago.
     pub(crate) fn may_be_read(&self) -> bool {
-        !self.flags.refused
+        !self.flags.throttled
             && self.outbox.len() < Outbox::PAUSE_BYTES
             && self.unanswered < Self::MAX_UNANSWERED
     }
@@ -97,10 +97,10 @@ pub(crate) struct Flags {
     pub(crate) in_to_read: bool,
     pub(crate) in_to_write: bool,
     /// A room has it in its list of those who are not read because of it.
-    pub(crate) held_back: bool,
+    pub(crate) read_paused: bool,
     /// It was told that the server has more to do than it can. Until the next tick it is not read: to refuse costs a quarter of what
     /// it costs to do it, and who only refuses does nothing else.
-    pub(crate) refused: bool,
+    pub(crate) throttled: bool,
     /// Asked for a sign of life since the last one.
     pub(crate) pinged: bool,
     /// The write side has been ended.
@@ -109,7 +109,7 @@ pub(crate) struct Flags {
 
 /// A connection's place in a room: 32 bytes.
 #[derive(Debug)]
-pub(crate) struct Membership {
+pub(crate) struct Subscription {
     /// The room's place in the shard.
     pub(crate) room: usize,
     pub(crate) cursor: Cursor,
@@ -140,7 +140,7 @@ pub(crate) struct CatchUp {
     pub(crate) postponed: bool,
 }
 
-impl Membership {
+impl Subscription {
     pub(crate) fn special(&mut self) -> &mut Special {
         self.special.get_or_insert_default()
     }
@@ -159,7 +159,7 @@ impl Membership {
     }
 
     /// Forgets what is special when nothing is any more.
-    pub(crate) fn tidy(&mut self) {
+    pub(crate) fn compact(&mut self) {
         let plain = |special: &Special| {
             special.end.is_none() && special.leaving.is_empty() && special.catch_up.is_none()
         };
@@ -185,7 +185,7 @@ pub(crate) struct Lines {
 }
 
 /// Somebody who has a connection in this shard.
-pub(crate) struct Being {
+pub(crate) struct UserState {
     pub(crate) name: UserName,
     pub(crate) session: Option<TokenHash>,
     /// Whether the store is known to know them.
@@ -197,7 +197,7 @@ pub(crate) struct Being {
     pub(crate) connections: Vec<usize>,
 }
 
-impl Being {
+impl UserState {
     /// Whether they leave when their last connection ends: nobody could come back as them.
     pub(crate) fn is_transient(&self) -> bool {
         self.session.is_none()
@@ -207,8 +207,11 @@ impl Being {
         Person { id, name: self.name.clone() }
     }
 
-    pub(crate) fn author(&self, id: UserId) -> Author {
-        Author { person: self.person(id), enrol: (!self.stored).then_some(Enrol { token: self.session }) }
+    pub(crate) fn actor(&self, id: UserId) -> Actor {
+        Actor {
+            person: self.person(id),
+            registration: (!self.stored).then_some(Registration { token: self.session }),
+        }
     }
 }
 
@@ -216,6 +219,6 @@ impl Being {
 mod tests {
     #[test]
     fn a_place_in_a_room_is_small() {
-        assert_eq!(size_of::<super::Membership>(), 32);
+        assert_eq!(size_of::<super::Subscription>(), 32);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use protocol::{Limits, RoomId, Seq};
 use room_log::{Outbox, RoomLog};
 
-use super::{Connection, Link, Outside, PAGE_BYTES, Shard};
+use super::{Connection, PAGE_BYTES, Shard, ShardServices, Transport};
 use crate::encoding::Encoding;
 
 /// The most that may wait for one connection: what it is paused at, the replies to one message's commands, and the pages that
@@ -14,7 +14,7 @@ const OUTBOX_BYTES: usize = Outbox::PAUSE_BYTES
     + 256 * 1024
     + Connection::<()>::MAX_STORE_READS as usize * (Limits::HISTORY_BYTES + 2 * PAGE_BYTES);
 
-impl<L: Link, O: Outside> Shard<L, O> {
+impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// At any moment. `stored`: where a room's log ends in the store.
     ///
     /// # Panics
@@ -26,13 +26,13 @@ impl<L: Link, O: Outside> Shard<L, O> {
             assert!(connection.outbox.len() <= OUTBOX_BYTES, "{} wait for one", connection.outbox.len());
             assert!(connection.unanswered <= Connection::<L>::MAX_UNANSWERED + Limits::FRAME_COMMANDS as u16);
             assert!(connection.reading_store <= Connection::<L>::MAX_STORE_READS);
-            for membership in &connection.memberships {
-                let room = &self.rooms[membership.room];
+            for subscription in &connection.subscriptions {
+                let room = &self.rooms[subscription.room];
                 assert!(room.members.contains(&index), "{} does not know its member", room.id);
                 let log = room.existing_log(Encoding::from(connection.speaks));
                 let Some(tip) = log.map(RoomLog::tip) else { panic!("{} lacks a log", room.id) };
-                assert!(tip.has_reached(membership.cursor), "a cursor of {} beyond its tip", room.id);
-                assert!(membership.cursor.seq() <= room.head());
+                assert!(tip.has_reached(subscription.cursor), "a cursor of {} beyond its tip", room.id);
+                assert!(subscription.cursor.seq() <= room.head());
             }
         }
         assert_eq!(self.private_bytes, private, "of outboxes");
@@ -57,13 +57,13 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// What this shard still has to do; `None` when it is at rest.
-    pub(crate) fn unrest(&self) -> Option<String> {
+    pub(crate) fn pending_work(&self) -> Option<String> {
         let queues = [
             (self.pending.is_empty(), "answers"),
-            (self.farewells.is_empty() && self.failed_farewells.is_empty(), "farewells"),
+            (self.deferred_leaves.is_empty() && self.failed_leaves.is_empty(), "farewells"),
             (self.postponed.is_empty(), "pages"),
-            (self.refused.is_empty(), "another tick"),
-            (self.to_read.is_empty() && self.to_write.is_empty() && self.to_walk.is_empty(), "turns"),
+            (self.throttled.is_empty(), "another tick"),
+            (self.to_read.is_empty() && self.to_write.is_empty() && self.to_fan_out.is_empty(), "turns"),
             (self.private_bytes == 0, "private bytes"),
         ];
         if let Some((_, what)) = queues.iter().find(|(empty, _)| !empty) {
@@ -74,7 +74,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             if !(room.openings.is_empty() && room.pages.is_empty()) {
                 return Some(format!("somebody waits for {id}"));
             }
-            if room.walk.is_some() || room.queued {
+            if room.fanout.is_some() || room.queued {
                 return Some(format!("{id} is walked"));
             }
             if room.members.is_empty() {
@@ -85,11 +85,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 return Some(format!("{id} has somebody twice"));
             }
         }
-        let unfinished: usize = self.connections.iter().map(|(_, c)| c.decoder.buffered()).sum();
-        if self.unfinished_bytes != unfinished {
+        let message_assembly: usize = self.connections.iter().map(|(_, c)| c.decoder.buffered()).sum();
+        if self.assembly_bytes != message_assembly {
             return Some(format!(
-                "{} unfinished bytes are counted, {unfinished} there",
-                self.unfinished_bytes
+                "{} unfinished bytes are counted, {message_assembly} there",
+                self.assembly_bytes
             ));
         }
         for (_, connection) in &self.connections {
@@ -100,13 +100,13 @@ impl<L: Link, O: Outside> Shard<L, O> {
             if flags.blocked || flags.in_to_read || flags.in_to_write {
                 return Some(format!("{} is not at rest: {flags:?}", connection.user));
             }
-            for membership in &connection.memberships {
-                let room = &self.rooms[membership.room];
+            for subscription in &connection.subscriptions {
+                let room = &self.rooms[subscription.room];
                 let log = room.existing_log(Encoding::from(connection.speaks));
-                if membership.special.is_some() {
-                    return Some(format!("{} in {}: {membership:?}", connection.user, room.id));
+                if subscription.special.is_some() {
+                    return Some(format!("{} in {}: {subscription:?}", connection.user, room.id));
                 }
-                if log.is_none_or(|log| !membership.cursor.has_reached(log.tip())) {
+                if log.is_none_or(|log| !subscription.cursor.has_reached(log.tip())) {
                     return Some(format!("{} lacks the end of {}", connection.user, room.id));
                 }
             }
@@ -119,10 +119,10 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// # Panics
     /// When something is left behind.
     pub(crate) fn check_deserted(&self) {
-        assert!(self.connections.is_empty() && self.beings.is_empty());
+        assert!(self.connections.is_empty() && self.users.is_empty());
         assert!(self.rooms.is_empty() && self.room_keys.is_empty());
         assert!(self.pending.is_empty() && self.postponed.is_empty());
-        assert!(self.farewells.is_empty() && self.failed_farewells.is_empty());
-        assert_eq!((self.private_bytes, self.unfinished_bytes), (0, 0));
+        assert!(self.deferred_leaves.is_empty() && self.failed_leaves.is_empty());
+        assert_eq!((self.private_bytes, self.assembly_bytes), (0, 0));
     }
 }

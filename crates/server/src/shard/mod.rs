@@ -3,7 +3,7 @@
 //!
 //! **A shard is a value, not a thread.** `handle_*` takes what happened (a connection, readable bytes, a round of the
 //! writer, what a reader found, the time), [`Shard::work`] does the next bounded piece of what is to be done. It reads no
-//! clock, waits for nothing, and knows sockets only as [`Link`] and the rest of the house only as [`Outside`]; so the same
+//! clock, waits for nothing, and knows sockets only as [`Transport`] and the rest of the house only as [`ShardServices`]; so the same
 //! code runs under a thread (`thread.rs`) and under a simulation's virtual time.
 //!
 //! The three roles of a connection, each with its place:
@@ -11,16 +11,16 @@
 //! | role | file | does |
 //! |---|---|---|
 //! | read | `reading.rs` | socket to messages to commands |
-//! | handle | `crate::commands`, `answers.rs`, `rooms.rs`, `deadlines.rs` | the only places where a session's state changes |
-//! | write | `walk.rs` | cursors to sockets |
+//! | handle | `crate::commands`, `answers.rs`, `rooms.rs`, `timeouts.rs` | the only places where a session's state changes |
+//! | write | `fanout.rs` | cursors to sockets |
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `connection.rs` | `Connection`, `Membership`, `Being`: what is kept for each |
+//! | `connection.rs` | `Connection`, `Subscription`, `UserState`: what is kept for each |
 //! | `room.rs` | `Room`: the logs of a live room, and who is behind |
 //! | `rooms.rs` | opening and closing a room for a connection |
 //! | `catch_up.rs` | what is no longer in the log comes from the store |
-//! | `saying.rs` | private frames into outboxes |
+//! | `replies.rs` | private frames into outboxes |
 //! | `closing.rs` | every way in which a connection ends; stopping |
 //! | `wheel.rs` | the one coarse timer wheel |
 
@@ -28,37 +28,37 @@ mod answers;
 mod catch_up;
 mod closing;
 mod connection;
-mod deadlines;
+mod fanout;
 #[cfg(test)]
 mod invariants;
-mod outside;
 mod reading;
+mod replies;
 mod room;
 mod rooms;
-mod saying;
+mod services;
 #[cfg(test)]
 mod tests;
 pub(crate) mod thread;
-mod walk;
+mod timeouts;
 mod wheel;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use bus::Delivery;
-use protocol::{Epoch, Limits, RoomId, UserId};
 use domain::Rates;
+use protocol::{Epoch, Limits, RoomId, UserId};
 use slab::Slab;
 
-pub(crate) use answers::{Pending, Purpose};
+pub(crate) use answers::{Pending, PendingKind};
 pub(crate) use catch_up::{PAGE_BYTES, PAGE_EVENTS};
-pub(crate) use connection::{Being, ConnKey, Connection};
-pub(crate) use outside::{Found, Link, Outside, Page, Query};
+pub(crate) use connection::{ConnKey, Connection, UserState};
 pub(crate) use room::Room;
-pub(crate) use rooms::Opening;
+pub(crate) use rooms::PendingSubscription;
+pub(crate) use services::{Found, Page, Query, ShardServices, Transport};
 
+use crate::commit_batch::{BusMessage, WriteReply};
 use crate::metrics::Metrics;
-use crate::round::{Answer, Word};
 use wheel::Wheel;
 
 /// What a shard is told once.
@@ -68,11 +68,11 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
     /// A silent connection is asked for a sign of life after this long.
-    pub(crate) heartbeat: Duration,
+    pub(crate) ping_interval: Duration,
     /// A connection from which nothing came, and which took nothing, for this long is dead.
-    pub(crate) dead: Duration,
+    pub(crate) websocket_idle: Duration,
     /// A message that was begun is to be ended within this.
-    pub(crate) unfinished: Duration,
+    pub(crate) message_assembly: Duration,
     /// A peer that was told goodbye has this long to answer.
     pub(crate) close: Duration,
     /// Whether this shard is the one that tells all of them who came and went.
@@ -82,13 +82,13 @@ pub(crate) struct Settings {
 /// See the essay above.
 pub(crate) struct Shard<L, O> {
     pub(crate) settings: Settings,
-    pub(crate) outside: O,
+    pub(crate) services: O,
     pub(crate) metrics: Metrics,
     /// The moment of the call that is under way, since the process began.
     pub(crate) now: Duration,
     pub(crate) connections: Slab<Connection<L>>,
     /// Everybody who has a connection here; all connections of a session are in one shard.
-    pub(crate) beings: HashMap<UserId, Being>,
+    pub(crate) users: HashMap<UserId, UserState>,
     /// Rooms that somebody here has open.
     pub(crate) rooms: Slab<Room>,
     pub(crate) room_keys: HashMap<RoomId, usize>,
@@ -97,16 +97,16 @@ pub(crate) struct Shard<L, O> {
     /// Connections with private bytes to write, or that became writable.
     pub(crate) to_write: VecDeque<usize>,
     /// Rooms with news, in the order in which they get their turns.
-    pub(crate) to_walk: VecDeque<usize>,
+    pub(crate) to_fan_out: VecDeque<usize>,
     /// Large rooms with news that may wait, and until when; the first that is due in front.
-    to_walk_later: VecDeque<(Duration, usize)>,
+    to_fan_out_later: VecDeque<(Duration, usize)>,
     /// Connections with bytes to read.
     pub(crate) to_read: VecDeque<usize>,
     wheel: Wheel,
     /// One for all connections: only an unfinished message is kept anywhere else.
     buffer: Vec<u8>,
     /// Bytes of unfinished messages, of all connections.
-    unfinished_bytes: usize,
+    assembly_bytes: usize,
     /// What waits in the outboxes of all connections.
     private_bytes: usize,
     /// Told apart from its predecessor in the same place.
@@ -114,43 +114,43 @@ pub(crate) struct Shard<L, O> {
     /// Pages that no reader would take: asked for again at the next tick.
     postponed: Vec<(ConnKey, RoomId)>,
     /// Who is not read until the next tick, having been refused.
-    refused: Vec<ConnKey>,
+    throttled: Vec<ConnKey>,
     /// Guests who are to leave their rooms, when the writer has time.
-    farewells: VecDeque<storage::Author>,
+    deferred_leaves: VecDeque<storage::Actor>,
     /// Those that the store could not do.
-    failed_farewells: Vec<storage::Author>,
+    failed_leaves: Vec<storage::Actor>,
     next_check: Duration,
     /// Where the next check of rooms begins.
     next_room: usize,
     pub(crate) stopping: closing::Stopping,
 }
 
-impl<L: Link, O: Outside> Shard<L, O> {
+impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// An empty shard.
-    pub(crate) fn new(settings: Settings, outside: O, metrics: Metrics) -> Self {
+    pub(crate) fn new(settings: Settings, services: O, metrics: Metrics) -> Self {
         Shard {
             settings,
-            outside,
+            services,
             metrics,
             now: Duration::ZERO,
             connections: Slab::new(),
-            beings: HashMap::new(),
+            users: HashMap::new(),
             rooms: Slab::new(),
             room_keys: HashMap::new(),
             pending: Slab::new(),
             to_write: VecDeque::new(),
-            to_walk: VecDeque::new(),
-            to_walk_later: VecDeque::new(),
+            to_fan_out: VecDeque::new(),
+            to_fan_out_later: VecDeque::new(),
             to_read: VecDeque::new(),
             wheel: Wheel::default(),
             buffer: vec![0; reading::BUFFER_BYTES],
-            unfinished_bytes: 0,
+            assembly_bytes: 0,
             private_bytes: 0,
             generation: 0,
             postponed: Vec::new(),
-            refused: Vec::new(),
-            farewells: VecDeque::new(),
-            failed_farewells: Vec::new(),
+            throttled: Vec::new(),
+            deferred_leaves: VecDeque::new(),
+            failed_leaves: Vec::new(),
             next_check: Duration::ZERO,
             next_room: 0,
             stopping: closing::Stopping::No,
@@ -159,23 +159,23 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// What the writer committed, and what it answers to this shard. `None` as its word: it was dropped, for the shard was
     /// behind; the store knows what it said.
-    pub(crate) fn handle_round(&mut self, now: Duration, delivery: Delivery<Word, Answer>) {
+    pub(crate) fn handle_commit(&mut self, now: Duration, delivery: Delivery<BusMessage, WriteReply>) {
         self.now = now;
         let mut answers = delivery.answers.into_iter().peekable();
         match delivery.word.as_deref() {
-            Some(Word::Committed(events)) => {
+            Some(BusMessage::Committed(events)) => {
                 for (before, committed) in events.iter().enumerate() {
                     while let Some(answer) = answers.next_if(|answer| answer.after <= before) {
-                        self.handle_answer(answer);
+                        self.handle_reply(answer);
                     }
                     self.handle_event(committed);
                 }
             }
-            Some(Word::Aside { room, frame }) => self.handle_aside(*room, frame),
+            Some(BusMessage::Ephemeral { room, frame }) => self.handle_ephemeral(*room, frame),
             None => {}
         }
         for answer in answers {
-            self.handle_answer(answer);
+            self.handle_reply(answer);
         }
     }
 
@@ -185,8 +185,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
         self.now = now;
         self.read_some();
         self.write_some();
-        self.walk_some();
-        !(self.to_read.is_empty() && self.to_write.is_empty() && self.to_walk.is_empty())
+        self.fanout_some();
+        !(self.to_read.is_empty() && self.to_write.is_empty() && self.to_fan_out.is_empty())
     }
 
     /// A connection, if it is still the one that was meant.

@@ -3,13 +3,13 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use protocol::{Close, Limits, Numbered};
+use protocol::{Close, CommandEnvelope, Limits};
 use websocket::{Decoder, Message};
 
 use super::connection::{Connection, Phase};
 use super::wheel::Tick;
-use super::{ConnKey, Link, Outside, Shard};
-use crate::arrival::Speaks;
+use super::{ConnKey, Shard, ShardServices, Transport};
+use crate::handoff::WireProtocol;
 use crate::{commands, plain_text};
 
 /// What one connection is read at a turn.
@@ -19,7 +19,7 @@ const TURNS: usize = 256;
 /// Unfinished messages of all connections together.
 const UNFINISHED_BYTES: usize = 64 * 1024 * 1024;
 
-impl<L: Link, O: Outside> Shard<L, O> {
+impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// The socket has bytes, or the peer is gone.
     pub(crate) fn handle_readable(&mut self, now: Duration, index: usize) {
         self.now = now;
@@ -54,8 +54,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let connection = &mut self.connections[index];
         if let Some(room) = held_back_by {
             // Once, in the order in which they were refused: so whoever waits longest is read first.
-            if !std::mem::replace(&mut connection.flags.held_back, true) {
-                self.rooms[room].held_back.push(index);
+            if !std::mem::replace(&mut connection.flags.read_paused, true) {
+                self.rooms[room].read_paused.push(index);
             }
             return false;
         }
@@ -64,8 +64,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
 
     /// The room because of which the connection is not read.
     pub(super) fn held_back_by(&self, connection: &Connection<L>) -> Option<usize> {
-        let rooms = connection.memberships.iter().map(|membership| membership.room);
-        rooms.into_iter().find(|&room| self.rooms[room].is_told_too_slowly())
+        let rooms = connection.subscriptions.iter().map(|subscription| subscription.room);
+        rooms.into_iter().find(|&room| self.rooms[room].is_congested())
     }
 
     /// One read. If the buffer was filled there may be more, and the connection goes to the back of the queue.
@@ -75,24 +75,24 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let Some(connection) = self.connections.get(index) else { return };
         let discards = connection.phase != Phase::Open;
         if !discards && (quiet || !self.may_read(index)) {
-            // `handle_answer`, `go_on` and the end of a walk put it back when it may.
+            // `handle_reply`, `resume_io` and the end of a walk put it back when it may.
             return;
         }
         let connection = &mut self.connections[index];
         if let Some(mut unread) = connection.unread.take() {
             let key = connection.key;
-            self.take_in(key, &mut unread);
+            self.decode_input(key, &mut unread);
             return self.queue_read(index);
         }
         let mut buffer = std::mem::take(&mut self.buffer);
-        match connection.link.try_read(&mut buffer) {
+        match connection.transport.try_read(&mut buffer) {
             Ok(0) => self.end_connection(index),
             Ok(len) => {
                 connection.alive = now;
                 connection.flags.pinged = false;
                 let key = connection.key;
                 // An edge-triggered socket says so once: it is read until it has no more.
-                self.take_in(key, &mut buffer[..len]);
+                self.decode_input(key, &mut buffer[..len]);
                 self.queue_read(index);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => connection.flags.readable = false,
@@ -103,7 +103,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// Bytes of a connection: those that hyper had read ahead, or those of its socket.
-    pub(super) fn take_in(&mut self, key: ConnKey, mut bytes: &mut [u8]) {
+    pub(super) fn decode_input(&mut self, key: ConnKey, mut bytes: &mut [u8]) {
         let Some(connection) = self.connection(key) else { return };
         // Taken out for as long as its messages borrow from it.
         let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::server());
@@ -134,13 +134,12 @@ impl<L: Link, O: Outside> Shard<L, O> {
             }
         }
         let now = Tick::of(self.now);
-        let unfinished = self.settings.unfinished;
+        let message_assembly = self.settings.message_assembly;
         let buffered = decoder.buffered();
-        self.unfinished_bytes =
-            self.unfinished_bytes + buffered - before.min(self.unfinished_bytes + buffered);
-        let too_much = buffered > 0 && self.unfinished_bytes > UNFINISHED_BYTES;
+        self.assembly_bytes = self.assembly_bytes + buffered - before.min(self.assembly_bytes + buffered);
+        let too_much = buffered > 0 && self.assembly_bytes > UNFINISHED_BYTES;
         let Some(connection) = self.connection(key) else {
-            self.unfinished_bytes = self.unfinished_bytes.saturating_sub(buffered);
+            self.assembly_bytes = self.assembly_bytes.saturating_sub(buffered);
             return;
         };
         let begins = begins && !decoder.is_idle();
@@ -151,7 +150,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         }
         if begins {
             connection.begun = now;
-            self.look_after(key.index, now.after(unfinished));
+            self.schedule(key.index, now.after(message_assembly));
         }
         if too_much {
             self.close(key, Close::Overloaded, "too many unfinished messages");
@@ -166,18 +165,18 @@ impl<L: Link, O: Outside> Shard<L, O> {
             Message::Close(received) => self.answer_close(key, received.map(|(code, _)| code)),
             _ if phase != Phase::Open => {}
             #[cfg(feature = "echo")]
-            Message::Text(text) if connection.speaks == Speaks::Echo => {
-                self.say_bytes(key, &websocket::text_frame(text.as_bytes()));
+            Message::Text(text) if connection.speaks == WireProtocol::Echo => {
+                self.send_bytes(key, &websocket::text_frame(text.as_bytes()));
             }
             #[cfg(feature = "echo")]
-            Message::Binary(bytes) if connection.speaks == Speaks::Echo => {
-                self.say_bytes(key, &websocket::binary_frame(bytes));
+            Message::Binary(bytes) if connection.speaks == WireProtocol::Echo => {
+                self.send_bytes(key, &websocket::binary_frame(bytes));
             }
             Message::Text(text) => self.handle_text(key, text),
             Message::Binary(_) => {
                 self.close(key, Close::UnsupportedData, "this protocol has no binary messages")
             }
-            Message::Ping(payload) => self.say_bytes(key, &websocket::pong_frame(payload)),
+            Message::Ping(payload) => self.send_bytes(key, &websocket::pong_frame(payload)),
             Message::Pong(_) => {}
         }
     }
@@ -185,27 +184,29 @@ impl<L: Link, O: Outside> Shard<L, O> {
     fn handle_text(&mut self, key: ConnKey, text: &str) {
         let Some(connection) = self.connection(key) else { return };
         match connection.speaks {
-            Speaks::Json => self.handle_json(key, text),
-            Speaks::PlainText(language) => plain_text::handle_line(self, key, language, text),
+            WireProtocol::Json => self.handle_json(key, text),
+            WireProtocol::PlainText(language) => plain_text::handle_line(self, key, language, text),
             #[cfg(feature = "echo")]
-            Speaks::Echo => {}
+            WireProtocol::Echo => {}
         }
     }
 
     fn handle_json(&mut self, key: ConnKey, text: &str) {
         let body_limit = self.settings.limits.body_bytes;
         match protocol::parse_frame(text, body_limit) {
-            Err(error) => self.refuse(key, None, storage::Refusal { code: error.code, message: error.message }),
+            Err(error) => {
+                self.send_error(key, None, storage::CommandError { code: error.code, message: error.message })
+            }
             Ok(commands) => {
                 debug_assert!(commands.len() <= Limits::FRAME_COMMANDS);
                 for command in commands {
                     match command {
-                        Ok(Numbered { id, command }) => commands::handle(self, key, id, command),
+                        Ok(CommandEnvelope { id, command }) => commands::handle(self, key, id, command),
                         Err(error) => {
-                            self.refuse(
+                            self.send_error(
                                 key,
                                 error.id,
-                                storage::Refusal { code: error.code, message: error.message },
+                                storage::CommandError { code: error.code, message: error.message },
                             );
                         }
                     }
@@ -215,6 +216,6 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     pub(super) fn forget_unfinished(&mut self, bytes: usize) {
-        self.unfinished_bytes = self.unfinished_bytes.saturating_sub(bytes);
+        self.assembly_bytes = self.assembly_bytes.saturating_sub(bytes);
     }
 }

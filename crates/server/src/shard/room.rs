@@ -4,10 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use protocol::{Event, RoomId, RoomName, Seq, UserId};
-use room_log::{Cursor, Hole, RoomLog};
+use room_log::{Cursor, RoomLog, SequenceGap};
 
 use super::ConnKey;
-use super::rooms::Opening;
+use super::rooms::PendingSubscription;
 use crate::encoding::{Encoding, event_frame};
 
 /// Answers are overtaken by what a reader found for as long as a round is on its way; this many removals are far more than
@@ -16,7 +16,7 @@ const DEPARTURES: usize = 1024;
 
 /// A room in which so much waits to be told to those who take what comes has more to tell than can be told. Its members are
 /// not read until they have been told: else, in the end, everybody would have to be told of a gap. A log holds eight times as much.
-pub(crate) const TOO_MUCH: usize = 512 * 1024;
+pub(crate) const FANOUT_HIGH_WATER: usize = 512 * 1024;
 
 /// A live room: its log in each encoding that is spoken here, and who reads it.
 pub(crate) struct Room {
@@ -29,25 +29,25 @@ pub(crate) struct Room {
     /// The same for those alone whose sockets take what comes.
     pub(crate) keeping_up: [Option<Cursor>; Encoding::COUNT],
     /// Who is not read because of it, the longest first. A place may have been given to another since, who is read for nothing.
-    pub(crate) held_back: Vec<usize>,
+    pub(crate) read_paused: Vec<usize>,
     /// Connections that have it open.
     pub(crate) members: Vec<usize>,
     /// The walk that is under way.
-    pub(crate) walk: Option<Walk>,
+    pub(crate) fanout: Option<Walk>,
     /// Whether it stands in the shard's queue.
     pub(crate) queued: bool,
     /// By when what it has to tell is told, if that may wait.
     pub(crate) due: Option<Duration>,
     /// The log is known to lack events up to here; a reader has been asked.
-    pub(crate) wanted: Option<Seq>,
+    pub(crate) backfill_target: Option<Seq>,
     /// Where the store said a second ago that the log ends.
-    pub(crate) suspect: Seq,
+    pub(crate) store_head: Seq,
     /// Who waits until the log has reached what they joined at.
-    pub(crate) openings: Vec<Opening>,
+    pub(crate) openings: Vec<PendingSubscription>,
     /// Pages under way, by what was asked for, and who waits for them.
     pub(crate) pages: HashMap<(Seq, Seq, usize), Vec<ConnKey>>,
     /// Who was removed while the log was filled, and by which event: a join that the store answered before may come after.
-    departures: VecDeque<(UserId, Seq)>,
+    recent_removals: VecDeque<(UserId, Seq)>,
     /// When something was last appended.
     pub(crate) appended: Duration,
 }
@@ -80,16 +80,16 @@ impl Room {
             logs: [Some(Box::new(RoomLog::new(head))), None, None],
             floors: [None; Encoding::COUNT],
             keeping_up: [None; Encoding::COUNT],
-            held_back: Vec::new(),
+            read_paused: Vec::new(),
             members: Vec::new(),
-            walk: None,
+            fanout: None,
             queued: false,
             due: None,
-            wanted: None,
-            suspect: head,
+            backfill_target: None,
+            store_head: head,
             openings: Vec::new(),
             pages: HashMap::new(),
-            departures: VecDeque::new(),
+            recent_removals: VecDeque::new(),
             appended: Duration::ZERO,
         }
     }
@@ -117,7 +117,12 @@ impl Room {
 
     /// Appends an event to the logs that are there. `json` is its frame, if it has been made already. `Ok(false)`: it was
     /// known.
-    pub(crate) fn append(&mut self, now: Duration, event: &Event, json: Option<&[u8]>) -> Result<bool, Hole> {
+    pub(crate) fn append(
+        &mut self,
+        now: Duration,
+        event: &Event,
+        json: Option<&[u8]>,
+    ) -> Result<bool, SequenceGap> {
         if event.seq <= self.head() {
             return Ok(false);
         }
@@ -139,7 +144,7 @@ impl Room {
     pub(crate) fn append_aside(&mut self, now: Duration, frame: &[u8]) {
         let floor = self.floors[Encoding::Json as usize];
         let log = self.log(Encoding::Json);
-        log.append_unnumbered(frame);
+        log.append_ephemeral(frame);
         let floor = floor.unwrap_or_else(|| log.tip());
         log.trim(RoomLog::SOFT_BYTES, RoomLog::HARD_BYTES, floor);
         self.appended = now;
@@ -147,8 +152,8 @@ impl Room {
 
     /// Whether more waits to be told to those who take what comes than can be told in a few turns. Sound while the room is
     /// walked; and it is walked until nothing waits, or nothing but a little that may.
-    pub(crate) fn is_told_too_slowly(&self) -> bool {
-        self.queued && self.waiting_bytes() > TOO_MUCH
+    pub(crate) fn is_congested(&self) -> bool {
+        self.queued && self.waiting_bytes() > FANOUT_HIGH_WATER
     }
 
     /// What waits to be told to those who take what comes, as of the last whole walk.
@@ -164,8 +169,8 @@ impl Room {
     pub(crate) fn lower_floor(&mut self, encoding: Encoding, cursor: Cursor) {
         let floor = &mut self.floors[encoding as usize];
         *floor = Some(floor.map_or(cursor, |floor| floor.min(cursor)));
-        if let Some(walk) = &mut self.walk {
-            let lowest = &mut walk.lowest[encoding as usize];
+        if let Some(fanout) = &mut self.fanout {
+            let lowest = &mut fanout.lowest[encoding as usize];
             *lowest = Some(lowest.map_or(cursor, |lowest| lowest.min(cursor)));
         }
     }
@@ -198,15 +203,15 @@ impl Room {
 
     /// Somebody was removed, in a stretch that came from the store.
     pub(crate) fn note_departure(&mut self, user: UserId, seq: Seq) {
-        if self.departures.len() == DEPARTURES {
-            self.departures.pop_front();
+        if self.recent_removals.len() == DEPARTURES {
+            self.recent_removals.pop_front();
         }
-        self.departures.push_back((user, seq));
+        self.recent_removals.push_back((user, seq));
     }
 
     /// Whether `user` is known to have been removed after `head`.
     pub(crate) fn left_after(&self, user: UserId, head: Seq) -> bool {
-        self.departures.iter().any(|&(who, seq)| who == user && seq > head)
+        self.recent_removals.iter().any(|&(who, seq)| who == user && seq > head)
     }
 
     /// Whether nobody here needs it.

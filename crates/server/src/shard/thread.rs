@@ -7,24 +7,24 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use domain::Presence;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use protocol::{ErrorCode, RoomId, UserId};
-use domain::Presence;
 use rustix::net::SendFlags;
-use storage::{Author, TokenHash};
+use storage::{Actor, TokenHash};
 use tokio::sync::oneshot;
 
-use super::{Found, Link, Outside, Query, Settings, Shard};
-use crate::arrival::Arrival;
+use super::{Found, Query, Settings, Shard, ShardServices, Transport};
+use crate::commit_batch::{BusMessage, WriteReply};
+use crate::critical_thread;
+use crate::handoff::UpgradedConnection;
 use crate::http::Permit;
 use crate::metrics::Metrics;
 use crate::queries;
 use crate::readers::Readers;
-use crate::round::{Answer, Word};
 use crate::sessions::Sessions;
-use crate::vital;
-use crate::writer::{ReplyTo, RoundBus, WriterHandle};
+use crate::writer::{ReplyTarget, RoundBus, WriterHandle};
 
 /// The socket's place in epoll is the connection's place in the shard; this one is the inbox's.
 const WAKE: Token = Token(usize::MAX);
@@ -36,7 +36,7 @@ struct Socket {
     _permit: Permit,
 }
 
-impl Link for Socket {
+impl Transport for Socket {
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.read(buffer)
     }
@@ -58,11 +58,11 @@ impl Link for Socket {
 
 /// What comes to a shard from outside its sockets and the bus.
 enum Input {
-    Arrival(Arrival),
+    UpgradedConnection(UpgradedConnection),
     Found(Found),
     SessionEnd { user: UserId, done: oneshot::Sender<()> },
-    Quiet { done: oneshot::Sender<()> },
-    Goodbye { retry_within: Duration, done: oneshot::Sender<()> },
+    Draining { done: oneshot::Sender<()> },
+    Closing { retry_within: Duration, done: oneshot::Sender<()> },
 }
 
 /// The way to a shard.
@@ -76,8 +76,8 @@ pub(crate) struct ShardHandle {
 
 impl ShardHandle {
     /// Hands a connection over.
-    pub(crate) fn arrive(&self, arrival: Arrival) {
-        self.put(Input::Arrival(arrival));
+    pub(crate) fn arrive(&self, handoff: UpgradedConnection) {
+        self.put(Input::UpgradedConnection(handoff));
     }
 
     /// Ends the sockets of a person whose session has ended.
@@ -90,14 +90,14 @@ impl ShardHandle {
     /// Nothing is read any more.
     pub(crate) async fn quiet(&self) {
         let (done, wait) = oneshot::channel();
-        self.put(Input::Quiet { done });
+        self.put(Input::Draining { done });
         let _ = wait.await;
     }
 
     /// Everybody is told goodbye; returns when all have gone, or have had their time. The thread ends.
     pub(crate) async fn goodbye(&self, retry_within: Duration) {
         let (done, wait) = oneshot::channel();
-        self.put(Input::Goodbye { retry_within, done });
+        self.put(Input::Closing { retry_within, done });
         let _ = wait.await;
     }
 
@@ -141,16 +141,21 @@ pub(crate) struct Shared {
 }
 
 /// The rest of the house, as one shard reaches it.
-struct Wired {
+struct LiveServices {
     number: usize,
     shared: Shared,
     /// Where readers put what they find.
     own: ShardHandle,
 }
 
-impl Outside for Wired {
-    fn write(&mut self, author: Author, deed: storage::Write, ticket: u64) -> Result<(), ErrorCode> {
-        self.shared.writer.submit(author, deed, ReplyTo::Shard { shard: self.number, ticket })
+impl ShardServices for LiveServices {
+    fn write(
+        &mut self,
+        actor: Actor,
+        operation: storage::Operation,
+        request_id: u64,
+    ) -> Result<(), ErrorCode> {
+        self.shared.writer.submit(actor, operation, ReplyTarget::Shard { shard: self.number, request_id })
     }
 
     fn read(&mut self, query: Query) -> Result<(), ErrorCode> {
@@ -159,7 +164,7 @@ impl Outside for Wired {
     }
 
     fn aside(&mut self, room: RoomId, frame: Bytes) {
-        self.shared.bus.publish(Arc::new(Word::Aside { room, frame }), Vec::new());
+        self.shared.bus.publish(Arc::new(BusMessage::Ephemeral { room, frame }), Vec::new());
     }
 
     fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T {
@@ -190,11 +195,11 @@ pub(crate) fn start(
     }));
     let metrics = shared.metrics.clone();
     let (began, writer) = (shared.began, shared.writer.clone());
-    let outside = Wired { number, shared, own: handle.clone() };
+    let services = LiveServices { number, shared, own: handle.clone() };
     let own = handle.clone();
-    let thread = vital::spawn(format!("shard-{number}"), move || {
+    let thread = critical_thread::spawn(format!("shard-{number}"), move || {
         // Made here, for it never leaves its thread.
-        let shard = Shard::new(settings, outside, metrics);
+        let shard = Shard::new(settings, services, metrics);
         Loop { poll, shard, handle: own, rounds, writer, began, goodbyes: Vec::new() }.run();
     })?;
     Ok((handle, thread))
@@ -202,9 +207,9 @@ pub(crate) fn start(
 
 struct Loop {
     poll: Poll,
-    shard: Shard<Socket, Wired>,
+    shard: Shard<Socket, LiveServices>,
     handle: ShardHandle,
-    rounds: bus::Inbox<Word, Answer>,
+    rounds: bus::Inbox<BusMessage, WriteReply>,
     writer: WriterHandle,
     began: Instant,
     /// Who waits for the shard to be empty.
@@ -245,7 +250,7 @@ impl Loop {
             let inputs = self.handle.lock().as_mut().map(std::mem::take).unwrap_or_default();
             let missed = self.rounds.drain(&mut deliveries);
             for delivery in deliveries.drain(..) {
-                self.shard.handle_round(now, delivery);
+                self.shard.handle_commit(now, delivery);
             }
             if missed {
                 self.shard.handle_missed(now);
@@ -273,32 +278,35 @@ impl Loop {
 
     fn take(&mut self, now: Duration, input: Input) {
         match input {
-            Input::Arrival(arrival) => self.welcome(now, arrival),
+            Input::UpgradedConnection(handoff) => self.welcome(now, handoff),
             Input::Found(found) => self.shard.handle_found(now, found),
             Input::SessionEnd { user, done } => {
                 self.shard.handle_session_end(now, user);
                 let _ = done.send(());
             }
-            Input::Quiet { done } => {
+            Input::Draining { done } => {
                 // What the sockets brought before is taken in before the answer is given.
                 self.shard.work(now);
                 self.shard.handle_quiet(now);
                 let _ = done.send(());
             }
-            Input::Goodbye { retry_within, done } => {
+            Input::Closing { retry_within, done } => {
                 self.shard.handle_goodbye(now, retry_within);
                 self.goodbyes.push(done);
             }
         }
     }
 
-    fn welcome(&mut self, now: Duration, arrival: Arrival) {
-        let Arrival { stream, read_ahead, identity, speaks, permit } = arrival;
+    fn welcome(&mut self, now: Duration, handoff: UpgradedConnection) {
+        let UpgradedConnection { stream, read_ahead, identity, speaks, permit } = handoff;
         let socket = Socket { stream: TcpStream::from_std(stream), _permit: permit };
         let key = self.shard.handle_arrival(now, socket, identity, speaks);
         let watched = self.shard.connection(key).is_some_and(|connection| {
             let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut connection.link.stream, Token(key.index), interest).is_ok()
+            self.poll
+                .registry()
+                .register(&mut connection.transport.stream, Token(key.index), interest)
+                .is_ok()
         });
         if !watched {
             // Out of memory for epoll: the peer sees a lost connection, and comes back.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use history::{Connection, Kind, Recorder, Seen, What};
 use protocol::{
-    Beside, ClientMessageId, CommandId, Epoch, ErrorCode, ErrorFrame, Event, EventKind, Gap, Joined,
-    MessageBody, OkFrame, Outcome, RoomId, Seq, ServerFrame, UserId,
+    ClientMessageId, CommandId, CommandResult, ControlFrame, Epoch, ErrorCode, ErrorFrame, Event, EventKind,
+    Gap, Joined, MessageBody, OkFrame, RoomId, Seq, ServerFrame, UserId,
 };
 use serde_json::{Value, json};
 use storage::{MemoryStore, TokenHash};
@@ -112,8 +112,8 @@ impl Client {
         if let Some(online) = self.online.take() {
             recorder.closed(online.connection, code);
         }
-        for saying in &mut self.unsaid {
-            saying.asked = false;
+        for replies in &mut self.unsaid {
+            replies.asked = false;
         }
         for place in self.rooms.values_mut() {
             (place.open, place.leaving) = (false, false);
@@ -138,7 +138,7 @@ impl Client {
                 );
                 self.event(&event);
             }
-            ServerFrame::Beside(Beside::Welcome(welcome)) => {
+            ServerFrame::ControlFrame(ControlFrame::Welcome(welcome)) => {
                 assert!(self.online.is_none(), "welcomed twice");
                 assert!(self.user.is_none_or(|user| user == welcome.you.id), "welcomed as somebody else");
                 self.user = Some(welcome.you.id);
@@ -153,16 +153,16 @@ impl Client {
                 self.resume();
                 self.say_again(recorder);
             }
-            ServerFrame::Beside(Beside::Joined(joined)) => self.joined(&joined, recorder),
-            ServerFrame::Beside(Beside::Ok(ok)) => self.ok(ok, recorder),
-            ServerFrame::Beside(Beside::Error(error)) => self.error(&error, recorder),
-            ServerFrame::Beside(Beside::Gap(gap)) => self.gap(gap, recorder),
-            ServerFrame::Beside(Beside::Reset(reset)) => {
+            ServerFrame::ControlFrame(ControlFrame::Joined(joined)) => self.joined(&joined, recorder),
+            ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => self.ok(ok, recorder),
+            ServerFrame::ControlFrame(ControlFrame::Error(error)) => self.error(&error, recorder),
+            ServerFrame::ControlFrame(ControlFrame::Gap(gap)) => self.gap(gap, recorder),
+            ServerFrame::ControlFrame(ControlFrame::Reset(reset)) => {
                 let Some(online) = &mut self.online else { panic!("before welcome: {text}") };
                 recorder.reset(online.connection, reset.room);
                 online.reset.insert(reset.room);
             }
-            ServerFrame::Beside(Beside::Presence(_) | Beside::Typing(_)) => {}
+            ServerFrame::ControlFrame(ControlFrame::Presence(_) | ControlFrame::Typing(_)) => {}
         }
     }
 
@@ -200,11 +200,11 @@ impl Client {
     /// Whatever was not answered, unchanged and in its order.
     fn say_again(&mut self, recorder: &mut Recorder) {
         for at in 0..self.unsaid.len() {
-            let saying = &mut self.unsaid[at];
-            if std::mem::replace(&mut saying.asked, true) {
+            let replies = &mut self.unsaid[at];
+            if std::mem::replace(&mut replies.asked, true) {
                 continue;
             }
-            let Saying { room, key, body, .. } = saying.clone();
+            let Saying { room, key, body, .. } = replies.clone();
             let command = json!({
                 "type": "send", "room": room, "client_message_id": key.as_str(), "body": body.as_str()
             });
@@ -314,17 +314,17 @@ impl Client {
         let asked = self.answered(id);
         let connection = self.online().connection;
         match (asked, ok.outcome) {
-            (Asked::Send(key), Outcome::Appended { seq }) => {
+            (Asked::Send(key), CommandResult::Appended { seq }) => {
                 recorder.ok(connection, id, seq);
-                self.unsaid.retain(|saying| saying.key != key);
+                self.unsaid.retain(|replies| replies.key != key);
             }
-            (Asked::Leave(room), Outcome::Appended { seq }) => {
+            (Asked::Leave(room), CommandResult::Appended { seq }) => {
                 recorder.ok(connection, id, seq);
                 if self.rooms.get(&room).is_some_and(|place| place.joined_at < seq) {
                     self.rooms.remove(&room);
                 }
             }
-            (Asked::Fill(room), Outcome::Events(page)) => {
+            (Asked::Fill(room), CommandResult::Events(page)) => {
                 let events = page.events.iter().map(seen).collect();
                 recorder.record(What::Filled { connection, room, events });
                 let Some(place) = self.rooms.get_mut(&room) else { return };
@@ -342,7 +342,7 @@ impl Client {
                 }
                 self.fill(room);
             }
-            (Asked::Resume, Outcome::Done {}) => {
+            (Asked::Resume, CommandResult::Done {}) => {
                 // Others may be under way.
                 let waits = |asked: &Asked| matches!(asked, Asked::Resume);
                 let online = self.online();
@@ -373,7 +373,7 @@ impl Client {
             Asked::Send(key) => {
                 recorder.refused(connection, id, error.code);
                 assert!(error.code != ErrorCode::KeyConflict, "promise 3: {key} is in conflict with itself");
-                let Some(at) = self.unsaid.iter().position(|saying| saying.key == key) else { return };
+                let Some(at) = self.unsaid.iter().position(|replies| replies.key == key) else { return };
                 if error.retryable {
                     self.unsaid[at].asked = false;
                 } else {
@@ -395,7 +395,7 @@ impl Client {
     }
 
     /// Some time has passed: what had to wait is tried again.
-    pub(super) fn go_on(&mut self, recorder: &mut Recorder) {
+    pub(super) fn resume_io(&mut self, recorder: &mut Recorder) {
         if self.online.is_none() {
             return;
         }
@@ -423,7 +423,7 @@ impl Client {
 
     /// Something that a person does.
     pub(super) fn act(&mut self, chance: &mut Chance, recorder: &mut Recorder) {
-        self.go_on(recorder);
+        self.resume_io(recorder);
         if self.online.is_none() {
             return;
         }
@@ -461,7 +461,7 @@ impl Client {
             _ => {
                 let many = if chance.one_in(5) { 1 + chance.below(8) } else { 1 };
                 for _ in 0..many {
-                    self.say(room, chance);
+                    self.send_frame(room, chance);
                 }
                 self.say_again(recorder);
             }
@@ -478,7 +478,7 @@ impl Client {
     pub(super) fn say_something(&mut self, chance: &mut Chance, recorder: &mut Recorder) {
         let open: Vec<RoomId> = self.rooms.keys().copied().collect();
         if self.online.is_some() && !open.is_empty() {
-            self.say(*chance.of(&open), chance);
+            self.send_frame(*chance.of(&open), chance);
             self.say_again(recorder);
         }
     }
@@ -492,7 +492,7 @@ impl Client {
         }
     }
 
-    fn say(&mut self, room: RoomId, chance: &mut Chance) {
+    fn send_frame(&mut self, room: RoomId, chance: &mut Chance) {
         self.next_key += 1;
         let key = format!("c{}-{}", self.number, self.next_key);
         let padding = *chance.of(&[0, 0, 0, 50, 500, 8000]);
@@ -508,8 +508,8 @@ impl Client {
         if let Some((id, asked)) = online.asked.first_key_value() {
             return Some(format!("the answer to ({id}) {asked:?}"));
         }
-        if let Some(saying) = self.unsaid.front() {
-            return Some(format!("an answer to {}", saying.key));
+        if let Some(replies) = self.unsaid.front() {
+            return Some(format!("an answer to {}", replies.key));
         }
         for (room, place) in &self.rooms {
             let head = store.head(*room);

@@ -26,7 +26,7 @@ impl World {
         self.plan_in(wait, 0, Due::Start);
     }
 
-    /// The operator stops the process, as `House::stop` does it.
+    /// The operator stops the process, as `AppState::stop` does it.
     pub(super) fn stop(&mut self) {
         let (now, wall_clock) = (self.now, self.wall_clock());
         let Some(process) = self.process.as_mut().filter(|_| !self.stopping) else { return };
@@ -136,7 +136,7 @@ impl World {
         let (overloaded, bus) = (self.has(Fault::Overloaded), self.has(Fault::Bus));
         let Some(process) = &mut self.process else { return };
         for desk in &mut process.desks {
-            desk.shard.outside.overloaded = overloaded;
+            desk.shard.services.overloaded = overloaded;
         }
         process.losses = if bus { Losses { lost: 3, late: 4, twice: 5 } } else { Losses::default() };
     }
@@ -146,7 +146,7 @@ impl World {
         self.tell(|| format!("connection {wire} is cut"));
         let life = self.wires[wire].life;
         let silence = self.chance.one_in(4);
-        self.wires[wire].dead |= silence || self.chance.one_in(2);
+        self.wires[wire].websocket_idle |= silence || self.chance.one_in(2);
         let (server, client) = if silence {
             // Neither is told: the client gives up, the server counts to 75.
             (None, self.chance.millis(25_000, 36_000))
@@ -168,7 +168,7 @@ impl World {
         }
         // What is still in sockets is of the old life, and comes to nobody.
         for wire in &mut self.wires {
-            wire.dead = true;
+            wire.websocket_idle = true;
         }
         self.record_what_is_stored();
         self.epochs += 1;

@@ -8,8 +8,8 @@ use storage::TokenHash;
 
 use super::chance::Chance;
 use super::client::ROOMS;
+use crate::i18n::{Language, i18n};
 use crate::plain_text::notice_line;
-use crate::texts::{Language, texts};
 
 pub(super) struct LineClient {
     number: u64,
@@ -31,12 +31,12 @@ impl LineClient {
 
     /// A line came.
     pub(super) fn take(&mut self, line: &str) {
-        let texts = texts(self.language);
+        let i18n = i18n(self.language);
         if line.starts_with("* ") {
-            let gap = notice_line(&(texts.gap)(Seq(1), Seq(2), "?"));
+            let gap = notice_line(&(i18n.gap)(Seq(1), Seq(2), "?"));
             // Up to the first number.
             let gap = &gap[..gap.find('1').unwrap_or(gap.len())];
-            let arrives = ROOMS.iter().any(|room| line == notice_line(&(texts.you_are_in)(room)));
+            let arrives = ROOMS.iter().any(|room| line == notice_line(&(i18n.you_are_in)(room)));
             if arrives || line.starts_with(gap) {
                 self.heard.push(Vec::new());
             }

@@ -1,14 +1,14 @@
-//! Sessions that end, as HTTP and `House::end_session` end them, step by step: whose it is, the word that nobody comes in with it any
+//! Sessions that end, as HTTP and `AppState::end_session` end them, step by step: whose it is, the word that nobody comes in with it any
 //! more, the sockets, and then the session with the memberships. Between any two of them anything may happen, also the same once more.
 
 use std::time::Duration;
 
 use protocol::UserId;
-use storage::{Done, Refusal, Request, Ticket, TokenHash, Write};
+use storage::{CommandError, Operation, OperationResult, Request, RequestId, TokenHash};
 use tokio::sync::oneshot;
 
 use super::world::{Due, World};
-use crate::writer::{ReplyTo, nobody};
+use crate::writer::{ReplyTarget, system_actor};
 
 /// A logout that is under way.
 pub(super) struct Logout {
@@ -27,7 +27,7 @@ enum Step {
     /// The sockets are closed.
     Closed,
     /// The writer has been asked.
-    Asked(oneshot::Receiver<Result<Done, Refusal>>),
+    Asked(oneshot::Receiver<Result<OperationResult, CommandError>>),
 }
 
 impl World {
@@ -83,15 +83,18 @@ impl World {
                 Step::Closed
             }
             // The writer has no time.
-            Step::Closed if process.desks[at].shard.outside.overloaded || self.chance.one_in(6) => {
+            Step::Closed if process.desks[at].shard.services.overloaded || self.chance.one_in(6) => {
                 process.sessions.end_failed(&token);
                 return;
             }
             Step::Closed => {
                 let (reply, answer) = oneshot::channel();
-                let request =
-                    Request { ticket: Ticket(0), author: nobody(), deed: Write::EndSession { token } };
-                process.requests.push_back((request, ReplyTo::Caller(reply)));
+                let request = Request {
+                    request_id: RequestId(0),
+                    actor: system_actor(),
+                    operation: Operation::EndSession { token },
+                };
+                process.requests.push_back((request, ReplyTarget::ReplySender(reply)));
                 return self.logouts.push(Logout { step: Step::Asked(answer), ..logout });
             }
             Step::Asked(mut answer) => match answer.try_recv() {
@@ -122,11 +125,11 @@ impl World {
     pub(super) fn check_ended(&mut self) {
         let Some(process) = &mut self.process else { return };
         for desk in &process.desks {
-            for (user, being) in &desk.shard.beings {
-                let ended = being.session.is_some_and(|session| self.ended.contains(&session.0));
+            for (user, user_state) in &desk.shard.users {
+                let ended = user_state.session.is_some_and(|session| self.ended.contains(&session.0));
                 let hears = |index: &usize| desk.shard.connections[*index].is_open();
                 assert!(
-                    !(ended && being.connections.iter().any(hears)),
+                    !(ended && user_state.connections.iter().any(hears)),
                     "promise 6: the session of {user} has ended, and they are there"
                 );
             }

@@ -17,7 +17,7 @@
 //! | `client.rs`, `lines.rs` | an honest client of docs/PROTOCOL.md; somebody with a plain-text tool |
 //! | `logout.rs` | sessions that end, as HTTP ends them |
 //! | `rest.rs` | what is checked when all is quiet |
-//! | `wire.rs`, `outside.rs` | a connection in memory; the rest of the house as a shard sees it |
+//! | `wire.rs`, `services.rs` | a connection in memory; the rest of the house as a shard sees it |
 //! | `chance.rs` | chance, from a seed |
 
 pub(crate) mod chance;
@@ -26,9 +26,9 @@ mod faults;
 mod lines;
 mod logout;
 mod network;
-pub(crate) mod outside;
 mod process;
 mod rest;
+pub(crate) mod services;
 pub(crate) mod wire;
 mod world;
 
@@ -82,7 +82,7 @@ fn words(defect: &dyn Any) -> String {
 
 /// What the checker makes of a seed's history, where it ends because something broke: it knows nothing of what the clients of the
 /// simulation hold against the store on the way.
-#[cfg(feature = "sabotage")]
+#[cfg(feature = "fault-injection")]
 fn verdict_of_history(seed: u64) -> Option<String> {
     let mut world = World::new(seed);
     let defect = words(&*catch_unwind(AssertUnwindSafe(|| live(&mut world))).err()?);
@@ -129,34 +129,37 @@ fn whatever_goes_wrong_every_promise_is_kept() {
 
 /// Whoever finds nothing has to show that there was nothing to find: the clients of the simulation, who look at the store as they
 /// go, and the checker, which has nothing but the history.
-#[cfg(feature = "sabotage")]
+#[cfg(feature = "fault-injection")]
 #[test]
-fn every_sabotage_is_seen_and_named() {
-    use crate::sabotage::{Sabotage, choose};
+fn every_injected_fault_is_detected() {
+    use crate::fault_injection::{FaultInjection, choose};
 
-    for (sabotage, on_the_way, by_history) in [
-        (Sabotage::AcknowledgeBeforeCommit, "acknowledged", "acknowledged"),
-        (Sabotage::DropOnResume, "promise 2", "left out in silence"),
-        (Sabotage::DeliverTwiceOnRetry, "promise 3", "stored"),
-        (Sabotage::SwapNeighbours, "promise 2", "left out in silence"),
-        (Sabotage::DeliverAfterRemoval, "promise 6", "after the removal"),
-        (Sabotage::ForgetGap, "promise 2", "left out in silence"),
-        (Sabotage::LoseWakeUp, "promise 2", "a member at rest lacks events"),
+    for (fault_injection, on_the_way, by_history) in [
+        (FaultInjection::AcknowledgeBeforeCommit, "acknowledged", "acknowledged"),
+        (FaultInjection::DropOnResume, "promise 2", "left out in silence"),
+        (FaultInjection::DeliverTwiceOnRetry, "promise 3", "stored"),
+        (FaultInjection::SwapNeighbours, "promise 2", "left out in silence"),
+        (FaultInjection::DeliverAfterRemoval, "promise 6", "after the removal"),
+        (FaultInjection::ForgetGap, "promise 2", "left out in silence"),
+        (FaultInjection::LoseWakeUp, "promise 2", "a member at rest lacks events"),
     ] {
-        choose(Some(sabotage));
+        choose(Some(fault_injection));
         let found = (0..SEEDS).find_map(|seed| Some((seed, verdict(seed).err()?)));
         let judged = (0..SEEDS).find_map(|seed| Some((seed, verdict_of_history(seed)?)));
         choose(None);
         for (found, words) in [(found, on_the_way), (judged, by_history)] {
-            let Some((seed, found)) = found else { panic!("{SEEDS} seeds do not see {sabotage:?}") };
-            assert!(found.contains(words), "seed {seed} takes {sabotage:?} for something else: {found}");
-            println!("seed {seed} sees {sabotage:?}");
+            let Some((seed, found)) = found else { panic!("{SEEDS} seeds do not see {fault_injection:?}") };
+            assert!(
+                found.contains(words),
+                "seed {seed} takes {fault_injection:?} for something else: {found}"
+            );
+            println!("seed {seed} sees {fault_injection:?}");
         }
     }
 }
 
 /// Else the checker might only see that the history has no end.
-#[cfg(feature = "sabotage")]
+#[cfg(feature = "fault-injection")]
 #[test]
 fn a_history_that_breaks_off_breaks_no_promise() {
     for seed in 0..10 {

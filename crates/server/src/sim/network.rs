@@ -5,13 +5,13 @@ use storage::TokenHash;
 use websocket::{Decoder, Message, Opcode};
 
 use super::wire::Pipe;
-use super::world::{Due, Speaker, Wired, World};
-use crate::arrival::{Identity, Speaks};
+use super::world::{Due, LiveServices, Speaker, World};
+use crate::handoff::{Identity, WireProtocol};
 
 impl World {
     pub(super) fn arrives(&mut self, wire: usize, bytes: &[u8]) {
-        let Wired { pipe, dead, shard, key, .. } = &self.wires[wire];
-        if *dead {
+        let LiveServices { pipe, websocket_idle, shard, key, .. } = &self.wires[wire];
+        if *websocket_idle {
             return;
         }
         pipe.0.to_server.borrow_mut().extend(bytes);
@@ -23,14 +23,14 @@ impl World {
     pub(super) fn take(&mut self, wire: usize) {
         let of = self.wires[wire].of;
         let stalls_until = self.people[of].stalls_until;
-        if self.faulty && stalls_until > self.now && !self.wires[wire].dead {
+        if self.faulty && stalls_until > self.now && !self.wires[wire].websocket_idle {
             return self.plan_in(stalls_until - self.now, 0, Due::Takes(wire));
         }
         let short = self.faulty && self.chance.one_in(30);
         let mouthful = 1 + self.chance.below(500) as usize;
-        let Wired { pipe, dead, shard, key, takes_planned, .. } = &mut self.wires[wire];
+        let LiveServices { pipe, websocket_idle, shard, key, takes_planned, .. } = &mut self.wires[wire];
         *takes_planned = false;
-        if *dead {
+        if *websocket_idle {
             return;
         }
         let bytes = std::mem::take(&mut *pipe.0.to_client.borrow_mut());
@@ -51,7 +51,7 @@ impl World {
     }
 
     pub(super) fn hear(&mut self, wire: usize, bytes: Vec<u8>) {
-        let Wired { decoder, text, of, .. } = &mut self.wires[wire];
+        let LiveServices { decoder, text, of, .. } = &mut self.wires[wire];
         let of = *of;
         text.extend(bytes);
         let mut bytes = std::mem::take(text);
@@ -159,7 +159,7 @@ impl World {
         self.people[of].attempts += 1;
         self.plan_in(wait, 0, Due::Acts(of));
         // The server may not have been told yet.
-        if !self.wires[wire].dead {
+        if !self.wires[wire].websocket_idle {
             let wait = self.chance.millis(0, 100);
             let life = self.wires[wire].life;
             self.plan_in(wait, life, Due::ServerLoses(wire));
@@ -178,7 +178,7 @@ impl World {
         self.plan_in(wait, 0, Due::Acts(of));
         match &mut self.people[of].speaker {
             Speaker::Json(client) if self.faulty => client.act(&mut self.chance, &mut self.recorder),
-            Speaker::Json(client) => client.go_on(&mut self.recorder),
+            Speaker::Json(client) => client.resume_io(&mut self.recorder),
             Speaker::Lines(lines) if self.faulty => {
                 let line = lines.act(&mut self.chance);
                 self.tell(|| format!("client {of} says {line}"));
@@ -231,7 +231,7 @@ impl World {
     }
 
     /// A connection comes to its shard.
-    pub(super) fn let_in(&mut self, of: usize, life: u64, identity: Identity) {
+    pub(super) fn begin_upgrade(&mut self, of: usize, life: u64, identity: Identity) {
         let now = self.now;
         self.people[of].on_the_way = false;
         if self.process.is_none() || self.life != life || self.deserted {
@@ -239,8 +239,8 @@ impl World {
             return self.plan_in(wait, 0, Due::Acts(of));
         }
         let speaks = match &self.people[of].speaker {
-            Speaker::Json(_) => Speaks::Json,
-            Speaker::Lines(lines) => Speaks::PlainText(lines.language),
+            Speaker::Json(_) => WireProtocol::Json,
+            Speaker::Lines(lines) => WireProtocol::PlainText(lines.language),
         };
         let pipe = Pipe::default();
         pipe.0.room.set(*self.chance.of(&[300, 5000, 100_000]));
@@ -250,7 +250,7 @@ impl World {
         let key = process.desks[at].shard.handle_arrival(now, pipe.clone(), identity, speaks);
         let wire = self.wires.len();
         self.tell(|| format!("client {of} is {user} on connection {wire}, in shard {at}"));
-        self.wires.push(Wired {
+        self.wires.push(LiveServices {
             pipe,
             life: self.life,
             of,
@@ -259,7 +259,7 @@ impl World {
             decoder: Decoder::new(websocket::Role::Client, 1 << 20),
             text: Vec::new(),
             last_arrival: now,
-            dead: false,
+            websocket_idle: false,
             takes_planned: false,
         });
         self.people[of].online = Some(wire);

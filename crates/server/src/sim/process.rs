@@ -10,19 +10,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::{Delivery, Inbox, LocalBus};
-use protocol::{Limits, Timestamp, UserId};
 use domain::{Presence, Rates};
-use storage::{MemoryStore, Reader, Request, Store, Ticket};
+use protocol::{Limits, Timestamp, UserId};
+use storage::{MemoryStore, Reader, Request, RequestId, Store};
 
 use super::chance::Chance;
-use super::outside::Memory;
+use super::services::Memory;
 use super::wire::Pipe;
+use crate::commit_batch::{BusMessage, WriteReply};
 use crate::metrics::Metrics;
 use crate::queries;
-use crate::round::{Answer, Word};
 use crate::sessions::Sessions;
 use crate::shard::{Found, Query, Settings, Shard};
-use crate::writer::{self, Loom, ReplyTo, RoundBus};
+use crate::writer::{self, CommitPipeline, ReplyTarget, RoundBus};
 
 /// How bad a day it is for the bus: one in so many words; 0 is never.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,21 +35,21 @@ pub(super) struct Losses {
 /// A shard, and what lies before its door.
 pub(super) struct Desk {
     pub(super) shard: Shard<Pipe, Memory>,
-    inbox: Inbox<Word, Answer>,
+    inbox: Inbox<BusMessage, WriteReply>,
     /// The bus has called.
     called: Arc<AtomicBool>,
     /// Words that were held up on the way.
-    late: Vec<Arc<Word>>,
+    late: Vec<Arc<BusMessage>>,
     /// Whether a look at the inbox is planned.
     pub(super) planned: bool,
 }
 
 pub(super) struct Process {
     pub(super) desks: Vec<Desk>,
-    loom: Loom,
+    pipeline: CommitPipeline,
     bus: Arc<RoundBus>,
     reader: Box<dyn Reader>,
-    pub(super) requests: VecDeque<(Request, ReplyTo)>,
+    pub(super) requests: VecDeque<(Request, ReplyTarget)>,
     pub(super) queries: VecDeque<(usize, Query)>,
     pub(super) presence: Rc<RefCell<Presence>>,
     pub(super) sessions: Arc<Sessions>,
@@ -67,10 +67,10 @@ pub(super) struct Shape {
 }
 
 impl Process {
-    /// As `House::start` does it.
+    /// As `AppState::start` does it.
     pub(super) fn start(store: &MemoryStore, shape: &Shape, wall_clock: Timestamp) -> Self {
         let mut store_writer = store.writer().expect("the process before this one is gone");
-        store_writer.sweep_transient(wall_clock).expect("memory does not fail here");
+        store_writer.cleanup_transient_users(wall_clock).expect("memory does not fail here");
         let user_ids = store_writer.reserve_user_ids(writer::ID_BLOCK).expect("memory does not fail here");
         let bus: Arc<RoundBus> = Arc::new(LocalBus::new(shape.rounds));
         let metrics = Metrics::new();
@@ -81,7 +81,7 @@ impl Process {
                 let called = Arc::new(AtomicBool::new(false));
                 let wake = Arc::clone(&called);
                 let inbox = bus.subscribe(Box::new(move || wake.store(true, Ordering::Relaxed)));
-                let outside = Memory {
+                let services = Memory {
                     presence: Rc::clone(&presence),
                     sessions: Arc::clone(&sessions),
                     ..Memory::default()
@@ -90,19 +90,19 @@ impl Process {
                     epoch: store.epoch(),
                     limits: Limits { catch_up_events: shape.catch_up_events, ..Limits::default() },
                     rates: Rates { enabled: false, ..Rates::default() },
-                    heartbeat: Duration::from_secs(30),
-                    dead: Duration::from_secs(75),
-                    unfinished: Duration::from_secs(30),
+                    ping_interval: Duration::from_secs(30),
+                    websocket_idle: Duration::from_secs(75),
+                    message_assembly: Duration::from_secs(30),
                     close: Duration::from_secs(5),
                     tells_presence: number == 0,
                 };
-                let shard = Shard::new(settings, outside, metrics.clone());
+                let shard = Shard::new(settings, services, metrics.clone());
                 Desk { shard, inbox, called, late: Vec::new(), planned: false }
             })
             .collect();
         Process {
             desks,
-            loom: Loom { writer: store_writer, bus: Arc::clone(&bus), metrics },
+            pipeline: CommitPipeline { writer: store_writer, bus: Arc::clone(&bus), metrics },
             bus,
             reader: store.reader().expect("memory does not fail here"),
             requests: VecDeque::new(),
@@ -132,7 +132,7 @@ impl Process {
             // A word that was held up may come before or after the next one.
             if !desk.late.is_empty() && chance.one_in(2) {
                 let word = desk.late.remove(0);
-                desk.shard.handle_round(now, Delivery { word: Some(word), answers: Vec::new() });
+                desk.shard.handle_commit(now, Delivery { word: Some(word), answers: Vec::new() });
             }
             let mut befalls = |times: u64| times > 0 && chance.one_in(times);
             let Delivery { mut word, answers } = delivery;
@@ -144,7 +144,7 @@ impl Process {
                 // A bus between machines may not even know.
                 missed |= befalls(2);
             }
-            desk.shard.handle_round(now, Delivery { word, answers });
+            desk.shard.handle_commit(now, Delivery { word, answers });
         }
         if missed {
             desk.shard.handle_missed(now);
@@ -156,14 +156,14 @@ impl Process {
 
     /// Takes along what a shard has asked for.
     pub(super) fn gather(&mut self, at: usize) {
-        let outside = &mut self.desks[at].shard.outside;
-        for (author, deed, ticket) in outside.requests.drain(..) {
-            let reply_to = ReplyTo::Shard { shard: at, ticket };
-            self.requests.push_back((Request { ticket: Ticket(0), author, deed }, reply_to));
+        let services = &mut self.desks[at].shard.services;
+        for (actor, operation, request_id) in services.requests.drain(..) {
+            let reply_to = ReplyTarget::Shard { shard: at, request_id };
+            self.requests.push_back((Request { request_id: RequestId(0), actor, operation }, reply_to));
         }
-        self.queries.extend(outside.queries.drain(..).map(|query| (at, query)));
-        for (room, frame) in outside.asides.drain(..) {
-            self.bus.publish(Arc::new(Word::Aside { room, frame }), Vec::new());
+        self.queries.extend(services.queries.drain(..).map(|query| (at, query)));
+        for (room, frame) in services.asides.drain(..) {
+            self.bus.publish(Arc::new(BusMessage::Ephemeral { room, frame }), Vec::new());
         }
     }
 
@@ -171,10 +171,10 @@ impl Process {
     pub(super) fn commit(&mut self, wall_clock: Timestamp) -> Option<String> {
         let (mut requests, mut reply_to) = (Vec::new(), Vec::new());
         for (request, to) in self.requests.drain(..) {
-            requests.push(Request { ticket: Ticket(requests.len() as u64), ..request });
+            requests.push(Request { request_id: RequestId(requests.len() as u64), ..request });
             reply_to.push(to);
         }
-        self.loom.commit(wall_clock, requests, reply_to)
+        self.pipeline.commit(wall_clock, requests, reply_to)
     }
 
     /// A reader's turn: what it found, for which shard.

@@ -10,7 +10,7 @@ use super::client::seen;
 use super::world::{Speaker, World};
 
 /// Long enough for the server to find the dead, and for them to be buried.
-const PATIENCE: Duration = Duration::from_secs(100);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// When nothing is wrong. The store's heads are looked at once a second.
 const SOON: Duration = Duration::from_secs(8);
@@ -20,15 +20,18 @@ impl World {
     pub(super) fn rest(&mut self, last: bool) {
         self.tell(|| "nothing goes wrong any more".to_owned());
         self.calm();
-        self.come_to_rest(PATIENCE);
+        self.come_to_rest(WAIT_TIMEOUT);
         // Nothing is said after this that would wake somebody up: everybody has to hear of it, and not at the next ping.
         self.say_last_words();
         self.come_to_rest(SOON);
         // Some time later there is still nothing to be done, but for a ping that may be on its way.
         self.run(self.now + Duration::from_secs(3), |_| false);
         let until = self.now + Duration::from_secs(1);
-        if !self.run(until, |world| world.unrest().is_none()) {
-            panic!("promise 2: it was at rest, and is not any more: {}", self.unrest().unwrap_or_default());
+        if !self.run(until, |world| world.pending_work().is_none()) {
+            panic!(
+                "promise 2: it was at rest, and is not any more: {}",
+                self.pending_work().unwrap_or_default()
+            );
         }
         self.check_at_rest(last);
     }
@@ -37,7 +40,7 @@ impl World {
         let until = self.now + patience;
         let mut waits = None;
         if !self.run(until, |world| {
-            waits = world.unrest();
+            waits = world.pending_work();
             waits.is_none()
         }) {
             panic!("promise 2: it does not come to rest: {}", waits.unwrap_or_default());
@@ -45,7 +48,7 @@ impl World {
     }
 
     /// What is still to be done.
-    fn unrest(&self) -> Option<String> {
+    fn pending_work(&self) -> Option<String> {
         for (of, somebody) in self.people.iter().enumerate() {
             if let Speaker::Json(client) = &somebody.speaker
                 && let Some(what) = client.waits_for(&self.store)
@@ -53,7 +56,7 @@ impl World {
                 return Some(format!("client {of} waits for {what}"));
             }
             let Some(wire) = somebody.online else { return Some(format!("client {of} is not connected")) };
-            if self.wires[wire].dead {
+            if self.wires[wire].websocket_idle {
                 return Some(format!("client {of} does not know that its connection is dead"));
             }
             if !self.wires[wire].pipe.0.to_client.borrow().is_empty() {
@@ -69,7 +72,7 @@ impl World {
         if connections != online {
             return Some(format!("the server has {connections} connections, and there are {online}"));
         }
-        process.desks.iter().find_map(|desk| desk.shard.unrest())
+        process.desks.iter().find_map(|desk| desk.shard.pending_work())
     }
 
     fn check_at_rest(&mut self, last: bool) {
@@ -87,7 +90,8 @@ impl World {
                 panic!("client {of} is not known to its shard")
             };
             let user = connection.user;
-            let open: Vec<usize> = connection.memberships.iter().map(|membership| membership.room).collect();
+            let open: Vec<usize> =
+                connection.subscriptions.iter().map(|subscription| subscription.room).collect();
             let open: BTreeSet<RoomId> = open.into_iter().map(|room| shard.rooms[room].id).collect();
             live.extend(open.iter().map(|room| (*room, user)));
             for room in &open {
@@ -130,10 +134,9 @@ impl World {
     fn check_names(&mut self) {
         let Some(process) = self.process.as_mut().filter(|_| !self.in_doubt) else { return };
         for desk in 0..process.desks.len() {
-            let beings = &process.desks[desk].shard.beings;
-            let beings: Vec<_> =
-                beings.iter().map(|(user, it)| (*user, it.name.clone(), it.session)).collect();
-            for (user, name, session) in beings {
+            let users = &process.desks[desk].shard.users;
+            let users: Vec<_> = users.iter().map(|(user, it)| (*user, it.name.clone(), it.session)).collect();
+            for (user, name, session) in users {
                 let Some(session) = session else { continue };
                 let stored = process.reader().person_of_session(&session).expect("memory does not fail here");
                 let Some(stored) = stored else { continue };
@@ -173,7 +176,7 @@ impl World {
     }
 
     /// What the checker alone makes of all that was taken down until now. Whoever is `at_rest` is to have everything.
-    #[cfg(feature = "sabotage")]
+    #[cfg(feature = "fault-injection")]
     pub(super) fn judge_history(&mut self, at_rest: bool) -> Option<String> {
         for somebody in self.people.iter().filter(|_| at_rest) {
             if let Speaker::Json(client) = &somebody.speaker

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 
-use crate::shard::Link;
+use crate::shard::Transport;
 
 /// The server's end of a connection in memory; clones are the same connection.
 #[derive(Clone, Default)]
@@ -37,7 +37,7 @@ pub(crate) struct Wire {
     pub(crate) broken: Cell<bool>,
 }
 
-impl Link for Pipe {
+impl Transport for Pipe {
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.0.broken.get() {
             return Err(io::ErrorKind::ConnectionReset.into());

@@ -15,16 +15,16 @@ use super::lines::{Index, LineClient};
 use super::logout::Logout;
 use super::process::{Process, Shape};
 use super::wire::Pipe;
-use crate::arrival::Identity;
+use crate::handoff::Identity;
+use crate::i18n::Language;
 use crate::shard::{ConnKey, Found};
-use crate::texts::Language;
 
 /// What is due.
 pub(super) enum Due {
     /// A shard's tick.
     Tick(usize),
     /// A shard looks at its inbox, and works.
-    Turn(usize),
+    FlushOutcome(usize),
     Commit,
     Read,
     Found(usize, Found),
@@ -103,7 +103,7 @@ pub(super) struct Somebody {
     pub(super) attempts: u32,
 }
 
-pub(super) struct Wired {
+pub(super) struct LiveServices {
     pub(super) pipe: Pipe,
     pub(super) life: u64,
     pub(super) of: usize,
@@ -115,7 +115,7 @@ pub(super) struct Wired {
     /// Bytes do not overtake each other.
     pub(super) last_arrival: Duration,
     /// Nothing goes through any more.
-    pub(super) dead: bool,
+    pub(super) websocket_idle: bool,
     pub(super) takes_planned: bool,
 }
 
@@ -131,7 +131,7 @@ pub(super) struct World {
     plan: BinaryHeap<Reverse<Planned>>,
     pub(super) planned: u64,
     pub(super) people: Vec<Somebody>,
-    pub(super) wires: Vec<Wired>,
+    pub(super) wires: Vec<LiveServices>,
     pub(super) next_token: u64,
     /// Tokens for which somebody has been made.
     pub(super) issued: BTreeSet<[u8; 32]>,
@@ -284,7 +284,7 @@ impl World {
         let now = self.now;
         match due {
             Due::Acts(of) => self.act(of),
-            Due::LetIn(of, life, identity) => self.let_in(of, life, identity),
+            Due::LetIn(of, life, identity) => self.begin_upgrade(of, life, identity),
             Due::LogsOut => self.go_on_logging_out(),
             Due::Fault => self.go_wrong(),
             Due::Mended(fault) => self.mend(fault),
@@ -294,7 +294,7 @@ impl World {
             Due::Arrives(wire, bytes) => self.arrives(wire, &bytes),
             Due::ClientLoses(wire, code) => self.client_loses(wire, code),
             Due::ServerLoses(wire) => {
-                let Wired { pipe, shard, key, .. } = &self.wires[wire];
+                let LiveServices { pipe, shard, key, .. } = &self.wires[wire];
                 pipe.0.broken.set(true);
                 let (at, index) = (*shard, key.index);
                 self.touch(wire, |process| process.desks[at].shard.handle_readable(now, index));
@@ -306,7 +306,7 @@ impl World {
                     self.plan_in(Duration::from_millis(100), self.life, Due::Tick(at));
                 }
             }
-            Due::Turn(at) => {
+            Due::FlushOutcome(at) => {
                 if let Some(process) = &mut self.process {
                     process.desks[at].planned = false;
                     self.turn(at);
@@ -332,7 +332,7 @@ impl World {
 
     /// Does something to a live connection's shard, which then has its turn.
     pub(super) fn touch(&mut self, wire: usize, what: impl FnOnce(&mut Process)) {
-        let Wired { life, shard, key, .. } = &self.wires[wire];
+        let LiveServices { life, shard, key, .. } = &self.wires[wire];
         let (at, key) = (*shard, *key);
         if *life != self.life {
             return;
@@ -348,7 +348,7 @@ impl World {
         let Some(process) = &mut self.process else { return };
         if !std::mem::replace(&mut process.desks[at].planned, true) {
             let wait = self.chance.millis(from, to);
-            self.plan_in(wait, self.life, Due::Turn(at));
+            self.plan_in(wait, self.life, Due::FlushOutcome(at));
         }
     }
 
@@ -384,10 +384,10 @@ impl World {
         }
         // What was written to sockets goes on its way.
         for wire in 0..self.wires.len() {
-            let Wired { pipe, dead, takes_planned, of, .. } = &mut self.wires[wire];
+            let LiveServices { pipe, websocket_idle, takes_planned, of, .. } = &mut self.wires[wire];
             let waits = !pipe.0.to_client.borrow().is_empty()
                 || self.people[*of].online == Some(wire) && pipe.is_hung_up();
-            if !*dead && !*takes_planned && waits {
+            if !*websocket_idle && !*takes_planned && waits {
                 *takes_planned = true;
                 let wait = self.chance.millis(0, 20);
                 self.plan_in(wait, 0, Due::Takes(wire));

@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use load::Client;
-use protocol::{Beside, ServerFrame};
+use protocol::{ControlFrame, ServerFrame};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::house::House;
+use crate::server::TestServer;
 use crate::talk::{Talk, body};
 
 const MEMBERS: u64 = 200;
@@ -28,10 +28,10 @@ struct Trace {
 
 impl Trace {
     /// `Err`: why it cannot be.
-    fn of(house: &House, thread: &str) -> Result<Self, String> {
-        let file = house.data().join("trace");
+    fn of(server: &TestServer, thread: &str) -> Result<Self, String> {
+        let file = server.data().join("trace");
         let mut strace = Command::new("strace");
-        strace.args(["-p", &id_of(house, thread), "-o"]).arg(&file).stderr(Stdio::piped());
+        strace.args(["-p", &id_of(server, thread), "-o"]).arg(&file).stderr(Stdio::piped());
         let mut strace = match strace.spawn() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err("strace is missing".to_owned()),
             spawned => spawned.unwrap(),
@@ -62,8 +62,8 @@ impl Trace {
 }
 
 /// The kernel's number of the server's thread with this name.
-fn id_of(house: &House, name: &str) -> String {
-    let threads = PathBuf::from(format!("/proc/{}/task", house.pid().as_raw_nonzero()));
+fn id_of(server: &TestServer, name: &str) -> String {
+    let threads = PathBuf::from(format!("/proc/{}/task", server.pid().as_raw_nonzero()));
     let mut threads = fs::read_dir(threads).unwrap().map(|thread| thread.unwrap());
     let found = threads.find(|thread| fs::read_to_string(thread.path().join("comm")).unwrap().trim() == name);
     found.expect("a thread of that name").file_name().into_string().unwrap()
@@ -72,17 +72,17 @@ fn id_of(house: &House, name: &str) -> String {
 #[test]
 fn a_round_costs_one_write_for_each_member_and_no_other_call() {
     // Nobody is asked for a sign of life meanwhile.
-    let calm = [("SHARDS", "1"), ("DEADLINES_HEARTBEAT", "10m"), ("DEADLINES_DEAD", "20m")];
-    let house = House::with(&calm);
-    let mut members: Vec<Client> = (0..MEMBERS).map(|_| house.guest()).collect();
+    let calm = [("SHARDS", "1"), ("TIMEOUTS_PING_INTERVAL", "10m"), ("TIMEOUTS_WEBSOCKET_IDLE", "20m")];
+    let server = TestServer::with(&calm);
+    let mut members: Vec<Client> = (0..MEMBERS).map(|_| server.guest()).collect();
     let room = members[0].join("lobby").unwrap().room;
     members[1..].iter_mut().for_each(|member| drop(member.join("lobby").unwrap()));
     // The last that is said of who came: from now on the room is quiet.
-    let all_are_here = |frame: &ServerFrame| matches!(frame, ServerFrame::Beside(Beside::Presence(presence)) if u64::from(presence.count) == MEMBERS);
+    let all_are_here = |frame: &ServerFrame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Presence(presence)) if u64::from(presence.count) == MEMBERS);
     members.iter_mut().for_each(|member| drop(member.frame_where(all_are_here).unwrap()));
     members.iter_mut().for_each(|member| drop(member.heard()));
 
-    let trace = match Trace::of(&house, "shard-0") {
+    let trace = match Trace::of(&server, "shard-0") {
         Ok(trace) => trace,
         Err(why) => return eprintln!("left out: {why}"),
     };

@@ -1,15 +1,15 @@
 //! A client is a cursor: what it missed comes, once and in order, or is named.
 
 use load::{Client, http};
-use protocol::{Beside, Command, Event, EventPage, RoomId, ServerFrame};
+use protocol::{Command, ControlFrame, Event, EventPage, RoomId, ServerFrame};
 use serde_json::json;
 
-use crate::house::House;
+use crate::server::TestServer;
 use crate::talk::{Talk, bearer, body};
 
 /// A room in which `count` messages were said after its maker joined: 1, 2, 3 …
-fn room_with(house: &House, name: &str, count: u64) -> RoomId {
-    let (mut host, _) = house.person("Host");
+fn room_with(server: &TestServer, name: &str, count: u64) -> RoomId {
+    let (mut host, _) = server.person("Host");
     let room = host.join(name).unwrap().room;
     say_many(&mut host, room, 1..=count);
     room
@@ -45,7 +45,14 @@ pub(crate) fn saying(room: RoomId, text: &str) -> Command {
 }
 
 /// All events after `after`, page by page: over the command, and over HTTP, which must agree.
-fn history(house: &House, client: &mut Client, token: &str, room: RoomId, after: u64, to: u64) -> Vec<Event> {
+fn history(
+    server: &TestServer,
+    client: &mut Client,
+    token: &str,
+    room: RoomId,
+    after: u64,
+    to: u64,
+) -> Vec<Event> {
     let (mut events, mut by_http) = (Vec::<Event>::new(), Vec::<Event>::new());
     while events.last().map_or(after, |event| event.seq.0) < to {
         let after = events.last().map_or(after, |event| event.seq.0);
@@ -55,7 +62,7 @@ fn history(house: &House, client: &mut Client, token: &str, room: RoomId, after:
         events.extend(page.events);
         let path = format!("/api/v1/rooms/{room}/events?after={after}&limit=500");
         let answer =
-            http(house.addr, "GET", &path, &[("Authorization", &format!("Bearer {token}"))], b"").unwrap();
+            http(server.addr, "GET", &path, &[("Authorization", &format!("Bearer {token}"))], b"").unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
         let other: EventPage = answer.json().unwrap();
         assert_eq!(other.more, page.more);
@@ -68,40 +75,40 @@ fn history(house: &House, client: &mut Client, token: &str, room: RoomId, after:
 #[test]
 fn what_was_missed_comes_from_the_log_in_memory() {
     // Each shard has its own memory of a room, for as long as somebody there has it open.
-    let house = House::with(&[("SHARDS", "1")]);
-    let (mut li, token) = house.person("Li");
-    let mut ann = house.guest();
+    let server = TestServer::with(&[("SHARDS", "1")]);
+    let (mut li, token) = server.person("Li");
+    let mut ann = server.guest();
     let room = li.join("lobby").unwrap().room;
     let head = ann.join("lobby").unwrap().head.0;
     li.event_where(|event| event.seq.0 == head).unwrap();
     drop(li);
     say_many(&mut ann, room, 1..=50);
-    let before = house.metric("teahouse_catch_ups_total");
-    let mut li = house.back(&token);
+    let before = server.metric("teahouse_catch_ups_total");
+    let mut li = server.back(&token);
     let joined = li.resume(&[(room, head)]);
     assert_eq!((joined[0].head.0, joined[0].n.0), (head + 50, 50));
     let missed = li.events_of(room, head, 50);
     assert_eq!(body(&missed[49]), "50");
-    assert_eq!(house.metric("teahouse_catch_ups_total"), before, "the store was not asked");
+    assert_eq!(server.metric("teahouse_catch_ups_total"), before, "the store was not asked");
     ann.say(room, "live").unwrap();
     assert_eq!(body(&li.events_of(room, head + 50, 1)[0]), "live");
 }
 
 #[test]
 fn what_was_missed_comes_from_the_store_after_a_restart() {
-    let mut house = House::open();
-    let (mut li, token) = house.person("Li");
-    let (mut ann, anns) = house.person("Ann");
+    let mut server = TestServer::open();
+    let (mut li, token) = server.person("Li");
+    let (mut ann, anns) = server.person("Ann");
     let room = li.join("茶馆").unwrap().room;
     let head = ann.join("茶馆").unwrap().head.0;
     say_many(&mut ann, room, 1..=1000);
-    house.restart();
-    let mut li = house.back(&token);
+    server.restart();
+    let mut li = server.back(&token);
     let joined = li.join_after(room, head);
     assert_eq!((joined.head.0, joined.n.0, joined.name.as_str()), (head + 1000, 1000, "茶馆"));
     let missed = li.events_of(room, head, 1000);
     assert!(missed.iter().zip(1..).all(|(event, number)| body(event) == number.to_string()));
-    let mut ann = house.back(&anns);
+    let mut ann = server.back(&anns);
     ann.resume(&[(room, head + 1000)]);
     ann.say(room, "live").unwrap();
     assert_eq!(body(&li.events_of(room, head + 1000, 1)[0]), "live");
@@ -109,33 +116,33 @@ fn what_was_missed_comes_from_the_store_after_a_restart() {
 
 #[test]
 fn beyond_a_thousand_a_gap_is_told_and_history_fills_it_exactly() {
-    let mut house = House::open();
-    let (mut li, token) = house.person("Li");
-    let (mut ann, anns) = house.person("Ann");
+    let mut server = TestServer::open();
+    let (mut li, token) = server.person("Li");
+    let (mut ann, anns) = server.person("Ann");
     let room = li.join("lobby").unwrap().room;
     let head = ann.join("lobby").unwrap().head.0;
     say_many(&mut ann, room, 1..=1001);
-    house.restart();
-    let mut li = house.back(&token);
+    server.restart();
+    let mut li = server.back(&token);
     assert_eq!(li.join_after(room, head).head.0, head + 1001);
     let gap = li.gap();
     assert_eq!((gap.room, gap.from.0, gap.to.0), (room, head + 1, head + 1001));
-    let mut ann = house.back(&anns);
+    let mut ann = server.back(&anns);
     ann.join_after(room, head + 1001);
     ann.say(room, "live").unwrap();
     assert_eq!(body(&li.events_of(room, head + 1001, 1)[0]), "live", "live events follow the gap");
-    let filled = history(&house, &mut li, &token, room, head, head + 1001);
+    let filled = history(&server, &mut li, &token, room, head, head + 1001);
     let filled: Vec<_> =
         filled.iter().map(|event| (event.seq.0, body(event).to_owned())).take(1001).collect();
     assert_eq!(filled, (1..=1001).map(|number| (head + number, number.to_string())).collect::<Vec<_>>());
-    assert_eq!(house.metric("teahouse_gaps_total"), 1.0);
+    assert_eq!(server.metric("teahouse_gaps_total"), 1.0);
 }
 
 #[test]
 fn history_goes_back_page_by_page_to_the_first_event() {
-    let house = House::open();
-    let room = room_with(&house, "lobby", 250);
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let room = room_with(&server, "lobby", 250);
+    let mut li = server.guest();
     let head = li.join("lobby").unwrap().head.0;
     let mut before = head + 1;
     let mut pages = Vec::new();
@@ -172,8 +179,8 @@ fn history_goes_back_page_by_page_to_the_first_event() {
 
 #[test]
 fn a_page_of_history_ends_at_a_quarter_of_a_megabyte() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
     for _ in 0..50 {
         li.say(room, &"x".repeat(8192)).unwrap();
@@ -197,9 +204,9 @@ fn a_page_of_history_ends_at_a_quarter_of_a_megabyte() {
 
 #[test]
 fn another_epoch_or_a_cursor_beyond_the_head_is_reset() {
-    let house = House::open();
-    let room = room_with(&house, "lobby", 3);
-    let (mut li, token) = house.person("Li");
+    let server = TestServer::open();
+    let room = room_with(&server, "lobby", 3);
+    let (mut li, token) = server.person("Li");
     let head = li.join("lobby").unwrap().head.0;
     let epoch = json!(li.welcome().unwrap().epoch);
     drop(li);
@@ -208,18 +215,18 @@ fn another_epoch_or_a_cursor_beyond_the_head_is_reset() {
             json!({"type":"join","room":"lobby","after":after,"epoch":named}),
             json!({"type":"resume","rooms":{room.to_string():after},"epoch":named}),
         ] {
-            let mut li = house.back(&token);
+            let mut li = server.back(&token);
             li.ask(command.clone());
             let mut heard = li.heard();
-            heard.retain(|frame| !matches!(frame, ServerFrame::Beside(Beside::Presence(_))));
+            heard.retain(|frame| !matches!(frame, ServerFrame::ControlFrame(ControlFrame::Presence(_))));
             let reset = heard.iter().any(|frame| {
-                matches!(frame, ServerFrame::Beside(Beside::Reset(reset)) if reset.room == room && json!(reset.epoch) == epoch)
+                matches!(frame, ServerFrame::ControlFrame(ControlFrame::Reset(reset)) if reset.room == room && json!(reset.epoch) == epoch)
             });
             let events = heard.iter().any(|frame| matches!(frame, ServerFrame::Event(_)));
             assert!(!(reset && events), "nothing of before follows a reset: {heard:?}");
             assert_eq!(
                 reset,
-                matches!(heard.first(), Some(ServerFrame::Beside(Beside::Reset(_)))),
+                matches!(heard.first(), Some(ServerFrame::ControlFrame(ControlFrame::Reset(_)))),
                 "{command}: {heard:?}"
             );
             if !reset {
@@ -237,12 +244,12 @@ fn another_epoch_or_a_cursor_beyond_the_head_is_reset() {
 
 #[test]
 fn several_rooms_come_back_at_once_and_a_strangers_room_does_not() {
-    let house = House::open();
-    let secret = room_with(&house, "strangers", 3);
-    let mut host = house.guest();
-    let mut elsewhere = house.guest();
+    let server = TestServer::open();
+    let secret = room_with(&server, "strangers", 3);
+    let mut host = server.guest();
+    let mut elsewhere = server.guest();
     elsewhere.join("strangers").unwrap();
-    let (mut li, token) = house.person("Li");
+    let (mut li, token) = server.person("Li");
     let tea = li.join("tea").unwrap().room;
     let coffee = li.join("coffee").unwrap().room;
     host.join("tea").unwrap();
@@ -250,7 +257,7 @@ fn several_rooms_come_back_at_once_and_a_strangers_room_does_not() {
     drop(li);
     say_many(&mut host, tea, 1..=10);
     say_many(&mut host, coffee, 11..=30);
-    let mut li = house.back(&token);
+    let mut li = server.back(&token);
     let rooms = json!({tea.to_string(): 2, coffee.to_string(): 22, secret.to_string(): 0, "r999": 5});
     let reply = li.ask(json!({"type":"resume","rooms":rooms}));
     assert_eq!(reply["type"], "ok");
@@ -262,19 +269,19 @@ fn several_rooms_come_back_at_once_and_a_strangers_room_does_not() {
         .iter()
         .all(|last| frames.iter().any(|frame: &ServerFrame| frame.to_json().contains(last)))
     {
-        frames.push(li.next_frame(crate::talk::PATIENCE).unwrap());
+        frames.push(li.next_frame(crate::talk::WAIT_TIMEOUT).unwrap());
     }
     let errors: Vec<_> = frames
         .iter()
         .filter_map(|frame| match frame {
-            ServerFrame::Beside(Beside::Error(error)) => Some((error.room, error.code.as_str())),
+            ServerFrame::ControlFrame(ControlFrame::Error(error)) => Some((error.room, error.code.as_str())),
             _ => None,
         })
         .collect();
     assert_eq!(errors, [(Some(secret), "not_a_member"), (Some(RoomId(999)), "room_not_found")]);
     for (room, after, last) in [(tea, 2, 13), (coffee, 22, 23)] {
         let joined = frames.iter().position(
-            |frame| matches!(frame, ServerFrame::Beside(Beside::Joined(joined)) if joined.room == room),
+            |frame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Joined(joined)) if joined.room == room),
         );
         let events: Vec<(usize, u64)> = frames
             .iter()
@@ -295,27 +302,27 @@ fn several_rooms_come_back_at_once_and_a_strangers_room_does_not() {
 
 #[test]
 fn who_has_left_cannot_resume() {
-    let house = House::open();
-    let (mut li, token) = house.person("Li");
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let (mut li, token) = server.person("Li");
+    let mut ann = server.guest();
     let room = li.join("lobby").unwrap().room;
     ann.join("lobby").unwrap();
     li.ask(json!({"type":"leave","room":"lobby"}));
     drop(li);
-    let mut li = house.back(&token);
+    let mut li = server.back(&token);
     let reply = li.ask(json!({"type":"resume","rooms":{room.to_string():1}}));
     assert_eq!(reply["type"], "ok");
     ann.say(room, "not for Li").unwrap();
     ann.event_where(|event| matches!(event.kind, protocol::EventKind::Message { .. })).unwrap();
     let heard = li.heard();
-    let [ServerFrame::Beside(Beside::Error(error))] = &heard[..] else { panic!("{heard:?}") };
+    let [ServerFrame::ControlFrame(ControlFrame::Error(error))] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!((error.room, error.code.as_str()), (Some(room), "not_a_member"));
 }
 
 #[test]
 fn a_resume_of_too_many_rooms_is_malformed_and_of_500_is_not() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let rooms = |count: u64| {
         let rooms: serde_json::Map<_, _> =
             (1..=count).map(|id| (format!("r{}", id + 1000), json!(0))).collect();
@@ -328,20 +335,20 @@ fn a_resume_of_too_many_rooms_is_malformed_and_of_500_is_not() {
 
 #[test]
 fn a_catch_up_while_people_talk_is_contiguous() {
-    let mut house = House::open();
-    let (mut li, token) = house.person("Li");
-    let (mut ann, anns) = house.person("Ann");
+    let mut server = TestServer::open();
+    let (mut li, token) = server.person("Li");
+    let (mut ann, anns) = server.person("Ann");
     let room = li.join("lobby").unwrap().room;
     let head = ann.join("lobby").unwrap().head.0;
     say_many(&mut ann, room, 1..=900);
-    house.restart();
-    let mut ann = house.back(&anns);
+    server.restart();
+    let mut ann = server.back(&anns);
     ann.join_after(room, head + 900);
     // Some of what Ann says now is before the head that the returning clients are told, some of it after.
     let ids: Vec<_> =
         (901..=1300).map(|number| ann.start(&saying(room, &number.to_string())).unwrap()).collect();
     let mut back: Vec<Client> =
-        (0..8).map(|_| Client::connect(house.addr, bearer(&token)).unwrap()).collect();
+        (0..8).map(|_| Client::connect(server.addr, bearer(&token)).unwrap()).collect();
     for (number, client) in back.iter_mut().enumerate() {
         let after = head + 100 * number as u64;
         client
@@ -354,13 +361,13 @@ fn a_catch_up_while_people_talk_is_contiguous() {
     for (number, client) in back.iter_mut().enumerate() {
         let mut next = head + 100 * number as u64 + 1;
         while next <= head + 1300 {
-            match client.next_frame(crate::talk::PATIENCE).unwrap() {
+            match client.next_frame(crate::talk::WAIT_TIMEOUT).unwrap() {
                 ServerFrame::Event(event) => {
                     assert_eq!((event.seq.0, body(&event)), (next, (next - head).to_string().as_str()));
                     next += 1;
                 }
                 // Told a gap, one is told where it begins and ends.
-                ServerFrame::Beside(Beside::Gap(gap)) => {
+                ServerFrame::ControlFrame(ControlFrame::Gap(gap)) => {
                     assert_eq!(gap.from.0, next);
                     next = gap.to.0 + 1;
                 }
@@ -372,9 +379,9 @@ fn a_catch_up_while_people_talk_is_contiguous() {
 
 #[test]
 fn resuming_a_room_that_is_open_sends_what_follows_the_new_cursor() {
-    let house = House::open();
-    let room = room_with(&house, "lobby", 5);
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let room = room_with(&server, "lobby", 5);
+    let mut li = server.guest();
     let head = li.join("lobby").unwrap().head.0;
     li.events_of(room, 0, 0);
     li.resume(&[(room, 0)]);
@@ -387,18 +394,18 @@ fn resuming_a_room_that_is_open_sends_what_follows_the_new_cursor() {
 
 #[test]
 fn a_stranger_reads_no_history() {
-    let house = House::open();
-    let room = room_with(&house, "lobby", 3);
-    let (mut li, token) = house.person("Li");
+    let server = TestServer::open();
+    let room = room_with(&server, "lobby", 3);
+    let (mut li, token) = server.person("Li");
     assert_eq!(li.refused_with(json!({"type":"history","room":"lobby"})), "not_a_member");
     assert_eq!(li.refused_with(json!({"type":"history","room":"nowhere"})), "room_not_found");
     let ask = |path: &str, token: &str| {
-        http(house.addr, "GET", path, &[("Authorization", &format!("Bearer {token}"))], b"").unwrap()
+        http(server.addr, "GET", path, &[("Authorization", &format!("Bearer {token}"))], b"").unwrap()
     };
     assert_eq!(ask(&format!("/api/v1/rooms/{room}/events"), &token).status, 403);
     assert_eq!(ask("/api/v1/rooms/r999/events", &token).status, 404);
     assert_eq!(ask("/api/v1/rooms/lobby/events", &"A".repeat(43)).status, 401);
-    assert_eq!(house.get("/api/v1/rooms/lobby/events").status, 401);
+    assert_eq!(server.get("/api/v1/rooms/lobby/events").status, 401);
     li.join("lobby").unwrap();
     let answer = ask("/api/v1/rooms/LOBBY/events?after=1&limit=2", &token);
     let page: EventPage = answer.json().unwrap();

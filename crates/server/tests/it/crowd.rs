@@ -4,13 +4,13 @@ use std::sync::Mutex;
 use std::thread::scope;
 
 use load::{Client, Options, Received};
-use protocol::{Beside, Event, RoomId, ServerFrame};
+use protocol::{ControlFrame, Event, RoomId, ServerFrame};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::coming_back::say_many;
-use crate::house::House;
-use crate::talk::{PATIENCE, bearer, body};
+use crate::server::TestServer;
+use crate::talk::{WAIT_TIMEOUT, bearer, body};
 
 /// Threads of this test, each with a share of the crowd.
 const HANDS: usize = 4;
@@ -52,24 +52,24 @@ enum Comes {
 fn two_thousand_come_back_at_once_and_each_gets_what_it_missed() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
-    let mut house = House::open();
-    let (mut ann, anns) = house.person("Ann");
+    let mut server = TestServer::open();
+    let (mut ann, anns) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
     let members = spread((0..WITH_CURSOR + AWAY).collect(), |_| {
-        let (mut client, token) = house.person("Member");
+        let (mut client, token) = server.person("Member");
         client.join("lobby").unwrap();
         token
     });
     say_many(&mut ann, room, 1..=BEFORE);
     let line_clients = spread((0..LINES).collect(), |_| {
-        let token = house.token("Liner");
-        house.lines(bearer(&token)).close().unwrap();
+        let token = server.token("Liner");
+        server.lines(bearer(&token)).close().unwrap();
         token
     });
     say_many(&mut ann, room, BEFORE + 1..=BEFORE + MISSED);
-    let head = house.back(&anns).join("lobby").unwrap().head.0;
+    let head = server.back(&anns).join("lobby").unwrap().head.0;
     drop(ann);
-    house.restart();
+    server.restart();
 
     let (with_cursor, away) = members.split_at(WITH_CURSOR);
     let mut coming: Vec<(String, Comes)> = Vec::new();
@@ -82,14 +82,14 @@ fn two_thousand_come_back_at_once_and_each_gets_what_it_missed() {
     // All are there before the first of them reads.
     let crowd = spread(coming, |(token, comes)| {
         let protocol = matches!(comes, Comes::Behind(_)).then(|| Options::JSON.to_owned());
-        let mut client = Client::open(house.addr, Options { protocol, ..bearer(&token) }).unwrap();
+        let mut client = Client::open(server.addr, Options { protocol, ..bearer(&token) }).unwrap();
         if let Comes::Behind(count) = comes {
             let after = json!({room.to_string(): head - count});
             client.send_text(&json!({"type":"resume","id":1,"rooms":after}).to_string()).unwrap();
         }
         (client, comes)
     });
-    let mut ann = house.back(&anns);
+    let mut ann = server.back(&anns);
     ann.join("lobby").unwrap();
     ann.say(room, "live").unwrap();
     let back = spread(crowd, |(mut client, comes)| {
@@ -99,16 +99,16 @@ fn two_thousand_come_back_at_once_and_each_gets_what_it_missed() {
         }
         client
     });
-    house.until_metric("teahouse_connections", |open| open == 2001.0);
+    server.until_metric("teahouse_connections", |open| open == 2001.0);
     drop(back);
-    house.until_metric("teahouse_connections", |open| open == 1.0);
+    server.until_metric("teahouse_connections", |open| open == 1.0);
 }
 
 /// Everything after the cursor, or a gap that names it; then what is live, and all of it once.
 fn from_cursor(client: &mut Client, room: RoomId, head: u64, count: u64) {
     let mut next = head - count + 1;
     loop {
-        match client.next_frame(PATIENCE).unwrap() {
+        match client.next_frame(WAIT_TIMEOUT).unwrap() {
             ServerFrame::Event(event) => {
                 assert_eq!((event.room, event.seq.0), (room, next));
                 next += 1;
@@ -116,12 +116,12 @@ fn from_cursor(client: &mut Client, room: RoomId, head: u64, count: u64) {
                     break;
                 }
             }
-            ServerFrame::Beside(Beside::Gap(gap)) => {
+            ServerFrame::ControlFrame(ControlFrame::Gap(gap)) => {
                 assert!(count > 1000, "a gap of {count}");
                 assert_eq!((gap.from.0, gap.to.0), (head - count + 1, head));
                 next = head + 1;
             }
-            ServerFrame::Beside(Beside::Error(error)) => panic!("{error:?}"),
+            ServerFrame::ControlFrame(ControlFrame::Error(error)) => panic!("{error:?}"),
             _ => {}
         }
     }
@@ -136,7 +136,7 @@ fn is_last(event: &Event) -> bool {
 fn as_lines(client: &mut Client) {
     let mut said = Vec::new();
     loop {
-        match client.next_message(PATIENCE).unwrap() {
+        match client.next_message(WAIT_TIMEOUT).unwrap() {
             Received::Text(line) if line == "Ann: live" => break,
             Received::Text(line) if line.starts_with("* ") => {
                 assert!(!line.contains("error") && !line.contains("missed"), "{line}");

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use load::Client;
 use serde_json::{Map, Value, json};
 
-use crate::house::House;
+use crate::server::TestServer;
 use crate::talk::Talk;
 
 /// Fields that a frame of the kind may have or lack.
 const OPTIONAL: [&str; 8] =
-    ["id", "next", "read", "retry_after_ms", "came", "went", "client_message_id", "room"];
+    ["id", "next", "read", "retry_after_ms", "online", "offline", "client_message_id", "room"];
 
 fn golden(text: &str) -> Vec<Value> {
     serde_json::from_str(text).unwrap()
@@ -79,9 +79,9 @@ fn until_reply(client: &mut Client, id: u64) -> Vec<Value> {
 
 #[test]
 fn every_golden_command_is_carried_out_and_answered_as_the_golden_frames_are() {
-    let house = House::open();
-    let token = house.token("李雷");
-    let mut li = house.back(&token);
+    let server = TestServer::open();
+    let token = server.token("李雷");
+    let mut li = server.back(&token);
     // The rooms r1 to r12, and 60 events in r1, as the golden frames have them.
     li.join("lobby").unwrap();
     for number in 2..=12 {
@@ -95,7 +95,7 @@ fn every_golden_command_is_carried_out_and_answered_as_the_golden_frames_are() {
 
     for command in client_frames() {
         // By the bare socket: the client of the library would let an unknown field pass.
-        let mut li = load::Client::open(house.addr, crate::talk::bearer(&token)).unwrap();
+        let mut li = load::Client::open(server.addr, crate::talk::bearer(&token)).unwrap();
         let welcome = next_objects(&mut li);
         check_shape(&welcome[0]);
         assert_eq!(welcome[0]["type"], "welcome", "welcome comes first");
@@ -149,11 +149,11 @@ fn every_golden_command_is_carried_out_and_answered_as_the_golden_frames_are() {
 
 #[test]
 fn events_and_asides_are_as_the_golden_frames_are() {
-    let house = House::open();
-    let mut li = load::Client::open(house.addr, crate::talk::options()).unwrap();
+    let server = TestServer::open();
+    let mut li = load::Client::open(server.addr, crate::talk::options()).unwrap();
     li.send_text(r#"{"type":"join","id":1,"room":"tea"}"#).unwrap();
     until_reply(&mut li, 1);
-    let mut ann = house.guest();
+    let mut ann = server.guest();
     let room = ann.join("tea").unwrap().room;
     ann.ask(json!({"type":"typing","room":"tea"}));
     ann.say(room, "hello").unwrap();
@@ -173,8 +173,8 @@ fn events_and_asides_are_as_the_golden_frames_are() {
 
 #[test]
 fn every_id_is_answered_once_also_in_an_array_with_bad_ones() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
     li.send_text(&format!(
         r#"[{{"type":"ping","id":1}},{{"type":"dance","id":2}},3,{{"type":"send","id":4,"room":"{room}","client_message_id":"k","body":"hi"}},
@@ -216,8 +216,8 @@ fn every_id_is_answered_once_also_in_an_array_with_bad_ones() {
 
 #[test]
 fn without_an_id_only_a_refusal_and_a_ping_are_answered() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     li.join("lobby").unwrap();
     for silent in [
         r#"{"type":"send","room":"lobby","client_message_id":"k","body":"hi"}"#,
@@ -243,7 +243,7 @@ fn without_an_id_only_a_refusal_and_a_ping_are_answered() {
     }
     for answered in [r#"{"type":"ping"}"#, r#"{"type":"leave","room":"nowhere"}"#, r#"{"type":"dance"}"#] {
         li.send_text(answered).unwrap();
-        let reply = li.next_frame(crate::talk::PATIENCE).unwrap().to_json();
+        let reply = li.next_frame(crate::talk::WAIT_TIMEOUT).unwrap().to_json();
         assert!(reply.contains("ok") || reply.contains("error"), "{answered} {reply}");
         assert!(!reply.contains(r#""id""#), "{reply}");
     }
@@ -251,8 +251,8 @@ fn without_an_id_only_a_refusal_and_a_ping_are_answered() {
 
 #[test]
 fn what_is_no_command_is_refused_and_the_connection_lives() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
     let deep_field = format!(r#"{{"type":"dance","x":{deep}}}"#);
     let many = format!("[{}]", vec![r#"{"type":"ping"}"#; 257].join(","));
@@ -284,7 +284,8 @@ fn what_is_no_command_is_refused_and_the_connection_lives() {
     ] {
         li.send_text(text).unwrap();
         let head: String = text.chars().take(60).collect();
-        let reply = li.next_frame(crate::talk::PATIENCE).unwrap_or_else(|error| panic!("{error} to {head}"));
+        let reply =
+            li.next_frame(crate::talk::WAIT_TIMEOUT).unwrap_or_else(|error| panic!("{error} to {head}"));
         let reply: Value = serde_json::from_str(&reply.to_json()).unwrap();
         assert_eq!((&reply["type"], &reply["code"]), (&json!("error"), &json!(code)), "{head} {reply}");
     }
@@ -293,8 +294,8 @@ fn what_is_no_command_is_refused_and_the_connection_lives() {
 
 #[test]
 fn an_array_may_hold_256_commands_or_none() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     li.send_text("[]").unwrap();
     li.send_text(&format!("[{}]", vec![r#"{"type":"ping"}"#; 256].join(","))).unwrap();
     assert_eq!(li.heard().len(), 256);
@@ -302,8 +303,8 @@ fn an_array_may_hold_256_commands_or_none() {
 
 #[test]
 fn unknown_fields_are_ignored() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let joined = li.ask(json!({"type":"join","room":"lobby","colour":"green","rooms":[1,{"x":null}]}));
     assert_eq!(joined["type"], "joined");
     let ok =

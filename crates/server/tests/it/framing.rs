@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use load::{Client, Received, http};
 use websocket::{Opcode, append_masked};
 
-use crate::house::House;
-use crate::talk::{PATIENCE, Talk, options, plain_text};
+use crate::server::TestServer;
+use crate::talk::{Talk, WAIT_TIMEOUT, options, plain_text};
 
 const KEY: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
 
@@ -21,7 +21,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 #[test]
 fn whoever_breaks_the_framing_is_told_which_rule_by_the_code() {
-    let house = House::open();
+    let server = TestServer::open();
     let long = [&[0x89, 0xfe, 0, 126][..], &KEY, &[0; 126]].concat();
     let huge = [&[0x81, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0][..], &KEY].concat();
     let clumsy = [&[0x81, 0xfe, 0, 5][..], &KEY, &[0; 5]].concat();
@@ -64,21 +64,21 @@ fn whoever_breaks_the_framing_is_told_which_rule_by_the_code() {
     ];
     for (what, bytes, code) in cases {
         for options in [options(), plain_text()] {
-            let mut client = Client::connect(house.addr, options).unwrap();
+            let mut client = Client::connect(server.addr, options).unwrap();
             client.send_bytes(&bytes).unwrap();
             assert_eq!(client.closed().unwrap(), code, "{what}");
         }
     }
-    house.guest().heard();
+    server.guest().heard();
 }
 
 #[test]
 fn pings_are_answered_with_what_they_bear() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     for payload in [&b""[..], b"hello", &[0xff; 125]] {
         li.send_message(Opcode::Ping, payload).unwrap();
-        assert_eq!(li.next_message(PATIENCE).unwrap(), Received::Pong(payload.to_vec()));
+        assert_eq!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::Pong(payload.to_vec()));
     }
     li.send_message(Opcode::Pong, b"nobody asked").unwrap();
     assert_eq!(li.heard(), []);
@@ -86,9 +86,9 @@ fn pings_are_answered_with_what_they_bear() {
 
 #[test]
 fn a_message_may_come_in_fragments_with_a_ping_between_and_byte_by_byte() {
-    let house = House::open();
-    let mut li = house.guest();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
+    let mut ann = server.guest();
     ann.join("lobby").unwrap();
     li.join("lobby").unwrap();
     let text = r#"{"type":"send","room":"lobby","client_message_id":"k","body":"茶👩‍🚀"}"#.as_bytes();
@@ -111,7 +111,7 @@ fn a_message_may_come_in_fragments_with_a_ping_between_and_byte_by_byte() {
     let mut pongs = 0;
     li.send_text(r#"{"type":"ping","id":1}"#).unwrap();
     loop {
-        match li.next_message(PATIENCE).unwrap() {
+        match li.next_message(WAIT_TIMEOUT).unwrap() {
             Received::Pong(payload) => {
                 assert_eq!(payload, b"are you there?");
                 pongs += 1;
@@ -124,21 +124,21 @@ fn a_message_may_come_in_fragments_with_a_ping_between_and_byte_by_byte() {
     assert_eq!(pongs, 1);
 }
 
-fn upgrade(house: &House, more: &str) -> String {
+fn upgrade(server: &TestServer, more: &str) -> String {
     format!(
         "GET /ws HTTP/1.1\r\nHost: {}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n",
-        house.addr
+        server.addr
     )
 }
 
 #[test]
 fn what_comes_with_the_upgrade_is_heard_first() {
-    let house = House::open();
-    let mut ann = house.lines(plain_text());
-    let mut stream = TcpStream::connect(house.addr).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut bytes = upgrade(&house, "").into_bytes();
+    let server = TestServer::open();
+    let mut ann = server.lines(plain_text());
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
+    let mut bytes = upgrade(&server, "").into_bytes();
     // Whole ones, and one that is cut.
     let lines = [frame(0x81, b"one"), frame(0x81, b"two"), frame(0x81, b"three")].concat();
     bytes.extend_from_slice(&lines[..lines.len() - 2]);
@@ -169,11 +169,11 @@ fn what_comes_with_the_upgrade_is_heard_first() {
 
 #[test]
 fn what_is_no_upgrade_is_refused_by_http() {
-    let house = House::open();
+    let server = TestServer::open();
     let ask = |headers: &[(&str, &str)]| {
         let mut all = vec![("Connection", "Upgrade"), ("Upgrade", "websocket")];
         all.extend_from_slice(headers);
-        http(house.addr, "GET", "/ws", &all, b"").unwrap()
+        http(server.addr, "GET", "/ws", &all, b"").unwrap()
     };
     let key = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
     let version = ("Sec-WebSocket-Version", "13");
@@ -182,26 +182,26 @@ fn what_is_no_upgrade_is_refused_by_http() {
     assert_eq!(ask(&[version]).status, 400, "no key");
     assert_eq!(ask(&[version, ("Sec-WebSocket-Key", "c2hvcnQ=")]).status, 400, "a short key");
     assert_eq!(ask(&[key, version, ("Sec-WebSocket-Protocol", "teahouse.v9.xml")]).status, 400);
-    let plain = house.get("/ws");
+    let plain = server.get("/ws");
     assert!(plain.status == 400 || plain.status == 426, "{}", plain.status);
     let refusal: serde_json::Value = plain.json().unwrap();
     assert_eq!(refusal["code"], "malformed");
-    let client = Client::open(house.addr, options()).unwrap();
+    let client = Client::open(server.addr, options()).unwrap();
     assert_eq!(client.protocol(), Some("teahouse.v1.json"));
-    assert_eq!(Client::open(house.addr, plain_text()).unwrap().protocol(), None, "none was offered");
+    assert_eq!(Client::open(server.addr, plain_text()).unwrap().protocol(), None, "none was offered");
 }
 
 #[test]
 fn of_several_subprotocols_ours_is_chosen() {
-    let house = House::open();
+    let server = TestServer::open();
     for (offered, chosen) in [
         ("Sec-WebSocket-Protocol: chat, teahouse.v1.json\r\n", true),
         ("Sec-WebSocket-Protocol: teahouse.v1.json\r\nSec-WebSocket-Protocol: chat\r\n", true),
         ("", false),
     ] {
-        let mut stream = TcpStream::connect(house.addr).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(upgrade(&house, offered).as_bytes()).unwrap();
+        let mut stream = TcpStream::connect(server.addr).unwrap();
+        stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
+        stream.write_all(upgrade(&server, offered).as_bytes()).unwrap();
         let mut heard = Vec::new();
         let mut chunk = [0; 1024];
         while !heard.windows(4).any(|found| found == b"\r\n\r\n") {
@@ -213,9 +213,9 @@ fn of_several_subprotocols_ours_is_chosen() {
         assert_eq!(head.contains("sec-websocket-protocol: teahouse.v1.json\r\n"), chosen, "{head}");
         assert!(!head.contains("chat"), "{head}");
     }
-    let old = upgrade(&house, "").replace("HTTP/1.1", "HTTP/1.0");
-    let mut stream = TcpStream::connect(house.addr).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let old = upgrade(&server, "").replace("HTTP/1.1", "HTTP/1.0");
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
     stream.write_all(old.as_bytes()).unwrap();
     let mut heard = [0; 1024];
     let read = stream.read(&mut heard).unwrap();
@@ -225,16 +225,16 @@ fn of_several_subprotocols_ours_is_chosen() {
 
 #[test]
 fn an_abrupt_end_frees_the_connection() {
-    let house = House::open();
+    let server = TestServer::open();
     for half_a_frame in [false, true] {
         for _ in 0..10 {
-            let mut client = house.guest();
+            let mut client = server.guest();
             if half_a_frame {
                 client.send_bytes(&frame(0x81, &[b' '; 20_000])[..10_000]).unwrap();
             }
             client.reset();
         }
     }
-    house.until_metric("teahouse_connections", |open| open == 0.0);
-    house.until_metric("teahouse_http_connections", |open| open <= 1.0);
+    server.until_metric("teahouse_connections", |open| open == 0.0);
+    server.until_metric("teahouse_tcp_connections", |open| open <= 1.0);
 }

@@ -5,8 +5,8 @@ use protocol::EventKind;
 use serde_json::json;
 
 use crate::coming_back::say_many;
-use crate::house::House;
-use crate::talk::{PATIENCE, Talk, bearer, body, plain_text};
+use crate::server::TestServer;
+use crate::talk::{Talk, WAIT_TIMEOUT, bearer, body, plain_text};
 
 /// The next line that is not a notice.
 fn said(client: &mut Client) -> String {
@@ -34,8 +34,8 @@ fn in_chinese() -> Options {
 }
 
 /// A line client called so.
-fn named(house: &House, name: &str) -> Client {
-    let mut client = house.lines(plain_text());
+fn named(server: &TestServer, name: &str) -> Client {
+    let mut client = server.lines(plain_text());
     client.send_text(&format!("/name {name}")).unwrap();
     notice(&mut client, &format!("is now called {name}"));
     client
@@ -43,9 +43,9 @@ fn named(house: &House, name: &str) -> Client {
 
 #[test]
 fn what_is_said_comes_to_all_as_a_line_also_to_oneself() {
-    let house = House::open();
-    let mut li = named(&house, "李雷");
-    let mut ann = house.lines(plain_text());
+    let server = TestServer::open();
+    let mut li = named(&server, "李雷");
+    let mut ann = server.lines(plain_text());
     li.send_text("你好 👩‍🚀 <script>").unwrap();
     for client in [&mut li, &mut ann] {
         assert_eq!(said(client), "李雷: 你好 👩‍🚀 <script>");
@@ -54,9 +54,9 @@ fn what_is_said_comes_to_all_as_a_line_also_to_oneself() {
 
 #[test]
 fn lines_and_json_are_one_room() {
-    let house = House::open();
-    let mut li = named(&house, "Li");
-    let (mut ann, _) = house.person("Ann");
+    let server = TestServer::open();
+    let mut li = named(&server, "Li");
+    let (mut ann, _) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
     assert_eq!(li.next_line().unwrap(), "* Ann joined");
     li.send_text("hello, Ann").unwrap();
@@ -78,9 +78,9 @@ fn lines_and_json_are_one_room() {
 
 #[test]
 fn nobody_can_forge_a_line() {
-    let house = House::open();
-    let mut li = house.lines(plain_text());
-    let (mut ann, _) = house.person("Ann");
+    let server = TestServer::open();
+    let mut li = server.lines(plain_text());
+    let (mut ann, _) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
     for (typed, line) in [
         ("one\nLi: two", "Ann: one Li: two"),
@@ -106,9 +106,9 @@ fn nobody_can_forge_a_line() {
 
 #[test]
 fn every_line_of_the_table_does_what_it_says() {
-    let house = House::open();
-    let mut li = named(&house, "Li");
-    let mut ann = named(&house, "Ann");
+    let server = TestServer::open();
+    let mut li = named(&server, "Li");
+    let mut ann = named(&server, "Ann");
     notice(&mut li, "is now called Ann");
     for client in [&mut li, &mut ann] {
         client.send_text("/who").unwrap();
@@ -158,14 +158,14 @@ fn every_line_of_the_table_does_what_it_says() {
 
 #[test]
 fn who_could_not_join_stays_where_they_were() {
-    let house = House::with(&[
+    let server = TestServer::with(&[
         ("LIMITS_ENABLED", "true"),
         ("LIMITS_ROOMS_PER_PERSON", "2"),
         ("LIMITS_NEW_ROOMS", "0.01/h burst 1"),
     ]);
-    let mut ann = house.guest();
+    let mut ann = server.guest();
     ann.join("coffee").unwrap();
-    let mut li = house.lines(plain_text());
+    let mut li = server.lines(plain_text());
     li.send_text("/name Li").unwrap();
     li.send_text("/join tea").unwrap();
     notice(&mut li, "you are in tea");
@@ -179,11 +179,11 @@ fn who_could_not_join_stays_where_they_were() {
 
 #[test]
 fn notices_are_in_the_language_that_was_asked_for() {
-    let house = House::open();
-    let mut li = Client::connect(house.addr, in_chinese()).unwrap();
+    let server = TestServer::open();
+    let mut li = Client::connect(server.addr, in_chinese()).unwrap();
     assert!(li.next_line().unwrap().contains("，欢迎！你在 lobby"));
     assert_eq!(li.next_line().unwrap(), "* 你在 lobby");
-    let (mut ann, _) = house.person("Ann");
+    let (mut ann, _) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
     ann.say(room, "你好").unwrap();
     li.send_text("/brew").unwrap();
@@ -202,11 +202,11 @@ fn notices_are_in_the_language_that_was_asked_for() {
 
 #[test]
 fn who_brings_no_token_starts_with_what_is_new() {
-    let house = House::open();
-    let (mut ann, _) = house.person("Ann");
+    let server = TestServer::open();
+    let (mut ann, _) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
     ann.say(room, "before").unwrap();
-    let mut li = house.lines(plain_text());
+    let mut li = server.lines(plain_text());
     ann.say(room, "after").unwrap();
     assert_eq!(li.next_line().unwrap(), "Ann: after");
 }
@@ -223,38 +223,38 @@ fn numbers_until(client: &mut Client, last: u64) -> Vec<u64> {
 
 #[test]
 fn the_place_of_who_brings_a_token_is_kept() {
-    let mut house = House::open();
-    let (mut ann, anns) = house.person("Ann");
+    let mut server = TestServer::open();
+    let (mut ann, anns) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
-    let token = house.token("Li");
-    let mut li = house.lines(bearer(&token));
+    let token = server.token("Li");
+    let mut li = server.lines(bearer(&token));
     say_many(&mut ann, room, 1..=5);
     assert_eq!(numbers_until(&mut li, 5), [1, 2, 3, 4, 5]);
     li.close().unwrap();
     // From the log in memory.
     say_many(&mut ann, room, 6..=10);
-    let mut li = house.lines(bearer(&token));
+    let mut li = server.lines(bearer(&token));
     assert_eq!(numbers_until(&mut li, 10), [6, 7, 8, 9, 10]);
     drop(li);
-    house.until_metric("teahouse_connections", |open| open == 1.0);
+    server.until_metric("teahouse_connections", |open| open == 1.0);
     // From the store.
     say_many(&mut ann, room, 11..=300);
-    house.restart();
-    let mut li = house.lines(bearer(&token));
+    server.restart();
+    let mut li = server.lines(bearer(&token));
     assert_eq!(numbers_until(&mut li, 300), (11..=300).collect::<Vec<_>>());
     // The server stops while Li is there: what was written out counts as seen.
-    house.restart();
-    let mut ann = house.back(&anns);
+    server.restart();
+    let mut ann = server.back(&anns);
     ann.join("lobby").unwrap();
     ann.say(room, "301").unwrap();
-    let mut li = house.lines(bearer(&token));
+    let mut li = server.lines(bearer(&token));
     assert_eq!(numbers_until(&mut li, 301), [301]);
     li.close().unwrap();
     // Too much.
     say_many(&mut ann, room, 302..=1302);
-    house.restart();
-    let mut li = house.lines(bearer(&token));
-    let mut ann = house.back(&anns);
+    server.restart();
+    let mut li = server.lines(bearer(&token));
+    let mut ann = server.back(&anns);
     let joined = ann.join("lobby").unwrap();
     let line = notice(&mut li, "missed");
     assert_eq!(line, format!("* missed {} to {} in lobby", joined.head.0 - 1000, joined.head.0));
@@ -264,23 +264,23 @@ fn the_place_of_who_brings_a_token_is_kept() {
 
 #[test]
 fn a_place_is_kept_also_where_nothing_was_heard_yet() {
-    let house = House::open();
-    let (mut ann, _) = house.person("Ann");
+    let server = TestServer::open();
+    let (mut ann, _) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
     say_many(&mut ann, room, 1..=3);
-    let token = house.token("Li");
-    house.lines(bearer(&token)).close().unwrap();
+    let token = server.token("Li");
+    server.lines(bearer(&token)).close().unwrap();
     say_many(&mut ann, room, 4..=6);
-    assert_eq!(numbers_until(&mut house.lines(bearer(&token)), 6), [4, 5, 6]);
+    assert_eq!(numbers_until(&mut server.lines(bearer(&token)), 6), [4, 5, 6]);
 }
 
 #[test]
 fn each_rooms_place_is_kept_also_when_one_goes_from_room_to_room() {
-    let mut house = House::open();
-    let (mut ann, _) = house.person("Ann");
+    let mut server = TestServer::open();
+    let (mut ann, _) = server.person("Ann");
     let tea = ann.join("tea").unwrap().room;
-    let token = house.token("Li");
-    let mut li = house.lines(bearer(&token));
+    let token = server.token("Li");
+    let mut li = server.lines(bearer(&token));
     li.send_text("/join tea").unwrap();
     notice(&mut li, "you are in tea");
     say_many(&mut ann, tea, 1..=2);
@@ -292,29 +292,29 @@ fn each_rooms_place_is_kept_also_when_one_goes_from_room_to_room() {
     assert_eq!(numbers_until(&mut li, 4), [3, 4]);
     li.close().unwrap();
     say_many(&mut ann, tea, 5..=6);
-    house.restart();
-    let mut li = house.lines(bearer(&token));
+    server.restart();
+    let mut li = server.lines(bearer(&token));
     li.send_text("/join tea").unwrap();
     assert_eq!(numbers_until(&mut li, 6), [5, 6]);
 }
 
 #[test]
 fn the_server_that_stops_says_so_in_a_line() {
-    let mut house = House::open();
-    let mut li = house.lines(plain_text());
-    house.terminate();
+    let mut server = TestServer::open();
+    let mut li = server.lines(plain_text());
+    server.terminate();
     assert_eq!(li.next_line().unwrap(), "* the server is stopping; come back in a moment");
     assert!(
-        matches!(li.next_message(PATIENCE).unwrap(), Received::Close(1001, reason) if reason.starts_with("retry_within_ms="))
+        matches!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::Close(1001, reason) if reason.starts_with("retry_within_ms="))
     );
     drop(li);
-    assert!(house.wait().0.success());
+    assert!(server.wait().0.success());
 }
 
 #[test]
 fn too_many_lines_are_refused_in_a_line() {
-    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_MESSAGES", "0.01/h burst 1")]);
-    let mut li = house.lines(plain_text());
+    let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_MESSAGES", "0.01/h burst 1")]);
+    let mut li = server.lines(plain_text());
     li.send_text("one").unwrap();
     li.send_text("two").unwrap();
     assert_eq!(notice(&mut li, "error"), "* error: too often; wait a moment");

@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds the server to |
 //! |---|---|
-//! | `house.rs`, `talk.rs` | starting, ending and talking to a server; no claims |
+//! | `server.rs`, `talk.rs` | starting, ending and talking to a server; no claims |
 //! | `frames.rs` | the golden frames; ids and replies; what is no command |
 //! | `talking.rs` | people who talk: order, bodies, numbers |
 //! | `coming_back.rs` | cursors, gaps, resets |
@@ -13,7 +13,7 @@
 //! | `refusals.rs` | codes, rates, caps |
 //! | `sessions.rs` | who one is |
 //! | `lines.rs` | plain text |
-//! | `deadlines.rs` | those who stand still |
+//! | `timeouts.rs` | those who stand still |
 //! | `framing.rs` | RFC 6455 |
 //! | `stopping.rs`, `starting.rs` | the life of the process |
 //! | `crowd.rs` | two thousand at once |
@@ -23,19 +23,19 @@
 mod calls;
 mod coming_back;
 mod crowd;
-mod deadlines;
 mod frames;
 mod framing;
-mod house;
 mod lines;
 mod once;
 mod pages;
 mod presence;
 mod refusals;
 mod rooms;
+mod server;
 mod sessions;
 mod slow;
 mod starting;
 mod stopping;
 mod talk;
 mod talking;
+mod timeouts;

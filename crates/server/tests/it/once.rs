@@ -7,7 +7,7 @@ use protocol::{EventKind, EventPage, RoomId, RoomRef};
 use serde_json::{Value, json};
 
 use crate::coming_back::saying;
-use crate::house::House;
+use crate::server::TestServer;
 use crate::talk::Talk;
 
 fn send(room: RoomId, key: &str, body: &str) -> Value {
@@ -16,8 +16,8 @@ fn send(room: RoomId, key: &str, body: &str) -> Value {
 
 #[test]
 fn a_repeated_send_has_the_first_ones_number_and_another_one_is_a_conflict() {
-    let mut house = House::open();
-    let (mut li, token) = house.person("Li");
+    let mut server = TestServer::open();
+    let (mut li, token) = server.person("Li");
     let tea = li.join("tea").unwrap().room;
     let coffee = li.join("coffee").unwrap().room;
     let first = li.ask(send(tea, "k", "hello"))["seq"].clone();
@@ -33,16 +33,16 @@ fn a_repeated_send_has_the_first_ones_number_and_another_one_is_a_conflict() {
         let page = li.ask(json!({"type":"history","room":"tea"}));
         assert_eq!(page["events"].as_array().unwrap().len(), 2, "nothing was appended");
         if round == 0 {
-            house.restart();
-            li = house.back(&token);
+            server.restart();
+            li = server.back(&token);
         }
     }
 }
 
 #[test]
 fn the_same_key_of_two_people_is_two_messages() {
-    let house = House::open();
-    let (mut li, mut ann) = (house.guest(), house.guest());
+    let server = TestServer::open();
+    let (mut li, mut ann) = (server.guest(), server.guest());
     let room = li.join("lobby").unwrap().room;
     ann.join("lobby").unwrap();
     assert_eq!(li.ask(send(room, "k", "hello"))["seq"], 3);
@@ -52,8 +52,8 @@ fn the_same_key_of_two_people_is_two_messages() {
 
 #[test]
 fn who_has_left_still_learns_that_a_message_arrived_but_says_nothing_new() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
     assert_eq!(li.ask(send(room, "k", "hello"))["seq"], 2);
     li.ask(json!({"type":"leave","room":"lobby"}));
@@ -65,8 +65,8 @@ fn who_has_left_still_learns_that_a_message_arrived_but_says_nothing_new() {
 
 #[test]
 fn a_key_has_1_to_64_visible_characters() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
     for bad in ["", " ", "a b", "键", "a\n", &"k".repeat(65)] {
         assert_eq!(li.refused_with(send(room, bad, "hello")), "malformed", "{bad:?}");
@@ -79,8 +79,8 @@ fn a_key_has_1_to_64_visible_characters() {
 /// What an impatient sender knows when its server is killed: what it asked for, and what it was answered.
 #[test]
 fn killed_in_a_burst_it_has_every_acknowledged_message_once_and_in_order() {
-    let mut house = House::open();
-    let (mut li, token) = house.person("Li");
+    let mut server = TestServer::open();
+    let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;
     let mut asked: Vec<String> = Vec::new();
     let mut acknowledged: BTreeMap<String, u64> = BTreeMap::new();
@@ -96,10 +96,10 @@ fn killed_in_a_burst_it_has_every_acknowledged_message_once_and_in_order() {
         for (place, (id, text)) in ids.into_iter().enumerate() {
             // Killed while the rest is under way.
             if place == 100 * (burst as usize + 1) {
-                house.kill();
+                server.kill();
             }
             match li.reply_to(id) {
-                Ok(load::Reply::Ok(protocol::Outcome::Appended { seq })) => {
+                Ok(load::Reply::Ok(protocol::CommandResult::Appended { seq })) => {
                     acknowledged.insert(text, seq.0);
                 }
                 Ok(other) => panic!("{other:?}"),
@@ -107,10 +107,14 @@ fn killed_in_a_burst_it_has_every_acknowledged_message_once_and_in_order() {
                 Err(error) => panic!("{error}"),
             }
         }
-        house.start();
-        li = house.back(&token);
-        li.call(&protocol::Command::Join(protocol::Join { room: RoomRef::Id(room), after: None, epoch: None }))
-            .unwrap();
+        server.start();
+        li = server.back(&token);
+        li.call(&protocol::Command::Join(protocol::Join {
+            room: RoomRef::Id(room),
+            after: None,
+            epoch: None,
+        }))
+        .unwrap();
         assert!(acknowledged.len() >= 100 * (burst as usize + 1));
     }
     let mut events = Vec::new();

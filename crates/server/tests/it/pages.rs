@@ -3,20 +3,20 @@
 use load::{Response, http};
 use serde_json::json;
 
-use crate::house::House;
+use crate::server::TestServer;
 use crate::talk::Talk;
 
-fn get(house: &House, path: &str, headers: &[(&str, &str)]) -> Response {
-    http(house.addr, "GET", path, headers, b"").unwrap()
+fn get(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> Response {
+    http(server.addr, "GET", path, headers, b"").unwrap()
 }
 
 #[test]
 fn health_readiness_and_metrics_tell_what_is() {
-    let house = House::open();
-    assert_eq!((house.get("/healthz").status, house.get("/healthz").text().as_str()), (200, "ok"));
-    assert_eq!(house.get("/readyz").status, 200);
-    let (mut li, token) = house.person("Li");
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    assert_eq!((server.get("/healthz").status, server.get("/healthz").text().as_str()), (200, "ok"));
+    assert_eq!(server.get("/readyz").status, 200);
+    let (mut li, token) = server.person("Li");
+    let mut ann = server.guest();
     let room = li.join("lobby").unwrap().room;
     ann.join("lobby").unwrap();
     for number in 0..5 {
@@ -29,29 +29,29 @@ fn health_readiness_and_metrics_tell_what_is() {
         ("teahouse_connections", 2.0),
         ("teahouse_messages_total", 5.0),
         ("teahouse_gaps_total", 0.0),
-        (r#"teahouse_refused_total{code="invalid_name"}"#, 1.0),
-        (r#"teahouse_refused_total{code="storage_full"}"#, 0.0),
+        (r#"teahouse_errors_total{code="invalid_name"}"#, 1.0),
+        (r#"teahouse_errors_total{code="storage_full"}"#, 0.0),
     ] {
-        assert_eq!(house.metric(name), value, "{name}");
+        assert_eq!(server.metric(name), value, "{name}");
     }
-    assert!(house.metric("teahouse_rooms") >= 1.0);
+    assert!(server.metric("teahouse_open_rooms") >= 1.0);
     // Five messages to two people, and Ann's join to Li.
-    house.until_metric("teahouse_deliveries_total", |delivered| delivered == 11.0);
-    assert!(house.metric("teahouse_append_seconds_count") >= 5.0);
-    assert!(house.metric("teahouse_sent_bytes_total") > 1000.0);
-    let answer = house.get("/metrics");
+    server.until_metric("teahouse_deliveries_total", |delivered| delivered == 11.0);
+    assert!(server.metric("teahouse_commit_duration_seconds_count") >= 5.0);
+    assert!(server.metric("teahouse_sent_bytes_total") > 1000.0);
+    let answer = server.get("/metrics");
     assert!(answer.header("content-type").unwrap().contains("text"), "{answer:?}");
     assert!(answer.text().contains("# TYPE teahouse_messages counter"));
     assert!(!answer.text().contains("Li") && !answer.text().contains(&token));
     drop((li, ann));
-    house.until_metric("teahouse_connections", |open| open == 0.0);
-    house.until_metric("teahouse_rooms", |rooms| rooms == 0.0);
+    server.until_metric("teahouse_connections", |open| open == 0.0);
+    server.until_metric("teahouse_open_rooms", |rooms| rooms == 0.0);
 }
 
 #[test]
 fn the_page_is_served_with_a_strict_policy_and_only_if_it_is_not_known() {
-    let house = House::open();
-    let page = house.get("/");
+    let server = TestServer::open();
+    let page = server.get("/");
     assert_eq!(page.status, 200);
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     let built = page.text().contains("<script");
@@ -62,21 +62,21 @@ fn the_page_is_served_with_a_strict_policy_and_only_if_it_is_not_known() {
     );
     assert!(built || (page.text().contains("lang=\"zh-Hans\"") && page.text().contains("lang=\"en\"")));
     let tag = page.header("etag").unwrap();
-    let known = get(&house, "/", &[("If-None-Match", tag)]);
+    let known = get(&server, "/", &[("If-None-Match", tag)]);
     assert_eq!((known.status, known.body.len(), known.header("etag")), (304, 0, Some(tag)));
-    assert_eq!(get(&house, "/", &[("If-None-Match", "\"x\"")]).status, 200);
-    let head = http(house.addr, "HEAD", "/", &[], b"").unwrap();
+    assert_eq!(get(&server, "/", &[("If-None-Match", "\"x\"")]).status, 200);
+    let head = http(server.addr, "HEAD", "/", &[], b"").unwrap();
     assert_eq!((head.status, head.header("etag")), (200, Some(tag)));
 
     let mut addresses = vec!["/".to_owned()];
     // Everything that the page names.
     for part in page.text().split('"').filter(|part| part.starts_with('/') && part.len() > 1) {
-        assert_eq!(house.get(part).status, 200, "{part}");
+        assert_eq!(server.get(part).status, 200, "{part}");
         addresses.push(part.to_owned());
     }
     assert!(!built || addresses.iter().any(|path| path.ends_with(".js")), "{addresses:?}");
     for path in addresses {
-        for answer in [house.get(&path), get(&house, &path, &[("Accept-Encoding", "gzip, br")])] {
+        for answer in [server.get(&path), get(&server, &path, &[("Accept-Encoding", "gzip, br")])] {
             let policy = answer.header("content-security-policy").unwrap();
             for part in
                 ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
@@ -89,9 +89,9 @@ fn the_page_is_served_with_a_strict_policy_and_only_if_it_is_not_known() {
             assert_eq!(kept.contains("immutable"), path.starts_with("/assets/"), "{path}: {kept}");
         }
         if built && path.ends_with(".js") {
-            let plain = house.get(&path);
+            let plain = server.get(&path);
             for (accepted, encoding) in [("gzip, deflate, br", "br"), ("gzip", "gzip")] {
-                let packed = get(&house, &path, &[("Accept-Encoding", accepted)]);
+                let packed = get(&server, &path, &[("Accept-Encoding", accepted)]);
                 assert_eq!(packed.header("content-encoding"), Some(encoding), "{path}");
                 assert_eq!(packed.header("vary"), Some("accept-encoding"));
                 assert!(packed.body.len() < plain.body.len());
@@ -104,9 +104,9 @@ fn the_page_is_served_with_a_strict_policy_and_only_if_it_is_not_known() {
 
 #[test]
 fn the_policy_stands_on_every_answer() {
-    let house = House::open();
+    let server = TestServer::open();
     for path in ["/nope", "/healthz", "/api/v1/session", "/ws"] {
-        let answer = house.get(path);
+        let answer = server.get(path);
         assert!(answer.header("content-security-policy").is_some(), "{path}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
     }

@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 
 use load::Client;
-use protocol::{Beside, EventKind, Presence, ServerFrame, UserId};
+use protocol::{ControlFrame, EventKind, Presence, ServerFrame, UserId};
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::server::TestServer;
 use crate::talk::{Talk, plain_text};
 
 fn presence(client: &mut Client, wanted: impl Fn(&Presence) -> bool) -> Presence {
-    let frame = client
-        .frame_where(|frame| matches!(frame, ServerFrame::Beside(Beside::Presence(found)) if wanted(found)));
+    let frame = client.frame_where(
+        |frame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Presence(found)) if wanted(found)),
+    );
     match frame.unwrap() {
-        ServerFrame::Beside(Beside::Presence(presence)) => presence,
+        ServerFrame::ControlFrame(ControlFrame::Presence(presence)) => presence,
         other => unreachable!("{other:?}"),
     }
 }
@@ -24,63 +25,63 @@ fn count(client: &mut Client) -> Value {
 
 #[test]
 fn a_room_is_told_who_comes_and_goes() {
-    let house = House::open();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut ann = server.guest();
     ann.join("lobby").unwrap();
-    let (mut li, _) = house.person("Li");
+    let (mut li, _) = server.person("Li");
     let joined = li.join("lobby").unwrap();
     assert_eq!(joined.count, 2);
     assert_eq!(joined.online.iter().map(|person| person.id).collect::<Vec<_>>(), [ann.me(), li.me()]);
-    let came = presence(&mut ann, |frame| frame.came.iter().any(|person| person.id == li.me()));
-    assert_eq!((came.count, came.went), (2, vec![]));
+    let came = presence(&mut ann, |frame| frame.online.iter().any(|person| person.id == li.me()));
+    assert_eq!((came.count, came.offline), (2, vec![]));
     let who = li.me();
     li.close().unwrap();
-    let went = presence(&mut ann, |frame| frame.went.contains(&who));
-    assert_eq!((went.count, went.came), (1, vec![]));
+    let went = presence(&mut ann, |frame| frame.offline.contains(&who));
+    assert_eq!((went.count, went.online), (1, vec![]));
     let heard = ann.heard();
     assert!(!heard.iter().any(|frame| matches!(frame, ServerFrame::Event(event) if matches!(event.kind, EventKind::MemberLeft {}))), "who can come back is a member still: {heard:?}");
 }
 
 #[test]
 fn one_of_two_connections_that_ends_is_no_leave() {
-    let house = House::open();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut ann = server.guest();
     ann.join("lobby").unwrap();
-    let (mut li, token) = house.person("Li");
-    let mut also_li = house.back(&token);
+    let (mut li, token) = server.person("Li");
+    let mut also_li = server.back(&token);
     let who = li.me();
     li.join("lobby").unwrap();
     assert_eq!(also_li.join("lobby").unwrap().count, 2);
-    presence(&mut ann, |frame| frame.came.iter().any(|person| person.id == who));
+    presence(&mut ann, |frame| frame.online.iter().any(|person| person.id == who));
     li.close().unwrap();
     assert_eq!(count(&mut ann), 2);
     also_li.close().unwrap();
     assert_eq!(count(&mut ann), 1);
-    let went = presence(&mut ann, |frame| frame.went.contains(&who));
+    let went = presence(&mut ann, |frame| frame.offline.contains(&who));
     assert_eq!(went.count, 1);
 }
 
 #[test]
 fn who_goes_and_comes_within_a_second_was_never_gone() {
-    let house = House::open();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut ann = server.guest();
     ann.join("lobby").unwrap();
-    let (mut li, token) = house.person("Li");
+    let (mut li, token) = server.person("Li");
     li.join("lobby").unwrap();
     let who = li.me();
-    presence(&mut ann, |frame| frame.came.iter().any(|person| person.id == who));
+    presence(&mut ann, |frame| frame.online.iter().any(|person| person.id == who));
     li.close().unwrap();
-    let mut li = house.back(&token);
+    let mut li = server.back(&token);
     li.join("lobby").unwrap();
-    let (mut mei, _) = house.person("Mei");
+    let (mut mei, _) = server.person("Mei");
     mei.join("lobby").unwrap();
     // If the machine stands still for a second both are told; else neither is.
     let mut balance = 0;
     loop {
         let told = presence(&mut ann, |_| true);
-        balance += i32::from(told.came.iter().any(|person| person.id == who));
-        balance -= i32::from(told.went.contains(&who));
-        if told.came.iter().any(|person| person.id == mei.me()) {
+        balance += i32::from(told.online.iter().any(|person| person.id == who));
+        balance -= i32::from(told.offline.contains(&who));
+        if told.online.iter().any(|person| person.id == mei.me()) {
             assert_eq!(told.count, 3);
             break;
         }
@@ -90,8 +91,8 @@ fn who_goes_and_comes_within_a_second_was_never_gone() {
 
 #[test]
 fn many_people_are_a_count_and_pages() {
-    let house = House::open();
-    let mut crowd: Vec<Client> = (0..120).map(|_| house.guest()).collect();
+    let server = TestServer::open();
+    let mut crowd: Vec<Client> = (0..120).map(|_| server.guest()).collect();
     for client in &mut crowd {
         client.join("lobby").unwrap();
     }
@@ -99,7 +100,7 @@ fn many_people_are_a_count_and_pages() {
     let joined = last.join("lobby").unwrap();
     assert_eq!((joined.count, joined.online.len()), (120, 50));
     let told = presence(last, |frame| frame.count == 120);
-    assert_eq!((told.came, told.went), (vec![], vec![]), "beyond a hundred the count alone");
+    assert_eq!((told.online, told.offline), (vec![], vec![]), "beyond a hundred the count alone");
     for (limit, size) in [(json!(50), 50), (json!(1000), 100), (Value::Null, 100)] {
         let mut people: Vec<UserId> = Vec::new();
         let mut command = json!({"type":"who","room":"lobby"});
@@ -128,15 +129,15 @@ fn many_people_are_a_count_and_pages() {
 
 #[test]
 fn typing_is_shown_in_its_room_alone_and_only_members_may() {
-    let house = House::open();
-    let (mut li, mut ann, mut mei) = (house.guest(), house.guest(), house.guest());
+    let server = TestServer::open();
+    let (mut li, mut ann, mut mei) = (server.guest(), server.guest(), server.guest());
     let tea = li.join("tea").unwrap().room;
     ann.join("tea").unwrap();
     mei.join("coffee").unwrap();
     ann.join("coffee").unwrap();
     assert_eq!(li.ask(json!({"type":"typing","room":"tea"}))["type"], "ok");
-    let is_typing = |frame: &ServerFrame| matches!(frame, ServerFrame::Beside(Beside::Typing(_)));
-    let ServerFrame::Beside(Beside::Typing(typing)) = ann.frame_where(is_typing).unwrap() else {
+    let is_typing = |frame: &ServerFrame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Typing(_)));
+    let ServerFrame::ControlFrame(ControlFrame::Typing(typing)) = ann.frame_where(is_typing).unwrap() else {
         unreachable!()
     };
     assert_eq!((typing.room, typing.by.id), (tea, li.me()));
@@ -156,12 +157,12 @@ fn left(client: &mut Client, who: UserId) {
 
 #[test]
 fn a_guest_without_a_token_leaves_however_the_connection_ends() {
-    let house = House::open();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut ann = server.guest();
     ann.join("lobby").unwrap();
     ann.join("tea").unwrap();
     for way in ["close", "end", "reset", "binary"] {
-        let mut li = house.guest();
+        let mut li = server.guest();
         let who = li.me();
         li.join("lobby").unwrap();
         li.join("tea").unwrap();
@@ -182,20 +183,20 @@ fn a_guest_without_a_token_leaves_however_the_connection_ends() {
 
 #[test]
 fn who_vanishes_before_the_join_is_answered_leaves_all_the_same() {
-    let house = House::open();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut ann = server.guest();
     ann.join("lobby").unwrap();
     const MANY: usize = 30;
     for _ in 0..MANY {
         // A line client is in the lobby at once; and this one is gone at once.
-        Client::open(house.addr, plain_text()).unwrap().reset();
+        Client::open(server.addr, plain_text()).unwrap().reset();
     }
     let (mut came, mut went) = (BTreeSet::new(), BTreeSet::new());
     while went.len() < MANY {
         let event = ann.next_event().unwrap();
         match event.kind {
-            EventKind::MemberJoined { with } => {
-                for person in std::iter::once(event.by).chain(with) {
+            EventKind::MemberJoined { also_joined } => {
+                for person in std::iter::once(event.by).chain(also_joined) {
                     assert!(came.insert(person.id));
                 }
             }
@@ -207,15 +208,15 @@ fn who_vanishes_before_the_join_is_answered_leaves_all_the_same() {
 
 #[test]
 fn guests_of_a_killed_server_leave_at_the_next_start() {
-    let mut house = House::open();
-    let (mut li, token) = house.person("Li");
-    let mut guest = house.guest();
+    let mut server = TestServer::open();
+    let (mut li, token) = server.person("Li");
+    let mut guest = server.guest();
     let room = li.join("lobby").unwrap().room;
     let head = guest.join("lobby").unwrap().head.0;
     let (me, other) = (li.me(), guest.me());
-    house.kill();
-    house.start();
-    let mut li = house.back(&token);
+    server.kill();
+    server.start();
+    let mut li = server.back(&token);
     li.resume(&[(room, head)]);
     let event = li.events_of(room, head, 1).remove(0);
     assert_eq!((event.by.id, event.kind), (other, EventKind::MemberLeft {}));

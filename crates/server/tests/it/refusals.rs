@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use load::{Client, Error, Options, http, http_from, new_session};
 use serde_json::{Value, json};
 
-use crate::house::House;
-use crate::talk::{PATIENCE, Talk, options, plain_text, why};
+use crate::server::TestServer;
+use crate::talk::{Talk, WAIT_TIMEOUT, options, plain_text, why};
 
 /// So seldom that within a test it is never again.
 const NEVER: &str = "0.01/h burst 2";
@@ -44,13 +44,13 @@ fn each_rate_runs_out_alone_and_says_when_to_come_again() {
             json!({"type":"join","room":"three"}),
         ),
     ] {
-        let house = House::with(&[("LIMITS_ENABLED", "true"), (setting, NEVER)]);
-        let (mut li, token) = house.person("Li");
+        let server = TestServer::with(&[("LIMITS_ENABLED", "true"), (setting, NEVER)]);
+        let (mut li, token) = server.person("Li");
         li.join("lobby").unwrap();
         for command in first.iter().filter(|command| !command.is_null()) {
             assert_ne!(li.ask(command.clone())["type"], "error", "{setting} {command}");
         }
-        let mut also_li = house.back(&token);
+        let mut also_li = server.back(&token);
         for client in [&mut li, &mut also_li] {
             let reply = client.ask(refused.clone());
             assert_eq!(
@@ -71,17 +71,17 @@ fn each_rate_runs_out_alone_and_says_when_to_come_again() {
                 assert_eq!(li.ask(command)["type"], "ok", "{setting} {other}");
             }
         }
-        let mut ann = house.guest();
+        let mut ann = server.guest();
         ann.join("lobby").unwrap();
         assert_ne!(ann.ask(refused)["type"], "error", "{setting}");
-        assert!(house.metric(r#"teahouse_refused_total{code="rate_limited"}"#) >= 2.0);
+        assert!(server.metric(r#"teahouse_errors_total{code="rate_limited"}"#) >= 2.0);
     }
 }
 
 #[test]
 fn who_made_too_many_rooms_still_finds_those_that_are_there() {
-    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_NEW_ROOMS", NEVER)]);
-    let (mut li, mut ann) = (house.guest(), house.guest());
+    let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_NEW_ROOMS", NEVER)]);
+    let (mut li, mut ann) = (server.guest(), server.guest());
     ann.join("tea").unwrap();
     // To find a room is not to make one, however often.
     for _ in 0..5 {
@@ -101,8 +101,8 @@ fn who_made_too_many_rooms_still_finds_those_that_are_there() {
 
 #[test]
 fn after_the_time_that_was_told_it_works_again() {
-    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_MESSAGES", "10/s burst 1")]);
-    let mut li = house.guest();
+    let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_MESSAGES", "10/s burst 1")]);
+    let mut li = server.guest();
     li.join("lobby").unwrap();
     let begin = std::time::Instant::now();
     let mut refused = 0;
@@ -114,7 +114,7 @@ fn after_the_time_that_was_told_it_works_again() {
             }
             refused += 1;
             assert!(reply["retry_after_ms"].as_u64().unwrap() <= 101, "{reply}");
-            assert!(begin.elapsed() < PATIENCE);
+            assert!(begin.elapsed() < WAIT_TIMEOUT);
         }
     }
     assert!(refused > 0);
@@ -132,8 +132,8 @@ fn limits_that_are_off_limit_nothing() {
         let setting: &'static str = format!("LIMITS_{rate}").leak();
         settings.push((setting, "0.01/h burst 1"));
     }
-    let house = House::with(&settings);
-    let mut guests: Vec<Client> = (0..5).map(|_| house.guest()).collect();
+    let server = TestServer::with(&settings);
+    let mut guests: Vec<Client> = (0..5).map(|_| server.guest()).collect();
     let li = &mut guests[0];
     for number in 0..5 {
         li.join(&format!("room-{number}")).unwrap();
@@ -155,92 +155,93 @@ fn limits_that_are_off_limit_nothing() {
 
 #[test]
 fn new_guests_are_limited_by_address_however_they_come() {
-    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_NEW_GUESTS", "0.01/h burst 3")]);
-    let token = new_session(house.addr, None).unwrap().1;
-    let _guest = house.guest();
-    let _line_client = Client::open(house.addr, plain_text()).unwrap();
-    let answer = http(house.addr, "POST", "/api/v1/session", &[], b"").unwrap();
+    let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_GUEST_CREATION", "0.01/h burst 3")]);
+    let token = new_session(server.addr, None).unwrap().1;
+    let _guest = server.guest();
+    let _line_client = Client::open(server.addr, plain_text()).unwrap();
+    let answer = http(server.addr, "POST", "/api/v1/session", &[], b"").unwrap();
     assert_eq!(answer.status, 429, "{}", answer.text());
     let refusal: Value = answer.json().unwrap();
     assert_eq!((&refusal["code"], &refusal["retryable"]), (&json!("rate_limited"), &json!(true)));
     assert!(refusal["retry_after_ms"].as_u64().unwrap() > 1_000_000);
     assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1000);
     for options in [options(), plain_text()] {
-        assert!(matches!(why(Client::open(house.addr, options)), Error::Upgrade(429)));
+        assert!(matches!(why(Client::open(server.addr, options)), Error::Upgrade(429)));
     }
     // Who is somebody already is no new guest; and another address has its own.
-    house.back(&token);
-    assert_eq!(http_from(elsewhere(), house.addr, "POST", "/api/v1/session", &[], b"").unwrap().status, 201);
-    Client::connect(house.addr, Options { source: elsewhere(), ..options() }).unwrap();
+    server.back(&token);
+    assert_eq!(http_from(elsewhere(), server.addr, "POST", "/api/v1/session", &[], b"").unwrap().status, 201);
+    Client::connect(server.addr, Options { source: elsewhere(), ..options() }).unwrap();
 }
 
 #[test]
 fn pages_of_history_over_http_have_a_rate() {
-    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_COMMANDS", NEVER)]);
-    let (mut li, token) = house.person("Li");
+    let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_COMMANDS", NEVER)]);
+    let (mut li, token) = server.person("Li");
     li.join("lobby").unwrap();
     let header = format!("Bearer {token}");
-    let ask =
-        || http(house.addr, "GET", "/api/v1/rooms/lobby/events", &[("Authorization", &header)], b"").unwrap();
+    let ask = || {
+        http(server.addr, "GET", "/api/v1/rooms/lobby/events", &[("Authorization", &header)], b"").unwrap()
+    };
     assert_eq!([ask().status, ask().status, ask().status], [200, 200, 429]);
 }
 
 #[test]
 fn beyond_the_caps_one_is_told_and_places_are_given_back() {
-    let house = House::with(&[
+    let server = TestServer::with(&[
         ("LIMITS_ENABLED", "true"),
         ("LIMITS_CONNECTIONS", "3"),
         ("LIMITS_CONNECTIONS_PER_ADDRESS", "2"),
     ]);
     let here = options();
     let there = Options { source: elsewhere(), ..options() };
-    let first = eventually(&house, &here);
-    let _second = eventually(&house, &here);
-    assert!(matches!(why(Client::open(house.addr, here.clone())), Error::Upgrade(429)));
-    let answer = http(house.addr, "GET", "/readyz", &[], b"").unwrap();
+    let first = eventually(&server, &here);
+    let _second = eventually(&server, &here);
+    assert!(matches!(why(Client::open(server.addr, here.clone())), Error::Upgrade(429)));
+    let answer = http(server.addr, "GET", "/readyz", &[], b"").unwrap();
     let refusal: Value = answer.json().unwrap();
     assert_eq!((answer.status, &refusal["code"]), (429, &json!("rate_limited")));
-    let third = eventually(&house, &there);
-    assert!(matches!(why(Client::open(house.addr, there.clone())), Error::Upgrade(503)));
-    let answer = http_from(elsewhere(), house.addr, "GET", "/readyz", &[], b"").unwrap();
+    let third = eventually(&server, &there);
+    assert!(matches!(why(Client::open(server.addr, there.clone())), Error::Upgrade(503)));
+    let answer = http_from(elsewhere(), server.addr, "GET", "/readyz", &[], b"").unwrap();
     let refusal: Value = answer.json().unwrap();
     assert_eq!((answer.status, &refusal["code"]), (503, &json!("overloaded")));
     // Full is not dead: whoever ends what is dead hears so.
     for source in [None, Some(elsewhere())] {
         let answer = match source {
-            None => http(house.addr, "GET", "/healthz", &[], b"").unwrap(),
-            Some(source) => http_from(source, house.addr, "GET", "/healthz", &[], b"").unwrap(),
+            None => http(server.addr, "GET", "/healthz", &[], b"").unwrap(),
+            Some(source) => http_from(source, server.addr, "GET", "/healthz", &[], b"").unwrap(),
         };
         assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
     }
     // However a connection ends, its place is free again.
     first.close().unwrap();
-    let mut again = eventually(&house, &here);
+    let mut again = eventually(&server, &here);
     again.send_bytes(&[0xff, 0xff]).unwrap();
     assert_eq!(again.closed().unwrap(), 1002);
     drop(again);
-    let again = eventually(&house, &here);
+    let again = eventually(&server, &here);
     again.reset();
     drop(third);
-    eventually(&house, &there);
+    eventually(&server, &there);
 }
 
 /// A place may take a moment to be given back; each try is a round trip.
-fn eventually(house: &House, options: &Options) -> Client {
+fn eventually(server: &TestServer, options: &Options) -> Client {
     let begin = std::time::Instant::now();
     loop {
-        match Client::open(house.addr, options.clone()) {
+        match Client::open(server.addr, options.clone()) {
             Ok(client) => return client,
-            Err(error) => assert!(begin.elapsed() < PATIENCE, "{error}"),
+            Err(error) => assert!(begin.elapsed() < WAIT_TIMEOUT, "{error}"),
         }
     }
 }
 
 #[test]
 fn commands_that_need_a_room_say_what_is_wrong_with_it() {
-    let house = House::open();
-    let mut li = house.guest();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
+    let mut ann = server.guest();
     ann.join("tea").unwrap();
     for (room, code) in [
         ("nowhere", "room_not_found"),
@@ -264,7 +265,7 @@ fn commands_that_need_a_room_say_what_is_wrong_with_it() {
 
 #[test]
 fn what_there_is_not_is_404_and_a_wrong_method_405_both_in_json() {
-    let house = House::open();
+    let server = TestServer::open();
     for (method, path, status) in [
         ("GET", "/nope", 404),
         ("GET", "/api/v1/nope", 404),
@@ -277,7 +278,7 @@ fn what_there_is_not_is_404_and_a_wrong_method_405_both_in_json() {
         ("DELETE", "/ws", 405),
         ("POST", "/", 405),
     ] {
-        let answer = http(house.addr, method, path, &[], b"").unwrap();
+        let answer = http(server.addr, method, path, &[], b"").unwrap();
         assert_eq!(answer.status, status, "{method} {path}");
         assert_eq!(answer.header("content-type"), Some("application/json"), "{method} {path}");
         let refusal: Value = answer.json().unwrap();

@@ -3,7 +3,7 @@
 use protocol::{EventKind, RoomId};
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::server::TestServer;
 use crate::talk::{Talk, body};
 
 fn golden_names() -> Value {
@@ -12,8 +12,8 @@ fn golden_names() -> Value {
 
 #[test]
 fn names_of_rooms_are_taken_and_refused_as_the_golden_file_says() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let names = golden_names();
     for (typed, shown) in names["room"]["accepted"].as_object().unwrap() {
         let joined = li.ask(json!({"type":"join","room":typed}));
@@ -36,8 +36,8 @@ fn names_of_rooms_are_taken_and_refused_as_the_golden_file_says() {
 
 #[test]
 fn names_of_people_are_taken_and_refused_as_the_golden_file_says() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let names = golden_names();
     for (typed, shown) in names["user"]["accepted"].as_object().unwrap() {
         let ok = li.ask(json!({"type":"rename","name":typed}));
@@ -50,8 +50,8 @@ fn names_of_people_are_taken_and_refused_as_the_golden_file_says() {
 
 #[test]
 fn a_room_is_made_by_the_first_join_and_found_without_regard_to_case_and_width() {
-    let house = House::open();
-    let (mut li, mut ann) = (house.guest(), house.guest());
+    let server = TestServer::open();
+    let (mut li, mut ann) = (server.guest(), server.guest());
     let made = li.join("Tea").unwrap();
     assert_eq!((made.name.as_str(), made.head.0, made.n.0, made.count), ("Tea", 1, 0, 1));
     for (spelling, head) in [("tea", 2), ("TEA", 2), ("ｔｅａ", 2), ("#tea", 2)] {
@@ -67,8 +67,8 @@ fn a_room_is_made_by_the_first_join_and_found_without_regard_to_case_and_width()
 
 #[test]
 fn two_who_make_a_room_at_once_are_in_the_same_one() {
-    let house = House::open();
-    let mut clients: Vec<_> = (0..8).map(|_| house.guest()).collect();
+    let server = TestServer::open();
+    let mut clients: Vec<_> = (0..8).map(|_| server.guest()).collect();
     for client in &mut clients {
         client.send_text(r#"{"type":"join","id":1,"room":"tea"}"#).unwrap();
     }
@@ -78,8 +78,8 @@ fn two_who_make_a_room_at_once_are_in_the_same_one() {
 
 #[test]
 fn a_silent_room_goes_with_its_last_member_and_the_lobby_stays() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let silent = li.join("silent").unwrap().room;
     let spoken = li.join("spoken").unwrap().room;
     let lobby = li.join("lobby").unwrap().room;
@@ -99,8 +99,8 @@ fn a_silent_room_goes_with_its_last_member_and_the_lobby_stays() {
 
 #[test]
 fn rooms_are_listed_by_id_a_page_at_a_time() {
-    let house = House::open();
-    let (mut li, mut ann) = (house.guest(), house.guest());
+    let server = TestServer::open();
+    let (mut li, mut ann) = (server.guest(), server.guest());
     let lobby = li.join("lobby").unwrap().room;
     for number in 0..5 {
         ann.join(&format!("room-{number}")).unwrap();
@@ -143,9 +143,9 @@ fn rooms_are_listed_by_id_a_page_at_a_time() {
 
 #[test]
 fn a_new_name_is_told_to_every_room_and_holds() {
-    let mut house = House::open();
-    let (mut li, token) = house.person("Li");
-    let mut ann = house.guest();
+    let mut server = TestServer::open();
+    let (mut li, token) = server.person("Li");
+    let mut ann = server.guest();
     for room in ["tea", "coffee"] {
         li.join(room).unwrap();
         ann.join(room).unwrap();
@@ -154,7 +154,7 @@ fn a_new_name_is_told_to_every_room_and_holds() {
     assert_eq!(li.ask(json!({"type":"rename","name":" 李  雷 "}))["name"], "李 雷");
     for _ in 0..2 {
         let event = ann.event_where(|event| matches!(event.kind, EventKind::Renamed { .. })).unwrap();
-        assert_eq!(event.kind, EventKind::Renamed { was: protocol::UserName::new("Li").unwrap() });
+        assert_eq!(event.kind, EventKind::Renamed { old_name: protocol::UserName::new("Li").unwrap() });
         assert_eq!((event.by.id, event.by.name.as_str()), (li.me(), "李 雷"));
     }
     let who = ann.ask(json!({"type":"who","room":"tea"}));
@@ -163,14 +163,14 @@ fn a_new_name_is_told_to_every_room_and_holds() {
     let head = ann.ask(json!({"type":"history","room":"tea","limit":1}))["events"][0]["seq"].clone();
     li.ask(json!({"type":"rename","name":"李 雷"}));
     assert_eq!(ann.ask(json!({"type":"history","room":"tea","limit":1}))["events"][0]["seq"], head);
-    house.restart();
-    assert_eq!(house.back(&token).welcome().unwrap().you.name.as_str(), "李 雷");
+    server.restart();
+    assert_eq!(server.back(&token).welcome().unwrap().you.name.as_str(), "李 雷");
 }
 
 #[test]
 fn a_read_position_never_goes_back_and_survives_a_restart() {
-    let mut house = House::open();
-    let (mut li, token) = house.person("Li");
+    let mut server = TestServer::open();
+    let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;
     for number in 1..=5 {
         li.say(room, &number.to_string()).unwrap();
@@ -179,23 +179,23 @@ fn a_read_position_never_goes_back_and_survives_a_restart() {
         let position = li.ask(json!({"type":"read","room":"lobby","seq":asked}));
         assert_eq!((&position["seq"], &position["n"]), (&json!(seq), &json!(n)), "{asked}");
     }
-    let (mut ann, anns) = house.person("Ann");
+    let (mut ann, anns) = server.person("Ann");
     ann.join("lobby").unwrap();
     assert_eq!(ann.ask(json!({"type":"read","room":"lobby","seq":3}))["n"], 2);
-    house.restart();
-    let joined = house.back(&token).join("lobby").unwrap();
+    server.restart();
+    let joined = server.back(&token).join("lobby").unwrap();
     let read = joined.read.unwrap();
     assert_eq!((read.seq.0, read.n.0, joined.n.0), (6, 5, 5), "nothing is unread");
-    let joined = house.back(&anns).join("lobby").unwrap();
+    let joined = server.back(&anns).join("lobby").unwrap();
     assert_eq!(joined.n.0 - joined.read.unwrap().n.0, 3, "three are unread");
 }
 
 #[test]
 fn a_leave_is_answered_after_everything_before_it_and_nothing_comes_after() {
-    let house = House::open();
-    let (mut li, token) = house.person("Li");
-    let mut also_li = house.back(&token);
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let (mut li, token) = server.person("Li");
+    let mut also_li = server.back(&token);
+    let mut ann = server.guest();
     let room = li.join("lobby").unwrap().room;
     also_li.join("lobby").unwrap();
     let head = ann.join("lobby").unwrap().head.0;
@@ -225,9 +225,9 @@ fn a_leave_is_answered_after_everything_before_it_and_nothing_comes_after() {
 
 #[test]
 fn the_ok_of_a_leave_comes_behind_the_last_event() {
-    let house = House::open();
-    let mut li = house.guest();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
+    let mut ann = server.guest();
     let room = li.join("lobby").unwrap().room;
     ann.join("lobby").unwrap();
     for round in 0..20 {
@@ -237,7 +237,7 @@ fn the_ok_of_a_leave_comes_behind_the_last_event() {
         li.send_text(r#"{"type":"leave","id":1,"room":"lobby"}"#).unwrap();
         let mut last = 0;
         loop {
-            match li.next_frame(crate::talk::PATIENCE).unwrap() {
+            match li.next_frame(crate::talk::WAIT_TIMEOUT).unwrap() {
                 protocol::ServerFrame::Event(event) => last = event.seq.0,
                 frame if crate::talk::reply_id(&frame) == Some(1) => {
                     let reply: Value = serde_json::from_str(&frame.to_json()).unwrap();
@@ -253,8 +253,8 @@ fn the_ok_of_a_leave_comes_behind_the_last_event() {
 
 #[test]
 fn who_comes_again_is_a_member_again_and_hears_what_is_new() {
-    let house = House::open();
-    let (mut li, mut ann) = (house.guest(), house.guest());
+    let server = TestServer::open();
+    let (mut li, mut ann) = (server.guest(), server.guest());
     let room = ann.join("lobby").unwrap().room;
     for round in 0..3 {
         assert_eq!(li.join("lobby").unwrap().count, 2);
@@ -269,9 +269,9 @@ fn who_comes_again_is_a_member_again_and_hears_what_is_new() {
 
 #[test]
 fn who_leaves_and_joins_in_one_breath_is_in_the_room() {
-    let house = House::open();
-    let (mut li, mut ann) = (house.guest(), house.guest());
-    let mut line = house.lines(crate::talk::plain_text());
+    let server = TestServer::open();
+    let (mut li, mut ann) = (server.guest(), server.guest());
+    let mut line = server.lines(crate::talk::plain_text());
     let room = li.join("lobby").unwrap().room;
     ann.join("lobby").unwrap();
     for round in 0..30 {
@@ -303,8 +303,8 @@ fn who_leaves_and_joins_in_one_breath_is_in_the_room() {
 
 #[test]
 fn one_person_can_be_in_so_many_rooms() {
-    let house = House::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_ROOMS_PER_PERSON", "2")]);
-    let mut li = house.guest();
+    let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_ROOMS_PER_PERSON", "2")]);
+    let mut li = server.guest();
     li.join("one").unwrap();
     li.join("two").unwrap();
     assert_eq!(li.refused_with(json!({"type":"join","room":"three"})), "too_many_rooms");

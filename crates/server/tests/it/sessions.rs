@@ -4,15 +4,15 @@ use load::{Client, Error, Options, Received, Response, http, new_session};
 use protocol::EventKind;
 use serde_json::{Value, json};
 
-use crate::house::House;
-use crate::talk::{PATIENCE, Talk, bearer, options, why};
+use crate::server::TestServer;
+use crate::talk::{Talk, WAIT_TIMEOUT, bearer, options, why};
 
-fn session(house: &House, method: &str, headers: &[(&str, &str)], body: &str) -> Response {
-    http(house.addr, method, "/api/v1/session", headers, body.as_bytes()).unwrap()
+fn session(server: &TestServer, method: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    http(server.addr, method, "/api/v1/session", headers, body.as_bytes()).unwrap()
 }
 
-fn with_token(house: &House, method: &str, token: &str) -> Response {
-    session(house, method, &[("Authorization", &format!("Bearer {token}"))], "")
+fn with_token(server: &TestServer, method: &str, token: &str) -> Response {
+    session(server, method, &[("Authorization", &format!("Bearer {token}"))], "")
 }
 
 fn cookie_of(answer: &Response) -> String {
@@ -21,28 +21,28 @@ fn cookie_of(answer: &Response) -> String {
 
 #[test]
 fn a_program_gets_a_token_and_no_cookie() {
-    let house = House::open();
-    let answer = session(&house, "POST", &[], r#"{"name":"李雷"}"#);
+    let server = TestServer::open();
+    let answer = session(&server, "POST", &[], r#"{"name":"李雷"}"#);
     assert_eq!((answer.status, answer.header("set-cookie")), (201, None));
     let made: Value = answer.json().unwrap();
     assert_eq!(made["user"]["name"], "李雷");
     let token = made["token"].as_str().unwrap();
     assert_eq!(token.len(), 43, "256 bits");
-    let found: Value = with_token(&house, "GET", token).json().unwrap();
+    let found: Value = with_token(&server, "GET", token).json().unwrap();
     assert_eq!(found, json!({"user":made["user"]}));
-    assert_eq!(json!(house.back(token).me()), made["user"]["id"]);
-    assert_eq!(with_token(&house, "DELETE", token).status, 204);
+    assert_eq!(json!(server.back(token).me()), made["user"]["id"]);
+    assert_eq!(with_token(&server, "DELETE", token).status, 204);
     for method in ["GET", "DELETE"] {
-        assert_eq!(with_token(&house, method, token).status, 401);
+        assert_eq!(with_token(&server, method, token).status, 401);
     }
-    assert!(matches!(why(Client::open(house.addr, bearer(token))), Error::Upgrade(401)));
+    assert!(matches!(why(Client::open(server.addr, bearer(token))), Error::Upgrade(401)));
 }
 
 #[test]
 fn a_browser_gets_a_cookie_and_no_token() {
-    let house = House::open();
-    let origin = format!("http://{}", house.addr);
-    let answer = session(&house, "POST", &[("Origin", &origin)], r#"{"name":"Li"}"#);
+    let server = TestServer::open();
+    let origin = format!("http://{}", server.addr);
+    let answer = session(&server, "POST", &[("Origin", &origin)], r#"{"name":"Li"}"#);
     let made: Value = answer.json().unwrap();
     assert_eq!((answer.status, made.get("token")), (201, None));
     let header = answer.header("set-cookie").unwrap();
@@ -51,33 +51,34 @@ fn a_browser_gets_a_cookie_and_no_token() {
     }
     assert!(!header.contains("Secure"), "the page is not https: {header}");
     let cookie = cookie_of(&answer);
-    let again = session(&house, "POST", &[("Origin", &origin), ("Cookie", &cookie)], r#"{"name":"Another"}"#);
+    let again =
+        session(&server, "POST", &[("Origin", &origin), ("Cookie", &cookie)], r#"{"name":"Another"}"#);
     assert_eq!((again.status, again.json::<Value>().unwrap()), (200, made.clone()));
     let client = Client::connect(
-        house.addr,
+        server.addr,
         Options { origin: Some(origin.clone()), cookie: Some(cookie.clone()), ..options() },
     );
     assert_eq!(json!(client.unwrap().me()), made["user"]["id"]);
-    let ended = session(&house, "DELETE", &[("Origin", &origin), ("Cookie", &cookie)], "");
+    let ended = session(&server, "DELETE", &[("Origin", &origin), ("Cookie", &cookie)], "");
     assert_eq!(ended.status, 204);
     assert!(ended.header("set-cookie").unwrap().contains("Max-Age=0"));
-    assert_eq!(session(&house, "GET", &[("Cookie", &cookie)], "").status, 401);
-    let fresh = session(&house, "POST", &[("Origin", &origin), ("Cookie", &cookie)], "");
+    assert_eq!(session(&server, "GET", &[("Cookie", &cookie)], "").status, 401);
+    let fresh = session(&server, "POST", &[("Origin", &origin), ("Cookie", &cookie)], "");
     assert_eq!(fresh.status, 201, "a cookie that is worth nothing is replaced");
-    let secure = session(&house, "POST", &[("Origin", "https://tea.example"), ("Host", "tea.example")], "");
+    let secure = session(&server, "POST", &[("Origin", "https://tea.example"), ("Host", "tea.example")], "");
     assert!(secure.header("set-cookie").unwrap().contains("Secure"), "behind a proxy that ends TLS");
 }
 
 #[test]
 fn a_foreign_page_may_do_nothing_and_a_listed_one_only_as_a_new_guest() {
-    let house = House::with(&[("ALLOWED_ORIGINS", "https://listed.example")]);
-    let own = format!("http://{}", house.addr);
-    let made = session(&house, "POST", &[("Origin", &own)], "");
+    let server = TestServer::with(&[("ALLOWED_ORIGINS", "https://listed.example")]);
+    let own = format!("http://{}", server.addr);
+    let made = session(&server, "POST", &[("Origin", &own)], "");
     let cookie = cookie_of(&made);
     let li = made.json::<Value>().unwrap()["user"]["id"].clone();
     let upgrade = |origin: &str| {
         Client::connect(
-            house.addr,
+            server.addr,
             Options { origin: Some(origin.to_owned()), cookie: Some(cookie.clone()), ..options() },
         )
     };
@@ -86,7 +87,7 @@ fn a_foreign_page_may_do_nothing_and_a_listed_one_only_as_a_new_guest() {
     {
         assert!(matches!(why(upgrade(foreign)), Error::Upgrade(403)), "{foreign}");
         for method in ["GET", "POST", "DELETE"] {
-            let answer = session(&house, method, &[("Origin", foreign), ("Cookie", &cookie)], "");
+            let answer = session(&server, method, &[("Origin", foreign), ("Cookie", &cookie)], "");
             let refusal: Value = answer.json().unwrap();
             assert_eq!(
                 (answer.status, &refusal["code"]),
@@ -97,32 +98,32 @@ fn a_foreign_page_may_do_nothing_and_a_listed_one_only_as_a_new_guest() {
     }
     let listed = "https://listed.example";
     assert_ne!(json!(upgrade(listed).unwrap().me()), li, "its cookie does not count");
-    let answer = session(&house, "POST", &[("Origin", listed), ("Cookie", &cookie)], "");
+    let answer = session(&server, "POST", &[("Origin", listed), ("Cookie", &cookie)], "");
     assert_eq!((answer.status, answer.header("set-cookie")), (201, None));
-    assert_eq!(session(&house, "DELETE", &[("Origin", listed), ("Cookie", &cookie)], "").status, 401);
+    assert_eq!(session(&server, "DELETE", &[("Origin", listed), ("Cookie", &cookie)], "").status, 401);
     assert_eq!(json!(upgrade(&own).unwrap().me()), li, "and our own page's does, still");
     // Another site's form sends the cookie without being asked; it ends no session.
-    assert_eq!(session(&house, "DELETE", &[("Cookie", &cookie)], "").status, 401);
-    assert_eq!(session(&house, "GET", &[("Cookie", &cookie)], "").status, 200);
+    assert_eq!(session(&server, "DELETE", &[("Cookie", &cookie)], "").status, 401);
+    assert_eq!(session(&server, "GET", &[("Cookie", &cookie)], "").status, 200);
 }
 
 #[test]
 fn a_token_that_is_none_is_refused_and_not_a_new_guest() {
-    let house = House::open();
+    let server = TestServer::open();
     for bad in ["x", "", &"A".repeat(43), &"A".repeat(5000)] {
         for protocol in [Some(Options::JSON.to_owned()), None] {
             let options = Options { protocol, ..bearer(bad) };
-            assert!(matches!(why(Client::open(house.addr, options)), Error::Upgrade(401)), "{bad}");
+            assert!(matches!(why(Client::open(server.addr, options)), Error::Upgrade(401)), "{bad}");
         }
-        assert_eq!(with_token(&house, "GET", bad).status, 401);
+        assert_eq!(with_token(&server, "GET", bad).status, 401);
     }
     let cookie = Options { cookie: Some("teahouse_session=x".to_owned()), ..options() };
-    assert!(matches!(why(Client::open(house.addr, cookie)), Error::Upgrade(401)));
+    assert!(matches!(why(Client::open(server.addr, cookie)), Error::Upgrade(401)));
 }
 
 #[test]
 fn what_is_no_wish_for_a_session_is_refused() {
-    let house = House::open();
+    let server = TestServer::open();
     for (body, status, code) in [
         (r#"{"name":"a:b"}"#, 400, "invalid_name"),
         (r#"{"name":""}"#, 400, "invalid_name"),
@@ -131,25 +132,25 @@ fn what_is_no_wish_for_a_session_is_refused() {
         ("[]", 400, "malformed"),
         (&format!(r#"{{"name":"{}"}}"#, "x".repeat(100_000)), 413, "body_too_long"),
     ] {
-        let answer = session(&house, "POST", &[], body);
+        let answer = session(&server, "POST", &[], body);
         let refusal: Value = answer.json().unwrap();
         assert_eq!((answer.status, &refusal["code"]), (status, &json!(code)), "{refusal}");
     }
     for body in ["", "{}", r#"{"name":null,"x":1}"#] {
-        let made: Value = session(&house, "POST", &[], body).json().unwrap();
+        let made: Value = session(&server, "POST", &[], body).json().unwrap();
         assert!(!made["user"]["name"].as_str().unwrap().is_empty(), "a name is made up");
     }
-    let made: Value = session(&house, "POST", &[("Accept-Language", "zh-CN")], "").json().unwrap();
+    let made: Value = session(&server, "POST", &[("Accept-Language", "zh-CN")], "").json().unwrap();
     assert!(!made["user"]["name"].as_str().unwrap().is_ascii(), "in Chinese: {made}");
 }
 
 #[test]
 fn a_logout_closes_every_connection_before_it_is_answered() {
-    let house = House::open();
-    let (mut li, token) = house.person("Li");
-    let mut also_li = house.back(&token);
-    let mut line = house.lines(bearer(&token));
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let (mut li, token) = server.person("Li");
+    let mut also_li = server.back(&token);
+    let mut line = server.lines(bearer(&token));
+    let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;
     li.join("lobby").unwrap();
     also_li.join("lobby").unwrap();
@@ -157,11 +158,11 @@ fn a_logout_closes_every_connection_before_it_is_answered() {
     for number in 0..200 {
         ann.start(&crate::coming_back::saying(room, &number.to_string())).unwrap();
     }
-    assert_eq!(with_token(&house, "DELETE", &token).status, 204);
+    assert_eq!(with_token(&server, "DELETE", &token).status, 204);
     ann.say(room, "behind Li's back").unwrap();
     for client in [&mut li, &mut also_li, &mut line] {
         loop {
-            match client.next_message(PATIENCE).unwrap() {
+            match client.next_message(WAIT_TIMEOUT).unwrap() {
                 Received::Text(text) => assert!(!text.contains("behind"), "{text}"),
                 Received::Close(code, _) => {
                     assert_eq!(code, 4100);
@@ -178,9 +179,9 @@ fn a_logout_closes_every_connection_before_it_is_answered() {
 
 #[test]
 fn who_arrives_while_the_session_ends_does_not_stay() {
-    let house = House::open();
+    let server = TestServer::open();
     for round in 0..15 {
-        let (mut li, token) = house.person("Li");
+        let (mut li, token) = server.person("Li");
         // Stored, and not.
         if round % 2 == 0 {
             li.join("lobby").unwrap();
@@ -190,14 +191,14 @@ fn who_arrives_while_the_session_ends_does_not_stay() {
                 .map(|_| {
                     scope.spawn(|| {
                         let mut arrived = Vec::new();
-                        while let Ok(client) = Client::open(house.addr, bearer(&token)) {
+                        while let Ok(client) = Client::open(server.addr, bearer(&token)) {
                             arrived.push(client);
                         }
                         arrived
                     })
                 })
                 .collect();
-            assert_eq!(with_token(&house, "DELETE", &token).status, 204);
+            assert_eq!(with_token(&server, "DELETE", &token).status, 204);
             arrivals.into_iter().flat_map(|arrivals| arrivals.join().unwrap()).collect::<Vec<_>>()
         });
         arrived.push(li);
@@ -209,71 +210,71 @@ fn who_arrives_while_the_session_ends_does_not_stay() {
 
 #[test]
 fn an_ended_token_never_comes_back() {
-    let mut house = House::open();
+    let mut server = TestServer::open();
     let mut tokens = Vec::new();
     for number in 0..20 {
-        let token = house.token("Li");
-        let mut li = house.back(&token);
+        let token = server.token("Li");
+        let mut li = server.back(&token);
         // While the join that would store the session is on its way, or after it, or without one.
         match number % 3 {
             0 => li.send_text(r#"{"type":"join","id":1,"room":"lobby"}"#).unwrap(),
             1 => drop(li.join("lobby").unwrap()),
             _ => {}
         }
-        assert_eq!(with_token(&house, "DELETE", &token).status, 204);
+        assert_eq!(with_token(&server, "DELETE", &token).status, 204);
         tokens.push(token);
     }
     for _ in 0..2 {
         for token in &tokens {
-            assert_eq!(with_token(&house, "GET", token).status, 401);
-            assert!(matches!(why(Client::open(house.addr, bearer(token))), Error::Upgrade(401)));
+            assert_eq!(with_token(&server, "GET", token).status, 401);
+            assert!(matches!(why(Client::open(server.addr, bearer(token))), Error::Upgrade(401)));
         }
-        house.restart();
+        server.restart();
     }
 }
 
 #[test]
 fn a_guest_is_remembered_from_the_first_join_on() {
-    let mut house = House::open();
-    let looked = house.token("Looked");
-    let joined = house.token("Joined");
-    let before = house.back(&looked).me();
-    assert_eq!(house.back(&looked).me(), before, "until the restart");
-    house.back(&joined).join("lobby").unwrap();
-    house.restart();
-    assert_eq!(with_token(&house, "GET", &looked).status, 401);
-    let found: Value = with_token(&house, "GET", &joined).json().unwrap();
+    let mut server = TestServer::open();
+    let looked = server.token("Looked");
+    let joined = server.token("Joined");
+    let before = server.back(&looked).me();
+    assert_eq!(server.back(&looked).me(), before, "until the restart");
+    server.back(&joined).join("lobby").unwrap();
+    server.restart();
+    assert_eq!(with_token(&server, "GET", &looked).status, 401);
+    let found: Value = with_token(&server, "GET", &joined).json().unwrap();
     assert_eq!(found["user"]["name"], "Joined");
-    let fresh = new_session(house.addr, None).unwrap().0;
+    let fresh = new_session(server.addr, None).unwrap().0;
     assert!(fresh.id > before, "an id is not given twice");
 }
 
 #[test]
 fn no_token_is_kept_or_logged() {
-    let mut house = House::with(&[("LOG", "trace")]);
-    let (mut li, token) = house.person("Somebody");
+    let mut server = TestServer::with(&[("LOG", "trace")]);
+    let (mut li, token) = server.person("Somebody");
     let room = li.join("lobby").unwrap().room;
     li.say(room, "a body that can be found").unwrap();
-    let origin = format!("http://{}", house.addr);
-    let cookie = cookie_of(&session(&house, "POST", &[("Origin", &origin)], ""));
+    let origin = format!("http://{}", server.addr);
+    let cookie = cookie_of(&session(&server, "POST", &[("Origin", &origin)], ""));
     let secret = cookie.split('=').nth(1).unwrap().to_owned();
     let by_cookie = Options { origin: Some(origin), cookie: Some(cookie), ..options() };
-    Client::connect(house.addr, by_cookie).unwrap().join("lobby").unwrap();
-    let search = |house: &House, needle: &[u8]| {
-        house.stored_bytes().windows(needle.len()).any(|found| found == needle)
+    Client::connect(server.addr, by_cookie).unwrap().join("lobby").unwrap();
+    let search = |server: &TestServer, needle: &[u8]| {
+        server.stored_bytes().windows(needle.len()).any(|found| found == needle)
     };
     for running in [true, false] {
         if !running {
-            house.stop();
+            server.stop();
         }
-        assert!(search(&house, b"a body that can be found"), "else nothing would be found");
+        assert!(search(&server, b"a body that can be found"), "else nothing would be found");
         for token in [&token, &secret] {
-            assert!(!search(&house, token.as_bytes()));
+            assert!(!search(&server, token.as_bytes()));
             let raw =
                 base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, token).unwrap();
-            assert!(!search(&house, &raw));
-            assert!(!house.log().contains(token.as_str()));
+            assert!(!search(&server, &raw));
+            assert!(!server.log().contains(token.as_str()));
         }
-        assert!(!house.log().contains("a body that can be found"), "nor what was said");
+        assert!(!server.log().contains("a body that can be found"), "nor what was said");
     }
 }

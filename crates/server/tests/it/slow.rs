@@ -3,13 +3,13 @@
 use std::io::{Read, Write};
 
 use load::{Client, Options, Received};
-use protocol::{Beside, RoomId, ServerFrame};
+use protocol::{ControlFrame, RoomId, ServerFrame};
 use serde_json::{Value, json};
 use websocket::{Opcode, append_masked};
 
 use crate::coming_back::saying;
-use crate::house::House;
-use crate::talk::{PATIENCE, Talk, bearer, body, options};
+use crate::server::TestServer;
+use crate::talk::{Talk, WAIT_TIMEOUT, bearer, body, options};
 
 /// A kernel that holds little for us.
 const SMALL: Option<usize> = Some(4096);
@@ -29,12 +29,15 @@ fn say_large(client: &mut Client, room: RoomId, numbers: std::ops::Range<u64>, s
 fn all_or_gaps(client: &mut Client, room: RoomId, after: u64, last: u64) -> u64 {
     let (mut next, mut missed) = (after + 1, 0);
     while next <= last {
-        match client.next_frame(PATIENCE).unwrap_or_else(|error| panic!("{error} before {next} of {last}")) {
+        match client
+            .next_frame(WAIT_TIMEOUT)
+            .unwrap_or_else(|error| panic!("{error} before {next} of {last}"))
+        {
             ServerFrame::Event(event) => {
                 assert_eq!((event.room, event.seq.0), (room, next));
                 next += 1;
             }
-            ServerFrame::Beside(Beside::Gap(gap)) => {
+            ServerFrame::ControlFrame(ControlFrame::Gap(gap)) => {
                 assert_eq!((gap.room, gap.from.0), (room, next));
                 missed += gap.to.0 - gap.from.0 + 1;
                 next = gap.to.0 + 1;
@@ -47,14 +50,14 @@ fn all_or_gaps(client: &mut Client, room: RoomId, after: u64, last: u64) -> u64 
 
 #[test]
 fn a_slow_reader_gets_everything_from_the_store_and_holds_nobody() {
-    let house = House::open();
-    let (mut ann, mut mei) = (house.guest(), house.guest());
+    let server = TestServer::open();
+    let (mut ann, mut mei) = (server.guest(), server.guest());
     let room = ann.join("lobby").unwrap().room;
     mei.join("lobby").unwrap();
-    let mut slow = Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
+    let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     let head = slow.join("lobby").unwrap().head.0;
     // Fourteen megabytes, for every character is written in six; the log in memory holds four, and the kernel some.
-    let catch_ups = house.metric("teahouse_catch_ups_total");
+    let catch_ups = server.metric("teahouse_catch_ups_total");
     let wide = "\u{1}".repeat(8000);
     for number in 0..300 {
         ann.say(room, &wide).unwrap();
@@ -62,22 +65,22 @@ fn a_slow_reader_gets_everything_from_the_store_and_holds_nobody() {
         mei.event_where(|event| event.seq.0 == seq).unwrap();
     }
     assert_eq!(all_or_gaps(&mut slow, room, head, head + 300), 0);
-    assert!(house.metric("teahouse_catch_ups_total") > catch_ups, "else the log was not outrun");
+    assert!(server.metric("teahouse_catch_ups_total") > catch_ups, "else the log was not outrun");
     ann.say(room, "live").unwrap();
     assert_eq!(body(&slow.events_of(room, head + 300, 1)[0]), "live");
 }
 
 #[test]
 fn a_reader_too_slow_for_that_is_told_a_gap() {
-    let house = House::open();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;
-    let (first, token) = house.person("Slow");
+    let (first, token) = server.person("Slow");
     drop(first);
     let slow = Options { receive_buffer: SMALL, ..bearer(&token) };
-    let mut slow = Client::connect(house.addr, slow).unwrap();
+    let mut slow = Client::connect(server.addr, slow).unwrap();
     let mut lines =
-        Client::connect(house.addr, Options { receive_buffer: SMALL, ..crate::talk::plain_text() }).unwrap();
+        Client::connect(server.addr, Options { receive_buffer: SMALL, ..crate::talk::plain_text() }).unwrap();
     lines.next_line().unwrap();
     lines.next_line().unwrap();
     let head = slow.join("lobby").unwrap().head.0;
@@ -85,7 +88,7 @@ fn a_reader_too_slow_for_that_is_told_a_gap() {
     let last = head + 2500;
     let missed = all_or_gaps(&mut slow, room, head, last);
     assert!(missed > 1000, "{missed}");
-    assert!(house.metric("teahouse_gaps_total") >= 1.0);
+    assert!(server.metric("teahouse_gaps_total") >= 1.0);
     ann.say(room, "live").unwrap();
     assert_eq!(body(&slow.events_of(room, last, 1)[0]), "live");
     // What was named can be fetched.
@@ -109,16 +112,16 @@ fn a_reader_too_slow_for_that_is_told_a_gap() {
 
 #[test]
 fn the_kernel_holds_little_for_who_does_not_read() {
-    let mut house = House::open();
-    let mut ann = house.guest();
+    let mut server = TestServer::open();
+    let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;
-    let mut slow = Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
+    let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     slow.join("lobby").unwrap();
     say_large(&mut ann, room, 0..600, 8192);
     // What the kernel has taken outlives the program; what the program has not handed over does not.
-    house.kill();
+    server.kill();
     let (mut held, mut chunk) = (0, vec![0; 64 * 1024]);
-    slow.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+    slow.stream().set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
     while let Ok(read @ 1..) = slow.stream().read(&mut chunk) {
         held += read;
     }
@@ -127,16 +130,16 @@ fn the_kernel_holds_little_for_who_does_not_read() {
 
 #[test]
 fn who_left_while_not_reading_hears_what_was_said_before_and_nothing_later() {
-    let house = House::open();
-    let (li, token) = house.person("Li");
+    let server = TestServer::open();
+    let (li, token) = server.person("Li");
     drop(li);
-    let (mut ann, _) = house.person("Ann");
+    let (mut ann, _) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
-    let mut slow = Client::connect(house.addr, Options { receive_buffer: SMALL, ..bearer(&token) }).unwrap();
+    let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..bearer(&token) }).unwrap();
     let head = slow.join("lobby").unwrap().head.0;
     say_large(&mut ann, room, 0..300, 8192);
     // By another connection, while the slow one has not read a fifth of it.
-    let left = house.back(&token).ask(json!({"type":"leave","room":"lobby"}))["seq"].as_u64().unwrap();
+    let left = server.back(&token).ask(json!({"type":"leave","room":"lobby"}))["seq"].as_u64().unwrap();
     assert_eq!(left, head + 301);
     say_large(&mut ann, room, 300..700, 8192);
     assert_eq!(all_or_gaps(&mut slow, room, head, left), 0);
@@ -146,24 +149,24 @@ fn who_left_while_not_reading_hears_what_was_said_before_and_nothing_later() {
 
 #[test]
 fn a_slow_readers_own_leave_is_answered_behind_all_that_came_before_it() {
-    let house = House::open();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;
-    let mut slow = Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
+    let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     let head = slow.join("lobby").unwrap().head.0;
     say_large(&mut ann, room, 0..500, 8192);
     slow.send_text(r#"{"type":"leave","id":7,"room":"lobby"}"#).unwrap();
     let left = ann.event_where(|event| event.kind == protocol::EventKind::MemberLeft {}).unwrap().seq.0;
     say_large(&mut ann, room, 500..1000, 8192);
     assert_eq!(all_or_gaps(&mut slow, room, head, left), 0);
-    let reply = slow.next_frame(PATIENCE).unwrap();
+    let reply = slow.next_frame(WAIT_TIMEOUT).unwrap();
     assert_eq!(crate::talk::reply_id(&reply), Some(7), "{reply:?}");
     assert_eq!(slow.heard(), []);
 }
 
 #[test]
 fn unfinished_messages_of_all_together_are_bounded() {
-    let house = House::with(&[("SHARDS", "1")]);
+    let server = TestServer::with(&[("SHARDS", "1")]);
     // A fragment, and a ping by which one sees whether it was taken.
     let mut begun = Vec::new();
     append_masked(&mut begun, Opcode::Text, &[b' '; 64_000], [1, 2, 3, 4]);
@@ -171,9 +174,9 @@ fn unfinished_messages_of_all_together_are_bounded() {
     append_masked(&mut begun, Opcode::Ping, b"taken", [1, 2, 3, 4]);
     let (mut taken, mut refused) = (Vec::new(), 0);
     for _ in 0..1200 {
-        let mut client = house.guest();
+        let mut client = server.guest();
         client.send_bytes(&begun).unwrap();
-        match client.next_message(PATIENCE).unwrap() {
+        match client.next_message(WAIT_TIMEOUT).unwrap() {
             Received::Pong(_) => taken.push(client),
             Received::Close(code, _) => {
                 assert_eq!(code, 4001);
@@ -197,37 +200,37 @@ fn unfinished_messages_of_all_together_are_bounded() {
         client.send_bytes(&rest).unwrap();
         client.frame_where(|frame| crate::talk::reply_id(frame) == Some(1)).unwrap();
     }
-    let mut again = house.guest();
+    let mut again = server.guest();
     again.send_bytes(&begun).unwrap();
-    assert!(matches!(again.next_message(PATIENCE).unwrap(), Received::Pong(_)));
+    assert!(matches!(again.next_message(WAIT_TIMEOUT).unwrap(), Received::Pong(_)));
     drop(taken);
-    house.until_metric("teahouse_connections", |open| open == 1.0);
-    let mut crowd: Vec<Client> = (0..100).map(|_| house.guest()).collect();
+    server.until_metric("teahouse_connections", |open| open == 1.0);
+    let mut crowd: Vec<Client> = (0..100).map(|_| server.guest()).collect();
     for client in &mut crowd {
         client.send_bytes(&begun).unwrap();
         assert!(
-            matches!(client.next_message(PATIENCE).unwrap(), Received::Pong(_)),
+            matches!(client.next_message(WAIT_TIMEOUT).unwrap(), Received::Pong(_)),
             "all of it was given back"
         );
     }
 }
 
 /// The most memory that the process ever had, in KiB.
-fn peak_memory(house: &House) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", house.pid().as_raw_nonzero())).unwrap();
+fn peak_memory(server: &TestServer) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid().as_raw_nonzero())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[test]
 fn who_asks_and_does_not_read_is_not_read_either() {
-    let house = House::open();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;
     say_large(&mut ann, room, 0..60, 8192);
-    let mut greedy = Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
+    let mut greedy = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     greedy.join("lobby").unwrap();
-    let before = peak_memory(&house);
+    let before = peak_memory(&server);
     // A hundred megabytes of answers.
     for id in 0..400 {
         greedy
@@ -237,26 +240,26 @@ fn who_asks_and_does_not_read_is_not_read_either() {
     for _ in 0..20 {
         ann.say(room, "others go on").unwrap();
     }
-    let grown = peak_memory(&house) - before;
+    let grown = peak_memory(&server) - before;
     assert!(grown < 32 * 1024, "{grown} KiB");
     let mut answered = vec![0; 400];
     while answered.iter().sum::<u32>() < 400 {
-        if let Some(id) = crate::talk::reply_id(&greedy.next_frame(PATIENCE).unwrap()) {
+        if let Some(id) = crate::talk::reply_id(&greedy.next_frame(WAIT_TIMEOUT).unwrap()) {
             answered[usize::try_from(id).unwrap()] += 1;
         }
     }
     assert_eq!(answered, vec![1; 400]);
-    let grown = peak_memory(&house) - before;
+    let grown = peak_memory(&server) - before;
     assert!(grown < 32 * 1024, "{grown} KiB");
 }
 
 #[test]
 fn small_questions_with_large_answers_are_taken_no_faster_than_their_answers() {
     // In one shard: each time that Ann is heard, the other one has had a turn to be read, too.
-    let house = House::with(&[("SHARDS", "1")]);
-    let mut ann = house.guest();
+    let server = TestServer::with(&[("SHARDS", "1")]);
+    let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;
-    let greedy = Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() });
+    let greedy = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() });
     let mut greedy = greedy.unwrap();
     // Three bytes each, and a hundred for the answer.
     let mut questions = Vec::new();
@@ -266,7 +269,7 @@ fn small_questions_with_large_answers_are_taken_no_faster_than_their_answers() {
         format!("[{}]", vec!["{}"; 256].join(",")).as_bytes(),
         [1, 2, 3, 4],
     );
-    let before = peak_memory(&house);
+    let before = peak_memory(&server);
     let stream = greedy.stream().try_clone().unwrap();
     let asking = std::thread::spawn(move || (0..1000).try_for_each(|_| (&stream).write_all(&questions)));
     for _ in 0..100 {
@@ -274,27 +277,27 @@ fn small_questions_with_large_answers_are_taken_no_faster_than_their_answers() {
     }
     let mut answers = 0;
     while answers < 256_000 {
-        match greedy.next_message(PATIENCE).unwrap() {
+        match greedy.next_message(WAIT_TIMEOUT).unwrap() {
             Received::Text(text) => assert!(text.contains("malformed")),
             other => panic!("{other:?}"),
         }
         answers += 1;
     }
     asking.join().unwrap().unwrap();
-    let grown = peak_memory(&house) - before;
+    let grown = peak_memory(&server) - before;
     assert!(grown < 12 * 1024, "{grown} KiB");
 }
 
 #[test]
 fn a_page_never_keeps_a_small_reply_of_somebody_else_waiting() {
-    let house = House::open();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;
     say_large(&mut ann, room, 0..60, 8192);
     let greedy: Vec<Client> = (0..20)
         .map(|_| {
             let mut greedy =
-                Client::connect(house.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
+                Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
             greedy.join("lobby").unwrap();
             for id in 0..10 {
                 greedy

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use crate::house::{Ended, House, program, run};
+use crate::server::{Ended, TestServer, program, run};
 use crate::talk::Talk;
 
 /// One line for a person, which holds these words.
@@ -20,25 +20,25 @@ fn check(ended: &Ended, code: i32, words: &[&str]) {
 
 #[test]
 fn a_data_folder_in_use_is_refused() {
-    let mut house = House::open();
+    let mut server = TestServer::open();
     let second = run(program()
         .args(["--listen", "127.0.0.1:0", "--data"])
-        .arg(house.data())
+        .arg(server.data())
         .env("TEAHOUSE_LOG", "error"));
-    check(&second, 1, &["another teahouse", &house.data().display().to_string()]);
-    house.guest().heard();
+    check(&second, 1, &["another teahouse", &server.data().display().to_string()]);
+    server.guest().heard();
     // A killed one leaves no lock behind.
-    house.kill();
-    house.start();
-    house.guest().heard();
+    server.kill();
+    server.start();
+    server.guest().heard();
 }
 
 #[test]
 fn a_port_in_use_is_refused() {
-    let house = House::open();
+    let server = TestServer::open();
     let folder = tempfile::tempdir().unwrap();
-    let second = run(program().arg("--data").arg(folder.path()).args(["--listen", &house.addr.to_string()]));
-    check(&second, 1, &["cannot listen on", &house.addr.to_string(), "in use", "--listen"]);
+    let second = run(program().arg("--data").arg(folder.path()).args(["--listen", &server.addr.to_string()]));
+    check(&second, 1, &["cannot listen on", &server.addr.to_string(), "in use", "--listen"]);
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_folder_that_cannot_be_written_is_refused() {
     }
     let broken = folder.path().join("broken");
     fs::create_dir(&broken).unwrap();
-    for entry in fs::read_dir(House::open().data()).unwrap() {
+    for entry in fs::read_dir(TestServer::open().data()).unwrap() {
         fs::write(broken.join(entry.unwrap().file_name()), "this is no database, and long enough to be one")
             .unwrap();
     }
@@ -66,9 +66,9 @@ fn a_bad_value_or_an_unknown_key_is_refused_wherever_it_stands() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("teahouse.toml");
     for (variable, value, words) in [
-        ("TEAHOUSE_BODY_BYTES", "1GiB", &["TEAHOUSE_BODY_BYTES", "1GiB", "10KiB"][..]),
+        ("TEAHOUSE_MAX_MESSAGE_BYTES", "1GiB", &["TEAHOUSE_MAX_MESSAGE_BYTES", "1GiB", "10KiB"][..]),
         ("TEAHOUSE_LIMITS_MESSAGES", "lots", &["TEAHOUSE_LIMITS_MESSAGES", "lots", "burst"]),
-        ("TEAHOUSE_DEADLINES_DEAD", "1s", &["deadlines.dead", "heartbeat"]),
+        ("TEAHOUSE_TIMEOUTS_WEBSOCKET_IDLE", "1s", &["timeouts.websocket_idle", "ping_interval"]),
         ("TEAHOUSE_LISTEN", "9999", &["TEAHOUSE_LISTEN"]),
         ("TEAHOUSE_LIMITS_MESAGES", "5/s burst 20", &["TEAHOUSE_LIMITS_MESAGES", "TEAHOUSE_LIMITS_MESSAGES"]),
         ("TEAHOUSE_CONFIG", "/nowhere/teahouse.toml", &["/nowhere/teahouse.toml"]),
@@ -113,7 +113,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("listen", "[::]:3", "--listen"),
         ("data", "from-environment", "TEAHOUSE_DATA"),
         ("log", "warn", "teahouse.toml:3"),
-        ("body_bytes", "8KiB", "default"),
+        ("max_message_bytes", "8KiB", "default"),
     ] {
         let line = printed.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
         assert!(line.contains(value) && line.contains(source), "{line}");
@@ -128,12 +128,12 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 
 #[test]
 fn the_port_is_free_again_right_after_the_end() {
-    let mut house = House::open();
+    let mut server = TestServer::open();
     for _ in 0..3 {
-        let li = house.guest();
-        house.stop();
+        let li = server.guest();
+        server.stop();
         drop(li);
-        drop(TcpListener::bind(house.addr));
-        house.start();
+        drop(TcpListener::bind(server.addr));
+        server.start();
     }
 }

@@ -11,13 +11,13 @@ use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::coming_back::saying;
-use crate::house::House;
-use crate::talk::{PATIENCE, Talk, plain_text, reply_id};
+use crate::server::TestServer;
+use crate::talk::{Talk, WAIT_TIMEOUT, plain_text, reply_id};
 
 /// The close frame, after whatever comes before it.
 fn goodbye(client: &mut Client) -> (u16, String) {
     loop {
-        match client.next_message(PATIENCE).unwrap() {
+        match client.next_message(WAIT_TIMEOUT).unwrap() {
             Received::Close(code, reason) => return (code, reason),
             Received::End => panic!("it ended without a goodbye"),
             _ => {}
@@ -28,46 +28,47 @@ fn goodbye(client: &mut Client) -> (u16, String) {
 #[test]
 fn everybody_is_told_when_to_come_back_and_the_exit_is_0() {
     for signal in [Signal::TERM, Signal::INT] {
-        let mut house = House::open();
-        let mut clients = vec![house.guest(), house.guest(), Client::open(house.addr, plain_text()).unwrap()];
+        let mut server = TestServer::open();
+        let mut clients =
+            vec![server.guest(), server.guest(), Client::open(server.addr, plain_text()).unwrap()];
         clients[0].join("lobby").unwrap();
-        kill_process(house.pid(), signal).unwrap();
+        kill_process(server.pid(), signal).unwrap();
         for client in &mut clients {
             assert_eq!(goodbye(client), (1001, "retry_within_ms=500".to_owned()));
         }
         drop(clients);
-        let (status, printed) = house.wait();
+        let (status, printed) = server.wait();
         assert_eq!(status.code(), Some(0), "{signal:?}");
         assert_eq!(printed.lines().count(), 1, "{printed}");
-        assert!(TcpStream::connect(house.addr).is_err(), "the port is free");
+        assert!(TcpStream::connect(server.addr).is_err(), "the port is free");
     }
 }
 
 #[test]
 fn the_more_there_are_the_longer_they_are_spread() {
-    let mut house = House::open();
-    let mut clients: Vec<Client> = (0..150).map(|_| house.guest()).collect();
-    house.terminate();
+    let mut server = TestServer::open();
+    let mut clients: Vec<Client> = (0..150).map(|_| server.guest()).collect();
+    server.terminate();
     for client in &mut clients {
         assert_eq!(goodbye(client), (1001, "retry_within_ms=750".to_owned()));
     }
     drop(clients);
-    assert!(house.wait().0.success());
+    assert!(server.wait().0.success());
 }
 
 #[test]
 fn what_was_asked_before_is_answered_and_what_was_answered_is_there_afterwards() {
-    let mut house = House::open();
-    let (mut li, token) = house.person("Li");
-    let mut ann = house.guest();
+    let mut server = TestServer::open();
+    let (mut li, token) = server.person("Li");
+    let mut ann = server.guest();
     let room = li.join("lobby").unwrap().room;
     ann.join("lobby").unwrap();
     let mut ids: BTreeSet<u64> =
         (0..1000).map(|number| li.start(&saying(room, &number.to_string())).unwrap().0).collect();
-    house.terminate();
+    server.terminate();
     let (mut answered, mut heard) = (Vec::new(), Vec::new());
     let end = loop {
-        match li.next_frame(PATIENCE) {
+        match li.next_frame(WAIT_TIMEOUT) {
             Ok(ServerFrame::Event(event)) if matches!(event.kind, EventKind::Message { .. }) => {
                 heard.push(event)
             }
@@ -87,9 +88,9 @@ fn what_was_asked_before_is_answered_and_what_was_answered_is_there_afterwards()
     };
     assert_eq!(end.close_code(), Some(1001), "{end}");
     drop((li, ann));
-    assert!(house.wait().0.success());
-    house.start();
-    let mut li = house.back(&token);
+    assert!(server.wait().0.success());
+    server.start();
+    let mut li = server.back(&token);
     li.join("lobby").unwrap();
     let mut stored = BTreeSet::new();
     loop {
@@ -109,10 +110,10 @@ fn what_was_asked_before_is_answered_and_what_was_answered_is_there_afterwards()
 
 #[test]
 fn everybody_hears_what_was_said_before_the_goodbye() {
-    let mut house = House::with(&[("SHARDS", "1")]);
-    let (mut li, token) = house.person("Li");
+    let mut server = TestServer::with(&[("SHARDS", "1")]);
+    let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;
-    let mut crowd: Vec<Client> = (0..400).map(|_| house.guest()).collect();
+    let mut crowd: Vec<Client> = (0..400).map(|_| server.guest()).collect();
     let ids: Vec<_> = crowd.iter_mut().map(|client| client.start(&joining()).unwrap()).collect();
     for (client, id) in crowd.iter_mut().zip(ids) {
         client.reply_to(id).unwrap();
@@ -128,7 +129,7 @@ fn everybody_hears_what_was_said_before_the_goodbye() {
         for _ in 0..4 {
             talk(&mut li).unwrap();
         }
-        while let Ok(frame) = li.next_frame(PATIENCE) {
+        while let Ok(frame) = li.next_frame(WAIT_TIMEOUT) {
             if reply_id(&frame).is_some() {
                 let _ = tell.send(());
                 let _ = talk(&mut li);
@@ -136,13 +137,13 @@ fn everybody_hears_what_was_said_before_the_goodbye() {
         }
     });
     told.iter().take(30).for_each(drop);
-    house.terminate();
+    server.terminate();
     let heard: Vec<usize> = crowd
         .iter_mut()
         .map(|client| {
             let mut messages = 0;
             loop {
-                match client.next_frame(PATIENCE) {
+                match client.next_frame(WAIT_TIMEOUT) {
                     Ok(ServerFrame::Event(event)) => {
                         messages += usize::from(matches!(event.kind, EventKind::Message { .. }));
                     }
@@ -157,9 +158,9 @@ fn everybody_hears_what_was_said_before_the_goodbye() {
         .collect();
     talking.join().unwrap();
     drop(crowd);
-    assert!(house.wait().0.success());
-    house.start();
-    let stored = house.back(&token).join("lobby").unwrap().n.0;
+    assert!(server.wait().0.success());
+    server.start();
+    let stored = server.back(&token).join("lobby").unwrap().n.0;
     assert!(
         heard.iter().all(|messages| *messages as u64 == stored),
         "{stored} were stored, and heard: {heard:?}"
@@ -173,23 +174,23 @@ fn joining() -> Command {
 #[test]
 fn each_of_several_stops_answers_what_it_commits() {
     // The narrow place between the commit and the goodbye, several times.
-    let mut house = House::open();
-    let (mut li, token) = house.person("Li");
+    let mut server = TestServer::open();
+    let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;
     let mut told = 0;
     for round in 0..10 {
         for number in 0..3 {
             li.start(&saying(room, &format!("{round}-{number}"))).unwrap();
         }
-        house.terminate();
+        server.terminate();
         let mut answered = 0;
-        while let Ok(frame) = li.next_frame(PATIENCE) {
+        while let Ok(frame) = li.next_frame(WAIT_TIMEOUT) {
             answered += u64::from(reply_id(&frame).is_some());
         }
         drop(li);
-        assert!(house.wait().0.success());
-        house.start();
-        li = house.back(&token);
+        assert!(server.wait().0.success());
+        server.start();
+        li = server.back(&token);
         let joined = li.join("lobby").unwrap();
         assert_eq!(joined.n.0 - told, answered, "committed, and answered, in round {round}");
         told = joined.n.0;
@@ -198,10 +199,10 @@ fn each_of_several_stops_answers_what_it_commits() {
 
 #[test]
 fn while_it_stops_nobody_is_let_in_and_it_is_not_ready() {
-    let mut house = House::with(&[("DEADLINES_CLOSE", "30s")]);
-    let mut stubborn = house.guest();
-    let mut here = TcpStream::connect(house.addr).unwrap();
-    here.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut server = TestServer::with(&[("TIMEOUTS_CLOSE", "30s")]);
+    let mut stubborn = server.guest();
+    let mut here = TcpStream::connect(server.addr).unwrap();
+    here.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
     let mut ask = |path: &str| {
         here.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
         let mut heard = String::new();
@@ -216,33 +217,33 @@ fn while_it_stops_nobody_is_let_in_and_it_is_not_ready() {
         heard
     };
     assert!(ask("/readyz").starts_with("HTTP/1.1 200 "));
-    house.terminate();
+    server.terminate();
     assert_eq!(goodbye(&mut stubborn).0, 1001);
     let answer = ask("/readyz");
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("shutting_down"), "{answer}");
     assert!(ask("/healthz").starts_with("HTTP/1.1 200 "), "alive it is");
     let begin = Instant::now();
-    while TcpStream::connect(house.addr).is_ok() {
-        assert!(begin.elapsed() < PATIENCE, "the port is still open");
+    while TcpStream::connect(server.addr).is_ok() {
+        assert!(begin.elapsed() < WAIT_TIMEOUT, "the port is still open");
     }
-    assert!(matches!(Client::open(house.addr, plain_text()), Err(Error::Io(_))));
+    assert!(matches!(Client::open(server.addr, plain_text()), Err(Error::Io(_))));
     // The goodbye is answered: there is nothing to wait for.
     stubborn.send_message(websocket::Opcode::Close, &[0x03, 0xe9]).unwrap();
-    assert_eq!(stubborn.next_message(PATIENCE).unwrap(), Received::End);
-    assert!(house.wait().0.success());
+    assert_eq!(stubborn.next_message(WAIT_TIMEOUT).unwrap(), Received::End);
+    assert!(server.wait().0.success());
 }
 
 #[test]
 fn whoever_is_let_in_while_it_stops_is_told_goodbye_too() {
-    let mut house = House::open();
+    let mut server = TestServer::open();
     // Whom a stop meets between the request and the shard is luck.
     for round in 0..5 {
-        let mut arriving: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(house.addr).unwrap()).collect();
+        let mut arriving: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(server.addr).unwrap()).collect();
         for stream in &mut arriving {
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
             stream.write_all(UPGRADE.strip_suffix("\r\n").unwrap().as_bytes()).unwrap();
         }
-        house.terminate();
+        server.terminate();
         for stream in &mut arriving {
             // Who is not let in may be cut off.
             let _ = stream.write_all(b"\r\n");
@@ -261,8 +262,8 @@ fn whoever_is_let_in_while_it_stops_is_told_goodbye_too() {
                 "in round {round}: {text:?}"
             );
         }
-        assert!(house.wait().0.success());
-        house.start();
+        assert!(server.wait().0.success());
+        server.start();
     }
 }
 
@@ -272,32 +273,32 @@ const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpg
 
 #[test]
 fn who_does_not_answer_the_goodbye_or_does_not_read_holds_nobody() {
-    let mut house = House::with(&[("DEADLINES_CLOSE", "100ms")]);
-    let mut deaf = house.guest();
-    let (mut li, token) = house.person("Li");
+    let mut server = TestServer::with(&[("TIMEOUTS_CLOSE", "100ms")]);
+    let mut deaf = server.guest();
+    let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;
     deaf.join("lobby").unwrap();
     let slow = load::Options { receive_buffer: Some(4096), ..crate::talk::bearer(&token) };
-    let mut slow = Client::connect(house.addr, slow).unwrap();
+    let mut slow = Client::connect(server.addr, slow).unwrap();
     slow.join("lobby").unwrap();
     for number in 0..400 {
         li.say_as(room, &number.to_string(), &"x".repeat(8000)).unwrap();
     }
-    house.terminate();
-    let (status, _) = house.wait();
+    server.terminate();
+    let (status, _) = server.wait();
     assert!(status.success());
     drop((deaf, slow, li));
 }
 
 #[test]
 fn the_write_ahead_log_is_in_the_database_when_it_has_ended() {
-    let mut house = House::open();
-    let mut li = house.guest();
+    let mut server = TestServer::open();
+    let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
     li.say(room, "into the database").unwrap();
     drop(li);
-    house.stop();
-    for entry in std::fs::read_dir(house.data()).unwrap() {
+    server.stop();
+    for entry in std::fs::read_dir(server.data()).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
         assert!(!name.ends_with("-wal") || entry.metadata().unwrap().len() == 0, "{name}");

@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use load::{Client, Error, Options, new_session};
 use protocol::{
-    Beside, Command, ErrorCode, Event, EventKind, Join, Joined, Resume, RoomId, Seq, ServerFrame, UserId,
+    Command, ControlFrame, ErrorCode, Event, EventKind, Join, Joined, Resume, RoomId, Seq, ServerFrame,
+    UserId,
 };
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::server::TestServer;
 
 /// Far more than anything takes; who waits as long has found a defect.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Ids that no [`Client::call`] gives.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1_000_000);
 
 pub(crate) fn options() -> Options {
-    Options { timeout: PATIENCE, ..Options::default() }
+    Options { timeout: WAIT_TIMEOUT, ..Options::default() }
 }
 
 pub(crate) fn bearer(token: &str) -> Options {
@@ -30,7 +31,7 @@ pub(crate) fn plain_text() -> Options {
     Options { protocol: None, ..options() }
 }
 
-impl House {
+impl TestServer {
     /// A new guest, who leaves when the connection ends.
     pub(crate) fn guest(&self) -> Client {
         Client::connect(self.addr, options()).unwrap()
@@ -114,7 +115,8 @@ impl Talk for Client {
     }
 
     fn join_after(&mut self, room: RoomId, after: u64) -> Joined {
-        self.join_with(Join { room: protocol::RoomRef::Id(room), after: Some(Seq(after)), epoch: None }).unwrap()
+        self.join_with(Join { room: protocol::RoomRef::Id(room), after: Some(Seq(after)), epoch: None })
+            .unwrap()
     }
 
     fn resume(&mut self, rooms: &[(RoomId, u64)]) -> Vec<Joined> {
@@ -123,10 +125,10 @@ impl Talk for Client {
         self.call(&Command::Resume(Resume { rooms: wanted, epoch })).unwrap();
         let joined = rooms.iter().map(|&(room, _)| {
             let frame = self.frame_where(
-                |frame| matches!(frame, ServerFrame::Beside(Beside::Joined(joined)) if joined.room == room),
+                |frame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Joined(joined)) if joined.room == room),
             );
             match frame.unwrap() {
-                ServerFrame::Beside(Beside::Joined(joined)) => joined,
+                ServerFrame::ControlFrame(ControlFrame::Joined(joined)) => joined,
                 other => unreachable!("{other:?}"),
             }
         });
@@ -156,8 +158,11 @@ impl Talk for Client {
     }
 
     fn gap(&mut self) -> protocol::Gap {
-        match self.frame_where(|frame| matches!(frame, ServerFrame::Beside(Beside::Gap(_)))).unwrap() {
-            ServerFrame::Beside(Beside::Gap(gap)) => gap,
+        match self
+            .frame_where(|frame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Gap(_))))
+            .unwrap()
+        {
+            ServerFrame::ControlFrame(ControlFrame::Gap(gap)) => gap,
             other => unreachable!("{other:?}"),
         }
     }
@@ -172,9 +177,9 @@ impl Talk for Client {
 /// The id that a frame answers, if it answers one.
 pub(crate) fn reply_id(frame: &ServerFrame) -> Option<u64> {
     match frame {
-        ServerFrame::Beside(Beside::Ok(ok)) => ok.id,
-        ServerFrame::Beside(Beside::Joined(joined)) => joined.id,
-        ServerFrame::Beside(Beside::Error(error)) => error.id,
+        ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => ok.id,
+        ServerFrame::ControlFrame(ControlFrame::Joined(joined)) => joined.id,
+        ServerFrame::ControlFrame(ControlFrame::Error(error)) => error.id,
         _ => None,
     }
     .map(|id| id.0)

@@ -4,14 +4,14 @@ use load::Received;
 use protocol::EventKind;
 use serde_json::json;
 
-use crate::house::House;
-use crate::talk::{PATIENCE, Talk, body};
+use crate::server::TestServer;
+use crate::talk::{Talk, WAIT_TIMEOUT, body};
 
 #[test]
 fn two_people_hear_the_same_in_the_same_order() {
-    let house = House::open();
-    let (mut li, _) = house.person("李雷");
-    let (mut ann, _) = house.person("Ann");
+    let server = TestServer::open();
+    let (mut li, _) = server.person("李雷");
+    let (mut ann, _) = server.person("Ann");
     let room = li.join("lobby").unwrap().room;
     let head = ann.join("lobby").unwrap().head.0;
     // Both at once, without waiting for replies.
@@ -22,7 +22,7 @@ fn two_people_hear_the_same_in_the_same_order() {
         }
     }
     let joined = li.next_event().unwrap();
-    assert_eq!((joined.kind, joined.by.id), (EventKind::MemberJoined { with: Vec::new() }, ann.me()));
+    assert_eq!((joined.kind, joined.by.id), (EventKind::MemberJoined { also_joined: Vec::new() }, ann.me()));
     let heard = li.events_of(room, head, 200);
     assert_eq!(ann.events_of(room, head, 200), heard);
     for (before, event) in heard.iter().enumerate() {
@@ -42,9 +42,9 @@ fn two_people_hear_the_same_in_the_same_order() {
 
 #[test]
 fn a_body_arrives_as_it_was_typed() {
-    let house = House::open();
-    let mut li = house.guest();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
+    let mut ann = server.guest();
     let room = li.join("lobby").unwrap().room;
     ann.join("lobby").unwrap();
     let longest = "茶".repeat(8192 / 3) + "ab";
@@ -73,11 +73,11 @@ fn a_body_arrives_as_it_was_typed() {
 #[test]
 fn a_body_beyond_the_limit_is_refused_and_one_at_it_is_not() {
     for (setting, limit) in [(None, 8192), (Some("1KiB"), 1024), (Some("10KiB"), 10_240)] {
-        let house = match setting {
-            Some(size) => House::with(&[("BODY_BYTES", size)]),
-            None => House::open(),
+        let server = match setting {
+            Some(size) => TestServer::with(&[("MAX_MESSAGE_BYTES", size)]),
+            None => TestServer::open(),
         };
-        let mut li = house.guest();
+        let mut li = server.guest();
         assert_eq!(li.welcome().unwrap().limits.body_bytes, limit);
         let room = li.join("lobby").unwrap().room;
         let at_it = "x".repeat(limit as usize);
@@ -89,8 +89,8 @@ fn a_body_beyond_the_limit_is_refused_and_one_at_it_is_not() {
 
 #[test]
 fn a_frame_of_64_kib_is_taken_and_a_longer_one_closes_with_1009() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let frame = |len: usize| {
         let empty = r#"{"type":"ping","x":""}"#;
         empty.replace(r#""""#, &format!(r#""{}""#, "x".repeat(len - empty.len())))
@@ -103,9 +103,9 @@ fn a_frame_of_64_kib_is_taken_and_a_longer_one_closes_with_1009() {
 
 #[test]
 fn what_one_says_comes_back_to_oneself_and_to_ones_other_connections() {
-    let house = House::open();
-    let (mut li, token) = house.person("Li");
-    let mut also_li = house.back(&token);
+    let server = TestServer::open();
+    let (mut li, token) = server.person("Li");
+    let mut also_li = server.back(&token);
     let room = li.join("lobby").unwrap().room;
     let second = also_li.join("lobby").unwrap();
     assert_eq!(second.head.0, 1, "a second connection is no second member");
@@ -120,9 +120,9 @@ fn what_one_says_comes_back_to_oneself_and_to_ones_other_connections() {
 
 #[test]
 fn a_room_is_heard_only_by_those_who_joined_it() {
-    let house = House::open();
-    let mut li = house.guest();
-    let mut ann = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
+    let mut ann = server.guest();
     let tea = li.join("tea").unwrap().room;
     let coffee = ann.join("coffee").unwrap().room;
     li.say(tea, "for the tea room").unwrap();
@@ -133,13 +133,13 @@ fn a_room_is_heard_only_by_those_who_joined_it() {
 
 #[test]
 fn the_server_never_sends_binary_or_fragments_of_its_own() {
-    let house = House::open();
-    let mut li = house.guest();
+    let server = TestServer::open();
+    let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
     li.say(room, "hello").unwrap();
     li.send_text(r#"{"type":"history","id":1,"room":"lobby"}"#).unwrap();
     loop {
-        match li.next_message(PATIENCE).unwrap() {
+        match li.next_message(WAIT_TIMEOUT).unwrap() {
             Received::Text(text) if text.contains(r#""more""#) => return,
             Received::Text(_) | Received::Ping(_) => {}
             other => panic!("{other:?}"),

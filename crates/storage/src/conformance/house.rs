@@ -8,7 +8,8 @@ use protocol::{
 };
 
 use crate::{
-    Author, Batch, Done, Enrol, PageBounds, Reader, Request, Store, Ticket, TokenHash, Write, Writer,
+    Actor, Batch, Operation, OperationResult, PageBounds, Reader, Registration, Request, RequestId, Store,
+    TokenHash, Writer,
 };
 
 /// So many rooms may one person be in, in these tests.
@@ -39,43 +40,50 @@ impl House {
     }
 
     /// Asks for these things in one batch.
-    pub(crate) fn all(&mut self, deeds: impl IntoIterator<Item = (Author, Write)>) -> Batch {
-        let request =
-            |(at, (author, deed)): (usize, _)| Request { ticket: Ticket(at as u64 + 100), author, deed };
+    pub(crate) fn all(&mut self, deeds: impl IntoIterator<Item = (Actor, Operation)>) -> Batch {
+        let request = |(at, (actor, operation)): (usize, _)| Request {
+            request_id: RequestId(at as u64 + 100),
+            actor,
+            operation,
+        };
         self.writer.commit(self.now, deeds.into_iter().enumerate().map(request).collect())
     }
 
     /// Asks for one thing: what was done, and what was appended.
-    pub(crate) fn one(&mut self, who: u64, deed: Write) -> (Result<Done, ErrorCode>, Vec<Arc<Event>>) {
-        let mut batch = self.all([(guest(who), deed)]);
+    pub(crate) fn one(
+        &mut self,
+        who: u64,
+        operation: Operation,
+    ) -> (Result<OperationResult, ErrorCode>, Vec<Arc<Event>>) {
+        let mut batch = self.all([(guest(who), operation)]);
         assert_eq!(batch.internal, Vec::<String>::new());
-        let (ticket, answer) = batch.answers.pop().unwrap();
-        assert_eq!(ticket, Ticket(100));
+        let (request_id, answer) = batch.answers.pop().unwrap();
+        assert_eq!(request_id, RequestId(100));
         (answer.map_err(|refusal| refusal.code), batch.events)
     }
 
     /// Asks for one thing that works.
-    pub(crate) fn done(&mut self, who: u64, deed: Write) -> Done {
-        self.one(who, deed).0.unwrap()
+    pub(crate) fn done(&mut self, who: u64, operation: Operation) -> OperationResult {
+        self.one(who, operation).0.unwrap()
     }
 
     /// Asks for one thing that is refused, and appends nothing.
-    pub(crate) fn refused(&mut self, who: u64, deed: Write) -> ErrorCode {
-        let (answer, events) = self.one(who, deed);
+    pub(crate) fn refused(&mut self, who: u64, operation: Operation) -> ErrorCode {
+        let (answer, events) = self.one(who, operation);
         assert_eq!(events, []);
         answer.unwrap_err()
     }
 
     pub(crate) fn join(&mut self, who: u64, name: &str) -> RoomId {
         match self.done(who, join(name)) {
-            Done::Joined { room, .. } => room,
+            OperationResult::Joined { room, .. } => room,
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) fn say(&mut self, who: u64, name: &str, text: &str) -> Seq {
         match self.done(who, say(name, None, text)) {
-            Done::Sent { seq, .. } => seq,
+            OperationResult::Sent { seq, .. } => seq,
             other => panic!("{other:?}"),
         }
     }
@@ -89,12 +97,12 @@ impl House {
     pub(crate) fn kinds(&mut self, room: RoomId) -> Vec<String> {
         let kind = |event: Event| match event.kind {
             EventKind::Message { body, .. } => format!("{}: {}", event.by.id, body.as_str()),
-            EventKind::MemberJoined { with } => {
-                with.iter().fold(format!("+{}", event.by.id), |line, other| format!("{line} +{}", other.id))
-            }
+            EventKind::MemberJoined { also_joined } => also_joined
+                .iter()
+                .fold(format!("+{}", event.by.id), |line, other| format!("{line} +{}", other.id)),
             EventKind::MemberLeft {} => format!("-{}", event.by.id),
-            EventKind::Renamed { was } => {
-                format!("{} {} -> {}", event.by.id, was.as_str(), event.by.name.as_str())
+            EventKind::Renamed { old_name } => {
+                format!("{} {} -> {}", event.by.id, old_name.as_str(), event.by.name.as_str())
             }
         };
         self.events(room).into_iter().map(kind).collect()
@@ -102,13 +110,13 @@ impl House {
 }
 
 /// Guest `n`, called "guest n", who has session `n`.
-pub(crate) fn guest(n: u64) -> Author {
-    Author { person: person(n), enrol: Some(Enrol { token: Some(token(n)) }) }
+pub(crate) fn guest(n: u64) -> Actor {
+    Actor { person: person(n), registration: Some(Registration { token: Some(token(n)) }) }
 }
 
 /// Guest `n` without a session.
-pub(crate) fn passer_by(n: u64) -> Author {
-    Author { person: person(n), enrol: Some(Enrol { token: None }) }
+pub(crate) fn passer_by(n: u64) -> Actor {
+    Actor { person: person(n), registration: Some(Registration { token: None }) }
 }
 
 pub(crate) fn person(n: u64) -> Person {
@@ -131,22 +139,22 @@ pub(crate) fn key(key: &str) -> ClientMessageId {
     ClientMessageId::new(key).unwrap()
 }
 
-pub(crate) fn join(name: &str) -> Write {
-    Write::Join { room: named(name), make: true }
+pub(crate) fn join(name: &str) -> Operation {
+    Operation::Join { room: named(name), create_if_missing: true }
 }
 
-pub(crate) fn leave(name: &str) -> Write {
-    Write::Leave { room: named(name) }
+pub(crate) fn leave(name: &str) -> Operation {
+    Operation::Leave { room: named(name) }
 }
 
-pub(crate) fn say(name: &str, under: Option<&str>, text: &str) -> Write {
-    Write::Send { room: named(name), key: under.map(key), body: MessageBody::new(text, 8192).unwrap() }
+pub(crate) fn say(name: &str, under: Option<&str>, text: &str) -> Operation {
+    Operation::Send { room: named(name), key: under.map(key), body: MessageBody::new(text, 8192).unwrap() }
 }
 
-pub(crate) fn rename(name: &str) -> Write {
-    Write::Rename { name: called(name) }
+pub(crate) fn rename(name: &str) -> Operation {
+    Operation::Rename { name: called(name) }
 }
 
-pub(crate) fn read(name: &str, seq: u64) -> Write {
-    Write::Read { room: named(name), seq: Seq(seq) }
+pub(crate) fn read(name: &str, seq: u64) -> Operation {
+    Operation::Read { room: named(name), seq: Seq(seq) }
 }

@@ -3,7 +3,7 @@
 use protocol::{ErrorCode, RoomId, RoomRef, Seq};
 
 use super::house::*;
-use crate::{Done, LOBBY, Write};
+use crate::{LOBBY, Operation, OperationResult};
 
 pub(crate) fn the_lobby_is_there_and_stays(house: &mut House) {
     let lobby = house.reader.room(&named("Lobby")).unwrap().unwrap();
@@ -22,21 +22,21 @@ pub(crate) fn names_are_found_caselessly(house: &mut House) {
     }
     // It is shown as it was first written.
     assert_eq!(house.reader.room(&RoomRef::Id(room)).unwrap().unwrap().name.as_str(), "Straße-Tea");
-    let Done::Joined { name, .. } = house.done(2, join("STRASSE-TEA")) else { panic!() };
+    let OperationResult::Joined { name, .. } = house.done(2, join("STRASSE-TEA")) else { panic!() };
     assert_eq!(name.as_str(), "Straße-Tea");
 }
 
 pub(crate) fn an_unknown_room_is_made_only_on_request(house: &mut House) {
-    let by_name = Write::Join { room: named("tea"), make: false };
+    let by_name = Operation::Join { room: named("tea"), create_if_missing: false };
     assert_eq!(house.refused(1, by_name.clone()), ErrorCode::RoomNotFound);
-    for make in [true, false] {
-        let by_id = Write::Join { room: RoomRef::Id(RoomId(77)), make };
+    for create_if_missing in [true, false] {
+        let by_id = Operation::Join { room: RoomRef::Id(RoomId(77)), create_if_missing };
         assert_eq!(house.refused(1, by_id), ErrorCode::RoomNotFound);
     }
     let room = house.join(2, "tea");
-    assert!(matches!(house.done(1, by_name), Done::Joined { head: Seq(2), made: false, .. }));
-    let by_id = Write::Join { room: RoomRef::Id(room), make: false };
-    assert!(matches!(house.done(3, by_id), Done::Joined { head: Seq(3), made: false, .. }));
+    assert!(matches!(house.done(1, by_name), OperationResult::Joined { head: Seq(2), created: false, .. }));
+    let by_id = Operation::Join { room: RoomRef::Id(room), create_if_missing: false };
+    assert!(matches!(house.done(3, by_id), OperationResult::Joined { head: Seq(3), created: false, .. }));
 }
 
 pub(crate) fn joining_again_appends_nothing(house: &mut House) {
@@ -45,22 +45,29 @@ pub(crate) fn joining_again_appends_nothing(house: &mut House) {
     house.done(1, read("tea", 2));
     let (answer, events) = house.one(1, join("TEA"));
     assert_eq!(events, []);
-    let Ok(Done::Joined { room: again, head, n, read, made, .. }) = answer else { panic!("{answer:?}") };
-    assert_eq!((again, head, n.0, read.unwrap().seq, made), (room, Seq(2), 1, Seq(2), false));
+    let Ok(OperationResult::Joined { room: again, head, n, read, created, .. }) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!((again, head, n.0, read.unwrap().seq, created), (room, Seq(2), 1, Seq(2), false));
 }
 
 pub(crate) fn only_members_come_back(house: &mut House) {
     let room = house.join(1, "tea");
     house.say(1, "tea", "hello");
     house.done(1, read("tea", 2));
-    let (answer, events) = house.one(1, Write::Open { room });
+    let (answer, events) = house.one(1, Operation::Open { room });
     assert_eq!(events, []);
-    let Ok(Done::Joined { room: opened, name, head, read, made, .. }) = answer else { panic!("{answer:?}") };
-    assert_eq!((opened, name.as_str(), head, read.unwrap().seq, made), (room, "tea", Seq(2), Seq(2), false));
-    assert_eq!(house.refused(2, Write::Open { room }), ErrorCode::NotAMember);
-    assert_eq!(house.refused(1, Write::Open { room: RoomId(77) }), ErrorCode::RoomNotFound);
+    let Ok(OperationResult::Joined { room: opened, name, head, read, created, .. }) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(
+        (opened, name.as_str(), head, read.unwrap().seq, created),
+        (room, "tea", Seq(2), Seq(2), false)
+    );
+    assert_eq!(house.refused(2, Operation::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(house.refused(1, Operation::Open { room: RoomId(77) }), ErrorCode::RoomNotFound);
     house.done(1, leave("tea"));
-    assert_eq!(house.refused(1, Write::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(house.refused(1, Operation::Open { room }), ErrorCode::NotAMember);
 }
 
 pub(crate) fn only_members_can_leave(house: &mut House) {
@@ -68,7 +75,7 @@ pub(crate) fn only_members_can_leave(house: &mut House) {
     assert_eq!(house.refused(2, leave("tea")), ErrorCode::NotAMember);
     assert_eq!(house.refused(1, leave("nowhere")), ErrorCode::RoomNotFound);
     house.say(1, "tea", "bye");
-    assert_eq!(house.done(1, leave("tea")), Done::Left { room, seq: Seq(3) });
+    assert_eq!(house.done(1, leave("tea")), OperationResult::Left { room, seq: Seq(3) });
     assert_eq!(house.refused(1, leave("tea")), ErrorCode::NotAMember);
     assert!(!house.reader.is_member(room, person(1).id).unwrap());
 }
@@ -78,7 +85,7 @@ pub(crate) fn a_member_who_left_can_come_back(house: &mut House) {
     house.say(1, "tea", "hello");
     house.done(1, read("tea", 2));
     house.done(1, leave("tea"));
-    let Done::Joined { head, read, .. } = house.done(1, join("tea")) else { panic!() };
+    let OperationResult::Joined { head, read, .. } = house.done(1, join("tea")) else { panic!() };
     // How far they had read is not forgotten.
     assert_eq!((head, read.unwrap().seq), (Seq(4), Seq(2)));
     assert_eq!(house.kinds(room), ["+u1", "u1: hello", "-u1", "+u1"]);
@@ -88,13 +95,13 @@ pub(crate) fn members_open_their_rooms_and_nobody_else_does(house: &mut House) {
     let room = house.join(1, "tea");
     house.say(1, "tea", "hello");
     house.done(1, read("tea", 2));
-    let (answer, events) = house.one(1, Write::Open { room });
+    let (answer, events) = house.one(1, Operation::Open { room });
     assert_eq!(events, []);
     assert_eq!(answer, Ok(house.done(1, join("tea"))));
-    assert_eq!(house.refused(2, Write::Open { room }), ErrorCode::NotAMember);
-    assert_eq!(house.refused(1, Write::Open { room: RoomId(99) }), ErrorCode::RoomNotFound);
+    assert_eq!(house.refused(2, Operation::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(house.refused(1, Operation::Open { room: RoomId(99) }), ErrorCode::RoomNotFound);
     house.done(1, leave("tea"));
-    assert_eq!(house.refused(1, Write::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(house.refused(1, Operation::Open { room }), ErrorCode::NotAMember);
 }
 
 pub(crate) fn nobody_joins_more_rooms_than_allowed(house: &mut House) {
@@ -144,7 +151,7 @@ pub(crate) fn a_room_id_is_never_used_again(house: &mut House) {
     let third = house.join(1, "tea");
     assert_eq!(third, RoomId(first.0 + 2));
     assert_eq!(house.kinds(third), ["+u1"]);
-    let old = Write::Join { room: RoomRef::Id(first), make: true };
+    let old = Operation::Join { room: RoomRef::Id(first), create_if_missing: true };
     assert_eq!(house.refused(1, old), ErrorCode::RoomNotFound);
 }
 
@@ -162,25 +169,25 @@ pub(crate) fn a_transient_guest_leaves_all_rooms(house: &mut House) {
         (passer_by(2), join("lobby")),
         (passer_by(2), join("tea")),
         (passer_by(2), join("own")),
-        (passer_by(2), Write::LeaveAll),
-        (passer_by(3), Write::LeaveAll),
+        (passer_by(2), Operation::LeaveAll),
+        (passer_by(3), Operation::LeaveAll),
     ]);
-    assert_eq!(batch.answers[3].1, Ok(Done::LeftAll));
-    assert_eq!(batch.answers[4].1, Ok(Done::LeftAll));
+    assert_eq!(batch.answers[3].1, Ok(OperationResult::LeftAll));
+    assert_eq!(batch.answers[4].1, Ok(OperationResult::LeftAll));
     assert_eq!(batch.events.len(), 6);
     assert_eq!(batch.gone.len(), 1);
     assert_eq!(house.kinds(tea), ["+u1", "+u2", "-u2"]);
     assert_eq!(house.kinds(LOBBY), ["+u2", "-u2"]);
-    assert_eq!(house.all([(passer_by(2), Write::LeaveAll)]).events, []);
+    assert_eq!(house.all([(passer_by(2), Operation::LeaveAll)]).events, []);
 }
 
 pub(crate) fn the_sweep_takes_transient_guests_only(house: &mut House) {
     house.join(1, "lobby");
     house.all([(passer_by(2), join("lobby")), (passer_by(3), join("lobby")), (passer_by(3), join("own"))]);
-    house.all([(passer_by(2), Write::LeaveAll)]);
-    let batch = house.writer.sweep_transient(house.now).unwrap();
+    house.all([(passer_by(2), Operation::LeaveAll)]);
+    let batch = house.writer.cleanup_transient_users(house.now).unwrap();
     assert_eq!((batch.events.len(), batch.gone.len(), batch.answers.len()), (2, 1, 0));
     assert_eq!(house.kinds(LOBBY), ["+u1", "+u2 +u3", "-u2", "-u3"]);
-    assert_eq!(house.writer.sweep_transient(house.now).unwrap().events, []);
+    assert_eq!(house.writer.cleanup_transient_users(house.now).unwrap().events, []);
     assert!(house.reader.is_member(LOBBY, person(1).id).unwrap());
 }

@@ -3,7 +3,7 @@
 use protocol::{ErrorCode, MessageCount, ReadPosition, RoomId, Seq, UserId};
 
 use super::house::*;
-use crate::{Done, Head, LOBBY, PageBounds, RoomQuery};
+use crate::{Head, LOBBY, OperationResult, PageBounds, RoomQuery};
 
 fn position(seq: u64, n: u64) -> ReadPosition {
     ReadPosition { seq: Seq(seq), n: MessageCount(n) }
@@ -15,10 +15,10 @@ pub(crate) fn reading_never_goes_back(house: &mut House) {
     house.join(2, "tea");
     house.say(1, "tea", "two");
     assert_eq!(house.reader.read_position(room, UserId(1)).unwrap(), None);
-    assert_eq!(house.done(1, read("tea", 0)), Done::Read(room, position(0, 0)));
-    assert_eq!(house.done(1, read("tea", 3)), Done::Read(room, position(3, 1)));
-    assert_eq!(house.done(1, read("tea", 2)), Done::Read(room, position(3, 1)));
-    assert_eq!(house.done(1, read("tea", 4)), Done::Read(room, position(4, 2)));
+    assert_eq!(house.done(1, read("tea", 0)), OperationResult::Read(room, position(0, 0)));
+    assert_eq!(house.done(1, read("tea", 3)), OperationResult::Read(room, position(3, 1)));
+    assert_eq!(house.done(1, read("tea", 2)), OperationResult::Read(room, position(3, 1)));
+    assert_eq!(house.done(1, read("tea", 4)), OperationResult::Read(room, position(4, 2)));
     assert_eq!(house.reader.read_position(room, UserId(1)).unwrap(), Some(position(4, 2)));
     assert_eq!(house.reader.read_position(room, UserId(2)).unwrap(), None);
 }
@@ -26,10 +26,10 @@ pub(crate) fn reading_never_goes_back(house: &mut House) {
 pub(crate) fn reading_stops_at_the_head(house: &mut House) {
     let room = house.join(1, "tea");
     house.say(1, "tea", "one");
-    assert_eq!(house.done(1, read("tea", u64::MAX)), Done::Read(room, position(2, 1)));
+    assert_eq!(house.done(1, read("tea", u64::MAX)), OperationResult::Read(room, position(2, 1)));
     // And moves on with it.
     house.say(1, "tea", "two");
-    assert_eq!(house.done(1, read("tea", 3)), Done::Read(room, position(3, 2)));
+    assert_eq!(house.done(1, read("tea", 3)), OperationResult::Read(room, position(3, 2)));
 }
 
 pub(crate) fn only_members_can_read(house: &mut House) {

@@ -5,25 +5,28 @@ use std::collections::BTreeSet;
 use protocol::{ErrorCode, Seq};
 
 use super::house::*;
-use crate::{Author, Done, LOBBY, StoreError, Ticket, Write};
+use crate::{Actor, LOBBY, Operation, OperationResult, RequestId, StoreError};
 
 pub(crate) fn a_guest_is_stored_with_the_first_join(house: &mut House) {
     assert_eq!(house.reader.person_of_session(&token(1)).unwrap(), None);
     house.join(1, "tea");
     assert_eq!(house.reader.person_of_session(&token(1)).unwrap(), Some(person(1)));
     // From then on the asker need not know how.
-    let known = Author { enrol: None, ..guest(1) };
+    let known = Actor { registration: None, ..guest(1) };
     let batch = house.all([(known, say("tea", None, "hello"))]);
     assert!(batch.answers[0].1.is_ok());
 }
 
 pub(crate) fn a_refused_join_stores_nobody(house: &mut House) {
-    assert_eq!(house.refused(1, Write::Join { room: named("tea"), make: false }), ErrorCode::RoomNotFound);
+    assert_eq!(
+        house.refused(1, Operation::Join { room: named("tea"), create_if_missing: false }),
+        ErrorCode::RoomNotFound
+    );
     assert_eq!(house.reader.person_of_session(&token(1)).unwrap(), None);
 }
 
 pub(crate) fn a_guest_may_rename_before_joining(house: &mut House) {
-    assert_eq!(house.done(1, rename("李雷")), Done::Renamed { name: called("李雷") });
+    assert_eq!(house.done(1, rename("李雷")), OperationResult::Renamed { name: called("李雷") });
     // The asker may have asked for the join before it heard of the rename.
     let (_, events) = house.one(1, join("tea"));
     assert_eq!(events[0].by.name, called("李雷"));
@@ -31,7 +34,7 @@ pub(crate) fn a_guest_may_rename_before_joining(house: &mut House) {
 }
 
 pub(crate) fn somebody_never_stored_is_refused(house: &mut House) {
-    let nobody = || Author { enrol: None, ..guest(1) };
+    let nobody = || Actor { registration: None, ..guest(1) };
     let batch =
         house.all([(nobody(), join("tea")), (nobody(), rename("Nobody")), (nobody(), leave("lobby"))]);
     let codes: Vec<_> = batch.answers.iter().map(|(_, answer)| answer.as_ref().unwrap_err().code).collect();
@@ -42,18 +45,18 @@ pub(crate) fn somebody_never_stored_is_refused(house: &mut House) {
 pub(crate) fn an_ended_session_is_nobodys(house: &mut House) {
     house.join(1, "tea");
     house.join(2, "tea");
-    let end = Write::EndSession { token: token(1) };
-    assert_eq!(house.done(9, end.clone()), Done::SessionEnded);
+    let end = Operation::EndSession { token: token(1) };
+    assert_eq!(house.done(9, end.clone()), OperationResult::SessionEnded);
     assert_eq!(house.reader.person_of_session(&token(1)).unwrap(), None);
     assert_eq!(house.reader.person_of_session(&token(2)).unwrap(), Some(person(2)));
-    assert_eq!(house.done(9, end), Done::SessionEnded);
+    assert_eq!(house.done(9, end), OperationResult::SessionEnded);
 }
 
 pub(crate) fn who_has_no_session_any_more_leaves_all_rooms(house: &mut House) {
     let tea = house.join(1, "tea");
     house.join(2, "tea");
     house.join(1, "own");
-    let batch = house.all([(guest(9), Write::EndSession { token: token(1) })]);
+    let batch = house.all([(guest(9), Operation::EndSession { token: token(1) })]);
     assert_eq!((batch.events.len(), batch.gone.len()), (2, 1));
     assert_eq!(house.kinds(tea), ["+u1", "+u2", "-u1"]);
     assert!(!house.reader.is_member(tea, person(1).id).unwrap());
@@ -64,7 +67,7 @@ pub(crate) fn an_ended_session_does_not_come_back(house: &mut House) {
     // The second join was asked for before its asker knew that the guest is stored.
     house.all([
         (guest(1), join("tea")),
-        (guest(1), Write::EndSession { token: token(1) }),
+        (guest(1), Operation::EndSession { token: token(1) }),
         (guest(1), join("coffee")),
     ]);
     assert_eq!(house.reader.person_of_session(&token(1)).unwrap(), None);
@@ -75,7 +78,7 @@ pub(crate) fn a_rename_is_told_in_every_room(house: &mut House) {
     house.join(2, "tea");
     let milk = house.join(2, "milk");
     let batch = house.all([(guest(1), rename("Li")), (guest(1), say("tea", None, "it is me"))]);
-    assert_eq!(batch.answers[0].1, Ok(Done::Renamed { name: called("Li") }));
+    assert_eq!(batch.answers[0].1, Ok(OperationResult::Renamed { name: called("Li") }));
     assert_eq!(batch.events.len(), 3);
     assert_eq!(batch.events[2].by.name, called("Li"));
     assert_eq!(house.kinds(tea)[2..], ["u1 guest 1 -> Li", "u1: it is me"]);
@@ -88,7 +91,7 @@ pub(crate) fn a_rename_is_told_in_every_room(house: &mut House) {
 pub(crate) fn the_same_name_is_no_rename(house: &mut House) {
     house.join(1, "tea");
     let (answer, events) = house.one(1, rename(" guest  1 "));
-    assert_eq!((answer, events), (Ok(Done::Renamed { name: called("guest 1") }), vec![]));
+    assert_eq!((answer, events), (Ok(OperationResult::Renamed { name: called("guest 1") }), vec![]));
 }
 
 pub(crate) fn events_bear_the_stored_name(house: &mut House) {
@@ -101,17 +104,17 @@ pub(crate) fn events_bear_the_stored_name(house: &mut House) {
 
 pub(crate) fn answers_cover_every_ticket_once(house: &mut House) {
     let batch = house.all((0..50).map(|n| {
-        let deed = match n % 5 {
+        let operation = match n % 5 {
             0 => join("tea"),
             1 => say("tea", Some("same"), "hello"),
             2 => leave("nowhere"),
             3 => read("tea", n),
-            _ => Write::EndSession { token: token(n) },
+            _ => Operation::EndSession { token: token(n) },
         };
-        (guest(n % 3), deed)
+        (guest(n % 3), operation)
     }));
-    let tickets: Vec<Ticket> = batch.answers.iter().map(|(ticket, _)| *ticket).collect();
-    assert_eq!(tickets, (100..150).map(Ticket).collect::<Vec<_>>());
+    let request_ids: Vec<RequestId> = batch.answers.iter().map(|(request_id, _)| *request_id).collect();
+    assert_eq!(request_ids, (100..150).map(RequestId).collect::<Vec<_>>());
     let seqs: BTreeSet<Seq> = batch.events.iter().map(|event| event.seq).collect();
     assert_eq!(seqs.len(), batch.events.len());
     assert_eq!(house.all([]), crate::Batch::default());
@@ -155,7 +158,7 @@ impl crate::Writer for Nobody {
         unreachable!()
     }
 
-    fn sweep_transient(&mut self, _: protocol::Timestamp) -> Result<crate::Batch, StoreError> {
+    fn cleanup_transient_users(&mut self, _: protocol::Timestamp) -> Result<crate::Batch, StoreError> {
         unreachable!()
     }
 }

@@ -3,7 +3,7 @@
 use protocol::{ErrorCode, EventKind, MessageCount, Seq, Timestamp};
 
 use super::house::*;
-use crate::{Done, LOBBY};
+use crate::{LOBBY, OperationResult};
 
 pub(crate) fn numbers_have_no_holes(house: &mut House) {
     house.join(1, "tea");
@@ -41,10 +41,10 @@ pub(crate) fn n_counts_messages_only(house: &mut House) {
 pub(crate) fn a_repeated_send_is_answered_with_the_first_number(house: &mut House) {
     let room = house.join(1, "tea");
     let send = say("tea", Some("k1"), "hello");
-    assert_eq!(house.done(1, send.clone()), Done::Sent { room, seq: Seq(2), repeated: false });
+    assert_eq!(house.done(1, send.clone()), OperationResult::Sent { room, seq: Seq(2), repeated: false });
     house.say(1, "tea", "in between");
     let (answer, events) = house.one(1, send);
-    assert_eq!(answer, Ok(Done::Sent { room, seq: Seq(2), repeated: true }));
+    assert_eq!(answer, Ok(OperationResult::Sent { room, seq: Seq(2), repeated: true }));
     assert_eq!(events, []);
     assert_eq!(house.say(1, "tea", "after"), Seq(4));
 }
@@ -54,7 +54,7 @@ pub(crate) fn a_repeated_send_in_the_same_batch_is_one_message(house: &mut House
     let send = || (guest(1), say("tea", Some("k1"), "hello"));
     let batch = house.all([send(), send()]);
     let answers: Vec<_> = batch.answers.into_iter().map(|(_, answer)| answer.unwrap()).collect();
-    let sent = |repeated| Done::Sent { room, seq: Seq(2), repeated };
+    let sent = |repeated| OperationResult::Sent { room, seq: Seq(2), repeated };
     assert_eq!(answers, [sent(false), sent(true)]);
     assert_eq!(batch.events.len(), 1);
 }
@@ -63,7 +63,7 @@ pub(crate) fn a_repeated_send_is_answered_after_leaving(house: &mut House) {
     let room = house.join(1, "tea");
     house.done(1, say("tea", Some("k1"), "hello"));
     house.done(1, leave("tea"));
-    let sent = Done::Sent { room, seq: Seq(2), repeated: true };
+    let sent = OperationResult::Sent { room, seq: Seq(2), repeated: true };
     assert_eq!(house.done(1, say("tea", Some("k1"), "hello")), sent);
     assert_eq!(house.refused(1, say("tea", Some("k2"), "hello")), ErrorCode::NotAMember);
 }
@@ -94,7 +94,7 @@ pub(crate) fn a_key_is_the_senders_own(house: &mut House) {
     let room = house.join(1, "tea");
     house.join(2, "tea");
     house.done(1, say("tea", Some("k1"), "hello"));
-    let sent = Done::Sent { room, seq: Seq(4), repeated: false };
+    let sent = OperationResult::Sent { room, seq: Seq(4), repeated: false };
     assert_eq!(house.done(2, say("tea", Some("k1"), "hello")), sent);
     assert_eq!(house.refused(2, say("tea", Some("k1"), "bye")), ErrorCode::KeyConflict);
 }

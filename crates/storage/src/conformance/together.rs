@@ -3,12 +3,12 @@
 use protocol::{Event, EventKind, Limits, Person, Seq};
 
 use super::house::*;
-use crate::{Batch, Done, LOBBY, Write};
+use crate::{Batch, LOBBY, Operation, OperationResult};
 
 /// The heads that those who joined were told, in the order of the requests; 0 for every other answer.
 fn heads(batch: &Batch) -> Vec<u64> {
-    let head = |answer: &Result<Done, crate::Refusal>| match answer {
-        Ok(Done::Joined { head, .. }) => head.0,
+    let head = |answer: &Result<OperationResult, crate::CommandError>| match answer {
+        Ok(OperationResult::Joined { head, .. }) => head.0,
         _ => 0,
     };
     batch.answers.iter().map(|(_, answer)| head(answer)).collect()
@@ -17,7 +17,9 @@ fn heads(batch: &Batch) -> Vec<u64> {
 /// Everybody whom an event names as having joined.
 fn joined(event: &Event) -> Vec<Person> {
     match &event.kind {
-        EventKind::MemberJoined { with } => std::iter::once(&event.by).chain(with).cloned().collect(),
+        EventKind::MemberJoined { also_joined } => {
+            std::iter::once(&event.by).chain(also_joined).cloned().collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -29,7 +31,7 @@ pub(crate) fn people_who_join_together_share_an_event(house: &mut House) {
         (guest(3), join("lobby")),
         (passer_by(4), join("TEA")),
         (guest(5), join("lobby")),
-        (guest(6), Write::Join { room: protocol::RoomRef::Id(tea), make: false }),
+        (guest(6), Operation::Join { room: protocol::RoomRef::Id(tea), create_if_missing: false }),
     ]);
     assert_eq!(heads(&batch), [2, 1, 2, 1, 2]);
     assert_eq!(batch.events.len(), 2);
@@ -45,7 +47,7 @@ pub(crate) fn people_who_join_together_share_an_event(house: &mut House) {
         }
     }
     // Another commit is another moment.
-    let Done::Joined { head, .. } = house.done(7, join("tea")) else { panic!() };
+    let OperationResult::Joined { head, .. } = house.done(7, join("tea")) else { panic!() };
     assert_eq!(head, Seq(3));
     assert_eq!(house.kinds(tea), ["+u1", "+u2 +u4 +u6", "+u7"]);
 }
@@ -102,7 +104,7 @@ pub(crate) fn who_left_and_comes_back_is_named_anew(house: &mut House) {
         (guest(2), join("tea")),
         (guest(4), join("tea")),
     ]);
-    assert_eq!(batch.answers[2].1, Ok(Done::Left { room: batch.events[0].room, seq: Seq(3) }));
+    assert_eq!(batch.answers[2].1, Ok(OperationResult::Left { room: batch.events[0].room, seq: Seq(3) }));
     assert_eq!(house.kinds(batch.events[0].room), ["+u1", "+u2 +u3", "-u2", "+u2 +u4"]);
 }
 
@@ -140,10 +142,10 @@ pub(crate) fn a_room_made_and_gone_in_a_batch_takes_its_people_along(house: &mut
 
 pub(crate) fn who_made_the_room_is_the_first_of_those_who_joined(house: &mut House) {
     let batch = house.all([(guest(1), join("tea")), (guest(2), join("tea")), (guest(1), join("tea"))]);
-    let made: Vec<bool> = batch
+    let created: Vec<bool> = batch
         .answers
         .iter()
-        .map(|(_, answer)| matches!(answer, Ok(Done::Joined { head: Seq(1), made: true, .. })))
+        .map(|(_, answer)| matches!(answer, Ok(OperationResult::Joined { head: Seq(1), created: true, .. })))
         .collect();
-    assert_eq!(made, [true, false, false]);
+    assert_eq!(created, [true, false, false]);
 }

@@ -7,7 +7,7 @@ use protocol::{Epoch, Event, RoomId, Seq};
 
 use super::MemoryStore;
 use super::state::State;
-use crate::{Batch, Refusal, Request, StoreError};
+use crate::{Batch, CommandError, Request, StoreError};
 
 /// What becomes of a commit. Whoever asked is told the same in all of these but [`Failure::Full`]: it is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +37,9 @@ impl Failure {
             Failure::Lost | Failure::NotKnown => StoreError::Unavailable(text),
             Failure::FatalLost | Failure::FatalNotKnown => StoreError::Fatal(text),
         };
-        let refusal: Refusal = error.refusal();
-        let tickets = requests.iter().map(|request| request.ticket).collect();
-        Batch { fatal: error.fatal(), ..Batch::refused(tickets, &refusal) }
+        let refusal: CommandError = error.refusal();
+        let request_ids = requests.iter().map(|request| request.request_id).collect();
+        Batch { fatal: error.fatal(), ..Batch::refused(request_ids, &refusal) }
     }
 }
 
@@ -92,8 +92,8 @@ impl MemoryStore {
 
 #[cfg(test)]
 mod tests {
-    use protocol::ErrorCode;
     use domain::RoomLimits;
+    use protocol::ErrorCode;
 
     use super::*;
     use crate::conformance::{House, guest, join, say};

@@ -9,8 +9,8 @@ mod writer;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::Epoch;
 use domain::RoomLimits;
+use protocol::Epoch;
 
 use crate::{Reader, Store, StoreError, Writer};
 pub use faults::{Backup, Failure};

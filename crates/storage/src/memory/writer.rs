@@ -4,15 +4,17 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use domain::{MemberContext, Permission, RoomLimits};
 use protocol::{
     ClientMessageId, ErrorCode, Event, EventKind, Limits, MessageBody, MessageCount, Person, ReadPosition,
     RoomId, RoomRef, Seq, Timestamp, UserId, UserName,
 };
-use domain::{Deed, RoomLimits, Standing};
 
 use super::Shared;
 use super::state::{Room, State, Stored};
-use crate::{Author, Batch, Done, LOBBY, Refusal, Request, StoreError, TokenHash, Write, Writer};
+use crate::{
+    Actor, Batch, CommandError, LOBBY, Operation, OperationResult, Request, StoreError, TokenHash, Writer,
+};
 
 pub(super) struct MemoryWriter {
     pub(super) shared: Arc<Shared>,
@@ -35,9 +37,9 @@ impl Writer for MemoryWriter {
         };
         let mut work = Work { state, limits: &self.limits, now, batch: Batch::default() };
         work.state.commits += u64::from(!requests.is_empty());
-        for Request { ticket, author, deed } in requests {
-            let answer = work.carry_out(&author, deed).map_err(Refusal::from);
-            work.batch.answers.push((ticket, answer));
+        for Request { request_id, actor, operation } in requests {
+            let answer = work.carry_out(&actor, operation).map_err(CommandError::from);
+            work.batch.answers.push((request_id, answer));
         }
         failed.unwrap_or(work.batch)
     }
@@ -58,7 +60,7 @@ impl Writer for MemoryWriter {
         Ok(from..state.next_user)
     }
 
-    fn sweep_transient(&mut self, now: Timestamp) -> Result<Batch, StoreError> {
+    fn cleanup_transient_users(&mut self, now: Timestamp) -> Result<Batch, StoreError> {
         let mut work =
             Work { state: &mut self.shared.state(), limits: &self.limits, now, batch: Batch::default() };
         let transient = work.state.people.iter().filter(|(_, person)| person.transient);
@@ -79,37 +81,42 @@ struct Work<'s> {
 }
 
 impl Work<'_> {
-    fn carry_out(&mut self, author: &Author, deed: Write) -> Result<Done, ErrorCode> {
-        match deed {
-            Write::Join { room, make } => self.join(author, room, make),
-            Write::Open { room } => self.open(author, room),
-            Write::Leave { room } => {
-                let room = self.room_for(Deed::Leave, author, &room)?;
-                Ok(Done::Left { room, seq: self.depart(room, author.person.id)? })
+    fn carry_out(&mut self, actor: &Actor, operation: Operation) -> Result<OperationResult, ErrorCode> {
+        match operation {
+            Operation::Join { room, create_if_missing } => self.join(actor, room, create_if_missing),
+            Operation::Open { room } => self.open(actor, room),
+            Operation::Leave { room } => {
+                let room = self.room_for(Permission::Leave, actor, &room)?;
+                Ok(OperationResult::Left { room, seq: self.remove_member(room, actor.person.id)? })
             }
-            Write::Send { room, key, body } => self.send(author, &room, key, body),
-            Write::Rename { name } => self.rename(author, name),
-            Write::Read { room, seq } => self.read(author, &room, seq),
-            Write::LeaveAll => Ok(self.leave_all(author.person.id)),
-            Write::EndSession { token } => Ok(self.end_session(&token)),
+            Operation::Send { room, key, body } => self.send(actor, &room, key, body),
+            Operation::Rename { name } => self.rename(actor, name),
+            Operation::Read { room, seq } => self.read(actor, &room, seq),
+            Operation::LeaveAll => Ok(self.leave_all(actor.person.id)),
+            Operation::EndSession { token } => Ok(self.end_session(&token)),
         }
     }
 
-    fn join(&mut self, author: &Author, room: RoomRef, make: bool) -> Result<Done, ErrorCode> {
-        let user = author.person.id;
+    fn join(
+        &mut self,
+        actor: &Actor,
+        room: RoomRef,
+        create_if_missing: bool,
+    ) -> Result<OperationResult, ErrorCode> {
+        let user = actor.person.id;
         let found = self.state.find(&room);
         let name = match (found, room) {
             (Some(_), _) => None,
-            (None, RoomRef::Name(name)) if make => Some(name),
+            (None, RoomRef::Name(name)) if create_if_missing => Some(name),
             (None, _) => return Err(ErrorCode::RoomNotFound),
         };
         let member = found.is_some_and(|room| self.state.is_member(room, user));
         let rooms_joined = u32::try_from(self.state.rooms_of(user).len()).unwrap_or(u32::MAX);
-        domain::check(Deed::Join, Standing { member, rooms_joined }, self.limits)?;
+        domain::check(Permission::Join, MemberContext { member, rooms_joined }, self.limits)?;
         if !member {
-            self.enrol(author)?;
+            self.registration(actor)?;
         }
-        let made = found.is_none();
+        let created = found.is_none();
         let id = found.unwrap_or(RoomId(self.state.next_room));
         if let Some(name) = name {
             self.state.next_room += 1;
@@ -122,106 +129,113 @@ impl Work<'_> {
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         room.members.insert(user);
         let (name, head, read) = (room.name.clone(), room.head(), room.read.get(&user).copied());
-        Ok(Done::Joined { room: id, name, head: head.seq, n: head.n, read, made })
+        Ok(OperationResult::Joined { room: id, name, head: head.seq, n: head.n, read, created })
     }
 
-    fn open(&mut self, author: &Author, room: RoomId) -> Result<Done, ErrorCode> {
-        let id = self.room_for(Deed::Resume, author, &RoomRef::Id(room))?;
+    fn open(&mut self, actor: &Actor, room: RoomId) -> Result<OperationResult, ErrorCode> {
+        let id = self.room_for(Permission::Resume, actor, &RoomRef::Id(room))?;
         let room = &self.state.rooms[&id];
-        let (head, read) = (room.head(), room.read.get(&author.person.id).copied());
-        Ok(Done::Joined { room: id, name: room.name.clone(), head: head.seq, n: head.n, read, made: false })
+        let (head, read) = (room.head(), room.read.get(&actor.person.id).copied());
+        Ok(OperationResult::Joined {
+            room: id,
+            name: room.name.clone(),
+            head: head.seq,
+            n: head.n,
+            read,
+            created: false,
+        })
     }
 
     fn send(
         &mut self,
-        author: &Author,
+        actor: &Actor,
         room: &RoomRef,
         key: Option<ClientMessageId>,
         body: MessageBody,
-    ) -> Result<Done, ErrorCode> {
-        let user = author.person.id;
+    ) -> Result<OperationResult, ErrorCode> {
+        let user = actor.person.id;
         let found = self.state.find(room);
         let key_of_user = key.clone().map(|key| (user, key));
         if let Some(&(said_in, seq)) = key_of_user.as_ref().and_then(|key| self.state.said.get(key)) {
             let event = &self.state.rooms[&said_in].events[(seq.0 - 1) as usize];
             let same = matches!(&event.kind, EventKind::Message { body: said, .. } if *said == body);
             return if found == Some(said_in) && same {
-                Ok(Done::Sent { room: said_in, seq, repeated: true })
+                Ok(OperationResult::Sent { room: said_in, seq, repeated: true })
             } else {
                 Err(ErrorCode::KeyConflict)
             };
         }
-        let room = self.room_for(Deed::Send, author, room)?;
+        let room = self.room_for(Permission::Send, actor, room)?;
         let seq = self.append(room, user, EventKind::Message { client_message_id: key, body })?;
         if let Some(key) = key_of_user {
             self.state.said.insert(key, (room, seq));
         }
-        Ok(Done::Sent { room, seq, repeated: false })
+        Ok(OperationResult::Sent { room, seq, repeated: false })
     }
 
-    fn rename(&mut self, author: &Author, name: UserName) -> Result<Done, ErrorCode> {
-        let user = author.person.id;
-        self.enrol(author)?;
+    fn rename(&mut self, actor: &Actor, name: UserName) -> Result<OperationResult, ErrorCode> {
+        let user = actor.person.id;
+        self.registration(actor)?;
         let stored = self.state.people.get_mut(&user).ok_or(ErrorCode::Unauthorized)?;
         let was = std::mem::replace(&mut stored.name, name.clone());
         if was != name {
             for room in self.state.rooms_of(user) {
-                self.append(room, user, EventKind::Renamed { was: was.clone() })?;
+                self.append(room, user, EventKind::Renamed { old_name: was.clone() })?;
             }
         }
-        Ok(Done::Renamed { name })
+        Ok(OperationResult::Renamed { name })
     }
 
-    fn read(&mut self, author: &Author, room: &RoomRef, seq: Seq) -> Result<Done, ErrorCode> {
-        let id = self.room_for(Deed::Read, author, room)?;
+    fn read(&mut self, actor: &Actor, room: &RoomRef, seq: Seq) -> Result<OperationResult, ErrorCode> {
+        let id = self.room_for(Permission::Read, actor, room)?;
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         let seq = seq.min(room.head().seq);
         let n = room.events[..seq.0 as usize].last().map_or(MessageCount(0), |event| event.n);
-        let position = room.read.entry(author.person.id).or_insert(ReadPosition { seq, n });
+        let position = room.read.entry(actor.person.id).or_insert(ReadPosition { seq, n });
         if position.seq < seq {
             *position = ReadPosition { seq, n };
         }
-        Ok(Done::Read(id, *position))
+        Ok(OperationResult::Read(id, *position))
     }
 
-    fn leave_all(&mut self, user: UserId) -> Done {
+    fn leave_all(&mut self, user: UserId) -> OperationResult {
         for room in self.state.rooms_of(user) {
             // Only the rooms in which they are.
-            let _ = self.depart(room, user);
+            let _ = self.remove_member(room, user);
         }
-        Done::LeftAll
+        OperationResult::LeftAll
     }
 
-    fn end_session(&mut self, token: &TokenHash) -> Done {
+    fn end_session(&mut self, token: &TokenHash) -> OperationResult {
         if let Some(user) = self.state.sessions.remove(token)
             && !self.state.sessions.values().any(|of| *of == user)
         {
             self.leave_all(user);
         }
-        Done::SessionEnded
+        OperationResult::SessionEnded
     }
 
-    fn enrol(&mut self, author: &Author) -> Result<(), ErrorCode> {
-        let Person { id, name } = author.person.clone();
+    fn registration(&mut self, actor: &Actor) -> Result<(), ErrorCode> {
+        let Person { id, name } = actor.person.clone();
         if self.state.people.contains_key(&id) {
             return Ok(());
         }
-        let enrol = author.enrol.as_ref().ok_or(ErrorCode::Unauthorized)?;
-        self.state.people.insert(id, Stored { name, transient: enrol.token.is_none() });
-        if let Some(token) = enrol.token {
+        let registration = actor.registration.as_ref().ok_or(ErrorCode::Unauthorized)?;
+        self.state.people.insert(id, Stored { name, transient: registration.token.is_none() });
+        if let Some(token) = registration.token {
             self.state.sessions.insert(token, id);
         }
         Ok(())
     }
 
-    fn room_for(&self, deed: Deed, author: &Author, room: &RoomRef) -> Result<RoomId, ErrorCode> {
+    fn room_for(&self, operation: Permission, actor: &Actor, room: &RoomRef) -> Result<RoomId, ErrorCode> {
         let room = self.state.find(room).ok_or(ErrorCode::RoomNotFound)?;
-        let member = self.state.is_member(room, author.person.id);
-        domain::check(deed, Standing { member, rooms_joined: 0 }, self.limits)?;
+        let member = self.state.is_member(room, actor.person.id);
+        domain::check(operation, MemberContext { member, rooms_joined: 0 }, self.limits)?;
         Ok(room)
     }
 
-    fn depart(&mut self, id: RoomId, user: UserId) -> Result<Seq, ErrorCode> {
+    fn remove_member(&mut self, id: RoomId, user: UserId) -> Result<Seq, ErrorCode> {
         let seq = self.append(id, user, EventKind::MemberLeft {})?;
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         room.members.remove(&user);
@@ -243,16 +257,16 @@ impl Work<'_> {
         let on_record = self.state.rooms.get_mut(&id).and_then(|room| room.events.last_mut());
         if let (Some(last), Some(on_record)) = (last, on_record) {
             let mut event = (**last).clone();
-            if let EventKind::MemberJoined { with } = &mut event.kind
-                && with.len() + 1 < Limits::JOINED_TOGETHER
+            if let EventKind::MemberJoined { also_joined } = &mut event.kind
+                && also_joined.len() + 1 < Limits::JOINED_TOGETHER
             {
-                with.push(Person { id: user, name });
+                also_joined.push(Person { id: user, name });
                 *last = Arc::new(event);
                 *on_record = last.clone();
                 return Ok(());
             }
         }
-        self.append(id, user, EventKind::MemberJoined { with: Vec::new() })?;
+        self.append(id, user, EventKind::MemberJoined { also_joined: Vec::new() })?;
         Ok(())
     }
 

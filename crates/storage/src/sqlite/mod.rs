@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use protocol::Epoch;
 use domain::RoomLimits;
+use protocol::Epoch;
 
 use crate::{OpenError, Reader, Store, StoreError, Writer};
 use reader::SqliteReader;

@@ -109,15 +109,15 @@ fn make_durable(conn: &Connection) -> Result<(), StoreError> {
 }
 
 /// Each commit is synced.
-#[cfg(not(feature = "sabotage"))]
+#[cfg(not(feature = "fault-injection"))]
 const fn synchronous() -> &'static str {
     "FULL"
 }
 
 /// A promise broken on purpose, in no release: commits are not synced. `cargo xtask faults power` has to see it.
-#[cfg(feature = "sabotage")]
+#[cfg(feature = "fault-injection")]
 fn synchronous() -> &'static str {
-    let is_chosen = std::env::var("TEAHOUSE_SABOTAGE").is_ok_and(|name| name == "synchronous-normal");
+    let is_chosen = std::env::var("TEAHOUSE_FAULT_INJECTION").is_ok_and(|name| name == "synchronous-normal");
     if is_chosen { "NORMAL" } else { "FULL" }
 }
 

@@ -67,13 +67,13 @@ pub(super) fn event(room: RoomId, row: &Row<'_>) -> Result<Event> {
             body: text(row, 7, |body| MessageBody::new(body, u32::MAX))?,
         },
         "member_joined" => EventKind::MemberJoined {
-            with: match row.get_ref(9)?.as_str_or_null()? {
+            also_joined: match row.get_ref(9)?.as_str_or_null()? {
                 Some(_) => text(row, 9, |people| serde_json::from_str(people))?,
                 None => Vec::new(),
             },
         },
         "member_left" => EventKind::MemberLeft {},
-        "renamed" => EventKind::Renamed { was: user_name(row, 8)? },
+        "renamed" => EventKind::Renamed { old_name: user_name(row, 8)? },
         _ => return Err(Error::InvalidColumnType(2, "kind".to_owned(), Type::Text)),
     };
     Ok(Event {
@@ -94,7 +94,7 @@ pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<bool> {
         }
         EventKind::MemberJoined { .. } => ("member_joined", None, None, None),
         EventKind::MemberLeft {} => ("member_left", None, None, None),
-        EventKind::Renamed { was } => ("renamed", None, None, Some(was.as_str())),
+        EventKind::Renamed { old_name } => ("renamed", None, None, Some(old_name.as_str())),
     };
     let written = conn
         .prepare_cached(concat!(
@@ -128,9 +128,9 @@ pub(super) fn update_joined_with(conn: &Connection, event: &Event) -> Result<boo
 
 fn joined_with(event: &Event) -> Option<String> {
     match &event.kind {
-        EventKind::MemberJoined { with } if !with.is_empty() => {
+        EventKind::MemberJoined { also_joined } if !also_joined.is_empty() => {
             // Texts and numbers are all it holds; serde_json can fail on none of them.
-            Some(serde_json::to_string(with).expect("people are JSON by construction"))
+            Some(serde_json::to_string(also_joined).expect("people are JSON by construction"))
         }
         _ => None,
     }

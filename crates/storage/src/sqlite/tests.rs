@@ -8,12 +8,12 @@ mod opening;
 
 use std::path::Path;
 
-use protocol::Timestamp;
 use domain::RoomLimits;
+use protocol::Timestamp;
 
 use super::SqliteStore;
 use crate::conformance::{House, ROOMS, store_claims};
-use crate::{Author, Batch, Request, Ticket, Write, Writer};
+use crate::{Actor, Batch, Operation, Request, RequestId, Writer};
 
 const LIMITS: RoomLimits = RoomLimits { rooms_per_person: ROOMS };
 
@@ -26,9 +26,11 @@ fn house() -> House {
     House::new(Box::new(open(folder.path())), Some(folder))
 }
 
-fn commit(writer: &mut dyn Writer, deeds: impl IntoIterator<Item = (Author, Write)>) -> Batch {
+fn commit(writer: &mut dyn Writer, deeds: impl IntoIterator<Item = (Actor, Operation)>) -> Batch {
     let numbered = deeds.into_iter().zip(0..);
-    let requests = numbered.map(|((author, deed), n)| Request { ticket: Ticket(n), author, deed }).collect();
+    let requests = numbered
+        .map(|((actor, operation), n)| Request { request_id: RequestId(n), actor, operation })
+        .collect();
     writer.commit(Timestamp(1_000), requests)
 }
 

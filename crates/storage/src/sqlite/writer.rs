@@ -2,21 +2,21 @@
 
 use std::ops::Range;
 
-use protocol::{Timestamp, UserId};
 use domain::RoomLimits;
+use protocol::{Timestamp, UserId};
 use rusqlite::Connection;
 
 use super::checkpoints::{Bounds, Checkpoints};
 use super::rows::{execute, first, int, uint};
-use super::work::{BEGIN, Heads, Stop, Work};
+use super::work::{BEGIN, HeadCache, OperationError, Transaction};
 use super::{WriterPlace, open};
-use crate::{Batch, Request, StoreError, Ticket, Write, Writer};
+use crate::{Batch, Operation, Request, RequestId, StoreError, Writer};
 
 /// The one connection that writes.
 pub(super) struct SqliteWriter {
     /// None after a failure: opened anew before the next transaction, so that nothing of the failed one is believed.
     conn: Option<Connection>,
-    heads: Heads,
+    heads: HeadCache,
     limits: RoomLimits,
     /// An fsync has failed: nothing is written any more.
     broken: Option<StoreError>,
@@ -30,7 +30,7 @@ impl SqliteWriter {
     pub(super) fn new(place: WriterPlace, limits: RoomLimits) -> Result<Self, StoreError> {
         let checkpoints = Checkpoints::start(place.database().to_owned())?;
         let conn = Some(open_watched(&place, &checkpoints)?);
-        Ok(SqliteWriter { conn, heads: Heads::default(), limits, broken: None, checkpoints, place })
+        Ok(SqliteWriter { conn, heads: HeadCache::default(), limits, broken: None, checkpoints, place })
     }
 
     /// Why nothing may be written any more.
@@ -43,7 +43,7 @@ impl SqliteWriter {
     fn transact<T>(
         &mut self,
         now: Timestamp,
-        work: impl FnOnce(&mut Work<'_>) -> Result<T, StoreError>,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<(T, Batch), StoreError> {
         if let Some(broken) = self.broken() {
             return Err(broken.clone());
@@ -59,16 +59,16 @@ impl SqliteWriter {
     fn try_transact<T>(
         &mut self,
         now: Timestamp,
-        work: impl FnOnce(&mut Work<'_>) -> Result<T, StoreError>,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<(T, Batch), StoreError> {
         let conn = match self.conn.take() {
             Some(conn) => self.conn.insert(conn),
             None => self.conn.insert(open_watched(&self.place, &self.checkpoints)?),
         };
         execute(conn, BEGIN, [])?;
-        let mut transaction = Work::new(conn, &mut self.heads, &self.limits, now);
+        let mut transaction = Transaction::new(conn, &mut self.heads, &self.limits, now);
         let value = work(&mut transaction)?;
-        transaction.close_doors()?;
+        transaction.close_join_groups()?;
         let mut batch = transaction.batch;
         if let Some(failure) = self.checkpoints.take_failure() {
             batch
@@ -120,8 +120,8 @@ impl SqliteWriter {
         batch.internal.extend(opened.internal);
         // Both are in the order of the requests.
         let mut answers = opened.answers.into_iter().peekable();
-        for (ticket, answer) in &mut batch.answers {
-            if let Some((_, opened)) = answers.next_if(|(of, _)| of == ticket) {
+        for (request_id, answer) in &mut batch.answers {
+            if let Some((_, opened)) = answers.next_if(|(of, _)| of == request_id) {
                 *answer = opened;
             }
         }
@@ -148,14 +148,14 @@ impl SqliteWriter {
     }
 
     #[cfg(test)]
-    pub(super) fn distrust(&mut self, error: StoreError) {
+    pub(super) fn mark_untrusted(&mut self, error: StoreError) {
         self.recover(&error);
     }
 }
 
-/// [`Work::needs_no_room`] is to be asked of these alone, so that nothing large is kept for it.
+/// [`Transaction::needs_no_room`] is to be asked of these alone, so that nothing large is kept for it.
 fn may_need_no_room(request: &Request) -> bool {
-    matches!(request.deed, Write::Open { .. } | Write::Join { .. })
+    matches!(request.operation, Operation::Open { .. } | Operation::Join { .. })
 }
 
 fn open_watched(place: &WriterPlace, checkpoints: &Checkpoints) -> Result<Connection, StoreError> {
@@ -169,7 +169,7 @@ impl Writer for SqliteWriter {
         if requests.is_empty() {
             return Batch::default();
         }
-        let tickets: Vec<Ticket> = requests.iter().map(|request| request.ticket).collect();
+        let request_ids: Vec<RequestId> = requests.iter().map(|request| request.request_id).collect();
         let perhaps: Vec<Request> =
             requests.iter().filter(|request| may_need_no_room(request)).cloned().collect();
         let committed = self.transact(now, |work| {
@@ -185,7 +185,7 @@ impl Writer for SqliteWriter {
                 let mut batch = Batch {
                     internal: vec![error.to_string()],
                     fatal: error.fatal(),
-                    ..Batch::refused(tickets, &error.refusal())
+                    ..Batch::refused(request_ids, &error.refusal())
                 };
                 if matches!(error, StoreError::Full(_)) && !perhaps.is_empty() {
                     self.open_all(now, perhaps, &mut batch);
@@ -219,7 +219,7 @@ impl Writer for SqliteWriter {
         done
     }
 
-    fn why_broken(&self) -> Option<StoreError> {
+    fn failure(&self) -> Option<StoreError> {
         self.broken().cloned()
     }
 
@@ -235,7 +235,7 @@ impl Writer for SqliteWriter {
         Ok(range)
     }
 
-    fn sweep_transient(&mut self, now: Timestamp) -> Result<Batch, StoreError> {
+    fn cleanup_transient_users(&mut self, now: Timestamp) -> Result<Batch, StoreError> {
         let ((), batch) = self.transact(now, |work| {
             let left: Vec<UserId> = {
                 let sql = "SELECT id FROM person WHERE transient = 1 \
@@ -245,8 +245,10 @@ impl Writer for SqliteWriter {
             };
             for user in left {
                 work.leave_all(user).map_err(|stop| match stop {
-                    Stop::Failed(error) => error,
-                    Stop::Refused(code) => StoreError::Defect(format!("leaving was refused: {code}")),
+                    OperationError::Failed(error) => error,
+                    OperationError::Refused(code) => {
+                        StoreError::Defect(format!("leaving was refused: {code}"))
+                    }
                 })?;
             }
             Ok(())

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use domain::RoomLimits;
 use protocol::{
     ClientMessageId, Event, EventKind, MessageBody, Person, RoomId, RoomName, RoomRef, Seq, Timestamp,
     UserId, UserName,
 };
-use domain::RoomLimits;
 use teahouse_storage::{
-    Author, Batch, Enrol, PageBounds, Reader, Request, SqliteStore, Store, Ticket, TokenHash, Write, Writer,
+    Actor, Batch, Operation, PageBounds, Reader, Registration, Request, RequestId, SqliteStore, Store,
+    TokenHash, Writer,
 };
 
 pub(crate) const LIMITS: RoomLimits = RoomLimits { rooms_per_person: 10 };
@@ -21,27 +22,31 @@ pub(crate) fn spend_evening(folder: &Path) {
     let mut writer = store.writer().unwrap();
     writer.reserve_user_ids(100).unwrap();
     let (li, han, bob) = (guest(1, "李雷"), guest(2, "Han Meimei"), guest(3, "Bob"));
-    let passer_by = Author { person: person(4, "Passer-by"), enrol: Some(Enrol { token: None }) };
+    let passer_by =
+        Actor { person: person(4, "Passer-by"), registration: Some(Registration { token: None }) };
     let ann = guest(5, "Ann");
-    let batches: Vec<Vec<(&Author, Write)>> = vec![
+    let batches: Vec<Vec<(&Actor, Operation)>> = vec![
         vec![(&li, join("lobby")), (&han, join("lobby")), (&bob, join("lobby"))],
         vec![
             (&li, say("lobby", Some("k1"), "你好，茶馆 👩‍🚀")),
-            (&li, Write::Read { room: RoomRef::Id(LOBBY), seq: Seq(u64::MAX >> 1) }),
+            (&li, Operation::Read { room: RoomRef::Id(LOBBY), seq: Seq(u64::MAX >> 1) }),
             (&han, say("lobby", None, "Hello, everybody\nand a second line")),
         ],
         vec![(&li, join("茶馆")), (&han, join("茶馆"))],
         vec![(&li, say("茶馆", Some("k2"), "今天喝龙井")), (&han, say("茶馆", None, "me too"))],
         vec![(&han, rename("韩梅梅")), (&bob, leave("lobby"))],
-        vec![(&han, Write::Read { room: named("茶馆"), seq: Seq(u64::MAX >> 1) })],
+        vec![(&han, Operation::Read { room: named("茶馆"), seq: Seq(u64::MAX >> 1) })],
         vec![(&bob, join("gone"))],
         vec![(&bob, leave("gone"))],
         vec![(&passer_by, join("lobby")), (&passer_by, say("lobby", None, "路过而已"))],
-        vec![(&ann, join("lobby")), (&ann, Write::EndSession { token: token(5) })],
+        vec![(&ann, join("lobby")), (&ann, Operation::EndSession { token: token(5) })],
     ];
     for (at, batch) in (1..).zip(batches) {
-        let batch =
-            commit(&mut *writer, at * 1_000, batch.into_iter().map(|(who, deed)| (who.clone(), deed)));
+        let batch = commit(
+            &mut *writer,
+            at * 1_000,
+            batch.into_iter().map(|(who, operation)| (who.clone(), operation)),
+        );
         assert!(batch.answers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.answers);
     }
     writer.checkpoint().unwrap();
@@ -50,10 +55,11 @@ pub(crate) fn spend_evening(folder: &Path) {
 pub(crate) fn commit(
     writer: &mut dyn Writer,
     at: i64,
-    deeds: impl IntoIterator<Item = (Author, Write)>,
+    operations: impl IntoIterator<Item = (Actor, Operation)>,
 ) -> Batch {
-    let numbered = deeds.into_iter().zip(0..);
-    let requests = numbered.map(|((author, deed), n)| Request { ticket: Ticket(n), author, deed });
+    let numbered = operations.into_iter().zip(0..);
+    let requests =
+        numbered.map(|((actor, operation), n)| Request { request_id: RequestId(n), actor, operation });
     writer.commit(Timestamp(at), requests.collect())
 }
 
@@ -84,12 +90,12 @@ pub(crate) fn line(event: &Event) -> String {
             format!("{by} [{key}]: {}", body.as_str())
         }
         EventKind::Message { client_message_id: None, body } => format!("{by}: {}", body.as_str()),
-        EventKind::MemberJoined { with } if with.is_empty() => format!("{by} joined"),
-        EventKind::MemberJoined { with } => {
-            format!("{by} joined with {}", with.iter().map(who).collect::<Vec<_>>().join(", "))
+        EventKind::MemberJoined { also_joined } if also_joined.is_empty() => format!("{by} joined"),
+        EventKind::MemberJoined { also_joined } => {
+            format!("{by} joined with {}", also_joined.iter().map(who).collect::<Vec<_>>().join(", "))
         }
         EventKind::MemberLeft {} => format!("{by} left"),
-        EventKind::Renamed { was } => format!("{by} was {was}"),
+        EventKind::Renamed { old_name } => format!("{by} was {old_name}"),
     }
 }
 
@@ -97,8 +103,8 @@ pub(crate) fn person(id: u64, name: &str) -> Person {
     Person { id: UserId(id), name: UserName::new(name).unwrap() }
 }
 
-pub(crate) fn guest(id: u64, name: &str) -> Author {
-    Author { person: person(id, name), enrol: Some(Enrol { token: Some(token(id)) }) }
+pub(crate) fn guest(id: u64, name: &str) -> Actor {
+    Actor { person: person(id, name), registration: Some(Registration { token: Some(token(id)) }) }
 }
 
 pub(crate) fn token(id: u64) -> TokenHash {
@@ -109,23 +115,23 @@ pub(crate) fn named(name: &str) -> RoomRef {
     RoomRef::Name(RoomName::new(name).unwrap())
 }
 
-pub(crate) fn join(name: &str) -> Write {
-    Write::Join { room: named(name), make: true }
+pub(crate) fn join(name: &str) -> Operation {
+    Operation::Join { room: named(name), create_if_missing: true }
 }
 
-pub(crate) fn leave(name: &str) -> Write {
-    Write::Leave { room: named(name) }
+pub(crate) fn leave(name: &str) -> Operation {
+    Operation::Leave { room: named(name) }
 }
 
-pub(crate) fn say(name: &str, key: Option<&str>, text: &str) -> Write {
+pub(crate) fn say(name: &str, key: Option<&str>, text: &str) -> Operation {
     let key = key.map(|key| ClientMessageId::new(key).unwrap());
-    Write::Send { room: named(name), key, body: MessageBody::new(text, 8192).unwrap() }
+    Operation::Send { room: named(name), key, body: MessageBody::new(text, 8192).unwrap() }
 }
 
-pub(crate) fn rename(name: &str) -> Write {
-    Write::Rename { name: UserName::new(name).unwrap() }
+pub(crate) fn rename(name: &str) -> Operation {
+    Operation::Rename { name: UserName::new(name).unwrap() }
 }
 
-pub(crate) fn read(name: &str, seq: u64) -> Write {
-    Write::Read { room: named(name), seq: Seq(seq) }
+pub(crate) fn read(name: &str, seq: u64) -> Operation {
+    Operation::Read { room: named(name), seq: Seq(seq) }
 }

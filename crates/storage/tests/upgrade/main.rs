@@ -11,7 +11,7 @@ use evening::*;
 use frozen::{Frozen, dump, schema};
 use protocol::{ErrorCode, RoomId, Seq, Timestamp, UserId};
 use rusqlite::Connection;
-use teahouse_storage::{Done, Reader, RoomQuery, SqliteStore, Store};
+use teahouse_storage::{OperationResult, Reader, RoomQuery, SqliteStore, Store};
 
 /// What the evening is in the logs. Schema 1 knew nobody who joined together.
 fn history(schema: i64) -> [Vec<&'static str>; 2] {
@@ -136,7 +136,7 @@ fn a_frozen_store_goes_on_where_it_was() {
             let mut writer = store.writer().unwrap();
             assert_eq!(writer.reserve_user_ids(10).unwrap(), 101..111);
             // The one without a session leaves, as after every start.
-            let swept = writer.sweep_transient(Timestamp(9_000)).unwrap();
+            let swept = writer.cleanup_transient_users(Timestamp(9_000)).unwrap();
             assert_eq!(
                 swept.events.iter().map(|event| line(event)).collect::<Vec<_>>(),
                 ["u4 Passer-by left"]
@@ -161,18 +161,21 @@ fn a_frozen_store_goes_on_where_it_was() {
             // Behind `u4 Passer-by left`.
             let next = lobby.len() as u64 + 2;
             let k1 = Seq(if frozen.version == 1 { 4 } else { 2 });
-            assert_eq!(answers[0], Ok(Done::Sent { room: LOBBY, seq: k1, repeated: true }));
+            assert_eq!(answers[0], Ok(OperationResult::Sent { room: LOBBY, seq: k1, repeated: true }));
             assert_eq!(answers[1], Err(ErrorCode::KeyConflict));
-            assert_eq!(answers[2], Ok(Done::Sent { room: LOBBY, seq: Seq(next), repeated: false }));
+            assert_eq!(
+                answers[2],
+                Ok(OperationResult::Sent { room: LOBBY, seq: Seq(next), repeated: false })
+            );
             assert_eq!(answers[3], Err(ErrorCode::NotAMember));
             let joined = |at: usize| match &answers[at] {
-                Ok(Done::Joined { room, head, .. }) => (*room, *head),
+                Ok(OperationResult::Joined { room, head, .. }) => (*room, *head),
                 other => panic!("{other:?}"),
             };
             assert_eq!([joined(4), joined(5)], [(LOBBY, Seq(next + 1)); 2]);
             assert_eq!(joined(6).0, RoomId(4), "room 3 was, and its id is not given again");
             assert!(
-                matches!(&answers[7], Ok(Done::Read(LOBBY, at)) if at.n.0 == 1),
+                matches!(&answers[7], Ok(OperationResult::Read(LOBBY, at)) if at.n.0 == 1),
                 "a position does not go back"
             );
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use load::{Client, Error, Options, Reply, http, new_session};
-use protocol::{Command, ErrorCode, History, Outcome, Resume, RoomId, RoomRef, Seq};
+use protocol::{Command, CommandResult, ErrorCode, History, Resume, RoomId, RoomRef, Seq};
 
 /// What is promised for an answer, and twice that for a machine that has much else to do.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -77,7 +77,7 @@ impl Probe {
         let room = RoomRef::Id(self.room);
         let history = History { room, after: Some(from), before: None, limit: Some(10) };
         match self.talker.call(&Command::History(history))? {
-            Reply::Ok(Outcome::Events(page)) if !page.events.is_empty() => {}
+            Reply::Ok(CommandResult::Events(page)) if !page.events.is_empty() => {}
             other => bail!("`history` was answered {other:?}"),
         }
         let (bearer, path) =

@@ -15,7 +15,7 @@ fn what_is_seen_is_stored() {
 
 #[test]
 fn what_is_seen_is_as_it_is_stored() {
-    let renamed = EventKind::Renamed { was: UserName::new("Ann").unwrap() };
+    let renamed = EventKind::Renamed { old_name: UserName::new("Ann").unwrap() };
     Tale::of_li().joined(None, 1).hears(event(2, ANN, renamed)).breaks(Rule::SeenAltered, &three());
     Tale::of_li().joined(None, 1).reads(&[came(2, LI)]).breaks(Rule::SeenAltered, &three());
 }

@@ -8,10 +8,10 @@ async fn talk(running: &Running) -> String {
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
     assert_eq!(wire.answer().await.status, 101);
-    wire.say(r#"{"type":"join","id":1,"room":"lobby"}"#).await;
+    wire.send_frame(r#"{"type":"join","id":1,"room":"lobby"}"#).await;
     wire.hear_of("joined").await;
     for key in 1..=3 {
-        wire.say(&format!(
+        wire.send_frame(&format!(
             r#"{{"type":"send","id":{key},"room":"r1","client_message_id":"k{key}","body":"你好 {key}"}}"#
         ))
         .await;

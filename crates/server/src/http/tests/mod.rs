@@ -1,10 +1,10 @@
 //! HTTP over real sockets: a house in a folder of its own, and a client that writes bytes and reads bytes.
 
-mod deadlines;
 mod events;
 mod places;
 mod refusals;
 mod sessions;
+mod timeouts;
 mod upgrades;
 
 use std::collections::HashMap;
@@ -21,12 +21,12 @@ use super::*;
 use crate::config::tests::config_with;
 
 /// After this a test that waits has failed; none that passes waits for it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server on a free loopback port.
 struct Running {
     address: SocketAddr,
-    house: Arc<House>,
+    app: Arc<AppState>,
     serving: Serving,
     _data: TempDir,
 }
@@ -39,11 +39,11 @@ impl Running {
         // Later ones win.
         let config = Arc::new(config_with(&[&own, settings].concat()));
         let metrics = Metrics::new();
-        let house = House::start(&config, metrics.clone()).unwrap();
+        let app = AppState::start(&config, metrics.clone()).unwrap();
         let listener = listen(config.listen).unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = serve(listener, config, Arc::clone(&house), metrics);
-        Running { address, house, serving, _data: data }
+        let serving = serve(listener, config, Arc::clone(&app), metrics);
+        Running { address, app, serving, _data: data }
     }
 
     async fn connect(&self) -> Wire {
@@ -105,7 +105,7 @@ impl Wire {
     /// False at the end of the connection, however it ended.
     async fn read_more(&mut self) -> bool {
         let mut buffer = [0; 4096];
-        let read = timeout(PATIENCE, self.stream.read(&mut buffer)).await.expect("nothing came");
+        let read = timeout(WAIT_TIMEOUT, self.stream.read(&mut buffer)).await.expect("nothing came");
         let read = read.unwrap_or(0);
         self.unread.extend_from_slice(&buffer[..read]);
         read > 0
@@ -143,7 +143,7 @@ impl Wire {
     }
 
     /// Sends a text frame, masked with zeros.
-    async fn say(&mut self, text: &str) {
+    async fn send_frame(&mut self, text: &str) {
         self.write(frame(text)).await;
     }
 

@@ -19,7 +19,7 @@ async fn eventually_inside(running: &Running) {
             }
         }
     };
-    timeout(PATIENCE, trying).await.expect("the place was not given back");
+    timeout(WAIT_TIMEOUT, trying).await.expect("the place was not given back");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +68,7 @@ async fn a_websocket_has_its_place_until_it_ends() {
 async fn limits_that_are_off_cap_nothing() {
     let running = Running::start(&[
         ("limits.connections", "1"),
-        ("limits.new_guests", "0.001/h burst 1"),
+        ("limits.guest_creation", "0.001/h burst 1"),
         ("limits.enabled", "false"),
     ]);
     let _first = inside(&running).await;
@@ -80,7 +80,7 @@ async fn limits_that_are_off_cap_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_of_one_address_are_limited_however_they_are_made() {
-    let running = Running::start(&[("limits.new_guests", "0.001/h burst 2")]);
+    let running = Running::start(&[("limits.guest_creation", "0.001/h burst 2")]);
     let token = running.guest().await;
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[])).await;
@@ -116,16 +116,18 @@ async fn a_port_in_use_is_one_clear_line() {
 async fn who_stops_lets_go_of_the_port_and_answers_who_is_here() {
     let running = Running::start(&[]);
     let mut here = inside(&running).await;
-    running.house.begin_stopping();
+    running.app.begin_stopping();
     running.serving.accept_no_more();
     let let_go = async { while TcpStream::connect(running.address).await.is_ok() {} };
-    timeout(PATIENCE, let_go).await.expect("the port is still there");
+    timeout(WAIT_TIMEOUT, let_go).await.expect("the port is still there");
     here.write(request("GET /readyz", &[], "")).await;
     assert_eq!(here.answer().await.refusal(), (503, "shutting_down".to_owned()));
     here.write(request("POST /api/v1/session", &[], "")).await;
     assert_eq!(here.answer().await.refusal(), (503, "shutting_down".to_owned()));
     here.write(upgrade_with(&[])).await;
     assert_eq!(here.answer().await.refusal(), (503, "shutting_down".to_owned()));
-    timeout(PATIENCE, running.serving.finish(PATIENCE * 2)).await.expect("an idle connection holds the end");
+    timeout(WAIT_TIMEOUT, running.serving.finish(WAIT_TIMEOUT * 2))
+        .await
+        .expect("an idle connection holds the end");
     assert_eq!(here.rest().await, "");
 }

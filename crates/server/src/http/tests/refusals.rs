@@ -128,7 +128,7 @@ async fn whoever_watches_is_told() {
         "teahouse_http_requests_total{status=\"1xx\"} 1",
         "teahouse_http_requests_total{status=\"2xx\"} 2",
         "teahouse_http_requests_total{status=\"4xx\"} 1",
-        "teahouse_refused_total{code=\"not_found\"} 1",
+        "teahouse_errors_total{code=\"not_found\"} 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }

@@ -117,13 +117,13 @@ async fn a_session_is_worth_nothing_from_the_moment_at_which_it_begins_to_end() 
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
     wire.answer().await;
-    wire.say(r#"{"type":"join","id":1,"room":"lobby"}"#).await;
+    wire.send_frame(r#"{"type":"join","id":1,"room":"lobby"}"#).await;
     wire.hear_of("joined").await;
     // It is in the store, which has not been told yet.
     let hash = crate::sessions::Token::parse(&token).unwrap().hash();
-    running.house.sessions.end(hash);
+    running.app.sessions.end(hash);
     assert_eq!(running.get(SESSION, &[&bearer]).await.status, 401);
-    running.house.sessions.end_failed(&hash);
+    running.app.sessions.end_failed(&hash);
     assert_eq!(running.get(SESSION, &[&bearer]).await.status, 200);
 }
 
@@ -135,8 +135,8 @@ async fn ending_a_session_closes_its_connections_first() {
     wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
     assert_eq!(wire.answer().await.status, 101);
     wire.hear_of("welcome").await;
-    let mut door = running.connect().await;
-    door.write(request("DELETE /api/v1/session", &[&bearer], "")).await;
+    let mut upgrade_gate = running.connect().await;
+    upgrade_gate.write(request("DELETE /api/v1/session", &[&bearer], "")).await;
     // A close frame with 4100; it waits for ours, and the 204 waits for that.
     let head = wire.take(2).await;
     assert_eq!(head[0], 0x88);
@@ -144,5 +144,5 @@ async fn ending_a_session_closes_its_connections_first() {
     assert_eq!(close[..2], 4100_u16.to_be_bytes());
     wire.write([0x88, 0x82, 0, 0, 0, 0, close[0], close[1]]).await;
     assert_eq!(wire.rest().await, "");
-    assert_eq!(door.answer().await.status, 204);
+    assert_eq!(upgrade_gate.answer().await.status, 204);
 }

@@ -70,28 +70,28 @@ async fn a_guest_who_was_stored_is_found_in_the_store() {
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
     wire.answer().await;
-    wire.say(r#"{"type":"rename","id":1,"name":"韩梅梅"}"#).await;
+    wire.send_frame(r#"{"type":"rename","id":1,"name":"韩梅梅"}"#).await;
     wire.hear_of("ok").await;
-    wire.say(r#"{"type":"join","id":2,"room":"lobby"}"#).await;
+    wire.send_frame(r#"{"type":"join","id":2,"room":"lobby"}"#).await;
     wire.hear_of("joined").await;
     let hash = crate::sessions::Token::parse(&token).unwrap().hash();
-    assert_eq!(running.house.sessions.provisional(&hash), None);
+    assert_eq!(running.app.sessions.provisional(&hash), None);
     let known = running.get("/api/v1/session", &[&bearer]).await;
     assert_eq!(known.json()["user"]["name"], "韩梅梅");
 }
 
 /// Keeps all threads that read the store from doing so until it is dropped.
-async fn hold_readers(house: &Arc<House>) -> Vec<std::sync::mpsc::Sender<()>> {
+async fn hold_readers(app: &Arc<AppState>) -> Vec<std::sync::mpsc::Sender<()>> {
     let mut all = Vec::new();
-    for _ in 0..crate::house::READERS {
+    for _ in 0..crate::app::READERS {
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let (say, is_held) = tokio::sync::oneshot::channel();
-        let house = Arc::clone(house);
+        let (send_frame, is_held) = tokio::sync::oneshot::channel();
+        let app = Arc::clone(app);
         let hold = move |_: &mut dyn storage::Reader| {
-            let _ = say.send(());
+            let _ = send_frame.send(());
             held.recv()
         };
-        tokio::spawn(async move { house.read(hold).await });
+        tokio::spawn(async move { app.read(hold).await });
         is_held.await.unwrap();
         all.push(release);
     }
@@ -105,16 +105,16 @@ async fn who_is_recognized_only_when_it_stops_is_not_let_in() {
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
     wire.answer().await;
-    wire.say(r#"{"type":"join","id":1,"room":"lobby"}"#).await;
+    wire.send_frame(r#"{"type":"join","id":1,"room":"lobby"}"#).await;
     wire.hear_of("joined").await;
-    let held = hold_readers(&running.house).await;
+    let held = hold_readers(&running.app).await;
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
     // By then the other request waits for the store.
     for _ in 0..100 {
         running.get("/healthz", &[]).await;
     }
-    running.house.begin_stopping();
+    running.app.begin_stopping();
     drop(held);
     assert_eq!(wire.answer().await.refusal(), (503, "shutting_down".to_owned()));
 }
@@ -122,15 +122,15 @@ async fn who_is_recognized_only_when_it_stops_is_not_let_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_been_let_in_is_waited_for_and_told_goodbye() {
     let running = Running::start(&[]);
-    let on_the_way = running.house.let_in().unwrap();
-    let house = Arc::clone(&running.house);
-    let stopping = tokio::spawn(async move { house.stop().await });
+    let on_the_way = running.app.begin_upgrade().unwrap();
+    let app = Arc::clone(&running.app);
+    let stopping = tokio::spawn(async move { app.stop().await });
     let nobody_is_let_in = async {
-        while running.house.let_in().is_some() {
+        while running.app.begin_upgrade().is_some() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, nobody_is_let_in).await.expect("it does not stop");
+    timeout(WAIT_TIMEOUT, nobody_is_let_in).await.expect("it does not stop");
     // Long enough for a stop that waits for nobody.
     for _ in 0..100 {
         running.get("/healthz", &[]).await;
@@ -141,22 +141,22 @@ async fn whoever_has_been_let_in_is_waited_for_and_told_goodbye() {
     let (stream, peer) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     let name = protocol::UserName::new("Li").unwrap();
-    running.house.arrive(crate::arrival::Arrival {
+    running.app.arrive(crate::handoff::UpgradedConnection {
         stream,
         read_ahead: bytes::Bytes::new(),
-        identity: crate::arrival::Identity {
+        identity: crate::handoff::Identity {
             person: protocol::Person { id: UserId(7), name },
             session: None,
             stored: false,
         },
-        speaks: crate::arrival::Speaks::Json,
-        permit: Caps::new(1, 1, Metrics::new()).admit(Address::from(peer.ip())).unwrap(),
+        speaks: crate::handoff::WireProtocol::Json,
+        permit: ConnectionLimiter::new(1, 1, Metrics::new()).admit(Address::from(peer.ip())).unwrap(),
     });
     drop(on_the_way);
     wire.hear_of("welcome").await;
     assert_eq!(wire.take(2).await[0], 0x88);
     assert_eq!(wire.rest().await, "\u{3}\u{fffd}retry_within_ms=500");
-    timeout(PATIENCE, stopping).await.expect("it stops").unwrap();
+    timeout(WAIT_TIMEOUT, stopping).await.expect("it stops").unwrap();
 }
 
 #[cfg(feature = "echo")]
@@ -166,6 +166,6 @@ async fn an_echo_says_what_was_said() {
     let mut wire = running.connect().await;
     wire.write(request("GET /echo", &UPGRADE, "")).await;
     assert_eq!(wire.answer().await.status, 101);
-    wire.say("茶").await;
+    wire.send_frame("茶").await;
     assert_eq!(wire.hear().await, "茶");
 }

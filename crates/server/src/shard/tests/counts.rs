@@ -16,12 +16,12 @@ use protocol::{
     UserId, UserName,
 };
 
-use super::super::{ConnKey, Link, Opening, Shard};
+use super::super::{ConnKey, PendingSubscription, Shard, Transport};
 use super::world::{self, World, send_in_lobby};
-use crate::arrival::{Identity, Speaks};
+use crate::commit_batch::{BusMessage, Committed};
+use crate::handoff::{Identity, WireProtocol};
 use crate::metrics::Metrics;
-use crate::round::{Committed, Word};
-use crate::sim::outside::Memory;
+use crate::sim::services::Memory;
 
 /// Rounds, of so many messages each, after which a log has its lasting size: 256 KiB, in events of 300 bytes.
 const WARM_UP: (u64, u64) = (24, 50);
@@ -38,7 +38,7 @@ struct Seen {
 /// A socket that counts, takes everything unless it is full, and has nothing to read.
 struct Counter(Rc<Seen>);
 
-impl Link for Counter {
+impl Transport for Counter {
     fn try_read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.0.reads.set(self.0.reads.get() + 1);
         Err(io::ErrorKind::WouldBlock.into())
@@ -74,9 +74,9 @@ impl Crowd {
             let seen = Rc::<Seen>::default();
             let person = Person { id: UserId(user), name: UserName::new(&format!("guest {user}")).unwrap() };
             let identity = Identity { person, session: None, stored: true };
-            let key = shard.handle_arrival(now, Counter(Rc::clone(&seen)), identity, Speaks::Json);
+            let key = shard.handle_arrival(now, Counter(Rc::clone(&seen)), identity, WireProtocol::Json);
             for room in 1..=rooms {
-                let opening = Opening {
+                let pending_subscription = PendingSubscription {
                     of: key,
                     id: None,
                     after: None,
@@ -87,7 +87,11 @@ impl Crowd {
                     resume: None,
                     line_join: 0,
                 };
-                shard.open_room(RoomId(room), RoomName::new(&format!("hall-{room}")).unwrap(), opening);
+                shard.open_room(
+                    RoomId(room),
+                    RoomName::new(&format!("hall-{room}")).unwrap(),
+                    pending_subscription,
+                );
             }
             (key, seen)
         });
@@ -96,29 +100,31 @@ impl Crowd {
         crowd.work();
         for _ in 0..WARM_UP.0 {
             let round = crowd.round(WARM_UP.1);
-            crowd.take_in(&round);
+            crowd.decode_input(&round);
         }
         crowd
     }
 
     /// What the writer says after a commit of so many messages in each room.
-    fn round(&mut self, messages: u64) -> Arc<Word> {
+    fn round(&mut self, messages: u64) -> Arc<BusMessage> {
         let said = self.said;
         self.said += messages;
         let events =
             (said + 1..=said + messages).flat_map(|seq| (1..=self.rooms).map(move |room| (room, seq)));
-        Arc::new(Word::Committed(events.map(|(room, seq)| Committed::from(message(room, seq))).collect()))
+        Arc::new(BusMessage::Committed(
+            events.map(|(room, seq)| Committed::from(message(room, seq))).collect(),
+        ))
     }
 
     /// The round comes to the shard, and all is written that follows from it.
-    fn take_in(&mut self, round: &Arc<Word>) {
+    fn decode_input(&mut self, round: &Arc<BusMessage>) {
         self.hand_over(round);
         self.work();
     }
 
-    fn hand_over(&mut self, round: &Arc<Word>) {
+    fn hand_over(&mut self, round: &Arc<BusMessage>) {
         let word = Some(Arc::clone(round));
-        self.shard.handle_round(self.now, Delivery { word, answers: Vec::new() });
+        self.shard.handle_commit(self.now, Delivery { word, answers: Vec::new() });
     }
 
     fn work(&mut self) {
@@ -158,16 +164,16 @@ fn message(room: u64, seq: u64) -> Arc<Event> {
     })
 }
 
-fn bytes_of(round: &Word) -> u64 {
+fn bytes_of(round: &BusMessage) -> u64 {
     match round {
-        Word::Committed(events) => events.iter().map(|event| event.frame.len() as u64).sum(),
-        Word::Aside { frame, .. } => frame.len() as u64,
+        BusMessage::Committed(events) => events.iter().map(|event| event.frame.len() as u64).sum(),
+        BusMessage::Ephemeral { frame, .. } => frame.len() as u64,
     }
 }
 
 /// Allocations while the shard takes these rounds in and writes them to everybody.
-fn allocations(crowd: &mut Crowd, rounds: &[Arc<Word>]) -> u64 {
-    measure(|| rounds.iter().for_each(|round| crowd.take_in(round))).count_total
+fn allocations(crowd: &mut Crowd, rounds: &[Arc<BusMessage>]) -> u64 {
+    measure(|| rounds.iter().for_each(|round| crowd.decode_input(round))).count_total
 }
 
 #[test]
@@ -179,9 +185,9 @@ fn the_counting_allocator_counts() {
 fn an_event_is_encoded_without_a_copy_too_many() {
     let event = message(1, 1);
     let first = Committed::from(Arc::clone(&event));
-    let counted = measure(|| drop(std::hint::black_box(Committed::from(Arc::clone(&event)))));
+    let instruction_bench = measure(|| drop(std::hint::black_box(Committed::from(Arc::clone(&event)))));
     // The JSON as it grows to 128, 256 and 512 bytes, the time as text, the frame. Whoever needs fewer lowers the number.
-    assert_eq!((first.frame.len(), counted.count_total), (287, 5), "{counted:?}");
+    assert_eq!((first.frame.len(), instruction_bench.count_total), (287, 5), "{instruction_bench:?}");
 }
 
 #[test]
@@ -206,7 +212,7 @@ fn whoever_was_blocked_goes_on_without_an_allocation() {
         // One behind the other, so that some are blocked in each of the rounds.
         for (nth, round) in rounds.iter().enumerate() {
             crowd.members[nth].1.is_full.set(true);
-            crowd.take_in(round);
+            crowd.decode_input(round);
         }
         for nth in 0..crowd.members.len() {
             let (key, seen) = &crowd.members[nth];
@@ -226,7 +232,7 @@ fn a_round_is_one_write_for_each_member_and_no_read() {
         let mut crowd = Crowd::of(members, rooms);
         let round = crowd.round(messages);
         crowd.forget();
-        crowd.take_in(&round);
+        crowd.decode_input(&round);
         let all = (0, 1, bytes_of(&round));
         let other: Vec<_> = crowd.seen().into_iter().filter(|&seen| seen != all).collect();
         assert!(other.is_empty(), "{members} members in {rooms} rooms, {messages} messages: {other:?}");
@@ -250,7 +256,7 @@ fn who_is_blocked_is_not_tried_again_before_the_socket_says_so() {
     let rounds: Vec<_> = (0..20).map(|_| crowd.round(1)).collect();
     crowd.members[3].1.is_full.set(true);
     crowd.forget();
-    rounds.iter().for_each(|round| crowd.take_in(round));
+    rounds.iter().for_each(|round| crowd.decode_input(round));
     let bytes: u64 = rounds.iter().map(|round| bytes_of(round)).sum();
     for (nth, seen) in crowd.seen().into_iter().enumerate() {
         assert_eq!(seen, if nth == 3 { (0, 1, 0) } else { (0, 20, bytes) });
@@ -264,7 +270,7 @@ fn a_sender_gets_the_answer_and_the_event_in_one_write() {
     world.wait(Duration::from_secs(2));
     li.take();
     let before = li.writes();
-    world.say(&li, &send_in_lobby("a", "hello"));
+    world.send_frame(&li, &send_in_lobby("a", "hello"));
     let mut types: Vec<_> = li.take().iter().map(|frame| frame["type"].clone()).collect();
     types.sort_by_key(ToString::to_string);
     assert_eq!(types, ["message", "ok"]);

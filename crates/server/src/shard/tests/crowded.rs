@@ -89,7 +89,7 @@ fn no_more_is_taken_in_than_can_be_told() {
         world.deliver_all();
         let shard = &world.shard;
         let log = shard.rooms.iter().next().unwrap().1.existing_log(Encoding::Json).unwrap();
-        let lags = shard.connections.iter().map(|(_, it)| log.bytes_after(it.memberships[0].cursor));
+        let lags = shard.connections.iter().map(|(_, it)| log.bytes_after(it.subscriptions[0].cursor));
         let furthest = lags.max().unwrap();
         assert!(
             furthest < RoomLog::HARD_BYTES * 3 / 4,
@@ -127,11 +127,11 @@ fn who_joins_a_large_room_while_it_is_walked_waits_too() {
     world.text(&newcomer, r#"{"type":"join","id":1,"room":"lobby"}"#);
     // The message is committed, and its walk begins; the join is committed behind its back.
     world.shard.work(world.now);
-    let join = world.shard.outside.requests.pop().unwrap();
+    let join = world.shard.services.requests.pop().unwrap();
     world.commit_all();
     world.deliver_all();
     world.shard.work(world.now);
-    world.shard.outside.requests.push(join);
+    world.shard.services.requests.push(join);
     world.commit_all();
     world.deliver_all();
     world.work();

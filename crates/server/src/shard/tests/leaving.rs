@@ -7,8 +7,8 @@ use storage::TokenHash;
 
 use super::types;
 use super::world::{World, send_in_lobby};
-use crate::arrival::Speaks;
-use crate::texts::Language;
+use crate::handoff::WireProtocol;
+use crate::i18n::Language;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -47,10 +47,10 @@ fn a_leave_whose_last_words_no_reader_has_time_for_is_answered_when_one_has() {
     world.text(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
     world.work();
     world.commit_all();
-    world.shard.outside.overloaded = true;
+    world.shard.services.overloaded = true;
     world.settle();
     assert!(mei.take().is_empty());
-    world.shard.outside.overloaded = false;
+    world.shard.services.overloaded = false;
     world.wait(seconds(4));
     assert_eq!(types(&mei.take()), ["member_left", "ok"]);
 }
@@ -60,13 +60,13 @@ fn a_room_that_is_gone_is_closed_with_a_word_to_all_who_had_it_open() {
     let mut world = World::new();
     let mut first = world.arrive(2);
     let join = json!({"type":"join","id":1,"room":"silent"}).to_string();
-    world.say(&first, &join);
+    world.send_frame(&first, &join);
     let mut second = world.arrive(2);
-    world.say(&second, &join);
+    world.send_frame(&second, &join);
     first.take();
     second.take();
     world.store.fail_next(storage::Failure::NotKnown);
-    world.say(&first, r#"{"type":"leave","id":6,"room":"silent"}"#);
+    world.send_frame(&first, r#"{"type":"leave","id":6,"room":"silent"}"#);
     let frames = first.take();
     assert_eq!((&frames[0]["id"], &frames[0]["code"]), (&json!(6), &json!("unavailable")));
     world.wait(seconds(3));
@@ -89,7 +89,7 @@ fn at_a_stop_a_leave_is_not_answered_before_what_was_said_before_it() {
     mei_too.take();
     mei.takes_only(0);
     world.send(&li, "a", "before");
-    world.say(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
     world.shard.handle_quiet(world.now);
     world.settle();
     world.shard.handle_goodbye(world.now, seconds(1));
@@ -107,18 +107,18 @@ fn a_join_that_waits_for_the_log_is_opened_by_a_word_that_comes_late() {
     mei.take();
     // A reader is asked, and looks before anything is there to be found.
     world.shard.handle_missed(world.now);
-    let early: Vec<_> = std::mem::take(&mut world.shard.outside.queries);
+    let early: Vec<_> = std::mem::take(&mut world.shard.services.queries);
     let found: Vec<_> = early.into_iter().map(|query| world.look(query)).collect();
     world.text(&mei, r#"{"type":"join","id":1,"room":"lobby"}"#);
     world.work();
     world.commit_all();
     let mut late = world.rounds.pop_front().unwrap();
     let word = late.word.take();
-    world.shard.handle_round(world.now, late);
+    world.shard.handle_commit(world.now, late);
     for found in found {
         world.shard.handle_found(world.now, found);
     }
-    world.shard.handle_round(world.now, bus::Delivery { word, answers: Vec::new() });
+    world.shard.handle_commit(world.now, bus::Delivery { word, answers: Vec::new() });
     world.work();
     assert_eq!(types(&mei.take()), ["joined"]);
     world.send(&li, "a", "hello");
@@ -128,16 +128,16 @@ fn a_join_that_waits_for_the_log_is_opened_by_a_word_that_comes_late() {
 #[test]
 fn who_arrives_when_their_session_has_just_ended_asks_for_nothing() {
     let mut world = World::new();
-    for speaks in [Speaks::Json, Speaks::PlainText(Language::En)] {
+    for speaks in [WireProtocol::Json, WireProtocol::PlainText(Language::En)] {
         let session = TokenHash([7; 32]);
-        world.shard.outside.sessions.end(session);
+        world.shard.services.sessions.end(session);
         let mut late = world.arrive_quietly(7, speaks, Some(session));
         // A reader of plain text is in the lobby without asking, if they may.
-        assert!(world.shard.outside.requests.is_empty());
-        world.say(&late, r#"{"type":"join","id":1,"room":"lobby"}"#);
+        assert!(world.shard.services.requests.is_empty());
+        world.send_frame(&late, r#"{"type":"join","id":1,"room":"lobby"}"#);
         // 4100, big-endian, behind an opcode and a length.
         assert_eq!(late.take_raw()[2..4], [0x10, 0x04]);
-        assert!(world.shard.outside.requests.is_empty());
+        assert!(world.shard.services.requests.is_empty());
         world.hang_up(&late);
     }
     world.shard.check_deserted();

@@ -15,8 +15,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use websocket::Opcode;
 
-use crate::arrival::Speaks;
-use crate::texts::Language;
+use crate::handoff::WireProtocol;
+use crate::i18n::Language;
 use world::{World, are_contiguous, send_in_lobby};
 
 fn types(frames: &[Value]) -> Vec<&str> {
@@ -48,7 +48,7 @@ fn a_member_who_left_hears_nothing_later() {
     let li = world.arrive_in_lobby(1);
     let mut mei = world.arrive_in_lobby(2);
     let mut second = world.arrive(2);
-    world.say(&second, r#"{"type":"join","id":1,"room":"lobby"}"#);
+    world.send_frame(&second, r#"{"type":"join","id":1,"room":"lobby"}"#);
     mei.take();
     second.take();
     // All in one round: what is said before, the leaving, what is said after.
@@ -59,7 +59,7 @@ fn a_member_who_left_hears_nothing_later() {
         &websocket::masked_frame(Opcode::Text, br#"{"type":"leave","id":5,"room":"lobby"}"#, [0; 4]),
     );
     world.shard.work(world.now);
-    world.say(&li, &send_in_lobby("b", "after"));
+    world.send_frame(&li, &send_in_lobby("b", "after"));
     world.send(&li, "c", "later");
     let frames = mei.take();
     assert_eq!(types(&frames), ["message", "member_left", "ok"], "{frames:?}");
@@ -80,7 +80,7 @@ fn one_write_carries_all_that_is_new() {
     let frames: Vec<Value> = (0..100)
         .map(|n| json!({"type":"send","room":"lobby","client_message_id":format!("k{n}"),"body":"x"}))
         .collect();
-    world.say(&li, &Value::from(frames).to_string());
+    world.send_frame(&li, &Value::from(frames).to_string());
     assert_eq!(mei.take_seqs().len(), 100);
     assert_eq!(mei.writes() - before, 1);
 }
@@ -160,7 +160,10 @@ fn who_comes_back_gets_what_was_missed_from_log_or_store_or_is_told() {
     }
     for (after, gap) in [(1200, false), (500, false), (203, false), (201, true), (2, true)] {
         let mut back = world.arrive(2);
-        world.say(&back, &json!({"type":"resume","id":2,"epoch":"e1","rooms":{"r1":after}}).to_string());
+        world.send_frame(
+            &back,
+            &json!({"type":"resume","id":2,"epoch":"e1","rooms":{"r1":after}}).to_string(),
+        );
         let frames = back.take();
         let joined = frames.iter().position(|frame| frame["type"] == "joined").unwrap();
         assert_eq!(types(&frames)[..joined], ["welcome"], "joined comes before the room's events");
@@ -186,7 +189,7 @@ fn a_cursor_of_another_life_is_reset() {
     let _li = world.arrive_in_lobby(1);
     for (epoch, after) in [("e0", 1), ("e1", 99)] {
         let mut back = world.arrive(1);
-        world.say(
+        world.send_frame(
             &back,
             &json!({"type":"join","id":2,"room":"lobby","epoch":epoch,"after":after}).to_string(),
         );
@@ -203,7 +206,7 @@ fn what_the_bus_drops_is_read_from_the_store() {
         world.send(&li, &format!("k{n}"), "x");
     }
     let mut mei = world.arrive(2);
-    world.say(&mei, r#"{"type":"join","id":1,"room":"lobby"}"#);
+    world.send_frame(&mei, r#"{"type":"join","id":1,"room":"lobby"}"#);
     world.wait(seconds(3));
     world.bus_is_down = false;
     world.send(&li, "last", "x");
@@ -221,7 +224,7 @@ fn typing_passes_by_whoever_lags() {
     slow.take();
     slow.takes_only(10);
     world.send(&li, "a", "x");
-    world.say(&li, r#"{"type":"typing","room":"lobby"}"#);
+    world.send_frame(&li, r#"{"type":"typing","room":"lobby"}"#);
     world.send(&li, "b", "x");
     world.make_room(&slow, usize::MAX);
     let quick = mei.take();
@@ -242,7 +245,7 @@ fn a_silent_peer_is_asked_and_then_dropped() {
     world.wait(seconds(47));
     assert!(world.shard.connection(li.key).is_none(), "nothing came for 75 s");
     assert!(world.shard.connection(mei.key).is_some(), "bytes count as life");
-    assert!(mei.take().iter().any(|frame| frame["type"] == "presence" && frame["went"] == json!(["u1"])));
+    assert!(mei.take().iter().any(|frame| frame["type"] == "presence" && frame["offline"] == json!(["u1"])));
 }
 
 #[test]
@@ -257,7 +260,7 @@ fn a_full_socket_that_takes_a_byte_now_and_then_lives() {
     for _ in 0..3 {
         world.wait(seconds(50));
         world.make_room(&slow, 10);
-        world.say(&li, r#"{"type":"ping"}"#);
+        world.send_frame(&li, r#"{"type":"ping"}"#);
     }
     assert!(world.shard.connection(slow.key).is_some());
     assert!(world.shard.connection(stuck.key).is_none(), "it took not one byte for 75 s");
@@ -302,21 +305,21 @@ fn who_does_not_take_answers_is_not_asked_for_more_questions() {
 fn a_guest_without_a_session_leaves_with_its_connection() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
-    let passer_by = world.arrive_as(2, Speaks::PlainText(Language::En), None);
+    let passer_by = world.arrive_as(2, WireProtocol::PlainText(Language::En), None);
     world.hang_up(&passer_by);
     assert_eq!(types(&li.take())[..2], ["member_joined", "member_left"]);
-    assert!(world.shard.beings.len() == 1 && world.shard.connections.len() == 1);
+    assert!(world.shard.users.len() == 1 && world.shard.connections.len() == 1);
 }
 
 #[test]
 fn a_farewell_waits_until_the_writer_has_time() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
-    let passer_by = world.arrive_as(2, Speaks::PlainText(Language::En), None);
-    world.shard.outside.overloaded = true;
+    let passer_by = world.arrive_as(2, WireProtocol::PlainText(Language::En), None);
+    world.shard.services.overloaded = true;
     world.hang_up(&passer_by);
     assert_eq!(types(&li.take()), ["member_joined"]);
-    world.shard.outside.overloaded = false;
+    world.shard.services.overloaded = false;
     world.wait(seconds(1));
     assert!(types(&li.take()).contains(&"member_left"));
 }
@@ -325,7 +328,7 @@ fn a_farewell_waits_until_the_writer_has_time() {
 fn who_is_told_that_it_is_too_much_is_not_read_for_a_moment() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
-    world.shard.outside.overloaded = true;
+    world.shard.services.overloaded = true;
     for n in 0..10 {
         world.text(&li, &send_in_lobby(&format!("k{n}"), "x"));
     }
@@ -334,7 +337,7 @@ fn who_is_told_that_it_is_too_much_is_not_read_for_a_moment() {
     assert_eq!(types(&li.take()), ["error"]);
     world.wait(Duration::from_millis(100));
     assert_eq!(types(&li.take()), ["error"]);
-    world.shard.outside.overloaded = false;
+    world.shard.services.overloaded = false;
     world.wait(Duration::from_millis(100));
     let said = li.take().iter().filter(|frame| frame["type"] == "message").count();
     assert_eq!(said, 8);
@@ -344,11 +347,11 @@ fn who_is_told_that_it_is_too_much_is_not_read_for_a_moment() {
 fn an_overloaded_house_says_so_and_a_retry_works() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
-    world.shard.outside.overloaded = true;
+    world.shard.services.overloaded = true;
     world.send(&li, "a", "x");
-    let refused = li.take();
-    assert_eq!((&refused[0]["code"], &refused[0]["retryable"]), (&json!("overloaded"), &json!(true)));
-    world.shard.outside.overloaded = false;
+    let throttled = li.take();
+    assert_eq!((&throttled[0]["code"], &throttled[0]["retryable"]), (&json!("overloaded"), &json!(true)));
+    world.shard.services.overloaded = false;
     world.wait(Duration::from_millis(100));
     world.send(&li, "a", "x");
     assert_eq!(li.take_seqs(), [(2, 2)]);
@@ -359,14 +362,14 @@ fn a_line_client_hears_lines_and_keeps_its_place() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let session = Some(storage::TokenHash([7; 32]));
-    let mut reader = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    let mut reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), session);
     world.send(&li, "a", "two\nlines");
-    world.say(&reader, "hello");
+    world.send_frame(&reader, "hello");
     let lines = reader.take_text();
     assert!(lines.ends_with(&["guest 1: two lines".to_owned(), "guest 7: hello".to_owned()]), "{lines:?}");
     world.hang_up(&reader);
     world.send(&li, "b", "while you were away");
-    let mut reader = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    let mut reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), session);
     let lines = reader.take_text();
     assert_eq!(
         lines.iter().filter(|line| line.starts_with("guest ")).collect::<Vec<_>>(),
@@ -425,20 +428,20 @@ fn what_waits_for_one_that_does_not_read_is_bounded_however_many_rooms_it_comes_
     let li = world.arrive(1);
     let mut rooms = serde_json::Map::new();
     for room in 0..20 {
-        world.say(&li, &json!({"type":"join","room":format!("room{room}")}).to_string());
+        world.send_frame(&li, &json!({"type":"join","room":format!("room{room}")}).to_string());
         for n in 0..30 {
             let key = format!("{room}-{n}");
             let body = "x".repeat(8000);
             let send =
                 json!({"type":"send","room":format!("room{room}"),"client_message_id":key,"body":body});
-            world.say(&li, &send.to_string());
+            world.send_frame(&li, &send.to_string());
         }
         rooms.insert(format!("r{}", room + 2), json!(1));
     }
     world.hang_up(&li);
     let mut back = world.arrive(1);
     back.takes_only(0);
-    world.say(&back, &json!({"type":"resume","id":2,"rooms":rooms}).to_string());
+    world.send_frame(&back, &json!({"type":"resume","id":2,"rooms":rooms}).to_string());
     world.wait(seconds(2));
     let waiting = world.shard.connection(back.key).unwrap().outbox.len();
     assert!(waiting < 3 * 64 * 1024, "{waiting}");

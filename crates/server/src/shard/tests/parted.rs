@@ -6,8 +6,8 @@ use websocket::Opcode;
 
 use super::world::World;
 use super::{seconds, types};
-use crate::arrival::Speaks;
-use crate::texts::Language;
+use crate::handoff::WireProtocol;
+use crate::i18n::Language;
 
 #[test]
 fn who_is_renamed_on_a_connection_that_has_gone_is_called_so_on_the_others() {
@@ -22,13 +22,13 @@ fn who_is_renamed_on_a_connection_that_has_gone_is_called_so_on_the_others() {
     world.work();
     world.settle();
     li.take();
-    world.say(&second, r#"{"type":"typing","id":2,"room":"lobby"}"#);
+    world.send_frame(&second, r#"{"type":"typing","id":2,"room":"lobby"}"#);
     let typing = li.take().into_iter().find(|frame| frame["type"] == "typing").unwrap();
     assert_eq!(typing["by"]["name"], "Mei");
-    world.say(&li, r#"{"type":"who","id":3,"room":"lobby"}"#);
+    world.send_frame(&li, r#"{"type":"who","id":3,"room":"lobby"}"#);
     assert_eq!(li.take()[0]["people"][1]["name"], "Mei");
     // Who comes next is the one whom the store knows.
-    assert_eq!(world.shard.outside.sessions.provisional(&session), None);
+    assert_eq!(world.shard.services.sessions.provisional(&session), None);
 }
 
 #[test]
@@ -42,13 +42,13 @@ fn whose_first_deed_is_answered_when_they_have_gone_is_known_to_be_stored() {
             id: protocol::UserId(user),
             name: protocol::UserName::new(&format!("guest {user}")).unwrap(),
         };
-        world.shard.outside.sessions.begin(session, person);
+        world.shard.services.sessions.begin(session, person);
         let gone = world.arrive(user);
         world.text(&gone, first);
         world.work();
         world.hang_up(&gone);
         // Else whoever looks for them finds a guest of the old name, who has done nothing.
-        assert_eq!(world.shard.outside.sessions.provisional(&session), None, "{first}");
+        assert_eq!(world.shard.services.sessions.provisional(&session), None, "{first}");
     }
 }
 
@@ -62,7 +62,7 @@ fn a_catch_up_goes_on_when_pages_come_that_nobody_wants_any_more() {
     // The log of a quiet room is empty.
     world.wait(seconds(15));
     let mut back = world.arrive(2);
-    world.say(&back, r#"{"type":"join","id":1,"room":"lobby"}"#);
+    world.send_frame(&back, r#"{"type":"join","id":1,"room":"lobby"}"#);
     back.take();
     let joins: Vec<_> =
         [3, 4, 2].map(|after| json!({"type":"join","id":after,"room":"lobby","after":after})).into();
@@ -89,7 +89,7 @@ fn who_waits_for_a_page_waits_once_however_often_they_ask() {
     // As if outboxes held all that they may.
     let full = usize::MAX / 2;
     world.shard.private_bytes += full;
-    world.say(&back, r#"{"type":"join","id":1,"room":"lobby","after":1}"#);
+    world.send_frame(&back, r#"{"type":"join","id":1,"room":"lobby","after":1}"#);
     for _ in 0..100 {
         world.bytes(&back, &websocket::masked_frame(Opcode::Ping, b"", [1, 2, 3, 4]));
         world.settle();
@@ -111,9 +111,12 @@ fn who_was_removed_and_has_not_read_so_far_is_told_no_more_of_who_is_there() {
     stalled.take();
     stalled.takes_only(10);
     world.send(&li, "a", "x");
-    world.say(&other, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.send_frame(&other, r#"{"type":"leave","id":5,"room":"lobby"}"#);
     world.arrive_in_lobby(3);
-    world.say(&stalled, r#"[{"type":"who","id":6,"room":"lobby"},{"type":"typing","id":7,"room":"lobby"}]"#);
+    world.send_frame(
+        &stalled,
+        r#"[{"type":"who","id":6,"room":"lobby"},{"type":"typing","id":7,"room":"lobby"}]"#,
+    );
     world.make_room(&stalled, usize::MAX);
     let frames = stalled.take();
     for id in [6, 7] {
@@ -126,14 +129,14 @@ fn who_was_removed_and_has_not_read_so_far_is_told_no_more_of_who_is_there() {
 fn a_line_is_said_where_the_last_join_that_was_allowed_led() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
-    world.say(&li, r#"{"type":"join","id":1,"room":"tea"}"#);
-    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(TokenHash([7; 32])));
+    world.send_frame(&li, r#"{"type":"join","id":1,"room":"tea"}"#);
+    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), Some(TokenHash([7; 32])));
     li.take();
     // Two joins at once, of which the first is refused.
     world.text(&reader, "/join r99");
     world.text(&reader, "/join tea");
     world.settle();
-    world.say(&reader, "hello");
+    world.send_frame(&reader, "hello");
     let said = li.take().into_iter().find(|frame| frame["type"] == "message").unwrap();
     assert_eq!(said["room"], "r2");
 }
@@ -142,20 +145,20 @@ fn a_line_is_said_where_the_last_join_that_was_allowed_led() {
 fn a_line_is_said_where_a_join_led_that_still_waits_for_the_log() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
-    world.say(&li, r#"{"type":"join","id":1,"room":"tea"}"#);
-    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(TokenHash([7; 32])));
+    world.send_frame(&li, r#"{"type":"join","id":1,"room":"tea"}"#);
+    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), Some(TokenHash([7; 32])));
     world.bus_is_down = true;
     world.text(&reader, "/join tea");
     world.work();
     world.commit_all();
     let lost = world.rounds.pop_front().unwrap();
-    world.shard.handle_round(world.now, lost);
+    world.shard.handle_commit(world.now, lost);
     world.bus_is_down = false;
     world.text(&reader, "/join r99");
     world.settle();
     world.wait(seconds(3));
     li.take();
-    world.say(&reader, "hello");
+    world.send_frame(&reader, "hello");
     let frames = li.take();
     let said = frames.iter().find(|frame| frame["type"] == "message").unwrap();
     assert_eq!(said["room"], "r2", "{:?}", types(&frames));

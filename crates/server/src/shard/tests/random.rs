@@ -13,9 +13,9 @@ use websocket::{Decoder, Message, Opcode};
 
 use super::super::closing::Stopping;
 use super::world::{Peer, World};
-use crate::arrival::Speaks;
+use crate::handoff::WireProtocol;
+use crate::i18n::Language;
 use crate::sim::chance::Chance;
-use crate::texts::Language;
 
 const ROOMS: [&str; 4] = ["lobby", "a", "b", "c"];
 const PEOPLE: u64 = 4;
@@ -61,7 +61,7 @@ struct Client {
     resumes_early: bool,
 }
 
-struct Run {
+struct ByteRange {
     chance: Chance,
     world: World,
     clients: Vec<Client>,
@@ -81,11 +81,11 @@ impl Client {
         let mut bytes = self.peer.take_raw();
         assert!(bytes.is_empty() || !self.goodbye, "bytes behind a goodbye");
         let mut rest = &mut bytes[..];
-        let mut texts = Vec::new();
+        let mut i18n = Vec::new();
         let mut goodbye = false;
         while !rest.is_empty() {
             match self.decoder.next(&mut rest).unwrap() {
-                Some(Message::Text(text)) => texts.push(text.to_owned()),
+                Some(Message::Text(text)) => i18n.push(text.to_owned()),
                 Some(Message::Close(_)) => {
                     goodbye = true;
                     break;
@@ -95,7 +95,7 @@ impl Client {
             }
         }
         assert!(!goodbye || rest.is_empty(), "{} bytes behind a goodbye", rest.len());
-        for text in texts {
+        for text in i18n {
             if self.lines {
                 self.line(text);
             } else {
@@ -204,12 +204,12 @@ impl Client {
     }
 }
 
-impl Run {
+impl ByteRange {
     fn new(seed: u64) -> Self {
         let mut world = World::new();
         let mut chance = Chance(seed);
         world.shard.settings.limits.catch_up_events = *chance.of(&[3, 20, 1000]);
-        Run {
+        ByteRange {
             chance,
             world,
             clients: Vec::new(),
@@ -240,7 +240,8 @@ impl Run {
         }
         let lines = self.chance.one_in(3);
         let languages = [Language::En, Language::Zh];
-        let speaks = if lines { Speaks::PlainText(*self.chance.of(&languages)) } else { Speaks::Json };
+        let speaks =
+            if lines { WireProtocol::PlainText(*self.chance.of(&languages)) } else { WireProtocol::Json };
         let session = (!transient).then_some(TokenHash([user as u8; 32]));
         let peer = self.world.arrive_quietly(user, speaks, session);
         self.trace.push(format!("#{} is u{user} lines {lines}", peer.key.generation));
@@ -433,8 +434,8 @@ impl Run {
                 self.trace.push(format!("bus is down: {}", self.world.bus_is_down));
             }
             (95, _) => {
-                self.world.shard.outside.overloaded = !self.world.shard.outside.overloaded;
-                self.trace.push(format!("overloaded: {}", self.world.shard.outside.overloaded));
+                self.world.shard.services.overloaded = !self.world.shard.services.overloaded;
+                self.trace.push(format!("overloaded: {}", self.world.shard.services.overloaded));
             }
             (96 | 97, _) => {
                 let ticks = *self.chance.of(&[1, 5, 12, 30]);
@@ -484,7 +485,7 @@ impl Run {
     fn rest(&mut self) {
         self.trace.push("rest".into());
         self.world.bus_is_down = false;
-        self.world.shard.outside.overloaded = false;
+        self.world.shard.services.overloaded = false;
         self.world.settle();
         for client in &self.clients {
             self.world.make_room_quietly(&client.peer, usize::MAX);
@@ -496,13 +497,13 @@ impl Run {
     }
 
     fn check_at_rest(&mut self) {
-        assert_eq!(self.world.shard.unrest(), None);
+        assert_eq!(self.world.shard.pending_work(), None);
         let mut live: BTreeSet<(u64, u64)> = BTreeSet::new();
         for at in 0..self.clients.len() {
             let client = &self.clients[at];
             let (key, user) = (client.peer.key, client.user);
             let Some(connection) = self.world.shard.connection(key) else { continue };
-            let open: BTreeSet<usize> = connection.memberships.iter().map(|m| m.room).collect();
+            let open: BTreeSet<usize> = connection.subscriptions.iter().map(|m| m.room).collect();
             if client.goodbye {
                 continue;
             }
@@ -591,7 +592,7 @@ impl Run {
         self.world.shard.handle_quiet(self.world.now);
         self.world.settle();
         self.world.shard.handle_goodbye(self.world.now, Duration::from_millis(500));
-        assert!(matches!(self.world.shard.stopping, Stopping::Goodbye { .. }));
+        assert!(matches!(self.world.shard.stopping, Stopping::Closing { .. }));
         self.world.wait(Duration::from_secs(6));
         assert!(self.world.shard.is_empty(), "somebody is left");
         for client in &mut self.clients {
@@ -602,7 +603,7 @@ impl Run {
 }
 
 fn run(seed: u64) {
-    let mut run = Run::new(seed);
+    let mut run = ByteRange::new(seed);
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let rests = 1 + run.chance.below(3);
         for _ in 0..rests {

@@ -7,9 +7,9 @@ use websocket::Opcode;
 
 use super::types;
 use super::world::{Peer, World, are_contiguous, send_in_lobby};
-use crate::arrival::Speaks;
 use crate::encoding::Encoding;
-use crate::texts::Language;
+use crate::handoff::WireProtocol;
+use crate::i18n::Language;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -32,14 +32,14 @@ fn whoever_left_and_then_fell_out_of_the_log_still_gets_its_end() {
     slow.take();
     slow.takes_only(100);
     world.send(&li, "before", "x");
-    world.say(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
     // More than the log holds for whoever lags.
     for n in 0..700 {
         world.send(&li, &format!("k{n}"), &"x".repeat(8192));
     }
     world.make_room(&slow, usize::MAX);
     assert!(are_contiguous(&slow.take_seqs(), 3, 4));
-    assert!(world.shard.connection(slow.key).unwrap().memberships.is_empty());
+    assert!(world.shard.connection(slow.key).unwrap().subscriptions.is_empty());
 }
 
 #[test]
@@ -65,7 +65,8 @@ fn whoever_leaves_and_joins_again_at_once_hears_what_follows() {
 fn a_line_client_that_leaves_the_lobby_for_the_lobby_hears_what_follows() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
-    let mut reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
+    let mut reader =
+        world.arrive_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
     reader.take_text();
     world.text(&reader, "/leave");
     world.work();
@@ -118,20 +119,20 @@ fn pages_of_rooms_that_were_closed_meanwhile_do_not_count_for_ever() {
     let mut world = World::new();
     let session = Some(storage::TokenHash([7; 32]));
     let li = world.arrive(1);
-    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), session);
     for room in ["a", "b", "c"] {
-        world.say(&li, &join(room));
-        world.say(&reader, &format!("/join {room}"));
-        world.say(&reader, "I was here");
+        world.send_frame(&li, &join(room));
+        world.send_frame(&reader, &format!("/join {room}"));
+        world.send_frame(&reader, "I was here");
     }
     world.hang_up(&reader);
     for room in ["a", "b", "c"] {
         for n in 0..3 {
-            world.say(&li, &send_to(room, &format!("{room}{n}"), "while you were away"));
+            world.send_frame(&li, &send_to(room, &format!("{room}{n}"), "while you were away"));
         }
     }
     world.hang_up(&li);
-    let mut back = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    let mut back = world.arrive_as(7, WireProtocol::PlainText(Language::En), session);
     for room in ["a", "b", "c"] {
         world.text(&back, &format!("/join {room}"));
     }
@@ -183,7 +184,7 @@ fn every_live_room_is_held_against_the_store() {
     for user in 1..=11 {
         let peer = world.arrive(user);
         for room in 0..100 {
-            world.say(&peer, &join(&format!("room-{user}-{room}")));
+            world.send_frame(&peer, &join(&format!("room-{user}-{room}")));
         }
         peers.push(peer);
     }
@@ -193,10 +194,10 @@ fn every_live_room_is_held_against_the_store() {
     world.text(&last, &send_to("room-11-99", "a", "x"));
     world.work();
     // The bus drops it, and no reader has time to fetch it.
-    world.shard.outside.overloaded = true;
+    world.shard.services.overloaded = true;
     world.commit_all();
     world.deliver_all();
-    world.shard.outside.overloaded = false;
+    world.shard.services.overloaded = false;
     world.bus_is_down = false;
     world.wait(seconds(5));
     assert_eq!(last.take_seqs().len(), 1);
@@ -250,15 +251,15 @@ fn a_quiet_room_has_its_turn_while_another_one_has_a_backlog() {
     let li = world.arrive(1);
     let mut slow = world.arrive(2);
     for room in ["busy", "quiet"] {
-        world.say(&li, &join(room));
-        world.say(&slow, &join(room));
+        world.send_frame(&li, &join(room));
+        world.send_frame(&slow, &join(room));
     }
     slow.take();
     slow.takes_only(100);
     for n in 0..350 {
-        world.say(&li, &send_to("busy", &format!("k{n}"), &"x".repeat(8192)));
+        world.send_frame(&li, &send_to("busy", &format!("k{n}"), &"x".repeat(8192)));
     }
-    world.say(&li, &send_to("quiet", "q", "hear me"));
+    world.send_frame(&li, &send_to("quiet", "q", "hear me"));
     let mut turns = 0;
     loop {
         world.make_room(&slow, 32 * 1024);
@@ -336,24 +337,24 @@ fn private_replies_are_bounded_also_for_nonsense() {
 fn a_line_client_hears_one_room_also_when_the_shard_was_behind() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
-    world.say(&li, &join("a"));
-    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
+    world.send_frame(&li, &join("a"));
+    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
     world.bus_is_down = true;
     world.text(&reader, "/join a");
     world.text(&reader, "/join b");
     world.settle();
     world.bus_is_down = false;
     world.wait(seconds(3));
-    assert_eq!(world.shard.connection(reader.key).unwrap().memberships.len(), 1);
+    assert_eq!(world.shard.connection(reader.key).unwrap().subscriptions.len(), 1);
 }
 
 #[test]
 fn a_line_client_whose_join_was_refused_goes_on_talking_where_it_hears() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
-    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
-    world.say(&reader, "/join r999");
-    world.say(&reader, "still here");
+    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
+    world.send_frame(&reader, "/join r999");
+    world.send_frame(&reader, "still here");
     assert!(types(&li.take()).contains(&"message"));
 }
 
@@ -407,11 +408,11 @@ fn a_join_whose_answer_is_overtaken_by_a_removal_opens_nothing() {
 fn a_room_that_went_with_its_last_member_is_closed_also_when_the_word_was_lost() {
     let mut world = World::new();
     let first = world.arrive(2);
-    world.say(&first, &join("silent"));
+    world.send_frame(&first, &join("silent"));
     let second = world.arrive(2);
-    world.say(&second, &join("silent"));
+    world.send_frame(&second, &join("silent"));
     world.bus_is_down = true;
-    world.say(&first, r#"{"type":"leave","id":6,"room":"silent"}"#);
+    world.send_frame(&first, r#"{"type":"leave","id":6,"room":"silent"}"#);
     world.bus_is_down = false;
     world.wait(seconds(5));
     assert!(world.shard.rooms.is_empty());
@@ -452,7 +453,7 @@ fn a_gap_does_not_hide_that_one_was_removed() {
     for n in 0..700 {
         world.send(&li, &format!("k{n}"), &"x".repeat(8192));
     }
-    world.say(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
     world.make_room(&slow, usize::MAX);
     let frames = slow.take();
     assert_eq!(frames.last().unwrap()["type"], "member_left", "{:?}", frames.last());
@@ -461,8 +462,8 @@ fn a_gap_does_not_hide_that_one_was_removed() {
 #[test]
 fn a_farewell_that_the_store_could_not_do_is_said_again() {
     let mut world = World::new();
-    let passer_by = world.arrive_as(7, Speaks::Json, None);
-    world.say(&passer_by, &join("lobby"));
+    let passer_by = world.arrive_as(7, WireProtocol::Json, None);
+    world.send_frame(&passer_by, &join("lobby"));
     assert!(world.is_member(1, 7));
     world.store.fail_next(storage::Failure::Lost);
     world.hang_up(&passer_by);
@@ -474,9 +475,9 @@ fn a_farewell_that_the_store_could_not_do_is_said_again() {
 #[test]
 fn a_guest_whose_join_failed_and_was_stored_all_the_same_leaves_with_its_connection() {
     let mut world = World::new();
-    let mut passer_by = world.arrive_as(7, Speaks::Json, None);
+    let mut passer_by = world.arrive_as(7, WireProtocol::Json, None);
     world.store.fail_next(storage::Failure::NotKnown);
-    world.say(&passer_by, &join("lobby"));
+    world.send_frame(&passer_by, &join("lobby"));
     assert_eq!(passer_by.take()[1]["code"], "unavailable");
     assert!(world.is_member(1, 7));
     world.hang_up(&passer_by);

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::types;
 use super::world::{Peer, World, are_contiguous, send_in_lobby};
-use crate::arrival::Speaks;
-use crate::texts::Language;
+use crate::handoff::WireProtocol;
+use crate::i18n::Language;
 
 const BODY: usize = 8_000;
 
-fn say(world: &mut World, by: &Peer, count: usize) {
+fn send_frame(world: &mut World, by: &Peer, count: usize) {
     for number in 0..count {
         world.send(by, &format!("k{number}"), &"x".repeat(BODY));
     }
@@ -60,7 +60,7 @@ fn a_page_that_no_reader_had_time_for_is_asked_for_again_at_the_next_tick() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mei = world.arrive_in_lobby(2);
-    say(&mut world, &li, 5);
+    send_frame(&mut world, &li, 5);
     world.hang_up(&li);
     world.hang_up(&mei);
     let mut back = world.arrive(2);
@@ -68,11 +68,11 @@ fn a_page_that_no_reader_had_time_for_is_asked_for_again_at_the_next_tick() {
     world.text(&back, r#"{"type":"join","id":1,"room":"lobby","after":2}"#);
     world.work();
     world.commit_all();
-    world.shard.outside.overloaded = true;
+    world.shard.services.overloaded = true;
     world.deliver_all();
     world.settle();
     assert_eq!(types(&back.take()), ["joined"]);
-    world.shard.outside.overloaded = false;
+    world.shard.services.overloaded = false;
     world.shard.handle_timeout(world.now);
     world.settle();
     assert!(are_contiguous(&back.take_seqs(), 3, 7));
@@ -83,7 +83,7 @@ fn a_page_for_a_cursor_that_was_given_up_is_not_taken_for_the_new_ones() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mei = world.arrive_in_lobby(2);
-    say(&mut world, &li, 8);
+    send_frame(&mut world, &li, 8);
     world.hang_up(&li);
     world.hang_up(&mei);
     let mut back = world.arrive(2);
@@ -108,13 +108,13 @@ fn who_hears_of_its_removal_and_joins_again_begins_anew() {
     mei.take();
     world.text(&mei, r#"[{"type":"leave","id":5,"room":"lobby"},{"type":"join","id":6,"room":"lobby"}]"#);
     world.shard.work(world.now);
-    let join = world.shard.outside.requests.pop().unwrap();
+    let join = world.shard.services.requests.pop().unwrap();
     world.commit_all();
     world.deliver_all();
     // One turn: the end is written, and the room is not closed yet.
     world.shard.work(world.now);
     assert_eq!(types(&mei.take()), ["member_left"]);
-    world.shard.outside.requests.push(join);
+    world.shard.services.requests.push(join);
     world.commit_all();
     world.deliver_all();
     world.settle();
@@ -157,7 +157,7 @@ fn who_lags_by_less_than_a_log_may_hold_is_served_from_it() {
     let mut slow = world.arrive_in_lobby(2);
     slow.take();
     slow.takes_only(0);
-    say(&mut world, &li, 200);
+    send_frame(&mut world, &li, 200);
     world.make_room_quietly(&slow, usize::MAX);
     // No reader is asked.
     world.work();
@@ -169,14 +169,14 @@ fn a_line_client_that_goes_before_it_was_given_what_it_missed_gets_it_the_next_t
     let mut world = World::new();
     let session = Some(storage::TokenHash([7; 32]));
     let li = world.arrive_in_lobby(1);
-    let reader = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), session);
     world.send(&li, "first", "first");
     world.hang_up(&reader);
     for number in 0..5 {
         world.send(&li, &format!("k{number}"), &format!("missed {number}"));
     }
     world.hang_up(&li);
-    let hasty = world.arrive_quietly(7, Speaks::PlainText(Language::En), session);
+    let hasty = world.arrive_quietly(7, WireProtocol::PlainText(Language::En), session);
     for _ in 0..3 {
         world.work();
         world.commit_all();
@@ -184,7 +184,7 @@ fn a_line_client_that_goes_before_it_was_given_what_it_missed_gets_it_the_next_t
     }
     // Its page has not been read.
     world.hang_up(&hasty);
-    let mut back = world.arrive_as(7, Speaks::PlainText(Language::En), session);
+    let mut back = world.arrive_as(7, WireProtocol::PlainText(Language::En), session);
     let lines = back.take_text();
     for number in 0..5 {
         assert!(lines.contains(&format!("guest 1: missed {number}")), "{lines:?}");
@@ -199,10 +199,10 @@ fn only_a_few_pages_are_read_for_one_connection_at_a_time() {
         world.text(&mei, &json!({"type":"history","id":id,"room":"lobby"}).to_string());
     }
     world.work();
-    assert_eq!(world.shard.outside.queries.len(), 4);
-    let refused = mei.take();
-    assert_eq!(refused.len(), 2);
-    assert!(refused.iter().all(|frame| frame["code"] == "rate_limited"), "{refused:?}");
+    assert_eq!(world.shard.services.queries.len(), 4);
+    let throttled = mei.take();
+    assert_eq!(throttled.len(), 2);
+    assert!(throttled.iter().all(|frame| frame["code"] == "rate_limited"), "{throttled:?}");
     world.settle();
     assert_eq!(mei.take().len(), 4);
 }
@@ -214,7 +214,7 @@ fn nothing_large_is_read_for_anybody_while_outboxes_hold_a_quarter_of_a_gigabyte
     let ask = json!({"type":"history","id":1,"room":"lobby"}).to_string();
     for (waits, code) in [(256 << 20, json!(null)), ((256 << 20) + 1, json!("overloaded"))] {
         world.shard.private_bytes = waits;
-        world.say(&mei, &ask);
+        world.send_frame(&mei, &ask);
         world.shard.private_bytes = 0;
         assert_eq!(mei.take()[0]["code"], code);
     }

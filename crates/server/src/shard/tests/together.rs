@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::types;
 use super::world::{Peer, World};
-use crate::arrival::Speaks;
-use crate::texts::Language;
+use crate::handoff::WireProtocol;
+use crate::i18n::Language;
 
 fn join(room: &str) -> String {
     json!({"type":"join","id":1,"room":room}).to_string()
@@ -13,15 +13,15 @@ fn join(room: &str) -> String {
 
 /// Everybody whom an event names.
 fn named(event: &Value) -> Vec<&str> {
-    let with = event["with"].as_array().into_iter().flatten();
-    std::iter::once(&event["by"]).chain(with).map(|person| person["id"].as_str().unwrap()).collect()
+    let also_joined = event["also_joined"].as_array().into_iter().flatten();
+    std::iter::once(&event["by"]).chain(also_joined).map(|person| person["id"].as_str().unwrap()).collect()
 }
 
 #[test]
 fn people_who_join_together_hear_what_follows_and_are_heard_of_once() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
-    let mut lines = world.arrive_as(2, Speaks::PlainText(Language::En), None);
+    let mut lines = world.arrive_as(2, WireProtocol::PlainText(Language::En), None);
     lines.take_text();
     li.take();
     let mut crowd: Vec<Peer> = (3..9).map(|user| world.arrive(user)).collect();
@@ -74,7 +74,7 @@ fn only_who_made_the_room_pays_for_it() {
     }
     other.take();
     for n in 0..5 {
-        world.say(&other, &join(&format!("own{n}")));
+        world.send_frame(&other, &join(&format!("own{n}")));
     }
     let answers = other.take();
     assert_eq!(types(&answers).iter().filter(|kind| **kind == "joined").count(), 5, "{answers:?}");

@@ -6,33 +6,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Delivery, Inbox, LocalBus};
-use protocol::{Epoch, Limits, Person, RoomId, Timestamp, UserId, UserName};
 use domain::{Rates, RoomLimits};
+use protocol::{Epoch, Limits, Person, RoomId, Timestamp, UserId, UserName};
 use serde_json::Value;
-use storage::{Author, MemoryStore, Reader, Request, Store, Ticket, TokenHash, Write};
+use storage::{Actor, MemoryStore, Operation, Reader, Request, RequestId, Store, TokenHash};
 use websocket::{Decoder, Message, Opcode};
 
 use super::super::{ConnKey, Settings, Shard};
-use crate::arrival::{Identity, Speaks};
+use crate::commit_batch::{BusMessage, WriteReply};
+use crate::handoff::{Identity, WireProtocol};
 use crate::metrics::Metrics;
 use crate::queries;
-use crate::round::{Answer, Word};
-use crate::sim::outside::Memory;
+use crate::sim::services::Memory;
 use crate::sim::wire::Pipe;
-use crate::writer::{Loom, ReplyTo, RoundBus};
+use crate::writer::{CommitPipeline, ReplyTarget, RoundBus};
 
 pub(super) struct World {
     pub(super) shard: Shard<Pipe, Memory>,
     pub(super) now: Duration,
     /// What the writer writes to: it can be told to fail.
     pub(super) store: MemoryStore,
-    loom: Loom,
-    inbox: Inbox<Word, Answer>,
+    pipeline: CommitPipeline,
+    inbox: Inbox<BusMessage, WriteReply>,
     reader: Box<dyn Reader>,
     /// The bus drops every word while this is set.
     pub(super) bus_is_down: bool,
     /// What was committed and has not come to the shard yet.
-    pub(super) rounds: VecDeque<Delivery<Word, Answer>>,
+    pub(super) rounds: VecDeque<Delivery<BusMessage, WriteReply>>,
 }
 
 /// A client at the other end of a pipe.
@@ -48,7 +48,7 @@ impl World {
         let bus: Arc<RoundBus> = Arc::new(LocalBus::new(1));
         let inbox = bus.subscribe(Box::new(|| ()));
         World {
-            loom: Loom { writer: store.writer().unwrap(), bus, metrics: Metrics::new() },
+            pipeline: CommitPipeline { writer: store.writer().unwrap(), bus, metrics: Metrics::new() },
             inbox,
             reader: store.reader().unwrap(),
             store,
@@ -61,17 +61,22 @@ impl World {
 
     /// Somebody with a session connects, and gets their welcome.
     pub(super) fn arrive(&mut self, user: u64) -> Peer {
-        self.arrive_as(user, Speaks::Json, Some(TokenHash([u8::try_from(user).unwrap(); 32])))
+        self.arrive_as(user, WireProtocol::Json, Some(TokenHash([u8::try_from(user).unwrap(); 32])))
     }
 
-    pub(super) fn arrive_as(&mut self, user: u64, speaks: Speaks, session: Option<TokenHash>) -> Peer {
+    pub(super) fn arrive_as(&mut self, user: u64, speaks: WireProtocol, session: Option<TokenHash>) -> Peer {
         let peer = self.arrive_quietly(user, speaks, session);
         self.settle();
         peer
     }
 
     /// Somebody connects; nothing follows yet.
-    pub(super) fn arrive_quietly(&mut self, user: u64, speaks: Speaks, session: Option<TokenHash>) -> Peer {
+    pub(super) fn arrive_quietly(
+        &mut self,
+        user: u64,
+        speaks: WireProtocol,
+        session: Option<TokenHash>,
+    ) -> Peer {
         let pipe = Pipe::default();
         pipe.0.room.set(usize::MAX);
         let person = Person { id: UserId(user), name: UserName::new(&format!("guest {user}")).unwrap() };
@@ -83,20 +88,20 @@ impl World {
     /// Somebody connects and joins the lobby; what they got so far is forgotten.
     pub(super) fn arrive_in_lobby(&mut self, user: u64) -> Peer {
         let mut peer = self.arrive(user);
-        self.say(&peer, r#"{"type":"join","id":1,"room":"lobby"}"#);
+        self.send_frame(&peer, r#"{"type":"join","id":1,"room":"lobby"}"#);
         peer.take();
         peer
     }
 
     /// A client sends a text message, and all that follows from it happens.
-    pub(super) fn say(&mut self, peer: &Peer, text: &str) {
+    pub(super) fn send_frame(&mut self, peer: &Peer, text: &str) {
         self.bytes(peer, &websocket::masked_frame(Opcode::Text, text.as_bytes(), [1, 2, 3, 4]));
         self.settle();
     }
 
     /// A client says something in the lobby.
     pub(super) fn send(&mut self, peer: &Peer, key: &str, body: &str) {
-        self.say(peer, &send_in_lobby(key, body));
+        self.send_frame(peer, &send_in_lobby(key, body));
     }
 
     /// Bytes of a client arrive; nothing follows yet.
@@ -160,7 +165,7 @@ impl World {
 
     /// The writer commits all that waits for it, at once.
     pub(super) fn commit_all(&mut self) {
-        let requests = std::mem::take(&mut self.shard.outside.requests);
+        let requests = std::mem::take(&mut self.shard.services.requests);
         if !requests.is_empty() {
             self.commit(requests);
         }
@@ -170,20 +175,20 @@ impl World {
     pub(super) fn deliver_all(&mut self) {
         while let Some(delivery) = self.rounds.pop_front() {
             let dropped = delivery.word.is_none();
-            self.shard.handle_round(self.now, delivery);
+            self.shard.handle_commit(self.now, delivery);
             if dropped {
                 self.shard.handle_missed(self.now);
             }
         }
-        for (room, frame) in std::mem::take(&mut self.shard.outside.asides) {
-            let word = (!self.bus_is_down).then(|| Arc::new(Word::Aside { room, frame }));
-            self.shard.handle_round(self.now, Delivery { word, answers: Vec::new() });
+        for (room, frame) in std::mem::take(&mut self.shard.services.asides) {
+            let word = (!self.bus_is_down).then(|| Arc::new(BusMessage::Ephemeral { room, frame }));
+            self.shard.handle_commit(self.now, Delivery { word, answers: Vec::new() });
         }
     }
 
     /// The readers carry out all that waits for them.
     pub(super) fn read_all(&mut self) {
-        for query in std::mem::take(&mut self.shard.outside.queries) {
+        for query in std::mem::take(&mut self.shard.services.queries) {
             let found = self.look(query);
             self.shard.handle_found(self.now, found);
         }
@@ -196,13 +201,13 @@ impl World {
 
     /// Who is said to be online in a room.
     pub(super) fn online(&self, room: u64) -> std::collections::BTreeSet<u64> {
-        let people = self.shard.outside.presence.borrow().online(RoomId(room), usize::MAX);
+        let people = self.shard.services.presence.borrow().online(RoomId(room), usize::MAX);
         people.into_iter().map(|person| person.id.0).collect()
     }
 
     /// Whether nobody is said to be online anywhere.
     pub(super) fn nobody_is_online(&self) -> bool {
-        (1..64).all(|room| self.shard.outside.presence.borrow().count(RoomId(room)) == 0)
+        (1..64).all(|room| self.shard.services.presence.borrow().count(RoomId(room)) == 0)
     }
 
     /// A client sends a text message; nothing follows yet.
@@ -225,10 +230,10 @@ impl World {
 
     /// Whether nothing waits for anybody outside.
     pub(super) fn is_at_rest(&self) -> bool {
-        let outside = &self.shard.outside;
-        outside.requests.is_empty()
-            && outside.queries.is_empty()
-            && outside.asides.is_empty()
+        let services = &self.shard.services;
+        services.requests.is_empty()
+            && services.queries.is_empty()
+            && services.asides.is_empty()
             && self.rounds.is_empty()
     }
 
@@ -243,13 +248,13 @@ impl World {
         self.reader.is_member(RoomId(room), UserId(user)).unwrap()
     }
 
-    fn commit(&mut self, requests: Vec<(Author, Write, u64)>) {
+    fn commit(&mut self, requests: Vec<(Actor, Operation, u64)>) {
         let (mut asked, mut reply_to) = (Vec::new(), Vec::new());
-        for (author, deed, ticket) in requests {
-            asked.push(Request { ticket: Ticket(asked.len() as u64), author, deed });
-            reply_to.push(ReplyTo::Shard { shard: 0, ticket });
+        for (actor, operation, request_id) in requests {
+            asked.push(Request { request_id: RequestId(asked.len() as u64), actor, operation });
+            reply_to.push(ReplyTarget::Shard { shard: 0, request_id });
         }
-        self.loom.commit(Timestamp(self.now.as_millis() as i64), asked, reply_to);
+        self.pipeline.commit(Timestamp(self.now.as_millis() as i64), asked, reply_to);
         let mut round = Vec::new();
         self.inbox.drain(&mut round);
         self.rounds.extend(round.into_iter().map(|Delivery { word, answers }| Delivery {
@@ -319,9 +324,9 @@ pub(super) fn settings() -> Settings {
         epoch: Epoch("e1".to_owned()),
         limits: Limits::default(),
         rates: Rates { enabled: false, ..Rates::default() },
-        heartbeat: Duration::from_secs(30),
-        dead: Duration::from_secs(75),
-        unfinished: Duration::from_secs(30),
+        ping_interval: Duration::from_secs(30),
+        websocket_idle: Duration::from_secs(75),
+        message_assembly: Duration::from_secs(30),
         close: Duration::from_secs(5),
         tells_presence: true,
     }

@@ -5,7 +5,7 @@ use protocol::{ErrorCode, Event, EventKind, Seq, Timestamp};
 use super::{commit, open};
 use crate::conformance::*;
 use crate::sqlite::writer::SqliteWriter;
-use crate::{Batch, Done, Reader, Store, StoreError, Writer};
+use crate::{Batch, OperationResult, Reader, Store, StoreError, Writer};
 
 struct Place {
     writer: SqliteWriter,
@@ -47,7 +47,7 @@ fn codes(batch: &Batch) -> Vec<Option<ErrorCode>> {
 
 fn sent(batch: &Batch, at: usize) -> u64 {
     match &batch.answers[at].1 {
-        Ok(Done::Sent { seq, .. }) => seq.0,
+        Ok(OperationResult::Sent { seq, .. }) => seq.0,
         other => panic!("{other:?}"),
     }
 }
@@ -191,8 +191,11 @@ fn a_join_that_fails_is_not_in_the_shared_event() {
     let batch = commit(&mut place.writer, (3..8).map(|who| (guest(who), join("tea"))));
     assert_eq!(codes(&batch), [Some(ErrorCode::Internal), None, Some(ErrorCode::Internal), None, None]);
     assert_eq!(batch.events.len(), 1);
-    let with = vec![person(6), person(7)];
-    assert_eq!((&batch.events[0].by, &batch.events[0].kind), (&person(4), &EventKind::MemberJoined { with }));
+    let also_joined = vec![person(6), person(7)];
+    assert_eq!(
+        (&batch.events[0].by, &batch.events[0].kind),
+        (&person(4), &EventKind::MemberJoined { also_joined })
+    );
     assert_eq!(place.last(), *batch.events[0]);
     let since = "SELECT count(*) FROM membership WHERE room = 2 AND since_seq = 3 AND user IN (4, 6, 7)";
     let since: i64 = place.writer.connection().query_row(since, [], |row| row.get(0)).unwrap();
@@ -261,9 +264,9 @@ fn a_database_that_is_taken_away_is_told_and_found_again() {
 #[test]
 fn after_a_failed_sync_nothing_is_written() {
     let mut place = place();
-    assert_eq!(place.writer.why_broken(), None);
-    place.writer.distrust(StoreError::Fatal("fsync".to_owned()));
-    assert!(place.writer.why_broken().is_some());
+    assert_eq!(place.writer.failure(), None);
+    place.writer.mark_untrusted(StoreError::Fatal("fsync".to_owned()));
+    assert!(place.writer.failure().is_some());
     let batch = place.say(&["one"]);
     assert_eq!(codes(&batch), [Some(ErrorCode::Unavailable)]);
     assert!(batch.fatal.is_some());

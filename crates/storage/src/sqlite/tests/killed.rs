@@ -8,7 +8,7 @@ use protocol::{EventKind, Seq};
 
 use super::{commit, open};
 use crate::conformance::*;
-use crate::{Done, Store};
+use crate::{OperationResult, Store};
 
 const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
@@ -26,7 +26,7 @@ fn burst() {
             (0..=round % 7).map(|n| format!("{}-{round}-{n}", std::process::id())).collect();
         let batch = commit(&mut *writer, texts.iter().map(|text| (guest(1), say("lobby", Some(text), text))));
         for ((_, answer), text) in batch.answers.iter().zip(&texts) {
-            let Ok(Done::Sent { seq, .. }) = answer else { panic!("{answer:?}") };
+            let Ok(OperationResult::Sent { seq, .. }) = answer else { panic!("{answer:?}") };
             writeln!(out, "ok {seq} {text}").unwrap();
         }
         out.flush().unwrap();

@@ -14,7 +14,7 @@ use super::{commit, open};
 use crate::conformance::*;
 use crate::sqlite::migrate::{MIGRATIONS, run, run_of};
 use crate::sqlite::open::for_writing;
-use crate::{Done, Store};
+use crate::{OperationResult, Store};
 
 const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
@@ -49,7 +49,10 @@ impl Found {
         let batch =
             commit(&mut *writer, [(guest(50), join("lobby")), (guest(50), say("lobby", None, "on it goes"))]);
         let seq = Seq(before.len() as u64 + 2);
-        assert_eq!(batch.answers[1].1, Ok(Done::Sent { room: crate::LOBBY, seq, repeated: false }));
+        assert_eq!(
+            batch.answers[1].1,
+            Ok(OperationResult::Sent { room: crate::LOBBY, seq, repeated: false })
+        );
         drop((writer, reader, store));
         assert_eq!(schema(folder), schema(upgraded(self).path()));
     }

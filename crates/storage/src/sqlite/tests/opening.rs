@@ -11,7 +11,7 @@ use super::{LIMITS, commit, open};
 use crate::conformance::*;
 use crate::sqlite::SqliteWriter;
 use crate::sqlite::checkpoints::Bounds;
-use crate::{Done, OpenError, Reader, SqliteStore, Store, Writer};
+use crate::{OpenError, OperationResult, Reader, SqliteStore, Store, Writer};
 
 fn refused(dir: &Path) -> OpenError {
     SqliteStore::open(dir, LIMITS).err().expect("it must not open")
@@ -44,7 +44,10 @@ fn everything_survives_reopening() {
     assert_eq!(reader.read_position(RoomId(2), person(1).id).unwrap().unwrap().seq, Seq(2));
     assert_eq!(writer.reserve_user_ids(5).unwrap(), 6..11);
     let batch = commit(&mut *writer, [send(), (guest(2), join("new"))]);
-    assert_eq!(batch.answers[0].1, Ok(Done::Sent { room: RoomId(2), seq: Seq(2), repeated: true }));
+    assert_eq!(
+        batch.answers[0].1,
+        Ok(OperationResult::Sent { room: RoomId(2), seq: Seq(2), repeated: true })
+    );
     // Room 3 was, and is no more.
     assert_eq!(batch.events[0].room, RoomId(4));
 }
@@ -71,11 +74,11 @@ fn a_store_of_version_1_is_opened_with_all_that_it_holds() {
     let (mut writer, mut reader) = (store.writer().unwrap(), store.reader().unwrap());
     let before = reader.events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events;
     assert_eq!((before.len(), &before[0].by), (2, &person(1)));
-    assert_eq!(before[0].kind, EventKind::MemberJoined { with: Vec::new() });
+    assert_eq!(before[0].kind, EventKind::MemberJoined { also_joined: Vec::new() });
     let batch = commit(&mut *writer, [(guest(2), join("lobby")), (guest(3), join("lobby"))]);
     let after = reader.events_after(crate::LOBBY, Seq(2), None, ALL).unwrap().events;
     assert_eq!((after.len(), &after[0]), (1, &*batch.events[0]));
-    assert_eq!(after[0].kind, EventKind::MemberJoined { with: vec![person(3)] });
+    assert_eq!(after[0].kind, EventKind::MemberJoined { also_joined: vec![person(3)] });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::Event;
 
-use crate::round::Committed;
+use crate::commit_batch::Committed;
 
 /// An event's frame, as the writer makes it for all shards.
 #[must_use]

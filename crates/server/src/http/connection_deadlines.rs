@@ -13,15 +13,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::config::Deadlines;
+use crate::config::Timeouts;
 
 /// A handler that takes longer than this has a defect: the slowest one waits for sockets to close, five seconds.
 const HANDLING: Duration = Duration::from_secs(30);
 
 /// How a connection stands, and until when it may stand so.
 #[derive(Debug)]
-pub(crate) struct Patience {
-    deadlines: Deadlines,
+pub(crate) struct ConnectionDeadlines {
+    timeouts: Timeouts,
     // owner: the one task that drives the connection; a mutex only because the stream may move between threads.
     state: Mutex<State>,
 }
@@ -44,11 +44,11 @@ enum Phase {
     Answered,
 }
 
-impl Patience {
+impl ConnectionDeadlines {
     /// For a connection that was just accepted.
-    pub(crate) fn new(deadlines: Deadlines) -> Arc<Self> {
-        let until = Instant::now() + deadlines.first_byte;
-        Arc::new(Patience { deadlines, state: Mutex::new(State { phase: Phase::Silent, until }) })
+    pub(crate) fn new(timeouts: Timeouts) -> Arc<Self> {
+        let until = Instant::now() + timeouts.first_byte;
+        Arc::new(ConnectionDeadlines { timeouts, state: Mutex::new(State { phase: Phase::Silent, until }) })
     }
 
     /// When it ends, as things stand.
@@ -63,25 +63,25 @@ impl Patience {
 
     /// The answer is known.
     pub(crate) fn answered(&self) {
-        self.begin(Phase::Answered, self.deadlines.idle_http);
+        self.begin(Phase::Answered, self.timeouts.http_keep_alive);
     }
 
-    pub(super) fn came(&self) {
+    pub(super) fn on_read(&self) {
         // A byte more of the same head buys no more time.
         if matches!(self.state().phase, Phase::Silent | Phase::Answered) {
-            self.begin(Phase::Head, self.deadlines.headers);
+            self.begin(Phase::Head, self.timeouts.headers);
         }
     }
 
-    pub(super) fn went(&self) {
+    pub(super) fn on_write(&self) {
         // A slow reader has as long as it reads.
         if self.state().phase == Phase::Answered {
-            self.begin(Phase::Answered, self.deadlines.idle_http);
+            self.begin(Phase::Answered, self.timeouts.http_keep_alive);
         }
     }
 
-    fn begin(&self, phase: Phase, patience: Duration) {
-        *self.state() = State { phase, until: Instant::now() + patience };
+    fn begin(&self, phase: Phase, connection_deadlines: Duration) {
+        *self.state() = State { phase, until: Instant::now() + connection_deadlines };
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -90,17 +90,17 @@ impl Patience {
     }
 }
 
-/// A TCP stream that tells [`Patience`] what comes and goes.
+/// A TCP stream that tells [`ConnectionDeadlines`] what comes and goes.
 #[derive(Debug)]
 pub(crate) struct Watched {
     stream: TcpStream,
-    patience: Arc<Patience>,
+    connection_deadlines: Arc<ConnectionDeadlines>,
 }
 
 impl Watched {
     /// Watches a stream.
-    pub(crate) fn new(stream: TcpStream, patience: Arc<Patience>) -> Self {
-        Watched { stream, patience }
+    pub(crate) fn new(stream: TcpStream, connection_deadlines: Arc<ConnectionDeadlines>) -> Self {
+        Watched { stream, connection_deadlines }
     }
 
     /// The stream, watched no more.
@@ -118,7 +118,7 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
-            self.patience.came();
+            self.connection_deadlines.on_read();
         }
         Poll::Ready(Ok(()))
     }
@@ -127,7 +127,7 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.patience.went();
+        self.connection_deadlines.on_write();
         Poll::Ready(Ok(written))
     }
 
@@ -137,7 +137,7 @@ impl AsyncWrite for Watched {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
-        self.patience.went();
+        self.connection_deadlines.on_write();
         Poll::Ready(Ok(written))
     }
 

@@ -3,26 +3,26 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::{CommandId, ErrorCode, ErrorFrame, OkFrame, Outcome, ServerFrame};
-use storage::Refusal;
+use protocol::{CommandId, CommandResult, ErrorCode, ErrorFrame, OkFrame, ServerFrame};
+use storage::CommandError;
 
 use super::connection::Phase;
-use super::{ConnKey, Link, Outside, Shard};
-use crate::arrival::Speaks;
+use super::{ConnKey, Shard, ShardServices, Transport};
+use crate::handoff::WireProtocol;
 use crate::{encoding, plain_text};
 
 /// What may wait in all outboxes of a shard before pages of the store have to.
 const PRIVATE_BYTES: usize = 256 * 1024 * 1024;
 
-impl<L: Link, O: Outside> Shard<L, O> {
+impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Puts a frame into the connection's outbox, in its encoding.
-    pub(crate) fn say(&mut self, of: ConnKey, frame: ServerFrame) {
+    pub(crate) fn send_frame(&mut self, of: ConnKey, frame: ServerFrame) {
         let Some(connection) = self.connection(of) else { return };
         let bytes = match connection.speaks {
-            Speaks::Json => encoding::json_frame(&frame),
-            Speaks::PlainText(language) => {
+            WireProtocol::Json => encoding::json_frame(&frame),
+            WireProtocol::PlainText(language) => {
                 let room = match &frame {
-                    ServerFrame::Beside(protocol::Beside::Gap(gap)) => {
+                    ServerFrame::ControlFrame(protocol::ControlFrame::Gap(gap)) => {
                         self.room_keys.get(&gap.room).map(|&index| self.rooms[index].name.clone())
                     }
                     _ => None,
@@ -31,13 +31,13 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 lines.iter().flat_map(|line| websocket::text_frame(line.as_bytes())).collect()
             }
             #[cfg(feature = "echo")]
-            Speaks::Echo => return,
+            WireProtocol::Echo => return,
         };
-        self.say_bytes(of, &bytes);
+        self.send_bytes(of, &bytes);
     }
 
     /// Puts whole frames into the connection's outbox.
-    pub(crate) fn say_bytes(&mut self, of: ConnKey, frames: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, of: ConnKey, frames: &[u8]) {
         let Some(connection) = self.connection(of).filter(|connection| connection.phase == Phase::Open)
         else {
             return;
@@ -48,7 +48,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// Puts whole frames that others get too into the connection's outbox.
-    pub(crate) fn say_shared(&mut self, of: ConnKey, frames: Bytes) {
+    pub(crate) fn send_shared(&mut self, of: ConnKey, frames: Bytes) {
         let Some(connection) = self.connection(of).filter(|connection| connection.phase == Phase::Open)
         else {
             return;
@@ -66,30 +66,30 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// Answers `ok` to a command that has an id. Others are answered only if they are refused.
-    pub(crate) fn say_ok(&mut self, of: ConnKey, id: Option<CommandId>, outcome: Outcome) {
+    pub(crate) fn send_ok(&mut self, of: ConnKey, id: Option<CommandId>, outcome: CommandResult) {
         let lines = self.connection(of).is_some_and(|connection| connection.lines.is_some());
         if id.is_some() || lines {
-            self.say(of, OkFrame { id, outcome }.into());
+            self.send_frame(of, OkFrame { id, outcome }.into());
         }
     }
 
     /// Refuses a command.
-    pub(crate) fn refuse(&mut self, of: ConnKey, id: Option<CommandId>, refusal: Refusal) {
-        self.metrics.refused(refusal.code);
-        self.say(of, ErrorFrame::new(id, refusal.code, refusal.message).into());
+    pub(crate) fn send_error(&mut self, of: ConnKey, id: Option<CommandId>, refusal: CommandError) {
+        self.metrics.error(refusal.code);
+        self.send_frame(of, ErrorFrame::new(id, refusal.code, refusal.message).into());
     }
 
     /// Refuses a command, with the words that belong to the code.
-    pub(crate) fn refuse_code(&mut self, of: ConnKey, id: Option<CommandId>, code: ErrorCode) {
-        self.refuse(of, id, crate::writer::refusal(code));
+    pub(crate) fn send_error_code(&mut self, of: ConnKey, id: Option<CommandId>, code: ErrorCode) {
+        self.send_error(of, id, crate::writer::refusal(code));
     }
 
     /// Refuses a command that came too soon.
-    pub(crate) fn refuse_rate(&mut self, of: ConnKey, id: Option<CommandId>, wait: Duration) {
-        self.metrics.refused(ErrorCode::RateLimited);
+    pub(crate) fn send_rate_limited(&mut self, of: ConnKey, id: Option<CommandId>, wait: Duration) {
+        self.metrics.error(ErrorCode::RateLimited);
         let mut frame = ErrorFrame::new(id, ErrorCode::RateLimited, "too many of these; wait a little");
         // Rounded up: who waits this long is let through.
         frame.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
-        self.say(of, frame.into());
+        self.send_frame(of, frame.into());
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use protocol::ErrorCode;
 
-use super::Refusal;
+use super::ApiError;
 use crate::metrics::Metrics;
 
 /// Whom a connection counts for: an IPv4 address, or the /64 of an IPv6 one, all of which its owner can use at will.
@@ -31,7 +31,7 @@ impl From<IpAddr> for Address {
 
 /// The caps, and how much of them is taken.
 #[derive(Debug)]
-pub(crate) struct Caps {
+pub(crate) struct ConnectionLimiter {
     in_all: u32,
     per_address: u32,
     metrics: Metrics,
@@ -45,17 +45,17 @@ struct Taken {
     by_address: HashMap<Address, u32>,
 }
 
-impl Caps {
+impl ConnectionLimiter {
     /// With nothing taken.
     pub(crate) fn new(in_all: u32, per_address: u32, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Caps { in_all, per_address, metrics, taken: Mutex::default() })
+        Arc::new(ConnectionLimiter { in_all, per_address, metrics, taken: Mutex::default() })
     }
 
     /// A place for a connection, or the refusal to send to it.
-    pub(crate) fn admit(self: &Arc<Self>, address: Address) -> Result<Permit, Refusal> {
+    pub(crate) fn admit(self: &Arc<Self>, address: Address) -> Result<Permit, ApiError> {
         let mut taken = self.taken();
         if taken.in_all >= self.in_all {
-            return Err(Refusal::new(
+            return Err(ApiError::new(
                 ErrorCode::Overloaded,
                 "the server has as many connections as it takes",
             ));
@@ -63,7 +63,7 @@ impl Caps {
         let of_address = taken.by_address.entry(address).or_default();
         if *of_address >= self.per_address {
             let wait = Duration::from_secs(5);
-            return Err(Refusal::too_often(
+            return Err(ApiError::too_often(
                 "your address has as many connections as one address may have",
                 wait,
             ));
@@ -71,7 +71,7 @@ impl Caps {
         *of_address += 1;
         taken.in_all += 1;
         self.metrics.tcp_opened();
-        Ok(Permit { _place: Arc::new(Place { caps: Arc::clone(self), address }) })
+        Ok(Permit { _place: Arc::new(Slot { connection_limiter: Arc::clone(self), address }) })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -84,19 +84,19 @@ impl Caps {
 /// dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Permit {
-    _place: Arc<Place>,
+    _place: Arc<Slot>,
 }
 
 #[derive(Debug)]
-struct Place {
-    caps: Arc<Caps>,
+struct Slot {
+    connection_limiter: Arc<ConnectionLimiter>,
     address: Address,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.caps.metrics.tcp_closed();
-        let mut taken = self.caps.taken();
+        self.connection_limiter.metrics.tcp_closed();
+        let mut taken = self.connection_limiter.taken();
         taken.in_all -= 1;
         if let Some(of_address) = taken.by_address.get_mut(&self.address) {
             *of_address -= 1;
@@ -125,26 +125,26 @@ mod tests {
 
     #[test]
     fn one_address_cannot_take_all_places() {
-        let caps = Caps::new(3, 2, Metrics::new());
+        let connection_limiter = ConnectionLimiter::new(3, 2, Metrics::new());
         let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
-        let first = caps.admit(one).unwrap();
-        let _second = caps.admit(one).unwrap();
-        assert_eq!(caps.admit(one).unwrap_err().code, ErrorCode::RateLimited);
-        let _third = caps.admit(other).unwrap();
-        assert_eq!(caps.admit(other).unwrap_err().code, ErrorCode::Overloaded);
+        let first = connection_limiter.admit(one).unwrap();
+        let _second = connection_limiter.admit(one).unwrap();
+        assert_eq!(connection_limiter.admit(one).unwrap_err().code, ErrorCode::RateLimited);
+        let _third = connection_limiter.admit(other).unwrap();
+        assert_eq!(connection_limiter.admit(other).unwrap_err().code, ErrorCode::Overloaded);
         drop(first);
-        assert!(caps.admit(one).is_ok());
+        assert!(connection_limiter.admit(one).is_ok());
     }
 
     #[test]
     fn a_place_is_taken_until_the_last_clone_goes() {
-        let caps = Caps::new(1, 1, Metrics::new());
-        let permit = caps.admit(address("::1")).unwrap();
+        let connection_limiter = ConnectionLimiter::new(1, 1, Metrics::new());
+        let permit = connection_limiter.admit(address("::1")).unwrap();
         let with_the_upgraded_stream = permit.clone();
         drop(permit);
-        assert!(caps.admit(address("::1")).is_err());
+        assert!(connection_limiter.admit(address("::1")).is_err());
         drop(with_the_upgraded_stream);
-        assert!(caps.taken().by_address.is_empty());
-        assert!(caps.admit(address("::1")).is_ok());
+        assert!(connection_limiter.taken().by_address.is_empty());
+        assert!(connection_limiter.admit(address("::1")).is_ok());
     }
 }

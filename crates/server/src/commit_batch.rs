@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::{Event, RoomId};
-use storage::{Batch, Done, Refusal};
+use storage::{Batch, CommandError, OperationResult};
 
 use crate::encoding::{Encoding, event_frame};
-use crate::writer::{Caller, ReplyTo, RoundBus};
+use crate::writer::{ReplySender, ReplyTarget, RoundBus};
 
 /// What was committed at once, or said beside the log.
 #[derive(Debug)]
-pub(crate) enum Word {
+pub(crate) enum BusMessage {
     /// Events, in commit order.
     Committed(Vec<Committed>),
     /// A frame for a room that is no event: typing, presence.
-    Aside {
+    Ephemeral {
         /// Which room.
         room: RoomId,
         /// The frame, header included.
@@ -32,10 +32,10 @@ pub(crate) struct Committed {
 
 /// The answer to one request, and how many of the round's events come before it.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct WriteReply {
     pub(crate) after: usize,
-    pub(crate) ticket: u64,
-    pub(crate) result: Result<Done, Refusal>,
+    pub(crate) request_id: u64,
+    pub(crate) result: Result<OperationResult, CommandError>,
 }
 
 impl From<Arc<Event>> for Committed {
@@ -46,25 +46,25 @@ impl From<Arc<Event>> for Committed {
 }
 
 /// A batch on its way: what every shard hears, and who gets which answer.
-pub(crate) struct Round {
+pub(crate) struct CommitBatch {
     events: Vec<Committed>,
     /// By shard, each in the order in which its answers stand among the events.
-    for_shards: Vec<(usize, Vec<Answer>)>,
-    for_callers: Vec<(Caller, Result<Done, Refusal>)>,
+    for_shards: Vec<(usize, Vec<WriteReply>)>,
+    for_callers: Vec<(ReplySender, Result<OperationResult, CommandError>)>,
 }
 
-impl Round {
+impl CommitBatch {
     /// `reply_to`: for each of the batch's answers, in the same order.
-    pub(crate) fn new(mut batch: Batch, reply_to: Vec<ReplyTo>) -> Self {
+    pub(crate) fn new(mut batch: Batch, reply_to: Vec<ReplyTarget>) -> Self {
         let answers = std::mem::take(&mut batch.answers);
         let mut for_callers = Vec::new();
-        let mut for_shards: Vec<(usize, Vec<Answer>)> = Vec::new();
+        let mut for_shards: Vec<(usize, Vec<WriteReply>)> = Vec::new();
         for ((_, result), to) in answers.into_iter().zip(reply_to) {
             match to {
-                ReplyTo::Caller(caller) => for_callers.push((caller, result)),
-                ReplyTo::Shard { shard, ticket } => {
+                ReplyTarget::ReplySender(caller) => for_callers.push((caller, result)),
+                ReplyTarget::Shard { shard, request_id } => {
                     let after = result.as_ref().map_or(0, |done| events_before(&batch, done));
-                    let answer = Answer { after, ticket, result };
+                    let answer = WriteReply { after, request_id, result };
                     match for_shards.iter_mut().find(|(of, _)| *of == shard) {
                         Some((_, answers)) => answers.push(answer),
                         None => for_shards.push((shard, vec![answer])),
@@ -76,17 +76,20 @@ impl Round {
             // Stable: a shard's answers at one place keep the order of its requests.
             answers.sort_by_key(|answer| answer.after);
         }
-        #[cfg_attr(not(feature = "sabotage"), expect(unused_mut, reason = "an honest round is not changed"))]
+        #[cfg_attr(
+            not(feature = "fault-injection"),
+            expect(unused_mut, reason = "an honest round is not changed")
+        )]
         let mut events: Vec<Committed> = batch.events.into_iter().map(Committed::from).collect();
-        #[cfg(feature = "sabotage")]
-        crate::sabotage::swap(&mut events);
-        Round { events, for_shards, for_callers }
+        #[cfg(feature = "fault-injection")]
+        crate::fault_injection::swap(&mut events);
+        CommitBatch { events, for_shards, for_callers }
     }
 
     /// Callers are answered when the shards can know.
     pub(crate) fn publish(self, bus: &RoundBus) {
         if !(self.events.is_empty() && self.for_shards.is_empty()) {
-            bus.publish(Arc::new(Word::Committed(self.events)), self.for_shards);
+            bus.publish(Arc::new(BusMessage::Committed(self.events)), self.for_shards);
         }
         for (caller, result) in self.for_callers {
             let _ = caller.send(result);
@@ -97,8 +100,9 @@ impl Round {
 /// How many of the batch's events somebody who was answered `done` has behind them: a `joined` that says head 5 stands
 /// between the events 5 and 6 of its room, so that the shard sets the cursor there. So does the answer to a leave, for
 /// the next event may be that the same person joined again.
-fn events_before(batch: &Batch, done: &Done) -> usize {
-    let (Done::Joined { room, head, .. } | Done::Left { room, seq: head }) = done else {
+fn events_before(batch: &Batch, done: &OperationResult) -> usize {
+    let (OperationResult::Joined { room, head, .. } | OperationResult::Left { room, seq: head }) = done
+    else {
         return batch.events.len();
     };
     let later = |event: &Arc<Event>| event.room == *room && event.seq > *head;
@@ -118,7 +122,7 @@ mod tests {
 
     fn event(room: u64, seq: u64) -> Arc<Event> {
         let by = Person { id: UserId(1), name: UserName::new("Li").unwrap() };
-        let kind = EventKind::MemberJoined { with: Vec::new() };
+        let kind = EventKind::MemberJoined { also_joined: Vec::new() };
         Arc::new(Event { kind, room: RoomId(room), seq: Seq(seq), n: MessageCount(0), by, at: Timestamp(0) })
     }
 
@@ -126,17 +130,17 @@ mod tests {
     fn a_join_is_answered_between_the_events_it_stands_between() {
         let events = vec![event(1, 5), event(2, 1), event(1, 6), event(2, 2), event(1, 7)];
         let batch = Batch { events, ..Batch::default() };
-        let joined = |room, head| Done::Joined {
+        let joined = |room, head| OperationResult::Joined {
             room: RoomId(room),
             name: RoomName::new("x").unwrap(),
             head: Seq(head),
             n: MessageCount(0),
             read: None,
-            made: false,
+            created: false,
         };
         let at = |room, head| events_before(&batch, &joined(room, head));
         assert_eq!([at(1, 4), at(1, 5), at(1, 6), at(1, 7)], [0, 1, 3, 5]);
         assert_eq!([at(2, 0), at(2, 1), at(2, 2), at(3, 9)], [1, 2, 4, 5]);
-        assert_eq!(events_before(&batch, &Done::Left { room: RoomId(1), seq: Seq(6) }), 3);
+        assert_eq!(events_before(&batch, &OperationResult::Left { room: RoomId(1), seq: Seq(6) }), 3);
     }
 }

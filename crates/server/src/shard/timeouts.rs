@@ -6,7 +6,7 @@ use protocol::{Close, RoomId};
 
 use super::connection::Phase;
 use super::wheel::Tick;
-use super::{Link, Outside, Query, Shard};
+use super::{Query, Shard, ShardServices, Transport};
 use crate::encoding::{Encoding, json_frame};
 
 /// How often live rooms are held against the store, and quiet ones give their memory back.
@@ -16,9 +16,9 @@ const QUIET: Duration = Duration::from_secs(10);
 /// How many rooms one check asks the store for.
 const CHECKED_ROOMS: usize = 1_000;
 
-impl<L: Link, O: Outside> Shard<L, O> {
+impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Looks at the connection again when `due` has come, if it would not be looked at before.
-    pub(super) fn look_after(&mut self, index: usize, due: Tick) {
+    pub(super) fn schedule(&mut self, index: usize, due: Tick) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         if due < connection.due {
             connection.due = self.wheel.note(index, due);
@@ -39,33 +39,33 @@ impl<L: Link, O: Outside> Shard<L, O> {
         for (index, noted) in due {
             // A place may have been noted twice, or have a new connection: only the last note counts.
             if self.connections.get(index).is_some_and(|connection| connection.due == noted) {
-                self.check_on(index, tick);
+                self.check_deadlines(index, tick);
             }
         }
-        self.read_refused_again();
+        self.resume_throttled();
         self.ask_for_postponed_pages();
         self.queue_due_walks();
-        self.say_farewells();
+        self.submit_deferred_leaves();
         if self.settings.tells_presence {
-            for frame in self.outside.presence(|presence| presence.poll_frames(now)) {
+            for frame in self.services.presence(|presence| presence.poll_frames(now)) {
                 let room = frame.room;
-                self.outside.aside(room, json_frame(&protocol::ServerFrame::from(frame)).into());
+                self.services.aside(room, json_frame(&protocol::ServerFrame::from(frame)).into());
             }
         }
         if now >= self.next_check {
             self.next_check = now + CHECK;
             self.check_rooms();
-            self.farewells.extend(self.failed_farewells.drain(..));
+            self.deferred_leaves.extend(self.failed_leaves.drain(..));
         }
     }
 
     /// Whatever a connection's deadlines demand now, and when to look again.
-    fn check_on(&mut self, index: usize, now: Tick) {
-        let (heartbeat, dead) = (self.settings.heartbeat, self.settings.dead);
-        let (unfinished, wait) = (self.settings.unfinished, self.settings.close);
+    fn check_deadlines(&mut self, index: usize, now: Tick) {
+        let (ping_interval, websocket_idle) = (self.settings.ping_interval, self.settings.websocket_idle);
+        let (message_assembly, wait) = (self.settings.message_assembly, self.settings.close);
         let connection = &self.connections[index];
-        let held_back = self.held_back_by(connection).is_some();
-        let may_read = !held_back && connection.may_be_read();
+        let read_paused = self.held_back_by(connection).is_some();
+        let may_read = !read_paused && connection.may_be_read();
         let connection = &mut self.connections[index];
         let key = connection.key;
         connection.due = Tick::of(Duration::MAX);
@@ -74,13 +74,13 @@ impl<L: Link, O: Outside> Shard<L, O> {
                 return self.end_connection(index);
             }
             let due = connection.closing_since.after(wait);
-            return self.look_after(index, due);
+            return self.schedule(index, due);
         }
-        if held_back && connection.flags.readable && !connection.flags.blocked {
+        if read_paused && connection.flags.readable && !connection.flags.blocked {
             // It has sent something, and the room is why it has not been read.
             connection.alive = now;
         }
-        if connection.alive.is_older_than(dead, now) {
+        if connection.alive.is_older_than(websocket_idle, now) {
             return self.end_connection(index);
         }
         let is_unfinished = !connection.decoder.is_idle();
@@ -88,26 +88,26 @@ impl<L: Link, O: Outside> Shard<L, O> {
             // What the peer has sent since is not asked for: that is not held against it.
             connection.begun = now;
         }
-        if is_unfinished && connection.begun.is_older_than(unfinished, now) {
+        if is_unfinished && connection.begun.is_older_than(message_assembly, now) {
             return self.close(key, Close::UnfinishedMessage, "a message was begun and not ended");
         }
         let (alive, begun, pinged) = (connection.alive, connection.begun, connection.flags.pinged);
-        let mut due = alive.after(dead);
+        let mut due = alive.after(websocket_idle);
         if !pinged {
-            if alive.is_older_than(heartbeat, now) {
+            if alive.is_older_than(ping_interval, now) {
                 connection.flags.pinged = true;
                 // By then it has answered, most likely, and the next ping is due.
-                due = due.min(now.after(heartbeat));
-                self.say_bytes(key, &websocket::ping_frame(b""));
+                due = due.min(now.after(ping_interval));
+                self.send_bytes(key, &websocket::ping_frame(b""));
             } else {
-                due = due.min(alive.after(heartbeat));
+                due = due.min(alive.after(ping_interval));
             }
         }
         if is_unfinished {
-            due = due.min(begun.after(unfinished));
+            due = due.min(begun.after(message_assembly));
         }
-        self.keep_place(key);
-        self.look_after(index, due);
+        self.persist_read_position(key);
+        self.schedule(index, due);
     }
 
     fn check_rooms(&mut self) {
@@ -116,8 +116,8 @@ impl<L: Link, O: Outside> Shard<L, O> {
         for (index, room) in &mut self.rooms {
             room.release_if_quiet(quiet_since, |member, encoding| {
                 let connection = connections.get(member)?;
-                let memberships = &connection.memberships;
-                let here = memberships.iter().find(|membership| membership.room == index)?;
+                let subscriptions = &connection.subscriptions;
+                let here = subscriptions.iter().find(|subscription| subscription.room == index)?;
                 (Encoding::from(connection.speaks) == encoding).then_some(here.cursor)
             });
         }
@@ -135,7 +135,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
         };
         if !asked.is_empty() {
             // No reader has time: the next second is soon enough.
-            let _ = self.outside.read(Query::Heads { rooms: asked });
+            let _ = self.services.read(Query::Heads { rooms: asked });
         }
     }
 }

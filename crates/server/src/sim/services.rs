@@ -5,17 +5,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use protocol::{ErrorCode, RoomId};
 use domain::Presence;
-use storage::{Author, TokenHash, Write};
+use protocol::{ErrorCode, RoomId};
+use storage::{Actor, Operation, TokenHash};
 
 use crate::sessions::Sessions;
-use crate::shard::{Outside, Query};
+use crate::shard::{Query, ShardServices};
 
 /// See above.
 #[derive(Default)]
 pub(crate) struct Memory {
-    pub(crate) requests: Vec<(Author, Write, u64)>,
+    pub(crate) requests: Vec<(Actor, Operation, u64)>,
     pub(crate) queries: Vec<Query>,
     pub(crate) asides: Vec<(RoomId, Bytes)>,
     pub(crate) presence: Rc<RefCell<Presence>>,
@@ -24,12 +24,12 @@ pub(crate) struct Memory {
     pub(crate) overloaded: bool,
 }
 
-impl Outside for Memory {
-    fn write(&mut self, author: Author, deed: Write, ticket: u64) -> Result<(), ErrorCode> {
+impl ShardServices for Memory {
+    fn write(&mut self, actor: Actor, operation: Operation, request_id: u64) -> Result<(), ErrorCode> {
         if self.overloaded {
             return Err(ErrorCode::Overloaded);
         }
-        self.requests.push((author, deed, ticket));
+        self.requests.push((actor, operation, request_id));
         Ok(())
     }
 

@@ -9,30 +9,30 @@ use std::io::{ErrorKind, IoSlice};
 use std::time::Duration;
 
 use protocol::Seq;
-use room_log::{Cursor, Lag, Reading, Window};
+use room_log::{Cursor, Evicted, ReadOutcome, Window};
 
 use super::connection::{Connection, Phase};
-use super::room::{TOO_MUCH, Walk};
-use super::{Link, Outside, Shard};
+use super::room::{FANOUT_HIGH_WATER, Walk};
+use super::{Shard, ShardServices, Transport};
 use crate::encoding::Encoding;
 
 /// Writes in a slice: a quarter of a millisecond, at 7 µs for a send. So long do other rooms, private replies and, where cores are
 /// few, other threads wait at most.
-const SLICE: usize = 32;
+const FANOUT_SLICE: usize = 32;
 /// What one connection gets in a turn.
 const TURN_BYTES: usize = 64 * 1024;
 /// Pieces of memory in one system call.
 const PIECES: usize = 16;
-/// In a larger room, who joined is told with the next message, or after [`PATIENCE`].
+/// In a larger room, who joined is told with the next message, or after [`WAIT_TIMEOUT`].
 const LARGE_ROOM: usize = 100;
 /// How long it may wait to be told who joined a large room: as often as presence is told.
-const PATIENCE: Duration = Duration::from_secs(1);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a connection's turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum FlushOutcome {
     /// It has everything.
-    Done,
+    OperationResult,
     /// Its turn was up before it had everything.
     More,
     /// Its socket takes no more for now.
@@ -41,7 +41,7 @@ enum Turn {
     Gone,
 }
 
-impl<L: Link, O: Outside> Shard<L, O> {
+impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// The connection has something to write.
     pub(crate) fn queue_write(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
@@ -53,21 +53,21 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// The room has news that nobody waits for. When thousands join a large room within seconds, telling each of them of each
     /// other at once would cost more than all else together.
     pub(super) fn queue_walk_later(&mut self, index: usize) {
-        let due = self.now + PATIENCE;
+        let due = self.now + WAIT_TIMEOUT;
         let room = &mut self.rooms[index];
         if room.members.len() <= LARGE_ROOM {
             self.queue_walk(index);
         } else if room.due.is_none() {
             // Also while it is walked: those who have been passed lack it.
             room.due = Some(due);
-            self.to_walk_later.push_back((due, index));
+            self.to_fan_out_later.push_back((due, index));
         }
     }
 
     /// Queues the rooms that have waited long enough.
     pub(super) fn queue_due_walks(&mut self) {
-        while let Some(&(due, index)) = self.to_walk_later.front().filter(|(due, _)| *due <= self.now) {
-            self.to_walk_later.pop_front();
+        while let Some(&(due, index)) = self.to_fan_out_later.front().filter(|(due, _)| *due <= self.now) {
+            self.to_fan_out_later.pop_front();
             // One that has been walked since waits for nothing, or for later.
             if self.rooms.get(index).is_some_and(|room| room.due == Some(due)) {
                 self.queue_walk(index);
@@ -79,11 +79,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
     pub(super) fn queue_walk(&mut self, index: usize) {
         let room = &mut self.rooms[index];
         room.due = None;
-        if let Some(walk) = &mut room.walk {
-            walk.again = true;
+        if let Some(fanout) = &mut room.fanout {
+            fanout.again = true;
         }
         if !std::mem::replace(&mut room.queued, true) {
-            self.to_walk.push_back(index);
+            self.to_fan_out.push_back(index);
         }
     }
 
@@ -96,7 +96,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     pub(super) fn write_some(&mut self) {
-        for _ in 0..SLICE.min(self.to_write.len()) {
+        for _ in 0..FANOUT_SLICE.min(self.to_write.len()) {
             let Some(index) = self.to_write.pop_front() else { return };
             let Some(connection) = self.connections.get_mut(index) else { continue };
             connection.flags.in_to_write = false;
@@ -105,21 +105,21 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// A slice of the walk that is next.
-    pub(super) fn walk_some(&mut self) {
-        let Some(index) = self.to_walk.pop_front() else { return };
+    pub(super) fn fanout_some(&mut self) {
+        let Some(index) = self.to_fan_out.pop_front() else { return };
         let Some(room) = self.rooms.get_mut(index) else { return };
-        let mut walk = room.walk.take().unwrap_or_else(Walk::new);
-        room.walk = Some(walk);
+        let mut fanout = room.fanout.take().unwrap_or_else(Walk::new);
+        room.fanout = Some(fanout);
         let mut writes = 0;
-        while writes < SLICE {
-            let Some(member) = self.rooms.get(index).and_then(|room| room.members.get(walk.next).copied())
+        while writes < FANOUT_SLICE {
+            let Some(member) = self.rooms.get(index).and_then(|room| room.members.get(fanout.next).copied())
             else {
                 break;
             };
-            walk.next += 1;
-            self.touch_ahead(index, walk.next);
+            fanout.next += 1;
+            self.prefetch(index, fanout.next);
             if let Some(room) = self.rooms.get_mut(index) {
-                room.walk.get_or_insert(walk).next = walk.next;
+                room.fanout.get_or_insert(fanout).next = fanout.next;
             }
             if self.lags(member, index) {
                 writes += 1;
@@ -129,43 +129,43 @@ impl<L: Link, O: Outside> Shard<L, O> {
         }
         // The last member may have gone meanwhile, and the room with it.
         let Some(room) = self.rooms.get_mut(index) else { return };
-        if walk.next >= room.members.len() {
-            let ended = room.walk.take().unwrap_or(walk);
+        if fanout.next >= room.members.len() {
+            let ended = room.fanout.take().unwrap_or(fanout);
             room.floors = ended.lowest;
             room.keeping_up = ended.keeping_up;
             // News that may wait is no reason to walk it again, unless it has become too much.
             let waits = room.waiting_bytes();
-            room.queued = ended.again || waits > 0 && (room.due.is_none() || waits > TOO_MUCH);
+            room.queued = ended.again || waits > 0 && (room.due.is_none() || waits > FANOUT_HIGH_WATER);
             let again = room.queued;
-            for member in std::mem::take(&mut room.held_back) {
+            for member in std::mem::take(&mut room.read_paused) {
                 self.read_again(member);
             }
             if !again {
                 return;
             }
         }
-        self.to_walk.push_back(index);
+        self.to_fan_out.push_back(index);
     }
 
     /// A room does not hold the connection back any more; when it is read, its rooms are asked anew.
     pub(super) fn read_again(&mut self, index: usize) {
         if let Some(connection) = self.connections.get_mut(index) {
-            connection.flags.held_back = false;
+            connection.flags.read_paused = false;
             self.queue_read(index);
         }
     }
 
     /// Reads a little of those who come after: the processor fetches them from memory while it waits for what it needs now. Where
     /// thousands are told each second nothing of a member is still in its caches when its turn comes, and one look leads to the next.
-    fn touch_ahead(&self, index: usize, next: usize) {
+    fn prefetch(&self, index: usize, next: usize) {
         let members = &self.rooms[index].members;
         let member = |place: usize| members.get(place).and_then(|&member| self.connections.get(member));
         if let Some(second) = member(next + 1) {
             black_box((second.phase, second.next_turn, second.outbox.len(), second.key.generation));
         }
         if let Some(first) = member(next) {
-            black_box(first.memberships.first().map(|membership| membership.room));
-            black_box(first.memberships.last().map(|membership| membership.room));
+            black_box(first.subscriptions.first().map(|subscription| subscription.room));
+            black_box(first.subscriptions.last().map(|subscription| subscription.room));
         }
     }
 
@@ -178,31 +178,30 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let Some(log) = self.rooms[index].existing_log(Encoding::from(connection.speaks)) else {
             return false;
         };
-        connection
-            .memberships
-            .iter()
-            .find(|membership| membership.room == index)
-            .is_some_and(|membership| membership.end().is_some() || !membership.cursor.has_reached(log.tip()))
+        connection.subscriptions.iter().find(|subscription| subscription.room == index).is_some_and(
+            |subscription| subscription.end().is_some() || !subscription.cursor.has_reached(log.tip()),
+        )
     }
 
     fn note_lowest(&mut self, member: usize, index: usize) {
         let Some(connection) = self.connections.get(member) else { return };
         let encoding = Encoding::from(connection.speaks) as usize;
-        let Some(membership) = connection.memberships.iter().find(|membership| membership.room == index)
+        let Some(subscription) =
+            connection.subscriptions.iter().find(|subscription| subscription.room == index)
         else {
             return;
         };
-        let cursor = membership.cursor;
+        let cursor = subscription.cursor;
         // Others cannot be told more now, however often the room is walked.
         let keeps_up =
-            connection.phase == Phase::Open && !connection.flags.blocked && membership.special.is_none();
-        if let Some(walk) = self.rooms.get_mut(index).and_then(|room| room.walk.as_mut()) {
+            connection.phase == Phase::Open && !connection.flags.blocked && subscription.special.is_none();
+        if let Some(fanout) = self.rooms.get_mut(index).and_then(|room| room.fanout.as_mut()) {
             let lower = |lowest: &mut Option<Cursor>| {
                 *lowest = Some(lowest.map_or(cursor, |lowest| lowest.min(cursor)));
             };
-            lower(&mut walk.lowest[encoding]);
+            lower(&mut fanout.lowest[encoding]);
             if keeps_up {
-                lower(&mut walk.keeping_up[encoding]);
+                lower(&mut fanout.keeping_up[encoding]);
             }
         }
     }
@@ -210,19 +209,19 @@ impl<L: Link, O: Outside> Shard<L, O> {
     /// A connection's turn, and what follows from how it ended.
     fn take_turn(&mut self, index: usize) {
         match self.write(index) {
-            Turn::Gone => return self.end_connection(index),
-            Turn::More => self.queue_write(index),
-            Turn::Blocked => {}
-            Turn::Done => self.when_written(index),
+            FlushOutcome::Gone => return self.end_connection(index),
+            FlushOutcome::More => self.queue_write(index),
+            FlushOutcome::Blocked => {}
+            FlushOutcome::OperationResult => self.when_written(index),
         }
-        self.go_on(index);
+        self.resume_io(index);
     }
 
     /// One system call: the outbox, and behind it, if there is room, the runs of all rooms whose cursors lag.
-    fn write(&mut self, index: usize) -> Turn {
-        let Some(connection) = self.connections.get_mut(index) else { return Turn::Done };
+    fn write(&mut self, index: usize) -> FlushOutcome {
+        let Some(connection) = self.connections.get_mut(index) else { return FlushOutcome::OperationResult };
         if connection.flags.blocked {
-            return Turn::Blocked;
+            return FlushOutcome::Blocked;
         }
         let key = connection.key;
         let encoding = Encoding::from(connection.speaks);
@@ -234,39 +233,39 @@ impl<L: Link, O: Outside> Shard<L, O> {
         let mut count = 0;
         let mut offered: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
         let mut more = !whole_outbox;
-        let mut lag: Option<(usize, Lag)> = None;
+        let mut lag: Option<(usize, Evicted)> = None;
         let mut ended = None;
         if whole_outbox && connection.phase == Phase::Open {
             // By turns, so that one busy room does not keep the others waiting.
-            let rooms = connection.memberships.len();
+            let rooms = connection.subscriptions.len();
             let first = connection.next_turn as usize;
             connection.next_turn = connection.next_turn.wrapping_add(1);
             for place in (0..rooms).map(|nth| (first + nth) % rooms) {
-                let membership = &mut connection.memberships[place];
-                if membership.catch_up().is_some() {
+                let subscription = &mut connection.subscriptions[place];
+                if subscription.catch_up().is_some() {
                     continue;
                 }
                 // Asked before the log is: by now that may have gone on without this place.
-                if membership.end().is_some_and(|end| membership.cursor.has_reached(end)) {
-                    ended = Some(membership.room);
+                if subscription.end().is_some_and(|end| subscription.cursor.has_reached(end)) {
+                    ended = Some(subscription.room);
                     continue;
                 }
                 if count == runs.len() || filled + 2 > PIECES || offered >= TURN_BYTES {
                     more = true;
                     break;
                 }
-                let Some(log) = self.rooms[membership.room].existing_log(encoding) else { continue };
+                let Some(log) = self.rooms[subscription.room].existing_log(encoding) else { continue };
                 let window =
-                    Window { bytes: TURN_BYTES - offered, end: membership.end(), numbered_only: lagging };
-                match log.read(membership.cursor, window) {
-                    Reading::Nothing(cursor) => {
-                        membership.cursor = cursor;
-                        if membership.end().is_some_and(|end| cursor.has_reached(end)) {
-                            ended = Some(membership.room);
+                    Window { bytes: TURN_BYTES - offered, end: subscription.end(), numbered_only: lagging };
+                match log.read(subscription.cursor, window) {
+                    ReadOutcome::Nothing(cursor) => {
+                        subscription.cursor = cursor;
+                        if subscription.end().is_some_and(|end| cursor.has_reached(end)) {
+                            ended = Some(subscription.room);
                         }
                     }
-                    Reading::Lagged(missed) => lag = lag.or(Some((membership.room, missed))),
-                    Reading::Run(run) => {
+                    ReadOutcome::Lagged(missed) => lag = lag.or(Some((subscription.room, missed))),
+                    ReadOutcome::ByteRange(run) => {
                         let len = run.len();
                         for piece in run.bytes.into_iter().filter(|piece| !piece.is_empty()) {
                             slices[filled] = IoSlice::new(piece);
@@ -276,29 +275,29 @@ impl<L: Link, O: Outside> Shard<L, O> {
                         (count, offered) = (count + 1, offered + len);
                         // What lies beyond this run, or beyond entries that it passes over, is for the next turn.
                         let after = log.advance(run.start, len).cursor;
-                        more |= membership.end().is_some() || !after.has_reached(log.tip());
+                        more |= subscription.end().is_some() || !after.has_reached(log.tip());
                     }
                 }
             }
         }
         if let Some(room) = ended {
             self.close_room(key, room);
-            return Turn::More;
+            return FlushOutcome::More;
         }
         if let Some((room, missed)) = lag {
-            self.fell_behind(key, room, missed);
-            return Turn::More;
+            self.handle_lag(key, room, missed);
+            return FlushOutcome::More;
         }
         if offered == 0 {
             connection.flags.lagging = false;
-            return Turn::Done;
+            return FlushOutcome::OperationResult;
         }
-        let written = match connection.link.try_write_vectored(&slices[..filled]) {
-            Ok(0) => return Turn::Gone,
+        let written = match connection.transport.try_write_vectored(&slices[..filled]) {
+            Ok(0) => return FlushOutcome::Gone,
             Ok(written) => written,
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Turn::More,
-            Err(_) => return Turn::Gone,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return FlushOutcome::More,
+            Err(_) => return FlushOutcome::Gone,
         };
         let was_lagging = connection.flags.lagging;
         let mut of_rooms = written - written.min(private);
@@ -308,11 +307,11 @@ impl<L: Link, O: Outside> Shard<L, O> {
         for &(place, start, len) in runs[..count].iter().flatten() {
             let taken = of_rooms.min(len);
             of_rooms -= taken;
-            let membership = &mut connection.memberships[place];
-            let Some(log) = self.rooms[membership.room].existing_log(encoding) else { continue };
+            let subscription = &mut connection.subscriptions[place];
+            let Some(log) = self.rooms[subscription.room].existing_log(encoding) else { continue };
             let advance = log.advance(start, taken);
-            delivered += advance.cursor.seq().0.saturating_sub(membership.cursor.seq().0);
-            membership.cursor = advance.cursor;
+            delivered += advance.cursor.seq().0.saturating_sub(subscription.cursor.seq().0);
+            subscription.cursor = advance.cursor;
             for piece in advance.rest.into_iter().flatten() {
                 connection.outbox.push(piece);
                 self.private_bytes += piece.len();
@@ -326,41 +325,42 @@ impl<L: Link, O: Outside> Shard<L, O> {
         if written < offered {
             connection.flags.blocked = true;
             connection.flags.lagging = true;
-            return Turn::Blocked;
+            return FlushOutcome::Blocked;
         }
         if more {
-            return Turn::More;
+            return FlushOutcome::More;
         }
         connection.flags.lagging = false;
-        Turn::Done
+        FlushOutcome::OperationResult
     }
 
     /// The log has gone on without this member: what it missed comes from the store, or is named.
-    fn fell_behind(&mut self, key: super::ConnKey, index: usize, missed: Lag) {
+    fn handle_lag(&mut self, key: super::ConnKey, index: usize, missed: Evicted) {
         let room = self.rooms[index].id;
         let Some(connection) = self.connection(key) else { return };
         let encoding = Encoding::from(connection.speaks);
-        let Some(membership) = connection.membership(index) else { return };
+        let Some(subscription) = connection.subscription(index) else { return };
         // Whoever was removed gets what there was up to then, and not a word of what came later.
-        let removed = membership.end().is_some_and(|end| end.seq() <= missed.head);
-        let (cursor, head) = match membership.end() {
+        let removed = subscription.end().is_some_and(|end| end.seq() <= missed.head);
+        let (cursor, head) = match subscription.end() {
             Some(end) if removed => (end, end.seq()),
             _ => match self.rooms[index].existing_log(encoding) {
                 Some(log) => (log.tip(), missed.head),
                 None => return,
             },
         };
-        if let Some(membership) = self.connection(key).and_then(|connection| connection.membership(index)) {
-            membership.cursor = cursor;
+        if let Some(subscription) = self.connection(key).and_then(|connection| connection.subscription(index))
+        {
+            subscription.cursor = cursor;
         }
         let mut after = missed.after;
         if removed && self.is_too_much(after, head) {
             // The gap must not hide that one was removed: the end itself comes from the store.
             let before = Seq(head.0 - 1);
-            self.say_gap(key, room, after, before);
+            self.send_gap(key, room, after, before);
             after = before;
         }
-        self.make_up(key, room, after, head);
+        self.start_catch_up(key, room, after, head);
     }
 
     /// A connection has taken everything that was private to it and everything of its rooms.
@@ -370,7 +370,7 @@ impl<L: Link, O: Outside> Shard<L, O> {
             Phase::Open | Phase::Closing => {}
             Phase::Draining => {
                 if !std::mem::replace(&mut connection.flags.finished_writing, true) {
-                    connection.link.finish_writing();
+                    connection.transport.finish_writing();
                 }
             }
             Phase::Finishing => self.end_connection(index),
@@ -378,20 +378,22 @@ impl<L: Link, O: Outside> Shard<L, O> {
     }
 
     /// After a turn, however it ended: what had to wait for the outbox to be emptied goes on.
-    pub(super) fn go_on(&mut self, index: usize) {
+    pub(super) fn resume_io(&mut self, index: usize) {
         // Whether its rooms let it be read is asked when it is read: pages of a catch-up wait for no room.
         let goes_on = |it: &&Connection<L>| it.phase == Phase::Open && it.may_be_read();
         let Some(connection) = self.connections.get(index).filter(goes_on) else { return };
         let key = connection.key;
-        let catching_up =
-            connection.memberships.iter().any(|m| m.catch_up().is_some_and(|it| !it.asked && !it.postponed));
+        let catching_up = connection
+            .subscriptions
+            .iter()
+            .any(|m| m.catch_up().is_some_and(|it| !it.asked && !it.postponed));
         self.queue_read(index);
         if catching_up {
-            let memberships = &self.connections[index].memberships;
-            let rooms: Vec<_> = memberships
+            let subscriptions = &self.connections[index].subscriptions;
+            let rooms: Vec<_> = subscriptions
                 .iter()
-                .filter(|membership| membership.catch_up().is_some())
-                .map(|membership| self.rooms[membership.room].id)
+                .filter(|subscription| subscription.catch_up().is_some())
+                .map(|subscription| self.rooms[subscription.room].id)
                 .collect();
             for room in rooms {
                 self.ask_for_page(key, room);

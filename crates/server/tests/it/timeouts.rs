@@ -7,27 +7,27 @@ use load::{Client, Received};
 use protocol::EventKind;
 use websocket::{Opcode, append_masked};
 
-use crate::house::House;
-use crate::talk::{PATIENCE, Talk, bearer};
+use crate::server::TestServer;
+use crate::talk::{Talk, WAIT_TIMEOUT, bearer};
 
 /// All deadlines far away, but for these.
-fn only(short: &[(&'static str, &'static str)]) -> House {
+fn only(short: &[(&'static str, &'static str)]) -> TestServer {
     let far = [
-        ("DEADLINES_FIRST_BYTE", "1h"),
-        ("DEADLINES_HEADERS", "1h"),
-        ("DEADLINES_IDLE_HTTP", "1h"),
-        ("DEADLINES_HEARTBEAT", "1h"),
-        ("DEADLINES_DEAD", "2h"),
-        ("DEADLINES_UNFINISHED", "1h"),
-        ("DEADLINES_CLOSE", "1h"),
+        ("TIMEOUTS_FIRST_BYTE", "1h"),
+        ("TIMEOUTS_HEADERS", "1h"),
+        ("TIMEOUTS_HTTP_KEEP_ALIVE", "1h"),
+        ("TIMEOUTS_PING_INTERVAL", "1h"),
+        ("TIMEOUTS_WEBSOCKET_IDLE", "2h"),
+        ("TIMEOUTS_MESSAGE_ASSEMBLY", "1h"),
+        ("TIMEOUTS_CLOSE", "1h"),
     ];
-    House::with(&[&far[..], short].concat())
+    TestServer::with(&[&far[..], short].concat())
 }
 
 /// What the server says until it ends the connection.
-fn until_the_end(house: &House, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(house.addr).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+fn until_the_end(server: &TestServer, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
     stream.write_all(request).unwrap();
     let mut heard = Vec::new();
     let mut chunk = [0; 4096];
@@ -44,21 +44,21 @@ fn until_the_end(house: &House, request: &[u8]) -> String {
 
 #[test]
 fn a_connection_that_says_nothing_is_ended() {
-    assert_eq!(until_the_end(&only(&[("DEADLINES_FIRST_BYTE", "100ms")]), b""), "");
+    assert_eq!(until_the_end(&only(&[("TIMEOUTS_FIRST_BYTE", "100ms")]), b""), "");
 }
 
 #[test]
 fn half_a_head_is_ended() {
-    let house = only(&[("DEADLINES_HEADERS", "100ms")]);
+    let server = only(&[("TIMEOUTS_HEADERS", "100ms")]);
     for half in ["G", "GET /ws HTTP/1.1\r\n", "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nX: "] {
-        assert_eq!(until_the_end(&house, half.as_bytes()), "");
+        assert_eq!(until_the_end(&server, half.as_bytes()), "");
     }
 }
 
 #[test]
 fn an_idle_connection_is_ended_after_its_answer() {
-    let house = only(&[("DEADLINES_IDLE_HTTP", "100ms")]);
-    let heard = until_the_end(&house, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    let server = only(&[("TIMEOUTS_HTTP_KEEP_ALIVE", "100ms")]);
+    let heard = until_the_end(&server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(heard.starts_with("HTTP/1.1 200 OK\r\n") && heard.ends_with("ok"), "{heard}");
 }
 
@@ -76,14 +76,14 @@ fn begun(whole_frame: bool) -> Vec<u8> {
 
 #[test]
 fn a_message_that_is_begun_and_not_ended_closes_with_4000() {
-    let house = only(&[("DEADLINES_UNFINISHED", "200ms")]);
+    let server = only(&[("TIMEOUTS_MESSAGE_ASSEMBLY", "200ms")]);
     for whole_frame in [false, true] {
-        let mut li = house.guest();
+        let mut li = server.guest();
         li.send_bytes(&begun(whole_frame)).unwrap();
         assert_eq!(li.closed().unwrap(), 4000);
     }
     // Nor does it help to go on a little at a time, or to ping in between.
-    let mut li = house.guest();
+    let mut li = server.guest();
     li.send_bytes(&begun(true)).unwrap();
     let mut fragment = Vec::new();
     append_masked(&mut fragment, Opcode::Continuation, b" ", [1, 2, 3, 4]);
@@ -93,7 +93,7 @@ fn a_message_that_is_begun_and_not_ended_closes_with_4000() {
         if li.send_bytes(&fragment).is_err() {
             break;
         }
-        match li.next_message(PATIENCE).unwrap() {
+        match li.next_message(WAIT_TIMEOUT).unwrap() {
             Received::Pong(_) => {}
             Received::Close(code, _) => {
                 assert_eq!(code, 4000);
@@ -103,8 +103,8 @@ fn a_message_that_is_begun_and_not_ended_closes_with_4000() {
         }
     }
     // Who is only quiet is left in peace.
-    let mut quiet = house.guest();
-    let mut other = house.guest();
+    let mut quiet = server.guest();
+    let mut other = server.guest();
     other.send_bytes(&begun(false)).unwrap();
     assert_eq!(other.closed().unwrap(), 4000);
     quiet.heard();
@@ -112,12 +112,12 @@ fn a_message_that_is_begun_and_not_ended_closes_with_4000() {
 
 #[test]
 fn a_peer_that_answers_no_ping_is_given_up_and_its_room_is_told() {
-    let house = only(&[("DEADLINES_HEARTBEAT", "300ms"), ("DEADLINES_DEAD", "1500ms")]);
-    let mut dead = house.guest();
+    let server = only(&[("TIMEOUTS_PING_INTERVAL", "300ms"), ("TIMEOUTS_WEBSOCKET_IDLE", "1500ms")]);
+    let mut dead = server.guest();
     dead.answer_pings = false;
     let room = dead.join("lobby").unwrap().room;
     assert_eq!(dead.closed().unwrap(), 1006, "a dead peer is told nothing");
-    let mut ann = house.guest();
+    let mut ann = server.guest();
     ann.join("lobby").unwrap();
     ann.join_after(room, 1);
     let left = ann.event_where(|event| event.by.id == dead.me() && event.kind == EventKind::MemberLeft {});
@@ -126,23 +126,23 @@ fn a_peer_that_answers_no_ping_is_given_up_and_its_room_is_told() {
 
 #[test]
 fn heartbeats_go_on_and_who_answers_them_lives() {
-    let house = only(&[("DEADLINES_HEARTBEAT", "100ms")]);
-    let mut li = house.guest();
+    let server = only(&[("TIMEOUTS_PING_INTERVAL", "100ms")]);
+    let mut li = server.guest();
     for _ in 0..3 {
-        assert!(matches!(li.next_message(PATIENCE).unwrap(), Received::Ping(_)));
+        assert!(matches!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::Ping(_)));
     }
     // With a deadline that passes meanwhile.
-    let house = only(&[("DEADLINES_HEARTBEAT", "200ms"), ("DEADLINES_DEAD", "1500ms")]);
-    let mut li = house.guest();
+    let server = only(&[("TIMEOUTS_PING_INTERVAL", "200ms"), ("TIMEOUTS_WEBSOCKET_IDLE", "1500ms")]);
+    let mut li = server.guest();
     for _ in 0..9 {
-        assert!(matches!(li.next_message(PATIENCE).unwrap(), Received::Ping(_)));
+        assert!(matches!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::Ping(_)));
     }
     li.heard();
 }
 
 #[test]
 fn a_close_is_answered_and_the_connection_ended() {
-    let house = only(&[]);
+    let server = only(&[]);
     for (payload, code) in [
         (&[][..], 1005),
         (&[0x03, 0xe8][..], 1000),
@@ -151,21 +151,21 @@ fn a_close_is_answered_and_the_connection_ended() {
         (&[0x0f, 0xa0][..], 4000),
         (&[0x0b, 0xb8][..], 3000),
     ] {
-        let mut li = house.guest();
+        let mut li = server.guest();
         li.send_message(Opcode::Close, payload).unwrap();
         assert!(
-            matches!(li.next_message(PATIENCE).unwrap(), Received::Close(found, _) if found == code),
+            matches!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::Close(found, _) if found == code),
             "{code}"
         );
-        assert_eq!(li.next_message(PATIENCE).unwrap(), Received::End, "the server ends it first");
+        assert_eq!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::End, "the server ends it first");
     }
-    house.until_metric("teahouse_connections", |open| open == 0.0);
+    server.until_metric("teahouse_connections", |open| open == 0.0);
 }
 
 #[test]
 fn what_was_said_before_a_close_is_done_and_what_comes_after_is_not() {
-    let house = only(&[]);
-    let (mut li, token) = house.person("Li");
+    let server = only(&[]);
+    let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;
     let mut bytes = Vec::new();
     for text in ["before", "after"] {
@@ -176,7 +176,7 @@ fn what_was_said_before_a_close_is_done_and_what_comes_after_is_not() {
     }
     li.send_bytes(&bytes).unwrap();
     assert_eq!(li.closed().unwrap(), 1005);
-    let mut li = Client::connect(house.addr, bearer(&token)).unwrap();
+    let mut li = Client::connect(server.addr, bearer(&token)).unwrap();
     li.join_after(room, 1);
     li.say(room, "again").unwrap();
     assert_eq!(li.bodies_until("again"), ["before", "again"]);
@@ -185,30 +185,30 @@ fn what_was_said_before_a_close_is_done_and_what_comes_after_is_not() {
 #[test]
 fn who_answers_the_servers_close_is_let_go_at_once_and_who_does_not_in_time() {
     // With an hour to answer, only the answer can end it.
-    let house = only(&[]);
-    let mut li = house.guest();
+    let server = only(&[]);
+    let mut li = server.guest();
     li.send_message(Opcode::Binary, b"x").unwrap();
-    assert!(matches!(li.next_message(PATIENCE).unwrap(), Received::Close(1003, _)));
+    assert!(matches!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::Close(1003, _)));
     // What comes before the answer is thrown away.
     li.send_text(r#"{"type":"ping","id":1}"#).unwrap();
     li.send_message(Opcode::Close, &[0x03, 0xeb]).unwrap();
-    assert_eq!(li.next_message(PATIENCE).unwrap(), Received::End);
+    assert_eq!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::End);
 
-    let house = only(&[("DEADLINES_CLOSE", "100ms")]);
-    let mut li = house.guest();
+    let server = only(&[("TIMEOUTS_CLOSE", "100ms")]);
+    let mut li = server.guest();
     li.send_message(Opcode::Binary, b"x").unwrap();
-    assert!(matches!(li.next_message(PATIENCE).unwrap(), Received::Close(1003, _)));
-    assert_eq!(li.next_message(PATIENCE).unwrap(), Received::End);
-    house.until_metric("teahouse_connections", |open| open == 0.0);
+    assert!(matches!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::Close(1003, _)));
+    assert_eq!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::End);
+    server.until_metric("teahouse_connections", |open| open == 0.0);
 }
 
 #[test]
 fn who_broke_the_rules_is_not_waited_for() {
-    let house = only(&[]);
-    let mut li = house.guest();
+    let server = only(&[]);
+    let mut li = server.guest();
     li.send_bytes(&[0xff, 0x80, 0, 0, 0, 0]).unwrap();
-    assert!(matches!(li.next_message(PATIENCE).unwrap(), Received::Close(1002, _)));
-    assert_eq!(li.next_message(PATIENCE).unwrap(), Received::End, "the server's side is ended");
+    assert!(matches!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::Close(1002, _)));
+    assert_eq!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::End, "the server's side is ended");
     drop(li);
-    house.until_metric("teahouse_connections", |open| open == 0.0);
+    server.until_metric("teahouse_connections", |open| open == 0.0);
 }

@@ -14,11 +14,11 @@ use load::{Response, http};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::talk::PATIENCE;
+use crate::talk::WAIT_TIMEOUT;
 
 /// A server that ends with the test. Unless a test is about them, caps and rates are off; there are two shards, also
 /// where there is one core.
-pub(crate) struct House {
+pub(crate) struct TestServer {
     folder: TempDir,
     settings: Vec<(String, String)>,
     pub(crate) addr: SocketAddr,
@@ -37,7 +37,7 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-impl House {
+impl TestServer {
     /// With limits off.
     pub(crate) fn open() -> Self {
         Self::with(&[])
@@ -46,14 +46,14 @@ impl House {
     /// With these settings, such as `("LIMITS_ENABLED", "true")`.
     pub(crate) fn with(settings: &[(&str, &str)]) -> Self {
         let own = settings.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
-        let mut house = House {
+        let mut server = TestServer {
             folder: tempfile::tempdir().unwrap(),
             settings: own.collect(),
             addr: SocketAddr::new(own_address(), 0),
             running: None,
         };
-        house.start();
-        house
+        server.start();
+        server
     }
 
     /// Starts it, again at the same address.
@@ -91,7 +91,7 @@ impl House {
     /// Waits for the end.
     pub(crate) fn wait(&mut self) -> (ExitStatus, String) {
         let running = self.running.as_mut().expect("it is running");
-        let printed = running.printed.get_mut().unwrap().recv_timeout(PATIENCE).expect("it does not end");
+        let printed = running.printed.get_mut().unwrap().recv_timeout(WAIT_TIMEOUT).expect("it does not end");
         let status = running.child.wait().unwrap();
         self.running = None;
         (status, printed)
@@ -119,7 +119,7 @@ impl House {
         command.env("TEAHOUSE_DATA", self.data());
         command.env("TEAHOUSE_SHARDS", "2").env("TEAHOUSE_LIMITS_ENABLED", "false");
         // Clients of tests seldom answer a goodbye, and nobody wants to wait for them.
-        command.env("TEAHOUSE_DEADLINES_CLOSE", "300ms");
+        command.env("TEAHOUSE_TIMEOUTS_CLOSE", "300ms");
         for (key, value) in &self.settings {
             command.env(format!("TEAHOUSE_{key}"), value);
         }
@@ -164,7 +164,7 @@ impl House {
             if wanted(found) {
                 return;
             }
-            assert!(begin.elapsed() < PATIENCE, "{name} stays at {found}");
+            assert!(begin.elapsed() < WAIT_TIMEOUT, "{name} stays at {found}");
         }
     }
 
@@ -177,7 +177,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for TestServer {
     fn drop(&mut self) {
         if let Some(mut running) = self.running.take() {
             let _ = running.child.kill();

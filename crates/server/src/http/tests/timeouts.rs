@@ -6,10 +6,10 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::http::connection::Server;
-use crate::http::patience::Patience;
+use crate::http::connection_deadlines::ConnectionDeadlines;
 
 const LONG: [(&str, &str); 3] =
-    [("deadlines.first_byte", "1h"), ("deadlines.headers", "1h"), ("deadlines.idle_http", "1h")];
+    [("timeouts.first_byte", "1h"), ("timeouts.headers", "1h"), ("timeouts.http_keep_alive", "1h")];
 
 fn short(key: &'static str) -> Running {
     Running::start(&[&LONG[..], &[(key, "50ms")]].concat())
@@ -17,13 +17,13 @@ fn short(key: &'static str) -> Running {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_connection_is_closed() {
-    let running = short("deadlines.first_byte");
+    let running = short("timeouts.first_byte");
     assert_eq!(running.connect().await.rest().await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_sent_head_is_closed() {
-    let running = short("deadlines.headers");
+    let running = short("timeouts.headers");
     for half in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: chat.example\r\nX: "] {
         let mut wire = running.connect().await;
         wire.write(half).await;
@@ -33,7 +33,7 @@ async fn a_half_sent_head_is_closed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_head_that_is_half_sent_is_closed() {
-    let running = short("deadlines.headers");
+    let running = short("timeouts.headers");
     let mut wire = running.connect().await;
     wire.write(request("GET /healthz", &[], "")).await;
     assert_eq!(wire.answer().await.text(), "ok");
@@ -43,7 +43,7 @@ async fn a_second_head_that_is_half_sent_is_closed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_is_closed() {
-    let running = short("deadlines.idle_http");
+    let running = short("timeouts.http_keep_alive");
     let mut wire = running.connect().await;
     wire.write(request("GET /healthz", &[], "")).await;
     assert_eq!(wire.answer().await.text(), "ok");
@@ -52,7 +52,7 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_sent_body_is_answered_and_closed() {
-    let running = short("deadlines.headers");
+    let running = short("timeouts.headers");
     let mut wire = running.connect().await;
     wire.write("POST /api/v1/session HTTP/1.1\r\nHost: chat.example\r\nContent-Length: 100\r\n\r\n{\"name\"")
         .await;
@@ -84,51 +84,52 @@ async fn who_takes_not_a_byte_of_the_answer_is_given_up() {
         let burden = burden.lock().unwrap().take();
         async move { Body::from(burden.unwrap()) }
     };
-    let config =
-        config_with(&[&LONG[..], &[("deadlines.idle_http", "50ms"), ("listen", "127.0.0.1:0")]].concat());
+    let config = config_with(
+        &[&LONG[..], &[("timeouts.http_keep_alive", "50ms"), ("listen", "127.0.0.1:0")]].concat(),
+    );
     let metrics = Metrics::new();
     let server = Server {
         router: Router::new().route("/", get(answer)),
-        deadlines: config.deadlines,
+        timeouts: config.timeouts,
         metrics: metrics.clone(),
     };
     let listener = listen(config.listen).unwrap();
     let mut wire = Wire::connect(listener.local_addr().unwrap()).await;
-    let _serving = accept::serve(listener, server, Caps::new(1, 1, metrics), Room::of(1, 1024));
+    let _serving = accept::serve(listener, server, ConnectionLimiter::new(1, 1, metrics), Room::of(1, 1024));
     wire.write(request("GET /", &[], "")).await;
-    timeout(PATIENCE, given_up).await.expect("the connection is still there").unwrap();
+    timeout(WAIT_TIMEOUT, given_up).await.expect("the connection is still there").unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn patience_is_moved_by_what_is_due_and_not_by_a_byte_more() {
     let config = config_with(&[
-        ("deadlines.first_byte", "3s"),
-        ("deadlines.headers", "5s"),
-        ("deadlines.idle_http", "7s"),
+        ("timeouts.first_byte", "3s"),
+        ("timeouts.headers", "5s"),
+        ("timeouts.http_keep_alive", "7s"),
     ]);
     let begin = tokio::time::Instant::now();
-    let patience = Patience::new(config.deadlines);
-    let until = || (patience.until() - begin).as_secs();
+    let connection_deadlines = ConnectionDeadlines::new(config.timeouts);
+    let until = || (connection_deadlines.until() - begin).as_secs();
     let second = || tokio::time::advance(Duration::from_secs(1));
     assert_eq!(until(), 3);
     second().await;
-    patience.came();
+    connection_deadlines.on_read();
     assert_eq!(until(), 6, "a head has begun");
     second().await;
-    patience.came();
+    connection_deadlines.on_read();
     assert_eq!(until(), 6, "a head that trickles");
-    patience.handling();
-    patience.came();
-    patience.went();
+    connection_deadlines.handling();
+    connection_deadlines.on_read();
+    connection_deadlines.on_write();
     assert_eq!(until(), 32, "a handler is at work");
     second().await;
-    patience.answered();
+    connection_deadlines.answered();
     assert_eq!(until(), 10, "the next head is due");
     second().await;
-    patience.went();
+    connection_deadlines.on_write();
     assert_eq!(until(), 11, "a slow reader that reads");
-    patience.came();
+    connection_deadlines.on_read();
     assert_eq!(until(), 9, "the next head has begun");
-    patience.went();
+    connection_deadlines.on_write();
     assert_eq!(until(), 9);
 }

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bus::LocalBus;
-use protocol::{Epoch, ErrorCode, Limits, UserId};
 use domain::{Presence, Rates, RoomLimits};
-use storage::{Reader, Refusal, SqliteStore, Store, TokenHash, Write};
+use protocol::{Epoch, ErrorCode, Limits, UserId};
+use storage::{CommandError, Operation, Reader, SqliteStore, Store, TokenHash};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::time::timeout;
 
-use crate::arrival::Arrival;
 use crate::config::Config;
+use crate::handoff::UpgradedConnection;
 use crate::metrics::Metrics;
 use crate::readers::Readers;
 use crate::sessions::Sessions;
@@ -32,15 +32,15 @@ const PROBE: Duration = Duration::from_secs(1);
 const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 /// What answers the house's probe, and when it did.
-type Probed = Option<(Instant, Result<(), Refusal>)>;
+type Probed = Option<(Instant, Result<(), CommandError>)>;
 
 /// Somebody is on the way to a shard: a stop waits until this is dropped.
-pub(crate) struct OnTheWay {
-    _door: OwnedRwLockReadGuard<()>,
+pub(crate) struct UpgradeGuard {
+    _permit: OwnedRwLockReadGuard<()>,
 }
 
 /// Everything behind HTTP.
-pub(crate) struct House {
+pub(crate) struct AppState {
     pub(crate) sessions: Arc<Sessions>,
     writer: WriterHandle,
     readers: Readers,
@@ -50,18 +50,19 @@ pub(crate) struct House {
     probed: tokio::sync::Mutex<Probed>,
     stopping: AtomicBool,
     // owner: each who is on the way to a shard reads, from before its 101 until the shard has it; who stops writes.
-    door: Arc<RwLock<()>>,
+    upgrade_gate: Arc<RwLock<()>>,
     metrics: Metrics,
     writer_thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
-impl House {
+impl AppState {
     /// Opens the store and starts every thread.
-    pub(crate) fn start(config: &Config, metrics: Metrics) -> anyhow::Result<Arc<House>> {
+    pub(crate) fn start(config: &Config, metrics: Metrics) -> anyhow::Result<Arc<AppState>> {
         let rooms_per_person = if config.limits.enabled { config.limits.rooms_per_person } else { u32::MAX };
         let store = SqliteStore::open(&config.data, RoomLimits { rooms_per_person })?;
         let mut store_writer = store.writer()?;
-        writer::sweep(&mut *store_writer).context("guests of the last run cannot be made to leave")?;
+        writer::cleanup_transient_users(&mut *store_writer)
+            .context("guests of the last run cannot be made to leave")?;
         let user_ids = store_writer.reserve_user_ids(writer::ID_BLOCK)?;
         let epoch = store.epoch();
         let readers = Readers::start(&store, READERS)?;
@@ -84,7 +85,7 @@ impl House {
             let (shard, _) = thread::start(number, settings(config, &epoch, number), shared.clone())?;
             shards.push(shard);
         }
-        Ok(Arc::new(House {
+        Ok(Arc::new(AppState {
             sessions,
             writer,
             readers,
@@ -92,22 +93,22 @@ impl House {
             user_ids: Mutex::new(user_ids),
             probed: tokio::sync::Mutex::new(None),
             stopping: AtomicBool::new(false),
-            door: Arc::default(),
+            upgrade_gate: Arc::default(),
             metrics,
             writer_thread: Mutex::new(Some(writer_thread)),
         }))
     }
 
     /// To be asked before a 101, and held until the connection [has arrived](Self::arrive). `None`: nobody is let in any more.
-    pub(crate) fn let_in(&self) -> Option<OnTheWay> {
-        let door = Arc::clone(&self.door).try_read_owned().ok()?;
+    pub(crate) fn begin_upgrade(&self) -> Option<UpgradeGuard> {
+        let upgrade_gate = Arc::clone(&self.upgrade_gate).try_read_owned().ok()?;
         // Looked at behind the door: whoever is in before it is set is waited for.
-        (!self.is_stopping()).then_some(OnTheWay { _door: door })
+        (!self.is_stopping()).then_some(UpgradeGuard { _permit: upgrade_gate })
     }
 
     /// Takes a connection in. All of a person's are in one shard.
-    pub(crate) fn arrive(&self, arrival: Arrival) {
-        self.shard_of(arrival.identity.person.id).arrive(arrival);
+    pub(crate) fn arrive(&self, handoff: UpgradedConnection) {
+        self.shard_of(handoff.identity.person.id).arrive(handoff);
     }
 
     /// Has `read` called on a reader's thread.
@@ -120,15 +121,15 @@ impl House {
 
     /// Ends a session: it is worth nothing any more, and its sockets are closed, when this returns. A guest whose session
     /// has ended can never come back, and leaves its rooms.
-    pub(crate) async fn end_session(&self, token: TokenHash, user: UserId) -> Result<(), Refusal> {
+    pub(crate) async fn end_session(&self, token: TokenHash, user: UserId) -> Result<(), CommandError> {
         // The caller has told `sessions` that nobody comes in with it any more. Whoever is in goes, and what they asked
         // for before is committed before.
         self.shard_of(user).end_session(user).await;
-        self.writer.write(writer::nobody(), Write::EndSession { token }).await.map(drop)
+        self.writer.write(writer::system_actor(), Operation::EndSession { token }).await.map(drop)
     }
 
     /// Whether the store takes writes, as of a second ago at most.
-    pub(crate) async fn probe(&self) -> Result<(), Refusal> {
+    pub(crate) async fn probe(&self) -> Result<(), CommandError> {
         let mut probed = self.probed.lock().await;
         if let Some((at, result)) = &*probed
             && at.elapsed() < PROBE
@@ -146,13 +147,13 @@ impl House {
     }
 
     /// An id that nobody had.
-    pub(crate) fn new_user_id(&self) -> Result<UserId, Refusal> {
+    pub(crate) fn new_user_id(&self) -> Result<UserId, CommandError> {
         let mut ids = self.user_ids.lock().unwrap_or_else(PoisonError::into_inner);
         if ids.is_empty() {
             // A commit, once in a thousand guests.
             *ids = tokio::task::block_in_place(|| self.writer.user_ids())?;
         }
-        ids.next().map(UserId).ok_or_else(|| Refusal::from(ErrorCode::Internal))
+        ids.next().map(UserId).ok_or_else(|| CommandError::from(ErrorCode::Internal))
     }
 
     /// From here on nothing is let in.
@@ -164,7 +165,7 @@ impl House {
     pub(crate) async fn stop(&self) {
         self.begin_stopping();
         // Whoever was told 101 is to be told goodbye: who is still on the way comes before the shards are stopped. Held to the end.
-        let _door = timeout(ON_THE_WAY, self.door.write()).await;
+        let _permit = timeout(ON_THE_WAY, self.upgrade_gate.write()).await;
         for shard in &self.shards {
             shard.quiet().await;
         }
@@ -195,12 +196,12 @@ fn retry_within(connections: u64) -> Duration {
 fn settings(config: &Config, epoch: &Epoch, number: usize) -> Settings {
     Settings {
         epoch: epoch.clone(),
-        limits: Limits { body_bytes: config.body_bytes, ..Limits::default() },
+        limits: Limits { body_bytes: config.max_message_bytes, ..Limits::default() },
         rates: Rates { enabled: config.limits.enabled, ..config.limits.rates },
-        heartbeat: config.deadlines.heartbeat,
-        dead: config.deadlines.dead,
-        unfinished: config.deadlines.unfinished,
-        close: config.deadlines.close,
+        ping_interval: config.timeouts.ping_interval,
+        websocket_idle: config.timeouts.websocket_idle,
+        message_assembly: config.timeouts.message_assembly,
+        close: config.timeouts.close,
         tells_presence: number == 0,
     }
 }

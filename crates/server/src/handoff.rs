@@ -7,10 +7,10 @@ use protocol::Person;
 use storage::TokenHash;
 
 use crate::http::Permit;
-use crate::texts::Language;
+use crate::i18n::Language;
 
 /// An upgraded connection on its way to the shard that will own it.
-pub(crate) struct Arrival {
+pub(crate) struct UpgradedConnection {
     /// Non-blocking, with the 101 already written.
     pub(crate) stream: TcpStream,
     /// What hyper had read beyond the request: it comes before whatever the stream gives.
@@ -18,7 +18,7 @@ pub(crate) struct Arrival {
     /// Who it speaks for.
     pub(crate) identity: Identity,
     /// In which encoding.
-    pub(crate) speaks: Speaks,
+    pub(crate) speaks: WireProtocol,
     /// Its place under the caps; given back when the connection ends.
     pub(crate) permit: Permit,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Identity {
 
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Speaks {
+pub(crate) enum WireProtocol {
     /// `teahouse.v1.json`
     Json,
     /// Lines, with notices in this language.

@@ -13,7 +13,7 @@ use storage::StoreError;
 
 /// Why a request was not done. The message is public.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ApiError {
     status: StatusCode,
     pub(crate) code: ErrorCode,
     message: Cow<'static, str>,
@@ -30,7 +30,7 @@ struct Json<'a> {
     retry_after_ms: Option<u64>,
 }
 
-impl Refusal {
+impl ApiError {
     /// With the status that belongs to the code.
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         // `every_code_has_a_status` reads them all.
@@ -40,7 +40,7 @@ impl Refusal {
             ErrorCode::Unauthorized => vec![("www-authenticate", "Bearer")],
             _ => Vec::new(),
         };
-        Refusal { status, code, message: message.into(), retry_after: None, headers }
+        ApiError { status, code, message: message.into(), retry_after: None, headers }
     }
 
     /// No session, or one that has ended.
@@ -61,7 +61,7 @@ impl Refusal {
 
     /// Too often.
     pub(crate) fn too_often(message: &'static str, wait: Duration) -> Self {
-        Refusal { retry_after: Some(wait), ..Self::new(ErrorCode::RateLimited, message) }
+        ApiError { retry_after: Some(wait), ..Self::new(ErrorCode::RateLimited, message) }
     }
 
     /// The store failed. What it says goes into the log, here and nowhere else.
@@ -72,7 +72,7 @@ impl Refusal {
 
     /// Another status than the code's own, where HTTP has a better one.
     pub(crate) fn with_status(self, status: StatusCode) -> Self {
-        Refusal { status, ..self }
+        ApiError { status, ..self }
     }
 
     /// With headers that the status asks for.
@@ -115,25 +115,25 @@ impl Refusal {
     }
 }
 
-impl From<ErrorCode> for Refusal {
+impl From<ErrorCode> for ApiError {
     fn from(code: ErrorCode) -> Self {
         match code {
             ErrorCode::Unauthorized => Self::unauthorized(),
             ErrorCode::NotFound => Self::not_found(),
             ErrorCode::ShuttingDown => Self::new(code, "the server is stopping"),
             ErrorCode::Overloaded => Self::new(code, "more than the server can take at the moment"),
-            _ => storage::Refusal::from(code).into(),
+            _ => storage::CommandError::from(code).into(),
         }
     }
 }
 
-impl From<storage::Refusal> for Refusal {
-    fn from(refusal: storage::Refusal) -> Self {
+impl From<storage::CommandError> for ApiError {
+    fn from(refusal: storage::CommandError) -> Self {
         Self::new(refusal.code, refusal.message)
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body()));
         *response.status_mut() = self.status;
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn every_code_has_a_status() {
         for code in ErrorCode::ALL {
-            let refusal = Refusal::from(*code);
+            let refusal = ApiError::from(*code);
             assert_eq!(refusal.status.as_u16(), code.http_status(), "{code}");
             assert!(refusal.status.is_client_error() || refusal.status.is_server_error());
         }
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_wait_is_told_in_both_units_and_never_too_short() {
-        let refusal = Refusal::too_often("too often", Duration::from_millis(1500));
+        let refusal = ApiError::too_often("too often", Duration::from_millis(1500));
         let text = String::from_utf8(refusal.to_bytes()).unwrap();
         assert!(text.starts_with("HTTP/1.1 429 Too Many Requests\r\n"), "{text}");
         assert!(text.contains("\r\nretry-after: 2\r\n"));
@@ -179,14 +179,14 @@ mod tests {
 
     #[test]
     fn what_cannot_succeed_later_does_not_invite_to_retry() {
-        let response = Refusal::unauthorized().into_response();
+        let response = ApiError::unauthorized().into_response();
         assert!(!response.headers().contains_key(header::RETRY_AFTER));
         assert_eq!(response.headers()["www-authenticate"], "Bearer");
     }
 
     #[test]
     fn the_cause_of_a_store_failure_is_not_public() {
-        let refusal = Refusal::of_store(&StoreError::Unavailable("/var/lib/secret.db".to_owned()));
+        let refusal = ApiError::of_store(&StoreError::Unavailable("/var/lib/secret.db".to_owned()));
         assert!(!String::from_utf8(refusal.to_bytes()).unwrap().contains("secret"));
     }
 }

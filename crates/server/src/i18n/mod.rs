@@ -43,7 +43,7 @@ impl Language {
 }
 
 /// The dictionary of a language.
-pub(crate) fn texts(language: Language) -> &'static Texts {
+pub(crate) fn i18n(language: Language) -> &'static Texts {
     match language {
         Language::En => &en::TEXTS,
         Language::Zh => &zh::TEXTS,
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn every_command_of_the_protocol_is_in_the_help() {
         for language in [Language::En, Language::Zh] {
-            let help = texts(language).help.join("\n");
+            let help = i18n(language).help.join("\n");
             for command in ["/join", "/leave", "/name", "/who", "/rooms", "/help", "//"] {
                 assert!(help.contains(command), "{language:?} {command}");
             }
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn every_text_is_one_line_and_differs_between_the_languages() {
         let all = |language| {
-            let t = texts(language);
+            let t = i18n(language);
             let mut all = vec![
                 (t.joined)(&["Li"], 1),
                 (t.joined)(&["Li", "Ann"], 2),
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_gap_says_what_the_protocol_document_says() {
-        let t = texts(Language::En);
+        let t = i18n(Language::En);
         assert_eq!((t.gap)(Seq(59), Seq(1812), "lobby"), "missed 59 to 1812 in lobby");
         assert_eq!((t.joined)(&["Ann"], 1), "Ann joined");
         assert_eq!((t.error)((t.refusal)(ErrorCode::RateLimited)), "error: too often; wait a moment");
@@ -182,9 +182,9 @@ mod tests {
 
     #[test]
     fn a_list_that_is_cut_says_how_many_are_missing() {
-        assert_eq!((texts(Language::En).who)(&["Li", "Ann"], 2), "2 online: Li, Ann");
-        assert_eq!((texts(Language::En).who)(&["Li", "Ann"], 5), "5 online: Li, Ann and 3 more");
-        assert_eq!((texts(Language::Zh).who)(&["李雷", "Ann"], 2), "2 人在线：李雷、Ann");
-        assert_eq!((texts(Language::Zh).who)(&["李雷", "Ann"], 5), "5 人在线：李雷、Ann 等");
+        assert_eq!((i18n(Language::En).who)(&["Li", "Ann"], 2), "2 online: Li, Ann");
+        assert_eq!((i18n(Language::En).who)(&["Li", "Ann"], 5), "5 online: Li, Ann and 3 more");
+        assert_eq!((i18n(Language::Zh).who)(&["李雷", "Ann"], 2), "2 人在线：李雷、Ann");
+        assert_eq!((i18n(Language::Zh).who)(&["李雷", "Ann"], 5), "5 人在线：李雷、Ann 等");
     }
 }

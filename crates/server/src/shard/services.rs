@@ -3,15 +3,15 @@
 use std::io::{self, IoSlice};
 
 use bytes::Bytes;
-use protocol::{CommandId, ErrorCode, Event, History, RoomId, RoomPage, Rooms, Seq, UserId};
 use domain::Presence;
-use storage::{Author, Refusal, TokenHash, Write};
+use protocol::{CommandId, ErrorCode, Event, History, RoomId, RoomPage, Rooms, Seq, UserId};
+use storage::{Actor, CommandError, Operation, TokenHash};
 
 use super::ConnKey;
 use crate::encoding::Encoding;
 
 /// A stream of bytes that never blocks: a socket, a TLS session, a pipe in memory.
-pub(crate) trait Link {
+pub(crate) trait Transport {
     /// As `Read::read` of a non-blocking socket.
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
     /// As `Write::write_vectored` of a non-blocking socket.
@@ -21,9 +21,9 @@ pub(crate) trait Link {
 }
 
 /// The rest of the house. Nothing here blocks; what is asked for arrives later through a `handle_*`.
-pub(crate) trait Outside {
-    /// Asks the store's writer. Its answer comes back with `ticket` in a round.
-    fn write(&mut self, author: Author, deed: Write, ticket: u64) -> Result<(), ErrorCode>;
+pub(crate) trait ShardServices {
+    /// Asks the store's writer. Its answer comes back with `request_id` in a round.
+    fn write(&mut self, actor: Actor, operation: Operation, request_id: u64) -> Result<(), ErrorCode>;
     /// Asks a reader. What it finds comes back through [`super::Shard::handle_found`].
     fn read(&mut self, query: Query) -> Result<(), ErrorCode>;
     /// Tells every shard something that is no event.
@@ -61,9 +61,9 @@ pub(crate) enum Found {
     /// To [`Query::Heads`].
     Heads { heads: Vec<(RoomId, Option<Seq>)> },
     /// To [`Query::History`]: the whole reply, encoded where it was read, if one was asked for.
-    History { of: ConnKey, frame: Result<Option<Bytes>, (Option<CommandId>, Refusal)> },
+    History { of: ConnKey, frame: Result<Option<Bytes>, (Option<CommandId>, CommandError)> },
     /// To [`Query::Rooms`].
-    Rooms { of: ConnKey, id: Option<CommandId>, page: Result<RoomPage, Refusal> },
+    Rooms { of: ConnKey, id: Option<CommandId>, page: Result<RoomPage, CommandError> },
 }
 
 /// A stretch of a room's log, as frames in one encoding.
