@@ -142,7 +142,7 @@ fn measure(workspace: &Workspace, args: &Args, file: &Path) -> Result<Results> {
     println!("this takes about {:.0} min", (seconds / 60.0).ceil());
     args.cores.pin_this_process()?;
     let bench = Bench {
-        generator: workspace.binary("release", "teahouse-load"),
+        generator: workspace.binary("release", "teahouse-loadgen"),
         cores: args.cores.clone(),
         timing,
         ready,
@@ -172,7 +172,7 @@ fn build(workspace: &Workspace) -> Result<()> {
     if Need::Node.check().is_ok() {
         web::build_if_stale(workspace)?;
     }
-    process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-load"]))?;
+    process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-loadgen"]))?;
     // On its own: an example has features that the server must not get.
     process::run(workspace.cargo().args([
         "build",

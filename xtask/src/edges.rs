@@ -20,7 +20,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("teahouse-storage", &["teahouse-protocol", "teahouse-domain"]),
     ("teahouse-bus", &["teahouse-protocol"]),
     ("teahouse-history", &["teahouse-protocol"]),
-    ("teahouse-load", &["teahouse-protocol", "teahouse-websocket", "teahouse-history"]),
+    ("teahouse-client", &["teahouse-protocol", "teahouse-websocket"]),
+    ("teahouse-loadgen", &["teahouse-protocol", "teahouse-websocket", "teahouse-history", "teahouse-client"]),
     (
         "teahouse",
         &[

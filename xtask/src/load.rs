@@ -10,14 +10,14 @@ use crate::server::Server;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, mut args: Vec<OsString>) -> Result<()> {
-    process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-load"]))?;
+    process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-loadgen"]))?;
     let mut server = None;
     if needs_a_server(&args) {
         let own = server.insert(Server::start(&workspace.binary("release", "teahouse"))?);
         args.extend(["--url".into(), format!("ws://{}/ws", own.address).into()]);
         args.extend(["--server-pid".into(), own.pid().to_string().into()]);
     }
-    process::run(Command::new(workspace.binary("release", "teahouse-load")).args(args))?;
+    process::run(Command::new(workspace.binary("release", "teahouse-loadgen")).args(args))?;
     server.as_mut().map_or(Ok(()), Server::check_alive)
 }
 

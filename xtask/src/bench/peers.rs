@@ -126,8 +126,8 @@ impl Peer {
         let mut file = None;
         let (program, args): (OsString, _) = match self {
             Peer::Teahouse => (release("teahouse"), "--listen {address} --data {home}/data"),
-            Peer::FloorSend => (release("floor"), "--listen {address} --file {home}/log"),
-            Peer::FloorBatch => (release("floor"), "--listen {address} --file {home}/log --batch"),
+            Peer::FloorSend => (release("baseline_server"), "--listen {address} --file {home}/log"),
+            Peer::FloorBatch => (release("baseline_server"), "--listen {address} --file {home}/log --batch"),
             Peer::GoHub => (go_hub(&sources, &folder)?, "-listen {address}"),
             Peer::Nats => {
                 let program = process::find("nats-server");

@@ -129,9 +129,9 @@ fn set(file: &Path, ahead: i64) -> Result<()> {
 impl Watchmaker {
     /// One who is stored, and one who has done nothing durable.
     fn log_in(&mut self) -> Result<()> {
-        let (_, stored) = load::new_session(self.server.address, None)?;
-        load::Client::connect(self.server.address, load::Options::bearer(&stored))?.join("lobby")?;
-        let (_, looking) = load::new_session(self.server.address, None)?;
+        let (_, stored) = client::new_session(self.server.address, None)?;
+        client::Client::connect(self.server.address, client::Options::bearer(&stored))?.join("lobby")?;
+        let (_, looking) = client::new_session(self.server.address, None)?;
         self.tokens.push(("somebody who is stored", stored));
         self.tokens.push(("somebody who has only looked in", looking));
         Ok(())
@@ -143,20 +143,20 @@ impl Watchmaker {
         let before = Counters::ask(address)?.value("messages_total")?;
         // A new room has no earlier time that would hold its clock.
         self.rooms += 1;
-        let (_, token) = load::new_session(address, None)?;
-        let mut client = load::Client::connect(address, load::Options::bearer(&token))?;
+        let (_, token) = client::new_session(address, None)?;
+        let mut client = client::Client::connect(address, client::Options::bearer(&token))?;
         let room = client.join(&format!("clock-{}", self.rooms))?.room;
         let bearer = format!("Bearer {token}");
         let path = format!("/api/v1/rooms/{room}/events");
         let page: EventPage =
-            load::http(address, "GET", &path, &[("Authorization", &bearer)], b"")?.json()?;
+            client::http(address, "GET", &path, &[("Authorization", &bearer)], b"")?.json()?;
         let event = page.events.first().context("a new room has no event")?;
         let truth = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
         let off = event.at.0 / 1_000 - truth;
         ensure!((off - ahead).abs() <= SLACK_SECS, "the server's clock is {off} s ahead, and not {ahead} s");
         for (who, token) in &self.tokens {
             let bearer = format!("Bearer {token}");
-            let answer = load::http(address, "GET", "/api/v1/session", &[("Authorization", &bearer)], b"")?;
+            let answer = client::http(address, "GET", "/api/v1/session", &[("Authorization", &bearer)], b"")?;
             ensure!(answer.status == 200, "{who} was logged out: {} {}", answer.status, answer.text());
         }
         let deadline = Instant::now() + PATIENCE;

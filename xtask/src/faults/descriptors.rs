@@ -86,7 +86,7 @@ fn full(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
     let options = ["--writers=20", "--receivers=0", "--rooms=4", "--rate=100"].map(str::to_owned);
     let options: Vec<_> = options.into_iter().chain([format!("--seed={}", stage.seed)]).collect();
     let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
-    let mut ear = load::Client::connect(server.address, load::Options::default())?;
+    let mut ear = client::Client::connect(server.address, client::Options::default())?;
     ear.join(WITNESSED)?;
     let before_they_come: usize = descriptors.settled(LOOK, PATIENCE)?.values().sum();
     for round in 1..=args.rounds {
@@ -136,7 +136,7 @@ fn one_round(
     server: &Prey,
     descriptors: &Descriptors,
     args: &Args,
-    ear: &mut load::Client,
+    ear: &mut client::Client,
     said: &mut Said,
 ) -> Result<()> {
     let mut crowd = Crowd::default();

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ::load::{Client, Error, Options};
 use anyhow::{Context, Result, bail, ensure};
+use client::{Client, Error, Options};
 
 use super::network::{self, Cut, Network};
 use super::open_files::{Descriptors, Open, SOCKET};

@@ -175,7 +175,7 @@ impl Flood<'_> {
         );
         let pid = self.server.pid()?;
         let joined = Memory::most_of(pid, Duration::ZERO)?;
-        let mut crowd = Crowd::gather(&self.stage.binary("teahouse-load"), self.server.address, &options)?;
+        let mut crowd = Crowd::gather(&self.stage.binary("teahouse-loadgen"), self.server.address, &options)?;
         crowd.wait_until_measuring()?;
         let ended = Instant::now() + Duration::from_secs(*seconds);
         let most = Memory::most_until(pid, || crowd.has_ended())?;
@@ -194,7 +194,7 @@ impl Flood<'_> {
     /// A few who say little: what an answer takes, in milliseconds (99 of 100).
     fn look(&self) -> Result<f64> {
         let options = "--connections 4 --senders 4 --rate 50 --settle 0 --warmup 0 --duration 2";
-        let crowd = Crowd::gather(&self.stage.binary("teahouse-load"), self.server.address, options)?;
+        let crowd = Crowd::gather(&self.stage.binary("teahouse-loadgen"), self.server.address, options)?;
         Ok(crowd.finish()?.acknowledge_ms.p99)
     }
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ::load::{Client, Error, Options, dial};
 use anyhow::{Context, Result};
+use client::{Client, Error, Options, dial};
 
 /// How long one that lives listens before it looks whether it is to go on.
 const LISTEN: Duration = Duration::from_millis(50);

@@ -46,7 +46,7 @@ pub(super) struct Stage<'a> {
 impl<'a> Stage<'a> {
     pub(super) fn build(workspace: &'a Workspace, common: &'a Common) -> Result<Self> {
         let mut cargo = workspace.cargo();
-        cargo.args(["build", "-p", "teahouse", "-p", "teahouse-load"]);
+        cargo.args(["build", "-p", "teahouse", "-p", "teahouse-loadgen"]);
         process::run(cargo.args(common.profile()))?;
         if common.fault_injection {
             // A program of its own, so that nobody takes it for the honest one.

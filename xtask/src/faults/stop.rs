@@ -84,8 +84,8 @@ fn restarts(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
     ];
     let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
     // Stored, because it has joined.
-    let (_, token) = load::new_session(server.address, None)?;
-    load::Client::connect(server.address, load::Options::bearer(&token))?.join("lobby")?;
+    let (_, token) = client::new_session(server.address, None)?;
+    client::Client::connect(server.address, client::Options::bearer(&token))?.join("lobby")?;
     let mut dice = Dice::new(stage.seed);
     let (mut longest, mut outcomes) = (Duration::ZERO, Outcomes::default());
     for number in 1..=args.restarts {

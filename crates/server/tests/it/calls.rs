@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-use load::Client;
+use client::Client;
 use protocol::{ControlFrame, ServerFrame};
 use rustix::process::{Pid, Signal, kill_process};
 

@@ -1,6 +1,6 @@
 //! A client is a cursor: what it missed comes, once and in order, or is named.
 
-use load::{Client, http};
+use client::{Client, http};
 use protocol::{Command, ControlFrame, Event, EventPage, RoomId, ServerFrame};
 use serde_json::json;
 

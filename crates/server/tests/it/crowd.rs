@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::thread::scope;
 
-use load::{Client, Options, Received};
+use client::{Client, Options, Received};
 use protocol::{ControlFrame, Event, RoomId, ServerFrame};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use load::Client;
+use client::Client;
 use serde_json::{Map, Value, json};
 
 use crate::server::TestServer;
@@ -95,7 +95,7 @@ fn every_golden_command_is_carried_out_and_answered_as_the_golden_frames_are() {
 
     for command in client_frames() {
         // By the bare socket: the client of the library would let an unknown field pass.
-        let mut li = load::Client::open(server.addr, crate::talk::bearer(&token)).unwrap();
+        let mut li = client::Client::open(server.addr, crate::talk::bearer(&token)).unwrap();
         let welcome = next_objects(&mut li);
         check_shape(&welcome[0]);
         assert_eq!(welcome[0]["type"], "welcome", "welcome comes first");
@@ -150,7 +150,7 @@ fn every_golden_command_is_carried_out_and_answered_as_the_golden_frames_are() {
 #[test]
 fn events_and_asides_are_as_the_golden_frames_are() {
     let server = TestServer::open();
-    let mut li = load::Client::open(server.addr, crate::talk::options()).unwrap();
+    let mut li = client::Client::open(server.addr, crate::talk::options()).unwrap();
     li.send_text(r#"{"type":"join","id":1,"room":"tea"}"#).unwrap();
     until_reply(&mut li, 1);
     let mut ann = server.guest();

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use load::{Client, Received, http};
+use client::{Client, Received, http};
 use websocket::{Opcode, append_masked};
 
 use crate::server::TestServer;

@@ -1,6 +1,6 @@
 //! Plain text: the same rooms, as lines.
 
-use load::{Client, Options, Received};
+use client::{Client, Options, Received};
 use protocol::EventKind;
 use serde_json::json;
 

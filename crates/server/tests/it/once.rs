@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use load::Error;
+use client::Error;
 use protocol::{EventKind, EventPage, RoomId, RoomRef};
 use serde_json::{Value, json};
 
@@ -99,7 +99,7 @@ fn killed_in_a_burst_it_has_every_acknowledged_message_once_and_in_order() {
                 server.kill();
             }
             match li.reply_to(id) {
-                Ok(load::Reply::Ok(protocol::CommandResult::Appended { seq })) => {
+                Ok(client::Reply::Ok(protocol::CommandResult::Appended { seq })) => {
                     acknowledged.insert(text, seq.0);
                 }
                 Ok(other) => panic!("{other:?}"),

@@ -1,6 +1,6 @@
 //! What HTTP serves beside the sessions: the page, and what supervisors ask.
 
-use load::{Response, http};
+use client::{Response, http};
 use serde_json::json;
 
 use crate::server::TestServer;

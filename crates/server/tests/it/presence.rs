@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use load::Client;
+use client::Client;
 use protocol::{ControlFrame, EventKind, Presence, ServerFrame, UserId};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use load::{Client, Error, Options, http, http_from, new_session};
+use client::{Client, Error, Options, http, http_from, new_session};
 use serde_json::{Value, json};
 
 use crate::server::TestServer;

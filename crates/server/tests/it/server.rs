@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{panicking, spawn};
 
-use load::{Response, http};
+use client::{Response, http};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 

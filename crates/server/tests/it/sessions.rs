@@ -1,6 +1,6 @@
 //! Who one is: tokens, cookies, origins, and the end of a session.
 
-use load::{Client, Error, Options, Received, Response, http, new_session};
+use client::{Client, Error, Options, Received, Response, http, new_session};
 use protocol::EventKind;
 use serde_json::{Value, json};
 

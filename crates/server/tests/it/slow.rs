@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use load::{Client, Options, Received};
+use client::{Client, Options, Received};
 use protocol::{ControlFrame, RoomId, ServerFrame};
 use serde_json::{Value, json};
 use websocket::{Opcode, append_masked};

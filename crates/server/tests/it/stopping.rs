@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use load::{Client, Error, Received};
+use client::{Client, Error, Received};
 use protocol::{Command, EventKind, Join, ServerFrame};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
@@ -278,7 +278,7 @@ fn who_does_not_answer_the_goodbye_or_does_not_read_holds_nobody() {
     let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;
     deaf.join("lobby").unwrap();
-    let slow = load::Options { receive_buffer: Some(4096), ..crate::talk::bearer(&token) };
+    let slow = client::Options { receive_buffer: Some(4096), ..crate::talk::bearer(&token) };
     let mut slow = Client::connect(server.addr, slow).unwrap();
     slow.join("lobby").unwrap();
     for number in 0..400 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use load::{Client, Error, Options, new_session};
+use client::{Client, Error, Options, new_session};
 use protocol::{
     Command, ControlFrame, ErrorCode, Event, EventKind, Join, Joined, Resume, RoomId, Seq, ServerFrame,
     UserId,

@@ -1,6 +1,6 @@
 //! People who talk.
 
-use load::Received;
+use client::Received;
 use protocol::EventKind;
 use serde_json::json;
 

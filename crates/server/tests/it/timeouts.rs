@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use load::{Client, Received};
+use client::{Client, Received};
 use protocol::EventKind;
 use websocket::{Opcode, append_masked};
 

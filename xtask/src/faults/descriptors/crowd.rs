@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
-use load::{Client, Error, Options, Response};
+use client::{Client, Error, Options, Response};
 use protocol::{EventKind, RoomId};
 
 /// Where they talk among themselves: not one of those of which a history is taken down.
@@ -64,7 +64,7 @@ impl Crowd {
 
 /// Whoever asks for anything is told 503, and when to ask again.
 pub(super) fn must_be_refused(server: SocketAddr) -> Result<()> {
-    let answer = load::http(server, "GET", "/api/v1/session", &[], b"");
+    let answer = client::http(server, "GET", "/api/v1/session", &[], b"");
     let answer = answer.context("whoever came while it was full was not told no")?;
     ensure!(is_refusal(&answer), "whoever came while it was full was answered {answer:?}");
     Ok(())
@@ -82,7 +82,7 @@ pub(super) fn storm(server: SocketAddr, count: usize) -> Result<usize> {
         let begin = Arc::clone(&begin);
         thread::spawn(move || {
             begin.wait();
-            load::http(server, "GET", "/api/v1/session", &[], b"")
+            client::http(server, "GET", "/api/v1/session", &[], b"")
         })
     };
     let threads: Vec<_> = (0..count).map(|_| knock()).collect();

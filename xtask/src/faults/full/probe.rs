@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use load::{Client, Error, Options, Reply, http, new_session};
+use client::{Client, Error, Options, Reply, http, new_session};
 use protocol::{Command, CommandResult, ErrorCode, History, Resume, RoomId, RoomRef, Seq};
 
 /// What is promised for an answer, and twice that for a machine that has much else to do.

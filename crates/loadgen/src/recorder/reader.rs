@@ -9,7 +9,7 @@ use protocol::{EventPage, RoomId, Seq};
 
 use super::crowd::{WitnessError, Witnesses, room_name};
 use super::diary::Diary;
-use crate::{Client, Error, Options, http, new_session};
+use client::{Client, Error, Options, http, new_session};
 
 /// How long a server may go on not to answer: one that is traced, or has just been started on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);

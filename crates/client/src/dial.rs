@@ -42,7 +42,7 @@ pub fn dial(
 }
 
 /// Begins to connect; the socket does not block.
-pub(crate) fn dial_without_waiting(
+pub fn dial_nonblocking(
     addr: SocketAddr,
     source: Option<IpAddr>,
     receive_buffer: Option<usize>,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 use std::time::Duration;
 
-use teahouse_load::generator::{Findings, Peer, Plan, run};
+use teahouse_loadgen::generator::{Findings, Peer, Plan, run};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{Decoder, Message, binary_frame, text_frame};
 

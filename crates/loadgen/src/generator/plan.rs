@@ -9,7 +9,7 @@ use protocol::RoomName;
 use super::LoadError;
 use super::process::open_files_limit;
 use super::said::LEAST_BODY;
-use crate::Options;
+use client::Options;
 
 /// The ports that Linux gives to connections from one address (32768 to 60999).
 const PORTS_PER_SOURCE: u32 = 28_232;

@@ -5,7 +5,7 @@ mod fake;
 use std::time::Duration;
 
 use fake::{Fault, serve};
-use teahouse_load::generator::{Findings, LoadError, Plan, Report, run};
+use teahouse_loadgen::generator::{Findings, LoadError, Plan, Report, run};
 
 fn plan(url: String) -> Plan {
     Plan {
@@ -224,7 +224,7 @@ fn rooms_are_called_as_they_are_asked_to_be() {
     let second = run(&named(), || began += 1).unwrap();
     assert!(first.is_clean() && second.is_clean(), "{first}{second}");
     assert!(first.caught_up_seconds.is_some() && began == 2);
-    let mut client = teahouse_load::Client::connect(addr, teahouse_load::Options::default()).unwrap();
+    let mut client = client::Client::connect(addr, client::Options::default()).unwrap();
     let head = client.join("pair-0").unwrap().head;
     assert_eq!(head.0, first.acknowledged + second.acknowledged + 13);
 }

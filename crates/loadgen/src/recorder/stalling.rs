@@ -11,7 +11,7 @@ use super::crowd::Scene;
 use super::dice::Dice;
 use super::person::{Pending, Role, Stop, Witness};
 use super::saying::say;
-use crate::{Client, Error};
+use client::{Client, Error};
 
 /// What a small kernel buffer holds, more or less; the server's side of the connection holds more.
 const SMALL_BYTES: usize = 4 * 1024;

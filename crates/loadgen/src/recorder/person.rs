@@ -15,7 +15,7 @@ use super::dice::Dice;
 use super::pulse::Pulse;
 use super::stalling::Manner;
 use super::tally::Tally;
-use crate::{Client, Error, Options, new_session_from};
+use client::{Client, Error, Options, new_session_from};
 
 /// How long it is waited between two attempts to connect: a server that was killed comes back soon.
 const BETWEEN_ATTEMPTS_MS: u64 = 40;

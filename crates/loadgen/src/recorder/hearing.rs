@@ -5,7 +5,7 @@ use protocol::{
 };
 
 use super::person::{Pending, Place, Stop, Witness};
-use crate::Client;
+use client::Client;
 
 impl Witness {
     pub(super) fn take(
@@ -136,7 +136,7 @@ impl Witness {
             Some(Pending::Join | Pending::Resume | Pending::Ping) => {
                 self.diary.now()?.note(format!("{on}: ({id}) was refused: {}", error.code));
                 // The next connection tries again.
-                return Err(crate::Error::Refused(error.clone()).into());
+                return Err(client::Error::Refused(error.clone()).into());
             }
             None => {
                 self.diary.now()?.refused(on, id, error.code);

@@ -1,6 +1,6 @@
 //! Clients that take down all they do and see, while somebody else does harm to the server.
 //!
-//! Each is a thread with a [`Client`](crate::Client) and a file of its own. Writers say things in bursts, and now and then leave
+//! Each is a thread with a [`Client`](client::Client) and a file of its own. Writers say things in bursts, and now and then leave
 //! and come again; receivers listen to several rooms, and now and then go away for a while. All of them come back whenever the
 //! connection ends or is silent for too long, name their cursors, and send again, unchanged, what was not answered. When it is
 //! time to finish they wait until all is answered and heard; then every room is read as it is stored.

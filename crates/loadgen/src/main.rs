@@ -1,4 +1,4 @@
-//! `teahouse-load`: puts load on a server, and checks every frame that comes back.
+//! `teahouse-loadgen`: puts load on a server, and checks every frame that comes back.
 //!
 //! Exit code 0: every promise was kept; 1: something was lost, doubled, out of order, altered or closed; 2: the run could not
 //! be carried out.
@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use teahouse_load::generator::{Plan, run};
+use teahouse_loadgen::generator::{Plan, run};
 
 /// Puts load on a Teahouse server and checks every frame that comes back.
 #[derive(Parser)]
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let report = match run(&cli.plan, measuring) {
         Ok(report) => report,
         Err(error) => {
-            eprintln!("teahouse-load: {error}");
+            eprintln!("teahouse-loadgen: {error}");
             return ExitCode::from(2);
         }
     };

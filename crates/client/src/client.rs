@@ -469,7 +469,7 @@ fn fresh_key() -> String {
     format!("{:032x}", u128::from_le_bytes(random()))
 }
 
-pub(crate) fn random<const N: usize>() -> [u8; N] {
+fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // The kernel gives random bytes to everyone once it has booted; a client cannot go on without them.
     getrandom::fill(&mut bytes).expect("the kernel gives random bytes");

@@ -76,7 +76,7 @@ pub(crate) struct Crowd {
 
 impl Crowd {
     pub(crate) fn new(plan: &Plan) -> Result<Self, LoadError> {
-        let run = u64::from_le_bytes(crate::client::random());
+        let run = fastrand::u64(..);
         let prefix = plan.room_names.clone().unwrap_or_else(|| format!("load-{:08x}", run as u32));
         let (all, spread) = (plan.all_connections(), Spread::new(plan.rooms, plan.rooms_each));
         let audience = spread.members(plan.connections);

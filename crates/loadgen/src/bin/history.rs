@@ -12,7 +12,7 @@ use std::thread;
 use clap::{Parser, Subcommand};
 use history::{Least, Record, check, merged, read};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use teahouse_load::witness::{Tells, Told, Witnesses, record};
+use teahouse_loadgen::recorder::{Tells, Told, Witnesses, record};
 
 /// Above this a history is read anew each time it is looked at, and not kept in memory.
 const KEPT_BYTES: u64 = 512 * 1024 * 1024;

@@ -17,7 +17,7 @@ use super::person::{Role, Witness};
 use super::reader::read_rooms;
 use super::stalling::Stalling;
 use super::tally::Tally;
-use crate::Error;
+use client::Error;
 
 /// How long all may take to be answered, and then to hear the rest. Whoever has not by then is a finding of the checker.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use protocol::{
 use super::crowd::Scene;
 use super::person::{End, Message, Pending, Role, Stop, Witness};
 use super::pulse::{Pulse, Sign};
-use crate::{Client, Error};
+use client::{Client, Error};
 
 /// At most so many messages go out at once.
 const BURST: u64 = 15;

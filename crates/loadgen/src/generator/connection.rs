@@ -10,7 +10,7 @@ use websocket::{Decoder, Opcode, Role, append_masked};
 
 use super::checker::Index;
 use super::plan::Target;
-use crate::dial::dial_without_waiting;
+use client::dial_nonblocking;
 
 /// The longest message of the server that is taken: a peer may put all that waits for a client into one.
 const MESSAGE_LIMIT: u32 = 64 * 1024 * 1024;
@@ -48,7 +48,7 @@ pub(crate) struct Upgrade {
 impl Upgrade {
     pub(crate) fn new(target: Target) -> Self {
         // One key for all: it is no secret, it only shows that the server has read the request.
-        let key = client_key(crate::client::random());
+        let key = client_key(fastrand::u128(..).to_le_bytes());
         let host = target.addr.to_string();
         let request = |path: &String| {
             let protocols = target.protocols;
@@ -89,7 +89,7 @@ impl Connection {
         will_stall: bool,
     ) -> io::Result<Self> {
         let buffer = will_stall.then_some(SMALL_BUFFER);
-        let mut stream = TcpStream::from_std(dial_without_waiting(upgrade.target.addr, source, buffer)?);
+        let mut stream = TcpStream::from_std(dial_nonblocking(upgrade.target.addr, source, buffer)?);
         let token = Token(number as usize);
         registry.register(&mut stream, token, INTEREST)?;
         Ok(Connection {

@@ -256,7 +256,7 @@ fn answer(head: &[u8]) -> Option<(String, String)> {
 mod tests {
     use std::thread::spawn;
 
-    use teahouse_load::generator::{Findings, Plan, run};
+    use teahouse_loadgen::generator::{Findings, Plan, run};
 
     use super::*;
 
