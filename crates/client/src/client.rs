@@ -246,13 +246,13 @@ impl Client {
 
     /// Changes one's name.
     pub fn rename(&mut self, name: UserName) -> Result<Reply, Error> {
-        self.call(&Command::Rename { name })
+        self.call(&Command::Rename(protocol::Rename { name }))
     }
 
     /// Sends a ping command, and returns all that came before its reply. The reply goes its own way through the server, so
     /// this says that the server has read what was sent before, and no more.
     pub fn roundtrip(&mut self) -> Result<Vec<ServerFrame>, Error> {
-        self.call(&Command::Ping {})?;
+        self.call(&Command::Ping(protocol::Ping {}))?;
         Ok(self.frames.drain(..).collect())
     }
 

@@ -1,27 +1,6 @@
 //! Guards as data: what each deed needs, in one table, asked in one place.
 
-use protocol::ErrorCode;
-
-/// Something a person does in a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Permission {
-    /// Become a member.
-    Join,
-    /// Stop being a member.
-    Leave,
-    /// Say something.
-    Send,
-    /// Move one's read position.
-    Read,
-    /// Look at what was said before.
-    History,
-    /// Tell that one is typing.
-    Typing,
-    /// Ask who is here.
-    Who,
-    /// Come back to a room one is in.
-    Resume,
-}
+use protocol::{ErrorCode, Permission};
 
 /// How the person who does it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

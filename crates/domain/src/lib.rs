@@ -18,11 +18,11 @@
 //! | `guest_name.rs` | names for guests who brought none |
 //!
 //! ```
-//! use teahouse_domain::{Deed, RoomLimits, Standing, check};
+//! use teahouse_domain::{Permission, RoomLimits, MemberContext, check};
 //!
-//! let stranger = Standing { member: false, rooms_joined: 0 };
-//! assert!(check(Deed::Join, stranger, &RoomLimits::default()).is_ok());
-//! assert!(check(Deed::Send, stranger, &RoomLimits::default()).is_err());
+//! let stranger = MemberContext { member: false, rooms_joined: 0 };
+//! assert!(check(Permission::Join, stranger, &RoomLimits::default()).is_ok());
+//! assert!(check(Permission::Send, stranger, &RoomLimits::default()).is_err());
 //! ```
 
 mod bucket;
@@ -34,9 +34,10 @@ mod rates;
 pub mod slash;
 
 pub use bucket::{Rate, TokenBucket};
-pub use guard::{MemberContext, Permission, RoomLimits, check};
+pub use guard::{MemberContext, RoomLimits, check};
 pub use guest_name::generate_guest_name;
 pub use line::sanitize_line;
 pub use presence::Presence;
-pub use rates::{KeyedBuckets, RateClass, Rates, SessionBuckets};
+pub use protocol::{Permission, RateClass};
+pub use rates::{KeyedBuckets, Rates, SessionBuckets};
 pub use slash::Line;

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use protocol::RateClass;
+
 use crate::{Rate, TokenBucket};
 
 /// How often each thing may be done.
@@ -36,21 +38,6 @@ impl Default for Rates {
             guest_creation: Rate { per_second: 1.0, burst: 30 },
         }
     }
-}
-
-/// What a session spends tokens on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RateClass {
-    /// `send`
-    Message,
-    /// `join`
-    Join,
-    /// `typing`
-    Typing,
-    /// Every other command.
-    Other,
-    /// A room made by a `join`.
-    NewRoom,
 }
 
 /// A session's buckets: 40 bytes.

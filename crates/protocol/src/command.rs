@@ -1,139 +1,14 @@
-//! What a client may say.
+//! How a text frame becomes commands, and why it may not.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
-use crate::{
-    ClientMessageId, CommandId, Epoch, ErrorCode, InvalidBody, InvalidName, Limits, MessageBody, RoomId,
-    RoomName, RoomRef, Seq, UserId, UserName,
-};
+use crate::{Command, CommandId, ErrorCode, InvalidBody, InvalidName, Limits};
 
-/// One command of a client. Every value in it is legal; whether the client *may* is another crate's question.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Command {
-    /// Become a member (if need be, of a new room) and hear what is said.
-    Join(Join),
-    /// Come back to rooms one is a member of, each at its own cursor.
-    Resume(Resume),
-    /// Stop being a member.
-    Leave {
-        /// Which room.
-        room: RoomRef,
-    },
-    /// Say something.
-    Send(Send),
-    /// Tell the room that one is typing.
-    Typing {
-        /// Which room.
-        room: RoomRef,
-    },
-    /// Who is here, a page at a time.
-    Who(Who),
-    /// Be called something else, in every room.
-    Rename {
-        /// The new name.
-        name: UserName,
-    },
-    /// Which rooms there are, a page at a time.
-    Rooms(Rooms),
-    /// A stretch of a room's events.
-    History(History),
-    /// "I have seen everything up to here."
-    Read(Read),
-    /// "Are you there?"
-    Ping {},
-}
-
-/// `join`
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Join {
-    /// By id, or by name: an unknown name makes a room.
-    pub room: RoomRef,
-    /// The last event the client has; what follows it is sent. Without it: only what is new.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<Seq>,
-    /// The epoch in which `after` was learned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<Epoch>,
-}
-
-/// `resume`
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Resume {
-    /// For each room the last event the client has.
-    pub rooms: BTreeMap<RoomId, Seq>,
-    /// The epoch in which they were learned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<Epoch>,
-}
-
-/// `send`
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Send {
-    /// Where.
-    pub room: RoomRef,
-    /// The sender's name for this message: sent again, it is the same message.
-    pub client_message_id: ClientMessageId,
-    /// What.
-    pub body: MessageBody,
-}
-
-/// `who`
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Who {
-    /// Which room.
-    pub room: RoomRef,
-    /// The last person of the page before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<UserId>,
-    /// At most [`Limits::PAGE`], which is also the default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-}
-
-/// `rooms`
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Rooms {
-    /// Only rooms one is a member of.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub joined: bool,
-    /// The last room of the page before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<RoomId>,
-    /// At most [`Limits::PAGE`], which is also the default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-}
-
-/// `history`: events after a number, oldest first; or those right before a number, also oldest first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct History {
-    /// Which room.
-    pub room: RoomRef,
-    /// Events with a greater number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<Seq>,
-    /// Events with a smaller number, the nearest ones. Not together with `after`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<Seq>,
-    /// At most [`Limits::HISTORY_EVENTS`]; [`Limits::HISTORY_EVENTS_DEFAULT`] without it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-}
-
-/// `read`
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Read {
-    /// Which room.
-    pub room: RoomRef,
-    /// Up to and with this event.
-    pub seq: Seq,
-}
-
-/// A command and what the client calls it.
+/// A command and its id.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CommandEnvelope {
     /// Present: exactly one reply bears it.
@@ -150,9 +25,9 @@ pub struct CommandEnvelope {
 pub struct FrameError {
     /// The command's id, where it could be read.
     pub id: Option<CommandId>,
-    /// Which code to answer with.
+    /// The code of the answer.
     pub code: ErrorCode,
-    /// For the person who writes the client.
+    /// For the author of the client.
     pub message: String,
 }
 
@@ -162,25 +37,57 @@ impl FrameError {
 
     fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let mut message = message.into();
-        // Nobody is answered with more than they sent: a frame may be 64 KiB, and quoting makes invisible characters longer.
+        // An answer is no larger than its command: a frame may be 64 KiB, and quoting makes invisible characters longer.
         if let Some((at, _)) = message.char_indices().nth(Self::MESSAGE_CHARS) {
             message.truncate(at);
             message.push('…');
         }
         FrameError { id: None, code, message }
     }
+
+    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Malformed, message)
+    }
+
+    /// Unknown words come from outside and go back there and nowhere else; a long one is cut.
+    fn unknown_type(name: &str) -> Self {
+        let name: String = name.chars().take(32).collect();
+        Self::new(ErrorCode::UnknownType, format!("no command is called {name:?}"))
+    }
+}
+
+/// The part of a command that does not depend on its type.
+#[derive(Deserialize)]
+struct Header<'a> {
+    id: Option<CommandId>,
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
 }
 
 impl CommandEnvelope {
     /// Reads one command whose body may have `body_limit` bytes.
     pub fn parse(text: &str, body_limit: u32) -> Result<Self, FrameError> {
-        let Wire { id, command } = serde_json::from_str(text).map_err(|error| diagnose(text, &error))?;
-        // serde takes a variant's number for its name: without this, `"type":10` would be a ping.
-        let Tag { .. } = serde_json::from_str(text).map_err(|error| diagnose(text, &error))?;
-        match command.check(body_limit) {
-            Ok(command) => Ok(CommandEnvelope { id, command }),
-            Err(error) => Err(FrameError { id, ..error }),
+        // serde accepts a list for a struct: `[5,"ping"]` would be the ping with the id 5.
+        if !text.trim_start().starts_with('{') {
+            return Err(FrameError::malformed("a command is a JSON object"));
         }
+        let header: Header<'_> = serde_json::from_str(text).map_err(|error| diagnose(text, &error))?;
+        match Command::read(&header.r#type, text, body_limit) {
+            Some(Ok(command)) => Ok(CommandEnvelope { id: header.id, command }),
+            Some(Err(error)) => Err(FrameError { id: header.id, ..error }),
+            None => Err(FrameError { id: header.id, ..FrameError::unknown_type(&header.r#type) }),
+        }
+    }
+}
+
+impl Command {
+    /// Reads the operation `name` from the parameters of an HTTP request, as a frame with the same fields would be read.
+    pub fn from_parameters(
+        name: &str,
+        parameters: Map<String, Value>,
+        body_limit: u32,
+    ) -> Result<Self, FrameError> {
+        Command::read(name, parameters, body_limit).unwrap_or_else(|| Err(FrameError::unknown_type(name)))
     }
 }
 
@@ -194,126 +101,13 @@ pub fn parse_frame(
     if !text.trim_start().starts_with('[') {
         return Ok(vec![CommandEnvelope::parse(text, body_limit)]);
     }
-    let objects: Vec<&RawValue> = serde_json::from_str(text)
-        .map_err(|error| FrameError::new(ErrorCode::Malformed, format!("not JSON: {error}")))?;
+    let objects: Vec<&RawValue> =
+        serde_json::from_str(text).map_err(|error| FrameError::malformed(format!("not JSON: {error}")))?;
     if objects.len() > Limits::FRAME_COMMANDS {
         let message = format!("{} commands in one frame: at most {}", objects.len(), Limits::FRAME_COMMANDS);
-        return Err(FrameError::new(ErrorCode::Malformed, message));
+        return Err(FrameError::malformed(message));
     }
     Ok(objects.into_iter().map(|object| CommandEnvelope::parse(object.get(), body_limit)).collect())
-}
-
-/// The same shapes as the client wrote them, before names and bodies are checked: so that each gets the code of its own
-/// mistake, and not one `malformed` for all.
-#[derive(Deserialize)]
-struct Wire {
-    id: Option<CommandId>,
-    #[serde(flatten)]
-    command: WireCommand,
-}
-
-#[derive(Deserialize)]
-struct Tag<'a> {
-    #[expect(dead_code, reason = "read for its kind alone")]
-    #[serde(borrow)]
-    r#type: std::borrow::Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum WireCommand {
-    Join {
-        room: String,
-        after: Option<Seq>,
-        epoch: Option<Epoch>,
-    },
-    Resume {
-        rooms: BTreeMap<RoomId, Seq>,
-        epoch: Option<Epoch>,
-    },
-    Leave {
-        room: String,
-    },
-    Send {
-        room: String,
-        client_message_id: String,
-        body: String,
-    },
-    Typing {
-        room: String,
-    },
-    Who {
-        room: String,
-        after: Option<UserId>,
-        limit: Option<u32>,
-    },
-    Rename {
-        name: String,
-    },
-    Rooms {
-        #[serde(default)]
-        joined: bool,
-        after: Option<RoomId>,
-        limit: Option<u32>,
-    },
-    History {
-        room: String,
-        after: Option<Seq>,
-        before: Option<Seq>,
-        limit: Option<u32>,
-    },
-    Read {
-        room: String,
-        seq: Seq,
-    },
-    Ping {},
-}
-
-impl WireCommand {
-    fn check(self, body_limit: u32) -> Result<Command, FrameError> {
-        Ok(match self {
-            WireCommand::Join { room, after, epoch } => {
-                Command::Join(Join { room: room_ref(&room)?, after, epoch })
-            }
-            WireCommand::Resume { rooms, epoch } => {
-                if rooms.len() > Limits::RESUME_ROOMS {
-                    let message =
-                        format!("{} rooms in one resume: at most {}", rooms.len(), Limits::RESUME_ROOMS);
-                    return Err(FrameError::new(ErrorCode::Malformed, message));
-                }
-                Command::Resume(Resume { rooms, epoch })
-            }
-            WireCommand::Leave { room } => Command::Leave { room: room_ref(&room)? },
-            WireCommand::Send { room, client_message_id, body } => Command::Send(Send {
-                room: room_ref(&room)?,
-                client_message_id: ClientMessageId::new(client_message_id)
-                    .map_err(|error| FrameError::new(ErrorCode::Malformed, error.to_string()))?,
-                body: MessageBody::new(body, body_limit)?,
-            }),
-            WireCommand::Typing { room } => Command::Typing { room: room_ref(&room)? },
-            WireCommand::Who { room, after, limit } => {
-                Command::Who(Who { room: room_ref(&room)?, after, limit })
-            }
-            WireCommand::Rename { name } => Command::Rename { name: UserName::new(&name)? },
-            WireCommand::Rooms { joined, after, limit } => Command::Rooms(Rooms { joined, after, limit }),
-            WireCommand::History { after: Some(_), before: Some(_), .. } => {
-                return Err(FrameError::new(ErrorCode::Malformed, "history takes after or before, not both"));
-            }
-            WireCommand::History { room, after, before, limit } => {
-                Command::History(History { room: room_ref(&room)?, after, before, limit })
-            }
-            WireCommand::Read { room, seq } => Command::Read(Read { room: room_ref(&room)?, seq }),
-            WireCommand::Ping {} => Command::Ping {},
-        })
-    }
-}
-
-/// A room by id or name. What is neither is answered with `invalid_name`.
-fn room_ref(text: &str) -> Result<RoomRef, FrameError> {
-    match text.parse() {
-        Ok(id) => Ok(RoomRef::Id(id)),
-        Err(_) => Ok(RoomRef::Name(RoomName::new(text)?)),
-    }
 }
 
 impl From<InvalidName> for FrameError {
@@ -333,29 +127,21 @@ impl From<InvalidBody> for FrameError {
     }
 }
 
-/// Reads again what could not be read, only for the id and the type: the error should say which command was meant.
+/// Reads an object whose header is wrong, for as much of its id and type as there is: the error names the command.
 fn diagnose(text: &str, error: &serde_json::Error) -> FrameError {
     #[derive(Deserialize)]
     struct Envelope {
-        id: Option<serde_json::Value>,
-        r#type: Option<serde_json::Value>,
+        id: Option<Value>,
+        r#type: Option<Value>,
     }
-    const KNOWN: [&str; 11] =
-        ["join", "resume", "leave", "send", "typing", "who", "rename", "rooms", "history", "read", "ping"];
-    // serde takes a list for a struct: `[5,"ping"]` would be answered as the ping with the id 5.
-    let envelope = serde_json::from_str(text).ok().filter(|_| text.trim_start().starts_with('{'));
-    let Some(Envelope { id, r#type }) = envelope else {
-        return FrameError::new(ErrorCode::Malformed, format!("not a JSON object: {error}"));
+    let Ok(Envelope { id, r#type }) = serde_json::from_str(text) else {
+        return FrameError::malformed(format!("not a JSON object: {error}"));
     };
     let id = id.and_then(|id| id.as_u64()).map(CommandId);
-    let error = match r#type.as_ref().and_then(|kind| kind.as_str()) {
-        None => FrameError::new(ErrorCode::Malformed, "a command is an object with a text \"type\""),
-        // Unknown words come from outside and go back there and nowhere else; a long one is cut.
-        Some(kind) if !KNOWN.contains(&kind) => FrameError::new(
-            ErrorCode::UnknownType,
-            format!("no command is called {:?}", kind.chars().take(32).collect::<String>()),
-        ),
-        Some(kind) => FrameError::new(ErrorCode::Malformed, format!("{kind}: {error}")),
+    let error = match r#type.as_ref().and_then(Value::as_str) {
+        None => FrameError::malformed("a command is an object with a text \"type\""),
+        Some(name) if Command::read(name, Map::new(), 0).is_none() => FrameError::unknown_type(name),
+        Some(name) => FrameError::malformed(format!("{name}: {error}")),
     };
     FrameError { id, ..error }
 }
@@ -363,6 +149,7 @@ fn diagnose(text: &str, error: &serde_json::Error) -> FrameError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Ping;
 
     fn refusal(text: &str) -> FrameError {
         match parse_frame(text, 100) {
@@ -374,7 +161,7 @@ mod tests {
     #[test]
     fn unknown_fields_are_ignored() {
         let said = parse_frame(r#"{"type":"ping","id":3,"colour":"green"}"#, 100).unwrap();
-        assert_eq!(said, [Ok(CommandEnvelope { id: Some(CommandId(3)), command: Command::Ping {} })]);
+        assert_eq!(said, [Ok(CommandEnvelope { id: Some(CommandId(3)), command: Command::Ping(Ping {}) })]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One numbered entry of a room's log.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
@@ -7,7 +8,7 @@ use crate::Limits;
 use crate::{ClientMessageId, MessageBody, MessageCount, RoomId, Seq, Timestamp, UserId, UserName};
 
 /// Somebody, as others see them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Person {
     /// Who, for ever.
     pub id: UserId,
@@ -16,7 +17,7 @@ pub struct Person {
 }
 
 /// What happened in a room, the same for everybody who may see it: so it is encoded once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// What, with `"type"` as its tag.
     #[serde(flatten)]
@@ -34,7 +35,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventKind {
     /// Something was said.

@@ -13,7 +13,8 @@
 //! | `names.rs` | the rules of room names and people's names |
 //! | `body.rs` | `MessageBody`, `ClientMessageId` |
 //! | `timestamp.rs` | `Timestamp`: milliseconds, RFC 3339 on the wire |
-//! | `command.rs` | `Command`, and how a text frame becomes commands |
+//! | `operations/` | the table of operations, and one file for each |
+//! | `command.rs` | how a text frame becomes commands |
 //! | `event.rs` | `Event`: one numbered entry of a room's log |
 //! | `server_frame.rs` | `ServerFrame`: welcome, joined, ok, error, gap, reset, presence, typing |
 //! | `error.rs` | `ErrorCode`: the stable codes, whether each is retryable, its HTTP status |
@@ -24,7 +25,7 @@
 //! use teahouse_protocol::{Command, parse_frame};
 //!
 //! let said = parse_frame(r#"{"type":"ping","id":7}"#, 8192).unwrap();
-//! assert!(matches!(said[0].as_ref().unwrap().command, Command::Ping {}));
+//! assert!(matches!(said[0].as_ref().unwrap().command, Command::Ping(_)));
 //! ```
 
 mod body;
@@ -35,21 +36,25 @@ mod event;
 mod ids;
 mod limits;
 mod names;
+pub mod operations;
+mod schema;
 mod server_frame;
 mod timestamp;
 
 pub use body::{ClientMessageId, InvalidBody, InvalidKey, MessageBody};
 pub use close::Close;
-pub use command::{
-    Command, CommandEnvelope, FrameError, History, Join, Read, Resume, Rooms, Send, Who, parse_frame,
-};
+pub use command::{CommandEnvelope, FrameError, parse_frame};
 pub use error::ErrorCode;
 pub use event::{Event, EventKind, Person};
 pub use ids::{CommandId, Epoch, InvalidId, MessageCount, RoomId, Seq, UserId};
 pub use limits::Limits;
 pub use names::{InvalidName, RoomName, RoomRef, UserName};
+pub use operations::{
+    Command, History, Join, Leave, OPERATIONS, Operation, Permission, Ping, RateClass, Read, Rename, Resume,
+    Rooms, Send, Who,
+};
 pub use server_frame::{
-    CommandResult, ControlFrame, ErrorFrame, EventPage, Gap, Joined, OkFrame, PeoplePage, Presence,
-    ReadPosition, Reset, RoomPage, RoomSummary, ServerFrame, Typing, Welcome,
+    Appended, CommandResult, ControlFrame, Done, ErrorFrame, EventPage, Gap, Joined, Named, OkFrame,
+    PeoplePage, Presence, ReadPosition, Reset, RoomPage, RoomSummary, ServerFrame, Typing, Welcome,
 };
 pub use timestamp::Timestamp;

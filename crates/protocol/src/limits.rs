@@ -1,9 +1,10 @@
 //! The sizes that both sides know. `welcome` tells them to the client.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a client must stay within, as `welcome` says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// Longest message body, in bytes of UTF-8. A longer one is refused with `body_too_long`.
     pub body_bytes: u32,

@@ -1,5 +1,6 @@
 //! Everything that a server may say.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -7,7 +8,7 @@ use crate::{
 };
 
 /// One object from the server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ServerFrame {
     /// A numbered event of a room's log.
@@ -17,7 +18,7 @@ pub enum ServerFrame {
 }
 
 /// What is not in any log, by its tag.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ControlFrame {
     /// The first object on a connection.
@@ -39,7 +40,7 @@ pub enum ControlFrame {
 }
 
 /// `welcome`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Welcome {
     /// Who this connection speaks for.
     pub you: Person,
@@ -52,7 +53,7 @@ pub struct Welcome {
 }
 
 /// `joined`: comes before the room's events.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Joined {
     /// Of the `join`; absent for a room of a `resume`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,7 +76,7 @@ pub struct Joined {
 }
 
 /// How far somebody has read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadPosition {
     /// The last event seen.
     pub seq: Seq,
@@ -84,7 +85,7 @@ pub struct ReadPosition {
 }
 
 /// `ok`: what was asked is done, and here is what it gave.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OkFrame {
     /// Of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +96,7 @@ pub struct OkFrame {
 }
 
 /// What a command gave. Told apart by the command it answers; the order matters for reading it back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum CommandResult {
     /// `who`
@@ -120,8 +121,26 @@ pub enum CommandResult {
     Done {},
 }
 
+/// The reply to `send` and `leave`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Appended {
+    /// The number of the event.
+    pub seq: Seq,
+}
+
+/// The reply to `rename`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Named {
+    /// The name in force.
+    pub name: UserName,
+}
+
+/// A reply that says only that it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Done {}
+
 /// A page of the people online in a room, by id.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PeoplePage {
     /// How many there are in all.
     pub count: u32,
@@ -133,7 +152,7 @@ pub struct PeoplePage {
 }
 
 /// A page of rooms, by id.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoomPage {
     /// This page.
     pub rooms: Vec<RoomSummary>,
@@ -143,7 +162,7 @@ pub struct RoomPage {
 }
 
 /// A room in a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoomSummary {
     /// Its id.
     pub room: RoomId,
@@ -163,7 +182,7 @@ pub struct RoomSummary {
 }
 
 /// A stretch of a room's events, oldest first; the same from the command `history` and over HTTP.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventPage {
     /// The events.
     pub events: Vec<Event>,
@@ -172,7 +191,7 @@ pub struct EventPage {
 }
 
 /// `error`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorFrame {
     /// Of the command, where it had one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -192,7 +211,7 @@ pub struct ErrorFrame {
 }
 
 /// `gap`: events `from` to `to` will not come by themselves; `history` has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     /// Which room.
     pub room: RoomId,
@@ -203,7 +222,7 @@ pub struct Gap {
 }
 
 /// `reset`: drop what is cached of the room and load it afresh.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reset {
     /// Which room.
     pub room: RoomId,
@@ -212,7 +231,7 @@ pub struct Reset {
 }
 
 /// `presence`: at most one a room and second; may be lost.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Presence {
     /// Which room.
     pub room: RoomId,
@@ -227,7 +246,7 @@ pub struct Presence {
 }
 
 /// `typing`: shown for a few seconds; may be lost.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Typing {
     /// Which room.
     pub room: RoomId,

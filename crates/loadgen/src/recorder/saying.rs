@@ -45,7 +45,7 @@ impl Witness {
             Sign::Life => Ok(()),
             Sign::Silence => {
                 let id = self.new_id(Pending::Ping);
-                Ok(say(socket, id, Command::Ping {})?)
+                Ok(say(socket, id, Command::Ping(protocol::Ping {}))?)
             }
             Sign::Death => {
                 self.tally.give_up();
@@ -139,7 +139,7 @@ impl Witness {
         if self.dice.once_in(BURSTS_A_LEAVE) {
             let id = self.new_id(Pending::Leave(room));
             self.diary.now()?.leave(on, id, room);
-            return Ok(say(socket, id, Command::Leave { room: RoomRef::Id(room) })?);
+            return Ok(say(socket, id, Command::Leave(protocol::Leave { room: RoomRef::Id(room) }))?);
         }
         let most = Some(scene.plan.messages).filter(|messages| *messages > 0);
         for _ in 0..=self.dice.below(BURST) {

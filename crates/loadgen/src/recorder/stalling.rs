@@ -121,7 +121,7 @@ impl Witness {
         self.say_message(socket, on, self.unanswered.len() - 1)?;
         for _ in 0..QUESTIONS {
             let id = self.new_id(Pending::Ping);
-            say(socket, id, Command::Ping {})?;
+            say(socket, id, Command::Ping(protocol::Ping {}))?;
         }
         Ok(())
     }

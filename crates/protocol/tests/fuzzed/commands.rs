@@ -52,7 +52,7 @@ fn legal(numbered: &CommandEnvelope) {
             assert!(!send.body.as_str().contains('\0') && !send.body.as_str().trim().is_empty());
             assert!(send.client_message_id.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
         }
-        Command::Rename { name } => {
+        Command::Rename(teahouse_protocol::Rename { name }) => {
             assert_eq!(
                 UserName::new(name.as_str()).as_ref(),
                 Ok(name),

@@ -37,31 +37,21 @@ pub(crate) fn handle<L: Transport, O: ShardServices>(
     id: Option<CommandId>,
     command: Command,
 ) {
-    if !acquire(shard, of, id, cost(&command)) {
+    if !acquire(shard, of, id, command.row().rate) {
         return;
     }
     match command {
         Command::Join(join) => join::join(shard, of, id, join),
         Command::Resume(resume) => resume::resume(shard, of, id, resume),
-        Command::Leave { room } => leave::leave(shard, of, id, room),
+        Command::Leave(leave) => leave::leave(shard, of, id, leave.room),
         Command::Send(send) => send::send(shard, of, id, send.room, Some(send.client_message_id), send.body),
-        Command::Typing { room } => typing::typing(shard, of, id, &room),
+        Command::Typing(typing) => typing::typing(shard, of, id, &typing.room),
         Command::Who(who) => who::who(shard, of, id, &who),
-        Command::Rename { name } => rename::rename(shard, of, id, name),
+        Command::Rename(rename) => rename::rename(shard, of, id, rename.name),
         Command::Rooms(rooms) => rooms::rooms(shard, of, id, rooms),
         Command::History(history) => history::history(shard, of, id, history),
         Command::Read(read) => read::read(shard, of, id, read),
-        Command::Ping {} => ping::ping(shard, of, id),
-    }
-}
-
-/// What each command is paid with.
-pub(crate) fn cost(command: &Command) -> RateClass {
-    match command {
-        Command::Send(_) => RateClass::Message,
-        Command::Join(_) => RateClass::Join,
-        Command::Typing { .. } => RateClass::Typing,
-        _ => RateClass::Other,
+        Command::Ping(_) => ping::ping(shard, of, id),
     }
 }
 

@@ -1,0 +1,43 @@
+//! `leave`
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::row::errors;
+use super::{Method, Operation, Permission, RateClass, Route, Row, room_ref};
+use crate::{Appended, ErrorCode, FrameError, RoomRef};
+
+/// Stop being a member.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Leave {
+    /// The room.
+    pub room: RoomRef,
+}
+
+/// The fields of `leave`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "LeaveRequest")]
+pub struct Fields {
+    /// The room, by id or name.
+    #[schemars(with = "RoomRef")]
+    room: String,
+}
+
+impl Operation for Leave {
+    type Fields = Fields;
+    type Reply = Appended;
+    const ROW: Row = Row {
+        name: "leave",
+        summary: "Ends the user's membership of a room.",
+        reply: "`ok {seq}` after all events up to that one; no event of the room follows",
+        http: Some(Route::change(Method::Post, "/api/v1/rooms/{room}/leave")),
+        permission: Some(Permission::Leave),
+        rate: RateClass::Other,
+        events: &["member_left"],
+        errors: &[errors::COMMON, errors::ROOM, errors::WRITE, &[ErrorCode::NotAMember]],
+    };
+
+    fn check(Fields { room }: Fields, _: u32) -> Result<Self, FrameError> {
+        Ok(Leave { room: room_ref(&room)? })
+    }
+}

@@ -1,0 +1,36 @@
+//! `ping`
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::row::errors;
+use super::{Operation, RateClass, Row};
+use crate::{Done, FrameError};
+
+/// Check that the server answers. Browsers cannot send a WebSocket ping.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ping {}
+
+/// The fields of `ping`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "PingRequest")]
+pub struct Fields {}
+
+impl Operation for Ping {
+    type Fields = Fields;
+    type Reply = Done;
+    const ROW: Row = Row {
+        name: "ping",
+        summary: "Checks that the server answers on this connection.",
+        reply: "`ok`, also without an `id`",
+        http: None,
+        permission: None,
+        rate: RateClass::Other,
+        events: &[],
+        errors: &[errors::COMMON],
+    };
+
+    fn check(Fields {}: Fields, _: u32) -> Result<Self, FrameError> {
+        Ok(Ping {})
+    }
+}

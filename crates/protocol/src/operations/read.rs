@@ -1,0 +1,47 @@
+//! `read`
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::row::errors;
+use super::{Method, Operation, Permission, RateClass, Route, Row, room_ref};
+use crate::{ErrorCode, FrameError, ReadPosition, RoomRef, Seq};
+
+/// Move the user's read position.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Read {
+    /// The room.
+    pub room: RoomRef,
+    /// The last event that was read.
+    pub seq: Seq,
+}
+
+/// The fields of `read`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ReadRequest")]
+pub struct Fields {
+    /// The room, by id or name.
+    #[schemars(with = "RoomRef")]
+    room: String,
+    /// The last event that was read.
+    seq: Seq,
+}
+
+impl Operation for Read {
+    type Fields = Fields;
+    type Reply = ReadPosition;
+    const ROW: Row = Row {
+        name: "read",
+        summary: "Moves the user's read position in a room. It never moves back.",
+        reply: "`ok {seq, n}`: the position in force",
+        http: Some(Route::change(Method::Put, "/api/v1/rooms/{room}/read")),
+        permission: Some(Permission::Read),
+        rate: RateClass::Other,
+        events: &[],
+        errors: &[errors::COMMON, errors::ROOM, errors::WRITE, &[ErrorCode::NotAMember]],
+    };
+
+    fn check(Fields { room, seq }: Fields, _: u32) -> Result<Self, FrameError> {
+        Ok(Read { room: room_ref(&room)?, seq })
+    }
+}

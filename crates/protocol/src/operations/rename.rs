@@ -1,0 +1,43 @@
+//! `rename`
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::row::errors;
+use super::{Method, Operation, RateClass, Route, Row};
+use crate::{ErrorCode, FrameError, Named, UserName};
+
+/// Change the user's name, in every room.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rename {
+    /// The new name.
+    pub name: UserName,
+}
+
+/// The fields of `rename`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RenameRequest")]
+pub struct Fields {
+    /// The new name.
+    #[schemars(with = "UserName")]
+    name: String,
+}
+
+impl Operation for Rename {
+    type Fields = Fields;
+    type Reply = Named;
+    const ROW: Row = Row {
+        name: "rename",
+        summary: "Changes the user's name in every room. The name in force again: nothing is appended.",
+        reply: "`ok {name}`",
+        http: Some(Route::change(Method::Put, "/api/v1/name")),
+        permission: None,
+        rate: RateClass::Other,
+        events: &["renamed"],
+        errors: &[errors::COMMON, errors::WRITE, &[ErrorCode::InvalidName]],
+    };
+
+    fn check(Fields { name }: Fields, _: u32) -> Result<Self, FrameError> {
+        Ok(Rename { name: UserName::new(&name)? })
+    }
+}

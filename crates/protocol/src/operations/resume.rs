@@ -1,0 +1,53 @@
+//! `resume`
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::row::errors;
+use super::{Operation, Permission, RateClass, Row};
+use crate::{Done, Epoch, ErrorCode, FrameError, Limits, RoomId, Seq};
+
+/// Return to rooms as a member, each at its own cursor.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Resume {
+    /// For each room the last event the client has.
+    pub rooms: BTreeMap<RoomId, Seq>,
+    /// The epoch in which the client received them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
+}
+
+/// The fields of `resume`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ResumeRequest")]
+pub struct Fields {
+    /// For each room the last event the client has; at most 500 rooms.
+    rooms: BTreeMap<RoomId, Seq>,
+    /// The epoch in which the client received them.
+    epoch: Option<Epoch>,
+}
+
+impl Operation for Resume {
+    type Fields = Fields;
+    type Reply = Done;
+    const ROW: Row = Row {
+        name: "resume",
+        summary: "Returns to rooms after a lost connection, each at its own cursor.",
+        reply: "for each room `joined` without `id`, or an `error` with `room`; then `ok`",
+        http: None,
+        permission: Some(Permission::Resume),
+        rate: RateClass::Other,
+        events: &[],
+        errors: &[errors::COMMON, errors::WRITE, &[ErrorCode::RoomNotFound, ErrorCode::NotAMember]],
+    };
+
+    fn check(Fields { rooms, epoch }: Fields, _: u32) -> Result<Self, FrameError> {
+        if rooms.len() > Limits::RESUME_ROOMS {
+            let message = format!("{} rooms in one resume: at most {}", rooms.len(), Limits::RESUME_ROOMS);
+            return Err(FrameError::malformed(message));
+        }
+        Ok(Resume { rooms, epoch })
+    }
+}

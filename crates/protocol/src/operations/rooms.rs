@@ -1,0 +1,56 @@
+//! `rooms`
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::row::errors;
+use super::{Operation, RateClass, Route, Row};
+#[cfg(doc)]
+use crate::Limits;
+use crate::{FrameError, RoomId, RoomPage};
+
+/// List the rooms, a page at a time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Rooms {
+    /// Only rooms of which the user is a member.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined: bool,
+    /// The last room of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<RoomId>,
+    /// At most [`Limits::PAGE`], which is also the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// The fields of `rooms`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RoomsRequest")]
+pub struct Fields {
+    /// Only rooms of which the user is a member.
+    #[serde(default)]
+    joined: bool,
+    /// The last room of the page before.
+    after: Option<RoomId>,
+    /// How many rooms at most; 100 at most, which is the default.
+    limit: Option<u32>,
+}
+
+impl Operation for Rooms {
+    type Fields = Fields;
+    type Reply = RoomPage;
+    const ROW: Row = Row {
+        name: "rooms",
+        summary: "Lists the rooms, by id.",
+        reply: "`ok {rooms, next?}`",
+        http: Some(Route::get("/api/v1/rooms")),
+        permission: None,
+        rate: RateClass::Other,
+        events: &[],
+        errors: &[errors::COMMON, errors::READ],
+    };
+
+    fn check(Fields { joined, after, limit }: Fields, _: u32) -> Result<Self, FrameError> {
+        Ok(Rooms { joined, after, limit })
+    }
+}

@@ -1,0 +1,63 @@
+//! `send`
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::row::errors;
+use super::{Method, Operation, Permission, RateClass, Route, Row, room_ref};
+use crate::{Appended, ClientMessageId, ErrorCode, FrameError, MessageBody, RoomRef};
+
+/// Append a message to a room.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Send {
+    /// The room.
+    pub room: RoomRef,
+    /// The idempotency key: sent again, it is the same message.
+    pub client_message_id: ClientMessageId,
+    /// The text.
+    pub body: MessageBody,
+}
+
+/// The fields of `send`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "SendRequest")]
+pub struct Fields {
+    /// The room, by id or name.
+    #[schemars(with = "RoomRef")]
+    room: String,
+    /// The idempotency key, unique among all messages of the sender.
+    #[schemars(with = "ClientMessageId")]
+    client_message_id: String,
+    /// The text of the message.
+    #[schemars(with = "MessageBody")]
+    body: String,
+}
+
+impl Operation for Send {
+    type Fields = Fields;
+    type Reply = Appended;
+    const ROW: Row = Row {
+        name: "send",
+        summary: "Appends a message to a room. The same `client_message_id` with the same room and body returns the first message's `seq`.",
+        reply: "`ok {seq}` once it is on disk",
+        http: Some(Route::change(Method::Post, "/api/v1/rooms/{room}/messages").creating()),
+        permission: Some(Permission::Send),
+        rate: RateClass::Message,
+        events: &["message"],
+        errors: &[
+            errors::COMMON,
+            errors::ROOM,
+            errors::WRITE,
+            &[ErrorCode::NotAMember, ErrorCode::BodyEmpty, ErrorCode::BodyTooLong, ErrorCode::KeyConflict],
+        ],
+    };
+
+    fn check(Fields { room, client_message_id, body }: Fields, body_limit: u32) -> Result<Self, FrameError> {
+        Ok(Send {
+            room: room_ref(&room)?,
+            client_message_id: ClientMessageId::new(client_message_id)
+                .map_err(|error| FrameError::malformed(error.to_string()))?,
+            body: MessageBody::new(body, body_limit)?,
+        })
+    }
+}

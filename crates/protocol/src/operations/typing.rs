@@ -1,0 +1,43 @@
+//! `typing`
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::row::errors;
+use super::{Operation, Permission, RateClass, Row, room_ref};
+use crate::{Done, ErrorCode, FrameError, RoomRef};
+
+/// Notify the room that the user is typing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Typing {
+    /// The room, which is open on this connection.
+    pub room: RoomRef,
+}
+
+/// The fields of `typing`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "TypingRequest")]
+pub struct Fields {
+    /// The room, by id or name, which is open on this connection.
+    #[schemars(with = "RoomRef")]
+    room: String,
+}
+
+impl Operation for Typing {
+    type Fields = Fields;
+    type Reply = Done;
+    const ROW: Row = Row {
+        name: "typing",
+        summary: "Notifies the room that the user is typing. It is no event, and may be lost.",
+        reply: "`ok`",
+        http: None,
+        permission: Some(Permission::Typing),
+        rate: RateClass::Typing,
+        events: &[],
+        errors: &[errors::COMMON, &[ErrorCode::InvalidName, ErrorCode::NotAMember]],
+    };
+
+    fn check(Fields { room }: Fields, _: u32) -> Result<Self, FrameError> {
+        Ok(Typing { room: room_ref(&room)? })
+    }
+}

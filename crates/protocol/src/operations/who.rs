@@ -1,0 +1,55 @@
+//! `who`
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::row::errors;
+use super::{Operation, Permission, RateClass, Route, Row, room_ref};
+#[cfg(doc)]
+use crate::Limits;
+use crate::{ErrorCode, FrameError, PeoplePage, RoomRef, UserId};
+
+/// List the people who are online in a room, a page at a time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Who {
+    /// The room.
+    pub room: RoomRef,
+    /// The last person of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<UserId>,
+    /// At most [`Limits::PAGE`], which is also the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// The fields of `who`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "WhoRequest")]
+pub struct Fields {
+    /// The room, by id or name. Over WebSocket it is one that is open on this connection.
+    #[schemars(with = "RoomRef")]
+    room: String,
+    /// The last person of the page before.
+    after: Option<UserId>,
+    /// How many people at most; 100 at most, which is the default.
+    limit: Option<u32>,
+}
+
+impl Operation for Who {
+    type Fields = Fields;
+    type Reply = PeoplePage;
+    const ROW: Row = Row {
+        name: "who",
+        summary: "Lists the people who are online in a room, by id.",
+        reply: "`ok {count, people, next?}`",
+        http: Some(Route::get("/api/v1/rooms/{room}/online")),
+        permission: Some(Permission::Who),
+        rate: RateClass::Other,
+        events: &[],
+        errors: &[errors::COMMON, errors::ROOM, errors::READ, &[ErrorCode::NotAMember]],
+    };
+
+    fn check(Fields { room, after, limit }: Fields, _: u32) -> Result<Self, FrameError> {
+        Ok(Who { room: room_ref(&room)?, after, limit })
+    }
+}
