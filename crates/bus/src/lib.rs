@@ -1,17 +1,19 @@
-//! How shards learn what the store's writer committed.
+//! The publish/subscribe port between the publishers (the store's writer and the shards) and every shard.
 //!
-//! The writer alone publishes, in commit order; every subscriber sees the same words in that order, each with the answers
-//! that are for it alone. Publishing never blocks: a subscriber that is too far behind loses *words*, and is told so when
-//! it drains its inbox; it then reads from the store what it lacks. *Answers* are never lost, for somebody waits for each:
-//! they are bounded by the commands that wait.
+//! Every subscriber receives the same messages in the order of publication, each together with the replies addressed to that
+//! subscriber. The writer publishes committed events in commit order; shards publish ephemeral frames (typing, presence).
 //!
-//! It does **not** know what the words say, nor what a thread or a socket is: waking a subscriber is a closure.
+//! Publishing never blocks. When a subscriber's inbox is full, further *messages* are dropped, and the next
+//! [`Inbox::drain`] reports it; the subscriber then backfills from the store. *Replies* are never dropped, because a pending
+//! command waits for each of them; the number of pending commands bounds them.
 //!
-//! | file | what it holds |
+//! Out of scope: the content of messages, threads, sockets. Waking a subscriber is a closure.
+//!
+//! | file | contents |
 //! |---|---|
-//! | `lib.rs` | the port: `Bus`, `Inbox`, `Delivery` |
-//! | `local.rs` | `LocalBus`: one process |
-//! | `conformance.rs` | what every bus must do |
+//! | `lib.rs` | the port: `Bus`, `Delivery` |
+//! | `local.rs` | `LocalBus`, `Inbox`: the bus of a single process |
+//! | `conformance.rs` | the test suite that every bus must pass |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -20,9 +22,11 @@
 //! let bus = LocalBus::<&str, u32>::new(1024);
 //! let inbox = bus.subscribe(Box::new(|| ()));
 //! bus.publish(Arc::new("room 7 has reached 1,234"), vec![(0, vec![42])]);
-//! let mut words = Vec::new();
-//! let missed = inbox.drain(&mut words);
-//! assert!(!missed && *words[0].word.as_deref().unwrap() == "room 7 has reached 1,234" && words[0].answers == [42]);
+//! let mut deliveries = Vec::new();
+//! let dropped = inbox.drain(&mut deliveries);
+//! assert!(!dropped);
+//! assert_eq!(deliveries[0].message.as_deref(), Some(&"room 7 has reached 1,234"));
+//! assert_eq!(deliveries[0].replies, [42]);
 //! ```
 
 pub mod conformance;
@@ -32,23 +36,24 @@ use std::sync::Arc;
 
 pub use local::{Inbox, LocalBus};
 
-/// Wakes a subscriber; called after each word, from the publisher's thread.
+/// Wakes a subscriber; called after each publication, on the publisher's thread.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
 
-/// One word, as one subscriber gets it.
+/// One publication, as one subscriber receives it.
 #[derive(Debug)]
-pub struct Delivery<W, A> {
-    /// The word; `None` if it was dropped because the subscriber is behind.
-    pub word: Option<Arc<W>>,
-    /// The answers that came with it for this subscriber.
-    pub answers: Vec<A>,
+pub struct Delivery<M, R> {
+    /// The message; `None` if it was dropped because the inbox was full.
+    pub message: Option<Arc<M>>,
+    /// The replies addressed to this subscriber.
+    pub replies: Vec<R>,
 }
 
-/// The port: from the store's writer to every shard.
-pub trait Bus<W, A>: Send + Sync {
-    /// A new subscriber; they are numbered 0, 1, 2 … in the order of subscription. It sees what is published from now on.
-    fn subscribe(&self, wake: Wake) -> Inbox<W, A>;
+/// The port: delivers messages `M` to every subscriber and replies `R` to one.
+pub trait Bus<M, R>: Send + Sync {
+    /// Adds a subscriber, which receives what is published from now on. Subscribers are numbered from 0 in the order of
+    /// subscription.
+    fn subscribe(&self, wake: Wake) -> Inbox<M, R>;
 
-    /// Gives `word` to every subscriber, and to those named the answers that are theirs. Never blocks.
-    fn publish(&self, word: Arc<W>, answers: Vec<(usize, Vec<A>)>);
+    /// Publishes `message` to every subscriber, and to each listed subscriber its replies. Never blocks.
+    fn publish(&self, message: Arc<M>, replies: Vec<(usize, Vec<R>)>);
 }

@@ -1,81 +1,82 @@
-//! The bus of one process: an inbox a subscriber.
+//! The bus of a single process: one inbox per subscriber.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Bus, Delivery, Wake};
 
-/// The bus of one process.
-pub struct LocalBus<W, A> {
-    // owner: the bus; grows at start, when shards subscribe.
-    subscribers: Mutex<Vec<Arc<Subscriber<W, A>>>>,
+/// The bus of a single process.
+pub struct LocalBus<M, R> {
+    // owner: the bus; grows only at start, when the shards subscribe.
+    subscribers: Mutex<Vec<Arc<Subscriber<M, R>>>>,
     capacity: usize,
 }
 
-struct Subscriber<W, A> {
-    // owner: shared by the publisher and one shard; held for a push or a swap; cap `capacity` words; full => dirty.
-    waiting: Mutex<Waiting<W, A>>,
+struct Subscriber<M, R> {
+    // owner: shared by the publishers and one shard; held for a push or a swap; cap `capacity` messages; full => `dropped`.
+    queue: Mutex<Queue<M, R>>,
     wake: Wake,
 }
 
-struct Waiting<W, A> {
-    deliveries: VecDeque<Delivery<W, A>>,
-    missed: bool,
+struct Queue<M, R> {
+    deliveries: VecDeque<Delivery<M, R>>,
+    dropped: bool,
 }
 
-/// Where a subscriber finds what was published.
-pub struct Inbox<W, A>(Arc<Subscriber<W, A>>);
+/// The receiving end of a subscription.
+pub struct Inbox<M, R>(Arc<Subscriber<M, R>>);
 
-/// A poisoned lock means that a thread died between two field writes of a queue, which cannot leave it torn.
+/// Recovers a poisoned lock: a panic between two field writes of a queue cannot leave it in an invalid state.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<W, A> LocalBus<W, A> {
-    /// A bus whose subscribers may each be `capacity` words behind.
+impl<M, R> LocalBus<M, R> {
+    /// Creates a bus whose inboxes hold up to `capacity` messages each.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         LocalBus { subscribers: Mutex::new(Vec::new()), capacity }
     }
 }
 
-impl<W: Send + Sync, A: Send> Bus<W, A> for LocalBus<W, A> {
-    fn subscribe(&self, wake: Wake) -> Inbox<W, A> {
-        let waiting = Mutex::new(Waiting { deliveries: VecDeque::new(), missed: false });
-        let subscriber = Arc::new(Subscriber { waiting, wake });
+impl<M: Send + Sync, R: Send> Bus<M, R> for LocalBus<M, R> {
+    fn subscribe(&self, wake: Wake) -> Inbox<M, R> {
+        let queue = Mutex::new(Queue { deliveries: VecDeque::new(), dropped: false });
+        let subscriber = Arc::new(Subscriber { queue, wake });
         lock(&self.subscribers).push(Arc::clone(&subscriber));
         Inbox(subscriber)
     }
 
-    fn publish(&self, word: Arc<W>, answers: Vec<(usize, Vec<A>)>) {
-        let mut answers: Vec<(usize, Vec<A>)> = answers;
-        for (number, subscriber) in lock(&self.subscribers).iter().enumerate() {
-            let mine = answers
+    fn publish(&self, message: Arc<M>, mut replies: Vec<(usize, Vec<R>)>) {
+        // The lock is held for the whole loop, so all subscribers receive concurrent publications in the same order.
+        for (index, subscriber) in lock(&self.subscribers).iter().enumerate() {
+            let own_replies = replies
                 .iter_mut()
-                .filter(|(to, _)| *to == number)
-                .flat_map(|(_, mine)| mine.drain(..))
+                .filter(|(target, _)| *target == index)
+                .flat_map(|(_, replies)| replies.drain(..))
                 .collect();
-            let mut waiting = lock(&subscriber.waiting);
-            let full = waiting.deliveries.len() >= self.capacity;
-            waiting.missed |= full;
-            let delivery = Delivery { word: (!full).then(|| Arc::clone(&word)), answers: mine };
-            match waiting.deliveries.back_mut() {
-                // A dropped word leaves nothing but its answers; they join the last delivery, so that the queue stays short.
-                Some(last) if full => last.answers.extend(delivery.answers),
-                _ => waiting.deliveries.push_back(delivery),
+            let mut queue = lock(&subscriber.queue);
+            let full = queue.deliveries.len() >= self.capacity;
+            queue.dropped |= full;
+            let delivery = Delivery { message: (!full).then(|| Arc::clone(&message)), replies: own_replies };
+            match queue.deliveries.back_mut() {
+                // The replies of a dropped message join the last delivery, so that the queue does not grow.
+                Some(last) if full => last.replies.extend(delivery.replies),
+                _ => queue.deliveries.push_back(delivery),
             }
-            drop(waiting);
+            drop(queue);
             (subscriber.wake)();
         }
     }
 }
 
-impl<W, A> Inbox<W, A> {
-    /// Takes all that waits, in order. `true`: words were dropped since the last time, and the store knows them.
-    pub fn drain(&self, into: &mut Vec<Delivery<W, A>>) -> bool {
-        let mut waiting = lock(&self.0.waiting);
-        into.extend(waiting.deliveries.drain(..));
-        std::mem::take(&mut waiting.missed)
+impl<M, R> Inbox<M, R> {
+    /// Moves all queued deliveries to `into`, in order. Returns `true` if messages were dropped since the last call; the
+    /// store has their events.
+    pub fn drain(&self, into: &mut Vec<Delivery<M, R>>) -> bool {
+        let mut queue = lock(&self.0.queue);
+        into.extend(queue.deliveries.drain(..));
+        std::mem::take(&mut queue.dropped)
     }
 }
 
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_local_bus_is_a_bus() {
+    fn local_bus_passes_conformance_suite() {
         crate::conformance::run_all(&|capacity| Box::new(LocalBus::new(capacity)));
     }
 }

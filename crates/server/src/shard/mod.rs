@@ -157,16 +157,16 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// What the writer committed, and what it answers to this shard. `None` as its word: it was dropped, for the shard was
-    /// behind; the store knows what it said.
+    /// Applies a bus delivery: committed events, ephemeral frames and this shard's replies. A `None` message was dropped
+    /// because the inbox was full; the store has its events.
     pub(crate) fn handle_commit(&mut self, now: Duration, delivery: Delivery<BusMessage, WriteReply>) {
         self.now = now;
-        let mut answers = delivery.answers.into_iter().peekable();
-        match delivery.word.as_deref() {
+        let mut replies = delivery.replies.into_iter().peekable();
+        match delivery.message.as_deref() {
             Some(BusMessage::Committed(events)) => {
                 for (before, committed) in events.iter().enumerate() {
-                    while let Some(answer) = answers.next_if(|answer| answer.after <= before) {
-                        self.handle_reply(answer);
+                    while let Some(reply) = replies.next_if(|reply| reply.after <= before) {
+                        self.handle_reply(reply);
                     }
                     self.handle_event(committed);
                 }
@@ -174,8 +174,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             Some(BusMessage::Ephemeral { room, frame }) => self.handle_ephemeral(*room, frame),
             None => {}
         }
-        for answer in answers {
-            self.handle_reply(answer);
+        for reply in replies {
+            self.handle_reply(reply);
         }
     }
 

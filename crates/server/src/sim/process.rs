@@ -129,22 +129,22 @@ impl Process {
         let mut deliveries = Vec::new();
         let mut missed = desk.inbox.drain(&mut deliveries);
         for delivery in deliveries {
-            // A word that was held up may come before or after the next one.
+            // A delayed message may arrive before or after the next one.
             if !desk.late.is_empty() && chance.one_in(2) {
-                let word = desk.late.remove(0);
-                desk.shard.handle_commit(now, Delivery { word: Some(word), answers: Vec::new() });
+                let message = desk.late.remove(0);
+                desk.shard.handle_commit(now, Delivery { message: Some(message), replies: Vec::new() });
             }
             let mut befalls = |times: u64| times > 0 && chance.one_in(times);
-            let Delivery { mut word, answers } = delivery;
+            let Delivery { mut message, replies } = delivery;
             if befalls(losses.late) {
-                desk.late.extend(word.take());
+                desk.late.extend(message.take());
             } else if befalls(losses.twice) {
-                desk.late.extend(word.clone());
-            } else if befalls(losses.lost) && word.take().is_some() {
+                desk.late.extend(message.clone());
+            } else if befalls(losses.lost) && message.take().is_some() {
                 // A bus between machines may not even know.
                 missed |= befalls(2);
             }
-            desk.shard.handle_commit(now, Delivery { word, answers });
+            desk.shard.handle_commit(now, Delivery { message, replies });
         }
         if missed {
             desk.shard.handle_missed(now);

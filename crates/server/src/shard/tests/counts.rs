@@ -123,8 +123,8 @@ impl Crowd {
     }
 
     fn hand_over(&mut self, round: &Arc<BusMessage>) {
-        let word = Some(Arc::clone(round));
-        self.shard.handle_commit(self.now, Delivery { word, answers: Vec::new() });
+        let message = Some(Arc::clone(round));
+        self.shard.handle_commit(self.now, Delivery { message, replies: Vec::new() });
     }
 
     fn work(&mut self) {

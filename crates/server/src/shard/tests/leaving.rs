@@ -113,12 +113,12 @@ fn a_join_that_waits_for_the_log_is_opened_by_a_word_that_comes_late() {
     world.work();
     world.commit_all();
     let mut late = world.rounds.pop_front().unwrap();
-    let word = late.word.take();
+    let message = late.message.take();
     world.shard.handle_commit(world.now, late);
     for found in found {
         world.shard.handle_found(world.now, found);
     }
-    world.shard.handle_commit(world.now, bus::Delivery { word, answers: Vec::new() });
+    world.shard.handle_commit(world.now, bus::Delivery { message, replies: Vec::new() });
     world.work();
     assert_eq!(types(&mei.take()), ["joined"]);
     world.send(&li, "a", "hello");

@@ -174,15 +174,15 @@ impl World {
     /// All that was committed comes to the shard.
     pub(super) fn deliver_all(&mut self) {
         while let Some(delivery) = self.rounds.pop_front() {
-            let dropped = delivery.word.is_none();
+            let dropped = delivery.message.is_none();
             self.shard.handle_commit(self.now, delivery);
             if dropped {
                 self.shard.handle_missed(self.now);
             }
         }
         for (room, frame) in std::mem::take(&mut self.shard.services.asides) {
-            let word = (!self.bus_is_down).then(|| Arc::new(BusMessage::Ephemeral { room, frame }));
-            self.shard.handle_commit(self.now, Delivery { word, answers: Vec::new() });
+            let message = (!self.bus_is_down).then(|| Arc::new(BusMessage::Ephemeral { room, frame }));
+            self.shard.handle_commit(self.now, Delivery { message, replies: Vec::new() });
         }
     }
 
@@ -257,9 +257,9 @@ impl World {
         self.pipeline.commit(Timestamp(self.now.as_millis() as i64), asked, reply_to);
         let mut round = Vec::new();
         self.inbox.drain(&mut round);
-        self.rounds.extend(round.into_iter().map(|Delivery { word, answers }| Delivery {
-            word: word.filter(|_| !self.bus_is_down),
-            answers,
+        self.rounds.extend(round.into_iter().map(|Delivery { message, replies }| Delivery {
+            message: message.filter(|_| !self.bus_is_down),
+            replies,
         }));
     }
 }
