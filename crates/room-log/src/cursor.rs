@@ -1,11 +1,11 @@
-//! A member's place in a room's log, and reading from it.
+//! A member's position in a room's log, and reading from it.
 
 use protocol::Seq;
 
 use crate::RoomLog;
 use crate::room_log::Entry;
 
-/// A member's place: the next byte to be written to it, and the last event that was. 16 bytes a member and room.
+/// A member's position: the next byte to write to its socket, and the last event written. 16 bytes per member and room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub(crate) position: u64,
@@ -19,55 +19,55 @@ impl Cursor {
         self.seq
     }
 
-    /// Whichever is further behind.
+    /// The cursor that is further behind.
     #[must_use]
     pub fn min(self, other: Cursor) -> Cursor {
         if other.position < self.position { other } else { self }
     }
 
-    /// Whether it stands at or beyond `other`.
+    /// Whether this cursor is at or after `other`.
     #[must_use]
     pub fn has_reached(self, other: Cursor) -> bool {
         self.position >= other.position
     }
 }
 
-/// How much of the log a reader may have.
+/// The part of the log that a reader may receive.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
-    /// At most so many bytes, but always one whole entry.
+    /// Upper bound in bytes; a read returns at least one whole entry even if that is longer.
     pub bytes: usize,
-    /// Not beyond this place: where a membership ended.
+    /// Where the membership ended: nothing after this position is returned.
     pub end: Option<Cursor>,
-    /// Whether to pass over unnumbered entries: the reader lags.
+    /// Whether to skip ephemeral entries, which have no number, because the reader lags.
     pub numbered_only: bool,
 }
 
 impl Window {
-    /// All there is.
+    /// A window without bounds.
     #[must_use]
     pub fn everything() -> Self {
         Window { bytes: usize::MAX, end: None, numbered_only: false }
     }
 }
 
-/// What lies before a cursor.
+/// The result of reading from a cursor.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReadOutcome<'a> {
-    /// Nothing: the cursor is at the tip, or at its end. It may have been moved over entries that it is not to see.
+    /// Nothing to write: the cursor is at the tip or at the end of the window. It may have moved past skipped entries.
     Nothing(Cursor),
-    /// Whole entries, to be written as they are.
+    /// Whole entries, to be written unchanged.
     ByteRange(ByteRange<'a>),
-    /// What follows the cursor has been evicted.
+    /// Events after the cursor have been evicted.
     Lagged(Evicted),
 }
 
-/// Whole entries in a row.
+/// A contiguous range of whole entries.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ByteRange<'a> {
-    /// Where the run begins: give this to [`RoomLog::advance`].
+    /// Where the range starts; the argument for [`RoomLog::advance`].
     pub start: Cursor,
-    /// The bytes, in at most two pieces.
+    /// The bytes, in at most two slices of the ring.
     pub bytes: [&'a [u8]; 2],
 }
 
@@ -78,33 +78,33 @@ impl ByteRange<'_> {
         self.bytes[0].len() + self.bytes[1].len()
     }
 
-    /// Never: a run has at least one entry. Here for the lint that wants it beside `len`.
+    /// Always `false`, because a range has at least one entry; clippy requires it next to `len`.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Events that are in the store, and in the log no more.
+/// Events that are in the store but no longer in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evicted {
-    /// The last event that the cursor has.
+    /// The last event before the cursor.
     pub after: Seq,
-    /// The last event of the log now.
+    /// The log's current head.
     pub head: Seq,
 }
 
 /// A cursor after a write.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Advance<'a> {
-    /// Where it stands now: always between two entries.
+    /// The new position, always at an entry boundary.
     pub cursor: Cursor,
-    /// What the socket has not taken of an entry that it began: to be written before anything else.
+    /// The remainder of a partially written entry; it must be written before anything else.
     pub rest: Option<[&'a [u8]; 2]>,
 }
 
 impl RoomLog {
-    /// The cursor of somebody who has everything up to `seq`, if what follows is in the log.
+    /// The cursor of a reader that has every event up to `seq`, if the events after `seq` are in the log.
     #[must_use]
     pub fn cursor_after(&self, seq: Seq) -> Option<Cursor> {
         if seq == self.head {
@@ -113,43 +113,43 @@ impl RoomLog {
         if seq < self.base || seq > self.head {
             return None;
         }
-        // Behind the last entry that carries a number up to `seq`.
+        // After the last entry whose number is at most `seq`.
         let index = self.entries.partition_point(|entry| entry.seq() <= seq);
         let position = if index == 0 { self.start } else { self.entries[index - 1].end };
         Some(Cursor { position, seq })
     }
 
-    /// How many bytes of the log lie beyond the cursor.
+    /// The number of bytes between the cursor and the tip.
     #[must_use]
     pub fn bytes_after(&self, cursor: Cursor) -> usize {
         (self.end() - cursor.position.max(self.start)) as usize
     }
 
-    /// What is to be written to somebody at `cursor`. O(1) for a reader near the tip of a log without unnumbered entries,
-    /// else O(log n).
+    /// Returns what to write to a reader at `cursor`. O(1) for a log without ephemeral entries if the window holds all that
+    /// follows, otherwise O(log n).
     #[must_use]
     pub fn read(&self, mut cursor: Cursor, window: Window) -> ReadOutcome<'_> {
         if cursor.position < self.start {
-            // Whoever was removed has all that it may have: what was evicted behind its end is no loss to it.
+            // A removed member that has reached its end misses nothing when later entries are evicted.
             if window.end.is_some_and(|end| cursor.has_reached(end)) {
                 return ReadOutcome::Nothing(cursor);
             }
             if cursor.seq < self.base {
                 return ReadOutcome::Lagged(Evicted { after: cursor.seq, head: self.head });
             }
-            // Only unnumbered entries were evicted: nothing is missed.
+            // Only ephemeral entries were evicted, which may be lost.
             cursor.position = self.start;
         }
         let limit = window.end.map_or(self.end(), |end| end.position.min(self.end()));
-        if window.numbered_only && self.unnumbered > 0 {
-            cursor = self.over_unnumbered(cursor, limit);
+        if window.numbered_only && self.ephemeral > 0 {
+            cursor = self.skip_leading_ephemeral(cursor, limit);
         }
         if cursor.position >= limit {
             return ReadOutcome::Nothing(cursor);
         }
         let mut end = limit;
-        if window.numbered_only && self.unnumbered > 0 {
-            end = self.end_of_numbered(cursor, end);
+        if window.numbered_only && self.ephemeral > 0 {
+            end = self.end_of_events(cursor, end);
         }
         if end - cursor.position > window.bytes as u64 {
             end = self.boundary_within(cursor, window.bytes as u64);
@@ -157,7 +157,7 @@ impl RoomLog {
         ReadOutcome::ByteRange(ByteRange { start: cursor, bytes: self.slices(cursor.position, end) })
     }
 
-    /// Where the cursor stands after `written` bytes of the run that began at `start`.
+    /// The position after `written` bytes of the range that starts at `start`.
     #[must_use]
     pub fn advance(&self, start: Cursor, written: usize) -> Advance<'_> {
         let position = start.position + written as u64;
@@ -166,27 +166,27 @@ impl RoomLog {
             return Advance { cursor: self.tip(), rest: None };
         }
         let index = self.index_at(position);
-        let before = index.checked_sub(1).map(|before| self.entries[before]);
-        let boundary = before.map_or(self.start, |entry| entry.end);
+        let previous = index.checked_sub(1).map(|previous| self.entries[previous]);
+        let boundary = previous.map_or(self.start, |entry| entry.end);
         if boundary == position {
-            let seq = before.map_or(self.base, Entry::seq);
+            let seq = previous.map_or(self.base, Entry::seq);
             return Advance { cursor: Cursor { position, seq }, rest: None };
         }
-        let begun = self.entries[index];
+        let partial = self.entries[index];
         Advance {
-            cursor: Cursor { position: begun.end, seq: begun.seq() },
-            rest: Some(self.slices(position, begun.end)),
+            cursor: Cursor { position: partial.end, seq: partial.seq() },
+            rest: Some(self.slices(position, partial.end)),
         }
     }
 
-    /// The entry that holds the byte at `position`.
+    /// The index of the entry that contains the byte at `position`.
     fn index_at(&self, position: u64) -> usize {
         self.entries.partition_point(|entry| entry.end <= position)
     }
 
-    fn over_unnumbered(&self, mut cursor: Cursor, limit: u64) -> Cursor {
+    fn skip_leading_ephemeral(&self, mut cursor: Cursor, limit: u64) -> Cursor {
         for entry in self.entries.range(self.index_at(cursor.position)..) {
-            if entry.is_numbered() || entry.end > limit {
+            if entry.is_event() || entry.end > limit {
                 break;
             }
             cursor.position = entry.end;
@@ -194,10 +194,10 @@ impl RoomLog {
         cursor
     }
 
-    fn end_of_numbered(&self, cursor: Cursor, limit: u64) -> u64 {
+    fn end_of_events(&self, cursor: Cursor, limit: u64) -> u64 {
         let mut end = cursor.position;
         for entry in self.entries.range(self.index_at(cursor.position)..) {
-            if !entry.is_numbered() || entry.end > limit {
+            if !entry.is_event() || entry.end > limit {
                 break;
             }
             end = entry.end;
@@ -205,11 +205,11 @@ impl RoomLog {
         end
     }
 
-    /// The last boundary at most `bytes` beyond the cursor, or the end of its first entry.
+    /// The last entry boundary within `bytes` of the cursor, or the end of the first entry if none is.
     fn boundary_within(&self, cursor: Cursor, bytes: u64) -> u64 {
         let first = self.index_at(cursor.position);
-        let beyond = self.entries.partition_point(|entry| entry.end <= cursor.position + bytes);
-        self.entries[first.max(beyond.saturating_sub(1))].end
+        let after_range = self.entries.partition_point(|entry| entry.end <= cursor.position + bytes);
+        self.entries[first.max(after_range.saturating_sub(1))].end
     }
 
     fn slices(&self, from: u64, to: u64) -> [&[u8]; 2] {
@@ -244,7 +244,7 @@ mod tests {
 
     fn text(log: &RoomLog, cursor: Cursor, window: Window) -> String {
         match log.read(cursor, window) {
-            ReadOutcome::ByteRange(run) => String::from_utf8(run.bytes.concat()).unwrap(),
+            ReadOutcome::ByteRange(range) => String::from_utf8(range.bytes.concat()).unwrap(),
             other => format!("{other:?}"),
         }
     }
@@ -252,7 +252,7 @@ mod tests {
     const START: Cursor = Cursor { position: 0, seq: Seq(0) };
 
     #[test]
-    fn whoever_lags_does_not_see_unnumbered_entries() {
+    fn read_by_lagging_member_skips_ephemeral_entries() {
         let log = log_of(&[(0, "typing"), (1, "one"), (2, "two"), (0, "typing"), (3, "three")]);
         let lagging = Window { numbered_only: true, ..Window::everything() };
         assert_eq!(text(&log, START, Window::everything()), "typingonetwotypingthree");
@@ -261,17 +261,17 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_ends_between_entries_and_holds_at_least_one() {
+    fn read_ends_at_entry_boundary_with_at_least_one_entry() {
         let log = log_of(&[(1, "one"), (2, "two"), (3, "three")]);
-        let turn = |bytes| text(&log, START, Window { bytes, ..Window::everything() });
+        let read = |bytes| text(&log, START, Window { bytes, ..Window::everything() });
         assert_eq!(
-            [turn(1), turn(3), turn(5), turn(6), turn(100)],
+            [read(1), read(3), read(5), read(6), read(100)],
             ["one", "one", "one", "onetwo", "onetwothree"]
         );
     }
 
     #[test]
-    fn a_membership_that_ended_sees_nothing_later() {
+    fn read_after_membership_end_returns_nothing() {
         let mut log = log_of(&[(1, "one"), (2, "left")]);
         let end = log.tip();
         log.append(Seq(3), b"secret").unwrap();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_membership_that_ended_misses_nothing_when_the_log_goes_on() {
+    fn ended_membership_after_eviction_reports_no_gap() {
         let mut log = log_of(&[(1, "one"), (2, "left"), (3, "secret"), (4, "secret")]);
         let end = log.cursor_after(Seq(2)).unwrap();
         log.trim(6, 6, log.tip());
@@ -292,11 +292,15 @@ mod tests {
             ReadOutcome::Nothing(end)
         );
         let lag = Evicted { after: Seq(2), head: Seq(4) };
-        assert_eq!(log.read(end, Window::everything()), ReadOutcome::Lagged(lag), "others miss the third");
+        assert_eq!(
+            log.read(end, Window::everything()),
+            ReadOutcome::Lagged(lag),
+            "a reader without an end misses event 3"
+        );
     }
 
     #[test]
-    fn a_half_written_entry_gives_its_rest_and_the_cursor_stands_behind_it() {
+    fn advance_inside_entry_returns_rest_and_skips_it() {
         let log = log_of(&[(1, "one"), (2, "two"), (3, "three")]);
         let advance = log.advance(START, 4);
         assert_eq!(advance.rest.map(|rest| rest.concat()), Some(b"wo".to_vec()));
@@ -306,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_that_fell_out_is_told_what_it_missed() {
+    fn read_after_eviction_reports_missed_range() {
         let mut log = log_of(&[(1, "one"), (2, "two"), (3, "three")]);
         log.trim(5, 5, START);
         assert_eq!(
@@ -319,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn evicting_unnumbered_entries_alone_is_no_loss() {
+    fn eviction_of_ephemeral_entries_reports_no_gap() {
         let mut log = log_of(&[(0, "typing"), (1, "one")]);
         log.trim(3, 3, START);
         assert_eq!(text(&log, START, Window::everything()), "one");

@@ -1,31 +1,33 @@
-//! The room's log in memory: what makes one encoded event serve a thousand sockets.
+//! The in-memory log of a room: one encoded event serves a thousand sockets.
 //!
 //! A [`RoomLog`] holds the newest entries of a room as the bytes that go to the sockets, frame headers included. A
-//! [`Cursor`] is a member's place in it. To deliver is to write the bytes between a cursor and the tip, and to move the
-//! cursor by what the socket took; nothing is queued, counted or allocated for a member. What is private to one connection
-//! (replies, a catch-up from the store, the rest of a frame that a socket took only half of) goes through its [`Outbox`].
+//! [`Cursor`] is a member's position in it. Delivery (fan-out) writes the bytes between a cursor and the tip and advances
+//! the cursor by the number of bytes that the socket accepted; nothing is queued, counted or allocated per member. Bytes that
+//! are private to one connection (replies, a backfill from the store, the remainder of a partially written frame) go through
+//! its [`Outbox`].
 //!
-//! The crate does **not** know what the bytes mean, who the members are, or what a socket is; it reads no clock.
+//! Out of scope: the meaning of the bytes, membership, sockets, clocks. The caller decides when to trim and when to release.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `room_log.rs` | `RoomLog`: append, evict, release |
-//! | `cursor.rs` | `Cursor`, `ByteRange`, `Evicted`: reading the log from a place in it |
-//! | `outbox.rs` | `Outbox`: private bytes, shared or owned |
+//! | `room_log.rs` | `RoomLog`: append, trim (retention), release |
+//! | `cursor.rs` | `Cursor`, `Window`, `ReadOutcome`, `ByteRange`, `Evicted`: reading the log from a cursor |
+//! | `outbox.rs` | `Outbox`: private bytes of a connection, shared or owned |
 //!
-//! **Invariant:** a socket is never left inside a frame of the log: what it did not take of a begun frame moves to its
-//! outbox, which is written first. So an entry may be evicted at any time (`tests/delivery.rs`).
+//! **Invariant:** a socket is never left inside a frame of the log. The remainder of a partially written frame moves to the
+//! connection's outbox, which is written first, so any entry can be evicted at any time
+//! (`each_event_is_delivered_once_or_reported_as_gap`).
 //!
 //! ```
 //! use protocol::Seq;
-//! use teahouse_room_log::{Reading, RoomLog, Window};
+//! use teahouse_room_log::{ReadOutcome, RoomLog, Window};
 //!
 //! let mut log = RoomLog::new(Seq(41));
 //! let cursor = log.tip();
 //! log.append(Seq(42), b"hello").unwrap();
-//! let Reading::Run(run) = log.read(cursor, Window::everything()) else { panic!() };
-//! assert_eq!(run.bytes, [&b"hello"[..], b""]);
-//! let after = log.advance(run.start, 5);
+//! let ReadOutcome::ByteRange(range) = log.read(cursor, Window::everything()) else { panic!() };
+//! assert_eq!(range.bytes, [&b"hello"[..], b""]);
+//! let after = log.advance(range.start, 5);
 //! assert_eq!((after.cursor.seq(), after.rest), (Seq(42), None));
 //! ```
 

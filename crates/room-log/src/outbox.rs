@@ -1,13 +1,13 @@
-//! What is written to one connection alone.
+//! Bytes that are written to one connection only.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-/// Private bytes, written before anything of a room. An idle connection's outbox is one null pointer.
+/// A queue of private bytes, written before anything of a room log. An empty outbox is one null pointer.
 ///
-/// Bounded by its owner, who stops reading commands from a connection whose outbox holds [`Outbox::PAUSE_BYTES`].
+/// The owner bounds it (backpressure): the shard stops reading a connection whose outbox holds [`Outbox::PAUSE_BYTES`].
 #[derive(Debug, Default)]
 pub struct Outbox(Option<Box<Pending>>);
 
@@ -16,28 +16,28 @@ struct Pending {
     /// Written in this order, and before `tail`.
     segments: VecDeque<Bytes>,
     tail: Vec<u8>,
-    /// How much of `tail` has been written.
+    /// How many bytes of `tail` have been written.
     tail_written: usize,
     len: usize,
 }
 
 impl Outbox {
-    /// Above this many bytes the connection is not read until it has taken what it was answered.
+    /// High-water mark: above it the connection is not read until its peer has received the queued replies.
     pub const PAUSE_BYTES: usize = 16 * 1024;
 
-    /// Bytes that wait.
+    /// The number of queued bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |pending| pending.len)
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Copies `bytes` to the end.
+    /// Appends a copy of `bytes`.
     pub fn push(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -47,7 +47,7 @@ impl Outbox {
         pending.tail.extend_from_slice(bytes);
     }
 
-    /// Puts `bytes` at the end without copying them: a page that many connections share.
+    /// Appends `bytes` without a copy; for a page that several connections share.
     pub fn push_shared(&mut self, bytes: Bytes) {
         if bytes.is_empty() {
             return;
@@ -64,7 +64,7 @@ impl Outbox {
         pending.segments.push_back(bytes);
     }
 
-    /// Fills `slices` from the front; returns how many it filled and whether they hold all that waits.
+    /// Fills `slices` from the front of the queue. Returns the number of filled slices and whether they cover the whole queue.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> (usize, bool) {
         let Some(pending) = self.0.as_deref() else { return (0, true) };
         let tail = &pending.tail[pending.tail_written..];
@@ -79,7 +79,7 @@ impl Outbox {
         (filled, waiting.next().is_none())
     }
 
-    /// Takes off the front what a socket took; returns how many of `written` bytes were of something else.
+    /// Removes up to `written` bytes from the front. Returns how many of `written` were not from this queue.
     pub fn consume(&mut self, mut written: usize) -> usize {
         let Some(pending) = self.0.as_deref_mut() else { return written };
         while written > 0 {
@@ -103,7 +103,7 @@ impl Outbox {
         written
     }
 
-    /// Drops all that waits.
+    /// Discards all queued bytes.
     pub fn clear(&mut self) {
         self.0 = None;
     }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_outbox_costs_a_pointer() {
+    fn empty_outbox_is_one_pointer() {
         assert_eq!(size_of::<Outbox>(), 8);
         let mut outbox = Outbox::default();
         outbox.push(b"x");
@@ -126,7 +126,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_goes_in_comes_out_once_in_order(
+        fn pushed_bytes_are_consumed_once_in_order(
             steps in proptest::collection::vec((any::<bool>(), 0usize..40, 0usize..60, 1usize..4), 1..40),
         ) {
             let mut outbox = Outbox::default();

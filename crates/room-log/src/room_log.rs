@@ -1,4 +1,4 @@
-//! The ring of a room: entries at the back, eviction at the front.
+//! The ring buffer of a room: append at the back, eviction at the front.
 
 use std::collections::VecDeque;
 
@@ -6,18 +6,18 @@ use protocol::Seq;
 
 use crate::Cursor;
 
-/// An event that cannot be appended, because those before it are missing. They are in the store.
+/// An event that cannot be appended because earlier events are missing. The store has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SequenceGap {
-    /// The first that is missing.
+    /// The first missing event.
     pub from: Seq,
-    /// The one that was offered.
+    /// The event passed to [`RoomLog::append`].
     pub offered: Seq,
 }
 
 /// The newest entries of one room, as bytes.
 ///
-/// A position is a count of bytes since the log was made; it never goes back, also when entries are evicted.
+/// A position counts bytes since the log was created. It never decreases, even when entries are evicted.
 #[derive(Debug)]
 pub struct RoomLog {
     pub(crate) bytes: VecDeque<u8>,
@@ -27,70 +27,63 @@ pub struct RoomLog {
     /// The last event before `entries[0]`.
     pub(crate) base: Seq,
     pub(crate) head: Seq,
-    /// How many entries in `entries` have no number: while there are none, reading needs no look at the entries.
-    pub(crate) unnumbered: usize,
+    /// The number of ephemeral entries. While it is 0, a read does not inspect the entries.
+    pub(crate) ephemeral: usize,
 }
 
-/// Where an entry ends, and the number of the last event at or before it.
+/// Where an entry ends, and the sequence number of the last event at or before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) end: u64,
-    /// `seq << 1 | numbered`: one word, since a busy room holds thousands of these.
-    word: u64,
+    /// `seq << 1 | is_event`: one word, because a busy room holds thousands of entries.
+    packed: u64,
 }
 
 impl Entry {
-    fn new(end: u64, seq: Seq, numbered: bool) -> Self {
-        Entry { end, word: seq.0 << 1 | u64::from(numbered) }
+    fn new(end: u64, seq: Seq, is_event: bool) -> Self {
+        Entry { end, packed: seq.0 << 1 | u64::from(is_event) }
     }
 
     pub(crate) fn seq(self) -> Seq {
-        Seq(self.word >> 1)
+        Seq(self.packed >> 1)
     }
 
-    pub(crate) fn is_numbered(self) -> bool {
-        self.word & 1 == 1
+    pub(crate) fn is_event(self) -> bool {
+        self.packed & 1 == 1
     }
 }
 
 impl RoomLog {
-    /// Kept for those who come back soon, when nobody lags: 256 KiB.
+    /// Retention for members that reconnect soon, when no member lags: 256 KiB.
     pub const SOFT_BYTES: usize = 256 * 1024;
-    /// Held for those who lag, and no more: 4 MiB.
+    /// Upper bound of what is retained for lagging members: 4 MiB.
     pub const HARD_BYTES: usize = 4 * 1024 * 1024;
 
-    /// An empty log of a room whose last event is `head`. It owns no memory until something is appended.
+    /// An empty log of a room whose last event is `head`. It allocates nothing until the first append.
     #[must_use]
     pub fn new(head: Seq) -> Self {
-        RoomLog {
-            bytes: VecDeque::new(),
-            entries: VecDeque::new(),
-            start: 0,
-            base: head,
-            head,
-            unnumbered: 0,
-        }
+        RoomLog { bytes: VecDeque::new(), entries: VecDeque::new(), start: 0, base: head, head, ephemeral: 0 }
     }
 
-    /// The number of the last event.
+    /// The sequence number of the last event.
     #[must_use]
     pub fn head(&self) -> Seq {
         self.head
     }
 
-    /// The place behind the last entry.
+    /// The position after the last entry.
     #[must_use]
     pub fn tip(&self) -> Cursor {
         Cursor { position: self.end(), seq: self.head }
     }
 
-    /// Bytes held.
+    /// The number of bytes held.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether nothing is held.
+    /// Whether the log holds no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -100,7 +93,10 @@ impl RoomLog {
         self.start + self.bytes.len() as u64
     }
 
-    /// Appends the next event. One that is in the log already is passed over; one beyond the next is a [`SequenceGap`].
+    /// Appends the next event. An event at or below the head is ignored.
+    ///
+    /// # Errors
+    /// [`SequenceGap`] if events between the head and `seq` are missing.
     pub fn append(&mut self, seq: Seq, frame: &[u8]) -> Result<(), SequenceGap> {
         if seq <= self.head {
             return Ok(());
@@ -113,38 +109,38 @@ impl RoomLog {
         Ok(())
     }
 
-    /// Appends what is no event: whoever lags will not see it.
+    /// Appends an ephemeral frame, which has no sequence number and is skipped for lagging members.
     pub fn append_ephemeral(&mut self, frame: &[u8]) {
-        self.unnumbered += 1;
+        self.ephemeral += 1;
         self.push(frame, false);
     }
 
-    fn push(&mut self, frame: &[u8], numbered: bool) {
+    fn push(&mut self, frame: &[u8], is_event: bool) {
         self.bytes.extend(frame);
-        self.entries.push_back(Entry::new(self.end(), self.head, numbered));
+        self.entries.push_back(Entry::new(self.end(), self.head, is_event));
     }
 
-    /// Evicts the oldest entries: all that exceeds `hard`, and what exceeds `soft` unless somebody at or behind `floor`
-    /// still needs it. Returns whether anything was evicted that somebody at `floor` needed.
+    /// Evicts the oldest entries until at most `soft` bytes remain. Entries after `floor`, the position of the slowest reader,
+    /// are kept as long as the log has at most `hard` bytes. Returns whether an entry after `floor` was evicted.
     pub fn trim(&mut self, soft: usize, hard: usize, floor: Cursor) -> bool {
-        let mut needed = false;
+        let mut evicted_needed = false;
         while self.bytes.len() > soft {
             let Some(&oldest) = self.entries.front() else { break };
-            let wanted = oldest.end > floor.position;
-            if wanted && self.bytes.len() <= hard {
+            let needed_by_reader = oldest.end > floor.position;
+            if needed_by_reader && self.bytes.len() <= hard {
                 break;
             }
-            needed |= wanted;
+            evicted_needed |= needed_by_reader;
             self.entries.pop_front();
             self.bytes.drain(..(oldest.end - self.start) as usize);
             self.start = oldest.end;
             self.base = oldest.seq();
-            self.unnumbered -= usize::from(!oldest.is_numbered());
+            self.ephemeral -= usize::from(!oldest.is_event());
         }
-        needed
+        evicted_needed
     }
 
-    /// Gives all memory back. For a room that is quiet and in which nobody lags.
+    /// Frees all memory. For an idle room in which no member lags.
     pub fn release(&mut self) {
         *self = RoomLog { start: self.end(), ..RoomLog::new(self.head) };
     }
@@ -155,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_next_event_is_appended() {
+    fn append_beyond_next_seq_returns_gap() {
         let mut log = RoomLog::new(Seq(5));
         assert_eq!(log.append(Seq(7), b"seven"), Err(SequenceGap { from: Seq(6), offered: Seq(7) }));
         assert_eq!(log.append(Seq(6), b"six"), Ok(()));
@@ -164,22 +160,22 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lagging_member_needs_is_kept_up_to_the_hard_bound() {
+    fn trim_keeps_entries_of_lagging_member_up_to_hard_bound() {
         let mut log = RoomLog::new(Seq(0));
-        let behind = log.tip();
+        let slow_reader = log.tip();
         for seq in 1..=10 {
             log.append(Seq(seq), b"0123456789").unwrap();
         }
-        assert!(!log.trim(20, 100, behind));
+        assert!(!log.trim(20, 100, slow_reader));
         assert_eq!(log.len(), 100);
-        assert!(log.trim(20, 50, behind));
+        assert!(log.trim(20, 50, slow_reader));
         assert_eq!(log.len(), 50);
         assert!(!log.trim(20, 50, log.tip()));
         assert_eq!(log.len(), 20);
     }
 
     #[test]
-    fn a_released_log_owns_nothing_and_goes_on() {
+    fn released_log_owns_no_memory_and_accepts_appends() {
         let mut log = RoomLog::new(Seq(0));
         log.append(Seq(1), b"one").unwrap();
         let cursor = log.tip();

@@ -1,5 +1,5 @@
-//! Any interleaving of appends, cursors, evictions and partial writes delivers each event once, whole and in order, or says
-//! which were missed.
+//! Any interleaving of appends, reads, evictions and partial writes delivers each event once, whole and in order, or reports
+//! the missed range.
 
 use std::io::IoSlice;
 
@@ -12,14 +12,14 @@ enum Step {
     Append {
         padding: usize,
     },
-    AppendUnnumbered {
+    AppendEphemeral {
         padding: usize,
     },
-    /// Member `who` is offered `turn` bytes, and its socket takes `room` of them.
+    /// Member `who` is offered `budget` bytes, and its socket accepts `accepts` of them.
     Write {
         who: usize,
-        turn: usize,
-        room: usize,
+        budget: usize,
+        accepts: usize,
         lagging: bool,
     },
     Trim {
@@ -27,11 +27,11 @@ enum Step {
         hard: usize,
     },
     Release,
-    /// Member `who` comes back with what it has.
-    Return {
+    /// Member `who` reconnects with its last event.
+    Reconnect {
         who: usize,
     },
-    /// Member `who` is removed: the log as it stands is the last it may see.
+    /// Member `who` is removed: it may receive nothing that is appended later.
     Remove {
         who: usize,
     },
@@ -42,57 +42,57 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(
         prop_oneof![
             6 => (0usize..30).prop_map(|padding| Step::Append { padding }),
-            2 => (0usize..30).prop_map(|padding| Step::AppendUnnumbered { padding }),
+            2 => (0usize..30).prop_map(|padding| Step::AppendEphemeral { padding }),
             8 => (who.clone(), 1usize..90, 0usize..90, any::<bool>())
-                .prop_map(|(who, turn, room, lagging)| Step::Write { who, turn, room, lagging }),
+                .prop_map(|(who, budget, accepts, lagging)| Step::Write { who, budget, accepts, lagging }),
             2 => (0usize..120, 0usize..120).prop_map(|(soft, more)| Step::Trim { soft, hard: soft + more }),
             1 => Just(Step::Release),
-            1 => who.clone().prop_map(|who| Step::Return { who }),
+            1 => who.clone().prop_map(|who| Step::Reconnect { who }),
             1 => who.prop_map(|who| Step::Remove { who }),
         ],
         1..120,
     )
 }
 
-/// A frame that tells where it begins and ends: `<seq:padding>`.
-fn frame(word: &str, padding: usize) -> Vec<u8> {
-    format!("<{word}:{}>", ".".repeat(padding)).into_bytes()
+/// A frame with recognizable boundaries: `<seq:padding>`.
+fn frame(seq: &str, padding: usize) -> Vec<u8> {
+    format!("<{seq}:{}>", ".".repeat(padding)).into_bytes()
 }
 
 struct Member {
     cursor: Cursor,
     outbox: Outbox,
     received: Vec<u8>,
-    /// The numbers that were missed, as the log said.
+    /// The missed ranges that the log reported.
     missed: Vec<(u64, u64)>,
     end: Option<Cursor>,
 }
 
 impl Member {
-    /// As a shard does it: the outbox, and behind it a run of the log, in one write of which the socket takes `room` bytes.
-    fn write(&mut self, log: &RoomLog, turn: usize, room: usize, lagging: bool) {
+    /// Writes as a shard does: the outbox, then a range of the log, in one write of which the socket accepts `accepts` bytes.
+    fn write(&mut self, log: &RoomLog, budget: usize, accepts: usize, lagging: bool) {
         let mut slices = [IoSlice::new(&[]); 4];
         let (filled, all) = self.outbox.slices(&mut slices);
         let mut offered: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
         let mut start = None;
         if all {
-            match log.read(self.cursor, Window { bytes: turn, end: self.end, numbered_only: lagging }) {
+            match log.read(self.cursor, Window { bytes: budget, end: self.end, numbered_only: lagging }) {
                 ReadOutcome::Nothing(cursor) => self.cursor = cursor,
-                ReadOutcome::ByteRange(run) => {
-                    offered.extend(run.bytes.concat());
-                    start = Some(run.start);
+                ReadOutcome::ByteRange(range) => {
+                    offered.extend(range.bytes.concat());
+                    start = Some(range.start);
                 }
-                ReadOutcome::Lagged(lag) => {
-                    self.missed.push((lag.after.0 + 1, lag.head.0));
+                ReadOutcome::Lagged(evicted) => {
+                    self.missed.push((evicted.after.0 + 1, evicted.head.0));
                     self.cursor = log.tip();
                 }
             }
         }
-        let taken = room.min(offered.len());
+        let taken = accepts.min(offered.len());
         self.received.extend_from_slice(&offered[..taken]);
-        let of_the_log = self.outbox.consume(taken);
+        let from_log = self.outbox.consume(taken);
         if let Some(start) = start {
-            let advance = log.advance(start, of_the_log);
+            let advance = log.advance(start, from_log);
             self.cursor = advance.cursor;
             for piece in advance.rest.into_iter().flatten() {
                 self.outbox.push(piece);
@@ -104,7 +104,7 @@ impl Member {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
-    fn every_event_arrives_once_whole_in_order_or_is_named_as_missed(steps in steps()) {
+    fn each_event_is_delivered_once_or_reported_as_gap(steps in steps()) {
         let mut log = RoomLog::new(Seq(7));
         let mut floor = log.tip();
         let mut members: Vec<Member> = (0..3)
@@ -116,14 +116,14 @@ proptest! {
                     let seq = log.head().next();
                     log.append(seq, &frame(&seq.to_string(), padding)).unwrap();
                 }
-                Step::AppendUnnumbered { padding } => log.append_ephemeral(&frame("0", padding)),
-                Step::Write { who, turn, room, lagging } => members[who].write(&log, turn, room, lagging),
+                Step::AppendEphemeral { padding } => log.append_ephemeral(&frame("0", padding)),
+                Step::Write { who, budget, accepts, lagging } => members[who].write(&log, budget, accepts, lagging),
                 Step::Trim { soft, hard } => {
                     floor = members.iter().fold(log.tip(), |floor, member| floor.min(member.cursor));
                     log.trim(soft, hard, floor);
                 }
                 Step::Release => log.release(),
-                Step::Return { who } => {
+                Step::Reconnect { who } => {
                     let member = &mut members[who];
                     if let (None, true, Some(cursor)) = (member.end, member.outbox.is_empty(), log.cursor_after(member.cursor.seq())) {
                         member.cursor = cursor;
@@ -137,7 +137,7 @@ proptest! {
         }
         let _ = floor;
         for member in &mut members {
-            // At rest: everything is offered until nothing is left.
+            // Quiesce: write until nothing is left.
             for _ in 0..400 {
                 member.write(&log, 64, usize::MAX, true);
             }
@@ -163,7 +163,7 @@ proptest! {
             if member.end.is_none() {
                 prop_assert_eq!(expected, last.0 + 1);
             } else if member.missed.is_empty() {
-                prop_assert_eq!(expected, last.0 + 1, "a removed member sees up to its end and no further");
+                prop_assert_eq!(expected, last.0 + 1, "a removed member receives events up to its end and nothing later");
             }
         }
     }
