@@ -47,7 +47,7 @@ impl CloseCode {
     pub const SERVICE_RESTART: Self = Self(1012);
     /// The service is overloaded; come back later.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
-    /// A gateway got a bad answer from behind.
+    /// A gateway received an invalid response from its upstream.
     pub const BAD_GATEWAY: Self = Self(1014);
 
     /// The code, if it may be sent at all.
@@ -84,7 +84,7 @@ impl fmt::Display for CloseCode {
     }
 }
 
-/// The longest reason that fits beside the code.
+/// The longest reason that fits after the code.
 const REASON_MAX: usize = crate::CONTROL_PAYLOAD_MAX - 2;
 
 /// As much of `reason` as fits into a close frame, cut between two characters.
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_codes_for_the_wire_can_be_made() {
+    fn close_code_reserved_value_is_rejected() {
         for code in 0..=u16::MAX {
             let illegal = matches!(code, 0..=999 | 1004..=1006 | 1015..=2999 | 5000..);
             assert_eq!(CloseCode::new(code).is_none(), illegal, "{code}");
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_cut_between_characters() {
+    fn long_close_reason_is_cut_at_character_boundary() {
         assert_eq!(fitting_reason("bye"), "bye");
         assert_eq!(fitting_reason(&"x".repeat(200)).len(), 123);
         // 123 = 41 × 3, so one leading byte puts the limit inside a character.

@@ -82,7 +82,7 @@ impl Decoder {
         Self::new(Role::Client, Self::DEFAULT_LIMIT)
     }
 
-    /// The next message. `input` is moved behind what was used; its bytes are unmasked in place, so it must
+    /// Decodes the next message. `input` is advanced past the consumed bytes; its bytes are unmasked in place, so it must
     /// be handed in once only. To be called until it returns `None`: then all input is used, and what was
     /// unfinished in it is kept. A caller that stops earlier (because its own output is full, say) keeps the
     /// rest of the input, and memory of the last message may be held until the next call.

@@ -1,4 +1,4 @@
-//! How a peer can break the framing rules, and what it is told then.
+//! Violations of the framing rules by a peer, and the close code of each.
 
 use crate::CloseCode;
 

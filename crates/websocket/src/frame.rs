@@ -103,7 +103,7 @@ mod tests {
 
     /// RFC 6455, 5.7.
     #[test]
-    fn examples_of_the_rfc_come_out_as_printed() {
+    fn frames_match_rfc_examples() {
         assert_eq!(text_frame(b"Hello"), b"\x81\x05Hello");
         let masked = masked_frame(Opcode::Text, b"Hello", [0x37, 0xfa, 0x21, 0x3d]);
         assert_eq!(masked, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_as_long_as_foretold() {
+    fn frame_length_matches_frame_len() {
         for len in [0, 125, 126, 0xFFFF, 0x1_0000] {
             let frame = text_frame(&vec![b'x'; len]);
             assert_eq!(frame.len(), frame_len(len));
@@ -122,21 +122,21 @@ mod tests {
     }
 
     #[test]
-    fn appended_frames_stand_one_after_the_other() {
+    fn appended_frames_are_concatenated() {
         let mut out = text_frame(b"one");
         append_text(&mut out, b"two");
         assert_eq!(out, b"\x81\x03one\x81\x03two");
     }
 
     #[test]
-    fn a_close_reply_echoes_the_code_and_nothing_else() {
+    fn close_reply_echoes_code_only() {
         assert_eq!(close_reply(None), b"\x88\x00");
         assert_eq!(close_reply(CloseCode::new(4001)), b"\x88\x02\x0f\xa1");
         assert_eq!(close_frame(CloseCode::GOING_AWAY, "bye"), b"\x88\x05\x03\xe9bye");
     }
 
     #[test]
-    fn no_control_frame_exceeds_its_limit() {
+    fn control_frame_payload_is_limited() {
         let long = "茶".repeat(200);
         for frame in [
             ping_frame(long.as_bytes()),

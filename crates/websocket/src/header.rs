@@ -182,7 +182,7 @@ mod tests {
     const LENGTHS: [usize; 8] = [0, 1, 125, 126, 127, 0xFFFF, 0x1_0000, u32::MAX as usize];
 
     #[test]
-    fn lengths_take_as_few_bytes_as_possible() {
+    fn length_encoding_uses_minimal_bytes() {
         for (len, bytes) in LENGTHS.into_iter().zip([2, 2, 2, 4, 4, 4, 10, 10]) {
             assert_eq!(Header::new(Opcode::Binary, len).encode().len(), bytes);
             assert_eq!(header_len(len), bytes);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_of_the_rfc_are_written_as_printed() {
+    fn header_encoding_matches_rfc_examples() {
         assert_eq!(&*Header::new(Opcode::Text, 5).encode(), b"\x81\x05");
         assert_eq!(&*Header { fin: false, ..Header::new(Opcode::Text, 3) }.encode(), b"\x01\x03");
         assert_eq!(&*Header::new(Opcode::Binary, 256).encode(), b"\x82\x7E\x01\x00");
@@ -204,7 +204,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_header_reads_as_it_was_written(
+        fn header_round_trip_is_identity(
             fin: bool,
             opcode in prop::sample::select(&[Opcode::Continuation, Opcode::Text, Opcode::Binary, Opcode::Ping][..]),
             mask: Option<[u8; 4]>,

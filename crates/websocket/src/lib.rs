@@ -1,34 +1,33 @@
 //! RFC 6455 as a pure codec: bytes in, messages out; messages in, frames out.
 //!
-//! Teahouse lives from two habits that no WebSocket library exposes: a frame that is encoded once and written
-//! to every member, and a connection that owns no buffer while nothing is half-read. This crate holds both.
+//! The codec exists because Teahouse depends on two properties that WebSocket libraries do not expose: a frame is encoded once
+//! and written to every member, and a connection owns no buffer unless a message is incomplete.
 //!
-//! - A [`Decoder`] is 16 bytes. All connections of a shard read into one large buffer and hand the decoder a
-//!   slice of it. A whole frame is unmasked in place and borrowed: nothing is copied, nothing is allocated. Only
-//!   what is unfinished is kept, in one box that goes away with the message.
-//! - A server's frame is the same bytes for everyone, so encoding is plain functions that append to a `Vec`.
+//! - A [`Decoder`] is 16 bytes. All connections of a shard read into one large buffer and pass the decoder a slice of it. A
+//!   whole frame is unmasked in place and borrowed, without a copy or an allocation. Only an incomplete frame or message is
+//!   buffered, in one box that is freed with the message.
+//! - A server frame has the same bytes for every recipient, so encoders are plain functions that append to a `Vec`.
 //!
-//! **What it does not know.** No sockets, no clock, no tasks, no randomness: a client brings its masking keys
-//! and its nonce. It does not answer pings or closes, it hands them out; how long an unfinished message may
-//! live and how much all of them may hold is the owner's business, who asks [`Decoder::is_idle`] and
-//! [`Decoder::buffered`]. HTTP belongs to the server, too; [`handshake`] only judges a request that was
-//! parsed already. No extension is offered, so every reserved bit is an error.
+//! Out of scope: sockets, clocks, tasks, randomness (a client passes in its masking keys and its nonce). The codec returns
+//! pings and closes to the caller and does not answer them. The owner limits the lifetime and the total size of incomplete
+//! messages with [`Decoder::is_idle`] and [`Decoder::buffered`]. HTTP parsing belongs to the server; [`handshake`] checks a
+//! request that is already parsed. No extension is negotiated, so every reserved bit is an error.
 //!
-//! | file | holds |
+//! | file | contents |
 //! |---|---|
-//! | `decode.rs` | [`Decoder`] and [`Message`]: the way of the bytes, and the path without copies |
-//! | `partial.rs` | what is kept of an unfinished frame or message |
-//! | `header.rs` | [`Header`]: the 2 to 14 bytes before a payload, read and written |
-//! | `frame.rs` | whole frames to send |
-//! | `mask.rs` | masking, eight bytes a step |
-//! | `utf8.rs` | text that arrives in pieces, checked as it comes |
-//! | `opcode.rs`, `close.rs`, `error.rs` | the small vocabulary |
-//! | `handshake/` | the opening handshake, for both sides |
+//! | `decode.rs` | [`Decoder`] and [`Message`]: decoding, with the zero-copy path |
+//! | `partial.rs` | the buffer of an incomplete frame or message |
+//! | `header.rs` | [`Header`]: the 2 to 14 bytes before a payload, decoded and encoded |
+//! | `frame.rs` | encoders for whole frames |
+//! | `mask.rs` | masking, eight bytes per step |
+//! | `utf8.rs` | incremental UTF-8 validation |
+//! | `opcode.rs`, `close.rs`, `error.rs` | opcodes, close codes, protocol errors |
+//! | `handshake/` | the opening handshake of both sides |
 //!
 //! ```
 //! use teahouse_websocket::{Decoder, Message, Opcode, masked_frame, text_frame};
 //!
-//! // Two frames of a client arrive in one read, the second one cut short.
+//! // One read returns two frames of a client, the second one truncated.
 //! let mut read = masked_frame(Opcode::Text, "茶".as_bytes(), [1, 2, 3, 4]);
 //! let second = masked_frame(Opcode::Text, b"tea", [5, 6, 7, 8]);
 //! read.extend_from_slice(&second[..7]);
@@ -45,7 +44,7 @@
 //! assert_eq!(decoder.next(&mut input)?, None);
 //! assert!(decoder.is_idle());
 //!
-//! // What a server says is encoded once and written to everyone.
+//! // A server frame is encoded once and written to every recipient.
 //! assert_eq!(text_frame(b"tea"), [0x81, 3, b't', b'e', b'a']);
 //! # Ok::<(), teahouse_websocket::ProtocolError>(())
 //! ```

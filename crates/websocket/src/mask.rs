@@ -37,7 +37,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_of_any_length_meet_the_key_in_step(
+        fn masking_in_pieces_equals_masking_whole(
             payload in prop::collection::vec(any::<u8>(), 0..200),
             key: [u8; 4],
             pieces in prop::collection::vec(0_usize..20, 0..40),

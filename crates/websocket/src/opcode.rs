@@ -45,7 +45,7 @@ mod tests {
     use super::Opcode;
 
     #[test]
-    fn exactly_six_of_sixteen_values_are_opcodes() {
+    fn opcode_from_reserved_value_is_rejected() {
         let known: Vec<u8> = (0..16).filter(|&bits| Opcode::from_bits(bits).is_some()).collect();
         assert_eq!(known, [0, 1, 2, 8, 9, 10]);
         for bits in known {

@@ -85,7 +85,7 @@ impl Partial {
         }
     }
 
-    /// Whether a header was begun and not finished.
+    /// Whether a header is incomplete.
     pub(crate) fn in_header(&self) -> bool {
         matches!(self.stage, Stage::Header { len, .. } if len > 0)
     }
@@ -117,7 +117,7 @@ impl Partial {
         size_of::<Self>() + body + self.control.capacity()
     }
 
-    /// Goes on with a header that was begun. Taken byte by byte, at most 14 times: bytes behind the header
+    /// Continues an incomplete header. Reads byte by byte, at most 14 times: bytes after the header
     /// stay.
     pub(crate) fn finish_header(
         &mut self,
@@ -185,7 +185,7 @@ impl Partial {
             return Ok(None);
         }
         if opcode == Opcode::Close {
-            // Judged here, so that an error leaves nothing lent behind.
+            // Checked here, so that an error leaves no borrow outstanding.
             close::parse(&self.control)?;
         }
         self.stage = match (opcode.is_control(), fin) {
@@ -223,7 +223,7 @@ mod tests {
     use super::growth;
 
     #[test]
-    fn growth_doubles_and_stops_at_the_limit() {
+    fn buffer_growth_doubles_up_to_limit() {
         assert_eq!(growth(0, 0, 1, 1000), 64);
         assert_eq!(growth(64, 64, 1, 1000), 64);
         assert_eq!(growth(64, 64, 500, 1000), 500);

@@ -53,7 +53,7 @@ impl TextBuffer {
         Ok(())
     }
 
-    /// Says that no more bytes come: a character that was begun stays broken.
+    /// Ends the text; an incomplete character is an error.
     pub(crate) fn finish(&self) -> Result<(), ProtocolError> {
         if self.tail_len == 0 { Ok(()) } else { Err(ProtocolError::InvalidUtf8) }
     }
@@ -63,7 +63,7 @@ impl TextBuffer {
         &self.text
     }
 
-    /// All bytes so far, those of a begun character too.
+    /// All bytes so far, including those of an incomplete character.
     pub(crate) fn len(&self) -> usize {
         self.text.len() + usize::from(self.tail_len)
     }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hopeless_byte_is_refused_when_it_arrives() {
+    fn invalid_utf8_byte_is_rejected_immediately() {
         // Overlong, surrogate, above U+10FFFF, a lone continuation, a byte that never occurs, a broken
         // character.
         assert_eq!(refused_at(b"\xC0\x80"), Some(0));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_that_never_ends_is_refused_at_the_end() {
+    fn truncated_utf8_is_rejected_at_end() {
         let mut buffer = TextBuffer::default();
         buffer.push(b"tea \xE8\x8C", 100).unwrap();
         assert_eq!(buffer.as_str(), "tea ");
@@ -112,7 +112,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_are_judged_as_the_whole_is(
+        fn split_utf8_is_validated_like_whole(
             bytes in prop_oneof![
                 any::<String>().prop_map(String::into_bytes),
                 prop::collection::vec(any::<u8>(), 0..20),

@@ -76,7 +76,7 @@ pub enum ResponseError {
     Extension,
 }
 
-/// What a response says beside yes.
+/// The negotiated parameters of an accepted response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseInfo<'h> {
     /// The subprotocol that the server chose.
@@ -162,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn a_good_response_opens() {
+    fn valid_response_is_accepted() {
         assert_eq!(changed("", ""), Ok(Some("chat".to_owned())));
         assert_eq!(changed("sec-websocket-protocol: chat\r\n", ""), Ok(None));
         assert_eq!(changed(" Switching Protocols", ""), Ok(Some("chat".to_owned())));
     }
 
     #[test]
-    fn each_broken_rule_keeps_it_shut() {
+    fn response_violating_any_rule_is_rejected() {
         use ResponseError::*;
         for (from, to, error) in [
             ("HTTP/1.1 101 ", "HTTP/1.1 503 ", Status(503)),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_ends_at_its_blank_line() {
+    fn response_head_ends_at_blank_line() {
         let mut bytes = GOOD.as_bytes().to_vec();
         for cut in 0..bytes.len() {
             assert_eq!(head_len(&bytes[..cut]), None);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn our_request_passes_our_check() {
+    fn client_request_passes_server_check() {
         let request = ClientRequest {
             host: "localhost:9999",
             path: "/ws",

@@ -62,19 +62,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_of_the_rfc_is_answered_as_printed() {
+    fn accept_key_matches_rfc_example() {
         assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]
-    fn a_token_is_found_as_a_whole_only() {
+    fn header_token_matches_whole_only() {
         assert!(list_has(b"keep-alive, , UpGrade", "upgrade"));
         assert!(!list_has(b"upgrades, no-upgrade", "upgrade"));
         assert!(!list_has(b"", "upgrade"));
     }
 
     #[test]
-    fn a_token_has_no_spaces_separators_or_foreign_letters() {
+    fn token_with_invalid_characters_is_rejected() {
         assert_eq!(token(b"teahouse.v1.json"), Some("teahouse.v1.json"));
         for bad in [&b""[..], b"a b", b"a/b", b"a;b", "茶".as_bytes(), b"\xff", b"a\r\nb"] {
             assert_eq!(token(bad), None);

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_browser_sends_is_upgraded() {
+    fn browser_request_is_upgraded() {
         assert_eq!(check(&[], &[]), Ok(Upgrade { key: KEY, protocols: vec![] }));
         assert!(check(&[("Upgrade", Some("h2c, WebSocket")), ("Connection", Some("UPGRADE"))], &[]).is_ok());
         assert!(check(&[("Sec-WebSocket-Key", Some("x3JJHMbDL1EzLkh9GBhXDx=="))], &[]).is_ok());
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn subprotocols_keep_their_order_over_several_lines() {
+    fn subprotocols_on_several_lines_keep_order() {
         let upgrade = check(
             &[],
             &[("sec-websocket-protocol", "b, a,,"), ("Sec-WebSocket-Protocol", "teahouse.v1.json")],
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn another_method_or_http_1_0_is_refused() {
+    fn other_method_or_http_1_0_is_rejected() {
         let headers = || {
             [
                 ("host", &b"h"[..]),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_request_is_told_to_upgrade() {
+    fn plain_request_returns_upgrade_required() {
         for value in [None, Some("h2c"), Some("websockets"), Some("")] {
             assert_eq!(check(&[("Upgrade", value)], &[]), Err(HandshakeError::NotAnUpgrade));
         }
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_told_which_one_there_is() {
+    fn other_version_returns_supported_version() {
         for value in [None, Some("8"), Some("130"), Some("8, 13"), Some("13, 8"), Some("")] {
             assert_eq!(check(&[("Sec-WebSocket-Version", value)], &[]), Err(HandshakeError::Version));
         }
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_sixteen_bytes_is_refused() {
+    fn key_of_other_length_is_rejected() {
         for value in [
             None,
             Some(""),
@@ -291,13 +291,13 @@ mod tests {
     }
 
     #[test]
-    fn none_or_two_hosts_are_refused() {
+    fn missing_or_repeated_host_is_rejected() {
         assert_eq!(check(&[("Host", None)], &[]), Err(HandshakeError::Host));
         assert_eq!(check(&[], &[("host", "evil.example")]), Err(HandshakeError::Host));
     }
 
     #[test]
-    fn a_subprotocol_that_is_no_token_is_refused() {
+    fn subprotocol_that_is_not_a_token_is_rejected() {
         for value in ["a b", "a, b/c", "茶"] {
             assert_eq!(check(&[], &[("sec-websocket-protocol", value)]), Err(HandshakeError::Protocol));
         }

@@ -6,7 +6,7 @@ use allocation_counter::measure;
 use teahouse_websocket::{Decoder, Message, Opcode, masked_frame, text_frame};
 
 #[test]
-fn a_message_that_is_whole_in_its_read_is_decoded_without_an_allocation() {
+fn whole_message_is_decoded_without_allocation() {
     for len in [0, 1, 125, 126, 128, 65_535, 65_536] {
         let mut bytes = masked_frame(Opcode::Text, &vec![b'x'; len], [1, 2, 3, 4]);
         bytes.extend(masked_frame(Opcode::Ping, b"there?", [5, 6, 7, 8]));
@@ -23,7 +23,7 @@ fn a_message_that_is_whole_in_its_read_is_decoded_without_an_allocation() {
 }
 
 #[test]
-fn a_frame_is_one_allocation_of_its_length() {
+fn frame_encoding_allocates_once() {
     for len in [0, 128, 65_536] {
         let payload = vec![b'x'; len];
         let mut frame = Vec::new();

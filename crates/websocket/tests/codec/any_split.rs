@@ -8,7 +8,7 @@ use teahouse_websocket::{
 
 proptest! {
     #[test]
-    fn any_split_of_a_conversation_is_heard_as_it_was_said(
+    fn decoding_any_split_yields_same_messages(
         talk in talk(),
         reads in reads(),
         role in prop::sample::select(&[Role::Server, Role::Client][..]),
@@ -22,7 +22,7 @@ proptest! {
     }
 
     #[test]
-    fn what_a_client_sends_its_server_hears(
+    fn client_frames_decode_on_server(
         text: String,
         binary in prop::collection::vec(any::<u8>(), 0..70_000),
         ping in prop::collection::vec(any::<u8>(), 0..=125),
@@ -36,7 +36,7 @@ proptest! {
     }
 
     #[test]
-    fn what_a_server_sends_its_client_hears(
+    fn server_frames_decode_on_client(
         text: String,
         binary in prop::collection::vec(any::<u8>(), 0..70_000),
         pong in prop::collection::vec(any::<u8>(), 0..=125),
@@ -63,7 +63,7 @@ proptest! {
 
 /// Would take minutes if each byte cost a look at those before it.
 #[test]
-fn a_megabyte_in_single_bytes_is_heard() {
+fn megabyte_in_single_bytes_is_decoded() {
     let text = "茶馆".repeat(170_000);
     let frame = Frame::new(Opcode::Text, text.as_bytes()).encode(Role::Server);
     let (heard, end) = hear(&mut Decoder::new(Role::Server, 2 << 20), &frame, &[1]);

@@ -27,7 +27,10 @@ fn feed(decoder: &mut Decoder, bytes: &mut [u8], reads: &[usize]) -> Result<(), 
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(_) => {
-                    prop_assert!(decoder.is_idle() && decoder.is_ended(), "an error leaves nothing behind");
+                    prop_assert!(
+                        decoder.is_idle() && decoder.is_ended(),
+                        "an error leaves no buffered bytes"
+                    );
                 }
             }
         }
@@ -42,13 +45,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
-    fn garbage_is_survived_within_bounds(role in role(), mut bytes in vec(any::<u8>(), 0..3000), reads in reads()) {
+    fn decoder_with_random_bytes_stays_within_bounds(role in role(), mut bytes in vec(any::<u8>(), 0..3000), reads in reads()) {
         feed(&mut Decoder::new(role, LIMIT), &mut bytes, &reads)?;
     }
 
     /// Almost legal conversations come further than garbage does.
     #[test]
-    fn a_damaged_conversation_is_survived_within_bounds(
+    fn decoder_with_corrupted_frames_stays_within_bounds(
         role in role(),
         talk in talk(),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
@@ -67,7 +70,7 @@ proptest! {
 
     /// A frame whose header lost a bit is heard as something else or refused, never swallowed.
     #[test]
-    fn a_flipped_bit_in_a_header_ends_in_a_message_or_an_error(
+    fn flipped_header_bit_yields_message_or_error(
         role in role(),
         opcode in prop::sample::select(&[Opcode::Text, Opcode::Binary, Opcode::Close, Opcode::Ping][..]),
         len in prop_oneof![0_usize..=125, 126..=LIMIT as usize],
@@ -89,7 +92,7 @@ proptest! {
 }
 
 #[test]
-fn an_announced_length_reserves_nothing() {
+fn announced_length_allocates_nothing() {
     let mut decoder = Decoder::server();
     let mut frame = Frame::new(Opcode::Binary, &vec![0; 60_000]).encode(Role::Server);
     let mut input = &mut frame[..9];
@@ -99,7 +102,7 @@ fn an_announced_length_reserves_nothing() {
 }
 
 #[test]
-fn a_million_empty_fragments_hold_nothing() {
+fn million_empty_fragments_buffer_nothing() {
     for opcode in [Opcode::Text, Opcode::Binary] {
         let mut decoder = Decoder::server();
         let mut first = Frame::new(opcode, b"").unfinished().encode(Role::Server);
@@ -117,7 +120,7 @@ fn a_million_empty_fragments_hold_nothing() {
 }
 
 #[test]
-fn small_fragments_do_not_pass_the_limit_together() {
+fn sum_of_small_fragments_is_limited() {
     let mut decoder = Decoder::new(Role::Server, 10);
     let mut bytes = Frame::new(Opcode::Binary, b"12345").unfinished().encode(Role::Server);
     bytes.extend(Frame::new(Opcode::Continuation, b"67890").unfinished().encode(Role::Server));

@@ -1,4 +1,4 @@
-//! Each rule of RFC 6455 that a peer can break, with the case beside it that is allowed.
+//! Each rule of RFC 6455 that a peer can break, with the nearest case that is allowed.
 
 use crate::talk::{Frame, Said, hear};
 use teahouse_websocket::{CloseCode, Decoder, Message, Opcode, ProtocolError, Role};
@@ -17,7 +17,7 @@ fn masked(frames: &[Frame]) -> Vec<u8> {
     frames.iter().flat_map(|frame| frame.encode(Role::Server)).collect()
 }
 
-/// Asserts that these bytes alone, with nothing behind them, are refused so.
+/// Asserts that these bytes alone, with nothing after them, are rejected with this error.
 fn refused(bytes: &[u8], error: ProtocolError, close_code: u16) {
     assert_eq!(server(bytes).1, Err(error), "{bytes:02x?}");
     assert_eq!(error.close_code().get(), close_code);
@@ -26,7 +26,7 @@ fn refused(bytes: &[u8], error: ProtocolError, close_code: u16) {
 }
 
 #[test]
-fn each_reserved_bit_is_refused_at_the_first_byte() {
+fn reserved_bit_is_rejected_at_first_byte() {
     for bit in [0x40, 0x20, 0x10] {
         refused(&[0x81 | bit], ProtocolError::ReservedBits, 1002);
         refused(&[0x89 | bit], ProtocolError::ReservedBits, 1002);
@@ -34,20 +34,20 @@ fn each_reserved_bit_is_refused_at_the_first_byte() {
 }
 
 #[test]
-fn each_reserved_opcode_is_refused_at_the_first_byte() {
+fn reserved_opcode_is_rejected_at_first_byte() {
     for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
         refused(&[0x80 | opcode], ProtocolError::ReservedOpcode(opcode), 1002);
     }
 }
 
 #[test]
-fn a_server_takes_masked_frames_only() {
+fn unmasked_frame_to_server_is_rejected() {
     refused(&[0x81, 0x00], ProtocolError::Unmasked, 1002);
     assert_eq!(server(&[0x81, 0x80, 1, 2, 3, 4]), (vec![Said::Text(String::new())], Ok(())));
 }
 
 #[test]
-fn a_client_takes_unmasked_frames_only() {
+fn masked_frame_to_client_is_rejected() {
     let mut client = Decoder::client();
     assert_eq!(hear(&mut client, &[0x81, 0x80], &[1]).1, Err(ProtocolError::Masked));
     assert_eq!(ProtocolError::Masked.close_code(), CloseCode::PROTOCOL_ERROR);
@@ -55,14 +55,14 @@ fn a_client_takes_unmasked_frames_only() {
 }
 
 #[test]
-fn a_control_frame_is_never_fragmented() {
+fn fragmented_control_frame_is_rejected() {
     for opcode in [8, 9, 10] {
         refused(&[opcode], ProtocolError::FragmentedControl, 1002);
     }
 }
 
 #[test]
-fn a_control_frame_has_at_most_125_bytes() {
+fn control_frame_above_125_bytes_is_rejected() {
     for opcode in [0x88, 0x89, 0x8A] {
         refused(&[opcode, 0x80 | 126], ProtocolError::ControlTooLong, 1002);
         refused(&[opcode, 0x80 | 127], ProtocolError::ControlTooLong, 1002);
@@ -72,7 +72,7 @@ fn a_control_frame_has_at_most_125_bytes() {
 }
 
 #[test]
-fn control_frames_do_not_count_against_the_limit_of_a_message() {
+fn control_frames_do_not_count_toward_message_limit() {
     let bytes = masked(&[Frame::new(Opcode::Ping, &[b'p'; 125])]);
     for reads in [1, usize::MAX] {
         let (heard, end) = hear(&mut Decoder::new(Role::Server, 10), &bytes, &[reads]);
@@ -81,7 +81,7 @@ fn control_frames_do_not_count_against_the_limit_of_a_message() {
 }
 
 #[test]
-fn a_length_is_written_in_as_few_bytes_as_possible() {
+fn non_minimal_length_is_rejected() {
     refused(&[0x82, 0x80 | 126, 0, 125], ProtocolError::LengthNotMinimal, 1002);
     refused(&[0x82, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], ProtocolError::LengthNotMinimal, 1002);
     assert_eq!(
@@ -91,21 +91,21 @@ fn a_length_is_written_in_as_few_bytes_as_possible() {
 }
 
 #[test]
-fn a_64_bit_length_has_no_top_bit() {
+fn length_with_top_bit_is_rejected() {
     refused(&[0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0], ProtocolError::LengthTopBit, 1002);
     let without = [0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
     refused(&without, ProtocolError::TooBig { limit: 1000 }, 1009);
 }
 
 #[test]
-fn a_frame_above_the_limit_is_refused_by_its_header() {
+fn frame_above_limit_is_rejected_by_header() {
     refused(&[0x82, 0xFE, 0x03, 0xE9], ProtocolError::TooBig { limit: 1000 }, 1009);
     let bytes = masked(&[Frame::new(Opcode::Binary, &[7; 1000])]);
     assert_eq!(server(&bytes), (vec![Said::Binary(vec![7; 1000])], Ok(())));
 }
 
 #[test]
-fn the_sum_of_fragments_is_held_against_the_limit() {
+fn fragments_above_limit_are_rejected() {
     for (opcode, byte) in [(Opcode::Text, b'x'), (Opcode::Binary, 0xFF)] {
         let first = Frame::new(opcode, &[byte; 600]).unfinished();
         let fits = Frame::new(Opcode::Continuation, &[byte; 400]);
@@ -117,10 +117,10 @@ fn the_sum_of_fragments_is_held_against_the_limit() {
 }
 
 #[test]
-fn a_continuation_needs_a_beginning() {
+fn continuation_without_start_is_rejected() {
     refused(&[0x80], ProtocolError::UnexpectedContinuation, 1002);
     refused(&[0x00], ProtocolError::UnexpectedContinuation, 1002);
-    // Not even behind a message that is complete.
+    // Not even after a complete message.
     let done = [
         Frame::new(Opcode::Text, b"a").unfinished(),
         Frame::new(Opcode::Continuation, b"b"),
@@ -132,7 +132,7 @@ fn a_continuation_needs_a_beginning() {
 }
 
 #[test]
-fn a_message_does_not_begin_inside_another() {
+fn message_start_inside_fragments_is_rejected() {
     for opcode in [Opcode::Text, Opcode::Binary] {
         let frames = [Frame::new(Opcode::Text, b"a").unfinished(), Frame::new(opcode, b"b")];
         refused(&masked(&frames), ProtocolError::MessageInsideMessage, 1002);
@@ -140,7 +140,7 @@ fn a_message_does_not_begin_inside_another() {
 }
 
 #[test]
-fn control_frames_between_fragments_are_heard_at_once() {
+fn control_frame_between_fragments_is_returned() {
     let mut decoder = Decoder::server();
     let start = [Frame::new(Opcode::Text, b"te").unfinished(), Frame::new(Opcode::Ping, b"?")];
     assert_eq!(hear(&mut decoder, &masked(&start), &[1]).0, [Said::Ping(b"?".to_vec())]);
@@ -151,7 +151,7 @@ fn control_frames_between_fragments_are_heard_at_once() {
 }
 
 #[test]
-fn text_is_utf8_however_it_is_cut() {
+fn text_split_anywhere_is_validated() {
     let broken = "κόσμε\u{d7ff}".as_bytes().iter().copied().chain(*b"\xED\xA0\x80edited").collect::<Vec<_>>();
     for cut in 0..broken.len() {
         let frames = [
@@ -166,7 +166,7 @@ fn text_is_utf8_however_it_is_cut() {
 }
 
 #[test]
-fn broken_text_is_refused_before_its_frame_ends() {
+fn invalid_text_is_rejected_before_frame_end() {
     let frame = Frame { key: KEY, ..Frame::new(Opcode::Text, b"ok \xF4\x90 and so on") }.encode(Role::Server);
     // Six bytes of header, `ok `, the byte that may begin a character, and the one that cannot continue it.
     assert_eq!(server(&frame[..10]).1, Ok(()));
@@ -174,7 +174,7 @@ fn broken_text_is_refused_before_its_frame_ends() {
 }
 
 #[test]
-fn a_message_does_not_end_inside_a_character() {
+fn text_ending_inside_character_is_rejected() {
     refused(&masked(&[Frame::new(Opcode::Text, b"\xE8\x8C")]), ProtocolError::InvalidUtf8, 1007);
     let frames = [Frame::new(Opcode::Text, b"\xE8\x8C").unfinished(), Frame::new(Opcode::Continuation, b"")];
     refused(&masked(&frames), ProtocolError::InvalidUtf8, 1007);
@@ -188,7 +188,7 @@ fn close(payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_close_frame_is_empty_or_has_a_code() {
+fn close_frame_with_one_byte_is_rejected() {
     assert_eq!(server(&close(b"")), (vec![Said::Close(None)], Ok(())));
     refused(&close(b"\x03"), ProtocolError::HalfCloseCode, 1002);
     let normal = Said::Close(Some((CloseCode::NORMAL, "bye".into())));
@@ -196,7 +196,7 @@ fn a_close_frame_is_empty_or_has_a_code() {
 }
 
 #[test]
-fn a_close_code_is_one_for_the_wire() {
+fn close_frame_with_reserved_code_is_rejected() {
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535_u16] {
         refused(&close(&code.to_be_bytes()), ProtocolError::IllegalCloseCode(code), 1002);
     }
@@ -207,12 +207,12 @@ fn a_close_code_is_one_for_the_wire() {
 }
 
 #[test]
-fn the_reason_of_a_close_frame_is_utf8() {
+fn close_reason_with_invalid_utf8_is_rejected() {
     refused(&close(b"\x03\xE8\xE8\x8C"), ProtocolError::InvalidUtf8, 1007);
 }
 
 #[test]
-fn nothing_is_heard_after_a_close_frame() {
+fn input_after_close_frame_is_ignored() {
     let mut decoder = Decoder::server();
     // The close frame stands inside a message: that one is dropped, too.
     let frames = [
@@ -230,7 +230,7 @@ fn nothing_is_heard_after_a_close_frame() {
 }
 
 #[test]
-fn nothing_is_heard_after_an_error() {
+fn input_after_error_is_ignored() {
     let mut decoder = Decoder::server();
     assert!(hear(&mut decoder, &[0xFF], &[1]).1.is_err());
     assert!(decoder.is_ended() && decoder.is_idle());
@@ -239,7 +239,7 @@ fn nothing_is_heard_after_an_error() {
 }
 
 #[test]
-fn an_idle_decoder_is_sixteen_bytes() {
+fn idle_decoder_is_sixteen_bytes() {
     assert!(size_of::<Decoder>() <= 16);
     assert!(size_of::<Option<Decoder>>() <= 16);
 }
@@ -254,7 +254,7 @@ fn address(message: &Message<'_>) -> usize {
 }
 
 #[test]
-fn a_whole_frame_is_borrowed_from_the_input_and_leaves_the_decoder_idle() {
+fn whole_frame_is_borrowed_and_leaves_decoder_idle() {
     let mut bytes = masked(&[
         Frame::new(Opcode::Text, "茶馆".as_bytes()),
         Frame::new(Opcode::Binary, &[9; 300]),
@@ -273,7 +273,7 @@ fn a_whole_frame_is_borrowed_from_the_input_and_leaves_the_decoder_idle() {
 }
 
 #[test]
-fn a_frame_whose_header_alone_was_cut_is_borrowed_too() {
+fn frame_with_split_header_is_borrowed() {
     let mut bytes = masked(&[Frame::new(Opcode::Text, b"tea")]);
     let range = bytes.as_ptr_range();
     let mut decoder = Decoder::server();

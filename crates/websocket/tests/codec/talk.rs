@@ -1,4 +1,4 @@
-//! Conversations for the property tests: what is said, how it is cut into frames, and how it is heard.
+//! Random conversations for the property tests: messages, their fragmentation, and the expected decoded messages.
 
 use proptest::{collection::vec, prelude::*};
 use teahouse_websocket::{CloseCode, Decoder, Header, Message, Opcode, ProtocolError, Role, close_payload};
@@ -83,7 +83,7 @@ fn body() -> impl Strategy<Value = Said> {
     ]
 }
 
-/// Where a message is cut, and the control frames that stand behind the cut.
+/// Where a message is fragmented, and the control frames after the fragment.
 type Cut = (prop::sample::Index, Vec<(bool, Vec<u8>)>);
 
 fn message() -> impl Strategy<Value = (Said, Vec<Cut>, [u8; 4])> {
@@ -91,7 +91,7 @@ fn message() -> impl Strategy<Value = (Said, Vec<Cut>, [u8; 4])> {
 }
 
 /// A conversation of any legal kind: messages, whole or in fragments (empty ones too, and cut inside
-/// characters), control frames before, between and behind them, perhaps a close frame at the end.
+/// characters), control frames before, between and after them, perhaps a close frame at the end.
 pub(crate) fn talk() -> impl Strategy<Value = Talk> {
     let close = prop::option::of(prop::option::of((
         prop::sample::select(&[1000_u16, 1001, 1011, 3000, 4000, 4999][..]),
@@ -177,7 +177,7 @@ pub(crate) fn hear(
                 Err(error) => return (heard, Err(error)),
             }
         }
-        assert!(input.is_empty(), "None leaves no input behind");
+        assert!(input.is_empty(), "None means that all input was consumed");
         assert_eq!(decoder.buffered() == 0, decoder.is_idle());
     }
     (heard, Ok(()))

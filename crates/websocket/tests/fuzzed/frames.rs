@@ -64,7 +64,7 @@ impl Case {
                 match decoder.next(&mut input) {
                     Ok(None) => break,
                     Ok(Some(message)) => {
-                        assert!(!ended, "a message behind the end");
+                        assert!(!ended, "a message after the end");
                         said.push(Said::from(message));
                     }
                     Err(error) => {
@@ -73,7 +73,7 @@ impl Case {
                     }
                 }
             }
-            assert!(input.is_empty(), "`None` leaves no input behind");
+            assert!(input.is_empty(), "`None` means that all input was consumed");
             assert_eq!(decoder.buffered() == 0, decoder.is_idle());
             let (limit, held) = (self.limit as usize, decoder.buffered());
             assert!(held <= limit + OVERHEAD, "{held} bytes are held, and {limit} are the limit");

@@ -211,15 +211,15 @@ fn judge_response(key: [u8; 16], offered: &[&str], splices: &[Splice<'_>]) {
 fn replaced(text: &[u8], word: &[u8], by: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some((first, behind)) = rest.split_first() {
+    while let Some((first, after)) = rest.split_first() {
         match rest.strip_prefix(word) {
-            Some(behind) => {
+            Some(after) => {
                 out.extend_from_slice(by);
-                rest = behind;
+                rest = after;
             }
             None => {
                 out.push(*first);
-                rest = behind;
+                rest = after;
             }
         }
     }

@@ -16,14 +16,14 @@ fn kept(target: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn decoder_holds_for_every_input_that_is_kept() {
+fn decoder_properties_hold_for_each_corpus_input() {
     let kept = kept("frames");
     assert!(kept.len() > 5);
     kept.iter().for_each(|data| frames::hold(data));
 }
 
 #[test]
-fn handshake_holds_for_every_input_that_is_kept() {
+fn handshake_properties_hold_for_each_corpus_input() {
     let kept = kept("handshake");
     assert!(kept.len() > 5);
     kept.iter().for_each(|data| handshake::hold(data));
@@ -31,12 +31,12 @@ fn handshake_holds_for_every_input_that_is_kept() {
 
 proptest! {
     #[test]
-    fn decoder_holds_for_any_bytes(flags: u8, data in vec(any::<u8>(), 0..400)) {
+    fn decoder_properties_hold_for_random_bytes(flags: u8, data in vec(any::<u8>(), 0..400)) {
         frames::hold(&[&[flags], &data[..]].concat());
     }
 
     #[test]
-    fn handshake_holds_for_any_bytes(data in vec(any::<u8>(), 0..400)) {
+    fn handshake_properties_hold_for_random_bytes(data in vec(any::<u8>(), 0..400)) {
         handshake::hold(&data);
     }
 }
