@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::server::{self, Server};
 use crate::workspace::Workspace;
-use crate::{need, process};
+use crate::{prerequisites, process};
 use report::Report;
 
 #[derive(clap::Args, Default)]
@@ -35,7 +35,7 @@ const CASES: usize = 247;
 const CASES_WITH_COMPRESSION: usize = 247 + 216;
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let python = need::python27()?;
+    let python = prerequisites::python27()?;
     let home = workspace.target.join("autobahn");
     let wstest = install::wstest(&python, &home)?;
     if let Some(url) = &args.url {
@@ -105,7 +105,7 @@ fn fuzz(wstest: &Path, home: &Path, url: &str, choice: &Choice) -> Result<()> {
         .with_context(|| format!("Autobahn left no {}: does {url} answer?", index.display()))?;
     let report = Report::parse(&text, AGENT)?;
     println!("{report}");
-    report.judge(choice.expected)
+    report.check(choice.expected)
 }
 
 /// How the reports call the server.

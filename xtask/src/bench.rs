@@ -7,30 +7,30 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `peers`, `running` | the servers: how each is made ready; one that runs |
+//! | `peers`, `server_process` | the servers: how each is made ready; one that runs |
 //! | `scenarios` | what is done to whom, in which order, and how long that takes |
-//! | `work` | one run of each kind |
+//! | `workload` | one run of each kind |
 //! | `generator` | the load generator as a process |
-//! | `asked` | what Teahouse says of itself: its first answer, its batches |
+//! | `server_probe` | what Teahouse says of itself: its first answer, its batches |
 //! | `machine` | its cores, its files, its description |
 //! | `figures` | what a run gave |
 //! | `results` | all of them, on disk too: spreads, and ratios within a round |
-//! | `bar`, `tables` | the bar they are held against; Markdown |
+//! | `thresholds`, `tables` | the bar they are held against; Markdown |
 //! | `plot`, `svg` | what is drawn; drawing it |
 
-mod asked;
-mod bar;
 mod figures;
 mod generator;
 mod machine;
 mod peers;
 mod plot;
 mod results;
-mod running;
 mod scenarios;
+mod server_probe;
+mod server_process;
 mod svg;
 mod tables;
-mod work;
+mod thresholds;
+mod workload;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,8 +41,8 @@ use self::machine::Cores;
 use self::peers::Peer;
 use self::results::Results;
 use self::scenarios::{Scenario, Timing};
-use self::work::Bench;
-use crate::need::Need;
+use self::workload::Bench;
+use crate::prerequisites::Prerequisite;
 use crate::workspace::Workspace;
 use crate::{process, web};
 
@@ -149,7 +149,7 @@ fn measure(workspace: &Workspace, args: &Args, file: &Path) -> Result<Results> {
     };
     for round in 1..=args.rounds {
         for scenario in &scenarios {
-            for _ in 0..scenario.often.in_round(round) {
+            for _ in 0..scenario.repeat.in_round(round) {
                 one(&bench, round, scenario, &mut results);
                 // After each, so that a run that is broken off is not lost.
                 results.write(file)?;
@@ -161,7 +161,7 @@ fn measure(workspace: &Workspace, args: &Args, file: &Path) -> Result<Results> {
 
 fn one(bench: &Bench, round: u32, scenario: &Scenario, results: &mut Results) {
     let batch = results.batch_of_round(round);
-    bench.carry_out(scenario, batch, |key, peer, outcome| {
+    bench.run_scenario(scenario, batch, |key, peer, outcome| {
         let said = results.add(round, key, peer, outcome);
         println!("round {round}, {key}, {}: {said}", peer.name());
     });
@@ -169,7 +169,7 @@ fn one(bench: &Bench, round: u32, scenario: &Scenario, results: &mut Results) {
 
 fn build(workspace: &Workspace) -> Result<()> {
     // As people run it: with the page inside.
-    if Need::Node.check().is_ok() {
+    if Prerequisite::Node.check().is_ok() {
         web::build_if_stale(workspace)?;
     }
     process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-loadgen"]))?;

@@ -3,38 +3,38 @@
 //! Clients (`history record`) take down what they do and see; afterwards `history check` holds that against the promises. A run
 //! that fails leaves the history, the data folder and the server's log, and names its seed.
 
+mod ack_drop_proxy;
 mod acks;
 mod clock;
-mod crowd;
+mod connection_limit;
 mod cuts;
 mod descriptors;
-mod dice;
 mod disk;
 mod full;
-mod gauges;
 mod half_open;
+mod harness;
 mod io;
 mod kill;
+mod load_process;
 mod network;
 mod open_files;
 mod overload;
-mod peers;
-mod places;
 mod power;
-mod prey;
-mod scene;
-mod stage;
+mod recorder_process;
+mod resource_usage;
+mod rng;
+mod run_dir;
+mod server_under_test;
+mod silent_peers;
 mod stalled;
 mod stop;
-mod thief;
 mod trace;
-mod witnesses;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::need::Need;
-use crate::steps::{Done, Step};
+use crate::prerequisites::Prerequisite;
+use crate::steps::{Step, StepResult};
 use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
@@ -46,7 +46,7 @@ pub(crate) struct Args {
 
 /// A fault by its name alone.
 #[derive(Parser)]
-struct Alone {
+struct SingleFault {
     #[command(subcommand)]
     fault: Fault,
 }
@@ -84,21 +84,21 @@ enum Fault {
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if let Some(fault) = &args.fault {
-        return one(workspace, fault);
+        return run_fault(workspace, fault);
     }
-    for fault in every()? {
-        one(workspace, &fault)?;
+    for fault in all_faults()? {
+        run_fault(workspace, &fault)?;
     }
     Ok(())
 }
 
-fn every() -> Result<Vec<Fault>> {
-    let names = Alone::command();
-    let alone = |name: &str| Ok(Alone::try_parse_from(["faults", name])?.fault);
+fn all_faults() -> Result<Vec<Fault>> {
+    let names = SingleFault::command();
+    let alone = |name: &str| Ok(SingleFault::try_parse_from(["faults", name])?.fault);
     names.get_subcommands().map(|fault| alone(fault.get_name())).collect()
 }
 
-fn one(workspace: &Workspace, fault: &Fault) -> Result<()> {
+fn run_fault(workspace: &Workspace, fault: &Fault) -> Result<()> {
     match fault {
         Fault::Kill(args) => kill::run(workspace, args),
         Fault::Cuts(args) => cuts::run(workspace, args),
@@ -116,55 +116,63 @@ fn one(workspace: &Workspace, fault: &Fault) -> Result<()> {
 }
 
 /// What CI has time for: each a tenth or a hundredth of what it does when asked for.
-pub(crate) const SHORT: &[Step] = &[
-    Step { name: "faults kill", run: |it| done(kill::run(&it.workspace, &kill::SHORT)), ..BLANK },
+pub(crate) const SHORT_RUN: &[Step] = &[
+    Step { name: "faults kill", run: |it| done(kill::run(&it.workspace, &kill::SHORT_RUN)), ..BLANK },
     Step {
         name: "faults cuts",
-        needs: &[Need::SilentNetwork],
-        run: |it| done(cuts::run(&it.workspace, &cuts::SHORT)),
+        needs: &[Prerequisite::SilentNetwork],
+        run: |it| done(cuts::run(&it.workspace, &cuts::SHORT_RUN)),
         ..BLANK
     },
-    Step { name: "faults acks", run: |it| done(acks::run(&it.workspace, &acks::SHORT)), ..BLANK },
+    Step { name: "faults acks", run: |it| done(acks::run(&it.workspace, &acks::SHORT_RUN)), ..BLANK },
     Step {
         name: "faults half-open",
-        needs: &[Need::SilentNetwork],
-        run: |it| done(half_open::run(&it.workspace, &half_open::SHORT)),
+        needs: &[Prerequisite::SilentNetwork],
+        run: |it| done(half_open::run(&it.workspace, &half_open::SHORT_RUN)),
         ..BLANK
     },
-    Step { name: "faults stop", run: |it| done(stop::run(&it.workspace, &stop::SHORT)), ..BLANK },
+    Step { name: "faults stop", run: |it| done(stop::run(&it.workspace, &stop::SHORT_RUN)), ..BLANK },
     Step {
         name: "faults power",
-        needs: &[Need::Strace],
+        needs: &[Prerequisite::Strace],
         run: |it| {
-            done(power::run(&it.workspace, &power::SHORT))?;
+            done(power::run(&it.workspace, &power::SHORT_RUN))?;
             // And one that does not sync has to be found out.
             done(power::prove(&it.workspace))
         },
         ..BLANK
     },
-    Step { name: "faults stalled", run: |it| done(stalled::run(&it.workspace, &stalled::SHORT)), ..BLANK },
+    Step {
+        name: "faults stalled",
+        run: |it| done(stalled::run(&it.workspace, &stalled::SHORT_RUN)),
+        ..BLANK
+    },
     Step {
         name: "faults clock",
-        needs: &[Need::Faketime],
-        run: |it| done(clock::run(&it.workspace, &clock::SHORT)),
+        needs: &[Prerequisite::Faketime],
+        run: |it| done(clock::run(&it.workspace, &clock::SHORT_RUN)),
         ..BLANK
     },
     Step {
         name: "faults descriptors",
-        run: |it| done(descriptors::run(&it.workspace, &descriptors::SHORT)),
+        run: |it| done(descriptors::run(&it.workspace, &descriptors::SHORT_RUN)),
         ..BLANK
     },
-    Step { name: "faults overload", run: |it| done(overload::run(&it.workspace, &overload::SHORT)), ..BLANK },
+    Step {
+        name: "faults overload",
+        run: |it| done(overload::run(&it.workspace, &overload::SHORT_RUN)),
+        ..BLANK
+    },
     Step {
         name: "faults full",
-        needs: &[Need::SmallDisk, Need::Sqlite],
-        run: |it| done(full::run(&it.workspace, &full::SHORT)),
+        needs: &[Prerequisite::SmallDisk, Prerequisite::Sqlite],
+        run: |it| done(full::run(&it.workspace, &full::SHORT_RUN)),
         ..BLANK
     },
     Step {
         name: "faults io",
-        needs: &[Need::Strace, Need::Fiu, Need::Sqlite],
-        run: |it| done(io::run(&it.workspace, &io::SHORT)),
+        needs: &[Prerequisite::Strace, Prerequisite::Fiu, Prerequisite::Sqlite],
+        run: |it| done(io::run(&it.workspace, &io::SHORT_RUN)),
         ..BLANK
     },
 ];
@@ -172,8 +180,8 @@ pub(crate) const SHORT: &[Step] = &[
 /// Says little where the tests already fail.
 const BLANK: Step = Step { after: Some("rust"), ..Step::BLANK };
 
-fn done(result: Result<()>) -> Result<Done> {
-    result.map(|()| Done::Ok)
+fn done(result: Result<()>) -> Result<StepResult> {
+    result.map(|()| StepResult::Ok)
 }
 
 #[cfg(test)]
@@ -182,14 +190,16 @@ mod tests {
 
     #[test]
     fn every_fault_can_be_had_by_its_name_alone() {
-        assert_eq!(every().unwrap().len(), SHORT.len());
+        assert_eq!(all_faults().unwrap().len(), SHORT_RUN.len());
     }
 
     #[test]
     fn who_asks_for_a_fault_gets_the_release_build_and_ci_the_one_of_its_tests() {
-        let Alone { fault: Fault::Kill(args) } = Alone::try_parse_from(["faults", "kill"]).unwrap() else {
+        let SingleFault { fault: Fault::Kill(args) } =
+            SingleFault::try_parse_from(["faults", "kill"]).unwrap()
+        else {
             panic!("`kill` is another fault");
         };
-        assert!(!args.common.debug && kill::SHORT.common.debug);
+        assert!(!args.common.debug && kill::SHORT_RUN.common.debug);
     }
 }

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::need::Need;
+use crate::prerequisites::Prerequisite;
 use crate::process;
 use crate::workspace::{Workspace, host};
 
@@ -35,7 +35,7 @@ const FLAGS: &[&str] = &[
 ];
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    Need::CxxCompiler.check()?;
+    Prerequisite::CxxCompiler.check()?;
     let all = targets(workspace)?;
     let chosen: Vec<&str> = match &args.target {
         None => all.iter().map(String::as_str).collect(),
@@ -47,7 +47,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 }
 
 /// For CI: everything builds, what is kept holds, and so does what a second makes of it, the same way each time.
-pub(crate) fn try_out(workspace: &Workspace) -> Result<()> {
+pub(crate) fn smoke_test(workspace: &Workspace) -> Result<()> {
     let all = targets(workspace)?;
     build(workspace)?;
     let chosen: Vec<&str> = all.iter().map(String::as_str).collect();

@@ -5,9 +5,9 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `run`, `test`, `ci`, `edges`, `counts`, `autobahn`, `fuzz`, `load`, `bench`, `sim`, `faults` | one command each |
+//! | `run`, `test`, `ci`, `edges`, `instruction_bench`, `autobahn`, `fuzz`, `load`, `bench`, `sim`, `faults` | one command each |
 //! | `steps` | running a table of steps, and the summary at the end |
-//! | `need` | which programs this machine has, and how to get those that it lacks |
+//! | `prerequisites` | which programs this machine has, and how to get those that it lacks |
 //! | `web` | the web client: whether it is stale, and building it |
 //! | `purity` | the half of `edges` that reads the pure crates' sources |
 //! | `server` | a throw-away server for `autobahn` and `load` |
@@ -16,12 +16,12 @@
 mod autobahn;
 mod bench;
 mod ci;
-mod counts;
 mod edges;
 mod faults;
 mod fuzz;
+mod instruction_bench;
 mod load;
-mod need;
+mod prerequisites;
 mod process;
 mod purity;
 mod run;
@@ -62,7 +62,7 @@ enum Command {
     /// Check that the crates know only whom they may know.
     Edges,
     /// Hold the instructions of codec, log and encoder against those that were recorded.
-    Counts(counts::Args),
+    Instructions(instruction_bench::Args),
     /// Hold the WebSocket codec against Autobahn's fuzzing client.
     Autobahn(autobahn::Args),
     /// Look for input that breaks codec, commands, lines or log.
@@ -91,7 +91,7 @@ fn main() -> ExitCode {
             Command::Test(args) => return Ok(test::run(workspace, &args)),
             Command::Ci => return Ok(ci::run(workspace)),
             Command::Edges => edges::run(&workspace),
-            Command::Counts(args) => counts::run(&workspace, &args),
+            Command::Instructions(args) => instruction_bench::run(&workspace, &args),
             Command::Autobahn(args) => autobahn::run(&workspace, &args),
             Command::Fuzz(args) => fuzz::run(&workspace, &args),
             Command::Load { args } => load::run(&workspace, args),

@@ -16,20 +16,20 @@ const LAST_LINES: usize = 80;
 
 /// A program that did not succeed.
 #[derive(Debug)]
-pub(crate) struct Failed {
+pub(crate) struct FailedProgram {
     pub(crate) line: String,
     pub(crate) status: ExitStatus,
     /// The last lines that it wrote, where they were kept.
     pub(crate) last_lines: VecDeque<String>,
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for FailedProgram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ended with {}", self.line, self.status)
     }
 }
 
-impl std::error::Error for Failed {}
+impl std::error::Error for FailedProgram {}
 
 /// The Cargo that started us, so that a toolchain chosen with `cargo +…` stays chosen.
 pub(crate) fn cargo() -> Command {
@@ -37,19 +37,19 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// Runs `command` with its output on ours, after printing it as one would type it. The error of one that did not
-/// succeed is a [`Failed`].
+/// succeed is a [`FailedProgram`].
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     // Whoever sits at a terminal sees colours and progress, which programs do not show to a pipe.
     if io::stdout().is_terminal() {
         run_by(command, |command| command.status().map(|it| (it, VecDeque::new())))
     } else {
-        run_heard(command)
+        run_captured(command)
     }
 }
 
 /// As [`run`], for a program whose last lines are wanted wherever its output goes.
-pub(crate) fn run_heard(command: &mut Command) -> Result<()> {
-    run_by(command, heard)
+pub(crate) fn run_captured(command: &mut Command) -> Result<()> {
+    run_by(command, run_and_capture)
 }
 
 type Ended = (ExitStatus, VecDeque<String>);
@@ -59,13 +59,13 @@ fn run_by(command: &mut Command, run: impl FnOnce(&mut Command) -> io::Result<En
     println!("$ {line}");
     let (status, last_lines) = run(command).with_context(|| format!("cannot start `{line}`"))?;
     if !status.success() {
-        return Err(Failed { line, status, last_lines }.into());
+        return Err(FailedProgram { line, status, last_lines }.into());
     }
     Ok(())
 }
 
 /// Runs `command` with its output on ours, and keeps the end of it.
-fn heard(command: &mut Command) -> io::Result<Ended> {
+fn run_and_capture(command: &mut Command) -> io::Result<Ended> {
     let (reader, writer) = io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
     let child = command.spawn();
@@ -73,14 +73,14 @@ fn heard(command: &mut Command) -> io::Result<Ended> {
     command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
     let mut child = child?;
     let (done, lines) = mpsc::channel();
-    thread::spawn(move || done.send(pass_on(reader)));
+    thread::spawn(move || done.send(forward(reader)));
     let status = child.wait()?;
     // What it left running may hold the pipe, and is not waited for.
     Ok((status, lines.recv_timeout(Duration::from_secs(5)).unwrap_or_default()))
 }
 
 /// Copies what comes to our own output, and answers the last lines of it.
-fn pass_on(reader: PipeReader) -> VecDeque<String> {
+fn forward(reader: PipeReader) -> VecDeque<String> {
     let mut last = VecDeque::with_capacity(LAST_LINES);
     for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
         let mut out = io::stdout().lock();
@@ -96,14 +96,14 @@ fn pass_on(reader: PipeReader) -> VecDeque<String> {
 
 /// To be put before a program and its arguments: the kernel kills it when the thread that starts it has ended, however it and we
 /// end. What only the program held, such as a network of its own, goes with it. On a machine without `setpriv` nothing is put there.
-pub(crate) fn mortal() -> Vec<OsString> {
+pub(crate) fn with_parent_death_signal() -> Vec<OsString> {
     let Some(setpriv) = find("setpriv") else { return Vec::new() };
     vec![setpriv.into(), "--pdeathsig=KILL".into(), "--".into()]
 }
 
-/// A command whose program is [`mortal`].
-pub(crate) fn mortal_command(program: &Path) -> Command {
-    let words = [mortal(), vec![program.into()]].concat();
+/// A command whose program is [`with_parent_death_signal`].
+pub(crate) fn command_dying_with_parent(program: &Path) -> Command {
+    let words = [with_parent_death_signal(), vec![program.into()]].concat();
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
     command
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn failing_program_is_remembered_by_its_last_lines() {
         let script = "seq 1 100; echo too hot >&2; exit 1";
-        let (status, last) = heard(Command::new("sh").args(["-c", script])).unwrap();
+        let (status, last) = run_and_capture(Command::new("sh").args(["-c", script])).unwrap();
         assert!(!status.success());
         assert_eq!(last.len(), LAST_LINES);
         assert_eq!(last.iter().rev().take(2).collect::<Vec<_>>(), ["too hot", "100"]);
@@ -163,14 +163,14 @@ mod tests {
 
     #[test]
     fn what_a_program_leaves_running_is_not_waited_for() {
-        let (status, _) = heard(Command::new("sh").args(["-c", "sleep 60 & exit 3"])).unwrap();
+        let (status, _) = run_and_capture(Command::new("sh").args(["-c", "sleep 60 & exit 3"])).unwrap();
         assert_eq!(status.code(), Some(3));
     }
 
     #[test]
     fn mortal_program_dies_with_the_thread_that_started_it() {
         let start = || {
-            let mut command = mortal_command(Path::new("sh"));
+            let mut command = command_dying_with_parent(Path::new("sh"));
             command.args(["-c", "echo here; exec sleep 60"]).stdout(Stdio::piped());
             let mut child = command.spawn().unwrap();
             // Who has not come so far yet cannot be bound to us.

@@ -6,13 +6,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::need::Need;
+use crate::prerequisites::Prerequisite;
 use crate::workspace::Workspace;
 use crate::{process, web};
 
 /// Becomes the server, so that signals and its exit code need no relaying. Returns only if something went wrong.
 pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<()> {
-    if let Err(missing) = Need::Node.check() {
+    if let Err(missing) = Prerequisite::Node.check() {
         bail!(
             "{missing}.\nThe web client is built with it. Without it, `cargo build --release -p teahouse` works all \
              the same,\nand target/release/teahouse then serves a page that says that the client is missing."

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 /// A debug build on a busy machine starts in well under a second.
-const PATIENCE: Duration = Duration::from_secs(20);
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Ends with this value. It may be killed, because nobody reads its data afterwards.
 pub(crate) struct Server {
@@ -59,7 +59,7 @@ impl Server {
     }
 
     fn wait_until_up(&mut self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STARTUP_TIMEOUT;
         loop {
             self.check_alive()?;
             let request =
@@ -68,7 +68,10 @@ impl Server {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("the server did not answer on http://{}/healthz within {PATIENCE:?}", self.address);
+                bail!(
+                    "the server did not answer on http://{}/healthz within {STARTUP_TIMEOUT:?}",
+                    self.address
+                );
             }
             thread::sleep(Duration::from_millis(50));
         }

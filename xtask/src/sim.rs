@@ -14,8 +14,8 @@ pub(crate) struct Args {
     #[arg(long)]
     seed: Option<u64>,
     /// Break a promise on purpose, and see whether it is noticed: a name from `crates/server/src/fault_injection.rs`.
-    #[arg(long)]
-    fault_injection: Option<String>,
+    #[arg(long, value_name = "FAULT")]
+    inject: Option<String>,
 }
 
 /// Many enough to find what one in a thousand finds.
@@ -28,8 +28,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     };
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--profile", "sim", "-p", "teahouse", "--lib"]);
-    if let Some(fault_injection) = &args.fault_injection {
-        cargo.args(["--features", "fault-injection"]).env("TEAHOUSE_FAULT_INJECTION", fault_injection);
+    if let Some(fault) = &args.inject {
+        cargo.args(["--features", "fault-injection"]).env("TEAHOUSE_FAULT_INJECTION", fault);
     }
     cargo.args(["--", "--exact", "sim::whatever_goes_wrong_every_promise_is_kept", "--nocapture"]);
     cargo.env("TEAHOUSE_SIM_SEED", seed.to_string()).env("TEAHOUSE_SIM_SEEDS", seeds.to_string());

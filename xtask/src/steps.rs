@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::need::{Missing, Need};
+use crate::prerequisites::{Missing, Prerequisite};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -21,16 +21,16 @@ pub(crate) struct Step {
     /// The step without whose success this one makes no sense.
     pub(crate) after: Option<&'static str>,
     /// The programs without which it cannot run.
-    pub(crate) needs: &'static [Need],
+    pub(crate) needs: &'static [Prerequisite],
     /// The programs without which a part of it is left out.
-    pub(crate) wants: &'static [Need],
-    pub(crate) run: fn(&Context) -> Result<Done>,
+    pub(crate) wants: &'static [Prerequisite],
+    pub(crate) run: fn(&Context) -> Result<StepResult>,
 }
 
 impl Step {
     /// For `..Step::BLANK`: builds on nothing and needs nothing but a Rust toolchain.
     pub(crate) const BLANK: Self =
-        Self { name: "", after: None, needs: &[], wants: &[], run: |_| Ok(Done::Ok) };
+        Self { name: "", after: None, needs: &[], wants: &[], run: |_| Ok(StepResult::Ok) };
 }
 
 /// What a step may look at.
@@ -39,14 +39,14 @@ pub(crate) struct Context {
     /// A missing program is a failure, not a step left out.
     pub(crate) all: bool,
     /// Names that the Rust tests are narrowed to; empty: all of them.
-    pub(crate) words: Vec<String>,
+    pub(crate) test_filter: Vec<String>,
 }
 
 /// How a step that did not fail ended.
-pub(crate) enum Done {
+pub(crate) enum StepResult {
     Ok,
     /// It passed, and a part of it cannot be run here, which is no failure anywhere.
-    Partly(String),
+    Partial(String),
     /// It cannot be run here, and that is no failure even where everything must run: say, an answer from a
     /// network that this machine does not reach.
     Skipped(String),
@@ -56,8 +56,8 @@ pub(crate) enum Done {
 enum Outcome {
     Ok,
     /// It passed, and a part of it was left out.
-    Partly(String),
-    Failed {
+    Partial(String),
+    FailedProgram {
         why: String,
         /// The last of what the program said that failed.
         last_lines: VecDeque<String>,
@@ -75,13 +75,17 @@ struct Report {
 /// the last of all, so nothing is printed after it.
 pub(crate) fn run<'a>(context: &Context, steps: impl IntoIterator<Item = &'a Step>) -> ExitCode {
     let steps: Vec<_> = steps.into_iter().collect();
-    let summary = Summary(collect(context, &steps, Need::check));
-    print!("{}", LastWords(&summary.0));
+    let summary = Summary(collect(context, &steps, Prerequisite::check));
+    print!("{}", FailureOutput(&summary.0));
     println!("\n{summary}");
     summary.verdict()
 }
 
-fn collect(context: &Context, steps: &[&Step], check: fn(Need) -> Result<(), Missing>) -> Vec<Report> {
+fn collect(
+    context: &Context,
+    steps: &[&Step],
+    check: fn(Prerequisite) -> Result<(), Missing>,
+) -> Vec<Report> {
     let mut reports: Vec<Report> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         println!("\n── {} ({} of {})", step.name, index + 1, steps.len());
@@ -90,9 +94,9 @@ fn collect(context: &Context, steps: &[&Step], check: fn(Need) -> Result<(), Mis
             reports.iter().find(|report| Some(report.name) == step.after && report.outcome.is_failed());
         let outcome = match broken {
             Some(report) => Outcome::Skipped(format!("builds on `{}`", report.name)),
-            None => attempt(context, step, check),
+            None => run_step(context, step, check),
         };
-        if let Outcome::Failed { why, .. } = &outcome {
+        if let Outcome::FailedProgram { why, .. } = &outcome {
             println!("failed: {why}");
         }
         reports.push(Report { name: step.name, outcome, took: begun.elapsed() });
@@ -100,9 +104,12 @@ fn collect(context: &Context, steps: &[&Step], check: fn(Need) -> Result<(), Mis
     reports
 }
 
-fn attempt(context: &Context, step: &Step, check: fn(Need) -> Result<(), Missing>) -> Outcome {
-    let missing = |needs: &[Need]| {
-        let missing = needs.iter().filter_map(|need| check(*need).err()).map(|missing| missing.to_string());
+fn run_step(context: &Context, step: &Step, check: fn(Prerequisite) -> Result<(), Missing>) -> Outcome {
+    let missing = |needs: &[Prerequisite]| {
+        let missing = needs
+            .iter()
+            .filter_map(|prerequisites| check(*prerequisites).err())
+            .map(|missing| missing.to_string());
         missing.reduce(|all, one| format!("{all}; {one}"))
     };
     let (needed, wanted) = (missing(step.needs), missing(step.wants));
@@ -115,47 +122,50 @@ fn attempt(context: &Context, step: &Step, check: fn(Need) -> Result<(), Missing
         return Outcome::Skipped(why);
     }
     match (step.run)(context) {
-        Ok(Done::Ok) => wanted.map_or(Outcome::Ok, Outcome::Partly),
-        Ok(Done::Partly(why)) => {
-            Outcome::Partly(wanted.map_or(why.clone(), |wanted| format!("{wanted}; {why}")))
+        Ok(StepResult::Ok) => wanted.map_or(Outcome::Ok, Outcome::Partial),
+        Ok(StepResult::Partial(why)) => {
+            Outcome::Partial(wanted.map_or(why.clone(), |wanted| format!("{wanted}; {why}")))
         }
-        Ok(Done::Skipped(why)) => Outcome::Skipped(why),
-        Err(error) => Outcome::Failed {
+        Ok(StepResult::Skipped(why)) => Outcome::Skipped(why),
+        Err(error) => Outcome::FailedProgram {
             why: format!("{error:#}"),
-            last_lines: error.downcast::<process::Failed>().map(|it| it.last_lines).unwrap_or_default(),
+            last_lines: error
+                .downcast::<process::FailedProgram>()
+                .map(|it| it.last_lines)
+                .unwrap_or_default(),
         },
     }
 }
 
 impl Outcome {
     fn failed(why: String) -> Self {
-        Self::Failed { why, last_lines: VecDeque::new() }
+        Self::FailedProgram { why, last_lines: VecDeque::new() }
     }
 
     fn is_ok(&self) -> bool {
-        matches!(self, Self::Ok | Self::Partly(_))
+        matches!(self, Self::Ok | Self::Partial(_))
     }
 
     fn is_failed(&self) -> bool {
-        matches!(self, Self::Failed { .. })
+        matches!(self, Self::FailedProgram { .. })
     }
 
-    fn word(&self) -> &'static str {
+    fn label(&self) -> &'static str {
         match self {
-            Self::Ok | Self::Partly(_) => "ok",
-            Self::Failed { .. } => "failed",
+            Self::Ok | Self::Partial(_) => "ok",
+            Self::FailedProgram { .. } => "failed",
             Self::Skipped(_) => "skipped",
         }
     }
 }
 
 /// What failed says once more how, at the end: a log of CI is long, and often only its end is kept.
-struct LastWords<'a>(&'a [Report]);
+struct FailureOutput<'a>(&'a [Report]);
 
-impl fmt::Display for LastWords<'_> {
+impl fmt::Display for FailureOutput<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Report { name, outcome, .. } in self.0 {
-            if let Outcome::Failed { last_lines, .. } = outcome
+            if let Outcome::FailedProgram { last_lines, .. } = outcome
                 && !last_lines.is_empty()
             {
                 writeln!(f, "\n── the last of {name}")?;
@@ -181,8 +191,8 @@ impl Summary {
         for Report { name, outcome, .. } in &self.0 {
             let (what, why) = match outcome {
                 Outcome::Ok => continue,
-                Outcome::Partly(why) => ("left out a part of", why),
-                Outcome::Failed { why, .. } => ("failed", why),
+                Outcome::Partial(why) => ("left out a part of", why),
+                Outcome::FailedProgram { why, .. } => ("failed", why),
                 Outcome::Skipped(why) => ("skipped", why),
             };
             match reasons.iter_mut().find(|(known, _, reason)| *known == what && reason == why) {
@@ -203,7 +213,7 @@ impl fmt::Display for Summary {
         writeln!(f, "── summary")?;
         let width = self.0.iter().map(|report| report.name.len()).max().unwrap_or(0);
         for Report { name, outcome, took } in &self.0 {
-            writeln!(f, "{name:width$}  {:7}  {:6.1} s", outcome.word(), took.as_secs_f64())?;
+            writeln!(f, "{name:width$}  {:7}  {:6.1} s", outcome.label(), took.as_secs_f64())?;
         }
         for (which, why) in self.reasons() {
             writeln!(f, "{which}: {why}")?;
@@ -229,14 +239,14 @@ mod tests {
 
     fn context(all: bool) -> Context {
         let workspace = Workspace { root: PathBuf::new(), target: PathBuf::new() };
-        Context { workspace, all, words: Vec::new() }
+        Context { workspace, all, test_filter: Vec::new() }
     }
 
-    fn step(name: &'static str, run: fn(&Context) -> Result<Done>) -> Step {
+    fn step(name: &'static str, run: fn(&Context) -> Result<StepResult>) -> Step {
         Step { name, run, ..Step::BLANK }
     }
 
-    fn nothing_is_here(_: Need) -> Result<(), Missing> {
+    fn nothing_is_here(_: Prerequisite) -> Result<(), Missing> {
         Err(Missing { what: "no such thing".into(), how: "make one" })
     }
 
@@ -246,12 +256,12 @@ mod tests {
 
     fn outcomes(context: &Context, steps: &[&Step]) -> Vec<&'static str> {
         let reports = collect(context, steps, nothing_is_here);
-        reports.iter().map(|report| report.outcome.word()).collect()
+        reports.iter().map(|report| report.outcome.label()).collect()
     }
 
     #[test]
     fn last_line_counts_passed_and_failed() {
-        let (good, bad) = (step("good", |_| Ok(Done::Ok)), step("bad", |_| bail!("no")));
+        let (good, bad) = (step("good", |_| Ok(StepResult::Ok)), step("bad", |_| bail!("no")));
         let reports = collect(&context(false), &[&good, &good, &bad], nothing_is_here);
         assert_eq!(last_line(reports), "2 passed, 1 failed");
     }
@@ -259,7 +269,7 @@ mod tests {
     #[test]
     fn last_line_mentions_skipped_only_where_there_are() {
         let (good, left_out) =
-            (step("good", |_| Ok(Done::Ok)), step("left out", |_| Ok(Done::Skipped("x".into()))));
+            (step("good", |_| Ok(StepResult::Ok)), step("left out", |_| Ok(StepResult::Skipped("x".into()))));
         let reports = collect(&context(true), &[&good, &left_out], nothing_is_here);
         assert_eq!(last_line(reports), "1 passed, 0 failed, 1 skipped");
     }
@@ -276,17 +286,18 @@ mod tests {
     fn program_that_failed_has_the_last_word() {
         let bad = step("bad", |_| {
             let last_lines = ["it was hot", "too hot"].map(str::to_owned).into();
-            let failed = process::Failed { line: "brew".into(), status: ExitStatus::default(), last_lines };
+            let failed =
+                process::FailedProgram { line: "brew".into(), status: ExitStatus::default(), last_lines };
             Err(failed).context("no tea")
         });
-        let (good, silent) = (step("good", |_| Ok(Done::Ok)), step("silent", |_| bail!("no")));
+        let (good, silent) = (step("good", |_| Ok(StepResult::Ok)), step("silent", |_| bail!("no")));
         let reports = collect(&context(false), &[&bad, &good, &silent], nothing_is_here);
-        assert_eq!(LastWords(&reports).to_string(), "\n── the last of bad\nit was hot\ntoo hot\n");
+        assert_eq!(FailureOutput(&reports).to_string(), "\n── the last of bad\nit was hot\ntoo hot\n");
     }
 
     #[test]
     fn missing_program_skips_a_step_and_with_all_fails_it() {
-        let needy = Step { needs: &[Need::Chromium], ..step("needy", |_| Ok(Done::Ok)) };
+        let needy = Step { needs: &[Prerequisite::Chromium], ..step("needy", |_| Ok(StepResult::Ok)) };
         assert_eq!(outcomes(&context(false), &[&needy]), ["skipped"]);
         assert_eq!(outcomes(&context(true), &[&needy]), ["failed"]);
         let text = Summary(collect(&context(false), &[&needy], nothing_is_here)).to_string();
@@ -295,7 +306,7 @@ mod tests {
 
     #[test]
     fn missing_part_is_named_and_with_all_fails_the_step() {
-        let partly = Step { wants: &[Need::SilentNetwork], ..step("partly", |_| Ok(Done::Ok)) };
+        let partly = Step { wants: &[Prerequisite::SilentNetwork], ..step("partly", |_| Ok(StepResult::Ok)) };
         assert_eq!(outcomes(&context(false), &[&partly]), ["ok"]);
         assert_eq!(outcomes(&context(true), &[&partly]), ["failed"]);
         let text = Summary(collect(&context(false), &[&partly], nothing_is_here)).to_string();
@@ -304,7 +315,7 @@ mod tests {
 
     #[test]
     fn part_that_nobody_must_have_is_named_and_fails_nothing() {
-        let partly = step("partly", |_| Ok(Done::Partly("no such thing".into())));
+        let partly = step("partly", |_| Ok(StepResult::Partial("no such thing".into())));
         assert_eq!(outcomes(&context(true), &[&partly]), ["ok"]);
         let text = Summary(collect(&context(true), &[&partly], nothing_is_here)).to_string();
         assert!(text.contains("left out a part of partly: no such thing"), "{text}");
@@ -313,14 +324,14 @@ mod tests {
     #[test]
     fn failed_step_stops_only_what_builds_on_it() {
         let bad = step("bad", |_| bail!("no"));
-        let heir = Step { after: Some("bad"), ..step("heir", |_| Ok(Done::Ok)) };
-        let stranger = step("stranger", |_| Ok(Done::Ok));
+        let heir = Step { after: Some("bad"), ..step("heir", |_| Ok(StepResult::Ok)) };
+        let stranger = step("stranger", |_| Ok(StepResult::Ok));
         assert_eq!(outcomes(&context(true), &[&bad, &heir, &stranger]), ["failed", "skipped", "ok"]);
     }
 
     #[test]
     fn one_failure_among_many_steps_fails_the_command() {
-        let (good, bad) = (step("good", |_| Ok(Done::Ok)), step("bad", |_| bail!("no")));
+        let (good, bad) = (step("good", |_| Ok(StepResult::Ok)), step("bad", |_| bail!("no")));
         assert_eq!(run(&context(false), [&good, &bad, &good]), ExitCode::FAILURE);
         assert_eq!(run(&context(false), [&good, &good]), ExitCode::SUCCESS);
     }
@@ -335,8 +346,12 @@ mod tests {
 
     #[test]
     fn step_after_one_that_was_left_out_tells_its_own_lack() {
-        let needy = Step { needs: &[Need::Node], ..step("needy", |_| Ok(Done::Ok)) };
-        let heir = Step { after: Some("needy"), needs: &[Need::Chromium], ..step("heir", |_| Ok(Done::Ok)) };
+        let needy = Step { needs: &[Prerequisite::Node], ..step("needy", |_| Ok(StepResult::Ok)) };
+        let heir = Step {
+            after: Some("needy"),
+            needs: &[Prerequisite::Chromium],
+            ..step("heir", |_| Ok(StepResult::Ok))
+        };
         let text = Summary(collect(&context(false), &[&needy, &heir], nothing_is_here)).to_string();
         assert!(text.contains("skipped needy, heir: no such thing"), "{text}");
     }

@@ -4,8 +4,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::need::{self, Need};
-use crate::steps::{self, Context, Done, Step};
+use crate::prerequisites::{self, Prerequisite};
+use crate::steps::{self, Context, Step, StepResult};
 use crate::workspace::Workspace;
 use crate::{autobahn, process, sim, web};
 
@@ -21,23 +21,32 @@ pub(crate) struct Args {
 
 /// In this order: the page is built before the server embeds it, and what is quick comes early.
 const STEPS: &[Step] = &[
-    Step { name: "web-client", needs: &[Need::Node], run: web_client, ..Step::BLANK },
-    Step { name: "web-types", needs: &[Need::Node], run: |it| web_script(it, "check"), ..Step::BLANK },
-    Step { name: "web-unit", needs: &[Need::Node], run: |it| web_script(it, "test"), ..Step::BLANK },
+    Step { name: "web-client", needs: &[Prerequisite::Node], run: web_client, ..Step::BLANK },
+    Step {
+        name: "web-types",
+        needs: &[Prerequisite::Node],
+        run: |it| web_script(it, "check"),
+        ..Step::BLANK
+    },
+    Step { name: "web-unit", needs: &[Prerequisite::Node], run: |it| web_script(it, "test"), ..Step::BLANK },
     Step { name: "rust", run: rust, ..Step::BLANK },
     Step { name: "doctests", run: doctests, ..Step::BLANK },
-    Step { name: "fault-injection", run: |it| sim::prove(&it.workspace).map(|()| Done::Ok), ..Step::BLANK },
+    Step {
+        name: "fault-injection",
+        run: |it| sim::prove(&it.workspace).map(|()| StepResult::Ok),
+        ..Step::BLANK
+    },
     Step {
         name: "e2e",
         after: Some("web-client"),
-        needs: &[Need::Node, Need::Chromium],
-        wants: &[Need::SilentNetwork],
+        needs: &[Prerequisite::Node, Prerequisite::Chromium],
+        wants: &[Prerequisite::SilentNetwork],
         run: end_to_end,
     },
     Step {
         name: "autobahn",
-        needs: &[Need::Python27],
-        run: |it| autobahn::run(&it.workspace, &autobahn::Args::default()).map(|()| Done::Ok),
+        needs: &[Prerequisite::Python27],
+        run: |it| autobahn::run(&it.workspace, &autobahn::Args::default()).map(|()| StepResult::Ok),
         ..Step::BLANK
     },
 ];
@@ -46,8 +55,8 @@ const STEPS: &[Step] = &[
 const RARE: &[&str] = &["autobahn"];
 
 pub(crate) fn run(workspace: Workspace, args: &Args) -> ExitCode {
-    let (steps, words) = choose(args.all, &args.filter);
-    steps::run(&Context { workspace, all: args.all, words }, steps)
+    let (steps, test_filter) = choose(args.all, &args.filter);
+    steps::run(&Context { workspace, all: args.all, test_filter }, steps)
 }
 
 /// Every step, for a command that has this table as a part of its own.
@@ -57,63 +66,66 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Step> {
 
 /// The steps that run, and the words that narrow the Rust tests.
 fn choose(all: bool, filter: &[String]) -> (Vec<&'static Step>, Vec<String>) {
-    let (mut names, words): (Vec<_>, Vec<_>) =
+    let (mut names, test_filter): (Vec<_>, Vec<_>) =
         filter.iter().cloned().partition(|word| STEPS.iter().any(|step| step.name == word));
-    if !words.is_empty() {
+    if !test_filter.is_empty() {
         names.push("rust".into());
     }
     let is_chosen = |step: &&Step| match names.as_slice() {
         [] => all || !RARE.contains(&step.name),
         names => names.iter().any(|name| name == step.name),
     };
-    (STEPS.iter().filter(is_chosen).collect(), words)
+    (STEPS.iter().filter(is_chosen).collect(), test_filter)
 }
 
-fn web_client(context: &Context) -> Result<Done> {
+fn web_client(context: &Context) -> Result<StepResult> {
     web::build_if_stale(&context.workspace)?;
-    Ok(Done::Ok)
+    Ok(StepResult::Ok)
 }
 
-fn web_script(context: &Context, script: &str) -> Result<Done> {
+fn web_script(context: &Context, script: &str) -> Result<StepResult> {
     web::install_if_stale(&context.workspace)?;
     process::run(&mut web::npm_run(&context.workspace, script))?;
-    Ok(Done::Ok)
+    Ok(StepResult::Ok)
 }
 
 /// With nextest where it is installed: it runs each test in a process of its own, and all of them side by side.
-fn rust(context: &Context) -> Result<Done> {
+fn rust(context: &Context) -> Result<StepResult> {
     let mut cargo = context.workspace.cargo();
     if process::output(process::cargo().args(["nextest", "--version"])).is_ok() {
-        cargo.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(&context.words);
+        cargo.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(&context.test_filter);
     } else {
         cargo.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
-        if !context.words.is_empty() {
-            cargo.arg("--").args(&context.words);
+        if !context.test_filter.is_empty() {
+            cargo.arg("--").args(&context.test_filter);
         }
     }
     process::run(&mut cargo)?;
     // The one test that looks at system calls leaves itself out without it.
-    Ok(Need::Strace.check().err().map_or(Done::Ok, |missing| Done::Partly(missing.to_string())))
+    Ok(Prerequisite::Strace
+        .check()
+        .err()
+        .map_or(StepResult::Ok, |missing| StepResult::Partial(missing.to_string())))
 }
 
 /// On their own, because nextest does not know them.
-fn doctests(context: &Context) -> Result<Done> {
+fn doctests(context: &Context) -> Result<StepResult> {
     process::run(context.workspace.cargo().args(["test", "--workspace", "--doc"]))?;
-    Ok(Done::Ok)
+    Ok(StepResult::Ok)
 }
 
 /// What the tests in `web/` are told by environment: `TEAHOUSE_BIN`, the server; `CHROMIUM`, the browser;
 /// `TEAHOUSE_NETNS`, `1` where they can make a network of their own to drop packets in, else `0`.
-fn end_to_end(context: &Context) -> Result<Done> {
+fn end_to_end(context: &Context) -> Result<StepResult> {
     let workspace = &context.workspace;
     process::run(workspace.cargo().args(["build", "-p", "teahouse"]))?;
     web::install_if_stale(workspace)?;
     let mut npm: Command = web::npm_run(workspace, "e2e");
     npm.env("TEAHOUSE_BIN", workspace.binary("debug", "teahouse"));
-    npm.env("CHROMIUM", need::chromium()?);
-    npm.env("TEAHOUSE_NETNS", if Need::SilentNetwork.check().is_ok() { "1" } else { "0" });
+    npm.env("CHROMIUM", prerequisites::chromium()?);
+    npm.env("TEAHOUSE_NETNS", if Prerequisite::SilentNetwork.check().is_ok() { "1" } else { "0" });
     process::run(&mut npm)?;
-    Ok(Done::Ok)
+    Ok(StepResult::Ok)
 }
 
 #[cfg(test)]
@@ -122,15 +134,15 @@ mod tests {
 
     fn chosen(all: bool, filter: &[&str]) -> (Vec<&'static str>, Vec<String>) {
         let filter: Vec<_> = filter.iter().map(|word| word.to_string()).collect();
-        let (steps, words) = choose(all, &filter);
-        (steps.iter().map(|step| step.name).collect(), words)
+        let (steps, test_filter) = choose(all, &filter);
+        (steps.iter().map(|step| step.name).collect(), test_filter)
     }
 
     #[test]
     fn without_a_filter_all_runs_but_what_is_rare() {
-        let (names, words) = chosen(false, &[]);
+        let (names, test_filter) = chosen(false, &[]);
         assert_eq!(names.len(), STEPS.len() - RARE.len());
-        assert!(words.is_empty() && !names.contains(&"autobahn"));
+        assert!(test_filter.is_empty() && !names.contains(&"autobahn"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::workspace::Workspace;
 
 /// Folders of `web/` that do not make the page. All others count as its sources: a needless build costs a second,
 /// a stale page an afternoon.
-const NO_SOURCES: &[&str] = &["coverage", "dist", "e2e", "node_modules", "test-results"];
+const NOT_SOURCES: &[&str] = &["coverage", "dist", "e2e", "node_modules", "test-results"];
 
 /// An npm script of the web client.
 pub(crate) fn npm_run(workspace: &Workspace, script: &str) -> Command {
@@ -86,7 +86,7 @@ fn is_source(path: &Path) -> bool {
         return false;
     }
     if path.is_dir() {
-        return !NO_SOURCES.contains(&&*name);
+        return !NOT_SOURCES.contains(&&*name);
     }
     [".html", ".json", ".ts", ".js", ".mjs"].iter().any(|ending| name.ends_with(ending))
 }

@@ -1,4 +1,4 @@
-//! What `bin/counts.rs` counts of that which the crate keeps to itself.
+//! What `bin/instruction_bench.rs` counts of that which the crate keeps to itself.
 
 use std::sync::Arc;
 

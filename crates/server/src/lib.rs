@@ -20,7 +20,7 @@
 //! | `sim/` | all of these under virtual time, for the tests: what goes wrong comes from a seed |
 //! | `fault_injection.rs` | promises broken on purpose, to prove that the tests see it; no part of a release |
 //! | `critical_thread.rs` | threads whose end is the process's end |
-//! | `instruction_bench.rs`, `bin/counts.rs` | what `cargo xtask counts` counts; no part of a release |
+//! | `instruction_bench.rs`, `bin/instruction_bench.rs` | what `cargo xtask instructions` counts; no part of a release |
 
 mod app;
 mod cli;
@@ -33,7 +33,7 @@ mod fault_injection;
 mod handoff;
 mod http;
 mod i18n;
-#[cfg(feature = "counts")]
+#[cfg(feature = "instruction-bench")]
 #[doc(hidden)]
 pub mod instruction_bench;
 mod logging;

@@ -43,7 +43,7 @@ impl Report {
     }
 
     /// An error if a case failed, or if not all ran.
-    pub(super) fn judge(&self, expected: Option<usize>) -> Result<()> {
+    pub(super) fn check(&self, expected: Option<usize>) -> Result<()> {
         let ran = self.cases.len();
         if let Some(expected) = expected
             && ran != expected
@@ -60,13 +60,14 @@ impl Report {
         Ok(())
     }
 
-    fn counts(&self, of: impl Fn(&Verdict) -> &str) -> String {
-        let mut counts = BTreeMap::new();
+    fn instruction_bench(&self, of: impl Fn(&Verdict) -> &str) -> String {
+        let mut instruction_bench = BTreeMap::new();
         for (_, verdict) in &self.cases {
-            *counts.entry(of(verdict)).or_insert(0) += 1;
+            *instruction_bench.entry(of(verdict)).or_insert(0) += 1;
         }
-        let counts: Vec<_> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
-        counts.join(", ")
+        let instruction_bench: Vec<_> =
+            instruction_bench.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        instruction_bench.join(", ")
     }
 }
 
@@ -75,8 +76,8 @@ impl fmt::Display for Report {
         for (case, verdict) in self.cases.iter().filter(|(_, it)| it.is_failed() || it.is_odd()) {
             writeln!(f, "case {case}: {}, close: {}", verdict.behavior, verdict.behavior_close)?;
         }
-        writeln!(f, "{} cases: {}", self.cases.len(), self.counts(|it| &it.behavior))?;
-        write!(f, "closes: {}", self.counts(|it| &it.behavior_close))
+        writeln!(f, "{} cases: {}", self.cases.len(), self.instruction_bench(|it| &it.behavior))?;
+        write!(f, "closes: {}", self.instruction_bench(|it| &it.behavior_close))
     }
 }
 
@@ -103,13 +104,13 @@ mod tests {
     fn all_ok_is_well() {
         let good =
             report(&[("1.1.1", "OK", "OK"), ("6.4.1", "NON-STRICT", "OK"), ("7.1.6", "INFORMATIONAL", "OK")]);
-        assert!(good.judge(Some(3)).is_ok());
+        assert!(good.check(Some(3)).is_ok());
     }
 
     #[test]
     fn failed_case_fails_and_is_named() {
         for bad in [report(&[("1.1.1", "FAILED", "OK")]), report(&[("1.1.1", "OK", "FAILED")])] {
-            assert!(bad.judge(None).is_err());
+            assert!(bad.check(None).is_err());
             assert!(bad.to_string().contains("case 1.1.1: "), "{bad}");
         }
     }
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn odd_close_is_named() {
         let odd = report(&[("7.3.5", "OK", "WRONG CODE"), ("7.3.6", "OK", "UNCLEAN"), ("7.3.7", "OK", "OK")]);
-        assert!(odd.judge(None).is_ok());
+        assert!(odd.check(None).is_ok());
         let text = odd.to_string();
         assert!(text.contains("case 7.3.5: ") && text.contains("case 7.3.6: "), "{text}");
         assert!(!text.contains("case 7.3.7"), "{text}");
@@ -125,8 +126,8 @@ mod tests {
 
     #[test]
     fn suite_that_broke_off_fails() {
-        assert!(report(&[("1.1.1", "OK", "OK")]).judge(Some(247)).is_err());
-        assert!(report(&[]).judge(None).is_err());
+        assert!(report(&[("1.1.1", "OK", "OK")]).check(Some(247)).is_err());
+        assert!(report(&[]).check(None).is_err());
         assert!(Report::parse(r#"{"another": {}}"#, "teahouse").is_err());
     }
 

@@ -12,11 +12,11 @@ use super::results::number;
 pub(crate) struct Figures {
     pub(crate) load: Option<Load>,
     /// Of the crowd beside which `load` was measured.
-    pub(crate) beside: Option<Load>,
+    pub(crate) background: Option<Load>,
     /// Messages that Teahouse stored with one commit, on average.
     pub(crate) batch: Option<f64>,
-    pub(crate) bare: Option<Bare>,
-    pub(crate) start: Option<Start>,
+    pub(crate) reference_store: Option<ReferenceFigures>,
+    pub(crate) start: Option<StartupFigures>,
 }
 
 /// The generator's report, as far as it is used.
@@ -62,7 +62,7 @@ pub(crate) struct ServerUse {
 
 /// SQLite alone, at one batch size.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Bare {
+pub(crate) struct ReferenceFigures {
     batch: f64,
     per_second: f64,
     commit_ms_p50: f64,
@@ -70,7 +70,7 @@ pub(crate) struct Bare {
 
 /// One start of an idle server.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Start {
+pub(crate) struct StartupFigures {
     ms: f64,
     /// Bytes.
     memory: f64,
@@ -89,7 +89,9 @@ fn above_zero(value: f64) -> Option<f64> {
 }
 
 pub(crate) fn rate(it: &Figures) -> Option<f64> {
-    it.bare.map(|bare| bare.per_second).or_else(|| Some(it.load.as_ref()?.deliveries_per_second))
+    it.reference_store
+        .map(|reference_store| reference_store.per_second)
+        .or_else(|| Some(it.load.as_ref()?.deliveries_per_second))
 }
 
 /// Microseconds of the server's CPU for each delivery.
@@ -107,12 +109,14 @@ pub(crate) fn p99(it: &Figures) -> Option<f64> {
 
 /// Until a message was acknowledged; of SQLite alone, until it was committed.
 pub(crate) fn answer(it: &Figures) -> Option<f64> {
-    it.bare.map(|bare| bare.commit_ms_p50).or_else(|| above_zero(it.load.as_ref()?.acknowledge_ms.p50))
+    it.reference_store
+        .map(|reference_store| reference_store.commit_ms_p50)
+        .or_else(|| above_zero(it.load.as_ref()?.acknowledge_ms.p50))
 }
 
 /// Messages a commit.
 pub(crate) fn batch(it: &Figures) -> Option<f64> {
-    it.batch.or_else(|| Some(it.bare?.batch))
+    it.batch.or_else(|| Some(it.reference_store?.batch))
 }
 
 pub(crate) fn complete_p50(it: &Figures) -> Option<f64> {
@@ -153,8 +157,8 @@ pub(crate) fn caught_up(it: &Figures) -> Option<f64> {
 
 /// Per cent of a core, of all generators of the run.
 pub(crate) fn generator(it: &Figures) -> Option<f64> {
-    let beside = it.beside.as_ref().map_or(0.0, |beside| beside.generator_cpu_cores);
-    Some((it.load.as_ref()?.generator_cpu_cores + beside) * 100.0)
+    let background = it.background.as_ref().map_or(0.0, |background| background.generator_cpu_cores);
+    Some((it.load.as_ref()?.generator_cpu_cores + background) * 100.0)
 }
 
 pub(crate) fn stalled_gaps(it: &Figures) -> Option<f64> {
@@ -178,7 +182,7 @@ pub(crate) fn start_messages(it: &Figures) -> Option<f64> {
 impl Figures {
     /// What makes them doubtful, in the generator's words.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = &str> {
-        self.load.iter().chain(&self.beside).flat_map(|load| load.warnings.iter().map(String::as_str))
+        self.load.iter().chain(&self.background).flat_map(|load| load.warnings.iter().map(String::as_str))
     }
 }
 
@@ -198,14 +202,14 @@ impl fmt::Display for Figures {
         if let Some(batch) = self.batch.filter(|&batch| batch > 0.0) {
             write!(f, ", {batch:.1} messages a commit")?;
         }
-        if let Some(beside) = &self.beside {
-            write!(f, "; beside it to all p99 {:.2} ms", beside.complete_ms.p99)?;
+        if let Some(background) = &self.background {
+            write!(f, "; beside it to all p99 {:.2} ms", background.complete_ms.p99)?;
         }
-        if let Some(bare) = &self.bare {
+        if let Some(reference_store) = &self.reference_store {
             write!(
                 f,
                 "{:.0}/s in batches of {:.0}, {:.3} ms a commit",
-                bare.per_second, bare.batch, bare.commit_ms_p50
+                reference_store.per_second, reference_store.batch, reference_store.commit_ms_p50
             )?;
         }
         if let Some(start) = &self.start {

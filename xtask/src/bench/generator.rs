@@ -9,54 +9,61 @@ use serde_json::Value;
 
 use super::machine::Cores;
 use super::peers::Peer;
-use super::running::Process;
+use super::server_process::ServerProcess;
 
 /// Seconds of a run's parts.
 #[derive(Clone, Copy)]
-pub(crate) struct Parts {
+pub(crate) struct Phases {
     pub(crate) settle: f64,
     pub(crate) warmup: f64,
     pub(crate) measured: f64,
 }
 
 /// A run that goes on. It is ended with this value, if it has not ended by itself.
-pub(crate) struct Run {
+pub(crate) struct GeneratorProcess {
     child: Child,
     stderr: BufReader<ChildStderr>,
     /// What it complained of so far.
     said: String,
 }
 
-impl Run {
+impl GeneratorProcess {
     pub(crate) fn start(
         program: &Path,
         cores: &Cores,
-        (peer, server): (Peer, &Process),
+        (peer, server): (Peer, &ServerProcess),
         args: &str,
-        parts: Parts,
+        phases: Phases,
     ) -> Result<Self> {
         let mut command = Command::new("taskset");
         command.args(["-c", &cores.generator]).arg(program).arg("--json");
-        Self::spawn(command, peer, server, args, parts)
+        Self::spawn(command, peer, server, args, phases)
     }
 
     /// Before all others on the same core, where that is allowed; `nice` goes on where it is not.
-    pub(crate) fn start_first(
+    pub(crate) fn start_with_priority(
         program: &Path,
         cores: &Cores,
-        (peer, server): (Peer, &Process),
+        (peer, server): (Peer, &ServerProcess),
         args: &str,
-        parts: Parts,
+        phases: Phases,
     ) -> Result<Self> {
         let mut command = Command::new("nice");
         command.args(["-n", "-10", "taskset", "-c", &cores.generator]).arg(program).arg("--json");
-        Self::spawn(command, peer, server, args, parts)
+        Self::spawn(command, peer, server, args, phases)
     }
 
-    fn spawn(mut command: Command, peer: Peer, server: &Process, args: &str, parts: Parts) -> Result<Self> {
+    fn spawn(
+        mut command: Command,
+        peer: Peer,
+        server: &ServerProcess,
+        args: &str,
+        phases: Phases,
+    ) -> Result<Self> {
         command.arg("--url").arg(format!("ws://{}/ws", server.address));
         command.arg("--server-pid").arg(server.pid().to_string()).args(args.split(' '));
-        let times = [("--settle", parts.settle), ("--warmup", parts.warmup), ("--duration", parts.measured)];
+        let times =
+            [("--settle", phases.settle), ("--warmup", phases.warmup), ("--duration", phases.measured)];
         for (name, seconds) in times {
             command.arg(name).arg(seconds.to_string());
         }
@@ -69,7 +76,7 @@ impl Run {
             .spawn()
             .context("cannot start the generator")?;
         let stderr = BufReader::new(child.stderr.take().context("the generator has no stderr")?);
-        Ok(Run { child, stderr, said: String::new() })
+        Ok(GeneratorProcess { child, stderr, said: String::new() })
     }
 
     /// Until the measured time begins. An error if the run ends before.
@@ -93,11 +100,11 @@ impl Run {
             stdout.read_to_string(&mut report)?;
         }
         let success = self.child.wait()?.success();
-        judge(success, &report, &self.said)
+        check_report(success, &report, &self.said)
     }
 }
 
-impl Drop for Run {
+impl Drop for GeneratorProcess {
     fn drop(&mut self) {
         // Both fail only if it has ended already.
         let _ = self.child.kill();
@@ -105,7 +112,7 @@ impl Drop for Run {
     }
 }
 
-fn judge(success: bool, report: &str, said: &str) -> Result<Value> {
+fn check_report(success: bool, report: &str, said: &str) -> Result<Value> {
     let report: Option<Value> = serde_json::from_str(report).ok();
     match report {
         Some(report) if success && report.get("gaps").is_some_and(|gaps| gaps == 0) => Ok(report),
@@ -138,8 +145,8 @@ mod tests {
 
     #[test]
     fn run_with_a_gap_or_a_loss_is_void() {
-        let void = |success, report, said| judge(success, report, said).unwrap_err().to_string();
-        assert!(judge(true, r#"{"gaps":0,"deliveries_per_second":5.0}"#, "").is_ok());
+        let void = |success, report, said| check_report(success, report, said).unwrap_err().to_string();
+        assert!(check_report(true, r#"{"gaps":0,"deliveries_per_second":5.0}"#, "").is_ok());
         assert_eq!(void(true, r#"{"gaps":1}"#, ""), "1 gaps");
         assert_eq!(
             void(false, r#"{"gaps":0,"out_of_order":2,"closed":{"1006":3}}"#, ""),
@@ -149,12 +156,12 @@ mod tests {
         assert_eq!(void(false, "", "measuring\nstuck\n"), "stuck");
     }
 
-    fn shell(script: &str) -> Run {
+    fn shell(script: &str) -> GeneratorProcess {
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        Run { child, stderr, said: String::new() }
+        GeneratorProcess { child, stderr, said: String::new() }
     }
 
     #[test]

@@ -20,21 +20,21 @@ const DEBIAN_GOPATH: &str = "/usr/share/gocode";
 pub(crate) enum Peer {
     Teahouse,
     /// Write, fdatasync, a plain send to each.
-    FloorSend,
+    BaselineSend,
     /// The same, for all that is there at once.
-    FloorBatch,
+    BaselineBatch,
     GoHub,
     Nats,
     NodeWs,
     /// No server: SQLite alone, on the server's schema.
-    Bare,
+    ReferenceStore,
 }
 
 /// nats-server with a WebSocket port and nothing else. Its own port is one that is free.
 const NATS: &str = "listen: \"127.0.0.1:-1\"\nwebsocket {\n  listen: \"{address}\"\n  no_tls: true\n}\n";
 
 /// How a peer is started: its program and arguments. `{address}` and `{home}` stand for what differs in each run.
-pub(crate) struct Start {
+pub(crate) struct LaunchSpec {
     program: OsString,
     args: Vec<String>,
     /// A file that it reads when it starts: its name in `{home}`, and what is in it.
@@ -43,7 +43,7 @@ pub(crate) struct Start {
     pub(crate) homes: PathBuf,
 }
 
-impl Start {
+impl LaunchSpec {
     /// The command that starts it on these cores.
     pub(crate) fn command(&self, cores: &str, address: SocketAddr, home: &Path) -> Result<Command> {
         let fill = |text: &str| {
@@ -62,41 +62,41 @@ impl Start {
 }
 
 #[cfg(test)]
-impl Start {
+impl LaunchSpec {
     pub(crate) fn of(program: &str, args: &[&str], homes: &Path) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        Start { program: program.into(), args, file: None, homes: homes.to_owned() }
+        LaunchSpec { program: program.into(), args, file: None, homes: homes.to_owned() }
     }
 }
 
 impl Peer {
     pub(crate) const ALL: [Peer; 7] = [
         Peer::Teahouse,
-        Peer::FloorSend,
-        Peer::FloorBatch,
+        Peer::BaselineSend,
+        Peer::BaselineBatch,
         Peer::GoHub,
         Peer::Nats,
         Peer::NodeWs,
-        Peer::Bare,
+        Peer::ReferenceStore,
     ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Peer::Teahouse => "Teahouse",
-            Peer::FloorSend => "floor, plain sends",
-            Peer::FloorBatch => "floor, one write a batch",
+            Peer::BaselineSend => "floor, plain sends",
+            Peer::BaselineBatch => "floor, one write a batch",
             Peer::GoHub => "Go hub (gorilla)",
             Peer::Nats => "nats-server (WebSocket)",
             Peer::NodeWs => "Node hub (ws)",
-            Peer::Bare => "SQLite alone",
+            Peer::ReferenceStore => "SQLite alone",
         }
     }
 
     /// What it does with a message before it tells it to anybody.
     pub(crate) fn stores(self) -> &'static str {
         match self {
-            Peer::Teahouse | Peer::Bare => "SQLite, synced",
-            Peer::FloorSend | Peer::FloorBatch => "file, synced",
+            Peer::Teahouse | Peer::ReferenceStore => "SQLite, synced",
+            Peer::BaselineSend | Peer::BaselineBatch => "file, synced",
             Peer::GoHub | Peer::Nats | Peer::NodeWs => "nothing",
         }
     }
@@ -104,30 +104,32 @@ impl Peer {
     /// What the generator speaks to it, if not Teahouse's protocol.
     pub(crate) fn dialect(self) -> Option<&'static str> {
         match self {
-            Peer::Teahouse | Peer::Bare => None,
-            Peer::FloorSend | Peer::FloorBatch | Peer::GoHub | Peer::NodeWs => Some("hub"),
+            Peer::Teahouse | Peer::ReferenceStore => None,
+            Peer::BaselineSend | Peer::BaselineBatch | Peer::GoHub | Peer::NodeWs => Some("hub"),
             Peer::Nats => Some("nats"),
         }
     }
 
-    pub(crate) fn is_floor(self) -> bool {
-        matches!(self, Peer::FloorSend | Peer::FloorBatch)
+    pub(crate) fn is_baseline(self) -> bool {
+        matches!(self, Peer::BaselineSend | Peer::BaselineBatch)
     }
 
     pub(crate) fn is_server(self) -> bool {
-        self != Peer::Bare
+        self != Peer::ReferenceStore
     }
 
     /// Builds it, unless it is built. An error if what that needs is not installed.
-    pub(crate) fn prepare(self, workspace: &Workspace) -> Result<Start> {
+    pub(crate) fn prepare(self, workspace: &Workspace) -> Result<LaunchSpec> {
         let folder = workspace.target.join("bench");
         let sources = workspace.root.join("bench/peers");
         let release = |name: &str| workspace.binary("release", name).into();
         let mut file = None;
         let (program, args): (OsString, _) = match self {
             Peer::Teahouse => (release("teahouse"), "--listen {address} --data {home}/data"),
-            Peer::FloorSend => (release("baseline_server"), "--listen {address} --file {home}/log"),
-            Peer::FloorBatch => (release("baseline_server"), "--listen {address} --file {home}/log --batch"),
+            Peer::BaselineSend => (release("baseline_server"), "--listen {address} --file {home}/log"),
+            Peer::BaselineBatch => {
+                (release("baseline_server"), "--listen {address} --file {home}/log --batch")
+            }
             Peer::GoHub => (go_hub(&sources, &folder)?, "-listen {address}"),
             Peer::Nats => {
                 let program = process::find("nats-server");
@@ -138,12 +140,12 @@ impl Peer {
             Peer::NodeWs => {
                 let script = node_ws(&sources, &folder)?;
                 let args = vec![script, "{address}".to_owned()];
-                return Ok(Start { program: "node".into(), args, file, homes: folder });
+                return Ok(LaunchSpec { program: "node".into(), args, file, homes: folder });
             }
-            Peer::Bare => (release("examples/bare"), "{home}/data"),
+            Peer::ReferenceStore => (release("examples/bare"), "{home}/data"),
         };
         let args = args.split(' ').map(str::to_owned).collect();
-        Ok(Start { program, args, file, homes: folder })
+        Ok(LaunchSpec { program, args, file, homes: folder })
     }
 }
 
@@ -185,7 +187,7 @@ mod tests {
     fn places_are_filled_in_where_they_stand() {
         let home = tempfile::tempdir().unwrap();
         let args = vec!["-c".to_owned(), "{home}/nats.conf".to_owned(), "{address}".to_owned()];
-        let start = Start {
+        let start = LaunchSpec {
             program: "nats-server".into(),
             args,
             file: Some(("nats.conf", NATS)),

@@ -49,7 +49,7 @@ fn panel(
         let Spread { median, least, most } = spread(peer)?;
         let tone = match peer {
             Peer::Teahouse => Tone::Ours,
-            _ if peer.is_floor() => Tone::Floor,
+            _ if peer.is_baseline() => Tone::Baseline,
             _ => Tone::Theirs,
         };
         Some(Bar { name: peer.name(), tone, median, least, most, value: show(median) })

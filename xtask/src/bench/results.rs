@@ -238,10 +238,11 @@ pub(crate) mod tests {
             let ours =
                 if turn == 1 { Err(anyhow::anyhow!("1 lost")) } else { Ok(load(pace * 4.0, 0.1, 0.0)) };
             results.add(1, "c", Peer::Teahouse, ours);
-            results.add(1, "c", Peer::FloorSend, Ok(load(pace, 1.0, 0.0)));
+            results.add(1, "c", Peer::BaselineSend, Ok(load(pace, 1.0, 0.0)));
         }
         let rate = |peer| Measure { scenario: "c", peer, figure: figures::rate };
-        let ratio = results.within_rounds(rate(Peer::Teahouse), rate(Peer::FloorSend), |a, b| a / b).unwrap();
+        let ratio =
+            results.within_rounds(rate(Peer::Teahouse), rate(Peer::BaselineSend), |a, b| a / b).unwrap();
         assert_eq!((ratio.least, ratio.most), (4.0, 4.0));
     }
 

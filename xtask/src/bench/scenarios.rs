@@ -2,30 +2,30 @@
 
 use anyhow::{Result, bail};
 
-use super::peers::{Peer, Start};
+use super::peers::{LaunchSpec, Peer};
 
 /// One scenario.
 pub(crate) struct Scenario {
     pub(crate) key: &'static str,
-    pub(crate) work: Work,
+    pub(crate) workload: Workload,
     /// To whom it is done.
     pub(crate) is_for: fn(Peer) -> bool,
-    pub(crate) often: Often,
+    pub(crate) repeat: Repeat,
 }
 
 #[derive(Clone, Copy)]
-pub(crate) enum Often {
+pub(crate) enum Repeat {
     /// Only in the first round: what is counted and not timed differs little from round to round.
     Once,
     /// So many times in each round, all servers in turn each time.
     EachRound(u32),
 }
 
-impl Often {
+impl Repeat {
     pub(crate) fn in_round(self, round: u32) -> u32 {
         match self {
-            Often::Once => u32::from(round == 1),
-            Often::EachRound(turns) => turns,
+            Repeat::Once => u32::from(round == 1),
+            Repeat::EachRound(turns) => turns,
         }
     }
 }
@@ -33,7 +33,7 @@ impl Often {
 /// The generator's arguments, for whom it is done to.
 type Arguments = fn(Peer) -> &'static str;
 
-pub(crate) enum Work {
+pub(crate) enum Workload {
     /// Messages are sent: for so many seconds before it is measured, and for this part of the measured time.
     Load(Arguments, f64, f64),
     /// Nothing is sent, and it is over when all have joined and heard of each other.
@@ -44,7 +44,7 @@ pub(crate) enum Work {
     /// Two who talk, while another generator does this beside them.
     Pair(Option<Arguments>),
     /// SQLite alone.
-    Bare,
+    ReferenceStore,
     /// The server is started, asked and left alone, several times.
     Starts,
 }
@@ -57,11 +57,11 @@ const LARGE_ROOM: &str = "--connections 10000 --senders 1 --rate 2.5 --sources 4
 const BUSY_ROOM: &str = "--connections 10000 --senders 1 --rate 12 --sources 4";
 
 /// Seconds after which a crowd talks as it will.
-pub(crate) const WARM: f64 = 1.0;
+pub(crate) const WARMUP_SECONDS: f64 = 1.0;
 
 /// Seconds after which the kernel holds no more for those who stopped reading, some MiB for each at 2,000 messages a second: only
 /// from then on are they a matter of the server.
-const FILLED: f64 = 6.0;
+const BUFFERS_FULL_SECONDS: f64 = 6.0;
 
 /// What decides most comes first.
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -71,87 +71,100 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     load(
         "g1",
         |_| "--connections 1 --senders 1 --window 1",
-        |peer| matches!(peer, Peer::Teahouse | Peer::FloorSend),
+        |peer| matches!(peer, Peer::Teahouse | Peer::BaselineSend),
     ),
     load("g100", |_| "--connections 100 --rooms 100 --senders 100 --window 1", is_teahouse),
     Scenario {
-        key: "gbare",
-        work: Work::Bare,
-        is_for: |peer| peer == Peer::Bare,
-        often: Often::EachRound(1),
+        key: "greference",
+        workload: Workload::ReferenceStore,
+        is_for: |peer| peer == Peer::ReferenceStore,
+        repeat: Repeat::EachRound(1),
     },
     // Waking so many halted readers costs a virtual machine twice as much in one second as in the next: several short turns, side by
     // side with the floor's, tell more than one long one.
     Scenario {
         key: "c",
-        work: Work::Load(rooms, WARM, 0.4),
-        is_for: |peer| matches!(peer, Peer::Teahouse | Peer::FloorSend),
-        often: Often::EachRound(3),
+        workload: Workload::Load(rooms, WARMUP_SECONDS, 0.4),
+        is_for: |peer| matches!(peer, Peer::Teahouse | Peer::BaselineSend),
+        repeat: Repeat::EachRound(3),
     },
     Scenario {
         key: "e1",
-        work: Work::Join(|_| "--connections 10000 --senders 0 --sources 4"),
-        is_for: is_server_and_no_floor,
-        often: Often::EachRound(1),
+        workload: Workload::Join(|_| "--connections 10000 --senders 0 --sources 4"),
+        is_for: is_server_not_baseline,
+        repeat: Repeat::EachRound(1),
     },
     Scenario {
         key: "e100",
-        work: Work::Join(|_| "--connections 10000 --rooms 100 --senders 0 --sources 4"),
+        workload: Workload::Join(|_| "--connections 10000 --rooms 100 --senders 0 --sources 4"),
         is_for: is_teahouse,
-        often: Often::EachRound(1),
+        repeat: Repeat::EachRound(1),
     },
-    Scenario { key: "h1", work: Work::Pair(None), is_for: is_teahouse, often: Often::EachRound(1) },
+    Scenario { key: "h1", workload: Workload::Pair(None), is_for: is_teahouse, repeat: Repeat::EachRound(1) },
     Scenario {
         key: "h2",
-        work: Work::Pair(Some(|_| BUSY_ROOM)),
+        workload: Workload::Pair(Some(|_| BUSY_ROOM)),
         is_for: is_teahouse,
-        often: Often::EachRound(1),
+        repeat: Repeat::EachRound(1),
     },
     Scenario {
         key: "i0",
-        work: Work::Load(|_| "--connections 800 --senders 16 --rate 2000", FILLED, 1.0),
+        workload: Workload::Load(|_| "--connections 800 --senders 16 --rate 2000", BUFFERS_FULL_SECONDS, 1.0),
         is_for: is_teahouse,
-        often: Often::EachRound(1),
+        repeat: Repeat::EachRound(1),
     },
     Scenario {
         key: "i200",
-        work: Work::Load(|_| "--connections 800 --stalled 200 --senders 16 --rate 2000", FILLED, 1.0),
+        workload: Workload::Load(
+            |_| "--connections 800 --stalled 200 --senders 16 --rate 2000",
+            BUFFERS_FULL_SECONDS,
+            1.0,
+        ),
         is_for: is_teahouse,
-        often: Often::EachRound(1),
+        repeat: Repeat::EachRound(1),
     },
     idle("d5000", |_| "--connections 5000 --senders 0 --sources 4"),
     idle("d10000", |_| "--connections 10000 --senders 0 --sources 4"),
     idle("d15000", |_| "--connections 15000 --senders 0 --sources 4"),
-    Scenario { key: "start", work: Work::Starts, is_for: is_teahouse, often: Often::Once },
+    Scenario { key: "start", workload: Workload::Starts, is_for: is_teahouse, repeat: Repeat::Once },
     // No bound rests on these two.
     Scenario {
         key: "b16",
-        work: Work::Load(|_| "--connections 1000 --senders 16 --in-flight 16", WARM, 0.2),
+        workload: Workload::Load(|_| "--connections 1000 --senders 16 --in-flight 16", WARMUP_SECONDS, 0.2),
         is_for: Peer::is_server,
-        often: Often::EachRound(1),
+        repeat: Repeat::EachRound(1),
     },
     Scenario {
         key: "b1024",
-        work: Work::Load(|_| "--connections 1000 --senders 1000 --in-flight 1024", WARM, 0.2),
+        workload: Workload::Load(
+            |_| "--connections 1000 --senders 1000 --in-flight 1024",
+            WARMUP_SECONDS,
+            0.2,
+        ),
         is_for: Peer::is_server,
-        often: Often::EachRound(1),
+        repeat: Repeat::EachRound(1),
     },
 ];
 
 const fn load(key: &'static str, args: Arguments, is_for: fn(Peer) -> bool) -> Scenario {
-    Scenario { key, work: Work::Load(args, WARM, 1.0), is_for, often: Often::EachRound(1) }
+    Scenario {
+        key,
+        workload: Workload::Load(args, WARMUP_SECONDS, 1.0),
+        is_for,
+        repeat: Repeat::EachRound(1),
+    }
 }
 
 const fn idle(key: &'static str, args: Arguments) -> Scenario {
-    Scenario { key, work: Work::Idle(args), is_for: is_server_and_no_floor, often: Often::Once }
+    Scenario { key, workload: Workload::Idle(args), is_for: is_server_not_baseline, repeat: Repeat::Once }
 }
 
 fn is_teahouse(peer: Peer) -> bool {
     peer == Peer::Teahouse
 }
 
-fn is_server_and_no_floor(peer: Peer) -> bool {
-    peer.is_server() && !peer.is_floor()
+fn is_server_not_baseline(peer: Peer) -> bool {
+    peer.is_server() && !peer.is_baseline()
 }
 
 /// As many sockets, messages a second and deliveries of each for the floor, where nobody is in more than one hall: a send to a
@@ -171,16 +184,16 @@ pub(crate) struct Timing {
 }
 
 /// Seconds that SQLite alone is measured at each batch size, of each second of a run.
-pub(crate) const BARE_SHARE: f64 = 0.3;
+pub(crate) const REFERENCE_SHARE: f64 = 0.3;
 
 /// How often an idle server is started on each folder.
-pub(crate) const STARTS: u32 = 5;
+pub(crate) const STARTS_PER_FOLDER: u32 = 5;
 
 /// Seconds after its start at which an idle server's memory is looked at.
-pub(crate) const START_REST: f64 = 2.0;
+pub(crate) const IDLE_SECONDS: f64 = 2.0;
 
 /// Seconds that a run beside which another is measured goes on longer than that one.
-pub(crate) const BESIDE: f64 = 5.0;
+pub(crate) const BACKGROUND_EXTRA_SECONDS: f64 = 5.0;
 
 impl Scenario {
     /// Files that one process has open at most.
@@ -189,11 +202,12 @@ impl Scenario {
     }
 
     fn connections(&self) -> u64 {
-        let arguments = match self.work {
-            Work::Load(args, ..) | Work::Join(args) | Work::Idle(args) | Work::Pair(Some(args)) => {
-                args(Peer::Teahouse)
-            }
-            Work::Pair(None) | Work::Bare | Work::Starts => "",
+        let arguments = match self.workload {
+            Workload::Load(args, ..)
+            | Workload::Join(args)
+            | Workload::Idle(args)
+            | Workload::Pair(Some(args)) => args(Peer::Teahouse),
+            Workload::Pair(None) | Workload::ReferenceStore | Workload::Starts => "",
         };
         let mut words = arguments.split(' ');
         words.find(|word| *word == "--connections");
@@ -205,23 +219,30 @@ impl Scenario {
         let servers = servers as f64;
         // What a server takes to start, the crowd to join, to rest, and to hear the end.
         let around = 1.8 + self.connections() as f64 / 3000.0;
-        match self.work {
-            Work::Load(_, warm, share) => servers * (around + warm + timing.seconds * share),
-            Work::Join(_) => servers * around,
-            Work::Idle(_) => servers * around + timing.settle,
-            Work::Pair(None) => servers * (around + WARM + timing.seconds),
-            Work::Pair(Some(_)) => servers * (around + WARM + timing.seconds + BESIDE),
-            Work::Bare => servers * 4.0 * BARE_SHARE * timing.seconds,
-            Work::Starts => f64::from(STARTS) * 2.0 * (START_REST + 0.2) + 5.0,
+        match self.workload {
+            Workload::Load(_, warm, share) => servers * (around + warm + timing.seconds * share),
+            Workload::Join(_) => servers * around,
+            Workload::Idle(_) => servers * around + timing.settle,
+            Workload::Pair(None) => servers * (around + WARMUP_SECONDS + timing.seconds),
+            Workload::Pair(Some(_)) => {
+                servers * (around + WARMUP_SECONDS + timing.seconds + BACKGROUND_EXTRA_SECONDS)
+            }
+            Workload::ReferenceStore => servers * 4.0 * REFERENCE_SHARE * timing.seconds,
+            Workload::Starts => f64::from(STARTS_PER_FOLDER) * 2.0 * (IDLE_SECONDS + 0.2) + 5.0,
         }
     }
 }
 
 /// Seconds that all of it takes, roughly.
-pub(crate) fn estimate(scenarios: &[&Scenario], ready: &[(Peer, Start)], rounds: u32, timing: Timing) -> f64 {
+pub(crate) fn estimate(
+    scenarios: &[&Scenario],
+    ready: &[(Peer, LaunchSpec)],
+    rounds: u32,
+    timing: Timing,
+) -> f64 {
     let of = |scenario: &&Scenario| {
         let servers = ready.iter().filter(|(peer, _)| (scenario.is_for)(*peer)).count();
-        let times: u32 = (1..=rounds).map(|round| scenario.often.in_round(round)).sum();
+        let times: u32 = (1..=rounds).map(|round| scenario.repeat.in_round(round)).sum();
         scenario.seconds(servers, timing) * f64::from(times)
     };
     scenarios.iter().map(of).sum()
@@ -255,7 +276,7 @@ mod tests {
     #[test]
     fn scenario_is_chosen_by_its_key_or_its_letter() {
         assert_eq!(keys(&["b128", "a"]).unwrap(), ["a", "b128"]);
-        assert_eq!(keys(&["g"]).unwrap(), ["g1", "g100", "gbare"]);
+        assert_eq!(keys(&["g"]).unwrap(), ["g1", "g100", "greference"]);
         assert_eq!(keys(&[]).unwrap().len(), SCENARIOS.len());
         assert!(keys(&["b12"]).unwrap_err().to_string().contains("b128"));
     }
@@ -269,7 +290,8 @@ mod tests {
     #[test]
     fn full_run_with_every_peer_stays_below_half_an_hour() {
         let home = std::path::Path::new("/");
-        let ready: Vec<_> = Peer::ALL.into_iter().map(|peer| (peer, Start::of("true", &[], home))).collect();
+        let ready: Vec<_> =
+            Peer::ALL.into_iter().map(|peer| (peer, LaunchSpec::of("true", &[], home))).collect();
         let timing = Timing { seconds: 10.0, settle: 60.0 };
         let minutes = estimate(&chosen(&[]).unwrap(), &ready, 3, timing) / 60.0;
         assert!((20.0..30.0).contains(&minutes), "{minutes}");

@@ -24,7 +24,7 @@ pub(crate) struct Bar {
 pub(crate) enum Tone {
     Ours,
     Theirs,
-    Floor,
+    Baseline,
 }
 
 impl Tone {
@@ -32,7 +32,7 @@ impl Tone {
         match self {
             Tone::Ours => "ours",
             Tone::Theirs => "theirs",
-            Tone::Floor => "floor",
+            Tone::Baseline => "floor",
         }
     }
 }

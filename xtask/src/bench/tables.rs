@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::bar;
 use super::figures::{self, Figure};
 use super::peers::Peer;
 use super::results::{Measure, Results, number};
+use super::thresholds;
 
 /// Above this, the generator may have been the bound. In per cent of its core.
 const FULL: f64 = 90.0;
@@ -113,12 +113,16 @@ const TABLES: &[Table] = &[
         ],
         rows: Rows::Cases(&[
             ("Teahouse, one sender alone", "g1", Peer::Teahouse),
-            ("floor, one sender alone", "g1", Peer::FloorSend),
-            ("SQLite alone, one at a time", "bare1", Peer::Bare),
+            ("floor, one sender alone", "g1", Peer::BaselineSend),
+            ("SQLite alone, one at a time", "reference1", Peer::ReferenceStore),
             ("Teahouse, 100 senders in rooms of one", "g100", Peer::Teahouse),
-            ("SQLite alone, in batches of 16", "bare16", Peer::Bare),
-            ("SQLite alone, in batches of 100", "bare100", Peer::Bare),
-            ("SQLite alone, in batches as large as Teahouse's with 100 senders", "bare", Peer::Bare),
+            ("SQLite alone, in batches of 16", "reference16", Peer::ReferenceStore),
+            ("SQLite alone, in batches of 100", "reference100", Peer::ReferenceStore),
+            (
+                "SQLite alone, in batches as large as Teahouse's with 100 senders",
+                "reference",
+                Peer::ReferenceStore,
+            ),
         ]),
         note: "SQLite alone is a loop that inserts into the server's schema and does nothing else; its time is one commit's.",
     },
@@ -166,7 +170,7 @@ const TABLES: &[Table] = &[
 pub(super) fn render(results: &Results) -> String {
     // Writing to a String cannot fail, here and below.
     let mut text = format!("\n{}\n", results.conditions);
-    bar::render(&mut text, results);
+    thresholds::render(&mut text, results);
     for table in TABLES {
         if table.title.starts_with("(e)") {
             idle(&mut text, results);
@@ -334,8 +338,9 @@ mod tests {
             Peer::Teahouse,
             Ok(json!({ "load": { "deliveries_per_second": 9000.0 }, "batch": 23.44 })),
         );
-        let bare = json!({ "bare": { "batch": 23, "per_second": 20_500.0, "commit_ms_p50": 1.1 } });
-        results.add(1, "bare", Peer::Bare, Ok(bare));
+        let reference_store =
+            json!({ "reference_store": { "batch": 23, "per_second": 20_500.0, "commit_ms_p50": 1.1 } });
+        results.add(1, "reference", Peer::ReferenceStore, Ok(reference_store));
         let text = render(&results);
         assert!(text.contains("| Teahouse, 100 senders in rooms of one | 9,000 | – | 23.4 | 0 |"), "{text}");
         assert!(text.contains("Teahouse's with 100 senders | 20,500 | 1.10 | 23.0 | – |"), "{text}");

@@ -10,13 +10,13 @@ use history::What;
 use protocol::EventPage;
 use rustix::process::Signal;
 
-use super::dice::Dice;
-use super::gauges::Counters;
-use super::prey::Prey;
-use super::scene::Scene;
-use super::stage::{Common, Stage};
-use super::witnesses::{Least, Witnesses, check, histories};
-use crate::need;
+use super::harness::{CommonArgs, Harness};
+use super::recorder_process::{Least, RecorderProcess, check, histories};
+use super::resource_usage::Metrics;
+use super::rng::Rng;
+use super::run_dir::RunDir;
+use super::server_under_test::ServerUnderTest;
+use crate::prerequisites;
 use crate::workspace::Workspace;
 
 const HOUR: i64 = 3_600;
@@ -24,15 +24,15 @@ const MONTH: i64 = 30 * 24 * HOUR;
 /// How far from the truth the clock stands, one after the other: an hour and thirty days, both ways, and each time back.
 const JUMPS: [i64; 8] = [HOUR, 0, -HOUR, 0, MONTH, 0, -MONTH, 0];
 /// How long it is left alone after a jump, at the most.
-const LONGEST_PEACE: Duration = Duration::from_secs(1);
+const MAX_UPTIME: Duration = Duration::from_secs(1);
 /// So many messages have to be stored after each jump before the next.
 const MESSAGES: u64 = 100;
 /// How long that may take; and a stop.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is looked.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// What a clock that is read later may differ.
-const SLACK_SECS: i64 = 60;
+const CLOCK_TOLERANCE_SECS: i64 = 60;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -43,20 +43,20 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 300)]
     pub(super) rate: u32,
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT: Args = Args { rounds: 1, rate: 300, common: Common::SHORT };
+pub(super) const SHORT_RUN: Args = Args { rounds: 1, rate: 300, common: CommonArgs::SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let stage = Stage::build(workspace, &args.common)?;
-    let again = format!("clock --rounds {} --rate {}", args.rounds, args.rate);
-    stage.play(&again, stage.seed, |scene| jumps(&stage, args, scene))
+    let harness = Harness::build(workspace, &args.common)?;
+    let replay_args = format!("clock --rounds {} --rate {}", args.rounds, args.rate);
+    harness.run(&replay_args, harness.seed, |run_dir| jumps(&harness, args, run_dir))
 }
 
 /// The server, and the file from which its clock is set.
-struct Watchmaker {
-    server: Prey,
+struct ClockController {
+    server: ServerUnderTest,
     file: PathBuf,
     /// Sessions of people who are stored, and of one who is not; with what they are called when they are lost.
     tokens: Vec<(&'static str, String)>,
@@ -72,12 +72,12 @@ fn least(args: &Args) -> Least {
     Least { acknowledged, percent: 50, deliveries: 2 * acknowledged, resumed: 50 + 10 * rounds, views: 36 }
 }
 
-fn jumps(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
-    let program = stage.binary("history");
-    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
-    let file = scene.folder().join("clock");
+fn jumps(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
+    let program = harness.binary("history");
+    let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
+    let file = run_dir.path().join("clock");
     set(&file, 0)?;
-    server.set("LD_PRELOAD", need::faketime()?);
+    server.set("LD_PRELOAD", prerequisites::faketime()?);
     server.set("FAKETIME_TIMESTAMP_FILE", &file);
     server.set("FAKETIME_NO_CACHE", "1");
     // A kernel's monotonic clock does not jump. Two names, of older and newer versions.
@@ -90,18 +90,18 @@ fn jumps(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
     server.wait_until_open()?;
     let options = ["--writers=30", "--receivers=6"].map(str::to_owned).into_iter();
     let options: Vec<_> =
-        options.chain([format!("--rate={}", args.rate), format!("--seed={}", stage.seed)]).collect();
-    let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
-    let mut it = Watchmaker { server, file, tokens: Vec::new(), rooms: 0 };
+        options.chain([format!("--rate={}", args.rate), format!("--seed={}", harness.seed)]).collect();
+    let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
+    let mut it = ClockController { server, file, tokens: Vec::new(), rooms: 0 };
     it.log_in()?;
-    let mut dice = Dice::new(stage.seed);
+    let mut rng = Rng::new(harness.seed);
     for round in 1..=args.rounds {
         for (number, ahead) in JUMPS.into_iter().enumerate() {
             let jump = format!("jump {} of round {round}, to {ahead} s ahead of the truth", number + 1);
-            witnesses.note(&jump)?;
+            recorder.note(&jump)?;
             set(&it.file, ahead)?;
             it.look(ahead).with_context(|| jump.clone())?;
-            thread::sleep(dice.moment_within(LONGEST_PEACE));
+            thread::sleep(rng.moment_within(MAX_UPTIME));
             // In turn with each jump; all that was stored then is in the future, or in the past.
             if number as u32 == round % JUMPS.len() as u32 {
                 it.restart().with_context(|| jump.clone())?;
@@ -109,14 +109,14 @@ fn jumps(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
             }
         }
     }
-    witnesses.finish()?;
-    let connections = nobody_was_thrown_out(&scene.history())?;
+    recorder.finish()?;
+    let connections = check_no_disconnects(&run_dir.history())?;
     println!(
         "the clock jumped {} times, with {} restarts; none of {connections} connections was ended by it, and no session",
         args.rounds as usize * JUMPS.len(),
         args.rounds
     );
-    check(&program, &scene.history(), least(args))
+    check(&program, &run_dir.history(), least(args))
 }
 
 /// In one step, so that it is never read half written.
@@ -126,7 +126,7 @@ fn set(file: &Path, ahead: i64) -> Result<()> {
     fs::rename(&next, file).context("the clock cannot be set")
 }
 
-impl Watchmaker {
+impl ClockController {
     /// One who is stored, and one who has done nothing durable.
     fn log_in(&mut self) -> Result<()> {
         let (_, stored) = client::new_session(self.server.address, None)?;
@@ -140,7 +140,7 @@ impl Watchmaker {
     /// The jump has come to the store, life goes on, and everybody is who they were.
     fn look(&mut self, ahead: i64) -> Result<()> {
         let address = self.server.address;
-        let before = Counters::ask(address)?.value("messages_total")?;
+        let before = Metrics::scrape(address)?.value("messages_total")?;
         // A new room has no earlier time that would hold its clock.
         self.rooms += 1;
         let (_, token) = client::new_session(address, None)?;
@@ -153,28 +153,31 @@ impl Watchmaker {
         let event = page.events.first().context("a new room has no event")?;
         let truth = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
         let off = event.at.0 / 1_000 - truth;
-        ensure!((off - ahead).abs() <= SLACK_SECS, "the server's clock is {off} s ahead, and not {ahead} s");
+        ensure!(
+            (off - ahead).abs() <= CLOCK_TOLERANCE_SECS,
+            "the server's clock is {off} s ahead, and not {ahead} s"
+        );
         for (who, token) in &self.tokens {
             let bearer = format!("Bearer {token}");
             let answer = client::http(address, "GET", "/api/v1/session", &[("Authorization", &bearer)], b"")?;
             ensure!(answer.status == 200, "{who} was logged out: {} {}", answer.status, answer.text());
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
-            let stored = Counters::ask(address)?.value("messages_total")?.saturating_sub(before);
+            let stored = Metrics::scrape(address)?.value("messages_total")?.saturating_sub(before);
             if stored >= MESSAGES {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("only {stored} messages were stored within {PATIENCE:?}");
+                bail!("only {stored} messages were stored within {TIMEOUT:?}");
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
     fn restart(&mut self) -> Result<()> {
         self.server.signal(Signal::TERM)?;
-        let status = self.server.wait_for_end(PATIENCE)?;
+        let status = self.server.wait_for_end(TIMEOUT)?;
         ensure!(status.success(), "the server ended with {status}");
         self.server.start()?;
         self.server.wait_until_open()?;
@@ -185,7 +188,7 @@ impl Watchmaker {
 }
 
 /// Every connection was ended by its client, or told that the server stops. How many there were.
-fn nobody_was_thrown_out(history: &Path) -> Result<usize> {
+fn check_no_disconnects(history: &Path) -> Result<usize> {
     let mut connections = 0;
     let files = histories(history)?;
     let notes = files.first().context("there is no history")?;

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::dice::Dice;
-use super::network::{self, Cut, Network};
-use super::prey::Prey;
-use super::scene::Scene;
-use super::stage::{Common, Stage};
-use super::witnesses::{Least, Witnesses, check};
+use super::harness::{CommonArgs, Harness};
+use super::network::{self, Network, NetworkFault};
+use super::recorder_process::{Least, RecorderProcess, check};
+use super::rng::Rng;
+use super::run_dir::RunDir;
+use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 
 const WRITERS: u32 = 120;
@@ -22,7 +22,7 @@ const CLIENTS: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
 /// How often it is decided who is cut off next, and who is no more.
 const TURN: Duration = Duration::from_millis(100);
 /// In so many turns everybody is cut off about once: in five seconds.
-const TURNS_A_CUT: u64 = 50;
+const TURNS_PER_CUT: u64 = 50;
 /// About how often a client closes its connection of itself.
 const CLOSE_MS: u32 = 15_000;
 /// How long a client waits in silence before it asks, and again before it gives up: some silences are shorter.
@@ -37,16 +37,16 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 200)]
     pub(super) rate: u32,
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT: Args = Args { seconds: 10, rate: 200, common: Common::SHORT };
+pub(super) const SHORT_RUN: Args = Args { seconds: 10, rate: 200, common: CommonArgs::SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let stage = Stage::build(workspace, &args.common)?;
-    let again = format!("cuts --seconds {} --rate {}", args.seconds, args.rate);
-    network::in_its_own(|network| {
-        stage.play(&again, stage.seed, |scene| one_history(&stage, args, scene, network))
+    let harness = Harness::build(workspace, &args.common)?;
+    let replay_args = format!("cuts --seconds {} --rate {}", args.seconds, args.rate);
+    network::in_namespace(|network| {
+        harness.run(&replay_args, harness.seed, |run_dir| run_history(&harness, args, run_dir, network))
     })
 }
 
@@ -64,9 +64,9 @@ fn least(args: &Args) -> Least {
     }
 }
 
-fn one_history(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> Result<()> {
-    let program = stage.binary("history");
-    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
+fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network) -> Result<()> {
+    let program = harness.binary("history");
+    let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
     server.start()?;
     server.wait_until_open()?;
     let options = [
@@ -74,76 +74,76 @@ fn one_history(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
         format!("--receivers={RECEIVERS}"),
         format!("--rooms={ROOMS}"),
         format!("--rate={}", args.rate),
-        format!("--seed={}", stage.seed),
+        format!("--seed={}", harness.seed),
         format!("--from={CLIENTS}"),
         format!("--close-ms={CLOSE_MS}"),
         format!("--silence-ms={SILENCE_MS}"),
     ];
-    let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
-    let mut scissors = Scissors::new(stage.seed);
+    let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
+    let mut cutter = ConnectionCutter::new(harness.seed);
     let end = Instant::now() + Duration::from_secs(args.seconds);
     while Instant::now() < end {
         thread::sleep(TURN);
-        if scissors.turn(Instant::now()) {
-            network.cut(scissors.cuts.iter().map(|cut| (cut.address, cut.how)))?;
+        if cutter.turn(Instant::now()) {
+            network.cut(cutter.cuts.iter().map(|cut| (cut.address, cut.how)))?;
         }
     }
     network.cut([])?;
-    witnesses.note("nobody is cut off any more")?;
-    let harm = network.harm()?;
-    println!("{} clients were cut off {} times: {harm}", WRITERS + RECEIVERS, scissors.made);
+    recorder.note("nobody is cut off any more")?;
+    let packet_counts = network.packet_counts()?;
+    println!("{} clients were cut off {} times: {packet_counts}", WRITERS + RECEIVERS, cutter.counts);
     ensure!(
-        harm.reset > 0 && harm.dropped > 0 && harm.lost > 0,
+        packet_counts.reset > 0 && packet_counts.dropped > 0 && packet_counts.lost > 0,
         "not every harm was done, so nothing is proved"
     );
-    witnesses.finish()?;
+    recorder.finish()?;
     // Says so if it ended by itself.
     server.kill()?;
-    check(&program, &scene.history(), least(args))
+    check(&program, &run_dir.history(), least(args))
 }
 
 /// Who is cut off, and until when.
-struct Scissors {
-    dice: Dice,
-    cuts: Vec<Made>,
-    made: u64,
+struct ConnectionCutter {
+    rng: Rng,
+    cuts: Vec<CutCounts>,
+    counts: u64,
 }
 
-struct Made {
+struct CutCounts {
     address: Ipv4Addr,
-    how: Cut,
+    how: NetworkFault,
     until: Instant,
 }
 
-impl Scissors {
+impl ConnectionCutter {
     fn new(seed: u64) -> Self {
-        Self { dice: Dice::new(seed), cuts: Vec::new(), made: 0 }
+        Self { rng: Rng::new(seed), cuts: Vec::new(), counts: 0 }
     }
 
     /// Whether anything has changed.
     fn turn(&mut self, now: Instant) -> bool {
-        let (before, made) = (self.cuts.len(), self.made);
+        let (before, counts) = (self.cuts.len(), self.counts);
         self.cuts.retain(|cut| cut.until > now);
         let healed = before - self.cuts.len();
         for number in 1..=WRITERS + RECEIVERS {
             let address = Ipv4Addr::from_bits(CLIENTS.to_bits() + number);
             // Decided for everybody, so that the same seed decides the same.
-            if self.dice.below(TURNS_A_CUT) != 0 || self.cuts.iter().any(|cut| cut.address == address) {
+            if self.rng.below(TURNS_PER_CUT) != 0 || self.cuts.iter().any(|cut| cut.address == address) {
                 continue;
             }
-            let (how, longest) = match self.dice.below(20) {
-                0..=7 => (Cut::Reset, 2_000),
-                8..=10 => (Cut::Silence, 6_000),
+            let (how, longest) = match self.rng.below(20) {
+                0..=7 => (NetworkFault::Reset, 2_000),
+                8..=10 => (NetworkFault::Silence, 6_000),
                 // What is missed then is no more in memory, and may be more than a catch-up holds.
-                11 => (Cut::Silence, 30_000),
-                12 | 13 => (Cut::Unheard, 6_000),
-                14 | 15 => (Cut::Deaf, 6_000),
-                _ => (Cut::Loss, 6_000),
+                11 => (NetworkFault::Silence, 30_000),
+                12 | 13 => (NetworkFault::DropInbound, 6_000),
+                14 | 15 => (NetworkFault::DropOutbound, 6_000),
+                _ => (NetworkFault::Loss, 6_000),
             };
-            let until = now + self.dice.moment_within(Duration::from_millis(longest));
-            self.cuts.push(Made { address, how, until });
-            self.made += 1;
+            let until = now + self.rng.moment_within(Duration::from_millis(longest));
+            self.cuts.push(CutCounts { address, how, until });
+            self.counts += 1;
         }
-        healed > 0 || self.made > made
+        healed > 0 || self.counts > counts
     }
 }

@@ -17,7 +17,7 @@ pub(super) const PAGE: u64 = 4096;
 
 /// Does `act` where `folder` is an empty disk of `mebibytes`. It is seen by the thread that acts and by what that starts, and is
 /// gone when they are, however they end.
-pub(super) fn with_small<T: Send>(
+pub(super) fn with_small_disk<T: Send>(
     folder: &Path,
     mebibytes: u32,
     act: impl FnOnce() -> Result<T> + Send,
@@ -37,9 +37,9 @@ pub(super) fn with_small<T: Send>(
 }
 
 /// A file that takes the room that others want.
-pub(super) struct Ballast(File);
+pub(super) struct FillerFile(File);
 
-impl Ballast {
+impl FillerFile {
     pub(super) fn new(path: &Path) -> Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path);
         Ok(Self(file.with_context(|| format!("cannot write {}", path.display()))?))
@@ -62,7 +62,7 @@ impl Ballast {
         Ok(self.0.set_len(len.saturating_sub(but * PAGE))?)
     }
 
-    pub(super) fn throw_out(&mut self) -> Result<()> {
+    pub(super) fn empty(&mut self) -> Result<()> {
         Ok(self.0.set_len(0)?)
     }
 }

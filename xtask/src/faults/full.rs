@@ -12,12 +12,12 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use self::probe::{Answer, Probe};
-use super::dice::Dice;
-use super::disk::{Ballast, check_integrity, with_small};
-use super::prey::Prey;
-use super::scene::Scene;
-use super::stage::{Common, Stage};
-use super::witnesses::{Least, Witnesses, check};
+use super::disk::{FillerFile, check_integrity, with_small_disk};
+use super::harness::{CommonArgs, Harness};
+use super::recorder_process::{Least, RecorderProcess, check};
+use super::rng::Rng;
+use super::run_dir::RunDir;
+use super::server_under_test::ServerUnderTest;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -26,11 +26,11 @@ const DISK_MIB: u32 = 160;
 /// How long it may take to write what room there is: a log that was begun anew has 16 MiB.
 const FILLING: Duration = Duration::from_secs(60);
 /// How long it stays full.
-const FULL: Duration = Duration::from_millis(700);
+const FULL_MESSAGE: Duration = Duration::from_millis(700);
 /// What is promised for sending to go on, once there is room.
 const RESUMES: Duration = Duration::from_secs(5);
 /// The longest that it goes on then: now and then long enough for the log to come near its checkpoint.
-const PEACE: Duration = Duration::from_secs(4);
+const BASELINE_TIME: Duration = Duration::from_secs(4);
 /// Between two looks, so that what is looked at is not all that is done.
 const BREATH: Duration = Duration::from_millis(20);
 const STOP: Duration = Duration::from_secs(20);
@@ -46,21 +46,21 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 500)]
     pub(super) rate: u32,
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT: Args = Args { rounds: 3, rate: 500, common: Common::SHORT };
+pub(super) const SHORT_RUN: Args = Args { rounds: 3, rate: 500, common: CommonArgs::SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let stage = Stage::build(workspace, &args.common)?;
-    let again = format!("full --rounds {} --rate {}", args.rounds, args.rate);
-    stage.play(&again, stage.seed, |scene| {
-        let disk = scene.folder().join("disk");
-        with_small(&disk, DISK_MIB, || {
-            let outcome = all_rounds(&stage, args, scene, &disk);
+    let harness = Harness::build(workspace, &args.common)?;
+    let replay_args = format!("full --rounds {} --rate {}", args.rounds, args.rate);
+    harness.run(&replay_args, harness.seed, |run_dir| {
+        let disk = run_dir.path().join("disk");
+        with_small_disk(&disk, DISK_MIB, || {
+            let outcome = all_rounds(&harness, args, run_dir, &disk);
             if outcome.is_err() {
                 // The disk goes; what lay on it is to be looked at.
-                process::output(Command::new("cp").arg("-r").arg(disk.join("data")).arg(scene.folder()))?;
+                process::output(Command::new("cp").arg("-r").arg(disk.join("data")).arg(run_dir.path()))?;
             }
             outcome
         })
@@ -73,26 +73,26 @@ fn least(args: &Args) -> Least {
     Least { acknowledged: 20 * rounds, percent: 10, deliveries: 60 * rounds, views: 20, ..Least::default() }
 }
 
-fn all_rounds(stage: &Stage, args: &Args, scene: &Scene, disk: &Path) -> Result<()> {
-    let program = stage.binary("history");
-    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
-    server.keep_data_in(disk.join("data"));
+fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> Result<()> {
+    let program = harness.binary("history");
+    let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
+    server.set_data_dir(disk.join("data"));
     server.start()?;
     server.wait_until_open()?;
     let options = ["--writers=15", "--receivers=5", "--rooms=4"].map(str::to_owned);
     let options =
-        [&options[..], &[format!("--rate={}", args.rate), format!("--seed={}", stage.seed)]].concat();
-    let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
+        [&options[..], &[format!("--rate={}", args.rate), format!("--seed={}", harness.seed)]].concat();
+    let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
     let mut probe = Probe::come(server.address)?;
-    let mut ballast = Ballast::new(&disk.join("ballast"))?;
-    let mut dice = Dice::new(stage.seed);
+    let mut filler = FillerFile::new(&disk.join("ballast"))?;
+    let mut rng = Rng::new(harness.seed);
     let (mut refusals, mut resumed) = (0, Duration::ZERO);
     for round in 1..=args.rounds {
-        let free = if dice.below(2) == 0 { 0 } else { dice.below(PAGES) };
-        witnesses.note(&format!("round {round}: the disk is filled, but for {free} pages"))?;
-        let outcome = one_round(&mut probe, &mut ballast, free, dice.moment_within(PEACE));
+        let free = if rng.below(2) == 0 { 0 } else { rng.below(PAGES) };
+        recorder.note(&format!("round {round}: the disk is filled, but for {free} pages"))?;
+        let outcome = run_round(&mut probe, &mut filler, free, rng.moment_within(BASELINE_TIME));
         let (refused, after) = outcome.with_context(|| format!("round {round}, {free} pages left free"))?;
-        witnesses.note(&format!("there was room, and {after:?} later it was used"))?;
+        recorder.note(&format!("there was room, and {after:?} later it was used"))?;
         refusals += refused;
         resumed = resumed.max(after);
         check_while_open(&disk.join("data/teahouse.db"))?;
@@ -100,16 +100,16 @@ fn all_rounds(stage: &Stage, args: &Args, scene: &Scene, disk: &Path) -> Result<
     let (refused, read) = (probe.refused, probe.read);
     // The next one does not survive its server.
     drop(probe);
-    let start = start_when_full(&mut server, &mut ballast, &mut witnesses)?;
-    witnesses.finish()?;
-    check(&program, &scene.history(), least(args))?;
+    let start = start_when_full(&mut server, &mut filler, &mut recorder)?;
+    recorder.finish()?;
+    check(&program, &run_dir.history(), least(args))?;
     server.signal(Signal::TERM)?;
     let status = server.wait_for_end(STOP)?;
     if !status.success() {
         bail!("the server ended with {status}");
     }
     check_integrity(&disk.join("data/teahouse.db"))?;
-    let log = fs::read_to_string(scene.folder().join("server.log"))?;
+    let log = fs::read_to_string(run_dir.path().join("server.log"))?;
     let checkpoints =
         log.lines().filter(|line| line.contains("could not be brought into the database")).count();
     println!(
@@ -122,15 +122,15 @@ fn all_rounds(stage: &Stage, args: &Args, scene: &Scene, disk: &Path) -> Result<
 }
 
 /// How many refusals there were, and how long after there was room again something was stored.
-fn one_round(
+fn run_round(
     probe: &mut Probe,
-    ballast: &mut Ballast,
+    filler: &mut FillerFile,
     free: u64,
     peace: Duration,
 ) -> Result<(u64, Duration)> {
     probe.say()?;
     probe.look().context("before the disk was full")?;
-    ballast.fill(free)?;
+    filler.fill(free)?;
     let mut refusals = 0;
     let begun = Instant::now();
     while refusals == 0 {
@@ -141,11 +141,11 @@ fn one_round(
         refusals += u64::from(probe.say()? == Answer::Full);
     }
     let full = Instant::now();
-    while full.elapsed() < FULL {
+    while full.elapsed() < FULL_MESSAGE {
         probe.look().context("while the disk was full")?;
         refusals += u64::from(probe.say()? == Answer::Full);
     }
-    ballast.throw_out()?;
+    filler.empty()?;
     let room = Instant::now();
     while probe.say()? == Answer::Full && room.elapsed() <= RESUMES {}
     let resumed = room.elapsed();
@@ -163,32 +163,32 @@ fn one_round(
 
 /// A server that is killed on a full disk: it opens again, or says what is the matter.
 fn start_when_full(
-    server: &mut Prey,
-    ballast: &mut Ballast,
-    witnesses: &mut Witnesses,
+    server: &mut ServerUnderTest,
+    filler: &mut FillerFile,
+    recorder: &mut RecorderProcess,
 ) -> Result<&'static str> {
-    ballast.fill(0)?;
+    filler.fill(0)?;
     server.kill()?;
-    witnesses.note("killed on a full disk")?;
+    recorder.note("killed on a full disk")?;
     server.start()?;
     let opened = server.wait_until_open();
     let said = match &opened {
         Ok(()) => "it opened",
         Err(_) => {
             let status = server.wait_for_end(STOP)?;
-            let last = server.last_words()?;
+            let last = server.last_log_line()?;
             if !last.starts_with("teahouse: ") || !last.contains("full") || last.contains("panicked") {
                 bail!("on a full disk the server ended with {status}, and said: {last}");
             }
             "it said that the disk is full"
         }
     };
-    ballast.throw_out()?;
+    filler.empty()?;
     if opened.is_err() {
         server.start()?;
         server.wait_until_open()?;
     }
-    witnesses.note("open for the last time")?;
+    recorder.note("open for the last time")?;
     Ok(said)
 }
 

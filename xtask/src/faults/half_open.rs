@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use client::{Client, Error, Options};
 
-use super::network::{self, Cut, Network};
+use super::harness::{CommonArgs, Harness};
+use super::network::{self, Network, NetworkFault};
 use super::open_files::{Descriptors, Open, SOCKET};
-use super::peers::{Found, Peer, Peers, names};
-use super::prey::Prey;
-use super::scene::Scene;
-use super::stage::{Common, Stage};
+use super::run_dir::RunDir;
+use super::server_under_test::ServerUnderTest;
+use super::silent_peers::{Detection, PeerKind, SilentPeers, names};
 use crate::workspace::Workspace;
 
 /// Those who are there all the time, and whom nobody may take for dead.
@@ -22,13 +22,13 @@ const LISTENERS: usize = 10;
 const LOUD_BYTES: usize = 4_000;
 const BETWEEN_MESSAGES: Duration = Duration::from_millis(50);
 /// How often the server's descriptors are looked at.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// So much is said at the least in each second until a silent member is dead; forty are due.
 const LEAST_SAID: u64 = 4;
 /// A busy machine is late.
-const LATE: Duration = Duration::from_secs(3);
+const TOLERANCE: Duration = Duration::from_secs(3);
 /// How long all may take to come, and a living one to hear the rest.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -36,10 +36,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) short: bool,
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT: Args = Args { short: true, common: Common::SHORT };
+pub(super) const SHORT_RUN: Args = Args { short: true, common: CommonArgs::SHORT_RUN };
 
 /// Deadlines in seconds, in place of 75, 30, 10, 10, 70 and 30.
 const SHORT_DEADLINES: [(&str, u64); 6] = [
@@ -56,15 +56,15 @@ const DEAD: u64 = 75;
 const SHORT_DEAD: u64 = 4;
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let stage = Stage::build(workspace, &args.common)?;
-    let again = if args.short { "half-open --short" } else { "half-open" };
-    network::in_its_own(|network| {
-        stage.play(again, stage.seed, |scene| one_silence(&stage, args, scene, network))
+    let harness = Harness::build(workspace, &args.common)?;
+    let replay_args = if args.short { "half-open --short" } else { "half-open" };
+    network::in_namespace(|network| {
+        harness.run(replay_args, harness.seed, |run_dir| run_once(&harness, args, run_dir, network))
     })
 }
 
-fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> Result<()> {
-    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
+fn run_once(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network) -> Result<()> {
+    let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
     if args.short {
         for (name, seconds) in SHORT_DEADLINES.into_iter().chain([SHORT_CLOSE]) {
             server.set(name, format!("{seconds}s"));
@@ -74,17 +74,17 @@ fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
     server.start()?;
     server.wait_until_open()?;
     let address = server.address;
-    let living = &Living::default();
+    let living = &Listeners::default();
     thread::scope(|scope| {
         // Dropped before the threads are waited for, whatever goes wrong.
-        let ending = Ending(&living.has_ended);
+        let ending = StopOnDrop(&living.has_ended);
         let mut speaker = Client::connect(address, Options::default())?;
-        let [calm, loud] = [speaker.join(Peer::CALM_ROOM)?.room, speaker.join(Peer::LOUD_ROOM)?.room];
+        let [calm, loud] = [speaker.join(PeerKind::CALM_ROOM)?.room, speaker.join(PeerKind::LOUD_ROOM)?.room];
         let listeners: Vec<_> = (0..LISTENERS)
             .map(|_| {
                 let mut client = Client::connect(address, Options::default())?;
-                client.join(Peer::CALM_ROOM)?;
-                client.join(Peer::LOUD_ROOM)?;
+                client.join(PeerKind::CALM_ROOM)?;
+                client.join(PeerKind::LOUD_ROOM)?;
                 Ok(scope.spawn(move || living.listen(client)))
             })
             .collect::<Result<_>>()?;
@@ -103,32 +103,32 @@ fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
         });
 
         // The first of a kind may open something that stays, such as a connection to the database.
-        drop(Peers::open(address, |_| 1)?);
+        drop(SilentPeers::open(address, |_| 1)?);
         let descriptors = Descriptors::of(server.pid()?);
-        let before = descriptors.settled(LOOK, PATIENCE)?;
+        let before = descriptors.settled(POLL_INTERVAL, TIMEOUT)?;
 
-        let mut peers = Peers::open(address, Peer::count)?;
-        let all = Peer::ALL.into_iter().map(Peer::count).sum::<usize>();
+        let mut silent_peers = SilentPeers::open(address, PeerKind::count)?;
+        let all = PeerKind::ALL.into_iter().map(PeerKind::count).sum::<usize>();
         // They are accepted in their own time, and the hastiest may be refused before the last has come.
-        descriptors.wait_for(before.values().sum::<usize>() + all * 19 / 20.., LOOK, PATIENCE)?;
-        network.cut(Peer::ALL.map(|peer| (peer.address(), Cut::Silence)))?;
+        descriptors.wait_for(before.values().sum::<usize>() + all * 19 / 20.., POLL_INTERVAL, TIMEOUT)?;
+        network.cut(PeerKind::ALL.map(|peer| (peer.address(), NetworkFault::Silence)))?;
         let cut_off = Instant::now();
-        let mut found = Found::among(&descriptors.remote_addresses()?);
-        peers.fall_silent()?;
+        let mut found = Detection::among(&descriptors.remote_addresses()?);
+        silent_peers.go_silent()?;
 
         loop {
             let left = descriptors.remote_addresses()?;
             if found.look(&left, cut_off.elapsed()) == 0 {
                 break;
             }
-            if cut_off.elapsed() > dead + LATE {
+            if cut_off.elapsed() > dead + TOLERANCE {
                 bail!(
                     "after {:.1} s the server still holds {}",
                     cut_off.elapsed().as_secs_f64(),
                     names(&left)
                 );
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
         println!("{found}");
         ensure!(found.is_complete(), "not every kind was there when all fell silent, so nothing is proved");
@@ -145,12 +145,12 @@ fn one_silence(stage: &Stage, args: &Args, scene: &Scene, network: &Network) -> 
         let least = LEAST_SAID * dead.as_secs();
         ensure!(said >= least, "only {said} messages were said, and at least {least} had to be");
         // The listeners have gone by now.
-        let after = descriptors.settled(LOOK, PATIENCE)?;
+        let after = descriptors.settled(POLL_INTERVAL, TIMEOUT)?;
         compare(&before, &after)?;
         network.cut([])?;
-        drop(peers);
+        drop(silent_peers);
         drop(speaker);
-        Client::connect(address, Options::default())?.join(Peer::CALM_ROOM)?;
+        Client::connect(address, Options::default())?.join(PeerKind::CALM_ROOM)?;
         Ok(())
     })
 }
@@ -178,18 +178,18 @@ fn compare(before: &Open, after: &Open) -> Result<()> {
 
 /// Those who are there all the time.
 #[derive(Default)]
-struct Living {
+struct Listeners {
     said: AtomicU64,
     has_ended: AtomicBool,
 }
 
-impl Living {
+impl Listeners {
     /// Hears all that is said until it ends.
     fn listen(&self, mut client: Client) -> Result<()> {
         let mut heard = 0;
         let mut patience = None;
         loop {
-            match client.next_frame(LOOK) {
+            match client.next_frame(POLL_INTERVAL) {
                 Ok(protocol::ServerFrame::Event(event)) => {
                     heard += u64::from(matches!(event.kind, protocol::EventKind::Message { .. }));
                 }
@@ -198,7 +198,7 @@ impl Living {
             }
             let said = self.said.load(Ordering::SeqCst);
             if self.has_ended.load(Ordering::SeqCst) {
-                let patience = patience.get_or_insert_with(|| Instant::now() + PATIENCE);
+                let patience = patience.get_or_insert_with(|| Instant::now() + TIMEOUT);
                 if heard >= said {
                     return Ok(());
                 }
@@ -209,15 +209,15 @@ impl Living {
 }
 
 /// Sets its flag at the latest when it is dropped.
-struct Ending<'a>(&'a AtomicBool);
+struct StopOnDrop<'a>(&'a AtomicBool);
 
-impl Ending<'_> {
+impl StopOnDrop<'_> {
     fn now(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
-impl Drop for Ending<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.now();
     }

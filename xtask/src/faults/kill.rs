@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::dice::Dice;
-use super::prey::Prey;
-use super::scene::Scene;
-use super::stage::{Common, Stage};
-use super::witnesses::{Least, Witnesses, check};
+use super::harness::{CommonArgs, Harness};
+use super::recorder_process::{Least, RecorderProcess, check};
+use super::rng::Rng;
+use super::run_dir::RunDir;
+use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 
 /// After so many kills the history is checked, and another begins in an empty folder: it has to fit into memory.
-const KILLS_A_HISTORY: u32 = 50;
+const KILLS_PER_HISTORY: u32 = 50;
 /// How long the server is left alone once it is open.
-const LONGEST_PEACE: Duration = Duration::from_millis(1_500);
+const MAX_UPTIME: Duration = Duration::from_millis(1_500);
 /// Once in so many times it is killed while it starts.
-const STARTS_A_KILL: u64 = 8;
+const KILLS_PER_STARTUP_KILL: u64 = 8;
 /// How long a start takes at the most, give or take.
 const START: Duration = Duration::from_millis(60);
 
@@ -30,20 +30,20 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1_000)]
     pub(super) rate: u32,
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT: Args = Args { kills: 10, rate: 1_000, common: Common::SHORT };
+pub(super) const SHORT_RUN: Args = Args { kills: 10, rate: 1_000, common: CommonArgs::SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let stage = Stage::build(workspace, &args.common)?;
-    let mut seed = stage.seed;
+    let harness = Harness::build(workspace, &args.common)?;
+    let mut seed = harness.seed;
     let mut left = args.kills;
     while left > 0 {
-        let kills = left.min(KILLS_A_HISTORY);
+        let kills = left.min(KILLS_PER_HISTORY);
         println!("seed {seed}: {kills} kills, {left} to go");
-        let again = format!("kill --kills {kills} --rate {}", args.rate);
-        stage.play(&again, seed, |scene| one_history(&stage, args, scene, seed, kills))?;
+        let replay_args = format!("kill --kills {kills} --rate {}", args.rate);
+        harness.run(&replay_args, seed, |run_dir| run_history(&harness, args, run_dir, seed, kills))?;
         left -= kills;
         seed = seed.wrapping_add(1);
     }
@@ -67,30 +67,30 @@ fn least(kills: u32) -> Least {
     }
 }
 
-fn one_history(stage: &Stage, args: &Args, scene: &Scene, seed: u64, kills: u32) -> Result<()> {
-    let program = stage.binary("history");
-    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
+fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir, seed: u64, kills: u32) -> Result<()> {
+    let program = harness.binary("history");
+    let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
     server.start()?;
     server.wait_until_open()?;
     let options = [format!("--rate={}", args.rate), format!("--seed={seed}")];
-    let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
-    let mut dice = Dice::new(seed);
+    let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
+    let mut rng = Rng::new(seed);
     for number in 1..=kills {
         // The first one begins with a server that is open.
-        if number > 1 && dice.below(STARTS_A_KILL) == 0 {
-            thread::sleep(dice.moment_within(START));
+        if number > 1 && rng.below(KILLS_PER_STARTUP_KILL) == 0 {
+            thread::sleep(rng.moment_within(START));
         } else {
             if number > 1 {
                 server.wait_until_open()?;
             }
-            thread::sleep(dice.moment_within(LONGEST_PEACE));
+            thread::sleep(rng.moment_within(MAX_UPTIME));
         }
         server.kill()?;
-        witnesses.note(&format!("killed for the {number}. time"))?;
+        recorder.note(&format!("killed for the {number}. time"))?;
         server.start()?;
     }
     server.wait_until_open()?;
-    witnesses.note("open for the last time")?;
-    witnesses.finish()?;
-    check(&program, &scene.history(), least(kills))
+    recorder.note("open for the last time")?;
+    recorder.finish()?;
+    check(&program, &run_dir.history(), least(kills))
 }

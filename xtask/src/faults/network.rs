@@ -18,27 +18,27 @@ use crate::process;
 
 /// What becomes of the packets of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum NetworkFault {
     /// Whoever sends something is told that there is no such connection.
     Reset,
     /// Nothing comes through.
     Silence,
     /// What the client sends does not arrive.
-    Unheard,
+    DropInbound,
     /// What is sent to the client does not arrive.
-    Deaf,
+    DropOutbound,
     /// One packet in twenty does not arrive.
     Loss,
 }
 
-impl Cut {
+impl NetworkFault {
     /// The chain of rules for packets from the address, and for those to it.
     fn chains(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {
             Self::Reset => (Some("RESET"), Some("RESET")),
             Self::Silence => (Some("SILENCE"), Some("SILENCE")),
-            Self::Unheard => (Some("SILENCE"), None),
-            Self::Deaf => (None, Some("SILENCE")),
+            Self::DropInbound => (Some("SILENCE"), None),
+            Self::DropOutbound => (None, Some("SILENCE")),
             Self::Loss => (Some("LOSS"), Some("LOSS")),
         }
     }
@@ -66,7 +66,7 @@ COMMIT
 pub(super) struct Network(());
 
 /// Does it in a network of its own.
-pub(super) fn in_its_own<T: Send>(act: impl FnOnce(&Network) -> Result<T> + Send) -> Result<T> {
+pub(super) fn in_namespace<T: Send>(act: impl FnOnce(&Network) -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
         let life = scope.spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).context("no right to make a network")?;
@@ -81,7 +81,7 @@ pub(super) fn in_its_own<T: Send>(act: impl FnOnce(&Network) -> Result<T> + Send
 
 impl Network {
     /// From now on these addresses are cut off, in this way, and no others.
-    pub(super) fn cut(&self, cuts: impl IntoIterator<Item = (Ipv4Addr, Cut)>) -> Result<()> {
+    pub(super) fn cut(&self, cuts: impl IntoIterator<Item = (Ipv4Addr, NetworkFault)>) -> Result<()> {
         // To name a chain is to empty it; the others keep their rules and counts.
         let mut rules = "*filter\n:HARM - [0:0]\n".to_owned();
         for (address, cut) in cuts {
@@ -96,14 +96,14 @@ impl Network {
     }
 
     /// How many packets met harm.
-    pub(super) fn harm(&self) -> Result<Harm> {
+    pub(super) fn packet_counts(&self) -> Result<PacketCounts> {
         let rules = process::output(program("iptables-save")?.args(["-c", "-t", "filter"]))?;
         let count = |rule: &str| {
             let line = rules.lines().find(|line| line.contains(rule)).context("a rule is gone")?;
             let packets = line.trim_start_matches('[').split(':').next().and_then(|count| count.parse().ok());
             packets.with_context(|| format!("{line:?} has no count"))
         };
-        Ok(Harm {
+        Ok(PacketCounts {
             reset: count("-j REJECT")?,
             dropped: count("-A SILENCE -j DROP")?,
             lost: count("-A LOSS -m statistic")?,
@@ -125,13 +125,13 @@ impl Network {
 
 /// Packets that met harm.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Harm {
+pub(super) struct PacketCounts {
     pub(super) reset: u64,
     pub(super) dropped: u64,
     pub(super) lost: u64,
 }
 
-impl fmt::Display for Harm {
+impl fmt::Display for PacketCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

@@ -1,9 +1,9 @@
 //! `cargo xtask faults power`: whether a loss of power would lose something that was acknowledged.
 //!
 //! A kill leaves the kernel's memory as it is, so a forgotten sync is seen by no kill. Here `strace` writes down what the server
-//! asks of the kernel, and `judge` holds each `ok` against the syncs before it.
+//! asks of the kernel, and `durability` holds each `ok` against the syncs before it.
 
-mod judge;
+mod durability;
 mod sockets;
 
 use std::fs::File;
@@ -13,18 +13,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use self::judge::{Broken, Judge, Verdict};
-use super::prey::Prey;
-use super::scene::Scene;
-use super::stage::{Common, Stage};
+use self::durability::{DurabilityChecker, Verdict, Violation};
+use super::harness::{CommonArgs, Harness};
+use super::recorder_process::{Least, RecorderProcess, check};
+use super::run_dir::RunDir;
+use super::server_under_test::ServerUnderTest;
 use super::trace;
-use super::witnesses::{Least, Witnesses, check};
 use crate::workspace::Workspace;
 
 /// How long a server that is traced may take to stop.
 const STOP: Duration = Duration::from_secs(30);
 /// Fewer messages in a second than this are no load but a standstill.
-const SLOWEST: u32 = 20;
+const MIN_RATE: u32 = 20;
 /// Commits are not synced: `synchronous` in `crates/storage/src/sqlite/open.rs`.
 const FAULT_INJECTION: (&str, &str) = ("TEAHOUSE_FAULT_INJECTION", "synchronous-normal");
 
@@ -37,20 +37,20 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1_000)]
     pub(super) rate: u32,
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT: Args = Args { messages: 5_000, rate: 1_000, common: Common::SHORT };
+pub(super) const SHORT_RUN: Args = Args { messages: 5_000, rate: 1_000, common: CommonArgs::SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let stage = Stage::build(workspace, &args.common)?;
-    let again = format!("power --messages {} --rate {}", args.messages, args.rate);
-    stage.play(&again, stage.seed, |scene| {
-        let verdict = one_life(&stage, args, scene, &[])?;
-        for (broken, (count, first)) in &verdict.broken {
-            println!("BROKEN: {broken}: {count} times\n  first: {first}");
+    let harness = Harness::build(workspace, &args.common)?;
+    let replay_args = format!("power --messages {} --rate {}", args.messages, args.rate);
+    harness.run(&replay_args, harness.seed, |run_dir| {
+        let verdict = run_life(&harness, args, run_dir, &[])?;
+        for (violations, (count, first)) in &verdict.violations {
+            println!("BROKEN: {violations}: {count} times\n  first: {first}");
         }
-        if !verdict.broken.is_empty() {
+        if !verdict.violations.is_empty() {
             bail!("a loss of power would lose what was acknowledged");
         }
         println!(
@@ -69,13 +69,13 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 
 /// A server that does not sync its commits is found out.
 pub(crate) fn prove(workspace: &Workspace) -> Result<()> {
-    let args = Args { common: Common { fault_injection: true, ..Common::SHORT }, ..SHORT };
-    let stage = Stage::build(workspace, &args.common)?;
-    stage.play("power", stage.seed, |scene| {
-        let verdict = one_life(&stage, &args, scene, &[FAULT_INJECTION])?;
+    let args = Args { common: CommonArgs { inject: true, ..CommonArgs::SHORT_RUN }, ..SHORT_RUN };
+    let harness = Harness::build(workspace, &args.common)?;
+    harness.run("power", harness.seed, |run_dir| {
+        let verdict = run_life(&harness, &args, run_dir, &[FAULT_INJECTION])?;
         let (count, first) = verdict
-            .broken
-            .get(&Broken::Acknowledged)
+            .violations
+            .get(&Violation::Acknowledged)
             .context("commits were not synced, and nothing of it was seen")?;
         println!(
             "a server that does not sync its commits is seen: {count} of {} times; {first}",
@@ -98,11 +98,11 @@ fn least(args: &Args) -> Least {
 }
 
 /// From an empty folder to SIGTERM, and what the trace says of it.
-fn one_life(stage: &Stage, args: &Args, scene: &Scene, settings: &[(&str, &str)]) -> Result<Verdict> {
-    let program = stage.binary("history");
-    let calls = scene.folder().join("trace");
-    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
-    server.start_through(trace::through(&calls, &[]));
+fn run_life(harness: &Harness, args: &Args, run_dir: &RunDir, settings: &[(&str, &str)]) -> Result<Verdict> {
+    let program = harness.binary("history");
+    let calls = run_dir.path().join("trace");
+    let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
+    server.start_via(trace::through(&calls, &[]));
     for (name, value) in settings {
         server.set(name, value);
     }
@@ -111,25 +111,25 @@ fn one_life(stage: &Stage, args: &Args, scene: &Scene, settings: &[(&str, &str)]
     let options = ["--writers=20", "--receivers=3", "--rooms=5"].map(str::to_owned);
     let further = [
         format!("--rate={}", args.rate),
-        format!("--seed={}", stage.seed),
+        format!("--seed={}", harness.seed),
         format!("--messages={}", args.messages),
     ];
     let options = [&options[..], &further].concat();
-    let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
-    let patience = Duration::from_secs(60 + u64::from(args.messages / SLOWEST));
-    if !witnesses.have_enough_within(patience)? {
+    let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
+    let patience = Duration::from_secs(60 + u64::from(args.messages / MIN_RATE));
+    if !recorder.is_done_within(patience)? {
         bail!("{} messages were not answered within {patience:?}", args.messages);
     }
-    witnesses.finish()?;
+    recorder.finish()?;
     server.signal(Signal::TERM)?;
     // Its output is the tracer's as well: when both have closed it, the trace is whole.
     let status = server.wait_for_end(STOP)?;
     if !status.success() {
         bail!("the server ended with {status}");
     }
-    check(&program, &scene.history(), least(args))?;
-    let mut judge = Judge::default();
+    check(&program, &run_dir.history(), least(args))?;
+    let mut durability = DurabilityChecker::default();
     let file = File::open(&calls).with_context(|| format!("no trace in {}", calls.display()))?;
-    trace::read(BufReader::new(file), |call| judge.take(&call))?;
-    judge.finish()
+    trace::read(BufReader::new(file), |call| durability.take(&call))?;
+    durability.finish()
 }

@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
-use super::gauges::{Counters, MIB, Memory, mib};
-use super::prey::Prey;
-use super::scene::Scene;
-use super::stage::{Common, Stage};
-use super::witnesses::{Least, Witnesses, check};
+use super::harness::{CommonArgs, Harness};
+use super::recorder_process::{Least, RecorderProcess, check};
+use super::resource_usage::{MIB, Memory, Metrics, mib};
+use super::run_dir::RunDir;
+use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 
 /// What those who do not read may cost in memory of the server's own, however long they do not: the logs of the rooms grow to
 /// 4 MiB each in each shard, and answers of at most 16 KiB wait for each connection.
 const MOST_ADDED: u64 = 50 * MIB;
 /// One in so many talks.
-const PEOPLE_A_WRITER: u32 = 20;
+const USERS_PER_WRITER: u32 = 20;
 /// Long enough to see what the server uses while everybody reads.
-const PEACE: Duration = Duration::from_secs(5);
+const BASELINE_TIME: Duration = Duration::from_secs(5);
 const ROOMS: u32 = 2;
 /// Each has a log of each room.
 const SHARDS: &str = "2";
@@ -43,22 +43,22 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 8_000)]
     pub(super) longest: u32,
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT: Args =
-    Args { people: 100, stalled: 20, seconds: 5, rate: 100, longest: 8_000, common: Common::SHORT };
+pub(super) const SHORT_RUN: Args =
+    Args { people: 100, stalled: 20, seconds: 5, rate: 100, longest: 8_000, common: CommonArgs::SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.stalled >= args.people {
         bail!("somebody has to read");
     }
-    let stage = Stage::build(workspace, &args.common)?;
+    let harness = Harness::build(workspace, &args.common)?;
     let Args { people, stalled, seconds, rate, longest, .. } = args;
-    let again = format!(
+    let replay_args = format!(
         "stalled --people {people} --stalled {stalled} --seconds {seconds} --rate {rate} --longest {longest}"
     );
-    stage.play(&again, stage.seed, |scene| one_history(&stage, args, scene))
+    harness.run(&replay_args, harness.seed, |run_dir| run_history(&harness, args, run_dir))
 }
 
 /// A tenth of what is to be said meanwhile, heard by a tenth of all.
@@ -74,14 +74,14 @@ fn least(args: &Args) -> Least {
     }
 }
 
-fn one_history(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
-    let program = stage.binary("history");
-    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
+fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
+    let program = harness.binary("history");
+    let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
     server.set("TEAHOUSE_SHARDS", SHARDS);
     server.start()?;
     server.wait_until_open()?;
     let pid = server.pid()?;
-    let writers = args.people.div_ceil(PEOPLE_A_WRITER);
+    let writers = args.people.div_ceil(USERS_PER_WRITER);
     let options = [
         format!("--writers={writers}"),
         "--receivers=0".to_owned(),
@@ -90,18 +90,18 @@ fn one_history(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
         format!("--rate={}", args.rate),
         format!("--longest={}", args.longest),
         format!("--stalled={}", args.stalled),
-        format!("--seed={}", stage.seed),
+        format!("--seed={}", harness.seed),
     ];
-    let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
+    let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
     let stall = Duration::from_secs(args.seconds);
-    let all_read = Memory::most_of(pid, PEACE.min(stall))?;
-    let before = Counters::ask(server.address)?;
-    witnesses.note("stall")?;
+    let all_read = Memory::most_of(pid, BASELINE_TIME.min(stall))?;
+    let before = Metrics::scrape(server.address)?;
+    recorder.note("stall")?;
     let some_stall = Memory::most_of(pid, stall)?;
-    let stalled = Counters::ask(server.address)?;
-    witnesses.note("read on")?;
-    witnesses.finish()?;
-    let after = Counters::ask(server.address)?;
+    let stalled = Metrics::scrape(server.address)?;
+    recorder.note("read on")?;
+    recorder.finish()?;
+    let after = Metrics::scrape(server.address)?;
     println!(
         "{} of {} did not read for {} s: {:.1} MiB while all read, {:.1} MiB at most while they did not; the kernel held {:.0} \
          and {:.0} MiB for all sockets",
@@ -122,7 +122,7 @@ fn one_history(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
         since("catch_ups_total")?
     );
     let added = some_stall.own.saturating_sub(all_read.own);
-    check(&program, &scene.history(), least(args))?;
+    check(&program, &run_dir.history(), least(args))?;
     ensure!(
         added <= MOST_ADDED,
         "{} who did not read cost {:.1} MiB of the server's memory, and may cost {:.0}",

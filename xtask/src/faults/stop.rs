@@ -1,7 +1,7 @@
 //! `cargo xtask faults stop`: SIGTERM under a crowd, again and again.
 
-mod knocks;
-mod returns;
+mod reconnects;
+mod shutdown_connects;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,23 +9,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use super::dice::Dice;
-use super::gauges::Counters;
-use super::prey::Prey;
-use super::scene::Scene;
-use super::stage::{Common, Stage};
-use super::witnesses::{Least, Witnesses, check};
+use super::harness::{CommonArgs, Harness};
+use super::recorder_process::{Least, RecorderProcess, check};
+use super::resource_usage::Metrics;
+use super::rng::Rng;
+use super::run_dir::RunDir;
+use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
-use knocks::{Knocks, Outcomes};
+use shutdown_connects::{Outcomes, ShutdownConnects};
 
 /// What docs/ARCHITECTURE.md gives a stop at the most, and a little for a busy machine.
-const LONGEST_STOP: Duration = Duration::from_secs(12);
+const STOP_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long all may take to be there: the longest spread that they are told, and what a busy machine adds.
-const GATHERING: Duration = Duration::from_secs(60);
+const CONNECT_ALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often it is asked who is there.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// So many come while it stops.
-const KNOCKS: u32 = 64;
+const CONNECTS: u32 = 64;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -42,19 +42,19 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 20)]
     pub(super) rate: u32,
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT: Args =
-    Args { clients: 200, writers: 20, restarts: 2, rate: 400, common: Common::SHORT };
+pub(super) const SHORT_RUN: Args =
+    Args { clients: 200, writers: 20, restarts: 2, rate: 400, common: CommonArgs::SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let stage = Stage::build(workspace, &args.common)?;
-    let again = format!(
+    let harness = Harness::build(workspace, &args.common)?;
+    let replay_args = format!(
         "stop --clients {} --writers {} --restarts {} --rate {}",
         args.clients, args.writers, args.restarts, args.rate
     );
-    stage.play(&again, stage.seed, |scene| restarts(&stage, args, scene))
+    harness.run(&replay_args, harness.seed, |run_dir| restarts(&harness, args, run_dir))
 }
 
 /// Everybody names a cursor when it comes for the first time, comes back each time, and hears what some of the writers say meanwhile.
@@ -69,9 +69,9 @@ fn least(args: &Args) -> Least {
     }
 }
 
-fn restarts(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
-    let program = stage.binary("history");
-    let mut server = Prey::new(stage.binary("teahouse"), scene.folder())?;
+fn restarts(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
+    let program = harness.binary("history");
+    let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
     server.start()?;
     server.wait_until_open()?;
     let listeners = args.clients.checked_sub(args.writers).context("more write than there are")?;
@@ -80,54 +80,54 @@ fn restarts(stage: &Stage, args: &Args, scene: &Scene) -> Result<()> {
         "--receivers=0".to_owned(),
         format!("--listeners={listeners}"),
         format!("--rate={}", args.rate),
-        format!("--seed={}", stage.seed),
+        format!("--seed={}", harness.seed),
     ];
-    let mut witnesses = Witnesses::call(&program, server.address, &scene.history(), &options)?;
+    let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
     // Stored, because it has joined.
     let (_, token) = client::new_session(server.address, None)?;
     client::Client::connect(server.address, client::Options::bearer(&token))?.join("lobby")?;
-    let mut dice = Dice::new(stage.seed);
+    let mut rng = Rng::new(harness.seed);
     let (mut longest, mut outcomes) = (Duration::ZERO, Outcomes::default());
     for number in 1..=args.restarts {
         wait_for_all(&server, args.clients)?;
-        let knocks = Knocks::ready(server.address, &token, KNOCKS, &mut dice)?;
-        witnesses.note(&format!("{}{number}. time", returns::TOLD))?;
+        let connects = ShutdownConnects::ready(server.address, &token, CONNECTS, &mut rng)?;
+        recorder.note(&format!("{}{number}. time", reconnects::STOP_NOTE))?;
         let told = Instant::now();
         server.signal(Signal::TERM)?;
-        knocks.begin();
-        let status = server.wait_for_end(LONGEST_STOP).with_context(|| format!("stop {number}"))?;
+        connects.begin();
+        let status = server.wait_for_end(STOP_TIMEOUT).with_context(|| format!("stop {number}"))?;
         longest = longest.max(told.elapsed());
         if !status.success() {
             bail!("stop {number}: the server ended with {status}");
         }
-        knocks.end();
+        connects.end();
         server.start()?;
         server.wait_until_open().with_context(|| format!("start {}", number + 1))?;
-        witnesses.note(returns::OPEN)?;
-        outcomes.add(&knocks.outcomes().with_context(|| format!("stop {number}"))?);
+        recorder.note(reconnects::OPEN_NOTE)?;
+        outcomes.add(&connects.outcomes().with_context(|| format!("stop {number}"))?);
     }
     wait_for_all(&server, args.clients)?;
-    witnesses.finish()?;
-    let summary = returns::judge(&scene.history(), args.clients, KNOCKS)?;
+    recorder.finish()?;
+    let summary = reconnects::check_reconnects(&run_dir.history(), args.clients, CONNECTS)?;
     println!(
         "stopped {} times under {} clients, the longest in {longest:.1?}; {summary}",
         args.restarts, args.clients
     );
     println!("of those who came meanwhile {outcomes}");
-    check(&program, &scene.history(), least(args))
+    check(&program, &run_dir.history(), least(args))
 }
 
 /// Until everybody is back, as the server counts them.
-fn wait_for_all(server: &Prey, clients: u32) -> Result<()> {
-    let deadline = Instant::now() + GATHERING;
+fn wait_for_all(server: &ServerUnderTest, clients: u32) -> Result<()> {
+    let deadline = Instant::now() + CONNECT_ALL_TIMEOUT;
     loop {
-        let count = Counters::ask(server.address)?.value("connections")?;
+        let count = Metrics::scrape(server.address)?.value("connections")?;
         if count >= u64::from(clients) {
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!("only {count} of {clients} clients were there after {GATHERING:?}");
+            bail!("only {count} of {clients} clients were there after {CONNECT_ALL_TIMEOUT:?}");
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }

@@ -9,7 +9,7 @@ use crate::faults::trace::Call;
 
 /// Something that a client was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum SentFrame {
     /// A message, as its sender named it.
     Message { room: String, seq: u64, key: String },
     /// An event that is no message.
@@ -28,12 +28,12 @@ struct Socket {
     stream: Vec<u8>,
     /// On which line the call began that took the first byte of it.
     since: usize,
-    stage: Stage,
+    harness: StreamState,
     room: Option<String>,
 }
 
 #[derive(Default)]
-enum Stage {
+enum StreamState {
     #[default]
     Http,
     WebSocket,
@@ -43,7 +43,7 @@ enum Stage {
 
 impl Sockets {
     /// The words that this call brought to their end, each with the line on which a call began that wrote its first byte.
-    pub(super) fn take(&mut self, call: &Call) -> Result<Vec<(Word, usize)>> {
+    pub(super) fn take(&mut self, call: &Call) -> Result<Vec<(SentFrame, usize)>> {
         if !call.on.starts_with("TCP") || call.returned <= 0 {
             return Ok(Vec::new());
         }
@@ -56,7 +56,7 @@ impl Sockets {
             socket.since = call.begun;
         }
         socket.stream.extend_from_slice(call.taken());
-        let mut words = Vec::new();
+        let mut sent_frames = Vec::new();
         while let Some(payload) = socket.next_frame()? {
             let since = std::mem::replace(&mut socket.since, call.begun);
             if let Some(payload) = payload {
@@ -66,32 +66,32 @@ impl Sockets {
                     one => std::slice::from_ref(one),
                 };
                 for frame in frames {
-                    words.extend(socket.word(frame)?.map(|word| (word, since)));
+                    sent_frames.extend(socket.sent_frame(frame)?.map(|sent_frame| (sent_frame, since)));
                 }
             }
         }
-        Ok(words)
+        Ok(sent_frames)
     }
 }
 
 impl Socket {
     /// The next thing that is complete: a text, or something that says nothing (`Some(None)`).
     fn next_frame(&mut self) -> Result<Option<Option<Vec<u8>>>> {
-        match self.stage {
-            Stage::Other => self.stream.clear(),
-            Stage::Http => {
+        match self.harness {
+            StreamState::Other => self.stream.clear(),
+            StreamState::Http => {
                 let end = self.stream.windows(4).position(|four| four == b"\r\n\r\n");
                 let Some(end) = end else { return Ok(None) };
                 if self.stream.starts_with(b"HTTP/1.1 101 ") {
-                    self.stage = Stage::WebSocket;
+                    self.harness = StreamState::WebSocket;
                     self.stream.drain(..end + 4);
                 } else {
-                    self.stage = Stage::Other;
+                    self.harness = StreamState::Other;
                     self.stream.clear();
                 }
                 return Ok((!self.stream.is_empty()).then_some(None));
             }
-            Stage::WebSocket => {}
+            StreamState::WebSocket => {}
         }
         let &[first, second, ..] = self.stream.as_slice() else { return Ok(None) };
         let (head, len) = match second {
@@ -118,7 +118,7 @@ impl Socket {
         bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte))
     }
 
-    fn word(&mut self, frame: &Value) -> Result<Option<Word>> {
+    fn sent_frame(&mut self, frame: &Value) -> Result<Option<SentFrame>> {
         let text = |name: &str| frame[name].as_str().map(str::to_owned);
         let (kind, seq) = (text("type").unwrap_or_default(), frame["seq"].as_u64());
         if let Some(room) = text("room") {
@@ -128,9 +128,9 @@ impl Socket {
         // In every frame that has a number a room was named before, for whoever is answered has joined.
         let room = self.room.clone().context("an answer on a socket without a room")?;
         Ok(Some(match (kind.as_str(), text("client_message_id")) {
-            ("ok", _) => Word::Ok { room, seq },
-            ("message", Some(key)) => Word::Message { room, seq, key },
-            _ => Word::Event { room, seq },
+            ("ok", _) => SentFrame::Ok { room, seq },
+            ("message", Some(key)) => SentFrame::Message { room, seq, key },
+            _ => SentFrame::Event { room, seq },
         }))
     }
 }
@@ -161,7 +161,7 @@ mod tests {
         frame
     }
 
-    fn words(calls: &[Call]) -> Vec<(Word, usize)> {
+    fn sent_frames(calls: &[Call]) -> Vec<(SentFrame, usize)> {
         let mut sockets = Sockets::default();
         calls.iter().flat_map(|call| sockets.take(call).unwrap()).collect()
     }
@@ -176,9 +176,9 @@ mod tests {
         let mut all = UPGRADE.as_bytes().to_vec();
         all.extend(&message[..7]);
         let rest = [&message[7..], &ok].concat();
-        let said = words(&[call(&all, 10), call(&rest, 20)]);
-        let message = Word::Message { room: "r2".into(), seq: 4, key: "w1-1".into() };
-        assert_eq!(said, [(message, 10), (Word::Ok { room: "r2".into(), seq: 4 }, 20)]);
+        let said = sent_frames(&[call(&all, 10), call(&rest, 20)]);
+        let message = SentFrame::Message { room: "r2".into(), seq: 4, key: "w1-1".into() };
+        assert_eq!(said, [(message, 10), (SentFrame::Ok { room: "r2".into(), seq: 4 }, 20)]);
     }
 
     #[test]
@@ -187,8 +187,8 @@ mod tests {
         let ok = frame(r#"{"type":"ok","id":2,"seq":4}"#);
         let mut short = call(&ok, 3);
         short.returned = 5;
-        let said = words(&[call(UPGRADE.as_bytes(), 1), call(&joined, 2), short, call(&ok[5..], 9)]);
-        assert_eq!(said, [(Word::Ok { room: "r2".into(), seq: 4 }, 3)]);
+        let said = sent_frames(&[call(UPGRADE.as_bytes(), 1), call(&joined, 2), short, call(&ok[5..], 9)]);
+        assert_eq!(said, [(SentFrame::Ok { room: "r2".into(), seq: 4 }, 3)]);
     }
 
     #[test]
@@ -198,13 +198,13 @@ mod tests {
         let ok = frame(r#"{"type":"ok","id":2,"seq":4}"#);
         let upgrade = UPGRADE.as_bytes();
         let calls = [call(upgrade, 1), call(cut, 2), call(upgrade, 3), call(&joined("r2"), 4), call(&ok, 5)];
-        assert_eq!(words(&calls), [(Word::Ok { room: "r2".into(), seq: 4 }, 5)]);
+        assert_eq!(sent_frames(&calls), [(SentFrame::Ok { room: "r2".into(), seq: 4 }, 5)]);
     }
 
     #[test]
     fn pages_and_pings_hold_no_word() {
         let page = call(b"HTTP/1.1 200 OK\r\n\r\n{\"type\":\"message\"}", 1);
-        assert_eq!(words(&[page]), []);
-        assert_eq!(words(&[call(UPGRADE.as_bytes(), 1), call(&[0x89, 0], 2)]), []);
+        assert_eq!(sent_frames(&[page]), []);
+        assert_eq!(sent_frames(&[call(UPGRADE.as_bytes(), 1), call(&[0x89, 0], 2)]), []);
     }
 }

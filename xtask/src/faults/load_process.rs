@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::process;
 
 /// A run that goes on. It is ended with this value, if it has not ended by itself.
-pub(super) struct Crowd {
+pub(super) struct LoadProcess {
     child: Child,
     /// Says when the measured time begins.
     stderr: BufReader<ChildStderr>,
@@ -37,10 +37,10 @@ pub(super) struct Times {
     pub(super) max: f64,
 }
 
-impl Crowd {
+impl LoadProcess {
     /// Starts it with these options.
-    pub(super) fn gather(program: &Path, server: SocketAddr, options: &str) -> Result<Self> {
-        let mut command = process::mortal_command(program);
+    pub(super) fn start(program: &Path, server: SocketAddr, options: &str) -> Result<Self> {
+        let mut command = process::command_dying_with_parent(program);
         command.arg("--json").arg("--url").arg(format!("ws://{server}/ws")).args(options.split_whitespace());
         let mut child = command
             .stdout(Stdio::piped())
@@ -93,7 +93,7 @@ impl Report {
     }
 }
 
-impl Drop for Crowd {
+impl Drop for LoadProcess {
     fn drop(&mut self) {
         // Both fail only if it has ended already.
         let _ = self.child.kill();

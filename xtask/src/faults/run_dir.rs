@@ -7,13 +7,13 @@ use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
 
-pub(super) struct Scene {
+pub(super) struct RunDir {
     folder: PathBuf,
 }
 
-impl Scene {
+impl RunDir {
     /// An empty folder; what an earlier run of this name left is removed.
-    pub(super) fn set(workspace: &Workspace, name: &str) -> Result<Self> {
+    pub(super) fn create(workspace: &Workspace, name: &str) -> Result<Self> {
         let folder = workspace.target.join("faults").join(name);
         if folder.exists() {
             fs::remove_dir_all(&folder).context("cannot remove what an earlier run left")?;
@@ -22,7 +22,7 @@ impl Scene {
         Ok(Self { folder })
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.folder
     }
 

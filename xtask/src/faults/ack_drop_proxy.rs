@@ -17,91 +17,95 @@ use websocket::{
     Decoder, Message, Role, append_text, binary_frame, close_frame, close_reply, ping_frame, pong_frame,
 };
 
-use super::dice::Dice;
+use super::rng::Rng;
 
 /// The longest message of the server: a page of history has 256 KiB and the last event.
 const MESSAGE_LIMIT: u32 = 1024 * 1024;
 /// How long a connection may go on from which something was taken, if it is to be cut.
-const LONGEST_PEACE: Duration = Duration::from_millis(300);
+const MAX_UPTIME: Duration = Duration::from_millis(300);
 
 /// Stands between a server and its clients until it is dropped.
-pub(super) struct Thief {
+pub(super) struct AckDropProxy {
     /// Where the clients find it.
     pub(super) address: SocketAddr,
-    den: Arc<Den>,
+    state: Arc<ProxyState>,
 }
 
 /// What all its connections share.
-struct Den {
+struct ProxyState {
     server: SocketAddr,
-    is_honest: AtomicBool,
+    is_transparent: AtomicBool,
     has_ended: AtomicBool,
     seen: AtomicU64,
     destroyed: AtomicU64,
     cut: AtomicU64,
-    dice: Mutex<Dice>,
+    rng: Mutex<Rng>,
     /// Both ends of every connection that is open. A few dozen at a time.
     open: Mutex<Vec<(u64, [TcpStream; 2])>>,
 }
 
 /// How a connection goes on from which an acknowledgement was taken.
-enum Then {
-    Cut(Instant),
+enum AfterDrop {
+    NetworkFault(Instant),
     /// The client has to notice by itself that it was not answered.
     Silence,
 }
 
-impl Thief {
-    pub(super) fn before(server: SocketAddr, seed: u64) -> Result<Self> {
+impl AckDropProxy {
+    pub(super) fn start(server: SocketAddr, seed: u64) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?;
         let address = listener.local_addr()?;
-        let den = Arc::new(Den {
+        let state = Arc::new(ProxyState {
             server,
-            is_honest: AtomicBool::new(false),
+            is_transparent: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             seen: AtomicU64::new(0),
             destroyed: AtomicU64::new(0),
             cut: AtomicU64::new(0),
-            dice: Mutex::new(Dice::new(seed)),
+            rng: Mutex::new(Rng::new(seed)),
             open: Mutex::default(),
         });
-        let inside = Arc::clone(&den);
+        let inside = Arc::clone(&state);
         thread::spawn(move || {
             for (number, client) in listener.incoming().flatten().enumerate() {
                 if inside.has_ended.load(Ordering::SeqCst) {
                     return;
                 }
-                let den = Arc::clone(&inside);
+                let state = Arc::clone(&inside);
                 // What goes wrong between the two ends is an end, and both see it.
-                thread::spawn(move || den.serve(number as u64, client));
+                thread::spawn(move || state.serve(number as u64, client));
             }
         });
-        Ok(Self { address, den })
+        Ok(Self { address, state })
     }
 
     /// From now on it takes nothing, and whoever it took something from is given the chance to ask again.
-    pub(super) fn reform(&self) {
-        self.den.is_honest.store(true, Ordering::SeqCst);
-        self.den.cut_all();
+    pub(super) fn stop_dropping(&self) {
+        self.state.is_transparent.store(true, Ordering::SeqCst);
+        self.state.cut_all();
     }
 
-    pub(super) fn loot(&self) -> Loot {
+    pub(super) fn counts(&self) -> DropCounts {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        Loot { seen: of(&self.den.seen), destroyed: of(&self.den.destroyed), cut: of(&self.den.cut) }
+        DropCounts {
+            seen: of(&self.state.seen),
+            destroyed: of(&self.state.destroyed),
+            cut: of(&self.state.cut),
+        }
     }
 }
 
-impl Drop for Thief {
+impl Drop for AckDropProxy {
     fn drop(&mut self) {
-        self.den.has_ended.store(true, Ordering::SeqCst);
-        self.den.cut_all();
+        self.state.has_ended.store(true, Ordering::SeqCst);
+        self.state.cut_all();
         // So that the one who waits for connections sees it. If that fails, it has ended already.
         let _ = TcpStream::connect(self.address);
     }
 }
 
 /// What came of it.
-pub(super) struct Loot {
+pub(super) struct DropCounts {
     /// Acknowledgements that came by.
     pub(super) seen: u64,
     pub(super) destroyed: u64,
@@ -109,7 +113,7 @@ pub(super) struct Loot {
     pub(super) cut: u64,
 }
 
-impl Den {
+impl ProxyState {
     fn serve(&self, number: u64, client: TcpStream) -> io::Result<()> {
         let server = TcpStream::connect(self.server)?;
         for stream in [&client, &server] {
@@ -165,8 +169,8 @@ impl Den {
             while let Some(message) = decoder.next(&mut input).map_err(io::Error::other)? {
                 if let Some(then) = self.pass_on(&mut out, message) {
                     doom = doom.or(match then {
-                        Then::Cut(when) => Some(when),
-                        Then::Silence => None,
+                        AfterDrop::NetworkFault(when) => Some(when),
+                        AfterDrop::Silence => None,
                     });
                 }
             }
@@ -189,7 +193,7 @@ impl Den {
     }
 
     /// Writes the frame again, without the acknowledgements that are destroyed.
-    fn pass_on(&self, out: &mut Vec<u8>, message: Message<'_>) -> Option<Then> {
+    fn pass_on(&self, out: &mut Vec<u8>, message: Message<'_>) -> Option<AfterDrop> {
         match message {
             Message::Text(text) => match self.take_from(text) {
                 Some((rest, then)) => {
@@ -210,18 +214,18 @@ impl Den {
     }
 
     /// What is left of the text, if something is taken from it.
-    fn take_from(&self, text: &str) -> Option<(Option<String>, Then)> {
-        if self.is_honest.load(Ordering::SeqCst) || !text.contains("\"ok\"") {
+    fn take_from(&self, text: &str) -> Option<(Option<String>, AfterDrop)> {
+        if self.is_transparent.load(Ordering::SeqCst) || !text.contains("\"ok\"") {
             return None;
         }
-        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = 0;
         let mut takes = |said: &Value| {
             if !is_acknowledgement(said) {
                 return false;
             }
             self.seen.fetch_add(1, Ordering::Relaxed);
-            let takes = dice.below(2) == 0;
+            let takes = rng.below(2) == 0;
             taken += u64::from(takes);
             takes
         };
@@ -236,10 +240,10 @@ impl Den {
             return None;
         }
         self.destroyed.fetch_add(taken, Ordering::Relaxed);
-        let then = match dice.below(3) {
-            0 => Then::Cut(Instant::now()),
-            1 => Then::Cut(Instant::now() + dice.moment_within(LONGEST_PEACE)),
-            _ => Then::Silence,
+        let then = match rng.below(3) {
+            0 => AfterDrop::NetworkFault(Instant::now()),
+            1 => AfterDrop::NetworkFault(Instant::now() + rng.moment_within(MAX_UPTIME)),
+            _ => AfterDrop::Silence,
         };
         Some((rest, then))
     }
@@ -282,10 +286,10 @@ mod tests {
 
     /// What a proxy before nobody makes of so many times this.
     fn taken(text: &str, times: u64) -> (u64, Vec<Option<String>>) {
-        let thief = Thief::before("127.0.0.1:9".parse().unwrap(), 7).unwrap();
+        let proxy = AckDropProxy::start("127.0.0.1:9".parse().unwrap(), 7).unwrap();
         let rests: Vec<_> =
-            (0..times).filter_map(|_| thief.den.take_from(text)).map(|(rest, _)| rest).collect();
-        (thief.loot().destroyed, rests)
+            (0..times).filter_map(|_| proxy.state.take_from(text)).map(|(rest, _)| rest).collect();
+        (proxy.counts().destroyed, rests)
     }
 
     #[test]
@@ -304,8 +308,8 @@ mod tests {
 
     #[test]
     fn whoever_has_reformed_takes_nothing() {
-        let thief = Thief::before("127.0.0.1:9".parse().unwrap(), 7).unwrap();
-        thief.reform();
-        assert!((0..100).all(|_| thief.den.take_from(r#"{"type":"ok","id":4,"seq":58}"#).is_none()));
+        let proxy = AckDropProxy::start("127.0.0.1:9".parse().unwrap(), 7).unwrap();
+        proxy.stop_dropping();
+        assert!((0..100).all(|_| proxy.state.take_from(r#"{"type":"ok","id":4,"seq":58}"#).is_none()));
     }
 }

@@ -65,7 +65,7 @@ fn begin() -> Vec<String> {
 }
 
 /// A message that was committed, synced, acknowledged and told.
-fn honest() -> Vec<Vec<String>> {
+fn valid_trace() -> Vec<Vec<String>> {
     vec![
         begin(),
         frame(0, 5, "..w1-1w1-1 x", false),
@@ -74,14 +74,14 @@ fn honest() -> Vec<Vec<String>> {
     ]
 }
 
-fn judge(trace: &[String]) -> Verdict {
-    let mut judge = Judge::default();
-    trace::read(trace.join("\n").as_bytes(), |call| judge.take(&call)).unwrap();
-    judge.finish().unwrap()
+fn durability(trace: &[String]) -> Verdict {
+    let mut durability = DurabilityChecker::default();
+    trace::read(trace.join("\n").as_bytes(), |call| durability.take(&call)).unwrap();
+    durability.finish().unwrap()
 }
 
-fn broken(trace: &[String]) -> Vec<Broken> {
-    judge(trace).broken.into_keys().collect()
+fn violations(trace: &[String]) -> Vec<Violation> {
+    durability(trace).violations.into_keys().collect()
 }
 
 fn position(trace: &[String], line: &str) -> usize {
@@ -90,74 +90,74 @@ fn position(trace: &[String], line: &str) -> usize {
 
 #[test]
 fn message_that_was_synced_with_its_commit_may_be_acknowledged() {
-    let verdict = judge(&honest().concat());
+    let verdict = durability(&valid_trace().concat());
     assert_eq!(verdict, Verdict { acknowledged: 1, told: 1, log_syncs: 2, ..Verdict::default() });
 }
 
 #[test]
 fn ok_before_the_sync_is_seen() {
-    let mut trace = honest().concat();
+    let mut trace = valid_trace().concat();
     let (sync, ok) = (position(&trace, &sync(LOG)), position(&trace, &ok()));
     trace.swap(sync, ok);
-    assert_eq!(broken(&trace), [Broken::Acknowledged]);
+    assert_eq!(violations(&trace), [Violation::Acknowledged]);
 }
 
 #[test]
 fn event_before_the_sync_is_seen() {
-    let mut trace = honest().concat();
+    let mut trace = valid_trace().concat();
     let (sync, message) = (position(&trace, &sync(LOG)), position(&trace, &message()));
     trace.swap(sync, message);
-    assert_eq!(broken(&trace), [Broken::Acknowledged, Broken::Told]);
+    assert_eq!(violations(&trace), [Violation::Acknowledged, Violation::Delivered]);
 }
 
 #[test]
 fn missing_sync_is_seen() {
-    let mut trace = honest().concat();
+    let mut trace = valid_trace().concat();
     trace.remove(position(&trace, &sync(LOG)));
-    assert_eq!(broken(&trace), [Broken::Acknowledged, Broken::Told]);
+    assert_eq!(violations(&trace), [Violation::Acknowledged, Violation::Delivered]);
 }
 
 #[test]
 fn sync_that_fails_holds_nothing() {
-    let mut trace = honest().concat();
+    let mut trace = valid_trace().concat();
     let at = position(&trace, &sync(LOG));
     trace[at] = trace[at].replace("= 0", "= -1 EIO (Input/output error)");
-    assert_eq!(broken(&trace), [Broken::Acknowledged, Broken::Told]);
+    assert_eq!(violations(&trace), [Violation::Acknowledged, Violation::Delivered]);
 }
 
 #[test]
 fn sync_that_began_before_the_commit_was_written_does_not_hold_it() {
-    let [begin, first, second, rest] = &honest()[..] else { panic!("four parts") };
+    let [begin, first, second, rest] = &valid_trace()[..] else { panic!("four parts") };
     let began = vec![format!("3 fdatasync({LOG} <unfinished ...>")];
     let ended = vec!["3 <... fdatasync resumed>) = 0".to_owned()];
     let rest = rest[1..].to_vec();
     let good = [begin, first, second, &began, &ended, &rest].map(Clone::clone).concat();
-    assert_eq!(broken(&good), []);
+    assert_eq!(violations(&good), []);
     // Between the page of the message and the frame that commits it.
     let bad = [begin, first, &began, second, &ended, &rest].map(Clone::clone).concat();
-    assert_eq!(broken(&bad), [Broken::Acknowledged, Broken::Told]);
+    assert_eq!(violations(&bad), [Violation::Acknowledged, Violation::Delivered]);
 }
 
 #[test]
 fn ok_whose_write_began_before_the_sync_ended_is_seen() {
-    let [begin, first, second, _] = &honest()[..] else { panic!("four parts") };
+    let [begin, first, second, _] = &valid_trace()[..] else { panic!("four parts") };
     let ended = " <unfinished ...>";
     let began = vec![format!("3 fdatasync({LOG}{ended}")];
     let returned = vec!["3 <... fdatasync resumed>) = 0".to_owned()];
     let trace =
         [begin, first, second, &began, &vec![ok()], &returned, &vec![message()]].map(Clone::clone).concat();
-    assert_eq!(broken(&trace), [Broken::Acknowledged]);
+    assert_eq!(violations(&trace), [Violation::Acknowledged]);
 }
 
 #[test]
 fn log_whose_name_was_not_synced_holds_nothing() {
-    let mut trace = honest().concat();
+    let mut trace = valid_trace().concat();
     trace.remove(position(&trace, &sync(FOLDER)));
-    assert_eq!(broken(&trace), [Broken::Acknowledged, Broken::Told]);
-    let mut elsewhere = honest().concat();
+    assert_eq!(violations(&trace), [Violation::Acknowledged, Violation::Delivered]);
+    let mut elsewhere = valid_trace().concat();
     let at = position(&elsewhere, &sync(FOLDER));
     elsewhere[at] = sync("15</e>");
-    assert_eq!(broken(&elsewhere), [Broken::Acknowledged, Broken::Told]);
+    assert_eq!(violations(&elsewhere), [Violation::Acknowledged, Violation::Delivered]);
 }
 
 #[test]
@@ -177,21 +177,21 @@ fn checkpoint() -> Vec<String> {
 
 #[test]
 fn checkpoint_with_its_syncs_is_no_finding() {
-    let verdict = judge(&[honest().concat(), checkpoint()].concat());
+    let verdict = durability(&[valid_trace().concat(), checkpoint()].concat());
     assert_eq!((verdict.begun_anew, verdict.database_syncs), (1, 1));
-    assert_eq!(verdict.broken, BTreeMap::new());
+    assert_eq!(verdict.violations, BTreeMap::new());
 }
 
 #[test]
 fn page_that_goes_into_the_database_before_the_log_is_synced_is_seen() {
-    let mut trace = [honest().concat(), checkpoint()].concat();
+    let mut trace = [valid_trace().concat(), checkpoint()].concat();
     let page = trace.remove(position(&trace, &checkpoint()[0]));
     let synced = position(&trace, &sync(LOG));
     trace.insert(synced, page.clone());
-    assert_eq!(broken(&trace), [Broken::TakenIn]);
+    assert_eq!(violations(&trace), [Violation::PageCheckpointed]);
     // And one that never was in the log.
-    let other = [honest().concat(), vec![write(DATABASE, &super::tests::page("other"), 0)]].concat();
-    assert_eq!(broken(&other), [Broken::TakenIn]);
+    let other = [valid_trace().concat(), vec![write(DATABASE, &super::tests::page("other"), 0)]].concat();
+    assert_eq!(violations(&other), [Violation::PageCheckpointed]);
 }
 
 #[test]
@@ -201,31 +201,31 @@ fn log_that_is_begun_anew_before_the_database_is_synced_is_seen() {
         format!("1 ftruncate({LOG}, 0) = 0"),
         "1 unlink(\"/d/teahouse.db-wal\") = 0".into(),
     ] {
-        let mut trace = [honest().concat(), checkpoint()].concat();
+        let mut trace = [valid_trace().concat(), checkpoint()].concat();
         *trace.last_mut().unwrap() = ends;
-        assert_eq!(broken(&trace), []);
+        assert_eq!(violations(&trace), []);
         trace.remove(position(&trace, &sync(DATABASE)));
-        assert_eq!(broken(&trace), [Broken::BegunAnew]);
+        assert_eq!(violations(&trace), [Violation::LogReset]);
     }
 }
 
 #[test]
 fn log_that_is_begun_anew_before_all_its_pages_are_taken_in_is_seen() {
-    let mut trace = [honest().concat(), checkpoint()].concat();
+    let mut trace = [valid_trace().concat(), checkpoint()].concat();
     trace.remove(position(&trace, &checkpoint()[1]));
-    assert_eq!(broken(&trace), [Broken::BegunAnew]);
+    assert_eq!(violations(&trace), [Violation::LogReset]);
 }
 
 #[test]
 fn what_was_not_committed_when_the_log_is_begun_anew_is_nobodys() {
     let half = frame(2, 7, "half", false);
-    assert_eq!(broken(&[honest().concat(), half, checkpoint()].concat()), []);
+    assert_eq!(violations(&[valid_trace().concat(), half, checkpoint()].concat()), []);
 }
 
 #[test]
 fn ok_that_cannot_be_told_apart_is_an_error() {
-    let mut judge = Judge::default();
+    let mut durability = DurabilityChecker::default();
     let trace = [begin(), vec![ok()]].concat();
-    trace::read(trace.join("\n").as_bytes(), |call| judge.take(&call)).unwrap();
-    assert!(judge.finish().is_err());
+    trace::read(trace.join("\n").as_bytes(), |call| durability.take(&call)).unwrap();
+    assert!(durability.finish().is_err());
 }

@@ -7,12 +7,12 @@ use crate::faults::trace::Call;
 
 /// A trace is held against it call by call.
 #[derive(Default)]
-pub(super) struct Silence {
+pub(super) struct FailedSyncCheck {
     /// Which file, and the line on which the failed sync ended.
     since: Option<(String, usize)>,
 }
 
-impl Silence {
+impl FailedSyncCheck {
     pub(super) fn take(&mut self, call: &Call) -> Result<()> {
         let is_data = call.on.ends_with(".db") || call.on.ends_with(".db-wal");
         match &self.since {
@@ -33,7 +33,7 @@ impl Silence {
     }
 
     /// Whether a sync failed at all.
-    pub(super) fn was_put_to_the_test(&self) -> bool {
+    pub(super) fn saw_failed_sync(&self) -> bool {
         self.since.is_some()
     }
 }
@@ -47,9 +47,9 @@ mod tests {
     const WRITE: &str = "2 pwrite64(13</d/teahouse.db-wal>, \"x\", 1, 0) = 1\n";
 
     fn judge(calls: &str) -> Result<bool> {
-        let mut silence = Silence::default();
+        let mut silence = FailedSyncCheck::default();
         trace::read(calls.as_bytes(), |call| silence.take(&call))?;
-        Ok(silence.was_put_to_the_test())
+        Ok(silence.saw_failed_sync())
     }
 
     #[test]

@@ -41,13 +41,13 @@ const ROWS: &[Row] = &[
         what: "(a) server CPU a delivery, to the floor's plain sends",
         unit: "×",
         bound: AtMost(1.25, 1.0),
-        measured: |it| ratio(it, ours("a", figures::cpu), ours("a", figures::cpu).of(Peer::FloorSend)),
+        measured: |it| ratio(it, ours("a", figures::cpu), ours("a", figures::cpu).of(Peer::BaselineSend)),
     },
     Row {
         what: "(a) p99 from sent to received, to the floor's",
         unit: "×",
         bound: AtMost(1.5, 1.1),
-        measured: |it| ratio(it, ours("a", figures::p99), ours("a", figures::p99).of(Peer::FloorSend)),
+        measured: |it| ratio(it, ours("a", figures::p99), ours("a", figures::p99).of(Peer::BaselineSend)),
     },
     Row {
         what: "(b) deliveries a second at 128 in flight, to the Go hub",
@@ -65,7 +65,7 @@ const ROWS: &[Row] = &[
         what: "(c) server CPU a delivery, to the floor's plain sends",
         unit: "×",
         bound: AtMost(1.4, 1.1),
-        measured: |it| ratio(it, ours("c", figures::cpu), ours("c", figures::cpu).of(Peer::FloorSend)),
+        measured: |it| ratio(it, ours("c", figures::cpu), ours("c", figures::cpu).of(Peer::BaselineSend)),
     },
     Row {
         what: "(d) memory for each idle connection, from 5,000 to 15,000",
@@ -95,19 +95,33 @@ const ROWS: &[Row] = &[
         what: "(g) durable sends a second, to SQLite alone in batches of 100",
         unit: "×",
         bound: AtLeast(0.5, 0.75),
-        measured: |it| ratio(it, ours("g100", figures::rate), ours("bare100", figures::rate).of(Peer::Bare)),
+        measured: |it| {
+            ratio(
+                it,
+                ours("g100", figures::rate),
+                ours("reference100", figures::rate).of(Peer::ReferenceStore),
+            )
+        },
     },
     Row {
         what: "(g) the same, to SQLite alone in batches as large as Teahouse's were",
         unit: "×",
         bound: AtLeast(0.5, 0.75),
-        measured: |it| ratio(it, ours("g100", figures::rate), ours("bare", figures::rate).of(Peer::Bare)),
+        measured: |it| {
+            ratio(it, ours("g100", figures::rate), ours("reference", figures::rate).of(Peer::ReferenceStore))
+        },
     },
     Row {
         what: "(g) latency with one in flight, to one commit of SQLite alone",
         unit: "×",
         bound: AtMost(2.0, 1.3),
-        measured: |it| ratio(it, ours("g1", figures::answer), ours("bare1", figures::answer).of(Peer::Bare)),
+        measured: |it| {
+            ratio(
+                it,
+                ours("g1", figures::answer),
+                ours("reference1", figures::answer).of(Peer::ReferenceStore),
+            )
+        },
     },
     Row {
         what: "(h) p99 of two who talk while (f) goes on, to alone",
@@ -228,17 +242,16 @@ mod tests {
     #[test]
     fn sends_are_held_against_sqlite_alone_and_stalled_readers_against_none() {
         let mut results = Results::default();
-        let bare =
-            |rate: f64, ms: f64| json!({ "bare": { "batch": 1, "per_second": rate, "commit_ms_p50": ms } });
+        let reference_store = |rate: f64, ms: f64| json!({ "reference_store": { "batch": 1, "per_second": rate, "commit_ms_p50": ms } });
         results.add(1, "g100", Peer::Teahouse, Ok(load(9000.0, 1.0, 0.0)));
-        results.add(1, "bare100", Peer::Bare, Ok(bare(20_000.0, 5.0)));
+        results.add(1, "reference100", Peer::ReferenceStore, Ok(reference_store(20_000.0, 5.0)));
         results.add(
             1,
             "g1",
             Peer::Teahouse,
             Ok(json!({ "load": { "acknowledge_ms": { "p50": 0.3, "p99": 1.0 } } })),
         );
-        results.add(1, "bare1", Peer::Bare, Ok(bare(5000.0, 0.2)));
+        results.add(1, "reference1", Peer::ReferenceStore, Ok(reference_store(5000.0, 0.2)));
         for (key, mib) in [("i0", 20.0), ("i200", 25.0)] {
             let peak = json!({ "load": { "server": { "memory_peak": mib * 1024.0 * 1024.0 } } });
             results.add(1, key, Peer::Teahouse, Ok(peak));

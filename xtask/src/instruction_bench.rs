@@ -1,13 +1,13 @@
-//! `cargo xtask counts`: the instructions of codec, log and encoder, held against those that were recorded.
+//! `cargo xtask instruction_bench`: the instructions of codec, log and encoder, held against those that were recorded.
 //!
-//! A time differs from hour to hour; a count does not, so it can be a gate. The program `counts` of the server's package does
+//! A time differs from hour to hour; a count does not, so it can be a gate. The program `instruction_bench` of the server's package does
 //! one operation so many times; callgrind counts two runs of it, and their difference is the operation alone.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `table` | the figures and under what they were counted: reading, writing, comparing |
+//! | `record` | the figures and under what they were counted: reading, writing, comparing |
 
-mod table;
+mod record;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use self::table::{Conditions, Table};
-use crate::need::Need;
+use self::record::{Conditions, Record};
+use crate::prerequisites::Prerequisite;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -31,14 +31,23 @@ pub(crate) struct Args {
 const TIMES: u64 = 500;
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    Need::Valgrind.check()?;
+    Prerequisite::Valgrind.check()?;
     let path = record_of(workspace);
     let recorded = if args.record { None } else { Some(read(&path)?) };
     if let Some(recorded) = &recorded {
         recorded.conditions.check_target(&conditions()?)?;
     }
     let mut build = workspace.cargo();
-    build.args(["build", "--release", "-p", "teahouse", "--features", "counts", "--bin", "counts"]);
+    build.args([
+        "build",
+        "--release",
+        "-p",
+        "teahouse",
+        "--features",
+        "instruction-bench",
+        "--bin",
+        "instruction_bench",
+    ]);
     process::run(&mut build)?;
     let now = count_all(workspace)?;
     let Some(recorded) = recorded else {
@@ -56,13 +65,13 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         );
     }
     if comparison.is_less() {
-        println!("\nSome are done with fewer: `cargo xtask counts --record` keeps what was won.");
+        println!("\nSome are done with fewer: `cargo xtask instructions --record` keeps what was won.");
     }
     if let Some(worse) = comparison.worse() {
         bail!(
             "{worse}\n\
              To see where they go: `callgrind_annotate {}`, here and at the commit of the record.\n\
-             If it is meant: `cargo xtask counts --record`, and the commit's message says for what.",
+             If it is meant: `cargo xtask instructions --record`, and the commit's message says for what.",
             folder_of(workspace).join("OPERATION.out").display()
         );
     }
@@ -70,8 +79,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 }
 
 /// Why the record cannot be held against anything on this machine, if that is so.
-pub(crate) fn why_not(workspace: &Workspace) -> Result<Option<String>> {
-    if let Err(missing) = Need::Valgrind.check() {
+pub(crate) fn unavailable_reason(workspace: &Workspace) -> Result<Option<String>> {
+    if let Err(missing) = Prerequisite::Valgrind.check() {
         return Ok(Some(missing.to_string()));
     }
     let recorded = read(&record_of(workspace))?.conditions;
@@ -83,16 +92,16 @@ fn record_of(workspace: &Workspace) -> PathBuf {
 }
 
 fn folder_of(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("counts")
+    workspace.target.join("instructions")
 }
 
-fn read(path: &Path) -> Result<Table> {
+fn read(path: &Path) -> Result<Record> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     text.parse().with_context(|| format!("cannot understand {}", path.display()))
 }
 
-fn count_all(workspace: &Workspace) -> Result<Table> {
-    let (program, folder) = (workspace.binary("release", "counts"), folder_of(workspace));
+fn count_all(workspace: &Workspace) -> Result<Record> {
+    let (program, folder) = (workspace.binary("release", "instruction_bench"), folder_of(workspace));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let names = process::output(&mut Command::new(&program))?;
     let count = |name: &str| -> Result<(String, u64)> {
@@ -103,7 +112,7 @@ fn count_all(workspace: &Workspace) -> Result<Table> {
         Ok((name.to_owned(), (twice.saturating_sub(once) + TIMES / 2) / TIMES))
     };
     let instructions = names.lines().map(count).collect::<Result<_>>()?;
-    Ok(Table { conditions: conditions()?, instructions })
+    Ok(Record { conditions: conditions()?, instructions })
 }
 
 /// The instructions of a whole run.
@@ -152,7 +161,7 @@ mod tests {
 
     #[test]
     fn record_of_this_workspace_is_understood() {
-        let table = read(&record_of(&Workspace::find().unwrap())).unwrap();
-        assert!(table.instructions.len() > 5);
+        let record = read(&record_of(&Workspace::find().unwrap())).unwrap();
+        assert!(record.instructions.len() > 5);
     }
 }

@@ -10,7 +10,7 @@ use crate::process;
 
 /// Something that a step needs and a Rust toolchain does not bring.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Need {
+pub(crate) enum Prerequisite {
     /// Node and npm, new enough for the web client's tools.
     Node,
     /// A browser for the end-to-end tests.
@@ -52,7 +52,7 @@ impl fmt::Display for Missing {
 
 impl std::error::Error for Missing {}
 
-impl Need {
+impl Prerequisite {
     pub(crate) fn check(self) -> Result<(), Missing> {
         match self {
             Self::Node => node(),

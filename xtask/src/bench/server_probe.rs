@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::server;
 
 /// Whether it shows its page, which is what a person waits for.
-pub(crate) fn shows_its_page(address: SocketAddr) -> bool {
+pub(crate) fn serves_page(address: SocketAddr) -> bool {
     server::head(address, &request(address, "/")).is_ok_and(|head| server::status(&head) == Some(200))
 }
 
@@ -19,12 +19,12 @@ fn request(address: SocketAddr, path: &str) -> String {
 
 /// How many messages it has stored, in how many commits.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Stored {
+pub(crate) struct CommitCounters {
     messages: f64,
     commits: f64,
 }
 
-impl Stored {
+impl CommitCounters {
     pub(crate) fn ask(address: SocketAddr) -> Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -39,14 +39,14 @@ impl Stored {
             let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
             metrics.lines().find(is_it)?.split(' ').nth(1)?.parse().ok()
         };
-        Some(Stored {
+        Some(CommitCounters {
             messages: value("teahouse_messages_total")?,
             commits: value("teahouse_commit_duration_seconds_count")?,
         })
     }
 
     /// Messages a commit between an earlier look and this one.
-    pub(crate) fn batch_since(self, before: Stored) -> Option<f64> {
+    pub(crate) fn batch_since(self, before: CommitCounters) -> Option<f64> {
         let commits = self.commits - before.commits;
         (commits > 0.0).then(|| (self.messages - before.messages) / commits)
     }
@@ -64,10 +64,10 @@ mod tests {
                  teahouse_commit_duration_seconds_sum 1.5\nteahouse_commit_duration_seconds_count {commits}\n# EOF\n"
             )
         };
-        let before = Stored::parse(&metrics(10, 10)).unwrap();
-        let after = Stored::parse(&metrics(130, 14)).unwrap();
+        let before = CommitCounters::parse(&metrics(10, 10)).unwrap();
+        let after = CommitCounters::parse(&metrics(130, 14)).unwrap();
         assert_eq!(after.batch_since(before), Some(30.0));
         assert_eq!(before.batch_since(before), None);
-        assert_eq!(Stored::parse("# EOF\n"), None);
+        assert_eq!(CommitCounters::parse("# EOF\n"), None);
     }
 }

@@ -1,13 +1,12 @@
-//! What `cargo xtask counts` runs under callgrind: one operation, so many times.
+//! The operations that `cargo xtask instructions` measures under callgrind.
 //!
 //! ```text
-//! teahouse-counts                  the names of the operations
-//! teahouse-counts OPERATION TIMES
+//! instruction_bench                  prints the names of the operations
+//! instruction_bench OPERATION TIMES  runs one operation TIMES times
 //! ```
 //!
-//! Whoever counts runs an operation twice, with different times, and takes the difference: so nothing of the start or of the
-//! preparation is in the figure. All that is given to the operations is constant and legal, as each `expect` says. Built with
-//! the feature `counts` only, and no part of a release.
+//! The caller runs an operation with two values of TIMES and subtracts, so that startup and preparation cancel out. All inputs are
+//! constant and valid, as each `expect` states. Built only with the feature `instruction-bench`, and never part of a release.
 
 use std::hint::black_box;
 use std::process::ExitCode;

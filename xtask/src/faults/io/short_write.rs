@@ -26,14 +26,14 @@ mod tests {
     use crate::faults::trace;
 
     fn is_short(file: &str, len: usize, at: u64) -> bool {
-        let mut short = false;
+        let mut short_write = false;
         let line = format!("1 pwrite64(13</d/{file}>, \"{}\", {len}, {at}) = {len}\n", "x".repeat(len));
         let read = trace::read(line.as_bytes(), |call| {
-            short = is_cut_short(&call);
+            short_write = is_cut_short(&call);
             Ok(())
         });
         read.unwrap();
-        short
+        short_write
     }
 
     #[test]

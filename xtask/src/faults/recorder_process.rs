@@ -15,7 +15,7 @@ use history::Record;
 
 use crate::process;
 
-pub(super) struct Witnesses {
+pub(super) struct RecorderProcess {
     child: Child,
     /// What they say, line by line; its sender is gone when they are.
     said: Receiver<String>,
@@ -23,10 +23,10 @@ pub(super) struct Witnesses {
     complaints: Option<JoinHandle<Vec<String>>>,
 }
 
-impl Witnesses {
+impl RecorderProcess {
     /// Starts them, and returns when all have joined their rooms.
-    pub(super) fn call(program: &Path, server: SocketAddr, history: &Path, args: &[String]) -> Result<Self> {
-        let mut command = process::mortal_command(program);
+    pub(super) fn start(program: &Path, server: SocketAddr, history: &Path, args: &[String]) -> Result<Self> {
+        let mut command = process::command_dying_with_parent(program);
         command
             .arg("record")
             .arg("--server")
@@ -49,11 +49,11 @@ impl Witnesses {
             let lines = BufReader::new(errors).lines().map_while(Result::ok);
             lines.inspect(|line| eprintln!("{line}")).collect()
         });
-        let mut witnesses = Self { child, said, complaints: Some(complaints) };
-        match witnesses.said.recv() {
-            Ok(line) if line == "ready" => Ok(witnesses),
+        let mut recorder = Self { child, said, complaints: Some(complaints) };
+        match recorder.said.recv() {
+            Ok(line) if line == "ready" => Ok(recorder),
             Ok(line) => bail!("the clients did not begin, but said {line:?}"),
-            Err(_) => Err(witnesses.why_they_ended()?.context("the clients did not begin")),
+            Err(_) => Err(recorder.why_they_ended()?.context("the clients did not begin")),
         }
     }
 
@@ -68,7 +68,7 @@ impl Witnesses {
     }
 
     /// Whether all that was to be said is said and answered, waiting so long for it.
-    pub(super) fn have_enough_within(&mut self, wait: Duration) -> Result<bool> {
+    pub(super) fn is_done_within(&mut self, wait: Duration) -> Result<bool> {
         match self.said.recv_timeout(wait) {
             Ok(line) if line == "enough" => Ok(true),
             Ok(line) => bail!("the clients said {line:?}"),
@@ -97,7 +97,7 @@ impl Witnesses {
     }
 }
 
-impl Drop for Witnesses {
+impl Drop for RecorderProcess {
     fn drop(&mut self) {
         // Both fail only if they have ended already.
         let _ = self.child.kill();
@@ -125,14 +125,14 @@ pub(super) fn histories(folder: &Path) -> Result<Vec<Vec<Record>>> {
 pub(super) fn check(program: &Path, history: &Path, least: Least) -> Result<()> {
     let mut command = Command::new(program);
     command.arg("check").arg(history).arg("--least").arg(least.to_string());
-    process::run_heard(&mut command).map_err(|error| {
+    process::run_captured(&mut command).map_err(|error| {
         let findings = error.downcast_ref().map(findings).unwrap_or_default();
         if findings.is_empty() { error } else { error.context(findings) }
     })
 }
 
 /// What the checker had to say of a history that is not as it should be.
-fn findings(failed: &process::Failed) -> String {
+fn findings(failed: &process::FailedProgram) -> String {
     let is_finding = |line: &&String| line.starts_with("BROKEN: ") || line.starts_with("TOO LITTLE: ");
     failed.last_lines.iter().filter(is_finding).map(String::as_str).collect::<Vec<_>>().join("; ")
 }
@@ -148,7 +148,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let nowhere = "127.0.0.1:1".parse().unwrap();
         // `ls` knows no `--server`, says so and ends.
-        let call = Witnesses::call(Path::new("ls"), nowhere, folder.path(), &[]);
+        let call = RecorderProcess::start(Path::new("ls"), nowhere, folder.path(), &[]);
         let error = format!("{:#}", call.err().unwrap());
         assert!(error.contains("did not begin") && error.contains("--server"), "{error}");
     }
@@ -157,7 +157,8 @@ mod tests {
     fn what_the_checker_found_is_told_and_the_rest_is_not() {
         let lines = ["9 operations", "BROKEN: an order", "TOO LITTLE: 0 events", "TOO LITTLE: 0 cursors"];
         let last_lines = lines.map(str::to_owned).into();
-        let failed = process::Failed { line: "history".into(), status: ExitStatus::default(), last_lines };
+        let failed =
+            process::FailedProgram { line: "history".into(), status: ExitStatus::default(), last_lines };
         assert_eq!(findings(&failed), "BROKEN: an order; TOO LITTLE: 0 events; TOO LITTLE: 0 cursors");
     }
 }

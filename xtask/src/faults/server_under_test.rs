@@ -16,9 +16,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::process;
 
 /// A debug build that has to recover its store on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-pub(super) struct Prey {
+pub(super) struct ServerUnderTest {
     pub(super) address: SocketAddr,
     binary: PathBuf,
     folder: PathBuf,
@@ -35,7 +35,7 @@ struct Running {
 }
 
 #[expect(dead_code, reason = "not every harm is done yet")]
-impl Prey {
+impl ServerUnderTest {
     /// On a port that is free now; not started yet.
     pub(super) fn new(binary: PathBuf, folder: &Path) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?;
@@ -59,17 +59,17 @@ impl Prey {
     }
 
     /// Another folder for its data than `data` in the run's folder.
-    pub(super) fn keep_data_in(&mut self, data: PathBuf) {
+    pub(super) fn set_data_dir(&mut self, data: PathBuf) {
         self.data = data;
     }
 
     /// Another address than the free port on 127.0.0.1: one in a network of its own.
-    pub(super) fn listen_on(&mut self, address: SocketAddr) {
+    pub(super) fn set_address(&mut self, address: SocketAddr) {
         self.address = address;
     }
 
     /// A program and its arguments that become the server (`ip netns exec NAME`, `prlimit --nofile=256`): the process is the same.
-    pub(super) fn start_through<T: Into<OsString>>(&mut self, words: impl IntoIterator<Item = T>) {
+    pub(super) fn start_via<T: Into<OsString>>(&mut self, words: impl IntoIterator<Item = T>) {
         self.through = words.into_iter().map(Into::into).collect();
     }
 
@@ -78,7 +78,7 @@ impl Prey {
         let log = self.log_file()?;
         let mut words = self.through.iter().map(OsString::as_os_str).chain([self.binary.as_os_str()]);
         // The binary's name is the last of at least one.
-        let mut command = process::mortal_command(Path::new(words.next().unwrap()));
+        let mut command = process::command_dying_with_parent(Path::new(words.next().unwrap()));
         command.args(words).arg("--listen").arg(self.address.to_string()).arg("--data").arg(&self.data);
         // Its settings are these alone, whatever lies in the folder we are in.
         command.current_dir(&self.folder).envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -100,9 +100,9 @@ impl Prey {
     /// Waits until it is open.
     pub(super) fn wait_until_open(&mut self) -> Result<()> {
         let Some(running) = &mut self.running else { bail!("the server was not started") };
-        match running.open.recv_timeout(PATIENCE) {
+        match running.open.recv_timeout(TIMEOUT) {
             Ok(()) => Ok(()),
-            Err(RecvTimeoutError::Timeout) => bail!("the server did not open within {PATIENCE:?}"),
+            Err(RecvTimeoutError::Timeout) => bail!("the server did not open within {TIMEOUT:?}"),
             Err(RecvTimeoutError::Disconnected) => {
                 bail!(
                     "the server ended by itself with {}, see {}",
@@ -167,7 +167,7 @@ impl Prey {
     }
 
     /// The last line that it has logged.
-    pub(super) fn last_words(&self) -> Result<String> {
+    pub(super) fn last_log_line(&self) -> Result<String> {
         let log = std::fs::read_to_string(self.log_name()).context("there is no log")?;
         Ok(log.lines().last().unwrap_or_default().to_owned())
     }
@@ -182,7 +182,7 @@ impl Prey {
     }
 }
 
-impl Drop for Prey {
+impl Drop for ServerUnderTest {
     fn drop(&mut self) {
         if let Some(running) = &mut self.running {
             // Both fail only if it has ended already.

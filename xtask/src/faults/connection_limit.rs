@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::prey::Prey;
-use super::scene::Scene;
-use super::stage::Stage;
-use super::witnesses::{Least, Witnesses, check};
+use super::harness::Harness;
+use super::recorder_process::{Least, RecorderProcess, check};
+use super::run_dir::RunDir;
+use super::server_under_test::ServerUnderTest;
 
 /// Of those who may be there, so many are: some places are for the people who take down what they see, and for whoever asks how
 /// things stand.
 const OTHERS: u32 = 20;
 /// How long an answer to the upgrade may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// What those inside say while nobody else is let in, and how long that may take.
 const MESSAGES: u32 = 500;
 const TIME_TO_TALK: Duration = Duration::from_secs(30);
 /// So long after the others have gone, whoever comes is let in.
-const RECOVERY: Duration = Duration::from_secs(30);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// All of what those inside were to say.
 const LEAST: Least = Least {
@@ -31,16 +31,20 @@ const LEAST: Least = Least {
     views: 10,
 };
 
-pub(super) fn too_many_connections(stage: &Stage, places: u32, scene: &Scene) -> Result<()> {
-    let program = stage.binary("history");
-    let folder = scene.folder().join("places");
+pub(super) fn exceed_connection_limit(
+    harness: &Harness,
+    connection_limit: u32,
+    run_dir: &RunDir,
+) -> Result<()> {
+    let program = harness.binary("history");
+    let folder = run_dir.path().join("places");
     std::fs::create_dir_all(&folder)?;
-    let mut server = Prey::new(stage.binary("teahouse"), &folder)?;
+    let mut server = ServerUnderTest::new(harness.binary("teahouse"), &folder)?;
     server.set("TEAHOUSE_LIMITS_ENABLED", "true");
-    server.set("TEAHOUSE_LIMITS_CONNECTIONS", places.to_string());
+    server.set("TEAHOUSE_LIMITS_CONNECTIONS", connection_limit.to_string());
     // All come from one address, and faster than people do.
-    server.set("TEAHOUSE_LIMITS_CONNECTIONS_PER_ADDRESS", places.to_string());
-    for rate in ["MESSAGES", "JOINS", "TYPING", "COMMANDS", "NEW_ROOMS", "NEW_GUESTS"] {
+    server.set("TEAHOUSE_LIMITS_CONNECTIONS_PER_ADDRESS", connection_limit.to_string());
+    for rate in ["MESSAGES", "JOINS", "TYPING", "COMMANDS", "NEW_ROOMS", "GUEST_CREATION"] {
         server.set(&format!("TEAHOUSE_LIMITS_{rate}"), "10000/s burst 10000");
     }
     server.start()?;
@@ -52,14 +56,15 @@ pub(super) fn too_many_connections(stage: &Stage, places: u32, scene: &Scene) ->
         "--rooms=2",
         "--rate=200",
         &format!("--messages={MESSAGES}"),
-        &format!("--seed={}", stage.seed),
+        &format!("--seed={}", harness.seed),
     ];
-    let history = scene.folder().join("history-of-places");
+    let history = run_dir.path().join("history-of-places");
     let options = options.map(str::to_owned);
-    let mut witnesses = Witnesses::call(&program, server.address, &history, &options)?;
+    let mut recorder = RecorderProcess::start(&program, server.address, &history, &options)?;
 
-    witnesses.note("twice as many come as may be there")?;
-    let comers = (0..places * 2).map(|_| Comer::call(server.address)).collect::<Result<Vec<_>>>()?;
+    recorder.note("twice as many come as may be there")?;
+    let comers =
+        (0..connection_limit * 2).map(|_| Connector::call(server.address)).collect::<Result<Vec<_>>>()?;
     let (mut inside, mut refused) = (Vec::new(), 0);
     for mut comer in comers {
         match comer.answer()? {
@@ -68,30 +73,36 @@ pub(super) fn too_many_connections(stage: &Stage, places: u32, scene: &Scene) ->
         }
     }
     println!(
-        "{} came where {places} may be: {} were let in beside those who were there, {refused} told 503 `overloaded`",
-        places * 2,
+        "{} came where {connection_limit} may be: {} were let in beside those who were there, {refused} told 503 `overloaded`",
+        connection_limit * 2,
         inside.len()
     );
     let let_in = u32::try_from(inside.len())?;
-    ensure!(let_in <= places && let_in + OTHERS >= places, "{let_in} were let in where {places} may be");
+    ensure!(
+        let_in <= connection_limit && let_in + OTHERS >= connection_limit,
+        "{let_in} were let in where {connection_limit} may be"
+    );
 
     ensure!(
-        witnesses.have_enough_within(TIME_TO_TALK)?,
+        recorder.is_done_within(TIME_TO_TALK)?,
         "{MESSAGES} messages of those inside were not answered within {TIME_TO_TALK:?}"
     );
-    witnesses.note("they have gone")?;
+    recorder.note("they have gone")?;
     drop(inside);
     let gone = Instant::now();
-    while !matches!(Comer::call(server.address)?.answer()?, Answer::LetIn) {
-        ensure!(gone.elapsed() < RECOVERY, "nobody was let in {RECOVERY:?} after all had gone");
+    while !matches!(Connector::call(server.address)?.answer()?, Answer::LetIn) {
+        ensure!(
+            gone.elapsed() < RECOVERY_TIMEOUT,
+            "nobody was let in {RECOVERY_TIMEOUT:?} after all had gone"
+        );
     }
     println!("the next was let in {:.1} s after they had gone", gone.elapsed().as_secs_f64());
-    witnesses.finish()?;
+    recorder.finish()?;
     check(&program, &history, LEAST)
 }
 
 /// Somebody who wants to be let in.
-struct Comer {
+struct Connector {
     stream: TcpStream,
     server: SocketAddr,
 }
@@ -101,11 +112,11 @@ enum Answer {
     Refused,
 }
 
-impl Comer {
+impl Connector {
     /// Asks, and does not wait for the answer.
     fn call(server: SocketAddr) -> Result<Self> {
         let mut stream = TcpStream::connect(server)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         let request = format!(
             "GET /ws HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\

@@ -13,7 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::{Context, Result, bail};
 
-use super::sockets::{Sockets, Word};
+use super::sockets::{SentFrame, Sockets};
 use crate::faults::trace::Call;
 
 const LOG: &str = ".db-wal";
@@ -29,20 +29,20 @@ type Hash64 = u64;
 
 /// What may be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Broken {
+pub(super) enum Violation {
     Acknowledged,
-    Told,
-    TakenIn,
-    BegunAnew,
+    Delivered,
+    PageCheckpointed,
+    LogReset,
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Acknowledged => "acknowledged before it was synced",
-            Self::Told => "told to others before it was synced",
-            Self::TakenIn => "a page went into the database before the log was synced",
-            Self::BegunAnew => "the log was given up before the database was synced",
+            Self::Delivered => "told to others before it was synced",
+            Self::PageCheckpointed => "a page went into the database before the log was synced",
+            Self::LogReset => "the log was given up before the database was synced",
         })
     }
 }
@@ -59,12 +59,12 @@ pub(super) struct Verdict {
     /// How often a log that held something was begun anew.
     pub(super) begun_anew: u64,
     /// How often, and the first time.
-    pub(super) broken: BTreeMap<Broken, (u64, String)>,
+    pub(super) violations: BTreeMap<Violation, (u64, String)>,
 }
 
 /// Takes in call after call.
 #[derive(Default)]
-pub(super) struct Judge {
+pub(super) struct DurabilityChecker {
     sockets: Sockets,
     log: Log,
     database: Database,
@@ -113,7 +113,7 @@ struct Database {
     synced: Option<Line>,
 }
 
-impl Judge {
+impl DurabilityChecker {
     pub(super) fn take(&mut self, call: &Call) -> Result<()> {
         if call.on.ends_with(LOG) {
             return self.log_call(call);
@@ -124,9 +124,10 @@ impl Judge {
             let made = self.log.made.as_ref();
             self.log.is_named |= made.is_some_and(|(folder, made)| *folder == call.on && *made < call.begun);
         }
-        let words = self.sockets.take(call).with_context(|| format!("line {} of the trace", call.begun))?;
-        for (word, line) in words {
-            self.word(word, line);
+        let sent_frames =
+            self.sockets.take(call).with_context(|| format!("line {} of the trace", call.begun))?;
+        for (sent_frame, line) in sent_frames {
+            self.sent_frame(sent_frame, line);
         }
         Ok(())
     }
@@ -137,7 +138,7 @@ impl Judge {
                 Some(Some(key)) => {
                     let key = key.clone();
                     self.verdict.acknowledged += 1;
-                    self.demand_durable(Broken::Acknowledged, &key, line);
+                    self.demand_durable(Violation::Acknowledged, &key, line);
                 }
                 // Somebody's leaving.
                 Some(None) => {}
@@ -149,28 +150,28 @@ impl Judge {
         Ok(self.verdict)
     }
 
-    fn word(&mut self, word: Word, line: Line) {
-        match word {
-            Word::Ok { room, seq } => self.oks.push((room, seq, line)),
-            Word::Event { room, seq } => drop(self.messages.insert((room, seq), None)),
-            Word::Message { room, seq, key } => {
+    fn sent_frame(&mut self, sent_frame: SentFrame, line: Line) {
+        match sent_frame {
+            SentFrame::Ok { room, seq } => self.oks.push((room, seq, line)),
+            SentFrame::Event { room, seq } => drop(self.messages.insert((room, seq), None)),
+            SentFrame::Message { room, seq, key } => {
                 self.verdict.told += 1;
-                self.demand_durable(Broken::Told, &key, line);
+                self.demand_durable(Violation::Delivered, &key, line);
                 self.messages.insert((room, seq), Some(key));
             }
         }
     }
 
-    fn demand_durable(&mut self, broken: Broken, key: &str, line: Line) {
+    fn demand_durable(&mut self, violations: Violation, key: &str, line: Line) {
         let since = self.durable.get(key).copied();
         if since.is_none_or(|since| since >= line) {
             let since = since.map_or("never".into(), |since| format!("on line {since}"));
-            self.note(broken, || format!("{key}: said on line {line} of the trace, synced {since}"));
+            self.note(violations, || format!("{key}: said on line {line} of the trace, synced {since}"));
         }
     }
 
-    fn note(&mut self, broken: Broken, say: impl FnOnce() -> String) {
-        self.verdict.broken.entry(broken).or_insert_with(|| (0, say())).0 += 1;
+    fn note(&mut self, violations: Violation, say: impl FnOnce() -> String) {
+        self.verdict.violations.entry(violations).or_insert_with(|| (0, say())).0 += 1;
     }
 
     fn log_call(&mut self, call: &Call) -> Result<()> {
@@ -263,7 +264,7 @@ impl Judge {
         };
         if let Some((number, _)) = last.iter().find(|(number, hash)| !is_safe((number, hash))) {
             let number = *number;
-            self.note(Broken::BegunAnew, || {
+            self.note(Violation::LogReset, || {
                 format!("line {line} of the trace: page {number} is not yet certain in the database")
             });
         }
@@ -283,7 +284,9 @@ impl Judge {
         // Before the first log the database is made under a journal.
         let is_synced = self.log.durable.get(&page).is_some_and(|since| *since < call.begun);
         if self.log.made.is_some() && !is_synced {
-            self.note(Broken::TakenIn, || format!("line {} of the trace: page {number}", call.begun));
+            self.note(Violation::PageCheckpointed, || {
+                format!("line {} of the trace: page {number}", call.begun)
+            });
         }
     }
 }

@@ -6,15 +6,15 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use history::{Micros, Record, What};
 
-use super::super::witnesses::histories;
+use super::super::recorder_process::histories;
 
 /// How a note begins that says that the server was told to stop.
-pub(super) const TOLD: &str = "told to stop for the ";
+pub(super) const STOP_NOTE: &str = "told to stop for the ";
 /// The note that says that it is open again.
-pub(super) const OPEN: &str = "open again";
+pub(super) const OPEN_NOTE: &str = "open again";
 
 /// A client whose moment comes takes so long to be let in at the most, on a busy machine.
-const LATE: Micros = 1_000_000;
+const TOLERANCE: Micros = 1_000_000;
 /// No tenth of the time that they are given may see more than so many times the mean.
 const CROWDING: usize = 2;
 /// Of fewer clients than these a tenth may have more by chance: so many times the root of the mean.
@@ -72,14 +72,14 @@ impl fmt::Display for Summary {
 }
 
 /// Every client was told at each stop when to come back, and did.
-pub(super) fn judge(history: &Path, clients: u32, knocks: u32) -> Result<Summary> {
+pub(super) fn check_reconnects(history: &Path, clients: u32, connects: u32) -> Result<Summary> {
     let histories = histories(history)?;
     let (notes, clients_own) = histories.split_first().context("there is no history")?;
     let mut stops = noted(notes);
     for records in clients_own {
         take(&mut stops, records);
     }
-    weigh(&stops, clients as usize, knocks as usize)
+    summarize(&stops, clients as usize, connects as usize)
 }
 
 /// The stops, without the clients yet.
@@ -87,9 +87,9 @@ fn noted(records: &[Record]) -> Vec<Stop> {
     let mut stops: Vec<Stop> = Vec::new();
     for Record { at, what } in records {
         let What::Note { text } = what else { continue };
-        if text.starts_with(TOLD) {
+        if text.starts_with(STOP_NOTE) {
             stops.push(Stop { told: *at, open: *at, closes: Vec::new() });
-        } else if text == OPEN
+        } else if text == OPEN_NOTE
             && let Some(stop) = stops.last_mut()
         {
             stop.open = *at;
@@ -122,7 +122,7 @@ fn take(stops: &mut [Stop], records: &[Record]) {
     }
 }
 
-fn weigh(stops: &[Stop], clients: usize, knocks: usize) -> Result<Summary> {
+fn summarize(stops: &[Stop], clients: usize, connects: usize) -> Result<Summary> {
     let mut all = Summary {
         goodbyes: 0,
         within_ms: (u64::MAX, 0),
@@ -133,20 +133,20 @@ fn weigh(stops: &[Stop], clients: usize, knocks: usize) -> Result<Summary> {
     };
     for (index, stop) in stops.iter().enumerate() {
         let number = index + 1;
-        let within_ms = told_alike(stop).with_context(|| format!("stop {number}"))?;
+        let within_ms = common_retry_window(stop).with_context(|| format!("stop {number}"))?;
         if stop.closes.len() != clients {
             bail!("stop {number}: {} connections of {clients} clients ended", stop.closes.len());
         }
         // Five milliseconds a connection, as docs/PROTOCOL.md has it; those who came meanwhile may be counted or not.
-        let (least, most) = (5 * clients as u64, 5 * (clients + knocks) as u64);
+        let (least, most) = (5 * clients as u64, 5 * (clients + connects) as u64);
         if within_ms < least.max(500) || within_ms > most.max(500) {
             bail!(
-                "stop {number}: {clients} clients and at most {knocks} others were told N = {within_ms} ms"
+                "stop {number}: {clients} clients and at most {connects} others were told N = {within_ms} ms"
             );
         }
         let down = stop.open.saturating_sub(stop.told);
         // Who finds it closed waits, longer each time: at most about as long again as it is closed.
-        let latest = (within_ms * 1_000).max(2 * down) + LATE;
+        let latest = (within_ms * 1_000).max(2 * down) + TOLERANCE;
         for close in &stop.closes {
             let Some(opened) = close.opened else { bail!("stop {number}: a client did not come back") };
             let away = opened.saturating_sub(close.at);
@@ -184,7 +184,7 @@ fn most_in_a_tenth(clients: usize) -> usize {
 }
 
 /// What all of them were told.
-fn told_alike(stop: &Stop) -> Result<u64> {
+fn common_retry_window(stop: &Stop) -> Result<u64> {
     let said = |close: &Close| format!("{} {:?}", close.code, close.reason);
     let within = |close: &Close| -> Option<u64> {
         close.reason.strip_prefix("retry_within_ms=").filter(|_| close.code == 1001)?.parse().ok()
@@ -234,12 +234,12 @@ mod tests {
     fn refused(change: impl FnOnce(&mut Stop)) -> String {
         let mut stop = stop();
         change(&mut stop);
-        format!("{:#}", weigh(&[stop], CLIENTS as usize, 64).unwrap_err())
+        format!("{:#}", summarize(&[stop], CLIENTS as usize, 64).unwrap_err())
     }
 
     #[test]
     fn those_who_come_back_evenly_are_as_promised() {
-        let summary = weigh(&[stop(), stop()], CLIENTS as usize, 64).unwrap();
+        let summary = summarize(&[stop(), stop()], CLIENTS as usize, 64).unwrap();
         assert_eq!((summary.goodbyes, summary.within_ms, summary.told_apart), (400, (1_000, 1_000), 2));
         assert!(summary.fullest <= 105, "{summary}");
     }
@@ -271,7 +271,7 @@ mod tests {
         let mut stop = stop();
         stop.open = 400_000;
         stop.closes.iter_mut().for_each(|close| close.opened = Some(450_000));
-        assert_eq!(weigh(&[stop], CLIENTS as usize, 64).unwrap().told_apart, 0);
+        assert_eq!(summarize(&[stop], CLIENTS as usize, 64).unwrap().told_apart, 0);
     }
 
     #[test]
@@ -279,10 +279,10 @@ mod tests {
         let on = history::Connection(1);
         let note = |at, text: String| Record { at, what: What::Note { text } };
         let mut stops = noted(&[
-            note(10, format!("{TOLD}1. time")),
-            note(20, OPEN.into()),
-            note(30, format!("{TOLD}2. time")),
-            note(40, OPEN.into()),
+            note(10, format!("{STOP_NOTE}1. time")),
+            note(20, OPEN_NOTE.into()),
+            note(30, format!("{STOP_NOTE}2. time")),
+            note(40, OPEN_NOTE.into()),
         ]);
         let close =
             |at, code| Record { at, what: What::Closed { connection: on, code, reason: String::new() } };

@@ -10,34 +10,34 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use super::peers::Start;
+use super::peers::LaunchSpec;
 use crate::process;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A folder that goes with this value, on the disk that is measured.
-pub(crate) fn home(start: &Start) -> Result<TempDir> {
+pub(crate) fn home(start: &LaunchSpec) -> Result<TempDir> {
     Ok(tempfile::Builder::new().prefix("run-").tempdir_in(&start.homes)?)
 }
 
 /// Ends with this value, but its data does not.
-pub(crate) struct Process {
+pub(crate) struct ServerProcess {
     pub(crate) address: SocketAddr,
     pub(crate) began: Instant,
     child: Child,
     said: std::path::PathBuf,
 }
 
-impl Process {
+impl ServerProcess {
     /// Starts it on these cores, with its data in `home`; it may not take connections yet.
-    pub(crate) fn spawn(start: &Start, cores: &str, home: &Path) -> Result<Self> {
+    pub(crate) fn spawn(start: &LaunchSpec, cores: &str, home: &Path) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let said = home.join("said");
         let log = File::create(&said)?;
         let mut command = start.command(cores, address, home)?;
         let began = Instant::now();
         let child = command.stdout(log.try_clone()?).stderr(log).spawn().context("cannot start taskset")?;
-        Ok(Process { address, began, child, said })
+        Ok(ServerProcess { address, began, child, said })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -59,8 +59,8 @@ impl Process {
     pub(crate) fn wait_until(&mut self, apart: Duration, answers: impl Fn(SocketAddr) -> bool) -> Result<()> {
         while !answers(self.address) {
             self.check_alive()?;
-            if self.began.elapsed() > PATIENCE {
-                bail!("it did not answer in {PATIENCE:?}");
+            if self.began.elapsed() > STARTUP_TIMEOUT {
+                bail!("it did not answer in {STARTUP_TIMEOUT:?}");
             }
             thread::sleep(apart);
         }
@@ -70,10 +70,10 @@ impl Process {
     /// Asks it to end, as whoever runs it would, and waits until it has.
     pub(crate) fn stop(mut self) -> Result<()> {
         process::output(Command::new("kill").args(["-TERM", &self.pid().to_string()]))?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STARTUP_TIMEOUT;
         while self.child.try_wait()?.is_none() {
             if Instant::now() > deadline {
-                bail!("it did not end in {PATIENCE:?}");
+                bail!("it did not end in {STARTUP_TIMEOUT:?}");
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -87,7 +87,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         // Both fail only if it has ended already.
         let _ = self.child.kill();
@@ -101,18 +101,18 @@ fn own_memory(status: &str) -> Option<u64> {
 }
 
 /// A server that takes connections. It ends with this value, and its data after it.
-pub(crate) struct Running {
-    pub(crate) process: Process,
+pub(crate) struct RunningServer {
+    pub(crate) process: ServerProcess,
     _home: TempDir,
 }
 
-impl Running {
+impl RunningServer {
     /// Starts it on these cores, on an empty folder, and returns when it takes connections.
-    pub(crate) fn start(start: &Start, cores: &str) -> Result<Self> {
+    pub(crate) fn start(start: &LaunchSpec, cores: &str) -> Result<Self> {
         let home = home(start)?;
-        let mut process = Process::spawn(start, cores, home.path())?;
+        let mut process = ServerProcess::spawn(start, cores, home.path())?;
         process.wait_until(Duration::from_millis(20), |address| TcpStream::connect(address).is_ok())?;
-        Ok(Running { process, _home: home })
+        Ok(RunningServer { process, _home: home })
     }
 }
 
@@ -123,16 +123,16 @@ mod tests {
     #[test]
     fn server_that_ends_at_once_is_an_error_with_what_it_said() {
         let homes = tempfile::tempdir().unwrap();
-        let start = Start::of("ls", &["--no-such-option"], homes.path());
-        let error = Running::start(&start, "0").err().unwrap().to_string();
+        let start = LaunchSpec::of("ls", &["--no-such-option"], homes.path());
+        let error = RunningServer::start(&start, "0").err().unwrap().to_string();
         assert!(error.contains("no-such-option"), "{error}");
     }
 
     #[test]
     fn server_that_is_asked_to_end_ends() {
         let homes = tempfile::tempdir().unwrap();
-        let start = Start::of("sleep", &["60"], homes.path());
-        let process = Process::spawn(&start, "0", homes.path()).unwrap();
+        let start = LaunchSpec::of("sleep", &["60"], homes.path());
+        let process = ServerProcess::spawn(&start, "0", homes.path()).unwrap();
         assert!(process.memory().is_ok());
         process.stop().unwrap();
     }

@@ -5,13 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-use super::scene::Scene;
+use super::run_dir::RunDir;
 use crate::process;
 use crate::workspace::Workspace;
 
 /// What can be asked of every run.
 #[derive(clap::Args, Clone, Debug)]
-pub(super) struct Common {
+pub(super) struct CommonArgs {
     /// When harm is done, and what the clients do; without it another one each time.
     #[arg(long)]
     pub(super) seed: Option<u64>,
@@ -23,12 +23,12 @@ pub(super) struct Common {
     pub(super) keep: bool,
     /// Use a server that breaks the promise which TEAHOUSE_FAULT_INJECTION names: the run has to fail.
     #[arg(long)]
-    pub(super) fault_injection: bool,
+    pub(super) inject: bool,
 }
 
-impl Common {
+impl CommonArgs {
     /// Another seed each time, with the build that the tests have made.
-    pub(super) const SHORT: Self = Self { seed: None, debug: true, keep: false, fault_injection: false };
+    pub(super) const SHORT_RUN: Self = Self { seed: None, debug: true, keep: false, inject: false };
 
     /// What Cargo is told.
     fn profile(&self) -> Option<&'static str> {
@@ -37,18 +37,18 @@ impl Common {
 }
 
 /// The programs of a run, built, and its seed.
-pub(super) struct Stage<'a> {
+pub(super) struct Harness<'a> {
     pub(super) workspace: &'a Workspace,
     pub(super) seed: u64,
-    common: &'a Common,
+    common: &'a CommonArgs,
 }
 
-impl<'a> Stage<'a> {
-    pub(super) fn build(workspace: &'a Workspace, common: &'a Common) -> Result<Self> {
+impl<'a> Harness<'a> {
+    pub(super) fn build(workspace: &'a Workspace, common: &'a CommonArgs) -> Result<Self> {
         let mut cargo = workspace.cargo();
         cargo.args(["build", "-p", "teahouse", "-p", "teahouse-loadgen"]);
         process::run(cargo.args(common.profile()))?;
-        if common.fault_injection {
+        if common.inject {
             // A program of its own, so that nobody takes it for the honest one.
             let mut cargo = workspace.cargo();
             cargo.args([
@@ -67,25 +67,30 @@ impl<'a> Stage<'a> {
 
     /// A program of ours, as it was built.
     pub(super) fn binary(&self, name: &str) -> PathBuf {
-        let name = if self.common.fault_injection && name == "teahouse" { "fault_injected" } else { name };
+        let name = if self.common.inject && name == "teahouse" { "fault_injected" } else { name };
         self.workspace.binary(if self.common.debug { "debug" } else { "release" }, name)
     }
 
-    /// One run in an empty folder of its own. If it fails, the error says how to have it again: `again` is the fault's name and
+    /// One run in an empty folder of its own. If it fails, the error says how to have it again: `replay_args` is the fault's name and
     /// its own options.
-    pub(super) fn play(&self, again: &str, seed: u64, act: impl FnOnce(&Scene) -> Result<()>) -> Result<()> {
-        let name = again.split(' ').next().unwrap_or(again);
-        let scene = Scene::set(self.workspace, &format!("{name}-{seed}"))?;
-        act(&scene).with_context(|| {
+    pub(super) fn run(
+        &self,
+        replay_args: &str,
+        seed: u64,
+        act: impl FnOnce(&RunDir) -> Result<()>,
+    ) -> Result<()> {
+        let name = replay_args.split(' ').next().unwrap_or(replay_args);
+        let run_dir = RunDir::create(self.workspace, &format!("{name}-{seed}"))?;
+        act(&run_dir).with_context(|| {
             format!(
-                "seed {seed}; to do the same again: cargo xtask faults {again} --seed {seed}{}{}; the history, the data and the \
+                "seed {seed}; to do the same again: cargo xtask faults {replay_args} --seed {seed}{}{}; the history, the data and the \
                  server's log are in {}",
                 if self.common.debug { " --debug" } else { "" },
-                if self.common.fault_injection { " --inject" } else { "" },
-                scene.folder().display()
+                if self.common.inject { " --inject" } else { "" },
+                run_dir.path().display()
             )
         })?;
-        if self.common.keep { Ok(()) } else { scene.clear() }
+        if self.common.keep { Ok(()) } else { run_dir.clear() }
     }
 }
 

@@ -13,19 +13,19 @@ const ROOM: &str = "crowd";
 
 /// Those who are in.
 #[derive(Default)]
-pub(super) struct Crowd {
+pub(super) struct ConnectedClients {
     clients: Vec<Client>,
     room: Option<RoomId>,
     said: u32,
 }
 
-impl Crowd {
+impl ConnectedClients {
     pub(super) fn len(&self) -> usize {
         self.clients.len()
     }
 
     /// One more wants to come in. `false`: there is no room, and it was told so.
-    pub(super) fn knock(&mut self, server: SocketAddr) -> Result<bool> {
+    pub(super) fn connect(&mut self, server: SocketAddr) -> Result<bool> {
         match Client::connect(server, Options::default()) {
             Ok(mut client) => {
                 self.room = Some(client.join(ROOM)?.room);
@@ -45,7 +45,7 @@ impl Crowd {
     }
 
     /// One says something, and all others hear it.
-    pub(super) fn hear_one_another(&mut self) -> Result<()> {
+    pub(super) fn exchange_messages(&mut self) -> Result<()> {
         self.said += 1;
         let words = format!("words {}", self.said);
         let room = self.room.context("nobody is in")?;
@@ -63,7 +63,7 @@ impl Crowd {
 }
 
 /// Whoever asks for anything is told 503, and when to ask again.
-pub(super) fn must_be_refused(server: SocketAddr) -> Result<()> {
+pub(super) fn expect_rejection(server: SocketAddr) -> Result<()> {
     let answer = client::http(server, "GET", "/api/v1/session", &[], b"");
     let answer = answer.context("whoever came while it was full was not told no")?;
     ensure!(is_refusal(&answer), "whoever came while it was full was answered {answer:?}");
@@ -76,16 +76,16 @@ fn is_refusal(answer: &Response) -> bool {
 }
 
 /// Many at once. How many of them were told 503; the others were cut off.
-pub(super) fn storm(server: SocketAddr, count: usize) -> Result<usize> {
+pub(super) fn burst(server: SocketAddr, count: usize) -> Result<usize> {
     let begin = Arc::new(Barrier::new(count));
-    let knock = || {
+    let connect = || {
         let begin = Arc::clone(&begin);
         thread::spawn(move || {
             begin.wait();
             client::http(server, "GET", "/api/v1/session", &[], b"")
         })
     };
-    let threads: Vec<_> = (0..count).map(|_| knock()).collect();
+    let threads: Vec<_> = (0..count).map(|_| connect()).collect();
     let mut told = 0;
     for thread in threads {
         // What it does can fail, and not panic.

@@ -16,7 +16,7 @@ pub(super) fn mib(bytes: u64) -> f64 {
 }
 
 /// A look costs the kernel some microseconds.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 /// Linux counts the memory of sockets in pages.
 const PAGE: u64 = 4096;
 
@@ -48,7 +48,7 @@ impl Memory {
     pub(super) fn most_until(pid: u32, mut is_over: impl FnMut() -> Result<bool>) -> Result<Self> {
         let mut most = Self::look(pid)?;
         while !is_over()? {
-            thread::sleep(BETWEEN_LOOKS);
+            thread::sleep(SAMPLE_INTERVAL);
             let now = Self::look(pid)?;
             most = Self { own: most.own.max(now.own), sockets: most.sockets.max(now.sockets) };
         }
@@ -78,10 +78,10 @@ pub(super) fn cpu_of(pid: u32) -> Result<Duration> {
 }
 
 /// What the server counts (`/metrics`), as of one moment.
-pub(super) struct Counters(String);
+pub(super) struct Metrics(String);
 
-impl Counters {
-    pub(super) fn ask(server: SocketAddr) -> Result<Self> {
+impl Metrics {
+    pub(super) fn scrape(server: SocketAddr) -> Result<Self> {
         let mut stream = TcpStream::connect(server)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
@@ -116,10 +116,10 @@ mod tests {
 
     #[test]
     fn counter_is_found_by_its_whole_name() {
-        let counters =
-            Counters("teahouse_gaps_total_x 1\nteahouse_gaps_total 7\nteahouse_b{c=\"d\"} 8\n".into());
-        assert_eq!(counters.value("gaps_total").unwrap(), 7);
-        assert_eq!(counters.value("b{c=\"d\"}").unwrap(), 8);
-        assert!(counters.value("gaps").is_err());
+        let metrics =
+            Metrics("teahouse_gaps_total_x 1\nteahouse_gaps_total 7\nteahouse_b{c=\"d\"} 8\n".into());
+        assert_eq!(metrics.value("gaps_total").unwrap(), 7);
+        assert_eq!(metrics.value("b{c=\"d\"}").unwrap(), 8);
+        assert!(metrics.value("gaps").is_err());
     }
 }

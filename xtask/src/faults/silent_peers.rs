@@ -14,21 +14,21 @@ use client::{Client, Error, Options, dial};
 
 /// How long one that lives listens before it looks whether it is to go on.
 const LISTEN: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a peer was at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Peer {
+pub(super) enum PeerKind {
     /// A member of a room in which nobody says anything.
     Quiet,
     /// A member to whom something is said now and then: the kernel takes it all, and keeps it.
-    SpokenTo,
+    Addressed,
     /// A member to whom more is said than the kernel keeps.
     Flooded,
     /// In the middle of a frame.
     HalfMessage,
     /// Has asked something over HTTP, and could ask more.
-    KeptAlive,
+    KeepAlive,
     /// In the middle of a request's body.
     HalfBody,
     /// In the middle of the handshake of a WebSocket.
@@ -36,20 +36,20 @@ pub(super) enum Peer {
     /// In the middle of a request's first line.
     HalfRequest,
     /// Connected, and never said anything.
-    Mute,
+    NoBytes,
 }
 
-impl Peer {
+impl PeerKind {
     pub(super) const ALL: [Self; 9] = [
         Self::Quiet,
-        Self::SpokenTo,
+        Self::Addressed,
         Self::Flooded,
         Self::HalfMessage,
-        Self::KeptAlive,
+        Self::KeepAlive,
         Self::HalfBody,
         Self::HalfHandshake,
         Self::HalfRequest,
-        Self::Mute,
+        Self::NoBytes,
     ];
     pub(super) const CALM_ROOM: &str = "calm";
     pub(super) const LOUD_ROOM: &str = "loud";
@@ -59,7 +59,7 @@ impl Peer {
     pub(super) fn count(self) -> usize {
         match self {
             Self::Quiet => 150,
-            Self::SpokenTo | Self::Flooded | Self::HalfMessage => 50,
+            Self::Addressed | Self::Flooded | Self::HalfMessage => 50,
             _ => 40,
         }
     }
@@ -72,28 +72,27 @@ impl Peer {
     fn name(self) -> &'static str {
         match self {
             Self::Quiet => "members of a quiet room",
-            Self::SpokenTo => "members who are spoken to",
+            Self::Addressed => "members who are spoken to",
             Self::Flooded => "members with full sockets",
             Self::HalfMessage => "in half a message",
-            Self::KeptAlive => "between requests",
+            Self::KeepAlive => "between requests",
             Self::HalfBody => "in half a body",
             Self::HalfHandshake => "in half a handshake",
             Self::HalfRequest => "in half a request",
-            Self::Mute => "that never said anything",
+            Self::NoBytes => "that never said anything",
         }
     }
 
     /// Whether it takes part until it falls silent. The others have nothing to hear.
     fn lives(self) -> bool {
-        matches!(self, Self::Quiet | Self::SpokenTo | Self::Flooded)
+        matches!(self, Self::Quiet | Self::Addressed | Self::Flooded)
     }
 
     fn join(self, server: SocketAddr) -> Result<Client> {
         let source = Some(self.address().into());
-        let mut client =
-            Client::connect(server, Options { source, timeout: PATIENCE, ..Options::default() })?;
+        let mut client = Client::connect(server, Options { source, timeout: TIMEOUT, ..Options::default() })?;
         client.join(match self {
-            Self::SpokenTo => Self::CALM_ROOM,
+            Self::Addressed => Self::CALM_ROOM,
             Self::Flooded => Self::LOUD_ROOM,
             _ => Self::QUIET_ROOM,
         })?;
@@ -109,10 +108,10 @@ impl Peer {
             stream.write_all(b"\x81\xFE\x01\x00maskhal")?;
             return Ok(stream);
         }
-        let mut stream = dial(server, Some(self.address().into()), None, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut stream = dial(server, Some(self.address().into()), None, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         let said: &[u8] = match self {
-            Self::KeptAlive => b"GET /healthz HTTP/1.1\r\nHost: tea\r\n\r\n",
+            Self::KeepAlive => b"GET /healthz HTTP/1.1\r\nHost: tea\r\n\r\n",
             Self::HalfBody => {
                 b"POST /api/v1/session HTTP/1.1\r\nHost: tea\r\nContent-Type: application/json\r\n\
                   Content-Length: 100\r\n\r\n{\"name\":"
@@ -125,7 +124,7 @@ impl Peer {
             _ => b"",
         };
         stream.write_all(said)?;
-        if self == Self::KeptAlive {
+        if self == Self::KeepAlive {
             let read = stream.read(&mut [0; 4096])?;
             anyhow::ensure!(read > 0, "a request was not answered");
         }
@@ -134,34 +133,36 @@ impl Peer {
 }
 
 /// All of them, until they are dropped.
-pub(super) struct Peers {
+pub(super) struct SilentPeers {
     are_silent: Arc<AtomicBool>,
     living: Vec<JoinHandle<Result<Client>>>,
     held: Vec<TcpStream>,
     clients: Vec<Client>,
 }
 
-impl Peers {
+impl SilentPeers {
     /// So many of each kind. Those who take part come first, because the others are not waited for as long.
-    pub(super) fn open(server: SocketAddr, count: impl Fn(Peer) -> usize) -> Result<Self> {
+    pub(super) fn open(server: SocketAddr, count: impl Fn(PeerKind) -> usize) -> Result<Self> {
         let are_silent = Arc::new(AtomicBool::new(false));
-        let mut peers = Self { are_silent, living: Vec::new(), held: Vec::new(), clients: Vec::new() };
-        for peer in Peer::ALL {
+        let mut silent_peers = Self { are_silent, living: Vec::new(), held: Vec::new(), clients: Vec::new() };
+        for peer in PeerKind::ALL {
             for _ in 0..count(peer) {
                 if peer.lives() {
                     let client = peer.join(server).with_context(|| format!("one {}", peer.name()))?;
-                    let are_silent = Arc::clone(&peers.are_silent);
-                    peers.living.push(thread::spawn(move || live(client, &are_silent)));
+                    let are_silent = Arc::clone(&silent_peers.are_silent);
+                    silent_peers.living.push(thread::spawn(move || live(client, &are_silent)));
                 } else {
-                    peers.held.push(peer.begin(server).with_context(|| format!("one {}", peer.name()))?);
+                    silent_peers
+                        .held
+                        .push(peer.begin(server).with_context(|| format!("one {}", peer.name()))?);
                 }
             }
         }
-        Ok(peers)
+        Ok(silent_peers)
     }
 
     /// They neither take nor answer anything any more, and hold what they have.
-    pub(super) fn fall_silent(&mut self) -> Result<()> {
+    pub(super) fn go_silent(&mut self) -> Result<()> {
         self.are_silent.store(true, Ordering::SeqCst);
         for life in self.living.drain(..) {
             // It does nothing that could panic.
@@ -171,7 +172,7 @@ impl Peers {
     }
 }
 
-impl Drop for Peers {
+impl Drop for SilentPeers {
     fn drop(&mut self) {
         self.are_silent.store(true, Ordering::SeqCst);
         for life in self.living.drain(..) {
@@ -192,10 +193,10 @@ fn live(mut client: Client, are_silent: &AtomicBool) -> Result<Client> {
 }
 
 /// When those who fell silent were found.
-pub(super) struct Found(BTreeMap<Peer, OfKind>);
+pub(super) struct Detection(BTreeMap<PeerKind, KindDetection>);
 
 #[derive(Default)]
-struct OfKind {
+struct KindDetection {
     /// How many fell silent.
     silent: usize,
     left: usize,
@@ -203,14 +204,14 @@ struct OfKind {
     last: Option<Duration>,
 }
 
-impl Found {
+impl Detection {
     /// None yet of those who are there.
     pub(super) fn among(there: &[Ipv4Addr]) -> Self {
-        let of = |peer: Peer| {
+        let of = |peer: PeerKind| {
             let silent = counted(there, peer);
-            (peer, OfKind { silent, left: silent, ..OfKind::default() })
+            (peer, KindDetection { silent, left: silent, ..KindDetection::default() })
         };
-        Self(Peer::ALL.into_iter().map(of).collect())
+        Self(PeerKind::ALL.into_iter().map(of).collect())
     }
 
     /// How many are still there, so long after they fell silent.
@@ -232,7 +233,7 @@ impl Found {
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for Detection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let silent: usize = self.0.values().map(|kind| kind.silent).sum();
         write!(f, "{silent} sockets fell silent, and were found")?;
@@ -247,12 +248,14 @@ impl fmt::Display for Found {
 
 /// How many of which.
 pub(super) fn names(there: &[Ipv4Addr]) -> String {
-    let counts = Peer::ALL.into_iter().map(|peer| (counted(there, peer), peer.name()));
-    let counts: Vec<_> =
-        counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
-    counts.join(", ")
+    let instruction_bench = PeerKind::ALL.into_iter().map(|peer| (counted(there, peer), peer.name()));
+    let instruction_bench: Vec<_> = instruction_bench
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    instruction_bench.join(", ")
 }
 
-fn counted(there: &[Ipv4Addr], peer: Peer) -> usize {
+fn counted(there: &[Ipv4Addr], peer: PeerKind) -> usize {
     there.iter().filter(|address| **address == peer.address()).count()
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use websocket::{Decoder, Message, Role};
 
-use super::super::dice::Dice;
+use super::super::rng::Rng;
 
 /// From SIGTERM on. A stop that has nothing to wait for takes some milliseconds, one that says goodbye to thousands some hundred.
 const LONGEST: Duration = Duration::from_millis(400);
 /// Whoever hears nothing for so long has been forgotten.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// More than a welcome and what is said beside it.
 const MESSAGE_BYTES: u32 = 1024 * 1024;
 
@@ -52,25 +52,25 @@ impl fmt::Display for Outcomes {
     }
 }
 
-pub(super) struct Knocks {
+pub(super) struct ShutdownConnects {
     begin: Arc<Barrier>,
     /// Whether the server has ended. Held while they connect, so that nobody comes to the next one.
     has_ended: Arc<RwLock<bool>>,
     threads: Vec<JoinHandle<Result<Outcomes>>>,
 }
 
-impl Knocks {
+impl ShutdownConnects {
     /// Every other one has its connection already, and asks when its moment comes; by turns they are new, or somebody whom the
     /// store has to be asked about.
-    pub(super) fn ready(server: SocketAddr, token: &str, count: u32, dice: &mut Dice) -> Result<Self> {
+    pub(super) fn ready(server: SocketAddr, token: &str, count: u32, rng: &mut Rng) -> Result<Self> {
         let begin = Arc::new(Barrier::new(count as usize + 1));
         let has_ended = Arc::new(RwLock::new(false));
         let mut threads = Vec::new();
         for number in 0..count {
             let stream = if number % 2 == 0 { Some(TcpStream::connect(server)?) } else { None };
             // The first moments are the interesting ones.
-            let within = dice.moment_within(LONGEST);
-            let moment = dice.moment_within(within);
+            let within = rng.moment_within(LONGEST);
+            let moment = rng.moment_within(within);
             let request = match number % 4 {
                 0 | 1 => format!("{UPGRADE}Authorization: Bearer {token}\r\n\r\n"),
                 _ => format!("{UPGRADE}\r\n"),
@@ -88,7 +88,7 @@ impl Knocks {
                     }
                 };
                 match stream.map_or_else(connect, Ok) {
-                    Ok(stream) => knock(stream, &request),
+                    Ok(stream) => connect_once(stream, &request),
                     Err(error) if is_closed(error.kind()) => {
                         Ok(Outcomes { not_answered: 1, ..Outcomes::default() })
                     }
@@ -122,8 +122,8 @@ fn is_closed(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
-fn knock(mut stream: TcpStream, request: &str) -> Result<Outcomes> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+fn connect_once(mut stream: TcpStream, request: &str) -> Result<Outcomes> {
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let mut heard = Vec::new();
     if stream.write_all(request.as_bytes()).is_ok() {
         loop {
@@ -137,7 +137,7 @@ fn knock(mut stream: TcpStream, request: &str) -> Result<Outcomes> {
                 }
             }
             // It is for the client to end what has been said.
-            if let Some(outcomes) = understand(&heard)? {
+            if let Some(outcomes) = parse_response(&heard)? {
                 return Ok(outcomes);
             }
         }
@@ -149,7 +149,7 @@ fn knock(mut stream: TcpStream, request: &str) -> Result<Outcomes> {
 }
 
 /// `None`: there is more to come.
-fn understand(heard: &[u8]) -> Result<Option<Outcomes>> {
+fn parse_response(heard: &[u8]) -> Result<Option<Outcomes>> {
     let Some(end) = heard.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
     let (head, rest) = (as_text(&heard[..end]).to_lowercase(), &heard[end + 4..]);
     if head.starts_with("http/1.1 503 ") && head.contains("\r\nretry-after: ") {
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     fn heard(text: &[&[u8]]) -> Result<Option<(u32, u32, u32)>> {
-        let understood = understand(&text.concat())?;
+        let understood = parse_response(&text.concat())?;
         Ok(understood.map(|it| (it.not_answered, it.refused, it.told)))
     }
 
