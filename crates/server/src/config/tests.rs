@@ -196,7 +196,7 @@ fn limits_that_are_off_are_out_of_reach_and_sizes_stay() {
 #[test]
 fn a_connection_is_asked_before_it_is_given_up() {
     assert_eq!(
-        refused("[timeouts]\ndead = \"10s\"\n"),
+        refused("[timeouts]\nwebsocket_idle = \"10s\"\n"),
         "teahouse.toml:2: timeouts.websocket_idle = \"10s\": it must be longer than timeouts.ping_interval, or quiet connections are given up before they are asked"
     );
 }

@@ -128,7 +128,7 @@ fn limits_that_are_off_limit_nothing() {
         ("LIMITS_CONNECTIONS_PER_ADDRESS", "1"),
     ];
     settings.push(("LIMITS_ROOMS_PER_PERSON", "1"));
-    for rate in ["MESSAGES", "TYPING", "JOINS", "COMMANDS", "NEW_ROOMS", "NEW_GUESTS"] {
+    for rate in ["MESSAGES", "TYPING", "JOINS", "COMMANDS", "NEW_ROOMS", "GUEST_CREATION"] {
         let setting: &'static str = format!("LIMITS_{rate}").leak();
         settings.push((setting, "0.01/h burst 1"));
     }
