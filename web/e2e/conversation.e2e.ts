@@ -1,52 +1,52 @@
 import { expect } from 'vitest';
-import { fill } from './house/talker';
-import { test } from './house/test';
+import { seedRoom } from './fixtures/seed';
+import { test } from './fixtures/test';
 
-test('two people talk both ways in two rooms', async ({ house }) => {
-  await house.open();
-  const ann = await house.person('Ann');
-  const li = await house.person('李雷', { locale: 'zh-CN' });
+test('two people talk both ways in two rooms', async ({ env }) => {
+  await env.startServer();
+  const ann = await env.login('Ann');
+  const li = await env.login('李雷', { locale: 'zh-CN' });
 
-  await ann.say('Is anybody here?');
+  await ann.send('Is anybody here?');
   await li.message('Is anybody here?').waitFor();
-  await li.say('在呢，刚沏上茶。');
+  await li.send('在呢，刚沏上茶。');
   await ann.message('在呢，刚沏上茶。').waitFor();
 
-  await ann.goTo('茶馆');
-  await ann.say('Over here!', '茶馆');
-  await li.goTo('茶馆');
+  await ann.openRoom('茶馆');
+  await ann.send('Over here!', '茶馆');
+  await li.openRoom('茶馆');
   await li.message('Over here!').waitFor();
-  await li.say('来了', '茶馆');
+  await li.send('来了', '茶馆');
   await ann.message('来了').waitFor();
 
   const both = [
     { who: 'Ann', text: 'Over here!' },
     { who: '李雷', text: '来了' },
   ];
-  for (const person of [ann, li]) await expect.poll(() => person.delivered()).toMatchObject(both);
-  expect(await li.logged('茶馆')).toMatchObject(both);
+  for (const user of [ann, li]) await expect.poll(() => user.delivered()).toMatchObject(both);
+  expect(await li.storedMessages('茶馆')).toMatchObject(both);
   await ann.roomLink('lobby').click();
   await ann.message('在呢，刚沏上茶。').waitFor();
   expect(await ann.texts()).toEqual(['Is anybody here?', '在呢，刚沏上茶。']);
 });
 
-test('a room that one is not looking at counts what was said in it', async ({ house }) => {
-  await house.open();
-  const ann = await house.person('Ann');
-  const bob = await house.person('Bob');
-  await ann.goTo('tea');
-  await bob.say('one');
-  await bob.say('two');
+test('a room that one is not looking at counts what was said in it', async ({ env }) => {
+  await env.startServer();
+  const ann = await env.login('Ann');
+  const bob = await env.login('Bob');
+  await ann.openRoom('tea');
+  await bob.send('one');
+  await bob.send('two');
   await ann.roomLink('lobby').filter({ hasText: ann.t.rooms.unread(2) }).waitFor();
   await ann.roomLink('lobby').click();
   await ann.message('two').waitFor();
   await expect.poll(() => ann.roomLink('lobby').textContent()).not.toContain(ann.t.rooms.unread(2));
 });
 
-test('Chinese and emoji arrive as they were typed', async ({ house }) => {
-  await house.open();
-  const ann = await house.person('Ann');
-  const li = await house.person('李雷', { locale: 'zh-CN' });
+test('Chinese and emoji arrive as they were typed', async ({ env }) => {
+  await env.startServer();
+  const ann = await env.login('Ann');
+  const li = await env.login('李雷', { locale: 'zh-CN' });
   const texts = [
     '春眠不觉晓，处处闻啼鸟。',
     '👩‍👩‍👧‍👦 🇨🇳 👍🏽 🫖',
@@ -54,29 +54,29 @@ test('Chinese and emoji arrive as they were typed', async ({ house }) => {
     'שלום, tea & <b>cake</b> "quoted" \\n',
     '  two  spaces, and a\nsecond line\t(with a tab)',
   ];
-  await ann.sayAll(texts);
+  await ann.sendAll(texts);
   await expect.poll(() => li.texts()).toEqual(texts);
-  expect((await li.logged('lobby')).map(({ text }) => text)).toEqual(texts);
+  expect((await li.storedMessages('lobby')).map(({ text }) => text)).toEqual(texts);
 });
 
-test('who is here shows everybody, and who left no more', async ({ house }) => {
-  await house.open();
-  const ann = await house.person('Ann');
-  const li = await house.person('李雷', { locale: 'zh-CN' });
-  for (const person of [ann, li]) {
-    await person.people.getByRole('listitem').filter({ hasText: 'Ann' }).waitFor();
-    await person.people.getByRole('listitem').filter({ hasText: '李雷' }).waitFor();
-    expect(await person.people.getByRole('listitem').count()).toBe(2);
+test('who is here shows everybody, and who left no more', async ({ env }) => {
+  await env.startServer();
+  const ann = await env.login('Ann');
+  const li = await env.login('李雷', { locale: 'zh-CN' });
+  for (const user of [ann, li]) {
+    await user.people.getByRole('listitem').filter({ hasText: 'Ann' }).waitFor();
+    await user.people.getByRole('listitem').filter({ hasText: '李雷' }).waitFor();
+    expect(await user.people.getByRole('listitem').count()).toBe(2);
   }
   await ann.page.getByRole('button', { name: ann.t.people.show(2) }).waitFor();
   await li.page.close();
   await expect.poll(() => ann.people.getByRole('listitem').allTextContents()).toHaveLength(1);
 });
 
-test('the others see that somebody is typing', async ({ house }) => {
-  await house.open();
-  const ann = await house.person('Ann');
-  const li = await house.person('李雷', { locale: 'zh-CN' });
+test('the others see that somebody is typing', async ({ env }) => {
+  await env.startServer();
+  const ann = await env.login('Ann');
+  const li = await env.login('李雷', { locale: 'zh-CN' });
   // It is shown for some seconds only, so she looks before he begins.
   const seen = ann.page.getByText(ann.t.typing.one('李雷')).waitFor();
   await Promise.all([seen, li.composer('lobby').pressSequentially('等一下')]);
@@ -85,31 +85,31 @@ test('the others see that somebody is typing', async ({ house }) => {
   await ann.page.getByText(ann.t.typing.one('李雷')).waitFor({ state: 'detached' });
 });
 
-test('a reload shows what was said, oldest first and nothing twice', async ({ house }) => {
-  await house.open({ limits: false });
-  const ann = await house.person('Ann');
-  const bob = await house.person('Bob');
+test('a reload shows what was said, oldest first and nothing twice', async ({ env }) => {
+  await env.startServer({ limits: false });
+  const ann = await env.login('Ann');
+  const bob = await env.login('Bob');
   const said: string[] = [];
   for (let i = 1; i <= 5; i++) {
-    for (const person of [ann, bob]) {
-      said.push(`${person.name} says ${i}`);
-      await person.say(said.at(-1)!);
-      await (person === ann ? bob : ann).message(said.at(-1)!).waitFor();
+    for (const user of [ann, bob]) {
+      said.push(`${user.name} says ${i}`);
+      await user.send(said.at(-1)!);
+      await (user === ann ? bob : ann).message(said.at(-1)!).waitFor();
     }
   }
-  for (const person of [ann, bob]) {
-    await person.page.reload();
-    await person.message('Bob says 5').waitFor();
-    expect(await person.texts()).toEqual(said);
-    expect(await person.delivered()).toEqual(await person.logged('lobby'));
+  for (const user of [ann, bob]) {
+    await user.page.reload();
+    await user.message('Bob says 5').waitFor();
+    expect(await user.texts()).toEqual(said);
+    expect(await user.delivered()).toEqual(await user.storedMessages('lobby'));
   }
 });
 
-test('scrolling up brings everything that was ever said', async ({ house }) => {
-  await house.open({ limits: false });
+test('scrolling up brings everything that was ever said', async ({ env }) => {
+  await env.startServer({ limits: false });
   const lines = Array.from({ length: 700 }, (_, i) => `line ${i + 1} of a long evening`);
-  await fill(house, 'Storyteller', 'lobby', lines);
-  const ann = await house.person('Ann');
+  await seedRoom(env, 'Storyteller', 'lobby', lines);
+  const ann = await env.login('Ann');
   await ann.message('line 700 of a long evening').waitFor();
   expect((await ann.texts()).length).toBeLessThan(200);
 
@@ -122,7 +122,7 @@ test('scrolling up brings everything that was ever said', async ({ house }) => {
         const numbers = here.map(({ seq }) => seq!);
         expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
         for (const { seq, text } of here) seen.set(seq!, text);
-        await ann.stream.press('Home');
+        await ann.scroller.press('Home');
         return beginning.isVisible();
       },
       { timeout: 120_000 },

@@ -1,52 +1,52 @@
 import { expect } from 'vitest';
-import type { Person, Shown } from './house/person';
-import { test } from './house/test';
+import type { User, ShownMessage } from './fixtures/user';
+import { test } from './fixtures/test';
 
 /** Together they fit on the list that follows the latest, so that all of it can be looked at. */
-const EACH = 70;
+const MESSAGES_PER_USER = 70;
 /** So many of them are let through, at least, before the server is killed. */
-const FIRST = 20;
+const MIN_DELIVERED = 20;
 /** And so many are said when it does not answer any more, so that it is killed in the middle, however fast it was. */
-const LAST = 10;
+const SENT_WHILE_FROZEN = 10;
 
-const count = async (person: Person) => (await person.delivered()).length;
+const count = async (user: User) => (await user.delivered()).length;
 
-test('a server that is killed in the middle of a burst loses nothing, doubles nothing and mixes up nothing', async ({ house }) => {
-  const server = await house.open({ limits: false });
-  const ann = await house.person('Ann');
-  const bob = await house.person('Bob');
-  house.expectLostConnections();
-  const lines = (who: Person) => Array.from({ length: EACH }, (_, i) => `${who.name} ${i + 1}`);
+test('a server that is killed in the middle of a burst loses nothing, doubles nothing and mixes up nothing', async ({ env }) => {
+  const server = await env.startServer({ limits: false });
+  const ann = await env.login('Ann');
+  const bob = await env.login('Bob');
+  env.allowConnectionErrors();
+  const lines = (who: User) => Array.from({ length: MESSAGES_PER_USER }, (_, i) => `${who.name} ${i + 1}`);
 
-  await Promise.all([ann, bob].map((who) => who.sayAll(lines(who).slice(0, -LAST))));
-  const arrived = (who: Person) => who.page.getByText(`${who.name} ${FIRST}`, { exact: true }).and(who.page.locator('[data-seq] *'));
+  await Promise.all([ann, bob].map((who) => who.sendAll(lines(who).slice(0, -SENT_WHILE_FROZEN))));
+  const arrived = (who: User) => who.page.getByText(`${who.name} ${MIN_DELIVERED}`, { exact: true }).and(who.page.locator('[data-seq] *'));
   await Promise.all([ann, bob].map((who) => arrived(who).waitFor()));
   server.freeze();
-  await Promise.all([ann, bob].map((who) => who.sayAll(lines(who).slice(-LAST))));
-  expect(await server.end('SIGKILL')).toBe(null);
+  await Promise.all([ann, bob].map((who) => who.sendAll(lines(who).slice(-SENT_WHILE_FROZEN))));
+  expect(await server.stop('SIGKILL')).toBe(null);
 
-  const promised = new Map<Person, Shown[]>();
-  for (const person of [ann, bob]) {
-    await person.connection(/./).waitFor();
-    promised.set(person, await person.delivered());
+  const promised = new Map<User, ShownMessage[]>();
+  for (const user of [ann, bob]) {
+    await user.connection(/./).waitFor();
+    promised.set(user, await user.delivered());
     // It was in the middle: something had come, and something was on its way.
-    expect(promised.get(person)!.length).toBeGreaterThanOrEqual(FIRST);
-    expect(promised.get(person)!.length).toBeLessThanOrEqual(2 * (EACH - LAST));
+    expect(promised.get(user)!.length).toBeGreaterThanOrEqual(MIN_DELIVERED);
+    expect(promised.get(user)!.length).toBeLessThanOrEqual(2 * (MESSAGES_PER_USER - SENT_WHILE_FROZEN));
   }
 
   await server.start();
-  for (const person of [ann, bob]) {
-    await expect.poll(() => count(person), { timeout: 120_000 }).toBe(2 * EACH);
-    await expect.poll(() => person.connection(/./).count()).toBe(0);
+  for (const user of [ann, bob]) {
+    await expect.poll(() => count(user), { timeout: 120_000 }).toBe(2 * MESSAGES_PER_USER);
+    await expect.poll(() => user.connection(/./).count()).toBe(0);
   }
 
-  const log = await ann.logged('lobby');
-  expect(await bob.logged('lobby')).toEqual(log);
-  for (const person of [ann, bob]) {
-    expect(await person.shown()).toEqual(log);
-    expect(log.filter(({ who }) => who === person.name).map(({ text }) => text)).toEqual(lines(person));
+  const log = await ann.storedMessages('lobby');
+  expect(await bob.storedMessages('lobby')).toEqual(log);
+  for (const user of [ann, bob]) {
+    expect(await user.shown()).toEqual(log);
+    expect(log.filter(({ who }) => who === user.name).map(({ text }) => text)).toEqual(lines(user));
     // What had been shown as delivered stands where it stood.
-    const before = promised.get(person)!;
+    const before = promised.get(user)!;
     expect(log.filter(({ seq }) => before.some((shown) => shown.seq === seq))).toEqual(before);
   }
 
@@ -57,35 +57,35 @@ test('a server that is killed in the middle of a burst loses nothing, doubles no
   expect(afresh).toEqual(log.slice(-afresh.length));
 });
 
-test('what a server died over without an answer is sent again, and stands there once', async ({ house }) => {
-  const server = await house.open();
-  const ann = await house.person('Ann');
-  const bob = await house.person('Bob');
-  house.expectLostConnections();
+test('what a server died over without an answer is sent again, and stands there once', async ({ env }) => {
+  const server = await env.startServer();
+  const ann = await env.login('Ann');
+  const bob = await env.login('Bob');
+  env.allowConnectionErrors();
   server.freeze();
-  await ann.say('Did you get this?');
+  await ann.send('Did you get this?');
   await ann.message('Did you get this?').filter({ hasText: ann.t.sending.sending }).waitFor();
-  await ann.say('And this?');
+  await ann.send('And this?');
 
-  await server.end('SIGKILL');
+  await server.stop('SIGKILL');
   await server.start();
-  for (const person of [ann, bob]) {
-    await expect.poll(() => person.delivered()).toMatchObject([{ text: 'Did you get this?' }, { text: 'And this?' }]);
+  for (const user of [ann, bob]) {
+    await expect.poll(() => user.delivered()).toMatchObject([{ text: 'Did you get this?' }, { text: 'And this?' }]);
   }
-  expect(await ann.shown()).toEqual(await ann.logged('lobby'));
+  expect(await ann.shown()).toEqual(await ann.storedMessages('lobby'));
 });
 
-test('a page that is closed with messages on their way sends them when it is opened again', async ({ house }) => {
-  const server = await house.open({ limits: false });
-  const ann = await house.person('Ann');
-  const bob = await house.person('Bob');
-  house.expectLostConnections();
-  await ann.say('before');
+test('a page that is closed with messages on their way sends them when it is opened again', async ({ env }) => {
+  const server = await env.startServer({ limits: false });
+  const ann = await env.login('Ann');
+  const bob = await env.login('Bob');
+  env.allowConnectionErrors();
+  await ann.send('before');
   await bob.message('before').waitFor();
 
-  await server.end('SIGKILL');
+  await server.stop('SIGKILL');
   await ann.connection(/./).waitFor();
-  await ann.sayAll(['written while', 'nobody', 'was there']);
+  await ann.sendAll(['written while', 'nobody', 'was there']);
   await ann.message('was there').waitFor();
   await ann.page.close();
   await server.start();
@@ -94,14 +94,14 @@ test('a page that is closed with messages on their way sends them when it is ope
   await back.goto(server.url);
   await bob.message('was there').waitFor();
   expect(await bob.texts()).toEqual(['before', 'written while', 'nobody', 'was there']);
-  expect(await bob.logged('lobby')).toEqual(await bob.delivered());
+  expect(await bob.storedMessages('lobby')).toEqual(await bob.delivered());
 });
 
-test('what one tab cannot send, another tab of the same person sends, once and in its order', async ({ house }) => {
-  await house.open();
-  const bob = await house.person('Bob');
+test('what one tab cannot send, another tab of the same user sends, once and in its order', async ({ env }) => {
+  await env.startServer();
+  const bob = await env.login('Bob');
   let heard = true;
-  const ann = await house.person('Ann', {
+  const ann = await env.login('Ann', {
     prepare: (page) =>
       page.routeWebSocket(/\/ws$/, (here) => {
         const there = here.connectToServer();
@@ -110,25 +110,25 @@ test('what one tab cannot send, another tab of the same person sends, once and i
         });
       }),
   });
-  await ann.say('before');
+  await ann.send('before');
   await bob.message('before').waitFor();
 
   heard = false;
-  await ann.sayAll(['one', 'two', 'three']);
+  await ann.sendAll(['one', 'two', 'three']);
   await ann.message('one').filter({ hasText: ann.t.sending.sending }).waitFor();
   await ann.message('three').filter({ hasText: ann.t.sending.waiting }).waitFor();
   const other = await ann.context.newPage();
   await other.goto(ann.page.url());
   const all = ['before', 'one', 'two', 'three'];
-  for (const person of [bob, ann]) {
-    await expect.poll(async () => (await person.delivered()).map(({ text }) => text)).toEqual(all);
-    expect(await person.texts()).toEqual(all);
+  for (const user of [bob, ann]) {
+    await expect.poll(async () => (await user.delivered()).map(({ text }) => text)).toEqual(all);
+    expect(await user.texts()).toEqual(all);
   }
 
   // And nothing is left to be sent once more.
   await other.reload();
   await other.getByText('three', { exact: true }).waitFor();
-  await bob.say('after');
+  await bob.send('after');
   await ann.message('after').waitFor();
-  expect((await ann.logged('lobby')).map(({ text }) => text)).toEqual([...all, 'after']);
+  expect((await ann.storedMessages('lobby')).map(({ text }) => text)).toEqual([...all, 'after']);
 });

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import type { Person } from './house/person';
-import { test } from './house/test';
+import type { User } from './fixtures/user';
+import { test } from './fixtures/test';
 
 interface Stop {
   role: string;
@@ -9,10 +9,10 @@ interface Stop {
 }
 
 /** What has the focus: what it is called, and whether one sees that it has it. Between its end and its beginning the page has none. */
-async function focused(person: Person): Promise<Stop | null> {
-  const { page } = person;
+async function focused(user: User): Promise<Stop | null> {
+  const { page } = user;
   if (await page.evaluate(() => document.activeElement === document.body)) return null;
-  const inspector = await person.context.newCDPSession(page);
+  const inspector = await user.context.newCDPSession(page);
   const { result } = await inspector.send('Runtime.evaluate', { expression: 'document.activeElement' });
   const { nodes } = await inspector.send('Accessibility.getPartialAXTree', { objectId: result.objectId!, fetchRelatives: false });
   await inspector.detach();
@@ -37,11 +37,11 @@ async function focused(person: Person): Promise<Stop | null> {
 }
 
 /** Presses Tab until what has the focus is one that is sought; everything on the way must be named and be seen. */
-async function tabTo(person: Person, role: string, names: string | string[], key = 'Tab'): Promise<void> {
+async function tabUntil(user: User, role: string, names: string | string[], key = 'Tab'): Promise<void> {
   const passed: string[] = [];
   for (let presses = 0; presses < 40; presses++) {
-    await person.page.keyboard.press(key);
-    const stop = await focused(person);
+    await user.page.keyboard.press(key);
+    const stop = await focused(user);
     if (!stop) continue;
     passed.push(`${stop.role} ${stop.name}`);
     expect(stop.name, passed.join(' → ')).not.toBe('');
@@ -51,35 +51,35 @@ async function tabTo(person: Person, role: string, names: string | string[], key
   throw new Error(`no ${role} “${names}” on the way: ${passed.join(' → ')}`);
 }
 
-test('from the door to a message and into another room without a mouse', async ({ house }) => {
-  await house.open();
-  const bob = await house.person('Bob');
-  const ann = await house.visitor('Ann');
+test('from the door to a message and into another room without a mouse', async ({ env }) => {
+  await env.startServer();
+  const bob = await env.login('Bob');
+  const ann = await env.openPage('Ann');
   const { keyboard } = ann.page;
   const { t } = ann;
 
-  await ann.nameBox.waitFor();
-  await expect.poll(() => focused(ann)).toEqual({ role: 'textbox', name: t.welcome.name, visible: true });
+  await ann.nameInput.waitFor();
+  await expect.poll(() => focused(ann)).toEqual({ role: 'textbox', name: t.login.name, visible: true });
   await keyboard.type('Ann');
   await keyboard.press('Enter');
   await ann.composer('lobby').waitFor();
   await expect.poll(() => focused(ann)).toEqual({ role: 'textbox', name: t.composer.label('#lobby'), visible: true });
-  await keyboard.type('No mouse in this house.');
+  await keyboard.type('No mouse in this env.');
   await keyboard.press('Enter');
-  await bob.message('No mouse in this house.').waitFor();
-  await ann.message('No mouse in this house.').and(ann.page.locator('[data-seq]')).waitFor();
+  await bob.message('No mouse in this env.').waitFor();
+  await ann.message('No mouse in this env.').and(ann.page.locator('[data-seq]')).waitFor();
 
-  await tabTo(ann, 'textbox', t.rooms.find, 'Shift+Tab');
+  await tabUntil(ann, 'textbox', t.rooms.find, 'Shift+Tab');
   await keyboard.type('tea');
   await keyboard.press('Enter');
   await ann.composer('tea').waitFor();
   await expect.poll(async () => (await focused(ann))?.name).toBe(t.composer.label('#tea'));
   await keyboard.type('Here neither.');
   await keyboard.press('Enter');
-  await expect.poll(() => ann.logged('tea')).toMatchObject([{ text: 'Here neither.' }]);
+  await expect.poll(() => ann.storedMessages('tea')).toMatchObject([{ text: 'Here neither.' }]);
 
   // By the list: one stop for Tab, arrows within.
-  await tabTo(ann, 'button', ['lobby', 'tea'], 'Shift+Tab');
+  await tabUntil(ann, 'button', ['lobby', 'tea'], 'Shift+Tab');
   await keyboard.press('End');
   expect((await focused(ann))?.name).toBe('tea');
   await keyboard.press('ArrowUp');
@@ -94,23 +94,23 @@ test('from the door to a message and into another room without a mouse', async (
   await ann.composer('lobby').waitFor();
 });
 
-test('every stop of the Tab key has a name and shows that it has the focus', async ({ house }) => {
-  await house.open();
+test('every stop of the Tab key has a name and shows that it has the focus', async ({ env }) => {
+  await env.startServer();
   for (const locale of ['en-US', 'zh-CN']) {
-    const ann = await house.visitor('Ann', { locale });
+    const ann = await env.openPage('Ann', { locale });
     const { t } = ann;
-    await ann.nameBox.waitFor();
+    await ann.nameInput.waitFor();
     // Around the door, the language and the look included.
-    await tabTo(ann, 'radio', t.menu.system);
-    await ann.comeIn();
-    await ann.say('something to stand on');
+    await tabUntil(ann, 'radio', t.menu.system);
+    await ann.login();
+    await ann.send('something to stand on');
     await ann.messages.last().and(ann.page.locator('[data-seq]')).waitFor();
-    // Around the house, and once more from its beginning.
-    await tabTo(ann, 'link', t.app.skip);
-    await tabTo(ann, 'button', t.menu.title('Ann'));
+    // Around the env, and once more from its beginning.
+    await tabUntil(ann, 'link', t.app.skip);
+    await tabUntil(ann, 'button', t.menu.title('Ann'));
     await ann.page.keyboard.press('Enter');
     await ann.page.getByRole('dialog').waitFor();
-    await tabTo(ann, 'button', t.menu.quit);
+    await tabUntil(ann, 'button', t.menu.logout);
     await ann.page.keyboard.press('Escape');
     await ann.page.getByRole('dialog').waitFor({ state: 'hidden' });
     // The focus is back where it came from.
@@ -118,15 +118,15 @@ test('every stop of the Tab key has a name and shows that it has the focus', asy
   }
 });
 
-test('what comes is read out once, and what was said before is not', async ({ house }) => {
-  await house.open();
-  const bob = await house.person('Bob');
-  await bob.say('before');
+test('what comes is read out once, and what was said before is not', async ({ env }) => {
+  await env.startServer();
+  const bob = await env.login('Bob');
+  await bob.send('before');
   await bob.message('before').and(bob.page.locator('[data-seq]')).waitFor();
-  const ann = await house.person('Ann');
+  const ann = await env.login('Ann');
   await ann.message('before').waitFor();
-  const readOut = ann.page.getByRole('log', { name: ann.t.talk.newLine });
-  await bob.say('Good evening');
-  await readOut.getByText(ann.t.talk.said('Bob', 'Good evening')).waitFor();
-  expect(await readOut.textContent()).toBe(ann.t.talk.said('Bob', 'Good evening'));
+  const readOut = ann.page.getByRole('log', { name: ann.t.conversation.newLine });
+  await bob.send('Good evening');
+  await readOut.getByText(ann.t.conversation.announce('Bob', 'Good evening')).waitFor();
+  expect(await readOut.textContent()).toBe(ann.t.conversation.announce('Bob', 'Good evening'));
 });

@@ -1,8 +1,8 @@
 import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { DICTIONARIES, type Locale } from '../src/i18n';
-import type { Person } from './house/person';
-import { test } from './house/test';
+import type { User } from './fixtures/user';
+import { test } from './fixtures/test';
 
 /** What a language says and the other does not, as far as it stands still. */
 function textsOf(locale: Locale): Set<string> {
@@ -28,7 +28,7 @@ function piecesOf(page: Page): Promise<string[]> {
   });
 }
 
-async function expectOnly(locale: Locale, page: Page): Promise<void> {
+async function expectOnlyLocale(locale: Locale, page: Page): Promise<void> {
   const foreign = textsOf(locale === 'en' ? 'zh' : 'en');
   const pieces = await piecesOf(page);
   expect(pieces.filter((piece) => foreign.has(piece))).toEqual([]);
@@ -36,56 +36,56 @@ async function expectOnly(locale: Locale, page: Page): Promise<void> {
   expect(await page.evaluate(() => document.documentElement.lang)).toBe(locale === 'en' ? 'en' : 'zh-CN');
 }
 
-/** Goes through what a person sees in an ordinary visit. */
-async function lookAround(person: Person, locale: Locale): Promise<void> {
-  const { page } = person;
+/** Goes through what a user sees in an ordinary visit. */
+async function checkVisibleTexts(user: User, locale: Locale): Promise<void> {
+  const { page } = user;
   const t = DICTIONARIES[locale];
-  await expectOnly(locale, page);
+  await expectOnlyLocale(locale, page);
   await page.getByRole('textbox', { name: t.composer.label('#lobby') }).fill('/');
   await page.getByRole('list', { name: t.composer.commands }).waitFor();
-  await expectOnly(locale, page);
+  await expectOnlyLocale(locale, page);
   await page.getByRole('textbox', { name: t.composer.label('#lobby') }).fill('');
-  await page.getByRole('button', { name: t.menu.title(person.name) }).click();
-  await page.getByRole('dialog', { name: t.menu.title(person.name) }).waitFor();
-  await expectOnly(locale, page);
+  await page.getByRole('button', { name: t.menu.title(user.name) }).click();
+  await page.getByRole('dialog', { name: t.menu.title(user.name) }).waitFor();
+  await expectOnlyLocale(locale, page);
   await page.getByRole('button', { name: t.menu.help }).click();
   await page.getByRole('dialog', { name: t.menu.help }).waitFor();
-  await expectOnly(locale, page);
+  await expectOnlyLocale(locale, page);
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'hidden' });
 }
 
 for (const [tag, locale] of [['zh-CN', 'zh'], ['zh-TW', 'zh'], ['en-US', 'en'], ['fr-FR', 'en']] as const) {
-  test(`a browser that speaks ${tag} gets the page in ${DICTIONARIES[locale].language}`, async ({ house }) => {
-    await house.open();
-    const person = await house.visitor('Kim', { locale: tag });
-    await person.page.getByRole('heading', { name: DICTIONARIES[locale].app.name }).waitFor();
-    await expectOnly(locale, person.page);
+  test(`a browser that speaks ${tag} gets the page in ${DICTIONARIES[locale].language}`, async ({ env }) => {
+    await env.startServer();
+    const user = await env.openPage('Kim', { locale: tag });
+    await user.page.getByRole('heading', { name: DICTIONARIES[locale].app.name }).waitFor();
+    await expectOnlyLocale(locale, user.page);
   });
 }
 
-test('the language is switched at the door, everywhere, and is remembered', async ({ house }) => {
-  await house.open();
-  const person = await house.visitor('Kim', { locale: 'en-US' });
-  const { page } = person;
+test('the language is switched at the door, everywhere, and is remembered', async ({ env }) => {
+  await env.startServer();
+  const user = await env.openPage('Kim', { locale: 'en-US' });
+  const { page } = user;
   const { en, zh } = DICTIONARIES;
   await page.getByRole('group', { name: en.menu.language }).getByRole('radio', { name: zh.language }).check();
-  await page.getByRole('textbox', { name: zh.welcome.name }).waitFor();
-  await expectOnly('zh', page);
+  await page.getByRole('textbox', { name: zh.login.name }).waitFor();
+  await expectOnlyLocale('zh', page);
 
   await page.reload();
-  await page.getByRole('textbox', { name: zh.welcome.name }).fill('Kim');
-  await page.getByRole('button', { name: zh.welcome.enter }).click();
+  await page.getByRole('textbox', { name: zh.login.name }).fill('Kim');
+  await page.getByRole('button', { name: zh.login.enter }).click();
   await page.getByRole('textbox', { name: zh.composer.label('#lobby') }).waitFor();
-  await lookAround(person, 'zh');
+  await checkVisibleTexts(user, 'zh');
 
   // And back, from within.
   await page.getByRole('button', { name: zh.menu.title('Kim') }).click();
   await page.getByRole('group', { name: zh.menu.language }).getByRole('radio', { name: en.language }).check();
   await page.getByRole('dialog', { name: en.menu.title('Kim') }).waitFor();
   await page.keyboard.press('Escape');
-  await lookAround(person, 'en');
+  await checkVisibleTexts(user, 'en');
   await page.reload();
   await page.getByRole('textbox', { name: en.composer.label('#lobby') }).waitFor();
-  await expectOnly('en', page);
+  await expectOnlyLocale('en', page);
 });

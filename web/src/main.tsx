@@ -1,21 +1,24 @@
 import { render } from 'solid-js/web';
+import './styles/theme.css';
 import './styles/base.css';
-import './styles/door.css';
-import './styles/house.css';
-import './styles/talk.css';
-import './styles/sheets.css';
+import './styles/login.css';
+import './styles/layout.css';
+import './styles/conversation.css';
+import './styles/messages.css';
+import './styles/composer.css';
+import './styles/dialogs.css';
 import { App } from './shell/app';
 import { followViewport } from './shell/viewport';
-import { createHouse, HouseProvider } from './view/context';
+import { createAppContext, AppProvider } from './view/context';
 import { Page } from './view/Page';
 
 const app = new App();
 render(() => {
-  const house = createHouse(app);
+  const ctx = createAppContext(app);
   return (
-    <HouseProvider value={house}>
+    <AppProvider value={ctx}>
       <Page />
-    </HouseProvider>
+    </AppProvider>
   );
 }, document.getElementById('root')!);
 followViewport();

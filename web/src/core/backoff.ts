@@ -1,17 +1,17 @@
 /** Half a second, doubled up to thirty; a random part of it, so that ten thousand pages do not come at once. */
-export const FIRST_WAIT = 500;
-export const LONGEST_WAIT = 30_000;
+export const INITIAL_DELAY = 500;
+export const MAX_DELAY = 30_000;
 
 /** How long to wait before the `attempt`th try (0 is the first). `random` is in [0, 1). */
 export function backoff(attempt: number, random: number): number {
-  const ceiling = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(attempt, 16));
+  const ceiling = Math.min(MAX_DELAY, INITIAL_DELAY * 2 ** Math.min(attempt, 16));
   return Math.round(ceiling * random);
 }
 
 /** What a close code says about coming back. */
-export type ComeBack = { when: 'never' } | { when: 'backoff' } | { when: 'within'; ms: number };
+export type ReconnectPolicy = { when: 'never' } | { when: 'backoff' } | { when: 'within'; ms: number };
 
-export function comeBack(code: number, reason: string): ComeBack {
+export function reconnectPolicy(code: number, reason: string): ReconnectPolicy {
   if (code === 1001) {
     const within = /^retry_within_ms=(\d{1,9})$/.exec(reason);
     if (within) return { when: 'within', ms: Number(within[1]) };

@@ -4,25 +4,25 @@ import { Outbox } from './outbox';
 import { Room } from './room';
 
 /** How many events of a room are asked for when it is opened. */
-export const RECENT = 60;
+export const INITIAL_EVENTS = 60;
 /** Not more than one `read` in this time. */
-export const READ_EVERY = 2_000;
+export const READ_INTERVAL = 2_000;
 /** Not more than one `typing` in this time. */
-export const TYPING_EVERY = 3_000;
+export const TYPING_INTERVAL = 3_000;
 /** How many events of a room are kept; older ones are loaded again when they are wanted. */
-export const KEEP_EVENTS = 12_000;
-export const KEEP_EVENTS_UNWATCHED = 1_000;
+export const MAX_EVENTS = 12_000;
+export const MAX_EVENTS_BACKGROUND = 1_000;
 
 /** Something the person should be told in passing. */
 export type Notice =
-  | { is: 'refused'; what: Command['type']; code: ErrorCode; subject?: string }
-  | { is: 'gone'; room: string }
-  | { is: 'reset' }
-  | { is: 'renamed'; name: string };
+  | { kind: 'failed'; command: Command['type']; code: ErrorCode; subject?: string }
+  | { kind: 'removed'; room: string }
+  | { kind: 'reset' }
+  | { kind: 'renamed'; name: string };
 
 /**
  * Everything the page knows, and nothing of sockets, clocks or the screen. Told of frames (`receive.ts`), replies
- * (`replies.ts`) and the person's wishes (`wishes.ts`); asked what to say next (`poll.ts`).
+ * (`replies.ts`) and the person's actions (`actions.ts`); asked what to say next (`reconcile.ts`).
  */
 export class Chat {
   you: Person | null = null;
@@ -44,42 +44,42 @@ export class Chat {
   /** The room on the screen. */
   active: RoomId | null = null;
   /** The room whose latest message the person is looking at now. */
-  attended: RoomId | null = null;
+  focused: RoomId | null = null;
   /** A room by name (or id) that is to become the active one as soon as it can. */
-  wanted: string | null = null;
+  pendingRoom: string | null = null;
 
   /** `welcome` came on this connection. */
   ready = false;
   /** The rooms one is a member of are known on this connection. */
-  listed = false;
+  roomsLoaded = false;
   /** Where the next page of them begins. */
-  listedUpTo: RoomId | undefined;
+  roomsAfter: RoomId | undefined;
   /** Where the next page of the directory begins. */
-  directoryNext: RoomId | null = null;
+  directoryAfter: RoomId | null = null;
   /** When the directory was last asked for; null: it is due. */
-  directoryAsked: number | null = null;
-  readAsked = 0;
-  typingAsked = 0;
-  /** Nobody asks for these twice on one connection; see `poll.ts`. */
+  directoryAt: number | null = null;
+  readSentAt = 0;
+  typingSentAt = 0;
+  /** Nobody asks for these twice on one connection; see `reconcile.ts`. */
   joining = false;
-  notBefore = 0;
+  retryAt = 0;
 
   /** Commands under way, by `id`. */
-  readonly underWay = new Map<number, Command>();
+  readonly pending = new Map<number, Command>();
   readonly notices: Notice[] = [];
   /** Live messages of the active room, for who listens instead of looks. */
-  readonly announced: RoomEvent[] = [];
-  private nextId = 1;
+  readonly announcements: RoomEvent[] = [];
+  #nextId = 1;
 
   /** Numbers a command, so that its reply is known. */
   track<T extends Command>(command: T): T {
-    const numbered = { ...command, id: this.nextId++ };
-    this.underWay.set(numbered.id, numbered);
+    const numbered = { ...command, id: this.#nextId++ };
+    this.pending.set(numbered.id, numbered);
     return numbered;
   }
 
-  isUnderWay(type: Command['type'], about?: (command: Command) => boolean): boolean {
-    for (const command of this.underWay.values()) if (command.type === type && (!about || about(command))) return true;
+  isPending(type: Command['type'], matches?: (command: Command) => boolean): boolean {
+    for (const command of this.pending.values()) if (command.type === type && (!matches || matches(command))) return true;
     return false;
   }
 
@@ -122,11 +122,11 @@ export class Chat {
     const left = this.activeRoom;
     if (left) {
       left.marker = null;
-      left.log?.trim(KEEP_EVENTS_UNWATCHED);
+      left.log?.trim(MAX_EVENTS_BACKGROUND);
     }
     this.active = id;
-    this.attended = null;
-    this.announced.length = 0;
+    this.focused = null;
+    this.announcements.length = 0;
     const room = this.rooms.get(id);
     if (room && room.unread > 0 && room.read) room.marker = room.read.seq;
   }
@@ -134,14 +134,14 @@ export class Chat {
   /** The connection is gone; what was under way is not known to have arrived. */
   disconnected(): void {
     this.ready = false;
-    this.listed = false;
-    this.listedUpTo = undefined;
+    this.roomsLoaded = false;
+    this.roomsAfter = undefined;
     this.joining = false;
-    this.notBefore = 0;
-    this.directoryAsked = null;
-    this.underWay.clear();
+    this.retryAt = 0;
+    this.directoryAt = null;
+    this.pending.clear();
     // Whoever looks at the page sees nothing new until it is back; what was missed is news then.
-    this.attended = null;
+    this.focused = null;
     this.outbox.disconnected();
     for (const room of this.rooms.values()) room.disconnected();
   }

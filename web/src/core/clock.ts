@@ -3,15 +3,19 @@
  * that was set back by an hour must not put off by an hour what is due in a second.
  */
 export class Clock {
-  private last = -Infinity;
-  private ahead = 0;
+  #last = -Infinity;
+  #ahead = 0;
 
-  constructor(private readonly wall: () => number) {}
+  readonly #wall: () => number;
+
+  constructor(wall: () => number) {
+    this.#wall = wall;
+  }
 
   now(): number {
-    const wall = this.wall();
-    if (wall + this.ahead < this.last) this.ahead = this.last - wall;
-    this.last = wall + this.ahead;
-    return this.last;
+    const wall = this.#wall();
+    if (wall + this.#ahead < this.#last) this.#ahead = this.#last - wall;
+    this.#last = wall + this.#ahead;
+    return this.#last;
   }
 }

@@ -35,7 +35,7 @@ describe('the order', () => {
     write('a');
     write('b');
     keys();
-    box.refused('a', { code: 'rate_limited', retryable: true, retry_after_ms: 1500 }, 1000, 0);
+    box.onError('a', { code: 'rate_limited', retryable: true, retry_after_ms: 1500 }, 1000, 0);
     expect(keys(2000)).toEqual([]);
     expect(box.deadline(2000)).toBe(2500);
     expect(keys(2500)).toEqual(['a']);
@@ -45,8 +45,8 @@ describe('the order', () => {
     write('a');
     write('b', 'r2');
     keys();
-    box.refused('a', { code: 'rate_limited', retryable: true, retry_after_ms: 100 }, 0, 0);
-    box.refused('b', { code: 'rate_limited', retryable: true, retry_after_ms: 5000 }, 0, 0);
+    box.onError('a', { code: 'rate_limited', retryable: true, retry_after_ms: 100 }, 0, 0);
+    box.onError('b', { code: 'rate_limited', retryable: true, retry_after_ms: 5000 }, 0, 0);
     expect(box.take(1000, () => false)).toEqual([]);
     expect(box.deadline(1000)).toBe(5000);
     expect(box.deadline(5000)).toBe(null);
@@ -56,7 +56,7 @@ describe('the order', () => {
     write('a');
     write('b');
     keys();
-    box.refused('a', { code: 'body_too_long', retryable: false }, 0, 0);
+    box.onError('a', { code: 'body_too_long', retryable: false }, 0, 0);
     expect(keys()).toEqual(['b']);
     expect(states()).toEqual(['a failed', 'b sent']);
   });
@@ -79,9 +79,9 @@ describe('until it is answered', () => {
     write('a');
     keys();
     box.drainChanges();
-    box.delivered('a', 5, false);
+    box.confirm('a', 5, false);
     expect(states()).toEqual(['a delivered']);
-    expect(box.drainChanges()).toEqual([{ strike: 'a' }]);
+    expect(box.drainChanges()).toEqual([{ remove: 'a' }]);
     expect(box.settle('a')).toBe(true);
     expect(box.items).toEqual([]);
   });
@@ -90,18 +90,18 @@ describe('until it is answered', () => {
     write('a');
     keys();
     expect(box.settle('a')).toBe(true);
-    box.delivered('a', 5, true);
+    box.confirm('a', 5, true);
     expect(box.items).toEqual([]);
   });
 
   test('an `ok` for an event that is here, or that a gap hides, ends the showing too', () => {
     write('a');
     keys();
-    box.delivered('a', 5, true);
+    box.confirm('a', 5, true);
     write('b');
     keys();
-    box.delivered('b', 6, false);
-    box.settleWithin('r1', 9);
+    box.confirm('b', 6, false);
+    box.settleUpTo('r1', 9);
     expect(box.items).toEqual([]);
   });
 
@@ -110,8 +110,8 @@ describe('until it is answered', () => {
     const waits: number[] = [];
     for (let i = 0; i < 9; i++) {
       keys(1e9);
-      box.refused('a', { code: 'unavailable', retryable: true, retry_after_ms: 700 }, 0, 0.999);
-      waits.push(box.items[0]!.notBefore);
+      box.onError('a', { code: 'unavailable', retryable: true, retry_after_ms: 700 }, 0, 0.999);
+      waits.push(box.items[0]!.retryAt);
     }
     expect(waits[0]).toBeGreaterThanOrEqual(700);
     expect(waits).toEqual([...waits].sort((a, b) => a - b));
@@ -124,7 +124,7 @@ describe('a reload', () => {
     write('a', 'r1', 1);
     write('b', 'r1', 2);
     keys();
-    const kept = box.drainChanges().flatMap((change) => ('put' in change ? [{ ...change.put }] : [])).reverse();
+    const kept = box.drainChanges().flatMap((change) => ('save' in change ? [{ ...change.save }] : [])).reverse();
     const after = new Outbox();
     after.restore(kept);
     after.restore(kept);
@@ -137,7 +137,7 @@ describe('another life of the store', () => {
     write('a');
     write('b');
     keys();
-    box.entered('e2');
+    box.setEpoch('e2');
     expect(states()).toEqual(['a held', 'b held']);
     expect(keys()).toEqual([]);
     box.retry('a', 10, 'e2', 'x');
@@ -148,14 +148,14 @@ describe('another life of the store', () => {
   test('drops what was delivered into the old one', () => {
     write('a');
     keys();
-    box.delivered('a', 5, false);
-    box.entered('e2');
+    box.confirm('a', 5, false);
+    box.setEpoch('e2');
     expect(box.items).toEqual([]);
   });
 
   test('leaves alone what was written in this one', () => {
     write('a');
-    box.entered('e1');
+    box.setEpoch('e1');
     expect(states()).toEqual(['a waiting']);
   });
 });
@@ -165,14 +165,14 @@ describe('the person', () => {
     write('a');
     write('b');
     keys();
-    box.refused('a', { code: 'not_a_member', retryable: false }, 0, 0);
+    box.onError('a', { code: 'not_a_member', retryable: false }, 0, 0);
     keys();
-    box.refused('b', { code: 'key_conflict', retryable: false }, 0, 0);
+    box.onError('b', { code: 'key_conflict', retryable: false }, 0, 0);
     box.drainChanges();
     box.retry('a', 5, 'e1', 'fresh');
     box.retry('b', 6, 'e1', 'fresh');
     expect(states()).toEqual(['a waiting', 'fresh waiting']);
-    expect(box.drainChanges(), 'and no other tab hears that it is settled').toMatchObject([{ put: { key: 'a' } }, { strike: 'b' }, { put: { key: 'fresh' } }]);
+    expect(box.drainChanges(), 'and no other tab hears that it is settled').toMatchObject([{ save: { key: 'a' } }, { remove: 'b' }, { save: { key: 'fresh' } }]);
   });
 
   test('cannot delete what may be on its way', () => {
@@ -185,15 +185,15 @@ describe('the person', () => {
 
   test('leaving a room keeps what was written there, as failed', () => {
     write('a');
-    box.leftRoom('r1');
+    box.roomLeft('r1');
     expect(box.items[0]).toMatchObject({ state: 'failed', code: 'not_a_member' });
   });
 
   test('a refusal that was under way when the room was left does not make its message go out again', () => {
     write('a');
     keys();
-    box.leftRoom('r1');
-    box.refused('a', { code: 'rate_limited', retryable: true }, 0, 0);
+    box.roomLeft('r1');
+    box.onError('a', { code: 'rate_limited', retryable: true }, 0, 0);
     expect(states()).toEqual(['a failed']);
   });
 
@@ -202,8 +202,8 @@ describe('the person', () => {
     write('b');
     write('c', 'r2');
     keys();
-    box.refused('a', { code: 'key_conflict', retryable: false }, 0, 0);
-    box.onlyIn((room) => room === 'r2');
+    box.onError('a', { code: 'key_conflict', retryable: false }, 0, 0);
+    box.retainRooms((room) => room === 'r2');
     expect(box.items.map(({ key, state, code }) => `${key} ${state} ${code}`)).toEqual(['a failed key_conflict', 'b failed not_a_member', 'c sent undefined']);
   });
 
@@ -211,8 +211,8 @@ describe('the person', () => {
     write('a');
     write('b');
     keys();
-    box.forget('a');
-    box.forget('b');
+    box.dropUnsent('a');
+    box.dropUnsent('b');
     expect(states()).toEqual(['a sent']);
   });
 });

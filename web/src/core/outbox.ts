@@ -5,9 +5,9 @@ import { backoff } from './backoff';
  * `waiting` to be sent · `sent`, unanswered · `delivered`: on the server's disk, its event not here yet · `failed`: refused for
  * good · `held`: written in another life of the store, so the person decides.
  */
-export type ItemState = 'waiting' | 'sent' | 'delivered' | 'failed' | 'held';
+export type OutboxState = 'waiting' | 'sent' | 'delivered' | 'failed' | 'held';
 
-export interface Item {
+export interface OutboxItem {
   /** The `client_message_id`: sent again under the same one, it is the same message. */
   key: string;
   room: RoomId;
@@ -15,40 +15,40 @@ export interface Item {
   /** When it was written, in milliseconds. */
   at: number;
   epoch: string;
-  state: ItemState;
+  state: OutboxState;
   code?: ErrorCode;
   seq?: Seq;
   /** Refusals that may pass, in a row. */
   attempt: number;
-  notBefore: number;
+  retryAt: number;
 }
 
 /** What the shell is to write down or strike out, so that a crash loses nothing that was typed and sent. */
-export type Change = { put: Item } | { strike: string };
+export type OutboxChange = { save: OutboxItem } | { remove: string };
 
 /**
  * Messages on their way. One message per room is under way at a time: should the first of two be put off, the second
  * must not overtake it.
  */
 export class Outbox {
-  items: Item[] = [];
-  private changes: Change[] = [];
+  items: OutboxItem[] = [];
+  #changes: OutboxChange[] = [];
 
   /** Each is later than the last, so that `at` tells their order in storage too: two may be written in one millisecond. */
-  add(item: Pick<Item, 'key' | 'room' | 'body' | 'at' | 'epoch'>): Item {
+  add(item: Pick<OutboxItem, 'key' | 'room' | 'body' | 'at' | 'epoch'>): OutboxItem {
     const at = Math.max(item.at, (this.items.at(-1)?.at ?? -Infinity) + 1);
-    const added: Item = { ...item, at, state: 'waiting', attempt: 0, notBefore: 0 };
+    const added: OutboxItem = { ...item, at, state: 'waiting', attempt: 0, retryAt: 0 };
     this.items.push(added);
-    this.changes.push({ put: added });
+    this.#changes.push({ save: added });
     return added;
   }
 
   /** What was written down before a reload. */
-  restore(items: readonly Item[]): void {
+  restore(items: readonly OutboxItem[]): void {
     for (const item of items) {
-      if (this.find(item.key)) continue;
+      if (this.#find(item.key)) continue;
       const waits = item.state === 'sent' || item.state === 'delivered';
-      this.items.push({ ...item, state: waits ? 'waiting' : item.state, notBefore: 0 });
+      this.items.push({ ...item, state: waits ? 'waiting' : item.state, retryAt: 0 });
     }
     this.items.sort((a, b) => a.at - b.at);
   }
@@ -59,24 +59,24 @@ export class Outbox {
   }
 
   /** Messages of another life of the store ask the person: what they answered may no longer be there. */
-  entered(epoch: string): void {
+  setEpoch(epoch: string): void {
     for (const item of this.items) {
       if (item.epoch === epoch) continue;
-      if (item.state === 'waiting' || item.state === 'sent') this.turn(item, 'held');
+      if (item.state === 'waiting' || item.state === 'sent') this.#setState(item, 'held');
     }
     const gone = this.items.filter((item) => item.epoch !== epoch && item.state === 'delivered');
-    for (const item of gone) this.drop(item);
+    for (const item of gone) this.#drop(item);
   }
 
   /** What may be sent now, at most one a room. They count as sent from here on. */
-  take(now: number, isOpen: (room: RoomId) => boolean): Item[] {
-    const taken: Item[] = [];
+  take(now: number, isOpen: (room: RoomId) => boolean): OutboxItem[] {
+    const taken: OutboxItem[] = [];
     const seen = new Set<RoomId>();
     for (const item of this.items) {
       if (item.state !== 'waiting' && item.state !== 'sent') continue;
       if (seen.has(item.room)) continue;
       seen.add(item.room);
-      if (item.state === 'sent' || item.notBefore > now || !isOpen(item.room)) continue;
+      if (item.state === 'sent' || item.retryAt > now || !isOpen(item.room)) continue;
       item.state = 'sent';
       taken.push(item);
     }
@@ -84,84 +84,84 @@ export class Outbox {
   }
 
   /** `ok` came: it is on disk there, so it need not be kept here. Shown until its event comes. */
-  delivered(key: string, seq: Seq, eventIsHere: boolean): void {
-    const item = this.find(key);
+  confirm(key: string, seq: Seq, eventIsHere: boolean): void {
+    const item = this.#find(key);
     if (!item) return;
-    this.changes.push({ strike: key });
-    if (eventIsHere) return this.drop(item);
+    this.#changes.push({ remove: key });
+    if (eventIsHere) return this.#drop(item);
     item.state = 'delivered';
     item.seq = seq;
     delete item.code;
   }
 
-  refused(key: string, error: Pick<ErrorFrame, 'code' | 'retryable' | 'retry_after_ms'>, now: number, random: number): void {
-    const item = this.find(key);
+  onError(key: string, error: Pick<ErrorFrame, 'code' | 'retryable' | 'retry_after_ms'>, now: number, random: number): void {
+    const item = this.#find(key);
     // What was answered, or given up with its room, is no more under way.
     if (item?.state !== 'sent') return;
     item.code = error.code;
-    if (!error.retryable) return this.turn(item, 'failed');
+    if (!error.retryable) return this.#setState(item, 'failed');
     const wait = Math.max(error.retry_after_ms ?? 0, backoff(item.attempt + 1, 0.5 + random / 2));
     item.attempt += 1;
     item.state = 'waiting';
-    item.notBefore = now + wait;
+    item.retryAt = now + wait;
   }
 
   /** Its event came, which is what was waited for. */
   settle(key: string): boolean {
-    const item = this.find(key);
+    const item = this.#find(key);
     if (!item) return false;
-    this.changes.push({ strike: key });
-    this.drop(item);
+    this.#changes.push({ remove: key });
+    this.#drop(item);
     return true;
   }
 
   /** What was delivered into a stretch that is not shown need not wait for it. */
-  settleWithin(room: RoomId, upTo: Seq): void {
-    for (const item of this.items.filter((i) => i.room === room && i.state === 'delivered' && (i.seq ?? 0) <= upTo)) this.drop(item);
+  settleUpTo(room: RoomId, upTo: Seq): void {
+    for (const item of this.items.filter((i) => i.room === room && i.state === 'delivered' && (i.seq ?? 0) <= upTo)) this.#drop(item);
   }
 
   /** The person is in this room no more; what waited for it does not go out by itself. */
-  leftRoom(room: RoomId): void {
+  roomLeft(room: RoomId): void {
     for (const item of this.inRoom(room)) {
-      if (item.state === 'delivered') this.drop(item);
+      if (item.state === 'delivered') this.#drop(item);
       else if (item.state === 'waiting' || item.state === 'sent') {
         item.code = 'not_a_member';
-        this.turn(item, 'failed');
+        this.#setState(item, 'failed');
       }
     }
   }
 
   /** The person wants it sent after all. A key that is taken for another message needs a new one. */
-  retry(key: string, now: number, epoch: string, freshKey: string): void {
-    const item = this.find(key);
+  retry(key: string, now: number, epoch: string, newKey: string): void {
+    const item = this.#find(key);
     if (!item || (item.state !== 'failed' && item.state !== 'held')) return;
-    this.drop(item);
-    const next = item.code === 'key_conflict' ? freshKey : key;
+    this.#drop(item);
+    const next = item.code === 'key_conflict' ? newKey : key;
     // Under its own key it is written over: were it struck out first, another tab would take it for settled.
-    if (next !== key) this.changes.push({ strike: key });
+    if (next !== key) this.#changes.push({ remove: key });
     this.add({ key: next, room: item.room, body: item.body, at: now, epoch });
   }
 
   /** The person does not want it any more. Only what failed, or was never under way. */
   discard(key: string): void {
-    const item = this.find(key);
+    const item = this.#find(key);
     if (!item || (item.state !== 'failed' && item.state !== 'held')) return;
-    this.drop(item);
-    this.changes.push({ strike: key });
+    this.#drop(item);
+    this.#changes.push({ remove: key });
   }
 
   /** Another tab of this person struck it out. */
-  forget(key: string): void {
-    const item = this.find(key);
-    if (item && item.state !== 'sent' && item.state !== 'delivered') this.drop(item);
+  dropUnsent(key: string): void {
+    const item = this.#find(key);
+    if (item && item.state !== 'sent' && item.state !== 'delivered') this.#drop(item);
   }
 
   /** The person is in these rooms and no others; they may have left one elsewhere since they wrote there. */
-  onlyIn(isMember: (room: RoomId) => boolean): void {
-    for (const room of new Set(this.items.map((item) => item.room))) if (!isMember(room)) this.leftRoom(room);
+  retainRooms(isMember: (room: RoomId) => boolean): void {
+    for (const room of new Set(this.items.map((item) => item.room))) if (!isMember(room)) this.roomLeft(room);
   }
 
-  inRoom(room: RoomId): Item[] {
+  inRoom(room: RoomId): OutboxItem[] {
     return this.items.filter((item) => item.room === room);
   }
 
@@ -169,27 +169,27 @@ export class Outbox {
   deadline(now: number): number | null {
     let first: number | null = null;
     for (const item of this.items) {
-      if (item.state === 'waiting' && item.notBefore > now && (first === null || item.notBefore < first)) first = item.notBefore;
+      if (item.state === 'waiting' && item.retryAt > now && (first === null || item.retryAt < first)) first = item.retryAt;
     }
     return first;
   }
 
-  drainChanges(): Change[] {
-    const changes = this.changes;
-    this.changes = [];
+  drainChanges(): OutboxChange[] {
+    const changes = this.#changes;
+    this.#changes = [];
     return changes;
   }
 
-  private find(key: string): Item | undefined {
+  #find(key: string): OutboxItem | undefined {
     return this.items.find((item) => item.key === key);
   }
 
-  private turn(item: Item, state: ItemState): void {
+  #setState(item: OutboxItem, state: OutboxState): void {
     item.state = state;
-    this.changes.push({ put: item });
+    this.#changes.push({ save: item });
   }
 
-  private drop(item: Item): void {
+  #drop(item: OutboxItem): void {
     this.items = this.items.filter((other) => other !== item);
   }
 }

@@ -2,9 +2,9 @@ import type {
   ErrorFrame, Gap, Joined, MessageEvent, OkFrame, Presence, Reset, RoomEvent, ServerFrame, Typing, Welcome,
 } from '../protocol/types';
 import { backoff } from './backoff';
-import { type Chat, KEEP_EVENTS, KEEP_EVENTS_UNWATCHED } from './chat';
+import { type Chat, MAX_EVENTS, MAX_EVENTS_BACKGROUND } from './chat';
 import { onOk, onRefused } from './replies';
-import { type Room, TYPING_SHOWN } from './room';
+import { type Room, TYPING_TIMEOUT } from './room';
 
 /** Takes in one thing that the server said. */
 export function receive(chat: Chat, frame: ServerFrame, now: number, random: number): void {
@@ -38,27 +38,27 @@ function onWelcome(chat: Chat, welcome: Welcome): void {
   }
   if (chat.epoch !== '' && chat.epoch !== welcome.epoch) {
     // Cursors of another life of the store mean nothing in this one.
-    chat.notices.push({ is: 'reset' });
-    for (const room of chat.rooms.values()) room.forget();
+    chat.notices.push({ kind: 'reset' });
+    for (const room of chat.rooms.values()) room.clear();
   }
   chat.you = welcome.you;
   chat.epoch = welcome.epoch;
   chat.limits = welcome.limits;
-  chat.outbox.entered(welcome.epoch);
+  chat.outbox.setEpoch(welcome.epoch);
   chat.ready = true;
 }
 
 function onJoined(chat: Chat, joined: Joined): void {
-  const asked = joined.id === undefined ? undefined : chat.underWay.get(joined.id);
-  if (joined.id !== undefined) chat.underWay.delete(joined.id);
+  const asked = joined.id === undefined ? undefined : chat.pending.get(joined.id);
+  if (joined.id !== undefined) chat.pending.delete(joined.id);
   const room = chat.ensureRoom(joined.room, joined.name);
   room.member = true;
-  room.stage = 'open';
+  room.state = 'open';
   room.head = Math.max(room.head, joined.head);
-  room.caughtUpAt = joined.head;
+  room.catchUpEnd = joined.head;
   room.n = joined.n;
   room.setPeople(joined.count, joined.online);
-  room.learnRead(joined.read);
+  room.updateRead(joined.read);
   if (!room.read) {
     // To a newcomer, what was said before they came is not unread.
     room.read = { seq: joined.head, n: joined.n };
@@ -67,14 +67,14 @@ function onJoined(chat: Chat, joined: Joined): void {
   }
   if (!room.log) {
     // A `join` by name names no cursor, so only what is new will come: the rest is loaded as older.
-    const after = room.askedAfter ?? (asked?.type === 'join' ? asked.after : undefined) ?? joined.head;
-    room.beginLog(Math.min(after, joined.head));
+    const after = room.requestedAfter ?? (asked?.type === 'join' ? asked.after : undefined) ?? joined.head;
+    room.startLog(Math.min(after, joined.head));
   }
-  room.askedAfter = undefined;
-  if (room.unread > 0 && room.marker === null && chat.active === room.id && chat.attended !== room.id) room.marker = room.read.seq;
+  room.requestedAfter = undefined;
+  if (room.unread > 0 && room.marker === null && chat.active === room.id && chat.focused !== room.id) room.marker = room.read.seq;
   if (asked?.type === 'join') {
     chat.joining = false;
-    chat.wanted = null;
+    chat.pendingRoom = null;
     chat.activate(room.id);
   }
 }
@@ -83,7 +83,7 @@ function onEvent(chat: Chat, event: RoomEvent): void {
   const room = chat.room(event.room);
   const log = room?.log;
   if (!room || !log) return;
-  const live = event.seq > room.caughtUpAt;
+  const live = event.seq > room.catchUpEnd;
   if (!log.apply(event)) return;
   room.head = Math.max(room.head, event.seq);
   const unreadBefore = room.unread;
@@ -91,9 +91,9 @@ function onEvent(chat: Chat, event: RoomEvent): void {
   if (event.type === 'message') onMessage(chat, room, event, unreadBefore, live);
   else if (event.type === 'renamed') onRenamed(chat, room, event.by.id, event.by.name, live);
   else if (event.type === 'member_left' && live) onLeft(chat, room, event);
-  if (chat.attended === room.id) room.seen();
+  if (chat.focused === room.id) room.markRead();
   // The screen may show any part of the active room; it is let go of in large steps, and the others early.
-  const keep = chat.active === room.id ? KEEP_EVENTS : KEEP_EVENTS_UNWATCHED;
+  const keep = chat.active === room.id ? MAX_EVENTS : MAX_EVENTS_BACKGROUND;
   if (log.events.length > keep * 1.5) log.trim(keep);
 }
 
@@ -103,11 +103,11 @@ function onMessage(chat: Chat, room: Room, event: MessageEvent, unreadBefore: nu
   if (own) {
     if (event.client_message_id !== undefined) chat.outbox.settle(event.client_message_id);
     // Whoever speaks has seen what was there.
-    if (unreadBefore === 0) room.seen();
+    if (unreadBefore === 0) room.markRead();
     return;
   }
-  if (unreadBefore === 0 && live && chat.attended !== room.id) room.marker = event.seq - 1;
-  if (live && chat.active === room.id) chat.announced.push(event);
+  if (unreadBefore === 0 && live && chat.focused !== room.id) room.marker = event.seq - 1;
+  if (live && chat.active === room.id) chat.announcements.push(event);
 }
 
 function onRenamed(chat: Chat, room: Room, id: MessageEvent['by']['id'], name: string, live: boolean): void {
@@ -125,40 +125,40 @@ function onLeft(chat: Chat, room: Room, event: RoomEvent): void {
 /** The person is no member any more. */
 export function dropRoom(chat: Chat, room: Room): void {
   room.member = false;
-  room.stage = 'closed';
-  room.forget();
+  room.state = 'closed';
+  room.clear();
   room.setPeople(0, []);
-  chat.outbox.leftRoom(room.id);
+  chat.outbox.roomLeft(room.id);
   if (chat.active !== room.id) return;
   chat.active = null;
-  chat.attended = null;
+  chat.focused = null;
   const next = chat.find('lobby');
   const refuge = next?.member ? next : chat.joinedRooms[0];
   if (refuge) chat.activate(refuge.id);
-  else chat.wanted = 'lobby';
+  else chat.pendingRoom = 'lobby';
 }
 
 function onGap(chat: Chat, gap: Gap): void {
   const room = chat.room(gap.room);
   if (!room?.log) return;
   // Nothing was loaded yet: what the page did not ask to show is loaded as older events are, from the end.
-  if (room.log.cursor === room.log.floor && room.log.events.length === 0) room.beginLog(gap.to);
-  else room.log.gap(gap.to);
+  if (room.log.cursor === room.log.floor && room.log.events.length === 0) room.startLog(gap.to);
+  else room.log.markGap(gap.to);
   room.head = Math.max(room.head, gap.to);
-  chat.outbox.settleWithin(room.id, gap.to);
-  if (chat.attended === room.id) room.seen();
+  chat.outbox.settleUpTo(room.id, gap.to);
+  if (chat.focused === room.id) room.markRead();
 }
 
 function onReset(chat: Chat, reset: Reset): void {
   chat.epoch = reset.epoch;
-  chat.outbox.entered(reset.epoch);
+  chat.outbox.setEpoch(reset.epoch);
   const room = chat.room(reset.room);
   if (!room) return;
-  room.forget();
+  room.clear();
   room.head = 0;
   room.n = 0;
   // No event of the cache that is dropped comes any more.
-  chat.outbox.settleWithin(room.id, Infinity);
+  chat.outbox.settleUpTo(room.id, Infinity);
 }
 
 function onPresence(chat: Chat, presence: Presence): void {
@@ -174,30 +174,30 @@ function onPresence(chat: Chat, presence: Presence): void {
 
 function onTyping(chat: Chat, typing: Typing, now: number): void {
   if (typing.by.id === chat.you?.id) return;
-  chat.room(typing.room)?.typers.set(typing.by.id, { name: typing.by.name, until: now + TYPING_SHOWN });
+  chat.room(typing.room)?.typers.set(typing.by.id, { name: typing.by.name, until: now + TYPING_TIMEOUT });
 }
 
 function onAnswered(chat: Chat, ok: OkFrame, now: number, random: number): void {
-  const command = ok.id === undefined ? undefined : chat.underWay.get(ok.id);
+  const command = ok.id === undefined ? undefined : chat.pending.get(ok.id);
   if (!command || ok.id === undefined) return;
-  chat.underWay.delete(ok.id);
+  chat.pending.delete(ok.id);
   onOk(chat, command, ok, now, random);
 }
 
 function onError(chat: Chat, error: ErrorFrame, now: number, random: number): void {
-  const command = error.id === undefined ? undefined : chat.underWay.get(error.id);
+  const command = error.id === undefined ? undefined : chat.pending.get(error.id);
   if (command && error.id !== undefined) {
-    chat.underWay.delete(error.id);
+    chat.pending.delete(error.id);
     return onRefused(chat, command, error, now, random);
   }
   const room = error.room === undefined ? undefined : chat.room(error.room);
   if (!room) return;
   // A room of a `resume` that could not be opened.
   if (error.retryable) {
-    room.stage = 'closed';
-    chat.notBefore = now + Math.max(error.retry_after_ms ?? 0, backoff(2, 0.5 + random / 2));
+    room.state = 'closed';
+    chat.retryAt = now + Math.max(error.retry_after_ms ?? 0, backoff(2, 0.5 + random / 2));
   } else if (room.member) {
-    chat.notices.push({ is: 'gone', room: room.name });
+    chat.notices.push({ kind: 'removed', room: room.name });
     dropRoom(chat, room);
   }
 }

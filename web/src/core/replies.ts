@@ -1,7 +1,7 @@
 import type { Command, CommandOf, ErrorFrame, OkFrame, RoomId, RoomSummary, UserId } from '../protocol/types';
 import { backoff } from './backoff';
 import type { Chat } from './chat';
-import { covered } from './fetching';
+import { coveredRange } from './backfill';
 import { dropRoom } from './receive';
 
 /** What an answer means, by the command that it answers. */
@@ -16,18 +16,18 @@ export function onOk(chat: Chat, command: Command, ok: OkFrame, now: number, ran
     case 'leave': {
       const room = chat.find(command.room);
       if (room) dropRoom(chat, room);
-      chat.directoryAsked = null;
+      chat.directoryAt = null;
       return;
     }
     case 'rename':
       if (chat.you && ok.name !== undefined) {
         chat.you = { id: chat.you.id, name: ok.name };
-        chat.notices.push({ is: 'renamed', name: ok.name });
+        chat.notices.push({ kind: 'renamed', name: ok.name });
       }
       return;
     case 'read': {
       const room = chat.find(command.room);
-      if (room && ok.seq !== undefined && ok.n !== undefined) room.learnRead({ seq: ok.seq, n: ok.n });
+      if (room && ok.seq !== undefined && ok.n !== undefined) room.updateRead({ seq: ok.seq, n: ok.n });
       return;
     }
     case 'who':
@@ -42,38 +42,38 @@ export function onRefused(chat: Chat, command: Command, error: ErrorFrame, now: 
   const wait = Math.max(error.retry_after_ms ?? 0, backoff(2, 0.5 + random / 2));
   switch (command.type) {
     case 'send':
-      return chat.outbox.refused(command.client_message_id, error, now, random);
+      return chat.outbox.onError(command.client_message_id, error, now, random);
     case 'history': {
       const room = chat.find(command.room);
       if (!room) return;
       room.fetching = null;
       room.fetchAttempt += 1;
-      room.fetchNotBefore = now + Math.max(wait, backoff(room.fetchAttempt, 0.5 + random / 2));
+      room.fetchRetryAt = now + Math.max(wait, backoff(room.fetchAttempt, 0.5 + random / 2));
       return;
     }
     case 'join':
       chat.joining = false;
       if (error.retryable) {
-        chat.notBefore = now + wait;
+        chat.retryAt = now + wait;
         if (error.code !== 'rate_limited') return;
       } else {
-        chat.wanted = chat.active === null && command.room !== 'lobby' ? 'lobby' : null;
+        chat.pendingRoom = chat.active === null && command.room !== 'lobby' ? 'lobby' : null;
       }
-      chat.notices.push({ is: 'refused', what: 'join', code: error.code, subject: command.room });
+      chat.notices.push({ kind: 'failed', command: 'join', code: error.code, subject: command.room });
       return;
     case 'resume':
       for (const id of Object.keys(command.rooms) as RoomId[]) {
         const room = chat.room(id);
-        if (room?.stage === 'opening') room.stage = 'closed';
+        if (room?.state === 'opening') room.state = 'closed';
       }
-      chat.notBefore = now + wait;
+      chat.retryAt = now + wait;
       return;
     case 'rooms':
-      chat.notBefore = now + wait;
+      chat.retryAt = now + wait;
       return;
     case 'rename':
     case 'leave':
-      chat.notices.push({ is: 'refused', what: command.type, code: error.code });
+      chat.notices.push({ kind: 'failed', command: command.type, code: error.code });
       return;
     default:
       return;
@@ -84,23 +84,23 @@ export function onRefused(chat: Chat, command: Command, error: ErrorFrame, now: 
 function listed(chat: Chat, ok: OkFrame): void {
   adopt(chat, ok.rooms ?? []);
   if (ok.next !== undefined) {
-    chat.listedUpTo = ok.next as RoomId;
+    chat.roomsAfter = ok.next as RoomId;
     return;
   }
-  chat.listed = true;
-  chat.outbox.onlyIn((room) => chat.room(room)?.member ?? false);
+  chat.roomsLoaded = true;
+  chat.outbox.retainRooms((room) => chat.room(room)?.member ?? false);
 }
 
-/** Rooms of which the person is a member; `poll` opens them. */
+/** Rooms of which the person is a member; `reconcile` opens them. */
 function adopt(chat: Chat, rooms: readonly RoomSummary[]): void {
   for (const summary of rooms) {
     const room = chat.ensureRoom(summary.room, summary.name);
     room.member = true;
-    if (room.stage === 'open') continue;
+    if (room.state === 'open') continue;
     room.head = summary.head;
     room.n = summary.n;
     room.count = summary.count;
-    room.learnRead(summary.read);
+    room.updateRead(summary.read);
   }
 }
 
@@ -108,8 +108,8 @@ function directory(chat: Chat, command: CommandOf<'rooms'>, ok: OkFrame): void {
   const page = ok.rooms ?? [];
   chat.directory = command.after === undefined ? page : [...chat.directory, ...page];
   // Joined in another tab meanwhile.
-  if (!chat.isUnderWay('leave')) adopt(chat, page.filter((room) => room.joined && !chat.room(room.room)?.member));
-  chat.directoryNext = ok.next === undefined ? null : (ok.next as RoomId);
+  if (!chat.isPending('leave')) adopt(chat, page.filter((room) => room.joined && !chat.room(room.room)?.member));
+  chat.directoryAfter = ok.next === undefined ? null : (ok.next as RoomId);
 }
 
 function page(chat: Chat, command: CommandOf<'history'>, ok: OkFrame, now: number, random: number): void {
@@ -124,15 +124,15 @@ function page(chat: Chat, command: CommandOf<'history'>, ok: OkFrame, now: numbe
   if (events.length === 0 && more) {
     // Nothing, and yet more: no progress can be made by asking again at once.
     room.fetchAttempt += 1;
-    room.fetchNotBefore = now + backoff(room.fetchAttempt + 2, 0.5 + random / 2);
+    room.fetchRetryAt = now + backoff(room.fetchAttempt + 2, 0.5 + random / 2);
     return;
   }
   room.fetchAttempt = 0;
-  room.fetchNotBefore = 0;
-  room.log.merge(events, covered(asked, events, more));
+  room.fetchRetryAt = 0;
+  room.log.merge(events, coveredRange(asked, events, more));
   if (asked.before !== undefined) {
-    room.wantsOlder = false;
-    room.pull = null;
+    room.needsOlder = false;
+    room.gapTarget = null;
   }
   for (const event of events) {
     if (event.type === 'message' && event.by.id === chat.you?.id && event.client_message_id !== undefined) {
@@ -145,7 +145,7 @@ function delivered(chat: Chat, command: CommandOf<'send'>, ok: OkFrame): void {
   const log = chat.find(command.room)?.log;
   const seq = ok.seq ?? 0;
   // An event below what is loaded, or in a stretch that is not, will not come by itself either.
-  chat.outbox.delivered(command.client_message_id, seq, log ? seq <= log.cursor : true);
+  chat.outbox.confirm(command.client_message_id, seq, log ? seq <= log.cursor : true);
 }
 
 function people(chat: Chat, command: CommandOf<'who'>, ok: OkFrame): void {
@@ -154,5 +154,5 @@ function people(chat: Chat, command: CommandOf<'who'>, ok: OkFrame): void {
   if (command.after === undefined) room.people.clear();
   for (const person of ok.people) room.people.set(person.id, person.name);
   if (ok.count !== undefined) room.count = ok.count;
-  room.peopleNext = ok.next === undefined ? null : (ok.next as UserId);
+  room.peopleAfter = ok.next === undefined ? null : (ok.next as UserId);
 }

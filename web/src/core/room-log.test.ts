@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { covered, nextFetch } from './fetching';
+import { coveredRange, nextPage } from './backfill';
 import { RoomLog } from './room-log';
 import { message } from './testing';
 
@@ -10,7 +10,7 @@ describe('live events', () => {
   test('move the cursor one by one', () => {
     const log = new RoomLog(40);
     expect([41, 42, 43].map((seq) => log.apply(message(seq)))).toEqual([true, true, true]);
-    expect([log.cursor, log.floor, log.holes]).toEqual([43, 40, []]);
+    expect([log.cursor, log.floor, log.gaps]).toEqual([43, 40, []]);
   });
 
   test('that are there already are dropped', () => {
@@ -21,13 +21,13 @@ describe('live events', () => {
     expect(seqs(log)).toEqual([41]);
   });
 
-  test('that leave a number out show a hole, although the server promised none', () => {
+  test('that leave a number out show a gap, although the server promised none', () => {
     const log = new RoomLog(40);
     log.apply(message(41));
     log.apply(message(45));
-    expect(log.holes).toEqual([{ from: 42, to: 44 }]);
+    expect(log.gaps).toEqual([{ from: 42, to: 44 }]);
     expect(log.apply(message(43))).toBe(true);
-    expect(log.holes).toEqual([{ from: 42, to: 42 }, { from: 44, to: 44 }]);
+    expect(log.gaps).toEqual([{ from: 42, to: 42 }, { from: 44, to: 44 }]);
     expect(seqs(log)).toEqual([41, 43, 45]);
   });
 });
@@ -35,38 +35,38 @@ describe('live events', () => {
 describe('a gap', () => {
   test('moves the cursor, so that what follows it is live', () => {
     const log = new RoomLog(58);
-    log.gap(1812);
-    expect([log.cursor, log.holes]).toEqual([1812, [{ from: 59, to: 1812 }]]);
+    log.markGap(1812);
+    expect([log.cursor, log.gaps]).toEqual([1812, [{ from: 59, to: 1812 }]]);
     expect(log.apply(message(1813))).toBe(true);
   });
 
   test('begins at the cursor, whatever was lost before it', () => {
     const log = new RoomLog(0);
     log.apply(message(1));
-    log.gap(9);
-    expect(log.holes).toEqual([{ from: 2, to: 9 }]);
+    log.markGap(9);
+    expect(log.gaps).toEqual([{ from: 2, to: 9 }]);
   });
 
   test('that says nothing new changes nothing', () => {
     const log = new RoomLog(0);
     for (const event of page(1, 5)) log.apply(event);
-    log.gap(4);
-    expect([log.holes, log.cursor]).toEqual([[], 5]);
+    log.markGap(4);
+    expect([log.gaps, log.cursor]).toEqual([[], 5]);
   });
 });
 
 describe('a page', () => {
-  test('fills a hole in order and leaves the rest of it', () => {
+  test('fills a gap in order and leaves the rest of it', () => {
     const log = new RoomLog(0);
     log.apply(message(1));
-    log.gap(10);
+    log.markGap(10);
     log.apply(message(11));
     log.merge(page(2, 4), { from: 2, to: 4 });
-    expect([seqs(log), log.holes]).toEqual([[1, 2, 3, 4, 11], [{ from: 5, to: 10 }]]);
+    expect([seqs(log), log.gaps]).toEqual([[1, 2, 3, 4, 11], [{ from: 5, to: 10 }]]);
     log.merge(page(8, 10), { from: 8, to: 10 });
-    expect(log.holes).toEqual([{ from: 5, to: 7 }]);
+    expect(log.gaps).toEqual([{ from: 5, to: 7 }]);
     log.merge(page(1, 12), { from: 1, to: 10 });
-    expect([seqs(log), log.holes]).toEqual([[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], []]);
+    expect([seqs(log), log.gaps]).toEqual([[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], []]);
   });
 
   test('of older events lowers the floor', () => {
@@ -95,10 +95,10 @@ describe('a page', () => {
 test('what is let go of can be loaded again', () => {
   const log = new RoomLog(0);
   for (const event of page(1, 5)) log.apply(event);
-  log.gap(8);
+  log.markGap(8);
   for (const event of page(9, 20)) log.apply(event);
   log.trim(10);
-  expect([log.floor, log.holes, seqs(log)[0]]).toEqual([10, [], 11]);
+  expect([log.floor, log.gaps, seqs(log)[0]]).toEqual([10, [], 11]);
   log.merge(page(1, 10), { from: 1, to: 10 });
   expect([log.floor, seqs(log).length]).toEqual([0, 20]);
 });
@@ -110,60 +110,60 @@ test('the index after a number is found by halving', () => {
 });
 
 describe('what is fetched', () => {
-  const wants = { older: false, pull: null, maxPage: 500 };
+  const wants = { older: false, gap: null, maxPage: 500 };
 
   test('nothing, while nothing is missing or wanted', () => {
     const log = new RoomLog(10);
-    expect(nextFetch(log, wants)).toBeNull();
-    expect(nextFetch(log, { ...wants, older: true })).toEqual({ before: 11, limit: 100 });
-    expect(nextFetch(new RoomLog(0), { ...wants, older: true })).toBeNull();
+    expect(nextPage(log, wants)).toBeNull();
+    expect(nextPage(log, { ...wants, older: true })).toEqual({ before: 11, limit: 100 });
+    expect(nextPage(new RoomLog(0), { ...wants, older: true })).toBeNull();
   });
 
-  test('a small hole whole, the latest first', () => {
+  test('a small gap whole, the latest first', () => {
     const log = new RoomLog(0);
-    log.gap(3);
+    log.markGap(3);
     log.apply(message(4));
-    log.gap(9);
-    expect(nextFetch(log, wants)).toEqual({ after: 4, limit: 5 });
+    log.markGap(9);
+    expect(nextPage(log, wants)).toEqual({ after: 4, limit: 5 });
   });
 
-  test('of a large hole the end, and the rest when it is asked for', () => {
+  test('of a large gap the end, and the rest when it is asked for', () => {
     const log = new RoomLog(0);
     log.apply(message(1));
-    log.gap(2000);
-    expect(nextFetch(log, wants)).toEqual({ before: 2001, limit: 100 });
+    log.markGap(2000);
+    expect(nextPage(log, wants)).toEqual({ before: 2001, limit: 100 });
     log.merge(page(1901, 2000), { from: 1901, to: 2000 });
-    expect(nextFetch(log, wants)).toBeNull();
-    expect(nextFetch(log, { ...wants, pull: 700 })).toEqual({ before: 1901, limit: 200 });
+    expect(nextPage(log, wants)).toBeNull();
+    expect(nextPage(log, { ...wants, gap: 700 })).toEqual({ before: 1901, limit: 200 });
   });
 
-  test('a large hole that ends a room in which talk goes on', () => {
+  test('a large gap that ends a room in which talk goes on', () => {
     const log = new RoomLog(0);
-    log.gap(2000);
+    log.markGap(2000);
     log.apply(message(2001));
-    expect(nextFetch(log, wants), 'what follows the hole is enough to read').toBeNull();
+    expect(nextPage(log, wants), 'what follows the gap is enough to read').toBeNull();
   });
 
   test('never more than the server gives', () => {
     const log = new RoomLog(0);
-    log.gap(400);
-    expect(nextFetch(log, { ...wants, maxPage: 50 })).toEqual({ after: 0, limit: 50 });
+    log.markGap(400);
+    expect(nextPage(log, { ...wants, maxPage: 50 })).toEqual({ after: 0, limit: 50 });
   });
 });
 
 describe('what an answer covers', () => {
   test('up to its last event, if there is more', () => {
-    expect(covered({ after: 58, limit: 42 }, page(59, 80), true)).toEqual({ from: 59, to: 80 });
-    expect(covered({ before: 58, limit: 10 }, page(48, 57), true)).toEqual({ from: 48, to: 57 });
+    expect(coveredRange({ after: 58, limit: 42 }, page(59, 80), true)).toEqual({ from: 59, to: 80 });
+    expect(coveredRange({ before: 58, limit: 10 }, page(48, 57), true)).toEqual({ from: 48, to: 57 });
   });
 
   test('all that was asked for, if there is no more, and not a number beyond: another gap may lie there by now', () => {
-    expect(covered({ after: 58, limit: 42 }, page(59, 80), false)).toEqual({ from: 59, to: 100 });
-    expect(covered({ before: 58, limit: 100 }, page(3, 57), false)).toEqual({ from: 1, to: 57 });
+    expect(coveredRange({ after: 58, limit: 42 }, page(59, 80), false)).toEqual({ from: 59, to: 100 });
+    expect(coveredRange({ before: 58, limit: 100 }, page(3, 57), false)).toEqual({ from: 1, to: 57 });
   });
 
   test('nothing, if it is empty and yet not all', () => {
-    expect(covered({ after: 58, limit: 42 }, [], true)).toEqual({ from: 59, to: 58 });
-    expect(covered({ before: 58, limit: 42 }, [], true)).toEqual({ from: 58, to: 57 });
+    expect(coveredRange({ after: 58, limit: 42 }, [], true)).toEqual({ from: 59, to: 58 });
+    expect(coveredRange({ before: 58, limit: 42 }, [], true)).toEqual({ from: 58, to: 57 });
   });
 });

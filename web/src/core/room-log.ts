@@ -1,7 +1,7 @@
 import type { RoomEvent, Seq } from '../protocol/types';
 
 /** A stretch of numbers, both ends included. */
-export interface Span {
+export interface SeqRange {
   from: Seq;
   to: Seq;
 }
@@ -9,14 +9,14 @@ export interface Span {
 /**
  * What the page holds of one room's log.
  *
- * **Invariant:** every number in (`floor`, `cursor`] is either in `events`, once, or in exactly one of `holes`; nothing else
+ * **Invariant:** every number in (`floor`, `cursor`] is either in `events`, once, or in exactly one of `gaps`; nothing else
  * is held. So nothing is doubled, and what is missing is known to be. Held by room-log.test.ts.
  */
 export class RoomLog {
   /** Ascending. */
   readonly events: RoomEvent[] = [];
   /** Ascending, apart from each other. */
-  holes: Span[] = [];
+  gaps: SeqRange[] = [];
   /** What stands at or below was not loaded. 0: the room's very beginning is here. */
   floor: Seq;
   /** The last number known of; after a lost connection the server is asked for what follows. */
@@ -28,15 +28,15 @@ export class RoomLog {
   }
 
   has(seq: Seq): boolean {
-    return seq > this.floor && seq <= this.cursor && !this.holes.some((hole) => hole.from <= seq && seq <= hole.to);
+    return seq > this.floor && seq <= this.cursor && !this.gaps.some((gap) => gap.from <= seq && seq <= gap.to);
   }
 
   /** Takes in a live event. False: it was there already, or lies below what is loaded. */
   apply(event: RoomEvent): boolean {
     const { seq } = event;
     if (seq > this.cursor) {
-      // The server never leaves a number out without a `gap`. Should it, the person still gets what is missing.
-      if (seq > this.cursor + 1) this.holes.push({ from: this.cursor + 1, to: seq - 1 });
+      // The server never leaves a number out subtract a `gap`. Should it, the person still gets what is missing.
+      if (seq > this.cursor + 1) this.gaps.push({ from: this.cursor + 1, to: seq - 1 });
       this.events.push(event);
       this.cursor = seq;
       return true;
@@ -47,15 +47,15 @@ export class RoomLog {
   }
 
   /** The server says that a stretch will not come by itself. */
-  gap(to: Seq): void {
+  markGap(to: Seq): void {
     if (to <= this.cursor) return;
     // From the cursor on, whatever `from` says: what lies between did not come either.
-    this.holes.push({ from: this.cursor + 1, to });
+    this.gaps.push({ from: this.cursor + 1, to });
     this.cursor = to;
   }
 
   /** Takes in a page that says everything there is in `covered`: what it does not hold there does not exist. */
-  merge(page: readonly RoomEvent[], covered: Span): void {
+  merge(page: readonly RoomEvent[], covered: SeqRange): void {
     const lands = (seq: Seq) =>
       seq >= covered.from && seq <= covered.to && (seq <= this.floor || (seq <= this.cursor && !this.has(seq)));
     // A page that does not reach up to what is held would leave a stretch of which nothing is known.
@@ -68,7 +68,7 @@ export class RoomLog {
       if (lands(event.seq) && (event.seq > this.floor || extends_)) fresh.push(event);
     }
     if (fresh.length > 0) insert(this.events, fresh);
-    this.holes = this.holes.flatMap((hole) => without(hole, covered));
+    this.gaps = this.gaps.flatMap((gap) => subtract(gap, covered));
     if (extends_) this.floor = Math.min(this.floor, covered.from - 1);
   }
 
@@ -78,7 +78,7 @@ export class RoomLog {
     if (extra <= 0) return;
     this.events.splice(0, extra);
     this.floor = (this.events[0]?.seq ?? this.cursor + 1) - 1;
-    this.holes = this.holes.flatMap((hole) => without(hole, { from: 0, to: this.floor }));
+    this.gaps = this.gaps.flatMap((gap) => subtract(gap, { from: 0, to: this.floor }));
   }
 
   /** Index of the first event with a number above `seq`. */
@@ -107,10 +107,10 @@ function insert(events: RoomEvent[], fresh: RoomEvent[]): void {
   }
 }
 
-function without(hole: Span, covered: Span): Span[] {
-  if (covered.to < hole.from || covered.from > hole.to) return [hole];
-  const rest: Span[] = [];
-  if (hole.from < covered.from) rest.push({ from: hole.from, to: covered.from - 1 });
-  if (hole.to > covered.to) rest.push({ from: covered.to + 1, to: hole.to });
+function subtract(gap: SeqRange, covered: SeqRange): SeqRange[] {
+  if (covered.to < gap.from || covered.from > gap.to) return [gap];
+  const rest: SeqRange[] = [];
+  if (gap.from < covered.from) rest.push({ from: gap.from, to: covered.from - 1 });
+  if (gap.to > covered.to) rest.push({ from: covered.to + 1, to: gap.to });
   return rest;
 }

@@ -1,46 +1,46 @@
 import type { Person, ReadPosition, RoomId, Seq, UserId } from '../protocol/types';
-import type { Fetch } from './fetching';
+import type { PageRequest } from './backfill';
 import { RoomLog } from './room-log';
 
 /** How long somebody is shown as typing after they last said so. */
-export const TYPING_SHOWN = 5_000;
+export const TYPING_TIMEOUT = 5_000;
 
 /** What the page knows of one room. */
 export class Room {
   name: string;
   member: boolean;
   /** Whether the server answered `joined` on this connection. Only then do events come, and may messages go. */
-  stage: 'closed' | 'opening' | 'open' = 'closed';
+  state: 'closed' | 'opening' | 'open' = 'closed';
   /** The `after` that was asked for while opening; none: only what is new. */
-  askedAfter: Seq | undefined;
+  requestedAfter: Seq | undefined;
   log: RoomLog | null = null;
   head: Seq = 0;
   n = 0;
   /** The number up to which events belong to a catch-up: they tell what was, and change nothing that is. */
-  caughtUpAt: Seq = 0;
+  catchUpEnd: Seq = 0;
 
   read: ReadPosition | null = null;
   /** Nobody has said so: it is not told to the server, where another page may have to tell less. */
   readAssumed = false;
   /** The read position that the server was told. */
-  readTold: Seq = 0;
+  readReported: Seq = 0;
   /** The line "new messages" stands after this number. */
   marker: Seq | null = null;
 
   count = 0;
   readonly people = new Map<UserId, string>();
   /** Where the next page of them begins. */
-  peopleNext: UserId | null = null;
+  peopleAfter: UserId | null = null;
   /** When the panel last asked who is here. */
-  peopleAsked = 0;
+  peopleAt = 0;
   readonly typers = new Map<UserId, { name: string; until: number }>();
 
-  fetching: Fetch | null = null;
-  fetchNotBefore = 0;
+  fetching: PageRequest | null = null;
+  fetchRetryAt = 0;
   fetchAttempt = 0;
-  wantsOlder = false;
+  needsOlder = false;
   /** The person asked for the hole around this number. */
-  pull: Seq | null = null;
+  gapTarget: Seq | null = null;
 
   constructor(readonly id: RoomId, name: string, member = false) {
     this.name = name;
@@ -52,7 +52,7 @@ export class Room {
   }
 
   /** The person has seen everything that is here. */
-  seen(): void {
+  markRead(): void {
     this.readAssumed = false;
     const seq = this.log?.cursor ?? 0;
     if (this.read && this.read.seq >= seq) return;
@@ -60,36 +60,36 @@ export class Room {
   }
 
   /** A position learned from the server counts if it is further than what is known here. */
-  learnRead(read: ReadPosition | undefined): void {
+  updateRead(read: ReadPosition | undefined): void {
     if (!read) return;
-    this.readTold = Math.max(this.readTold, read.seq);
+    this.readReported = Math.max(this.readReported, read.seq);
     if (!this.read || this.readAssumed || read.seq > this.read.seq) this.read = read;
     this.readAssumed = false;
   }
 
-  beginLog(after: Seq): RoomLog {
+  startLog(after: Seq): RoomLog {
     this.log = new RoomLog(after);
     return this.log;
   }
 
-  forget(): void {
+  clear(): void {
     this.log = null;
-    this.askedAfter = undefined;
+    this.requestedAfter = undefined;
     this.read = null;
     this.readAssumed = false;
-    this.readTold = 0;
+    this.readReported = 0;
     this.marker = null;
     this.fetching = null;
-    this.pull = null;
+    this.gapTarget = null;
   }
 
   disconnected(): void {
-    this.stage = 'closed';
-    this.askedAfter = undefined;
+    this.state = 'closed';
+    this.requestedAfter = undefined;
     this.fetching = null;
-    this.fetchNotBefore = 0;
+    this.fetchRetryAt = 0;
     // Whether the last `read` arrived is not known; `joined` will say.
-    this.readTold = 0;
+    this.readReported = 0;
     this.typers.clear();
   }
 

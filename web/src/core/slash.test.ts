@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { commandsLike, parseLine, type Line } from './slash';
+import { matchCommands, parseLine, type Line } from './slash';
 
 const cases: { line: string; is: unknown }[] = JSON.parse(
   readFileSync(new URL('../../../crates/domain/golden/slash.json', import.meta.url), 'utf8'),
 );
 
 function golden(line: Line): unknown {
-  switch (line.is) {
-    case 'say':
+  switch (line.kind) {
+    case 'message':
       return { say: line.text };
     case 'join':
       return { join: line.room };
@@ -19,7 +19,7 @@ function golden(line: Line): unknown {
     case 'unknown':
       return { unknown: line.word };
     default:
-      return line.is;
+      return line.kind;
   }
 }
 
@@ -29,13 +29,13 @@ for (const { line, is } of cases) {
 }
 
 test('a letter that only looks like one when lowered makes no command', () => {
-  expect(parseLine('/\u212Aick')).toEqual({ is: 'unknown', word: '\u212Aick' });
+  expect(parseLine('/\u212Aick')).toEqual({ kind: 'unknown', word: '\u212Aick' });
 });
 
 test('commands are offered while the first word is typed', () => {
-  expect(commandsLike('/')).toEqual(['join', 'leave', 'name', 'who', 'rooms', 'help']);
-  expect(commandsLike('/J')).toEqual(['join']);
-  expect(commandsLike('/join ')).toEqual([]);
-  expect(commandsLike('//')).toEqual([]);
-  expect(commandsLike('j')).toEqual([]);
+  expect(matchCommands('/')).toEqual(['join', 'leave', 'name', 'who', 'rooms', 'help']);
+  expect(matchCommands('/J')).toEqual(['join']);
+  expect(matchCommands('/join ')).toEqual([]);
+  expect(matchCommands('//')).toEqual([]);
+  expect(matchCommands('j')).toEqual([]);
 });

@@ -1,11 +1,11 @@
 /** What a line in the composer means: the same in the server's plain text, see `crates/domain/golden/slash.json`. */
 export type Line =
-  | { is: 'say'; text: string }
-  | { is: 'join'; room: string }
-  | { is: 'name'; name: string }
-  | { is: 'leave' | 'who' | 'rooms' | 'help' }
-  | { is: 'incomplete'; command: 'join' | 'name' }
-  | { is: 'unknown'; word: string };
+  | { kind: 'message'; text: string }
+  | { kind: 'join'; room: string }
+  | { kind: 'name'; name: string }
+  | { kind: 'leave' | 'who' | 'rooms' | 'help' }
+  | { kind: 'incomplete'; command: 'join' | 'name' }
+  | { kind: 'unknown'; word: string };
 
 export const COMMANDS = ['join', 'leave', 'name', 'who', 'rooms', 'help'] as const;
 export type CommandName = (typeof COMMANDS)[number];
@@ -17,31 +17,31 @@ const AROUND = new RegExp(`^[${SPACES}]+|[${SPACES}]+$`, 'g');
 
 /** Only a slash in the very first place makes a command: whoever begins with a space speaks. */
 export function parseLine(line: string): Line {
-  if (!line.startsWith('/')) return { is: 'say', text: line };
-  if (line.startsWith('//')) return { is: 'say', text: line.slice(1) };
+  if (!line.startsWith('/')) return { kind: 'message', text: line };
+  if (line.startsWith('//')) return { kind: 'message', text: line.slice(1) };
   const [, word = '', rest = ''] = COMMAND.exec(line) ?? [];
   const argument = rest.replace(AROUND, '');
   // Only ASCII letters lose their case: `toLowerCase` would make K of the Kelvin sign.
   switch (word.replace(/[A-Z]/g, (letter) => letter.toLowerCase())) {
     case 'join':
-      return argument === '' ? { is: 'incomplete', command: 'join' } : { is: 'join', room: argument };
+      return argument === '' ? { kind: 'incomplete', command: 'join' } : { kind: 'join', room: argument };
     case 'name':
-      return argument === '' ? { is: 'incomplete', command: 'name' } : { is: 'name', name: argument };
+      return argument === '' ? { kind: 'incomplete', command: 'name' } : { kind: 'name', name: argument };
     case 'leave':
-      return { is: 'leave' };
+      return { kind: 'leave' };
     case 'who':
-      return { is: 'who' };
+      return { kind: 'who' };
     case 'rooms':
-      return { is: 'rooms' };
+      return { kind: 'rooms' };
     case 'help':
-      return { is: 'help' };
+      return { kind: 'help' };
     default:
-      return { is: 'unknown', word };
+      return { kind: 'unknown', word };
   }
 }
 
 /** The commands that a line may become: what is offered while one is typed. */
-export function commandsLike(line: string): CommandName[] {
+export function matchCommands(line: string): CommandName[] {
   const typed = /^\/([a-z]*)$/i.exec(line);
   return typed ? COMMANDS.filter((name) => name.startsWith(typed[1]!.toLowerCase())) : [];
 }

@@ -2,8 +2,8 @@ import type { Command, MessageEvent, RoomEvent, RoomId, Seq, ServerFrame, UserId
 import { Chat } from './chat';
 import { receive } from './receive';
 
-/** Small, seeded chance (mulberry32): a failure names its seed and can be played again. */
-export function chance(seed: number): () => number {
+/** Small, seeded seededRandom (mulberry32): a failure names its seed and can be played again. */
+export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -34,13 +34,13 @@ export function welcome(epoch = 'e1', id: UserId = 'u7'): ServerFrame {
 }
 
 /** A chat that is in the lobby, r1, with `head` events, at `now` 0. */
-export function inLobby(head = 0): Chat {
+export function chatInLobby(head = 0): Chat {
   const chat = new Chat();
   receive(chat, welcome(), 0, 0);
-  chat.listed = true;
+  chat.roomsLoaded = true;
   const room = chat.ensureRoom('r1', 'lobby');
   room.member = true;
-  room.askedAfter = 0;
+  room.requestedAfter = 0;
   chat.active = 'r1';
   receive(chat, { type: 'joined', room: 'r1', name: 'lobby', head, n: head, count: 1, online: [] }, 0, 0);
   for (let seq = 1; seq <= head; seq++) receive(chat, message(seq), 0, 0);
@@ -64,21 +64,21 @@ export function memoryStorage(onRemoved: (key: string) => void = () => {}) {
 }
 
 /** What all connections of an unkind server share. */
-export class UnkindStore {
+export class FaultyStore {
   log: RoomEvent[] = [];
   n = 0;
   epoch = 'e1';
   readonly keys = new Map<string, { seq: Seq; body: string }>();
   /** Every message that was sent here, whatever was answered, and in which of its lives. */
-  readonly heard: { body: string; epoch: string }[] = [];
-  readonly lines: UnkindServer[] = [];
+  readonly received: { body: string; epoch: string }[] = [];
+  readonly connections: FaultyServer[] = [];
 }
 
 /**
  * The server of docs/PROTOCOL.md with one room and no mercy, as one connection meets it: it cuts the line anywhere, answers in
  * another order, refuses for a while, names gaps. Only what the protocol promises holds.
  */
-export class UnkindServer {
+export class FaultyServer {
   readonly room: RoomId = 'r1';
   private toClient: ServerFrame[] = [];
   private replies: ServerFrame[] = [];
@@ -87,10 +87,10 @@ export class UnkindServer {
   constructor(
     private readonly random: () => number,
     private readonly catchUp = 20,
-    private readonly unkindness = 0.1,
-    readonly store = new UnkindStore(),
+    private readonly faultRate = 0.1,
+    readonly store = new FaultyStore(),
   ) {
-    store.lines.push(this);
+    store.connections.push(this);
   }
 
   get log(): RoomEvent[] {
@@ -98,23 +98,23 @@ export class UnkindServer {
   }
 
   /** The client is gone; nobody looks after what was on its way. */
-  cut(): void {
+  disconnect(): void {
     this.toClient = [];
     this.replies = [];
     this.open = false;
   }
 
   connect(): void {
-    this.cut();
+    this.disconnect();
     this.toClient.push(welcome(this.store.epoch));
   }
 
   /** What others say. */
-  othersSay(body: string): void {
+  appendFromOther(body: string): void {
     this.append({ id: 'u8', name: 'Ann' }, body);
   }
 
-  hear(command: Command): void {
+  handle(command: Command): void {
     const id = command.id!;
     const ok = (fields: object = {}) => this.replies.push({ type: 'ok', id, ...fields } as ServerFrame);
     const refuse = () => this.replies.push({ type: 'error', id, code: 'overloaded', message: '', retryable: true, retry_after_ms: 10 });
@@ -122,23 +122,23 @@ export class UnkindServer {
       case 'rooms':
         return void ok({ rooms: [{ room: 'r1', name: 'lobby', head: this.log.length, n: this.store.n, count: 1, joined: true }] });
       case 'resume': {
-        if (this.random() < this.unkindness) return void refuse();
+        if (this.random() < this.faultRate) return void refuse();
         this.openRoom(command.rooms.r1 ?? 0, command.epoch);
         return void ok();
       }
       case 'send': {
-        this.store.heard.push({ body: command.body, epoch: this.store.epoch });
-        if (this.random() < this.unkindness) return void refuse();
+        this.store.received.push({ body: command.body, epoch: this.store.epoch });
+        if (this.random() < this.faultRate) return void refuse();
         const known = this.store.keys.get(command.client_message_id);
         if (known) return void ok({ seq: known.seq });
         const seq = this.append({ id: 'u7', name: '李雷' }, command.body, command.client_message_id);
         this.store.keys.set(command.client_message_id, { seq, body: command.body });
         // The store did it and could not say so.
-        if (this.random() < this.unkindness) return void refuse();
+        if (this.random() < this.faultRate) return void refuse();
         return void ok({ seq });
       }
       case 'history': {
-        if (this.random() < this.unkindness) return void refuse();
+        if (this.random() < this.faultRate) return void refuse();
         const limit = Math.min(command.limit ?? 100, 7);
         const all = command.before !== undefined ? this.log.slice(0, command.before - 1) : this.log.slice(command.after ?? 0);
         const events = command.before !== undefined ? all.slice(-limit) : all.slice(0, limit);
@@ -189,11 +189,11 @@ export class UnkindServer {
     store.n += 1;
     const event = message(store.log.length + 1, { n: store.n, by, body, ...(key !== undefined && { client_message_id: key }) });
     store.log.push(event);
-    for (const line of store.lines) line.tell(event);
+    for (const line of store.connections) line.deliverEvent(event);
     return event.seq;
   }
 
-  private tell(event: MessageEvent): void {
+  private deliverEvent(event: MessageEvent): void {
     if (this.open) this.toClient.push(event);
     // A reader that is too slow: what is still on its way to it becomes a gap.
     const waiting = this.toClient.filter((frame) => frame.type === 'message').length;

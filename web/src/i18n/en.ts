@@ -10,7 +10,7 @@ export const en = {
     skip: 'Skip to the conversation',
     title: (unread: number, room: string | null) => `${unread > 0 ? `(${unread > 99 ? '99+' : unread}) ` : ''}${room ? `${room} · ` : ''}Teahouse`,
   },
-  welcome: {
+  login: {
     name: 'What shall we call you?',
     placeholder: 'Your name',
     enter: 'Come in',
@@ -40,7 +40,7 @@ export const en = {
     more: 'Show more',
     rest: (n: string) => `and ${n} more`,
   },
-  talk: {
+  conversation: {
     label: (room: string) => `Conversation in ${room}`,
     messages: 'Messages',
     begins: (room: string) => `This is where ${room} begins.`,
@@ -54,10 +54,10 @@ export const en = {
     load: 'Load it',
     more: 'Show all',
     less: 'Show less',
-    said: (name: string, text: string) => `${name}: ${text}`,
-    manySaid: (n: number) => `${n} new messages`,
+    announce: (name: string, text: string) => `${name}: ${text}`,
+    announceMany: (n: number) => `${n} new messages`,
   },
-  quiet: {
+  membership: {
     others: (n: number) => (n === 1 ? '1 other' : `${n} others`),
     joined: (who: string) => `${who} joined`,
     left: (who: string) => `${who} left`,
@@ -127,10 +127,10 @@ export const en = {
     light: 'Light',
     dark: 'Dark',
     help: 'Commands and keys',
-    quit: 'Leave the teahouse',
-    quitSure: 'Guests cannot come back as the same person. Leave?',
-    quitYes: 'Leave',
-    quitNo: 'Stay',
+    logout: 'Leave the teahouse',
+    logoutConfirm: 'Guests cannot come back as the same person. Leave?',
+    logoutYes: 'Leave',
+    logoutNo: 'Stay',
     guest: 'Guest',
     close: 'Close',
   },

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseSync, traverse } from '@babel/core';
 import { describe, expect, test } from 'vitest';
-import { quietText } from '../view/quietText';
+import { membershipText } from '../view/membershipText';
 import { createFormat, isolated } from './format';
 import { chooseLocale, DICTIONARIES, type Locale } from './index';
 
@@ -43,7 +43,7 @@ describe('both languages', () => {
   function texts(value: unknown, path = ''): [string, string][] {
     if (typeof value === 'string') return [[path, value]];
     if (typeof value === 'function') {
-      const filled = path.endsWith('quiet.join') ? value(['§']) : /^\.(rooms\.(unread|people)|people\.show|talk\.(latestNew|manySaid)|quiet\.others|connection\.waiting|app\.title)$/.test(path) ? value(3, '§') : value('§', '¶');
+      const filled = path.endsWith('membership.join') ? value(['§']) : /^\.(rooms\.(unread|people)|people\.show|conversation\.(latestNew|announceMany)|membership\.others|connection\.waiting|app\.title)$/.test(path) ? value(3, '§') : value('§', '¶');
       return [[path, String(filled)]];
     }
     return Object.entries(value as object).flatMap(([key, inner]) => texts(inner, `${path}.${key}`));
@@ -84,7 +84,7 @@ describe('lists, days and comings', () => {
 
   test('name a few and count the rest', () => {
     const words = (locale: Locale, joined: string[], left: string[] = []) =>
-      quietText({ ...nobody, joined, left }, DICTIONARIES[locale], locale === 'en' ? en : zh);
+      membershipText({ ...nobody, joined, left }, DICTIONARIES[locale], locale === 'en' ? en : zh);
     expect(words('en', ['Ann'])).toBe('Ann joined');
     expect(words('en', ['Ann', 'Bob', 'Cleo', 'Dora', 'Emil'])).toBe('Ann, Bob and 3 others joined');
     expect(words('en', ['Ann', 'Bob'])).toBe('Ann and Bob joined');

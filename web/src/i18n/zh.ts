@@ -9,7 +9,7 @@ export const zh: Dictionary = {
     skip: '跳到对话',
     title: (unread, room) => `${unread > 0 ? `(${unread > 99 ? '99+' : unread}) ` : ''}${room ? `${room} · ` : ''}茶馆`,
   },
-  welcome: {
+  login: {
     name: '怎么称呼你？',
     placeholder: '你的名字',
     enter: '进门',
@@ -39,7 +39,7 @@ export const zh: Dictionary = {
     more: '显示更多',
     rest: (n) => `还有${n}人`,
   },
-  talk: {
+  conversation: {
     label: (room) => `${room}里的对话`,
     messages: '消息',
     begins: (room) => `${room}的对话从这里开始。`,
@@ -53,10 +53,10 @@ export const zh: Dictionary = {
     load: '加载',
     more: '展开全文',
     less: '收起',
-    said: (name, text) => `${name}：${text}`,
-    manySaid: (n) => `${n}条新消息`,
+    announce: (name, text) => `${name}：${text}`,
+    announceMany: (n) => `${n}条新消息`,
   },
-  quiet: {
+  membership: {
     others: (n) => `另外${n}人`,
     joined: (who) => `${who}进来了`,
     left: (who) => `${who}离开了`,
@@ -126,10 +126,10 @@ export const zh: Dictionary = {
     light: '浅色',
     dark: '深色',
     help: '命令和按键',
-    quit: '离开茶馆',
-    quitSure: '访客离开以后，就不能再以同一身份回来了。确定离开吗？',
-    quitYes: '离开',
-    quitNo: '再坐会儿',
+    logout: '离开茶馆',
+    logoutConfirm: '访客离开以后，就不能再以同一身份回来了。确定离开吗？',
+    logoutYes: '离开',
+    logoutNo: '再坐会儿',
     guest: '访客',
     close: '关闭',
   },

@@ -2,19 +2,19 @@ import { decodePerson, errorCode } from '../protocol/decode';
 import type { ErrorCode, Person } from '../protocol/types';
 
 /** `nobody`: no session, or one that has ended. `unreachable`: no answer, or none that can be read. */
-export type SessionAnswer = { user: Person } | { nobody: true } | { unreachable: true } | { refused: ErrorCode };
+export type SessionResult = { user: Person } | { unauthorized: true } | { unreachable: true } | { error: ErrorCode };
 
 const ADDRESS = '/api/v1/session';
 
-export function whoAmI(): Promise<SessionAnswer> {
+export function getSession(): Promise<SessionResult> {
   return ask({ method: 'GET' });
 }
 
-export function comeIn(name: string): Promise<SessionAnswer> {
+export function createSession(name: string): Promise<SessionResult> {
   return ask({ method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name }) });
 }
 
-export async function goAway(): Promise<boolean> {
+export async function deleteSession(): Promise<boolean> {
   try {
     const response = await fetch(ADDRESS, { method: 'DELETE', signal: AbortSignal.timeout(10_000) });
     return response.ok || response.status === 401;
@@ -23,17 +23,17 @@ export async function goAway(): Promise<boolean> {
   }
 }
 
-async function ask(init: RequestInit): Promise<SessionAnswer> {
+async function ask(init: RequestInit): Promise<SessionResult> {
   try {
     const response = await fetch(ADDRESS, { ...init, cache: 'no-store', signal: AbortSignal.timeout(15_000) });
-    if (response.status === 401) return { nobody: true };
+    if (response.status === 401) return { unauthorized: true };
     const body: unknown = await response.json();
     if (typeof body !== 'object' || body === null) return { unreachable: true };
     if (response.ok && 'user' in body) {
       const user = decodePerson(body.user);
       return user ? { user } : { unreachable: true };
     }
-    if ('code' in body && typeof body.code === 'string') return { refused: errorCode(body.code) };
+    if ('code' in body && typeof body.code === 'string') return { error: errorCode(body.code) };
     return { unreachable: true };
   } catch {
     return { unreachable: true };

@@ -101,51 +101,51 @@ describe('opening', () => {
     const app = new App();
     void app.start();
     await requests[0]!.fail();
-    expect([app.stage, app.unanswered]).toEqual(['opening', true]);
+    expect([app.screen, app.sessionUnknown]).toEqual(['loading', true]);
     await vi.advanceTimersByTimeAsync(60_000);
     await requests[1]!.answer(503, { code: 'shutting_down' });
-    expect(app.stage).toBe('opening');
+    expect(app.screen).toBe('loading');
     await vi.advanceTimersByTimeAsync(60_000);
     await requests[2]!.answer(200, me);
-    expect([app.stage, app.chat.you?.id]).toEqual(['chat', 'u7']);
+    expect([app.screen, app.chat.you?.id]).toEqual(['chat', 'u7']);
   });
 
   test('whom the server does not know stands at the door', async () => {
     const app = new App();
     void app.start();
     await requests[0]!.answer(401, { code: 'unauthorized' });
-    expect(app.stage).toBe('welcome');
+    expect(app.screen).toBe('login');
   });
 });
 
 describe('going away', () => {
   test('where the server cannot end the session, the page goes on hearing and saying', async () => {
     const app = await inside();
-    const gone = app.goAway();
+    const gone = app.deleteSession();
     await requests.at(-1)!.answer(503, { code: 'unavailable' });
     expect(await gone).toBe(false);
     const [first] = Line.all;
     first!.hear(message(2));
     expect(app.chat.activeRoom?.log?.cursor).toBe(2);
-    app.say('r1', 'still here');
+    app.sendMessage('r1', 'still here');
     expect(first!.said.at(-1)).toMatchObject({ type: 'send', body: 'still here' });
   });
 
   test('the door opens with the answer, not with the close that comes before it', async () => {
     const app = await inside();
-    const gone = app.goAway();
+    const gone = app.deleteSession();
     line().end(4100);
-    expect(app.stage).toBe('chat');
+    expect(app.screen).toBe('chat');
     await requests.at(-1)!.answer(204);
-    expect([await gone, app.stage, app.ended]).toEqual([true, 'welcome', false]);
+    expect([await gone, app.screen, app.sessionEnded]).toEqual([true, 'login', false]);
   });
 
   test('an answer that is lost after the close changes nothing: the session has ended', async () => {
     const app = await inside();
-    const gone = app.goAway();
+    const gone = app.deleteSession();
     line().end(4100);
     await requests.at(-1)!.fail();
-    expect([await gone, app.stage, app.ended]).toEqual([true, 'welcome', false]);
+    expect([await gone, app.screen, app.sessionEnded]).toEqual([true, 'login', false]);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(Line.all.length, 'and nobody connects as a stranger').toBe(1);
   });
@@ -158,7 +158,7 @@ describe('a session that ended', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     line().end(1006);
     await requests.at(-1)!.answer(401, { code: 'unauthorized' });
-    expect([app.stage, app.ended]).toEqual(['welcome', true]);
+    expect([app.screen, app.sessionEnded]).toEqual(['login', true]);
   });
 
   test('does not throw out whoever came in again before its last answer came', async () => {
@@ -170,12 +170,12 @@ describe('a session that ended', () => {
     }
     const [early, late] = requests.slice(1);
     await early!.answer(401, { code: 'unauthorized' });
-    expect(app.stage).toBe('welcome');
-    const entered = app.comeIn('李雷');
+    expect(app.screen).toBe('login');
+    const entered = app.createSession('李雷');
     await requests.at(-1)!.answer(201, { user: { id: 'u9', name: '李雷' } });
     expect(await entered).toBe(null);
     await late!.answer(401, { code: 'unauthorized' });
-    expect([app.stage, app.chat.you?.id]).toEqual(['chat', 'u9']);
+    expect([app.screen, app.chat.you?.id]).toEqual(['chat', 'u9']);
   });
 });
 
@@ -183,7 +183,7 @@ describe('a connection as somebody else', () => {
   const stranger = () => line().hear(welcome('e1', 'u9'));
   async function reconnect(): Promise<App> {
     const app = await inside();
-    app.say('r1', 'mine');
+    app.sendMessage('r1', 'mine');
     line().end(1006);
     await vi.advanceTimersByTimeAsync(1_000);
     stranger();
@@ -194,21 +194,21 @@ describe('a connection as somebody else', () => {
     const app = await reconnect();
     await requests.at(-1)!.answer(200, { user: { id: 'u9', name: 'Ann' } });
     stranger();
-    expect([app.stage, app.chat.you?.id, app.chat.outbox.items]).toEqual(['chat', 'u9', []]);
+    expect([app.screen, app.chat.you?.id, app.chat.outbox.items]).toEqual(['chat', 'u9', []]);
   });
 
   test('is nobody’s after the session ended in another tab: the page is at the door, and says nothing under a made-up name', async () => {
     const app = await reconnect();
     await requests.at(-1)!.answer(401, { code: 'unauthorized' });
     await vi.advanceTimersByTimeAsync(60_000);
-    expect([app.stage, app.ended, Line.all.length]).toEqual(['welcome', true, 2]);
+    expect([app.screen, app.sessionEnded, Line.all.length]).toEqual(['login', true, 2]);
     expect(line().said).toEqual([]);
   });
 });
 
 test('what a tab left behind that was closed goes when another connects again', async () => {
   await inside();
-  storage.keepItem('u7', { key: 'k', room: 'r1', body: 'left behind', at: 1, epoch: 'e1', state: 'waiting', attempt: 0, notBefore: 0 });
+  storage.saveOutboxItem('u7', { key: 'k', room: 'r1', body: 'left behind', at: 1, epoch: 'e1', state: 'waiting', attempt: 0, retryAt: 0 });
   line().end(1006);
   await vi.advanceTimersByTimeAsync(1_000);
   line().hear(welcome(), { type: 'joined', room: 'r1', name: 'lobby', head: 1, n: 1, count: 1, online: [] });

@@ -1,4 +1,4 @@
-import type { Change, Item } from '../core/outbox';
+import type { OutboxChange, OutboxItem } from '../core/outbox';
 import type { RoomId, UserId } from '../protocol/types';
 
 /**
@@ -24,33 +24,33 @@ function set(key: string, value: string | null): void {
   }
 }
 
-export type Remembered = 'locale' | 'theme' | 'name' | 'room' | 'people';
-export const recall = (what: Remembered): string | null => get(what);
-export const remember = (what: Remembered, value: string | null): void => set(what, value);
+export type PreferenceKey = 'locale' | 'theme' | 'name' | 'room' | 'people';
+export const loadPreference = (what: PreferenceKey): string | null => get(what);
+export const savePreference = (what: PreferenceKey, value: string | null): void => set(what, value);
 
-export const draft = (user: UserId, room: RoomId): string => get(`draft.${user}.${room}`) ?? '';
-export const keepDraft = (user: UserId, room: RoomId, text: string): void => set(`draft.${user}.${room}`, text === '' ? null : text);
+export const loadDraft = (user: UserId, room: RoomId): string => get(`draft.${user}.${room}`) ?? '';
+export const saveDraft = (user: UserId, room: RoomId, text: string): void => set(`draft.${user}.${room}`, text === '' ? null : text);
 
-export const keepItem = (user: UserId, item: Item): void => set(`outbox.${user}.${item.key}`, JSON.stringify(item));
-export const strikeItem = (user: UserId, key: string): void => set(`outbox.${user}.${key}`, null);
+export const saveOutboxItem = (user: UserId, item: OutboxItem): void => set(`outbox.${user}.${item.key}`, JSON.stringify(item));
+export const removeOutboxItem = (user: UserId, key: string): void => set(`outbox.${user}.${key}`, null);
 
 /** Does what the outbox says is to be written down or struck out. */
-export function keep(user: UserId, changes: readonly Change[]): void {
+export function saveOutbox(user: UserId, changes: readonly OutboxChange[]): void {
   for (const change of changes) {
-    if ('put' in change) keepItem(user, change.put);
-    else strikeItem(user, change.strike);
+    if ('save' in change) saveOutboxItem(user, change.save);
+    else removeOutboxItem(user, change.remove);
   }
 }
 
 /** The unsent messages of a person, from this tab's last life or another tab. */
-export function keptItems(user: UserId): Item[] {
+export function loadOutbox(user: UserId): OutboxItem[] {
   const prefix = `${PREFIX}outbox.${user}.`;
-  const items: Item[] = [];
+  const items: OutboxItem[] = [];
   try {
     for (let i = 0; i < localStorage.length; i++) {
       const key = localStorage.key(i);
       if (!key?.startsWith(prefix)) continue;
-      const item = readItem(localStorage.getItem(key));
+      const item = parseOutboxItem(localStorage.getItem(key));
       if (item) items.push(item);
     }
   } catch {
@@ -63,7 +63,7 @@ export function keptItems(user: UserId): Item[] {
  * If a storage event struck out an unsent message of this person in another tab: its key. Events come late; what was written
  * down again since then is kept.
  */
-export function struckElsewhere(user: UserId, event: { key: string | null; newValue: string | null }): string | null {
+export function removedElsewhere(user: UserId, event: { key: string | null; newValue: string | null }): string | null {
   const prefix = `${PREFIX}outbox.${user}.`;
   if (event.newValue !== null || !event.key?.startsWith(prefix)) return null;
   const key = event.key.slice(prefix.length);
@@ -71,15 +71,15 @@ export function struckElsewhere(user: UserId, event: { key: string | null; newVa
 }
 
 /** What stands in storage may be of an older page, or of anybody's making. */
-export function readItem(text: string | null): Item | null {
+export function parseOutboxItem(text: string | null): OutboxItem | null {
   try {
     const item: unknown = JSON.parse(text ?? 'null');
     if (typeof item !== 'object' || item === null) return null;
-    const { key, room, body, at, epoch, state, code } = item as Partial<Item>;
+    const { key, room, body, at, epoch, state, code } = item as Partial<OutboxItem>;
     if (typeof key !== 'string' || typeof room !== 'string' || typeof body !== 'string') return null;
     if (typeof at !== 'number' || typeof epoch !== 'string') return null;
     const known = state === 'failed' || state === 'held' ? state : 'waiting';
-    return { key, room, body, at, epoch, state: known, ...(code && { code }), attempt: 0, notBefore: 0 };
+    return { key, room, body, at, epoch, state: known, ...(code && { code }), attempt: 0, retryAt: 0 };
   } catch {
     return null;
   }

@@ -1,29 +1,29 @@
 import { createEffect, createSignal, For } from 'solid-js';
-import { useHouse } from './context';
+import { useApp } from './context';
 
 /** More than this at once is a number, not a reading. */
 const AT_ONCE = 3;
 const KEPT = 6;
 
 /**
- * Says live messages to those who listen. The list itself is silent: loading yesterday's messages, or scrolling, would
+ * Says select messages to those who listen. The list itself is silent: loading yesterday's messages, or scrolling, would
  * otherwise be read out as news.
  */
 export function Announcer() {
-  const { app, t } = useHouse();
+  const { app, t } = useApp();
   const [lines, setLines] = createSignal<readonly { text: string }[]>([]);
   createEffect(() => {
     void app.revision;
-    const events = app.chat.announced.splice(0);
+    const events = app.chat.announcements.splice(0);
     if (events.length === 0) return;
     const fresh =
       events.length > AT_ONCE
-        ? [{ text: t().talk.manySaid(events.length) }]
-        : events.flatMap((event) => (event.type === 'message' ? [{ text: t().talk.said(event.by.name, event.body) }] : []));
+        ? [{ text: t().conversation.announceMany(events.length) }]
+        : events.flatMap((event) => (event.type === 'message' ? [{ text: t().conversation.announce(event.by.name, event.body) }] : []));
     setLines((old) => [...old, ...fresh].slice(-KEPT));
   });
   return (
-    <div class="sr-only" role="log" aria-live="polite" aria-relevant="additions" aria-label={t().talk.newLine}>
+    <div class="sr-only" role="log" aria-live="polite" aria-relevant="additions" aria-label={t().conversation.newLine}>
       <For each={lines()}>{(line) => <p>{line.text}</p>}</For>
     </div>
   );

@@ -1,10 +1,10 @@
 import { createEffect, type JSX, onMount, Show } from 'solid-js';
-import { useHouse } from './context';
+import { useApp } from './context';
 import { CloseIcon } from './Icons';
 
 /** A modal sheet: the browser's own dialog keeps the focus inside and closes on Esc. */
 export function Dialog(props: { which: 'settings' | 'help'; title: string; children: JSX.Element }) {
-  const { dialog, setDialog, t } = useHouse();
+  const { dialog, setDialog, t } = useApp();
   let element!: HTMLDialogElement;
   const shown = () => dialog() === props.which;
   onMount(() =>
@@ -16,7 +16,7 @@ export function Dialog(props: { which: 'settings' | 'help'; title: string; child
   return (
     <dialog
       ref={element}
-      class="sheet"
+      class="dialog"
       aria-label={props.title}
       onClose={() => {
         if (shown()) setDialog(null);
@@ -25,10 +25,10 @@ export function Dialog(props: { which: 'settings' | 'help'; title: string; child
         if (event.target === element) setDialog(null);
       }}
     >
-      <div class="sheet-inside">
+      <div class="dialog-content">
         <header>
           <h2>{props.title}</h2>
-          <button type="button" class="quiet-button" aria-label={t().menu.close} onClick={() => setDialog(null)}>
+          <button type="button" class="icon-button" aria-label={t().menu.close} onClick={() => setDialog(null)}>
             <CloseIcon />
           </button>
         </header>

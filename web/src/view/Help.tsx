@@ -1,11 +1,11 @@
 import { For } from 'solid-js';
 import { COMMANDS } from '../core/slash';
-import { useHouse } from './context';
+import { useApp } from './context';
 import { Dialog } from './Dialog';
 
 /** The commands and the keys. */
 export function Help() {
-  const { t } = useHouse();
+  const { t } = useApp();
   const line = (command: (typeof COMMANDS)[number]) => {
     const argument = command === 'join' ? ` ${t().slash.roomArgument}` : command === 'name' ? ` ${t().slash.nameArgument}` : '';
     return `/${command}${argument}`;

@@ -32,7 +32,7 @@ export const SearchIcon = () => <Icon><circle cx="9" cy="9" r="4.8" /><path d="m
 export const WaitIcon = () => <Icon><circle cx="10" cy="10" r="6.5" /><path d="M10 6.5V10l2.3 1.5" /></Icon>;
 export const AlertIcon = () => <Icon><circle cx="10" cy="10" r="6.8" /><path d="M10 6.5v4M10 13.4v.1" /></Icon>;
 
-/** The house's sign: a gaiwan on its saucer, the lid ajar, as one drinks from it. */
+/** The ctx's sign: a gaiwan on its saucer, the lid ajar, as one drinks from it. */
 export function Logo(props: { steam?: boolean }) {
   return (
     <svg class="logo" viewBox="0 0 48 48" aria-hidden="true">

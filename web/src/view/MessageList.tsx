@@ -1,11 +1,11 @@
 import { createMemo, createSignal, For, onCleanup, onMount, Show } from 'solid-js';
-import { keepSame, layOut, type Row } from '../core/rows';
-import { bound, capacity, earlier, FOLLOW, hold, indices, later, type Stretch } from '../core/stretch';
+import { reuseRows, buildRows, type Row } from '../core/rows';
+import { limitWindow, capacity, extendBack, FOLLOW_LATEST, pinStart, windowIndices, extendForward, type EventWindow } from '../core/event-window';
 import { dayOf } from '../i18n/format';
 import type { RoomId } from '../protocol/types';
-import { useHouse } from './context';
+import { useApp } from './context';
 import { DownIcon } from './Icons';
-import { DayRow, HoleRow, NewRow, QuietRow, StartRow } from './PlainRows';
+import { DayRow, GapRow, NewRow, MembershipRow, StartRow } from './SystemRows';
 import { MessageRow, PendingRow } from './MessageRow';
 
 /** Within this many pixels of the end one is at the end. */
@@ -22,9 +22,9 @@ const KEEPS_PLACE = CSS.supports('overflow-anchor', 'auto');
 
 /** What was said in a room. Keyed by room: another room is another list. */
 export function MessageList(props: { room: RoomId }) {
-  const house = useHouse();
-  const { app, t } = house;
-  const [stretch, setStretch] = createSignal<Stretch>(FOLLOW);
+  const ctx = useApp();
+  const { app, t } = ctx;
+  const [eventWindow, setEventWindow] = createSignal<EventWindow>(FOLLOW_LATEST);
   const [away, setAway] = createSignal(false);
   let scroller!: HTMLDivElement;
   let list!: HTMLOListElement;
@@ -40,15 +40,15 @@ export function MessageList(props: { room: RoomId }) {
     void app.revision;
     const here = room();
     if (!here?.log) return [];
-    const { from, to } = indices(here.log, stretch());
+    const { from, to } = windowIndices(here.log, eventWindow());
     const atEnd = to === here.log.events.length;
     const first = here.log.events[from]?.seq ?? 0;
     const last = atEnd ? Infinity : here.log.events[to - 1]!.seq;
-    return keepSame(
+    return reuseRows(
       before,
-      layOut({
+      buildRows({
         events: here.log.events.slice(from, to),
-        holes: here.log.holes.filter((hole) => hole.to >= first && hole.from <= last),
+        gaps: here.log.gaps.filter((gap) => gap.to >= first && gap.from <= last),
         fromStart: here.log.floor === 0 && from === 0,
         marker: here.marker,
         pending: atEnd ? app.chat.outbox.inRoom(props.room) : [],
@@ -57,12 +57,12 @@ export function MessageList(props: { room: RoomId }) {
       }),
     );
   }, []);
-  const empty = house.live(() => {
+  const empty = ctx.select(() => {
     const here = room();
     return here?.log?.floor === 0 && here.n === 0 && app.chat.outbox.inRoom(props.room).length === 0;
   });
-  const loading = house.live(() => room()?.fetching?.before !== undefined && log()?.events.length !== 0);
-  const unread = house.live(() => room()?.unread ?? 0);
+  const loading = ctx.select(() => room()?.fetching?.before !== undefined && log()?.events.length !== 0);
+  const unread = ctx.select(() => room()?.unread ?? 0);
 
   // --- keeping the reader's place ------------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ export function MessageList(props: { room: RoomId }) {
     lastTop = scroller.scrollTop;
   };
   /** At the end, or still there although the end moved away: the keyboard opened, or messages came. */
-  const isStuck = () => stretch().last === null && (fromEnd() <= AT_END || (stuck && scroller.scrollTop >= lastTop - 1));
+  const isStuck = () => eventWindow().last === null && (fromEnd() <= AT_END || (stuck && scroller.scrollTop >= lastTop - 1));
 
   /** Remembers the first row in sight, and answers how to bring it back to where it was. */
   const rememberPlace = (): (() => void) => {
@@ -98,9 +98,9 @@ export function MessageList(props: { room: RoomId }) {
     };
   };
 
-  const show = (next: Stretch) => {
+  const show = (next: EventWindow) => {
     const restore = rememberPlace();
-    setStretch(next);
+    setEventWindow(next);
     restore();
   };
 
@@ -118,14 +118,14 @@ export function MessageList(props: { room: RoomId }) {
   const bringMore = () => {
     const held = log();
     if (!held || !placed) return;
-    const most = capacity(held, stretch(), rows().length);
+    const most = capacity(held, eventWindow(), rows().length);
     if (scroller.scrollTop < NEAR_EDGE) {
-      const next = earlier(held, hold(held, stretch()), most);
+      const next = extendBack(held, pinStart(held, eventWindow()), most);
       if (next) show(next);
       // Asked for before the last of what is here is reached, so that the reader need not wait at the top.
-      if (indices(held, stretch()).from < AHEAD && held.floor > 0) app.wantOlder();
-    } else if (stretch().last !== null && fromEnd() < NEAR_EDGE) {
-      const next = later(held, stretch(), most);
+      if (windowIndices(held, eventWindow()).from < AHEAD && held.floor > 0) app.requestOlder();
+    } else if (eventWindow().last !== null && fromEnd() < NEAR_EDGE) {
+      const next = extendForward(held, eventWindow(), most);
       if (next) show(next);
     }
   };
@@ -134,17 +134,17 @@ export function MessageList(props: { room: RoomId }) {
   const look = () => {
     const held = log();
     if (!held) return;
-    stuck = stretch().last === null && fromEnd() <= AT_END;
+    stuck = eventWindow().last === null && fromEnd() <= AT_END;
     lastTop = scroller.scrollTop;
-    if (stuck && stretch().first !== null && scroller.scrollTop > NEAR_EDGE * 2) show(FOLLOW);
-    else if (!stuck) setStretch((now) => hold(held, now));
-    setAway(stretch().last !== null || fromEnd() > scroller.clientHeight * 0.75);
+    if (stuck && eventWindow().first !== null && scroller.scrollTop > NEAR_EDGE * 2) show(FOLLOW_LATEST);
+    else if (!stuck) setEventWindow((now) => pinStart(held, now));
+    setAway(eventWindow().last !== null || fromEnd() > scroller.clientHeight * 0.75);
     attend();
   };
 
   const attend = () => {
-    const seen = placed && stuck && document.visibilityState === 'visible' && document.hasFocus() && house.drawer() === null;
-    app.attend(seen ? props.room : null);
+    const seen = placed && stuck && document.visibilityState === 'visible' && document.hasFocus() && ctx.drawer() === null;
+    app.setFocusedRoom(seen ? props.room : null);
   };
 
   let framed = false;
@@ -171,7 +171,7 @@ export function MessageList(props: { room: RoomId }) {
       const restore = rememberPlace();
       return () => {
         const now = log();
-        if (now) setStretch((s) => bound(now, s));
+        if (now) setEventWindow((s) => limitWindow(now, s));
         restore();
         place();
         look();
@@ -191,18 +191,18 @@ export function MessageList(props: { room: RoomId }) {
       removeEventListener('focus', onAttention);
       removeEventListener('blur', onAttention);
       document.removeEventListener('visibilitychange', onAttention);
-      if (app.chat.attended === props.room) app.attend(null);
+      if (app.chat.focused === props.room) app.setFocusedRoom(null);
     });
   });
 
   const jump = () => {
-    setStretch(FOLLOW);
+    setEventWindow(FOLLOW_LATEST);
     stuck = true;
     toEnd();
     look();
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === 'Escape' && !event.defaultPrevented && house.drawer() === null && house.dialog() === null) {
+    if (event.key === 'Escape' && !event.defaultPrevented && ctx.drawer() === null && ctx.dialog() === null) {
       jump();
       document.getElementById('composer')?.focus();
     }
@@ -211,24 +211,24 @@ export function MessageList(props: { room: RoomId }) {
   onCleanup(() => document.removeEventListener('keydown', onKeyDown));
 
   return (
-    <div class="stream">
-      <div ref={scroller} class="scroller" tabindex="0" role="region" aria-label={t().talk.messages} onScroll={onScroll} onWheel={onScroll} onTouchMove={onScroll}>
-        <ol ref={list} class="rows" aria-label={t().talk.messages}>
+    <div class="message-list">
+      <div ref={scroller} class="scroller" tabindex="0" role="region" aria-label={t().conversation.messages} onScroll={onScroll} onWheel={onScroll} onTouchMove={onScroll}>
+        <ol ref={list} class="rows" aria-label={t().conversation.messages}>
           <For each={rows()}>{(row) => <RowView row={row} />}</For>
         </ol>
         <Show when={empty()}>
           <div class="empty">
-            <p>{t().talk.empty}</p>
-            <p class="hint">{t().talk.emptyHint}</p>
+            <p>{t().conversation.empty}</p>
+            <p class="hint">{t().conversation.emptyHint}</p>
           </div>
         </Show>
       </div>
       <Show when={loading()}>
-        <p class="loading">{t().talk.loading}</p>
+        <p class="loading">{t().conversation.loading}</p>
       </Show>
       <Show when={away()}>
-        <button type="button" class="jump" classList={{ fresh: unread() > 0 }} onClick={jump}>
-          {unread() > 0 ? t().talk.latestNew(unread()) : t().talk.latest}
+        <button type="button" class="jump-button" classList={{ fresh: unread() > 0 }} onClick={jump}>
+          {unread() > 0 ? t().conversation.latestNew(unread()) : t().conversation.latest}
           <DownIcon />
         </button>
       </Show>
@@ -239,19 +239,19 @@ export function MessageList(props: { room: RoomId }) {
 /** A row is never changed: another state is another row. So nothing in here needs to watch it. */
 function RowView(props: { row: Row }) {
   const row = props.row;
-  switch (row.is) {
+  switch (row.kind) {
     case 'message':
       return <MessageRow row={row} />;
     case 'pending':
       return <PendingRow row={row} />;
-    case 'quiet':
-      return <QuietRow row={row} />;
+    case 'membership':
+      return <MembershipRow row={row} />;
     case 'day':
       return <DayRow row={row} />;
     case 'new':
       return <NewRow />;
-    case 'hole':
-      return <HoleRow row={row} />;
+    case 'gap':
+      return <GapRow row={row} />;
     case 'start':
       return <StartRow />;
   }

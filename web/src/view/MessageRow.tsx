@@ -1,33 +1,33 @@
 import { createSignal, For, Show } from 'solid-js';
 import { hueOf } from '../core/avatar';
-import { isEmojiOnly, pieces } from '../core/links';
+import { isEmojiOnly, linkify } from '../core/linkify';
 import type { Row } from '../core/rows';
 import { Avatar } from './Avatar';
-import { useHouse } from './context';
+import { useApp } from './context';
 import { AlertIcon, WaitIcon } from './Icons';
 
-type RowOf<K extends Row['is']> = Extract<Row, { is: K }>;
+type RowOf<K extends Row['kind']> = Extract<Row, { kind: K }>;
 
 /** A message longer than this is folded. */
 const LONG_CHARACTERS = 1_400;
 const LONG_LINES = 18;
 
 export function MessageRow(props: { row: RowOf<'message'> }) {
-  const { t, format } = useHouse();
-  const { event, at, leads, own } = props.row;
+  const { t, format } = useApp();
+  const { event, at, startsGroup, own } = props.row;
   const time = (short = false) => (
     <time datetime={event.at} title={format().full(at)}>{short ? format().shortTime(at) : format().time(at)}</time>
   );
   return (
-    <li class="row message" classList={{ leads, own }} data-key={props.row.key} data-seq={event.seq}>
+    <li class="row message" classList={{ 'group-start': startsGroup, own }} data-key={props.row.key} data-seq={event.seq}>
       <div class="gutter">
-        <Show when={leads} fallback={time(true)}>
+        <Show when={startsGroup} fallback={time(true)}>
           <Avatar id={event.by.id} name={event.by.name} />
         </Show>
       </div>
-      <div class="said">
-        <Show when={leads} fallback={<span class="sr-only">{event.by.name}</span>}>
-          <p class="byline">
+      <div class="message-content">
+        <Show when={startsGroup} fallback={<span class="sr-only">{event.by.name}</span>}>
+          <p class="message-header">
             <span class="author" style={{ '--hue': String(hueOf(event.by.id)) }}><bdi>{event.by.name}</bdi></span>
             <Show when={own}><span class="tag">{t().people.you}</span></Show>
             {time()}
@@ -41,8 +41,8 @@ export function MessageRow(props: { row: RowOf<'message'> }) {
 
 /** One's own message on its way. */
 export function PendingRow(props: { row: RowOf<'pending'> }) {
-  const { app, t, errorText } = useHouse();
-  const { item, state, code, leads } = props.row;
+  const { app, t, errorText } = useApp();
+  const { item, state, code, startsGroup } = props.row;
   const you = app.chat.you;
   const asks = state === 'failed' || state === 'held';
   const label = () => {
@@ -52,14 +52,14 @@ export function PendingRow(props: { row: RowOf<'pending'> }) {
     return t().sending.sending;
   };
   return (
-    <li class="row message pending" classList={{ leads, own: true, [state]: true }} data-key={props.row.key} data-state={state}>
+    <li class="row message pending" classList={{ 'group-start': startsGroup, own: true, [state]: true }} data-key={props.row.key} data-state={state}>
       <div class="gutter">
-        <Show when={leads && you}>{(person) => <Avatar id={person().id} name={person().name} />}</Show>
+        <Show when={startsGroup && you}>{(person) => <Avatar id={person().id} name={person().name} />}</Show>
       </div>
-      <div class="said">
-        <Show when={leads && you} fallback={<span class="sr-only">{you?.name}</span>}>
+      <div class="message-content">
+        <Show when={startsGroup && you} fallback={<span class="sr-only">{you?.name}</span>}>
           {(person) => (
-            <p class="byline">
+            <p class="message-header">
               <span class="author" style={{ '--hue': String(hueOf(person().id)) }}><bdi>{person().name}</bdi></span>
               <span class="tag">{t().people.you}</span>
             </p>
@@ -81,25 +81,25 @@ export function PendingRow(props: { row: RowOf<'pending'> }) {
 
 /** What was said, as text and links: nodes, never markup. */
 function Body(props: { text: string }) {
-  const { t } = useHouse();
+  const { t } = useApp();
   const long = props.text.length > LONG_CHARACTERS || props.text.split('\n', LONG_LINES + 1).length > LONG_LINES;
   const [open, setOpen] = createSignal(false);
   return (
     <>
       <p class="body" classList={{ large: isEmojiOnly(props.text), folded: long && !open() }} dir="auto">
-        <For each={pieces(props.text)}>
-          {(piece) =>
-            'href' in piece ? (
-              <a href={piece.href} target="_blank" rel="noopener noreferrer nofollow">{piece.text}</a>
+        <For each={linkify(props.text)}>
+          {(segment) =>
+            'href' in segment ? (
+              <a href={segment.href} target="_blank" rel="noopener noreferrer nofollow">{segment.text}</a>
             ) : (
-              piece.text
+              segment.text
             )
           }
         </For>
       </p>
       <Show when={long}>
         <button type="button" class="text-button" aria-expanded={open()} onClick={() => setOpen(!open())}>
-          {open() ? t().talk.less : t().talk.more}
+          {open() ? t().conversation.less : t().conversation.more}
         </button>
       </Show>
     </>

@@ -1,39 +1,39 @@
 import { createEffect, Match, onCleanup, Show, Switch } from 'solid-js';
 import type { Notice } from '../core/chat';
-import { useHouse } from './context';
+import { useApp } from './context';
 import { Rooms } from './Rooms';
 import { People } from './People';
-import { Talk } from './Talk';
+import { Conversation } from './Conversation';
 import { Help } from './Help';
 import { Settings } from './Settings';
 import { Toasts } from './Toasts';
 import { Logo } from './Icons';
-import { Welcome } from './Welcome';
+import { Login } from './Login';
 import { switchRoom } from './roomOrder';
 
-/** Which of the page's faces is shown: the door, or the house. */
+/** Which of the page's faces is shown: the door, or the ctx. */
 export function Page() {
-  const house = useHouse();
-  // Inside, the title names the room.
+  const ctx = useApp();
+  // ChatPage, the title names the room.
   createEffect(() => {
-    if (house.app.stage !== 'chat') document.title = house.t().app.name;
+    if (ctx.app.screen !== 'chat') document.title = ctx.t().app.name;
   });
   return (
     <>
       <Switch>
-        <Match when={house.app.stage === 'opening'}>
-          <div class="opening">
+        <Match when={ctx.app.screen === 'loading'}>
+          <div class="loading-screen">
             <Logo />
-            <Show when={house.app.unanswered}>
-              <p class="note" role="status">{house.t().connection.connecting}</p>
+            <Show when={ctx.app.sessionUnknown}>
+              <p class="note" role="status">{ctx.t().connection.connecting}</p>
             </Show>
           </div>
         </Match>
-        <Match when={house.app.stage === 'welcome'}>
-          <Welcome />
+        <Match when={ctx.app.screen === 'login'}>
+          <Login />
         </Match>
-        <Match when={house.app.stage === 'chat'}>
-          <Inside />
+        <Match when={ctx.app.screen === 'chat'}>
+          <ChatPage />
         </Match>
       </Switch>
       <Toasts />
@@ -41,33 +41,33 @@ export function Page() {
   );
 }
 
-function Inside() {
-  const house = useHouse();
-  const { app, t } = house;
+function ChatPage() {
+  const ctx = useApp();
+  const { app, t } = ctx;
 
-  const roomTitle = house.live(() => app.chat.activeRoom?.name ?? null);
-  const unread = house.live(() => app.chat.unreadTotal);
+  const roomTitle = ctx.select(() => app.chat.activeRoom?.name ?? null);
+  const unread = ctx.select(() => app.chat.unreadTotal);
   createEffect(() => {
     document.title = t().app.title(unread(), roomTitle());
   });
 
-  const told = (notice: Notice): string => {
-    switch (notice.is) {
+  const noticeText = (notice: Notice): string => {
+    switch (notice.kind) {
       case 'renamed':
         return t().notice.renamed(notice.name);
-      case 'gone':
+      case 'removed':
         return t().notice.gone(notice.room);
       case 'reset':
         return t().notice.reset;
-      case 'refused': {
-        const why = notice.code === 'invalid_name' && notice.what === 'join' ? t().name.roomCharacter : house.errorText(notice.code);
+      case 'failed': {
+        const why = notice.code === 'invalid_name' && notice.command === 'join' ? t().name.roomCharacter : ctx.errorText(notice.code);
         return notice.subject === undefined ? why : t().notice.join(notice.subject, why);
       }
     }
   };
   createEffect(() => {
     void app.revision;
-    for (const notice of app.chat.notices.splice(0)) house.tell(told(notice), notice.is !== 'renamed');
+    for (const notice of app.chat.notices.splice(0)) ctx.notify(noticeText(notice), notice.kind !== 'renamed');
   });
 
   const onKeyDown = (event: KeyboardEvent) => {
@@ -75,10 +75,10 @@ function Inside() {
     const up = event.key === 'ArrowUp';
     if ((up || event.key === 'ArrowDown') && (event.altKey || event.ctrlKey) && !event.shiftKey && !event.metaKey) {
       event.preventDefault();
-      switchRoom(house, up ? -1 : 1);
-    } else if (event.key === 'Escape' && house.dialog() === null && house.drawer() !== null && !event.defaultPrevented) {
+      switchRoom(ctx, up ? -1 : 1);
+    } else if (event.key === 'Escape' && ctx.dialog() === null && ctx.drawer() !== null && !event.defaultPrevented) {
       event.preventDefault();
-      house.setDrawer(null);
+      ctx.setDrawer(null);
     }
   };
   document.addEventListener('keydown', onKeyDown);
@@ -86,18 +86,18 @@ function Inside() {
 
   // A drawer that is no drawer on this width is closed.
   createEffect(() => {
-    if ((house.drawer() === 'rooms' && !house.narrow()) || (house.drawer() === 'people' && !house.slim())) house.setDrawer(null);
+    if ((ctx.drawer() === 'rooms' && !ctx.roomsInDrawer()) || (ctx.drawer() === 'people' && !ctx.peopleInDrawer())) ctx.setDrawer(null);
   });
 
   return (
-    <div class="house" classList={{ 'with-people': house.panel() }}>
-      <a class="skip" href="#talk" onClick={(event) => skip(event)}>
+    <div class="layout" classList={{ 'with-people': ctx.peopleOpen() }}>
+      <a class="skip" href="#conversation" onClick={(event) => skip(event)}>
         {t().app.skip}
       </a>
       <Rooms />
-      <Talk />
+      <Conversation />
       <People />
-      <div class="shade" classList={{ shown: house.drawer() !== null }} onClick={() => house.setDrawer(null)} />
+      <div class="backdrop" classList={{ shown: ctx.drawer() !== null }} onClick={() => ctx.setDrawer(null)} />
       <Settings />
       <Help />
     </div>

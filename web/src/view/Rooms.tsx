@@ -1,36 +1,36 @@
 import { createEffect, createMemo, createSignal, For, on, Show } from 'solid-js';
 import { roomKey, roomName } from '../protocol/names';
 import type { RoomId } from '../protocol/types';
-import { useHouse } from './context';
+import { useApp } from './context';
 import { Avatar } from './Avatar';
 import { CloseIcon, Logo, PlusIcon, SearchIcon, SettingsIcon } from './Icons';
 import { roomOrder } from './roomOrder';
 import { roving } from './roving';
 
-/** The rooms one is in, the others of the house, and oneself. */
+/** The rooms one is in, the others of the ctx, and oneself. */
 export function Rooms() {
-  const house = useHouse();
-  const { app, t } = house;
-  const [sought, setSought] = createSignal('');
-  const [fault, setFault] = createSignal('');
+  const ctx = useApp();
+  const { app, t } = ctx;
+  const [query, setQuery] = createSignal('');
+  const [error, setError] = createSignal('');
   let input!: HTMLInputElement;
   let aside!: HTMLElement;
 
-  const key = createMemo(() => roomKey(sought().trim().replace(/^#/, '')));
-  const fits = (name: string) => key() === '' || roomKey(name).includes(key());
+  const key = createMemo(() => roomKey(query().trim().replace(/^#/, '')));
+  const matchesQuery = (name: string) => key() === '' || roomKey(name).includes(key());
   // Texts, so that a list in which nothing changed is the same list.
-  const mine = house.live(() => roomOrder(house).join(' '));
-  const yours = createMemo(() => split(mine()).filter((id) => fits(app.chat.room(id)?.name ?? '')));
-  const directory = house.live(() =>
+  const mine = ctx.select(() => roomOrder(ctx).join(' '));
+  const yours = createMemo(() => split(mine()).filter((id) => matchesQuery(app.chat.room(id)?.name ?? '')));
+  const directory = ctx.select(() =>
     app.chat.directory
       .filter((room) => !app.chat.room(room.room)?.member)
-      .sort((a, b) => b.count - a.count || house.format().compare(a.name, b.name))
+      .sort((a, b) => b.count - a.count || ctx.format().compare(a.name, b.name))
       .map((room) => room.room)
       .join(' '),
   );
   const summary = (id: RoomId) => app.chat.directory.find((room) => room.room === id);
-  const others = createMemo(() => split(directory()).filter((id) => fits(summary(id)?.name ?? '')));
-  const activeId = house.live(() => app.chat.active);
+  const others = createMemo(() => split(directory()).filter((id) => matchesQuery(summary(id)?.name ?? '')));
+  const activeId = ctx.select(() => app.chat.active);
   const exact = createMemo(() => {
     void mine();
     void directory();
@@ -39,65 +39,65 @@ export function Rooms() {
   });
   const creatable = createMemo(() => {
     if (key() === '' || exact() !== undefined) return null;
-    const name = roomName(sought());
+    const name = roomName(query());
     return name.ok ? name.name : null;
   });
 
-  // One stop for the Tab key, wherever the arrow keys left it.
-  const [walked, setWalked] = createSignal('');
-  const stop = createMemo(() => {
+  // One tabStop for the Tab key, wherever the arrow keys left it.
+  const [rovingId, setRovingId] = createSignal('');
+  const tabStop = createMemo(() => {
     const all = [...(creatable() === null ? [] : ['+']), ...yours(), ...others()];
     const active = activeId();
-    if (all.includes(walked())) return walked();
+    if (all.includes(rovingId())) return rovingId();
     return active !== null && all.includes(active) ? active : (all[0] ?? '');
   });
   // Another room was entered: Tab leads there again.
-  createEffect(on(activeId, () => setWalked(''), { defer: true }));
-  const stopsAt = (id: string) => ({ tabindex: stop() === id ? 0 : -1, onFocus: () => setWalked(id) });
+  createEffect(on(activeId, () => setRovingId(''), { defer: true }));
+  const tabStopProps = (id: string) => ({ tabindex: tabStop() === id ? 0 : -1, onFocus: () => setRovingId(id) });
 
   const enter = (nameOrId: string) => {
-    app.go(nameOrId);
-    setSought('');
-    setFault('');
-    if (house.narrow()) house.setDrawer(null);
+    app.openRoom(nameOrId);
+    setQuery('');
+    setError('');
+    if (ctx.roomsInDrawer()) ctx.setDrawer(null);
   };
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    if (sought().trim() === '') return;
+    if (query().trim() === '') return;
     const only = yours().length + others().length === 1 ? (yours()[0] ?? others()[0]) : undefined;
-    const name = roomName(sought());
+    const name = roomName(query());
     if (exact() !== undefined) enter(exact()!);
     else if (only) enter(only);
     else if (name.ok) enter(name.name);
-    else setFault(house.roomFault(name.why));
+    else setError(ctx.roomNameError(name.why));
   };
 
   // Whoever opens the drawer looks at the directory, and starts to type or to walk.
   createEffect(
-    on(house.drawer, (drawer) => {
+    on(ctx.drawer, (drawer) => {
       if (drawer !== 'rooms') return;
-      app.lookAtDirectory();
+      app.refreshDirectory();
       aside.querySelector<HTMLElement>('[aria-current="page"]')?.focus();
     }, { defer: true }),
   );
-  const you = house.live(() => app.chat.you?.name ?? '');
-  const yourId = house.live(() => app.chat.you?.id ?? '');
-  const hidden = () => house.narrow() && house.drawer() !== 'rooms';
+  const you = ctx.select(() => app.chat.you?.name ?? '');
+  const yourId = ctx.select(() => app.chat.you?.id ?? '');
+  const hidden = () => ctx.roomsInDrawer() && ctx.drawer() !== 'rooms';
 
   return (
-    <aside ref={aside} class="rooms" classList={{ open: house.drawer() === 'rooms' }} inert={hidden()} aria-label={t().rooms.title}>
-      <header class="rooms-head">
+    <aside ref={aside} class="rooms" classList={{ open: ctx.drawer() === 'rooms' }} inert={hidden()} aria-label={t().rooms.title}>
+      <header class="rooms-header">
         <Logo />
         <span class="wordmark">{t().app.name}</span>
-        <button type="button" class="quiet-button only-narrow" aria-label={t().rooms.close} onClick={() => house.setDrawer(null)}>
+        <button type="button" class="icon-button only-narrow" aria-label={t().rooms.close} onClick={() => ctx.setDrawer(null)}>
           <CloseIcon />
         </button>
       </header>
-      <form class="finder" role="search" onSubmit={submit}>
+      <form class="room-search" role="search" onSubmit={submit}>
         <SearchIcon />
         <input
           ref={input}
-          id="finder"
+          id="room-search"
           type="text"
           autocomplete="off"
           autocapitalize="none"
@@ -105,18 +105,18 @@ export function Rooms() {
           enterkeyhint="go"
           placeholder={t().rooms.find}
           aria-label={t().rooms.find}
-          aria-describedby={fault() ? 'finder-fault' : undefined}
-          value={sought()}
-          onFocus={() => app.lookAtDirectory()}
+          aria-describedby={error() ? 'room-search-error' : undefined}
+          value={query()}
+          onFocus={() => app.refreshDirectory()}
           onInput={(event) => {
-            setSought(event.currentTarget.value);
-            setFault('');
+            setQuery(event.currentTarget.value);
+            setError('');
           }}
           onKeyDown={(event) => {
-            if (event.key === 'Escape' && sought() !== '') {
+            if (event.key === 'Escape' && query() !== '') {
               event.preventDefault();
-              setSought('');
-              setFault('');
+              setQuery('');
+              setError('');
             } else if (event.key === 'ArrowDown' && !event.altKey && !event.ctrlKey) {
               event.preventDefault();
               aside.querySelector<HTMLElement>('.room-link')?.focus();
@@ -124,13 +124,13 @@ export function Rooms() {
           }}
         />
       </form>
-      <Show when={fault() !== ''}>
-        <p class="finder-fault" id="finder-fault" role="alert">{fault()}</p>
+      <Show when={error() !== ''}>
+        <p class="room-search-error" id="room-search-error" role="alert">{error()}</p>
       </Show>
       <nav class="room-lists" aria-label={t().rooms.title} onKeyDown={(event) => roving(event, '.room-link')}>
         <Show when={creatable()}>
           {(name) => (
-            <button type="button" class="room-link create" {...stopsAt('+')} onClick={() => enter(name())}>
+            <button type="button" class="room-link create" {...tabStopProps('+')} onClick={() => enter(name())}>
               <PlusIcon />
               <span class="room-name">{t().rooms.open(name())}</span>
             </button>
@@ -139,7 +139,7 @@ export function Rooms() {
         <Show when={yours().length > 0}>
           <h2>{t().rooms.yours}</h2>
           <ul>
-            <For each={yours()}>{(id) => <YourRoom id={id} stop={stop() === id} onFocus={() => setWalked(id)} onEnter={() => enter(id)} />}</For>
+            <For each={yours()}>{(id) => <YourRoom id={id} tabStop={tabStop() === id} onFocus={() => setRovingId(id)} onEnter={() => enter(id)} />}</For>
           </ul>
         </Show>
         <Show when={others().length > 0}>
@@ -147,15 +147,15 @@ export function Rooms() {
           <ul>
             <For each={others()}>
               {(id) => {
-                const name = house.live(() => summary(id)?.name ?? '');
-                const count = house.live(() => summary(id)?.count ?? 0);
+                const name = ctx.select(() => summary(id)?.name ?? '');
+                const count = ctx.select(() => summary(id)?.count ?? 0);
                 return (
                   <li>
-                    <button type="button" class="room-link other" {...stopsAt(id)} onClick={() => enter(name())}>
+                    <button type="button" class="room-link other" {...tabStopProps(id)} onClick={() => enter(name())}>
                       <span class="hash" aria-hidden="true">#</span>
                       <span class="room-name"><bdi>{name()}</bdi></span>
                       <Show when={count() > 0}>
-                        <span class="count" aria-hidden="true">{house.format().number(count())}</span>
+                        <span class="count" aria-hidden="true">{ctx.format().number(count())}</span>
                         <span class="sr-only">{t().rooms.people(count())}</span>
                       </Show>
                     </button>
@@ -169,10 +169,10 @@ export function Rooms() {
           <p class="none">{t().rooms.none}</p>
         </Show>
       </nav>
-      <footer class="rooms-foot">
-        <button type="button" class="me" aria-haspopup="dialog" aria-label={t().menu.title(you())} onClick={() => house.setDialog('settings')}>
+      <footer class="rooms-footer">
+        <button type="button" class="profile-button" aria-haspopup="dialog" aria-label={t().menu.title(you())} onClick={() => ctx.setDialog('settings')}>
           <Avatar id={yourId()} name={you()} />
-          <span class="me-name"><bdi>{you()}</bdi></span>
+          <span class="profile-name"><bdi>{you()}</bdi></span>
           <SettingsIcon />
         </button>
       </footer>
@@ -180,11 +180,11 @@ export function Rooms() {
   );
 }
 
-function YourRoom(props: { id: RoomId; stop: boolean; onFocus: () => void; onEnter: () => void }) {
-  const { app, t, live } = useHouse();
-  const name = live(() => app.chat.room(props.id)?.name ?? '');
-  const unread = live(() => app.chat.room(props.id)?.unread ?? 0);
-  const active = live(() => app.chat.active === props.id);
+function YourRoom(props: { id: RoomId; tabStop: boolean; onFocus: () => void; onEnter: () => void }) {
+  const { app, t, select } = useApp();
+  const name = select(() => app.chat.room(props.id)?.name ?? '');
+  const unread = select(() => app.chat.room(props.id)?.unread ?? 0);
+  const active = select(() => app.chat.active === props.id);
   return (
     <li>
       <button
@@ -192,7 +192,7 @@ function YourRoom(props: { id: RoomId; stop: boolean; onFocus: () => void; onEnt
         class="room-link"
         classList={{ active: active(), unread: unread() > 0 }}
         aria-current={active() ? 'page' : undefined}
-        tabindex={props.stop ? 0 : -1}
+        tabindex={props.tabStop ? 0 : -1}
         onFocus={() => props.onFocus()}
         onClick={() => props.onEnter()}
       >

@@ -1,39 +1,39 @@
 import { createSignal, Show } from 'solid-js';
 import { USER_NAME_CHARS, userName } from '../protocol/names';
 import { Avatar } from './Avatar';
-import { useHouse } from './context';
+import { useApp } from './context';
 import { Dialog } from './Dialog';
 import { LanguageSwitch, ThemeSwitch } from './Switches';
 
 /** One's name, the language, the look, and the way out. */
 export function Settings() {
-  const house = useHouse();
-  const you = house.live(() => house.app.chat.you?.name ?? '');
+  const ctx = useApp();
+  const you = ctx.select(() => ctx.app.chat.you?.name ?? '');
   return (
-    <Dialog which="settings" title={house.t().menu.title(you())}>
-      <Inside name={you()} />
+    <Dialog which="settings" title={ctx.t().menu.title(you())}>
+      <SettingsForm name={you()} />
     </Dialog>
   );
 }
 
-function Inside(props: { name: string }) {
-  const house = useHouse();
-  const { app, t } = house;
+function SettingsForm(props: { name: string }) {
+  const ctx = useApp();
+  const { app, t } = ctx;
   const [name, setName] = createSignal(props.name);
-  const [fault, setFault] = createSignal('');
+  const [error, setError] = createSignal('');
   const [sure, setSure] = createSignal(false);
   const id = app.chat.you?.id ?? '';
 
   const rename = (event: SubmitEvent) => {
     event.preventDefault();
     const checked = userName(name());
-    if (!checked.ok) setFault(house.userFault(checked.why));
-    else if (checked.name !== props.name && !app.rename(checked.name)) setFault(t().connection.notNow);
-    else house.setDialog(null);
+    if (!checked.ok) setError(ctx.userNameError(checked.why));
+    else if (checked.name !== props.name && !app.rename(checked.name)) setError(t().connection.notNow);
+    else ctx.setDialog(null);
   };
-  const quit = async () => {
-    house.setDialog(null);
-    if (!(await app.goAway())) house.tell(t().connection.notNow, true);
+  const logout = async () => {
+    ctx.setDialog(null);
+    if (!(await app.deleteSession())) ctx.notify(t().connection.notNow, true);
   };
 
   return (
@@ -49,17 +49,17 @@ function Inside(props: { name: string }) {
             spellcheck={false}
             maxlength={USER_NAME_CHARS * 4}
             value={name()}
-            aria-invalid={fault() !== ''}
-            aria-describedby={fault() !== '' ? 'new-name-fault' : undefined}
+            aria-invalid={error() !== ''}
+            aria-describedby={error() !== '' ? 'new-name-error' : undefined}
             onInput={(event) => {
               setName(event.currentTarget.value);
-              setFault('');
+              setError('');
             }}
           />
           <button type="submit" class="primary">{t().menu.rename}</button>
         </div>
-        <Show when={fault() !== ''}>
-          <p class="fault" id="new-name-fault" role="alert">{fault()}</p>
+        <Show when={error() !== ''}>
+          <p class="error" id="new-name-error" role="alert">{error()}</p>
         </Show>
       </form>
       <div class="setting">
@@ -70,19 +70,19 @@ function Inside(props: { name: string }) {
         <h3>{t().menu.theme}</h3>
         <ThemeSwitch />
       </div>
-      <div class="settings-foot">
+      <div class="settings-footer">
         <Show
           when={sure()}
           fallback={
             <>
-              <button type="button" class="text-button" onClick={() => house.setDialog('help')}>{t().menu.help}</button>
-              <button type="button" class="text-button danger" onClick={() => setSure(true)}>{t().menu.quit}</button>
+              <button type="button" class="text-button" onClick={() => ctx.setDialog('help')}>{t().menu.help}</button>
+              <button type="button" class="text-button danger" onClick={() => setSure(true)}>{t().menu.logout}</button>
             </>
           }
         >
-          <p>{t().menu.quitSure}</p>
-          <button type="button" class="plain" onClick={() => setSure(false)}>{t().menu.quitNo}</button>
-          <button type="button" class="primary danger" onClick={() => void quit()}>{t().menu.quitYes}</button>
+          <p>{t().menu.logoutConfirm}</p>
+          <button type="button" class="secondary" onClick={() => setSure(false)}>{t().menu.logoutNo}</button>
+          <button type="button" class="primary danger" onClick={() => void logout()}>{t().menu.logoutYes}</button>
         </Show>
       </div>
     </div>

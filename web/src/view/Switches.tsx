@@ -1,6 +1,6 @@
 import { For } from 'solid-js';
 import { DICTIONARIES, LANG, type Locale } from '../i18n';
-import { type Theme, useHouse } from './context';
+import { type Theme, useApp } from './context';
 
 interface ChoiceProps<T extends string> {
   label: string;
@@ -28,13 +28,13 @@ function Choice<T extends string>(props: ChoiceProps<T>) {
 }
 
 export function LanguageSwitch() {
-  const { t, locale, setLocale } = useHouse();
+  const { t, locale, setLocale } = useApp();
   const options = (Object.keys(DICTIONARIES) as Locale[]).map((value) => ({ value, text: DICTIONARIES[value].language, lang: LANG[value] }));
   return <Choice label={t().menu.language} name="language" options={options} value={locale()} onChoose={setLocale} />;
 }
 
 export function ThemeSwitch() {
-  const { t, theme, setTheme } = useHouse();
+  const { t, theme, setTheme } = useApp();
   const options = (): { value: Theme; text: string }[] => [
     { value: 'system', text: t().menu.system },
     { value: 'light', text: t().menu.light },

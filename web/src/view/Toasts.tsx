@@ -1,17 +1,17 @@
 import { For } from 'solid-js';
-import { useHouse } from './context';
+import { useApp } from './context';
 import { CloseIcon } from './Icons';
 
 /** Things said in passing. */
 export function Toasts() {
-  const { toasts, dismiss, t } = useHouse();
+  const { toasts, dismiss, t } = useApp();
   return (
     <div class="toasts" role="status" aria-live="polite">
       <For each={toasts()}>
         {(toast) => (
           <div class="toast" classList={{ urgent: toast.urgent }}>
             <p>{toast.text}</p>
-            <button type="button" class="quiet-button" aria-label={t().notice.dismiss} onClick={() => dismiss(toast.id)}>
+            <button type="button" class="icon-button" aria-label={t().notice.dismiss} onClick={() => dismiss(toast.id)}>
               <CloseIcon />
             </button>
           </div>

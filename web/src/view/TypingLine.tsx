@@ -1,9 +1,9 @@
-import { useHouse } from './context';
+import { useApp } from './context';
 
 /** Who is typing. The line keeps its place when nobody is, so that the talk does not jump. */
 export function TypingLine() {
-  const { app, t, format, live } = useHouse();
-  const text = live(() => {
+  const { app, t, format, select } = useApp();
+  const text = select(() => {
     const names = [...(app.chat.activeRoom?.typers.values() ?? [])].map((typer) => typer.name);
     if (names.length === 0) return '';
     if (names.length === 1) return t().typing.one(format().list(names));

@@ -4,7 +4,7 @@ import { chooseLocale, DICTIONARIES, type Dictionary, LANG, type Locale } from '
 import type { ErrorCode } from '../protocol/types';
 import type { NameFault } from '../protocol/names';
 import { App } from '../shell/app';
-import { recall, remember } from '../shell/storage';
+import { loadPreference, savePreference } from '../shell/storage';
 
 export type Theme = 'system' | 'light' | 'dark';
 export type Drawer = 'rooms' | 'people' | null;
@@ -20,7 +20,7 @@ const SLIM = '(max-width: 1079.98px)';
 const TOAST_SHOWN = 7_000;
 
 /** What every part of the page may need: the app, the words, and what is open. */
-export interface House {
+export interface AppContext {
   app: App;
   t: Accessor<Dictionary>;
   format: Accessor<Format>;
@@ -28,41 +28,42 @@ export interface House {
   setLocale(locale: Locale): void;
   theme: Accessor<Theme>;
   setTheme(theme: Theme): void;
-  narrow: Accessor<boolean>;
-  slim: Accessor<boolean>;
+  roomsInDrawer: Accessor<boolean>;
+  peopleInDrawer: Accessor<boolean>;
   drawer: Accessor<Drawer>;
   setDrawer(drawer: Drawer): void;
-  /** The panel of people on a wide screen. */
-  panel: Accessor<boolean>;
-  setPanel(open: boolean): void;
+  /** The peopleOpen of people on a wide screen. */
+  peopleOpen: Accessor<boolean>;
+  setPeopleOpen(open: boolean): void;
   dialog: Accessor<'settings' | 'help' | null>;
   setDialog(dialog: 'settings' | 'help' | null): void;
   toasts: Accessor<readonly Toast[]>;
-  tell(text: string, urgent?: boolean): void;
+  notify(text: string, urgent?: boolean): void;
   dismiss(id: number): void;
   /** A value out of the core, read again whenever the core changed. Return plain values: the core's objects change in place. */
-  live<T>(read: () => T): Accessor<T>;
+  select<T>(read: () => T): Accessor<T>;
   errorText(code: ErrorCode): string;
-  roomFault(fault: NameFault): string;
-  userFault(fault: NameFault): string;
+  roomNameError(fault: NameFault): string;
+  userNameError(fault: NameFault): string;
 }
 
-const HouseContext = createContext<House>();
-export const HouseProvider = HouseContext.Provider;
+const Context = createContext<AppContext>();
+export const AppProvider = Context.Provider;
 
-export function useHouse(): House {
-  const house = useContext(HouseContext);
+export function useApp(): AppContext {
+  const ctx = useContext(Context);
   // Every component is rendered inside the provider of main.tsx.
-  if (!house) throw new Error('outside the house');
-  return house;
+  if (!ctx) throw new Error('outside the ctx');
+  return ctx;
 }
 
-export function createHouse(app: App): House {
-  const [locale, setLocaleSignal] = createSignal(chooseLocale(recall('locale'), navigator.languages));
-  const [theme, setThemeSignal] = createSignal<Theme>(themeOf(recall('theme')));
+export function createAppContext(app: App): AppContext {
+  const [locale, setLocaleSignal] = createSignal(chooseLocale(loadPreference('locale'), navigator.languages));
+  const [theme, setThemeSignal] = createSignal<Theme>(themeOf(loadPreference('theme')));
+  const systemDark = matches('(prefers-color-scheme: dark)');
   const [drawer, setDrawerSignal] = createSignal<Drawer>(null);
   let opener: Element | null = null;
-  const [panel, setPanelSignal] = createSignal(recall('people') !== 'closed');
+  const [peopleOpen, setPeopleOpenSignal] = createSignal(loadPreference('people') !== 'closed');
   const [dialog, setDialog] = createSignal<'settings' | 'help' | null>(null);
   const [toasts, setToasts] = createSignal<readonly Toast[]>([]);
   const t = createMemo(() => DICTIONARIES[locale()]);
@@ -74,8 +75,7 @@ export function createHouse(app: App): House {
   });
   createEffect(() => {
     const chosen = theme();
-    if (chosen === 'system') delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = chosen;
+    document.documentElement.dataset.theme = chosen === 'system' ? (systemDark() ? 'dark' : 'light') : chosen;
   });
 
   const dismiss = (id: number) => setToasts((all) => all.filter((toast) => toast.id !== id));
@@ -85,16 +85,16 @@ export function createHouse(app: App): House {
     format,
     locale,
     setLocale(next) {
-      remember('locale', next);
+      savePreference('locale', next);
       setLocaleSignal(next);
     },
     theme,
     setTheme(next) {
-      remember('theme', next === 'system' ? null : next);
+      savePreference('theme', next === 'system' ? null : next);
       setThemeSignal(next);
     },
-    narrow: matches(NARROW),
-    slim: matches(SLIM),
+    roomsInDrawer: matches(NARROW),
+    peopleInDrawer: matches(SLIM),
     drawer,
     setDrawer(next) {
       if (next === drawer()) return;
@@ -103,32 +103,32 @@ export function createHouse(app: App): House {
       // What opened a drawer has the focus again when it closes; until then it was out of reach.
       if (next === null && opener instanceof HTMLElement) opener.focus();
     },
-    panel,
-    setPanel(open) {
-      remember('people', open ? null : 'closed');
-      setPanelSignal(open);
+    peopleOpen,
+    setPeopleOpen(open) {
+      savePreference('people', open ? null : 'closed');
+      setPeopleOpenSignal(open);
     },
     dialog,
     setDialog,
     toasts,
-    tell(text, urgent = false) {
+    notify(text, urgent = false) {
       const id = nextToast++;
       setToasts((all) => [...all.filter((toast) => toast.text !== text).slice(-2), { id, text, urgent }]);
       setTimeout(() => dismiss(id), TOAST_SHOWN);
     },
     dismiss,
-    live<T>(read: () => T): Accessor<T> {
+    select<T>(read: () => T): Accessor<T> {
       return createMemo(() => {
         void app.revision;
         return read();
       });
     },
     errorText: (code) => t().error[code],
-    roomFault(fault) {
+    roomNameError(fault) {
       const { roomEmpty, roomLong, roomCharacter, roomLooksLikeId } = t().name;
       return { empty: roomEmpty, too_long: roomLong, character: roomCharacter, looks_like_id: roomLooksLikeId }[fault];
     },
-    userFault(fault) {
+    userNameError(fault) {
       const { userEmpty, userLong, userCharacter } = t().name;
       return { empty: userEmpty, too_long: userLong, character: userCharacter, looks_like_id: userCharacter }[fault];
     },

@@ -1,20 +1,20 @@
 import { LOBBY, roomKey } from '../protocol/names';
-import type { House } from './context';
+import type { AppContext } from './context';
 import type { RoomId } from '../protocol/types';
 
 /** The rooms one is in, in the order of the list: the lobby, then by name. */
-export function roomOrder(house: House): RoomId[] {
-  const { compare } = house.format();
+export function roomOrder(ctx: AppContext): RoomId[] {
+  const { compare } = ctx.format();
   const isLobby = (name: string) => roomKey(name) === LOBBY;
-  return house.app.chat.joinedRooms
+  return ctx.app.chat.joinedRooms
     .sort((a, b) => Number(isLobby(b.name)) - Number(isLobby(a.name)) || compare(a.name, b.name))
     .map((room) => room.id);
 }
 
 /** The room above or below the active one; the list has no ends. */
-export function switchRoom(house: House, step: 1 | -1): void {
-  const order = roomOrder(house);
+export function switchRoom(ctx: AppContext, step: 1 | -1): void {
+  const order = roomOrder(ctx);
   if (order.length < 2) return;
-  const at = order.indexOf(house.app.chat.active ?? order[0]!);
-  house.app.go(order[(at + step + order.length) % order.length]!);
+  const at = order.indexOf(ctx.app.chat.active ?? order[0]!);
+  ctx.app.openRoom(order[(at + step + order.length) % order.length]!);
 }

@@ -1,0 +1,59 @@
+import { expect } from 'vitest';
+import { test } from './fixtures/test';
+
+test('Enter chooses a word while an input method composes, and sends after that', async ({ env }) => {
+  await env.startServer();
+  const li = await env.login('李雷', { locale: 'zh-CN' });
+  const composer = li.composer('lobby');
+  const keyboard = await li.context.newCDPSession(li.page);
+  const enter = { key: 'Enter', code: 'Enter', windowsVirtualKeyCode: 229, nativeVirtualKeyCode: 229 };
+
+  await composer.focus();
+  await keyboard.send('Input.imeSetComposition', { text: 'chaguan', selectionStart: 7, selectionEnd: 7 });
+  await expect.poll(() => composer.inputValue()).toBe('chaguan');
+  // A browser says 229 for every key that went to the input method.
+  await keyboard.send('Input.dispatchKeyEvent', { type: 'rawKeyDown', ...enter });
+  await keyboard.send('Input.insertText', { text: '茶馆' });
+  await keyboard.send('Input.dispatchKeyEvent', { type: 'keyUp', ...enter });
+  await expect.poll(() => composer.inputValue()).toBe('茶馆');
+  expect(await li.texts()).toEqual([]);
+
+  await composer.press('Enter');
+  await expect.poll(() => li.storedMessages('lobby')).toMatchObject([{ text: '茶馆' }]);
+  expect(await composer.inputValue()).toBe('');
+});
+
+test('Enter that ends a composition in the same breath does not send', async ({ env }) => {
+  await env.startServer();
+  const li = await env.login('李雷', { locale: 'zh-CN' });
+  const composer = li.composer('lobby');
+  await composer.fill('你好');
+  // As Safari does it: the composition ends first, and the key comes after it in the same task. And as most do: while it lasts.
+  await composer.evaluate((area) => {
+    const press = (init: KeyboardEventInit) =>
+      area.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ...init }));
+    area.dispatchEvent(new CompositionEvent('compositionstart', { bubbles: true }));
+    press({ isComposing: true });
+    press({ keyCode: 229 });
+    area.dispatchEvent(new CompositionEvent('compositionend', { data: '你好', bubbles: true }));
+    press({});
+  });
+  // The task is over, for the page as well: a key may overtake what it had put off to the next one.
+  await li.page.evaluate(() => new Promise((resolve) => setTimeout(resolve)));
+  expect(await composer.inputValue()).toBe('你好');
+  expect(await li.texts()).toEqual([]);
+  await composer.press('Enter');
+  await expect.poll(() => li.storedMessages('lobby')).toMatchObject([{ text: '你好' }]);
+});
+
+test('Shift and Enter begin a new line', async ({ env }) => {
+  await env.startServer();
+  const ann = await env.login('Ann');
+  const composer = ann.composer('lobby');
+  await composer.pressSequentially('one');
+  await composer.press('Shift+Enter');
+  await composer.pressSequentially('two');
+  expect(await composer.inputValue()).toBe('one\ntwo');
+  await composer.press('Enter');
+  await expect.poll(() => ann.storedMessages('lobby')).toMatchObject([{ text: 'one\ntwo' }]);
+});

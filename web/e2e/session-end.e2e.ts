@@ -1,0 +1,48 @@
+import { expect } from 'vitest';
+import { test } from './fixtures/test';
+
+test('whoever the server does not know any more is asked for a name again, and comes in', async ({ env }) => {
+  const server = await env.startServer();
+  const ann = await env.login('Ann');
+  env.allowConnectionErrors();
+  await ann.send('the old house');
+  await ann.message('the old house').and(ann.page.locator('[data-seq]')).waitFor();
+
+  await server.stop('SIGKILL');
+  await ann.connection(/./).waitFor();
+  await ann.send('to nobody');
+  await server.deleteData();
+  await server.start();
+
+  await ann.page.getByText(ann.t.login.ended).waitFor();
+  await expect.poll(() => ann.nameInput.inputValue()).toBe('Ann');
+  await ann.login();
+  await ann.send('the new house');
+  await expect.poll(() => ann.storedMessages('lobby')).toMatchObject([{ text: 'the new house' }]);
+  // Of the env that is gone nothing is shown as said in this one.
+  await ann.message('the new house').and(ann.page.locator('[data-seq]')).waitFor();
+  expect((await ann.delivered()).map(({ text }) => text)).toEqual(['the new house']);
+});
+
+test('a reload without a session stands at the door', async ({ env }) => {
+  await env.startServer();
+  const ann = await env.login('Ann');
+  await ann.context.clearCookies();
+  await ann.page.reload();
+  await ann.nameInput.waitFor();
+  await ann.login();
+});
+
+test('leaving the teahouse ends the session, and one can come in anew', async ({ env }) => {
+  await env.startServer();
+  const ann = await env.login('Ann');
+  const { page, t } = ann;
+  await page.getByRole('button', { name: t.menu.title('Ann') }).click();
+  await page.getByRole('button', { name: t.menu.logout }).click();
+  await page.getByRole('button', { name: t.menu.logoutYes, exact: true }).click();
+  await ann.nameInput.waitFor();
+  expect((await ann.context.request.get(new URL('/api/v1/session', page.url()).href)).status()).toBe(401);
+  await ann.login();
+  await ann.send('here again');
+  await expect.poll(() => ann.storedMessages('lobby')).toMatchObject([{ text: 'here again' }]);
+});

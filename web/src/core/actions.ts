@@ -1,0 +1,76 @@
+import type { Command, RoomId, Seq } from '../protocol/types';
+import { type Chat, TYPING_INTERVAL } from './chat';
+import { DIRECTORY_MAX_AGE } from './reconcile';
+import type { Room } from './room';
+
+/** What the person may want. Each says at once what is to be sent, or leaves it to `reconcile`. */
+
+/** Sends a message to a room: shown at once, kept until the server has it. */
+export function sendMessage(chat: Chat, room: RoomId, body: string, key: string, now: number): void {
+  chat.outbox.add({ key, room, body, at: now, epoch: chat.epoch });
+  const there = chat.room(room);
+  if (there) {
+    there.marker = null;
+    there.markRead();
+  }
+  chat.typingSentAt = 0;
+}
+
+/** Goes to a room, by name or id; joins (or makes) it where need be. */
+export function openRoom(chat: Chat, nameOrId: string): void {
+  const room = chat.find(nameOrId);
+  if (room?.member) {
+    chat.pendingRoom = null;
+    chat.activate(room.id);
+  } else {
+    chat.pendingRoom = nameOrId;
+  }
+}
+
+export function leaveRoom(chat: Chat, room: Room): Command | null {
+  if (!chat.ready || chat.isPending('leave')) return null;
+  return chat.track({ type: 'leave', room: room.id });
+}
+
+export function rename(chat: Chat, name: string): Command | null {
+  if (!chat.ready) return null;
+  return chat.track({ type: 'rename', name });
+}
+
+/** The person types; the room hears of it now and then. */
+export function reportTyping(chat: Chat, room: Room, now: number): Command | null {
+  if (!chat.ready || room.state !== 'open' || now < chat.typingSentAt + TYPING_INTERVAL) return null;
+  chat.typingSentAt = now;
+  return { type: 'typing', room: room.id };
+}
+
+/** Which room's latest message is before the person's eyes; null: none. */
+export function setFocusedRoom(chat: Chat, room: RoomId | null): void {
+  chat.focused = room;
+  if (room !== null) chat.room(room)?.markRead();
+}
+
+/** The person scrolls towards the past. */
+export function requestOlder(room: Room): void {
+  if (room.log && room.log.floor > 0) room.needsOlder = true;
+}
+
+/** The person asks for what is missing around a number. */
+export function fetchGap(room: Room, seq: Seq): void {
+  room.gapTarget = seq;
+}
+
+/** The list of all rooms is looked at. */
+export function refreshDirectory(chat: Chat, now: number): void {
+  if (chat.directoryAt !== null && now - chat.directoryAt < DIRECTORY_MAX_AGE) return;
+  chat.directoryAt = null;
+}
+
+/** The panel of people is looked at: where only a part of them is known, the server is asked. */
+export function requestPeople(chat: Chat, room: Room, now: number, more = false): Command | null {
+  if (!chat.ready || room.state !== 'open' || chat.isPending('who')) return null;
+  if (more) return room.peopleAfter === null ? null : chat.track({ type: 'who', room: room.id, after: room.peopleAfter });
+  if (room.count <= room.people.size || now - room.peopleAt < 10_000) return null;
+  room.peopleAt = now;
+  return chat.track({ type: 'who', room: room.id });
+}

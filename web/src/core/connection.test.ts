@@ -1,0 +1,108 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { backoff, reconnectPolicy } from './backoff';
+import { Connection, CONNECT_TIMEOUT, PING_TIMEOUT, PING_INTERVAL, STABLE_AFTER } from './connection';
+
+describe('waiting', () => {
+  test('half a second, doubled up to thirty, a random part of it', () => {
+    expect([0, 1, 2, 3, 4, 5, 6, 7, 99].map((attempt) => backoff(attempt, 1))).toEqual([500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
+    expect(backoff(3, 0)).toBe(0);
+    expect(backoff(3, 0.25)).toBe(1000);
+  });
+
+  test('what each close code says', () => {
+    for (const code of [1002, 1003, 1007, 1009, 4100, 4199]) expect(reconnectPolicy(code, '').when, String(code)).toBe('never');
+    for (const code of [1000, 1001, 1005, 1006, 1011, 1012, 4000, 4001, 4099, 4200]) expect(reconnectPolicy(code, '').when, String(code)).toBe('backoff');
+    expect(reconnectPolicy(1001, 'retry_within_ms=5000')).toEqual({ when: 'within', ms: 5000 });
+    expect(reconnectPolicy(1001, 'retry_within_ms=-1').when).toBe('backoff');
+    expect(reconnectPolicy(1006, 'retry_within_ms=5000').when).toBe('backoff');
+  });
+});
+
+describe('a connection', () => {
+  let connection: Connection;
+  beforeEach(() => {
+    connection = new Connection();
+    expect(connection.start(0)).toEqual(['connect']);
+  });
+
+  test('that is lost is tried again, later each time', () => {
+    expect(connection.onClose(1006, '', 0, 0.5)).toEqual(['check_session']);
+    expect(connection.phase).toEqual({ kind: 'waiting', until: 250 });
+    expect(connection.tick(249)).toEqual([]);
+    expect(connection.tick(250)).toEqual(['connect']);
+    connection.onClose(1006, '', 300, 0.5);
+    expect(connection.phase).toEqual({ kind: 'waiting', until: 800 });
+  });
+
+  test('that held for a while ends the row of failures; one that died at once does not', () => {
+    connection.onClose(1006, '', 0, 1);
+    connection.tick(500);
+    connection.onWelcome(600);
+    connection.onClose(1006, '', 700, 1);
+    expect(connection.phase).toEqual({ kind: 'waiting', until: 700 + 1000 });
+    connection.tick(2000);
+    connection.onWelcome(2000);
+    connection.onClose(1006, '', 2000 + STABLE_AFTER, 1);
+    expect(connection.phase).toEqual({ kind: 'waiting', until: 2000 + STABLE_AFTER + 500 });
+  });
+
+  test('of a server that stops is tried again at a random moment of its choice', () => {
+    connection.onWelcome(0);
+    expect(connection.onClose(1001, 'retry_within_ms=8000', 0, 0.5)).toEqual([]);
+    expect(connection.phase).toEqual({ kind: 'waiting', until: 4000 });
+  });
+
+  test('that was ended for good is not tried again', () => {
+    connection.onWelcome(0);
+    connection.onClose(4100, '', 0, 0);
+    expect(connection.phase).toEqual({ kind: 'stopped', code: 4100 });
+    expect([connection.deadline(), connection.wake(1), connection.onOnline(2), connection.tick(1e9)]).toEqual([null, [], [], []]);
+  });
+
+  test('is tried at once when the network comes back, the page is seen, or the person asks', () => {
+    connection.onClose(1006, '', 0, 1);
+    expect(connection.wake(1)).toEqual(['connect']);
+    connection.onClose(1006, '', 1, 1);
+    connection.onOffline(2);
+    expect(connection.onOnline(3)).toEqual(['connect']);
+  });
+
+  test('that does not get as far as `welcome` is given up', () => {
+    expect(connection.deadline()).toBe(CONNECT_TIMEOUT);
+    expect(connection.tick(CONNECT_TIMEOUT)).toEqual(['close']);
+  });
+});
+
+describe('silence', () => {
+  let connection: Connection;
+  beforeEach(() => {
+    connection = new Connection();
+    connection.start(0);
+    connection.onWelcome(0);
+  });
+
+  test('is asked about, and given up when nothing comes', () => {
+    expect(connection.deadline()).toBe(PING_INTERVAL);
+    expect(connection.tick(PING_INTERVAL - 1)).toEqual([]);
+    expect(connection.tick(PING_INTERVAL)).toEqual(['ping']);
+    expect(connection.tick(PING_INTERVAL + 1)).toEqual([]);
+    expect(connection.deadline()).toBe(PING_INTERVAL + PING_TIMEOUT);
+    expect(connection.tick(PING_INTERVAL + PING_TIMEOUT)).toEqual(['close']);
+  });
+
+  test('is broken by anything that comes', () => {
+    connection.tick(PING_INTERVAL);
+    connection.onFrame(PING_INTERVAL + 5);
+    expect(connection.deadline()).toBe(PING_INTERVAL + 5 + PING_INTERVAL);
+    connection.onFrame(PING_INTERVAL + 10);
+    expect(connection.tick(PING_INTERVAL + PING_TIMEOUT + 5)).toEqual([]);
+  });
+
+  test('is not waited for when there is reason to doubt: a page that slept, a network that changed', () => {
+    expect(connection.wake(1)).toEqual(['ping']);
+    expect(connection.wake(2), 'one question at a time').toEqual([]);
+    connection.onFrame(3);
+    expect(connection.onOffline(4)).toEqual(['ping']);
+    expect(connection.tick(4 + PING_TIMEOUT)).toEqual(['close']);
+  });
+});

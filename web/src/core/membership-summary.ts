@@ -1,0 +1,38 @@
+import type { RoomEvent, UserId } from '../protocol/types';
+
+/** What a run of comings and goings comes to, each person once. */
+export interface MembershipSummary {
+  joined: string[];
+  left: string[];
+  /** Came and went within the run. */
+  visited: string[];
+  /** Went and came within the run. */
+  returned: string[];
+  renamed: { oldName: string; name: string }[];
+}
+
+/** Sums up a run of `member_joined`, `member_left` and `renamed`, so that a busy door does not bury the talk. */
+export function summarizeMembership(run: readonly RoomEvent[]): MembershipSummary {
+  const people = new Map<UserId, { name: string; first: RoomEvent['type'] | null; last: RoomEvent['type'] | null; oldName: string | null }>();
+  for (const event of run) {
+    if (event.type === 'unknown') continue;
+    const together = event.type === 'member_joined' && event.also_joined ? [event.by, ...event.also_joined] : [event.by];
+    for (const { id, name } of together) {
+      let person = people.get(id);
+      if (!person) people.set(id, (person = { name, first: null, last: null, oldName: null }));
+      person.name = name;
+      if (event.type === 'renamed') person.oldName ??= event.old_name;
+      else {
+        person.first ??= event.type;
+        person.last = event.type;
+      }
+    }
+  }
+  const summary: MembershipSummary = { joined: [], left: [], visited: [], returned: [], renamed: [] };
+  for (const { name, first, last, oldName } of people.values()) {
+    if (first === 'member_joined') (last === 'member_joined' ? summary.joined : summary.visited).push(name);
+    else if (first === 'member_left') (last === 'member_left' ? summary.left : summary.returned).push(name);
+    else if (oldName !== null && oldName !== name) summary.renamed.push({ oldName, name });
+  }
+  return summary;
+}

@@ -1,0 +1,64 @@
+import { createEffect, createSignal, onCleanup, Show } from 'solid-js';
+import { useApp } from './context';
+
+/** Says nothing while all is well, nor in the blink of an eye that an ordinary connection takes. */
+const QUIET_FOR = 700;
+
+/** The state of the connection, where it is worth a word. */
+export function ConnectionStatus() {
+  const { app, t, select } = useApp();
+  const [now, setNow] = createSignal(app.now());
+  const state = select(() => {
+    const { phase, online } = app.connection;
+    if (phase.kind === 'ready' || phase.kind === 'idle') return 'ready';
+    if (phase.kind === 'stopped') return 'stopped';
+    if (!online) return 'offline';
+    return phase.kind;
+  });
+  const until = select(() => (app.connection.phase.kind === 'waiting' ? app.connection.phase.until : 0));
+  const troubled = () => state() !== 'ready';
+  const [shown, setShown] = createSignal(false);
+
+  createEffect(() => {
+    if (!troubled()) {
+      setShown(false);
+      return;
+    }
+    const soon = setTimeout(() => setShown(true), QUIET_FOR);
+    const clock = setInterval(() => setNow(app.now()), 500);
+    onCleanup(() => {
+      clearTimeout(soon);
+      clearInterval(clock);
+    });
+  });
+
+  const text = () => {
+    switch (state()) {
+      case 'offline':
+        return t().connection.offline;
+      case 'stopped':
+        return t().connection.stopped;
+      case 'waiting':
+        return t().connection.waiting(Math.max(0, Math.ceil((until() - now()) / 1000)));
+      default:
+        return t().connection.connecting;
+    }
+  };
+
+  return (
+    <div class="connection-slot" role="status">
+      <Show when={troubled() && shown()}>
+        <div class="connection" classList={{ [state()]: true }}>
+          <span class="connection-mark" aria-hidden="true" />
+          <span>{text()}</span>
+          <Show when={state() === 'waiting' || state() === 'offline'}>
+            <button type="button" class="text-button" onClick={() => app.reconnectNow()}>{t().connection.now}</button>
+          </Show>
+          <Show when={state() === 'stopped'}>
+            <button type="button" class="text-button" onClick={() => location.reload()}>{t().connection.reload}</button>
+          </Show>
+        </div>
+      </Show>
+    </div>
+  );
+}

@@ -1,0 +1,77 @@
+import { Show } from 'solid-js';
+import { LOBBY, roomKey } from '../protocol/names';
+import { Announcer } from './Announcer';
+import { Composer } from './Composer';
+import { ConnectionStatus } from './ConnectionStatus';
+import { useApp } from './context';
+import { LeaveIcon, PeopleIcon, RoomsIcon } from './Icons';
+import { MessageList } from './MessageList';
+import { TypingLine } from './TypingLine';
+
+/** The room on the screen: its head, what is said, and where one speaks. */
+export function Conversation() {
+  const ctx = useApp();
+  const { app, t } = ctx;
+  const id = ctx.select(() => app.chat.active);
+  const name = ctx.select(() => app.chat.activeRoom?.name ?? app.chat.pendingRoom ?? '');
+  const count = ctx.select(() => app.chat.activeRoom?.count ?? 0);
+  const elsewhere = ctx.select(() => {
+    let total = 0;
+    for (const room of app.chat.joinedRooms) if (room.id !== app.chat.active) total += room.unread;
+    return total;
+  });
+  const isLobby = () => roomKey(name()) === LOBBY;
+  const peopleShown = () => (ctx.peopleInDrawer() ? ctx.drawer() === 'people' : ctx.peopleOpen());
+  const togglePeople = () => {
+    if (ctx.peopleInDrawer()) ctx.setDrawer(ctx.drawer() === 'people' ? null : 'people');
+    else ctx.setPeopleOpen(!ctx.peopleOpen());
+  };
+  const leave = () => {
+    if (isLobby()) ctx.notify(t().rooms.lobbyStays);
+    else if (!app.leaveRoom()) ctx.notify(t().connection.notNow);
+  };
+
+  return (
+    <main class="conversation" id="conversation" inert={ctx.drawer() !== null} aria-label={t().conversation.label(name())}>
+      <header class="conversation-header">
+        <button type="button" class="icon-button only-narrow rooms-button" onClick={() => ctx.setDrawer('rooms')}>
+          <RoomsIcon />
+          <span class="sr-only">{t().rooms.show}</span>
+          <Show when={elsewhere() > 0}>
+            <span class="dot" aria-hidden="true" />
+            <span class="sr-only">{t().rooms.unread(elsewhere())}</span>
+          </Show>
+        </button>
+        <h1>
+          <span class="hash" aria-hidden="true">#</span>
+          <bdi>{name()}</bdi>
+        </h1>
+        <Show when={id() !== null && !isLobby()}>
+          <button type="button" class="icon-button" aria-label={t().rooms.leave} title={t().rooms.leave} onClick={leave}>
+            <LeaveIcon />
+          </button>
+        </Show>
+        <button
+          type="button"
+          class="icon-button people-button"
+          aria-label={t().people.show(count())}
+          title={t().people.show(count())}
+          aria-expanded={peopleShown()}
+          onClick={togglePeople}
+        >
+          <PeopleIcon />
+          <span aria-hidden="true">{ctx.format().number(count())}</span>
+        </button>
+      </header>
+      <ConnectionStatus />
+      <Show when={id()} keyed fallback={<div class="message-list" />}>
+        {(room) => <MessageList room={room} />}
+      </Show>
+      <TypingLine />
+      <Show when={id()} keyed fallback={<div class="composer" />}>
+        {(room) => <Composer room={room} />}
+      </Show>
+      <Announcer />
+    </main>
+  );
+}

@@ -1,0 +1,19 @@
+import type { MembershipSummary } from '../core/membership-summary';
+import type { Dictionary } from '../i18n';
+import type { Format } from '../i18n/format';
+
+/** Up to this many are named; of more, one fewer, and the others are counted. */
+const NAMED = 3;
+
+/** "Ann, Bob and 3 others joined · Cleo left" */
+export function membershipText(summary: MembershipSummary, words: Dictionary, format: Format): string {
+  const who = (names: string[]) =>
+    format.list(names.length <= NAMED ? names : [...names.slice(0, NAMED - 1), words.membership.others(names.length - NAMED + 1)]);
+  const parts: string[] = [];
+  if (summary.joined.length > 0) parts.push(words.membership.joined(who(summary.joined)));
+  if (summary.returned.length > 0) parts.push(words.membership.returned(who(summary.returned)));
+  if (summary.visited.length > 0) parts.push(words.membership.visited(who(summary.visited)));
+  if (summary.left.length > 0) parts.push(words.membership.left(who(summary.left)));
+  for (const { oldName, name } of summary.renamed.slice(0, NAMED)) parts.push(words.membership.renamed(oldName, name));
+  return words.membership.join(parts);
+}
