@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use bus::LocalBus;
 use domain::{Presence, Rates, RoomLimits};
-use protocol::{Epoch, ErrorCode, Limits, UserId};
-use storage::{CommandError, Operation, Reader, SqliteStore, Store, TokenHash};
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use protocol::{Epoch, ErrorCode, Limits, UserId, UserName};
+use storage::{Actor, CommandError, Operation, OperationResult, Reader, SqliteStore, Store, TokenHash};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, oneshot};
 use tokio::time::timeout;
 
 use crate::config::Config;
@@ -18,8 +18,8 @@ use crate::handoff::UpgradedConnection;
 use crate::metrics::Metrics;
 use crate::readers::Readers;
 use crate::sessions::Sessions;
-use crate::shard::Settings;
-use crate::shard::thread::{self, ShardHandle, Shared};
+use crate::shard::thread::{self, HttpWrite, ShardHandle, Shared};
+use crate::shard::{Admission, AdmissionRequest, Rejection, Settings};
 use crate::writer::{self, WriterHandle};
 
 /// Reads of SQLite are short: a few threads serve all shards.
@@ -45,6 +45,8 @@ pub(crate) struct AppState {
     writer: WriterHandle,
     readers: Readers,
     shards: Vec<ShardHandle>,
+    // owner: shared with the shards; held for one look.
+    presence: Arc<Mutex<Presence>>,
     /// Ids set aside and not given yet.
     user_ids: Mutex<Range<u64>>,
     probed: tokio::sync::Mutex<Probed>,
@@ -69,11 +71,12 @@ impl AppState {
         let bus: Arc<writer::RoundBus> = Arc::new(LocalBus::new(ROUNDS));
         let (writer, writer_thread) = writer::start(store_writer, Arc::clone(&bus), metrics.clone())?;
         let sessions = Arc::<Sessions>::default();
+        let presence = Arc::<Mutex<Presence>>::default();
         let shared = Shared {
             writer: writer.clone(),
             readers: readers.clone(),
             bus,
-            presence: Arc::<Mutex<Presence>>::default(),
+            presence: Arc::clone(&presence),
             sessions: Arc::clone(&sessions),
             metrics: metrics.clone(),
             began: Instant::now(),
@@ -90,6 +93,7 @@ impl AppState {
             writer,
             readers,
             shards,
+            presence,
             user_ids: Mutex::new(user_ids),
             probed: tokio::sync::Mutex::new(None),
             stopping: AtomicBool::new(false),
@@ -109,6 +113,40 @@ impl AppState {
     /// Takes a connection in. All of a person's are in one shard.
     pub(crate) fn arrive(&self, handoff: UpgradedConnection) {
         self.shard_of(handoff.identity.person.id).arrive(handoff);
+    }
+
+    /// Has the user's shard admit a request over HTTP.
+    pub(crate) async fn admit(&self, request: AdmissionRequest) -> Result<Admission, Rejection> {
+        self.shard_of(request.user).admit(request, None).await
+    }
+
+    /// Has the user's shard admit a request over HTTP that writes, and waits for the writer's reply.
+    pub(crate) async fn admit_write(
+        &self,
+        request: AdmissionRequest,
+        actor: Actor,
+        operation: Operation,
+    ) -> Result<(Admission, Result<OperationResult, CommandError>), Rejection> {
+        let (reply, answer) = oneshot::channel();
+        let write = HttpWrite { actor, operation, reply };
+        let admission = self.shard_of(request.user).admit(request, Some(write)).await?;
+        let result = answer.await.unwrap_or_else(|_| Err(writer::refusal(ErrorCode::ShuttingDown)));
+        Ok((admission, result))
+    }
+
+    /// Refunds the price of a room that was not created.
+    pub(crate) fn refund_room(&self, user: UserId) {
+        self.shard_of(user).refund_room(user);
+    }
+
+    /// Gives a user's connections the name that it took over HTTP.
+    pub(crate) fn renamed(&self, user: UserId, name: UserName) {
+        self.shard_of(user).renamed(user, name);
+    }
+
+    /// Who is online.
+    pub(crate) fn presence<T>(&self, look: impl FnOnce(&mut Presence) -> T) -> T {
+        look(&mut self.presence.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Has `read` called on a reader's thread.

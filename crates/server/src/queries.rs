@@ -99,7 +99,8 @@ fn history_frame(id: CommandId, page: EventPage) -> bytes::Bytes {
     json_frame(&ServerFrame::from(OkFrame { id: Some(id), outcome: CommandResult::Events(page) })).into()
 }
 
-fn report(error: &StoreError) -> ErrorCode {
+/// The code for a failure of the store, whose cause goes to the log.
+pub(crate) fn report(error: &StoreError) -> ErrorCode {
     tracing::error!(reason = %error, "the store could not be read");
     error.refusal().code
 }

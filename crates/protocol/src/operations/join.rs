@@ -40,7 +40,7 @@ impl Operation for Join {
         name: "join",
         summary: "Makes the user a member of a room. An unknown name creates the room. A member stays one, and nothing is appended.",
         reply: "`joined`, then the events after `after`",
-        http: Some(Route::change(Method::Post, "/api/v1/rooms/{room}/join")),
+        http: Some(Route::change(Method::Post, "/api/v1/rooms/{room}/join").without(&["after", "epoch"])),
         permission: Some(Permission::Join),
         rate: RateClass::Join,
         events: &["member_joined"],

@@ -6,6 +6,7 @@
 //!
 //! To add an operation: a file here, its `mod` and `use`, and its line in the table.
 
+mod fields;
 mod history;
 mod join;
 mod leave;
@@ -23,6 +24,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use fields::FieldType;
 pub use history::History;
 pub use join::Join;
 pub use leave::Leave;

@@ -70,6 +70,8 @@ pub struct Route {
     pub creates: bool,
     /// Who may call it.
     pub access: Access,
+    /// Fields that only a live connection has.
+    pub omits: &'static [&'static str],
 }
 
 /// Who may call a route.
@@ -87,19 +89,25 @@ impl Route {
     /// A route that reads.
     #[must_use]
     pub const fn get(path: &'static str) -> Self {
-        Route { method: Method::Get, path, creates: false, access: Access::Session }
+        Route { method: Method::Get, path, creates: false, access: Access::Session, omits: &[] }
     }
 
     /// A route that changes something.
     #[must_use]
     pub const fn change(method: Method, path: &'static str) -> Self {
-        Route { method, path, creates: false, access: Access::Change }
+        Route { method, path, creates: false, access: Access::Change, omits: &[] }
     }
 
     /// The same route, whose success is 201 when something was created.
     #[must_use]
     pub const fn creating(self) -> Self {
         Route { creates: true, ..self }
+    }
+
+    /// The same route, without some fields.
+    #[must_use]
+    pub const fn without(self, omits: &'static [&'static str]) -> Self {
+        Route { omits, ..self }
     }
 
     /// The same route, open to anybody.

@@ -21,7 +21,7 @@ use storage::{CommandError, OperationResult};
 
 pub(crate) use join::join_without_cursor;
 pub(crate) use leave::leave;
-pub(crate) use rename::rename;
+pub(crate) use rename::{rename, renamed};
 pub(crate) use resume::{Resuming, not_opened, resumed};
 pub(crate) use rooms::rooms;
 pub(crate) use send::send;

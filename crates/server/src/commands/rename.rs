@@ -14,7 +14,7 @@ pub(crate) fn rename<L: Transport, O: ShardServices>(
     shard.submit_write(of, id, PendingKind::Rename, Operation::Rename { name });
 }
 
-pub(super) fn renamed<L: Transport, O: ShardServices>(
+pub(crate) fn renamed<L: Transport, O: ShardServices>(
     shard: &mut Shard<L, O>,
     of: ConnKey,
     id: Option<CommandId>,

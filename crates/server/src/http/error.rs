@@ -99,7 +99,8 @@ impl ApiError {
 
     fn body(&self) -> Vec<u8> {
         let retry_after_ms =
-            self.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
+            // Rounded up: a client that waits this long is let through.
+            self.retry_after.map(|wait| u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1));
         let retryable = self.code.is_retryable();
         // Three strings, a bool and a number cannot fail to be written.
         serde_json::to_vec(&Json { code: self.code, message: &self.message, retryable, retry_after_ms })

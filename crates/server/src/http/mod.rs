@@ -14,7 +14,9 @@
 //! | `identity.rs` | from a token to a person; new guests |
 //! | `upgrade.rs` | `/ws` |
 //! | `session.rs` | `/api/v1/session` |
-//! | `events.rs` | `/api/v1/rooms/{room}/events` |
+//! | `operations.rs` | the routes of the operation table: from a request to a command |
+//! | `execute.rs` | what each command does over HTTP |
+//! | `request_body.rs` | a body, within bounds |
 //! | `health.rs` | `/healthz`, `/readyz`, `/metrics` |
 //! | `page.rs` | the embedded web client |
 //! | `refusal.rs` | how HTTP says no |
@@ -24,11 +26,13 @@ mod connection;
 mod connection_deadlines;
 mod connection_limiter;
 mod error;
-mod events;
+mod execute;
 mod health;
 mod identity;
+mod operations;
 mod origin;
 mod page;
+mod request_body;
 mod session;
 mod upgrade;
 
@@ -40,7 +44,6 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use domain::{KeyedBuckets, Rate};
-use protocol::UserId;
 
 pub(crate) use accept::{Serving, listen, raise_file_limit};
 pub(crate) use connection_limiter::{Address, Permit};
@@ -63,8 +66,6 @@ pub(crate) struct HttpState {
     start: Instant,
     // owner: whoever makes a guest; held for one look-up; cap KeyedBuckets::CAPACITY, beyond it the fullest is forgotten.
     guests: Mutex<KeyedBuckets<Address>>,
-    // owner: whoever reads history over HTTP; the same bounds.
-    readers: Mutex<KeyedBuckets<UserId>>,
 }
 
 /// Begins to accept. The house must be ready to take arrivals.
@@ -90,10 +91,9 @@ pub(crate) struct Peer {
 }
 
 fn router(front: HttpState) -> Router {
-    let router = Router::new()
+    let router = operations::add_routes(Router::new())
         .route("/ws", get(upgrade::open))
         .route("/api/v1/session", get(session::show).post(session::begin).delete(session::end))
-        .route("/api/v1/rooms/{room}/events", get(events::page))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics));
@@ -114,7 +114,6 @@ impl HttpState {
             page: Page::embedded(),
             start: Instant::now(),
             guests: Mutex::default(),
-            readers: Mutex::default(),
         }
     }
 

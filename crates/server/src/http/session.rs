@@ -1,19 +1,17 @@
 //! `/api/v1/session`: becoming a guest, being told who one is, ending it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use protocol::{ErrorCode, Person, UserName};
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 
 use super::identity::{COOKIE_NAME, Credential, language};
 use super::origin::RequestOrigin;
+use super::request_body::read_body;
 use super::{ApiError, HttpState, Peer};
 use crate::sessions::Token;
 
@@ -53,7 +51,7 @@ pub(super) async fn begin(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let sender = RequestOrigin::of(&parts.headers, &front.config.allowed_origins)?;
-    let wish = read_wish(body, front.config.timeouts.headers).await?;
+    let wish = parse_request(&read_body(body, BODY_BYTES, front.config.timeouts.headers).await?)?;
     if let Some(identity) = front.identify(Credential::for_change(&parts.headers, &sender)).await? {
         return Ok(json(StatusCode::OK, &Session { user: &identity.person, token: None }));
     }
@@ -106,20 +104,11 @@ pub(super) async fn end(
     Ok(response)
 }
 
-async fn read_wish(body: Body, connection_deadlines: Duration) -> Result<CreateSession, ApiError> {
-    let read = timeout(connection_deadlines, to_bytes(body, BODY_BYTES)).await.map_err(|_| {
-        ApiError::new(ErrorCode::Malformed, "the request's body did not come in time")
-            .with_status(StatusCode::REQUEST_TIMEOUT)
-            .with_headers(&[("connection", "close")])
-    })?;
-    let bytes = read.map_err(|_| {
-        ApiError::new(ErrorCode::BodyTooLong, "the request's body is too long, or broke off")
-            .with_headers(&[("connection", "close")])
-    })?;
-    if bytes.is_empty() {
+fn parse_request(body: &[u8]) -> Result<CreateSession, ApiError> {
+    if body.is_empty() {
         return Ok(CreateSession::default());
     }
-    serde_json::from_slice(&bytes)
+    serde_json::from_slice(body)
         .map_err(|_| ApiError::new(ErrorCode::Malformed, r#"the body must be JSON like {"name":"Li"}"#))
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use domain::SessionBuckets;
 use protocol::{Close, Person, UserId, Welcome};
 use room_log::Outbox;
 use storage::{Actor, Operation};
@@ -76,7 +75,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             session,
             stored,
             perhaps_stored: false,
-            buckets: SessionBuckets::default(),
+            buckets: self.offline_buckets.take(user),
             connections: Vec::new(),
         });
         user_state.stored |= stored;

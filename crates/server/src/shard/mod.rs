@@ -18,12 +18,14 @@
 //! |---|---|
 //! | `connection.rs` | `Connection`, `Subscription`, `UserState`: what is kept for each |
 //! | `room.rs` | `Room`: the logs of a live room, and who is behind |
+//! | `admission.rs` | requests over HTTP pay here |
 //! | `rooms.rs` | opening and closing a room for a connection |
 //! | `catch_up.rs` | what is no longer in the log comes from the store |
 //! | `replies.rs` | private frames into outboxes |
 //! | `closing.rs` | every way in which a connection ends; stopping |
 //! | `wheel.rs` | the one coarse timer wheel |
 
+mod admission;
 mod answers;
 mod catch_up;
 mod closing;
@@ -50,6 +52,7 @@ use domain::Rates;
 use protocol::{Epoch, Limits, RoomId, UserId};
 use slab::Slab;
 
+pub(crate) use admission::{Admission, AdmissionRequest, Rejection};
 pub(crate) use answers::{Pending, PendingKind};
 pub(crate) use catch_up::{PAGE_BYTES, PAGE_EVENTS};
 pub(crate) use connection::{ConnKey, Connection, UserState};
@@ -89,6 +92,7 @@ pub(crate) struct Shard<L, O> {
     pub(crate) connections: Slab<Connection<L>>,
     /// Everybody who has a connection here; all connections of a session are in one shard.
     pub(crate) users: HashMap<UserId, UserState>,
+    offline_buckets: admission::OfflineBuckets,
     /// Rooms that somebody here has open.
     pub(crate) rooms: Slab<Room>,
     pub(crate) room_keys: HashMap<RoomId, usize>,
@@ -135,6 +139,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             now: Duration::ZERO,
             connections: Slab::new(),
             users: HashMap::new(),
+            offline_buckets: admission::OfflineBuckets::default(),
             rooms: Slab::new(),
             room_keys: HashMap::new(),
             pending: Slab::new(),

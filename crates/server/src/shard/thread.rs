@@ -10,12 +10,14 @@ use bytes::Bytes;
 use domain::Presence;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use protocol::{ErrorCode, RoomId, UserId};
+use protocol::{ErrorCode, RoomId, UserId, UserName};
 use rustix::net::SendFlags;
 use storage::{Actor, TokenHash};
 use tokio::sync::oneshot;
 
-use super::{Found, Query, Settings, Shard, ShardServices, Transport};
+use super::{
+    Admission, AdmissionRequest, Found, Query, Rejection, Settings, Shard, ShardServices, Transport,
+};
 use crate::commit_batch::{BusMessage, WriteReply};
 use crate::critical_thread;
 use crate::handoff::UpgradedConnection;
@@ -24,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::queries;
 use crate::readers::Readers;
 use crate::sessions::Sessions;
-use crate::writer::{ReplyTarget, RoundBus, WriterHandle};
+use crate::writer::{ReplySender, ReplyTarget, RoundBus, WriterHandle};
 
 /// The socket's place in epoll is the connection's place in the shard; this one is the inbox's.
 const WAKE: Token = Token(usize::MAX);
@@ -60,9 +62,36 @@ impl Transport for Socket {
 enum Input {
     UpgradedConnection(UpgradedConnection),
     Found(Found),
-    SessionEnd { user: UserId, done: oneshot::Sender<()> },
-    Draining { done: oneshot::Sender<()> },
-    Closing { retry_within: Duration, done: oneshot::Sender<()> },
+    HttpRequest {
+        request: AdmissionRequest,
+        write: Option<HttpWrite>,
+        admitted: oneshot::Sender<Result<Admission, Rejection>>,
+    },
+    RoomRefund {
+        user: UserId,
+    },
+    Renamed {
+        user: UserId,
+        name: UserName,
+    },
+    SessionEnd {
+        user: UserId,
+        done: oneshot::Sender<()>,
+    },
+    Draining {
+        done: oneshot::Sender<()>,
+    },
+    Closing {
+        retry_within: Duration,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// What an admitted request over HTTP writes.
+pub(crate) struct HttpWrite {
+    pub(crate) actor: Actor,
+    pub(crate) operation: storage::Operation,
+    pub(crate) reply: ReplySender,
 }
 
 /// The way to a shard.
@@ -85,6 +114,28 @@ impl ShardHandle {
         let (done, wait) = oneshot::channel();
         self.put(Input::SessionEnd { user, done });
         let _ = wait.await;
+    }
+
+    /// Admits a request over HTTP. What it writes goes to the writer from the shard's thread.
+    pub(crate) async fn admit(
+        &self,
+        request: AdmissionRequest,
+        write: Option<HttpWrite>,
+    ) -> Result<Admission, Rejection> {
+        let (admitted, wait) = oneshot::channel();
+        self.put(Input::HttpRequest { request, write, admitted });
+        // A shard that has ended answers nothing.
+        wait.await.unwrap_or_else(|_| Err(ErrorCode::ShuttingDown.into()))
+    }
+
+    /// Refunds the price of a room that was not created.
+    pub(crate) fn refund_room(&self, user: UserId) {
+        self.put(Input::RoomRefund { user });
+    }
+
+    /// The user was renamed over HTTP.
+    pub(crate) fn renamed(&self, user: UserId, name: UserName) {
+        self.put(Input::Renamed { user, name });
     }
 
     /// Nothing is read any more.
@@ -280,6 +331,11 @@ impl Loop {
         match input {
             Input::UpgradedConnection(handoff) => self.welcome(now, handoff),
             Input::Found(found) => self.shard.handle_found(now, found),
+            Input::HttpRequest { request, write, admitted } => {
+                let _ = admitted.send(self.admit(now, request, write));
+            }
+            Input::RoomRefund { user } => self.shard.handle_room_refund(user),
+            Input::Renamed { user, name } => self.shard.handle_renamed(now, user, name),
             Input::SessionEnd { user, done } => {
                 self.shard.handle_session_end(now, user);
                 let _ = done.send(());
@@ -295,6 +351,27 @@ impl Loop {
                 self.goodbyes.push(done);
             }
         }
+    }
+
+    fn admit(
+        &mut self,
+        now: Duration,
+        request: AdmissionRequest,
+        write: Option<HttpWrite>,
+    ) -> Result<Admission, Rejection> {
+        let admission = self.shard.handle_admission(now, request)?;
+        let Some(HttpWrite { actor, mut operation, reply }) = write else { return Ok(admission) };
+        if let storage::Operation::Join { create_if_missing, .. } = &mut operation {
+            *create_if_missing &= admission.new_room.is_ok();
+        }
+        let submitted = self.writer.submit(actor, operation, ReplyTarget::ReplySender(reply));
+        if let Err(code) = submitted {
+            if request.may_create_room && admission.new_room.is_ok() {
+                self.shard.handle_room_refund(request.user);
+            }
+            return Err(code.into());
+        }
+        Ok(admission)
     }
 
     fn welcome(&mut self, now: Duration, handoff: UpgradedConnection) {

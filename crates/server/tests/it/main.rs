@@ -15,6 +15,7 @@
 //! | `lines.rs` | plain text |
 //! | `timeouts.rs` | those who stand still |
 //! | `framing.rs` | RFC 6455 |
+//! | `http_operations.rs` | the operations over HTTP |
 //! | `stopping.rs`, `starting.rs` | the life of the process |
 //! | `crowd.rs` | two thousand at once |
 //! | `calls.rs` | what a round costs in system calls |
@@ -25,6 +26,7 @@ mod coming_back;
 mod crowd;
 mod frames;
 mod framing;
+mod http_operations;
 mod lines;
 mod once;
 mod pages;

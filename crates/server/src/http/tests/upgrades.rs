@@ -145,7 +145,7 @@ async fn whoever_has_been_let_in_is_waited_for_and_told_goodbye() {
         stream,
         read_ahead: bytes::Bytes::new(),
         identity: crate::handoff::Identity {
-            person: protocol::Person { id: UserId(7), name },
+            person: protocol::Person { id: protocol::UserId(7), name },
             session: None,
             stored: false,
         },

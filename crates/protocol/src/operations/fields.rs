@@ -1,0 +1,85 @@
+//! The types of an operation's fields, for parameters that come as text.
+
+use std::collections::BTreeMap;
+
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use super::Definition;
+
+/// What the text of a parameter is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldType {
+    /// A number without a fraction.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// Text.
+    Text,
+}
+
+impl FieldType {
+    /// The value of a parameter. What cannot be read stays text, which the check of the field refuses.
+    #[must_use]
+    pub fn read(self, text: String) -> Value {
+        match self {
+            FieldType::Integer => text.parse::<u64>().map_or(Value::String(text), Value::from),
+            FieldType::Boolean => text.parse::<bool>().map_or(Value::String(text), Value::from),
+            FieldType::Text => Value::String(text),
+        }
+    }
+}
+
+impl Definition {
+    /// The types of the fields, as the schema has them.
+    #[must_use]
+    pub fn field_types(&self) -> BTreeMap<String, FieldType> {
+        let mut generator =
+            SchemaSettings::draft2020_12().with(|it| it.inline_subschemas = true).into_generator();
+        let schema = (self.fields)(&mut generator);
+        let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        properties.map(|(name, schema)| (name.clone(), field_type(schema))).collect()
+    }
+}
+
+fn field_type(schema: &Value) -> FieldType {
+    let is = |name: &str| match &schema["type"] {
+        // An optional field may be null, too.
+        Value::Array(types) => types.iter().any(|known| known == name),
+        known => known == name,
+    };
+    match () {
+        () if is("integer") => FieldType::Integer,
+        () if is("boolean") => FieldType::Boolean,
+        () => FieldType::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::OPERATIONS;
+    use super::*;
+
+    #[test]
+    fn fields_have_the_types_of_their_schema() {
+        let of = |name: &str| {
+            OPERATIONS.iter().find(|definition| definition.row.name == name).unwrap().field_types()
+        };
+        use FieldType::{Boolean, Integer, Text};
+        let types =
+            |list: &[(&str, FieldType)]| list.iter().map(|(name, it)| ((*name).to_owned(), *it)).collect();
+        let expected: BTreeMap<_, _> = types(&[("joined", Boolean), ("after", Text), ("limit", Integer)]);
+        assert_eq!(of("rooms"), expected);
+        let expected: BTreeMap<_, _> =
+            types(&[("room", Text), ("after", Integer), ("before", Integer), ("limit", Integer)]);
+        assert_eq!(of("history"), expected);
+    }
+
+    #[test]
+    fn text_that_cannot_be_read_stays_text() {
+        assert_eq!(FieldType::Integer.read("41".to_owned()), 41);
+        assert_eq!(FieldType::Integer.read("-1".to_owned()), "-1");
+        assert_eq!(FieldType::Boolean.read("true".to_owned()), true);
+        assert_eq!(FieldType::Boolean.read("1".to_owned()), "1");
+    }
+}

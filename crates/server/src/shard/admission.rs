@@ -1,0 +1,154 @@
+//! Requests over HTTP. The shard that owns a user admits them, for two reasons: both transports pay from the same buckets,
+//! and no write of a session comes to the writer after the end of that session.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::{RateClass, SessionBuckets};
+use protocol::{ErrorCode, UserId, UserName};
+use storage::TokenHash;
+
+use super::{ConnKey, Shard, ShardServices, Transport};
+use crate::commands;
+
+/// A request over HTTP, as far as its admission is concerned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdmissionRequest {
+    pub(crate) user: UserId,
+    pub(crate) session: Option<TokenHash>,
+    pub(crate) rate: RateClass,
+    /// Whether it may create a room, which has a price of its own.
+    pub(crate) may_create_room: bool,
+}
+
+/// A request that may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Admission {
+    /// Whether the price of a new room was paid; if not, after how long it could be.
+    pub(crate) new_room: Result<(), Duration>,
+}
+
+/// A request that may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    pub(crate) code: ErrorCode,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<ErrorCode> for Rejection {
+    fn from(code: ErrorCode) -> Self {
+        Rejection { code, retry_after: None }
+    }
+}
+
+impl<L: Transport, O: ShardServices> Shard<L, O> {
+    /// Admits a request over HTTP, or rejects it.
+    pub(crate) fn handle_admission(
+        &mut self,
+        now: Duration,
+        request: AdmissionRequest,
+    ) -> Result<Admission, Rejection> {
+        self.now = now;
+        if self.stopping.is_quiet() {
+            return Err(ErrorCode::ShuttingDown.into());
+        }
+        if request.session.is_some_and(|session| self.services.session_has_ended(&session)) {
+            return Err(ErrorCode::Unauthorized.into());
+        }
+        let rates = self.settings.rates;
+        let buckets = self.buckets_of(request.user);
+        buckets
+            .take(request.rate, now, &rates)
+            .map_err(|wait| Rejection { code: ErrorCode::RateLimited, retry_after: Some(wait) })?;
+        let new_room = match request.may_create_room {
+            true => buckets.take(RateClass::NewRoom, now, &rates),
+            false => Ok(()),
+        };
+        Ok(Admission { new_room })
+    }
+
+    /// Refunds the price of a new room: none was created.
+    pub(crate) fn handle_room_refund(&mut self, user: UserId) {
+        let rates = self.settings.rates;
+        self.buckets_of(user).refund(RateClass::NewRoom, &rates);
+    }
+
+    /// The user was renamed over HTTP.
+    pub(crate) fn handle_renamed(&mut self, now: Duration, user: UserId, name: UserName) {
+        self.now = now;
+        // No connection waits for a reply.
+        let of = ConnKey { index: usize::MAX, generation: 0 };
+        commands::renamed(self, of, None, user, name);
+    }
+
+    fn buckets_of(&mut self, user: UserId) -> &mut SessionBuckets {
+        let now = self.now;
+        match self.users.get_mut(&user) {
+            Some(user_state) => &mut user_state.buckets,
+            None => self.offline_buckets.of(user, now),
+        }
+    }
+}
+
+/// Buckets of users who have no connection, in two generations: what is not used for a whole generation is forgotten, and a
+/// bucket that is forgotten is full again.
+#[derive(Debug, Default)]
+pub(super) struct OfflineBuckets {
+    // Bounded: each generation by CAPACITY.
+    recent: HashMap<UserId, SessionBuckets>,
+    previous: HashMap<UserId, SessionBuckets>,
+    since: Duration,
+}
+
+impl OfflineBuckets {
+    /// 64 bytes each: 2 MiB in all.
+    const CAPACITY: usize = 16 * 1024;
+    /// Longer than any bucket takes to fill by default: five rooms, one each 30 s.
+    const GENERATION: Duration = Duration::from_secs(180);
+
+    fn of(&mut self, user: UserId, now: Duration) -> &mut SessionBuckets {
+        let is_full = self.recent.len() >= Self::CAPACITY && !self.recent.contains_key(&user);
+        if is_full || now.saturating_sub(self.since) > Self::GENERATION {
+            self.previous = std::mem::take(&mut self.recent);
+            self.since = now;
+        }
+        let previous = self.previous.remove(&user);
+        self.recent.entry(user).or_insert_with(|| previous.unwrap_or_default())
+    }
+
+    /// The buckets of a user who connects.
+    pub(super) fn take(&mut self, user: UserId) -> SessionBuckets {
+        let previous = self.previous.remove(&user);
+        self.recent.remove(&user).or(previous).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Rates;
+
+    use super::*;
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn offline_buckets_are_kept_for_a_generation() {
+        let rates = Rates::default();
+        let mut offline = OfflineBuckets::default();
+        while offline.of(UserId(1), s(0)).take(RateClass::NewRoom, s(0), &rates).is_ok() {}
+        offline.of(UserId(2), s(181));
+        assert!(offline.take(UserId(1)).take(RateClass::NewRoom, s(0), &rates).is_err());
+        assert!(offline.take(UserId(1)).take(RateClass::NewRoom, s(0), &rates).is_ok(), "taken away");
+    }
+
+    #[test]
+    fn offline_buckets_of_many_users_are_bounded() {
+        let mut offline = OfflineBuckets::default();
+        for user in 0..100_000 {
+            offline.of(UserId(user), s(0));
+            assert!(offline.recent.len() + offline.previous.len() <= 2 * OfflineBuckets::CAPACITY);
+        }
+    }
+}
