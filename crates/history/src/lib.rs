@@ -8,12 +8,12 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `record.rs` | [`Record`]: one line of a history; [`Client`], [`Connection`] |
-//! | `seen.rs` | [`Seen`]: an event as somebody saw it, with hashes in place of its text |
+//! | `record.rs` | [`Record`]: one line of a history; [`ClientId`], [`ConnectionId`] |
+//! | `seen.rs` | [`ObservedEvent`]: an event as somebody saw it, with hashes in place of its text |
 //! | `recorder.rs` | [`Recorder`]: writing a history |
 //! | `lines.rs` | JSON lines, and several histories merged into one |
 //! | `check/` | [`check()`]: holds a history against the promises |
-//! | `least.rs` | [`Least`]: how much has to have happened before a history says anything |
+//! | `least.rs` | [`MinimumActivity`]: how much has to have happened before a history says anything |
 //! | `verdict.rs` | [`Verdict`]: counts, and the first [`Violation`] with what belongs to it |
 //!
 //! ```
@@ -29,17 +29,17 @@
 //! ```
 
 mod check;
-mod least;
-mod lines;
+mod json_lines;
+mod minimum;
+mod observed;
 mod record;
 mod recorder;
-mod seen;
 mod verdict;
 
 pub use check::check;
-pub use least::{Lack, Least};
-pub use lines::{Unreadable, merged, read, write};
-pub use record::{Client, Connection, Micros, Record, What};
+pub use json_lines::{InvalidLine, merge, read, write};
+pub use minimum::{MinimumActivity, Shortfall};
+pub use observed::{Hash, ObservedEvent, ObservedKind};
+pub use record::{ClientId, ConnectionId, Micros, Record, RecordKind};
 pub use recorder::Recorder;
-pub use seen::{Hash, Kind, Seen};
 pub use verdict::{Counts, Rule, Verdict, Violation};

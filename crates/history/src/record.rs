@@ -6,7 +6,7 @@ use std::fmt;
 use protocol::{ClientMessageId, CommandId, Epoch, ErrorCode, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Hash, Seen};
+use crate::{Hash, ObservedEvent};
 
 /// Microseconds on a monotonic clock that all recorders of a history share.
 pub type Micros = u64;
@@ -29,11 +29,11 @@ macro_rules! number {
 
 number!(
     /// Something that keeps a cursor for each of its rooms across connections: a page, a program. A person may have several.
-    Client, "client "
+    ClientId, "client "
 );
 number!(
     /// One connection of a client, from `welcome` to its end.
-    Connection, "connection "
+    ConnectionId, "connection "
 );
 
 /// Something that a client did or saw, and when.
@@ -43,28 +43,28 @@ pub struct Record {
     pub at: Micros,
     /// What.
     #[serde(flatten)]
-    pub what: What,
+    pub kind: RecordKind,
 }
 
 /// What a client did or saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
-pub enum What {
+pub enum RecordKind {
     /// `welcome` came.
     Opened {
         /// Its number from here on.
-        connection: Connection,
+        connection: ConnectionId,
         /// Whose it is.
-        client: Client,
+        client: ClientId,
         /// As whom.
-        person: UserId,
+        user: UserId,
         /// In which life of the store.
         epoch: Epoch,
     },
     /// It ended, however. What it had asked and not been answered is unknown from now on.
     Closed {
         /// Which.
-        connection: Connection,
+        connection: ConnectionId,
         /// The close code, 1006 without one.
         code: u16,
         /// What the server said with it.
@@ -74,7 +74,7 @@ pub enum What {
     /// A message is about to be sent, for the first time or again.
     Send {
         /// On which connection.
-        connection: Connection,
+        connection: ConnectionId,
         /// The command's number.
         id: CommandId,
         /// Where.
@@ -87,7 +87,7 @@ pub enum What {
     /// A `leave` is about to be sent.
     Leave {
         /// On which connection.
-        connection: Connection,
+        connection: ConnectionId,
         /// The command's number.
         id: CommandId,
         /// Which room.
@@ -96,7 +96,7 @@ pub enum What {
     /// `ok`: done, and kept for ever.
     Ok {
         /// On which connection.
-        connection: Connection,
+        connection: ConnectionId,
         /// Of which command.
         id: CommandId,
         /// The number of the event that it became.
@@ -105,7 +105,7 @@ pub enum What {
     /// Refused: this attempt certainly did nothing.
     Failed {
         /// On which connection.
-        connection: Connection,
+        connection: ConnectionId,
         /// Of which command.
         id: CommandId,
         /// Why.
@@ -114,7 +114,7 @@ pub enum What {
     /// Answered in a way that leaves open whether it was done.
     Unknown {
         /// On which connection.
-        connection: Connection,
+        connection: ConnectionId,
         /// Of which command.
         id: CommandId,
         /// Why.
@@ -123,7 +123,7 @@ pub enum What {
     /// `joined`: from here on the room's events come on this connection.
     Joined {
         /// On which connection.
-        connection: Connection,
+        connection: ConnectionId,
         /// Which room.
         room: RoomId,
         /// The cursor that the client had named in `join` or `resume`.
@@ -133,19 +133,19 @@ pub enum What {
         head: Seq,
     },
     /// An event came.
-    Heard {
+    Received {
         /// On which connection.
-        connection: Connection,
+        connection: ConnectionId,
         /// Of which room.
         room: RoomId,
         /// The event.
         #[serde(flatten)]
-        event: Seen,
+        event: ObservedEvent,
     },
     /// `gap`: these will not come by themselves.
     Gap {
         /// On which connection.
-        connection: Connection,
+        connection: ConnectionId,
         /// Of which room.
         room: RoomId,
         /// The first.
@@ -154,32 +154,32 @@ pub enum What {
         to: Seq,
     },
     /// A page of history came, by the command or over HTTP.
-    Filled {
+    HistoryPage {
         /// The client's connection at the time.
-        connection: Connection,
+        connection: ConnectionId,
         /// Of which room.
         room: RoomId,
         /// The page, oldest first.
-        events: Vec<Seen>,
+        events: Vec<ObservedEvent>,
     },
     /// `reset`: what the client holds of the room is of no use.
     Reset {
         /// On which connection.
-        connection: Connection,
+        connection: ConnectionId,
         /// Of which room.
         room: RoomId,
     },
     /// `error` that names a room and no command: this connection is not in it, or not any more.
-    Gone {
+    RoomClosed {
         /// On which connection.
-        connection: Connection,
+        connection: ConnectionId,
         /// Which room.
         room: RoomId,
     },
     /// All is quiet, and was waited for: this connection should have all there is, and an answer to all that it asked.
-    AtRest {
+    Quiescent {
         /// Which.
-        connection: Connection,
+        connection: ConnectionId,
     },
     /// The store was taken back to an earlier state: of each room the events up to this number were kept, of a room that is not
     /// named none.
@@ -196,10 +196,10 @@ pub enum What {
         room: RoomId,
         /// The event.
         #[serde(flatten)]
-        event: Seen,
+        event: ObservedEvent,
         /// Its `at`: what the server's clock said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        dated: Option<Timestamp>,
+        timestamp: Option<Timestamp>,
     },
     /// Something that a reader of the history should know: a kill, a restart.
     Note {
@@ -208,26 +208,26 @@ pub enum What {
     },
 }
 
-impl What {
+impl RecordKind {
     /// The connection that it is about.
     #[must_use]
-    pub fn connection(&self) -> Option<Connection> {
+    pub fn connection(&self) -> Option<ConnectionId> {
         match self {
-            What::Opened { connection, .. }
-            | What::Closed { connection, .. }
-            | What::Send { connection, .. }
-            | What::Leave { connection, .. }
-            | What::Ok { connection, .. }
-            | What::Failed { connection, .. }
-            | What::Unknown { connection, .. }
-            | What::Joined { connection, .. }
-            | What::Heard { connection, .. }
-            | What::Gap { connection, .. }
-            | What::Filled { connection, .. }
-            | What::Reset { connection, .. }
-            | What::Gone { connection, .. }
-            | What::AtRest { connection } => Some(*connection),
-            What::Restored { .. } | What::Stored { .. } | What::Note { .. } => None,
+            RecordKind::Opened { connection, .. }
+            | RecordKind::Closed { connection, .. }
+            | RecordKind::Send { connection, .. }
+            | RecordKind::Leave { connection, .. }
+            | RecordKind::Ok { connection, .. }
+            | RecordKind::Failed { connection, .. }
+            | RecordKind::Unknown { connection, .. }
+            | RecordKind::Joined { connection, .. }
+            | RecordKind::Received { connection, .. }
+            | RecordKind::Gap { connection, .. }
+            | RecordKind::HistoryPage { connection, .. }
+            | RecordKind::Reset { connection, .. }
+            | RecordKind::RoomClosed { connection, .. }
+            | RecordKind::Quiescent { connection } => Some(*connection),
+            RecordKind::Restored { .. } | RecordKind::Stored { .. } | RecordKind::Note { .. } => None,
         }
     }
 
@@ -235,66 +235,66 @@ impl What {
     #[must_use]
     pub fn room(&self) -> Option<RoomId> {
         match self {
-            What::Send { room, .. }
-            | What::Leave { room, .. }
-            | What::Joined { room, .. }
-            | What::Heard { room, .. }
-            | What::Gap { room, .. }
-            | What::Filled { room, .. }
-            | What::Reset { room, .. }
-            | What::Gone { room, .. }
-            | What::Stored { room, .. } => Some(*room),
+            RecordKind::Send { room, .. }
+            | RecordKind::Leave { room, .. }
+            | RecordKind::Joined { room, .. }
+            | RecordKind::Received { room, .. }
+            | RecordKind::Gap { room, .. }
+            | RecordKind::HistoryPage { room, .. }
+            | RecordKind::Reset { room, .. }
+            | RecordKind::RoomClosed { room, .. }
+            | RecordKind::Stored { room, .. } => Some(*room),
             _ => None,
         }
     }
 }
 
-/// For people: `      1.234567 s  connection 1.3  heard r1 #42 message by u7, key k1`.
+/// For people: `      1.234567 s  connection 1.3  received r1 #42 message by u7, key k1`.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:6}.{:06} s  ", self.at / 1_000_000, self.at % 1_000_000)?;
-        if let Some(connection) = self.what.connection() {
+        if let Some(connection) = self.kind.connection() {
             write!(f, "{connection}  ")?;
         }
-        match &self.what {
-            What::Opened { client, person, epoch, .. } => {
-                write!(f, "opened by {client} as {person} in {epoch}")
+        match &self.kind {
+            RecordKind::Opened { client, user, epoch, .. } => {
+                write!(f, "opened by {client} as {user} in {epoch}")
             }
-            What::Closed { code, reason, .. } if reason.is_empty() => write!(f, "closed with {code}"),
-            What::Closed { code, reason, .. } => write!(f, "closed with {code}, {reason}"),
-            What::Send { id, room, key, body, .. } => {
+            RecordKind::Closed { code, reason, .. } if reason.is_empty() => write!(f, "closed with {code}"),
+            RecordKind::Closed { code, reason, .. } => write!(f, "closed with {code}, {reason}"),
+            RecordKind::Send { id, room, key, body, .. } => {
                 write!(f, "sends ({id}) to {room}: key {key}, body {body}")
             }
-            What::Leave { id, room, .. } => write!(f, "leaves ({id}) {room}"),
-            What::Ok { id, seq, .. } => write!(f, "ok ({id}) #{seq}"),
-            What::Failed { id, code, .. } => write!(f, "refused ({id}): {code}"),
-            What::Unknown { id, code, .. } => write!(f, "unknown ({id}): {code}"),
-            What::Joined { room, after: Some(after), head, .. } => {
+            RecordKind::Leave { id, room, .. } => write!(f, "leaves ({id}) {room}"),
+            RecordKind::Ok { id, seq, .. } => write!(f, "ok ({id}) #{seq}"),
+            RecordKind::Failed { id, code, .. } => write!(f, "refused ({id}): {code}"),
+            RecordKind::Unknown { id, code, .. } => write!(f, "unknown ({id}): {code}"),
+            RecordKind::Joined { room, after: Some(after), head, .. } => {
                 write!(f, "joined {room} after #{after}, its head is #{head}")
             }
-            What::Joined { room, after: None, head, .. } => {
+            RecordKind::Joined { room, after: None, head, .. } => {
                 write!(f, "joined {room} from now on, its head is #{head}")
             }
-            What::Heard { room, event, .. } => write!(f, "heard {room} {event}"),
-            What::Gap { room, from, to, .. } => write!(f, "gap in {room} from #{from} to #{to}"),
-            What::Filled { room, events, .. } => match (events.first(), events.last()) {
+            RecordKind::Received { room, event, .. } => write!(f, "heard {room} {event}"),
+            RecordKind::Gap { room, from, to, .. } => write!(f, "gap in {room} from #{from} to #{to}"),
+            RecordKind::HistoryPage { room, events, .. } => match (events.first(), events.last()) {
                 (Some(first), Some(last)) => {
                     write!(f, "read the history of {room} from #{} to #{}", first.seq, last.seq)
                 }
                 _ => write!(f, "read the history of {room}: nothing"),
             },
-            What::Reset { room, .. } => write!(f, "reset {room}"),
-            What::Gone { room, .. } => write!(f, "is told that it is not in {room}"),
-            What::AtRest { .. } => write!(f, "at rest"),
-            What::Restored { epoch, kept } => {
+            RecordKind::Reset { room, .. } => write!(f, "reset {room}"),
+            RecordKind::RoomClosed { room, .. } => write!(f, "is told that it is not in {room}"),
+            RecordKind::Quiescent { .. } => write!(f, "at rest"),
+            RecordKind::Restored { epoch, kept } => {
                 write!(f, "restored as {epoch}, with")?;
                 kept.iter().try_for_each(|(room, seq)| write!(f, " {room} to #{seq}"))
             }
-            What::Stored { room, event, dated: None } => write!(f, "stored {room} {event}"),
-            What::Stored { room, event, dated: Some(dated) } => {
-                write!(f, "stored {room} {event}, at {}", dated.to_rfc3339())
+            RecordKind::Stored { room, event, timestamp: None } => write!(f, "stored {room} {event}"),
+            RecordKind::Stored { room, event, timestamp: Some(timestamp) } => {
+                write!(f, "stored {room} {event}, at {}", timestamp.to_rfc3339())
             }
-            What::Note { text } => write!(f, "{text}"),
+            RecordKind::Note { text } => write!(f, "{text}"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use protocol::{ClientMessageId, CommandId, RoomId, Seq};
 
-use crate::{Connection, Record};
+use crate::{ConnectionId, Record};
 
 /// The promises, each by the way in which it is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,7 +14,7 @@ pub enum Rule {
     /// Acknowledged, and not stored.
     AcknowledgedButLost,
     /// Acknowledged under a number that is another event's.
-    WrongNumber,
+    WrongSeq,
     /// Stored, and nobody ever sent it.
     NeverSent,
     /// Stored, though every attempt was refused for good.
@@ -24,82 +24,82 @@ pub enum Rule {
     /// One sender's key is stored twice.
     StoredTwice,
     /// A room's numbers are not 1, 2, 3 …
-    Numbers,
+    SeqNotContiguous,
     /// An event's `at` is before that of an earlier one of its room.
-    WentBackInTime,
+    TimestampRegressed,
     /// Two messages of one connection are stored in another order than they were sent in.
-    SendersOrder,
+    SenderOrder,
     /// A message is stored before one that had been acknowledged when it was sent.
-    Overtaken,
+    RealTimeOrder,
     /// An answer to a command that was not asked, or was answered before.
-    AnsweredTwice,
+    UnexpectedReply,
     /// A command was never answered, and all was at rest.
     Unanswered,
     /// Somebody saw what is not stored.
-    SeenButNotStored,
+    ReceivedButNotStored,
     /// Somebody saw an event otherwise than it is stored.
-    SeenAltered,
+    ReceivedAltered,
     /// An event of a room before the room's `joined`.
-    BeforeJoined,
+    ReceivedBeforeJoined,
     /// Events were left out, and no `gap` said so.
-    Skipped,
+    SilentGap,
     /// An event came twice on one connection.
-    Doubled,
+    Duplicate,
     /// An event came at or below the cursor that the client had named.
     BelowCursor,
     /// A `gap` that does not begin behind the last event, is empty, or goes beyond the head.
-    WrongGap,
+    InvalidGap,
     /// A `gap` that was never filled.
-    GapUnfilled,
+    GapNotFilled,
     /// An event after the person had been removed.
-    AfterRemoval,
+    ReceivedAfterRemoval,
     /// All was at rest, and a member lacks events, or one who was removed lacks what was before.
-    Behind,
+    IncompleteView,
     /// A room was opened for somebody who is no member of it.
-    NoMember,
+    OpenedForNonMember,
     /// A room was closed to somebody who is a member of it.
     ClosedToMember,
     /// A `reset` though the client's cursor was good.
-    NeedlessReset,
+    UnneededReset,
     /// A cursor of another epoch, or above the head, was taken as if it were good.
-    ResetForgotten,
+    MissingReset,
     /// A restore kept something else than it said.
-    NotKept,
+    RestoreMismatch,
     /// The history contradicts itself: whoever recorded it has a defect.
-    Incoherent,
+    InconsistentHistory,
 }
 
 impl Rule {
     fn as_text(self) -> &'static str {
         match self {
             Rule::AcknowledgedButLost => "an acknowledged message is not stored",
-            Rule::WrongNumber => "a message was acknowledged under another event's number",
+            Rule::WrongSeq => "a message was acknowledged under another event's number",
             Rule::NeverSent => "a message is stored that nobody sent",
             Rule::RefusedButStored => "a message is stored though it was refused",
             Rule::StoredAltered => "a message is stored otherwise than it was sent",
             Rule::StoredTwice => "a message is stored twice",
-            Rule::Numbers => "a room's events are not numbered 1, 2, 3 …",
-            Rule::WentBackInTime => "a room's events go back in time",
-            Rule::SendersOrder => "two messages of one connection are stored in the wrong order",
-            Rule::Overtaken => "a message stands before one that was acknowledged when it was sent",
-            Rule::AnsweredTwice => "an answer to nothing, or a second one",
+            Rule::SeqNotContiguous => "a room's events are not numbered 1, 2, 3 …",
+            Rule::TimestampRegressed => "a room's events go back in time",
+            Rule::SenderOrder => "two messages of one connection are stored in the wrong order",
+            Rule::RealTimeOrder => "a message stands before one that was acknowledged when it was sent",
+            Rule::UnexpectedReply => "an answer to nothing, or a second one",
             Rule::Unanswered => "a command was not answered",
-            Rule::SeenButNotStored => "somebody saw what is not stored",
-            Rule::SeenAltered => "somebody saw an event otherwise than it is stored",
-            Rule::BeforeJoined => "something of a room came before `joined`",
-            Rule::Skipped => "events were left out in silence",
-            Rule::Doubled => "an event came twice on one connection",
+            Rule::ReceivedButNotStored => "somebody saw what is not stored",
+            Rule::ReceivedAltered => "somebody saw an event otherwise than it is stored",
+            Rule::ReceivedBeforeJoined => "something of a room came before `joined`",
+            Rule::SilentGap => "events were left out in silence",
+            Rule::Duplicate => "an event came twice on one connection",
             Rule::BelowCursor => "an event came that the client had said it has",
-            Rule::WrongGap => "a gap that is none",
-            Rule::GapUnfilled => "a gap was not filled",
-            Rule::AfterRemoval => "an event came after the removal",
-            Rule::Behind => "a member at rest lacks events",
-            Rule::NoMember => "a room was opened for somebody who is no member",
+            Rule::InvalidGap => "a gap that is none",
+            Rule::GapNotFilled => "a gap was not filled",
+            Rule::ReceivedAfterRemoval => "an event came after the removal",
+            Rule::IncompleteView => "a member at rest lacks events",
+            Rule::OpenedForNonMember => "a room was opened for somebody who is no member",
             Rule::ClosedToMember => "a room was closed to a member",
-            Rule::NeedlessReset => "a reset without need",
-            Rule::ResetForgotten => "a reset was forgotten",
-            Rule::NotKept => "a restore kept something else than it said",
-            Rule::Incoherent => "the history contradicts itself",
+            Rule::UnneededReset => "a reset without need",
+            Rule::MissingReset => "a reset was forgotten",
+            Rule::RestoreMismatch => "a restore kept something else than it said",
+            Rule::InconsistentHistory => "the history contradicts itself",
         }
     }
 }
@@ -131,7 +131,7 @@ pub struct Counts {
     /// `gap`s.
     pub gaps: u64,
     /// Pages of history that were read.
-    pub fillings: u64,
+    pub history_pages: u64,
     /// Connections.
     pub connections: u64,
     /// Cursors with which somebody came back.
@@ -155,7 +155,7 @@ impl fmt::Display for Counts {
         writeln!(
             f,
             "{} deliveries on {} connections, {} cursors resumed, {} gaps, {} pages of history",
-            it.deliveries, it.connections, it.resumed, it.gaps, it.fillings
+            it.deliveries, it.connections, it.resumed, it.gaps, it.history_pages
         )?;
         write!(
             f,
@@ -167,8 +167,8 @@ impl fmt::Display for Counts {
 
 /// What a violation is about, to find what belongs to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct About {
-    pub(crate) connection: Option<Connection>,
+pub(crate) struct Subject {
+    pub(crate) connection: Option<ConnectionId>,
     pub(crate) id: Option<CommandId>,
     pub(crate) room: Option<RoomId>,
     pub(crate) seq: Option<Seq>,
@@ -181,20 +181,20 @@ pub struct Violation {
     /// Which.
     pub rule: Rule,
     /// By what.
-    pub what: String,
+    pub detail: String,
     /// The line of the (merged) history at which it shows, from 0.
     pub index: usize,
     /// What belongs to it, with its lines: before, itself, and after.
-    pub surroundings: Vec<(usize, Record)>,
-    pub(crate) about: About,
+    pub context: Vec<(usize, Record)>,
+    pub(crate) subject: Subject,
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "BROKEN: {}", self.rule)?;
-        writeln!(f, "  {}", self.what)?;
+        writeln!(f, "VIOLATION: {}", self.rule)?;
+        writeln!(f, "  {}", self.detail)?;
         write!(f, "what belongs to it:")?;
-        for (index, record) in &self.surroundings {
+        for (index, record) in &self.context {
             let mark = if *index == self.index { '>' } else { ' ' };
             write!(f, "\n{mark} {:>8} {record}", index + 1)?;
         }
@@ -210,7 +210,7 @@ pub struct Verdict {
     /// The first promise that was broken.
     pub violation: Option<Violation>,
     /// How often each was broken. One defect breaks several, and one break makes others follow.
-    pub times: BTreeMap<Rule, u64>,
+    pub violation_counts: BTreeMap<Rule, u64>,
 }
 
 impl Verdict {
@@ -228,7 +228,9 @@ impl fmt::Display for Verdict {
             None => write!(f, "every promise was kept"),
             Some(violation) => {
                 write!(f, "{violation}\nin all:")?;
-                self.times.iter().try_for_each(|(rule, times)| write!(f, "\n{times:>8} × {rule}"))
+                self.violation_counts
+                    .iter()
+                    .try_for_each(|(rule, violation_counts)| write!(f, "\n{violation_counts:>8} × {rule}"))
             }
         }
     }

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::ack_drop_proxy::AckDropProxy;
 use super::harness::{CommonArgs, Harness};
-use super::recorder_process::{Least, RecorderProcess, check};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::rng::Rng;
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
@@ -44,9 +44,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 }
 
 /// Each message has its answer in the end; the other half of the attempts has none.
-fn least(args: &Args) -> Least {
+fn least(args: &Args) -> MinimumActivity {
     let messages = u64::from(args.messages);
-    Least {
+    MinimumActivity {
         acknowledged: messages * 9 / 10,
         percent: 10,
         deliveries: 2 * messages,
@@ -67,7 +67,7 @@ fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
         format!("--rate={RATE}"),
         format!("--seed={}", harness.seed),
         format!("--messages={}", args.messages),
-        format!("--again-ms={AGAIN_MS}"),
+        format!("--retry-ms={AGAIN_MS}"),
     ];
     let mut recorder = RecorderProcess::start(&program, proxy.address, &run_dir.history(), &options)?;
     let mut rng = Rng::new(harness.seed);

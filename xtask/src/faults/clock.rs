@@ -6,12 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
-use history::What;
+use history::RecordKind;
 use protocol::EventPage;
 use rustix::process::Signal;
 
 use super::harness::{CommonArgs, Harness};
-use super::recorder_process::{Least, RecorderProcess, check, histories};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check, histories};
 use super::resource_usage::Metrics;
 use super::rng::Rng;
 use super::run_dir::RunDir;
@@ -66,10 +66,16 @@ struct ClockController {
 
 /// After each jump some hundred messages are stored, and not all of them are answered before a stop. Fifty cursors are named when all
 /// come for the first time.
-fn least(args: &Args) -> Least {
+fn least(args: &Args) -> MinimumActivity {
     let rounds = u64::from(args.rounds);
     let acknowledged = MESSAGES * JUMPS.len() as u64 / 2 * rounds;
-    Least { acknowledged, percent: 50, deliveries: 2 * acknowledged, resumed: 50 + 10 * rounds, views: 36 }
+    MinimumActivity {
+        acknowledged,
+        percent: 50,
+        deliveries: 2 * acknowledged,
+        resumed: 50 + 10 * rounds,
+        views: 36,
+    }
 }
 
 fn jumps(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
@@ -192,10 +198,10 @@ fn check_no_disconnects(history: &Path) -> Result<usize> {
     let mut connections = 0;
     let files = histories(history)?;
     let notes = files.first().context("there is no history")?;
-    let begin = notes.iter().find(|record| matches!(record.what, What::Note { .. }));
+    let begin = notes.iter().find(|record| matches!(record.kind, RecordKind::Note { .. }));
     let begin = begin.context("the clock never jumped")?.at;
     for record in files.iter().flatten().filter(|record| record.at >= begin) {
-        let What::Closed { code, .. } = &record.what else { continue };
+        let RecordKind::Closed { code, .. } = &record.kind else { continue };
         connections += 1;
         if !matches!(code, 1000 | 1001) {
             bail!("the server ended a connection: {record}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::harness::Harness;
-use super::recorder_process::{Least, RecorderProcess, check};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
 
@@ -23,7 +23,7 @@ const TIME_TO_TALK: Duration = Duration::from_secs(30);
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// All of what those inside were to say.
-const LEAST: Least = Least {
+const LEAST: MinimumActivity = MinimumActivity {
     acknowledged: MESSAGES as u64 * 9 / 10,
     percent: 50,
     deliveries: MESSAGES as u64 * 2,

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 
 use super::harness::{CommonArgs, Harness};
 use super::network::{self, Network, NetworkFault};
-use super::recorder_process::{Least, RecorderProcess, check};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::rng::Rng;
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
@@ -51,11 +51,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 }
 
 /// A tenth of what is said and heard in a second, or less.
-fn least(args: &Args) -> Least {
+fn least(args: &Args) -> MinimumActivity {
     let people = u64::from(WRITERS + RECEIVERS);
     // Each names a cursor for each of its rooms also when it comes for the first time.
     let comings = u64::from(WRITERS + 3 * RECEIVERS);
-    Least {
+    MinimumActivity {
         acknowledged: args.seconds * u64::from(args.rate) / 20,
         percent: 50,
         deliveries: 300 * args.seconds,
@@ -75,9 +75,9 @@ fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Netwo
         format!("--rooms={ROOMS}"),
         format!("--rate={}", args.rate),
         format!("--seed={}", harness.seed),
-        format!("--from={CLIENTS}"),
-        format!("--close-ms={CLOSE_MS}"),
-        format!("--silence-ms={SILENCE_MS}"),
+        format!("--source-base={CLIENTS}"),
+        format!("--reconnect-ms={CLOSE_MS}"),
+        format!("--keepalive-ms={SILENCE_MS}"),
     ];
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
     let mut cutter = ConnectionCutter::new(harness.seed);

@@ -11,7 +11,7 @@ use protocol::ServerFrame;
 
 use super::harness::{CommonArgs, Harness};
 use super::open_files::Descriptors;
-use super::recorder_process::{Least, RecorderProcess, check};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::resource_usage::cpu_of;
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
@@ -68,9 +68,15 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 }
 
 /// A tenth of what those who are inside say while it is full.
-fn least(args: &Args) -> Least {
+fn least(args: &Args) -> MinimumActivity {
     let acknowledged = 10 * u64::from(args.rounds) * args.seconds;
-    Least { acknowledged, percent: 50, deliveries: 2 * acknowledged, views: 20, ..Least::default() }
+    MinimumActivity {
+        acknowledged,
+        percent: 50,
+        deliveries: 2 * acknowledged,
+        views: 20,
+        ..MinimumActivity::default()
+    }
 }
 
 fn full(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use self::probe::{Answer, Probe};
 use super::disk::{FillerFile, check_integrity, with_small_disk};
 use super::harness::{CommonArgs, Harness};
-use super::recorder_process::{Least, RecorderProcess, check};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::rng::Rng;
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
@@ -68,9 +68,15 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 }
 
 /// A fiftieth of what is said in a round, which may be over as soon as there is room again.
-fn least(args: &Args) -> Least {
+fn least(args: &Args) -> MinimumActivity {
     let rounds = u64::from(args.rounds);
-    Least { acknowledged: 20 * rounds, percent: 10, deliveries: 60 * rounds, views: 20, ..Least::default() }
+    MinimumActivity {
+        acknowledged: 20 * rounds,
+        percent: 10,
+        deliveries: 60 * rounds,
+        views: 20,
+        ..MinimumActivity::default()
+    }
 }
 
 fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> Result<()> {

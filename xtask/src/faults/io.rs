@@ -19,7 +19,7 @@ use self::after_failed_sync::FailedSyncCheck;
 use self::short_write::is_cut_short;
 use super::disk::check_integrity;
 use super::harness::{CommonArgs, Harness};
-use super::recorder_process::{Least, RecorderProcess, check};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::rng::Rng;
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
@@ -182,9 +182,15 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 
 /// A life may be over at once, and a server that does not open hears nobody; but not each. Twenty-four cursors are named when all
 /// come for the first time.
-fn least(runs: u32) -> Least {
+fn least(runs: u32) -> MinimumActivity {
     let lives = u64::from(runs);
-    Least { acknowledged: 5 * lives, percent: 10, deliveries: 20 * lives, resumed: 24 + 2 * lives, views: 16 }
+    MinimumActivity {
+        acknowledged: 5 * lives,
+        percent: 10,
+        deliveries: 20 * lives,
+        resumed: 24 + 2 * lives,
+        views: 16,
+    }
 }
 
 fn run_history(

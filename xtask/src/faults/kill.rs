@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::harness::{CommonArgs, Harness};
-use super::recorder_process::{Least, RecorderProcess, check};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::rng::Rng;
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
@@ -56,9 +56,9 @@ const COMINGS: u64 = 50 + 10 * 3;
 
 /// Of some five hundred messages, seven thousand deliveries and seventy cursors a kill: what a machine that is busy with other
 /// things comes to as well.
-fn least(kills: u32) -> Least {
+fn least(kills: u32) -> MinimumActivity {
     let kills = u64::from(kills);
-    Least {
+    MinimumActivity {
         acknowledged: 20 * kills,
         percent: 10,
         deliveries: 100 * kills,

@@ -11,7 +11,7 @@ use anyhow::{Result, bail, ensure};
 use super::connection_limit;
 use super::harness::{CommonArgs, Harness};
 use super::load_process::{LoadProcess, Report};
-use super::recorder_process::{Least, RecorderProcess, check};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::resource_usage::{MIB, Memory, mib};
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
@@ -44,7 +44,8 @@ const TIMEOUT: f64 = 5.0;
 const USERS_PER_ROOM: u32 = 10;
 
 /// Of those who take down what they see: what they say before it is too much, and a little.
-const LEAST: Least = Least { acknowledged: 50, percent: 10, deliveries: 200, resumed: 0, views: 20 };
+const LEAST: MinimumActivity =
+    MinimumActivity { acknowledged: 50, percent: 10, deliveries: 200, resumed: 0, views: 20 };
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

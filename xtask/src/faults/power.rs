@@ -15,7 +15,7 @@ use rustix::process::Signal;
 
 use self::durability::{DurabilityChecker, Verdict, Violation};
 use super::harness::{CommonArgs, Harness};
-use super::recorder_process::{Least, RecorderProcess, check};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
 use super::trace;
@@ -86,14 +86,14 @@ pub(crate) fn prove(workspace: &Workspace) -> Result<()> {
 }
 
 /// Each message has its answer in the end, and is heard by some.
-fn least(args: &Args) -> Least {
+fn least(args: &Args) -> MinimumActivity {
     let messages = u64::from(args.messages);
-    Least {
+    MinimumActivity {
         acknowledged: messages * 9 / 10,
         percent: 50,
         deliveries: 2 * messages,
         views: 20,
-        ..Least::default()
+        ..MinimumActivity::default()
     }
 }
 

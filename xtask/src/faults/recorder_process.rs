@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-pub(super) use history::Least;
+pub(super) use history::MinimumActivity;
 use history::Record;
 
 use crate::process;
@@ -70,7 +70,7 @@ impl RecorderProcess {
     /// Whether all that was to be said is said and answered, waiting so long for it.
     pub(super) fn is_done_within(&mut self, wait: Duration) -> Result<bool> {
         match self.said.recv_timeout(wait) {
-            Ok(line) if line == "enough" => Ok(true),
+            Ok(line) if line == "all answered" => Ok(true),
             Ok(line) => bail!("the clients said {line:?}"),
             Err(RecvTimeoutError::Timeout) => Ok(false),
             Err(RecvTimeoutError::Disconnected) => Err(self.why_they_ended()?),
@@ -122,9 +122,9 @@ pub(super) fn histories(folder: &Path) -> Result<Vec<Vec<Record>>> {
 }
 
 /// Prints the verdict; an error if a promise was broken, or less happened than a healthy server does on any machine.
-pub(super) fn check(program: &Path, history: &Path, least: Least) -> Result<()> {
+pub(super) fn check(program: &Path, history: &Path, least: MinimumActivity) -> Result<()> {
     let mut command = Command::new(program);
-    command.arg("check").arg(history).arg("--least").arg(least.to_string());
+    command.arg("check").arg(history).arg("--minimum").arg(least.to_string());
     process::run_captured(&mut command).map_err(|error| {
         let findings = error.downcast_ref().map(findings).unwrap_or_default();
         if findings.is_empty() { error } else { error.context(findings) }
@@ -133,7 +133,7 @@ pub(super) fn check(program: &Path, history: &Path, least: Least) -> Result<()> 
 
 /// What the checker had to say of a history that is not as it should be.
 fn findings(failed: &process::FailedProgram) -> String {
-    let is_finding = |line: &&String| line.starts_with("BROKEN: ") || line.starts_with("TOO LITTLE: ");
+    let is_finding = |line: &&String| line.starts_with("VIOLATION: ") || line.starts_with("INSUFFICIENT: ");
     failed.last_lines.iter().filter(is_finding).map(String::as_str).collect::<Vec<_>>().join("; ")
 }
 
@@ -155,10 +155,11 @@ mod tests {
 
     #[test]
     fn what_the_checker_found_is_told_and_the_rest_is_not() {
-        let lines = ["9 operations", "BROKEN: an order", "TOO LITTLE: 0 events", "TOO LITTLE: 0 cursors"];
+        let lines =
+            ["9 operations", "VIOLATION: an order", "INSUFFICIENT: 0 events", "INSUFFICIENT: 0 cursors"];
         let last_lines = lines.map(str::to_owned).into();
         let failed =
             process::FailedProgram { line: "history".into(), status: ExitStatus::default(), last_lines };
-        assert_eq!(findings(&failed), "BROKEN: an order; TOO LITTLE: 0 events; TOO LITTLE: 0 cursors");
+        assert_eq!(findings(&failed), "VIOLATION: an order; INSUFFICIENT: 0 events; INSUFFICIENT: 0 cursors");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 
 use super::harness::{CommonArgs, Harness};
-use super::recorder_process::{Least, RecorderProcess, check};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::resource_usage::{MIB, Memory, Metrics, mib};
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
@@ -62,15 +62,15 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 }
 
 /// A tenth of what is to be said meanwhile, heard by a tenth of all.
-fn least(args: &Args) -> Least {
+fn least(args: &Args) -> MinimumActivity {
     let acknowledged = u64::from(args.rate) * args.seconds / 10;
     let people = u64::from(args.people);
-    Least {
+    MinimumActivity {
         acknowledged,
         percent: 50,
         deliveries: acknowledged * people / 10,
         views: people,
-        ..Least::default()
+        ..MinimumActivity::default()
     }
 }
 
@@ -88,18 +88,18 @@ fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
         format!("--listeners={}", args.people - writers),
         format!("--rooms={ROOMS}"),
         format!("--rate={}", args.rate),
-        format!("--longest={}", args.longest),
-        format!("--stalled={}", args.stalled),
+        format!("--max-body-bytes={}", args.longest),
+        format!("--slow-readers={}", args.stalled),
         format!("--seed={}", harness.seed),
     ];
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
     let stall = Duration::from_secs(args.seconds);
     let all_read = Memory::most_of(pid, BASELINE_TIME.min(stall))?;
     let before = Metrics::scrape(server.address)?;
-    recorder.note("stall")?;
+    recorder.note("pause reading")?;
     let some_stall = Memory::most_of(pid, stall)?;
     let stalled = Metrics::scrape(server.address)?;
-    recorder.note("read on")?;
+    recorder.note("resume reading")?;
     recorder.finish()?;
     let after = Metrics::scrape(server.address)?;
     println!(

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use super::harness::{CommonArgs, Harness};
-use super::recorder_process::{Least, RecorderProcess, check};
+use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::resource_usage::Metrics;
 use super::rng::Rng;
 use super::run_dir::RunDir;
@@ -58,9 +58,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 }
 
 /// Everybody names a cursor when it comes for the first time, comes back each time, and hears what some of the writers say meanwhile.
-fn least(args: &Args) -> Least {
+fn least(args: &Args) -> MinimumActivity {
     let (clients, restarts) = (u64::from(args.clients), u64::from(args.restarts));
-    Least {
+    MinimumActivity {
         acknowledged: 5 * restarts,
         percent: 25,
         deliveries: clients * restarts,

@@ -1,10 +1,10 @@
 //! The checker: one look for what is stored, one at everything else in its order, and a third, if a promise was broken, for
 //! what belongs to it. Each is linear in the history's length.
 
-mod sent;
-mod surroundings;
-mod truth;
-mod view;
+mod attempts;
+mod client_view;
+mod context;
+mod expected_log;
 
 #[cfg(test)]
 mod tests;
@@ -13,63 +13,63 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use protocol::{RoomId, UserId};
 
-use crate::verdict::{About, Counts};
-use crate::{Client, Connection, Record, Rule, Verdict, Violation, What};
-use sent::{Asked, Attempts, Sending};
-use truth::{Era, Truth};
-use view::{Opening, Place, Run, View};
+use crate::verdict::{Counts, Subject};
+use crate::{ClientId, ConnectionId, Record, RecordKind, Rule, Verdict, Violation};
+use attempts::{Attempts, ConnectionCommands, SendAttempt};
+use client_view::{ClientView, JoinedFrame, Place, Subscription};
+use expected_log::{ExpectedLog, StoreEpoch};
 
 /// Checks a history that `read` gives, in its order, each time it is called. So a history may be longer than fits into memory.
 pub fn check<I: IntoIterator<Item = Record>>(read: impl Fn() -> I) -> Verdict {
-    let mut blame = Blame::default();
-    let truth = Truth::gather(read(), &mut blame);
-    blame.is_settled = blame.first.is_some();
-    let mut checker = Checker { truth, blame, ..Checker::default() };
+    let mut violations = Violations::default();
+    let expected = ExpectedLog::gather(read(), &mut violations);
+    violations.stored_is_inconsistent = violations.first.is_some();
+    let mut checker = Checker { expected, violations, ..Checker::default() };
     for (index, record) in read().into_iter().enumerate() {
-        checker.take(index, record.what);
+        checker.take(index, record.kind);
     }
-    let (counts, blame) = checker.finish();
-    let mut violation = blame.first;
+    let (counts, violations) = checker.finish();
+    let mut violation = violations.first;
     if let Some(violation) = &mut violation {
-        violation.surroundings = surroundings::of(violation, read());
+        violation.context = context::of(violation, read());
     }
-    Verdict { counts, violation, times: blame.times }
+    Verdict { counts, violation, violation_counts: violations.counts }
 }
 
 /// The first violation by its place in the history.
 #[derive(Debug, Default)]
-struct Blame {
+struct Violations {
     first: Option<Violation>,
     /// What is stored contradicts itself: that is told, and not what follows from it.
-    is_settled: bool,
+    stored_is_inconsistent: bool,
     /// How often each rule was broken. One defect breaks several, and one break makes others follow.
-    times: BTreeMap<Rule, u64>,
+    counts: BTreeMap<Rule, u64>,
 }
 
-impl Blame {
-    fn on(&mut self, index: usize, rule: Rule, about: About, what: impl FnOnce() -> String) {
-        *self.times.entry(rule).or_default() += 1;
-        if !self.is_settled && self.first.as_ref().is_none_or(|first| index < first.index) {
-            self.first = Some(Violation { rule, what: what(), index, surroundings: Vec::new(), about });
+impl Violations {
+    fn report(&mut self, index: usize, rule: Rule, subject: Subject, detail: impl FnOnce() -> String) {
+        *self.counts.entry(rule).or_default() += 1;
+        if !self.stored_is_inconsistent && self.first.as_ref().is_none_or(|first| index < first.index) {
+            self.first = Some(Violation { rule, detail: detail(), index, context: Vec::new(), subject });
         }
     }
 }
 
 /// Whose a connection is.
 #[derive(Clone, Copy, Debug)]
-struct Who {
-    connection: Connection,
-    client: Client,
-    person: UserId,
-    era: Era,
+struct Owner {
+    connection: ConnectionId,
+    client: ClientId,
+    user: UserId,
+    store_epoch: StoreEpoch,
 }
 
 /// A connection that stands.
 #[derive(Debug)]
-struct Standing {
-    who: Who,
-    asked: Asked,
-    runs: HashMap<RoomId, Run>,
+struct OpenConnection {
+    user: Owner,
+    commands: ConnectionCommands,
+    subscriptions: HashMap<RoomId, Subscription>,
     /// Rooms that were closed, by a `leave` or by a word that says so: what comes of them now comes after a removal.
     left: HashSet<RoomId>,
     /// Rooms whose `reset` came, and whose `joined` must follow.
@@ -78,175 +78,196 @@ struct Standing {
 
 #[derive(Debug, Default)]
 struct Checker {
-    truth: Truth,
+    expected: ExpectedLog,
     attempts: Attempts,
-    connections: HashMap<Connection, Standing>,
-    views: HashMap<(Client, RoomId), View>,
+    connections: HashMap<ConnectionId, OpenConnection>,
+    views: HashMap<(ClientId, RoomId), ClientView>,
     counts: Counts,
-    blame: Blame,
+    violations: Violations,
 }
 
 impl Checker {
-    fn take(&mut self, index: usize, what: What) {
+    fn take(&mut self, index: usize, kind: RecordKind) {
         self.counts.records += 1;
-        match what {
-            What::Opened { connection, client, person, epoch } => {
+        match kind {
+            RecordKind::Opened { connection, client, user, epoch } => {
                 self.counts.connections += 1;
-                let era = self.truth.era(&epoch).unwrap_or_else(|| {
-                    let about = About { connection: Some(connection), ..About::default() };
-                    self.blame.on(index, Rule::Incoherent, about, || format!("{epoch} is no restore's"));
-                    self.truth.last_era()
+                let store_epoch = self.expected.store_epoch(&epoch).unwrap_or_else(|| {
+                    let subject = Subject { connection: Some(connection), ..Subject::default() };
+                    self.violations.report(index, Rule::InconsistentHistory, subject, || {
+                        format!("{epoch} is no restore's")
+                    });
+                    self.expected.last_epoch()
                 });
-                let who = Who { connection, client, person, era };
-                self.connections.insert(connection, Standing::new(who));
+                let user = Owner { connection, client, user, store_epoch };
+                self.connections.insert(connection, OpenConnection::new(user));
             }
-            What::Stored { .. } | What::Restored { .. } | What::Note { .. } => {}
-            What::Closed { connection, .. } => {
+            RecordKind::Stored { .. } | RecordKind::Restored { .. } | RecordKind::Note { .. } => {}
+            RecordKind::Closed { connection, .. } => {
                 if let Some(standing) = self.connections.remove(&connection) {
                     self.end(standing);
                 }
             }
-            what => self.take_of_connection(index, what),
+            kind => self.take_of_connection(index, kind),
         }
     }
 
-    fn take_of_connection(&mut self, index: usize, what: What) {
-        let Self { truth, attempts, views, counts, blame, .. } = self;
-        let Some(standing) = what.connection().and_then(|connection| self.connections.get_mut(&connection))
+    fn take_of_connection(&mut self, index: usize, kind: RecordKind) {
+        let Self { expected, attempts, views, counts, violations, .. } = self;
+        let Some(standing) = kind.connection().and_then(|connection| self.connections.get_mut(&connection))
         else {
-            let about = About { connection: what.connection(), room: what.room(), ..About::default() };
-            blame.on(index, Rule::Incoherent, about, || "on a connection that is not open".to_owned());
+            let subject = Subject { connection: kind.connection(), room: kind.room(), ..Subject::default() };
+            violations.report(index, Rule::InconsistentHistory, subject, || {
+                "on a connection that is not open".to_owned()
+            });
             return;
         };
-        let who = standing.who;
-        let life = truth.life(who.era);
-        let at = |room| Place { who, room, index };
-        match what {
-            What::Send { id, room, key, body, .. } => {
+        let user = standing.user;
+        let epoch_log = expected.epoch_log(user.store_epoch);
+        let at = |room| Place { user, room, index };
+        match kind {
+            RecordKind::Send { id, room, key, body, .. } => {
                 counts.operations += 1;
-                let sending = Sending { id, room, key, body };
-                attempts.send(life, who, &mut standing.asked, sending, index, blame);
+                let attempt = SendAttempt { id, room, key, body };
+                attempts.send(epoch_log, user, &mut standing.commands, attempt, index, violations);
             }
-            What::Leave { id, room, .. } => {
+            RecordKind::Leave { id, room, .. } => {
                 counts.operations += 1;
-                standing.asked.leave(who, id, room, index, blame);
+                standing.commands.leave(user, id, room, index, violations);
             }
-            What::Ok { id, seq, .. } => {
+            RecordKind::Ok { id, seq, .. } => {
                 counts.acknowledged += 1;
-                let left = attempts.ok(life, who, &mut standing.asked, (id, seq), index, blame);
+                let left = attempts.ok(epoch_log, user, &mut standing.commands, (id, seq), index, violations);
                 // One who joined again before the answer came has been told of a later head, and stays.
-                let run = left.and_then(|room| Some((room, standing.runs.get(&room)?)));
-                if let Some((room, run)) = run.filter(|(_, run)| run.head() < seq) {
-                    run.must_have_ended(life, at(room), seq, blame);
-                    standing.runs.remove(&room);
+                let subscription = left.and_then(|room| Some((room, standing.subscriptions.get(&room)?)));
+                if let Some((room, subscription)) =
+                    subscription.filter(|(_, subscription)| subscription.head() < seq)
+                {
+                    subscription.check_ended(epoch_log, at(room), seq, violations);
+                    standing.subscriptions.remove(&room);
                     standing.left.insert(room);
                 }
             }
-            What::Failed { id, .. } => {
+            RecordKind::Failed { id, .. } => {
                 counts.refused += 1;
-                attempts.not_done(who, &mut standing.asked, id, true, index, blame);
+                attempts.failed(user, &mut standing.commands, id, true, index, violations);
             }
-            What::Unknown { id, .. } => {
+            RecordKind::Unknown { id, .. } => {
                 counts.unknown += 1;
-                attempts.not_done(who, &mut standing.asked, id, false, index, blame);
+                attempts.failed(user, &mut standing.commands, id, false, index, violations);
             }
-            What::Reset { room, .. } => {
+            RecordKind::Reset { room, .. } => {
                 standing.reset.insert(room);
             }
-            What::Joined { room, after, head, .. } => {
+            RecordKind::Joined { room, after, head, .. } => {
                 counts.resumed += u64::from(after.is_some());
-                attempts.learn(who.era, room, head);
-                let opening = Opening { room, after, head, was_reset: standing.reset.remove(&room) };
-                let mut view = views.remove(&(who.client, room));
-                let run = standing.runs.remove(&room);
-                let run = Run::open(life, &mut view, run, at(room), opening, blame);
-                standing.runs.insert(room, run);
+                attempts.observe(user.store_epoch, room, head);
+                let joined = JoinedFrame { room, after, head, was_reset: standing.reset.remove(&room) };
+                let mut view = views.remove(&(user.client, room));
+                let subscription = standing.subscriptions.remove(&room);
+                let subscription =
+                    Subscription::open(epoch_log, &mut view, subscription, at(room), joined, violations);
+                standing.subscriptions.insert(room, subscription);
                 standing.left.remove(&room);
-                views.extend(view.map(|view| ((who.client, room), view)));
+                views.extend(view.map(|view| ((user.client, room), view)));
             }
-            What::Heard { room, event, .. } => {
+            RecordKind::Received { room, event, .. } => {
                 counts.deliveries += 1;
-                attempts.learn(who.era, room, event.seq);
-                let view = views.get_mut(&(who.client, room));
-                match standing.runs.get_mut(&room) {
-                    Some(run) => run.hear(life, view, at(room), &event, blame),
-                    None => standing.unexpected(at(room), Some(event.seq), blame),
+                attempts.observe(user.store_epoch, room, event.seq);
+                let view = views.get_mut(&(user.client, room));
+                match standing.subscriptions.get_mut(&room) {
+                    Some(subscription) => subscription.hear(epoch_log, view, at(room), &event, violations),
+                    None => standing.unexpected(at(room), Some(event.seq), violations),
                 }
             }
-            What::Gap { room, from, to, .. } => {
+            RecordKind::Gap { room, from, to, .. } => {
                 counts.gaps += 1;
-                let view = views.get_mut(&(who.client, room));
-                match standing.runs.get_mut(&room) {
-                    Some(run) => run.gap(life, view, at(room), (from, to), blame),
-                    None => standing.unexpected(at(room), Some(from), blame),
+                let view = views.get_mut(&(user.client, room));
+                match standing.subscriptions.get_mut(&room) {
+                    Some(subscription) => subscription.gap(epoch_log, view, at(room), (from, to), violations),
+                    None => standing.unexpected(at(room), Some(from), violations),
                 }
             }
-            What::Filled { room, events, .. } => {
-                view::compare_page(life, at(room), &events, counts, blame);
+            RecordKind::HistoryPage { room, events, .. } => {
+                client_view::check_page(epoch_log, at(room), &events, counts, violations);
                 if let (Some(first), Some(last)) = (events.first(), events.last())
-                    && let Some(view) = views.get_mut(&(who.client, room))
+                    && let Some(view) = views.get_mut(&(user.client, room))
                 {
                     view.fill(first.seq, last.seq);
                 }
             }
-            What::Gone { room, .. } => {
-                view::must_have_been_removed(life, views.get(&(who.client, room)), at(room), blame);
-                if standing.runs.remove(&room).is_some() {
+            RecordKind::RoomClosed { room, .. } => {
+                client_view::check_was_removed(
+                    epoch_log,
+                    views.get(&(user.client, room)),
+                    at(room),
+                    violations,
+                );
+                if standing.subscriptions.remove(&room).is_some() {
                     standing.left.insert(room);
                 }
             }
-            What::AtRest { .. } => {
-                standing.asked.must_be_answered(who, index, blame);
-                for (room, run) in &standing.runs {
-                    run.must_be_complete(life, at(*room), blame);
+            RecordKind::Quiescent { .. } => {
+                standing.commands.check_all_answered(user, index, violations);
+                for (room, subscription) in &standing.subscriptions {
+                    subscription.check_complete(epoch_log, at(*room), violations);
                     // Whoever was removed may not read what a gap had named.
-                    if let Some(view) =
-                        views.get(&(who.client, *room)).filter(|_| !run.has_ended(life, at(*room)))
+                    if let Some(view) = views
+                        .get(&(user.client, *room))
+                        .filter(|_| !subscription.has_ended(epoch_log, at(*room)))
                     {
-                        view.must_be_whole(at(*room), blame);
+                        view.check_gaps_filled(at(*room), violations);
                     }
                     counts.complete_views += 1;
                 }
             }
-            What::Opened { .. }
-            | What::Closed { .. }
-            | What::Restored { .. }
-            | What::Stored { .. }
-            | What::Note { .. } => {}
+            RecordKind::Opened { .. }
+            | RecordKind::Closed { .. }
+            | RecordKind::Restored { .. }
+            | RecordKind::Stored { .. }
+            | RecordKind::Note { .. } => {}
         }
     }
 
-    fn end(&mut self, standing: Standing) {
-        let Self { counts, blame, .. } = self;
-        counts.unknown += standing.asked.end(standing.who, blame);
+    fn end(&mut self, standing: OpenConnection) {
+        let Self { counts, violations, .. } = self;
+        counts.unknown += standing.commands.end(standing.user, violations);
     }
 
-    fn finish(mut self) -> (Counts, Blame) {
+    fn finish(mut self) -> (Counts, Violations) {
         for (_, standing) in std::mem::take(&mut self.connections) {
             self.end(standing);
         }
-        self.attempts.finish(&self.truth, &mut self.counts, &mut self.blame);
-        (self.counts, self.blame)
+        self.attempts.finish(&self.expected, &mut self.counts, &mut self.violations);
+        (self.counts, self.violations)
     }
 }
 
-impl Standing {
-    fn new(who: Who) -> Self {
-        let asked = Asked::default();
-        Standing { who, asked, runs: HashMap::new(), left: HashSet::new(), reset: HashSet::new() }
+impl OpenConnection {
+    fn new(user: Owner) -> Self {
+        let commands = ConnectionCommands::default();
+        OpenConnection {
+            user,
+            commands,
+            subscriptions: HashMap::new(),
+            left: HashSet::new(),
+            reset: HashSet::new(),
+        }
     }
 
     /// Something of a room that is not open on this connection.
-    fn unexpected(&self, place: Place, seq: Option<protocol::Seq>, blame: &mut Blame) {
+    fn unexpected(&self, place: Place, seq: Option<protocol::Seq>, violations: &mut Violations) {
         let room = place.room;
-        let about =
-            About { connection: Some(place.who.connection), room: Some(room), seq, ..About::default() };
+        let subject =
+            Subject { connection: Some(place.user.connection), room: Some(room), seq, ..Subject::default() };
         if self.left.contains(&room) {
-            blame.on(place.index, Rule::AfterRemoval, about, || {
+            violations.report(place.index, Rule::ReceivedAfterRemoval, subject, || {
                 format!("{room} was closed here, and more came of it")
             });
         } else {
-            blame.on(place.index, Rule::BeforeJoined, about, || format!("{room} is not open here"));
+            violations.report(place.index, Rule::ReceivedBeforeJoined, subject, || {
+                format!("{room} is not open here")
+            });
         }
     }
 }

@@ -1,8 +1,8 @@
 //! For each rule the least history that breaks it and nothing else, beside one that only just does not.
 
+mod client_views;
 mod messages;
 mod restores;
-mod views;
 
 use protocol::{
     ClientMessageId, CommandId, Epoch, ErrorCode, Event, EventKind, MessageBody, MessageCount, Person,
@@ -10,98 +10,98 @@ use protocol::{
 };
 
 use super::check;
-use crate::{Client, Connection, Recorder, Rule, Verdict, What};
+use crate::{ClientId, ConnectionId, RecordKind, Recorder, Rule, Verdict};
 
 const ROOM: RoomId = RoomId(1);
 const LI: UserId = UserId(7);
 const ANN: UserId = UserId(8);
 
 /// A history as it is being told.
-struct Tale {
+struct HistoryBuilder {
     recorder: Recorder,
     time: u64,
-    connection: Connection,
-    client: Client,
+    connection: ConnectionId,
+    client: ClientId,
 }
 
-impl Tale {
+impl HistoryBuilder {
     /// Li has a connection.
-    fn of_li() -> Self {
+    fn new() -> Self {
         let mut recorder = Recorder::new(0);
         let client = recorder.new_client();
         let connection = recorder.opened(client, LI, &epoch(1));
-        Tale { recorder, time: 0, connection, client }
+        HistoryBuilder { recorder, time: 0, connection, client }
     }
 
     /// The next line, on the connection that is being spoken of.
-    fn then(mut self, tell: impl FnOnce(&mut Recorder, Connection)) -> Self {
+    fn record_with(mut self, write: impl FnOnce(&mut Recorder, ConnectionId)) -> Self {
         self.time += 1;
-        self.recorder.now(self.time);
-        tell(&mut self.recorder, self.connection);
+        self.recorder.set_time(self.time);
+        write(&mut self.recorder, self.connection);
         self
     }
 
     /// Another client, and from now on it is spoken of.
-    fn by(mut self, person: UserId) -> Self {
+    fn with_new_client(mut self, user: UserId) -> Self {
         self.client = self.recorder.new_client();
-        self.connection = self.recorder.opened(self.client, person, &epoch(1));
+        self.connection = self.recorder.opened(self.client, user, &epoch(1));
         self
     }
 
     /// The same client comes back on another connection.
-    fn again(mut self, person: UserId, epoch: &Epoch) -> Self {
+    fn reconnects(mut self, user: UserId, epoch: &Epoch) -> Self {
         self.recorder.closed(self.connection, 1006);
-        self.connection = self.recorder.opened(self.client, person, epoch);
+        self.connection = self.recorder.opened(self.client, user, epoch);
         self
     }
 
-    fn send(self, id: u64, key: &str) -> Self {
-        self.send_body(id, key, &body_of(key))
+    fn sends(self, id: u64, key: &str) -> Self {
+        self.sends_body(id, key, &body_of(key))
     }
 
-    fn send_body(self, id: u64, key: &str, body: &str) -> Self {
+    fn sends_body(self, id: u64, key: &str, body: &str) -> Self {
         let body = MessageBody::new(body, 100).unwrap();
-        self.then(|it, on| it.send(on, CommandId(id), ROOM, &key_of(key), &body))
+        self.record_with(|it, on| it.send(on, CommandId(id), ROOM, &key_of(key), &body))
     }
 
     fn ok(self, id: u64, seq: u64) -> Self {
-        self.then(|it, on| it.ok(on, CommandId(id), Seq(seq)))
+        self.record_with(|it, on| it.ok(on, CommandId(id), Seq(seq)))
     }
 
     fn refused(self, id: u64, code: ErrorCode) -> Self {
-        self.then(|it, on| it.refused(on, CommandId(id), code))
+        self.record_with(|it, on| it.refused(on, CommandId(id), code))
     }
 
-    fn leave(self, id: u64) -> Self {
-        self.then(|it, on| it.leave(on, CommandId(id), ROOM))
+    fn sends_leave(self, id: u64) -> Self {
+        self.record_with(|it, on| it.leave(on, CommandId(id), ROOM))
     }
 
-    fn joined(self, after: Option<u64>, head: u64) -> Self {
-        self.then(|it, on| it.joined(on, ROOM, after.map(Seq), Seq(head)))
+    fn subscribes(self, after: Option<u64>, head: u64) -> Self {
+        self.record_with(|it, on| it.joined(on, ROOM, after.map(Seq), Seq(head)))
     }
 
-    fn hears(self, event: Event) -> Self {
-        self.then(|it, on| it.heard(on, &event))
+    fn receives(self, event: Event) -> Self {
+        self.record_with(|it, on| it.received(on, &event))
     }
 
-    fn gap(self, from: u64, to: u64) -> Self {
-        self.then(|it, on| it.gap(on, ROOM, Seq(from), Seq(to)))
+    fn receives_gap(self, from: u64, to: u64) -> Self {
+        self.record_with(|it, on| it.gap(on, ROOM, Seq(from), Seq(to)))
     }
 
-    fn reads(self, events: &[Event]) -> Self {
-        self.then(|it, on| it.filled(on, ROOM, events))
+    fn receives_page(self, events: &[Event]) -> Self {
+        self.record_with(|it, on| it.history_page(on, ROOM, events))
     }
 
-    fn reset(self) -> Self {
-        self.then(|it, on| it.reset(on, ROOM))
+    fn receives_reset(self) -> Self {
+        self.record_with(|it, on| it.reset(on, ROOM))
     }
 
-    fn rests(self) -> Self {
-        self.then(|it, on| it.at_rest(on))
+    fn quiesces(self) -> Self {
+        self.record_with(|it, on| it.quiescent(on))
     }
 
-    fn gone(self) -> Self {
-        self.then(|it, on| it.gone(on, ROOM))
+    fn room_closed(self) -> Self {
+        self.record_with(|it, on| it.room_closed(on, ROOM))
     }
 
     /// The store is taken back to where the room had `kept` events of `stored`.
@@ -110,7 +110,7 @@ impl Tale {
             self.recorder.stored(event);
         }
         let kept = [(ROOM, Seq(kept))].into();
-        self.then(|it, _| it.record(What::Restored { epoch: epoch(number), kept }))
+        self.record_with(|it, _| it.record(RecordKind::Restored { epoch: epoch(number), kept }))
     }
 
     fn verdict(mut self, stored: &[Event]) -> Verdict {
@@ -122,13 +122,13 @@ impl Tale {
     }
 
     #[track_caller]
-    fn passes(self, stored: &[Event]) {
+    fn satisfies_all(self, stored: &[Event]) {
         let verdict = self.verdict(stored);
         assert!(verdict.is_clean(), "{verdict}");
     }
 
     #[track_caller]
-    fn breaks(self, rule: Rule, stored: &[Event]) {
+    fn violates(self, rule: Rule, stored: &[Event]) {
         let verdict = self.verdict(stored);
         assert_eq!(verdict.violation.as_ref().map(|found| found.rule), Some(rule), "{verdict}");
     }
@@ -152,36 +152,36 @@ fn event(seq: u64, by: UserId, kind: EventKind) -> Event {
 }
 
 /// A message of Li's whose body goes with its key.
-fn said(seq: u64, key: &str) -> Event {
-    said_as(seq, LI, key, &body_of(key))
+fn message(seq: u64, key: &str) -> Event {
+    message_from(seq, LI, key, &body_of(key))
 }
 
-fn said_as(seq: u64, by: UserId, key: &str, body: &str) -> Event {
+fn message_from(seq: u64, by: UserId, key: &str, body: &str) -> Event {
     let body = MessageBody::new(body, 100).unwrap();
     event(seq, by, EventKind::Message { client_message_id: Some(key_of(key)), body })
 }
 
-fn came(seq: u64, who: UserId) -> Event {
-    event(seq, who, EventKind::MemberJoined { also_joined: Vec::new() })
+fn joined(seq: u64, user: UserId) -> Event {
+    event(seq, user, EventKind::MemberJoined { also_joined: Vec::new() })
 }
 
-fn came_with(seq: u64, who: UserId, others: &[UserId]) -> Event {
+fn joined_together(seq: u64, user: UserId, others: &[UserId]) -> Event {
     let person = |&id: &UserId| Person { id, name: UserName::new("Li").unwrap() };
-    event(seq, who, EventKind::MemberJoined { also_joined: others.iter().map(person).collect() })
+    event(seq, user, EventKind::MemberJoined { also_joined: others.iter().map(person).collect() })
 }
 
-fn went(seq: u64, who: UserId) -> Event {
-    event(seq, who, EventKind::MemberLeft {})
+fn left(seq: u64, user: UserId) -> Event {
+    event(seq, user, EventKind::MemberLeft {})
 }
 
 #[test]
 fn a_violation_is_told_with_what_belongs_to_it_and_nothing_else() {
-    let mut tale = Tale::of_li();
+    let mut history = HistoryBuilder::new();
     for id in 1..=50 {
-        tale = tale.send(id, &format!("k{id}")).ok(id, id);
+        history = history.sends(id, &format!("k{id}")).ok(id, id);
     }
-    let stored: Vec<Event> = (1..=49).map(|seq| said(seq, &format!("k{seq}"))).collect();
-    let verdict = tale.verdict(&stored);
+    let stored: Vec<Event> = (1..=49).map(|seq| message(seq, &format!("k{seq}"))).collect();
+    let verdict = history.verdict(&stored);
     let violation = verdict.violation.as_ref().unwrap();
     assert_eq!(violation.rule, Rule::AcknowledgedButLost);
     let text = verdict.to_string();
@@ -193,33 +193,39 @@ fn a_violation_is_told_with_what_belongs_to_it_and_nothing_else() {
 
 #[test]
 fn what_was_stored_before_it_was_sent_again_is_counted_once() {
-    let sent = || Tale::of_li().send(1, "a").again(LI, &epoch(1));
-    let stored = [said(1, "a")];
-    assert_eq!(sent().send(1, "a").ok(1, 1).verdict(&stored).counts.unknown_but_stored, 0);
-    assert_eq!(sent().joined(None, 1).send(1, "a").ok(1, 1).verdict(&stored).counts.unknown_but_stored, 1);
+    let sent = || HistoryBuilder::new().sends(1, "a").reconnects(LI, &epoch(1));
+    let stored = [message(1, "a")];
+    assert_eq!(sent().sends(1, "a").ok(1, 1).verdict(&stored).counts.unknown_but_stored, 0);
+    assert_eq!(
+        sent().subscribes(None, 1).sends(1, "a").ok(1, 1).verdict(&stored).counts.unknown_but_stored,
+        1
+    );
     assert_eq!(sent().verdict(&stored).counts.unknown_but_stored, 1);
 }
 
 #[test]
 fn everything_is_counted() {
-    let verdict = Tale::of_li()
-        .joined(Some(1), 1)
-        .send(1, "a")
+    let verdict = HistoryBuilder::new()
+        .subscribes(Some(1), 1)
+        .sends(1, "a")
         .ok(1, 2)
-        .hears(said(2, "a"))
-        .send(2, "b")
-        .again(LI, &epoch(1))
-        .joined(Some(2), 3)
-        .gap(3, 3)
-        .reads(&[said(3, "b")])
-        .send(1, "c")
+        .receives(message(2, "a"))
+        .sends(2, "b")
+        .reconnects(LI, &epoch(1))
+        .subscribes(Some(2), 3)
+        .receives_gap(3, 3)
+        .receives_page(&[message(3, "b")])
+        .sends(1, "c")
         .refused(1, ErrorCode::RateLimited)
-        .rests()
-        .verdict(&[came(1, LI), said(2, "a"), said(3, "b")]);
+        .quiesces()
+        .verdict(&[joined(1, LI), message(2, "a"), message(3, "b")]);
     assert!(verdict.is_clean(), "{verdict}");
     let counts = verdict.counts;
     assert_eq!((counts.operations, counts.acknowledged, counts.refused, counts.unknown), (3, 1, 1, 1));
-    assert_eq!((counts.unknown_but_stored, counts.deliveries, counts.gaps, counts.fillings), (1, 1, 1, 1));
+    assert_eq!(
+        (counts.unknown_but_stored, counts.deliveries, counts.gaps, counts.history_pages),
+        (1, 1, 1, 1)
+    );
     assert_eq!((counts.connections, counts.resumed, counts.complete_views), (2, 2, 1));
     assert_eq!((counts.rooms, counts.stored), (1, 3));
 }

@@ -10,9 +10,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use clap::{Parser, Subcommand};
-use history::{Least, Record, check, merged, read};
+use history::{MinimumActivity, Record, check, merge, read};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use teahouse_loadgen::recorder::{Tells, Told, Witnesses, record};
+use teahouse_loadgen::recorder::{Instruction, Progress, RecorderOptions, record};
 
 /// Above this a history is read anew each time it is looked at, and not kept in memory.
 const KEPT_BYTES: u64 = 512 * 1024 * 1024;
@@ -34,18 +34,18 @@ enum Command {
         files: Vec<PathBuf>,
         /// What has to have happened: `acknowledged=10,percent=50,deliveries=30,resumed=4,views=5`, or some of these.
         #[arg(long, default_value_t)]
-        least: Least,
+        minimum: MinimumActivity,
     },
     /// Run clients that take down what they do and see. Prints `ready` when all are there, and `enough` when all was said that
     /// was to be said; each line that is read from standard input is noted, but for `stall` and `read on`, which are obeyed; at its end they come to rest, and what they did is
     /// printed.
-    Record(Witnesses),
+    Record(RecorderOptions),
 }
 
 fn main() -> ExitCode {
     raise_file_limit();
     let done = match Cli::parse().command {
-        Command::Check { files, least } => check_files(&files, least),
+        Command::Check { files, minimum } => check_files(&files, minimum),
         Command::Record(plan) => record_all(&plan).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
@@ -61,7 +61,7 @@ fn raise_file_limit() {
     }
 }
 
-fn check_files(given: &[PathBuf], least: Least) -> Result<ExitCode, String> {
+fn check_files(given: &[PathBuf], minimum: MinimumActivity) -> Result<ExitCode, String> {
     let mut files = Vec::new();
     for path in given {
         match fs::read_dir(path) {
@@ -82,7 +82,7 @@ fn check_files(given: &[PathBuf], least: Least) -> Result<ExitCode, String> {
     }
     let all = || {
         let readable = |file| lines(file).into_iter().flatten().map_while(Result::ok);
-        merged(files.iter().map(readable).collect())
+        merge(files.iter().map(readable).collect())
     };
     let verdict = if bytes <= KEPT_BYTES {
         let kept: Vec<Record> = all().collect();
@@ -91,11 +91,11 @@ fn check_files(given: &[PathBuf], least: Least) -> Result<ExitCode, String> {
         check(all)
     };
     println!("{verdict}");
-    let lacks = least.missing_from(&verdict.counts);
-    for lack in &lacks {
-        println!("TOO LITTLE: {lack}");
+    let shortfalls = minimum.shortfalls(&verdict.counts);
+    for shortfall in &shortfalls {
+        println!("INSUFFICIENT: {shortfall}");
     }
-    Ok(match (verdict.is_clean(), lacks.is_empty()) {
+    Ok(match (verdict.is_clean(), shortfalls.is_empty()) {
         (true, true) => ExitCode::SUCCESS,
         (true, false) => ExitCode::from(3),
         (false, _) => ExitCode::from(1),
@@ -109,24 +109,24 @@ fn lines(file: &PathBuf) -> Result<impl Iterator<Item = Result<Record, String>> 
         .map(move |line| line.map_err(|wrong| format!("{name}:{}: {}", wrong.line, wrong.error))))
 }
 
-fn record_all(plan: &Witnesses) -> Result<(), String> {
-    let (tell, told) = channel();
+fn record_all(plan: &RecorderOptions) -> Result<(), String> {
+    let (sender, instructions) = channel();
     thread::spawn(move || {
         for line in io::stdin().lines().map_while(Result::ok) {
             // Nobody listens only if the clients have ended, and then the process does.
-            let _ = tell.send(match line.as_str() {
-                "stall" => Told::Stall,
-                "read on" => Told::ReadOn,
-                _ => Told::Note(line),
+            let _ = sender.send(match line.as_str() {
+                "pause reading" => Instruction::PauseReading,
+                "resume reading" => Instruction::ResumeReading,
+                _ => Instruction::Note(line),
             });
         }
-        let _ = tell.send(Told::Finish);
+        let _ = sender.send(Instruction::Finish);
     });
-    let tell = |what| match what {
-        Tells::Ready => println!("ready"),
-        Tells::Enough => println!("enough"),
+    let report = |progress| match progress {
+        Progress::Ready => println!("ready"),
+        Progress::AllAnswered => println!("all answered"),
     };
-    let tally = record(plan, &told, tell).map_err(|error| error.to_string())?;
-    println!("{tally}");
+    let counters = record(plan, &instructions, report).map_err(|error| error.to_string())?;
+    println!("{counters}");
     Ok(())
 }

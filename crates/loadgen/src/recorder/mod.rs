@@ -1,33 +1,32 @@
-//! Clients that take down all they do and see, while somebody else does harm to the server.
+//! Clients that record everything they send and receive while a test injects faults into the server.
 //!
-//! Each is a thread with a [`Client`](client::Client) and a file of its own. Writers say things in bursts, and now and then leave
-//! and come again; receivers listen to several rooms, and now and then go away for a while. All of them come back whenever the
-//! connection ends or is silent for too long, name their cursors, and send again, unchanged, what was not answered. When it is
-//! time to finish they wait until all is answered and heard; then every room is read as it is stored.
+//! Each client is a thread with a [`Client`](client::Client) and a history file of its own. Writers send messages in bursts,
+//! and sometimes leave their room and join it again; receivers are members of several rooms and sometimes stay offline for a
+//! while. Every client reconnects when its connection ends or is silent for too long, resumes from its cursors, and resends
+//! unanswered messages unchanged. At the end of a run, all clients wait until every command is answered and every event is
+//! received; then every room is read as it is stored.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `crowd.rs` | [`record`]: starting them all, and bringing them to rest |
-//! | `person.rs` | one client's life: connections, absences, rest |
-//! | `saying.rs` | what it says: bursts, retries, leaving and coming, pages of history |
-//! | `hearing.rs` | what becomes of each frame |
-//! | `stalling.rs` | stopping to read, and reading on |
-//! | `reader.rs` | every room as it is stored, read at the end |
-//! | `diary.rs` | a history on its way into a file; the clock |
-//! | `pulse.rs` | seeing that the other side is gone though nobody said so |
-//! | `tally.rs` | what they did, in numbers |
-//! | `dice.rs` | randomness that can be had again |
+//! | `client_pool.rs` | [`record`]: starts all clients and brings them to quiescence |
+//! | `recording_client.rs` | one client: its connections, offline periods and completion |
+//! | `send.rs` | what a client sends: bursts, retries, leaves, joins, history requests |
+//! | `receive.rs` | how a client handles each frame |
+//! | `slow_reader.rs` | clients that pause reading |
+//! | `stored_rooms.rs` | reads every room as it is stored, at the end |
+//! | `history_file.rs` | writes a history to a file; the clock |
+//! | `keepalive.rs` | detects a dead connection |
+//! | `counters.rs` | totals of a run |
 
-mod crowd;
-mod diary;
-mod dice;
-mod hearing;
-mod person;
-mod pulse;
-mod reader;
-mod saying;
-mod stalling;
-mod tally;
+mod client_pool;
+mod counters;
+mod history_file;
+mod keepalive;
+mod receive;
+mod recording_client;
+mod send;
+mod slow_reader;
+mod stored_rooms;
 
-pub use crowd::{Tells, Told, WitnessError, Witnesses, record};
-pub use tally::Tally;
+pub use client_pool::{Instruction, Progress, RecorderError, RecorderOptions, record};
+pub use counters::Counters;

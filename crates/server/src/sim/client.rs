@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use history::{Connection, Kind, Recorder, Seen, What};
+use history::{ConnectionId, ObservedEvent, ObservedKind, RecordKind, Recorder};
 use protocol::{
     ClientMessageId, CommandId, CommandResult, ControlFrame, Epoch, ErrorCode, ErrorFrame, Event, EventKind,
     Gap, Joined, MessageBody, OkFrame, RoomId, Seq, ServerFrame, UserId,
@@ -18,10 +18,14 @@ pub(super) const ROOMS: [&str; 4] = ["lobby", "a", "b", "c"];
 
 /// An event for the history. A line that somebody said has no key, so that nobody can tell it from another: for the history it
 /// is just an event, and `lines.rs` has an eye on it.
-pub(super) fn seen(event: &Event) -> Seen {
-    let seen = Seen::of(event);
-    let kind = if seen.key.is_none() && seen.kind == Kind::Message { Kind::Other } else { seen.kind };
-    Seen { kind, ..seen }
+pub(super) fn observed_event(event: &Event) -> ObservedEvent {
+    let observed = ObservedEvent::of(event);
+    let kind = if observed.key.is_none() && observed.kind == ObservedKind::Message {
+        ObservedKind::Other
+    } else {
+        observed.kind
+    };
+    ObservedEvent { kind, ..observed }
 }
 
 /// A message that somebody wants to be said.
@@ -63,7 +67,7 @@ enum Asked {
 
 /// As long as it is connected.
 struct Online {
-    connection: Connection,
+    connection: ConnectionId,
     epoch: Epoch,
     asked: BTreeMap<u64, Asked>,
     resuming: BTreeMap<RoomId, Seq>,
@@ -72,7 +76,7 @@ struct Online {
 }
 
 pub(super) struct Client {
-    who: history::Client,
+    who: history::ClientId,
     /// The number by which its messages are told from those of others.
     number: u64,
     pub(super) session: Option<TokenHash>,
@@ -126,10 +130,10 @@ impl Client {
         let frame: ServerFrame = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
         match frame {
             ServerFrame::Event(event) => {
-                recorder.record(What::Heard {
+                recorder.record(RecordKind::Received {
                     connection: self.online().connection,
                     room: event.room,
-                    event: seen(&event),
+                    event: observed_event(&event),
                 });
                 let stored = store.event(event.room, event.seq);
                 assert!(
@@ -325,8 +329,8 @@ impl Client {
                 }
             }
             (Asked::Fill(room), CommandResult::Events(page)) => {
-                let events = page.events.iter().map(seen).collect();
-                recorder.record(What::Filled { connection, room, events });
+                let events = page.events.iter().map(observed_event).collect();
+                recorder.record(RecordKind::HistoryPage { connection, room, events });
                 let Some(place) = self.rooms.get_mut(&room) else { return };
                 let Some((from, to)) = place.missing.front_mut() else { return };
                 for event in page.events {
@@ -364,7 +368,7 @@ impl Client {
             // Of a room that is open it says that it is not any more.
             assert!(asked || open && !error.retryable, "nobody asked: {error:?}");
             if !error.retryable {
-                recorder.gone(connection, room);
+                recorder.room_closed(connection, room);
                 self.rooms.remove(&room);
             }
             return;
@@ -527,7 +531,7 @@ impl Client {
     }
 
     /// Where its connection stands in the history.
-    pub(super) fn connection(&self) -> Option<Connection> {
+    pub(super) fn connection(&self) -> Option<ConnectionId> {
         self.online.as_ref().map(|online| online.connection)
     }
 

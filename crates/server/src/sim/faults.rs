@@ -180,7 +180,7 @@ impl World {
         self.ended.clear();
         let kept: BTreeMap<RoomId, Seq> =
             self.store.events().iter().map(|event| (event.room, event.seq)).collect();
-        self.recorder.record(history::What::Restored { epoch, kept });
+        self.recorder.record(history::RecordKind::Restored { epoch, kept });
         for somebody in &mut self.people {
             if let Speaker::Lines(lines) = &mut somebody.speaker {
                 lines.forget();

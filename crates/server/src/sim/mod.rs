@@ -87,7 +87,7 @@ fn verdict_of_history(seed: u64) -> Option<String> {
     let mut world = World::new(seed);
     let defect = words(&*catch_unwind(AssertUnwindSafe(|| live(&mut world))).err()?);
     // Nothing else broke on the way.
-    if defect.contains("BROKEN") {
+    if defect.contains("VIOLATION") {
         return Some(defect);
     }
     world.judge_history(defect.contains("rest"))

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use history::What;
+use history::RecordKind;
 use protocol::{RoomId, UserId};
 
-use super::client::seen;
+use super::client::observed_event;
 use super::world::{Speaker, World};
 
 /// Long enough for the server to find the dead, and for them to be buried.
@@ -103,7 +103,7 @@ impl World {
                     let thinks = client.rooms();
                     assert_eq!(thinks, open, "promise 2: what client {of} thinks to hear, and what it hears");
                     if let Some(connection) = client.connection().filter(|_| last) {
-                        self.recorder.at_rest(connection);
+                        self.recorder.quiescent(connection);
                     }
                 }
                 Speaker::Lines(lines) => {
@@ -159,10 +159,10 @@ impl World {
     /// What this life of the store came to.
     pub(super) fn record_what_is_stored(&mut self) {
         for event in self.store.events() {
-            self.recorder.record(What::Stored {
+            self.recorder.record(RecordKind::Stored {
                 room: event.room,
-                event: seen(&event),
-                dated: Some(event.at),
+                event: observed_event(&event),
+                timestamp: Some(event.at),
             });
         }
     }
@@ -182,7 +182,7 @@ impl World {
             if let Speaker::Json(client) = &somebody.speaker
                 && let Some(connection) = client.connection()
             {
-                self.recorder.at_rest(connection);
+                self.recorder.quiescent(connection);
             }
         }
         self.record_what_is_stored();

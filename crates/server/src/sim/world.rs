@@ -268,7 +268,7 @@ impl World {
             let Some(Reverse(Planned { at, life, due, .. })) = self.plan.pop() else { break };
             self.now = at;
             if life == 0 || life == self.life {
-                self.recorder.now(u64::try_from(at.as_micros()).unwrap_or(u64::MAX));
+                self.recorder.set_time(u64::try_from(at.as_micros()).unwrap_or(u64::MAX));
                 let ticked = matches!(due, Due::Tick(0));
                 self.step(due);
                 if ticked && done(self) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use history::{Micros, Record, What};
+use history::{Micros, Record, RecordKind};
 
 use super::super::recorder_process::histories;
 
@@ -85,8 +85,8 @@ pub(super) fn check_reconnects(history: &Path, clients: u32, connects: u32) -> R
 /// The stops, without the clients yet.
 fn noted(records: &[Record]) -> Vec<Stop> {
     let mut stops: Vec<Stop> = Vec::new();
-    for Record { at, what } in records {
-        let What::Note { text } = what else { continue };
+    for Record { at, kind } in records {
+        let RecordKind::Note { text } = kind else { continue };
         if text.starts_with(STOP_NOTE) {
             stops.push(Stop { told: *at, open: *at, closes: Vec::new() });
         } else if text == OPEN_NOTE
@@ -101,22 +101,22 @@ fn noted(records: &[Record]) -> Vec<Stop> {
 /// What one client saw.
 fn take(stops: &mut [Stop], records: &[Record]) {
     let mut last = None;
-    for Record { at, what } in records {
-        match what {
-            What::Closed { code, reason, .. } => {
+    for Record { at, kind } in records {
+        match kind {
+            RecordKind::Closed { code, reason, .. } => {
                 last = stops.iter().rposition(|stop| stop.told <= *at);
                 if let Some(stop) = last {
                     let close = Close { at: *at, code: *code, reason: reason.clone(), opened: None };
                     stops[stop].closes.push(close);
                 }
             }
-            What::Opened { .. } => {
+            RecordKind::Opened { .. } => {
                 if let Some(close) = last.and_then(|stop| stops[stop].closes.last_mut()) {
                     close.opened = Some(*at);
                 }
             }
             // The connection that is open at the end is closed by the client.
-            What::AtRest { .. } => return,
+            RecordKind::Quiescent { .. } => return,
             _ => {}
         }
     }
@@ -276,26 +276,28 @@ mod tests {
 
     #[test]
     fn a_client_s_ends_belong_to_the_stops_before_them() {
-        let on = history::Connection(1);
-        let note = |at, text: String| Record { at, what: What::Note { text } };
+        let on = history::ConnectionId(1);
+        let note = |at, text: String| Record { at, kind: RecordKind::Note { text } };
         let mut stops = noted(&[
             note(10, format!("{STOP_NOTE}1. time")),
             note(20, OPEN_NOTE.into()),
             note(30, format!("{STOP_NOTE}2. time")),
             note(40, OPEN_NOTE.into()),
         ]);
-        let close =
-            |at, code| Record { at, what: What::Closed { connection: on, code, reason: String::new() } };
+        let close = |at, code| Record {
+            at,
+            kind: RecordKind::Closed { connection: on, code, reason: String::new() },
+        };
         let open = |at| Record {
             at,
-            what: What::Opened {
+            kind: RecordKind::Opened {
                 connection: on,
-                client: history::Client(1),
-                person: serde_json::from_str("\"u1\"").unwrap(),
+                client: history::ClientId(1),
+                user: serde_json::from_str("\"u1\"").unwrap(),
                 epoch: serde_json::from_str("\"e1\"").unwrap(),
             },
         };
-        let rest = Record { at: 50, what: What::AtRest { connection: on } };
+        let rest = Record { at: 50, kind: RecordKind::Quiescent { connection: on } };
         take(
             &mut stops,
             &[

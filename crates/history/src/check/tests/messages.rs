@@ -4,119 +4,129 @@ use super::*;
 
 #[test]
 fn what_was_acknowledged_is_stored() {
-    Tale::of_li().send(1, "a").ok(1, 1).passes(&[said(1, "a")]);
-    Tale::of_li().send(1, "a").ok(1, 1).breaks(Rule::AcknowledgedButLost, &[]);
-    Tale::of_li().send(1, "a").passes(&[]);
+    HistoryBuilder::new().sends(1, "a").ok(1, 1).satisfies_all(&[message(1, "a")]);
+    HistoryBuilder::new().sends(1, "a").ok(1, 1).violates(Rule::AcknowledgedButLost, &[]);
+    HistoryBuilder::new().sends(1, "a").satisfies_all(&[]);
 }
 
 #[test]
 fn an_ok_names_the_event_that_the_message_became() {
-    let stored = [came(1, LI), said(2, "a")];
-    Tale::of_li().send(1, "a").ok(1, 2).passes(&stored);
-    Tale::of_li().send(1, "a").ok(1, 1).breaks(Rule::WrongNumber, &stored);
+    let stored = [joined(1, LI), message(2, "a")];
+    HistoryBuilder::new().sends(1, "a").ok(1, 2).satisfies_all(&stored);
+    HistoryBuilder::new().sends(1, "a").ok(1, 1).violates(Rule::WrongSeq, &stored);
 }
 
 #[test]
 fn the_same_key_is_answered_with_the_same_number() {
-    let twice = || Tale::of_li().send(1, "a").ok(1, 1).send(2, "a");
-    twice().ok(2, 1).passes(&[said(1, "a")]);
-    twice().ok(2, 2).breaks(Rule::WrongNumber, &[said(1, "a"), came(2, ANN)]);
+    let twice = || HistoryBuilder::new().sends(1, "a").ok(1, 1).sends(2, "a");
+    twice().ok(2, 1).satisfies_all(&[message(1, "a")]);
+    twice().ok(2, 2).violates(Rule::WrongSeq, &[message(1, "a"), joined(2, ANN)]);
 }
 
 #[test]
 fn what_is_stored_was_sent() {
-    Tale::of_li().send(1, "a").passes(&[said(1, "a")]);
-    Tale::of_li().breaks(Rule::NeverSent, &[said(1, "a")]);
-    Tale::of_li().by(ANN).send(1, "a").breaks(Rule::NeverSent, &[said(1, "a")]);
+    HistoryBuilder::new().sends(1, "a").satisfies_all(&[message(1, "a")]);
+    HistoryBuilder::new().violates(Rule::NeverSent, &[message(1, "a")]);
+    HistoryBuilder::new().with_new_client(ANN).sends(1, "a").violates(Rule::NeverSent, &[message(1, "a")]);
 }
 
 #[test]
 fn what_is_stored_is_what_was_sent() {
-    Tale::of_li().send(1, "a").breaks(Rule::StoredAltered, &[said_as(1, LI, "a", "other words")]);
+    HistoryBuilder::new()
+        .sends(1, "a")
+        .violates(Rule::StoredAltered, &[message_from(1, LI, "a", "other words")]);
     // A client that breaks the rule of keys gets one of the two.
-    Tale::of_li()
-        .send(1, "a")
-        .send_body(2, "a", "other words")
+    HistoryBuilder::new()
+        .sends(1, "a")
+        .sends_body(2, "a", "other words")
         .refused(2, ErrorCode::KeyConflict)
-        .passes(&[said(1, "a")]);
+        .satisfies_all(&[message(1, "a")]);
 }
 
 #[test]
 fn what_was_refused_each_time_is_not_stored() {
-    let refused = |code| Tale::of_li().send(1, "a").refused(1, code);
-    refused(ErrorCode::RateLimited).breaks(Rule::RefusedButStored, &[said(1, "a")]);
-    refused(ErrorCode::RateLimited).passes(&[]);
-    refused(ErrorCode::Unavailable).passes(&[said(1, "a")]);
-    refused(ErrorCode::RateLimited).send(2, "a").passes(&[said(1, "a")]);
+    let refused = |code| HistoryBuilder::new().sends(1, "a").refused(1, code);
+    refused(ErrorCode::RateLimited).violates(Rule::RefusedButStored, &[message(1, "a")]);
+    refused(ErrorCode::RateLimited).satisfies_all(&[]);
+    refused(ErrorCode::Unavailable).satisfies_all(&[message(1, "a")]);
+    refused(ErrorCode::RateLimited).sends(2, "a").satisfies_all(&[message(1, "a")]);
 }
 
 #[test]
 fn a_key_is_stored_once() {
-    let sent = || Tale::of_li().send(1, "a");
-    sent().breaks(Rule::StoredTwice, &[said(1, "a"), said(2, "a")]);
+    let sent = || HistoryBuilder::new().sends(1, "a");
+    sent().violates(Rule::StoredTwice, &[message(1, "a"), message(2, "a")]);
     // Another person's key of the same name is another key.
-    let anns = said_as(2, ANN, "a", &body_of("a"));
-    sent().by(ANN).send(1, "a").passes(&[said(1, "a"), anns]);
+    let anns = message_from(2, ANN, "a", &body_of("a"));
+    sent().with_new_client(ANN).sends(1, "a").satisfies_all(&[message(1, "a"), anns]);
 }
 
 #[test]
 fn a_rooms_numbers_have_no_hole_and_begin_with_1() {
-    Tale::of_li().passes(&[came(1, LI), came(2, ANN)]);
-    Tale::of_li().breaks(Rule::Numbers, &[came(1, LI), came(3, ANN)]);
-    Tale::of_li().breaks(Rule::Numbers, &[came(2, ANN)]);
-    Tale::of_li().breaks(Rule::Numbers, &[came(1, LI), came(1, ANN)]);
+    HistoryBuilder::new().satisfies_all(&[joined(1, LI), joined(2, ANN)]);
+    HistoryBuilder::new().violates(Rule::SeqNotContiguous, &[joined(1, LI), joined(3, ANN)]);
+    HistoryBuilder::new().violates(Rule::SeqNotContiguous, &[joined(2, ANN)]);
+    HistoryBuilder::new().violates(Rule::SeqNotContiguous, &[joined(1, LI), joined(1, ANN)]);
 }
 
 #[test]
 fn a_connections_messages_keep_their_order() {
-    let swapped = [said(1, "b"), said(2, "a")];
-    let both = || Tale::of_li().send(1, "a").send(2, "b");
-    both().ok(1, 2).ok(2, 1).breaks(Rule::SendersOrder, &swapped);
+    let swapped = [message(1, "b"), message(2, "a")];
+    let both = || HistoryBuilder::new().sends(1, "a").sends(2, "b");
+    both().ok(1, 2).ok(2, 1).violates(Rule::SenderOrder, &swapped);
     // It shows in what is stored, also if the later one's answer was lost.
-    both().ok(1, 2).breaks(Rule::SendersOrder, &swapped);
+    both().ok(1, 2).violates(Rule::SenderOrder, &swapped);
     // Answers may come in any order.
-    both().ok(2, 2).ok(1, 1).passes(&[said(1, "a"), said(2, "b")]);
+    both().ok(2, 2).ok(1, 1).satisfies_all(&[message(1, "a"), message(2, "b")]);
     // The earlier one may have been refused, and come later.
-    both().ok(2, 1).passes(&swapped);
+    both().ok(2, 1).satisfies_all(&swapped);
     let refused = both().refused(1, ErrorCode::Overloaded).ok(2, 1);
-    refused.send(3, "a").ok(3, 2).passes(&swapped);
+    refused.sends(3, "a").ok(3, 2).satisfies_all(&swapped);
     // The later one may have been stored when it was tried before.
-    Tale::of_li()
-        .send(1, "b")
-        .again(LI, &epoch(1))
-        .send(1, "a")
-        .send(2, "b")
+    HistoryBuilder::new()
+        .sends(1, "b")
+        .reconnects(LI, &epoch(1))
+        .sends(1, "a")
+        .sends(2, "b")
         .ok(1, 2)
         .ok(2, 1)
-        .passes(&swapped);
+        .satisfies_all(&swapped);
 }
 
 #[test]
 fn whatever_is_sent_after_an_ok_comes_after_it() {
-    let swapped = [said_as(1, ANN, "b", &body_of("b")), said(2, "a")];
-    Tale::of_li().send(1, "a").ok(1, 2).by(ANN).send(1, "b").breaks(Rule::Overtaken, &swapped);
-    Tale::of_li().send(1, "a").by(ANN).send(1, "b").passes(&swapped);
+    let swapped = [message_from(1, ANN, "b", &body_of("b")), message(2, "a")];
+    HistoryBuilder::new()
+        .sends(1, "a")
+        .ok(1, 2)
+        .with_new_client(ANN)
+        .sends(1, "b")
+        .violates(Rule::RealTimeOrder, &swapped);
+    HistoryBuilder::new().sends(1, "a").with_new_client(ANN).sends(1, "b").satisfies_all(&swapped);
 }
 
 #[test]
 fn a_command_has_one_answer() {
-    let sent = || Tale::of_li().send(1, "a").ok(1, 1);
-    sent().ok(1, 1).breaks(Rule::AnsweredTwice, &[said(1, "a")]);
-    sent().refused(1, ErrorCode::Overloaded).breaks(Rule::AnsweredTwice, &[said(1, "a")]);
-    sent().ok(2, 1).breaks(Rule::AnsweredTwice, &[said(1, "a")]);
+    let sent = || HistoryBuilder::new().sends(1, "a").ok(1, 1);
+    sent().ok(1, 1).violates(Rule::UnexpectedReply, &[message(1, "a")]);
+    sent().refused(1, ErrorCode::Overloaded).violates(Rule::UnexpectedReply, &[message(1, "a")]);
+    sent().ok(2, 1).violates(Rule::UnexpectedReply, &[message(1, "a")]);
 }
 
 #[test]
 fn a_command_has_an_answer_once_all_is_at_rest() {
-    let sent = || Tale::of_li().send(1, "a");
-    sent().rests().breaks(Rule::Unanswered, &[]);
-    sent().refused(1, ErrorCode::Unavailable).rests().passes(&[]);
-    sent().again(LI, &epoch(1)).rests().passes(&[]);
+    let sent = || HistoryBuilder::new().sends(1, "a");
+    sent().quiesces().violates(Rule::Unanswered, &[]);
+    sent().refused(1, ErrorCode::Unavailable).quiesces().satisfies_all(&[]);
+    sent().reconnects(LI, &epoch(1)).quiesces().satisfies_all(&[]);
 }
 
 #[test]
 fn nothing_happens_on_a_connection_that_is_closed() {
-    Tale::of_li().then(|it, on| it.closed(on, 1006)).send(1, "a").breaks(Rule::Incoherent, &[]);
+    HistoryBuilder::new()
+        .record_with(|it, on| it.closed(on, 1006))
+        .sends(1, "a")
+        .violates(Rule::InconsistentHistory, &[]);
 }
 
 #[test]
@@ -126,8 +136,8 @@ fn time_stands_still_in_a_room_rather_than_going_back() {
             .map(Timestamp)
             .into_iter()
             .enumerate()
-            .map(|(nth, at)| Event { at, ..came(nth as u64 + 1, ANN) })
+            .map(|(nth, at)| Event { at, ..joined(nth as u64 + 1, ANN) })
     };
-    Tale::of_li().passes(&stored([5, 5, 6]).collect::<Vec<_>>());
-    Tale::of_li().breaks(Rule::WentBackInTime, &stored([5, 7, 6]).collect::<Vec<_>>());
+    HistoryBuilder::new().satisfies_all(&stored([5, 5, 6]).collect::<Vec<_>>());
+    HistoryBuilder::new().violates(Rule::TimestampRegressed, &stored([5, 7, 6]).collect::<Vec<_>>());
 }

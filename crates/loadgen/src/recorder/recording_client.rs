@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use protocol::{CommandId, Epoch, RoomId, Send, Seq, UserId};
 
-use super::crowd::{Scene, WitnessError, Witnesses, room_name};
-use super::diary::Diary;
-use super::dice::Dice;
-use super::pulse::Pulse;
-use super::stalling::Manner;
-use super::tally::Tally;
+use super::client_pool::{RecorderError, RecorderOptions, RunState, room_name};
+use super::counters::Counters;
+use super::history_file::HistoryFile;
+use super::keepalive::Keepalive;
+use super::slow_reader::SlowReader;
 use client::{Client, Error, Options, new_session_from};
+use fastrand::Rng;
 
 /// How long it is waited between two attempts to connect: a server that was killed comes back soon.
 const BETWEEN_ATTEMPTS_MS: u64 = 40;
@@ -37,6 +37,8 @@ const WORD_BYTES: u32 = 3;
 const KEY_BYTES: u32 = 20;
 /// Rooms of a receiver.
 const ROOMS: u32 = 3;
+/// Distance between the seeds of two clients: the golden ratio of 2^64, so that nearby run seeds share no client seed.
+const SEED_STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -46,22 +48,22 @@ pub(super) enum Role {
 }
 
 /// One client with its session, whatever connections it has.
-pub(super) struct Witness {
-    pub(super) diary: Diary,
+pub(super) struct RecordingClient {
+    pub(super) history_file: HistoryFile,
     pub(super) role: Role,
     /// How it stalls when it is told to; most never do.
-    stalls: Option<Manner>,
-    pub(super) dice: Dice,
-    pub(super) tally: Arc<Tally>,
+    slow_reader: Option<SlowReader>,
+    pub(super) rng: Rng,
+    pub(super) counters: Arc<Counters>,
     pub(super) number: u32,
-    client: history::Client,
-    person: UserId,
+    client: history::ClientId,
+    user: UserId,
     token: String,
     /// Where it goes when it is nowhere.
     home: RoomId,
     pub(super) epoch: Epoch,
     /// What it has of each room where it is a member.
-    pub(super) rooms: BTreeMap<RoomId, Place>,
+    pub(super) rooms: BTreeMap<RoomId, RoomState>,
     /// What it said and was not answered, in the order in which it was said.
     pub(super) unanswered: Vec<Message>,
     /// What it waits for on this connection beside the answers to messages.
@@ -71,7 +73,7 @@ pub(super) struct Witness {
     pub(super) next_id: u64,
     pub(super) next_key: u64,
     /// A message has fewer words than this.
-    pub(super) most_words: u64,
+    pub(super) max_words: u64,
     pub(super) next_burst: Instant,
     /// When it will close the connection, if it does that of itself.
     pub(super) next_close: Option<Instant>,
@@ -80,13 +82,13 @@ pub(super) struct Witness {
 
 /// What a client has of a room.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Place {
+pub(super) struct RoomState {
     /// Up to here, but for the holes.
-    pub(super) at: Seq,
+    pub(super) cursor: Seq,
     /// Gaps that are being filled.
-    pub(super) holes: Vec<(Seq, Seq)>,
+    pub(super) gaps: Vec<(Seq, Seq)>,
     /// The cursor that it named on this connection.
-    pub(super) named: Seq,
+    pub(super) resumed_from: Seq,
     /// `reset` came, and its `joined` did not yet.
     pub(super) was_reset: bool,
 }
@@ -99,7 +101,7 @@ pub(super) struct Message {
     /// On this connection, and not answered.
     pub(super) in_flight: Option<CommandId>,
     /// When it was said the last time.
-    pub(super) said: Option<Instant>,
+    pub(super) last_sent: Option<Instant>,
 }
 
 /// A command that is no message.
@@ -113,9 +115,9 @@ pub(super) enum Pending {
 }
 
 /// Why a connection is over.
-pub(super) enum End {
+pub(super) enum ConnectionEnd {
     /// The client wanted it so, and stays away for a while.
-    Went,
+    GoesOffline,
     /// The client wanted it so, and comes back at once.
     Closed,
     /// All is done.
@@ -123,28 +125,28 @@ pub(super) enum End {
     Lost(Error),
 }
 
-impl From<Error> for End {
+impl From<Error> for ConnectionEnd {
     fn from(error: Error) -> Self {
-        End::Lost(error)
+        ConnectionEnd::Lost(error)
     }
 }
 
-impl Witness {
+impl RecordingClient {
     /// Gets a session and joins its rooms, which makes it durable.
-    pub(super) fn arrive(
-        plan: &Witnesses,
-        tally: &Arc<Tally>,
+    pub(super) fn connect(
+        plan: &RecorderOptions,
+        counters: &Arc<Counters>,
         number: u32,
         role: Role,
-    ) -> Result<Self, WitnessError> {
+    ) -> Result<Self, RecorderError> {
         let source = plan.source(number);
-        let (person, token) = new_session_from(source, plan.server, Some(&format!("W{number}")))?;
-        let mut diary = Diary::new(&plan.history, number)?;
-        let client = diary.now()?.new_client();
+        let (user, token) = new_session_from(source, plan.server, Some(&format!("W{number}")))?;
+        let mut history_file = HistoryFile::new(&plan.history, number)?;
+        let client = history_file.now()?.new_client();
         let mut socket = Client::connect(plan.server, Options { source, ..Options::bearer(&token) })?;
         // `connect` waits for the welcome of whoever speaks JSON.
         let epoch = socket.welcome().expect("connected as JSON").epoch.clone();
-        let on = diary.now()?.opened(client, person.id, &epoch);
+        let on = history_file.now()?.opened(client, user.id, &epoch);
         let count = if role == Role::Receiver { ROOMS.min(plan.rooms) } else { 1 };
         let mut rooms = BTreeMap::new();
         // One room is busier than the others: who is away from it for a while is told of a gap.
@@ -155,24 +157,25 @@ impl Witness {
             (0..count).map(|further| (first + further * number) % plan.rooms).collect();
         for number in numbers {
             let joined = socket.join(&room_name(number))?;
-            diary.now()?.joined(on, joined.room, None, joined.head);
+            history_file.now()?.joined(on, joined.room, None, joined.head);
             // Into a room that it has joined already it comes no further by that: it has not heard what was said between.
-            rooms.entry(joined.room).or_insert(Place { at: joined.head, ..Place::default() });
+            rooms.entry(joined.room).or_insert(RoomState { cursor: joined.head, ..RoomState::default() });
         }
         // Events that came meanwhile were not taken down, and come again, for the cursors stand where they joined.
-        diary.now()?.closed(on, 1006);
-        let mut dice = Dice::new(plan.seed, u64::from(number));
+        history_file.now()?.closed(on, 1006);
+        // Each client of a run has its own sequence.
+        let mut rng = Rng::with_seed(plan.seed.wrapping_add(u64::from(number).wrapping_mul(SEED_STRIDE)));
         // `count` is at least 1.
         let home = *rooms.keys().next().expect("everybody joins a room");
-        Ok(Witness {
-            diary,
+        Ok(RecordingClient {
+            history_file,
             role,
-            stalls: plan.stalls(number).then(|| Manner::of(&mut dice)),
-            dice,
-            tally: Arc::clone(tally),
+            slow_reader: plan.slow_reader(number).then(|| SlowReader::of(&mut rng)),
+            rng,
+            counters: Arc::clone(counters),
             number,
             client,
-            person: person.id,
+            user: user.id,
             token,
             home,
             epoch,
@@ -182,7 +185,7 @@ impl Witness {
             pending_since: Instant::now(),
             next_id: 0,
             next_key: 0,
-            most_words: u64::from(plan.longest.saturating_sub(KEY_BYTES) / WORD_BYTES).max(1),
+            max_words: u64::from(plan.max_body_bytes.saturating_sub(KEY_BYTES) / WORD_BYTES).max(1),
             next_burst: Instant::now(),
             next_close: None,
             has_all_answers: false,
@@ -190,7 +193,7 @@ impl Witness {
     }
 
     /// From one connection to the next, until all is heard.
-    pub(super) fn live(mut self, scene: &Scene) -> Result<(), WitnessError> {
+    pub(super) fn run(mut self, run: &RunState) -> Result<(), RecorderError> {
         let mut is_ready = false;
         let mut deadline = None;
         // Attempts since the server said when to come back.
@@ -198,60 +201,60 @@ impl Witness {
         loop {
             let options = Options {
                 timeout: Duration::from_secs(5),
-                source: scene.plan.source(self.number),
-                receive_buffer: self.stalls.and_then(Manner::receive_buffer),
+                source: run.plan.source(self.number),
+                receive_buffer: self.slow_reader.and_then(SlowReader::receive_buffer),
                 ..Options::bearer(&self.token)
             };
-            if let Ok(mut socket) = Client::connect(scene.plan.server, options) {
+            if let Ok(mut socket) = Client::connect(run.plan.server, options) {
                 // As above.
                 self.epoch = socket.welcome().expect("connected as JSON").epoch.clone();
-                let on = self.diary.now()?.opened(self.client, self.person, &self.epoch);
+                let on = self.history_file.now()?.opened(self.client, self.user, &self.epoch);
                 told = None;
                 if !mem::replace(&mut is_ready, true) {
-                    scene.ready.wait();
+                    run.ready.wait();
                 }
-                match self.stay(&mut socket, on, scene)? {
-                    End::Finished => {
-                        self.diary.now()?.at_rest(on);
-                        self.diary.now()?.closed(on, 1000);
-                        return Ok(self.diary.close()?);
+                match self.run_connection(&mut socket, on, run)? {
+                    ConnectionEnd::Finished => {
+                        self.history_file.now()?.quiescent(on);
+                        self.history_file.now()?.closed(on, 1000);
+                        return Ok(self.history_file.close()?);
                     }
-                    End::Went => {
-                        self.diary.now()?.closed(on, 1000);
+                    ConnectionEnd::GoesOffline => {
+                        self.history_file.now()?.closed(on, 1000);
                         drop(socket);
-                        self.be_away(scene);
+                        self.stay_offline(run);
                     }
-                    End::Closed => {
-                        self.diary.now()?.closed(on, 1000);
-                        self.tally.close();
+                    ConnectionEnd::Closed => {
+                        self.history_file.now()?.closed(on, 1000);
+                        self.counters.close();
                         // Half of them say so, and wait for the answer; what comes before it comes again on the next.
-                        if self.dice.once_in(2) {
+                        if self.rng.bool() {
                             let _ = socket.close();
                         }
                     }
-                    End::Lost(Error::Closed { code, reason }) => {
-                        self.diary.now()?.closed_because(on, code, &reason);
+                    ConnectionEnd::Lost(Error::Closed { code, reason }) => {
+                        self.history_file.now()?.closed_with_reason(on, code, &reason);
                         if let Some(within) = retry_within_ms(code, &reason) {
                             // The server waits for that.
                             drop(socket);
-                            thread::sleep(Duration::from_millis(self.dice.below(within)));
+                            thread::sleep(Duration::from_millis(self.rng.u64(..within)));
                             told = Some(0);
                             continue;
                         }
                     }
                     // No break of the connection makes a frame out of what is none.
-                    End::Lost(error @ (Error::Framing(_) | Error::Unreadable { .. })) => {
+                    ConnectionEnd::Lost(error @ (Error::Framing(_) | Error::Unreadable { .. })) => {
                         return Err(error.into());
                     }
-                    End::Lost(_) => self.diary.now()?.closed(on, 1006),
+                    ConnectionEnd::Lost(_) => self.history_file.now()?.closed(on, 1006),
                 }
             }
-            if scene.heads.get().is_some()
+            if run.heads.get().is_some()
                 && Instant::now() > *deadline.get_or_insert(Instant::now() + PATIENCE)
             {
                 let number = self.number;
-                self.diary.close()?;
-                return Err(WitnessError::ShutOut { number });
+                self.history_file.close()?;
+                return Err(RecorderError::ShutOut { number });
             }
             let wait = match &mut told {
                 Some(attempts) => {
@@ -260,81 +263,81 @@ impl Witness {
                 }
                 None => BETWEEN_ATTEMPTS_MS,
             };
-            thread::sleep(Duration::from_millis(5 + self.dice.below(wait)));
+            thread::sleep(Duration::from_millis(5 + self.rng.u64(..wait)));
         }
     }
 
-    fn be_away(&mut self, scene: &Scene) {
-        let end = Instant::now() + Duration::from_millis(self.dice.below(ABSENCE_MS));
-        while Instant::now() < end && scene.finishing.get().is_none() {
+    fn stay_offline(&mut self, run: &RunState) {
+        let end = Instant::now() + Duration::from_millis(self.rng.u64(..ABSENCE_MS));
+        while Instant::now() < end && run.finish.get().is_none() {
             thread::sleep(LISTEN);
         }
     }
 
     /// One connection, to its end.
-    fn stay(
+    fn run_connection(
         &mut self,
         socket: &mut Client,
-        on: history::Connection,
-        scene: &Scene,
-    ) -> Result<End, WitnessError> {
+        on: history::ConnectionId,
+        run: &RunState,
+    ) -> Result<ConnectionEnd, RecorderError> {
         self.pending.clear();
         self.next_id = 0;
         let listen = if self.role == Role::Listener { LISTEN_ONLY } else { LISTEN };
-        let mut done = || -> Result<(), Stop> {
+        let mut done = || -> Result<(), Exit> {
             self.resume(socket)?;
             if self.rooms.is_empty() {
                 // It had left, and was cut off before it had come again.
-                self.join_again(socket, self.home)?;
+                self.rejoin(socket, self.home)?;
             }
-            self.say_again(socket, on)?;
+            self.resend_unanswered(socket, on)?;
             let now = Instant::now();
             self.next_burst = now;
-            let close = scene.plan.close_ms;
-            self.next_close = (close > 0).then(|| now + Duration::from_millis(self.dice.below(2 * close)));
-            let mut pulse = Pulse::new(now, Duration::from_millis(scene.plan.silence_ms));
+            let close = run.plan.reconnect_ms;
+            self.next_close = (close > 0).then(|| now + Duration::from_millis(self.rng.u64(..2 * close)));
+            let mut keepalive = Keepalive::new(now, Duration::from_millis(run.plan.keepalive_ms));
             let mut rest = None;
             loop {
-                self.feel(socket, &mut pulse)?;
-                if let Some(manner) = self.stalls.filter(|_| scene.stalling.is_on()) {
-                    self.stall(manner, socket, on, scene)?;
+                self.check_keepalive(socket, &mut keepalive)?;
+                if let Some(slow_reader) = self.slow_reader.filter(|_| run.read_pause.is_on()) {
+                    self.pause_reading(slow_reader, socket, on, run)?;
                 }
-                self.act(socket, on, scene)?;
-                self.press(socket, on, scene)?;
+                self.act(socket, on, run)?;
+                self.resend_late(socket, on, run)?;
                 match socket.next_frame(listen) {
                     Ok(frame) => {
-                        pulse.hear(Instant::now());
-                        self.take(socket, on, frame)?;
+                        keepalive.receive_event(Instant::now());
+                        self.handle_frame(socket, on, frame)?;
                     }
                     Err(Error::Timeout) => {}
-                    Err(error) => return Err(End::Lost(error).into()),
+                    Err(error) => return Err(ConnectionEnd::Lost(error).into()),
                 }
-                if self.is_finished(scene, &mut rest) {
-                    return Err(End::Finished.into());
+                if self.is_finished(run, &mut rest) {
+                    return Err(ConnectionEnd::Finished.into());
                 }
             }
         };
         match done() {
-            Ok(()) => Ok(End::Finished),
-            Err(Stop::End(end)) => Ok(end),
-            Err(Stop::Failed(error)) => Err(error),
+            Ok(()) => Ok(ConnectionEnd::Finished),
+            Err(Exit::ConnectionEnd(end)) => Ok(end),
+            Err(Exit::Failed(error)) => Err(error),
         }
     }
 
     /// Whether it has been answered and has heard all that there is, or has waited long enough for it.
-    fn is_finished(&mut self, scene: &Scene, rest: &mut Option<Instant>) -> bool {
-        let heads = scene.heads.get();
+    fn is_finished(&mut self, run: &RunState, rest: &mut Option<Instant>) -> bool {
+        let heads = run.heads.get();
         let rest = heads.map(|_| *rest.get_or_insert_with(|| Instant::now() + PATIENCE));
         let is_late = rest.is_some_and(|rest| Instant::now() > rest);
-        if scene.finishing.get().is_none() || !self.unanswered.is_empty() || !self.pending.is_empty() {
+        if run.finish.get().is_none() || !self.unanswered.is_empty() || !self.pending.is_empty() {
             return is_late;
         }
         if !mem::replace(&mut self.has_all_answers, true) {
-            scene.answered.fetch_add(1, Ordering::Release);
+            run.answered.fetch_add(1, Ordering::Release);
         }
         let Some(heads) = heads else { return false };
-        let has_all = |(room, place): (&RoomId, &Place)| {
-            place.holes.is_empty() && heads.get(room).is_some_and(|head| *head <= place.at)
+        let has_all = |(room, room_state): (&RoomId, &RoomState)| {
+            room_state.gaps.is_empty() && heads.get(room).is_some_and(|head| *head <= room_state.cursor)
         };
         is_late || self.rooms.iter().all(has_all)
     }
@@ -347,25 +350,25 @@ fn retry_within_ms(code: u16, reason: &str) -> Option<u64> {
 }
 
 /// Why a connection is left: its end, or there is no history any more.
-pub(super) enum Stop {
-    End(End),
-    Failed(WitnessError),
+pub(super) enum Exit {
+    ConnectionEnd(ConnectionEnd),
+    Failed(RecorderError),
 }
 
-impl From<End> for Stop {
-    fn from(end: End) -> Self {
-        Stop::End(end)
+impl From<ConnectionEnd> for Exit {
+    fn from(end: ConnectionEnd) -> Self {
+        Exit::ConnectionEnd(end)
     }
 }
 
-impl From<Error> for Stop {
+impl From<Error> for Exit {
     fn from(error: Error) -> Self {
-        Stop::End(End::Lost(error))
+        Exit::ConnectionEnd(ConnectionEnd::Lost(error))
     }
 }
 
-impl From<std::io::Error> for Stop {
+impl From<std::io::Error> for Exit {
     fn from(error: std::io::Error) -> Self {
-        Stop::Failed(WitnessError::Io(error))
+        Exit::Failed(RecorderError::Io(error))
     }
 }

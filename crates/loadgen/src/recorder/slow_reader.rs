@@ -3,15 +3,15 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use history::Connection;
+use history::ConnectionId;
 use protocol::Command;
 use socket2::SockRef;
 
-use super::crowd::Scene;
-use super::dice::Dice;
-use super::person::{Pending, Role, Stop, Witness};
-use super::saying::say;
+use super::client_pool::RunState;
+use super::recording_client::{Exit, Pending, RecordingClient, Role};
+use super::send::send_command;
 use client::{Client, Error};
+use fastrand::Rng;
 
 /// What a small kernel buffer holds, more or less; the server's side of the connection holds more.
 const SMALL_BYTES: usize = 4 * 1024;
@@ -28,13 +28,13 @@ const MOST_UNANSWERED: usize = 4_000;
 
 /// Whether those who are to stall do.
 #[derive(Debug, Default)]
-pub(super) struct Stalling {
+pub(super) struct ReadPause {
     // owner: whoever does the harm; those who stall wait for it.
     now: Mutex<bool>,
     changed: Condvar,
 }
 
-impl Stalling {
+impl ReadPause {
     pub(super) fn set(&self, now: bool) {
         *self.lock() = now;
         self.changed.notify_all();
@@ -57,7 +57,7 @@ impl Stalling {
 
 /// In which way a client stalls.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
+pub(super) struct SlowReader {
     /// The kernel holds little for it.
     window: Window,
     /// It stops in the middle of a frame, after so many bytes.
@@ -73,11 +73,11 @@ enum Window {
     Shrunk,
 }
 
-impl Manner {
-    pub(super) fn of(dice: &mut Dice) -> Self {
-        let window = [Window::AsItIs, Window::Small, Window::Small, Window::Shrunk][dice.below(4) as usize];
-        let reads_first = dice.once_in(2).then(|| 1 + dice.below(A_LITTLE) as usize);
-        Manner { window, reads_first }
+impl SlowReader {
+    pub(super) fn of(rng: &mut Rng) -> Self {
+        let window = [Window::AsItIs, Window::Small, Window::Small, Window::Shrunk][rng.u64(..4) as usize];
+        let reads_first = rng.bool().then(|| 1 + rng.u64(..A_LITTLE) as usize);
+        SlowReader { window, reads_first }
     }
 
     /// What it asks the kernel for when it connects.
@@ -86,50 +86,50 @@ impl Manner {
     }
 }
 
-impl Witness {
+impl RecordingClient {
     /// Reads nothing more until it is told to. Whoever has something to say goes on saying it.
-    pub(super) fn stall(
+    pub(super) fn pause_reading(
         &mut self,
-        manner: Manner,
+        slow_reader: SlowReader,
         socket: &mut Client,
-        on: Connection,
-        scene: &Scene,
-    ) -> Result<(), Stop> {
-        self.diary.now()?.note(format!("{on} stops reading: {manner:?}"));
-        if let Some(bytes) = manner.reads_first {
+        on: ConnectionId,
+        run: &RunState,
+    ) -> Result<(), Exit> {
+        self.history_file.now()?.note(format!("{on} stops reading: {slow_reader:?}"));
+        if let Some(bytes) = slow_reader.reads_first {
             match socket.read_at_most(bytes) {
                 // Nobody says anything: it stops between two frames.
                 Ok(()) | Err(Error::Timeout) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        set_window(manner, socket, SMALL_BYTES);
-        while scene.stalling.is_on() {
-            scene.stalling.wait_until_over(BETWEEN_WORDS);
+        set_window(slow_reader, socket, SMALL_BYTES);
+        while run.read_pause.is_on() {
+            run.read_pause.wait_until_over(BETWEEN_WORDS);
             if self.role == Role::Writer && self.pending.len() + self.unanswered.len() < MOST_UNANSWERED {
-                self.talk(socket, on)?;
+                self.send_while_paused(socket, on)?;
             }
         }
-        set_window(manner, socket, LARGE_BYTES);
-        self.diary.now()?.note(format!("{on} reads on"));
+        set_window(slow_reader, socket, LARGE_BYTES);
+        self.history_file.now()?.note(format!("{on} reads on"));
         Ok(())
     }
 
-    fn talk(&mut self, socket: &mut Client, on: Connection) -> Result<(), Stop> {
+    fn send_while_paused(&mut self, socket: &mut Client, on: ConnectionId) -> Result<(), Exit> {
         let Some(room) = self.rooms.keys().next().copied() else { return Ok(()) };
-        self.think(room)?;
-        self.say_message(socket, on, self.unanswered.len() - 1)?;
+        self.compose(room)?;
+        self.send_message(socket, on, self.unanswered.len() - 1)?;
         for _ in 0..QUESTIONS {
             let id = self.new_id(Pending::Ping);
-            say(socket, id, Command::Ping(protocol::Ping {}))?;
+            send_command(socket, id, Command::Ping(protocol::Ping {}))?;
         }
         Ok(())
     }
 }
 
 /// A kernel that refuses leaves a client that stalls with a large window: a way of its own.
-fn set_window(manner: Manner, socket: &Client, bytes: usize) {
-    if manner.window == Window::Shrunk || bytes == LARGE_BYTES {
+fn set_window(slow_reader: SlowReader, socket: &Client, bytes: usize) {
+    if slow_reader.window == Window::Shrunk || bytes == LARGE_BYTES {
         let _ = SockRef::from(socket.stream()).set_recv_buffer_size(bytes);
     }
 }

@@ -11,17 +11,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Hash(pub u64);
 
 impl Hash {
-    const NOTHING: Hash = Hash(0xcbf2_9ce4_8422_2325);
+    const EMPTY: Hash = Hash(0xcbf2_9ce4_8422_2325);
 
     /// Of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let mut hash = Self::NOTHING;
-        hash.feed(bytes);
+        let mut hash = Self::EMPTY;
+        hash.update(bytes);
         hash
     }
 
-    fn feed(&mut self, bytes: &[u8]) {
+    fn update(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
@@ -31,7 +31,7 @@ impl Hash {
 /// So that JSON can be hashed as it is made.
 impl io::Write for Hash {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.feed(bytes);
+        self.update(bytes);
         Ok(bytes.len())
     }
 
@@ -69,12 +69,12 @@ impl<'de> Deserialize<'de> for Hash {
 /// What kind of event it is, as far as the promises tell kinds apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Something was said, by `who`.
+pub enum ObservedKind {
+    /// Something was said, by `user`.
     Message,
-    /// `who` became a member, and `with` too.
-    Came,
-    /// `who` is a member no more.
+    /// `user` became a member, and `with` too.
+    Joined,
+    /// `user` is a member no more.
     Left,
     /// Anything else.
     Other,
@@ -82,13 +82,13 @@ pub enum Kind {
 
 /// An event as somebody saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct ObservedEvent {
     /// Its number.
     pub seq: Seq,
     /// Of which kind.
-    pub kind: Kind,
+    pub kind: ObservedKind,
     /// Who said it, who came, or who left.
-    pub who: UserId,
+    pub user: UserId,
     /// Who came at the same moment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_joined: Vec<UserId>,
@@ -102,44 +102,44 @@ pub struct Seen {
     pub hash: Hash,
 }
 
-impl Seen {
+impl ObservedEvent {
     /// This event.
     #[must_use]
     pub fn of(event: &Event) -> Self {
-        let mut hash = Hash::NOTHING;
+        let mut hash = Hash::EMPTY;
         // Maps with text keys and numbers are all that an event holds, and a hash takes every byte: neither can fail.
         serde_json::to_writer(&mut hash, event).expect("events are JSON by construction");
         let (mut key, mut body, mut also_joined) = (None, None, Vec::new());
         let kind = match &event.kind {
-            EventKind::Message { client_message_id, body: said } => {
+            EventKind::Message { client_message_id, body: text } => {
                 key.clone_from(client_message_id);
-                body = Some(Hash::of(said.as_str().as_bytes()));
-                Kind::Message
+                body = Some(Hash::of(text.as_str().as_bytes()));
+                ObservedKind::Message
             }
             EventKind::MemberJoined { also_joined: others } => {
-                also_joined = others.iter().map(|person| person.id).collect();
-                Kind::Came
+                also_joined = others.iter().map(|user| user.id).collect();
+                ObservedKind::Joined
             }
-            EventKind::MemberLeft {} => Kind::Left,
-            EventKind::Renamed { .. } => Kind::Other,
+            EventKind::MemberLeft {} => ObservedKind::Left,
+            EventKind::Renamed { .. } => ObservedKind::Other,
         };
-        Seen { seq: event.seq, kind, who: event.by.id, also_joined, key, body, hash }
+        ObservedEvent { seq: event.seq, kind, user: event.by.id, also_joined, key, body, hash }
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for ObservedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{} ", self.seq)?;
         match self.kind {
-            Kind::Message => write!(f, "message by {}", self.who)?,
-            Kind::Came => {
-                write!(f, "{} came", self.who)?;
+            ObservedKind::Message => write!(f, "message by {}", self.user)?,
+            ObservedKind::Joined => {
+                write!(f, "{} came", self.user)?;
                 if !self.also_joined.is_empty() {
                     write!(f, " with {} more", self.also_joined.len())?;
                 }
             }
-            Kind::Left => write!(f, "{} left", self.who)?,
-            Kind::Other => write!(f, "something by {}", self.who)?,
+            ObservedKind::Left => write!(f, "{} left", self.user)?,
+            ObservedKind::Other => write!(f, "something by {}", self.user)?,
         }
         if let Some(key) = &self.key {
             write!(f, ", key {key}")?;

@@ -13,16 +13,16 @@ const LINES: usize = 1_000;
 
 /// A recorder, and the file that its lines go to.
 #[derive(Debug)]
-pub(super) struct Diary {
+pub(super) struct HistoryFile {
     recorder: Recorder,
     file: BufWriter<File>,
     lines: usize,
 }
 
-impl Diary {
+impl HistoryFile {
     pub(super) fn new(folder: &Path, number: u32) -> io::Result<Self> {
         let file = File::create(folder.join(format!("{number:03}.jsonl")))?;
-        Ok(Diary { recorder: Recorder::new(number), file: BufWriter::new(file), lines: 0 })
+        Ok(HistoryFile { recorder: Recorder::new(number), file: BufWriter::new(file), lines: 0 })
     }
 
     /// To tell it what happens now.
@@ -31,7 +31,7 @@ impl Diary {
         if self.lines.is_multiple_of(LINES) {
             history::write(&mut self.file, &self.recorder.take())?;
         }
-        self.recorder.now(moment());
+        self.recorder.set_time(monotonic_now());
         Ok(&mut self.recorder)
     }
 
@@ -42,7 +42,7 @@ impl Diary {
 }
 
 /// Of the clock that all processes of a machine share.
-fn moment() -> history::Micros {
+fn monotonic_now() -> history::Micros {
     // Every Linux has this clock, and its readings are positive.
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("a monotonic clock");
     let micros = Duration::from(now).as_micros();

@@ -8,7 +8,7 @@ use crate::Record;
 
 /// A line that is no record.
 #[derive(Debug)]
-pub struct Unreadable {
+pub struct InvalidLine {
     /// Counted from 1.
     pub line: usize,
     /// Why.
@@ -25,15 +25,15 @@ pub fn write(mut to: impl Write, records: &[Record]) -> io::Result<()> {
 }
 
 /// Reads what [`write()`] wrote.
-pub fn read(from: impl BufRead) -> impl Iterator<Item = Result<Record, Unreadable>> {
+pub fn read(from: impl BufRead) -> impl Iterator<Item = Result<Record, InvalidLine>> {
     from.lines().enumerate().map(|(index, line)| {
         let read = || -> io::Result<Record> { Ok(serde_json::from_str(&line?)?) };
-        read().map_err(|error| Unreadable { line: index + 1, error })
+        read().map_err(|error| InvalidLine { line: index + 1, error })
     })
 }
 
 /// Several histories as one, by their moments; the order within each is kept.
-pub fn merged<I: Iterator<Item = Record>>(mut histories: Vec<I>) -> impl Iterator<Item = Record> {
+pub fn merge<I: Iterator<Item = Record>>(mut histories: Vec<I>) -> impl Iterator<Item = Record> {
     let mut heads: Vec<Option<Record>> = histories.iter_mut().map(Iterator::next).collect();
     let mut waiting: BinaryHeap<Reverse<(u64, usize)>> = heads
         .iter()

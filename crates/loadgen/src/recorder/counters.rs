@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How much of what.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Counters {
     thought: AtomicU64,
     answered: AtomicU64,
     said_again: AtomicU64,
@@ -13,9 +13,9 @@ pub struct Tally {
     given_up: AtomicU64,
 }
 
-impl Tally {
+impl Counters {
     /// Takes a place for another message, if not so many have been thought of already; `None`: there is no end.
-    pub(super) fn think(&self, most: Option<u64>) -> bool {
+    pub(super) fn compose(&self, most: Option<u64>) -> bool {
         let before = self.thought.fetch_add(1, Ordering::Relaxed);
         most.is_none_or(|most| before < most)
     }
@@ -29,7 +29,7 @@ impl Tally {
         self.answered.load(Ordering::Acquire)
     }
 
-    pub(super) fn say_again(&self) {
+    pub(super) fn resend_unanswered(&self) {
         self.said_again.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -42,7 +42,7 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         write!(

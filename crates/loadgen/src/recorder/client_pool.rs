@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use protocol::{RoomId, Seq};
 
-use super::diary::Diary;
-use super::person::{Role, Witness};
-use super::reader::read_rooms;
-use super::stalling::Stalling;
-use super::tally::Tally;
+use super::counters::Counters;
+use super::history_file::HistoryFile;
+use super::recording_client::{RecordingClient, Role};
+use super::slow_reader::ReadPause;
+use super::stored_rooms::read_rooms;
 use client::Error;
 
 /// How long all may take to be answered, and then to hear the rest. Whoever has not by then is a finding of the checker.
@@ -30,7 +30,7 @@ const STACK: usize = 512 * 1024;
 
 /// Who is to be there, and what they do.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Witnesses {
+pub struct RecorderOptions {
     /// Where the server is.
     #[arg(long)]
     pub server: SocketAddr,
@@ -54,73 +54,73 @@ pub struct Witnesses {
     pub rate: u32,
     /// The longest message, in bytes.
     #[arg(long, default_value_t = 200)]
-    pub longest: u32,
+    pub max_body_bytes: u32,
     /// How many of them, writers and listeners alike, stop reading when they are told to.
     #[arg(long, default_value_t = 0)]
-    pub stalled: u32,
+    pub slow_readers: u32,
     /// What they do follows from it, as far as the server's answers do.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Each client has an IPv4 address of its own: this one and its number.
     #[arg(long)]
-    pub from: Option<Ipv4Addr>,
+    pub source_base: Option<Ipv4Addr>,
     /// A client to which nothing came for so long asks with `ping`, and gives up after as long again.
     #[arg(long, default_value_t = 25_000)]
-    pub silence_ms: u64,
+    pub keepalive_ms: u64,
     /// A client closes its connection of itself about so often; 0: it does not.
     #[arg(long, default_value_t = 0)]
-    pub close_ms: u64,
+    pub reconnect_ms: u64,
     /// A message that was not answered for so long is sent again on the same connection; 0: only on the next one.
     #[arg(long, default_value_t = 0)]
-    pub again_ms: u64,
+    pub retry_ms: u64,
     /// When so many messages have been said and answered there is `enough`; 0: there never is.
     #[arg(long, default_value_t = 0)]
     pub messages: u64,
 }
 
-impl Witnesses {
+impl RecorderOptions {
     fn count(&self) -> u32 {
         self.writers + self.receivers + self.listeners
     }
 
     /// Whether the client with this number (from 1) is one of those who stall: they are spread evenly.
-    pub(super) fn stalls(&self, number: u32) -> bool {
+    pub(super) fn slow_reader(&self, number: u32) -> bool {
         let up_to =
-            |number: u32| u64::from(number) * u64::from(self.stalled) / u64::from(self.count().max(1));
+            |number: u32| u64::from(number) * u64::from(self.slow_readers) / u64::from(self.count().max(1));
         up_to(number) > up_to(number - 1)
     }
 
     /// Where this client comes from, unless that is left to the kernel.
     pub(super) fn source(&self, number: u32) -> Option<IpAddr> {
-        self.from.map(|first| Ipv4Addr::from_bits(first.to_bits().saturating_add(number)).into())
+        self.source_base.map(|first| Ipv4Addr::from_bits(first.to_bits().saturating_add(number)).into())
     }
 }
 
 /// What whoever does the harm tells the clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Instruction {
     /// For the history.
     Note(String),
     /// Those who are to stall stop reading.
-    Stall,
+    PauseReading,
     /// They read on.
-    ReadOn,
+    ResumeReading,
     /// There will be no more harm.
     Finish,
 }
 
 /// What the clients tell whoever does the harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tells {
+pub enum Progress {
     /// All have joined: harm may begin.
     Ready,
     /// All that was to be said has been said and answered.
-    Enough,
+    AllAnswered,
 }
 
 /// Why there is no history. What the server did wrong is in it, and for the checker to find.
 #[derive(Debug, thiserror::Error)]
-pub enum WitnessError {
+pub enum RecorderError {
     /// The history could not be written.
     #[error("the history cannot be written: {0}")]
     Io(#[from] io::Error),
@@ -139,80 +139,80 @@ pub enum WitnessError {
 }
 
 /// What the clients share.
-pub(super) struct Scene {
-    pub(super) plan: Witnesses,
+pub(super) struct RunState {
+    pub(super) plan: RecorderOptions,
     /// All have joined: harm may begin.
     pub(super) ready: Barrier,
     /// Whether those who are to stop reading do.
-    pub(super) stalling: Stalling,
+    pub(super) read_pause: ReadPause,
     /// Nothing new is to be said.
-    pub(super) finishing: OnceLock<()>,
+    pub(super) finish: OnceLock<()>,
     /// How many have all their answers.
     pub(super) answered: AtomicUsize,
     /// Where the rooms end: whoever has heard so much is done.
     pub(super) heads: OnceLock<BTreeMap<RoomId, Seq>>,
 }
 
-/// Runs them until `told` says [`Told::Finish`] (or its sender is gone), and leaves the history.
+/// Runs them until `told` says [`Instruction::Finish`] (or its sender is gone), and leaves the history.
 pub fn record(
-    plan: &Witnesses,
-    told: &Receiver<Told>,
-    mut tell: impl FnMut(Tells),
-) -> Result<Arc<Tally>, WitnessError> {
+    plan: &RecorderOptions,
+    told: &Receiver<Instruction>,
+    mut tell: impl FnMut(Progress),
+) -> Result<Arc<Counters>, RecorderError> {
     std::fs::create_dir_all(&plan.history)?;
-    let tally = Arc::new(Tally::default());
-    let people = arrive(plan, &tally)?;
-    let count = people.len();
-    let scene = Scene {
+    let counters = Arc::new(Counters::default());
+    let clients = connect(plan, &counters)?;
+    let count = clients.len();
+    let run = RunState {
         plan: plan.clone(),
         ready: Barrier::new(count + 1),
-        stalling: Stalling::default(),
-        finishing: OnceLock::new(),
+        read_pause: ReadPause::default(),
+        finish: OnceLock::new(),
         answered: AtomicUsize::new(0),
         heads: OnceLock::new(),
     };
-    let mut diary = Diary::new(&plan.history, 0)?;
+    let mut history_file = HistoryFile::new(&plan.history, 0)?;
     thread::scope(|scope| {
-        let (scene, tally) = (&scene, &tally);
-        let mut living = Vec::with_capacity(count);
-        for person in people {
+        let (run, counters) = (&run, &counters);
+        let mut threads = Vec::with_capacity(count);
+        for client in clients {
             let thread = thread::Builder::new().stack_size(STACK);
-            living.push(thread.spawn_scoped(scope, move || person.live(scene))?);
+            threads.push(thread.spawn_scoped(scope, move || client.run(run))?);
         }
-        scene.ready.wait();
-        tell(Tells::Ready);
+        run.ready.wait();
+        tell(Progress::Ready);
         let mut had_enough = plan.messages == 0;
         loop {
             match told.recv_timeout(LOOK) {
-                Ok(Told::Note(text)) => diary.now()?.note(text),
-                Ok(Told::Stall) => scene.stalling.set(true),
-                Ok(Told::ReadOn) => scene.stalling.set(false),
-                Err(RecvTimeoutError::Timeout) if !had_enough && tally.answered() >= plan.messages => {
+                Ok(Instruction::Note(text)) => history_file.now()?.note(text),
+                Ok(Instruction::PauseReading) => run.read_pause.set(true),
+                Ok(Instruction::ResumeReading) => run.read_pause.set(false),
+                Err(RecvTimeoutError::Timeout) if !had_enough && counters.answered() >= plan.messages => {
                     had_enough = true;
-                    tell(Tells::Enough);
+                    tell(Progress::AllAnswered);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(Told::Finish) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Instruction::Finish) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        scene.stalling.set(false);
-        diary.now()?.note("no more harm is done; all come to rest");
-        let _ = scene.finishing.set(());
-        wait_until(|| scene.answered.load(Ordering::Acquire) == count);
-        let heads = read_rooms(plan, &mut diary);
+        run.read_pause.set(false);
+        history_file.now()?.note("no more harm is done; all come to rest");
+        let _ = run.finish.set(());
+        wait_until(|| run.answered.load(Ordering::Acquire) == count);
+        let heads = read_rooms(plan, &mut history_file);
         // Also when that failed, or they would wait for ever.
-        let _ = scene.heads.set(heads.as_ref().cloned().unwrap_or_default());
-        for life in living {
-            life.join().map_err(|_| WitnessError::Panicked)??;
+        let _ = run.heads.set(heads.as_ref().cloned().unwrap_or_default());
+        for thread in threads {
+            thread.join().map_err(|_| RecorderError::Panicked)??;
         }
         heads.map(drop)
     })?;
-    diary.close()?;
-    Ok(tally)
+    history_file.close()?;
+    Ok(counters)
 }
 
 /// Each gets a session and joins its rooms, several at a time.
-fn arrive(plan: &Witnesses, tally: &Arc<Tally>) -> Result<Vec<Witness>, WitnessError> {
+fn connect(plan: &RecorderOptions, counters: &Arc<Counters>) -> Result<Vec<RecordingClient>, RecorderError> {
     let count = plan.count();
     let role = |number| match number {
         _ if number <= plan.writers => Role::Writer,
@@ -224,16 +224,16 @@ fn arrive(plan: &Witnesses, tally: &Arc<Tally>) -> Result<Vec<Witness>, WitnessE
             let numbers = (first..=count).step_by(AT_A_TIME as usize);
             scope.spawn(move || {
                 numbers
-                    .map(|number| Witness::arrive(plan, tally, number, role(number)))
+                    .map(|number| RecordingClient::connect(plan, counters, number, role(number)))
                     .collect::<Result<Vec<_>, _>>()
             })
         };
         let arriving: Vec<_> = (1..=AT_A_TIME).map(some).collect();
-        let mut people = Vec::with_capacity(count as usize);
+        let mut clients = Vec::with_capacity(count as usize);
         for some in arriving {
-            people.extend(some.join().map_err(|_| WitnessError::Panicked)??);
+            clients.extend(some.join().map_err(|_| RecorderError::Panicked)??);
         }
-        Ok(people)
+        Ok(clients)
     })
 }
 

@@ -8,9 +8,9 @@ use protocol::{
     Seq,
 };
 
-use super::crowd::Scene;
-use super::person::{End, Message, Pending, Role, Stop, Witness};
-use super::pulse::{Pulse, Sign};
+use super::client_pool::RunState;
+use super::keepalive::{Keepalive, Liveness};
+use super::recording_client::{ConnectionEnd, Exit, Message, Pending, RecordingClient, Role};
 use client::{Client, Error};
 
 /// At most so many messages go out at once.
@@ -22,85 +22,93 @@ const LOOKS_AN_ABSENCE: u64 = 12;
 /// How much longer than for the answer to a message it waits for that to another command.
 const LONGER: u32 = 3;
 
-impl Witness {
-    pub(super) fn resume(&mut self, socket: &mut Client) -> Result<(), Stop> {
+impl RecordingClient {
+    pub(super) fn resume(&mut self, socket: &mut Client) -> Result<(), Exit> {
         let mut rooms = BTreeMap::new();
-        for (room, place) in &mut self.rooms {
+        for (room, room_state) in &mut self.rooms {
             // From before the first hole: it comes again, or is named again.
-            if let Some((from, _)) = place.holes.first() {
-                place.at = Seq(from.0 - 1);
+            if let Some((from, _)) = room_state.gaps.first() {
+                room_state.cursor = Seq(from.0 - 1);
             }
-            place.holes.clear();
-            place.named = place.at;
-            rooms.insert(*room, place.at);
+            room_state.gaps.clear();
+            room_state.resumed_from = room_state.cursor;
+            rooms.insert(*room, room_state.cursor);
         }
         let id = self.new_id(Pending::Resume);
-        say(socket, id, Command::Resume(Resume { rooms, epoch: Some(self.epoch.clone()) }))?;
+        send_command(socket, id, Command::Resume(Resume { rooms, epoch: Some(self.epoch.clone()) }))?;
         Ok(())
     }
 
     /// Looks whether the other side is still there.
-    pub(super) fn feel(&mut self, socket: &mut Client, pulse: &mut Pulse) -> Result<(), Stop> {
-        match pulse.feel(Instant::now()) {
-            Sign::Life => Ok(()),
-            Sign::Silence => {
+    pub(super) fn check_keepalive(
+        &mut self,
+        socket: &mut Client,
+        keepalive: &mut Keepalive,
+    ) -> Result<(), Exit> {
+        match keepalive.check(Instant::now()) {
+            Liveness::Alive => Ok(()),
+            Liveness::PingDue => {
                 let id = self.new_id(Pending::Ping);
-                Ok(say(socket, id, Command::Ping(protocol::Ping {}))?)
+                Ok(send_command(socket, id, Command::Ping(protocol::Ping {}))?)
             }
-            Sign::Death => {
-                self.tally.give_up();
-                Err(End::Lost(Error::Timeout).into())
+            Liveness::Dead => {
+                self.counters.give_up();
+                Err(ConnectionEnd::Lost(Error::Timeout).into())
             }
         }
     }
 
-    pub(super) fn say_again(&mut self, socket: &mut Client, on: history::Connection) -> Result<(), Stop> {
+    pub(super) fn resend_unanswered(
+        &mut self,
+        socket: &mut Client,
+        on: history::ConnectionId,
+    ) -> Result<(), Exit> {
         for place in 0..self.unanswered.len() {
-            self.say_message(socket, on, place)?;
+            self.send_message(socket, on, place)?;
         }
         Ok(())
     }
 
-    pub(super) fn say_message(
+    pub(super) fn send_message(
         &mut self,
         socket: &mut Client,
-        on: history::Connection,
+        on: history::ConnectionId,
         place: usize,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Exit> {
         self.next_id += 1;
         let id = CommandId(self.next_id);
         let message = &mut self.unanswered[place];
         message.in_flight = Some(id);
-        let is_first = message.said.replace(Instant::now()).is_none();
+        let is_first = message.last_sent.replace(Instant::now()).is_none();
         if !is_first {
-            self.tally.say_again();
+            self.counters.resend_unanswered();
         }
         let send = message.send.clone();
-        self.diary.now()?.send(on, id, message.room, &send.client_message_id, &send.body);
-        Ok(say(socket, id, Command::Send(send))?)
+        self.history_file.now()?.send(on, id, message.room, &send.client_message_id, &send.body);
+        Ok(send_command(socket, id, Command::Send(send))?)
     }
 
     /// Asks again for answers that are late, where that is its way.
-    pub(super) fn press(
+    pub(super) fn resend_late(
         &mut self,
         socket: &mut Client,
-        on: history::Connection,
-        scene: &Scene,
-    ) -> Result<(), Stop> {
-        if scene.plan.again_ms == 0 {
+        on: history::ConnectionId,
+        run: &RunState,
+    ) -> Result<(), Exit> {
+        if run.plan.retry_ms == 0 {
             return Ok(());
         }
-        let patience = Duration::from_millis(scene.plan.again_ms);
+        let patience = Duration::from_millis(run.plan.retry_ms);
         for place in 0..self.unanswered.len() {
             let message = &self.unanswered[place];
-            let is_late = message.said.is_some_and(|said| said.elapsed() > patience);
+            let is_late = message.last_sent.is_some_and(|last_sent| last_sent.elapsed() > patience);
             if message.in_flight.is_some() && is_late {
-                self.say_message(socket, on, place)?;
+                self.send_message(socket, on, place)?;
             }
         }
         if !self.pending.is_empty() && self.pending_since.elapsed() > LONGER * patience {
             // Most commands are not said twice; on the next connection it begins anew.
-            return Err(End::Lost(Error::Timeout).into());
+            return Err(ConnectionEnd::Lost(Error::Timeout).into());
         }
         Ok(())
     }
@@ -109,85 +117,88 @@ impl Witness {
     pub(super) fn act(
         &mut self,
         socket: &mut Client,
-        on: history::Connection,
-        scene: &Scene,
-    ) -> Result<(), Stop> {
+        on: history::ConnectionId,
+        run: &RunState,
+    ) -> Result<(), Exit> {
         let now = Instant::now();
-        if scene.finishing.get().is_none() && self.next_close.is_some_and(|close| close <= now) {
-            return Err(End::Closed.into());
+        if run.finish.get().is_none() && self.next_close.is_some_and(|close| close <= now) {
+            return Err(ConnectionEnd::Closed.into());
         }
         if now < self.next_burst {
             return Ok(());
         }
-        let pause =
-            2_000 * u64::from(scene.plan.writers) * (BURST + 1) / 2 / u64::from(scene.plan.rate.max(1));
-        self.next_burst = now + Duration::from_millis(self.dice.below(pause.max(1)));
+        let pause = 2_000 * u64::from(run.plan.writers) * (BURST + 1) / 2 / u64::from(run.plan.rate.max(1));
+        self.next_burst = now + Duration::from_millis(self.rng.u64(..pause.max(1)));
         if self.unanswered.iter().any(|message| message.in_flight.is_none()) {
-            return self.say_refused_again(socket, on);
+            return self.resend_refused(socket, on);
         }
-        if scene.finishing.get().is_some() || self.role == Role::Listener {
+        if run.finish.get().is_some() || self.role == Role::Listener {
             return Ok(());
         }
         if self.role == Role::Receiver {
-            let goes = self.dice.once_in(LOOKS_AN_ABSENCE);
-            return if goes { Err(End::Went.into()) } else { Ok(()) };
+            let goes = self.rng.u64(..LOOKS_AN_ABSENCE) == 0;
+            return if goes { Err(ConnectionEnd::GoesOffline.into()) } else { Ok(()) };
         }
         if !self.unanswered.is_empty() || !self.pending.is_empty() {
             return Ok(());
         }
         let Some(room) = self.rooms.keys().next().copied() else { return Ok(()) };
-        if self.dice.once_in(BURSTS_A_LEAVE) {
+        if self.rng.u64(..BURSTS_A_LEAVE) == 0 {
             let id = self.new_id(Pending::Leave(room));
-            self.diary.now()?.leave(on, id, room);
-            return Ok(say(socket, id, Command::Leave(protocol::Leave { room: RoomRef::Id(room) }))?);
+            self.history_file.now()?.leave(on, id, room);
+            return Ok(send_command(
+                socket,
+                id,
+                Command::Leave(protocol::Leave { room: RoomRef::Id(room) }),
+            )?);
         }
-        let most = Some(scene.plan.messages).filter(|messages| *messages > 0);
-        for _ in 0..=self.dice.below(BURST) {
-            if !self.tally.think(most) {
+        let most = Some(run.plan.messages).filter(|messages| *messages > 0);
+        for _ in 0..=self.rng.u64(..BURST) {
+            if !self.counters.compose(most) {
                 break;
             }
-            self.think(room)?;
-            self.say_message(socket, on, self.unanswered.len() - 1)?;
+            self.compose(room)?;
+            self.send_message(socket, on, self.unanswered.len() - 1)?;
         }
         Ok(())
     }
 
-    fn say_refused_again(&mut self, socket: &mut Client, on: history::Connection) -> Result<(), Stop> {
+    fn resend_refused(&mut self, socket: &mut Client, on: history::ConnectionId) -> Result<(), Exit> {
         for place in 0..self.unanswered.len() {
             if self.unanswered[place].in_flight.is_none() {
-                self.say_message(socket, on, place)?;
+                self.send_message(socket, on, place)?;
             }
         }
         Ok(())
     }
 
     /// Another message.
-    pub(super) fn think(&mut self, room: RoomId) -> Result<(), Stop> {
+    pub(super) fn compose(&mut self, room: RoomId) -> Result<(), Exit> {
         self.next_key += 1;
         // With the letter and the space behind it no key is a part of another's body: a trace can be searched for it.
         let key = format!("w{}-{}", self.number, self.next_key);
-        let body = format!("{key} {}", "茶".repeat(self.dice.below(self.most_words) as usize));
+        let body = format!("{key} {}", "茶".repeat(self.rng.u64(..self.max_words) as usize));
         let send = Send {
             room: RoomRef::Id(room),
             // A letter, digits and a dash, and text of a length that was asked for.
             client_message_id: ClientMessageId::new(key).expect("a short visible key"),
             body: MessageBody::new(body, u32::MAX).expect("a short text"),
         };
-        self.unanswered.push(Message { send, room, in_flight: None, said: None });
+        self.unanswered.push(Message { send, room, in_flight: None, last_sent: None });
         Ok(())
     }
 
     /// It is a member no more, and wants to be.
-    pub(super) fn join_again(&mut self, socket: &mut Client, room: RoomId) -> Result<(), Stop> {
+    pub(super) fn rejoin(&mut self, socket: &mut Client, room: RoomId) -> Result<(), Exit> {
         let id = self.new_id(Pending::Join);
         let join = Join { room: RoomRef::Id(room), after: None, epoch: None };
-        Ok(say(socket, id, Command::Join(join))?)
+        Ok(send_command(socket, id, Command::Join(join))?)
     }
 
     /// The next page of what lies in the first hole.
-    pub(super) fn ask_history(&mut self, socket: &mut Client, room: RoomId) -> Result<(), Stop> {
-        let hole = self.rooms.get(&room).and_then(|place| place.holes.first());
-        let Some(&(from, to)) = hole else { return Ok(()) };
+    pub(super) fn request_history(&mut self, socket: &mut Client, room: RoomId) -> Result<(), Exit> {
+        let gap_range = self.rooms.get(&room).and_then(|room_state| room_state.gaps.first());
+        let Some(&(from, to)) = gap_range else { return Ok(()) };
         if self.pending.values().any(|pending| *pending == Pending::History(room)) {
             return Ok(());
         }
@@ -196,7 +207,7 @@ impl Witness {
             u32::try_from(to.0 - from.0 + 1).unwrap_or(u32::MAX).min(protocol::Limits::HISTORY_EVENTS);
         let after = Some(Seq(from.0 - 1));
         let history = protocol::History { room: RoomRef::Id(room), after, before: None, limit: Some(limit) };
-        Ok(say(socket, id, Command::History(history))?)
+        Ok(send_command(socket, id, Command::History(history))?)
     }
 
     pub(super) fn new_id(&mut self, pending: Pending) -> CommandId {
@@ -210,7 +221,7 @@ impl Witness {
 }
 
 /// Sends a command.
-pub(super) fn say(socket: &mut Client, id: CommandId, command: Command) -> Result<(), Error> {
+pub(super) fn send_command(socket: &mut Client, id: CommandId, command: Command) -> Result<(), Error> {
     // Commands are maps with text keys; serde_json cannot fail on them.
     let text = serde_json::to_string(&CommandEnvelope { id: Some(id), command })
         .expect("commands are JSON by construction");

@@ -18,7 +18,7 @@ use crate::Counts;
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Least {
+pub struct MinimumActivity {
     /// Attempts that were answered with `ok`.
     pub acknowledged: u64,
     /// Of all attempts, in per cent.
@@ -33,96 +33,96 @@ pub struct Least {
 
 /// Something of which there was too little.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lack {
-    what: &'static str,
-    was: u64,
-    least: u64,
+pub struct Shortfall {
+    description: &'static str,
+    actual: u64,
+    minimum: u64,
 }
 
 /// One thing that is counted.
 struct Measure {
     name: &'static str,
-    what: &'static str,
-    least: fn(&mut Least) -> &mut u64,
-    was: fn(&Counts) -> u64,
+    description: &'static str,
+    minimum: fn(&mut MinimumActivity) -> &mut u64,
+    actual: fn(&Counts) -> u64,
 }
 
 const MEASURES: [Measure; 5] = [
     Measure {
         name: "acknowledged",
-        what: "attempts were acknowledged",
-        least: |least| &mut least.acknowledged,
-        was: |counts| counts.acknowledged,
+        description: "attempts were acknowledged",
+        minimum: |minimum| &mut minimum.acknowledged,
+        actual: |counts| counts.acknowledged,
     },
     Measure {
         name: "percent",
-        what: "per cent of all attempts were acknowledged",
-        least: |least| &mut least.percent,
-        was: |counts| counts.acknowledged * 100 / counts.operations.max(1),
+        description: "per cent of all attempts were acknowledged",
+        minimum: |minimum| &mut minimum.percent,
+        actual: |counts| counts.acknowledged * 100 / counts.operations.max(1),
     },
     Measure {
         name: "deliveries",
-        what: "events were delivered",
-        least: |least| &mut least.deliveries,
-        was: |counts| counts.deliveries,
+        description: "events were delivered",
+        minimum: |minimum| &mut minimum.deliveries,
+        actual: |counts| counts.deliveries,
     },
     Measure {
         name: "resumed",
-        what: "cursors were resumed",
-        least: |least| &mut least.resumed,
-        was: |counts| counts.resumed,
+        description: "cursors were resumed",
+        minimum: |minimum| &mut minimum.resumed,
+        actual: |counts| counts.resumed,
     },
     Measure {
         name: "views",
-        what: "views were complete at the end",
-        least: |least| &mut least.views,
-        was: |counts| counts.complete_views,
+        description: "views were complete at the end",
+        minimum: |minimum| &mut minimum.views,
+        actual: |counts| counts.complete_views,
     },
 ];
 
-impl Least {
+impl MinimumActivity {
     /// What a history with these counts has too little of.
     #[must_use]
-    pub fn missing_from(mut self, counts: &Counts) -> Vec<Lack> {
-        let lack = |it: &Measure| {
-            let (was, least) = ((it.was)(counts), *(it.least)(&mut self));
-            (was < least).then_some(Lack { what: it.what, was, least })
+    pub fn shortfalls(mut self, counts: &Counts) -> Vec<Shortfall> {
+        let shortfall = |it: &Measure| {
+            let (actual, minimum) = ((it.actual)(counts), *(it.minimum)(&mut self));
+            (actual < minimum).then_some(Shortfall { description: it.description, actual, minimum })
         };
-        MEASURES.iter().filter_map(lack).collect()
+        MEASURES.iter().filter_map(shortfall).collect()
     }
 }
 
 /// As it is read again: `acknowledged=10,percent=50,deliveries=0,resumed=0,views=0`.
-impl fmt::Display for Least {
+impl fmt::Display for MinimumActivity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut it = *self;
         for (place, measure) in MEASURES.iter().enumerate() {
             let comma = if place > 0 { "," } else { "" };
-            write!(f, "{comma}{}={}", measure.name, (measure.least)(&mut it))?;
+            write!(f, "{comma}{}={}", measure.name, (measure.minimum)(&mut it))?;
         }
         Ok(())
     }
 }
 
 /// What is not named may be nothing.
-impl FromStr for Least {
+impl FromStr for MinimumActivity {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut least = Self::default();
+        let mut minimum = Self::default();
         for part in text.split(',') {
             let (name, count) = part.split_once('=').ok_or_else(|| format!("{part:?} is no NAME=COUNT"))?;
             let measure = MEASURES.iter().find(|measure| measure.name == name);
             let measure = measure.ok_or_else(|| format!("nothing is called {name:?}"))?;
-            *(measure.least)(&mut least) = count.parse().map_err(|_| format!("{count:?} is no count"))?;
+            *(measure.minimum)(&mut minimum) = count.parse().map_err(|_| format!("{count:?} is no count"))?;
         }
-        Ok(least)
+        Ok(minimum)
     }
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}, and at least {} had to be", self.was, self.what, self.least)
+        write!(f, "{} {}, and at least {} had to be", self.actual, self.description, self.minimum)
     }
 }
 
@@ -130,7 +130,8 @@ impl fmt::Display for Lack {
 mod tests {
     use super::*;
 
-    const LEAST: Least = Least { acknowledged: 10, percent: 50, deliveries: 30, resumed: 4, views: 5 };
+    const MINIMUM: MinimumActivity =
+        MinimumActivity { acknowledged: 10, percent: 50, deliveries: 30, resumed: 4, views: 5 };
 
     #[test]
     fn what_just_suffices_is_enough() {
@@ -142,13 +143,13 @@ mod tests {
             complete_views: 5,
             ..Counts::default()
         };
-        assert_eq!(LEAST.missing_from(&counts), []);
+        assert_eq!(MINIMUM.shortfalls(&counts), []);
     }
 
     #[test]
     fn each_thing_that_is_too_little_is_named() {
-        let lacks = LEAST.missing_from(&Counts { operations: 21, acknowledged: 9, ..Counts::default() });
-        let said: Vec<_> = lacks.iter().map(Lack::to_string).collect();
+        let shortfalls = MINIMUM.shortfalls(&Counts { operations: 21, acknowledged: 9, ..Counts::default() });
+        let said: Vec<_> = shortfalls.iter().map(Shortfall::to_string).collect();
         assert_eq!(
             said,
             [
@@ -163,14 +164,18 @@ mod tests {
 
     #[test]
     fn history_in_which_nothing_happened_is_not_enough() {
-        assert!(!Least { percent: 1, ..Least::default() }.missing_from(&Counts::default()).is_empty());
+        assert!(
+            !MinimumActivity { percent: 1, ..MinimumActivity::default() }
+                .shortfalls(&Counts::default())
+                .is_empty()
+        );
     }
 
     #[test]
     fn what_is_written_is_read_again() {
-        assert_eq!(LEAST.to_string().parse(), Ok(LEAST));
+        assert_eq!(MINIMUM.to_string().parse(), Ok(MINIMUM));
         for wrong in ["", "acknowledged", "acknowledged=-1", "said=1"] {
-            wrong.parse::<Least>().unwrap_err();
+            wrong.parse::<MinimumActivity>().unwrap_err();
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use protocol::{EventPage, RoomId, Seq};
 
-use super::crowd::{WitnessError, Witnesses, room_name};
-use super::diary::Diary;
+use super::client_pool::{RecorderError, RecorderOptions, room_name};
+use super::history_file::HistoryFile;
 use client::{Client, Error, Options, http, new_session};
 
 /// How long a server may go on not to answer: one that is traced, or has just been started on a machine that has much else to do.
@@ -17,19 +17,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const BREATH: Duration = Duration::from_millis(100);
 
 /// Takes down what is stored. Where each room ends.
-pub(super) fn read_rooms(plan: &Witnesses, diary: &mut Diary) -> Result<BTreeMap<RoomId, Seq>, WitnessError> {
+pub(super) fn read_rooms(
+    plan: &RecorderOptions,
+    history_file: &mut HistoryFile,
+) -> Result<BTreeMap<RoomId, Seq>, RecorderError> {
     let server = plan.server;
-    let (_, token) = patiently(|| new_session(server, Some("Reader")))?;
+    let (_, token) = with_retries(|| new_session(server, Some("Reader")))?;
     let mut heads = BTreeMap::new();
     for number in 0..plan.rooms {
         // Its own coming is the last event: the clients wait for it as for any other.
         let join = || Client::connect(server, Options::bearer(&token))?.join(&room_name(number));
-        let room = patiently(join)?.room;
+        let room = with_retries(join)?.room;
         let mut last = Seq(0);
         loop {
-            let page = patiently(|| page_after(server, &token, room, last))?;
+            let page = with_retries(|| page_after(server, &token, room, last))?;
             for event in &page.events {
-                diary.now()?.stored(event);
+                history_file.now()?.stored(event);
                 last = event.seq;
             }
             if !page.more || page.events.is_empty() {
@@ -48,7 +51,7 @@ fn page_after(server: SocketAddr, token: &str, room: RoomId, last: Seq) -> Resul
 }
 
 /// Asks again what was not answered well, as any client would, and gives the last error at the end of its patience.
-fn patiently<T>(mut ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+fn with_retries<T>(mut ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match ask() {
@@ -65,7 +68,7 @@ mod tests {
     #[test]
     fn what_fails_once_is_asked_again() {
         let mut asked = 0;
-        let answer = patiently(|| {
+        let answer = with_retries(|| {
             asked += 1;
             if asked == 1 { Err(Error::Timeout) } else { Ok(asked) }
         });

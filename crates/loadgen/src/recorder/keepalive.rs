@@ -1,0 +1,82 @@
+//! Whether the other side is still there. A connection that was cut in silence does not end for whoever only waits.
+
+use std::time::{Duration, Instant};
+
+/// When something came the last time.
+pub(super) struct Keepalive {
+    last_received: Instant,
+    ping_sent: bool,
+    timeout: Duration,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Liveness {
+    /// Nothing.
+    Alive,
+    /// Ask for a sign of life.
+    PingDue,
+    /// Give it up.
+    Dead,
+}
+
+impl Keepalive {
+    pub(super) fn new(now: Instant, timeout: Duration) -> Self {
+        Keepalive { last_received: now, ping_sent: false, timeout }
+    }
+
+    /// Something came.
+    pub(super) fn receive_event(&mut self, now: Instant) {
+        self.last_received = now;
+        self.ping_sent = false;
+    }
+
+    pub(super) fn check(&mut self, now: Instant) -> Liveness {
+        let silent = now.saturating_duration_since(self.last_received);
+        if silent < self.timeout {
+            return Liveness::Alive;
+        }
+        if !self.ping_sent {
+            // The wait for the answer begins when it is asked for, however late that is.
+            self.ping_sent = true;
+            self.last_received = now - self.timeout;
+            return Liveness::PingDue;
+        }
+        if silent < 2 * self.timeout { Liveness::Alive } else { Liveness::Dead }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(2);
+
+    fn after(secs: u64) -> Instant {
+        static BEGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        *BEGIN.get_or_init(|| Instant::now() + 10 * TIMEOUT) + Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn silence_is_asked_about_once_and_then_given_up() {
+        let mut keepalive = Keepalive::new(after(0), TIMEOUT);
+        let states = [1, 2, 3, 4].map(|secs| keepalive.check(after(secs)));
+        assert_eq!(states, [Liveness::Alive, Liveness::PingDue, Liveness::Alive, Liveness::Dead]);
+    }
+
+    #[test]
+    fn whoever_looked_too_late_still_asks_before_giving_up() {
+        let mut keepalive = Keepalive::new(after(0), TIMEOUT);
+        let states = [9, 10, 11].map(|secs| keepalive.check(after(secs)));
+        assert_eq!(states, [Liveness::PingDue, Liveness::Alive, Liveness::Dead]);
+    }
+
+    #[test]
+    fn an_answer_begins_another_wait() {
+        let mut keepalive = Keepalive::new(after(0), TIMEOUT);
+        assert_eq!(keepalive.check(after(2)), Liveness::PingDue);
+        keepalive.receive_event(after(3));
+        let states = [4, 5, 6, 7].map(|secs| keepalive.check(after(secs)));
+        assert_eq!(states, [Liveness::Alive, Liveness::PingDue, Liveness::Alive, Liveness::Dead]);
+    }
+}
