@@ -7,13 +7,17 @@ use anyhow::Result;
 use crate::prerequisites::Prerequisite;
 use crate::steps::{self, Context, Step, StepResult};
 use crate::workspace::Workspace;
-use crate::{edges, faults, fuzz, instruction_bench, process, test};
+use crate::{crate_graph, faults, fuzz, instruction_bench, process, test};
 
 /// What is checked beside the tests. clippy and doc share what they check of the dependencies, so they ask for
 /// the same features.
 const STEPS: &[Step] = &[
     Step { name: "format", run: format, ..Step::BLANK },
-    Step { name: "edges", run: |it| edges::run(&it.workspace).map(|()| StepResult::Ok), ..Step::BLANK },
+    Step {
+        name: "crate-graph",
+        run: |it| crate_graph::run(&it.workspace).map(|()| StepResult::Ok),
+        ..Step::BLANK
+    },
     Step { name: "licences", needs: &[Prerequisite::CargoDeny], run: licences, ..Step::BLANK },
     Step { name: "advisories", needs: &[Prerequisite::CargoDeny], run: advisories, ..Step::BLANK },
     Step {

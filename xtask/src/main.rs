@@ -5,18 +5,18 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `run`, `test`, `ci`, `edges`, `instruction_bench`, `autobahn`, `fuzz`, `load`, `bench`, `sim`, `faults` | one command each |
+//! | `run`, `test`, `ci`, `crate_graph`, `instruction_bench`, `autobahn`, `fuzz`, `load`, `bench`, `sim`, `faults` | one command each |
 //! | `steps` | running a table of steps, and the summary at the end |
 //! | `prerequisites` | which programs this machine has, and how to get those that it lacks |
 //! | `web` | the web client: whether it is stale, and building it |
-//! | `purity` | the half of `edges` that reads the pure crates' sources |
+//! | `purity` | the half of `crate_graph` that reads the pure crates' sources |
 //! | `server` | a throw-away server for `autobahn` and `load` |
 //! | `process`, `workspace` | running programs; what Cargo knows of this workspace |
 
 mod autobahn;
 mod bench;
 mod ci;
-mod edges;
+mod crate_graph;
 mod faults;
 mod fuzz;
 mod instruction_bench;
@@ -59,8 +59,8 @@ enum Command {
     Test(test::Args),
     /// Every gate that CI has: format, lints, docs, crate edges, licences, then `test --all`.
     Ci,
-    /// Check that the crates know only whom they may know.
-    Edges,
+    /// Check the dependencies between crates and between the modules of a crate.
+    CrateGraph,
     /// Hold the instructions of codec, log and encoder against those that were recorded.
     Instructions(instruction_bench::Args),
     /// Hold the WebSocket codec against Autobahn's fuzzing client.
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
             Command::Run { args } => run::run(&workspace, &args),
             Command::Test(args) => return Ok(test::run(workspace, &args)),
             Command::Ci => return Ok(ci::run(workspace)),
-            Command::Edges => edges::run(&workspace),
+            Command::CrateGraph => crate_graph::run(&workspace),
             Command::Instructions(args) => instruction_bench::run(&workspace, &args),
             Command::Autobahn(args) => autobahn::run(&workspace, &args),
             Command::Fuzz(args) => fuzz::run(&workspace, &args),

@@ -13,13 +13,15 @@ use storage::{Actor, CommandError, Operation, OperationResult, Reader, SqliteSto
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, oneshot};
 use tokio::time::timeout;
 
+use crate::command_error::command_error;
+use crate::commit_batch::RoundBus;
 use crate::config::Config;
 use crate::handoff::UpgradedConnection;
 use crate::metrics::Metrics;
 use crate::readers::Readers;
 use crate::sessions::Sessions;
-use crate::shard::thread::{self, HttpWrite, ShardHandle, Shared};
 use crate::shard::{Admission, AdmissionRequest, Rejection, Settings};
+use crate::shard_thread::{self, HttpWrite, ShardHandle, Shared};
 use crate::writer::{self, WriterHandle};
 
 /// Reads of SQLite are short: a few threads serve all shards.
@@ -68,7 +70,7 @@ impl AppState {
         let user_ids = store_writer.reserve_user_ids(writer::ID_BLOCK)?;
         let epoch = store.epoch();
         let readers = Readers::start(&store, READERS)?;
-        let bus: Arc<writer::RoundBus> = Arc::new(LocalBus::new(ROUNDS));
+        let bus: Arc<RoundBus> = Arc::new(LocalBus::new(ROUNDS));
         let (writer, writer_thread) = writer::start(store_writer, Arc::clone(&bus), metrics.clone())?;
         let sessions = Arc::<Sessions>::default();
         let presence = Arc::<Mutex<Presence>>::default();
@@ -85,7 +87,7 @@ impl AppState {
         let count = if config.shards == 0 { cores } else { config.shards };
         let mut shards = Vec::with_capacity(count);
         for number in 0..count {
-            let (shard, _) = thread::start(number, settings(config, &epoch, number), shared.clone())?;
+            let (shard, _) = shard_thread::start(number, settings(config, &epoch, number), shared.clone())?;
             shards.push(shard);
         }
         Ok(Arc::new(AppState {
@@ -130,7 +132,7 @@ impl AppState {
         let (reply, answer) = oneshot::channel();
         let write = HttpWrite { actor, operation, reply };
         let admission = self.shard_of(request.user).admit(request, Some(write)).await?;
-        let result = answer.await.unwrap_or_else(|_| Err(writer::refusal(ErrorCode::ShuttingDown)));
+        let result = answer.await.unwrap_or_else(|_| Err(command_error(ErrorCode::ShuttingDown)));
         Ok((admission, result))
     }
 

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use bus::Bus;
 use bytes::Bytes;
 use protocol::{Event, RoomId};
 use storage::{Batch, CommandError, OperationResult};
+use tokio::sync::oneshot;
 
 use crate::encoding::{Encoding, event_frame};
-use crate::writer::{ReplySender, ReplyTarget, RoundBus};
+#[cfg(feature = "fault-injection")]
+use crate::fault_injection::{self, FaultInjection};
 
 /// What was committed at once, or said beside the log.
 #[derive(Debug)]
@@ -44,6 +47,20 @@ impl From<Arc<Event>> for Committed {
         Committed { event, frame }
     }
 }
+
+/// The recipient of a reply from the writer.
+pub(crate) enum ReplyTarget {
+    /// A shard, by the number it gave the request.
+    Shard { shard: usize, request_id: u64 },
+    /// A caller outside the shards.
+    ReplySender(ReplySender),
+}
+
+/// The channel on which a caller outside the shards waits.
+pub(crate) type ReplySender = oneshot::Sender<Result<OperationResult, CommandError>>;
+
+/// The bus that carries committed batches.
+pub(crate) type RoundBus = dyn Bus<BusMessage, WriteReply>;
 
 /// A batch on its way: what every shard hears, and who gets which answer.
 pub(crate) struct CommitBatch {
@@ -82,7 +99,7 @@ impl CommitBatch {
         )]
         let mut events: Vec<Committed> = batch.events.into_iter().map(Committed::from).collect();
         #[cfg(feature = "fault-injection")]
-        crate::fault_injection::swap(&mut events);
+        swap_neighbours(&mut events);
         CommitBatch { events, for_shards, for_callers }
     }
 
@@ -93,6 +110,21 @@ impl CommitBatch {
         }
         for (caller, result) in self.for_callers {
             let _ = caller.send(result);
+        }
+    }
+}
+
+/// Each frame under its neighbour's number, where two events of one room follow each other.
+#[cfg(feature = "fault-injection")]
+fn swap_neighbours(events: &mut [Committed]) {
+    if !fault_injection::is(FaultInjection::SwapNeighbours) {
+        return;
+    }
+    for at in 1..events.len() {
+        let (before, after) = events.split_at_mut(at);
+        let (one, other) = (&mut before[at - 1], &mut after[0]);
+        if one.event.room == other.event.room && one.event.seq.0.is_multiple_of(7) {
+            std::mem::swap(&mut one.frame, &mut other.frame);
         }
     }
 }

@@ -4,7 +4,6 @@ use protocol::{Event, EventKind};
 
 use crate::handoff::WireProtocol;
 use crate::i18n::{Language, i18n};
-use crate::plain_text::notice_line;
 
 /// So many of those who joined together does a line name; the rest are counted.
 const NAMED: usize = 5;
@@ -53,6 +52,11 @@ pub(crate) fn event_frame(event: &Event, encoding: Encoding) -> Vec<u8> {
         Encoding::LinesEn => websocket::text_frame(line(event, Language::En).as_bytes()),
         Encoding::LinesZh => websocket::text_frame(line(event, Language::Zh).as_bytes()),
     }
+}
+
+/// A line that cannot be taken for a message, since no name begins with a star.
+pub(crate) fn notice_line(text: &str) -> String {
+    format!("* {text}")
 }
 
 /// An event as a line. Whatever a person chose in it has been made one line, so that nobody can forge another's.

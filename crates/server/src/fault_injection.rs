@@ -44,7 +44,6 @@ mod chosen {
     use storage::{Batch, Operation, OperationResult, Request};
 
     use super::FaultInjection;
-    use crate::commit_batch::Committed;
 
     const NAMES: [(&str, FaultInjection); 7] = [
         ("acknowledge-before-commit", FaultInjection::AcknowledgeBeforeCommit),
@@ -115,19 +114,5 @@ mod chosen {
     /// Whether it has been sent before.
     pub(crate) fn is_retry(user: UserId, key: &ClientMessageId) -> bool {
         SENT.with_borrow_mut(|sent| !sent.insert((user, key.clone())))
-    }
-
-    /// Each frame under its neighbour's number, where two are of one room.
-    pub(crate) fn swap(events: &mut [Committed]) {
-        if !is(FaultInjection::SwapNeighbours) {
-            return;
-        }
-        for at in 1..events.len() {
-            let (before, after) = events.split_at_mut(at);
-            let (one, other) = (&mut before[at - 1], &mut after[0]);
-            if one.event.room == other.event.room && one.event.seq.0.is_multiple_of(7) {
-                std::mem::swap(&mut one.frame, &mut other.frame);
-            }
-        }
     }
 }

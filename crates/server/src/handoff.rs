@@ -1,12 +1,13 @@
 //! What HTTP hands to a shard: an upgraded connection, and who it speaks for.
 
+use std::any::Any;
 use std::net::TcpStream;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::Person;
 use storage::TokenHash;
 
-use crate::http::Permit;
 use crate::i18n::Language;
 
 /// An upgraded connection on its way to the shard that will own it.
@@ -19,9 +20,12 @@ pub(crate) struct UpgradedConnection {
     pub(crate) identity: Identity,
     /// In which encoding.
     pub(crate) speaks: WireProtocol,
-    /// Its place under the caps; given back when the connection ends.
-    pub(crate) permit: Permit,
+    /// Its slot under the connection limits.
+    pub(crate) slot: SlotGuard,
 }
+
+/// A slot under the connection limits, whatever the limiter is. It is freed when the last clone is dropped.
+pub(crate) type SlotGuard = Arc<dyn Any + Send + Sync>;
 
 /// Who a connection speaks for.
 #[derive(Clone, Debug)]

@@ -24,6 +24,7 @@
 
 mod app;
 mod cli;
+mod command_error;
 mod commands;
 mod commit_batch;
 mod config;
@@ -38,11 +39,13 @@ mod i18n;
 pub mod instruction_bench;
 mod logging;
 mod metrics;
+mod origin;
 mod plain_text;
 mod queries;
 mod readers;
 mod sessions;
 mod shard;
+mod shard_thread;
 #[cfg(test)]
 mod sim;
 mod writer;

@@ -9,6 +9,7 @@ use protocol::{
 };
 
 use crate::commands;
+use crate::encoding::notice_line;
 use crate::handoff::WireProtocol;
 use crate::i18n::{Language, i18n};
 use crate::shard::{ConnKey, Shard, ShardServices, Transport};
@@ -129,11 +130,6 @@ pub(crate) fn send_stopping<L: Transport, O: ShardServices>(shard: &mut Shard<L,
 
 fn notice<L: Transport, O: ShardServices>(shard: &mut Shard<L, O>, of: ConnKey, text: &str) {
     shard.send_bytes(of, &websocket::text_frame(notice_line(text).as_bytes()));
-}
-
-/// A line that no message can look like: no name begins with a star.
-pub(crate) fn notice_line(text: &str) -> String {
-    format!("* {text}")
 }
 
 /// What a line client hears of a frame, line by line; `room` is the one that a `gap` is about.

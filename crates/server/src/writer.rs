@@ -7,12 +7,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bus::Bus;
 use protocol::{ErrorCode, EventKind, Timestamp, UserId};
 use storage::{Actor, CommandError, Operation, OperationResult, Request, RequestId, StoreError};
 use tokio::sync::oneshot;
 
-use crate::commit_batch::{BusMessage, CommitBatch, WriteReply};
+use crate::command_error::command_error;
+use crate::commit_batch::{CommitBatch, ReplyTarget, RoundBus};
 use crate::critical_thread;
 use crate::metrics::Metrics;
 
@@ -24,17 +24,6 @@ const IDLE: Duration = Duration::from_secs(5);
 const QUEUE: usize = 16 * 1024;
 /// User ids are set aside in blocks of this size: a commit for each block, and ids are 64 bits wide.
 pub(crate) const ID_BLOCK: u32 = 1024;
-
-/// Who gets the answer.
-pub(crate) enum ReplyTarget {
-    /// A shard, under its own ticket.
-    Shard { shard: usize, request_id: u64 },
-    /// Somebody outside the shards.
-    ReplySender(ReplySender),
-}
-
-/// Where somebody outside the shards waits.
-pub(crate) type ReplySender = oneshot::Sender<Result<OperationResult, CommandError>>;
 
 enum Job {
     Write {
@@ -59,9 +48,6 @@ pub(crate) struct WriterHandle {
     unfinished: Arc<AtomicUsize>,
 }
 
-/// The bus that carries rounds.
-pub(crate) type RoundBus = dyn Bus<BusMessage, WriteReply>;
-
 impl WriterHandle {
     /// Asks for a write. Never blocks.
     pub(crate) fn submit(
@@ -80,15 +66,15 @@ impl WriterHandle {
         operation: Operation,
     ) -> Result<OperationResult, CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(actor, operation, ReplyTarget::ReplySender(reply)).map_err(refusal)?;
-        answer.await.unwrap_or_else(|_| Err(refusal(ErrorCode::ShuttingDown)))
+        self.submit(actor, operation, ReplyTarget::ReplySender(reply)).map_err(command_error)?;
+        answer.await.unwrap_or_else(|_| Err(command_error(ErrorCode::ShuttingDown)))
     }
 
     /// Whether the store takes writes now.
     pub(crate) async fn probe(&self) -> Result<(), CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.job(Job::Probe(reply)).map_err(refusal)?;
-        answer.await.unwrap_or_else(|_| Err(refusal(ErrorCode::ShuttingDown)))
+        self.job(Job::Probe(reply)).map_err(command_error)?;
+        answer.await.unwrap_or_else(|_| Err(command_error(ErrorCode::ShuttingDown)))
     }
 
     /// Waits until everything that was asked before is committed and published.
@@ -101,8 +87,8 @@ impl WriterHandle {
     /// Sets user ids aside; blocks the caller for a commit.
     pub(crate) fn user_ids(&self) -> Result<std::ops::Range<u64>, CommandError> {
         let (reply, answer) = sync_channel(1);
-        self.job(Job::UserIds(reply)).map_err(refusal)?;
-        answer.recv().unwrap_or_else(|_| Err(refusal(ErrorCode::ShuttingDown)))
+        self.job(Job::UserIds(reply)).map_err(command_error)?;
+        answer.recv().unwrap_or_else(|_| Err(command_error(ErrorCode::ShuttingDown)))
     }
 
     /// Ends the thread after what was asked before.
@@ -128,16 +114,6 @@ impl WriterHandle {
         self.unfinished.fetch_add(1, Ordering::Relaxed);
         self.jobs.send(job).is_ok()
     }
-}
-
-/// Words for a refusal that is not the store's.
-pub(crate) fn refusal(code: ErrorCode) -> CommandError {
-    let message = match code {
-        ErrorCode::Overloaded => "the server has more to do than it can; try again soon",
-        ErrorCode::ShuttingDown => "the server is stopping; come back soon",
-        _ => return CommandError::from(code),
-    };
-    CommandError { code, message: message.to_owned() }
 }
 
 /// Starts the thread.

@@ -10,7 +10,7 @@ use domain::Rate;
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
-use crate::http::Origin;
+use crate::origin::Origin;
 
 type Parsed<T> = Result<T, Option<String>>;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use protocol::ErrorCode;
 
 use super::ApiError;
+use crate::handoff::SlotGuard;
 use crate::metrics::Metrics;
 
 /// Whom a connection counts for: an IPv4 address, or the /64 of an IPv6 one, all of which its owner can use at will.
@@ -71,7 +72,7 @@ impl ConnectionLimiter {
         *of_address += 1;
         taken.in_all += 1;
         self.metrics.tcp_opened();
-        Ok(Permit { _place: Arc::new(Slot { connection_limiter: Arc::clone(self), address }) })
+        Ok(Permit { slot: Arc::new(Slot { connection_limiter: Arc::clone(self), address }) })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -84,7 +85,13 @@ impl ConnectionLimiter {
 /// dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Permit {
-    _place: Arc<Slot>,
+    slot: Arc<Slot>,
+}
+
+impl From<Permit> for SlotGuard {
+    fn from(permit: Permit) -> Self {
+        permit.slot
+    }
 }
 
 #[derive(Debug)]

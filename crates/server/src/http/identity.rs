@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn own_page() -> RequestOrigin {
-        RequestOrigin::SameOrigin(super::super::Origin::parse("http://h").unwrap())
+        RequestOrigin::SameOrigin(crate::origin::Origin::parse("http://h").unwrap())
     }
 
     fn text(credential: &Credential) -> &str {

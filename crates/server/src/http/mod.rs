@@ -48,7 +48,6 @@ use domain::{KeyedBuckets, Rate};
 pub(crate) use accept::{Serving, listen, raise_file_limit};
 pub(crate) use connection_limiter::{Address, Permit};
 pub(crate) use error::ApiError;
-pub(crate) use origin::Origin;
 
 use crate::app::AppState;
 use crate::config::Config;

@@ -129,7 +129,7 @@ async fn hand_over(
                 read_ahead: parts.read_buf,
                 identity,
                 speaks,
-                permit: peer.permit,
+                slot: peer.permit.into(),
             });
         }
         Err(error) => tracing::error!(%error, "an upgraded connection cannot be handed over"),

@@ -74,7 +74,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                     self.throttle(of);
                 }
                 let pending = Pending { of, id, user, registers, kind };
-                commands::failed(self, pending, crate::writer::refusal(code));
+                commands::failed(self, pending, crate::command_error::command_error(code));
             }
         }
     }

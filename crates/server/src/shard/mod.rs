@@ -4,7 +4,7 @@
 //! **A shard is a value, not a thread.** `handle_*` takes what happened (a connection, readable bytes, a round of the
 //! writer, what a reader found, the time), [`Shard::work`] does the next bounded piece of what is to be done. It reads no
 //! clock, waits for nothing, and knows sockets only as [`Transport`] and the rest of the house only as [`ShardServices`]; so the same
-//! code runs under a thread (`thread.rs`) and under a simulation's virtual time.
+//! code runs under a thread (`shard_thread.rs`) and under a simulation's virtual time.
 //!
 //! The three roles of a connection, each with its place:
 //!
@@ -40,7 +40,6 @@ mod rooms;
 mod services;
 #[cfg(test)]
 mod tests;
-pub(crate) mod thread;
 mod timeouts;
 mod wheel;
 

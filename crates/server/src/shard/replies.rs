@@ -81,7 +81,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     /// Refuses a command, with the words that belong to the code.
     pub(crate) fn send_error_code(&mut self, of: ConnKey, id: Option<CommandId>, code: ErrorCode) {
-        self.send_error(of, id, crate::writer::refusal(code));
+        self.send_error(of, id, crate::command_error::command_error(code));
     }
 
     /// Refuses a command that came too soon.

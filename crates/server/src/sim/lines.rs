@@ -8,8 +8,8 @@ use storage::TokenHash;
 
 use super::chance::Chance;
 use super::client::ROOMS;
+use crate::encoding::notice_line;
 use crate::i18n::{Language, i18n};
-use crate::plain_text::notice_line;
 
 pub(super) struct LineClient {
     number: u64,

@@ -8,7 +8,8 @@ use storage::{CommandError, Operation, OperationResult, Request, RequestId, Toke
 use tokio::sync::oneshot;
 
 use super::world::{Due, World};
-use crate::writer::{ReplyTarget, system_actor};
+use crate::commit_batch::ReplyTarget;
+use crate::writer::system_actor;
 
 /// A logout that is under way.
 pub(super) struct Logout {

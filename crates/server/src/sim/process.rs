@@ -17,12 +17,12 @@ use storage::{MemoryStore, Reader, Request, RequestId, Store};
 use super::chance::Chance;
 use super::services::Memory;
 use super::wire::Pipe;
-use crate::commit_batch::{BusMessage, WriteReply};
+use crate::commit_batch::{BusMessage, ReplyTarget, RoundBus, WriteReply};
 use crate::metrics::Metrics;
 use crate::queries;
 use crate::sessions::Sessions;
 use crate::shard::{Found, Query, Settings, Shard};
-use crate::writer::{self, CommitPipeline, ReplyTarget, RoundBus};
+use crate::writer::{self, CommitPipeline};
 
 /// How bad a day it is for the bus: one in so many words; 0 is never.
 #[derive(Clone, Copy, Debug, Default)]

@@ -150,7 +150,7 @@ async fn whoever_has_been_let_in_is_waited_for_and_told_goodbye() {
             stored: false,
         },
         speaks: crate::handoff::WireProtocol::Json,
-        permit: ConnectionLimiter::new(1, 1, Metrics::new()).admit(Address::from(peer.ip())).unwrap(),
+        slot: ConnectionLimiter::new(1, 1, Metrics::new()).admit(Address::from(peer.ip())).unwrap().into(),
     });
     drop(on_the_way);
     wire.hear_of("welcome").await;

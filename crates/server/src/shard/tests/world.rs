@@ -13,13 +13,13 @@ use storage::{Actor, MemoryStore, Operation, Reader, Request, RequestId, Store, 
 use websocket::{Decoder, Message, Opcode};
 
 use super::super::{ConnKey, Settings, Shard};
-use crate::commit_batch::{BusMessage, WriteReply};
+use crate::commit_batch::{BusMessage, ReplyTarget, RoundBus, WriteReply};
 use crate::handoff::{Identity, WireProtocol};
 use crate::metrics::Metrics;
 use crate::queries;
 use crate::sim::services::Memory;
 use crate::sim::wire::Pipe;
-use crate::writer::{CommitPipeline, ReplyTarget, RoundBus};
+use crate::writer::CommitPipeline;
 
 pub(super) struct World {
     pub(super) shard: Shard<Pipe, Memory>,

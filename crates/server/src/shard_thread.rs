@@ -15,18 +15,17 @@ use rustix::net::SendFlags;
 use storage::{Actor, TokenHash};
 use tokio::sync::oneshot;
 
-use super::{
-    Admission, AdmissionRequest, Found, Query, Rejection, Settings, Shard, ShardServices, Transport,
-};
-use crate::commit_batch::{BusMessage, WriteReply};
+use crate::commit_batch::{BusMessage, ReplySender, ReplyTarget, RoundBus, WriteReply};
 use crate::critical_thread;
-use crate::handoff::UpgradedConnection;
-use crate::http::Permit;
+use crate::handoff::{SlotGuard, UpgradedConnection};
 use crate::metrics::Metrics;
 use crate::queries;
 use crate::readers::Readers;
 use crate::sessions::Sessions;
-use crate::writer::{ReplySender, ReplyTarget, RoundBus, WriterHandle};
+use crate::shard::{
+    Admission, AdmissionRequest, Found, Query, Rejection, Settings, Shard, ShardServices, Transport,
+};
+use crate::writer::WriterHandle;
 
 /// The socket's place in epoll is the connection's place in the shard; this one is the inbox's.
 const WAKE: Token = Token(usize::MAX);
@@ -34,8 +33,8 @@ const WAKE: Token = Token(usize::MAX);
 /// A connection's socket.
 struct Socket {
     stream: TcpStream,
-    /// Held, not read: dropping it gives the connection's place under the caps back.
-    _permit: Permit,
+    /// Held, not read: dropping it frees the connection's slot under the limits.
+    _slot: SlotGuard,
 }
 
 impl Transport for Socket {
@@ -375,8 +374,8 @@ impl Loop {
     }
 
     fn welcome(&mut self, now: Duration, handoff: UpgradedConnection) {
-        let UpgradedConnection { stream, read_ahead, identity, speaks, permit } = handoff;
-        let socket = Socket { stream: TcpStream::from_std(stream), _permit: permit };
+        let UpgradedConnection { stream, read_ahead, identity, speaks, slot } = handoff;
+        let socket = Socket { stream: TcpStream::from_std(stream), _slot: slot };
         let key = self.shard.handle_arrival(now, socket, identity, speaks);
         let watched = self.shard.connection(key).is_some_and(|connection| {
             let interest = Interest::READABLE | Interest::WRITABLE;

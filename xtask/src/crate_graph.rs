@@ -1,4 +1,4 @@
-//! `cargo xtask edges`: the crates know only whom they may know, and the pure ones stay pure.
+//! `cargo xtask crate-graph`: the crates know only whom they may know, and the pure ones stay pure.
 //!
 //! The tables below are those of docs/ARCHITECTURE.md. A new crate enters here first, with those it may know;
 //! dev-dependencies are free, and so is xtask.
@@ -122,7 +122,8 @@ impl Graph {
         for member in self.members.iter().filter(|member| self.name(member) != FREE) {
             let name = self.name(member);
             let Some((_, may)) = MAY_KNOW.iter().find(|(who, _)| *who == name) else {
-                wrong.push(format!("{name} is in no table: say in xtask/src/edges.rs whom it may know"));
+                wrong
+                    .push(format!("{name} is in no table: say in xtask/src/crate_graph.rs whom it may know"));
                 continue;
             };
             let known = self.packages[member].deps.iter().filter(|id| self.members.contains(id));
