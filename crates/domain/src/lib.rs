@@ -18,7 +18,7 @@
 //! | `guest_name.rs` | names for guests who brought none |
 //!
 //! ```
-//! use teahouse_domain::{Permission, RoomLimits, MemberContext, check};
+//! use teahouse_domain::{MemberContext, Permission, RoomLimits, check};
 //!
 //! let stranger = MemberContext { member: false, rooms_joined: 0 };
 //! assert!(check(Permission::Join, stranger, &RoomLimits::default()).is_ok());
@@ -26,18 +26,33 @@
 //! ```
 
 mod bucket;
+mod decide;
+mod effect;
+mod fact;
 mod guard;
 mod guest_name;
 mod line;
 mod presence;
 mod rates;
+mod request;
 pub mod slash;
+mod world;
 
 pub use bucket::{Rate, TokenBucket};
+pub use decide::{decide, facts};
+pub use effect::{Effect, Outcome};
+pub use fact::Fact;
 pub use guard::{MemberContext, RoomLimits, check};
 pub use guest_name::generate_guest_name;
 pub use line::sanitize_line;
 pub use presence::Presence;
 pub use protocol::{Permission, RateClass};
 pub use rates::{KeyedBuckets, Rates, SessionBuckets};
+pub use request::{
+    Actor, CommandError, Operation, OperationResult, Registration, Request, RequestId, TokenHash,
+};
 pub use slash::Line;
+pub use world::{KeyedMessage, Room, World};
+
+/// The lobby: the first migration creates it, and it is never deleted.
+pub const LOBBY: protocol::RoomId = protocol::RoomId(1);

@@ -152,7 +152,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// How a command names a room: by its id, or by its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RoomRef {
     /// `"r1"`.
     Id(RoomId),

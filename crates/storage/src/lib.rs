@@ -15,38 +15,50 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `request.rs` | what may be asked of the writer, and what it answers |
-//! | `error.rs` | what can go wrong, in words for the log; and for people, [`CommandError`] |
+//! | `backend.rs` | [`Backend`]: what a database has to do |
+//! | `commit_loop.rs` | [`CommitLoop`]: the writer over any backend: load, decide, apply, commit |
+//! | `changes.rs` | [`Changes`]: the net changes of a batch, grouped by table |
+//! | `batch.rs` | [`Batch`]: what a commit did |
+//! | `error.rs` | what can go wrong, in words for the log; and for clients, [`CommandError`] |
 //! | `page.rs` | how a page of events is bounded |
-//! | `sqlite/` | the adapter that remembers: `open`, `migrate`, `writer` (transactions), `deeds` (what each request does), `work` (appending), `reader` |
-//! | `memory/` | the adapter that forgets: for tests and simulations |
-//! | `conformance.rs` | the claims that every adapter must meet; `random_requests.rs` holds the adapters against each other |
+//! | `sqlite/` | the SQLite store |
+//! | `memory/` | the store for tests and simulations |
+//! | `conformance.rs` | the tests that every store must pass; `random_requests.rs` compares the stores |
 //!
 //! ```
 //! use protocol::{MessageBody, Person, RoomName, RoomRef, Timestamp, UserId, UserName};
-//! use teahouse_storage::{Author, Done, Enrol, MemoryStore, Request, Store, Ticket, Operation};
+//! use teahouse_storage::{
+//!     Actor, MemoryStore, Operation, OperationResult, Registration, Request, RequestId, Store,
+//! };
 //!
 //! let store = MemoryStore::new(domain::RoomLimits::default());
 //! let mut writer = store.writer().unwrap();
 //! let li = Person { id: UserId(1), name: UserName::new("李雷").unwrap() };
 //! let lobby = RoomRef::Name(RoomName::new("lobby").unwrap());
-//! let author = Author { person: li, enrol: Some(Enrol { token: None }) };
+//! let actor = Actor { person: li, registration: Some(Registration { token: None }) };
 //! let body = MessageBody::new("你好", 8192).unwrap();
 //! let batch = writer.commit(
 //!     Timestamp(0),
 //!     vec![
-//!         Request { ticket: Ticket(1), author: author.clone(), deed: Operation::Join { room: lobby.clone(), make: true } },
-//!         Request { ticket: Ticket(2), author, deed: Operation::Send { room: lobby, key: None, body } },
+//!         Request {
+//!             request_id: RequestId(1),
+//!             actor: actor.clone(),
+//!             operation: Operation::Join { room: lobby.clone(), create_if_missing: true },
+//!         },
+//!         Request { request_id: RequestId(2), actor, operation: Operation::Send { room: lobby, key: None, body } },
 //!     ],
 //! );
-//! assert!(matches!(batch.answers[1].1, Ok(Done::Sent { seq: protocol::Seq(2), repeated: false, .. })));
+//! assert!(matches!(batch.answers[1].1, Ok(OperationResult::Sent { seq: protocol::Seq(2), repeated: false, .. })));
 //! assert_eq!(batch.events.len(), 2);
 //! ```
 
+mod backend;
+mod batch;
+mod changes;
+mod commit_loop;
 mod error;
 mod memory;
 mod page;
-mod request;
 mod sqlite;
 
 #[cfg(test)]
@@ -61,16 +73,17 @@ use protocol::{
     Timestamp, UserId,
 };
 
+pub use backend::Backend;
+pub use batch::Batch;
+pub use changes::{Changes, NewRoom, NewUser};
+pub use commit_loop::CommitLoop;
+pub use domain::{
+    Actor, CommandError, LOBBY, Operation, OperationResult, Registration, Request, RequestId, TokenHash,
+};
 pub use error::{OpenError, StoreError};
 pub use memory::{Backup, Failure, MemoryStore};
 pub use page::PageBounds;
-pub use request::{
-    Actor, Batch, CommandError, Operation, OperationResult, Registration, Request, RequestId, TokenHash,
-};
 pub use sqlite::SqliteStore;
-
-/// The lobby: the first migration makes it, and it never goes.
-pub const LOBBY: RoomId = RoomId(1);
 
 /// A place where rooms are kept.
 pub trait Store: Send + Sync {

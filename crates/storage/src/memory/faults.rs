@@ -38,8 +38,8 @@ impl Failure {
             Failure::FatalLost | Failure::FatalNotKnown => StoreError::Fatal(text),
         };
         let refusal: CommandError = error.refusal();
-        let request_ids = requests.iter().map(|request| request.request_id).collect();
-        Batch { fatal: error.fatal(), ..Batch::refused(request_ids, &refusal) }
+        let request_ids = requests.iter().map(|request| request.request_id);
+        Batch { fatal: error.fatal(), ..Batch::failed(request_ids, &refusal) }
     }
 }
 

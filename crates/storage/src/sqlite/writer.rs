@@ -185,7 +185,7 @@ impl Writer for SqliteWriter {
                 let mut batch = Batch {
                     internal: vec![error.to_string()],
                     fatal: error.fatal(),
-                    ..Batch::refused(request_ids, &error.refusal())
+                    ..Batch::failed(request_ids, &error.refusal())
                 };
                 if matches!(error, StoreError::Full(_)) && !perhaps.is_empty() {
                     self.open_all(now, perhaps, &mut batch);

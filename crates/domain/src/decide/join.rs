@@ -1,0 +1,187 @@
+//! Become a member of a room, which the request may create.
+
+use protocol::{ErrorCode, EventKind, Limits, MessageCount, Person, RoomName, RoomRef, Seq, UserId};
+
+use super::{Context, Decision, Stop};
+use crate::world::Room;
+use crate::{Effect, Fact, MemberContext, OperationResult, Permission, check};
+
+pub(super) fn facts(room: &RoomRef, user: UserId) -> Vec<Fact> {
+    vec![
+        Fact::Room(room.clone()),
+        Fact::Member(room.clone(), user),
+        Fact::ReadPosition(room.clone(), user),
+        Fact::User(user),
+        Fact::RoomsOf(user),
+    ]
+}
+
+pub(super) fn decide(context: &Context<'_>, reference: &RoomRef, create_if_missing: bool) -> Decision {
+    let user = context.user();
+    let found = context.world.room(reference)?;
+    let member = match found {
+        Some(room) => context.world.is_member(room.id, user)?,
+        None => false,
+    };
+    if let (Some(room), true) = (found, member) {
+        return Ok((Vec::new(), joined(context, room, false)?));
+    }
+    let new_name = match (found, reference) {
+        (Some(_), _) => None,
+        (None, RoomRef::Name(name)) if create_if_missing => Some(name),
+        (None, _) => return Err(ErrorCode::RoomNotFound.into()),
+    };
+    let rooms_joined = u32::try_from(context.world.rooms_of(user)?.len()).unwrap_or(u32::MAX);
+    check(Permission::Join, MemberContext { member, rooms_joined }, context.limits)?;
+    let mut effects = Vec::new();
+    let person = context.registered(&mut effects)?;
+    let mut room = match (found, new_name) {
+        (Some(room), _) => room.clone(),
+        (None, Some(name)) => new_room(context, name, &mut effects)?,
+        (None, None) => return Err(ErrorCode::RoomNotFound.into()),
+    };
+    let mut result =
+        if found.is_some() { joined(context, &room, false)? } else { with_read_position(&room, None, true) };
+    append(context, &mut room, person, &mut effects);
+    effects.push(Effect::InsertMembership { room: room.id, user, since: room.head });
+    if let OperationResult::Joined { head, .. } = &mut result {
+        *head = room.head;
+    }
+    Ok((effects, result))
+}
+
+fn new_room(context: &Context<'_>, name: &RoomName, effects: &mut Vec<Effect>) -> Result<Room, Stop> {
+    let id = context.world.next_room()?;
+    effects.push(Effect::InsertRoom { room: id, name: name.clone(), created_by: context.user() });
+    Ok(Room { id, name: name.clone(), head: Seq(0), n: MessageCount(0), last_at: None })
+}
+
+/// Adds the user to the `member_joined` at the room's head if it was appended in this batch and has a place left;
+/// otherwise appends one.
+fn append(context: &Context<'_>, room: &mut Room, person: Person, effects: &mut Vec<Effect>) {
+    if context.world.join_group(room).is_some_and(|people| people < Limits::JOINED_TOGETHER) {
+        effects.push(Effect::ShareJoin { room: room.id, person });
+        return;
+    }
+    let event = context.event(room, person, EventKind::MemberJoined { also_joined: Vec::new() });
+    room.head = event.seq;
+    effects.push(Effect::AppendEvent(event));
+}
+
+/// The result for a room that exists, as it stands.
+pub(super) fn joined(context: &Context<'_>, room: &Room, created: bool) -> Result<OperationResult, Stop> {
+    let read = context.world.read_position(room.id, context.user())?;
+    Ok(with_read_position(room, read, created))
+}
+
+fn with_read_position(room: &Room, read: Option<protocol::ReadPosition>, created: bool) -> OperationResult {
+    OperationResult::Joined {
+        room: room.id,
+        name: room.name.clone(),
+        head: room.head,
+        n: room.n,
+        read,
+        created,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{Event, RoomId, Seq};
+
+    use super::*;
+    use crate::decide::testing::{LIMITS, NOW, TEA, outcome, person, room_name, world};
+    use crate::{Actor, Operation, Outcome, Request, RequestId, TokenHash, World};
+
+    fn join(name: &str, create_if_missing: bool) -> Operation {
+        Operation::Join { room: RoomRef::Name(room_name(name)), create_if_missing }
+    }
+
+    fn joined_event(room: RoomId, seq: u64, n: u64, who: u64) -> Effect {
+        Effect::AppendEvent(Event {
+            kind: EventKind::MemberJoined { also_joined: Vec::new() },
+            room,
+            seq: Seq(seq),
+            n: MessageCount(n),
+            by: person(who),
+            at: NOW,
+        })
+    }
+
+    #[test]
+    fn new_guest_is_stored_and_joins() {
+        let Outcome::Done(effects, result) = outcome(&world(), 2, join("tea", true)) else { panic!() };
+        let user = UserId(2);
+        assert_eq!(
+            effects,
+            [
+                Effect::InsertUser { user, name: person(2).name, transient: false },
+                Effect::InsertSession { token: TokenHash([8; 32]), user },
+                joined_event(TEA, 10, 4, 2),
+                Effect::InsertMembership { room: TEA, user, since: Seq(10) },
+            ]
+        );
+        assert!(matches!(result, OperationResult::Joined { head: Seq(10), created: false, .. }));
+    }
+
+    #[test]
+    fn missing_room_is_created_on_request_only() {
+        let refused = Outcome::Refused(ErrorCode::RoomNotFound);
+        assert_eq!(outcome(&world(), 2, join("new", false)), refused);
+        let Outcome::Done(effects, result) = outcome(&world(), 2, join("new", true)) else { panic!() };
+        let created = Effect::InsertRoom { room: RoomId(6), name: room_name("new"), created_by: UserId(2) };
+        assert_eq!(effects[2..4], [created, joined_event(RoomId(6), 1, 0, 2)]);
+        assert!(matches!(result, OperationResult::Joined { head: Seq(1), created: true, .. }));
+    }
+
+    #[test]
+    fn member_who_joins_again_changes_nothing() {
+        let outcome = outcome(&world(), 1, join("tea", true));
+        assert!(matches!(outcome, Outcome::Done(effects, _) if effects.is_empty()));
+    }
+
+    #[test]
+    fn second_join_of_a_batch_shares_the_event() {
+        let mut world = world();
+        let Outcome::Done(effects, _) = outcome(&world, 2, join("tea", true)) else { panic!() };
+        effects.iter().for_each(|effect| world.apply(effect));
+        world.load_user(UserId(3), Some(person(3).name));
+        world.load_member(TEA, UserId(3), None);
+        world.load_read_position(TEA, UserId(3), None);
+        world.load_rooms_of(UserId(3), []);
+        let Outcome::Done(effects, result) = outcome(&world, 3, join("tea", true)) else { panic!() };
+        assert_eq!(
+            effects,
+            [
+                Effect::ShareJoin { room: TEA, person: person(3) },
+                Effect::InsertMembership { room: TEA, user: UserId(3), since: Seq(10) },
+            ]
+        );
+        assert!(matches!(result, OperationResult::Joined { head: Seq(10), .. }));
+    }
+
+    #[test]
+    fn user_in_as_many_rooms_as_allowed_is_refused() {
+        let mut full = world();
+        full.load_user(UserId(4), Some(person(4).name));
+        full.load_member(TEA, UserId(4), None);
+        full.load_rooms_of(UserId(4), (10..).take(LIMITS.rooms_per_person as usize).map(RoomId));
+        let refused = Outcome::Refused(ErrorCode::TooManyRooms);
+        assert_eq!(outcome(&full, 4, join("tea", true)), refused);
+    }
+
+    #[test]
+    fn unknown_user_without_registration_is_refused() {
+        let actor = Actor { person: person(2), registration: None };
+        let request = Request { request_id: RequestId(1), actor, operation: join("tea", true) };
+        let refused = Outcome::Refused(ErrorCode::Unauthorized);
+        assert_eq!(crate::decide(&world(), NOW, &LIMITS, &request), refused);
+    }
+
+    #[test]
+    fn empty_world_misses_the_room_first() {
+        let room = RoomRef::Name(room_name("tea"));
+        let missing = Outcome::Missing(vec![Fact::Room(room)]);
+        assert_eq!(outcome(&World::default(), 1, join("tea", true)), missing);
+    }
+}

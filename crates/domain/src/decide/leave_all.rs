@@ -1,0 +1,61 @@
+//! Leave every room.
+
+use protocol::UserId;
+
+use super::{Context, Decision, Stop};
+use crate::{Effect, Fact, OperationResult};
+
+pub(super) fn facts(user: UserId) -> Vec<Fact> {
+    vec![Fact::User(user), Fact::RoomsOf(user)]
+}
+
+pub(super) fn decide(context: &Context<'_>) -> Decision {
+    let mut effects = Vec::new();
+    leave_every_room(context, context.user(), &mut effects)?;
+    Ok((effects, OperationResult::LeftAll))
+}
+
+/// In the order of the rooms' ids. A user who is not stored is in no room.
+pub(super) fn leave_every_room(
+    context: &Context<'_>,
+    user: UserId,
+    effects: &mut Vec<Effect>,
+) -> Result<(), Stop> {
+    if context.world.user(user)?.is_none() {
+        return Ok(());
+    }
+    let rooms = context.rooms(context.world.rooms_of(user)?.iter().copied())?;
+    context.remove_member(&rooms, &context.stored(user)?, effects)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{RoomId, RoomRef};
+
+    use super::*;
+    use crate::decide::testing::{TEA, outcome, world};
+    use crate::{Operation, Outcome};
+
+    #[test]
+    fn user_leaves_each_of_their_rooms() {
+        let Outcome::Done(effects, result) = outcome(&world(), 1, Operation::LeaveAll) else { panic!() };
+        assert_eq!(effects[1], Effect::DeleteMembership { room: TEA, user: UserId(1) });
+        assert_eq!((effects.len(), result), (2, OperationResult::LeftAll));
+    }
+
+    #[test]
+    fn user_who_is_not_stored_has_nothing_to_leave() {
+        let done = Outcome::Done(Vec::new(), OperationResult::LeftAll);
+        assert_eq!(outcome(&world(), 2, Operation::LeaveAll), done);
+    }
+
+    #[test]
+    fn all_missing_rooms_are_reported_at_once() {
+        let mut world = world();
+        world.apply(&Effect::InsertMembership { room: RoomId(8), user: UserId(1), since: protocol::Seq(1) });
+        world.apply(&Effect::InsertMembership { room: RoomId(9), user: UserId(1), since: protocol::Seq(1) });
+        let missing = [8, 9].map(|room| Fact::Room(RoomRef::Id(RoomId(room)))).to_vec();
+        assert_eq!(outcome(&world, 1, Operation::LeaveAll), Outcome::Missing(missing));
+    }
+}

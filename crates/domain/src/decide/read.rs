@@ -1,0 +1,89 @@
+//! Advance a read position: never back, never past the head.
+
+use protocol::{MessageCount, ReadPosition, RoomRef, Seq, UserId};
+
+use super::{Context, Decision, Stop};
+use crate::world::Room;
+use crate::{Effect, Fact, OperationResult, Permission};
+
+pub(super) fn facts(room: &RoomRef, user: UserId, seq: Seq) -> Vec<Fact> {
+    vec![
+        Fact::Room(room.clone()),
+        Fact::Member(room.clone(), user),
+        Fact::ReadPosition(room.clone(), user),
+        Fact::MessageCount(room.clone(), seq),
+    ]
+}
+
+pub(super) fn decide(context: &Context<'_>, reference: &RoomRef, seq: Seq) -> Decision {
+    let (room, person) = context.member_of(Permission::Read, reference)?;
+    let seq = seq.min(room.head);
+    let before = context.world.read_position(room.id, person.id)?;
+    if let Some(before) = before
+        && before.seq >= seq
+    {
+        return Ok((Vec::new(), OperationResult::Read(room.id, before)));
+    }
+    let position = ReadPosition { seq, n: message_count(context, room, seq)? };
+    let effect = Effect::SetReadPosition { room: room.id, user: person.id, position };
+    Ok((vec![effect], OperationResult::Read(room.id, position)))
+}
+
+fn message_count(context: &Context<'_>, room: &Room, seq: Seq) -> Result<MessageCount, Stop> {
+    if seq == room.head {
+        return Ok(room.n);
+    }
+    if seq == Seq(0) {
+        return Ok(MessageCount(0));
+    }
+    Ok(context.world.message_count(room.id, seq)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::ErrorCode;
+
+    use super::*;
+    use crate::decide::testing::{TEA, outcome, world};
+    use crate::{Operation, Outcome};
+
+    fn read(seq: u64) -> Operation {
+        Operation::Read { room: RoomRef::Id(TEA), seq: Seq(seq) }
+    }
+
+    fn position(seq: u64, n: u64) -> ReadPosition {
+        ReadPosition { seq: Seq(seq), n: MessageCount(n) }
+    }
+
+    #[test]
+    fn position_stops_at_the_head() {
+        let Outcome::Done(effects, result) = outcome(&world(), 1, read(99)) else { panic!() };
+        assert_eq!(result, OperationResult::Read(TEA, position(9, 4)));
+        let set = Effect::SetReadPosition { room: TEA, user: UserId(1), position: position(9, 4) };
+        assert_eq!(effects, [set]);
+    }
+
+    #[test]
+    fn position_below_the_head_needs_its_message_count() {
+        let mut world = world();
+        let missing = Fact::MessageCount(RoomRef::Id(TEA), Seq(5));
+        assert_eq!(outcome(&world, 1, read(5)), Outcome::Missing(vec![missing]));
+        world.load_message_count(TEA, Seq(5), Some(MessageCount(2)));
+        let Outcome::Done(_, result) = outcome(&world, 1, read(5)) else { panic!() };
+        assert_eq!(result, OperationResult::Read(TEA, position(5, 2)));
+    }
+
+    #[test]
+    fn position_never_goes_back() {
+        let mut world = world();
+        let position = position(7, 3);
+        world.apply(&Effect::SetReadPosition { room: TEA, user: UserId(1), position });
+        let done = Outcome::Done(Vec::new(), OperationResult::Read(TEA, position));
+        assert_eq!(outcome(&world, 1, read(5)), done);
+    }
+
+    #[test]
+    fn non_member_is_refused() {
+        assert_eq!(outcome(&world(), 2, read(5)), Outcome::Refused(ErrorCode::NotAMember));
+    }
+}

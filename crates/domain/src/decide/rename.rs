@@ -1,0 +1,58 @@
+//! Change a user's name, in every room of theirs.
+
+use protocol::{EventKind, Person, UserId, UserName};
+
+use super::{Context, Decision};
+use crate::{Effect, Fact, OperationResult};
+
+pub(super) fn facts(user: UserId) -> Vec<Fact> {
+    vec![Fact::User(user), Fact::RoomsOf(user)]
+}
+
+pub(super) fn decide(context: &Context<'_>, name: &UserName) -> Decision {
+    let mut effects = Vec::new();
+    let old = context.registered(&mut effects)?;
+    if old.name != *name {
+        effects.push(Effect::SetUserName { user: old.id, name: name.clone() });
+        for room in context.rooms(context.world.rooms_of(old.id)?.iter().copied())? {
+            let by = Person { id: old.id, name: name.clone() };
+            let event = context.event(room, by, EventKind::Renamed { old_name: old.name.clone() });
+            effects.push(Effect::AppendEvent(event));
+        }
+    }
+    Ok((effects, OperationResult::Renamed { name: name.clone() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::testing::{TEA, outcome, user_name, world};
+    use crate::{Operation, Outcome};
+
+    fn rename(name: &str) -> Operation {
+        Operation::Rename { name: user_name(name) }
+    }
+
+    #[test]
+    fn new_name_is_appended_in_every_room() {
+        let Outcome::Done(effects, _) = outcome(&world(), 1, rename("new")) else { panic!() };
+        let [Effect::SetUserName { .. }, Effect::AppendEvent(event)] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!((event.room, event.by.name.as_str()), (TEA, "new"));
+        assert_eq!(event.kind, EventKind::Renamed { old_name: user_name("stored") });
+    }
+
+    #[test]
+    fn same_name_has_no_effects() {
+        let outcome = outcome(&world(), 1, rename("stored"));
+        assert!(matches!(outcome, Outcome::Done(effects, _) if effects.is_empty()));
+    }
+
+    #[test]
+    fn new_guest_is_stored_with_the_rename() {
+        let Outcome::Done(effects, _) = outcome(&world(), 2, rename("new")) else { panic!() };
+        assert!(matches!(effects[0], Effect::InsertUser { user: UserId(2), .. }));
+        assert_eq!(effects[2..], [Effect::SetUserName { user: UserId(2), name: user_name("new") }]);
+    }
+}

@@ -1,0 +1,106 @@
+//! Send a message. The idempotency key is checked before the rules: the sender may have left since the first attempt, and
+//! still has to learn that the message was stored.
+
+use protocol::{ClientMessageId, ErrorCode, EventKind, MessageBody, RoomRef, UserId};
+
+use super::{Context, Decision};
+use crate::{Effect, Fact, OperationResult, Permission};
+
+pub(super) fn facts(room: &RoomRef, user: UserId, key: Option<&ClientMessageId>) -> Vec<Fact> {
+    let mut facts = vec![Fact::Room(room.clone()), Fact::Member(room.clone(), user)];
+    facts.extend(key.map(|key| Fact::KeyedMessage(user, key.clone())));
+    facts
+}
+
+pub(super) fn decide(
+    context: &Context<'_>,
+    reference: &RoomRef,
+    key: Option<&ClientMessageId>,
+    body: &MessageBody,
+) -> Decision {
+    if let Some(key) = key
+        && let Some(sent) = context.world.keyed_message(context.user(), key)?
+    {
+        let same = context.world.room_id(reference)? == Some(sent.room) && sent.body == *body;
+        return if same {
+            let result = OperationResult::Sent { room: sent.room, seq: sent.seq, repeated: true };
+            Ok((Vec::new(), result))
+        } else {
+            Err(ErrorCode::KeyConflict.into())
+        };
+    }
+    let (room, person) = context.member_of(Permission::Send, reference)?;
+    let kind = EventKind::Message { client_message_id: key.cloned(), body: body.clone() };
+    let event = context.event(room, person, kind);
+    let result = OperationResult::Sent { room: room.id, seq: event.seq, repeated: false };
+    Ok((vec![Effect::AppendEvent(event)], result))
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{MessageCount, RoomId, Seq, Timestamp};
+
+    use super::*;
+    use crate::decide::testing::{LIMITS, TEA, outcome, request, world};
+    use crate::{KeyedMessage, Operation, Outcome, World};
+
+    fn key() -> ClientMessageId {
+        ClientMessageId::new("k1").unwrap()
+    }
+
+    fn body(text: &str) -> MessageBody {
+        MessageBody::new(text, 8192).unwrap()
+    }
+
+    fn send(room: RoomId, text: &str) -> Operation {
+        Operation::Send { room: RoomRef::Id(room), key: Some(key()), body: body(text) }
+    }
+
+    /// User 1 has sent "hello" under the key, or nothing.
+    fn with_key(sent: bool) -> World {
+        let mut world = world();
+        let message = KeyedMessage { room: TEA, seq: Seq(3), body: body("hello") };
+        world.load_keyed_message(UserId(1), key(), sent.then_some(message));
+        world.load_keyed_message(UserId(2), key(), None);
+        world.load_room(&RoomRef::Id(RoomId(77)), None);
+        world
+    }
+
+    #[test]
+    fn message_follows_the_head_under_the_stored_name() {
+        let Outcome::Done(effects, result) = outcome(&with_key(false), 1, send(TEA, "hello")) else {
+            panic!()
+        };
+        let [Effect::AppendEvent(event)] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!((event.seq, event.n, event.by.name.as_str()), (Seq(10), MessageCount(5), "stored"));
+        assert_eq!(result, OperationResult::Sent { room: TEA, seq: Seq(10), repeated: false });
+    }
+
+    #[test]
+    fn time_does_not_go_back_with_the_clock() {
+        let request = request(1, send(TEA, "hello"));
+        let outcome = crate::decide(&with_key(false), Timestamp(3), &LIMITS, &request);
+        let Outcome::Done(effects, _) = outcome else { panic!() };
+        assert!(matches!(&effects[0], Effect::AppendEvent(event) if event.at == Timestamp(500)));
+    }
+
+    #[test]
+    fn repeated_message_is_answered_with_its_first_number() {
+        let sent = OperationResult::Sent { room: TEA, seq: Seq(3), repeated: true };
+        assert_eq!(outcome(&with_key(true), 1, send(TEA, "hello")), Outcome::Done(Vec::new(), sent));
+    }
+
+    #[test]
+    fn key_for_another_room_or_body_conflicts() {
+        let conflict = Outcome::Refused(ErrorCode::KeyConflict);
+        assert_eq!(outcome(&with_key(true), 1, send(TEA, "bye")), conflict);
+        assert_eq!(outcome(&with_key(true), 1, send(RoomId(77), "hello")), conflict);
+    }
+
+    #[test]
+    fn non_member_and_missing_room_are_refused() {
+        let world = with_key(false);
+        assert_eq!(outcome(&world, 2, send(TEA, "hello")), Outcome::Refused(ErrorCode::NotAMember));
+        assert_eq!(outcome(&world, 1, send(RoomId(77), "hello")), Outcome::Refused(ErrorCode::RoomNotFound));
+    }
+}

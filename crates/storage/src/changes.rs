@@ -1,0 +1,130 @@
+//! The net changes of a batch, grouped by table.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use domain::{Effect, TokenHash};
+use protocol::{Event, EventKind, Person, ReadPosition, RoomId, RoomName, Seq, UserId, UserName};
+
+/// What a backend writes for one batch. The fields are in the order in which they apply, so that each row's references
+/// exist. A key appears once in each field.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Sessions to delete. One that the same batch stored first is in no field.
+    pub ended_sessions: Vec<TokenHash>,
+    /// Users to insert, under the name at the end of the batch.
+    pub users: Vec<NewUser>,
+    /// Stored users' new names.
+    pub names: BTreeMap<UserId, UserName>,
+    /// Sessions to insert.
+    pub sessions: Vec<(TokenHash, UserId)>,
+    /// Rooms to insert, also those that the same batch deletes: their ids are used up.
+    pub rooms: Vec<NewRoom>,
+    /// Events to append, numbered, in commit order. A `member_joined` names everybody who shares it. Also those of rooms
+    /// that the batch deletes.
+    pub events: Vec<Arc<Event>>,
+    /// Memberships to insert or, for a member who left and joined again in the batch, to update (`Some`: the number of
+    /// the `member_joined`), or to delete (`None`: perhaps of a membership that the batch itself began).
+    pub memberships: BTreeMap<(RoomId, UserId), Option<Seq>>,
+    /// Read positions to insert or update.
+    pub read_positions: BTreeMap<(RoomId, UserId), ReadPosition>,
+    /// Rooms to delete, with their events and read positions. They have no members.
+    pub deleted_rooms: Vec<RoomId>,
+    /// The index in `events` of each room's last event that more people may share.
+    join_groups: HashMap<RoomId, usize>,
+}
+
+/// A user to insert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewUser {
+    /// The id.
+    pub id: UserId,
+    /// The name.
+    pub name: UserName,
+    /// The user has no session, and leaves all rooms when their connection ends.
+    pub transient: bool,
+}
+
+/// A room to insert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRoom {
+    /// The id, greater than that of any room before.
+    pub id: RoomId,
+    /// The name.
+    pub name: RoomName,
+    /// The user who creates it.
+    pub created_by: UserId,
+}
+
+impl Changes {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ended_sessions.is_empty()
+            && self.users.is_empty()
+            && self.names.is_empty()
+            && self.sessions.is_empty()
+            && self.rooms.is_empty()
+            && self.events.is_empty()
+            && self.memberships.is_empty()
+            && self.read_positions.is_empty()
+            && self.deleted_rooms.is_empty()
+    }
+
+    /// Adds an effect to those before.
+    pub(crate) fn add(&mut self, effect: Effect) {
+        match effect {
+            Effect::InsertUser { user, name, transient } => {
+                self.users.push(NewUser { id: user, name, transient });
+            }
+            Effect::SetUserName { user, name } => match self.users.iter_mut().find(|new| new.id == user) {
+                Some(new) => new.name = name,
+                None => drop(self.names.insert(user, name)),
+            },
+            Effect::InsertSession { token, user } => self.sessions.push((token, user)),
+            Effect::DeleteSession { token, .. } => {
+                let before = self.sessions.len();
+                self.sessions.retain(|(stored, _)| *stored != token);
+                if self.sessions.len() == before {
+                    self.ended_sessions.push(token);
+                }
+            }
+            Effect::InsertRoom { room, name, created_by } => {
+                self.rooms.push(NewRoom { id: room, name, created_by });
+            }
+            Effect::DeleteRoom { room } => {
+                self.read_positions.retain(|(of, _), _| *of != room);
+                self.deleted_rooms.push(room);
+            }
+            Effect::AppendEvent(event) => self.append(event),
+            Effect::ShareJoin { room, person } => self.share_join(room, person),
+            Effect::InsertMembership { room, user, since } => {
+                self.memberships.insert((room, user), Some(since));
+            }
+            Effect::DeleteMembership { room, user } => {
+                self.memberships.insert((room, user), None);
+            }
+            Effect::SetReadPosition { room, user, position } => {
+                self.read_positions.insert((room, user), position);
+            }
+        }
+    }
+
+    fn append(&mut self, event: Event) {
+        if matches!(event.kind, EventKind::MemberJoined { .. }) {
+            self.join_groups.insert(event.room, self.events.len());
+        } else if !self.join_groups.is_empty() {
+            self.join_groups.remove(&event.room);
+        }
+        self.events.push(Arc::new(event));
+    }
+
+    fn share_join(&mut self, room: RoomId, person: Person) {
+        let event = self.join_groups.get(&room).and_then(|at| self.events.get_mut(*at));
+        let kind = event.map(|event| &mut Arc::make_mut(event).kind);
+        debug_assert!(kind.is_some(), "a join is shared only with one of the same batch");
+        if let Some(EventKind::MemberJoined { also_joined }) = kind {
+            also_joined.push(person);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The writer of every database: load, decide, apply, commit.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use domain::{
+    Actor, CommandError, Effect, Fact, Operation, OperationResult, Outcome, Request, RequestId, RoomLimits,
+    World, decide, facts,
+};
+use protocol::{Person, Timestamp, UserId, UserName};
+
+use crate::{Backend, Batch, Changes, StoreError, Writer};
+
+/// A [`Writer`] over a [`Backend`].
+///
+/// Each request is decided on a [`World`] that has the effects of the requests before it. A refused request has no effects,
+/// so there is nothing to undo, and no savepoint.
+pub struct CommitLoop<B> {
+    backend: B,
+    limits: RoomLimits,
+}
+
+impl<B: Backend> CommitLoop<B> {
+    /// A writer over `backend`.
+    pub fn new(backend: B, limits: RoomLimits) -> Self {
+        CommitLoop { backend, limits }
+    }
+
+    /// The database.
+    pub fn backend(&mut self) -> &mut B {
+        &mut self.backend
+    }
+
+    /// Commits `requests` in one transaction, or, if that fails, does what the error allows.
+    fn commit_or_split(&mut self, now: Timestamp, requests: &[Request]) -> Batch {
+        let error = match self.commit_once(now, requests) {
+            Ok(batch) => return batch,
+            Err(error) => error,
+        };
+        if requests.len() > 1 && matches!(error, StoreError::Defect(_) | StoreError::Corrupt(_)) {
+            // The fault of one request must not fail the others. Halves find it in few transactions.
+            let (first, second) = requests.split_at(requests.len() / 2);
+            let mut batch = self.commit_or_split(now, first);
+            batch.extend(self.commit_or_split(now, second));
+            return batch;
+        }
+        let mut batch = Batch {
+            internal: vec![error.to_string()],
+            fatal: error.fatal(),
+            ..Batch::failed(requests.iter().map(|request| request.request_id), &error.refusal())
+        };
+        if matches!(error, StoreError::Full(_)) {
+            self.answer_unchanged(now, requests, &mut batch);
+        }
+        batch
+    }
+
+    fn commit_once(&mut self, now: Timestamp, requests: &[Request]) -> Result<Batch, StoreError> {
+        let mut run = self.begin(now, requests)?;
+        for (at, request) in requests.iter().enumerate() {
+            let answer = match run.decide(at)? {
+                Ok((effects, result)) => {
+                    run.apply(effects);
+                    Ok(result)
+                }
+                Err(error) => Err(error),
+            };
+            run.answers.push((request.request_id, answer));
+        }
+        let Run { changes, answers, .. } = run;
+        self.backend.commit(now, &changes)?;
+        let internal = self.backend.take_warnings();
+        Ok(Batch { events: changes.events, answers, gone: changes.deleted_rooms, internal, fatal: None })
+    }
+
+    /// Answers those requests that change nothing, such as a member's return to a room: a full disk does not concern them.
+    /// The others keep the error, also those that would be refused: the rules may have seen too little, for what the
+    /// requests before them wanted to store is missing.
+    fn answer_unchanged(&mut self, now: Timestamp, requests: &[Request], batch: &mut Batch) {
+        let answers = self.decide_unchanged(now, requests);
+        match answers {
+            Ok(answers) => {
+                for ((_, answer), unchanged) in batch.answers.iter_mut().zip(answers) {
+                    if let Some(result) = unchanged {
+                        *answer = Ok(result);
+                    }
+                }
+            }
+            Err(error) => {
+                batch.internal.push(error.to_string());
+                batch.fatal = error.fatal();
+            }
+        }
+    }
+
+    fn decide_unchanged(
+        &mut self,
+        now: Timestamp,
+        requests: &[Request],
+    ) -> Result<Vec<Option<OperationResult>>, StoreError> {
+        let mut run = self.begin(now, requests)?;
+        let mut answers = Vec::with_capacity(requests.len());
+        for at in 0..requests.len() {
+            answers.push(match run.decide(at)? {
+                Ok((effects, result)) if effects.is_empty() => Some(result),
+                _ => None,
+            });
+        }
+        self.backend.rollback();
+        Ok(answers)
+    }
+
+    fn begin<'r>(&'r mut self, now: Timestamp, requests: &'r [Request]) -> Result<Run<'r, B>, StoreError> {
+        let mut world = World::default();
+        let declared = distinct(requests.iter().flat_map(facts).collect());
+        self.backend.begin(&declared, &mut world)?;
+        Ok(Run {
+            backend: &mut self.backend,
+            limits: &self.limits,
+            now,
+            requests,
+            world,
+            changes: Changes::default(),
+            answers: Vec::with_capacity(requests.len()),
+        })
+    }
+}
+
+/// One transaction.
+struct Run<'r, B> {
+    backend: &'r mut B,
+    limits: &'r RoomLimits,
+    now: Timestamp,
+    requests: &'r [Request],
+    world: World,
+    changes: Changes,
+    answers: Vec<(RequestId, Result<OperationResult, CommandError>)>,
+}
+
+impl<B: Backend> Run<'_, B> {
+    /// The longest chain of facts that depend on one another has 6: session, count, name, rooms, heads, member counts.
+    const MOST_LOADS: usize = 8;
+
+    /// Decides the request at `at`, and loads what it misses.
+    fn decide(
+        &mut self,
+        at: usize,
+    ) -> Result<Result<(Vec<Effect>, OperationResult), CommandError>, StoreError> {
+        for _ in 0..=Self::MOST_LOADS {
+            match decide(&self.world, self.now, self.limits, &self.requests[at]) {
+                Outcome::Done(effects, result) => return Ok(Ok((effects, result))),
+                Outcome::Refused(code) => return Ok(Err(CommandError::from(code))),
+                Outcome::Missing(missing) => self.load(missing, at + 1)?,
+            }
+        }
+        self.backend.rollback();
+        Err(StoreError::Defect("a decision misses facts that were loaded".to_owned()))
+    }
+
+    /// Loads `missing`, and what the requests from `next` on miss too, so that many similar requests cost one round trip.
+    fn load(&mut self, mut missing: Vec<Fact>, next: usize) -> Result<(), StoreError> {
+        for request in &self.requests[next..] {
+            if let Outcome::Missing(facts) = decide(&self.world, self.now, self.limits, request) {
+                missing.extend(facts);
+            }
+        }
+        self.backend.load(&distinct(missing), &mut self.world)
+    }
+
+    fn apply(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.world.apply(&effect);
+            self.changes.add(effect);
+        }
+    }
+}
+
+/// Each fact once, in the order of their first mention.
+fn distinct(mut facts: Vec<Fact>) -> Vec<Fact> {
+    let mut seen = HashSet::with_capacity(facts.len());
+    let first: Vec<bool> = facts.iter().map(|fact| seen.insert(fact)).collect();
+    let mut first = first.into_iter();
+    facts.retain(|_| first.next().unwrap_or(false));
+    facts
+}
+
+impl<B: Backend> Writer for CommitLoop<B> {
+    fn commit(&mut self, now: Timestamp, requests: Vec<Request>) -> Batch {
+        if requests.is_empty() {
+            return Batch::default();
+        }
+        self.commit_or_split(now, &requests)
+    }
+
+    fn probe(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.backend.probe(now)
+    }
+
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.backend.checkpoint()
+    }
+
+    fn failure(&self) -> Option<StoreError> {
+        self.backend.failure()
+    }
+
+    fn reserve_user_ids(&mut self, count: u32) -> Result<Range<u64>, StoreError> {
+        self.backend.reserve_user_ids(count)
+    }
+
+    fn cleanup_transient_users(&mut self, now: Timestamp) -> Result<Batch, StoreError> {
+        let users = self.backend.transient_members()?;
+        let requests: Vec<Request> = users.into_iter().map(leave_all).collect();
+        let batch = self.commit_once(now, &requests)?;
+        Ok(Batch { answers: Vec::new(), ..batch })
+    }
+}
+
+/// A request to leave every room, which uses the stored name.
+fn leave_all(user: UserId) -> Request {
+    // The domain tests that this is a name.
+    let name = UserName::new("guest").expect("a name by construction");
+    let actor = Actor { person: Person { id: user, name }, registration: None };
+    Request { request_id: RequestId(0), actor, operation: Operation::LeaveAll }
+}
