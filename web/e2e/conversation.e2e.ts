@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { seedRoom } from './fixtures/seed';
 import { test } from './fixtures/test';
 
-test('two people talk both ways in two rooms', async ({ env }) => {
+test('two users exchange messages in two rooms', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   const li = await env.login('李雷', { locale: 'zh-CN' });
@@ -30,7 +30,7 @@ test('two people talk both ways in two rooms', async ({ env }) => {
   expect(await ann.texts()).toEqual(['Is anybody here?', '在呢，刚沏上茶。']);
 });
 
-test('a room that one is not looking at counts what was said in it', async ({ env }) => {
+test('background room shows its unread count', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   const bob = await env.login('Bob');
@@ -43,7 +43,7 @@ test('a room that one is not looking at counts what was said in it', async ({ en
   await expect.poll(() => ann.roomLink('lobby').textContent()).not.toContain(ann.t.rooms.unread(2));
 });
 
-test('Chinese and emoji arrive as they were typed', async ({ env }) => {
+test('Chinese and emoji arrive unchanged', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   const li = await env.login('李雷', { locale: 'zh-CN' });
@@ -59,7 +59,7 @@ test('Chinese and emoji arrive as they were typed', async ({ env }) => {
   expect((await li.storedMessages('lobby')).map(({ text }) => text)).toEqual(texts);
 });
 
-test('who is here shows everybody, and who left no more', async ({ env }) => {
+test('people list shows who is online', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   const li = await env.login('李雷', { locale: 'zh-CN' });
@@ -73,7 +73,7 @@ test('who is here shows everybody, and who left no more', async ({ env }) => {
   await expect.poll(() => ann.people.getByRole('listitem').allTextContents()).toHaveLength(1);
 });
 
-test('the others see that somebody is typing', async ({ env }) => {
+test('typing user is shown to others', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   const li = await env.login('李雷', { locale: 'zh-CN' });
@@ -85,7 +85,7 @@ test('the others see that somebody is typing', async ({ env }) => {
   await ann.page.getByText(ann.t.typing.one('李雷')).waitFor({ state: 'detached' });
 });
 
-test('a reload shows what was said, oldest first and nothing twice', async ({ env }) => {
+test('reload shows all messages once and in order', async ({ env }) => {
   await env.startServer({ limits: false });
   const ann = await env.login('Ann');
   const bob = await env.login('Bob');
@@ -105,7 +105,7 @@ test('a reload shows what was said, oldest first and nothing twice', async ({ en
   }
 });
 
-test('scrolling up brings everything that was ever said', async ({ env }) => {
+test('scrolling up loads the whole history', async ({ env }) => {
   await env.startServer({ limits: false });
   const lines = Array.from({ length: 700 }, (_, i) => `line ${i + 1} of a long evening`);
   await seedRoom(env, 'Storyteller', 'lobby', lines);

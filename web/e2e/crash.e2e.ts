@@ -11,7 +11,7 @@ const SENT_WHILE_FROZEN = 10;
 
 const count = async (user: User) => (await user.delivered()).length;
 
-test('a server that is killed in the middle of a burst loses nothing, doubles nothing and mixes up nothing', async ({ env }) => {
+test('killed server loses, repeats and reorders nothing', async ({ env }) => {
   const server = await env.startServer({ limits: false });
   const ann = await env.login('Ann');
   const bob = await env.login('Bob');
@@ -57,7 +57,7 @@ test('a server that is killed in the middle of a burst loses nothing, doubles no
   expect(afresh).toEqual(log.slice(-afresh.length));
 });
 
-test('what a server died over without an answer is sent again, and stands there once', async ({ env }) => {
+test('unanswered message is sent again and stored once', async ({ env }) => {
   const server = await env.startServer();
   const ann = await env.login('Ann');
   const bob = await env.login('Bob');
@@ -75,7 +75,7 @@ test('what a server died over without an answer is sent again, and stands there 
   expect(await ann.shown()).toEqual(await ann.storedMessages('lobby'));
 });
 
-test('a page that is closed with messages on their way sends them when it is opened again', async ({ env }) => {
+test('closed page sends its unsent messages when reopened', async ({ env }) => {
   const server = await env.startServer({ limits: false });
   const ann = await env.login('Ann');
   const bob = await env.login('Bob');
@@ -97,7 +97,7 @@ test('a page that is closed with messages on their way sends them when it is ope
   expect(await bob.storedMessages('lobby')).toEqual(await bob.delivered());
 });
 
-test('what one tab cannot send, another tab of the same user sends, once and in its order', async ({ env }) => {
+test('unsent messages of one tab are sent by another in order', async ({ env }) => {
   await env.startServer();
   const bob = await env.login('Bob');
   let heard = true;

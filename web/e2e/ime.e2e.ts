@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { test } from './fixtures/test';
 
-test('Enter chooses a word while an input method composes, and sends after that', async ({ env }) => {
+test('Enter during composition selects, and sends afterwards', async ({ env }) => {
   await env.startServer();
   const li = await env.login('李雷', { locale: 'zh-CN' });
   const composer = li.composer('lobby');
@@ -23,7 +23,7 @@ test('Enter chooses a word while an input method composes, and sends after that'
   expect(await composer.inputValue()).toBe('');
 });
 
-test('Enter that ends a composition in the same breath does not send', async ({ env }) => {
+test('Enter in the task of compositionend does not send', async ({ env }) => {
   await env.startServer();
   const li = await env.login('李雷', { locale: 'zh-CN' });
   const composer = li.composer('lobby');
@@ -46,7 +46,7 @@ test('Enter that ends a composition in the same breath does not send', async ({ 
   await expect.poll(() => li.storedMessages('lobby')).toMatchObject([{ text: '你好' }]);
 });
 
-test('Shift and Enter begin a new line', async ({ env }) => {
+test('Shift and Enter insert a line break', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   const composer = ann.composer('lobby');

@@ -51,7 +51,7 @@ async function tabUntil(user: User, role: string, names: string | string[], key 
   throw new Error(`no ${role} “${names}” on the way: ${passed.join(' → ')}`);
 }
 
-test('from the door to a message and into another room without a mouse', async ({ env }) => {
+test('keyboard alone is enough to log in, send and switch rooms', async ({ env }) => {
   await env.startServer();
   const bob = await env.login('Bob');
   const ann = await env.openPage('Ann');
@@ -94,7 +94,7 @@ test('from the door to a message and into another room without a mouse', async (
   await ann.composer('lobby').waitFor();
 });
 
-test('every stop of the Tab key has a name and shows that it has the focus', async ({ env }) => {
+test('every tab stop has a name and a visible focus', async ({ env }) => {
   await env.startServer();
   for (const locale of ['en-US', 'zh-CN']) {
     const ann = await env.openPage('Ann', { locale });
@@ -118,7 +118,7 @@ test('every stop of the Tab key has a name and shows that it has the focus', asy
   }
 });
 
-test('what comes is read out once, and what was said before is not', async ({ env }) => {
+test('new messages are announced once, history is not', async ({ env }) => {
   await env.startServer();
   const bob = await env.login('Bob');
   await bob.send('before');

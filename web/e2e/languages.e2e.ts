@@ -56,7 +56,7 @@ async function checkVisibleTexts(user: User, locale: Locale): Promise<void> {
 }
 
 for (const [tag, locale] of [['zh-CN', 'zh'], ['zh-TW', 'zh'], ['en-US', 'en'], ['fr-FR', 'en']] as const) {
-  test(`a browser that speaks ${tag} gets the page in ${DICTIONARIES[locale].language}`, async ({ env }) => {
+  test(`browser with ${tag} gets the page in ${DICTIONARIES[locale].language}`, async ({ env }) => {
     await env.startServer();
     const user = await env.openPage('Kim', { locale: tag });
     await user.page.getByRole('heading', { name: DICTIONARIES[locale].app.name }).waitFor();
@@ -64,7 +64,7 @@ for (const [tag, locale] of [['zh-CN', 'zh'], ['zh-TW', 'zh'], ['en-US', 'en'], 
   });
 }
 
-test('the language is switched at the door, everywhere, and is remembered', async ({ env }) => {
+test('language switch changes every text and is remembered', async ({ env }) => {
   await env.startServer();
   const user = await env.openPage('Kim', { locale: 'en-US' });
   const { page } = user;

@@ -12,7 +12,7 @@ const HOSTILE_TEXTS = [
 ];
 
 // That no dialog came up, no error and no breach of the policy, is watched in every spec.
-test('markup shows as the text that it is', async ({ env }) => {
+test('markup is shown as text', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('<b>Ann</b>');
   const bob = await env.login('<i onclick=1>');
@@ -29,7 +29,7 @@ test('markup shows as the text that it is', async ({ env }) => {
   await expect.poll(() => bob.texts()).toEqual(HOSTILE_TEXTS);
 });
 
-test('a link opens elsewhere and tells nobody where it came from', async ({ env }) => {
+test('link opens in a new tab without referrer', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   await ann.send('see https://example.org/tea?a=1&b=2.');

@@ -24,7 +24,7 @@ async function expectVisibleInViewport({ page }: User, locator: ReturnType<User[
 }
 
 for (const locale of ['en-US', 'zh-CN']) {
-  test(`on a phone (${locale}) everything fits, whatever is said`, async ({ env }) => {
+  test(`phone layout (${locale}) has no horizontal overflow`, async ({ env }) => {
     await env.startServer();
     const ann = await env.openPage('Ann', { ...PHONE, locale });
     await ann.nameInput.waitFor();
@@ -53,7 +53,7 @@ for (const locale of ['en-US', 'zh-CN']) {
     await expectVisibleInViewport(ann, ann.page.getByRole('button', { name: ann.t.people.show(1) }));
   });
 
-  test(`on a phone (${locale}) the rooms and the people are in drawers`, async ({ env }) => {
+  test(`phone layout (${locale}) shows rooms and people in drawers`, async ({ env }) => {
     await env.startServer();
     const ann = await env.login('Ann', { ...PHONE, locale });
     const { page, t } = ann;

@@ -11,7 +11,7 @@ beforeAll(() => {
 afterAll(() => network?.remove());
 
 // The page asks after 25 s of silence and waits 10 s for an answer; it cannot be hurried, because nobody should.
-test.skipIf(missingPrerequisite)('a page notices that the network fell silent, comes back, and nothing is missing or doubled', async ({ env }) => {
+test.skipIf(missingPrerequisite)('silent network is detected, and nothing is lost or repeated', async ({ env }) => {
   const [annAt, bobAt] = network.addresses;
   const server = await env.startServer({ network: { namespace: network.namespace, address: '0.0.0.0' } });
   const ann = await env.login('Ann', { at: server.at(annAt) });

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { test } from './fixtures/test';
 
-test('open pages come back by themselves when the server was stopped and started', async ({ env }) => {
+test('open pages reconnect after a server restart', async ({ env }) => {
   const server = await env.startServer();
   const ann = await env.login('Ann');
   const li = await env.login('李雷', { locale: 'zh-CN' });
@@ -24,7 +24,7 @@ test('open pages come back by themselves when the server was stopped and started
   expect(await ann.shown()).toEqual(await ann.storedMessages('lobby'));
 });
 
-test('a page that was offline sends what was written meanwhile, once', async ({ env }) => {
+test('message written offline is sent once after reconnecting', async ({ env }) => {
   const server = await env.startServer();
   const ann = await env.login('Ann');
   const bob = await env.login('Bob');

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { test } from './fixtures/test';
 
-test('whoever the server does not know any more is asked for a name again, and comes in', async ({ env }) => {
+test('unknown session shows the login screen, and login works', async ({ env }) => {
   const server = await env.startServer();
   const ann = await env.login('Ann');
   env.allowConnectionErrors();
@@ -24,7 +24,7 @@ test('whoever the server does not know any more is asked for a name again, and c
   expect((await ann.delivered()).map(({ text }) => text)).toEqual(['the new house']);
 });
 
-test('a reload without a session stands at the door', async ({ env }) => {
+test('reload without a session shows the login screen', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   await ann.context.clearCookies();
@@ -33,7 +33,7 @@ test('a reload without a session stands at the door', async ({ env }) => {
   await ann.login();
 });
 
-test('leaving the teahouse ends the session, and one can come in anew', async ({ env }) => {
+test('logout ends the session and allows a new login', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   const { page, t } = ann;

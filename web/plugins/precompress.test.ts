@@ -5,7 +5,7 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { compressFolder } from './precompress';
 
-test('every text has siblings that unpack to it, unless they would save nothing', async () => {
+test('text files get .br and .gz variants that save space', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'precompress-'));
   try {
     await mkdir(join(folder, 'assets'));

@@ -3,9 +3,9 @@ import { type Chat, TYPING_INTERVAL } from './chat';
 import { DIRECTORY_MAX_AGE } from './reconcile';
 import type { Room } from './room';
 
-/** What the person may want. Each says at once what is to be sent, or leaves it to `reconcile`. */
+/** User actions. Each returns a command to send at once, or leaves the command to `reconcile`. */
 
-/** Sends a message to a room: shown at once, kept until the server has it. */
+/** Queues a message: it is shown at once and kept until the server acknowledges it. */
 export function sendMessage(chat: Chat, room: RoomId, body: string, key: string, now: number): void {
   chat.outbox.add({ key, room, body, at: now, epoch: chat.epoch });
   const there = chat.room(room);
@@ -16,7 +16,7 @@ export function sendMessage(chat: Chat, room: RoomId, body: string, key: string,
   chat.typingSentAt = 0;
 }
 
-/** Goes to a room, by name or id; joins (or makes) it where need be. */
+/** Opens a room by name or id; joins or creates it if needed. */
 export function openRoom(chat: Chat, nameOrId: string): void {
   const room = chat.find(nameOrId);
   if (room?.member) {
@@ -37,36 +37,36 @@ export function rename(chat: Chat, name: string): Command | null {
   return chat.track({ type: 'rename', name });
 }
 
-/** The person types; the room hears of it now and then. */
+/** Reports that the user is typing, throttled. */
 export function reportTyping(chat: Chat, room: Room, now: number): Command | null {
   if (!chat.ready || room.state !== 'open' || now < chat.typingSentAt + TYPING_INTERVAL) return null;
   chat.typingSentAt = now;
   return { type: 'typing', room: room.id };
 }
 
-/** Which room's latest message is before the person's eyes; null: none. */
+/** Sets the room whose latest message the user is looking at; null: none. */
 export function setFocusedRoom(chat: Chat, room: RoomId | null): void {
   chat.focused = room;
   if (room !== null) chat.room(room)?.markRead();
 }
 
-/** The person scrolls towards the past. */
+/** Requests older events after scrolling up. */
 export function requestOlder(room: Room): void {
   if (room.log && room.log.floor > 0) room.needsOlder = true;
 }
 
-/** The person asks for what is missing around a number. */
+/** Requests the gap around a number. */
 export function fetchGap(room: Room, seq: Seq): void {
   room.gapTarget = seq;
 }
 
-/** The list of all rooms is looked at. */
+/** Requests the directory again if it is outdated. */
 export function refreshDirectory(chat: Chat, now: number): void {
   if (chat.directoryAt !== null && now - chat.directoryAt < DIRECTORY_MAX_AGE) return;
   chat.directoryAt = null;
 }
 
-/** The panel of people is looked at: where only a part of them is known, the server is asked. */
+/** Requests the members online, unless all of them are known already. */
 export function requestPeople(chat: Chat, room: Room, now: number, more = false): Command | null {
   if (!chat.ready || room.state !== 'open' || chat.isPending('who')) return null;
   if (more) return room.peopleAfter === null ? null : chat.track({ type: 'who', room: room.id, after: room.peopleAfter });

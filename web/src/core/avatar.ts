@@ -1,6 +1,6 @@
-/** A colour for everybody: the id decides the hue, so that two people of one name differ, and a new name changes nothing. */
+/** The hue of a user's colour. It depends on the id: users with the same name differ, and renaming changes nothing. */
 export function hueOf(id: string): number {
-  // The golden angle spreads neighbours, and ids are mostly neighbours. Their 64 bits matter little here.
+  // The golden angle separates consecutive ids. The loss of precision above 2^53 does not matter.
   return Math.round((Number(id.slice(1)) % 9973) * 137.508) % 360;
 }
 

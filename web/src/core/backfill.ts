@@ -1,23 +1,23 @@
 import type { CommandOf, RoomEvent, RoomId, Seq } from '../protocol/types';
 import type { RoomLog, SeqRange } from './room-log';
 
-/** A gap up to this size is filled without asking: it is at most one page. */
+/** Gaps up to this size are fetched automatically; this is at most one page. */
 export const AUTO_FILL_MAX = 500;
-/** Of a larger one the newest are fetched, and the rest when the person wants it. */
+/** Of a larger gap, this many of the latest events are fetched automatically. */
 export const GAP_TAIL = 100;
 export const OLDER_PAGE = 100;
 
-/** A stretch that one page of `history` is to bring. */
+/** A request for one page of `history`. */
 export interface PageRequest {
   after?: Seq;
   before?: Seq;
   limit: number;
 }
 
-/** What a room's log lacks and should be fetched now, the most wanted first. */
+/** The next page to fetch for a room, by priority. */
 export function nextPage(log: RoomLog, wants: { older: boolean; gap: Seq | null; maxPage: number }): PageRequest | null {
   const limit = (n: number) => Math.max(1, Math.min(n, wants.maxPage));
-  // The latest gap first: the person looks at the end of the room.
+  // The latest gap first, because the view starts at the end of the room.
   for (let i = log.gaps.length - 1; i >= 0; i--) {
     const gap = log.gaps[i]!;
     const size = rangeSize(gap);
@@ -35,17 +35,17 @@ export function historyCommand(room: RoomId, { after, before, limit }: PageReque
 }
 
 /**
- * The stretch that an answer says everything about. Never more than was asked for: while it was under way, the server may
- * have named another gap right after it.
+ * The range that a reply describes completely. It never exceeds the request, because the server may have sent another gap right
+ * after it in the meantime.
  */
-export function coveredRange(asked: PageRequest, events: readonly RoomEvent[], more: boolean): SeqRange {
-  if (asked.before !== undefined) {
-    const to = asked.before - 1;
+export function coveredRange(request: PageRequest, events: readonly RoomEvent[], more: boolean): SeqRange {
+  if (request.before !== undefined) {
+    const to = request.before - 1;
     if (!more) return { from: 1, to };
-    return { from: events[0]?.seq ?? asked.before, to };
+    return { from: events[0]?.seq ?? request.before, to };
   }
-  const after = asked.after ?? 0;
-  if (!more) return { from: after + 1, to: after + asked.limit };
+  const after = request.after ?? 0;
+  if (!more) return { from: after + 1, to: after + request.limit };
   return { from: after + 1, to: events[events.length - 1]?.seq ?? after };
 }
 

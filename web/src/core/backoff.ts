@@ -1,14 +1,14 @@
-/** Half a second, doubled up to thirty; a random part of it, so that ten thousand pages do not come at once. */
+/** Exponential backoff with full jitter, so that ten thousand pages do not reconnect at once. */
 export const INITIAL_DELAY = 500;
 export const MAX_DELAY = 30_000;
 
-/** How long to wait before the `attempt`th try (0 is the first). `random` is in [0, 1). */
+/** The delay before the `attempt`th retry (0 is the first). `random` is in [0, 1). */
 export function backoff(attempt: number, random: number): number {
   const ceiling = Math.min(MAX_DELAY, INITIAL_DELAY * 2 ** Math.min(attempt, 16));
   return Math.round(ceiling * random);
 }
 
-/** What a close code says about coming back. */
+/** What a close code means for reconnecting. */
 export type ReconnectPolicy = { when: 'never' } | { when: 'backoff' } | { when: 'within'; ms: number };
 
 export function reconnectPolicy(code: number, reason: string): ReconnectPolicy {

@@ -3,17 +3,17 @@ import { roomKey } from '../protocol/names';
 import { Outbox } from './outbox';
 import { Room } from './room';
 
-/** How many events of a room are asked for when it is opened. */
+/** How many events are requested when a room is opened. */
 export const INITIAL_EVENTS = 60;
-/** Not more than one `read` in this time. */
+/** The minimum interval between two `read` commands. */
 export const READ_INTERVAL = 2_000;
-/** Not more than one `typing` in this time. */
+/** The minimum interval between two `typing` commands. */
 export const TYPING_INTERVAL = 3_000;
-/** How many events of a room are kept; older ones are loaded again when they are wanted. */
+/** How many events of a room are kept; older ones are loaded again on demand. */
 export const MAX_EVENTS = 12_000;
 export const MAX_EVENTS_BACKGROUND = 1_000;
 
-/** Something the person should be told in passing. */
+/** A short notification for the user. */
 export type Notice =
   | { kind: 'failed'; command: Command['type']; code: ErrorCode; subject?: string }
   | { kind: 'removed'; room: string }
@@ -21,8 +21,8 @@ export type Notice =
   | { kind: 'renamed'; name: string };
 
 /**
- * Everything the page knows, and nothing of sockets, clocks or the screen. Told of frames (`receive.ts`), replies
- * (`replies.ts`) and the person's actions (`actions.ts`); asked what to say next (`reconcile.ts`).
+ * The state of the page, without sockets, clocks or rendering. `receive.ts` applies frames, `replies.ts` applies replies,
+ * `actions.ts` applies user actions, and `reconcile.ts` derives the commands to send.
  */
 export class Chat {
   you: Person | null = null;
@@ -38,40 +38,40 @@ export class Chat {
 
   readonly rooms = new Map<RoomId, Room>();
   readonly outbox = new Outbox();
-  /** Every room of the house, as last listed. */
+  /** All rooms on the server, as last listed. */
   directory: RoomSummary[] = [];
 
-  /** The room on the screen. */
+  /** The active room. */
   active: RoomId | null = null;
-  /** The room whose latest message the person is looking at now. */
+  /** The room whose latest message the user is looking at. */
   focused: RoomId | null = null;
-  /** A room by name (or id) that is to become the active one as soon as it can. */
+  /** A room name or id that becomes active once it is joined. */
   pendingRoom: string | null = null;
 
-  /** `welcome` came on this connection. */
+  /** Whether `welcome` arrived on this connection. */
   ready = false;
-  /** The rooms one is a member of are known on this connection. */
+  /** Whether the joined rooms were listed on this connection. */
   roomsLoaded = false;
-  /** Where the next page of them begins. */
+  /** The cursor of the next page of joined rooms. */
   roomsAfter: RoomId | undefined;
-  /** Where the next page of the directory begins. */
+  /** The cursor of the next page of the directory. */
   directoryAfter: RoomId | null = null;
-  /** When the directory was last asked for; null: it is due. */
+  /** When the directory was last requested; null: it is due. */
   directoryAt: number | null = null;
   readSentAt = 0;
   typingSentAt = 0;
-  /** Nobody asks for these twice on one connection; see `reconcile.ts`. */
+  /** A `join` is in flight. */
   joining = false;
   retryAt = 0;
 
-  /** Commands under way, by `id`. */
+  /** Commands in flight, by `id`. */
   readonly pending = new Map<number, Command>();
   readonly notices: Notice[] = [];
-  /** Live messages of the active room, for who listens instead of looks. */
+  /** New messages of the active room, for screen readers. */
   readonly announcements: RoomEvent[] = [];
   #nextId = 1;
 
-  /** Numbers a command, so that its reply is known. */
+  /** Assigns an id to a command, so that its reply can be matched. */
   track<T extends Command>(command: T): T {
     const numbered = { ...command, id: this.#nextId++ };
     this.pending.set(numbered.id, numbered);
@@ -116,7 +116,7 @@ export class Chat {
     return total;
   }
 
-  /** Puts a room on the screen. */
+  /** Makes a room the active one. */
   activate(id: RoomId): void {
     if (this.active === id) return;
     const left = this.activeRoom;
@@ -131,7 +131,7 @@ export class Chat {
     if (room && room.unread > 0 && room.read) room.marker = room.read.seq;
   }
 
-  /** The connection is gone; what was under way is not known to have arrived. */
+  /** Resets the state of the connection. Commands in flight may not have arrived. */
   disconnected(): void {
     this.ready = false;
     this.roomsLoaded = false;
@@ -140,7 +140,7 @@ export class Chat {
     this.retryAt = 0;
     this.directoryAt = null;
     this.pending.clear();
-    // Whoever looks at the page sees nothing new until it is back; what was missed is news then.
+    // Without a connection, the user sees nothing new; what was missed is unread later.
     this.focused = null;
     this.outbox.disconnected();
     for (const room of this.rooms.values()) room.disconnected();

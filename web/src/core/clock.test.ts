@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Clock } from './clock';
 
-test('time goes on with the wall clock and never backwards, also when that is set back', () => {
+test('clock follows the wall clock and never runs backwards', () => {
   let wall = 1_000;
   const clock = new Clock(() => wall);
   expect(clock.now()).toBe(1_000);
@@ -11,7 +11,7 @@ test('time goes on with the wall clock and never backwards, also when that is se
   expect(clock.now()).toBe(1_500);
   wall = 700;
   expect(clock.now()).toBe(2_000);
-  // A laptop that was closed: what was due is due.
+  // After a laptop's sleep, delays have elapsed.
   wall = 90_000;
   expect(clock.now()).toBe(91_300);
 });

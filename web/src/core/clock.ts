@@ -1,6 +1,6 @@
 /**
- * The time that waits are reckoned in. It goes with the wall clock, through a laptop's sleep too, and never backwards: a clock
- * that was set back by an hour must not put off by an hour what is due in a second.
+ * A clock for delays. It follows the wall clock, also through a laptop's sleep, but never runs backwards: a wall clock that is
+ * set back by an hour must not delay a retry by an hour.
  */
 export class Clock {
   #last = -Infinity;

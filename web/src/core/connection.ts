@@ -1,12 +1,12 @@
 import { backoff, reconnectPolicy } from './backoff';
 
-/** After this long without a word the server is asked whether it is there. */
+/** After this time without a frame, a `ping` is sent. */
 export const PING_INTERVAL = 25_000;
-/** And this long it has to answer. */
+/** The time limit for its reply. */
 export const PING_TIMEOUT = 10_000;
-/** A connection that does not get as far as `welcome` by then is given up. */
+/** The time limit from connecting to `welcome`. */
 export const CONNECT_TIMEOUT = 15_000;
-/** Only a connection that held this long ends a row of failures: a server that greets and dies is not to be stormed. */
+/** Only a connection that lasted this long resets the backoff: a server that crashes after `welcome` must not be flooded. */
 export const STABLE_AFTER = 10_000;
 
 export type ConnectionPhase =
@@ -16,17 +16,17 @@ export type ConnectionPhase =
   | { kind: 'waiting'; until: number }
   | { kind: 'stopped'; code: number };
 
-/** What the shell is to do. `check`: ask over HTTP whether the session is still good; an upgrade does not say why it failed. */
+/** An effect for the shell. `check_session`: query the session over HTTP, because a failed upgrade has no reason. */
 export type ConnectionEffect = 'connect' | 'ping' | 'close' | 'check_session';
 
 /**
- * When to connect, when to wait, when to doubt the connection. A value: it is told the time and its luck, and says what to
- * do. A browser cannot see WebSocket pings, so a dead server is found out with the command `ping`.
+ * The state machine of the connection: when to connect, wait, ping or close. Pure: time and randomness are arguments. Browsers
+ * do not expose WebSocket pings, so a dead server is detected with the command `ping`.
  */
 export class Connection {
   phase: ConnectionPhase = { kind: 'idle' };
   online = true;
-  /** Failures in a row. */
+  /** Consecutive failures. */
   attempt = 0;
   #receivedAt = 0;
   #pingedAt: number | null = null;
@@ -35,13 +35,12 @@ export class Connection {
     return this.#connect(now);
   }
 
-  /** `welcome` came. */
   onWelcome(now: number): void {
     this.phase = { kind: 'ready', since: now };
     this.onFrame(now);
   }
 
-  /** Something came, whatever it was. */
+  /** Any frame proves that the connection is alive. */
   onFrame(now: number): void {
     this.#receivedAt = now;
     this.#pingedAt = null;
@@ -52,18 +51,18 @@ export class Connection {
     const wasReady = this.phase.kind === 'ready';
     if (this.phase.kind === 'ready' && now - this.phase.since >= STABLE_AFTER) this.attempt = 0;
     this.#pingedAt = null;
-    const verdict = reconnectPolicy(code, reason);
-    if (verdict.when === 'never') {
+    const policy = reconnectPolicy(code, reason);
+    if (policy.when === 'never') {
       this.phase = { kind: 'stopped', code };
       return [];
     }
-    const wait = verdict.when === 'within' ? Math.round(verdict.ms * random) : backoff(this.attempt, random);
+    const wait = policy.when === 'within' ? Math.round(policy.ms * random) : backoff(this.attempt, random);
     this.attempt += 1;
     this.phase = { kind: 'waiting', until: now + wait };
     return wasReady ? [] : ['check_session'];
   }
 
-  /** The network came back, or the page became visible, or the person asked: do not wait, and do not trust. */
+  /** After a network change, on becoming visible, or on request: connects at once, or verifies the connection. */
   wake(now: number): ConnectionEffect[] {
     if (this.phase.kind === 'waiting') return this.#connect(now);
     if (this.phase.kind === 'ready') return this.#ping(now);
@@ -84,7 +83,7 @@ export class Connection {
     this.phase = { kind: 'stopped', code };
   }
 
-  /** Does what has become due. */
+  /** Returns the effects that are due. */
   tick(now: number): ConnectionEffect[] {
     const due = this.deadline();
     if (due === null || now < due) return [];
@@ -100,7 +99,7 @@ export class Connection {
     }
   }
 
-  /** When `tick` has something to do next. */
+  /** When `tick` is due next. */
   deadline(): number | null {
     switch (this.phase.kind) {
       case 'waiting':

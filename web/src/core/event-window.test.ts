@@ -3,16 +3,16 @@ import { limitWindow, capacity, extendBack, FOLLOW_LATEST, FOLLOW_EVENTS, MAX_WI
 import { RoomLog } from './room-log';
 import { message } from './testing';
 
-describe('the window on the screen', () => {
+describe('event window', () => {
   const log = new RoomLog(0);
   for (let seq = 1; seq <= 1000; seq++) log.apply(message(seq));
   const size = (window: EventWindow) => windowIndices(log, window).to - windowIndices(log, window).from;
 
-  test('follows the latest', () => {
+  test('following window ends at the latest event', () => {
     expect(windowIndices(log, FOLLOW_LATEST)).toEqual({ from: 1000 - FOLLOW_EVENTS, to: 1000 });
   });
 
-  test('goes to the beginning and back without losing or holding too much', () => {
+  test('extending to the start and back shows all, within the limit', () => {
     let window = pinStart(log, FOLLOW_LATEST);
     const seen = new Set<number>();
     const look = () => {
@@ -33,14 +33,14 @@ describe('the window on the screen', () => {
     expect(window.last).toBeNull();
   });
 
-  test('stays where it is while more comes, and ends somewhere', () => {
+  test('pinned start stays, and a long window is cut at its end', () => {
     const held = pinStart(log, FOLLOW_LATEST);
     expect(held.first).toBe(841);
     const bounded = limitWindow(log, { first: 1, last: null });
     expect(bounded).toEqual({ first: 1, last: MAX_WINDOW });
   });
 
-  test('holds more where many events are few rows', () => {
+  test('capacity grows where many events share few rows', () => {
     expect(capacity(log, { first: 1, last: 400 }, 300)).toBe(MAX_WINDOW);
     expect(capacity(log, { first: 1, last: 400 }, 5)).toBe(500);
   });

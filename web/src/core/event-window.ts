@@ -1,14 +1,14 @@
 import type { Seq } from '../protocol/types';
 import type { RoomLog } from './room-log';
 
-/** How many events are on the screen's list when it follows the latest, and how many it may hold at all. */
+/** How many events the window has while it follows the latest, and at most. */
 export const FOLLOW_EVENTS = 160;
 export const MAX_WINDOW = 400;
 const STEP = 100;
 
 /**
- * Which window of a log the list holds. A room of ten thousand messages is scrolled through a window of a few hundred.
- * `first` null: it follows the latest; `last` null: it reaches the latest.
+ * The part of a room's log that is rendered: a few hundred of maybe ten thousand events. `first` is null while the window
+ * follows the latest event; `last` is null while it reaches the latest event.
  */
 export interface EventWindow {
   first: Seq | null;
@@ -17,14 +17,14 @@ export interface EventWindow {
 
 export const FOLLOW_LATEST: EventWindow = { first: null, last: null };
 
-/** The windowIndices [from, to) of the events in it. */
+/** The indices [from, to) of the window's events. */
 export function windowIndices(log: RoomLog, window: EventWindow): { from: number; to: number } {
   const to = window.last === null ? log.events.length : log.indexAfter(window.last);
   const from = window.first === null ? Math.max(0, to - FOLLOW_EVENTS) : log.indexAfter(window.first - 1);
   return { from: Math.min(from, to), to };
 }
 
-/** Lets the beginning stay where it is while more comes at the end. */
+/** Fixes the start of a following window, so that it stays in place while events arrive. */
 export function pinStart(log: RoomLog, window: EventWindow): EventWindow {
   if (window.first !== null) return window;
   const first = log.events[windowIndices(log, window).from];
@@ -32,15 +32,15 @@ export function pinStart(log: RoomLog, window: EventWindow): EventWindow {
 }
 
 /**
- * How many events the list may hold when it is to grow. What costs is rows: where many events melt into few of them (a hundred
- * people came), more events fit; otherwise such a window would fill the window and nobody could scroll past it.
+ * The maximum number of events for the next extension. Rows are what costs: where many events merge into few rows (a hundred
+ * joins), more events fit. Otherwise they would fill the window, and scrolling could not pass them.
  */
 export function capacity(log: RoomLog, window: EventWindow, rows: number): number {
   const { from, to } = windowIndices(log, window);
   return rows < MAX_WINDOW / 2 ? Math.max(MAX_WINDOW, to - from + STEP) : MAX_WINDOW;
 }
 
-/** Towards the past; null if nothing older is held. */
+/** Extends the window towards older events; null if none are loaded. */
 export function extendBack(log: RoomLog, window: EventWindow, most = MAX_WINDOW): EventWindow | null {
   const { from, to } = windowIndices(log, window);
   if (from === 0) return null;
@@ -49,7 +49,7 @@ export function extendBack(log: RoomLog, window: EventWindow, most = MAX_WINDOW)
   return { first: log.events[start]!.seq, last: end < log.events.length ? log.events[end - 1]!.seq : null };
 }
 
-/** Towards the latest; null if it is there. */
+/** Extends the window towards newer events; null if it reaches the latest. */
 export function extendForward(log: RoomLog, window: EventWindow, most = MAX_WINDOW): EventWindow | null {
   if (window.last === null) return null;
   const { from, to } = windowIndices(log, window);
@@ -58,7 +58,7 @@ export function extendForward(log: RoomLog, window: EventWindow, most = MAX_WIND
   return { first: log.events[start]?.seq ?? null, last: end < log.events.length ? log.events[end - 1]!.seq : null };
 }
 
-/** A list that grew too long at its end, because much came while somebody read further up, ends where it is. */
+/** Cuts the end of a window that grew too long because many events arrived while the user read further up. */
 export function limitWindow(log: RoomLog, window: EventWindow): EventWindow {
   const { from, to } = windowIndices(log, window);
   if (window.first === null || to - from <= MAX_WINDOW * 1.5) return window;

@@ -1,4 +1,4 @@
-/** What a press of Enter in the composer says about itself. */
+/** The properties of a key press that decide whether it sends. */
 export interface EnterPress {
   key: string;
   keyCode: number;
@@ -10,9 +10,8 @@ export interface EnterPress {
 }
 
 /**
- * Whether a key press sends. While an input method composes, Enter chooses a word and must never send:
- * - most browsers say so with `isComposing`;
- * - Safari ends the composition first and presses Enter after it, in the same task, with key code 229.
+ * Whether a key press sends. During composition, Enter selects a candidate and must not send. Most browsers set `isComposing`;
+ * Safari ends the composition first and then presses Enter in the same task, with key code 229.
  */
 export function enterSends(press: EnterPress, compositionEndedInThisTask: boolean): boolean {
   if (press.key !== 'Enter' || press.isComposing || press.keyCode === 229 || compositionEndedInThisTask) return false;

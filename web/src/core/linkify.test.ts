@@ -1,35 +1,35 @@
 import { describe, expect, test } from 'vitest';
 import { isEmojiOnly, linkify } from './linkify';
 
-describe('links', () => {
+describe('linkify', () => {
   const links = (text: string) => linkify(text).flatMap((piece) => ('href' in piece ? [piece.text] : []));
 
-  test('are http and https addresses, whole, without the sentence around them', () => {
+  test('http and https URLs become links without punctuation', () => {
     expect(links('see https://example.org/a?b=c#d.')).toEqual(['https://example.org/a?b=c#d']);
     expect(links('(https://en.wikipedia.org/wiki/Tea_(plant))')).toEqual(['https://en.wikipedia.org/wiki/Tea_(plant)']);
     expect(links('看这里：https://example.org/茶，很好。再看http://b.example！')).toEqual(['https://example.org/茶', 'http://b.example']);
     expect(links('<https://example.org> "https://b.example"')).toEqual(['https://example.org', 'https://b.example']);
   });
 
-  test('are nothing else, whatever it looks like', () => {
+  test('other schemes and malformed URLs stay text', () => {
     for (const text of ['javascript:alert(1)', 'data:text/html,x', 'ftp://a.example', 'example.org', 'https://', 'https://bank.example@evil.example/', 'http://[bad']) {
       expect(links(text), text).toEqual([]);
     }
   });
 
-  test('lose nothing of the text', () => {
+  test('segments joined give the original text', () => {
     for (const text of ['', 'a', 'a https://x.example, b\nhttps://y.example/). c', '<script>alert("x")</script>']) {
       expect(linkify(text).map((piece) => piece.text).join('')).toBe(text);
     }
   });
 
-  test('take no time that a hostile message could choose', () => {
+  test('long run of closing brackets takes linear time', () => {
     const long = `https://x.example/${')'.repeat(8000)}`;
     expect(linkify(long).map((piece) => piece.text).join('')).toBe(long);
   });
 });
 
-test('up to three emoji and nothing else are shown large', () => {
+test('one to three emoji without text are shown large', () => {
   for (const text of ['🍵', '🍵🍵', ' 👩‍🚀 ', '👍🏽', '🇨🇳', '❤️']) expect(isEmojiOnly(text), text).toBe(true);
   for (const text of ['', ' ', '🍵🍵🍵🍵', 'a🍵', '茶', '1', '#']) expect(isEmojiOnly(text), text).toBe(false);
 });

@@ -1,10 +1,10 @@
-/** A piece of a message: words, or an address to go to. */
+/** A segment of a message: plain text or a link. */
 export type TextSegment = { text: string } | { text: string; href: string };
 
-// An address ends at white space, at what cannot stand in one, and at the full-width marks of Chinese prose around it.
+// A URL ends at white space, at characters that it cannot contain, and at full-width punctuation.
 const URL_PATTERN = /https?:\/\/[^\s<>"'`「」『』【】《》〈〉（）“”‘’，。、；：？！\u3000]+/giu;
 
-/** Finds http and https addresses. Nothing else becomes a link, whatever it looks like. */
+/** Splits a text into plain segments and http or https links. No other scheme becomes a link. */
 export function linkify(text: string): TextSegment[] {
   const found: TextSegment[] = [];
   let at = 0;
@@ -20,7 +20,7 @@ export function linkify(text: string): TextSegment[] {
   return found;
 }
 
-/** Leaves the sentence its own full stop, and the brackets their other half. */
+/** Removes trailing punctuation and unbalanced closing brackets. */
 function trimTrailing(text: string): string {
   let shown = text;
   for (;;) {
@@ -37,7 +37,7 @@ function parseUrl(text: string): string | null {
   try {
     const url = new URL(text);
     const web = url.protocol === 'http:' || url.protocol === 'https:';
-    // `https://bank.example@evil.example` shows one host and leads to another.
+    // Rejects `https://bank.example@evil.example`, which shows one host and opens another.
     return web && url.hostname !== '' && url.username === '' && url.password === '' ? url.href : null;
   } catch {
     return null;
@@ -50,7 +50,7 @@ function count(text: string, mark: string): number {
 
 const EMOJI_ONLY = /^(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|\p{Regional_Indicator}|[\u200d\ufe0f\u20e3]|\s)+$/u;
 
-/** Up to three emoji and nothing else are shown large. */
+/** Whether a text is one to three emoji, which are shown large. */
 export function isEmojiOnly(text: string): boolean {
   const trimmed = text.trim();
   if (trimmed.length === 0 || trimmed.length > 40 || !EMOJI_ONLY.test(trimmed)) return false;

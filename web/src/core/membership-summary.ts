@@ -1,17 +1,17 @@
 import type { RoomEvent, UserId } from '../protocol/types';
 
-/** What a run of comings and goings comes to, each person once. */
+/** The net effect of consecutive membership events; each user occurs once. */
 export interface MembershipSummary {
   joined: string[];
   left: string[];
-  /** Came and went within the run. */
+  /** Joined and left. */
   visited: string[];
-  /** Went and came within the run. */
+  /** Left and joined again. */
   returned: string[];
   renamed: { oldName: string; name: string }[];
 }
 
-/** Sums up a run of `member_joined`, `member_left` and `renamed`, so that a busy door does not bury the talk. */
+/** Summarizes consecutive `member_joined`, `member_left` and `renamed` events, so that they take one row. */
 export function summarizeMembership(run: readonly RoomEvent[]): MembershipSummary {
   const people = new Map<UserId, { name: string; first: RoomEvent['type'] | null; last: RoomEvent['type'] | null; oldName: string | null }>();
   for (const event of run) {

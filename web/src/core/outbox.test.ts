@@ -1,18 +1,18 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Outbox } from './outbox';
 
-const anywhere = () => true;
+const always = () => true;
 let box: Outbox;
 const write = (key: string, room: 'r1' | 'r2' = 'r1', at = 0) => box.add({ key, room, body: key, at, epoch: 'e1' });
 const states = () => box.items.map((item) => `${item.key} ${item.state}`);
-const keys = (now = 0) => box.take(now, anywhere).map((item) => item.key);
+const keys = (now = 0) => box.take(now, always).map((item) => item.key);
 
 beforeEach(() => {
   box = new Outbox();
 });
 
-describe('the order', () => {
-  test('one message of a room is under way at a time; rooms do not wait for each other', () => {
+describe('order', () => {
+  test('one message per room is in flight, rooms are independent', () => {
     write('a');
     write('b');
     write('c', 'r2');
@@ -22,7 +22,7 @@ describe('the order', () => {
     expect(keys()).toEqual(['b']);
   });
 
-  test('what was written in one millisecond, or before the clock was set back, comes out of storage as it was written', () => {
+  test('order of writing survives equal and decreasing timestamps', () => {
     write('c', 'r1', 7);
     write('a', 'r1', 7);
     write('b', 'r1', 3);
@@ -31,7 +31,7 @@ describe('the order', () => {
     expect(after.items.map((item) => item.key)).toEqual(['c', 'a', 'b']);
   });
 
-  test('a message that was put off is not overtaken', () => {
+  test('throttled message is not overtaken', () => {
     write('a');
     write('b');
     keys();
@@ -41,7 +41,7 @@ describe('the order', () => {
     expect(keys(2500)).toEqual(['a']);
   });
 
-  test('what waits for its room to open hides no time at which another may go', () => {
+  test('message for a closed room does not hide another retry time', () => {
     write('a');
     write('b', 'r2');
     keys();
@@ -52,7 +52,7 @@ describe('the order', () => {
     expect(box.deadline(5000)).toBe(null);
   });
 
-  test('a message that failed for good holds nobody up', () => {
+  test('failed message does not block later ones', () => {
     write('a');
     write('b');
     keys();
@@ -61,21 +61,21 @@ describe('the order', () => {
     expect(states()).toEqual(['a failed', 'b sent']);
   });
 
-  test('nothing goes to a room that is not open', () => {
+  test('message for a closed room is not sent', () => {
     write('a');
     expect(box.take(0, () => false)).toEqual([]);
   });
 });
 
-describe('until it is answered', () => {
-  test('a message goes again after the line was lost, under the same key', () => {
+describe('acknowledgement', () => {
+  test('unacknowledged message is sent again with the same key', () => {
     write('a');
     keys();
     box.disconnected();
     expect(keys()).toEqual(['a']);
   });
 
-  test('`ok` ends the keeping but not the showing: that is for the event to do', () => {
+  test('ok removes from storage and keeps showing until the event', () => {
     write('a');
     keys();
     box.drainChanges();
@@ -86,7 +86,7 @@ describe('until it is answered', () => {
     expect(box.items).toEqual([]);
   });
 
-  test('the event may come first, and the `ok` for what is settled changes nothing', () => {
+  test('event before ok removes the message, and ok is ignored', () => {
     write('a');
     keys();
     expect(box.settle('a')).toBe(true);
@@ -94,7 +94,7 @@ describe('until it is answered', () => {
     expect(box.items).toEqual([]);
   });
 
-  test('an `ok` for an event that is here, or that a gap hides, ends the showing too', () => {
+  test('ok for an event in the log or in a gap removes the message', () => {
     write('a');
     keys();
     box.confirm('a', 5, true);
@@ -105,7 +105,7 @@ describe('until it is answered', () => {
     expect(box.items).toEqual([]);
   });
 
-  test('refusals that may pass wait longer each time, and at least as long as the server says', () => {
+  test('retryable errors back off, at least by retry_after_ms', () => {
     write('a');
     const waits: number[] = [];
     for (let i = 0; i < 9; i++) {
@@ -119,8 +119,8 @@ describe('until it is answered', () => {
   });
 });
 
-describe('a reload', () => {
-  test('brings back what was not answered, in the order in which it was written', () => {
+describe('reload', () => {
+  test('unacknowledged messages are restored in order', () => {
     write('a', 'r1', 1);
     write('b', 'r1', 2);
     keys();
@@ -132,8 +132,8 @@ describe('a reload', () => {
   });
 });
 
-describe('another life of the store', () => {
-  test('makes waiting messages ask the person', () => {
+describe('new epoch', () => {
+  test('waiting and sent messages are held', () => {
     write('a');
     write('b');
     keys();
@@ -145,7 +145,7 @@ describe('another life of the store', () => {
     expect(keys()).toEqual(['a']);
   });
 
-  test('drops what was delivered into the old one', () => {
+  test('delivered messages are removed', () => {
     write('a');
     keys();
     box.confirm('a', 5, false);
@@ -153,15 +153,15 @@ describe('another life of the store', () => {
     expect(box.items).toEqual([]);
   });
 
-  test('leaves alone what was written in this one', () => {
+  test('messages of the current epoch are kept', () => {
     write('a');
     box.setEpoch('e1');
     expect(states()).toEqual(['a waiting']);
   });
 });
 
-describe('the person', () => {
-  test('may send a failed message again, under its own key unless that is taken', () => {
+describe('user actions', () => {
+  test('retry reuses the key, except after key_conflict', () => {
     write('a');
     write('b');
     keys();
@@ -172,10 +172,10 @@ describe('the person', () => {
     box.retry('a', 5, 'e1', 'fresh');
     box.retry('b', 6, 'e1', 'fresh');
     expect(states()).toEqual(['a waiting', 'fresh waiting']);
-    expect(box.drainChanges(), 'and no other tab hears that it is settled').toMatchObject([{ save: { key: 'a' } }, { remove: 'b' }, { save: { key: 'fresh' } }]);
+    expect(box.drainChanges(), 'key a is not removed').toMatchObject([{ save: { key: 'a' } }, { remove: 'b' }, { save: { key: 'fresh' } }]);
   });
 
-  test('cannot delete what may be on its way', () => {
+  test('message in flight cannot be deleted', () => {
     write('a');
     keys();
     box.discard('a');
@@ -183,13 +183,13 @@ describe('the person', () => {
     expect(states()).toEqual(['a sent']);
   });
 
-  test('leaving a room keeps what was written there, as failed', () => {
+  test('leaving a room fails its messages', () => {
     write('a');
     box.roomLeft('r1');
     expect(box.items[0]).toMatchObject({ state: 'failed', code: 'not_a_member' });
   });
 
-  test('a refusal that was under way when the room was left does not make its message go out again', () => {
+  test('error after leaving the room does not requeue the message', () => {
     write('a');
     keys();
     box.roomLeft('r1');
@@ -197,7 +197,7 @@ describe('the person', () => {
     expect(states()).toEqual(['a failed']);
   });
 
-  test('a room that was left elsewhere keeps what was written there as failed, and what had failed as it was', () => {
+  test('room left elsewhere fails its unsent messages', () => {
     write('a');
     write('b');
     write('c', 'r2');
@@ -207,7 +207,7 @@ describe('the person', () => {
     expect(box.items.map(({ key, state, code }) => `${key} ${state} ${code}`)).toEqual(['a failed key_conflict', 'b failed not_a_member', 'c sent undefined']);
   });
 
-  test('what another tab struck out is gone here, unless it is under way here', () => {
+  test('message removed by another tab is dropped unless in flight', () => {
     write('a');
     write('b');
     keys();

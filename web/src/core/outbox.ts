@@ -2,39 +2,39 @@ import type { ErrorCode, ErrorFrame, RoomId, Seq } from '../protocol/types';
 import { backoff } from './backoff';
 
 /**
- * `waiting` to be sent · `sent`, unanswered · `delivered`: on the server's disk, its event not here yet · `failed`: refused for
- * good · `held`: written in another life of the store, so the person decides.
+ * `waiting` to be sent · `sent`, not acknowledged · `delivered`: stored by the server, its event not received yet · `failed`:
+ * rejected permanently · `held`: written in another epoch, the user decides.
  */
 export type OutboxState = 'waiting' | 'sent' | 'delivered' | 'failed' | 'held';
 
 export interface OutboxItem {
-  /** The `client_message_id`: sent again under the same one, it is the same message. */
+  /** The `client_message_id`, the idempotency key of retries. */
   key: string;
   room: RoomId;
   body: string;
-  /** When it was written, in milliseconds. */
+  /** The time of writing, in milliseconds since 1970. */
   at: number;
   epoch: string;
   state: OutboxState;
   code?: ErrorCode;
   seq?: Seq;
-  /** Refusals that may pass, in a row. */
+  /** Consecutive retryable errors. */
   attempt: number;
   retryAt: number;
 }
 
-/** What the shell is to write down or strike out, so that a crash loses nothing that was typed and sent. */
+/** A change for the shell to persist, so that a crash loses no message that was sent. */
 export type OutboxChange = { save: OutboxItem } | { remove: string };
 
 /**
- * Messages on their way. One message per room is under way at a time: should the first of two be put off, the second
- * must not overtake it.
+ * Messages not yet received back as events. At most one message per room is in flight: if the first of two is throttled, the
+ * second must not overtake it.
  */
 export class Outbox {
   items: OutboxItem[] = [];
   #changes: OutboxChange[] = [];
 
-  /** Each is later than the last, so that `at` tells their order in storage too: two may be written in one millisecond. */
+  /** `at` increases strictly, because it also defines the order in storage and two messages may share a millisecond. */
   add(item: Pick<OutboxItem, 'key' | 'room' | 'body' | 'at' | 'epoch'>): OutboxItem {
     const at = Math.max(item.at, (this.items.at(-1)?.at ?? -Infinity) + 1);
     const added: OutboxItem = { ...item, at, state: 'waiting', attempt: 0, retryAt: 0 };
@@ -43,7 +43,7 @@ export class Outbox {
     return added;
   }
 
-  /** What was written down before a reload. */
+  /** Adds what an earlier run or another tab persisted. */
   restore(items: readonly OutboxItem[]): void {
     for (const item of items) {
       if (this.#find(item.key)) continue;
@@ -53,22 +53,22 @@ export class Outbox {
     this.items.sort((a, b) => a.at - b.at);
   }
 
-  /** What was sent and not answered goes again, unchanged. */
+  /** Unacknowledged messages will be sent again with the same key. */
   disconnected(): void {
     for (const item of this.items) if (item.state === 'sent') item.state = 'waiting';
   }
 
-  /** Messages of another life of the store ask the person: what they answered may no longer be there. */
+  /** After a change of epoch, messages need a decision of the user: what they replied to may be lost. */
   setEpoch(epoch: string): void {
     for (const item of this.items) {
       if (item.epoch === epoch) continue;
       if (item.state === 'waiting' || item.state === 'sent') this.#setState(item, 'held');
     }
-    const gone = this.items.filter((item) => item.epoch !== epoch && item.state === 'delivered');
-    for (const item of gone) this.#drop(item);
+    const stale = this.items.filter((item) => item.epoch !== epoch && item.state === 'delivered');
+    for (const item of stale) this.#drop(item);
   }
 
-  /** What may be sent now, at most one a room. They count as sent from here on. */
+  /** Returns what may be sent now, at most one per room, and marks it as sent. */
   take(now: number, isOpen: (room: RoomId) => boolean): OutboxItem[] {
     const taken: OutboxItem[] = [];
     const seen = new Set<RoomId>();
@@ -83,7 +83,7 @@ export class Outbox {
     return taken;
   }
 
-  /** `ok` came: it is on disk there, so it need not be kept here. Shown until its event comes. */
+  /** After `ok`, the message is stored by the server and is no longer persisted here. It is shown until its event arrives. */
   confirm(key: string, seq: Seq, eventIsHere: boolean): void {
     const item = this.#find(key);
     if (!item) return;
@@ -96,7 +96,7 @@ export class Outbox {
 
   onError(key: string, error: Pick<ErrorFrame, 'code' | 'retryable' | 'retry_after_ms'>, now: number, random: number): void {
     const item = this.#find(key);
-    // What was answered, or given up with its room, is no more under way.
+    // The message may have been acknowledged, or failed with its room, in the meantime.
     if (item?.state !== 'sent') return;
     item.code = error.code;
     if (!error.retryable) return this.#setState(item, 'failed');
@@ -106,7 +106,7 @@ export class Outbox {
     item.retryAt = now + wait;
   }
 
-  /** Its event came, which is what was waited for. */
+  /** Removes a message whose event arrived. Returns whether it was here. */
   settle(key: string): boolean {
     const item = this.#find(key);
     if (!item) return false;
@@ -115,12 +115,12 @@ export class Outbox {
     return true;
   }
 
-  /** What was delivered into a stretch that is not shown need not wait for it. */
+  /** Removes delivered messages whose events lie in a gap: these events do not arrive by themselves. */
   settleUpTo(room: RoomId, upTo: Seq): void {
     for (const item of this.items.filter((i) => i.room === room && i.state === 'delivered' && (i.seq ?? 0) <= upTo)) this.#drop(item);
   }
 
-  /** The person is in this room no more; what waited for it does not go out by itself. */
+  /** After leaving a room, its unsent messages fail; they must not be sent on a later join. */
   roomLeft(room: RoomId): void {
     for (const item of this.inRoom(room)) {
       if (item.state === 'delivered') this.#drop(item);
@@ -131,18 +131,18 @@ export class Outbox {
     }
   }
 
-  /** The person wants it sent after all. A key that is taken for another message needs a new one. */
+  /** Queues a failed or held message again. After `key_conflict` it needs a new key. */
   retry(key: string, now: number, epoch: string, newKey: string): void {
     const item = this.#find(key);
     if (!item || (item.state !== 'failed' && item.state !== 'held')) return;
     this.#drop(item);
     const next = item.code === 'key_conflict' ? newKey : key;
-    // Under its own key it is written over: were it struck out first, another tab would take it for settled.
+    // The same key is overwritten. Removing it first would look to other tabs like an acknowledgement.
     if (next !== key) this.#changes.push({ remove: key });
     this.add({ key: next, room: item.room, body: item.body, at: now, epoch });
   }
 
-  /** The person does not want it any more. Only what failed, or was never under way. */
+  /** Deletes a failed or held message. Others may be in flight. */
   discard(key: string): void {
     const item = this.#find(key);
     if (!item || (item.state !== 'failed' && item.state !== 'held')) return;
@@ -150,13 +150,13 @@ export class Outbox {
     this.#changes.push({ remove: key });
   }
 
-  /** Another tab of this person struck it out. */
+  /** Removes a message that another tab removed from storage, unless it is in flight here. */
   dropUnsent(key: string): void {
     const item = this.#find(key);
     if (item && item.state !== 'sent' && item.state !== 'delivered') this.#drop(item);
   }
 
-  /** The person is in these rooms and no others; they may have left one elsewhere since they wrote there. */
+  /** Fails the messages to all rooms but these: the user may have left a room on another device. */
   retainRooms(isMember: (room: RoomId) => boolean): void {
     for (const room of new Set(this.items.map((item) => item.room))) if (!isMember(room)) this.roomLeft(room);
   }
@@ -165,7 +165,7 @@ export class Outbox {
     return this.items.filter((item) => item.room === room);
   }
 
-  /** When the next that was put off may go. What may go already waits for its room, and hides nobody else's time. */
+  /** The earliest retry. Messages that may be sent already wait for their room, not for a time. */
   deadline(now: number): number | null {
     let first: number | null = null;
     for (const item of this.items) {

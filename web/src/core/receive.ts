@@ -6,7 +6,7 @@ import { type Chat, MAX_EVENTS, MAX_EVENTS_BACKGROUND } from './chat';
 import { onOk, onRefused } from './replies';
 import { type Room, TYPING_TIMEOUT } from './room';
 
-/** Takes in one thing that the server said. */
+/** Applies one frame of the server. */
 export function receive(chat: Chat, frame: ServerFrame, now: number, random: number): void {
   switch (frame.type) {
     case 'welcome':
@@ -32,12 +32,12 @@ export function receive(chat: Chat, frame: ServerFrame, now: number, random: num
 
 function onWelcome(chat: Chat, welcome: Welcome): void {
   if (chat.you && chat.you.id !== welcome.you.id) {
-    // Another person: nothing of what is here is theirs.
+    // Another user: discard everything.
     chat.rooms.clear();
     chat.active = null;
   }
   if (chat.epoch !== '' && chat.epoch !== welcome.epoch) {
-    // Cursors of another life of the store mean nothing in this one.
+    // Cursors of another epoch are invalid.
     chat.notices.push({ kind: 'reset' });
     for (const room of chat.rooms.values()) room.clear();
   }
@@ -49,7 +49,7 @@ function onWelcome(chat: Chat, welcome: Welcome): void {
 }
 
 function onJoined(chat: Chat, joined: Joined): void {
-  const asked = joined.id === undefined ? undefined : chat.pending.get(joined.id);
+  const command = joined.id === undefined ? undefined : chat.pending.get(joined.id);
   if (joined.id !== undefined) chat.pending.delete(joined.id);
   const room = chat.ensureRoom(joined.room, joined.name);
   room.member = true;
@@ -60,19 +60,19 @@ function onJoined(chat: Chat, joined: Joined): void {
   room.setPeople(joined.count, joined.online);
   room.updateRead(joined.read);
   if (!room.read) {
-    // To a newcomer, what was said before they came is not unread.
+    // For a new member, older messages are not unread.
     room.read = { seq: joined.head, n: joined.n };
-    // Unless they came in on another page, which has not said yet how far they have seen: that is for it to tell.
-    room.readAssumed = asked?.type !== 'join';
+    // Unless another page joined and did not report its position yet: reporting is up to that page.
+    room.readAssumed = command?.type !== 'join';
   }
   if (!room.log) {
-    // A `join` by name names no cursor, so only what is new will come: the rest is loaded as older.
-    const after = room.requestedAfter ?? (asked?.type === 'join' ? asked.after : undefined) ?? joined.head;
+    // A `join` by name has no cursor, so only new events arrive; the rest is loaded as older events.
+    const after = room.requestedAfter ?? (command?.type === 'join' ? command.after : undefined) ?? joined.head;
     room.startLog(Math.min(after, joined.head));
   }
   room.requestedAfter = undefined;
   if (room.unread > 0 && room.marker === null && chat.active === room.id && chat.focused !== room.id) room.marker = room.read.seq;
-  if (asked?.type === 'join') {
+  if (command?.type === 'join') {
     chat.joining = false;
     chat.pendingRoom = null;
     chat.activate(room.id);
@@ -92,7 +92,7 @@ function onEvent(chat: Chat, event: RoomEvent): void {
   else if (event.type === 'renamed') onRenamed(chat, room, event.by.id, event.by.name, live);
   else if (event.type === 'member_left' && live) onLeft(chat, room, event);
   if (chat.focused === room.id) room.markRead();
-  // The screen may show any part of the active room; it is let go of in large steps, and the others early.
+  // The view may show any part of the active room, so it is trimmed in large steps; other rooms are trimmed early.
   const keep = chat.active === room.id ? MAX_EVENTS : MAX_EVENTS_BACKGROUND;
   if (log.events.length > keep * 1.5) log.trim(keep);
 }
@@ -102,7 +102,7 @@ function onMessage(chat: Chat, room: Room, event: MessageEvent, unreadBefore: nu
   room.typers.delete(event.by.id);
   if (own) {
     if (event.client_message_id !== undefined) chat.outbox.settle(event.client_message_id);
-    // Whoever speaks has seen what was there.
+    // Sending implies having read.
     if (unreadBefore === 0) room.markRead();
     return;
   }
@@ -122,7 +122,7 @@ function onLeft(chat: Chat, room: Room, event: RoomEvent): void {
   if (event.by.id === chat.you?.id) dropRoom(chat, room);
 }
 
-/** The person is no member any more. */
+/** Drops the state of a room after the membership ended. */
 export function dropRoom(chat: Chat, room: Room): void {
   room.member = false;
   room.state = 'closed';
@@ -141,7 +141,7 @@ export function dropRoom(chat: Chat, room: Room): void {
 function onGap(chat: Chat, gap: Gap): void {
   const room = chat.room(gap.room);
   if (!room?.log) return;
-  // Nothing was loaded yet: what the page did not ask to show is loaded as older events are, from the end.
+  // Nothing was loaded yet: what the page did not request is loaded like older events, from the end.
   if (room.log.cursor === room.log.floor && room.log.events.length === 0) room.startLog(gap.to);
   else room.log.markGap(gap.to);
   room.head = Math.max(room.head, gap.to);
@@ -157,7 +157,7 @@ function onReset(chat: Chat, reset: Reset): void {
   room.clear();
   room.head = 0;
   room.n = 0;
-  // No event of the cache that is dropped comes any more.
+  // Events of the dropped epoch do not arrive any more.
   chat.outbox.settleUpTo(room.id, Infinity);
 }
 
@@ -192,7 +192,7 @@ function onError(chat: Chat, error: ErrorFrame, now: number, random: number): vo
   }
   const room = error.room === undefined ? undefined : chat.room(error.room);
   if (!room) return;
-  // A room of a `resume` that could not be opened.
+  // `resume` failed for this room.
   if (error.retryable) {
     room.state = 'closed';
     chat.retryAt = now + Math.max(error.retry_after_ms ?? 0, backoff(2, 0.5 + random / 2));

@@ -3,16 +3,16 @@ import { type Chat, READ_INTERVAL, INITIAL_EVENTS } from './chat';
 import { historyCommand, nextPage } from './backfill';
 import type { Room } from './room';
 
-/** The directory is asked for again when it is looked at and older than this. */
+/** The maximum age of the directory while it is visible. */
 export const DIRECTORY_MAX_AGE = 30_000;
-/** Of a house with very many rooms only this many are listed; the others are found by name. */
+/** At most this many rooms are listed; others are found by name. */
 export const DIRECTORY_MAX_ROOMS = 500;
-/** A room shows something to read before the person scrolls. */
+/** Older events are fetched until a room shows at least this many. */
 export const MIN_EVENTS = 30;
 
 /**
- * What should be said now. It follows from what is known, not from what happened, so that after a lost connection nothing
- * has to be remembered: whatever is still lacking is asked for again.
+ * Returns the commands to send now. They are derived from the state, not from past events: after a lost connection nothing has
+ * to be remembered, and whatever is missing is requested again.
  */
 export function reconcile(chat: Chat, now: number): Command[] {
   if (!chat.ready) return [];
@@ -35,7 +35,7 @@ export function reconcile(chat: Chat, now: number): Command[] {
   return commands;
 }
 
-/** When `reconcile` may have something to send that it has not now. */
+/** When `reconcile` may next return commands that it does not return now. */
 export function reconcileDeadline(chat: Chat, now: number): number | null {
   if (!chat.ready) return null;
   const due: number[] = [];
@@ -50,16 +50,16 @@ export function reconcileDeadline(chat: Chat, now: number): number | null {
   return due.length === 0 ? null : Math.min(...due);
 }
 
-/** Strikes out whoever stopped typing. */
+/** Removes users who stopped typing. */
 export function expireTypers(chat: Chat, now: number): void {
   for (const room of chat.rooms.values()) {
     for (const [id, typer] of room.typers) if (typer.until <= now) room.typers.delete(id);
   }
 }
 
-/** Rooms that are held from before resume at their cursors at once; new ones as soon as they are listed. */
+/** Resumes loaded rooms at their cursors at once, and other rooms as soon as they are listed. */
 function resumeRooms(chat: Chat, send: (command: Command) => void): void {
-  // While a name is to be found among the rooms, it is not yet known which of them is to show its recent messages.
+  // A pending name may match one of these rooms, which then shows its recent messages.
   const target = chat.pendingRoom === null ? undefined : chat.find(chat.pendingRoom);
   const rooms: Record<RoomId, Seq> = {};
   let any = false;
@@ -90,7 +90,7 @@ function loadRooms(chat: Chat, now: number, send: (command: Command) => void): v
   }
 }
 
-/** Brings the person into the room they want, or into the lobby. */
+/** Opens the pending room, or the lobby. */
 function openPendingRoom(chat: Chat, send: (command: Command) => void): void {
   if (chat.pendingRoom === null && chat.active === null) {
     const first = chat.find('lobby');
@@ -110,7 +110,7 @@ function openPendingRoom(chat: Chat, send: (command: Command) => void): void {
 function fetchHistory(chat: Chat, room: Room, now: number, send: (command: Command) => void): void {
   if (!room.log || room.fetching || now < room.fetchRetryAt) return;
   const active = room.id === chat.active;
-  // A room in the background keeps its gaps until it is looked at.
+  // Gaps of background rooms stay until the room becomes active.
   if (!active) return;
   const older = room.needsOlder || room.log.events.length < MIN_EVENTS;
   const fetch = nextPage(room.log, { older, gap: room.gapTarget, maxPage: chat.limits.history_events });

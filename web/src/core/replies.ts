@@ -4,7 +4,7 @@ import type { Chat } from './chat';
 import { coveredRange } from './backfill';
 import { dropRoom } from './receive';
 
-/** What an answer means, by the command that it answers. */
+/** Applies an `ok` to the command that it answers. */
 export function onOk(chat: Chat, command: Command, ok: OkFrame, now: number, random: number): void {
   switch (command.type) {
     case 'rooms':
@@ -37,7 +37,7 @@ export function onOk(chat: Chat, command: Command, ok: OkFrame, now: number, ran
   }
 }
 
-/** A refusal that may pass is tried again, without a word; the others are told. */
+/** Handles an error: a retryable one is retried silently, others are shown. */
 export function onRefused(chat: Chat, command: Command, error: ErrorFrame, now: number, random: number): void {
   const wait = Math.max(error.retry_after_ms ?? 0, backoff(2, 0.5 + random / 2));
   switch (command.type) {
@@ -80,7 +80,7 @@ export function onRefused(chat: Chat, command: Command, error: ErrorFrame, now: 
   }
 }
 
-/** A page of the rooms one is a member of. */
+/** Applies a page of the joined rooms. */
 function listed(chat: Chat, ok: OkFrame): void {
   adopt(chat, ok.rooms ?? []);
   if (ok.next !== undefined) {
@@ -91,7 +91,7 @@ function listed(chat: Chat, ok: OkFrame): void {
   chat.outbox.retainRooms((room) => chat.room(room)?.member ?? false);
 }
 
-/** Rooms of which the person is a member; `reconcile` opens them. */
+/** Adds joined rooms; `reconcile` opens them. */
 function adopt(chat: Chat, rooms: readonly RoomSummary[]): void {
   for (const summary of rooms) {
     const room = chat.ensureRoom(summary.room, summary.name);
@@ -107,30 +107,30 @@ function adopt(chat: Chat, rooms: readonly RoomSummary[]): void {
 function directory(chat: Chat, command: CommandOf<'rooms'>, ok: OkFrame): void {
   const page = ok.rooms ?? [];
   chat.directory = command.after === undefined ? page : [...chat.directory, ...page];
-  // Joined in another tab meanwhile.
+  // Includes rooms that were joined in another tab.
   if (!chat.isPending('leave')) adopt(chat, page.filter((room) => room.joined && !chat.room(room.room)?.member));
   chat.directoryAfter = ok.next === undefined ? null : (ok.next as RoomId);
 }
 
 function page(chat: Chat, command: CommandOf<'history'>, ok: OkFrame, now: number, random: number): void {
   const room = chat.find(command.room);
-  const asked = room?.fetching;
-  if (!room || !asked) return;
+  const request = room?.fetching;
+  if (!room || !request) return;
   room.fetching = null;
-  // A room that was dropped and opened again meanwhile asks for itself.
-  if (!room.log || asked.after !== command.after || asked.before !== command.before) return;
+  // The room was dropped and opened again in the meantime; it sends its own request.
+  if (!room.log || request.after !== command.after || request.before !== command.before) return;
   const events = ok.events ?? [];
   const more = ok.more ?? false;
   if (events.length === 0 && more) {
-    // Nothing, and yet more: no progress can be made by asking again at once.
+    // An empty page with `more` makes no progress, so the retry is delayed.
     room.fetchAttempt += 1;
     room.fetchRetryAt = now + backoff(room.fetchAttempt + 2, 0.5 + random / 2);
     return;
   }
   room.fetchAttempt = 0;
   room.fetchRetryAt = 0;
-  room.log.merge(events, coveredRange(asked, events, more));
-  if (asked.before !== undefined) {
+  room.log.merge(events, coveredRange(request, events, more));
+  if (request.before !== undefined) {
     room.needsOlder = false;
     room.gapTarget = null;
   }
@@ -144,7 +144,7 @@ function page(chat: Chat, command: CommandOf<'history'>, ok: OkFrame, now: numbe
 function delivered(chat: Chat, command: CommandOf<'send'>, ok: OkFrame): void {
   const log = chat.find(command.room)?.log;
   const seq = ok.seq ?? 0;
-  // An event below what is loaded, or in a stretch that is not, will not come by itself either.
+  // An event below the floor, or in a gap, does not arrive by itself either.
   chat.outbox.confirm(command.client_message_id, seq, log ? seq <= log.cursor : true);
 }
 

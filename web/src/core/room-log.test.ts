@@ -6,14 +6,14 @@ import { message } from './testing';
 const seqs = (log: RoomLog) => log.events.map((event) => event.seq);
 const page = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => message(from + i));
 
-describe('live events', () => {
-  test('move the cursor one by one', () => {
+describe('live event', () => {
+  test('next event moves the cursor', () => {
     const log = new RoomLog(40);
     expect([41, 42, 43].map((seq) => log.apply(message(seq)))).toEqual([true, true, true]);
     expect([log.cursor, log.floor, log.gaps]).toEqual([43, 40, []]);
   });
 
-  test('that are there already are dropped', () => {
+  test('known event is dropped', () => {
     const log = new RoomLog(40);
     log.apply(message(41));
     expect(log.apply(message(41))).toBe(false);
@@ -21,7 +21,7 @@ describe('live events', () => {
     expect(seqs(log)).toEqual([41]);
   });
 
-  test('that leave a number out show a gap, although the server promised none', () => {
+  test('event after a skipped number creates a gap', () => {
     const log = new RoomLog(40);
     log.apply(message(41));
     log.apply(message(45));
@@ -32,22 +32,22 @@ describe('live events', () => {
   });
 });
 
-describe('a gap', () => {
-  test('moves the cursor, so that what follows it is live', () => {
+describe('gap', () => {
+  test('gap moves the cursor past its end', () => {
     const log = new RoomLog(58);
     log.markGap(1812);
     expect([log.cursor, log.gaps]).toEqual([1812, [{ from: 59, to: 1812 }]]);
     expect(log.apply(message(1813))).toBe(true);
   });
 
-  test('begins at the cursor, whatever was lost before it', () => {
+  test('gap starts at the cursor, whatever precedes it', () => {
     const log = new RoomLog(0);
     log.apply(message(1));
     log.markGap(9);
     expect(log.gaps).toEqual([{ from: 2, to: 9 }]);
   });
 
-  test('that says nothing new changes nothing', () => {
+  test('gap below the cursor changes nothing', () => {
     const log = new RoomLog(0);
     for (const event of page(1, 5)) log.apply(event);
     log.markGap(4);
@@ -55,8 +55,8 @@ describe('a gap', () => {
   });
 });
 
-describe('a page', () => {
-  test('fills a gap in order and leaves the rest of it', () => {
+describe('page', () => {
+  test('page inside a gap fills it partially', () => {
     const log = new RoomLog(0);
     log.apply(message(1));
     log.markGap(10);
@@ -69,7 +69,7 @@ describe('a page', () => {
     expect([seqs(log), log.gaps]).toEqual([[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], []]);
   });
 
-  test('of older events lowers the floor', () => {
+  test('page of older events lowers the floor', () => {
     const log = new RoomLog(50);
     log.apply(message(51));
     log.merge(page(41, 50), { from: 41, to: 50 });
@@ -78,13 +78,13 @@ describe('a page', () => {
     expect(log.floor).toBe(0);
   });
 
-  test('that does not reach what is held is not taken, because nothing would be known of what lies between', () => {
+  test('page below the floor without contact is ignored', () => {
     const log = new RoomLog(50);
     log.merge(page(11, 20), { from: 11, to: 20 });
     expect([seqs(log), log.floor]).toEqual([[], 50]);
   });
 
-  test('doubles nothing', () => {
+  test('page with known events adds no duplicates', () => {
     const log = new RoomLog(0);
     for (const event of page(1, 5)) log.apply(event);
     log.merge([...page(1, 5), ...page(1, 5)], { from: 1, to: 5 });
@@ -92,7 +92,7 @@ describe('a page', () => {
   });
 });
 
-test('what is let go of can be loaded again', () => {
+test('trimmed events can be loaded again', () => {
   const log = new RoomLog(0);
   for (const event of page(1, 5)) log.apply(event);
   log.markGap(8);
@@ -103,23 +103,23 @@ test('what is let go of can be loaded again', () => {
   expect([log.floor, seqs(log).length]).toEqual([0, 20]);
 });
 
-test('the index after a number is found by halving', () => {
+test('indexAfter returns the first index above a number', () => {
   const log = new RoomLog(0);
   for (const event of page(1, 9)) log.apply(event);
   expect([0, 1, 5, 9, 20].map((seq) => log.indexAfter(seq))).toEqual([0, 1, 5, 9, 9]);
 });
 
-describe('what is fetched', () => {
+describe('next page', () => {
   const wants = { older: false, gap: null, maxPage: 500 };
 
-  test('nothing, while nothing is missing or wanted', () => {
+  test('complete log needs no page unless older events are requested', () => {
     const log = new RoomLog(10);
     expect(nextPage(log, wants)).toBeNull();
     expect(nextPage(log, { ...wants, older: true })).toEqual({ before: 11, limit: 100 });
     expect(nextPage(new RoomLog(0), { ...wants, older: true })).toBeNull();
   });
 
-  test('a small gap whole, the latest first', () => {
+  test('small gaps are fetched whole, the latest first', () => {
     const log = new RoomLog(0);
     log.markGap(3);
     log.apply(message(4));
@@ -127,7 +127,7 @@ describe('what is fetched', () => {
     expect(nextPage(log, wants)).toEqual({ after: 4, limit: 5 });
   });
 
-  test('of a large gap the end, and the rest when it is asked for', () => {
+  test('large gap is fetched from its end, and further on request', () => {
     const log = new RoomLog(0);
     log.apply(message(1));
     log.markGap(2000);
@@ -137,32 +137,32 @@ describe('what is fetched', () => {
     expect(nextPage(log, { ...wants, gap: 700 })).toEqual({ before: 1901, limit: 200 });
   });
 
-  test('a large gap that ends a room in which talk goes on', () => {
+  test('large gap followed by events is not fetched', () => {
     const log = new RoomLog(0);
     log.markGap(2000);
     log.apply(message(2001));
     expect(nextPage(log, wants), 'what follows the gap is enough to read').toBeNull();
   });
 
-  test('never more than the server gives', () => {
+  test('page size never exceeds the server limit', () => {
     const log = new RoomLog(0);
     log.markGap(400);
     expect(nextPage(log, { ...wants, maxPage: 50 })).toEqual({ after: 0, limit: 50 });
   });
 });
 
-describe('what an answer covers', () => {
-  test('up to its last event, if there is more', () => {
+describe('covered range', () => {
+  test('reply with more covers up to its last event', () => {
     expect(coveredRange({ after: 58, limit: 42 }, page(59, 80), true)).toEqual({ from: 59, to: 80 });
     expect(coveredRange({ before: 58, limit: 10 }, page(48, 57), true)).toEqual({ from: 48, to: 57 });
   });
 
-  test('all that was asked for, if there is no more, and not a number beyond: another gap may lie there by now', () => {
+  test('reply without more covers the request and not beyond', () => {
     expect(coveredRange({ after: 58, limit: 42 }, page(59, 80), false)).toEqual({ from: 59, to: 100 });
     expect(coveredRange({ before: 58, limit: 100 }, page(3, 57), false)).toEqual({ from: 1, to: 57 });
   });
 
-  test('nothing, if it is empty and yet not all', () => {
+  test('empty reply with more covers nothing', () => {
     expect(coveredRange({ after: 58, limit: 42 }, [], true)).toEqual({ from: 59, to: 58 });
     expect(coveredRange({ before: 58, limit: 42 }, [], true)).toEqual({ from: 58, to: 57 });
   });

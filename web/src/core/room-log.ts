@@ -1,25 +1,25 @@
 import type { RoomEvent, Seq } from '../protocol/types';
 
-/** A stretch of numbers, both ends included. */
+/** A range of sequence numbers, inclusive. */
 export interface SeqRange {
   from: Seq;
   to: Seq;
 }
 
 /**
- * What the page holds of one room's log.
+ * The loaded part of one room's log.
  *
  * **Invariant:** every number in (`floor`, `cursor`] is either in `events`, once, or in exactly one of `gaps`; nothing else
- * is held. So nothing is doubled, and what is missing is known to be. Held by room-log.test.ts.
+ * is loaded. So nothing is duplicated, and what is missing is known. Held by room-log.test.ts and delivery.test.ts.
  */
 export class RoomLog {
   /** Ascending. */
   readonly events: RoomEvent[] = [];
-  /** Ascending, apart from each other. */
+  /** Ascending and disjoint. */
   gaps: SeqRange[] = [];
-  /** What stands at or below was not loaded. 0: the room's very beginning is here. */
+  /** Events up to this number are not loaded. 0: the start of the room is loaded. */
   floor: Seq;
-  /** The last number known of; after a lost connection the server is asked for what follows. */
+  /** The latest known number; after a reconnect the server sends what follows. */
   cursor: Seq;
 
   constructor(after: Seq) {
@@ -31,11 +31,11 @@ export class RoomLog {
     return seq > this.floor && seq <= this.cursor && !this.gaps.some((gap) => gap.from <= seq && seq <= gap.to);
   }
 
-  /** Takes in a live event. False: it was there already, or lies below what is loaded. */
+  /** Applies a live event. Returns false for a duplicate or an event below the floor. */
   apply(event: RoomEvent): boolean {
     const { seq } = event;
     if (seq > this.cursor) {
-      // The server never leaves a number out subtract a `gap`. Should it, the person still gets what is missing.
+      // The server never skips a number without a `gap`. If it did, the missing events would be fetched.
       if (seq > this.cursor + 1) this.gaps.push({ from: this.cursor + 1, to: seq - 1 });
       this.events.push(event);
       this.cursor = seq;
@@ -46,19 +46,19 @@ export class RoomLog {
     return true;
   }
 
-  /** The server says that a stretch will not come by itself. */
+  /** Records that the server skipped the events up to `to`. */
   markGap(to: Seq): void {
     if (to <= this.cursor) return;
-    // From the cursor on, whatever `from` says: what lies between did not come either.
+    // From the cursor, regardless of `from`: the events in between did not arrive either.
     this.gaps.push({ from: this.cursor + 1, to });
     this.cursor = to;
   }
 
-  /** Takes in a page that says everything there is in `covered`: what it does not hold there does not exist. */
+  /** Merges a page. `covered` is the range that the page describes completely: other events in it do not exist. */
   merge(page: readonly RoomEvent[], covered: SeqRange): void {
     const lands = (seq: Seq) =>
       seq >= covered.from && seq <= covered.to && (seq <= this.floor || (seq <= this.cursor && !this.has(seq)));
-    // A page that does not reach up to what is held would leave a stretch of which nothing is known.
+    // A page that does not reach the floor would leave an unknown range in between.
     const extends_ = covered.from <= this.floor && covered.to >= this.floor;
     const fresh: RoomEvent[] = [];
     let last = 0;
@@ -72,7 +72,7 @@ export class RoomLog {
     if (extends_) this.floor = Math.min(this.floor, covered.from - 1);
   }
 
-  /** Lets go of the oldest events beyond `keep`; they can be loaded again. */
+  /** Drops the oldest events beyond `keep`; they can be loaded again. */
   trim(keep: number): void {
     const extra = this.events.length - keep;
     if (extra <= 0) return;
@@ -81,7 +81,7 @@ export class RoomLog {
     this.gaps = this.gaps.flatMap((gap) => subtract(gap, { from: 0, to: this.floor }));
   }
 
-  /** Index of the first event with a number above `seq`. */
+  /** The index of the first event after `seq`. */
   indexAfter(seq: Seq): number {
     let low = 0;
     let high = this.events.length;

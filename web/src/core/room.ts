@@ -2,36 +2,36 @@ import type { Person, ReadPosition, RoomId, Seq, UserId } from '../protocol/type
 import type { PageRequest } from './backfill';
 import { RoomLog } from './room-log';
 
-/** How long somebody is shown as typing after they last said so. */
+/** How long a user is shown as typing after their last `typing`. */
 export const TYPING_TIMEOUT = 5_000;
 
-/** What the page knows of one room. */
+/** The client state of one room. */
 export class Room {
   name: string;
   member: boolean;
-  /** Whether the server answered `joined` on this connection. Only then do events come, and may messages go. */
+  /** `open` after `joined` on this connection. Only then events arrive and messages may be sent. */
   state: 'closed' | 'opening' | 'open' = 'closed';
-  /** The `after` that was asked for while opening; none: only what is new. */
+  /** The `after` of the pending `join` or `resume`; undefined: only new events. */
   requestedAfter: Seq | undefined;
   log: RoomLog | null = null;
   head: Seq = 0;
   n = 0;
-  /** The number up to which events belong to a catch-up: they tell what was, and change nothing that is. */
+  /** Events up to this number belong to the catch-up: they are history and do not change the current state. */
   catchUpEnd: Seq = 0;
 
   read: ReadPosition | null = null;
-  /** Nobody has said so: it is not told to the server, where another page may have to tell less. */
+  /** `read` is an assumption. It is not reported, because another page may have read less. */
   readAssumed = false;
-  /** The read position that the server was told. */
+  /** The last read position stored by the server. */
   readReported: Seq = 0;
-  /** The line "new messages" stands after this number. */
+  /** The line "new messages" is shown after this number. */
   marker: Seq | null = null;
 
   count = 0;
   readonly people = new Map<UserId, string>();
-  /** Where the next page of them begins. */
+  /** The cursor of the next page of `people`. */
   peopleAfter: UserId | null = null;
-  /** When the panel last asked who is here. */
+  /** When `who` was last sent. */
   peopleAt = 0;
   readonly typers = new Map<UserId, { name: string; until: number }>();
 
@@ -39,7 +39,7 @@ export class Room {
   fetchRetryAt = 0;
   fetchAttempt = 0;
   needsOlder = false;
-  /** The person asked for the hole around this number. */
+  /** The user requested the gap around this number. */
   gapTarget: Seq | null = null;
 
   constructor(readonly id: RoomId, name: string, member = false) {
@@ -51,7 +51,7 @@ export class Room {
     return this.read ? Math.max(0, this.n - this.read.n) : 0;
   }
 
-  /** The person has seen everything that is here. */
+  /** Marks everything received as read. */
   markRead(): void {
     this.readAssumed = false;
     const seq = this.log?.cursor ?? 0;
@@ -59,7 +59,7 @@ export class Room {
     this.read = { seq, n: this.n };
   }
 
-  /** A position learned from the server counts if it is further than what is known here. */
+  /** Merges a read position from the server: only a later one counts. */
   updateRead(read: ReadPosition | undefined): void {
     if (!read) return;
     this.readReported = Math.max(this.readReported, read.seq);
@@ -88,7 +88,7 @@ export class Room {
     this.requestedAfter = undefined;
     this.fetching = null;
     this.fetchRetryAt = 0;
-    // Whether the last `read` arrived is not known; `joined` will say.
+    // The last `read` may be lost; `joined` returns the current position.
     this.readReported = 0;
     this.typers.clear();
   }

@@ -4,10 +4,10 @@ import type { OutboxItem } from './outbox';
 import { type MembershipSummary, summarizeMembership } from './membership-summary';
 import type { SeqRange } from './room-log';
 
-/** Messages of one person stand together if no more than this lies between two of them. */
+/** Consecutive messages of one user within this interval form a group. */
 export const GROUP_INTERVAL = 5 * 60_000;
 
-/** One row of the input. `key` is stable, so that the page knows where it was when rows come before it. */
+/** One row of the message list. `key` is stable, so that the view can keep the scroll position. */
 export type Row =
   | { kind: 'start'; key: string }
   | { kind: 'day'; key: string; at: number }
@@ -20,16 +20,16 @@ export type Row =
 export interface RowInput {
   events: readonly RoomEvent[];
   gaps: readonly SeqRange[];
-  /** The room's first event is the first of `events`. */
+  /** Whether the first event of the room is the first of `events`. */
   fromStart: boolean;
   marker: Seq | null;
   pending: readonly OutboxItem[];
   you: UserId | null;
-  /** Names the local day of a moment. */
+  /** Returns the local day of a time. */
   dayOf: (at: number) => string;
 }
 
-/** Lays out a stretch of a room as rows. */
+/** Builds the rows for a window of a room. */
 export function buildRows(input: RowInput): Row[] {
   const rows: Row[] = [];
   let day = '';
@@ -81,7 +81,7 @@ export function buildRows(input: RowInput): Row[] {
       flush();
       last = null;
       markerPlaced = true;
-      // Where the line stands at the very top, everything is new and it would say nothing.
+      // At the very top everything is new, and the marker would carry no information.
       if (event.seq > first) rows.push({ kind: 'new', key: 'new' });
     }
     flush();
@@ -100,7 +100,7 @@ export function buildRows(input: RowInput): Row[] {
   return rows;
 }
 
-/** Keeps the row objects of the last time where nothing about them changed: the screen redraws by identity. */
+/** Reuses the previous objects of unchanged rows: the view renders by identity. */
 export function reuseRows(before: readonly Row[], after: Row[]): Row[] {
   const old = new Map(before.map((row) => [row.key, row]));
   return after.map((row) => {

@@ -23,16 +23,16 @@ function golden(line: Line): unknown {
   }
 }
 
-test('the golden lines are many', () => expect(cases.length).toBeGreaterThan(30));
+test('golden file has more than 30 lines', () => expect(cases.length).toBeGreaterThan(30));
 for (const { line, is } of cases) {
-  test(`${JSON.stringify(line)} means what the server takes it for`, () => expect(golden(parseLine(line))).toEqual(is));
+  test(`${JSON.stringify(line)} parses as on the server`, () => expect(golden(parseLine(line))).toEqual(is));
 }
 
-test('a letter that only looks like one when lowered makes no command', () => {
+test('Kelvin sign in a command is not folded to k', () => {
   expect(parseLine('/\u212Aick')).toEqual({ kind: 'unknown', word: '\u212Aick' });
 });
 
-test('commands are offered while the first word is typed', () => {
+test('commands are completed while the first word is typed', () => {
   expect(matchCommands('/')).toEqual(['join', 'leave', 'name', 'who', 'rooms', 'help']);
   expect(matchCommands('/J')).toEqual(['join']);
   expect(matchCommands('/join ')).toEqual([]);

@@ -1,4 +1,4 @@
-/** What a line in the composer means: the same in the server's plain text, see `crates/domain/golden/slash.json`. */
+/** The meaning of a composer line, as in the server's plain-text protocol; see `crates/domain/golden/slash.json`. */
 export type Line =
   | { kind: 'message'; text: string }
   | { kind: 'join'; room: string }
@@ -10,18 +10,18 @@ export type Line =
 export const COMMANDS = ['join', 'leave', 'name', 'who', 'rooms', 'help'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
-/** What parts a command from what follows it; a short list, so that it is the same in every language. */
+/** The separators between a command and its argument. A fixed list, identical in all implementations. */
 const SPACES = ' \\t\\n\\r\\u3000';
 const COMMAND = new RegExp(`^/([^${SPACES}]*)(?:[${SPACES}]([^]*))?$`);
 const AROUND = new RegExp(`^[${SPACES}]+|[${SPACES}]+$`, 'g');
 
-/** Only a slash in the very first place makes a command: whoever begins with a space speaks. */
+/** Only a slash at the very start makes a command; a leading space makes a message. */
 export function parseLine(line: string): Line {
   if (!line.startsWith('/')) return { kind: 'message', text: line };
   if (line.startsWith('//')) return { kind: 'message', text: line.slice(1) };
   const [, word = '', rest = ''] = COMMAND.exec(line) ?? [];
   const argument = rest.replace(AROUND, '');
-  // Only ASCII letters lose their case: `toLowerCase` would make K of the Kelvin sign.
+  // Folds ASCII letters only: `toLowerCase` would turn the Kelvin sign into k.
   switch (word.replace(/[A-Z]/g, (letter) => letter.toLowerCase())) {
     case 'join':
       return argument === '' ? { kind: 'incomplete', command: 'join' } : { kind: 'join', room: argument };
@@ -40,7 +40,7 @@ export function parseLine(line: string): Line {
   }
 }
 
-/** The commands that a line may become: what is offered while one is typed. */
+/** The commands that complete a partially typed line. */
 export function matchCommands(line: string): CommandName[] {
   const typed = /^\/([a-z]*)$/i.exec(line);
   return typed ? COMMANDS.filter((name) => name.startsWith(typed[1]!.toLowerCase())) : [];

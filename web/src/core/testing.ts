@@ -2,7 +2,7 @@ import type { Command, MessageEvent, RoomEvent, RoomId, Seq, ServerFrame, UserId
 import { Chat } from './chat';
 import { receive } from './receive';
 
-/** Small, seeded seededRandom (mulberry32): a failure names its seed and can be played again. */
+/** A seeded random generator (mulberry32): a failure prints its seed and can be replayed. */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -33,7 +33,7 @@ export function welcome(epoch = 'e1', id: UserId = 'u7'): ServerFrame {
   return { type: 'welcome', you: { id, name: '李雷' }, epoch, limits: LIMITS, server: 'test' };
 }
 
-/** A chat that is in the lobby, r1, with `head` events, at `now` 0. */
+/** A chat in the lobby, r1, with `head` events, at `now` 0. */
 export function chatInLobby(head = 0): Chat {
   const chat = new Chat();
   receive(chat, welcome(), 0, 0);
@@ -47,7 +47,7 @@ export function chatInLobby(head = 0): Chat {
   return chat;
 }
 
-/** A browser's storage, by which the tabs of one person meet. In no order that anybody could rely on. */
+/** An in-memory `localStorage`, shared by the tabs of one user. Its key order is unspecified. */
 export function memoryStorage(onRemoved: (key: string) => void = () => {}) {
   const held = new Map<string, string>();
   return {
@@ -63,20 +63,20 @@ export function memoryStorage(onRemoved: (key: string) => void = () => {}) {
   };
 }
 
-/** What all connections of an unkind server share. */
+/** The state that all connections of a faulty server share. */
 export class FaultyStore {
   log: RoomEvent[] = [];
   n = 0;
   epoch = 'e1';
   readonly keys = new Map<string, { seq: Seq; body: string }>();
-  /** Every message that was sent here, whatever was answered, and in which of its lives. */
+  /** Every message received, whatever the reply was, and in which epoch. */
   readonly received: { body: string; epoch: string }[] = [];
   readonly connections: FaultyServer[] = [];
 }
 
 /**
- * The server of docs/PROTOCOL.md with one room and no mercy, as one connection meets it: it cuts the line anywhere, answers in
- * another order, refuses for a while, names gaps. Only what the protocol promises holds.
+ * The server of docs/PROTOCOL.md with one room, as seen by one connection, with random faults: it disconnects anywhere,
+ * reorders replies, returns retryable errors, and sends gaps. It keeps only what the protocol guarantees.
  */
 export class FaultyServer {
   readonly room: RoomId = 'r1';
@@ -97,7 +97,7 @@ export class FaultyServer {
     return this.store.log;
   }
 
-  /** The client is gone; nobody looks after what was on its way. */
+  /** Loses everything in flight. */
   disconnect(): void {
     this.toClient = [];
     this.replies = [];
@@ -109,7 +109,7 @@ export class FaultyServer {
     this.toClient.push(welcome(this.store.epoch));
   }
 
-  /** What others say. */
+  /** Appends a message of another user. */
   appendFromOther(body: string): void {
     this.append({ id: 'u8', name: 'Ann' }, body);
   }
@@ -133,7 +133,7 @@ export class FaultyServer {
         if (known) return void ok({ seq: known.seq });
         const seq = this.append({ id: 'u7', name: '李雷' }, command.body, command.client_message_id);
         this.store.keys.set(command.client_message_id, { seq, body: command.body });
-        // The store did it and could not say so.
+        // Stored, but the acknowledgement is lost.
         if (this.random() < this.faultRate) return void refuse();
         return void ok({ seq });
       }
@@ -151,7 +151,7 @@ export class FaultyServer {
     }
   }
 
-  /** Some of what is ready to be delivered; replies may overtake events, and fall behind them. */
+  /** Returns some of the frames in flight. Replies may arrive before or after events. */
   deliver(most: number): ServerFrame[] {
     const out: ServerFrame[] = [];
     while (out.length < most && (this.toClient.length > 0 || this.replies.length > 0)) {
@@ -162,7 +162,7 @@ export class FaultyServer {
     return out;
   }
 
-  /** Everything was lost: the store lives anew, with the first `keep` events. */
+  /** Restores the first `keep` events as from a backup, in a new epoch. */
   restore(keep: number): void {
     const { store } = this;
     store.epoch += '+';
@@ -195,7 +195,7 @@ export class FaultyServer {
 
   private deliverEvent(event: MessageEvent): void {
     if (this.open) this.toClient.push(event);
-    // A reader that is too slow: what is still on its way to it becomes a gap.
+    // Backpressure: for a slow reader, undelivered messages become a gap.
     const waiting = this.toClient.filter((frame) => frame.type === 'message').length;
     if (this.open && waiting > 15) {
       const first = this.toClient.findIndex((frame) => frame.type === 'message');

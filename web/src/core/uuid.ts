@@ -1,4 +1,4 @@
-/** A UUIDv7 (RFC 9562): the time, then randomness. `random` are ten random bytes. */
+/** A UUIDv7 (RFC 9562): the time, then randomness. `random` holds ten random bytes. */
 export function uuid7(now: number, random: Uint8Array): string {
   const bytes = new Uint8Array(16);
   let ms = Math.max(0, Math.floor(now));

@@ -1,23 +1,23 @@
 import { LANG, type Locale } from './index';
 
-/** Times, days, numbers and lists of names as each language writes them. */
+/** Times, days, numbers and lists in the conventions of each language. */
 export interface Format {
   time(at: number): string;
-  /** Without "AM" and "PM", for where there is no room. */
+  /** Without AM or PM, for narrow places. */
   shortTime(at: number): string;
-  /** With the day; for who wants to know exactly. */
+  /** With the date, for tooltips. */
   full(at: number): string;
   day(at: number, now: number): string;
   number(n: number): string;
   list(items: readonly string[]): string;
-  /** Names in order for who reads this language. */
+  /** Compares names in the order of the language. */
   compare(a: string, b: string): number;
 }
 
 export function createFormat(locale: Locale, languages: readonly string[]): Format {
-  // English in India and in America write the same words and not the same times.
+  // Regions that share a language format times differently.
   const lang = languages.find((language) => language.toLowerCase().split('-')[0] === locale) ?? LANG[locale];
-  // 3:20 PM, and 03:20.
+  // 12-hour times have no leading zero: 3:20 PM, but 03:20.
   const twelve = new Intl.DateTimeFormat(lang, { hour: 'numeric' }).resolvedOptions().hour12 === true;
   const time = new Intl.DateTimeFormat(lang, { hour: twelve ? 'numeric' : '2-digit', minute: '2-digit' });
   const full = new Intl.DateTimeFormat(lang, { dateStyle: 'full', timeStyle: 'medium' });
@@ -47,13 +47,13 @@ export function createFormat(locale: Locale, languages: readonly string[]): Form
   };
 }
 
-/** Names the local day of a moment. */
+/** The local day of a time. */
 export function dayOf(at: number): string {
   const date = new Date(at);
   return `${date.getFullYear()}-${date.getMonth() + 1}-${date.getDate()}`;
 }
 
-/** A name that runs from right to left must not turn the sentence around it. */
+/** Isolates a right-to-left name from the surrounding text. */
 export function isolated(text: string): string {
   return /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(text) ? `\u2068${text}\u2069` : text;
 }

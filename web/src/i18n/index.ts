@@ -1,15 +1,15 @@
 import { en } from './en';
 import { zh } from './zh';
 
-/** What every language must have. A key that is missing does not compile. */
+/** The texts that every language must define; a missing key does not compile. */
 export type Dictionary = typeof en;
 export type Locale = 'en' | 'zh';
 
 export const DICTIONARIES: Record<Locale, Dictionary> = { en, zh };
-/** What the page calls its language to browsers and screen readers. */
+/** The `lang` attribute of the document. */
 export const LANG: Record<Locale, string> = { en: 'en', zh: 'zh-CN' };
 
-/** The first of the person's languages that the page speaks. */
+/** The first supported language of the user. */
 export function chooseLocale(remembered: string | null, languages: readonly string[]): Locale {
   if (remembered === 'en' || remembered === 'zh') return remembered;
   for (const language of languages) {

@@ -9,12 +9,12 @@ const VIEW = new URL('../', import.meta.url);
 const READ_ALOUD = new Set(['aria-label', 'aria-description', 'aria-roledescription', 'title', 'placeholder', 'alt', 'label']);
 const WORDS = /[\p{L}]{2}|[\p{Script=Han}]/u;
 
-describe('the words of the page', () => {
+describe('component texts', () => {
   const files = readdirSync(VIEW, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.tsx'));
 
-  test('are looked for in all components', () => expect(files.length).toBeGreaterThan(10));
+  test('component files are found', () => expect(files.length).toBeGreaterThan(10));
   for (const file of files) {
-    test(`stand in the dictionaries and not in ${file}`, () => {
+    test(`${file} contains no literal text`, () => {
       const found: string[] = [];
       const note = (text: string) => {
         if (WORDS.test(text)) found.push(text.trim());
@@ -39,7 +39,7 @@ describe('the words of the page', () => {
 });
 
 describe('both languages', () => {
-  /** Every text, with something in the place of what is filled in. */
+  /** All texts by path, with placeholders as arguments. */
   function texts(value: unknown, path = ''): [string, string][] {
     if (typeof value === 'string') return [[path, value]];
     if (typeof value === 'function') {
@@ -50,25 +50,25 @@ describe('both languages', () => {
   }
   const all = Object.fromEntries(Object.entries(DICTIONARIES).map(([locale, words]) => [locale, new Map(texts(words))])) as Record<Locale, Map<string, string>>;
 
-  test('have every text, and none is empty', () => {
+  test('dictionaries have the same keys and no empty text', () => {
     expect([...all.zh.keys()]).toEqual([...all.en.keys()]);
     for (const [path, text] of [...all.en, ...all.zh]) expect(text.trim(), path).not.toBe('');
   });
 
-  test('Chinese is written with Chinese marks, and without spaces between the scripts', () => {
+  test('Chinese uses full-width punctuation and no spaces', () => {
     for (const [path, text] of all.zh) {
       expect(text, path).not.toMatch(/[\p{Script=Han}][,;:!?](?!\/)|[\p{Script=Han}]\.(?!\w)/u);
       expect(text.replace(/\/(join|name) /g, ''), path).not.toMatch(/[\p{Script=Han}] [\w§¶#/]|[\w§¶#] [\p{Script=Han}]/u);
     }
   });
 
-  test('a server’s own words for an error are never shown: every code has ours', () => {
+  test('dictionaries have a text for every error code', () => {
     expect(Object.keys(DICTIONARIES.zh.error)).toEqual(Object.keys(DICTIONARIES.en.error));
   });
 });
 
-describe('the language', () => {
-  test('is the first of the person’s that the page speaks, unless they chose', () => {
+describe('locale', () => {
+  test('first supported language is chosen unless one is stored', () => {
     expect(chooseLocale(null, ['fr-FR', 'zh-TW', 'en'])).toBe('zh');
     expect(chooseLocale(null, ['fr', 'en-GB'])).toBe('en');
     expect(chooseLocale(null, ['fr'])).toBe('en');
@@ -77,12 +77,12 @@ describe('the language', () => {
   });
 });
 
-describe('lists, days and comings', () => {
+describe('formats', () => {
   const en = createFormat('en', ['en-GB']);
   const zh = createFormat('zh', ['zh-CN']);
   const nobody = { joined: [], left: [], visited: [], returned: [], renamed: [] };
 
-  test('name a few and count the rest', () => {
+  test('membership text lists few names and counts the rest', () => {
     const words = (locale: Locale, joined: string[], left: string[] = []) =>
       membershipText({ ...nobody, joined, left }, DICTIONARIES[locale], locale === 'en' ? en : zh);
     expect(words('en', ['Ann'])).toBe('Ann joined');
@@ -95,7 +95,7 @@ describe('lists, days and comings', () => {
     expect(words('zh', ['Ann', 'Bob', '李雷', '韩梅梅'])).toBe('Ann、Bob和另外2人进来了');
   });
 
-  test('days have the names that people use', () => {
+  test('today and yesterday are named, other days are dates', () => {
     const now = new Date(2026, 10, 22, 0, 30).getTime();
     const yesterday = new Date(2026, 10, 21, 23, 59).getTime();
     expect([en.day(now, now), en.day(yesterday, now)]).toEqual(['Today', 'Yesterday']);
@@ -104,7 +104,7 @@ describe('lists, days and comings', () => {
     expect(zh.day(new Date(2026, 0, 2).getTime(), now)).toContain('星期五');
   });
 
-  test('times follow the person’s region', () => {
+  test('time format follows the region', () => {
     const at = new Date(2026, 10, 22, 15, 4).getTime();
     expect(en.time(at)).toBe('15:04');
     expect(createFormat('en', ['zh-CN', 'en-US']).time(at)).toMatch(/^0?3:04\sPM$/);
@@ -112,7 +112,7 @@ describe('lists, days and comings', () => {
     expect(zh.time(at)).toBe('15:04');
   });
 
-  test('a name from right to left does not turn the sentence', () => {
+  test('right-to-left name is isolated', () => {
     expect(isolated('Ann')).toBe('Ann');
     expect(isolated('محمد')).toBe('\u2068محمد\u2069');
   });

@@ -1,31 +1,31 @@
 import { decodePerson, errorCode } from '../protocol/decode';
 import type { ErrorCode, Person } from '../protocol/types';
 
-/** `nobody`: no session, or one that has ended. `unreachable`: no answer, or none that can be read. */
+/** `unauthorized`: no session, or an expired one. `unreachable`: no response, or an unreadable one. */
 export type SessionResult = { user: Person } | { unauthorized: true } | { unreachable: true } | { error: ErrorCode };
 
-const ADDRESS = '/api/v1/session';
+const ENDPOINT = '/api/v1/session';
 
 export function getSession(): Promise<SessionResult> {
-  return ask({ method: 'GET' });
+  return request({ method: 'GET' });
 }
 
 export function createSession(name: string): Promise<SessionResult> {
-  return ask({ method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name }) });
+  return request({ method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name }) });
 }
 
 export async function deleteSession(): Promise<boolean> {
   try {
-    const response = await fetch(ADDRESS, { method: 'DELETE', signal: AbortSignal.timeout(10_000) });
+    const response = await fetch(ENDPOINT, { method: 'DELETE', signal: AbortSignal.timeout(10_000) });
     return response.ok || response.status === 401;
   } catch {
     return false;
   }
 }
 
-async function ask(init: RequestInit): Promise<SessionResult> {
+async function request(init: RequestInit): Promise<SessionResult> {
   try {
-    const response = await fetch(ADDRESS, { ...init, cache: 'no-store', signal: AbortSignal.timeout(15_000) });
+    const response = await fetch(ENDPOINT, { ...init, cache: 'no-store', signal: AbortSignal.timeout(15_000) });
     if (response.status === 401) return { unauthorized: true };
     const body: unknown = await response.json();
     if (typeof body !== 'object' || body === null) return { unreachable: true };

@@ -4,31 +4,31 @@ import { memoryStorage, message, welcome } from '../core/testing';
 import { App } from './app';
 import * as storage from './storage';
 
-/** As much of a browser as the shell meets. Its server says what the test says, when the test says it. */
-class Line {
+/** A WebSocket stub. The test plays the server. */
+class FakeSocket {
   static readonly OPEN = 1;
-  static all: Line[] = [];
+  static all: FakeSocket[] = [];
   readyState = 0;
-  readonly said: { type: string; id?: number }[] = [];
+  readonly sent: { type: string; id?: number }[] = [];
   onmessage: (event: { data: string }) => void = () => {};
   onclose: (event: { code: number; reason: string }) => void = () => {};
 
   constructor() {
-    Line.all.push(this);
+    FakeSocket.all.push(this);
   }
   send(text: string): void {
-    this.said.push(...[JSON.parse(text) as never].flat());
+    this.sent.push(...[JSON.parse(text) as never].flat());
   }
   close(): void {
     this.readyState = 2;
   }
 
-  /** The server's side. */
-  hear(...frames: ServerFrame[]): void {
+  /** Server side. */
+  receive(...frames: ServerFrame[]): void {
     this.readyState = 1;
     this.onmessage({ data: JSON.stringify(frames) });
   }
-  end(code: number): void {
+  closeWith(code: number): void {
     this.readyState = 3;
     this.onclose({ code, reason: '' });
   }
@@ -36,20 +36,20 @@ class Line {
 
 interface Request {
   method: string;
-  answer: (status: number, body?: object) => Promise<void>;
+  respond: (status: number, body?: object) => Promise<void>;
   fail: () => Promise<void>;
 }
 let requests: Request[];
 const me = { user: { id: 'u7', name: '李雷' } };
-const line = () => Line.all.at(-1)!;
-const soon = () => vi.advanceTimersByTimeAsync(0);
+const socket = () => FakeSocket.all.at(-1)!;
+const settle = () => vi.advanceTimersByTimeAsync(0);
 
 beforeEach(() => {
   vi.useFakeTimers();
-  Line.all = [];
+  FakeSocket.all = [];
   requests = [];
   const stubs = {
-    WebSocket: Line,
+    WebSocket: FakeSocket,
     addEventListener: () => {},
     document: { addEventListener: () => {}, visibilityState: 'hidden' },
     navigator: { onLine: true },
@@ -60,13 +60,13 @@ beforeEach(() => {
       new Promise((resolve, reject) => {
         requests.push({
           method,
-          answer: async (status, body = {}) => {
+          respond: async (status, body = {}) => {
             resolve({ status, ok: status < 300, json: async () => body });
-            await soon();
+            await settle();
           },
           fail: async () => {
             reject(new TypeError('no network'));
-            await soon();
+            await settle();
           },
         });
       }),
@@ -78,147 +78,147 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** The answer to the latest command of a type. */
-const reply = (type: string, fields: object = {}) => ({ type: 'ok', id: line().said.findLast((command) => command.type === type)!.id, ...fields }) as ServerFrame;
+/** An `ok` for the latest command of a type. */
+const reply = (type: string, fields: object = {}) => ({ type: 'ok', id: socket().sent.findLast((command) => command.type === type)!.id, ...fields }) as ServerFrame;
 
 function enterLobby(): void {
-  line().hear(welcome());
-  line().hear(reply('rooms', { rooms: [{ room: 'r1', name: 'lobby', head: 1, n: 1, count: 1, joined: true }] }));
-  line().hear({ type: 'joined', room: 'r1', name: 'lobby', head: 1, n: 1, count: 1, online: [] }, message(1));
+  socket().receive(welcome());
+  socket().receive(reply('rooms', { rooms: [{ room: 'r1', name: 'lobby', head: 1, n: 1, count: 1, joined: true }] }));
+  socket().receive({ type: 'joined', room: 'r1', name: 'lobby', head: 1, n: 1, count: 1, online: [] }, message(1));
 }
 
-async function inside(): Promise<App> {
+async function startInLobby(): Promise<App> {
   const app = new App();
   void app.start();
-  await requests[0]!.answer(200, me);
+  await requests[0]!.respond(200, me);
   enterLobby();
   expect(app.chat.activeRoom?.log?.cursor).toBe(1);
   return app;
 }
 
-describe('opening', () => {
-  test('while the server does not say who this is, the page asks again, and nobody who is known is asked for a name', async () => {
+describe('loading', () => {
+  test('session check without a response is retried', async () => {
     const app = new App();
     void app.start();
     await requests[0]!.fail();
     expect([app.screen, app.sessionUnknown]).toEqual(['loading', true]);
     await vi.advanceTimersByTimeAsync(60_000);
-    await requests[1]!.answer(503, { code: 'shutting_down' });
+    await requests[1]!.respond(503, { code: 'shutting_down' });
     expect(app.screen).toBe('loading');
     await vi.advanceTimersByTimeAsync(60_000);
-    await requests[2]!.answer(200, me);
+    await requests[2]!.respond(200, me);
     expect([app.screen, app.chat.you?.id]).toEqual(['chat', 'u7']);
   });
 
-  test('whom the server does not know stands at the door', async () => {
+  test('session check with 401 shows the login screen', async () => {
     const app = new App();
     void app.start();
-    await requests[0]!.answer(401, { code: 'unauthorized' });
+    await requests[0]!.respond(401, { code: 'unauthorized' });
     expect(app.screen).toBe('login');
   });
 });
 
-describe('going away', () => {
-  test('where the server cannot end the session, the page goes on hearing and saying', async () => {
-    const app = await inside();
-    const gone = app.deleteSession();
-    await requests.at(-1)!.answer(503, { code: 'unavailable' });
-    expect(await gone).toBe(false);
-    const [first] = Line.all;
-    first!.hear(message(2));
+describe('logout', () => {
+  test('logout with 503 keeps the connection in use', async () => {
+    const app = await startInLobby();
+    const deleted = app.deleteSession();
+    await requests.at(-1)!.respond(503, { code: 'unavailable' });
+    expect(await deleted).toBe(false);
+    const [first] = FakeSocket.all;
+    first!.receive(message(2));
     expect(app.chat.activeRoom?.log?.cursor).toBe(2);
     app.sendMessage('r1', 'still here');
-    expect(first!.said.at(-1)).toMatchObject({ type: 'send', body: 'still here' });
+    expect(first!.sent.at(-1)).toMatchObject({ type: 'send', body: 'still here' });
   });
 
-  test('the door opens with the answer, not with the close that comes before it', async () => {
-    const app = await inside();
-    const gone = app.deleteSession();
-    line().end(4100);
+  test('logout shows the login screen after the response', async () => {
+    const app = await startInLobby();
+    const deleted = app.deleteSession();
+    socket().closeWith(4100);
     expect(app.screen).toBe('chat');
-    await requests.at(-1)!.answer(204);
-    expect([await gone, app.screen, app.sessionEnded]).toEqual([true, 'login', false]);
+    await requests.at(-1)!.respond(204);
+    expect([await deleted, app.screen, app.sessionEnded]).toEqual([true, 'login', false]);
   });
 
-  test('an answer that is lost after the close changes nothing: the session has ended', async () => {
-    const app = await inside();
-    const gone = app.deleteSession();
-    line().end(4100);
+  test('logout without a response after a close ends the session', async () => {
+    const app = await startInLobby();
+    const deleted = app.deleteSession();
+    socket().closeWith(4100);
     await requests.at(-1)!.fail();
-    expect([await gone, app.screen, app.sessionEnded]).toEqual([true, 'login', false]);
+    expect([await deleted, app.screen, app.sessionEnded]).toEqual([true, 'login', false]);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(Line.all.length, 'and nobody connects as a stranger').toBe(1);
+    expect(FakeSocket.all.length, 'no connection without a session').toBe(1);
   });
 });
 
-describe('a session that ended', () => {
-  test('is found out when the connection cannot be made', async () => {
-    const app = await inside();
-    line().end(1006);
+describe('session end', () => {
+  test('failed upgrade with 401 shows the login screen', async () => {
+    const app = await startInLobby();
+    socket().closeWith(1006);
     await vi.advanceTimersByTimeAsync(1_000);
-    line().end(1006);
-    await requests.at(-1)!.answer(401, { code: 'unauthorized' });
+    socket().closeWith(1006);
+    await requests.at(-1)!.respond(401, { code: 'unauthorized' });
     expect([app.screen, app.sessionEnded]).toEqual(['login', true]);
   });
 
-  test('does not throw out whoever came in again before its last answer came', async () => {
-    const app = await inside();
-    line().end(1006);
+  test('late 401 after a new login is ignored', async () => {
+    const app = await startInLobby();
+    socket().closeWith(1006);
     for (let i = 0; i < 2; i++) {
       await vi.advanceTimersByTimeAsync(2_000);
-      line().end(1006);
+      socket().closeWith(1006);
     }
     const [early, late] = requests.slice(1);
-    await early!.answer(401, { code: 'unauthorized' });
+    await early!.respond(401, { code: 'unauthorized' });
     expect(app.screen).toBe('login');
     const entered = app.createSession('李雷');
-    await requests.at(-1)!.answer(201, { user: { id: 'u9', name: '李雷' } });
+    await requests.at(-1)!.respond(201, { user: { id: 'u9', name: '李雷' } });
     expect(await entered).toBe(null);
-    await late!.answer(401, { code: 'unauthorized' });
+    await late!.respond(401, { code: 'unauthorized' });
     expect([app.screen, app.chat.you?.id]).toEqual(['chat', 'u9']);
   });
 });
 
-describe('a connection as somebody else', () => {
-  const stranger = () => line().hear(welcome('e1', 'u9'));
+describe('connection as another user', () => {
+  const welcomeOther = () => socket().receive(welcome('e1', 'u9'));
   async function reconnect(): Promise<App> {
-    const app = await inside();
+    const app = await startInLobby();
     app.sendMessage('r1', 'mine');
-    line().end(1006);
+    socket().closeWith(1006);
     await vi.advanceTimersByTimeAsync(1_000);
-    stranger();
+    welcomeOther();
     return app;
   }
 
-  test('is that of whoever came in from another tab: the page is theirs', async () => {
+  test('login in another tab switches this page to that user', async () => {
     const app = await reconnect();
-    await requests.at(-1)!.answer(200, { user: { id: 'u9', name: 'Ann' } });
-    stranger();
+    await requests.at(-1)!.respond(200, { user: { id: 'u9', name: 'Ann' } });
+    welcomeOther();
     expect([app.screen, app.chat.you?.id, app.chat.outbox.items]).toEqual(['chat', 'u9', []]);
   });
 
-  test('is nobody’s after the session ended in another tab: the page is at the door, and says nothing under a made-up name', async () => {
+  test('logout in another tab shows the login screen, sends nothing', async () => {
     const app = await reconnect();
-    await requests.at(-1)!.answer(401, { code: 'unauthorized' });
+    await requests.at(-1)!.respond(401, { code: 'unauthorized' });
     await vi.advanceTimersByTimeAsync(60_000);
-    expect([app.screen, app.sessionEnded, Line.all.length]).toEqual(['login', true, 2]);
-    expect(line().said).toEqual([]);
+    expect([app.screen, app.sessionEnded, FakeSocket.all.length]).toEqual(['login', true, 2]);
+    expect(socket().sent).toEqual([]);
   });
 });
 
-test('what a tab left behind that was closed goes when another connects again', async () => {
-  await inside();
+test('message of a closed tab is sent when another tab reconnects', async () => {
+  await startInLobby();
   storage.saveOutboxItem('u7', { key: 'k', room: 'r1', body: 'left behind', at: 1, epoch: 'e1', state: 'waiting', attempt: 0, retryAt: 0 });
-  line().end(1006);
+  socket().closeWith(1006);
   await vi.advanceTimersByTimeAsync(1_000);
-  line().hear(welcome(), { type: 'joined', room: 'r1', name: 'lobby', head: 1, n: 1, count: 1, online: [] });
-  expect(line().said).toContainEqual(expect.objectContaining({ type: 'send', client_message_id: 'k', body: 'left behind' }));
+  socket().receive(welcome(), { type: 'joined', room: 'r1', name: 'lobby', head: 1, n: 1, count: 1, online: [] });
+  expect(socket().sent).toContainEqual(expect.objectContaining({ type: 'send', client_message_id: 'k', body: 'left behind' }));
 });
 
-test('a clock that is set back does not put off the next try', async () => {
-  await inside();
-  line().end(1006);
+test('wall clock set back does not delay a reconnect', async () => {
+  await startInLobby();
+  socket().closeWith(1006);
   vi.setSystemTime(Date.now() - 3_600_000);
   await vi.advanceTimersByTimeAsync(2_000);
-  expect(Line.all.length).toBe(2);
+  expect(FakeSocket.all.length).toBe(2);
 });

@@ -18,8 +18,8 @@ import * as storage from './storage';
 export type Screen = 'loading' | 'login' | 'chat';
 
 /**
- * The shell around the pure core: the socket, the clock, chance, storage and the address bar. It turns what happens into
- * calls of the core and does what the core says; it decides nothing itself.
+ * The shell around the pure core: socket, clock, randomness, storage and address bar. It translates browser events into calls
+ * of the core and executes the effects that the core returns; it takes no decisions itself.
  */
 export class App {
   readonly chat = new Chat();
@@ -32,7 +32,7 @@ export class App {
   #socket: ReturnType<typeof openSocket> | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #published = true;
-  /** Counts comings and goings: an answer about an earlier session says nothing about this one. */
+  /** Increases with every login and logout, so that a late response about an earlier session is ignored. */
   #generation = 0;
   #deletingSession = false;
   readonly #aroundPublish = new Set<() => (() => void) | void>();
@@ -41,22 +41,22 @@ export class App {
     return this.#screenSignal[0]();
   }
 
-  /** Whether a session ended under the person's feet. */
+  /** Whether the previous session was ended by the server. */
   get sessionEnded(): boolean {
     return this.#sessionEndedSignal[0]();
   }
 
-  /** Whether the page is still opening because the server does not say who this is. */
+  /** Whether the page is still loading because the server did not answer who the user is. */
   get sessionUnknown(): boolean {
     return this.#sessionUnknownSignal[0]();
   }
 
-  /** The time in which `chat` and `link` reckon. A message's own time is the wall clock's. */
+  /** The time base of `chat` and `connection`. A message's own time is the wall clock's. */
   now(): number {
     return this.#clock.now();
   }
 
-  /** Whoever reads this is told when anything in `chat` or `link` changed, at most once a frame. */
+  /** Reactive: changes after `chat` or `connection` changed, at most once per animation frame. */
   get revision(): number {
     return this.#revisionSignal[0]();
   }
@@ -75,7 +75,7 @@ export class App {
     });
     this.connection.online = navigator.onLine;
     let answer = await getSession();
-    // As long as the server does not say who this is, they are not asked for a name that they may have: the page asks again.
+    // Until the server answers, the login form stays hidden: the user may have a session.
     for (let attempt = 1; !('user' in answer || 'unauthorized' in answer); attempt++) {
       this.#sessionUnknownSignal[1](true);
       await new Promise((resolve) => setTimeout(resolve, backoff(attempt, 0.5 + Math.random() / 2)));
@@ -85,7 +85,7 @@ export class App {
     else this.#screenSignal[1]('login');
   }
 
-  /** Chooses a name and comes in. Answers what went wrong, if anything did. */
+  /** Logs in as a guest. Returns the reason of a failure, or null. */
   async createSession(name: string): Promise<ErrorCode | 'unreachable' | null> {
     const answer = await createSession(name);
     if ('user' in answer) {
@@ -100,13 +100,14 @@ export class App {
     this.#deletingSession = true;
     const answered = await deleteSession();
     this.#deletingSession = false;
-    // The connection is closed before the answer comes, if it comes: then too the session has ended, as it was to.
-    const gone = answered || this.connection.phase.kind === 'stopped';
-    if (gone) this.#resetToLogin(false);
-    return gone;
+    // The server closes the connection before it answers, and the answer may be lost: `stopped` also proves that the session
+    // ended.
+    const ended = answered || this.connection.phase.kind === 'stopped';
+    if (ended) this.#resetToLogin(false);
+    return ended;
   }
 
-  // --- what the person wants ---------------------------------------------------------------------------------------
+  // --- user actions --------------------------------------------------------------------------------------------------
 
   sendMessage(room: RoomId, body: string): void {
     const key = uuid7(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
@@ -117,7 +118,7 @@ export class App {
     this.#update(() => actions.openRoom(this.chat, nameOrId));
   }
 
-  /** False: there is no connection to say it on. */
+  /** Returns false without a connection. */
   leaveRoom(): boolean {
     const room = this.chat.activeRoom;
     return room !== null && this.#command(actions.leaveRoom(this.chat, room));
@@ -170,7 +171,7 @@ export class App {
     this.#run(() => this.connection.wake(this.now()));
   }
 
-  // --- what happens ------------------------------------------------------------------------------------------------
+  // --- events --------------------------------------------------------------------------------------------------------
 
   #enter(user: NonNullable<Chat['you']>): void {
     this.chat.you = user;
@@ -182,7 +183,7 @@ export class App {
     this.#run(() => this.connection.start(this.now()));
   }
 
-  /** Back to the door. */
+  /** Drops all state of the session and shows the login screen. */
   #resetToLogin(ended: boolean): void {
     this.#generation += 1;
     this.connection.stop();
@@ -221,8 +222,8 @@ export class App {
         this.#run(() => {
           this.chat.disconnected();
           const effects = this.connection.onClose(code, reason, this.now(), Math.random());
-          // Whoever goes by themselves is at the door when the answer is there: it takes the session's cookie away, and would take
-          // that of whoever came in before it.
+          // During a logout, the login screen waits for the response: it deletes the session cookie, and would delete that of a
+          // login that happened before it.
           if (code >= 4100 && code < 4200 && !this.#deletingSession) this.#resetToLogin(true);
           return effects;
         });
@@ -242,7 +243,7 @@ export class App {
             break;
           }
           this.connection.onWelcome(now);
-          // Also what a tab left behind that was closed meanwhile. Should it be open, the server knows the message by its key.
+          // Includes what a closed tab left unsent. If that tab is still open, the server deduplicates by `client_message_id`.
           this.chat.outbox.restore(storage.loadOutbox(frame.you.id));
         }
         receive(this.chat, frame, now, Math.random());
@@ -252,8 +253,8 @@ export class App {
   }
 
   /**
-   * The connection was made as somebody else: they came in from another tab, or the session ended in one, and whoever brings no
-   * cookie is greeted as a guest with a made-up name. Nobody wants to talk under that.
+   * The server greeted a different user: another tab logged in as another user, or the session ended there and the connection
+   * without a cookie became a new guest with a generated name. Nobody should send under that name.
    */
   async #recheckSession(): Promise<void> {
     this.#resetToLogin(true);
@@ -262,7 +263,7 @@ export class App {
     if (generation === this.#generation && 'user' in answer) this.#enter(answer.user);
   }
 
-  /** An upgrade that fails does not say why. If it is the session, waiting will not help. */
+  /** A failed upgrade has no reason. If the session ended, reconnecting would not help. */
   async #checkSession(): Promise<void> {
     const generation = this.#generation;
     const answer = await getSession();
@@ -283,10 +284,10 @@ export class App {
     this.openRoom(name);
   }
 
-  /** The address bar and the next session follow the room on the screen. */
+  /** The address bar and the stored preference follow the active room. */
   #saveActiveRoom(): void {
     const room = this.chat.activeRoom;
-    // While another room is on its way, the address already names it.
+    // While another room is pending, the address already names it.
     if (!room || this.chat.pendingRoom !== null) return;
     storage.savePreference('room', room.name);
     const hash = `#${encodeURIComponent(room.name)}`;
@@ -296,7 +297,7 @@ export class App {
     else history.pushState(null, '', hash);
   }
 
-  // --- the round: change, say, keep, show --------------------------------------------------------------------------
+  // --- the update cycle: change, send, save, render ------------------------------------------------------------------
 
   #update(body: () => void): void {
     this.#run(() => {
@@ -340,13 +341,13 @@ export class App {
     this.#timer = setTimeout(() => this.#run(() => []), Math.max(0, Math.min(...due) - now) + 1);
   }
 
-  /** `before` runs right before the screen changes, what it returns right after: so a reader keeps their place. */
+  /** `before` runs right before the view updates, and its return value right after: this keeps the scroll position. */
   onPublish(before: () => (() => void) | void): () => void {
     this.#aroundPublish.add(before);
     return () => this.#aroundPublish.delete(before);
   }
 
-  /** However much happens, the screen changes once a frame; in a hidden page, where there are no frames, now and then. */
+  /** Batches view updates: one per animation frame, or per 250 ms in a hidden page, which has no frames. */
   #publishSoon(): void {
     if (!this.#published) return;
     this.#published = false;
@@ -358,12 +359,12 @@ export class App {
       for (const then of after) then?.();
     };
     if (document.visibilityState === 'visible') requestAnimationFrame(publish);
-    // A page that is hidden before its frame comes must not wait for it.
+    // Also covers a page that becomes hidden before its frame.
     setTimeout(publish, 250);
   }
 }
 
-/** The room that the address names: `#tea`. */
+/** The room named by the address: `#tea`. */
 function roomFromHash(): string | null {
   let text: string;
   try {

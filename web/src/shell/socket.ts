@@ -5,7 +5,7 @@ export interface SocketEvents {
   closed(code: number, reason: string): void;
 }
 
-/** Opens the connection beside this page: `wss` where the page came by https. */
+/** Opens the WebSocket: `wss` if the page was loaded over https. */
 export function openSocket(events: SocketEvents): { send(text: string): void; drop(): void } {
   const url = new URL('/ws', location.href);
   url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -24,7 +24,7 @@ export function openSocket(events: SocketEvents): { send(text: string): void; dr
     send(text) {
       if (socket.readyState === WebSocket.OPEN) socket.send(text);
     },
-    /** A dead peer does not answer a close either, so nobody waits for it. */
+    /** A dead peer does not answer a close either, so `closed` fires at once. */
     drop() {
       socket.close();
       end(1006, '');

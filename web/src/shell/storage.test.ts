@@ -9,7 +9,7 @@ beforeEach(() => {
   Object.defineProperty(globalThis, 'localStorage', { configurable: true, value: memoryStorage() });
 });
 
-test('an unsent message is kept for its person, until it is struck out', () => {
+test('unsent message is stored for its user until removed', () => {
   storage.saveOutboxItem('u7', item);
   expect(storage.loadOutbox('u7')).toEqual([{ ...item, state: 'waiting', attempt: 0, retryAt: 0 }]);
   expect(storage.loadOutbox('u70')).toEqual([]);
@@ -18,27 +18,27 @@ test('an unsent message is kept for its person, until it is struck out', () => {
   expect(storage.loadOutbox('u7')).toEqual([]);
 });
 
-test('a message that failed is kept as failed', () => {
+test('failed message is restored as failed', () => {
   storage.saveOutboxItem('u7', { ...item, state: 'failed', code: 'not_a_member' });
   expect(storage.loadOutbox('u7')).toMatchObject([{ state: 'failed', code: 'not_a_member' }]);
 });
 
-test('what stands in storage and is no message is passed over', () => {
+test('invalid stored message is ignored', () => {
   for (const text of [null, '', '{', '7', 'null', '[]', '{"key":"k"}', JSON.stringify({ ...item, at: 'now' })]) {
     expect(storage.parseOutboxItem(text), String(text)).toBeNull();
   }
 });
 
-test('a message that another tab struck out is known by its key', () => {
+test('message removed by another tab is identified by its key', () => {
   expect(storage.removedElsewhere('u7', { key: 'teahouse.outbox.u7.k1', newValue: null })).toBe('k1');
   expect(storage.removedElsewhere('u7', { key: 'teahouse.outbox.u7.k1', newValue: '{}' })).toBeNull();
   expect(storage.removedElsewhere('u7', { key: 'teahouse.outbox.u8.k1', newValue: null })).toBeNull();
   expect(storage.removedElsewhere('u7', { key: null, newValue: null })).toBeNull();
   storage.saveOutboxItem('u7', { ...item, key: 'k1', state: 'held' });
-  expect(storage.removedElsewhere('u7', { key: 'teahouse.outbox.u7.k1', newValue: null }), 'written down again').toBeNull();
+  expect(storage.removedElsewhere('u7', { key: 'teahouse.outbox.u7.k1', newValue: null }), 'saved again').toBeNull();
 });
 
-test('each room has its own draft, and an empty one leaves nothing behind', () => {
+test('draft is stored per room, and removed when empty', () => {
   storage.saveDraft('u7', 'r1', 'half a');
   storage.saveDraft('u7', 'r2', 'other');
   expect([storage.loadDraft('u7', 'r1'), storage.loadDraft('u8', 'r1')]).toEqual(['half a', '']);
@@ -46,7 +46,7 @@ test('each room has its own draft, and an empty one leaves nothing behind', () =
   expect([storage.loadDraft('u7', 'r1'), localStorage.length]).toEqual(['', 1]);
 });
 
-test('where storage is denied, nothing is remembered and nothing breaks', () => {
+test('denied storage returns defaults and does not throw', () => {
   Object.defineProperty(globalThis, 'localStorage', {
     configurable: true,
     get() {

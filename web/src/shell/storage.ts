@@ -2,8 +2,8 @@ import type { OutboxChange, OutboxItem } from '../core/outbox';
 import type { RoomId, UserId } from '../protocol/types';
 
 /**
- * What the browser keeps between visits. Each unsent message has a place of its own, so that two tabs of one person never
- * write over each other. Where storage is denied or full, the page works and forgets.
+ * What the browser keeps between visits. Each unsent message has its own key, so two tabs of one user never overwrite each
+ * other. Where storage is denied or full, the page works without persistence.
  */
 const PREFIX = 'teahouse.';
 
@@ -20,7 +20,7 @@ function set(key: string, value: string | null): void {
     if (value === null) localStorage.removeItem(PREFIX + key);
     else localStorage.setItem(PREFIX + key, value);
   } catch {
-    // Denied or full; nothing here is needed to go on.
+    // Denied or full. Nothing here is required to continue.
   }
 }
 
@@ -34,7 +34,7 @@ export const saveDraft = (user: UserId, room: RoomId, text: string): void => set
 export const saveOutboxItem = (user: UserId, item: OutboxItem): void => set(`outbox.${user}.${item.key}`, JSON.stringify(item));
 export const removeOutboxItem = (user: UserId, key: string): void => set(`outbox.${user}.${key}`, null);
 
-/** Does what the outbox says is to be written down or struck out. */
+/** Persists the changes of the outbox. */
 export function saveOutbox(user: UserId, changes: readonly OutboxChange[]): void {
   for (const change of changes) {
     if ('save' in change) saveOutboxItem(user, change.save);
@@ -42,7 +42,7 @@ export function saveOutbox(user: UserId, changes: readonly OutboxChange[]): void
   }
 }
 
-/** The unsent messages of a person, from this tab's last life or another tab. */
+/** The unsent messages of a user, from an earlier run of this tab or from another tab. */
 export function loadOutbox(user: UserId): OutboxItem[] {
   const prefix = `${PREFIX}outbox.${user}.`;
   const items: OutboxItem[] = [];
@@ -60,8 +60,8 @@ export function loadOutbox(user: UserId): OutboxItem[] {
 }
 
 /**
- * If a storage event struck out an unsent message of this person in another tab: its key. Events come late; what was written
- * down again since then is kept.
+ * The key of an unsent message of this user, if a storage event shows that another tab removed it. Events arrive late, so a
+ * message that was saved again since then is kept.
  */
 export function removedElsewhere(user: UserId, event: { key: string | null; newValue: string | null }): string | null {
   const prefix = `${PREFIX}outbox.${user}.`;
@@ -70,7 +70,7 @@ export function removedElsewhere(user: UserId, event: { key: string | null; newV
   return get(`outbox.${user}.${key}`) === null ? key : null;
 }
 
-/** What stands in storage may be of an older page, or of anybody's making. */
+/** Parses a stored message. The value may come from an older version of the page or be corrupt. */
 export function parseOutboxItem(text: string | null): OutboxItem | null {
   try {
     const item: unknown = JSON.parse(text ?? 'null');

@@ -1,6 +1,6 @@
 /**
- * Where a keyboard on the screen covers the page instead of shrinking it (iOS), the page shrinks itself, so that the composer
- * stays in sight. Elsewhere this changes nothing.
+ * Shrinks the page where an on-screen keyboard covers it instead of resizing it (iOS), so that the composer stays visible.
+ * Elsewhere this changes nothing.
  */
 export function followViewport(): void {
   const viewport = window.visualViewport;
@@ -8,7 +8,7 @@ export function followViewport(): void {
   const root = document.documentElement;
   const update = () => {
     const covered = window.innerHeight - viewport.height;
-    // Zooming in shrinks the visual viewport as well; that is no keyboard.
+    // Zooming shrinks the visual viewport too, without a keyboard.
     if (viewport.scale === 1 && covered > 80) {
       root.style.setProperty('--height', `${viewport.height}px`);
       window.scrollTo(0, 0);

@@ -1,13 +1,13 @@
 import { createEffect, createSignal, For } from 'solid-js';
 import { useApp } from './context';
 
-/** More than this at once is a number, not a reading. */
+/** Above this number, only the count is announced. */
 const AT_ONCE = 3;
 const KEPT = 6;
 
 /**
- * Says select messages to those who listen. The list itself is silent: loading yesterday's messages, or scrolling, would
- * otherwise be read out as news.
+ * A live region that announces new messages to screen readers. The list itself is no live region: loading history or scrolling
+ * would be read out as new.
  */
 export function Announcer() {
   const { app, t } = useApp();

@@ -8,12 +8,12 @@ import { loadDraft, saveDraft } from '../shell/storage';
 import { useApp } from './context';
 import { SendIcon } from './Icons';
 
-/** The bytes that are left are told from here on. */
+/** The remaining bytes are shown below this number. */
 const NEAR_LIMIT = 400;
-/** The composer grows up to this part of the screen. */
+/** The maximum height of the composer as a share of the window. */
 const MAX_HEIGHT = 0.4;
 
-/** Where one speaks. Keyed by room: each room has its own draft. */
+/** The message input. Keyed by room: each room has its own draft. */
 export function Composer(props: { room: RoomId }) {
   const ctx = useApp();
   const { app, t } = ctx;
@@ -43,16 +43,16 @@ export function Composer(props: { room: RoomId }) {
   onMount(() => {
     area.value = text();
     resize();
-    // On a touch screen the focus would open the keyboard over what one came to read.
+    // On a touch screen, the focus would open the keyboard over the messages.
     if (!matchMedia('(pointer: coarse)').matches && ctx.drawer() === null) area.focus({ preventScroll: true });
   });
 
-  /** Does what the line says. False: it stays, and the person is told why. */
+  /** Executes the line. Returns false if it failed; then the text stays and an error is shown. */
   const runLine = (): boolean => {
     const line = parseLine(text());
     switch (line.kind) {
       case 'message':
-        // What hangs on at the end, a stray Enter above all, was not meant.
+        // Trailing white space, often a stray Enter, is not part of the message.
         app.sendMessage(props.room, line.text.trimEnd());
         return true;
       case 'join': {

@@ -1,10 +1,10 @@
 import { createEffect, createSignal, onCleanup, Show } from 'solid-js';
 import { useApp } from './context';
 
-/** Says nothing while all is well, nor in the blink of an eye that an ordinary connection takes. */
+/** Hides interruptions shorter than an ordinary reconnect. */
 const QUIET_FOR = 700;
 
-/** The state of the connection, where it is worth a word. */
+/** The state of the connection, unless it is ready. */
 export function ConnectionStatus() {
   const { app, t, select } = useApp();
   const [now, setNow] = createSignal(app.now());

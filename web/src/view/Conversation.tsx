@@ -8,7 +8,7 @@ import { LeaveIcon, PeopleIcon, RoomsIcon } from './Icons';
 import { MessageList } from './MessageList';
 import { TypingLine } from './TypingLine';
 
-/** The room on the screen: its head, what is said, and where one speaks. */
+/** The active room: header, messages and composer. */
 export function Conversation() {
   const ctx = useApp();
   const { app, t } = ctx;

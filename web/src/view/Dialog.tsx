@@ -2,7 +2,7 @@ import { createEffect, type JSX, onMount, Show } from 'solid-js';
 import { useApp } from './context';
 import { CloseIcon } from './Icons';
 
-/** A modal sheet: the browser's own dialog keeps the focus inside and closes on Esc. */
+/** A modal dialog. The native element keeps the focus inside and closes on Esc. */
 export function Dialog(props: { which: 'settings' | 'help'; title: string; children: JSX.Element }) {
   const { dialog, setDialog, t } = useApp();
   let element!: HTMLDialogElement;

@@ -3,7 +3,7 @@ import { COMMANDS } from '../core/slash';
 import { useApp } from './context';
 import { Dialog } from './Dialog';
 
-/** The commands and the keys. */
+/** Lists the commands and the keyboard shortcuts. */
 export function Help() {
   const { t } = useApp();
   const line = (command: (typeof COMMANDS)[number]) => {

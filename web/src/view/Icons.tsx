@@ -1,6 +1,6 @@
 import type { JSX } from 'solid-js';
 
-/** Small drawings, all of one hand: 20 × 20, a line of 1.6. They decorate; what they mean stands in the label beside them. */
+/** Icons of 20 × 20 with a stroke of 1.6. Hidden from screen readers; the label is next to them. */
 function Icon(props: { children: JSX.Element }) {
   return (
     <svg class="icon" viewBox="0 0 20 20" width="20" height="20" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
@@ -32,7 +32,7 @@ export const SearchIcon = () => <Icon><circle cx="9" cy="9" r="4.8" /><path d="m
 export const WaitIcon = () => <Icon><circle cx="10" cy="10" r="6.5" /><path d="M10 6.5V10l2.3 1.5" /></Icon>;
 export const AlertIcon = () => <Icon><circle cx="10" cy="10" r="6.8" /><path d="M10 6.5v4M10 13.4v.1" /></Icon>;
 
-/** The ctx's sign: a gaiwan on its saucer, the lid ajar, as one drinks from it. */
+/** The logo: a gaiwan on its saucer, with the lid ajar. */
 export function Logo(props: { steam?: boolean }) {
   return (
     <svg class="logo" viewBox="0 0 48 48" aria-hidden="true">

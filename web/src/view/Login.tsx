@@ -5,7 +5,7 @@ import { useApp } from './context';
 import { Logo } from './Icons';
 import { LanguageSwitch, ThemeSwitch } from './Switches';
 
-/** The door: who are you? */
+/** The login screen: a form for the name of a guest. */
 export function Login() {
   const ctx = useApp();
   const { app, t } = ctx;

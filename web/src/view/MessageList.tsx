@@ -8,19 +8,19 @@ import { DownIcon } from './Icons';
 import { DayRow, GapRow, NewRow, MembershipRow, StartRow } from './SystemRows';
 import { MessageRow, PendingRow } from './MessageRow';
 
-/** Within this many pixels of the end one is at the end. */
+/** Within this distance in pixels, the list counts as scrolled to the end. */
 const AT_END = 60;
-/** Within this many pixels of an edge more is brought. */
+/** Within this distance in pixels from an edge, more rows are added. */
 const NEAR_EDGE = 2_400;
-/** As many events are kept ready above what is on the list. */
+/** How many events are kept loaded above the rendered window. */
 const AHEAD = 100;
 /**
- * Whether the browser keeps the reader's place by itself when rows come before it. Where it does, only it can do so in the
- * middle of a smooth scroll, whose end it moves along. It does not at the very top.
+ * Whether the browser supports scroll anchoring, which keeps the position when rows are inserted above. Only the browser can do
+ * that during a smooth scroll. It does not do it at the very top.
  */
 const KEEPS_PLACE = CSS.supports('overflow-anchor', 'auto');
 
-/** What was said in a room. Keyed by room: another room is another list. */
+/** The messages of a room. Keyed by room: each room gets its own list. */
 export function MessageList(props: { room: RoomId }) {
   const ctx = useApp();
   const { app, t } = ctx;
@@ -29,7 +29,7 @@ export function MessageList(props: { room: RoomId }) {
   let scroller!: HTMLDivElement;
   let list!: HTMLOListElement;
   let stuck = true;
-  /** Where the scroller stood when it was last looked at: whoever scrolled up since then is not at the end any more. */
+  /** The scroll position at the last check: a smaller one now means that the reader scrolled up. */
   let lastTop = 0;
   let placed = false;
 
@@ -64,17 +64,17 @@ export function MessageList(props: { room: RoomId }) {
   const loading = ctx.select(() => room()?.fetching?.before !== undefined && log()?.events.length !== 0);
   const unread = ctx.select(() => room()?.unread ?? 0);
 
-  // --- keeping the reader's place ------------------------------------------------------------------------------------
+  // --- scroll position -----------------------------------------------------------------------------------------------
 
   const fromEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
   const toEnd = () => {
     scroller.scrollTop = scroller.scrollHeight;
     lastTop = scroller.scrollTop;
   };
-  /** At the end, or still there although the end moved away: the keyboard opened, or messages came. */
+  /** At the end, or still there although the end moved: the keyboard opened, or messages arrived. */
   const isStuck = () => eventWindow().last === null && (fromEnd() <= AT_END || (stuck && scroller.scrollTop >= lastTop - 1));
 
-  /** Remembers the first row in sight, and answers how to bring it back to where it was. */
+  /** Records the position of the first visible rows and returns a function that restores it. */
   const rememberPlace = (): (() => void) => {
     if (stuck) return toEnd;
     if (KEEPS_PLACE && scroller.scrollTop > 0) return () => {};
@@ -84,7 +84,7 @@ export function MessageList(props: { room: RoomId }) {
       const box = child.getBoundingClientRect();
       if (box.bottom <= top) continue;
       anchors.push({ key: (child as HTMLElement).dataset.key ?? '', offset: box.top - top });
-      // Lines about comings and goings may melt together with others; a few rows more find one that stays.
+      // Membership rows may merge with others, so a few more rows serve as fallback.
       if (anchors.length >= 8) break;
     }
     return () => {
@@ -104,7 +104,7 @@ export function MessageList(props: { room: RoomId }) {
     restore();
   };
 
-  /** The first time there is something to see: the first new message in the upper part of the screen, or the end. */
+  /** The initial position: the first unread message in the upper part of the screen, or the end. */
   const place = () => {
     if (placed || rows().length === 0 || (room()?.fetching && (log()?.events.length ?? 0) === 0)) return;
     placed = true;
@@ -114,7 +114,7 @@ export function MessageList(props: { room: RoomId }) {
     look();
   };
 
-  /** Brings what the reader comes near to. */
+  /** Extends the window near an edge, and requests older events. */
   const bringMore = () => {
     const held = log();
     if (!held || !placed) return;
@@ -122,7 +122,7 @@ export function MessageList(props: { room: RoomId }) {
     if (scroller.scrollTop < NEAR_EDGE) {
       const next = extendBack(held, pinStart(held, eventWindow()), most);
       if (next) show(next);
-      // Asked for before the last of what is here is reached, so that the reader need not wait at the top.
+      // Requested early, so that the reader does not have to wait at the top.
       if (windowIndices(held, eventWindow()).from < AHEAD && held.floor > 0) app.requestOlder();
     } else if (eventWindow().last !== null && fromEnd() < NEAR_EDGE) {
       const next = extendForward(held, eventWindow(), most);
@@ -130,7 +130,7 @@ export function MessageList(props: { room: RoomId }) {
     }
   };
 
-  /** Where one is now, and what follows from it. */
+  /** Updates what follows from the scroll position: sticking to the end, the jump button, the focused room. */
   const look = () => {
     const held = log();
     if (!held) return;
@@ -148,7 +148,7 @@ export function MessageList(props: { room: RoomId }) {
   };
 
   let framed = false;
-  // Also for wheels and fingers that move nothing, because the list ends there: more may have come meanwhile.
+  // Also on wheel and touch events without a scroll, at the edge of the list: more events may have been loaded since.
   const onScroll = () => {
     if (framed) return;
     framed = true;
@@ -175,7 +175,7 @@ export function MessageList(props: { room: RoomId }) {
         restore();
         place();
         look();
-        // The browser may have moved the list once more by then.
+        // Scroll anchoring may have moved the list again by now.
         onScroll();
       };
     });
@@ -236,7 +236,7 @@ export function MessageList(props: { room: RoomId }) {
   );
 }
 
-/** A row is never changed: another state is another row. So nothing in here needs to watch it. */
+/** Rows are immutable: a changed state is a new row. So nothing here needs to be reactive. */
 function RowView(props: { row: Row }) {
   const row = props.row;
   switch (row.kind) {

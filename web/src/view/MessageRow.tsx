@@ -8,7 +8,7 @@ import { AlertIcon, WaitIcon } from './Icons';
 
 type RowOf<K extends Row['kind']> = Extract<Row, { kind: K }>;
 
-/** A message longer than this is folded. */
+/** Longer messages are collapsed. */
 const LONG_CHARACTERS = 1_400;
 const LONG_LINES = 18;
 
@@ -39,12 +39,12 @@ export function MessageRow(props: { row: RowOf<'message'> }) {
   );
 }
 
-/** One's own message on its way. */
+/** The user's own message until its event arrives. */
 export function PendingRow(props: { row: RowOf<'pending'> }) {
   const { app, t, errorText } = useApp();
   const { item, state, code, startsGroup } = props.row;
   const you = app.chat.you;
-  const asks = state === 'failed' || state === 'held';
+  const needsDecision = state === 'failed' || state === 'held';
   const label = () => {
     if (state === 'failed') return t().sending.failed(errorText(code ?? 'internal'));
     if (state === 'held') return t().sending.held;
@@ -67,9 +67,9 @@ export function PendingRow(props: { row: RowOf<'pending'> }) {
         </Show>
         <Body text={item.body} />
         <p class="sending">
-          {asks ? <AlertIcon /> : <WaitIcon />}
+          {needsDecision ? <AlertIcon /> : <WaitIcon />}
           <span>{label()}</span>
-          <Show when={asks}>
+          <Show when={needsDecision}>
             <button type="button" class="text-button" onClick={() => app.retry(item.key)}>{t().sending.retry}</button>
             <button type="button" class="text-button" onClick={() => app.discard(item.key)}>{t().sending.discard}</button>
           </Show>
@@ -79,7 +79,7 @@ export function PendingRow(props: { row: RowOf<'pending'> }) {
   );
 }
 
-/** What was said, as text and links: nodes, never markup. */
+/** A message body as text and links. Nodes only, never markup. */
 function Body(props: { text: string }) {
   const { t } = useApp();
   const long = props.text.length > LONG_CHARACTERS || props.text.split('\n', LONG_LINES + 1).length > LONG_LINES;

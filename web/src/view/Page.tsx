@@ -11,10 +11,10 @@ import { Logo } from './Icons';
 import { Login } from './Login';
 import { switchRoom } from './roomOrder';
 
-/** Which of the page's faces is shown: the door, or the ctx. */
+/** Shows one of the three screens: loading, login or chat. */
 export function Page() {
   const ctx = useApp();
-  // ChatPage, the title names the room.
+  // The chat screen sets the title to the room's name.
   createEffect(() => {
     if (ctx.app.screen !== 'chat') document.title = ctx.t().app.name;
   });
@@ -56,7 +56,7 @@ function ChatPage() {
       case 'renamed':
         return t().notice.renamed(notice.name);
       case 'removed':
-        return t().notice.gone(notice.room);
+        return t().notice.removed(notice.room);
       case 'reset':
         return t().notice.reset;
       case 'failed': {
@@ -84,7 +84,7 @@ function ChatPage() {
   document.addEventListener('keydown', onKeyDown);
   onCleanup(() => document.removeEventListener('keydown', onKeyDown));
 
-  // A drawer that is no drawer on this width is closed.
+  // Closes a drawer that became a column on a wider window.
   createEffect(() => {
     if ((ctx.drawer() === 'rooms' && !ctx.roomsInDrawer()) || (ctx.drawer() === 'people' && !ctx.peopleInDrawer())) ctx.setDrawer(null);
   });
@@ -104,7 +104,7 @@ function ChatPage() {
   );
 }
 
-/** The address names the room, so the skip link moves the focus and leaves the address alone. */
+/** Moves the focus without changing the address, which names the room. */
 function skip(event: MouseEvent): void {
   event.preventDefault();
   document.querySelector<HTMLElement>('#composer')?.focus();

@@ -4,10 +4,10 @@ import { Avatar } from './Avatar';
 import { useApp } from './context';
 import { CloseIcon } from './Icons';
 
-/** So many are shown unasked; the ctx may be full. */
+/** How many people are rendered before "show more": a room may have thousands. */
 const SHOWN = 100;
 
-/** Who is here: oneself first, then by name. */
+/** The people online in the room: the user first, then by name. */
 export function People() {
   const ctx = useApp();
   const { app, t } = ctx;
@@ -27,7 +27,7 @@ export function People() {
       .join(' ');
   });
   const ids = createMemo(() => (order() === '' ? [] : (order().split(' ') as UserId[])).slice(0, shown()));
-  /** Two people of one name are told apart by their number. */
+  /** Names that occur more than once; those people also show their id. */
   const ambiguous = ctx.select(() => {
     const seen = new Set<string>();
     const twice = new Set<string>();

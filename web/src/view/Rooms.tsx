@@ -7,7 +7,7 @@ import { CloseIcon, Logo, PlusIcon, SearchIcon, SettingsIcon } from './Icons';
 import { roomOrder } from './roomOrder';
 import { roving } from './roving';
 
-/** The rooms one is in, the others of the ctx, and oneself. */
+/** The sidebar: joined rooms, the directory, and the user's profile button. */
 export function Rooms() {
   const ctx = useApp();
   const { app, t } = ctx;
@@ -18,7 +18,7 @@ export function Rooms() {
 
   const key = createMemo(() => roomKey(query().trim().replace(/^#/, '')));
   const matchesQuery = (name: string) => key() === '' || roomKey(name).includes(key());
-  // Texts, so that a list in which nothing changed is the same list.
+  // Strings compare by value, so an unchanged list causes no update.
   const mine = ctx.select(() => roomOrder(ctx).join(' '));
   const yours = createMemo(() => split(mine()).filter((id) => matchesQuery(app.chat.room(id)?.name ?? '')));
   const directory = ctx.select(() =>
@@ -43,7 +43,7 @@ export function Rooms() {
     return name.ok ? name.name : null;
   });
 
-  // One tabStop for the Tab key, wherever the arrow keys left it.
+  // Roving tabindex: the list is one stop for the Tab key.
   const [rovingId, setRovingId] = createSignal('');
   const tabStop = createMemo(() => {
     const all = [...(creatable() === null ? [] : ['+']), ...yours(), ...others()];
@@ -51,7 +51,7 @@ export function Rooms() {
     if (all.includes(rovingId())) return rovingId();
     return active !== null && all.includes(active) ? active : (all[0] ?? '');
   });
-  // Another room was entered: Tab leads there again.
+  // After a room change, Tab leads to the active room again.
   createEffect(on(activeId, () => setRovingId(''), { defer: true }));
   const tabStopProps = (id: string) => ({ tabindex: tabStop() === id ? 0 : -1, onFocus: () => setRovingId(id) });
 
@@ -72,7 +72,7 @@ export function Rooms() {
     else setError(ctx.roomNameError(name.why));
   };
 
-  // Whoever opens the drawer looks at the directory, and starts to type or to walk.
+  // Opening the drawer refreshes the directory and focuses the active room.
   createEffect(
     on(ctx.drawer, (drawer) => {
       if (drawer !== 'rooms') return;

@@ -5,7 +5,7 @@ import { useApp } from './context';
 import { Dialog } from './Dialog';
 import { LanguageSwitch, ThemeSwitch } from './Switches';
 
-/** One's name, the language, the look, and the way out. */
+/** Name, language, theme, help and logout. */
 export function Settings() {
   const ctx = useApp();
   const you = ctx.select(() => ctx.app.chat.you?.name ?? '');

@@ -10,7 +10,7 @@ interface ChoiceProps<T extends string> {
   onChoose: (value: T) => void;
 }
 
-/** A few exclusive choices side by side: radio buttons, with the arrow keys that belong to them. */
+/** A segmented control of radio buttons. */
 function Choice<T extends string>(props: ChoiceProps<T>) {
   return (
     <fieldset class="choice">

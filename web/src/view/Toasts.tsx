@@ -2,7 +2,7 @@ import { For } from 'solid-js';
 import { useApp } from './context';
 import { CloseIcon } from './Icons';
 
-/** Things said in passing. */
+/** Short-lived notifications. */
 export function Toasts() {
   const { toasts, dismiss, t } = useApp();
   return (

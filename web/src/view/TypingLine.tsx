@@ -1,6 +1,6 @@
 import { useApp } from './context';
 
-/** Who is typing. The line keeps its place when nobody is, so that the talk does not jump. */
+/** Who is typing. The line keeps its height when empty, so that the message list does not jump. */
 export function TypingLine() {
   const { app, t, format, select } = useApp();
   const text = select(() => {

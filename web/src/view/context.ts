@@ -14,12 +14,12 @@ export interface Toast {
   urgent: boolean;
 }
 
-/** Below this the rooms are in a drawer, and below the other the people are. The style sheet has the same numbers. */
+/** Breakpoints below which the rooms, and the people, become drawers. layout.css has the same numbers. */
 const NARROW = '(max-width: 759.98px)';
 const SLIM = '(max-width: 1079.98px)';
 const TOAST_SHOWN = 7_000;
 
-/** What every part of the page may need: the app, the words, and what is open. */
+/** What every component can use: the app, the texts, and the view state. */
 export interface AppContext {
   app: App;
   t: Accessor<Dictionary>;
@@ -32,7 +32,7 @@ export interface AppContext {
   peopleInDrawer: Accessor<boolean>;
   drawer: Accessor<Drawer>;
   setDrawer(drawer: Drawer): void;
-  /** The peopleOpen of people on a wide screen. */
+  /** Whether the people column is open on a wide screen. */
   peopleOpen: Accessor<boolean>;
   setPeopleOpen(open: boolean): void;
   dialog: Accessor<'settings' | 'help' | null>;
@@ -40,7 +40,7 @@ export interface AppContext {
   toasts: Accessor<readonly Toast[]>;
   notify(text: string, urgent?: boolean): void;
   dismiss(id: number): void;
-  /** A value out of the core, read again whenever the core changed. Return plain values: the core's objects change in place. */
+  /** A value read from the core, recomputed when the core changes. Return plain values: the core's objects change in place. */
   select<T>(read: () => T): Accessor<T>;
   errorText(code: ErrorCode): string;
   roomNameError(fault: NameFault): string;
@@ -52,7 +52,7 @@ export const AppProvider = Context.Provider;
 
 export function useApp(): AppContext {
   const ctx = useContext(Context);
-  // Every component is rendered inside the provider of main.tsx.
+  // main.tsx renders every component inside the provider.
   if (!ctx) throw new Error('outside the ctx');
   return ctx;
 }
@@ -100,7 +100,7 @@ export function createAppContext(app: App): AppContext {
       if (next === drawer()) return;
       if (drawer() === null) opener = document.activeElement;
       setDrawerSignal(next);
-      // What opened a drawer has the focus again when it closes; until then it was out of reach.
+      // Returns the focus to the element that opened the drawer; it was inert until now.
       if (next === null && opener instanceof HTMLElement) opener.focus();
     },
     peopleOpen,

@@ -2,10 +2,10 @@ import type { MembershipSummary } from '../core/membership-summary';
 import type { Dictionary } from '../i18n';
 import type { Format } from '../i18n/format';
 
-/** Up to this many are named; of more, one fewer, and the others are counted. */
+/** Up to this many names are listed; of more, one fewer, and the rest as a count. */
 const NAMED = 3;
 
-/** "Ann, Bob and 3 others joined · Cleo left" */
+/** For example "Ann, Bob and 3 others joined · Cleo left". */
 export function membershipText(summary: MembershipSummary, words: Dictionary, format: Format): string {
   const who = (names: string[]) =>
     format.list(names.length <= NAMED ? names : [...names.slice(0, NAMED - 1), words.membership.others(names.length - NAMED + 1)]);

@@ -2,7 +2,7 @@ import { LOBBY, roomKey } from '../protocol/names';
 import type { AppContext } from './context';
 import type { RoomId } from '../protocol/types';
 
-/** The rooms one is in, in the order of the list: the lobby, then by name. */
+/** The joined rooms in display order: the lobby, then by name. */
 export function roomOrder(ctx: AppContext): RoomId[] {
   const { compare } = ctx.format();
   const isLobby = (name: string) => roomKey(name) === LOBBY;
@@ -11,7 +11,7 @@ export function roomOrder(ctx: AppContext): RoomId[] {
     .map((room) => room.id);
 }
 
-/** The room above or below the active one; the list has no ends. */
+/** Switches to the previous or next room; the list wraps around. */
 export function switchRoom(ctx: AppContext, step: 1 | -1): void {
   const order = roomOrder(ctx);
   if (order.length < 2) return;

@@ -1,4 +1,4 @@
-/** Arrow keys walk through a list, Home and End go to its ends. Tab still reaches everything. */
+/** Roving focus: arrow keys move through a list, Home and End go to its ends. */
 export function roving(event: KeyboardEvent & { currentTarget: HTMLElement }, selector: string): void {
   if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const items = Array.from(event.currentTarget.querySelectorAll<HTMLElement>(selector));
