@@ -33,7 +33,7 @@ const LAST_REQUESTS: Duration = Duration::from_millis(500);
     name = "teahouse",
     version,
     after_help = "Every setting can be given in teahouse.toml, in the environment (TEAHOUSE_…) \
-    or, some of them, with a flag; flags win. `teahouse config` shows what is in force."
+    or, some of them, with a flag; flags win. `teahouse config` prints the effective settings."
 )]
 struct CommandLine {
     #[command(subcommand)]
@@ -44,25 +44,26 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the server; what `teahouse` alone does, too.
+    /// Runs the server (the default command).
     Serve,
-    /// Prints the settings in force and where each came from, as TOML.
+    /// Prints the effective settings and their sources, as TOML.
     Config {
-        /// Prints a file to begin with instead: every setting, explained, at its default.
+        /// Prints a template instead: every setting with its description, at its default.
         #[arg(long)]
         example: bool,
     },
 }
 
 /// Not a doc comment: rustdoc would take the address for a link.
-const LISTEN_HELP: &str = "Where to listen: 127.0.0.1:9999 is this machine alone, [::]:9999 all addresses";
+const LISTEN_HELP: &str =
+    "Address to listen on: 127.0.0.1:9999 is this machine only, [::]:9999 is all addresses";
 
 /// Texts here, and not parsed values: a bad one is refused in the same words wherever it was given.
 #[derive(Debug, Args)]
 struct SettingFlags {
     #[arg(long, global = true, value_name = "ADDR:PORT", help = LISTEN_HELP)]
     listen: Option<String>,
-    /// The folder in which everything is kept.
+    /// The data folder.
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<String>,
     /// The file to read settings from, instead of ./teahouse.toml (which may be absent).
@@ -90,7 +91,7 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(&error, MISUSE),
     };
     match command {
-        Some(Command::Config { .. }) => send_frame(&config::in_force(&loaded)),
+        Some(Command::Config { .. }) => send_frame(&config::effective(&loaded)),
         None | Some(Command::Serve) => match serve(loaded) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format_args!("{error:#}"), 1),

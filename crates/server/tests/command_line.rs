@@ -73,9 +73,9 @@ fn a_mistake_in_the_settings_is_one_line_and_exit_code_2() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("bad.toml"), "\nshards = \"many\"\n").unwrap();
     for (args, line) in [
-        (&["--listen", "9999"][..], "teahouse: flag --listen: listen = \"9999\": allowed is "),
+        (&["--listen", "9999"][..], "teahouse: flag --listen: listen = \"9999\": expected "),
         (&["--config", "none.toml"], "teahouse: cannot read the configuration none.toml: "),
-        (&["--config", "bad.toml"], "teahouse: bad.toml:2: shards = \"many\": allowed is a whole number"),
+        (&["--config", "bad.toml"], "teahouse: bad.toml:2: shards = \"many\": expected a whole number"),
         (&["config", "--config", "bad.toml"], "teahouse: bad.toml:2: "),
     ] {
         let (code, said) = refused(&said(&home, args));
@@ -83,7 +83,7 @@ fn a_mistake_in_the_settings_is_one_line_and_exit_code_2() {
         assert!(said.starts_with(line), "{said}");
     }
     let output = teahouse(home.path(), &[]).env("TEAHOUSE_LISTEM", "x").output().unwrap();
-    assert!(refused(&output).1.ends_with("do you mean TEAHOUSE_LISTEN?"));
+    assert!(refused(&output).1.ends_with("did you mean TEAHOUSE_LISTEN?"));
     assert_eq!(said(&home, &["--lisen", "x"]).status.code(), Some(2));
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "nothing was made before all was checked");
 }

@@ -1,4 +1,4 @@
-//! `TEAHOUSE_…`: a variable for each setting, and `TEAHOUSE_CONFIG` for the file.
+//! Environment variables: `TEAHOUSE_…` for each setting, and `TEAHOUSE_CONFIG` for the file.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use super::{ConfigError, Source, nearest, quoted};
 const PREFIX: &str = "TEAHOUSE_";
 const CONFIG: &str = "TEAHOUSE_CONFIG";
 
-/// What the environment sets.
+/// The settings of the environment.
 pub(super) struct Environment {
     pub(super) config: Option<PathBuf>,
-    /// Place in the table, text, source.
+    /// Index in the table, text, source.
     pub(super) settings: Vec<(usize, String, Source)>,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn read(
             };
             found.settings.push((index, text.to_owned(), source));
         } else if cfg!(feature = "fault-injection") && name == "TEAHOUSE_FAULT_INJECTION" {
-            // No setting, and told to nobody in any other build.
+            // Not a setting; in other builds it is an unknown variable like any other.
         } else if !is_service_link(name) {
             let known = names.iter().map(String::as_str).chain([CONFIG]);
             let hint = nearest(name, known).map(str::to_owned);
@@ -48,8 +48,8 @@ pub(super) fn read(
     Ok(found)
 }
 
-/// Kubernetes and old Docker links put the addresses of a service called `teahouse` (or `teahouse-…`) into the environment
-/// of its neighbours: `TEAHOUSE_SERVICE_HOST`, `TEAHOUSE_PORT_9999_TCP_ADDR` and the like. They set nothing.
+/// Whether Kubernetes or a Docker link set the variable: both put the addresses of a service named `teahouse` (or `teahouse-…`)
+/// into the environment, as `TEAHOUSE_SERVICE_HOST`, `TEAHOUSE_PORT_9999_TCP_ADDR` and so on.
 fn is_service_link(name: &str) -> bool {
     let rest = name.strip_prefix("TEAHOUSE").unwrap_or_default();
     let ends = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];

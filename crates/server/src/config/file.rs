@@ -1,4 +1,4 @@
-//! `teahouse.toml`. It is walked with its positions, so that what is refused is refused by line.
+//! `teahouse.toml`, parsed with positions, so that errors name the line.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use toml::de::{DeTable, DeValue};
 use super::settings::{Kind, SETTINGS, index_of};
 use super::{ConfigError, Source, nearest};
 
-/// A setting's place in the table, its text, and where it stood.
+/// The index of a setting in the table, its text, and its source.
 type Given = (usize, String, Source);
 
-/// Every setting of a file, in no particular order: TOML allows each but once.
+/// Reads every setting of a file. The order is irrelevant: TOML rejects duplicate keys.
 pub(super) fn read(path: &Path) -> Result<Vec<Given>, ConfigError> {
     let unreadable = |cause| ConfigError::Unreadable { path: path.to_owned(), cause };
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
@@ -40,7 +40,7 @@ impl File<'_> {
                         source_: source.clone(),
                         key: SETTINGS[index].key,
                         value: self.text.get(table_value(table, name)).unwrap_or_default().to_owned(),
-                        problem: format!("allowed is {}", SETTINGS[index].allowed),
+                        problem: format!("expected {}", SETTINGS[index].allowed),
                     })?;
                     given.push((index, text, source));
                 }
@@ -65,7 +65,7 @@ impl File<'_> {
     }
 }
 
-/// Where a key's value stands.
+/// The position of a key's value.
 fn table_value(
     table: &DeTable<'_>,
     name: &toml::Spanned<std::borrow::Cow<'_, str>>,
@@ -77,7 +77,7 @@ fn is_section(key: &str) -> bool {
     SETTINGS.iter().any(|setting| setting.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// A value as it would be written in the environment; `None` if it is of another kind.
+/// A value in the syntax of the environment; `None` if it has another type.
 fn as_text(value: &DeValue<'_>, kind: Kind) -> Option<String> {
     match (value, kind) {
         (DeValue::String(text), _) => Some(text.to_string()),
@@ -86,7 +86,7 @@ fn as_text(value: &DeValue<'_>, kind: Kind) -> Option<String> {
         (DeValue::Boolean(switch), Kind::Switch) => Some(switch.to_string()),
         (DeValue::Array(items), Kind::List) => {
             let items = items.iter().map(|item| match item.get_ref() {
-                // A comma would make two of one.
+                // A comma would split the item.
                 DeValue::String(text) if !text.contains(',') => Some(text.as_ref()),
                 _ => None,
             });

@@ -1,20 +1,22 @@
-//! What is configured: a table of settings, and four places a value may come from.
+//! Configuration: a table of settings and four sources of values.
 //!
-//! A default stands in the table; `teahouse.toml` comes before the environment (`TEAHOUSE_…`), and that before flags. A
-//! value is checked where it is given, also when another one overrides it: a typing error should be found on the day it
-//! is made.
+//! In order of increasing precedence: the default in the table, `teahouse.toml`, the environment (`TEAHOUSE_…`), flags. Each
+//! value is validated, including one that a later source overrides, so that a typing error is reported when it is made.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `settings.rs` | the table: key, default, what is allowed, what it is for, how it is read |
-//! | `values.rs` | how texts become durations, sizes, rates, addresses, origins |
-//! | `file.rs` | `teahouse.toml`, with the lines on which things stand |
+//! | `settings.rs` | the table: key, default, allowed values, descriptions, parser |
+//! | `values.rs` | parsers for durations, sizes, rates, addresses, origins |
+//! | `file.rs` | `teahouse.toml`, with line numbers |
 //! | `environment.rs` | `TEAHOUSE_…` |
 //! | `print.rs` | `teahouse config` |
+//! | `reference.rs` | the generated tables of docs/CONFIGURATION.md and docs/CONFIGURATION.zh.md |
 
 mod environment;
 mod file;
 mod print;
+#[cfg(test)]
+mod reference;
 mod settings;
 mod values;
 
@@ -26,81 +28,81 @@ use std::time::Duration;
 
 use domain::Rates;
 
-pub(crate) use print::{example, in_force};
+pub(crate) use print::{effective, example};
 use settings::{SETTINGS, Setting};
 
-/// The file that is read when none is named, if it is there.
+/// The configuration file that is read, if it exists, when none is given.
 const FILE: &str = "teahouse.toml";
 
-/// Everything that can be set, as it is in force.
+/// The effective settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// Where to listen. An unspecified IPv6 address means all addresses, IPv4 too.
+    /// The address to listen on. An unspecified IPv6 address means all addresses, including IPv4.
     pub(crate) listen: SocketAddr,
-    /// The folder in which everything is kept.
+    /// The data folder.
     pub(crate) data: PathBuf,
-    /// Origins of foreign pages that may connect, in lower case, without a default port.
+    /// Other origins that may connect, in lower case, without a default port.
     pub(crate) allowed_origins: Vec<String>,
-    /// Longest message body; at most [`protocol::Limits::MAX_BODY_BYTES`].
+    /// Maximum length of a message body; at most [`protocol::Limits::MAX_BODY_BYTES`].
     pub(crate) max_message_bytes: u32,
-    /// Shards to start; 0 is one for each core.
+    /// Number of shards; 0 is one per core.
     pub(crate) shards: usize,
-    /// What is logged, as `tracing_subscriber` filters are written.
+    /// The log filter, in the syntax of `tracing_subscriber`.
     pub(crate) log: String,
-    /// How it is logged.
+    /// The log format.
     pub(crate) log_format: LogFormat,
-    /// How many, and how often.
+    /// Limits and rates.
     pub(crate) limits: Limits,
-    /// How long.
+    /// Timeouts.
     pub(crate) timeouts: Timeouts,
 }
 
-/// Caps and rates. With `enabled = false` they are all out of reach; what bounds sizes and memory is not among them.
+/// Limits and rates. `enabled = false` disables all of them; bounds on sizes and memory are not included.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// Whether caps and rates are in force.
+    /// Whether the limits and rates apply.
     pub(crate) enabled: bool,
-    /// Connections in all.
+    /// Maximum number of concurrent connections.
     pub(crate) connections: u32,
-    /// Connections per IPv4 address, or per IPv6 /64.
+    /// Maximum number of concurrent connections per IPv4 address or IPv6 /64.
     pub(crate) connections_per_address: u32,
-    /// Rooms that one person may be in.
+    /// Maximum number of rooms per user.
     pub(crate) rooms_per_person: u32,
-    /// How often each thing may be done.
+    /// Rate limits.
     pub(crate) rates: Rates,
 }
 
-/// When patience ends.
+/// Timeouts of connections, requests and messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     /// From accepting a connection to its first byte.
     pub(crate) first_byte: Duration,
     /// From the first byte of a request to the end of its head, and again to the end of its body.
     pub(crate) headers: Duration,
-    /// Between requests, and for a response of which not one byte is taken.
+    /// Between requests, and for a response of which the peer accepts no byte.
     pub(crate) http_keep_alive: Duration,
-    /// Between the WebSocket pings of a quiet connection.
+    /// Interval of WebSocket pings on an idle connection.
     pub(crate) ping_interval: Duration,
-    /// After which silence, or after how long without a byte taken, a connection is given up.
+    /// Time without a byte received, or without a byte accepted by the peer, after which a connection is closed.
     pub(crate) websocket_idle: Duration,
-    /// For a message that was begun and is not ended.
+    /// From the first byte of a message to its last.
     pub(crate) message_assembly: Duration,
-    /// For the other side's close frame.
+    /// For the peer's close frame.
     pub(crate) close: Duration,
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogFormat {
-    /// For people on a terminal, JSON otherwise.
+    /// `Human` on a terminal, `Json` otherwise.
     Auto,
-    /// For people.
+    /// Human-readable.
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What was said on the command line.
+/// The settings of the command line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flags {
     /// `--config FILE`
@@ -109,12 +111,12 @@ pub(crate) struct Flags {
     pub(crate) settings: Vec<(&'static str, String)>,
 }
 
-/// The settings, and where each came from.
+/// The settings and their sources.
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
-    /// As the program uses them.
+    /// The parsed settings.
     pub(crate) config: Config,
-    /// As they were written; one for each of [`SETTINGS`], in the same order.
+    /// The given texts; one for each of [`SETTINGS`], in the same order.
     chosen: Vec<Chosen>,
 }
 
@@ -124,16 +126,16 @@ struct Chosen {
     source: Source,
 }
 
-/// Where a value was given.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// In the table.
+    /// The default of the table.
     Default,
-    /// In a file, on a line.
+    /// A file and a line number.
     File(PathBuf, usize),
-    /// In an environment variable.
+    /// An environment variable.
     Environment(String),
-    /// With a flag.
+    /// A flag.
     Flag(&'static str),
 }
 
@@ -148,7 +150,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// Why the configuration is refused: one line, with the place, the matter, and what would be right.
+/// An error in the configuration: one line with the source, the problem and what is expected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// A file that cannot be read.
@@ -156,43 +158,43 @@ pub(crate) enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: std::io::Error,
     },
     /// A file that is not TOML.
     #[error("{source_}: {problem}")]
     Syntax {
-        /// Where.
+        /// The source.
         source_: Source,
-        /// What is wrong there.
+        /// The problem.
         problem: String,
     },
-    /// A key or variable that nothing knows.
-    #[error("{source_}: there is no setting {key}{}", hint.as_ref().map_or_else(String::new, |hint| format!("; do you mean {hint}?")))]
+    /// An unknown key or variable.
+    #[error("{source_}: unknown setting {key}{}", hint.as_ref().map_or_else(String::new, |hint| format!("; did you mean {hint}?")))]
     Unknown {
-        /// Where.
+        /// The source.
         source_: Source,
-        /// Which.
+        /// The key or variable.
         key: String,
-        /// What it may have been meant to be.
+        /// The nearest known name, if there is a near one.
         hint: Option<String>,
     },
     /// A value that the setting does not allow.
     #[error("{source_}: {key} = {value}: {problem}")]
     Value {
-        /// Where.
+        /// The source.
         source_: Source,
-        /// Of which setting.
+        /// The setting.
         key: &'static str,
-        /// As it was given.
+        /// The given value.
         value: String,
-        /// What is wrong, or what is allowed.
+        /// The problem, or the allowed values.
         problem: String,
     },
 }
 
 impl Loaded {
-    /// Reads everything, from the lowest place to the highest.
+    /// Reads all sources in order of increasing precedence.
     pub(crate) fn load(
         flags: &Flags,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -200,7 +202,7 @@ impl Loaded {
         Self::load_in(Path::new(""), flags, environment)
     }
 
-    /// As [`Loaded::load`], with the folder in which `teahouse.toml` is looked for.
+    /// [`Loaded::load`] with the folder of `teahouse.toml`.
     fn load_in(
         folder: &Path,
         flags: &Flags,
@@ -210,10 +212,10 @@ impl Loaded {
         let mut loaded = Self::defaults();
         let file = match flags.config.clone().or(environment.config) {
             Some(named) => Some(file::read(&named)?),
-            // A file that nobody named may be absent; one that is there and cannot be read is a mistake.
+            // The default file may be absent; if it exists and cannot be read, that is an error.
             None => {
-                let usual = folder.join(FILE);
-                if usual.exists() { Some(file::read(&usual)?) } else { None }
+                let default = folder.join(FILE);
+                if default.exists() { Some(file::read(&default)?) } else { None }
             }
         };
         for (index, text, source) in file.into_iter().flatten().chain(environment.settings) {
@@ -233,8 +235,8 @@ impl Loaded {
     fn defaults() -> Self {
         let mut config = settings::unset();
         let chosen = SETTINGS.iter().map(|setting| {
-            // `every_default_is_allowed` reads them all.
-            (setting.read)(&mut config, setting.default).expect("every default is allowed");
+            // `each_default_is_valid` parses all of them.
+            (setting.read)(&mut config, setting.default).expect("each default is valid");
             Chosen { text: setting.default.to_owned(), source: Source::Default }
         });
         let chosen = chosen.collect();
@@ -244,7 +246,7 @@ impl Loaded {
     fn set(&mut self, index: usize, text: String, source: Source) -> Result<(), ConfigError> {
         let setting = &SETTINGS[index];
         if let Err(problem) = (setting.read)(&mut self.config, &text) {
-            let problem = problem.unwrap_or_else(|| format!("allowed is {}", setting.allowed));
+            let problem = problem.unwrap_or_else(|| format!("expected {}", setting.allowed));
             return Err(ConfigError::Value {
                 source_: source,
                 key: setting.key,
@@ -256,7 +258,7 @@ impl Loaded {
         Ok(())
     }
 
-    /// What no value alone can be blamed for.
+    /// Checks constraints between settings.
     fn check_together(&self) -> Result<(), ConfigError> {
         let timeouts = &self.config.timeouts;
         if timeouts.websocket_idle <= timeouts.ping_interval {
@@ -266,21 +268,21 @@ impl Loaded {
                 source_: source.clone(),
                 key: setting,
                 value: quoted(text),
-                problem: "it must be longer than timeouts.ping_interval, or quiet connections are given up before they are asked"
+                problem: "must be longer than timeouts.ping_interval, or idle connections would be closed before the first ping"
                     .to_owned(),
             });
         }
         Ok(())
     }
 
-    /// Each setting with its text and where it came from.
+    /// Each setting with its text and source.
     fn settings(&self) -> impl Iterator<Item = (&'static Setting, &Chosen)> {
         SETTINGS.iter().zip(&self.chosen)
     }
 }
 
 impl Limits {
-    /// Out of reach rather than absent, so that nobody has to ask twice.
+    /// Sets the limits to values that are never reached, so that their users need no second check.
     fn lift_unless_enabled(&mut self) {
         if !self.enabled {
             self.connections = u32::MAX;
@@ -295,7 +297,7 @@ fn quoted(text: &str) -> String {
     format!("{text:?}")
 }
 
-/// The known name that is nearest to what was written, if any is near.
+/// The known name most similar to `wanted`, if one is similar enough.
 fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.into_iter().map(|name| (strsim::jaro_winkler(wanted, name), name));
     near.filter(|(likeness, _)| *likeness > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)

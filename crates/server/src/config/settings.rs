@@ -1,4 +1,7 @@
-//! The table of settings. A new one is a row here, a field of `Config`, and a line that `teahouse config --example` adds.
+//! The table of settings: the single source of keys, defaults, parsers and texts.
+//!
+//! `reference.rs` and `print.rs` generate docs/CONFIGURATION.md, docs/CONFIGURATION.zh.md and teahouse.example.toml from it. A new
+//! setting is a row here and a field of `Config`.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,25 +11,31 @@ use domain::{Rates, RoomLimits};
 
 use super::{Config, Limits, LogFormat, Timeouts, values};
 
-/// One thing that can be set.
+/// A setting.
 pub(super) struct Setting {
-    /// In the file: `limits.connections` is `connections` in `[limits]`.
+    /// The key in the file: `limits.connections` is `connections` in `[limits]`.
     pub(super) key: &'static str,
-    /// On the command line, if it can be said there.
+    /// The command-line flag, if the setting has one.
     pub(super) flag: Option<&'static str>,
-    /// As it would be written.
+    /// The default, as text.
     pub(super) default: &'static str,
-    /// How it is written in TOML.
+    /// The TOML type.
     pub(super) kind: Kind,
-    /// What is allowed, to follow "allowed is".
+    /// The allowed values, to follow "expected".
     pub(super) allowed: &'static str,
-    /// What it is for.
+    /// The description in English; backticks mark code.
     pub(super) doc: &'static str,
-    /// Reads a value, or says what is wrong with it (`None`: what `allowed` says).
+    /// The description in Chinese.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "only `reference.rs` reads it, which is built for tests")
+    )]
+    pub(super) doc_zh: &'static str,
+    /// Parses a value into the configuration. `Err(None)`: the value is not what `allowed` describes.
     pub(super) read: fn(&mut Config, &str) -> Result<(), Option<String>>,
 }
 
-/// How a value is written in TOML.
+/// The TOML type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `"…"`
@@ -35,7 +44,7 @@ pub(super) enum Kind {
     Number,
     /// `true` or `false`
     Switch,
-    /// `["…", "…"]`; parted by commas elsewhere.
+    /// `["…", "…"]`; separated by commas in the environment and in flags.
     List,
 }
 
@@ -50,7 +59,7 @@ pub(super) fn index_of(key: &str) -> Option<usize> {
     SETTINGS.iter().position(|setting| setting.key == key)
 }
 
-/// A configuration whose every value is about to be overwritten by the defaults of the table.
+/// Placeholder values; the defaults of the table overwrite all of them.
 pub(super) fn unset() -> Config {
     Config {
         listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -79,9 +88,9 @@ pub(super) fn unset() -> Config {
     }
 }
 
-/// A row whose value is read by one of the parsers in `values`.
+/// A row whose value is parsed by a function of `values`.
 macro_rules! setting {
-    ($key:literal, $kind:ident, $default:literal, $allowed:expr, $parse:expr => $($field:ident).+, $doc:literal $(, $flag:literal)?) => {
+    ($key:literal, $kind:ident, $default:literal, $allowed:expr, $parse:expr => $($field:ident).+, $doc:literal, $doc_zh:literal $(, $flag:literal)?) => {
         Setting {
             key: $key,
             flag: setting!(@flag $($flag)?),
@@ -89,6 +98,7 @@ macro_rules! setting {
             kind: Kind::$kind,
             allowed: $allowed,
             doc: $doc,
+            doc_zh: $doc_zh,
             read: |config, text| {
                 config.$($field).+ = $parse(text)?;
                 Ok(())
@@ -104,52 +114,100 @@ const COUNT: &str = "a whole number from 1 to 4000000000";
 const RATE: &str = r#"a rate such as "5/s burst 20", "2/min burst 5" or "0.5/h burst 1""#;
 
 pub(super) const SETTINGS: &[Setting] = &[
-    setting!("listen", Text, "[::]:9999", r#""ADDRESS:PORT", such as "127.0.0.1:9999"; "[::]:9999" is all addresses, of IPv4 too"#,
-        values::address => listen, "Where to listen. [::] is all addresses, of IPv4 too (also on a machine without IPv6).", "--listen"),
+    setting!("listen", Text, "[::]:9999", r#""ADDRESS:PORT", such as "127.0.0.1:9999"; "[::]:9999" is all addresses, including IPv4"#,
+        values::address => listen,
+        "Address and port to listen on. `[::]` is all addresses, including IPv4 (also on a machine without IPv6); `127.0.0.1:9999` is this machine only. Port 0 selects a free port.",
+        "监听的地址和端口。`[::]` 表示所有地址，包括 IPv4（没有 IPv6 的机器也一样）；`127.0.0.1:9999` 只限本机。端口为 0 时选用一个空闲端口。", "--listen"),
     setting!("data", Text, "./data", "the path of a folder",
-        values::folder => data, "The folder in which everything is kept. It is made if it is not there.", "--data"),
+        values::folder => data,
+        "The data folder. It is created if it does not exist, and only its owner can read it.",
+        "数据目录。不存在时自动创建，只有属主可以读取。", "--data"),
     setting!("allowed_origins", List, "", r#"a list of origins, such as "https://example.org": no path, no "*""#,
-        values::origins => allowed_origins, "Pages of other origins that may connect, as new guests: their cookies do not count."),
+        values::origins => allowed_origins,
+        "Origins of other web pages that may connect, such as `https://example.org`. Their visitors connect as new guests: cookies are accepted only from the server's own origin.",
+        "允许连接的其他网页的来源（origin），例如 `https://example.org`。它们的访客都是新访客：只有服务器自己的来源才接受 cookie。"),
     setting!("max_message_bytes", Text, "8KiB", "a size from 1B to 10KiB",
-        values::max_message_bytes => max_message_bytes, "The longest message."),
+        values::max_message_bytes => max_message_bytes,
+        "Maximum length of a message body in bytes of UTF-8. A longer body is rejected with `body_too_long`.",
+        "消息正文的最大长度，按 UTF-8 字节计。超出时以 `body_too_long` 拒绝。"),
     setting!("shards", Number, "0", "a whole number from 0 to 1024",
-        values::whole::<usize, 0, 1024> => shards, "Threads that own connections. 0 is one for each core."),
+        values::whole::<usize, 0, 1024> => shards,
+        "Number of shards, the threads that own connections. 0 is one per core.",
+        "分片数，即负责连接的线程数。0 表示每个核一个。"),
     setting!("log", Text, "info", r#"a filter such as "info", "debug" or "warn,teahouse=debug""#,
-        values::log_filter => log, "What is logged: error, warn, info, debug, trace, or a filter by module."),
+        values::log_filter => log,
+        "Log level: `error`, `warn`, `info`, `debug`, `trace`, or a filter by module such as `warn,teahouse=debug`.",
+        "日志级别：`error`、`warn`、`info`、`debug`、`trace`，或按模块过滤，例如 `warn,teahouse=debug`。"),
     setting!("log_format", Text, "auto", r#""auto", "human" or "json""#,
-        values::log_format => log_format, "How it is logged. auto is for people on a terminal, and JSON otherwise."),
+        values::log_format => log_format,
+        "Log format. `auto` is `human` on a terminal and `json` otherwise.",
+        "日志格式。`auto` 在终端上为 `human`，否则为 `json`。"),
     setting!("limits.enabled", Switch, "true", "true or false",
-        values::switch => limits.enabled, "false turns the caps and rates of this section off, for load tests; never what bounds sizes and memory."),
+        values::switch => limits.enabled,
+        "`false` disables all limits of this section, for load tests. Bounds on sizes and memory still apply.",
+        "设为 `false` 时本节的限制全部停用，供压力测试使用。大小和内存的上限仍然有效。"),
     setting!("limits.connections", Number, "10000", COUNT,
-        values::count => limits.connections, "Connections at a time. Further ones are answered 503."),
+        values::count => limits.connections,
+        "Maximum number of concurrent TCP connections, HTTP and WebSocket together. Further connections receive 503, except for `/healthz` (up to 64 concurrently). The server raises its limit of open files as far as the system allows; if that is not enough, it logs this at start and accepts only as many connections as it has files for, even if limits are disabled.",
+        "TCP 并发连接数的上限，HTTP 与 WebSocket 合计。超出的连接收到 503，但 `/healthz` 除外（同时至多 64 个）。服务器会把自己的打开文件数上限提高到系统允许的最大值；如果仍然不够，会在启动时写入日志，并只接受文件数允许的连接，即使停用了限制也是如此。"),
     setting!("limits.connections_per_address", Number, "256", COUNT,
-        values::count => limits.connections_per_address, "The same per IPv4 address, or IPv6 /64: 429. Behind a proxy everybody has the proxy's address: raise it."),
+        values::count => limits.connections_per_address,
+        "The same per address (an IPv4 address or an IPv6 /64); further connections receive 429. Behind a proxy all clients share its address: raise this limit.",
+        "同上，按每个地址（一个 IPv4 地址或一个 IPv6 /64 网段）计算；超出的连接收到 429。经过代理时所有客户端共用代理的地址，请调高此项。"),
     setting!("limits.rooms_per_person", Number, "200", COUNT,
-        values::count => limits.rooms_per_person, "Rooms that one person can be in."),
+        values::count => limits.rooms_per_person,
+        "Maximum number of rooms that a user can be a member of.",
+        "一个用户最多可以加入的房间数。"),
     setting!("limits.messages", Text, "5/s burst 20", RATE,
-        values::rate => limits.rates.messages, "Messages, per session: so many a second, and so many at once after a rest."),
+        values::rate => limits.rates.messages,
+        "Messages, per session.",
+        "发送消息，按会话计算。"),
     setting!("limits.joins", Text, "2/s burst 20", RATE,
-        values::rate => limits.rates.joins, "Joins, per session."),
+        values::rate => limits.rates.joins,
+        "Joins, per session.",
+        "加入房间，按会话计算。"),
     setting!("limits.typing", Text, "2/s burst 10", RATE,
-        values::rate => limits.rates.typing, "Notices that somebody is typing, per session."),
+        values::rate => limits.rates.typing,
+        "Typing notifications, per session.",
+        "“正在输入”通知，按会话计算。"),
     setting!("limits.commands", Text, "20/s burst 60", RATE,
-        values::rate => limits.rates.others, "Every other command, per session; and pages of history over HTTP, per person."),
+        values::rate => limits.rates.others,
+        "All other commands, per session, and history pages over HTTP, per user.",
+        "其他所有命令，按会话计算；通过 HTTP 读取历史，按用户计算。"),
     setting!("limits.new_rooms", Text, "2/min burst 5", RATE,
-        values::rate => limits.rates.new_rooms, "Rooms made, per session."),
+        values::rate => limits.rates.new_rooms,
+        "Room creation, per session.",
+        "新建房间，按会话计算。"),
     setting!("limits.guest_creation", Text, "1/s burst 30", RATE,
-        values::rate => limits.rates.guest_creation, "Guests made, per IPv4 address or IPv6 /64."),
+        values::rate => limits.rates.guest_creation,
+        "Guest creation, per address (an IPv4 address or an IPv6 /64).",
+        "新建访客，按每个地址（一个 IPv4 地址或一个 IPv6 /64 网段）计算。"),
     setting!("timeouts.first_byte", Text, "10s", DURATION,
-        values::duration => timeouts.first_byte, "For the first byte on a new connection."),
+        values::duration => timeouts.first_byte,
+        "For the first byte on a new connection.",
+        "新连接收到第一个字节。"),
     setting!("timeouts.headers", Text, "10s", DURATION,
-        values::duration => timeouts.headers, "For the rest of a request's head; and again for its body."),
+        values::duration => timeouts.headers,
+        "For the remaining header of a request, and again for its body.",
+        "收完请求头；请求体另计一次。"),
     setting!("timeouts.http_keep_alive", Text, "70s", DURATION,
-        values::duration => timeouts.http_keep_alive, "For the next request on a connection."),
+        values::duration => timeouts.http_keep_alive,
+        "For the next request on a connection, and for a response that makes no progress.",
+        "等待同一连接上的下一个请求；也用于没有进展的响应。"),
     setting!("timeouts.ping_interval", Text, "30s", DURATION,
-        values::duration => timeouts.ping_interval, "Between WebSocket pings."),
+        values::duration => timeouts.ping_interval,
+        "Interval of the server's WebSocket pings. The idle timeout of a proxy must be longer.",
+        "服务器发送 WebSocket ping 的间隔。代理的空闲超时必须比它长。"),
     setting!("timeouts.websocket_idle", Text, "75s", DURATION,
-        values::duration => timeouts.websocket_idle, "After so much silence, or so long without taking a byte, a WebSocket is given up."),
+        values::duration => timeouts.websocket_idle,
+        "A WebSocket connection is closed if the server receives nothing for this long, or can send nothing for this long. Must be longer than `timeouts.ping_interval`.",
+        "在这段时间内没有收到任何数据，或没有能够发出任何数据，服务器就关闭该 WebSocket 连接。必须比 `timeouts.ping_interval` 长。"),
     setting!("timeouts.message_assembly", Text, "30s", DURATION,
-        values::duration => timeouts.message_assembly, "For a WebSocket message that was begun."),
+        values::duration => timeouts.message_assembly,
+        "For a WebSocket message, from its first byte to its last.",
+        "一条 WebSocket 消息从第一个字节到最后一个字节。"),
     setting!("timeouts.close", Text, "5s", DURATION,
-        values::duration => timeouts.close, "For the other side's answer to a close."),
+        values::duration => timeouts.close,
+        "For the peer's answer to a close frame.",
+        "等待对端对关闭帧的回应。"),
 ];

@@ -1,4 +1,4 @@
-//! How texts become values. `Err(None)` is "not what the table allows"; `Err(Some(…))` knows better what is wrong.
+//! Parsers for setting values. `Err(None)`: the value is not what the table allows; `Err(Some(…))` describes the problem.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -43,7 +43,7 @@ pub(super) fn count(text: &str) -> Parsed<u32> {
     whole::<u32, 1, 4_000_000_000>(text)
 }
 
-/// A whole number from `MIN` to `MAX`; `_` may part its digits.
+/// A whole number from `MIN` to `MAX`; `_` may separate its digits.
 pub(super) fn whole<T: TryFrom<u64>, const MIN: u64, const MAX: u64>(text: &str) -> Parsed<T> {
     let number = u64::from_str(&text.replace('_', "")).map_err(|_| None)?;
     if !(MIN..=MAX).contains(&number) {
@@ -93,7 +93,7 @@ pub(super) fn rate(text: &str) -> Parsed<Rate> {
         "h" => 3600.0,
         _ => return Err(None),
     };
-    // Beyond a million a second it is no rate any more, and counting in nanoseconds would be too coarse.
+    // Above a million per second the token bucket's nanosecond resolution is too coarse.
     if !(0.0..=1e6).contains(&number) {
         return Err(None);
     }
@@ -101,7 +101,7 @@ pub(super) fn rate(text: &str) -> Parsed<Rate> {
 }
 
 pub(super) fn log_filter(text: &str) -> Parsed<String> {
-    // An empty filter would log errors only, which nobody means by writing nothing.
+    // An empty filter would log errors only, which is unlikely to be intended.
     if text.trim().is_empty() || EnvFilter::try_new(text).is_err() { Err(None) } else { Ok(text.to_owned()) }
 }
 
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_bear_their_unit() {
+    fn duration_without_unit_or_out_of_range_is_rejected() {
         for (text, millis) in
             [("500ms", 500), ("75s", 75_000), ("5m", 300_000), ("5 min", 300_000), ("24h", 86_400_000)]
         {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_fits_a_frame_even_when_every_byte_is_escaped() {
+    fn message_size_above_10_kib_is_rejected() {
         assert_eq!(max_message_bytes("8KiB"), Ok(8192));
         assert_eq!(max_message_bytes("10240"), Ok(10_240));
         for bad in ["0", "10241", "11KiB", "8KB", "8kib", "1MiB", "", "4194304KiB"] {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_say_how_often_and_how_many_at_once() {
+    fn rate_without_unit_or_burst_is_rejected() {
         assert_eq!(rate("5/s burst 20"), Ok(Rate { per_second: 5.0, burst: 20 }));
         assert_eq!(rate("2/min burst 5"), Ok(Rate { per_second: 2.0 / 60.0, burst: 5 }));
         for bad in [
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_have_a_port() {
+    fn address_without_port_is_rejected() {
         assert_eq!(address("[::]:9999"), Ok("[::]:9999".parse().unwrap()));
         assert_eq!(address("localhost:80"), Ok("127.0.0.1:80".parse().unwrap()));
         for bad in ["", "9999", ":9999", "0.0.0.0", "::9999x", "example.org:80", "0.0.0.0:70000"] {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_exact() {
+    fn origin_with_path_or_wildcard_is_rejected() {
         let list = origins("https://Example.org:443, http://a.example:8080 ,").unwrap();
         assert_eq!(list, ["https://example.org", "http://a.example:8080"]);
         assert_eq!(origins(""), Ok(vec![]));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_and_formats_are_checked() {
+    fn invalid_log_filter_or_format_is_rejected() {
         assert!(log_filter("warn,teahouse=debug").is_ok());
         for bad in ["", "teahouse=loud", "a=b=c"] {
             assert_eq!(log_filter(bad), Err(None), "{bad}");
