@@ -123,7 +123,7 @@ fn check_report(success: bool, report: &str, said: &str) -> Result<Value> {
 
 /// Which promises were broken how often, of those that the generator counts.
 const PROMISES: &[&str] =
-    &["lost", "doubled", "out_of_order", "altered", "misplaced", "unexpected", "unanswered", "gaps"];
+    &["lost", "duplicated", "out_of_order", "altered", "wrong_seq", "unexpected", "unanswered", "gaps"];
 
 fn broken(report: &Value) -> String {
     let count = |name: &&str| {

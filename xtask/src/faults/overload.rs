@@ -104,7 +104,8 @@ fn too_many_messages(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result
     let (burst, course) = loop {
         recorder.note(&format!("{times} times as much is sent"))?;
         let rate = peak_rate * times;
-        let sent = flood.send(&format!("--stubborn --rate {rate} --most-unanswered {FLOOD_WINDOW}"))?;
+        let sent =
+            flood.send(&format!("--ignore-retry-after --rate {rate} --max-unanswered {FLOOD_WINDOW}"))?;
         recorder.note("no longer")?;
         // On a machine that has much else to do the peak was no peak.
         if judged || sent.0.refused > 0 || times >= MAX_MULTIPLE {

@@ -1,4 +1,4 @@
-//! `floor`: the least that any server must do that stores a message before it tells it to everybody.
+//! `server`: the least that any server must do that stores a message before it tells it to everybody.
 //!
 //! Each text is written to a file with `fdatasync`, and then sent to each socket with a plain `write()`. With `--batch`, all
 //! texts that are there at once are written with one `fdatasync`, and go to each socket in one `write()`. There are no people,
@@ -38,47 +38,47 @@ struct Cli {
 
 struct Peer {
     stream: TcpStream,
-    stage: Stage,
+    state: PeerState,
     decoder: Decoder,
     /// What the socket did not take. Bounded by what the generator leaves unanswered.
-    out: Vec<u8>,
+    outbox: Vec<u8>,
 }
 
-enum Stage {
+enum PeerState {
     /// What came of the upgrade.
     Upgrading(Vec<u8>),
     /// In the hall with this number.
-    In(usize),
+    Joined(usize),
 }
 
 /// Those who came by one path.
 #[derive(Default)]
-struct Hall {
+struct Channel {
     /// Where they stand among all peers, so that nobody else is looked at when something is told.
     members: Vec<usize>,
     /// What waits to be told.
     frames: Vec<u8>,
 }
 
-struct Floor {
+struct BaselineServer {
     file: File,
     batch: bool,
     /// By token. A place is not taken again: a run makes so many connections and no more.
     peers: Vec<Option<Peer>>,
-    halls: Vec<Hall>,
+    channels: Vec<Channel>,
     by_path: HashMap<String, usize>,
     /// Texts that wait for the end of the batch, and the halls in which something was said.
-    payloads: Vec<u8>,
-    spoken: Vec<usize>,
+    pending_payloads: Vec<u8>,
+    pending_channels: Vec<usize>,
 }
 
 fn main() -> io::Result<()> {
     let cli = Cli::parse();
     let file = OpenOptions::new().create(true).append(true).open(cli.file)?;
-    serve(TcpListener::bind(cli.listen)?, Floor::new(file, cli.batch))
+    serve(TcpListener::bind(cli.listen)?, BaselineServer::new(file, cli.batch))
 }
 
-fn serve(mut listener: TcpListener, mut floor: Floor) -> io::Result<()> {
+fn serve(mut listener: TcpListener, mut server: BaselineServer) -> io::Result<()> {
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let (mut events, mut buffer) = (Events::with_capacity(4096), vec![0; 64 * 1024]);
@@ -89,19 +89,19 @@ fn serve(mut listener: TcpListener, mut floor: Floor) -> io::Result<()> {
         }
         for event in &events {
             if event.token() == LISTENER {
-                accept(&listener, poll.registry(), &mut floor.peers)?;
+                accept(&listener, poll.registry(), &mut server.peers)?;
                 continue;
             }
             let at = event.token().0;
-            let done = match &mut floor.peers[at] {
-                Some(peer) if event.is_writable() && !peer.out.is_empty() => peer.flush(),
+            let done = match &mut server.peers[at] {
+                Some(peer) if event.is_writable() && !peer.outbox.is_empty() => peer.flush(),
                 _ => Ok(()),
             };
-            if done.and_then(|()| floor.read(at, &mut buffer)).is_err() {
-                floor.leave(at);
+            if done.and_then(|()| server.read(at, &mut buffer)).is_err() {
+                server.leave(at);
             }
         }
-        floor.tell()?;
+        server.store_and_broadcast()?;
     }
 }
 
@@ -117,23 +117,23 @@ fn accept(listener: &TcpListener, registry: &Registry, peers: &mut Vec<Option<Pe
         registry.register(&mut stream, Token(peers.len()), Interest::READABLE | Interest::WRITABLE)?;
         peers.push(Some(Peer {
             stream,
-            stage: Stage::Upgrading(Vec::new()),
+            state: PeerState::Upgrading(Vec::new()),
             decoder: Decoder::server(),
-            out: Vec::new(),
+            outbox: Vec::new(),
         }));
     }
 }
 
-impl Floor {
+impl BaselineServer {
     fn new(file: File, batch: bool) -> Self {
-        Floor {
+        BaselineServer {
             file,
             batch,
             peers: Vec::new(),
-            halls: Vec::new(),
+            channels: Vec::new(),
             by_path: HashMap::new(),
-            payloads: Vec::new(),
-            spoken: Vec::new(),
+            pending_payloads: Vec::new(),
+            pending_channels: Vec::new(),
         }
     }
 
@@ -147,19 +147,19 @@ impl Floor {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             };
-            let hall = match &mut peer.stage {
-                Stage::In(hall) => *hall,
-                Stage::Upgrading(head) => {
+            let channel = match &mut peer.state {
+                PeerState::Joined(channel) => *channel,
+                PeerState::Upgrading(head) => {
                     // No client says anything before it has heard the answer.
                     head.extend_from_slice(&buffer[..read]);
                     if head_len(head).is_some() {
-                        let (path, response) = answer(head).ok_or(ErrorKind::InvalidData)?;
-                        let hall = *self.by_path.entry(path).or_insert(self.halls.len());
-                        if hall == self.halls.len() {
-                            self.halls.push(Hall::default());
+                        let (path, response) = upgrade_response(head).ok_or(ErrorKind::InvalidData)?;
+                        let channel = *self.by_path.entry(path).or_insert(self.channels.len());
+                        if channel == self.channels.len() {
+                            self.channels.push(Channel::default());
                         }
-                        peer.stage = Stage::In(hall);
-                        self.halls[hall].members.push(at);
+                        peer.state = PeerState::Joined(channel);
+                        self.channels[channel].members.push(at);
                         peer.send(response.as_bytes())?;
                     }
                     continue;
@@ -169,14 +169,14 @@ impl Floor {
             let mut input = &mut buffer[..read];
             while let Some(message) = decoder.next(&mut input).map_err(|_| ErrorKind::InvalidData)? {
                 let Message::Text(text) = message else { continue };
-                self.payloads.extend_from_slice(text.as_bytes());
-                let frames = &mut self.halls[hall].frames;
+                self.pending_payloads.extend_from_slice(text.as_bytes());
+                let frames = &mut self.channels[channel].frames;
                 if frames.is_empty() {
-                    self.spoken.push(hall);
+                    self.pending_channels.push(channel);
                 }
                 frames.extend(text_frame(text.as_bytes()));
                 if !self.batch {
-                    self.tell()?;
+                    self.store_and_broadcast()?;
                 }
             }
             if let Some(peer) = &mut self.peers[at] {
@@ -186,15 +186,15 @@ impl Floor {
     }
 
     /// Stores what has been said, and then tells it to all who are in its hall.
-    fn tell(&mut self) -> io::Result<()> {
-        if self.spoken.is_empty() {
+    fn store_and_broadcast(&mut self) -> io::Result<()> {
+        if self.pending_channels.is_empty() {
             return Ok(());
         }
-        self.file.write_all(&self.payloads)?;
+        self.file.write_all(&self.pending_payloads)?;
         self.file.sync_data()?;
-        self.payloads.clear();
-        for hall in self.spoken.drain(..) {
-            let Hall { members, frames } = &mut self.halls[hall];
+        self.pending_payloads.clear();
+        for channel in self.pending_channels.drain(..) {
+            let Channel { members, frames } = &mut self.channels[channel];
             for &member in &*members {
                 if let Some(peer) = &mut self.peers[member] {
                     // Whoever is gone also says so when it is read.
@@ -207,26 +207,26 @@ impl Floor {
     }
 
     fn leave(&mut self, at: usize) {
-        if let Some(Peer { stage: Stage::In(hall), .. }) = self.peers[at].take() {
-            self.halls[hall].members.retain(|&member| member != at);
+        if let Some(Peer { state: PeerState::Joined(channel), .. }) = self.peers[at].take() {
+            self.channels[channel].members.retain(|&member| member != at);
         }
     }
 }
 
 impl Peer {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if !self.out.is_empty() {
-            self.out.extend_from_slice(bytes);
+        if !self.outbox.is_empty() {
+            self.outbox.extend_from_slice(bytes);
             return self.flush();
         }
         let written = write(&mut self.stream, bytes)?;
-        self.out.extend_from_slice(&bytes[written..]);
+        self.outbox.extend_from_slice(&bytes[written..]);
         Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let written = write(&mut self.stream, &self.out)?;
-        self.out.drain(..written);
+        let written = write(&mut self.stream, &self.outbox)?;
+        self.outbox.drain(..written);
         Ok(())
     }
 }
@@ -241,7 +241,7 @@ fn write(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// The path that was asked for, and the response.
-fn answer(head: &[u8]) -> Option<(String, String)> {
+fn upgrade_response(head: &[u8]) -> Option<(String, String)> {
     let head = std::str::from_utf8(head).ok()?;
     let path = head.split(' ').nth(1)?.to_owned();
     let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))?;
@@ -275,14 +275,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         // Ends with the process: a floor has no other end.
-        spawn(move || serve(listener, Floor::new(file, batch)));
-        let times = "--duration 0.1 --warmup 0 --settle 0 --patience 0.7";
+        spawn(move || serve(listener, BaselineServer::new(file, batch)));
+        let times = "--duration 0.1 --warmup 0 --settle 0 --idle-timeout 0.7";
         let line = format!("load --peer --url {url} --connections 7 {times} {args}");
         let plan = Load::try_parse_from(line.split(' ')).unwrap().plan;
         let report = run(&plan, || {}).unwrap();
         assert!(report.sent > 0 && report.unanswered == 0, "{report}");
-        assert_eq!(report.deliveries_in_all % report.sent, 0, "{report}");
-        (report.findings, report.deliveries_in_all / report.sent)
+        assert_eq!(report.deliveries_total % report.sent, 0, "{report}");
+        (report.findings, report.deliveries_total / report.sent)
     }
 
     #[test]

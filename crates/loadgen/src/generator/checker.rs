@@ -4,8 +4,8 @@
 //! once, in order, without a hole that no `gap` announced. What was acknowledged must stand under the number that the `ok`
 //! named. It knows no sockets and no clock: it is fed, and at the end it is asked.
 
-use super::recent::Recent;
-use super::said::Said;
+use super::payload::Payload;
+use super::recent_frames::RecentFrames;
 
 /// What went wrong, and what was announced to be missing. All but the gaps should be 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -13,13 +13,13 @@ pub struct Findings {
     /// Events that a member never heard, and no `gap` spoke of. Each member counts.
     pub lost: u64,
     /// Events heard twice by a member; and messages that were stored under two numbers.
-    pub doubled: u64,
+    pub duplicated: u64,
     /// Events heard after one with a greater number; and messages of one sender stored in another order than sent.
     pub out_of_order: u64,
     /// Bodies that are not what was sent, and events that are not what another member heard under the same number.
     pub altered: u64,
     /// Acknowledged messages that do not stand under the number that was acknowledged.
-    pub misplaced: u64,
+    pub wrong_seq: u64,
     /// Events of a room before `joined`, or of another room; frames that are not in the protocol.
     pub unexpected: u64,
     /// `gap` frames.
@@ -36,16 +36,16 @@ impl Findings {
     pub fn is_clean(&self) -> bool {
         let Findings {
             lost,
-            doubled,
+            duplicated,
             out_of_order,
             altered,
-            misplaced,
+            wrong_seq,
             unexpected,
             gaps: _,
             gap_events: _,
             stalled_gaps: _,
         } = self;
-        [lost, doubled, out_of_order, altered, misplaced, unexpected].iter().all(|&&count| count == 0)
+        [lost, duplicated, out_of_order, altered, wrong_seq, unexpected].iter().all(|&&count| count == 0)
     }
 }
 
@@ -57,25 +57,25 @@ pub(crate) type Index = u32;
 pub(crate) struct Member {
     room: Index,
     /// It does not read all the time.
-    stalls: bool,
+    is_stalled: bool,
     /// The last event it has. Nothing before `joined`.
     cursor: Option<u64>,
     /// Stretches before the cursor that it has not heard: almost always none.
-    holes: Vec<(u64, u64)>,
+    gaps: Vec<(u64, u64)>,
 }
 
 impl Member {
     /// Not yet joined.
     #[must_use]
-    pub(crate) fn of(room: Index) -> Self {
-        Member { room, stalls: false, cursor: None, holes: Vec::new() }
+    pub(crate) fn new(room: Index) -> Self {
+        Member { room, is_stalled: false, cursor: None, gaps: Vec::new() }
     }
 
     /// Not yet joined, and one who will not read all the time: gaps are to be expected, and what had not come at the end is
     /// not lost.
     #[must_use]
-    pub(crate) fn who_stalls(room: Index) -> Self {
-        Member { stalls: true, ..Member::of(room) }
+    pub(crate) fn stalled(room: Index) -> Self {
+        Member { is_stalled: true, ..Member::new(room) }
     }
 
     /// Whether its room is open for it.
@@ -92,16 +92,16 @@ impl Member {
 
     /// Takes `seq` out of the holes; false if it was in none.
     fn fill(&mut self, seq: u64) -> bool {
-        let Some(at) = self.holes.iter().position(|&(from, to)| (from..=to).contains(&seq)) else {
+        let Some(at) = self.gaps.iter().position(|&(from, to)| (from..=to).contains(&seq)) else {
             return false;
         };
-        let (from, to) = self.holes.swap_remove(at);
-        self.holes.extend([(from, seq - 1), (seq + 1, to)].into_iter().filter(|(from, to)| from <= to));
+        let (from, to) = self.gaps.swap_remove(at);
+        self.gaps.extend([(from, seq - 1), (seq + 1, to)].into_iter().filter(|(from, to)| from <= to));
         true
     }
 
     fn missing(&self) -> u64 {
-        self.holes.iter().map(|(from, to)| to - from + 1).sum()
+        self.gaps.iter().map(|(from, to)| to - from + 1).sum()
     }
 }
 
@@ -109,9 +109,9 @@ impl Member {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// Nobody has heard it yet.
-    Unheard,
+    Unknown,
     /// One of our messages.
-    Message(Said),
+    Message(Payload),
     /// A message that none of our senders sent so.
     Altered,
     /// Somebody joined, left, is called otherwise.
@@ -119,14 +119,14 @@ pub(crate) enum Content {
 }
 
 /// No room of a load run has more events; a server that says so is wrong, and must not cost our memory.
-const MOST_EVENTS: usize = 1 << 26;
+const MAX_EVENTS: usize = 1 << 26;
 
 #[derive(Debug, Default)]
 struct Room {
     /// `contents[0]` is event `base + 1`.
     base: u64,
     contents: Vec<Content>,
-    recent: Recent,
+    recent_frames: RecentFrames,
     members: u32,
     /// The greatest number that was heard or acknowledged.
     last: u64,
@@ -134,9 +134,9 @@ struct Room {
 
 impl Room {
     fn content(&mut self, seq: u64) -> Option<&mut Content> {
-        let at = usize::try_from(seq.checked_sub(self.base + 1)?).ok().filter(|&at| at < MOST_EVENTS)?;
+        let at = usize::try_from(seq.checked_sub(self.base + 1)?).ok().filter(|&at| at < MAX_EVENTS)?;
         if at >= self.contents.len() {
-            self.contents.resize(at + 1, Content::Unheard);
+            self.contents.resize(at + 1, Content::Unknown);
         }
         Some(&mut self.contents[at])
     }
@@ -156,7 +156,10 @@ impl Checker {
     /// compare bytes instead of reading JSON.
     #[must_use]
     pub(crate) fn new(rooms: u32, senders: u32, recent_bytes: usize) -> Self {
-        let room = || Room { recent: Recent::new(recent_bytes / rooms.max(1) as usize), ..Room::default() };
+        let room = || Room {
+            recent_frames: RecentFrames::new(recent_bytes / rooms.max(1) as usize),
+            ..Room::default()
+        };
         Checker {
             rooms: (0..rooms).map(|_| room()).collect(),
             acknowledged: vec![Vec::new(); senders as usize],
@@ -171,8 +174,8 @@ impl Checker {
             room.base = head;
         } else if head < room.base {
             // Who joined first is not always who hears of it first.
-            let before = usize::try_from(room.base - head).unwrap_or(usize::MAX).min(MOST_EVENTS);
-            room.contents.splice(0..0, std::iter::repeat_n(Content::Unheard, before));
+            let before = usize::try_from(room.base - head).unwrap_or(usize::MAX).min(MAX_EVENTS);
+            room.contents.splice(0..0, std::iter::repeat_n(Content::Unknown, before));
             room.base = head;
         }
         room.members += 1;
@@ -182,20 +185,20 @@ impl Checker {
 
     /// Tells the contents of the frames at the beginning of `bytes` that are the very events which this member must hear
     /// next; how many bytes they have. That is the way of almost all deliveries, and costs one comparison.
-    pub(crate) fn hear_frames(
+    pub(crate) fn receive_known_frames(
         &self,
         member: &mut Member,
         bytes: &[u8],
-        mut tell: impl FnMut(Content),
+        mut on_frame: impl FnMut(Content),
     ) -> usize {
         let Some(cursor) = &mut member.cursor else { return 0 };
         let room = &self.rooms[member.room as usize];
         let mut used = 0;
-        while let Some(known) = room.recent.frame(*cursor + 1)
+        while let Some(known) = room.recent_frames.frame(*cursor + 1)
             && bytes[used..].starts_with(known)
         {
             used += known.len();
-            tell(room.contents[(*cursor - room.base) as usize]);
+            on_frame(room.contents[(*cursor - room.base) as usize]);
             *cursor += 1;
         }
         used
@@ -203,32 +206,32 @@ impl Checker {
 
     /// The same for one event that comes in another kind of frame: whether its JSON stands at the beginning of `bytes`, how
     /// long it is, and what it is about.
-    pub(crate) fn hear_same(&self, member: &mut Member, bytes: &[u8]) -> Option<(usize, Content)> {
+    pub(crate) fn receive_known(&self, member: &mut Member, bytes: &[u8]) -> Option<(usize, Content)> {
         let seq = member.cursor? + 1;
         let room = &self.rooms[member.room as usize];
-        let length = room.recent.json(seq).filter(|known| bytes.starts_with(known))?.len();
+        let length = room.recent_frames.json(seq).filter(|known| bytes.starts_with(known))?.len();
         member.cursor = Some(seq);
         Some((length, room.contents[(seq - room.base - 1) as usize]))
     }
 
     /// The member heard this event, whose JSON is `bytes`. Returns whether it was new to it.
-    pub(crate) fn hear(&mut self, member: &mut Member, seq: u64, content: Content, bytes: &[u8]) -> bool {
+    pub(crate) fn receive(&mut self, member: &mut Member, seq: u64, content: Content, bytes: &[u8]) -> bool {
         let room = &mut self.rooms[member.room as usize];
         let (Some(cursor), Some(known)) = (member.cursor, room.content(seq)) else {
             self.findings.unexpected += 1;
             return false;
         };
-        if *known == Content::Unheard {
+        if *known == Content::Unknown {
             *known = content;
             self.findings.altered += u64::from(content == Content::Altered);
-            room.recent.offer(seq, bytes);
+            room.recent_frames.offer(seq, bytes);
         } else if *known != content {
             self.findings.altered += 1;
         }
         room.last = room.last.max(seq);
         if seq > cursor {
             if seq > cursor + 1 {
-                member.holes.push((cursor + 1, seq - 1));
+                member.gaps.push((cursor + 1, seq - 1));
             }
             member.cursor = Some(seq);
             return true;
@@ -237,14 +240,14 @@ impl Checker {
         if was_missing {
             self.findings.out_of_order += 1;
         } else {
-            self.findings.doubled += 1;
+            self.findings.duplicated += 1;
         }
         was_missing
     }
 
     /// The member was told that these events will not come.
     pub(crate) fn gap(&mut self, member: &mut Member, from: u64, to: u64) {
-        if member.stalls {
+        if member.is_stalled {
             self.findings.stalled_gaps += 1;
         } else {
             self.findings.gaps += 1;
@@ -254,20 +257,20 @@ impl Checker {
             return;
         };
         let (before, mut excused) = (member.missing(), 0);
-        let mut holes = Vec::new();
-        for &(a, b) in &member.holes {
-            holes.extend([(a, b.min(from - 1)), (a.max(to + 1), b)].into_iter().filter(|(a, b)| a <= b));
+        let mut gaps = Vec::new();
+        for &(a, b) in &member.gaps {
+            gaps.extend([(a, b.min(from - 1)), (a.max(to + 1), b)].into_iter().filter(|(a, b)| a <= b));
         }
-        member.holes = holes;
+        member.gaps = gaps;
         excused += before - member.missing();
         if to > cursor {
             if from > cursor + 1 {
-                member.holes.push((cursor + 1, from - 1));
+                member.gaps.push((cursor + 1, from - 1));
             }
             excused += to - from.max(cursor + 1) + 1;
             member.cursor = Some(to);
         }
-        if !member.stalls {
+        if !member.is_stalled {
             self.findings.gap_events += excused;
         }
         let room = &mut self.rooms[member.room as usize];
@@ -278,7 +281,7 @@ impl Checker {
     pub(crate) fn acknowledged(&mut self, room: Index, sender: Index, number: u32, seq: u64) {
         let room = &mut self.rooms[room as usize];
         if room.content(seq).is_none() {
-            self.findings.misplaced += 1;
+            self.findings.wrong_seq += 1;
             return;
         }
         room.last = room.last.max(seq);
@@ -308,10 +311,10 @@ impl Checker {
         members: impl IntoIterator<Item = (&'m Member, bool)>,
         room_of: impl Fn(Index) -> Index,
     ) -> Findings {
-        for (member, lived) in members {
+        for (member, is_alive) in members {
             let Some(cursor) = member.cursor else { continue };
             self.findings.lost += member.missing();
-            if lived && !member.stalls {
+            if is_alive && !member.is_stalled {
                 self.findings.lost += self.rooms[member.room as usize].last.saturating_sub(cursor);
             }
         }
@@ -320,32 +323,33 @@ impl Checker {
             let room = &self.rooms[room_of(sender) as usize];
             for (number, &seq) in seqs.iter().enumerate().filter(|&(_, &seq)| seq > 0) {
                 match room.contents[(seq - room.base - 1) as usize] {
-                    Content::Message(said) if (said.sender, said.number as usize) == (sender, number) => {}
+                    Content::Message(payload)
+                        if (payload.sender, payload.number as usize) == (sender, number) => {}
                     // Nobody heard it: counted as lost, for each member.
-                    Content::Unheard => {}
-                    _ => self.findings.misplaced += 1,
+                    Content::Unknown => {}
+                    _ => self.findings.wrong_seq += 1,
                 }
             }
         }
         let mut last_of = vec![None; self.acknowledged.len()];
-        let mut heard: Vec<Vec<bool>> = vec![Vec::new(); self.acknowledged.len()];
+        let mut seen: Vec<Vec<bool>> = vec![Vec::new(); self.acknowledged.len()];
         for content in self.rooms.iter().flat_map(|room| &room.contents) {
-            let Content::Message(said) = content else { continue };
-            let (Some(last), Some(heard)) =
-                (last_of.get_mut(said.sender as usize), heard.get_mut(said.sender as usize))
+            let Content::Message(payload) = content else { continue };
+            let (Some(last), Some(seen)) =
+                (last_of.get_mut(payload.sender as usize), seen.get_mut(payload.sender as usize))
             else {
                 self.findings.altered += 1;
                 continue;
             };
-            if heard.len() <= said.number as usize {
-                heard.resize(said.number as usize + 1, false);
+            if seen.len() <= payload.number as usize {
+                seen.resize(payload.number as usize + 1, false);
             }
-            if std::mem::replace(&mut heard[said.number as usize], true) {
-                self.findings.doubled += 1;
-            } else if last.is_some_and(|last| said.number < last) {
+            if std::mem::replace(&mut seen[payload.number as usize], true) {
+                self.findings.duplicated += 1;
+            } else if last.is_some_and(|last| payload.number < last) {
                 self.findings.out_of_order += 1;
             }
-            *last = Some(last.map_or(said.number, |last: u32| last.max(said.number)));
+            *last = Some(last.map_or(payload.number, |last: u32| last.max(payload.number)));
         }
         self.findings
     }

@@ -76,7 +76,7 @@ pub(crate) struct Connection {
     pub(crate) sender: Option<Index>,
     /// What the socket did not take yet. Bounded by the window of its sender, or by what a schedule leaves unanswered.
     out: Vec<u8>,
-    waits_for_room: bool,
+    is_blocked: bool,
 }
 
 impl Connection {
@@ -86,9 +86,9 @@ impl Connection {
         number: u32,
         upgrade: &Upgrade,
         source: Option<IpAddr>,
-        will_stall: bool,
+        is_stalled: bool,
     ) -> io::Result<Self> {
-        let buffer = will_stall.then_some(SMALL_BUFFER);
+        let buffer = is_stalled.then_some(SMALL_BUFFER);
         let mut stream = TcpStream::from_std(dial_nonblocking(upgrade.target.addr, source, buffer)?);
         let token = Token(number as usize);
         registry.register(&mut stream, token, INTEREST)?;
@@ -99,7 +99,7 @@ impl Connection {
             out: upgrade.requests[number as usize % upgrade.requests.len()].clone(),
             stage: Stage::Upgrading(Vec::new()),
             sender: None,
-            waits_for_room: true,
+            is_blocked: true,
         })
     }
 
@@ -134,13 +134,13 @@ impl Connection {
 
     /// Whether the socket takes nothing at the moment.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.waits_for_room
+        self.is_blocked
     }
 
     /// Writes what is queued, as far as the socket takes it; the rest when there is room.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         let mut written = 0;
-        self.waits_for_room = loop {
+        self.is_blocked = loop {
             if written == self.out.len() {
                 break false;
             }
@@ -158,12 +158,12 @@ impl Connection {
     }
 
     /// Lets lie what comes.
-    pub(crate) fn stall(&mut self, registry: &Registry) -> io::Result<()> {
+    pub(crate) fn pause_reading(&mut self, registry: &Registry) -> io::Result<()> {
         registry.deregister(&mut self.stream)
     }
 
     /// Reads again what comes, and what has come.
-    pub(crate) fn listen_again(&mut self, registry: &Registry) -> io::Result<()> {
+    pub(crate) fn resume_reading(&mut self, registry: &Registry) -> io::Result<()> {
         registry.register(&mut self.stream, self.token, INTEREST)
     }
 

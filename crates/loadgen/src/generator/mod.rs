@@ -6,36 +6,36 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `plan.rs`, `spread.rs` | [`Plan`]: what to do, and its bounds; who is in which rooms |
+//! | `plan.rs`, `assignment.rs` | [`Plan`]: what to do, and its bounds; who is in which rooms |
 //! | `run.rs` | [`run()`]: the phases |
-//! | `crowd.rs` | the connections: how they come, what wakes them, how they end |
-//! | `crowd/hear.rs`, `crowd/say.rs` | what becomes of each frame; what is sent |
+//! | `pool.rs` | the connections: how they come, what wakes them, how they end |
+//! | `pool/receive.rs`, `pool/say.rs` | what becomes of each frame; what is sent |
 //! | `connection.rs` | one connection's socket |
-//! | `senders.rs`, `pace.rs` | windows and schedules; who sends when |
-//! | `checker.rs`, `recent.rs` | what was heard, against the promises |
-//! | `hall.rs`, `halls.rs`, `nats.rs` | the same for a peer, which numbers nothing; what NATS speaks |
+//! | `senders.rs`, `send_loop.rs` | windows and schedules; who sends when |
+//! | `checker.rs`, `recent_frames.rs` | what was heard, against the promises |
+//! | `channel.rs`, `channels.rs`, `nats.rs` | the same for a peer, which numbers nothing; what NATS speaks |
 //! | `said.rs` | bodies that can be checked |
 //! | `wire.rs` | reading a frame |
-//! | `tally.rs`, `histogram.rs`, `process.rs`, `report.rs` | numbers |
+//! | `counters.rs`, `histogram.rs`, `process.rs`, `report.rs` | numbers |
 
+mod channel;
+mod channels;
 mod checker;
+mod client_pool;
 mod connection;
-mod crowd;
-mod hall;
-mod halls;
+mod counters;
+mod frame;
 mod histogram;
 mod nats;
-mod pace;
+mod payload;
 mod plan;
 mod process;
-mod recent;
+mod recent_frames;
 mod report;
+mod room_assignment;
 mod run;
-mod said;
+mod schedule;
 mod senders;
-mod spread;
-mod tally;
-mod wire;
 
 use std::io;
 

@@ -7,11 +7,11 @@ pub(crate) const PONG: &[u8] = b"PONG\r\n";
 const LINE_END: &[u8] = b"\r\n";
 
 /// The longest message, and so what is held at most, in bytes: far beyond what is ever published here.
-const MOST_HELD: usize = 1024 * 1024;
+const MAX_BUFFERED: usize = 1024 * 1024;
 
 /// One thing that the server says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said<'a> {
+pub(crate) enum ServerMessage<'a> {
     /// Who it is: its first word.
     Info,
     Ping,
@@ -27,70 +27,71 @@ pub(crate) enum Said<'a> {
 /// What has come of the server's stream, and is not whole yet.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
-    held: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl Stream {
     /// Takes the next bytes, and tells all that is whole.
-    pub(crate) fn read(&mut self, bytes: &[u8], mut tell: impl FnMut(Said<'_>)) {
-        if self.held.is_empty() {
+    pub(crate) fn read(&mut self, bytes: &[u8], mut on_message: impl FnMut(ServerMessage<'_>)) {
+        if self.buffer.is_empty() {
             // Almost always nothing is cut, and nothing need be kept.
-            let used = tell_all(bytes, &mut tell);
-            self.held.extend_from_slice(&bytes[used..]);
+            let used = parse_all(bytes, &mut on_message);
+            self.buffer.extend_from_slice(&bytes[used..]);
         } else {
-            self.held.extend_from_slice(bytes);
-            let used = tell_all(&self.held, &mut tell);
-            self.held.drain(..used);
+            self.buffer.extend_from_slice(bytes);
+            let used = parse_all(&self.buffer, &mut on_message);
+            self.buffer.drain(..used);
         }
-        if self.held.len() > MOST_HELD {
-            self.held = Vec::new();
-            tell(Said::Unknown);
+        if self.buffer.len() > MAX_BUFFERED {
+            self.buffer = Vec::new();
+            on_message(ServerMessage::Unknown);
         }
     }
 }
 
-fn tell_all(bytes: &[u8], tell: &mut impl FnMut(Said<'_>)) -> usize {
+fn parse_all(bytes: &[u8], on_message: &mut impl FnMut(ServerMessage<'_>)) -> usize {
     let mut used = 0;
-    while let Some((said, length)) = first(&bytes[used..]) {
-        tell(said);
+    while let Some((message, length)) = parse_first(&bytes[used..]) {
+        on_message(message);
         used += length;
     }
     used
 }
 
 /// What stands at the beginning, and its length; `None` if it is not whole.
-fn first(bytes: &[u8]) -> Option<(Said<'_>, usize)> {
+fn parse_first(bytes: &[u8]) -> Option<(ServerMessage<'_>, usize)> {
     let line = &bytes[..bytes.windows(LINE_END.len()).position(|two| two == LINE_END)?];
     let after = line.len() + LINE_END.len();
     let word = line.split(|&byte| byte == b' ').next().unwrap_or_default();
-    let said = match word {
+    let message = match word {
         b"MSG" => match length_of(line) {
             Some(length) => {
                 let payload = bytes.get(after..after + length)?;
                 let rest = bytes.get(after + length..after + length + LINE_END.len())?;
-                let said = if rest == LINE_END { Said::Message(payload) } else { Said::Unknown };
-                return Some((said, after + length + LINE_END.len()));
+                let message =
+                    if rest == LINE_END { ServerMessage::Message(payload) } else { ServerMessage::Unknown };
+                return Some((message, after + length + LINE_END.len()));
             }
-            None => Said::Unknown,
+            None => ServerMessage::Unknown,
         },
-        b"INFO" => Said::Info,
-        b"PING" => Said::Ping,
-        b"PONG" => Said::Pong,
-        b"-ERR" => Said::Error(std::str::from_utf8(&line[word.len()..]).unwrap_or_default().trim()),
-        _ => Said::Unknown,
+        b"INFO" => ServerMessage::Info,
+        b"PING" => ServerMessage::Ping,
+        b"PONG" => ServerMessage::Pong,
+        b"-ERR" => ServerMessage::Error(std::str::from_utf8(&line[word.len()..]).unwrap_or_default().trim()),
+        _ => ServerMessage::Unknown,
     };
-    Some((said, after))
+    Some((message, after))
 }
 
 /// `MSG subject sid [reply-to] length`
 fn length_of(line: &[u8]) -> Option<usize> {
     let last = line.rsplit(|&byte| byte == b' ').next()?;
-    std::str::from_utf8(last).ok()?.parse().ok().filter(|&length| length <= MOST_HELD)
+    std::str::from_utf8(last).ok()?.parse().ok().filter(|&length| length <= MAX_BUFFERED)
 }
 
 /// What a client says when it has heard who the server is: it wants no answer to each command and its own messages too,
 /// subscribes, and asks for a sign that this was read.
-pub(crate) fn hello(subject: &str) -> Vec<u8> {
+pub(crate) fn connect_commands(subject: &str) -> Vec<u8> {
     let options =
         r#"{"verbose":false,"pedantic":false,"echo":true,"lang":"rust","version":"1","protocol":0}"#;
     format!("CONNECT {options}\r\nSUB {subject} 1\r\nPING\r\n").into_bytes()
@@ -101,7 +102,7 @@ pub(crate) fn publish(subject: &str, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"PUB ");
     out.extend_from_slice(subject.as_bytes());
     out.push(b' ');
-    super::said::write_number(payload.len() as u64, out);
+    super::payload::write_number(payload.len() as u64, out);
     out.extend_from_slice(LINE_END);
     out.extend_from_slice(payload);
     out.extend_from_slice(LINE_END);
@@ -117,23 +118,23 @@ mod tests {
     const STREAM: &[u8] = b"INFO {\"a\":1}\r\nPONG\r\nMSG room-0 1 13\r\nx\r\nMSG a 1 0\r\r\nPING\r\n\
         -ERR 'Slow Consumer'\r\nMSG room-0 1 reply 0\r\n\r\nMSG room-0 1 2\r\nhi\r\n";
 
-    fn told(pieces: &[&[u8]]) -> Vec<String> {
-        let (mut stream, mut told) = (Stream::default(), Vec::new());
+    fn parsed(pieces: &[&[u8]]) -> Vec<String> {
+        let (mut stream, mut parsed) = (Stream::default(), Vec::new());
         for piece in pieces {
-            stream.read(piece, |said| {
-                told.push(match said {
-                    Said::Message(payload) => format!("<{}>", String::from_utf8_lossy(payload)),
+            stream.read(piece, |message| {
+                parsed.push(match message {
+                    ServerMessage::Message(payload) => format!("<{}>", String::from_utf8_lossy(payload)),
                     other => format!("{other:?}"),
                 });
             });
         }
-        assert!(stream.held.is_empty());
-        told
+        assert!(stream.buffer.is_empty());
+        parsed
     }
 
     #[test]
     fn all_that_a_server_says_is_understood() {
-        let whole = told(&[STREAM]);
+        let whole = parsed(&[STREAM]);
         let expected =
             ["Info", "Pong", "<x\r\nMSG a 1 0\r>", "Ping", r#"Error("'Slow Consumer'")"#, "<>", "<hi>"];
         assert_eq!(whole, expected);
@@ -141,10 +142,10 @@ mod tests {
 
     #[test]
     fn nonsense_is_unknown_and_does_not_stop_the_rest() {
-        assert_eq!(told(&[b"+OK\r\nPONG\r\n"]), ["Unknown", "Pong"]);
-        assert_eq!(told(&[b"MSG a 1 x\r\nPONG\r\n"]), ["Unknown", "Pong"]);
-        assert_eq!(told(&[b"MSG a 1 99999999999\r\nPONG\r\n"]), ["Unknown", "Pong"]);
-        assert_eq!(told(&[b"MSG a 1 1\r\nabcPONG\r\n"]), ["Unknown", "Pong"]);
+        assert_eq!(parsed(&[b"+OK\r\nPONG\r\n"]), ["Unknown", "Pong"]);
+        assert_eq!(parsed(&[b"MSG a 1 x\r\nPONG\r\n"]), ["Unknown", "Pong"]);
+        assert_eq!(parsed(&[b"MSG a 1 99999999999\r\nPONG\r\n"]), ["Unknown", "Pong"]);
+        assert_eq!(parsed(&[b"MSG a 1 1\r\nabcPONG\r\n"]), ["Unknown", "Pong"]);
     }
 
     #[test]
@@ -152,8 +153,8 @@ mod tests {
         let mut unknown = 0;
         let mut stream = Stream::default();
         for _ in 0..100 {
-            stream.read(&[b'x'; 100_000], |said| unknown += u32::from(said == Said::Unknown));
-            assert!(stream.held.len() <= MOST_HELD);
+            stream.read(&[b'x'; 100_000], |message| unknown += u32::from(message == ServerMessage::Unknown));
+            assert!(stream.buffer.len() <= MAX_BUFFERED);
         }
         assert!(unknown > 0);
     }
@@ -163,7 +164,7 @@ mod tests {
         let mut out = Vec::new();
         publish("room-0", b"hi\r\n!", &mut out);
         assert_eq!(out, b"PUB room-0 5\r\nhi\r\n!\r\n");
-        assert!(hello("room-0").ends_with(b"}\r\nSUB room-0 1\r\nPING\r\n"));
+        assert!(connect_commands("room-0").ends_with(b"}\r\nSUB room-0 1\r\nPING\r\n"));
     }
 
     proptest! {
@@ -172,7 +173,7 @@ mod tests {
             cuts.extend([0, STREAM.len()]);
             cuts.sort_unstable();
             let pieces: Vec<_> = cuts.windows(2).map(|cut| &STREAM[cut[0]..cut[1]]).collect();
-            prop_assert_eq!(told(&pieces), told(&[STREAM]));
+            prop_assert_eq!(parsed(&pieces), parsed(&[STREAM]));
         }
     }
 }

@@ -7,8 +7,8 @@ use clap::Args;
 use protocol::RoomName;
 
 use super::LoadError;
+use super::payload::MIN_BODY_BYTES;
 use super::process::open_files_limit;
-use super::said::LEAST_BODY;
 use client::Options;
 
 /// The ports that Linux gives to connections from one address (32768 to 60999).
@@ -29,7 +29,7 @@ pub struct Plan {
     /// Connections, each a guest of its own, that read all they are told.
     #[arg(long, default_value_t = 100)]
     pub connections: u32,
-    /// Rooms, over which the connections are spread evenly. A hub's are the paths `/hall/0`, `/hall/1` and so on, if it has several.
+    /// Rooms, over which the connections are spread evenly. A hub's are the paths `/channel/0`, `/channel/1` and so on, if it has several.
     #[arg(long, default_value_t = 1)]
     pub rooms: u32,
     /// How many of the rooms each connection is in.
@@ -49,10 +49,10 @@ pub struct Plan {
     pub rate: Option<f64>,
     /// Whoever is refused for a while goes on sending at the rate, and asks nothing again.
     #[arg(long, requires = "rate")]
-    pub stubborn: bool,
+    pub ignore_retry_after: bool,
     /// Messages that a sender has unanswered at the most when they go out at a rate: a server that stopped answering is not sent more.
     #[arg(long, default_value_t = 10_000, requires = "rate")]
-    pub most_unanswered: u32,
+    pub max_unanswered: u32,
     /// Messages that each sender has unanswered at a time.
     #[arg(long, default_value_t = 16)]
     pub window: u32,
@@ -79,7 +79,7 @@ pub struct Plan {
     pub settle: Duration,
     /// How long nothing may come before what is missing counts as lost, in seconds.
     #[arg(long, default_value = "10", value_parser = seconds)]
-    pub patience: Duration,
+    pub idle_timeout: Duration,
     /// The server's process, to tell its CPU and memory.
     #[arg(long)]
     pub server_pid: Option<u32>,
@@ -103,12 +103,12 @@ impl Plan {
             || self.parallel == 0
             || self.sources == 0
             || self.window == 0
-            || self.most_unanswered == 0
+            || self.max_unanswered == 0
             || self.rooms_each == 0
             || self.in_flight == Some(0)
         {
             return refuse(
-                "connections, rooms, rooms-each, window, most-unanswered, in-flight, parallel and sources are at least 1"
+                "connections, rooms, rooms-each, window, max-unanswered, in-flight, parallel and sources are at least 1"
                     .to_owned(),
             );
         }
@@ -148,9 +148,9 @@ impl Plan {
                 files.saturating_sub(OTHER_FILES)
             ));
         }
-        if self.body < LEAST_BODY {
+        if self.body < MIN_BODY_BYTES {
             return refuse(format!(
-                "a body has at least {LEAST_BODY} bytes: who sent it, as which one, and when"
+                "a body has at least {MIN_BODY_BYTES} bytes: who sent it, as which one, and when"
             ));
         }
         if self.rate.is_some_and(|rate| !(rate > 0.0 && rate <= 1e6)) {
@@ -170,7 +170,7 @@ impl Plan {
     /// How many messages this sender has unanswered at a time.
     pub(crate) fn window_of(&self, sender: u32) -> u32 {
         if self.rate.is_some() {
-            return self.most_unanswered;
+            return self.max_unanswered;
         }
         match self.in_flight {
             None => self.window,
@@ -188,7 +188,7 @@ impl Plan {
         let addr = host.to_socket_addrs().map_err(|_| wrong())?.next().ok_or_else(wrong)?;
         let protocols: &[&str] = if self.peer.is_some() { &[] } else { &[Options::JSON] };
         let paths = if self.peer.is_some() && self.rooms > 1 {
-            (0..self.rooms).map(|hall| format!("/hall/{hall}")).collect()
+            (0..self.rooms).map(|channel| format!("/channel/{channel}")).collect()
         } else {
             vec![format!("/{path}")]
         };
@@ -322,7 +322,7 @@ mod tests {
     fn a_path_of_its_own_is_for_a_hub_with_several_halls() {
         let paths = |line: &str| plan(line).target().unwrap().paths;
         assert!(plan("--peer --rooms 2").check().is_ok());
-        assert_eq!(paths("--peer --rooms 2"), ["/hall/0", "/hall/1"]);
+        assert_eq!(paths("--peer --rooms 2"), ["/channel/0", "/channel/1"]);
         assert_eq!(paths("--peer --url ws://127.0.0.1:1/a"), ["/a"]);
         assert_eq!(paths("--rooms 2"), ["/ws"]);
     }

@@ -19,10 +19,10 @@ pub(crate) fn own_memory(pid: u32) -> Option<u64> {
 /// What the generator and the server use from one moment to another.
 #[derive(Debug)]
 pub(crate) struct Usage {
-    begun: Instant,
-    ours: Option<Duration>,
+    started: Instant,
+    generator: Option<Duration>,
     server_pid: Option<u32>,
-    theirs: Option<Duration>,
+    server: Option<Duration>,
 }
 
 /// How long it was, and how many cores' time each had.
@@ -35,20 +35,20 @@ pub(crate) struct Used {
 }
 
 impl Usage {
-    pub(crate) fn begin(server_pid: Option<u32>) -> Self {
-        let theirs = server_pid.and_then(cpu_time);
-        Usage { begun: Instant::now(), ours: cpu_time(std::process::id()), server_pid, theirs }
+    pub(crate) fn start(server_pid: Option<u32>) -> Self {
+        let server = server_pid.and_then(cpu_time);
+        Usage { started: Instant::now(), generator: cpu_time(std::process::id()), server_pid, server }
     }
 
     pub(crate) fn end(&self) -> Used {
-        let seconds = self.begun.elapsed().as_secs_f64();
+        let seconds = self.started.elapsed().as_secs_f64();
         let share = |before: Option<Duration>, after: Option<Duration>| {
             Some(after?.saturating_sub(before?).as_secs_f64() / seconds)
         };
         Used {
             seconds,
-            generator: share(self.ours, cpu_time(std::process::id())).unwrap_or(0.0),
-            server: share(self.theirs, self.server_pid.and_then(cpu_time)),
+            generator: share(self.generator, cpu_time(std::process::id())).unwrap_or(0.0),
+            server: share(self.server, self.server_pid.and_then(cpu_time)),
         }
     }
 }
@@ -57,7 +57,7 @@ impl Usage {
 #[derive(Debug)]
 pub(crate) struct MemoryPeak {
     pid: Option<u32>,
-    next_look: Option<Instant>,
+    next_sample: Option<Instant>,
     bytes: u64,
 }
 
@@ -66,17 +66,17 @@ impl MemoryPeak {
     const EVERY: Duration = Duration::from_millis(100);
 
     pub(crate) fn of(pid: Option<u32>) -> Self {
-        MemoryPeak { pid, next_look: None, bytes: 0 }
+        MemoryPeak { pid, next_sample: None, bytes: 0 }
     }
 
     /// Looks, if it is time to; when to look again.
-    pub(crate) fn look(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn sample(&mut self, now: Instant) -> Option<Instant> {
         let pid = self.pid?;
-        if self.next_look.is_none_or(|due| due <= now) {
+        if self.next_sample.is_none_or(|due| due <= now) {
             self.bytes = self.bytes.max(own_memory(pid).unwrap_or(0));
-            self.next_look = Some(now + Self::EVERY);
+            self.next_sample = Some(now + Self::EVERY);
         }
-        self.next_look
+        self.next_sample
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -126,9 +126,9 @@ mod tests {
     fn this_process_can_be_asked() {
         assert!(cpu_time(std::process::id()).is_some());
         assert!(own_memory(std::process::id()).is_some_and(|bytes| bytes > 0));
-        let used = Usage::begin(Some(std::process::id())).end();
+        let used = Usage::start(Some(std::process::id())).end();
         assert!(used.server.is_some() && used.seconds > 0.0);
-        assert_eq!(Usage::begin(None).end().server, None);
+        assert_eq!(Usage::start(None).end().server, None);
         assert!(open_files_limit().is_some_and(|files| files > 3));
     }
 
@@ -136,12 +136,12 @@ mod tests {
     fn memory_is_looked_at_ten_times_a_second() {
         let mut peak = MemoryPeak::of(Some(std::process::id()));
         let now = Instant::now();
-        assert_eq!(peak.look(now), Some(now + Duration::from_millis(100)));
+        assert_eq!(peak.sample(now), Some(now + Duration::from_millis(100)));
         assert!(peak.bytes() > 0);
         let later = now + Duration::from_millis(99);
-        assert_eq!(peak.look(later), Some(now + Duration::from_millis(100)));
+        assert_eq!(peak.sample(later), Some(now + Duration::from_millis(100)));
         let due = now + Duration::from_millis(100);
-        assert_eq!(peak.look(due), Some(now + Duration::from_millis(200)));
-        assert_eq!(MemoryPeak::of(None).look(now), None);
+        assert_eq!(peak.sample(due), Some(now + Duration::from_millis(200)));
+        assert_eq!(MemoryPeak::of(None).sample(now), None);
     }
 }

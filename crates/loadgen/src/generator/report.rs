@@ -100,7 +100,7 @@ pub struct Report {
     /// … a second.
     pub deliveries_per_second: f64,
     /// Messages to members in all, warm-up and aftermath included.
-    pub deliveries_in_all: u64,
+    pub deliveries_total: u64,
     /// From writing a message to reading it, at each member, in the measured time.
     pub latency_ms: Times,
     /// Messages written in the measured time that all members of the room read.
@@ -201,10 +201,10 @@ impl fmt::Display for Report {
             "promises         {}: {} lost, {} doubled, {} out of order, {} altered, {} misplaced, {} unexpected, {} unanswered",
             if self.is_clean() { "kept" } else { "BROKEN" },
             grouped(found.lost),
-            grouped(found.doubled),
+            grouped(found.duplicated),
             grouped(found.out_of_order),
             grouped(found.altered),
-            grouped(found.misplaced),
+            grouped(found.wrong_seq),
             grouped(found.unexpected),
             grouped(self.unanswered),
         )?;

@@ -25,7 +25,7 @@ struct Sent {
     /// In microseconds of the run.
     at_us: u64,
     /// How many have not heard it yet. One number, however many they are: who has is the checker's business.
-    to_hear: u32,
+    remaining: u32,
     answered: bool,
 }
 
@@ -60,7 +60,7 @@ impl Sender {
     /// Notes one more message; returns its number.
     pub(crate) fn send(&mut self, now_us: u64) -> u32 {
         self.unanswered += 1;
-        self.messages.push(Sent { at_us: now_us, to_hear: self.audience, answered: false });
+        self.messages.push(Sent { at_us: now_us, remaining: self.audience, answered: false });
         (self.messages.len() - 1) as u32
     }
 
@@ -73,10 +73,10 @@ impl Sender {
     }
 
     /// Notes that one more has heard a message for the first time; returns when it was sent, if that was the last one.
-    pub(crate) fn heard(&mut self, number: u32) -> Option<u64> {
+    pub(crate) fn on_received(&mut self, number: u32) -> Option<u64> {
         let message = self.messages.get_mut(number as usize)?;
-        message.to_hear = message.to_hear.checked_sub(1)?;
-        (message.to_hear == 0).then_some(message.at_us)
+        message.remaining = message.remaining.checked_sub(1)?;
+        (message.remaining == 0).then_some(message.at_us)
     }
 
     pub(crate) fn wait_until(&mut self, moment_us: u64) {
@@ -144,10 +144,13 @@ mod tests {
     fn a_message_is_complete_when_the_last_one_has_heard_it() {
         let mut sender = Sender::new(0, 0, 3, 2);
         assert_eq!((sender.send(70), sender.send(80)), (0, 1));
-        assert_eq!([sender.heard(1), sender.heard(0), sender.heard(1)], [None; 3]);
-        assert_eq!((sender.heard(1), sender.heard(0), sender.heard(0)), (Some(80), None, Some(70)));
+        assert_eq!([sender.on_received(1), sender.on_received(0), sender.on_received(1)], [None; 3]);
+        assert_eq!(
+            (sender.on_received(1), sender.on_received(0), sender.on_received(0)),
+            (Some(80), None, Some(70))
+        );
         // One too many is not the last one once more.
-        assert_eq!((sender.heard(0), sender.heard(9)), (None, None));
+        assert_eq!((sender.on_received(0), sender.on_received(9)), (None, None));
     }
 
     #[test]

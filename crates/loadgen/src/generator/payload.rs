@@ -1,14 +1,14 @@
 //! The bodies of a load run: each says who sent it, as which of its messages, and when; and the rest of it can be checked.
 
 /// The least body that holds three numbers.
-pub(crate) const LEAST_BODY: usize = 48;
+pub(crate) const MIN_BODY_BYTES: usize = 48;
 
 /// For comparing from any place in it.
-const FILL_TWICE: [u8; 128] = {
+const FILLER_TWICE: [u8; 128] = {
     let mut twice = [0; 128];
     let mut at = 0;
     while at < twice.len() {
-        twice[at] = FILL[at % FILL.len()];
+        twice[at] = FILLER[at % FILLER.len()];
         at += 1;
     }
     twice
@@ -16,7 +16,7 @@ const FILL_TWICE: [u8; 128] = {
 
 /// What a body says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct Payload {
     /// Which sender, from 0.
     pub sender: u32,
     /// Which of its messages, from 0.
@@ -26,46 +26,48 @@ pub(crate) struct Said {
 }
 
 /// Neither quoted nor escaped in JSON, and no repetition within a body's first bytes.
-const FILL: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+const FILLER: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
 
-impl Said {
-    /// Appends the body, of exactly `length` bytes (or [`LEAST_BODY`], if that is more).
+impl Payload {
+    /// Appends the body, of exactly `length` bytes (or [`MIN_BODY_BYTES`], if that is more).
     pub(crate) fn write(self, length: usize, out: &mut Vec<u8>) {
         let start = out.len();
-        let length = length.max(LEAST_BODY);
+        let length = length.max(MIN_BODY_BYTES);
         for number in [u64::from(self.sender), u64::from(self.number), self.sent_us] {
             write_number(number, out);
             out.push(b' ');
         }
-        out.extend(self.fill().take(start + length - out.len()));
+        out.extend(self.filler().take(start + length - out.len()));
     }
 
     /// Reads a body of `length` bytes back; `None` if a single byte is not as [`write`](Self::write) made it.
     #[must_use]
     pub(crate) fn read(body: &[u8], length: usize) -> Option<Self> {
-        if body.len() != length.max(LEAST_BODY) {
+        if body.len() != length.max(MIN_BODY_BYTES) {
             return None;
         }
         let mut parts = body.splitn(4, |&byte| byte == b' ');
         let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
-        let said = Said {
+        let payload = Payload {
             sender: number()?.try_into().ok()?,
             number: number()?.try_into().ok()?,
             sent_us: number()?,
         };
-        let start = said.fill_start();
+        let start = payload.filler_offset();
         let rest = parts.next()?;
         // The filling repeats itself after its length, so that each piece of that length begins alike.
-        rest.chunks(FILL.len()).all(|piece| piece == &FILL_TWICE[start..start + piece.len()]).then_some(said)
+        rest.chunks(FILLER.len())
+            .all(|piece| piece == &FILLER_TWICE[start..start + piece.len()])
+            .then_some(payload)
     }
 
     /// Another one for each message, so that a body cannot pass for that of its neighbour.
-    fn fill(self) -> impl Iterator<Item = u8> {
-        FILL.iter().copied().cycle().skip(self.fill_start())
+    fn filler(self) -> impl Iterator<Item = u8> {
+        FILLER.iter().copied().cycle().skip(self.filler_offset())
     }
 
-    fn fill_start(self) -> usize {
-        (self.sender as usize * 7 + self.number as usize * 13) % FILL.len()
+    fn filler_offset(self) -> usize {
+        (self.sender as usize * 7 + self.number as usize * 13) % FILLER.len()
     }
 }
 
@@ -82,32 +84,32 @@ mod tests {
 
     use super::*;
 
-    fn body(said: Said, length: usize) -> Vec<u8> {
+    fn body(payload: Payload, length: usize) -> Vec<u8> {
         let mut out = b"before".to_vec();
-        said.write(length, &mut out);
+        payload.write(length, &mut out);
         out.split_off(6)
     }
 
     #[test]
     fn a_changed_byte_is_seen() {
-        let said = Said { sender: 3, number: 70, sent_us: 123_456 };
-        let body = body(said, 128);
+        let payload = Payload { sender: 3, number: 70, sent_us: 123_456 };
+        let body = body(payload, 128);
         assert_eq!(body.len(), 128);
         for at in 0..body.len() {
             let mut changed = body.clone();
             changed[at] ^= 1;
-            assert_ne!(Said::read(&changed, 128), Some(said), "byte {at}");
+            assert_ne!(Payload::read(&changed, 128), Some(payload), "byte {at}");
         }
-        assert_eq!(Said::read(&body[..127], 128), None);
+        assert_eq!(Payload::read(&body[..127], 128), None);
     }
 
     proptest! {
         #[test]
         fn a_body_reads_back(sender: u32, number: u32, sent_us: u64, length in 0usize..300) {
-            let said = Said { sender, number, sent_us };
-            let body = body(said, length);
-            prop_assert_eq!(body.len(), length.max(LEAST_BODY));
-            prop_assert_eq!(Said::read(&body, length), Some(said));
+            let payload = Payload { sender, number, sent_us };
+            let body = body(payload, length);
+            prop_assert_eq!(body.len(), length.max(MIN_BODY_BYTES));
+            prop_assert_eq!(Payload::read(&body, length), Some(payload));
         }
     }
 }

@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use super::crowd::Crowd;
+use super::client_pool::ClientPool;
 use super::process::MemoryPeak;
 use super::senders::Schedule;
 use super::{LoadError, Plan};
 
 /// Messages that go out before what came is read: who is late, and makes up for it all at once, would hear nothing for as long.
-const AT_ONCE: usize = 256;
+const MAX_BATCH: usize = 256;
 
 /// Whose turn it is, and how well the schedule is kept.
-pub(crate) struct Pace {
+pub(crate) struct SendLoop {
     /// Without one, each sender keeps its window full.
     schedule: Option<Schedule>,
     /// Whose turn it is.
@@ -20,15 +20,15 @@ pub(crate) struct Pace {
     pub(crate) skipped: u64,
 }
 
-impl Pace {
-    pub(crate) fn new(crowd: &Crowd, plan: &Plan) -> Self {
-        let schedule = plan.rate.map(|rate| Schedule::new(crowd.micros(), rate));
-        Pace { schedule, next: 0, late_us: 0, skipped: 0 }
+impl SendLoop {
+    pub(crate) fn new(pool: &ClientPool, plan: &Plan) -> Self {
+        let schedule = plan.rate.map(|rate| Schedule::new(pool.micros(), rate));
+        SendLoop { schedule, next: 0, late_us: 0, skipped: 0 }
     }
 
     pub(crate) fn send_for(
         &mut self,
-        crowd: &mut Crowd,
+        pool: &mut ClientPool,
         time: Duration,
         peak: &mut MemoryPeak,
     ) -> Result<(), LoadError> {
@@ -38,31 +38,31 @@ impl Pace {
             if now >= until {
                 return Ok(());
             }
-            let until = until.min(peak.look(now).unwrap_or(until));
-            let next_us = self.send_due(crowd);
-            let wait = next_us.map(|next| Duration::from_micros(next.saturating_sub(crowd.micros())));
-            crowd.turn(wait.map_or(until, |wait| until.min(now + wait)))?;
+            let until = until.min(peak.sample(now).unwrap_or(until));
+            let next_us = self.send_due(pool);
+            let wait = next_us.map(|next| Duration::from_micros(next.saturating_sub(pool.micros())));
+            pool.poll_events(wait.map_or(until, |wait| until.min(now + wait)))?;
         }
     }
 
     /// Sends what is due; when to look again, if not only after an answer.
-    fn send_due(&mut self, crowd: &mut Crowd) -> Option<u64> {
-        let now_us = crowd.micros();
-        if crowd.senders.is_empty() {
+    fn send_due(&mut self, pool: &mut ClientPool) -> Option<u64> {
+        let now_us = pool.micros();
+        if pool.senders.is_empty() {
             return None;
         }
         let Some(schedule) = &mut self.schedule else {
-            return fill_windows(crowd, now_us);
+            return fill_windows(pool, now_us);
         };
-        for _ in 0..AT_ONCE {
+        for _ in 0..MAX_BATCH {
             let Some(late) = schedule.take(now_us) else { break };
             self.late_us = self.late_us.max(late);
-            let ready = |at: &usize| crowd.senders[*at].is_ready(now_us);
-            let mut turns = (self.next..crowd.senders.len()).chain(0..self.next);
+            let ready = |at: &usize| pool.senders[*at].is_ready(now_us);
+            let mut turns = (self.next..pool.senders.len()).chain(0..self.next);
             match turns.find(ready) {
                 Some(sender) => {
-                    crowd.send(sender as u32, 1);
-                    self.next = (sender + 1) % crowd.senders.len();
+                    pool.send(sender as u32, 1);
+                    self.next = (sender + 1) % pool.senders.len();
                 }
                 None => self.skipped += 1,
             }
@@ -71,16 +71,16 @@ impl Pace {
     }
 }
 
-fn fill_windows(crowd: &mut Crowd, now_us: u64) -> Option<u64> {
+fn fill_windows(pool: &mut ClientPool, now_us: u64) -> Option<u64> {
     let mut look_again: Option<u64> = None;
-    for sender in 0..crowd.senders.len() {
-        let state = &crowd.senders[sender];
+    for sender in 0..pool.senders.len() {
+        let state = &pool.senders[sender];
         if let Some(moment) = state.waits_until(now_us) {
             look_again = Some(look_again.map_or(moment, |soonest| soonest.min(moment)));
         }
         let allowance = state.allowance(now_us);
-        if allowance > 0 && !crowd.connections[state.connection].is_blocked() {
-            crowd.send(sender as u32, allowance);
+        if allowance > 0 && !pool.connections[state.connection].is_blocked() {
+            pool.send(sender as u32, allowance);
         }
     }
     look_again

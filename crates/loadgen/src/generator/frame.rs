@@ -35,7 +35,7 @@ impl<'a> Frame<'a> {
 }
 
 /// The length of the JSON value at the beginning of `text`.
-pub(crate) fn value_len(text: &str) -> Option<usize> {
+pub(crate) fn json_len(text: &str) -> Option<usize> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     values.next()?.ok()?;
     Some(values.byte_offset())
@@ -60,9 +60,9 @@ mod tests {
 
     #[test]
     fn a_value_ends_where_it_ends() {
-        assert_eq!(value_len(r#"{"a":"]}","b":[1]},{"c":2}]"#), Some(18));
-        assert_eq!(value_len("{}"), Some(2));
-        assert_eq!(value_len("{"), None);
-        assert_eq!(value_len(""), None);
+        assert_eq!(json_len(r#"{"a":"]}","b":[1]},{"c":2}]"#), Some(18));
+        assert_eq!(json_len("{}"), Some(2));
+        assert_eq!(json_len("{"), None);
+        assert_eq!(json_len(""), None);
     }
 }

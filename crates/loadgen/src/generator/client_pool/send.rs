@@ -2,13 +2,13 @@
 
 use websocket::Opcode;
 
-use super::{Crowd, JOIN_ID};
+use super::{ClientPool, JOIN_ID};
+use crate::generator::channel::Channel;
 use crate::generator::checker::Index;
-use crate::generator::hall::Hall;
 use crate::generator::nats;
-use crate::generator::said::{Said, write_number};
+use crate::generator::payload::{Payload, write_number};
 
-impl Crowd {
+impl ClientPool {
     /// Asks to be let into all its rooms, in one go.
     pub(super) fn join_all(&mut self, number: usize) {
         for join in 0..self.rooms_each {
@@ -18,23 +18,23 @@ impl Crowd {
     }
 
     fn queue_join(&mut self, number: usize, join: usize) {
-        let room = &self.rooms[self.members_of(number)[join].room() as usize];
+        let room = &self.rooms[self.memberships_of(number)[join].room() as usize];
         let json = format!(r#"{{"type":"join","id":{},"room":"{}"}}"#, JOIN_ID + join as u64, room.name);
-        let key = next_mask(&mut self.mask);
+        let key = self.next_mask();
         self.connections[number].queue(Opcode::Text, json.as_bytes(), key);
     }
 
-    pub(super) fn join_again(&mut self) {
-        if self.rejoin.is_empty() {
+    pub(super) fn retry_joins(&mut self) {
+        if self.join_retries.is_empty() {
             return;
         }
         let now = self.micros();
-        for (at, number, join) in std::mem::take(&mut self.rejoin) {
+        for (at, number, join) in std::mem::take(&mut self.join_retries) {
             if at <= now {
                 self.queue_join(number, join);
                 self.flush(number);
             } else {
-                self.rejoin.push((at, number, join));
+                self.join_retries.push((at, number, join));
             }
         }
     }
@@ -44,16 +44,16 @@ impl Crowd {
         let state = &mut self.senders[sender as usize];
         let number = state.connection;
         let room = self.rooms[state.room as usize].id.as_deref().unwrap_or_default();
-        let now_us = self.begun.elapsed().as_micros() as u64;
+        let now_us = self.started.elapsed().as_micros() as u64;
         for _ in 0..count {
             let message = state.send(now_us);
             self.body_bytes.clear();
-            Said { sender, number: message, sent_us: now_us }.write(self.body, &mut self.body_bytes);
+            Payload { sender, number: message, sent_us: now_us }.write(self.body, &mut self.body_bytes);
             let json = &mut self.json;
             json.clear();
-            let key = next_mask(&mut self.mask);
-            if self.halls.is_some() {
-                Hall::write(&self.body_bytes, json);
+            let key = self.rng.u32(..).to_le_bytes();
+            if self.channels.is_some() {
+                Channel::write(&self.body_bytes, json);
                 if self.streams.is_none() {
                     self.connections[number].queue(Opcode::Text, json, key);
                     continue;
@@ -80,12 +80,4 @@ impl Crowd {
         }
         self.flush(number);
     }
-}
-
-/// Xorshift: masks hide nothing here, they only have to differ.
-pub(super) fn next_mask(state: &mut u64) -> [u8; 4] {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    (*state as u32).to_le_bytes()
 }

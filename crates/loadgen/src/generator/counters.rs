@@ -11,9 +11,9 @@ const SECOND_US: u64 = 1_000_000;
 
 /// All counts of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     /// Events of every kind.
-    pub(crate) heard: u64,
+    pub(crate) received: u64,
     pub(crate) deliveries: u64,
     pub(crate) acknowledged: u64,
     pub(crate) errors: BTreeMap<String, u64>,
@@ -41,28 +41,28 @@ pub(crate) struct Measured {
     pub(crate) complete: Histogram,
 }
 
-impl Tally {
-    pub(crate) fn begin_to_measure(&mut self, now_us: u64) {
+impl Counters {
+    pub(crate) fn start_measuring(&mut self, now_us: u64) {
         self.measuring = true;
         self.span_us = now_us..u64::MAX;
     }
 
-    pub(crate) fn end_to_measure(&mut self, now_us: u64) {
+    pub(crate) fn stop_measuring(&mut self, now_us: u64) {
         self.measuring = false;
         self.span_us.end = now_us;
     }
 
     /// Somebody heard something for the first time.
     pub(crate) fn delivered(&mut self, content: Content, senders: &mut [Sender], now_us: u64) {
-        self.heard += 1;
-        let Content::Message(said) = content else { return };
+        self.received += 1;
+        let Content::Message(payload) = content else { return };
         self.deliveries += 1;
         if self.measuring {
             self.measured.deliveries += 1;
-            self.measured.latency.record(now_us.saturating_sub(said.sent_us));
+            self.measured.latency.record(now_us.saturating_sub(payload.sent_us));
         }
-        let sender = senders.get_mut(said.sender as usize);
-        if let Some(sent_us) = sender.and_then(|sender| sender.heard(said.number))
+        let sender = senders.get_mut(payload.sender as usize);
+        if let Some(sent_us) = sender.and_then(|sender| sender.on_received(payload.number))
             && self.span_us.contains(&sent_us)
         {
             // Time goes on while it is read: the last one to hear it is the one that it took longest to reach.
@@ -92,7 +92,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generator::said::Said;
+    use crate::generator::payload::Payload;
 
     /// One sender in a room of two, who sends at these moments.
     fn sender(moments: &[u64]) -> [Sender; 1] {
@@ -104,56 +104,56 @@ mod tests {
     }
 
     fn message(number: u32, sent_us: u64) -> Content {
-        Content::Message(Said { sender: 0, number, sent_us })
+        Content::Message(Payload { sender: 0, number, sent_us })
     }
 
     #[test]
     fn a_message_counts_as_complete_once_and_at_its_last_hearing() {
-        let (mut tally, mut senders) = (Tally::default(), sender(&[100]));
-        tally.begin_to_measure(50);
-        tally.delivered(message(0, 100), &mut senders, 110);
-        assert_eq!((tally.measured.complete.count(), tally.measured.latency.max()), (0, 10));
-        tally.delivered(message(0, 100), &mut senders, 140);
-        assert_eq!((tally.measured.complete.count(), tally.measured.complete.max()), (1, 40));
-        assert_eq!((tally.measured.deliveries, tally.heard), (2, 2));
+        let (mut counters, mut senders) = (Counters::default(), sender(&[100]));
+        counters.start_measuring(50);
+        counters.delivered(message(0, 100), &mut senders, 110);
+        assert_eq!((counters.measured.complete.count(), counters.measured.latency.max()), (0, 10));
+        counters.delivered(message(0, 100), &mut senders, 140);
+        assert_eq!((counters.measured.complete.count(), counters.measured.complete.max()), (1, 40));
+        assert_eq!((counters.measured.deliveries, counters.received), (2, 2));
     }
 
     #[test]
     fn what_was_sent_in_the_measured_time_is_complete_also_after_it() {
-        let (mut tally, mut senders) = (Tally::default(), sender(&[10, 60, 90]));
-        tally.begin_to_measure(50);
+        let (mut counters, mut senders) = (Counters::default(), sender(&[10, 60, 90]));
+        counters.start_measuring(50);
         for now_us in [70, 71] {
-            tally.delivered(message(0, 10), &mut senders, now_us);
+            counters.delivered(message(0, 10), &mut senders, now_us);
         }
-        tally.end_to_measure(80);
+        counters.stop_measuring(80);
         for (number, sent_us) in [(1, 60), (2, 90)] {
-            tally.delivered(message(number, sent_us), &mut senders, 95);
-            tally.delivered(message(number, sent_us), &mut senders, 99);
+            counters.delivered(message(number, sent_us), &mut senders, 95);
+            counters.delivered(message(number, sent_us), &mut senders, 99);
         }
-        let measured = &tally.measured;
+        let measured = &counters.measured;
         assert_eq!((measured.complete.count(), measured.complete.max()), (1, 39));
-        assert_eq!((measured.deliveries, tally.deliveries), (2, 6));
+        assert_eq!((measured.deliveries, counters.deliveries), (2, 6));
     }
 
     #[test]
     fn acknowledgements_are_counted_by_the_second() {
-        let mut tally = Tally::default();
-        tally.answered(1, 2);
-        tally.begin_to_measure(500_000);
+        let mut counters = Counters::default();
+        counters.answered(1, 2);
+        counters.start_measuring(500_000);
         for now_us in [500_000, 1_499_999, 2_600_000] {
-            tally.answered(now_us - 1, now_us);
+            counters.answered(now_us - 1, now_us);
         }
-        tally.refused("overloaded".to_owned());
-        assert_eq!((tally.acknowledged, &*tally.measured.acknowledged), (4, &[2, 0, 1][..]));
-        assert_eq!((tally.measured.refused, tally.errors["overloaded"]), (1, 1));
+        counters.refused("overloaded".to_owned());
+        assert_eq!((counters.acknowledged, &*counters.measured.acknowledged), (4, &[2, 0, 1][..]));
+        assert_eq!((counters.measured.refused, counters.errors["overloaded"]), (1, 1));
     }
 
     #[test]
     fn what_is_not_of_our_senders_is_counted_and_not_timed() {
-        let (mut tally, mut senders) = (Tally::default(), sender(&[]));
-        tally.begin_to_measure(0);
-        tally.delivered(Content::Notice, &mut senders, 5);
-        tally.delivered(message(3, 1), &mut senders, 5);
-        assert_eq!((tally.heard, tally.deliveries, tally.measured.complete.count()), (2, 1, 0));
+        let (mut counters, mut senders) = (Counters::default(), sender(&[]));
+        counters.start_measuring(0);
+        counters.delivered(Content::Notice, &mut senders, 5);
+        counters.delivered(message(3, 1), &mut senders, 5);
+        assert_eq!((counters.received, counters.deliveries, counters.measured.complete.count()), (2, 1, 0));
     }
 }

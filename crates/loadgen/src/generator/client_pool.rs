@@ -1,23 +1,23 @@
 //! All connections: how they come, what wakes them, how they end.
 
-mod hear;
-mod say;
+mod receive;
+mod send;
 
 use std::io;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use mio::event::Event;
 use mio::{Events, Poll};
 use websocket::{Decoder, Message, Opcode};
 
-use self::say::next_mask;
+use super::channels::Channels;
 use super::checker::{Checker, Member};
 use super::connection::{Connection, Stage, Upgrade};
-use super::halls::Halls;
+use super::counters::Counters;
 use super::plan::{Peer, room_name};
+use super::room_assignment::RoomAssignment;
 use super::senders::Sender;
-use super::spread::Spread;
-use super::tally::Tally;
 use super::{LoadError, Plan, nats};
 
 /// What one read takes in at most. Large, since a server that is behind writes much at once.
@@ -36,101 +36,102 @@ struct Room {
     id: Option<String>,
 }
 
-pub(crate) struct Crowd {
+pub(crate) struct ClientPool {
     pub(crate) poll: Poll,
     upgrade: Upgrade,
     body: usize,
     /// Whether senders do not wait when they are told to.
-    stubborn: bool,
+    ignore_retry_after: bool,
     pub(crate) connections: Vec<Connection>,
     /// How many of them read all the time: the first ones.
     pub(crate) readers: usize,
     /// For each connection one member of each of its rooms.
     pub(crate) members: Vec<Member>,
     rooms_each: usize,
-    spread: Spread,
+    assignment: RoomAssignment,
     pub(crate) senders: Vec<Sender>,
     pub(crate) checker: Checker,
     /// Holds what a peer's members heard; the checker then has nothing to say.
-    pub(crate) halls: Option<Halls>,
+    pub(crate) channels: Option<Channels>,
     /// For each connection what it has heard of the stream, if that is NATS's.
     streams: Option<Vec<nats::Stream>>,
     rooms: Vec<Room>,
     /// In every `client_message_id`, so that two runs against one store do not meet.
     run: u64,
-    begun: Instant,
+    started: Instant,
     /// When the bytes at hand were read, in microseconds of the run.
     now_us: u64,
     pub(crate) joined: u32,
-    pub(crate) tally: Tally,
+    pub(crate) counters: Counters,
     /// When something last went on.
     pub(crate) last_progress: Instant,
     /// Joins that were refused for a while: when to ask again, who, and into which of its rooms.
-    rejoin: Vec<(u64, usize, usize)>,
+    join_retries: Vec<(u64, usize, usize)>,
     events: Events,
     input: Vec<u8>,
     json: Vec<u8>,
     body_bytes: Vec<u8>,
-    mask: u64,
+    rng: Rng,
 }
 
-impl Crowd {
+impl ClientPool {
     pub(crate) fn new(plan: &Plan) -> Result<Self, LoadError> {
         let run = fastrand::u64(..);
         let prefix = plan.room_names.clone().unwrap_or_else(|| format!("load-{:08x}", run as u32));
-        let (all, spread) = (plan.all_connections(), Spread::new(plan.rooms, plan.rooms_each));
-        let audience = spread.members(plan.connections);
-        let senders = (0..plan.senders).zip(spread.rooms_of_senders(plan.senders)).map(|(sender, room)| {
-            Sender::new(sender as usize, room, audience[room as usize], plan.window_of(sender))
-        });
+        let (all, assignment) = (plan.all_connections(), RoomAssignment::new(plan.rooms, plan.rooms_each));
+        let audience = assignment.members(plan.connections);
+        let senders =
+            (0..plan.senders).zip(assignment.rooms_of_senders(plan.senders)).map(|(sender, room)| {
+                Sender::new(sender as usize, room, audience[room as usize], plan.window_of(sender))
+            });
         let streams = || (0..all).map(|_| nats::Stream::default()).collect();
-        Ok(Crowd {
+        Ok(ClientPool {
             poll: Poll::new()?,
             upgrade: Upgrade::new(plan.target()?),
             body: plan.body,
-            stubborn: plan.stubborn,
+            ignore_retry_after: plan.ignore_retry_after,
             connections: Vec::with_capacity(all as usize),
             readers: plan.connections as usize,
             members: Vec::with_capacity(all as usize * plan.rooms_each as usize),
             rooms_each: plan.rooms_each as usize,
             senders: senders.collect(),
-            spread,
+            assignment,
             checker: Checker::new(plan.rooms, plan.senders, RECENT_BYTES),
-            halls: plan.peer.map(|_| Halls::new(plan)),
+            channels: plan.peer.map(|_| Channels::new(plan)),
             streams: (plan.peer == Some(Peer::Nats)).then(streams),
             rooms: (0..plan.rooms).map(|index| Room { name: room_name(&prefix, index), id: None }).collect(),
             run,
-            begun: Instant::now(),
+            started: Instant::now(),
             now_us: 0,
             joined: 0,
-            tally: Tally::default(),
+            counters: Counters::default(),
             last_progress: Instant::now(),
-            rejoin: Vec::new(),
+            join_retries: Vec::new(),
             events: Events::with_capacity(4096),
             input: vec![0; READ_BYTES],
             json: Vec::new(),
             body_bytes: Vec::new(),
-            mask: run | 1,
+            rng: Rng::with_seed(run),
         })
     }
 
     pub(crate) fn micros(&self) -> u64 {
-        self.begun.elapsed().as_micros() as u64
+        self.started.elapsed().as_micros() as u64
     }
 
     /// Begins one more connection: the first ones are the senders, the last ones those who will stall.
     pub(crate) fn connect_one(&mut self, plan: &Plan) -> Result<(), LoadError> {
         let number = self.connections.len() as u32;
-        let stalls = number >= plan.connections;
+        let is_stalled = number >= plan.connections;
         let source = plan.source(number);
         let mut connection =
-            Connection::start(self.poll.registry(), number, &self.upgrade, source, stalls)
+            Connection::start(self.poll.registry(), number, &self.upgrade, source, is_stalled)
                 .map_err(|error| LoadError::Join { number: number as usize, why: error.to_string() })?;
         connection.sender = Some(number).filter(|&number| number < plan.senders);
         self.connections.push(connection);
-        let place = if stalls { number - plan.connections } else { number };
-        let member = if stalls { Member::who_stalls } else { Member::of };
-        self.members.extend(self.spread.rooms_of(place).map(member));
+        let place = if is_stalled { number - plan.connections } else { number };
+        let member = if is_stalled { Member::stalled } else { Member::new };
+        self.members.extend(self.assignment.rooms_of(place).map(member));
         Ok(())
     }
 
@@ -139,36 +140,36 @@ impl Crowd {
     }
 
     /// The connection's place in each of its rooms.
-    pub(crate) fn members_of(&self, number: usize) -> &[Member] {
+    pub(crate) fn memberships_of(&self, number: usize) -> &[Member] {
         &self.members[number * self.rooms_each..][..self.rooms_each]
     }
 
     /// Whether this connection has heard all that it should have by now.
     pub(crate) fn is_caught_up(&self, number: usize) -> bool {
-        match &self.halls {
-            Some(halls) => halls.is_caught_up(number, &self.senders),
-            None => self.members_of(number).iter().all(|member| self.checker.is_caught_up(member)),
+        match &self.channels {
+            Some(channels) => channels.is_caught_up(number, &self.senders),
+            None => self.memberships_of(number).iter().all(|member| self.checker.is_caught_up(member)),
         }
     }
 
     /// From now on those who are to stall read nothing.
-    pub(crate) fn stall(&mut self) -> Result<(), LoadError> {
+    pub(crate) fn pause_reading(&mut self) -> Result<(), LoadError> {
         for connection in &mut self.connections[self.readers..] {
-            connection.stall(self.poll.registry())?;
+            connection.pause_reading(self.poll.registry())?;
         }
         Ok(())
     }
 
     /// Those who stalled read again.
-    pub(crate) fn listen_again(&mut self) -> Result<(), LoadError> {
+    pub(crate) fn resume_reading(&mut self) -> Result<(), LoadError> {
         for connection in &mut self.connections[self.readers..] {
-            connection.listen_again(self.poll.registry())?;
+            connection.resume_reading(self.poll.registry())?;
         }
         Ok(())
     }
 
     /// Waits, at most until `until`, for something to happen, and deals with it.
-    pub(crate) fn turn(&mut self, until: Instant) -> Result<(), LoadError> {
+    pub(crate) fn poll_events(&mut self, until: Instant) -> Result<(), LoadError> {
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         let timeout = until.saturating_duration_since(Instant::now()).min(Duration::from_millis(500));
         match self.poll.poll(&mut events, Some(timeout)) {
@@ -179,7 +180,7 @@ impl Crowd {
             self.ready(event)?;
         }
         self.events = events;
-        self.join_again();
+        self.retry_joins();
         Ok(())
     }
 
@@ -209,8 +210,8 @@ impl Crowd {
                 Ok(Some(0)) => break self.ended(number, 1006, "the connection ended"),
                 Ok(Some(read)) => {
                     self.last_progress = Instant::now();
-                    self.now_us = self.last_progress.duration_since(self.begun).as_micros() as u64;
-                    let outcome = self.take_in(number, &mut input[..read]);
+                    self.now_us = self.last_progress.duration_since(self.started).as_micros() as u64;
+                    let outcome = self.decode_input(number, &mut input[..read]);
                     // A short read means that the socket is empty: the next bytes raise a new event.
                     if outcome.is_err() || (read < input.len() && !to_the_end) {
                         break outcome;
@@ -223,7 +224,7 @@ impl Crowd {
         outcome
     }
 
-    fn take_in(&mut self, number: usize, bytes: &mut [u8]) -> Result<(), LoadError> {
+    fn decode_input(&mut self, number: usize, bytes: &mut [u8]) -> Result<(), LoadError> {
         let mut input = bytes;
         let connection = &mut self.connections[number];
         if matches!(connection.stage, Stage::Upgrading(_)) {
@@ -232,7 +233,7 @@ impl Crowd {
                 Ok(None) => return Ok(()),
                 Err(why) => return self.ended(number, 1006, &why),
             }
-            if self.halls.is_some() && self.streams.is_none() {
+            if self.channels.is_some() && self.streams.is_none() {
                 // A hub has nobody to ask: who is there hears what is said.
                 self.is_member(number);
             }
@@ -241,17 +242,19 @@ impl Crowd {
         let mut decoder = std::mem::replace(&mut self.connections[number].decoder, Decoder::client());
         let outcome = loop {
             if self.streams.is_none() && decoder.is_idle() {
-                let used = self.hear_frames(number, input);
+                let used = self.receive_known_frames(number, input);
                 input = &mut std::mem::take(&mut input)[used..];
             }
             match decoder.next(&mut input) {
                 Ok(None) => break Ok(()),
                 Ok(Some(Message::Text(text))) if self.streams.is_none() => {
-                    if let Err(error) = self.hear(number, text) {
+                    if let Err(error) = self.receive(number, text) {
                         break Err(error);
                     }
                 }
-                Ok(Some(Message::Binary(bytes))) if self.streams.is_some() => self.hear_nats(number, bytes),
+                Ok(Some(Message::Binary(bytes))) if self.streams.is_some() => {
+                    self.receive_nats(number, bytes)
+                }
                 Ok(Some(Message::Text(_) | Message::Binary(_))) => self.checker.unexpected(),
                 Ok(Some(Message::Ping(payload))) => self.queue_and_flush(number, Opcode::Pong, payload),
                 Ok(Some(Message::Pong(_))) => {}
@@ -272,8 +275,13 @@ impl Crowd {
         self.joined += 1;
     }
 
+    /// A fresh mask for a frame.
+    fn next_mask(&mut self) -> [u8; 4] {
+        self.rng.u32(..).to_le_bytes()
+    }
+
     fn queue_and_flush(&mut self, number: usize, opcode: Opcode, payload: &[u8]) {
-        let key = next_mask(&mut self.mask);
+        let key = self.next_mask();
         self.connections[number].queue(opcode, payload, key);
         self.flush(number);
     }
@@ -290,7 +298,7 @@ impl Crowd {
         if let Some(sender) = connection.sender {
             self.senders[sender as usize].gone = true;
         }
-        *self.tally.closed.entry(code).or_default() += 1;
+        *self.counters.closed.entry(code).or_default() += 1;
         if was_member { Ok(()) } else { Err(LoadError::Join { number, why: why.to_owned() }) }
     }
 }

@@ -4,29 +4,29 @@ use super::checker::Index;
 
 /// So many rooms, of which each connection is in so many.
 #[derive(Debug)]
-pub(crate) struct Spread {
+pub(crate) struct RoomAssignment {
     rooms: u32,
     each: u32,
     /// After so many connections all rooms have got the same number of members.
-    lap: u32,
+    cycle: u32,
     /// A lap goes through the rooms in steps of this; another one in each lap, so that its neighbours are others.
     steps: Vec<u32>,
 }
 
-impl Spread {
+impl RoomAssignment {
     /// At least one room, and no more for each than there are.
     pub(crate) fn new(rooms: u32, each: u32) -> Self {
         // With one room each nobody has neighbours, and the plainest order is good enough.
         let steps =
             if each == 1 { vec![1] } else { (1..=rooms).filter(|&step| gcd(step, rooms) == 1).collect() };
-        Spread { rooms, each, lap: rooms / gcd(rooms, each), steps }
+        RoomAssignment { rooms, each, cycle: rooms / gcd(rooms, each), steps }
     }
 
     /// The rooms of a connection: `each` different ones.
     pub(crate) fn rooms_of(&self, connection: u32) -> impl Iterator<Item = Index> + use<> {
-        let step = self.steps[(connection / self.lap) as usize % self.steps.len()];
+        let step = self.steps[(connection / self.cycle) as usize % self.steps.len()];
         let (rooms, each) = (u64::from(self.rooms), u64::from(self.each));
-        let first = u64::from(connection % self.lap) * each;
+        let first = u64::from(connection % self.cycle) * each;
         (first..first + each).map(move |place| (place % rooms * u64::from(step) % rooms) as Index)
     }
 
@@ -66,26 +66,26 @@ mod tests {
 
     #[test]
     fn with_one_room_each_they_take_turns() {
-        let spread = Spread::new(3, 1);
-        let rooms: Vec<_> = (0..7).flat_map(|connection| spread.rooms_of(connection)).collect();
+        let assignment = RoomAssignment::new(3, 1);
+        let rooms: Vec<_> = (0..7).flat_map(|connection| assignment.rooms_of(connection)).collect();
         assert_eq!(rooms, [0, 1, 2, 0, 1, 2, 0]);
-        assert_eq!(spread.rooms_of_senders(4), [0, 1, 2, 0]);
+        assert_eq!(assignment.rooms_of_senders(4), [0, 1, 2, 0]);
     }
 
     #[test]
     fn two_thousand_in_five_rooms_each_are_a_hundred_in_a_hundred_rooms() {
-        let spread = Spread::new(100, 5);
-        assert_eq!(spread.members(2000), vec![100; 100]);
-        let mut rooms = spread.rooms_of_senders(100);
+        let assignment = RoomAssignment::new(100, 5);
+        assert_eq!(assignment.members(2000), vec![100; 100]);
+        let mut rooms = assignment.rooms_of_senders(100);
         rooms.sort_unstable();
         assert_eq!(rooms, (0..100).collect::<Vec<_>>());
     }
 
     #[test]
     fn who_shares_a_room_does_not_share_all() {
-        let spread = Spread::new(100, 5);
+        let assignment = RoomAssignment::new(100, 5);
         let sets: BTreeSet<BTreeSet<Index>> =
-            (0..800).map(|connection| spread.rooms_of(connection).collect()).collect();
+            (0..800).map(|connection| assignment.rooms_of(connection).collect()).collect();
         assert!(sets.len() > 200, "{}", sets.len());
     }
 
@@ -93,11 +93,11 @@ mod tests {
         #[test]
         fn rooms_differ_and_are_filled_evenly(rooms in 1u32..60, each in 1u32..12, connections in 1u32..500) {
             prop_assume!(each <= rooms);
-            let spread = Spread::new(rooms, each);
+            let assignment = RoomAssignment::new(rooms, each);
             for connection in 0..connections {
-                prop_assert_eq!(spread.rooms_of(connection).collect::<BTreeSet<_>>().len(), each as usize);
+                prop_assert_eq!(assignment.rooms_of(connection).collect::<BTreeSet<_>>().len(), each as usize);
             }
-            let members = spread.members(connections);
+            let members = assignment.members(connections);
             prop_assert_eq!(members.iter().sum::<u32>(), connections * each);
             prop_assert!(members.iter().max().unwrap() - members.iter().min().unwrap() <= 1, "{:?}", members);
         }

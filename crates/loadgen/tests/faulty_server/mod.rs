@@ -13,28 +13,28 @@ use websocket::{CloseCode, Decoder, Message, close_frame, text_frame};
 /// What the server does wrong, to the last one who joined, at the tenth message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    Nothing,
+    None,
     Arrays,
-    Lose,
-    Double,
+    Drop,
+    Duplicate,
     Swap,
     Gap,
     Alter,
-    Astray,
+    WrongRoom,
     Trailing,
-    AnswerWrongly,
-    AnswerNever,
-    RefuseOnce,
+    WrongOkSeq,
+    NoReply,
+    RateLimitOnce,
     Close,
-    Vanish,
+    Disconnect,
 }
 
 const LIMITS: &str = r#"{"body_bytes":8192,"frame_bytes":65536,"room_name_chars":64,"user_name_chars":32,"catch_up_events":1000,"history_events":500}"#;
 
 #[derive(Default)]
-struct House {
+struct Server {
     rooms: HashMap<String, Room>,
-    people: u64,
+    users: u64,
 }
 
 #[derive(Default)]
@@ -50,18 +50,18 @@ struct Room {
 pub(crate) fn serve(fault: Fault) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
-    let house = Arc::new(Mutex::new(House::default()));
+    let server = Arc::new(Mutex::new(Server::default()));
     spawn(move || {
         for stream in listener.incoming() {
-            let house = Arc::clone(&house);
-            spawn(move || one_connection(stream.unwrap(), &house, fault));
+            let server = Arc::clone(&server);
+            spawn(move || serve_connection(stream.unwrap(), &server, fault));
         }
     });
     addr
 }
 
 /// Ends with the connection, by any error: the generator does not say goodbye.
-fn one_connection(mut stream: TcpStream, house: &Mutex<House>, fault: Fault) -> Option<()> {
+fn serve_connection(mut stream: TcpStream, server: &Mutex<Server>, fault: Fault) -> Option<()> {
     let (mut head, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
     while head_len(&head).is_none() {
         let read = stream.read(&mut chunk).ok().filter(|&read| read > 0)?;
@@ -70,9 +70,9 @@ fn one_connection(mut stream: TcpStream, house: &Mutex<House>, fault: Fault) -> 
     let head = String::from_utf8(head).ok()?;
     let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))?;
     let user = {
-        let mut house = house.lock().unwrap();
-        house.people += 1;
-        house.people
+        let mut server = server.lock().unwrap();
+        server.users += 1;
+        server.users
     };
     let accept = accept_key(key);
     let mut hello = format!(
@@ -93,27 +93,27 @@ fn one_connection(mut stream: TcpStream, house: &Mutex<House>, fault: Fault) -> 
         while let Some(message) = decoder.next(&mut input).unwrap() {
             let Message::Text(text) = message else { continue };
             for command in parse_frame(text, 8192).unwrap() {
-                house.lock().unwrap().handle(&mut stream, user, command.unwrap(), fault)?;
+                server.lock().unwrap().handle(&mut stream, user, command.unwrap(), fault)?;
             }
         }
     }
 }
 
-impl House {
+impl Server {
     fn handle(
         &mut self,
         stream: &mut TcpStream,
         user: u64,
-        said: CommandEnvelope,
+        envelope: CommandEnvelope,
         fault: Fault,
     ) -> Option<()> {
-        let id = said.id.unwrap();
-        match said.command {
+        let id = envelope.id.unwrap();
+        match envelope.command {
             Command::Join(join) => {
                 let next_id = self.rooms.len() as u64 + 1;
                 let room = self.rooms.entry(join.room.to_string()).or_default();
                 room.id = if room.id == 0 { next_id } else { room.id };
-                room.tell(user, r#""type":"member_joined""#, Fault::Nothing);
+                room.broadcast(user, r#""type":"member_joined""#, Fault::None);
                 let joined = format!(
                     r#"{{"type":"joined","id":{id},"room":"r{}","name":"x","head":{},"n":0,"count":1,"online":[]}}"#,
                     room.id, room.seq
@@ -125,8 +125,8 @@ impl House {
                 let RoomRef::Id(room) = send.room else { panic!("by id") };
                 let room = self.rooms.values_mut().find(|found| found.id == room.0)?;
                 room.messages += 1;
-                let fault = if room.messages == 10 { fault } else { fault.lasting() };
-                if fault == Fault::RefuseOnce {
+                let fault = if room.messages == 10 { fault } else { fault.every_message() };
+                if fault == Fault::RateLimitOnce {
                     let refusal = format!(
                         r#"{{"type":"error","id":{id},"code":"rate_limited","message":"x","retryable":true,"retry_after_ms":5}}"#
                     );
@@ -138,9 +138,9 @@ impl House {
                     send.client_message_id,
                     send.body.as_str()
                 );
-                room.tell(user, &kind, fault);
-                let seq = if fault == Fault::AnswerWrongly { room.seq - 1 } else { room.seq };
-                if fault != Fault::AnswerNever {
+                room.broadcast(user, &kind, fault);
+                let seq = if fault == Fault::WrongOkSeq { room.seq - 1 } else { room.seq };
+                if fault != Fault::NoReply {
                     let ok = format!(r#"{{"type":"ok","id":{id},"seq":{seq}}}"#);
                     stream.write_all(&text_frame(ok.as_bytes())).ok()?;
                 }
@@ -153,13 +153,13 @@ impl House {
 
 impl Fault {
     /// What is done at every message, and not at the tenth alone.
-    fn lasting(self) -> Self {
-        if self == Fault::Arrays { Fault::Arrays } else { Fault::Nothing }
+    fn every_message(self) -> Self {
+        if self == Fault::Arrays { Fault::Arrays } else { Fault::None }
     }
 }
 
 impl Room {
-    fn tell(&mut self, user: u64, kind: &str, fault: Fault) {
+    fn broadcast(&mut self, user: u64, kind: &str, fault: Fault) {
         self.seq += 1;
         let (seq, n, id) = (self.seq, self.messages, self.id);
         let rest = format!(
@@ -175,8 +175,8 @@ impl Room {
                     text_frame(format!("[{json},{presence}]").as_bytes())
                 }
                 _ if at != last => event.clone(),
-                Fault::Lose => Vec::new(),
-                Fault::Double => event.repeat(2),
+                Fault::Drop => Vec::new(),
+                Fault::Duplicate => event.repeat(2),
                 Fault::Swap => {
                     self.held_back = event.clone();
                     continue;
@@ -189,7 +189,7 @@ impl Room {
                     let at = json.find(r#""body""#).unwrap() + 50;
                     text_frame([&json.as_bytes()[..at], b"~", &json.as_bytes()[at + 1..]].concat().as_slice())
                 }
-                Fault::Astray => {
+                Fault::WrongRoom => {
                     text_frame(json.replace(&format!(r#""room":"r{id}""#), r#""room":"r99""#).as_bytes())
                 }
                 Fault::Trailing => text_frame(format!("{json}{{}}").as_bytes()),
@@ -198,7 +198,7 @@ impl Room {
             };
             // Whoever is gone hears nothing.
             let _ = member.write_all(&bytes);
-            if matches!(fault, Fault::Close | Fault::Vanish) && at == last {
+            if matches!(fault, Fault::Close | Fault::Disconnect) && at == last {
                 let _ = member.shutdown(std::net::Shutdown::Both);
             }
         }

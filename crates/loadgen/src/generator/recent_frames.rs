@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 use websocket::{append_text, frame_len};
 
 /// The farthest that an event may be ahead of the first one that is kept: what is between them takes its place in memory.
-const MOST_EVENTS: u64 = 1 << 20;
+const MAX_EVENTS: u64 = 1 << 20;
 
 /// The last events by number. Bounded in bytes; what is pushed out lends its memory to what comes in.
 #[derive(Debug, Default)]
-pub(crate) struct Recent {
+pub(crate) struct RecentFrames {
     /// The number of `frames[0]`.
     first: u64,
     /// Whole frames, as almost all members read them. Empty where nobody has heard the event yet: who has just come hears
@@ -20,9 +20,9 @@ pub(crate) struct Recent {
     limit: usize,
 }
 
-impl Recent {
+impl RecentFrames {
     pub(crate) fn new(limit: usize) -> Self {
-        Recent { limit, ..Recent::default() }
+        RecentFrames { limit, ..RecentFrames::default() }
     }
 
     /// The event's frame.
@@ -38,7 +38,7 @@ impl Recent {
 
     /// Keeps the event, unless it is kept already or is older than all that is.
     pub(crate) fn offer(&mut self, seq: u64, json: &[u8]) {
-        if self.frames.is_empty() || seq.saturating_sub(self.first) > MOST_EVENTS {
+        if self.frames.is_empty() || seq.saturating_sub(self.first) > MAX_EVENTS {
             self.frames.clear();
             (self.first, self.bytes) = (seq, 0);
         }
@@ -82,60 +82,60 @@ mod tests {
 
     #[test]
     fn the_last_events_are_found_by_number_and_older_ones_are_gone() {
-        let mut recent = Recent::new(15);
+        let mut frames = RecentFrames::new(15);
         for seq in 5..=9 {
-            recent.offer(seq, format!("ev{seq}").as_bytes());
-            assert!(recent.bytes <= 15);
+            frames.offer(seq, format!("ev{seq}").as_bytes());
+            assert!(frames.bytes <= 15);
         }
         assert_eq!(
-            (recent.json(6), recent.json(7), recent.json(9)),
+            (frames.json(6), frames.json(7), frames.json(9)),
             (None, Some(&b"ev7"[..]), Some(&b"ev9"[..]))
         );
-        assert_eq!(recent.frame(8), Some(&b"\x81\x03ev8"[..]));
-        assert_eq!((recent.json(10), recent.json(0), recent.bytes), (None, None, 15));
-        recent.offer(8, b"again");
-        recent.offer(6, b"late");
-        assert_eq!((recent.json(8), recent.json(6), recent.bytes), (Some(&b"ev8"[..]), None, 15));
+        assert_eq!(frames.frame(8), Some(&b"\x81\x03ev8"[..]));
+        assert_eq!((frames.json(10), frames.json(0), frames.bytes), (None, None, 15));
+        frames.offer(8, b"again");
+        frames.offer(6, b"late");
+        assert_eq!((frames.json(8), frames.json(6), frames.bytes), (Some(&b"ev8"[..]), None, 15));
     }
 
     #[test]
     fn what_was_skipped_is_kept_when_it_is_heard() {
-        let mut recent = Recent::new(100);
-        recent.offer(1, b"one");
-        recent.offer(4, b"four");
-        assert_eq!((recent.json(2), recent.json(3), recent.json(4)), (None, None, Some(&b"four"[..])));
-        recent.offer(2, b"two");
-        assert_eq!((recent.json(1), recent.json(2)), (Some(&b"one"[..]), Some(&b"two"[..])));
-        assert_eq!((recent.json(3), recent.bytes), (None, 16));
+        let mut frames = RecentFrames::new(100);
+        frames.offer(1, b"one");
+        frames.offer(4, b"four");
+        assert_eq!((frames.json(2), frames.json(3), frames.json(4)), (None, None, Some(&b"four"[..])));
+        frames.offer(2, b"two");
+        assert_eq!((frames.json(1), frames.json(2)), (Some(&b"one"[..]), Some(&b"two"[..])));
+        assert_eq!((frames.json(3), frames.bytes), (None, 16));
     }
 
     #[test]
     fn whatever_number_comes_memory_is_bounded() {
-        let mut recent = Recent::new(100);
-        recent.offer(1, b"one");
-        recent.offer(u64::MAX - 1, b"far");
-        assert_eq!((recent.json(1), recent.json(u64::MAX - 1)), (None, Some(&b"far"[..])));
-        assert_eq!((recent.frames.len(), recent.bytes), (1, 5));
+        let mut frames = RecentFrames::new(100);
+        frames.offer(1, b"one");
+        frames.offer(u64::MAX - 1, b"far");
+        assert_eq!((frames.json(1), frames.json(u64::MAX - 1)), (None, Some(&b"far"[..])));
+        assert_eq!((frames.frames.len(), frames.bytes), (1, 5));
     }
 
     #[test]
     fn one_event_beyond_the_bound_is_kept_alone() {
-        let mut recent = Recent::new(4);
-        recent.offer(1, b"a");
-        recent.offer(2, b"larger");
-        assert_eq!((recent.json(1), recent.json(2)), (None, Some(&b"larger"[..])));
-        recent.offer(3, b"b");
-        assert_eq!((recent.json(2), recent.json(3)), (None, Some(&b"b"[..])));
+        let mut frames = RecentFrames::new(4);
+        frames.offer(1, b"a");
+        frames.offer(2, b"larger");
+        assert_eq!((frames.json(1), frames.json(2)), (None, Some(&b"larger"[..])));
+        frames.offer(3, b"b");
+        assert_eq!((frames.json(2), frames.json(3)), (None, Some(&b"b"[..])));
     }
 
     #[test]
     fn frames_of_all_lengths_are_found_whole() {
-        let mut recent = Recent::new(1 << 20);
+        let mut frames = RecentFrames::new(1 << 20);
         for (seq, length) in (1..).zip([0, 125, 126, 65_535, 65_536]) {
             let json = vec![b'x'; length];
-            recent.offer(seq, &json);
-            assert_eq!(recent.frame(seq), Some(&*websocket::text_frame(&json)));
-            assert_eq!(recent.json(seq), Some(&*json));
+            frames.offer(seq, &json);
+            assert_eq!(frames.frame(seq), Some(&*websocket::text_frame(&json)));
+            assert_eq!(frames.json(seq), Some(&*json));
         }
     }
 }

@@ -5,22 +5,22 @@ use std::collections::HashSet;
 
 use super::Findings;
 use super::checker::Index;
-use super::recent::Recent;
-use super::said::Said;
+use super::payload::Payload;
+use super::recent_frames::RecentFrames;
 use super::senders::Sender;
 
 const BEFORE: &[u8] = br#"{"body":""#;
 const AFTER: &[u8] = br#""}"#;
 
 /// What is kept of the tape: some seconds of a busy hub.
-const TAPE_BYTES: usize = 32 * 1024 * 1024;
+const LOG_BYTES: usize = 32 * 1024 * 1024;
 
 /// One room without numbers.
 #[derive(Debug)]
-pub(crate) struct Hall {
+pub(crate) struct Channel {
     /// Which one of how many halls, over which the senders take turns: those of another are none of its own.
     index: Index,
-    halls: Index,
+    channels: Index,
     /// How many speak here.
     senders: usize,
     /// Members that read all the time: the first ones.
@@ -28,55 +28,55 @@ pub(crate) struct Hall {
     body: usize,
     /// What was told, in the order in which the first one to hear it did: most others hear the same, so that it need not be
     /// read again.
-    tape: Recent,
+    log: RecentFrames,
     /// What each message of the tape says.
-    said: Vec<Told>,
+    messages: Vec<LoggedMessage>,
     /// For each member, how far its own order is that of the tape.
-    place: Vec<usize>,
+    position: Vec<usize>,
     /// For each member and sender of this hall, the number of the message that comes next.
     next: Vec<Index>,
     /// For each member, how much it heard for the first time.
-    heard: Vec<u64>,
+    received: Vec<u64>,
     /// Reader, sender and number of what was passed over. Almost always empty.
-    holes: HashSet<(usize, Index, u32)>,
+    gaps: HashSet<(usize, Index, u32)>,
     findings: Findings,
 }
 
 /// A message, and which one of its hall's senders said it: worked out when it is first read, not for each who hears it.
 #[derive(Clone, Copy, Debug)]
-struct Told {
-    said: Said,
+struct LoggedMessage {
+    payload: Payload,
     sender: Index,
 }
 
-impl Hall {
+impl Channel {
     /// The only one: so many members and senders of its own.
     pub(crate) fn new(readers: u32, stalled: u32, senders: u32, body: usize) -> Self {
         let (members, senders) = ((readers + stalled) as usize, senders as usize);
-        Hall {
+        Channel {
             index: 0,
-            halls: 1,
+            channels: 1,
             senders,
             readers: readers as usize,
             body,
-            tape: Recent::new(TAPE_BYTES),
-            said: Vec::new(),
-            place: vec![0; members],
+            log: RecentFrames::new(LOG_BYTES),
+            messages: Vec::new(),
+            position: vec![0; members],
             next: vec![0; members * senders],
-            heard: vec![0; members],
-            holes: HashSet::new(),
+            received: vec![0; members],
+            gaps: HashSet::new(),
             findings: Findings::default(),
         }
     }
 
     /// One of several, beside which the others take their part of the memory.
-    pub(crate) fn among(self, index: Index, halls: Index) -> Self {
-        Hall { index, halls, tape: Recent::new(TAPE_BYTES / halls as usize), ..self }
+    pub(crate) fn among(self, index: Index, channels: Index) -> Self {
+        Channel { index, channels, log: RecentFrames::new(LOG_BYTES / channels as usize), ..self }
     }
 
     /// Of all senders those who speak here.
     fn own<'a>(&self, senders: &'a [Sender]) -> impl Iterator<Item = &'a Sender> + Clone + use<'a> {
-        senders.iter().skip(self.index as usize).step_by(self.halls as usize)
+        senders.iter().skip(self.index as usize).step_by(self.channels as usize)
     }
 
     /// Appends the text of a message with this body.
@@ -88,100 +88,105 @@ impl Hall {
 
     /// Tells what the frames at the beginning of `bytes` say that are the tape's next ones, and bring their senders' next
     /// messages; how many bytes they have.
-    pub(crate) fn hear_frames(&mut self, member: usize, bytes: &[u8], mut tell: impl FnMut(Said)) -> usize {
+    pub(crate) fn receive_known_frames(
+        &mut self,
+        member: usize,
+        bytes: &[u8],
+        mut on_message: impl FnMut(Payload),
+    ) -> usize {
         let mut used = 0;
-        let place = &mut self.place[member];
-        while let Some(known) = self.tape.frame(*place as u64)
+        let position = &mut self.position[member];
+        while let Some(known) = self.log.frame(*position as u64)
             && bytes[used..].starts_with(known)
         {
-            let Told { said, sender } = self.said[*place];
+            let LoggedMessage { payload, sender } = self.messages[*position];
             let next = &mut self.next[member * self.senders + sender as usize];
-            if *next != said.number {
+            if *next != payload.number {
                 break;
             }
             *next += 1;
-            *place += 1;
+            *position += 1;
             used += known.len();
-            self.heard[member] += 1;
-            tell(said);
+            self.received[member] += 1;
+            on_message(payload);
         }
         used
     }
 
     /// What a text says. `None` if none of our senders said so, or not here, which is counted.
-    fn read(&mut self, member: usize, text: &[u8]) -> Option<Told> {
-        let place = self.place[member];
-        if self.tape.json(place as u64) == Some(text) {
-            self.place[member] += 1;
-            return Some(self.said[place]);
+    fn read(&mut self, member: usize, text: &[u8]) -> Option<LoggedMessage> {
+        let position = self.position[member];
+        if self.log.json(position as u64) == Some(text) {
+            self.position[member] += 1;
+            return Some(self.messages[position]);
         }
         let body = text.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(AFTER));
-        let Some(said) = body.and_then(|body| Said::read(body, self.body)) else {
+        let Some(payload) = body.and_then(|body| Payload::read(body, self.body)) else {
             self.findings.altered += 1;
             return None;
         };
-        if said.sender % self.halls != self.index {
+        if payload.sender % self.channels != self.index {
             self.findings.unexpected += 1;
             return None;
         }
-        let told = Told { said, sender: said.sender / self.halls };
-        if (told.sender as usize) >= self.senders {
+        let message = LoggedMessage { payload, sender: payload.sender / self.channels };
+        if (message.sender as usize) >= self.senders {
             self.findings.altered += 1;
             return None;
         }
-        if place == self.said.len() {
-            self.tape.offer(place as u64, text);
-            self.said.push(told);
-            self.place[member] += 1;
+        if position == self.messages.len() {
+            self.log.offer(position as u64, text);
+            self.messages.push(message);
+            self.position[member] += 1;
         }
-        Some(told)
+        Some(message)
     }
 
     /// The member heard this text: what it says, if that is new to it.
-    pub(crate) fn hear(&mut self, member: usize, text: &[u8]) -> Option<Said> {
-        let Told { said, sender } = self.read(member, text)?;
+    pub(crate) fn receive(&mut self, member: usize, text: &[u8]) -> Option<Payload> {
+        let LoggedMessage { payload, sender } = self.read(member, text)?;
         let next = &mut self.next[member * self.senders + sender as usize];
-        if said.number < *next {
-            if !self.holes.remove(&(member, sender, said.number)) {
-                self.findings.doubled += 1;
+        if payload.number < *next {
+            if !self.gaps.remove(&(member, sender, payload.number)) {
+                self.findings.duplicated += 1;
                 return None;
             }
             self.findings.out_of_order += 1;
         } else {
             if member >= self.readers {
                 // Whoever did not read may have been passed over, and a hub has no word for it.
-                self.findings.stalled_gaps += u64::from(said.number > *next);
+                self.findings.stalled_gaps += u64::from(payload.number > *next);
             } else {
-                self.holes.extend((*next..said.number).map(|number| (member, sender, number)));
+                self.gaps.extend((*next..payload.number).map(|number| (member, sender, number)));
             }
-            *next = said.number + 1;
+            *next = payload.number + 1;
         }
-        self.heard[member] += 1;
-        Some(said)
+        self.received[member] += 1;
+        Some(payload)
     }
 
     /// Whether the member has heard all that was sent here.
     pub(crate) fn is_caught_up(&self, member: usize, senders: &[Sender]) -> bool {
-        self.heard[member] >= self.own(senders).map(Sender::sent).sum()
+        self.received[member] >= self.own(senders).map(Sender::sent).sum()
     }
 
-    /// Adds the verdict. `lived` says of each member of this hall whether its connection was there to the end: to one that was not, what
+    /// Adds the verdict. `is_alive` says of each member of this hall whether its connection was there to the end: to one that was not, what
     /// came later is not lost, but its end is counted.
     pub(crate) fn finish(
         self,
-        lived: impl Iterator<Item = bool>,
+        is_alive: impl Iterator<Item = bool>,
         senders: &[Sender],
         findings: &mut Findings,
     ) {
         findings.altered += self.findings.altered;
-        findings.doubled += self.findings.doubled;
+        findings.duplicated += self.findings.duplicated;
         findings.out_of_order += self.findings.out_of_order;
         findings.unexpected += self.findings.unexpected;
         findings.stalled_gaps += self.findings.stalled_gaps;
-        findings.lost += self.holes.len() as u64;
+        findings.lost += self.gaps.len() as u64;
         let own = self.own(senders);
-        let members = self.next.chunks(self.senders.max(1)).zip(lived).take(self.readers);
-        for (next, _) in members.filter(|&(_, lived)| lived) {
+        let members = self.next.chunks(self.senders.max(1)).zip(is_alive).take(self.readers);
+        for (next, _) in members.filter(|&(_, is_alive)| is_alive) {
             let missing = next.iter().zip(own.clone()).map(|(&next, sender)| sender.sent() - u64::from(next));
             findings.lost += missing.sum::<u64>();
         }
@@ -194,104 +199,104 @@ mod tests {
 
     fn text(sender: u32, number: u32) -> Vec<u8> {
         let (mut body, mut out) = (Vec::new(), Vec::new());
-        Said { sender, number, sent_us: 5 }.write(80, &mut body);
-        Hall::write(&body, &mut out);
+        Payload { sender, number, sent_us: 5 }.write(80, &mut body);
+        Channel::write(&body, &mut out);
         out
     }
 
     /// Two members and two senders, of whom each sent three messages; the second member heard these.
-    fn verdict(heard: &[(u32, u32)]) -> Findings {
-        let mut hall = Hall::new(2, 0, 2, 80);
+    fn findings(received: &[(u32, u32)]) -> Findings {
+        let mut channel = Channel::new(2, 0, 2, 80);
         let mut senders = [Sender::new(0, 0, 2, 1), Sender::new(1, 0, 2, 1)];
         for (sender, number) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
             assert_eq!(senders[sender as usize].send(5), number);
-            assert!(hall.hear(0, &text(sender, number)).is_some());
+            assert!(channel.receive(0, &text(sender, number)).is_some());
         }
-        assert!(hall.is_caught_up(0, &senders) && !hall.is_caught_up(1, &senders));
-        for &(sender, number) in heard {
-            hall.hear(1, &text(sender, number));
+        assert!(channel.is_caught_up(0, &senders) && !channel.is_caught_up(1, &senders));
+        for &(sender, number) in received {
+            channel.receive(1, &text(sender, number));
         }
         let mut findings = Findings::default();
-        hall.finish([true, true].into_iter(), &senders, &mut findings);
+        channel.finish([true, true].into_iter(), &senders, &mut findings);
         findings
     }
 
     #[test]
     fn senders_may_be_mixed_but_each_keeps_its_order() {
         let clean = Findings::default();
-        assert_eq!(verdict(&[(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]), clean);
-        assert_eq!(verdict(&[(1, 0), (0, 0), (1, 1), (0, 1), (1, 2), (0, 2)]), clean);
-        let swapped = verdict(&[(0, 1), (0, 0), (0, 2), (1, 0), (1, 1), (1, 2)]);
+        assert_eq!(findings(&[(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]), clean);
+        assert_eq!(findings(&[(1, 0), (0, 0), (1, 1), (0, 1), (1, 2), (0, 2)]), clean);
+        let swapped = findings(&[(0, 1), (0, 0), (0, 2), (1, 0), (1, 1), (1, 2)]);
         assert_eq!(swapped, Findings { out_of_order: 1, ..clean });
     }
 
     #[test]
     fn what_is_missing_or_doubled_is_counted() {
         let clean = Findings::default();
-        assert_eq!(verdict(&[(0, 0), (0, 2), (1, 0), (1, 1)]), Findings { lost: 2, ..clean.clone() });
-        let doubled = verdict(&[(0, 0), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]);
-        assert_eq!(doubled, Findings { doubled: 1, ..clean });
+        assert_eq!(findings(&[(0, 0), (0, 2), (1, 0), (1, 1)]), Findings { lost: 2, ..clean.clone() });
+        let duplicated = findings(&[(0, 0), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]);
+        assert_eq!(duplicated, Findings { duplicated: 1, ..clean });
     }
 
     #[test]
     fn what_nobody_said_is_altered() {
-        let mut hall = Hall::new(1, 0, 1, 80);
+        let mut channel = Channel::new(1, 0, 1, 80);
         let mut changed = text(0, 0);
         changed[70] ^= 1;
-        for heard in [b"", &b"{}"[..], &text(1, 0), &changed, &text(0, 0)[1..]] {
-            assert!(hall.hear(0, heard).is_none());
+        for received in [b"", &b"{}"[..], &text(1, 0), &changed, &text(0, 0)[1..]] {
+            assert!(channel.receive(0, received).is_none());
         }
-        assert_eq!(hall.findings.altered, 5);
+        assert_eq!(channel.findings.altered, 5);
     }
 
     #[test]
     fn what_was_said_in_another_hall_is_unexpected_and_not_owed() {
-        let mut hall = Hall::new(1, 0, 2, 80).among(1, 3);
+        let mut channel = Channel::new(1, 0, 2, 80).among(1, 3);
         let mut senders: Vec<_> =
             (0..6).map(|sender| Sender::new(sender, sender as Index % 3, 1, 1)).collect();
         for sender in &mut senders {
             sender.send(5);
         }
         for (sender, is_own) in [(1, true), (3, false), (5, false), (4, true)] {
-            assert!(!hall.is_caught_up(0, &senders));
-            assert_eq!(hall.hear(0, &text(sender, 0)).is_some(), is_own);
+            assert!(!channel.is_caught_up(0, &senders));
+            assert_eq!(channel.receive(0, &text(sender, 0)).is_some(), is_own);
         }
-        assert!(hall.is_caught_up(0, &senders));
+        assert!(channel.is_caught_up(0, &senders));
         senders[0].send(6);
-        assert!(hall.is_caught_up(0, &senders));
+        assert!(channel.is_caught_up(0, &senders));
         senders[4].send(6);
-        assert!(!hall.is_caught_up(0, &senders));
+        assert!(!channel.is_caught_up(0, &senders));
         let mut findings = Findings::default();
-        hall.finish([true].into_iter(), &senders, &mut findings);
+        channel.finish([true].into_iter(), &senders, &mut findings);
         assert_eq!(findings, Findings { unexpected: 2, lost: 1, ..Findings::default() });
     }
 
     #[test]
     fn whoever_stalled_may_miss_something_but_hears_nothing_twice() {
-        let mut hall = Hall::new(1, 1, 1, 80);
+        let mut channel = Channel::new(1, 1, 1, 80);
         let mut senders = [Sender::new(0, 0, 1, 1)];
         for number in 0..5 {
             senders[0].send(5);
-            hall.hear(0, &text(0, number));
+            channel.receive(0, &text(0, number));
         }
         for number in [0, 3, 3] {
-            hall.hear(1, &text(0, number));
+            channel.receive(1, &text(0, number));
         }
         let mut findings = Findings::default();
-        hall.finish([true, true].into_iter(), &senders, &mut findings);
-        assert_eq!(findings, Findings { stalled_gaps: 1, doubled: 1, ..Findings::default() });
+        channel.finish([true, true].into_iter(), &senders, &mut findings);
+        assert_eq!(findings, Findings { stalled_gaps: 1, duplicated: 1, ..Findings::default() });
     }
 
     /// Three messages of one sender as frames, and what a second member of a hall hears of `bytes` by comparing alone.
-    fn by_frames(heard_by_first: &[u32], bytes: &[u8]) -> (Vec<u32>, usize) {
-        let mut hall = Hall::new(2, 0, 1, 80);
-        for &number in heard_by_first {
-            hall.hear(0, &text(0, number));
+    fn by_frames(first_numbers: &[u32], bytes: &[u8]) -> (Vec<u32>, usize) {
+        let mut channel = Channel::new(2, 0, 1, 80);
+        for &number in first_numbers {
+            channel.receive(0, &text(0, number));
         }
-        let mut told = Vec::new();
-        let used = hall.hear_frames(1, bytes, |said| told.push(said.number));
-        assert_eq!(hall.heard[1], told.len() as u64);
-        (told, used)
+        let mut message = Vec::new();
+        let used = channel.receive_known_frames(1, bytes, |payload| message.push(payload.number));
+        assert_eq!(channel.received[1], message.len() as u64);
+        (message, used)
     }
 
     #[test]
@@ -309,7 +314,7 @@ mod tests {
     fn a_double_that_all_hear_is_a_double_for_each() {
         let frames: Vec<_> = [0, 0, 1].map(|number| websocket::text_frame(&text(0, number))).into();
         assert_eq!(by_frames(&[0, 0, 1], &frames.concat()), (vec![0], frames[0].len()));
-        let doubled = verdict(&[(0, 0), (0, 1), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]);
-        assert_eq!(doubled, Findings { doubled: 1, ..Findings::default() });
+        let duplicated = findings(&[(0, 0), (0, 1), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]);
+        assert_eq!(duplicated, Findings { duplicated: 1, ..Findings::default() });
     }
 }

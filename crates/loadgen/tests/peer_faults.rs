@@ -13,18 +13,18 @@ use websocket::{Decoder, Message, binary_frame, text_frame};
 /// What the hub does at the tenth message, to the last who came.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    Nothing,
+    None,
     /// Nothing either: the tenth is told in one frame with the eleventh, each on its line.
     Lines,
     /// The last of another hall is told too.
-    Stray,
-    Lose,
-    Double,
+    WrongChannel,
+    Drop,
+    Duplicate,
     Alter,
 }
 
 struct Hub {
-    speaks: Peer,
+    protocol: Peer,
     /// Each with the path by which it came.
     members: Vec<(String, TcpStream)>,
     messages: u32,
@@ -32,21 +32,21 @@ struct Hub {
     held: Option<String>,
 }
 
-fn serve(fault: Fault, speaks: Peer) -> SocketAddr {
+fn serve(fault: Fault, protocol: Peer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
-    let hub = Arc::new(Mutex::new(Hub { speaks, members: Vec::new(), messages: 0, held: None }));
+    let hub = Arc::new(Mutex::new(Hub { protocol, members: Vec::new(), messages: 0, held: None }));
     spawn(move || {
         for stream in listener.incoming() {
             let hub = Arc::clone(&hub);
-            spawn(move || one_connection(stream.unwrap(), &hub, fault));
+            spawn(move || serve_connection(stream.unwrap(), &hub, fault));
         }
     });
     addr
 }
 
 /// Ends with the connection, by any error: the generator does not say goodbye.
-fn one_connection(mut stream: TcpStream, hub: &Mutex<Hub>, fault: Fault) -> Option<()> {
+fn serve_connection(mut stream: TcpStream, hub: &Mutex<Hub>, fault: Fault) -> Option<()> {
     let (mut head, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
     while head_len(&head).is_none() {
         let read = stream.read(&mut chunk).ok().filter(|&read| read > 0)?;
@@ -59,14 +59,14 @@ fn one_connection(mut stream: TcpStream, hub: &Mutex<Hub>, fault: Fault) -> Opti
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     );
     let path = head.split(' ').nth(1)?.to_owned();
-    let speaks = {
+    let protocol = {
         let mut hub = hub.lock().unwrap();
         stream.write_all(response.as_bytes()).ok()?;
-        match hub.speaks {
+        match hub.protocol {
             Peer::Hub => hub.members.push((path.clone(), stream.try_clone().ok()?)),
             Peer::Nats => stream.write_all(&binary_frame(b"INFO {}\r\n")).ok()?,
         }
-        hub.speaks
+        hub.protocol
     };
     let (mut decoder, mut commands) = (Decoder::server(), Vec::new());
     loop {
@@ -74,11 +74,19 @@ fn one_connection(mut stream: TcpStream, hub: &Mutex<Hub>, fault: Fault) -> Opti
         let mut input = &mut chunk[..read];
         while let Some(message) = decoder.next(&mut input).unwrap() {
             match message {
-                Message::Text(text) if speaks == Peer::Hub => hub.lock().unwrap().tell(&path, text, fault),
-                Message::Binary(bytes) if speaks == Peer::Nats => {
+                Message::Text(text) if protocol == Peer::Hub => {
+                    hub.lock().unwrap().broadcast(&path, text, fault)
+                }
+                Message::Binary(bytes) if protocol == Peer::Nats => {
                     commands.extend_from_slice(bytes);
                     while let Some(line) = next_line(&mut commands) {
-                        hub.lock().unwrap().obey(&path, &mut stream, &line, &mut commands, fault)?;
+                        hub.lock().unwrap().handle_command(
+                            &path,
+                            &mut stream,
+                            &line,
+                            &mut commands,
+                            fault,
+                        )?;
                     }
                 }
                 other => panic!("{other:?}"),
@@ -96,7 +104,7 @@ fn next_line(commands: &mut Vec<u8>) -> Option<String> {
 
 impl Hub {
     /// One command of NATS.
-    fn obey(
+    fn handle_command(
         &mut self,
         path: &str,
         stream: &mut TcpStream,
@@ -112,7 +120,7 @@ impl Hub {
             ["PONG"] => {}
             ["PUB", "load-0", length] => {
                 let payload: Vec<u8> = rest.drain(..length.parse::<usize>().unwrap() + 2).collect();
-                self.tell(path, std::str::from_utf8(&payload).unwrap().trim_end(), fault);
+                self.broadcast(path, std::str::from_utf8(&payload).unwrap().trim_end(), fault);
             }
             _ => panic!("{line}"),
         }
@@ -121,7 +129,7 @@ impl Hub {
 
     /// As it is told: NATS cuts its stream anywhere.
     fn frame(&self, text: &str) -> Vec<u8> {
-        if self.speaks == Peer::Hub {
+        if self.protocol == Peer::Hub {
             return text_frame(text.as_bytes());
         }
         let said = format!("MSG load-0 1 {}\r\n{text}\r\nPING\r\n", text.len());
@@ -129,7 +137,7 @@ impl Hub {
         [binary_frame(one), binary_frame(other)].concat()
     }
 
-    fn tell(&mut self, path: &str, text: &str, fault: Fault) {
+    fn broadcast(&mut self, path: &str, text: &str, fault: Fault) {
         self.messages += 1;
         let text = match (fault, self.held.take()) {
             // With more than one message in flight there is another one to come.
@@ -142,18 +150,18 @@ impl Hub {
         };
         let now = self.messages == 10;
         let last_where = |is_here| self.members.iter().rposition(|(other, _)| (other == path) == is_here);
-        let (last, abroad) = (last_where(true), last_where(false));
+        let (last, other_channel) = (last_where(true), last_where(false));
         let frame = self.frame(&text);
         let altered = self.frame(&text.replace("body", "Body"));
         for (at, (other, member)) in self.members.iter_mut().enumerate() {
             let bytes = match fault {
-                Fault::Stray if now && Some(at) == abroad => frame.clone(),
+                Fault::WrongChannel if now && Some(at) == other_channel => frame.clone(),
                 _ if other != path => Vec::new(),
                 _ if !now || Some(at) != last => frame.clone(),
-                Fault::Lose => Vec::new(),
-                Fault::Double => frame.repeat(2),
+                Fault::Drop => Vec::new(),
+                Fault::Duplicate => frame.repeat(2),
                 Fault::Alter => altered.clone(),
-                Fault::Nothing | Fault::Lines | Fault::Stray => frame.clone(),
+                Fault::None | Fault::Lines | Fault::WrongChannel => frame.clone(),
             };
             // Whoever is gone hears nothing.
             let _ = member.write_all(&bytes);
@@ -165,19 +173,19 @@ fn findings(fault: Fault, peer: Peer) -> Findings {
     findings_in(1, fault, peer)
 }
 
-fn findings_in(halls: u32, fault: Fault, peer: Peer) -> Findings {
+fn findings_in(channels: u32, fault: Fault, peer: Peer) -> Findings {
     let plan = Plan {
         url: format!("ws://{}", serve(fault, peer)),
         peer: Some(peer),
         connections: 6,
-        rooms: halls,
+        rooms: channels,
         rooms_each: 1,
         room_names: Some("load".to_owned()),
         stalled: 0,
         senders: 2,
         rate: None,
-        stubborn: false,
-        most_unanswered: 10_000,
+        ignore_retry_after: false,
+        max_unanswered: 10_000,
         window: 4,
         in_flight: None,
         body: 80,
@@ -187,7 +195,7 @@ fn findings_in(halls: u32, fault: Fault, peer: Peer) -> Findings {
         // One after the other, so that the last who came is none of the senders.
         parallel: 1,
         settle: Duration::ZERO,
-        patience: Duration::from_millis(700),
+        idle_timeout: Duration::from_millis(700),
         server_pid: None,
     };
     let report = run(&plan, || {}).unwrap();
@@ -198,8 +206,8 @@ fn findings_in(halls: u32, fault: Fault, peer: Peer) -> Findings {
 
 #[test]
 fn a_good_hub_is_clean() {
-    assert_eq!(findings(Fault::Nothing, Peer::Hub), Findings::default());
-    assert_eq!(findings(Fault::Nothing, Peer::Nats), Findings::default());
+    assert_eq!(findings(Fault::None, Peer::Hub), Findings::default());
+    assert_eq!(findings(Fault::None, Peer::Nats), Findings::default());
 }
 
 #[test]
@@ -210,8 +218,8 @@ fn two_messages_in_one_frame_are_both_heard() {
 #[test]
 fn what_a_hub_loses_or_doubles_is_reported() {
     for peer in [Peer::Hub, Peer::Nats] {
-        assert_eq!(findings(Fault::Lose, peer), Findings { lost: 1, ..Findings::default() });
-        assert_eq!(findings(Fault::Double, peer), Findings { doubled: 1, ..Findings::default() });
+        assert_eq!(findings(Fault::Drop, peer), Findings { lost: 1, ..Findings::default() });
+        assert_eq!(findings(Fault::Duplicate, peer), Findings { duplicated: 1, ..Findings::default() });
     }
 }
 
@@ -225,13 +233,16 @@ fn what_a_hub_alters_is_reported_and_missing() {
 #[test]
 fn each_of_several_halls_is_held_to_the_same() {
     let clean = Findings::default;
-    assert_eq!(findings_in(2, Fault::Nothing, Peer::Hub), clean());
-    assert_eq!(findings_in(2, Fault::Lose, Peer::Hub), Findings { lost: 1, ..clean() });
-    assert_eq!(findings_in(2, Fault::Double, Peer::Hub), Findings { doubled: 1, ..clean() });
+    assert_eq!(findings_in(2, Fault::None, Peer::Hub), clean());
+    assert_eq!(findings_in(2, Fault::Drop, Peer::Hub), Findings { lost: 1, ..clean() });
+    assert_eq!(findings_in(2, Fault::Duplicate, Peer::Hub), Findings { duplicated: 1, ..clean() });
     assert_eq!(findings_in(2, Fault::Alter, Peer::Hub), Findings { altered: 1, lost: 1, ..clean() });
 }
 
 #[test]
 fn what_another_hall_was_told_is_reported() {
-    assert_eq!(findings_in(2, Fault::Stray, Peer::Hub), Findings { unexpected: 1, ..Findings::default() });
+    assert_eq!(
+        findings_in(2, Fault::WrongChannel, Peer::Hub),
+        Findings { unexpected: 1, ..Findings::default() }
+    );
 }

@@ -4,33 +4,35 @@ use std::ops::Range;
 
 use websocket::Opcode;
 
-use super::{Crowd, JOIN_ID};
+use super::{ClientPool, JOIN_ID};
 use crate::generator::checker::{Content, Index, Member};
 use crate::generator::connection::Stage;
-use crate::generator::said::Said;
+use crate::generator::counters::Counters;
+use crate::generator::frame::{Frame, json_len};
+use crate::generator::payload::Payload;
 use crate::generator::senders::Sender;
-use crate::generator::tally::Tally;
-use crate::generator::wire::{Frame, value_len};
 use crate::generator::{LoadError, nats};
 
-impl Crowd {
+impl ClientPool {
     /// The frames at the beginning of `bytes` that are known already; how many bytes they have.
-    pub(super) fn hear_frames(&mut self, number: usize, bytes: &[u8]) -> usize {
+    pub(super) fn receive_known_frames(&mut self, number: usize, bytes: &[u8]) -> usize {
         let is_reader = number < self.readers;
-        let Crowd { checker, members, connections, senders, tally, now_us, rooms_each, halls, .. } = self;
-        let delivered = |content, senders: &mut [Sender], tally: &mut Tally| {
+        let ClientPool {
+            checker, members, connections, senders, counters, now_us, rooms_each, channels, ..
+        } = self;
+        let delivered = |content, senders: &mut [Sender], counters: &mut Counters| {
             if is_reader {
-                tally.delivered(content, senders, *now_us);
+                counters.delivered(content, senders, *now_us);
             } else {
-                tally.heard += 1;
+                counters.received += 1;
             }
         };
-        if let Some(halls) = halls {
+        if let Some(channels) = channels {
             let own = connections[number].sender;
-            return halls.hear_frames(number, bytes, |said| {
-                delivered(Content::Message(said), senders, tally);
-                if own == Some(said.sender) {
-                    answered_by_itself(said, senders, tally, *now_us);
+            return channels.receive_known_frames(number, bytes, |payload| {
+                delivered(Content::Message(payload), senders, counters);
+                if own == Some(payload.sender) {
+                    acknowledge_own_message(payload, senders, counters, *now_us);
                 }
             });
         }
@@ -38,8 +40,9 @@ impl Crowd {
         loop {
             let before = used;
             for member in &mut members[number * *rooms_each..][..*rooms_each] {
-                used +=
-                    checker.hear_frames(member, &bytes[used..], |content| delivered(content, senders, tally));
+                used += checker.receive_known_frames(member, &bytes[used..], |content| {
+                    delivered(content, senders, counters)
+                });
             }
             // With one room there is no other whose frame might be next.
             if used == before || *rooms_each == 1 {
@@ -49,34 +52,36 @@ impl Crowd {
     }
 
     /// What a peer tells.
-    fn hear_hall(&mut self, number: usize, text: &[u8]) {
-        let Some(said) = self.halls.as_mut().and_then(|halls| halls.hear(number, text)) else { return };
-        self.delivered(number, Content::Message(said));
-        if self.connections[number].sender == Some(said.sender) {
-            answered_by_itself(said, &mut self.senders, &mut self.tally, self.now_us);
+    fn receive_channel_text(&mut self, number: usize, text: &[u8]) {
+        let Some(payload) = self.channels.as_mut().and_then(|channels| channels.receive(number, text)) else {
+            return;
+        };
+        self.delivered(number, Content::Message(payload));
+        if self.connections[number].sender == Some(payload.sender) {
+            acknowledge_own_message(payload, &mut self.senders, &mut self.counters, self.now_us);
         }
     }
 
     /// A piece of what NATS says to a connection.
-    pub(super) fn hear_nats(&mut self, number: usize, bytes: &[u8]) {
+    pub(super) fn receive_nats(&mut self, number: usize, bytes: &[u8]) {
         let Some(stream) = self.streams.as_mut().and_then(|streams| streams.get_mut(number)) else { return };
         // Taken out, since what it lends is looked at with all of `self`.
         let mut stream = std::mem::take(stream);
-        stream.read(bytes, |said| match said {
-            nats::Said::Info if matches!(self.connections[number].stage, Stage::Joining) => {
-                let hello = nats::hello(&self.rooms[0].name);
-                self.queue_and_flush(number, Opcode::Binary, &hello);
+        stream.read(bytes, |payload| match payload {
+            nats::ServerMessage::Info if matches!(self.connections[number].stage, Stage::Joining) => {
+                let connect_commands = nats::connect_commands(&self.rooms[0].name);
+                self.queue_and_flush(number, Opcode::Binary, &connect_commands);
             }
             // The answer to what the hello asks: it has been read, and what was subscribed to comes.
-            nats::Said::Pong if matches!(self.connections[number].stage, Stage::Joining) => {
+            nats::ServerMessage::Pong if matches!(self.connections[number].stage, Stage::Joining) => {
                 self.is_member(number)
             }
-            nats::Said::Ping => self.queue_and_flush(number, Opcode::Binary, nats::PONG),
-            nats::Said::Message(payload) => self.hear_hall(number, payload),
-            nats::Said::Error(why) => *self.tally.errors.entry(why.to_owned()).or_default() += 1,
+            nats::ServerMessage::Ping => self.queue_and_flush(number, Opcode::Binary, nats::PONG),
+            nats::ServerMessage::Message(payload) => self.receive_channel_text(number, payload),
+            nats::ServerMessage::Error(why) => *self.counters.errors.entry(why.to_owned()).or_default() += 1,
             // Told anew when something about the server has changed.
-            nats::Said::Info => {}
-            nats::Said::Pong | nats::Said::Unknown => self.checker.unexpected(),
+            nats::ServerMessage::Info => {}
+            nats::ServerMessage::Pong | nats::ServerMessage::Unknown => self.checker.unexpected(),
         });
         if let Some(streams) = &mut self.streams {
             streams[number] = stream;
@@ -84,23 +89,23 @@ impl Crowd {
     }
 
     /// What a text says: for us, one object, or an array of them.
-    pub(super) fn hear(&mut self, number: usize, text: &str) -> Result<(), LoadError> {
-        if self.halls.is_some() {
+    pub(super) fn receive(&mut self, number: usize, text: &str) -> Result<(), LoadError> {
+        if self.channels.is_some() {
             // A hub may put several messages into one, each on its line.
             for line in text.split('\n') {
-                self.hear_hall(number, line.as_bytes());
+                self.receive_channel_text(number, line.as_bytes());
             }
             return Ok(());
         }
         let Some(mut rest) = text.strip_prefix('[') else {
-            return self.hear_object(number, text).map(|length| {
+            return self.receive_object(number, text).map(|length| {
                 if length != text.len() {
                     self.checker.unexpected();
                 }
             });
         };
         loop {
-            let length = self.hear_object(number, rest)?;
+            let length = self.receive_object(number, rest)?;
             match rest.as_bytes().get(length) {
                 Some(b',') => rest = &rest[length + 1..],
                 Some(b']') if rest.len() == length + 1 => return Ok(()),
@@ -113,43 +118,45 @@ impl Crowd {
     }
 
     /// The object at the beginning of `text`: its length.
-    fn hear_object(&mut self, number: usize, text: &str) -> Result<usize, LoadError> {
-        for member in self.places(number) {
+    fn receive_object(&mut self, number: usize, text: &str) -> Result<usize, LoadError> {
+        for member in self.member_range(number) {
             if let Some((length, content)) =
-                self.checker.hear_same(&mut self.members[member], text.as_bytes())
+                self.checker.receive_known(&mut self.members[member], text.as_bytes())
             {
                 self.delivered(number, content);
                 return Ok(length);
             }
         }
         let Some((frame, length)) = Frame::read(text) else {
-            let Some(length) = value_len(text) else { return Ok(usize::MAX) };
+            let Some(length) = json_len(text) else { return Ok(usize::MAX) };
             self.checker.unexpected();
             return Ok(length);
         };
-        self.hear_frame(number, &frame, &text.as_bytes()[..length])?;
+        self.handle_frame(number, &frame, &text.as_bytes()[..length])?;
         Ok(length)
     }
 
     /// Where the connection's members stand among all.
-    fn places(&self, number: usize) -> Range<usize> {
+    fn member_range(&self, number: usize) -> Range<usize> {
         number * self.rooms_each..(number + 1) * self.rooms_each
     }
 
     /// The connection's place in the room that the server calls so.
-    fn place_in(&self, number: usize, room: Option<&str>) -> Option<usize> {
+    fn member_in(&self, number: usize, room: Option<&str>) -> Option<usize> {
         let is_there = |&place: &usize| self.rooms[self.members[place].room() as usize].id.as_deref() == room;
-        room.and_then(|_| self.places(number).find(is_there))
+        room.and_then(|_| self.member_range(number).find(is_there))
     }
 
-    fn hear_frame(&mut self, number: usize, frame: &Frame<'_>, bytes: &[u8]) -> Result<(), LoadError> {
+    fn handle_frame(&mut self, number: usize, frame: &Frame<'_>, bytes: &[u8]) -> Result<(), LoadError> {
         match &*frame.kind {
-            "message" | "member_joined" | "member_left" | "renamed" => self.hear_event(number, frame, bytes),
-            "ok" => self.hear_ok(number, frame),
-            "error" => return self.hear_error(number, frame),
-            "joined" => self.hear_joined(number, frame),
+            "message" | "member_joined" | "member_left" | "renamed" => {
+                self.handle_event(number, frame, bytes)
+            }
+            "ok" => self.handle_ok(number, frame),
+            "error" => return self.handle_error(number, frame),
+            "joined" => self.handle_joined(number, frame),
             "welcome" => self.join_all(number),
-            "gap" => match (self.place_in(number, frame.room), frame.from, frame.to) {
+            "gap" => match (self.member_in(number, frame.room), frame.from, frame.to) {
                 (Some(place), Some(from), Some(to)) => self.checker.gap(&mut self.members[place], from, to),
                 _ => self.checker.unexpected(),
             },
@@ -159,15 +166,17 @@ impl Crowd {
         Ok(())
     }
 
-    fn hear_event(&mut self, number: usize, frame: &Frame<'_>, bytes: &[u8]) {
-        let (Some(place), Some(seq)) = (self.place_in(number, frame.room), frame.seq) else {
+    fn handle_event(&mut self, number: usize, frame: &Frame<'_>, bytes: &[u8]) {
+        let (Some(place), Some(seq)) = (self.member_in(number, frame.room), frame.seq) else {
             return self.checker.unexpected();
         };
         let content = match &frame.body {
             None => Content::Notice,
-            Some(body) => Said::read(body.as_bytes(), self.body).map_or(Content::Altered, Content::Message),
+            Some(body) => {
+                Payload::read(body.as_bytes(), self.body).map_or(Content::Altered, Content::Message)
+            }
         };
-        if self.checker.hear(&mut self.members[place], seq, content, bytes) {
+        if self.checker.receive(&mut self.members[place], seq, content, bytes) {
             self.delivered(number, content);
         }
     }
@@ -175,9 +184,9 @@ impl Crowd {
     /// What those hear who stalled is checked, and counts neither as a delivery nor for how long one takes.
     fn delivered(&mut self, number: usize, content: Content) {
         if number < self.readers {
-            self.tally.delivered(content, &mut self.senders, self.now_us);
+            self.counters.delivered(content, &mut self.senders, self.now_us);
         } else {
-            self.tally.heard += 1;
+            self.counters.received += 1;
         }
     }
 
@@ -188,14 +197,14 @@ impl Crowd {
         Some((sender, message, self.senders[sender as usize].answered(message)?))
     }
 
-    fn hear_ok(&mut self, number: usize, frame: &Frame<'_>) {
+    fn handle_ok(&mut self, number: usize, frame: &Frame<'_>) {
         let (Some((sender, message, sent_us)), Some(seq)) = (self.answered(number, frame.id), frame.seq)
         else {
             return self.checker.unexpected();
         };
         let room = self.senders[sender as usize].room;
         self.checker.acknowledged(room, sender, message, seq);
-        self.tally.answered(sent_us, self.now_us);
+        self.counters.answered(sent_us, self.now_us);
     }
 
     /// Which of its joins a reply is about.
@@ -204,52 +213,52 @@ impl Crowd {
         (join < self.rooms_each).then_some(join)
     }
 
-    fn hear_error(&mut self, number: usize, frame: &Frame<'_>) -> Result<(), LoadError> {
+    fn handle_error(&mut self, number: usize, frame: &Frame<'_>) -> Result<(), LoadError> {
         let code = frame.code.clone().unwrap_or_default();
         // Half a second where the server does not say.
         let again_us = self.now_us + frame.retry_after_ms.unwrap_or(500).saturating_mul(1000);
         let join = self.join_of(frame.id).filter(|&join| {
             matches!(self.connections[number].stage, Stage::Joining)
-                && !self.members[self.places(number)][join].is_joined()
+                && !self.members[self.member_range(number)][join].is_joined()
         });
         if let Some(join) = join {
             if !frame.retryable {
                 let why = format!("{code}: {}", frame.message.as_deref().unwrap_or_default());
                 return Err(LoadError::Join { number, why });
             }
-            self.rejoin.push((again_us, number, join));
+            self.join_retries.push((again_us, number, join));
         } else if let Some((sender, ..)) = self.answered(number, frame.id) {
             // Not sent again: it was not acknowledged, so nothing is owed.
-            if frame.retryable && !self.stubborn {
+            if frame.retryable && !self.ignore_retry_after {
                 self.senders[sender as usize].wait_until(again_us);
             }
         } else {
             self.checker.unexpected();
         }
-        self.tally.refused(code);
+        self.counters.refused(code);
         Ok(())
     }
 
-    fn hear_joined(&mut self, number: usize, frame: &Frame<'_>) {
+    fn handle_joined(&mut self, number: usize, frame: &Frame<'_>) {
         let (Some(join), Some(id), Some(head)) = (self.join_of(frame.id), frame.room, frame.head) else {
             return self.checker.unexpected();
         };
-        let place = self.places(number).start + join;
+        let place = self.member_range(number).start + join;
         let member = &mut self.members[place];
         let room = &mut self.rooms[member.room() as usize];
         if member.is_joined() || room.id.get_or_insert_with(|| id.to_owned()) != id {
             return self.checker.unexpected();
         }
         self.checker.joined(member, head);
-        if self.members_of(number).iter().all(Member::is_joined) {
+        if self.memberships_of(number).iter().all(Member::is_joined) {
             self.is_member(number);
         }
     }
 }
 
 /// A peer answers nothing: what came back to its sender counts as answered.
-fn answered_by_itself(said: Said, senders: &mut [Sender], tally: &mut Tally, now_us: u64) {
-    if let Some(sent_us) = senders[said.sender as usize].answered(said.number) {
-        tally.answered(sent_us, now_us);
+fn acknowledge_own_message(payload: Payload, senders: &mut [Sender], counters: &mut Counters, now_us: u64) {
+    if let Some(sent_us) = senders[payload.sender as usize].answered(payload.number) {
+        counters.answered(sent_us, now_us);
     }
 }

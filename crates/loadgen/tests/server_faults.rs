@@ -1,10 +1,10 @@
 //! A load run against a server that breaks one promise once: the report says which, and no other.
 
-mod fake;
+mod faulty_server;
 
 use std::time::Duration;
 
-use fake::{Fault, serve};
+use faulty_server::{Fault, serve};
 use teahouse_loadgen::generator::{Findings, LoadError, Plan, Report, run};
 
 fn plan(url: String) -> Plan {
@@ -18,8 +18,8 @@ fn plan(url: String) -> Plan {
         stalled: 0,
         senders: 2,
         rate: None,
-        stubborn: false,
-        most_unanswered: 10_000,
+        ignore_retry_after: false,
+        max_unanswered: 10_000,
         window: 4,
         in_flight: None,
         body: 80,
@@ -28,7 +28,7 @@ fn plan(url: String) -> Plan {
         sources: 3,
         parallel: 2,
         settle: Duration::ZERO,
-        patience: Duration::from_millis(700),
+        idle_timeout: Duration::from_millis(700),
         server_pid: Some(std::process::id()),
     }
 }
@@ -48,9 +48,9 @@ fn findings(fault: Fault) -> Findings {
 
 #[test]
 fn a_good_server_is_clean() {
-    let report = report(Fault::Nothing);
+    let report = report(Fault::None);
     assert!(report.is_clean(), "{report}");
-    assert_eq!(report.deliveries_in_all, report.acknowledged * 6);
+    assert_eq!(report.deliveries_total, report.acknowledged * 6);
     assert_eq!((report.connections, report.sent), (6, report.acknowledged));
     assert!(report.latency_ms.p50 > 0.0 && report.server.is_some());
 }
@@ -59,17 +59,17 @@ fn a_good_server_is_clean() {
 fn events_in_arrays_are_heard_too() {
     let report = report(Fault::Arrays);
     assert!(report.is_clean(), "{report}");
-    assert_eq!(report.deliveries_in_all, report.acknowledged * 6);
+    assert_eq!(report.deliveries_total, report.acknowledged * 6);
 }
 
 #[test]
 fn a_lost_event_is_reported() {
-    assert_eq!(findings(Fault::Lose), Findings { lost: 1, ..Findings::default() });
+    assert_eq!(findings(Fault::Drop), Findings { lost: 1, ..Findings::default() });
 }
 
 #[test]
 fn a_doubled_event_is_reported() {
-    assert_eq!(findings(Fault::Double), Findings { doubled: 1, ..Findings::default() });
+    assert_eq!(findings(Fault::Duplicate), Findings { duplicated: 1, ..Findings::default() });
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn an_altered_body_is_reported() {
 
 #[test]
 fn an_event_of_another_room_is_reported() {
-    assert_eq!(findings(Fault::Astray), Findings { unexpected: 1, lost: 1, ..Findings::default() });
+    assert_eq!(findings(Fault::WrongRoom), Findings { unexpected: 1, lost: 1, ..Findings::default() });
 }
 
 #[test]
@@ -99,19 +99,19 @@ fn a_frame_with_something_behind_its_object_is_reported() {
 
 #[test]
 fn an_ok_with_the_wrong_number_is_reported() {
-    assert_eq!(findings(Fault::AnswerWrongly), Findings { misplaced: 1, ..Findings::default() });
+    assert_eq!(findings(Fault::WrongOkSeq), Findings { wrong_seq: 1, ..Findings::default() });
 }
 
 #[test]
 fn a_command_that_is_never_answered_is_reported() {
-    let report = report(Fault::AnswerNever);
+    let report = report(Fault::NoReply);
     assert_eq!((report.unanswered, report.sent - report.acknowledged), (1, 1));
     assert!(report.findings.is_clean() && !report.is_clean());
 }
 
 #[test]
 fn a_refusal_is_counted_and_breaks_nothing() {
-    let report = report(Fault::RefuseOnce);
+    let report = report(Fault::RateLimitOnce);
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.errors, [("rate_limited".to_owned(), 1)].into());
     assert_eq!(report.sent, report.acknowledged + 1);
@@ -126,19 +126,19 @@ fn a_closed_connection_is_reported() {
 
 #[test]
 fn a_connection_that_vanishes_is_reported() {
-    let report = report(Fault::Vanish);
+    let report = report(Fault::Disconnect);
     assert_eq!(report.closed, [(1006, 1)].into());
     assert!(report.findings.is_clean() && !report.is_clean(), "{report}");
 }
 
 #[test]
 fn a_schedule_is_kept_in_many_rooms() {
-    let addr = serve(Fault::Nothing);
+    let addr = serve(Fault::None);
     let plan = Plan { rooms: 3, senders: 3, rate: Some(200.0), ..plan(format!("ws://{addr}")) };
     let report = run(&plan, || {}).unwrap();
     assert!(report.is_clean(), "{report}");
     assert!(report.sent > 0, "{report}");
-    assert_eq!(report.deliveries_in_all, report.acknowledged * 2);
+    assert_eq!(report.deliveries_total, report.acknowledged * 2);
 }
 
 #[test]
@@ -153,13 +153,13 @@ fn each_member_of_each_of_many_rooms_is_checked() {
         let plan = Plan { rooms: 4, rooms_each: 2, ..plan(format!("ws://{}", serve(fault))) };
         run(&plan, || {}).unwrap()
     };
-    let good = many(Fault::Nothing);
+    let good = many(Fault::None);
     assert!(good.is_clean() && good.acknowledged > 20, "{good}");
     // Six in two of four rooms each are three in each room.
-    assert_eq!(good.deliveries_in_all, good.acknowledged * 3);
+    assert_eq!(good.deliveries_total, good.acknowledged * 3);
     // Each of the two rooms that are spoken in has its tenth message.
-    assert_eq!(many(Fault::Lose).findings, Findings { lost: 2, ..Findings::default() });
-    assert_eq!(many(Fault::Double).findings, Findings { doubled: 2, ..Findings::default() });
+    assert_eq!(many(Fault::Drop).findings, Findings { lost: 2, ..Findings::default() });
+    assert_eq!(many(Fault::Duplicate).findings, Findings { duplicated: 2, ..Findings::default() });
     assert_eq!(many(Fault::Gap).findings, Findings { gaps: 2, gap_events: 2, ..Findings::default() });
 }
 
@@ -174,17 +174,17 @@ fn with_one_stalled(fault: Fault) -> Report {
 
 #[test]
 fn who_stalls_counts_for_no_delivery_and_is_held_to_the_promises() {
-    let report = with_one_stalled(Fault::Nothing);
+    let report = with_one_stalled(Fault::None);
     assert!(
         report.is_clean() && report.warnings.iter().all(|warning| !warning.contains("stalled")),
         "{report}"
     );
-    assert_eq!(report.deliveries_in_all, report.acknowledged * 6);
-    let doubled = with_one_stalled(Fault::Double);
-    assert_eq!(doubled.findings, Findings { doubled: 1, ..Findings::default() });
+    assert_eq!(report.deliveries_total, report.acknowledged * 6);
+    let duplicated = with_one_stalled(Fault::Duplicate);
+    assert_eq!(duplicated.findings, Findings { duplicated: 1, ..Findings::default() });
     let swapped = with_one_stalled(Fault::Swap);
     assert_eq!(swapped.findings, Findings { out_of_order: 1, ..Findings::default() });
-    assert_eq!(swapped.deliveries_in_all, swapped.acknowledged * 6);
+    assert_eq!(swapped.deliveries_total, swapped.acknowledged * 6);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_gap_for_one_who_stalls_is_none_of_the_readers_and_silence_is_a_loss() {
     let gap = with_one_stalled(Fault::Gap);
     assert_eq!(gap.findings, Findings { stalled_gaps: 1, ..Findings::default() });
     assert!(gap.is_clean());
-    let silence = with_one_stalled(Fault::Lose);
+    let silence = with_one_stalled(Fault::Drop);
     assert_eq!(silence.findings, Findings { lost: 1, ..Findings::default() });
 }
 
@@ -211,12 +211,12 @@ fn a_message_that_not_all_heard_is_not_complete() {
         let report = run(&plan, || {}).unwrap();
         report.acknowledged - report.completed
     };
-    assert_eq!((incomplete(Fault::Nothing), incomplete(Fault::Lose)), (0, 1));
+    assert_eq!((incomplete(Fault::None), incomplete(Fault::Drop)), (0, 1));
 }
 
 #[test]
 fn rooms_are_called_as_they_are_asked_to_be() {
-    let addr = serve(Fault::Nothing);
+    let addr = serve(Fault::None);
     let named = || Plan { room_names: Some("pair".to_owned()), ..plan(format!("ws://{addr}")) };
     let mut began = 0;
     let first = run(&named(), || began += 1).unwrap();
