@@ -82,7 +82,7 @@ pub use domain::{
 };
 pub use error::{OpenError, StoreError};
 pub use memory::{Backup, Failure, MemoryStore};
-pub use page::PageBounds;
+pub use page::{PageBounds, PageBuilder};
 pub use sqlite::SqliteStore;
 
 /// A place where rooms are kept.

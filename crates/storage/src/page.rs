@@ -13,25 +13,28 @@ pub struct PageBounds {
     pub max_bytes: usize,
 }
 
-/// A page while it fills.
-pub(crate) struct Filling {
+/// A page that is being filled, for the adapters.
+pub struct PageBuilder {
     bounds: PageBounds,
     bytes: usize,
     page: EventPage,
 }
 
-impl Filling {
-    pub(crate) fn new(bounds: PageBounds) -> Self {
-        Filling { bounds, bytes: 0, page: EventPage { events: Vec::new(), more: false } }
+impl PageBuilder {
+    /// An empty page.
+    #[must_use]
+    pub fn new(bounds: PageBounds) -> Self {
+        PageBuilder { bounds, bytes: 0, page: EventPage { events: Vec::new(), more: false } }
     }
 
-    /// How many events to ask for: one above the limit, to know whether there are more.
-    pub(crate) fn wanted(&self) -> u32 {
+    /// How many events to request: one above the limit, to find out whether there are more.
+    #[must_use]
+    pub fn wanted(&self) -> u32 {
         self.bounds.limit.max(1).saturating_add(1)
     }
 
-    /// Takes the next event, or says that it does not fit, and that this was it.
-    pub(crate) fn take(&mut self, event: Event) -> bool {
+    /// Adds the next event. `false`: it does not fit, and the page is complete.
+    pub fn take(&mut self, event: Event) -> bool {
         let count = self.page.events.len();
         self.bytes += json_bytes(&event) + usize::from(count > 0);
         if count > 0 && (count >= self.bounds.limit as usize || self.bytes > self.bounds.max_bytes) {
@@ -42,12 +45,15 @@ impl Filling {
         true
     }
 
-    pub(crate) fn done(self) -> EventPage {
+    /// The page.
+    #[must_use]
+    pub fn done(self) -> EventPage {
         self.page
     }
 
-    /// For a page that was filled from its newest end.
-    pub(crate) fn done_reversed(mut self) -> EventPage {
+    /// The page, if it was filled from its newest end.
+    #[must_use]
+    pub fn done_reversed(mut self) -> EventPage {
         self.page.events.reverse();
         self.page
     }

@@ -6,7 +6,7 @@ use protocol::{EventPage, Person, ReadPosition, RoomId, RoomPage, RoomRef, RoomS
 
 use super::Shared;
 use super::state::State;
-use crate::page::Filling;
+use crate::page::PageBuilder;
 use crate::{Head, OpenRoom, PageBounds, Reader, RoomInfo, RoomQuery, StoreError, TokenHash};
 
 pub(super) struct MemoryReader {
@@ -55,7 +55,7 @@ impl Reader for MemoryReader {
         up_to: Option<Seq>,
         bounds: PageBounds,
     ) -> Result<EventPage, StoreError> {
-        let mut page = Filling::new(bounds);
+        let mut page = PageBuilder::new(bounds);
         if let Some(room) = self.shared.state().rooms.get(&room) {
             let asked = |seq: Seq| seq > after && up_to.is_none_or(|up_to| seq <= up_to);
             let mut events = room.events.iter().filter(|event| asked(event.seq));
@@ -70,7 +70,7 @@ impl Reader for MemoryReader {
         before: Seq,
         bounds: PageBounds,
     ) -> Result<EventPage, StoreError> {
-        let mut page = Filling::new(bounds);
+        let mut page = PageBuilder::new(bounds);
         if let Some(room) = self.shared.state().rooms.get(&room) {
             let mut events = room.events.iter().rev().filter(|event| event.seq < before);
             while events.next().is_some_and(|event| page.take((**event).clone())) {}

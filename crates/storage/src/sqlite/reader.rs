@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::rows::{self, event_columns, first, int, uint};
 use super::{Folder, open};
-use crate::page::Filling;
+use crate::page::PageBuilder;
 use crate::{Head, OpenRoom, PageBounds, Reader, RoomInfo, RoomQuery, StoreError, TokenHash};
 
 /// One connection that reads.
@@ -109,7 +109,7 @@ impl Reader for SqliteReader {
         up_to: Option<Seq>,
         bounds: PageBounds,
     ) -> Result<EventPage, StoreError> {
-        let mut page = Filling::new(bounds);
+        let mut page = PageBuilder::new(bounds);
         let mut events = self.conn.prepare_cached(concat!(
             "SELECT ",
             event_columns!(),
@@ -131,7 +131,7 @@ impl Reader for SqliteReader {
         before: Seq,
         bounds: PageBounds,
     ) -> Result<EventPage, StoreError> {
-        let mut page = Filling::new(bounds);
+        let mut page = PageBuilder::new(bounds);
         let mut events = self.conn.prepare_cached(concat!(
             "SELECT ",
             event_columns!(),

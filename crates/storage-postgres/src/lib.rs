@@ -1,0 +1,45 @@
+//! PostgreSQL as a store: the same ports as SQLite, for an operator who runs PostgreSQL already.
+//!
+//! [`PostgresStore::open`] connects, takes the database's advisory lock, and brings the schema up to date. One connection
+//! writes and a few read; each is driven by the thread that calls it, on a runtime of its own, so that the ports stay
+//! synchronous. Statements that do not depend on each other are sent together: a batch costs two round trips, whatever its
+//! size (`batch_costs_two_round_trips`).
+//!
+//! This crate contains no rules: what a request does is decided by the commit loop of `storage`. It starts no threads, reads no
+//! settings and writes no log lines.
+//!
+//! **Invariant:** at most one process writes. The writer's session holds an advisory lock; a session that lost its connection has
+//! lost the lock, and takes it again before it writes (`second_process_is_refused`, `writer_retakes_the_lock_after_a_restart`).
+//!
+//! | file | contents |
+//! |---|---|
+//! | `url.rs` | the database's address, and its form without the password |
+//! | `session.rs` | one connection: its settings, its prepared statements, its time limits |
+//! | `link.rs` | a session that is replaced when it is lost |
+//! | `lock.rs` | the advisory lock |
+//! | `migrate.rs` | the schema and its versions |
+//! | `failure.rs` | PostgreSQL's error codes as [`storage::StoreError`] |
+//! | `rows.rs` | rows as values, and values as parameters |
+//! | `reader.rs` | the [`storage::Reader`] port |
+//! | `testing.rs` | PostgreSQL servers for tests |
+
+#![expect(dead_code, reason = "the writer, which the next commit adds, uses it")]
+
+mod failure;
+mod link;
+mod lock;
+mod migrate;
+mod open_error;
+mod reader;
+mod rows;
+mod session;
+mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+mod url;
+
+pub use open_error::OpenError;
+pub use store::PostgresStore;
+pub use url::{DatabaseUrl, UrlError};

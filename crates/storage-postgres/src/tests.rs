@@ -1,0 +1,3 @@
+//! Tests on a real PostgreSQL server.
+
+mod opening;
