@@ -6,14 +6,14 @@ export default defineConfig({
   plugins: [solid(), precompress()],
   build: {
     target: ['es2022', 'chrome111', 'firefox113', 'safari16.2'],
-    // The Content-Security-Policy allows no inline script, and data: only for images.
+    // The Content-Security-Policy allows no inline scripts, and `data:` only for images.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     reportCompressedSize: false,
   },
   server: {
     proxy: {
-      // Not as a bare address: Vite would change `Host`, by which the server knows its own page.
+      // The object form keeps the `Host` header, which the server compares with `Origin`.
       '/api': { target: 'http://127.0.0.1:9999' },
       '/ws': { target: 'ws://127.0.0.1:9999', ws: true },
     },

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// One browser and one server at a time: what the specs try is the promise, not the machine.
+// One browser and one server at a time, so that a busy machine causes no timeouts.
 export default defineConfig({
   test: {
     include: ['e2e/**/*.e2e.ts'],
@@ -9,7 +9,7 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 120_000,
     teardownTimeout: 60_000,
-    // Conditions are waited for, never times: far longer than any of them takes.
+    // Tests wait for conditions, not for times; this limit is far above any of them.
     expect: { poll: { timeout: 60_000, interval: 50 } },
   },
 });

@@ -77,7 +77,7 @@ test('typing user is shown to others', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   const li = await env.login('李雷', { locale: 'zh-CN' });
-  // It is shown for some seconds only, so she looks before he begins.
+  // The indicator is shown for five seconds only, so the check starts before the typing.
   const seen = ann.page.getByText(ann.t.typing.one('李雷')).waitFor();
   await Promise.all([seen, li.composer('lobby').pressSequentially('等一下')]);
   await li.composer('lobby').press('Enter');
@@ -89,32 +89,32 @@ test('reload shows all messages once and in order', async ({ env }) => {
   await env.startServer({ limits: false });
   const ann = await env.login('Ann');
   const bob = await env.login('Bob');
-  const said: string[] = [];
+  const sent: string[] = [];
   for (let i = 1; i <= 5; i++) {
     for (const user of [ann, bob]) {
-      said.push(`${user.name} says ${i}`);
-      await user.send(said.at(-1)!);
-      await (user === ann ? bob : ann).message(said.at(-1)!).waitFor();
+      sent.push(`${user.name} says ${i}`);
+      await user.send(sent.at(-1)!);
+      await (user === ann ? bob : ann).message(sent.at(-1)!).waitFor();
     }
   }
   for (const user of [ann, bob]) {
     await user.page.reload();
     await user.message('Bob says 5').waitFor();
-    expect(await user.texts()).toEqual(said);
+    expect(await user.texts()).toEqual(sent);
     expect(await user.delivered()).toEqual(await user.storedMessages('lobby'));
   }
 });
 
 test('scrolling up loads the whole history', async ({ env }) => {
   await env.startServer({ limits: false });
-  const lines = Array.from({ length: 700 }, (_, i) => `line ${i + 1} of a long evening`);
+  const lines = Array.from({ length: 700 }, (_, i) => `line ${i + 1} of a long story`);
   await seedRoom(env, 'Storyteller', 'lobby', lines);
   const ann = await env.login('Ann');
-  await ann.message('line 700 of a long evening').waitFor();
+  await ann.message('line 700 of a long story').waitFor();
   expect((await ann.texts()).length).toBeLessThan(200);
 
   const seen = new Map<number, string>();
-  const beginning = ann.message('line 1 of a long evening');
+  const beginning = ann.message('line 1 of a long story');
   await expect
     .poll(
       async () => {

@@ -1,12 +1,12 @@
 import { expect } from 'vitest';
-import type { User, ShownMessage } from './fixtures/user';
 import { test } from './fixtures/test';
+import type { ShownMessage, User } from './fixtures/user';
 
-/** Together they fit on the list that follows the latest, so that all of it can be looked at. */
+/** Few enough that all messages fit in the window that follows the latest. */
 const MESSAGES_PER_USER = 70;
-/** So many of them are let through, at least, before the server is killed. */
+/** At least this many arrive before the server is killed. */
 const MIN_DELIVERED = 20;
-/** And so many are said when it does not answer any more, so that it is killed in the middle, however fast it was. */
+/** This many are sent to the frozen server, so that some are always in flight. */
 const SENT_WHILE_FROZEN = 10;
 
 const count = async (user: User) => (await user.delivered()).length;
@@ -29,7 +29,7 @@ test('killed server loses, repeats and reorders nothing', async ({ env }) => {
   for (const user of [ann, bob]) {
     await user.connection(/./).waitFor();
     promised.set(user, await user.delivered());
-    // It was in the middle: something had come, and something was on its way.
+    // Some messages had arrived, and some were in flight.
     expect(promised.get(user)!.length).toBeGreaterThanOrEqual(MIN_DELIVERED);
     expect(promised.get(user)!.length).toBeLessThanOrEqual(2 * (MESSAGES_PER_USER - SENT_WHILE_FROZEN));
   }
@@ -45,12 +45,12 @@ test('killed server loses, repeats and reorders nothing', async ({ env }) => {
   for (const user of [ann, bob]) {
     expect(await user.shown()).toEqual(log);
     expect(log.filter(({ who }) => who === user.name).map(({ text }) => text)).toEqual(lines(user));
-    // What had been shown as delivered stands where it stood.
+    // Messages shown as delivered keep their positions.
     const before = promised.get(user)!;
     expect(log.filter(({ seq }) => before.some((shown) => shown.seq === seq))).toEqual(before);
   }
 
-  // And a page that comes anew sees the same.
+  // A reloaded page shows the same.
   await bob.page.reload();
   await bob.message(log.at(-1)!.text).waitFor();
   const afresh = await bob.delivered();
@@ -125,7 +125,7 @@ test('unsent messages of one tab are sent by another in order', async ({ env }) 
     expect(await user.texts()).toEqual(all);
   }
 
-  // And nothing is left to be sent once more.
+  // Nothing is left to be sent again.
   await other.reload();
   await other.getByText('three', { exact: true }).waitFor();
   await bob.send('after');

@@ -11,7 +11,7 @@ test('Enter during composition selects, and sends afterwards', async ({ env }) =
   await composer.focus();
   await keyboard.send('Input.imeSetComposition', { text: 'chaguan', selectionStart: 7, selectionEnd: 7 });
   await expect.poll(() => composer.inputValue()).toBe('chaguan');
-  // A browser says 229 for every key that went to the input method.
+  // Browsers report 229 for every key that an input method handles.
   await keyboard.send('Input.dispatchKeyEvent', { type: 'rawKeyDown', ...enter });
   await keyboard.send('Input.insertText', { text: '茶馆' });
   await keyboard.send('Input.dispatchKeyEvent', { type: 'keyUp', ...enter });
@@ -28,7 +28,7 @@ test('Enter in the task of compositionend does not send', async ({ env }) => {
   const li = await env.login('李雷', { locale: 'zh-CN' });
   const composer = li.composer('lobby');
   await composer.fill('你好');
-  // As Safari does it: the composition ends first, and the key comes after it in the same task. And as most do: while it lasts.
+  // Safari ends the composition first and then presses Enter in the same task; other browsers press Enter during it.
   await composer.evaluate((area) => {
     const press = (init: KeyboardEventInit) =>
       area.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ...init }));
@@ -38,7 +38,7 @@ test('Enter in the task of compositionend does not send', async ({ env }) => {
     area.dispatchEvent(new CompositionEvent('compositionend', { data: '你好', bubbles: true }));
     press({});
   });
-  // The task is over, for the page as well: a key may overtake what it had put off to the next one.
+  // Waits for the next task, so that the page's own timeout has run.
   await li.page.evaluate(() => new Promise((resolve) => setTimeout(resolve)));
   expect(await composer.inputValue()).toBe('你好');
   expect(await li.texts()).toEqual([]);

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import type { User } from './fixtures/user';
 import { test } from './fixtures/test';
+import type { User } from './fixtures/user';
 
 interface Stop {
   role: string;
@@ -8,7 +8,9 @@ interface Stop {
   visible: boolean;
 }
 
-/** What has the focus: what it is called, and whether one sees that it has it. Between its end and its beginning the page has none. */
+/**
+ * The role and name of the focused element, and whether the focus is visible. Null between the end and the start of the page.
+ */
 async function focused(user: User): Promise<Stop | null> {
   const { page } = user;
   if (await page.evaluate(() => document.activeElement === document.body)) return null;
@@ -18,7 +20,7 @@ async function focused(user: User): Promise<Stop | null> {
   await inspector.detach();
   const visible = await page.evaluate(() => {
     const element = document.activeElement as HTMLElement;
-    // The ring may be drawn around the box that the element stands in.
+    // The focus ring may be drawn around an ancestor.
     const around = [element, element.parentElement, element.parentElement?.parentElement].filter((box) => box instanceof HTMLElement);
     const looks = () => {
       for (const animation of document.getAnimations()) animation.finish();
@@ -36,7 +38,9 @@ async function focused(user: User): Promise<Stop | null> {
   return { role: String(nodes[0]?.role?.value ?? ''), name: String(nodes[0]?.name?.value ?? ''), visible };
 }
 
-/** Presses Tab until what has the focus is one that is sought; everything on the way must be named and be seen. */
+/**
+ * Presses Tab until an element with the role and name has the focus. Every element on the way needs a name and a visible focus.
+ */
 async function tabUntil(user: User, role: string, names: string | string[], key = 'Tab'): Promise<void> {
   const passed: string[] = [];
   for (let presses = 0; presses < 40; presses++) {
@@ -64,10 +68,10 @@ test('keyboard alone is enough to log in, send and switch rooms', async ({ env }
   await keyboard.press('Enter');
   await ann.composer('lobby').waitFor();
   await expect.poll(() => focused(ann)).toEqual({ role: 'textbox', name: t.composer.label('#lobby'), visible: true });
-  await keyboard.type('No mouse in this env.');
+  await keyboard.type('No mouse needed.');
   await keyboard.press('Enter');
-  await bob.message('No mouse in this env.').waitFor();
-  await ann.message('No mouse in this env.').and(ann.page.locator('[data-seq]')).waitFor();
+  await bob.message('No mouse needed.').waitFor();
+  await ann.message('No mouse needed.').and(ann.page.locator('[data-seq]')).waitFor();
 
   await tabUntil(ann, 'textbox', t.rooms.find, 'Shift+Tab');
   await keyboard.type('tea');
@@ -78,7 +82,7 @@ test('keyboard alone is enough to log in, send and switch rooms', async ({ env }
   await keyboard.press('Enter');
   await expect.poll(() => ann.storedMessages('tea')).toMatchObject([{ text: 'Here neither.' }]);
 
-  // By the list: one stop for Tab, arrows within.
+  // Through the room list: one tab stop, arrow keys inside.
   await tabUntil(ann, 'button', ['lobby', 'tea'], 'Shift+Tab');
   await keyboard.press('End');
   expect((await focused(ann))?.name).toBe('tea');
@@ -87,7 +91,7 @@ test('keyboard alone is enough to log in, send and switch rooms', async ({ env }
   await keyboard.press('Enter');
   await ann.composer('lobby').waitFor();
 
-  // And by the short way.
+  // With the shortcut.
   await keyboard.press('Alt+ArrowDown');
   await ann.composer('tea').waitFor();
   await keyboard.press('Alt+ArrowUp');
@@ -100,12 +104,12 @@ test('every tab stop has a name and a visible focus', async ({ env }) => {
     const ann = await env.openPage('Ann', { locale });
     const { t } = ann;
     await ann.nameInput.waitFor();
-    // Around the door, the language and the look included.
+    // Through the login screen, including language and theme.
     await tabUntil(ann, 'radio', t.menu.system);
     await ann.login();
-    await ann.send('something to stand on');
+    await ann.send('a message');
     await ann.messages.last().and(ann.page.locator('[data-seq]')).waitFor();
-    // Around the env, and once more from its beginning.
+    // Through the chat screen and around to its start.
     await tabUntil(ann, 'link', t.app.skip);
     await tabUntil(ann, 'button', t.menu.title('Ann'));
     await ann.page.keyboard.press('Enter');
@@ -113,7 +117,7 @@ test('every tab stop has a name and a visible focus', async ({ env }) => {
     await tabUntil(ann, 'button', t.menu.logout);
     await ann.page.keyboard.press('Escape');
     await ann.page.getByRole('dialog').waitFor({ state: 'hidden' });
-    // The focus is back where it came from.
+    // The focus returns to the button that opened the dialog.
     await expect.poll(async () => (await focused(ann))?.name).toContain(t.menu.title('Ann'));
   }
 });
@@ -125,8 +129,8 @@ test('new messages are announced once, history is not', async ({ env }) => {
   await bob.message('before').and(bob.page.locator('[data-seq]')).waitFor();
   const ann = await env.login('Ann');
   await ann.message('before').waitFor();
-  const readOut = ann.page.getByRole('log', { name: ann.t.conversation.newLine });
+  const readOut = ann.page.getByRole('log', { name: ann.t.chat.newLine });
   await bob.send('Good evening');
-  await readOut.getByText(ann.t.conversation.announce('Bob', 'Good evening')).waitFor();
-  expect(await readOut.textContent()).toBe(ann.t.conversation.announce('Bob', 'Good evening'));
+  await readOut.getByText(ann.t.chat.announce('Bob', 'Good evening')).waitFor();
+  expect(await readOut.textContent()).toBe(ann.t.chat.announce('Bob', 'Good evening'));
 });

@@ -1,10 +1,10 @@
 import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { DICTIONARIES, type Locale } from '../src/i18n';
-import type { User } from './fixtures/user';
 import { test } from './fixtures/test';
+import type { User } from './fixtures/user';
 
-/** What a language says and the other does not, as far as it stands still. */
+/** The constant texts that occur in this language only. */
 function textsOf(locale: Locale): Set<string> {
   const texts = (value: unknown): string[] => {
     if (typeof value === 'string') return [value];
@@ -15,7 +15,7 @@ function textsOf(locale: Locale): Set<string> {
   return new Set(texts(words).filter((text) => text !== language && !other.has(text)));
 }
 
-/** Every piece of text on the page, and every name, hint and title. */
+/** Every text on the page, including accessible names, placeholders and titles. */
 function piecesOf(page: Page): Promise<string[]> {
   return page.evaluate(() => {
     const pieces = [document.title];
@@ -36,7 +36,7 @@ async function expectOnlyLocale(locale: Locale, page: Page): Promise<void> {
   expect(await page.evaluate(() => document.documentElement.lang)).toBe(locale === 'en' ? 'en' : 'zh-CN');
 }
 
-/** Goes through what a user sees in an ordinary visit. */
+/** Checks the texts of the main views. */
 async function checkVisibleTexts(user: User, locale: Locale): Promise<void> {
   const { page } = user;
   const t = DICTIONARIES[locale];
@@ -79,7 +79,7 @@ test('language switch changes every text and is remembered', async ({ env }) => 
   await page.getByRole('textbox', { name: zh.composer.label('#lobby') }).waitFor();
   await checkVisibleTexts(user, 'zh');
 
-  // And back, from within.
+  // Back to English from the settings.
   await page.getByRole('button', { name: zh.menu.title('Kim') }).click();
   await page.getByRole('group', { name: zh.menu.language }).getByRole('radio', { name: en.language }).check();
   await page.getByRole('dialog', { name: en.menu.title('Kim') }).waitFor();

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import type { User } from './fixtures/user';
 import { test } from './fixtures/test';
+import type { User } from './fixtures/user';
 
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
 
@@ -13,7 +13,7 @@ async function expectNoOverflow({ page }: User): Promise<void> {
   expect(scrollWidth).toBeLessThanOrEqual(clientWidth);
 }
 
-/** A part of the page that is wholly on the screen. */
+/** Checks that an element is completely inside the viewport. */
 async function expectVisibleInViewport({ page }: User, locator: ReturnType<User['composer']>): Promise<void> {
   const box = (await locator.boundingBox())!;
   const { width, height } = page.viewportSize()!;
@@ -44,7 +44,7 @@ for (const locale of ['en-US', 'zh-CN']) {
     ]);
     await expect.poll(() => ann.delivered()).toHaveLength(5);
     await expectNoOverflow(ann);
-    // Nor does the talk itself scroll sideways.
+    // The message list does not scroll sideways either.
     expect(await ann.scroller.evaluate((scroller) => scroller.scrollWidth <= scroller.clientWidth)).toBe(true);
     await expectVisibleInViewport(ann, ann.composer('lobby'));
     await ann.send(`/join ${'r'.repeat(64)}`);
@@ -58,7 +58,7 @@ for (const locale of ['en-US', 'zh-CN']) {
     const ann = await env.login('Ann', { ...PHONE, locale });
     const { page, t } = ann;
     await env.login('Bob');
-    // What is in a closed drawer is nowhere: not for the finger, not for the screen reader.
+    // A closed drawer is hidden from touch and from screen readers.
     expect(await ann.rooms.count()).toBe(0);
     expect(await ann.people.count()).toBe(0);
 
@@ -66,7 +66,7 @@ for (const locale of ['en-US', 'zh-CN']) {
     await ann.roomLink('lobby').waitFor();
     await expectVisibleInViewport(ann, ann.roomLink('lobby'));
     await expectNoOverflow(ann);
-    // What is behind the drawer waits.
+    // The page behind an open drawer is inert.
     const takesFocus = (area: HTMLElement) => (area.focus(), document.activeElement === area);
     expect(await ann.composer('lobby').evaluate(takesFocus)).toBe(false);
     await ann.rooms.getByRole('textbox', { name: t.rooms.find }).fill('茶馆');
@@ -86,7 +86,7 @@ for (const locale of ['en-US', 'zh-CN']) {
     await ann.people.getByRole('button', { name: t.rooms.close }).tap();
     await expect.poll(() => ann.people.count()).toBe(0);
 
-    // Beside a drawer one taps to be back in the talk.
+    // A tap outside the drawer closes it.
     await page.getByRole('button', { name: t.rooms.show }).tap();
     await ann.roomLink('lobby').waitFor();
     await page.touchscreen.tap(350, 400);

@@ -10,7 +10,7 @@ beforeAll(() => {
 });
 afterAll(() => network?.remove());
 
-// The page asks after 25 s of silence and waits 10 s for an answer; it cannot be hurried, because nobody should.
+// The page pings after 25 s of silence and waits 10 s for the reply. These times are not configurable.
 test.skipIf(missingPrerequisite)('silent network is detected, and nothing is lost or repeated', async ({ env }) => {
   const [annAt, bobAt] = network.addresses;
   const server = await env.startServer({ network: { namespace: network.namespace, address: '0.0.0.0' } });
@@ -20,7 +20,7 @@ test.skipIf(missingPrerequisite)('silent network is detected, and nothing is los
   await ann.send('Can you hear me?');
   await bob.message('Can you hear me?').waitFor();
 
-  // First the way back is cut: what Ann says arrives, and is stored, and she does not hear of it.
+  // First only the way back is cut: Ann's message is stored, but its acknowledgement is lost.
   network.dropOutgoing(annAt);
   await ann.send('Hello?');
   await bob.message('Hello?').waitFor();

@@ -30,7 +30,7 @@ test('message written offline is sent once after reconnecting', async ({ env }) 
   const bob = await env.login('Bob');
   env.allowConnectionErrors();
 
-  // The browser's emulation keeps sockets that are open, so the line is cut at the other end as well.
+  // The browser's offline emulation keeps open sockets, so the server is stopped as well.
   await ann.context.setOffline(true);
   await server.stop('SIGKILL');
   await server.start();

@@ -1,4 +1,4 @@
-// Runs a TypeScript module of this folder outside of the test runner: node e2e/run.mjs screenshots FOLDER
+// Runs a TypeScript module of this folder outside the test runner: node e2e/run.mjs screenshots FOLDER
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
 

@@ -10,7 +10,7 @@ const SIZES = [
   { width: 360, height: 740 },
 ];
 const SCHEMES = ['light', 'dark'] as const;
-/** Who looks, in which language, at which room; and what is unread for them in which other. */
+/** Who takes a screenshot of which room in which language, and which other room has unread messages. */
 const VIEWS = [
   { lang: 'en', locale: 'en-US', who: 'Ann', room: 'lobby', elsewhere: '茶馆', unread: 2 },
   { lang: 'zh', locale: 'zh-CN', who: '李雷', room: '茶馆', elsewhere: 'lobby', unread: 1 },
@@ -20,8 +20,8 @@ const LINES = [...ROOMS.flatMap(([, lines]) => lines), ...LATE.map(([, line]) =>
 const MOMENTS = new Map(LINES.map(([, at, text]) => [text, new Date(at).toISOString()]));
 
 /**
- * An evening's talk is played within seconds, so the pictures would show one minute over and over. On its way to the page each
- * event gets the moment of its line; everything else is as the server says it.
+ * The demo is played within seconds, so all messages would have the same time. This rewrites the time of each event on its way
+ * to the page.
  */
 async function replayTimes(page: Page): Promise<void> {
   await page.clock.setFixedTime(NOW);
@@ -39,7 +39,7 @@ async function replayTimes(page: Page): Promise<void> {
   });
 }
 
-/** Plays the evening to its end, with everybody still there. */
+/** Plays the demo; all users stay online. */
 async function seedDemo(env: TestEnv): Promise<Map<Guest, User>> {
   const guests = new Map<Guest, User>();
   for (const name of ['Ann', '李雷', '韩梅梅', 'Tomás'] as const) {
@@ -62,10 +62,10 @@ async function seedDemo(env: TestEnv): Promise<Map<Guest, User>> {
   return guests;
 }
 
-/** A guest's own openAs in another browser: other size, other colours. */
-async function openAs(env: TestEnv, guest: User, view: (typeof VIEWS)[number], look: object): Promise<User> {
+/** Opens another browser context with the session of a user, in another size or theme. */
+async function openAs(env: TestEnv, guest: User, view: (typeof VIEWS)[number], options: object): Promise<User> {
   const user = await env.openPage(view.who, {
-    ...look,
+    ...options,
     locale: view.locale,
     storageState: await guest.context.storageState(),
     prepare: replayTimes,
@@ -75,7 +75,7 @@ async function openAs(env: TestEnv, guest: User, view: (typeof VIEWS)[number], l
   return user;
 }
 
-/** What a guest's own page has seen, the server is told within seconds; from then on all their pages count alike. */
+/** Waits until the read positions of a user reached the server, so that every page shows the same unread count. */
 async function waitForUnread(env: TestEnv, guest: User, view: (typeof VIEWS)[number]): Promise<void> {
   const user = await openAs(env, guest, view, {});
   const badge = user.roomLink(view.elsewhere).getByText(user.t.rooms.unread(view.unread), { exact: true });
@@ -101,18 +101,18 @@ export async function run(folder: string | undefined): Promise<void> {
       for (const colorScheme of SCHEMES) {
         for (const viewport of SIZES) {
           const narrow = viewport.width < 700;
-          const look = { colorScheme, viewport, deviceScaleFactor: 2, ...(narrow && { isMobile: true, hasTouch: true }) };
+          const options = { colorScheme, viewport, deviceScaleFactor: 2, ...(narrow && { isMobile: true, hasTouch: true }) };
           const path = (what: string) => join(folder, `${what}-${view.lang}-${colorScheme}-${viewport.width}x${viewport.height}.png`);
 
-          const stranger = await env.openPage('', { ...look, locale: view.locale });
-          await stranger.nameInput.waitFor();
-          await stranger.page.screenshot({ path: path('door') });
-          await stranger.context.close();
+          const guestPage = await env.openPage('', { ...options, locale: view.locale });
+          await guestPage.nameInput.waitFor();
+          await guestPage.page.screenshot({ path: path('login') });
+          await guestPage.context.close();
 
-          const user = await openAs(env, guest, view, look);
+          const user = await openAs(env, guest, view, options);
           const { page, t } = user;
           await user.message(lastLine).waitFor();
-          // The others are told every few seconds.
+          // `typing` is sent every few seconds only.
           const typist = guests.get('韩梅梅')!;
           await typist.openRoom(view.room);
           await typist.composer(view.room).fill('');

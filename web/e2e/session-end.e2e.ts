@@ -5,23 +5,23 @@ test('unknown session shows the login screen, and login works', async ({ env }) 
   const server = await env.startServer();
   const ann = await env.login('Ann');
   env.allowConnectionErrors();
-  await ann.send('the old house');
-  await ann.message('the old house').and(ann.page.locator('[data-seq]')).waitFor();
+  await ann.send('before the reset');
+  await ann.message('before the reset').and(ann.page.locator('[data-seq]')).waitFor();
 
   await server.stop('SIGKILL');
   await ann.connection(/./).waitFor();
-  await ann.send('to nobody');
+  await ann.send('while offline');
   await server.deleteData();
   await server.start();
 
   await ann.page.getByText(ann.t.login.ended).waitFor();
   await expect.poll(() => ann.nameInput.inputValue()).toBe('Ann');
   await ann.login();
-  await ann.send('the new house');
-  await expect.poll(() => ann.storedMessages('lobby')).toMatchObject([{ text: 'the new house' }]);
-  // Of the env that is gone nothing is shown as said in this one.
-  await ann.message('the new house').and(ann.page.locator('[data-seq]')).waitFor();
-  expect((await ann.delivered()).map(({ text }) => text)).toEqual(['the new house']);
+  await ann.send('after the reset');
+  await expect.poll(() => ann.storedMessages('lobby')).toMatchObject([{ text: 'after the reset' }]);
+  // Messages of the deleted data are not shown as delivered.
+  await ann.message('after the reset').and(ann.page.locator('[data-seq]')).waitFor();
+  expect((await ann.delivered()).map(({ text }) => text)).toEqual(['after the reset']);
 });
 
 test('reload without a session shows the login screen', async ({ env }) => {

@@ -6,10 +6,10 @@ import type { Plugin } from 'vite';
 
 const TEXT = /\.(html|js|css|svg|json|webmanifest|txt)$/;
 
-/** The siblings are worth a place in the server's binary only where they save something. */
+/** A compressed variant is kept only if it saves at least 5 %. */
 const WORTH_IT = 0.95;
 
-/** Lays a `.br` and a `.gz` beside each text file that was built, so that the server never compresses at run time. */
+/** Writes `.br` and `.gz` variants of each text file after the build, so that the server never compresses at run time. */
 export function precompress(): Plugin {
   let folder = 'dist';
   return {
@@ -24,7 +24,7 @@ export function precompress(): Plugin {
   };
 }
 
-/** Compresses every text file below `folder`; returns the files it wrote. */
+/** Compresses every text file in `folder` and returns the written files. */
 export async function compressFolder(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const written: string[] = [];

@@ -9,7 +9,7 @@ import './styles/composer.css';
 import './styles/dialogs.css';
 import { App } from './shell/app';
 import { followViewport } from './shell/viewport';
-import { createAppContext, AppProvider } from './view/context';
+import { AppProvider, createAppContext } from './view/context';
 import { Page } from './view/Page';
 
 const app = new App();

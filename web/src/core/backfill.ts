@@ -15,18 +15,18 @@ export interface PageRequest {
 }
 
 /** The next page to fetch for a room, by priority. */
-export function nextPage(log: RoomLog, wants: { older: boolean; gap: Seq | null; maxPage: number }): PageRequest | null {
-  const limit = (n: number) => Math.max(1, Math.min(n, wants.maxPage));
+export function nextPage(log: RoomLog, options: { older: boolean; gap: Seq | null; maxPage: number }): PageRequest | null {
+  const limit = (n: number) => Math.max(1, Math.min(n, options.maxPage));
   // The latest gap first, because the view starts at the end of the room.
   for (let i = log.gaps.length - 1; i >= 0; i--) {
     const gap = log.gaps[i]!;
     const size = rangeSize(gap);
     if (size <= AUTO_FILL_MAX) return { after: gap.from - 1, limit: limit(size) };
-    const nothingAfterIt = log.events[log.indexAfter(gap.to)]?.seq !== gap.to + 1;
-    if (nothingAfterIt) return { before: gap.to + 1, limit: limit(GAP_TAIL) };
-    if (wants.gap !== null && gap.from <= wants.gap && wants.gap <= gap.to) return { before: gap.to + 1, limit: limit(OLDER_PAGE * 2) };
+    const endsLog = log.events[log.indexAfter(gap.to)]?.seq !== gap.to + 1;
+    if (endsLog) return { before: gap.to + 1, limit: limit(GAP_TAIL) };
+    if (options.gap !== null && gap.from <= options.gap && options.gap <= gap.to) return { before: gap.to + 1, limit: limit(OLDER_PAGE * 2) };
   }
-  if (wants.older && log.floor > 0) return { before: log.floor + 1, limit: limit(OLDER_PAGE) };
+  if (options.older && log.floor > 0) return { before: log.floor + 1, limit: limit(OLDER_PAGE) };
   return null;
 }
 

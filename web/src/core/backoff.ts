@@ -8,6 +8,11 @@ export function backoff(attempt: number, random: number): number {
   return Math.round(ceiling * random);
 }
 
+/** The delay before a request is retried: at least half of the backoff, and at least what the server demands. */
+export function retryDelay(attempt: number, random: number, retryAfter = 0): number {
+  return Math.max(retryAfter, backoff(attempt, 0.5 + random / 2));
+}
+
 /** What a close code means for reconnecting. */
 export type ReconnectPolicy = { when: 'never' } | { when: 'backoff' } | { when: 'within'; ms: number };
 

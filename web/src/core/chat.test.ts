@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Command, ServerFrame } from '../protocol/types';
+import * as actions from './actions';
 import { Chat, READ_INTERVAL, TYPING_INTERVAL } from './chat';
-import { expireTypers, reconcile, reconcileDeadline } from './reconcile';
 import { receive } from './receive';
+import { expireTypers, reconcile, reconcileDeadline } from './reconcile';
 import { TYPING_TIMEOUT } from './room';
 import { at, chatInLobby, message, welcome } from './testing';
-import * as actions from './actions';
 
 let chat: Chat;
 let now = 10_000;

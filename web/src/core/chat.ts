@@ -1,5 +1,5 @@
-import type { Command, ErrorCode, Limits, Person, RoomEvent, RoomId, RoomSummary } from '../protocol/types';
 import { roomKey } from '../protocol/names';
+import type { Command, ErrorCode, Limits, Person, RoomEvent, RoomId, RoomSummary } from '../protocol/types';
 import { Outbox } from './outbox';
 import { Room } from './room';
 
@@ -129,6 +129,22 @@ export class Chat {
     this.announcements.length = 0;
     const room = this.rooms.get(id);
     if (room && room.unread > 0 && room.read) room.marker = room.read.seq;
+  }
+
+  /** Drops the state of a room after the membership ended. */
+  dropRoom(room: Room): void {
+    room.member = false;
+    room.state = 'closed';
+    room.clear();
+    room.setPeople(0, []);
+    this.outbox.roomLeft(room.id);
+    if (this.active !== room.id) return;
+    this.active = null;
+    this.focused = null;
+    const lobby = this.find('lobby');
+    const fallback = lobby?.member ? lobby : this.joinedRooms[0];
+    if (fallback) this.activate(fallback.id);
+    else this.pendingRoom = 'lobby';
   }
 
   /** Resets the state of the connection. Commands in flight may not have arrived. */

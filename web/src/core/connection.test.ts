@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { backoff, reconnectPolicy } from './backoff';
-import { Connection, CONNECT_TIMEOUT, PING_TIMEOUT, PING_INTERVAL, STABLE_AFTER } from './connection';
+import { CONNECT_TIMEOUT, Connection, PING_INTERVAL, PING_TIMEOUT, STABLE_AFTER } from './connection';
 
 describe('backoff', () => {
   test('delay doubles from half a second to thirty, with full jitter', () => {

@@ -20,7 +20,7 @@ export type ConnectionPhase =
 export type ConnectionEffect = 'connect' | 'ping' | 'close' | 'check_session';
 
 /**
- * The state machine of the connection: when to connect, wait, ping or close. Pure: time and randomness are arguments. Browsers
+ * The state machine of the connection: when to connect, delay, ping or close. Pure: time and randomness are arguments. Browsers
  * do not expose WebSocket pings, so a dead server is detected with the command `ping`.
  */
 export class Connection {
@@ -56,9 +56,9 @@ export class Connection {
       this.phase = { kind: 'stopped', code };
       return [];
     }
-    const wait = policy.when === 'within' ? Math.round(policy.ms * random) : backoff(this.attempt, random);
+    const delay = policy.when === 'within' ? Math.round(policy.ms * random) : backoff(this.attempt, random);
     this.attempt += 1;
-    this.phase = { kind: 'waiting', until: now + wait };
+    this.phase = { kind: 'waiting', until: now + delay };
     return wasReady ? [] : ['check_session'];
   }
 

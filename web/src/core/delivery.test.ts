@@ -1,11 +1,11 @@
 import { expect, test, vi } from 'vitest';
 import type { RoomEvent } from '../protocol/types';
 import * as storage from '../shell/storage';
-import { Chat } from './chat';
-import { reconcile } from './reconcile';
-import { receive } from './receive';
-import { seededRandom, memoryStorage, FaultyServer, FaultyStore } from './testing';
 import * as actions from './actions';
+import { Chat } from './chat';
+import { receive } from './receive';
+import { reconcile } from './reconcile';
+import { FaultyServer, FaultyStore, memoryStorage, seededRandom } from './testing';
 
 /**
  * End-to-end property of the client core: nothing is missing, repeated or reordered, and no sent message is lost, under random

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { limitWindow, capacity, extendBack, FOLLOW_LATEST, FOLLOW_EVENTS, MAX_WINDOW, pinStart, windowIndices, extendForward, type EventWindow } from './event-window';
+import { capacity, type EventWindow, extendBack, extendForward, FOLLOW_EVENTS, FOLLOW_LATEST, limitWindow, MAX_WINDOW, pinStart, windowIndices } from './event-window';
 import { RoomLog } from './room-log';
 import { message } from './testing';
 

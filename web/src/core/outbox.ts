@@ -1,5 +1,5 @@
 import type { ErrorCode, ErrorFrame, RoomId, Seq } from '../protocol/types';
-import { backoff } from './backoff';
+import { retryDelay } from './backoff';
 
 /**
  * `waiting` to be sent · `sent`, not acknowledged · `delivered`: stored by the server, its event not received yet · `failed`:
@@ -100,7 +100,7 @@ export class Outbox {
     if (item?.state !== 'sent') return;
     item.code = error.code;
     if (!error.retryable) return this.#setState(item, 'failed');
-    const wait = Math.max(error.retry_after_ms ?? 0, backoff(item.attempt + 1, 0.5 + random / 2));
+    const wait = retryDelay(item.attempt + 1, random, error.retry_after_ms);
     item.attempt += 1;
     item.state = 'waiting';
     item.retryAt = now + wait;

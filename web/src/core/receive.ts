@@ -1,9 +1,9 @@
 import type {
   ErrorFrame, Gap, Joined, MessageEvent, OkFrame, Presence, Reset, RoomEvent, ServerFrame, Typing, Welcome,
 } from '../protocol/types';
-import { backoff } from './backoff';
+import { retryDelay } from './backoff';
 import { type Chat, MAX_EVENTS, MAX_EVENTS_BACKGROUND } from './chat';
-import { onOk, onRefused } from './replies';
+import { onCommandError, onOk } from './replies';
 import { type Room, TYPING_TIMEOUT } from './room';
 
 /** Applies one frame of the server. */
@@ -119,23 +119,7 @@ function onRenamed(chat: Chat, room: Room, id: MessageEvent['by']['id'], name: s
 function onLeft(chat: Chat, room: Room, event: RoomEvent): void {
   room.people.delete(event.by.id);
   // Left in another tab.
-  if (event.by.id === chat.you?.id) dropRoom(chat, room);
-}
-
-/** Drops the state of a room after the membership ended. */
-export function dropRoom(chat: Chat, room: Room): void {
-  room.member = false;
-  room.state = 'closed';
-  room.clear();
-  room.setPeople(0, []);
-  chat.outbox.roomLeft(room.id);
-  if (chat.active !== room.id) return;
-  chat.active = null;
-  chat.focused = null;
-  const next = chat.find('lobby');
-  const refuge = next?.member ? next : chat.joinedRooms[0];
-  if (refuge) chat.activate(refuge.id);
-  else chat.pendingRoom = 'lobby';
+  if (event.by.id === chat.you?.id) chat.dropRoom(room);
 }
 
 function onGap(chat: Chat, gap: Gap): void {
@@ -188,17 +172,17 @@ function onError(chat: Chat, error: ErrorFrame, now: number, random: number): vo
   const command = error.id === undefined ? undefined : chat.pending.get(error.id);
   if (command && error.id !== undefined) {
     chat.pending.delete(error.id);
-    return onRefused(chat, command, error, now, random);
+    return onCommandError(chat, command, error, now, random);
   }
   const room = error.room === undefined ? undefined : chat.room(error.room);
   if (!room) return;
   // `resume` failed for this room.
   if (error.retryable) {
     room.state = 'closed';
-    chat.retryAt = now + Math.max(error.retry_after_ms ?? 0, backoff(2, 0.5 + random / 2));
+    chat.retryAt = now + retryDelay(2, random, error.retry_after_ms);
   } else if (room.member) {
     chat.notices.push({ kind: 'removed', room: room.name });
-    dropRoom(chat, room);
+    chat.dropRoom(room);
   }
 }
 

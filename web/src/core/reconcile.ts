@@ -1,6 +1,6 @@
 import type { Command, RoomId, Seq } from '../protocol/types';
-import { type Chat, READ_INTERVAL, INITIAL_EVENTS } from './chat';
 import { historyCommand, nextPage } from './backfill';
+import { type Chat, INITIAL_EVENTS, READ_INTERVAL } from './chat';
 import type { Room } from './room';
 
 /** The maximum age of the directory while it is visible. */

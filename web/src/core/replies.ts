@@ -1,21 +1,20 @@
 import type { Command, CommandOf, ErrorFrame, OkFrame, RoomId, RoomSummary, UserId } from '../protocol/types';
-import { backoff } from './backoff';
-import type { Chat } from './chat';
 import { coveredRange } from './backfill';
-import { dropRoom } from './receive';
+import { retryDelay } from './backoff';
+import type { Chat } from './chat';
 
 /** Applies an `ok` to the command that it answers. */
 export function onOk(chat: Chat, command: Command, ok: OkFrame, now: number, random: number): void {
   switch (command.type) {
     case 'rooms':
-      return command.joined ? listed(chat, ok) : directory(chat, command, ok);
+      return command.joined ? onJoinedRooms(chat, ok) : onDirectory(chat, command, ok);
     case 'history':
-      return page(chat, command, ok, now, random);
+      return onHistory(chat, command, ok, now, random);
     case 'send':
-      return delivered(chat, command, ok);
+      return onSent(chat, command, ok);
     case 'leave': {
       const room = chat.find(command.room);
-      if (room) dropRoom(chat, room);
+      if (room) chat.dropRoom(room);
       chat.directoryAt = null;
       return;
     }
@@ -31,15 +30,15 @@ export function onOk(chat: Chat, command: Command, ok: OkFrame, now: number, ran
       return;
     }
     case 'who':
-      return people(chat, command, ok);
+      return onPeople(chat, command, ok);
     default:
       return;
   }
 }
 
 /** Handles an error: a retryable one is retried silently, others are shown. */
-export function onRefused(chat: Chat, command: Command, error: ErrorFrame, now: number, random: number): void {
-  const wait = Math.max(error.retry_after_ms ?? 0, backoff(2, 0.5 + random / 2));
+export function onCommandError(chat: Chat, command: Command, error: ErrorFrame, now: number, random: number): void {
+  const wait = retryDelay(2, random, error.retry_after_ms);
   switch (command.type) {
     case 'send':
       return chat.outbox.onError(command.client_message_id, error, now, random);
@@ -48,7 +47,7 @@ export function onRefused(chat: Chat, command: Command, error: ErrorFrame, now: 
       if (!room) return;
       room.fetching = null;
       room.fetchAttempt += 1;
-      room.fetchRetryAt = now + Math.max(wait, backoff(room.fetchAttempt, 0.5 + random / 2));
+      room.fetchRetryAt = now + retryDelay(room.fetchAttempt, random, wait);
       return;
     }
     case 'join':
@@ -81,8 +80,8 @@ export function onRefused(chat: Chat, command: Command, error: ErrorFrame, now: 
 }
 
 /** Applies a page of the joined rooms. */
-function listed(chat: Chat, ok: OkFrame): void {
-  adopt(chat, ok.rooms ?? []);
+function onJoinedRooms(chat: Chat, ok: OkFrame): void {
+  addJoinedRooms(chat, ok.rooms ?? []);
   if (ok.next !== undefined) {
     chat.roomsAfter = ok.next as RoomId;
     return;
@@ -92,7 +91,7 @@ function listed(chat: Chat, ok: OkFrame): void {
 }
 
 /** Adds joined rooms; `reconcile` opens them. */
-function adopt(chat: Chat, rooms: readonly RoomSummary[]): void {
+function addJoinedRooms(chat: Chat, rooms: readonly RoomSummary[]): void {
   for (const summary of rooms) {
     const room = chat.ensureRoom(summary.room, summary.name);
     room.member = true;
@@ -104,15 +103,15 @@ function adopt(chat: Chat, rooms: readonly RoomSummary[]): void {
   }
 }
 
-function directory(chat: Chat, command: CommandOf<'rooms'>, ok: OkFrame): void {
+function onDirectory(chat: Chat, command: CommandOf<'rooms'>, ok: OkFrame): void {
   const page = ok.rooms ?? [];
   chat.directory = command.after === undefined ? page : [...chat.directory, ...page];
   // Includes rooms that were joined in another tab.
-  if (!chat.isPending('leave')) adopt(chat, page.filter((room) => room.joined && !chat.room(room.room)?.member));
+  if (!chat.isPending('leave')) addJoinedRooms(chat, page.filter((room) => room.joined && !chat.room(room.room)?.member));
   chat.directoryAfter = ok.next === undefined ? null : (ok.next as RoomId);
 }
 
-function page(chat: Chat, command: CommandOf<'history'>, ok: OkFrame, now: number, random: number): void {
+function onHistory(chat: Chat, command: CommandOf<'history'>, ok: OkFrame, now: number, random: number): void {
   const room = chat.find(command.room);
   const request = room?.fetching;
   if (!room || !request) return;
@@ -124,7 +123,7 @@ function page(chat: Chat, command: CommandOf<'history'>, ok: OkFrame, now: numbe
   if (events.length === 0 && more) {
     // An empty page with `more` makes no progress, so the retry is delayed.
     room.fetchAttempt += 1;
-    room.fetchRetryAt = now + backoff(room.fetchAttempt + 2, 0.5 + random / 2);
+    room.fetchRetryAt = now + retryDelay(room.fetchAttempt + 2, random);
     return;
   }
   room.fetchAttempt = 0;
@@ -141,14 +140,14 @@ function page(chat: Chat, command: CommandOf<'history'>, ok: OkFrame, now: numbe
   }
 }
 
-function delivered(chat: Chat, command: CommandOf<'send'>, ok: OkFrame): void {
+function onSent(chat: Chat, command: CommandOf<'send'>, ok: OkFrame): void {
   const log = chat.find(command.room)?.log;
   const seq = ok.seq ?? 0;
   // An event below the floor, or in a gap, does not arrive by itself either.
   chat.outbox.confirm(command.client_message_id, seq, log ? seq <= log.cursor : true);
 }
 
-function people(chat: Chat, command: CommandOf<'who'>, ok: OkFrame): void {
+function onPeople(chat: Chat, command: CommandOf<'who'>, ok: OkFrame): void {
   const room = chat.find(command.room);
   if (!room || !ok.people) return;
   if (command.after === undefined) room.people.clear();

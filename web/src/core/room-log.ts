@@ -56,20 +56,20 @@ export class RoomLog {
 
   /** Merges a page. `covered` is the range that the page describes completely: other events in it do not exist. */
   merge(page: readonly RoomEvent[], covered: SeqRange): void {
-    const lands = (seq: Seq) =>
+    const isMissing = (seq: Seq) =>
       seq >= covered.from && seq <= covered.to && (seq <= this.floor || (seq <= this.cursor && !this.has(seq)));
     // A page that does not reach the floor would leave an unknown range in between.
-    const extends_ = covered.from <= this.floor && covered.to >= this.floor;
-    const fresh: RoomEvent[] = [];
+    const reachesFloor = covered.from <= this.floor && covered.to >= this.floor;
+    const added: RoomEvent[] = [];
     let last = 0;
     for (const event of page) {
       if (event.seq <= last) continue;
       last = event.seq;
-      if (lands(event.seq) && (event.seq > this.floor || extends_)) fresh.push(event);
+      if (isMissing(event.seq) && (event.seq > this.floor || reachesFloor)) added.push(event);
     }
-    if (fresh.length > 0) insert(this.events, fresh);
+    if (added.length > 0) insert(this.events, added);
     this.gaps = this.gaps.flatMap((gap) => subtract(gap, covered));
-    if (extends_) this.floor = Math.min(this.floor, covered.from - 1);
+    if (reachesFloor) this.floor = Math.min(this.floor, covered.from - 1);
   }
 
   /** Drops the oldest events beyond `keep`; they can be loaded again. */
@@ -94,16 +94,16 @@ export class RoomLog {
   }
 }
 
-function insert(events: RoomEvent[], fresh: RoomEvent[]): void {
-  const first = fresh[0]!.seq;
+function insert(events: RoomEvent[], added: RoomEvent[]): void {
+  const first = added[0]!.seq;
   let at = events.length;
   while (at > 0 && events[at - 1]!.seq > first) at -= 1;
   const tail = events.splice(at);
   let i = 0;
   let j = 0;
-  while (i < tail.length || j < fresh.length) {
-    const takeTail = j >= fresh.length || (i < tail.length && tail[i]!.seq < fresh[j]!.seq);
-    events.push(takeTail ? tail[i++]! : fresh[j++]!);
+  while (i < tail.length || j < added.length) {
+    const takeTail = j >= added.length || (i < tail.length && tail[i]!.seq < added[j]!.seq);
+    events.push(takeTail ? tail[i++]! : added[j++]!);
   }
 }
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { RoomEvent } from '../protocol/types';
-import type { OutboxItem } from './outbox';
 import { summarizeMembership } from './membership-summary';
-import { GROUP_INTERVAL, reuseRows, buildRows, type Row, type RowInput } from './rows';
+import type { OutboxItem } from './outbox';
+import { buildRows, GROUP_INTERVAL, reuseRows, type Row, type RowInput } from './rows';
 import { message } from './testing';
 
 const base: RowInput = { events: [], gaps: [], fromStart: false, marker: null, pending: [], you: 'u7', dayOf: (at) => new Date(at).toISOString().slice(0, 10) };

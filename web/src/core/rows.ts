@@ -1,7 +1,7 @@
 import type { MessageEvent, RoomEvent, Seq, UserId } from '../protocol/types';
 import { rangeSize } from './backfill';
-import type { OutboxItem } from './outbox';
 import { type MembershipSummary, summarizeMembership } from './membership-summary';
+import type { OutboxItem } from './outbox';
 import type { SeqRange } from './room-log';
 
 /** Consecutive messages of one user within this interval form a group. */

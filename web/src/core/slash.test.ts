@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { matchCommands, parseLine, type Line } from './slash';
+import { type Line, matchCommands, parseLine } from './slash';
 
 const cases: { line: string; is: unknown }[] = JSON.parse(
   readFileSync(new URL('../../../crates/domain/golden/slash.json', import.meta.url), 'utf8'),

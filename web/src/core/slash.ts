@@ -13,14 +13,14 @@ export type CommandName = (typeof COMMANDS)[number];
 /** The separators between a command and its argument. A fixed list, identical in all implementations. */
 const SPACES = ' \\t\\n\\r\\u3000';
 const COMMAND = new RegExp(`^/([^${SPACES}]*)(?:[${SPACES}]([^]*))?$`);
-const AROUND = new RegExp(`^[${SPACES}]+|[${SPACES}]+$`, 'g');
+const OUTER_SPACES = new RegExp(`^[${SPACES}]+|[${SPACES}]+$`, 'g');
 
 /** Only a slash at the very start makes a command; a leading space makes a message. */
 export function parseLine(line: string): Line {
   if (!line.startsWith('/')) return { kind: 'message', text: line };
   if (line.startsWith('//')) return { kind: 'message', text: line.slice(1) };
   const [, word = '', rest = ''] = COMMAND.exec(line) ?? [];
-  const argument = rest.replace(AROUND, '');
+  const argument = rest.replace(OUTER_SPACES, '');
   // Folds ASCII letters only: `toLowerCase` would turn the Kelvin sign into k.
   switch (word.replace(/[A-Z]/g, (letter) => letter.toLowerCase())) {
     case 'join':

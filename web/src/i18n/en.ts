@@ -40,7 +40,7 @@ export const en = {
     more: 'Show more',
     rest: (n: string) => `and ${n} more`,
   },
-  conversation: {
+  chat: {
     label: (room: string) => `Conversation in ${room}`,
     messages: 'Messages',
     begins: (room: string) => `This is where ${room} begins.`,

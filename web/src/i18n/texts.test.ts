@@ -43,7 +43,7 @@ describe('both languages', () => {
   function texts(value: unknown, path = ''): [string, string][] {
     if (typeof value === 'string') return [[path, value]];
     if (typeof value === 'function') {
-      const filled = path.endsWith('membership.join') ? value(['§']) : /^\.(rooms\.(unread|people)|people\.show|conversation\.(latestNew|announceMany)|membership\.others|connection\.waiting|app\.title)$/.test(path) ? value(3, '§') : value('§', '¶');
+      const filled = path.endsWith('membership.join') ? value(['§']) : /^\.(rooms\.(unread|people)|people\.show|chat\.(latestNew|announceMany)|membership\.others|connection\.waiting|app\.title)$/.test(path) ? value(3, '§') : value('§', '¶');
       return [[path, String(filled)]];
     }
     return Object.entries(value as object).flatMap(([key, inner]) => texts(inner, `${path}.${key}`));

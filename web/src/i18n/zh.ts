@@ -39,7 +39,7 @@ export const zh: Dictionary = {
     more: '显示更多',
     rest: (n) => `还有${n}人`,
   },
-  conversation: {
+  chat: {
     label: (room) => `${room}里的对话`,
     messages: '消息',
     begins: (room) => `${room}的对话从这里开始。`,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { ServerFrame } from '../protocol/types';
 import { memoryStorage, message, welcome } from '../core/testing';
+import type { ServerFrame } from '../protocol/types';
 import { App } from './app';
 import * as storage from './storage';
 

@@ -1,12 +1,12 @@
 import { createSignal } from 'solid-js';
-import { backoff } from '../core/backoff';
+import * as actions from '../core/actions';
+import { retryDelay } from '../core/backoff';
 import { Chat } from '../core/chat';
 import { Clock } from '../core/clock';
 import { Connection, type ConnectionEffect } from '../core/connection';
-import { expireTypers, reconcile, reconcileDeadline } from '../core/reconcile';
 import { receive } from '../core/receive';
+import { expireTypers, reconcile, reconcileDeadline } from '../core/reconcile';
 import { uuid7 } from '../core/uuid';
-import * as actions from '../core/actions';
 import { decode } from '../protocol/decode';
 import { encode } from '../protocol/encode';
 import { roomKey, roomName } from '../protocol/names';
@@ -78,7 +78,7 @@ export class App {
     // Until the server answers, the login form stays hidden: the user may have a session.
     for (let attempt = 1; !('user' in answer || 'unauthorized' in answer); attempt++) {
       this.#sessionUnknownSignal[1](true);
-      await new Promise((resolve) => setTimeout(resolve, backoff(attempt, 0.5 + Math.random() / 2)));
+      await new Promise((resolve) => setTimeout(resolve, retryDelay(attempt, Math.random())));
       answer = await getSession();
     }
     if ('user' in answer) this.#enter(answer.user);
@@ -110,8 +110,7 @@ export class App {
   // --- user actions --------------------------------------------------------------------------------------------------
 
   sendMessage(room: RoomId, body: string): void {
-    const key = uuid7(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
-    this.#update(() => actions.sendMessage(this.chat, room, body, key, Date.now()));
+    this.#update(() => actions.sendMessage(this.chat, room, body, newKey(), Date.now()));
   }
 
   openRoom(nameOrId: string): void {
@@ -150,8 +149,7 @@ export class App {
   }
 
   retry(key: string): void {
-    const fresh = uuid7(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
-    this.#update(() => this.chat.outbox.retry(key, Date.now(), this.chat.epoch, fresh));
+    this.#update(() => this.chat.outbox.retry(key, Date.now(), this.chat.epoch, newKey()));
   }
 
   discard(key: string): void {
@@ -362,6 +360,11 @@ export class App {
     // Also covers a page that becomes hidden before its frame.
     setTimeout(publish, 250);
   }
+}
+
+/** A new idempotency key. */
+function newKey(): string {
+  return uuid7(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
 }
 
 /** The room named by the address: `#tea`. */

@@ -2,8 +2,8 @@ import { createEffect, createSignal, For } from 'solid-js';
 import { useApp } from './context';
 
 /** Above this number, only the count is announced. */
-const AT_ONCE = 3;
-const KEPT = 6;
+const MAX_ANNOUNCED = 3;
+const MAX_LINES = 6;
 
 /**
  * A live region that announces new messages to screen readers. The list itself is no live region: loading history or scrolling
@@ -16,14 +16,14 @@ export function Announcer() {
     void app.revision;
     const events = app.chat.announcements.splice(0);
     if (events.length === 0) return;
-    const fresh =
-      events.length > AT_ONCE
-        ? [{ text: t().conversation.announceMany(events.length) }]
-        : events.flatMap((event) => (event.type === 'message' ? [{ text: t().conversation.announce(event.by.name, event.body) }] : []));
-    setLines((old) => [...old, ...fresh].slice(-KEPT));
+    const added =
+      events.length > MAX_ANNOUNCED
+        ? [{ text: t().chat.announceMany(events.length) }]
+        : events.flatMap((event) => (event.type === 'message' ? [{ text: t().chat.announce(event.by.name, event.body) }] : []));
+    setLines((lines) => [...lines, ...added].slice(-MAX_LINES));
   });
   return (
-    <div class="sr-only" role="log" aria-live="polite" aria-relevant="additions" aria-label={t().conversation.newLine}>
+    <div class="sr-only" role="log" aria-live="polite" aria-relevant="additions" aria-label={t().chat.newLine}>
       <For each={lines()}>{(line) => <p>{line.text}</p>}</For>
     </div>
   );

@@ -2,7 +2,7 @@ import { createEffect, createSignal, onCleanup, Show } from 'solid-js';
 import { useApp } from './context';
 
 /** Hides interruptions shorter than an ordinary reconnect. */
-const QUIET_FOR = 700;
+const SHOW_DELAY = 700;
 
 /** The state of the connection, unless it is ready. */
 export function ConnectionStatus() {
@@ -16,18 +16,18 @@ export function ConnectionStatus() {
     return phase.kind;
   });
   const until = select(() => (app.connection.phase.kind === 'waiting' ? app.connection.phase.until : 0));
-  const troubled = () => state() !== 'ready';
+  const interrupted = () => state() !== 'ready';
   const [shown, setShown] = createSignal(false);
 
   createEffect(() => {
-    if (!troubled()) {
+    if (!interrupted()) {
       setShown(false);
       return;
     }
-    const soon = setTimeout(() => setShown(true), QUIET_FOR);
+    const timer = setTimeout(() => setShown(true), SHOW_DELAY);
     const clock = setInterval(() => setNow(app.now()), 500);
     onCleanup(() => {
-      clearTimeout(soon);
+      clearTimeout(timer);
       clearInterval(clock);
     });
   });
@@ -47,7 +47,7 @@ export function ConnectionStatus() {
 
   return (
     <div class="connection-slot" role="status">
-      <Show when={troubled() && shown()}>
+      <Show when={interrupted() && shown()}>
         <div class="connection" classList={{ [state()]: true }}>
           <span class="connection-mark" aria-hidden="true" />
           <span>{text()}</span>

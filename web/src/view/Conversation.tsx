@@ -15,7 +15,7 @@ export function Conversation() {
   const id = ctx.select(() => app.chat.active);
   const name = ctx.select(() => app.chat.activeRoom?.name ?? app.chat.pendingRoom ?? '');
   const count = ctx.select(() => app.chat.activeRoom?.count ?? 0);
-  const elsewhere = ctx.select(() => {
+  const unreadElsewhere = ctx.select(() => {
     let total = 0;
     for (const room of app.chat.joinedRooms) if (room.id !== app.chat.active) total += room.unread;
     return total;
@@ -32,14 +32,14 @@ export function Conversation() {
   };
 
   return (
-    <main class="conversation" id="conversation" inert={ctx.drawer() !== null} aria-label={t().conversation.label(name())}>
+    <main class="conversation" id="conversation" inert={ctx.drawer() !== null} aria-label={t().chat.label(name())}>
       <header class="conversation-header">
         <button type="button" class="icon-button only-narrow rooms-button" onClick={() => ctx.setDrawer('rooms')}>
           <RoomsIcon />
           <span class="sr-only">{t().rooms.show}</span>
-          <Show when={elsewhere() > 0}>
+          <Show when={unreadElsewhere() > 0}>
             <span class="dot" aria-hidden="true" />
-            <span class="sr-only">{t().rooms.unread(elsewhere())}</span>
+            <span class="sr-only">{t().rooms.unread(unreadElsewhere())}</span>
           </Show>
         </button>
         <h1>

@@ -1,56 +1,57 @@
 import { createMemo, createSignal, For, onCleanup, onMount, Show } from 'solid-js';
-import { reuseRows, buildRows, type Row } from '../core/rows';
-import { limitWindow, capacity, extendBack, FOLLOW_LATEST, pinStart, windowIndices, extendForward, type EventWindow } from '../core/event-window';
+import { capacity, type EventWindow, extendBack, extendForward, FOLLOW_LATEST, limitWindow, pinStart, windowIndices } from '../core/event-window';
+import { buildRows, reuseRows, type Row } from '../core/rows';
 import { dayOf } from '../i18n/format';
 import type { RoomId } from '../protocol/types';
 import { useApp } from './context';
 import { DownIcon } from './Icons';
-import { DayRow, GapRow, NewRow, MembershipRow, StartRow } from './SystemRows';
+import { listen } from './listen';
 import { MessageRow, PendingRow } from './MessageRow';
+import { DayRow, GapRow, MembershipRow, NewRow, StartRow } from './SystemRows';
 
 /** Within this distance in pixels, the list counts as scrolled to the end. */
-const AT_END = 60;
+const END_DISTANCE = 60;
 /** Within this distance in pixels from an edge, more rows are added. */
-const NEAR_EDGE = 2_400;
+const EDGE_DISTANCE = 2_400;
 /** How many events are kept loaded above the rendered window. */
-const AHEAD = 100;
+const PREFETCH_EVENTS = 100;
 /**
  * Whether the browser supports scroll anchoring, which keeps the position when rows are inserted above. Only the browser can do
  * that during a smooth scroll. It does not do it at the very top.
  */
-const KEEPS_PLACE = CSS.supports('overflow-anchor', 'auto');
+const SCROLL_ANCHORING = CSS.supports('overflow-anchor', 'auto');
 
 /** The messages of a room. Keyed by room: each room gets its own list. */
 export function MessageList(props: { room: RoomId }) {
   const ctx = useApp();
   const { app, t } = ctx;
   const [eventWindow, setEventWindow] = createSignal<EventWindow>(FOLLOW_LATEST);
-  const [away, setAway] = createSignal(false);
+  const [scrolledAway, setScrolledAway] = createSignal(false);
   let scroller!: HTMLDivElement;
   let list!: HTMLOListElement;
-  let stuck = true;
+  let followsEnd = true;
   /** The scroll position at the last check: a smaller one now means that the reader scrolled up. */
   let lastTop = 0;
-  let placed = false;
+  let positioned = false;
 
   const room = () => app.chat.room(props.room);
   const log = () => room()?.log ?? null;
 
   const rows = createMemo<Row[]>((before) => {
     void app.revision;
-    const here = room();
-    if (!here?.log) return [];
-    const { from, to } = windowIndices(here.log, eventWindow());
-    const atEnd = to === here.log.events.length;
-    const first = here.log.events[from]?.seq ?? 0;
-    const last = atEnd ? Infinity : here.log.events[to - 1]!.seq;
+    const current = room();
+    if (!current?.log) return [];
+    const { from, to } = windowIndices(current.log, eventWindow());
+    const atEnd = to === current.log.events.length;
+    const first = current.log.events[from]?.seq ?? 0;
+    const last = atEnd ? Infinity : current.log.events[to - 1]!.seq;
     return reuseRows(
       before,
       buildRows({
-        events: here.log.events.slice(from, to),
-        gaps: here.log.gaps.filter((gap) => gap.to >= first && gap.from <= last),
-        fromStart: here.log.floor === 0 && from === 0,
-        marker: here.marker,
+        events: current.log.events.slice(from, to),
+        gaps: current.log.gaps.filter((gap) => gap.to >= first && gap.from <= last),
+        fromStart: current.log.floor === 0 && from === 0,
+        marker: current.marker,
         pending: atEnd ? app.chat.outbox.inRoom(props.room) : [],
         you: app.chat.you?.id ?? null,
         dayOf,
@@ -58,8 +59,8 @@ export function MessageList(props: { room: RoomId }) {
     );
   }, []);
   const empty = ctx.select(() => {
-    const here = room();
-    return here?.log?.floor === 0 && here.n === 0 && app.chat.outbox.inRoom(props.room).length === 0;
+    const current = room();
+    return current?.log?.floor === 0 && current.n === 0 && app.chat.outbox.inRoom(props.room).length === 0;
   });
   const loading = ctx.select(() => room()?.fetching?.before !== undefined && log()?.events.length !== 0);
   const unread = ctx.select(() => room()?.unread ?? 0);
@@ -67,17 +68,17 @@ export function MessageList(props: { room: RoomId }) {
   // --- scroll position -----------------------------------------------------------------------------------------------
 
   const fromEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
-  const toEnd = () => {
+  const scrollToEnd = () => {
     scroller.scrollTop = scroller.scrollHeight;
     lastTop = scroller.scrollTop;
   };
   /** At the end, or still there although the end moved: the keyboard opened, or messages arrived. */
-  const isStuck = () => eventWindow().last === null && (fromEnd() <= AT_END || (stuck && scroller.scrollTop >= lastTop - 1));
+  const isFollowingEnd = () => eventWindow().last === null && (fromEnd() <= END_DISTANCE || (followsEnd && scroller.scrollTop >= lastTop - 1));
 
   /** Records the position of the first visible rows and returns a function that restores it. */
-  const rememberPlace = (): (() => void) => {
-    if (stuck) return toEnd;
-    if (KEEPS_PLACE && scroller.scrollTop > 0) return () => {};
+  const saveScrollPosition = (): (() => void) => {
+    if (followsEnd) return scrollToEnd;
+    if (SCROLL_ANCHORING && scroller.scrollTop > 0) return () => {};
     const top = scroller.getBoundingClientRect().top;
     const anchors: { key: string; offset: number }[] = [];
     for (const child of list.children) {
@@ -99,136 +100,131 @@ export function MessageList(props: { room: RoomId }) {
   };
 
   const show = (next: EventWindow) => {
-    const restore = rememberPlace();
+    const restore = saveScrollPosition();
     setEventWindow(next);
     restore();
   };
 
   /** The initial position: the first unread message in the upper part of the screen, or the end. */
-  const place = () => {
-    if (placed || rows().length === 0 || (room()?.fetching && (log()?.events.length ?? 0) === 0)) return;
-    placed = true;
+  const positionInitially = () => {
+    if (positioned || rows().length === 0 || (room()?.fetching && (log()?.events.length ?? 0) === 0)) return;
+    positioned = true;
     const line = list.querySelector<HTMLElement>('[data-key="new"]');
     if (line) scroller.scrollTop = line.offsetTop - scroller.clientHeight * 0.3;
-    else toEnd();
-    look();
+    else scrollToEnd();
+    onPositionChange();
   };
 
   /** Extends the window near an edge, and requests older events. */
-  const bringMore = () => {
-    const held = log();
-    if (!held || !placed) return;
-    const most = capacity(held, eventWindow(), rows().length);
-    if (scroller.scrollTop < NEAR_EDGE) {
-      const next = extendBack(held, pinStart(held, eventWindow()), most);
+  const extendWindow = () => {
+    const loaded = log();
+    if (!loaded || !positioned) return;
+    const limit = capacity(loaded, eventWindow(), rows().length);
+    if (scroller.scrollTop < EDGE_DISTANCE) {
+      const next = extendBack(loaded, pinStart(loaded, eventWindow()), limit);
       if (next) show(next);
       // Requested early, so that the reader does not have to wait at the top.
-      if (windowIndices(held, eventWindow()).from < AHEAD && held.floor > 0) app.requestOlder();
-    } else if (eventWindow().last !== null && fromEnd() < NEAR_EDGE) {
-      const next = extendForward(held, eventWindow(), most);
+      if (windowIndices(loaded, eventWindow()).from < PREFETCH_EVENTS && loaded.floor > 0) app.requestOlder();
+    } else if (eventWindow().last !== null && fromEnd() < EDGE_DISTANCE) {
+      const next = extendForward(loaded, eventWindow(), limit);
       if (next) show(next);
     }
   };
 
   /** Updates what follows from the scroll position: sticking to the end, the jump button, the focused room. */
-  const look = () => {
-    const held = log();
-    if (!held) return;
-    stuck = eventWindow().last === null && fromEnd() <= AT_END;
+  const onPositionChange = () => {
+    const loaded = log();
+    if (!loaded) return;
+    followsEnd = eventWindow().last === null && fromEnd() <= END_DISTANCE;
     lastTop = scroller.scrollTop;
-    if (stuck && eventWindow().first !== null && scroller.scrollTop > NEAR_EDGE * 2) show(FOLLOW_LATEST);
-    else if (!stuck) setEventWindow((now) => pinStart(held, now));
-    setAway(eventWindow().last !== null || fromEnd() > scroller.clientHeight * 0.75);
-    attend();
+    if (followsEnd && eventWindow().first !== null && scroller.scrollTop > EDGE_DISTANCE * 2) show(FOLLOW_LATEST);
+    else if (!followsEnd) setEventWindow((now) => pinStart(loaded, now));
+    setScrolledAway(eventWindow().last !== null || fromEnd() > scroller.clientHeight * 0.75);
+    updateFocusedRoom();
   };
 
-  const attend = () => {
-    const seen = placed && stuck && document.visibilityState === 'visible' && document.hasFocus() && ctx.drawer() === null;
+  const updateFocusedRoom = () => {
+    const seen = positioned && followsEnd && document.visibilityState === 'visible' && document.hasFocus() && ctx.drawer() === null;
     app.setFocusedRoom(seen ? props.room : null);
   };
 
-  let framed = false;
+  let frameRequested = false;
   // Also on wheel and touch events without a scroll, at the edge of the list: more events may have been loaded since.
   const onScroll = () => {
-    if (framed) return;
-    framed = true;
+    if (frameRequested) return;
+    frameRequested = true;
     requestAnimationFrame(() => {
-      framed = false;
-      look();
-      bringMore();
+      frameRequested = false;
+      onPositionChange();
+      extendWindow();
     });
   };
 
   onMount(() => {
-    const sinceResize = new ResizeObserver(() => {
-      if (stuck) toEnd();
+    const resizeObserver = new ResizeObserver(() => {
+      if (followsEnd) scrollToEnd();
     });
-    sinceResize.observe(scroller);
-    sinceResize.observe(list);
-    const forget = app.onPublish(() => {
-      const held = log();
-      if (held) stuck = isStuck();
-      const restore = rememberPlace();
+    resizeObserver.observe(scroller);
+    resizeObserver.observe(list);
+    const unsubscribe = app.onPublish(() => {
+      const loaded = log();
+      if (loaded) followsEnd = isFollowingEnd();
+      const restore = saveScrollPosition();
       return () => {
         const now = log();
         if (now) setEventWindow((s) => limitWindow(now, s));
         restore();
-        place();
-        look();
+        positionInitially();
+        onPositionChange();
         // Scroll anchoring may have moved the list again by now.
         onScroll();
       };
     });
-    const onAttention = () => attend();
-    addEventListener('focus', onAttention);
-    addEventListener('blur', onAttention);
-    document.addEventListener('visibilitychange', onAttention);
-    place();
-    bringMore();
+    listen(window, 'focus', updateFocusedRoom);
+    listen(window, 'blur', updateFocusedRoom);
+    listen(document, 'visibilitychange', updateFocusedRoom);
+    positionInitially();
+    extendWindow();
     onCleanup(() => {
-      forget();
-      sinceResize.disconnect();
-      removeEventListener('focus', onAttention);
-      removeEventListener('blur', onAttention);
-      document.removeEventListener('visibilitychange', onAttention);
+      unsubscribe();
+      resizeObserver.disconnect();
       if (app.chat.focused === props.room) app.setFocusedRoom(null);
     });
   });
 
-  const jump = () => {
+  const jumpToEnd = () => {
     setEventWindow(FOLLOW_LATEST);
-    stuck = true;
-    toEnd();
-    look();
+    followsEnd = true;
+    scrollToEnd();
+    onPositionChange();
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'Escape' && !event.defaultPrevented && ctx.drawer() === null && ctx.dialog() === null) {
-      jump();
+      jumpToEnd();
       document.getElementById('composer')?.focus();
     }
   };
-  document.addEventListener('keydown', onKeyDown);
-  onCleanup(() => document.removeEventListener('keydown', onKeyDown));
+  listen(document, 'keydown', onKeyDown);
 
   return (
     <div class="message-list">
-      <div ref={scroller} class="scroller" tabindex="0" role="region" aria-label={t().conversation.messages} onScroll={onScroll} onWheel={onScroll} onTouchMove={onScroll}>
-        <ol ref={list} class="rows" aria-label={t().conversation.messages}>
+      <div ref={scroller} class="scroller" tabindex="0" role="region" aria-label={t().chat.messages} onScroll={onScroll} onWheel={onScroll} onTouchMove={onScroll}>
+        <ol ref={list} class="rows" aria-label={t().chat.messages}>
           <For each={rows()}>{(row) => <RowView row={row} />}</For>
         </ol>
         <Show when={empty()}>
           <div class="empty">
-            <p>{t().conversation.empty}</p>
-            <p class="hint">{t().conversation.emptyHint}</p>
+            <p>{t().chat.empty}</p>
+            <p class="hint">{t().chat.emptyHint}</p>
           </div>
         </Show>
       </div>
       <Show when={loading()}>
-        <p class="loading">{t().conversation.loading}</p>
+        <p class="loading">{t().chat.loading}</p>
       </Show>
-      <Show when={away()}>
-        <button type="button" class="jump-button" classList={{ fresh: unread() > 0 }} onClick={jump}>
-          {unread() > 0 ? t().conversation.latestNew(unread()) : t().conversation.latest}
+      <Show when={scrolledAway()}>
+        <button type="button" class="jump-button" classList={{ fresh: unread() > 0 }} onClick={jumpToEnd}>
+          {unread() > 0 ? t().chat.latestNew(unread()) : t().chat.latest}
           <DownIcon />
         </button>
       </Show>

@@ -99,7 +99,7 @@ function Body(props: { text: string }) {
       </p>
       <Show when={long}>
         <button type="button" class="text-button" aria-expanded={open()} onClick={() => setOpen(!open())}>
-          {open() ? t().conversation.less : t().conversation.more}
+          {open() ? t().chat.less : t().chat.more}
         </button>
       </Show>
     </>

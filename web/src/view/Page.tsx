@@ -1,15 +1,16 @@
-import { createEffect, Match, onCleanup, Show, Switch } from 'solid-js';
+import { createEffect, Match, Show, Switch } from 'solid-js';
 import type { Notice } from '../core/chat';
 import { useApp } from './context';
-import { Rooms } from './Rooms';
-import { People } from './People';
 import { Conversation } from './Conversation';
 import { Help } from './Help';
+import { Logo } from './Icons';
+import { listen } from './listen';
+import { Login } from './Login';
+import { People } from './People';
+import { switchRoom } from './roomOrder';
+import { Rooms } from './Rooms';
 import { Settings } from './Settings';
 import { Toasts } from './Toasts';
-import { Logo } from './Icons';
-import { Login } from './Login';
-import { switchRoom } from './roomOrder';
 
 /** Shows one of the three screens: loading, login or chat. */
 export function Page() {
@@ -81,8 +82,7 @@ function ChatPage() {
       ctx.setDrawer(null);
     }
   };
-  document.addEventListener('keydown', onKeyDown);
-  onCleanup(() => document.removeEventListener('keydown', onKeyDown));
+  listen(document, 'keydown', onKeyDown);
 
   // Closes a drawer that became a column on a wider window.
   createEffect(() => {

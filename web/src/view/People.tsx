@@ -5,13 +5,13 @@ import { useApp } from './context';
 import { CloseIcon } from './Icons';
 
 /** How many people are rendered before "show more": a room may have thousands. */
-const SHOWN = 100;
+const PAGE_SIZE = 100;
 
 /** The people online in the room: the user first, then by name. */
 export function People() {
   const ctx = useApp();
   const { app, t } = ctx;
-  const [shown, setShown] = createSignal(SHOWN);
+  const [shown, setShown] = createSignal(PAGE_SIZE);
   let aside!: HTMLElement;
 
   const visible = () => (ctx.peopleInDrawer() ? ctx.drawer() === 'people' : ctx.peopleOpen());
@@ -42,7 +42,7 @@ export function People() {
     void app.revision;
     if (visible()) app.requestPeople();
   });
-  createEffect(on(room, () => setShown(SHOWN)));
+  createEffect(on(room, () => setShown(PAGE_SIZE)));
   createEffect(
     on(ctx.drawer, (drawer) => {
       if (drawer === 'people') aside.querySelector<HTMLElement>('button')?.focus();
@@ -86,7 +86,7 @@ export function People() {
             type="button"
             class="text-button"
             onClick={() => {
-              setShown((n) => n + SHOWN);
+              setShown((n) => n + PAGE_SIZE);
               app.requestPeople(true);
             }}
           >

@@ -1,8 +1,8 @@
 import { createEffect, createMemo, createSignal, For, on, Show } from 'solid-js';
 import { roomKey, roomName } from '../protocol/names';
 import type { RoomId } from '../protocol/types';
-import { useApp } from './context';
 import { Avatar } from './Avatar';
+import { useApp } from './context';
 import { CloseIcon, Logo, PlusIcon, SearchIcon, SettingsIcon } from './Icons';
 import { roomOrder } from './roomOrder';
 import { roving } from './roving';

@@ -21,7 +21,7 @@ function SettingsForm(props: { name: string }) {
   const { app, t } = ctx;
   const [name, setName] = createSignal(props.name);
   const [error, setError] = createSignal('');
-  const [sure, setSure] = createSignal(false);
+  const [confirming, setConfirming] = createSignal(false);
   const id = app.chat.you?.id ?? '';
 
   const rename = (event: SubmitEvent) => {
@@ -72,16 +72,16 @@ function SettingsForm(props: { name: string }) {
       </div>
       <div class="settings-footer">
         <Show
-          when={sure()}
+          when={confirming()}
           fallback={
             <>
               <button type="button" class="text-button" onClick={() => ctx.setDialog('help')}>{t().menu.help}</button>
-              <button type="button" class="text-button danger" onClick={() => setSure(true)}>{t().menu.logout}</button>
+              <button type="button" class="text-button danger" onClick={() => setConfirming(true)}>{t().menu.logout}</button>
             </>
           }
         >
           <p>{t().menu.logoutConfirm}</p>
-          <button type="button" class="secondary" onClick={() => setSure(false)}>{t().menu.logoutNo}</button>
+          <button type="button" class="secondary" onClick={() => setConfirming(false)}>{t().menu.logoutNo}</button>
           <button type="button" class="primary danger" onClick={() => void logout()}>{t().menu.logoutYes}</button>
         </Show>
       </div>

@@ -24,7 +24,7 @@ export function NewRow() {
   const { t } = useApp();
   return (
     <li class="row unread-marker" data-key="new">
-      <span>{t().conversation.newLine}</span>
+      <span>{t().chat.newLine}</span>
     </li>
   );
 }
@@ -34,7 +34,7 @@ export function StartRow() {
   return (
     <li class="row start" data-key="start">
       <Logo />
-      <p>{t().conversation.begins(`#${app.chat.activeRoom?.name ?? ''}`)}</p>
+      <p>{t().chat.begins(`#${app.chat.activeRoom?.name ?? ''}`)}</p>
     </li>
   );
 }
@@ -44,9 +44,9 @@ export function GapRow(props: { row: RowOf<'gap'> }) {
   const busy = select(() => app.chat.activeRoom?.fetching !== null);
   return (
     <li class="row gap" data-key={props.row.key}>
-      <span>{busy() ? t().conversation.loading : t().conversation.missing(format().number(props.row.size))}</span>
+      <span>{busy() ? t().chat.loading : t().chat.missing(format().number(props.row.size))}</span>
       <button type="button" class="text-button" disabled={busy()} onClick={() => app.fetchGap(props.row.to)}>
-        {t().conversation.load}
+        {t().chat.load}
       </button>
     </li>
   );

@@ -1,10 +1,11 @@
-import { type Accessor, createContext, createEffect, createMemo, createSignal, onCleanup, useContext } from 'solid-js';
-import { createFormat, type Format } from '../i18n/format';
+import { type Accessor, createContext, createEffect, createMemo, createSignal, useContext } from 'solid-js';
 import { chooseLocale, DICTIONARIES, type Dictionary, LANG, type Locale } from '../i18n';
-import type { ErrorCode } from '../protocol/types';
+import { createFormat, type Format } from '../i18n/format';
 import type { NameFault } from '../protocol/names';
+import type { ErrorCode } from '../protocol/types';
 import { App } from '../shell/app';
 import { loadPreference, savePreference } from '../shell/storage';
+import { listen } from './listen';
 
 export type Theme = 'system' | 'light' | 'dark';
 export type Drawer = 'rooms' | 'people' | null;
@@ -15,9 +16,9 @@ export interface Toast {
 }
 
 /** Breakpoints below which the rooms, and the people, become drawers. layout.css has the same numbers. */
-const NARROW = '(max-width: 759.98px)';
-const SLIM = '(max-width: 1079.98px)';
-const TOAST_SHOWN = 7_000;
+const ROOMS_DRAWER = '(max-width: 759.98px)';
+const PEOPLE_DRAWER = '(max-width: 1079.98px)';
+const TOAST_TIMEOUT = 7_000;
 
 /** What every component can use: the app, the texts, and the view state. */
 export interface AppContext {
@@ -53,7 +54,7 @@ export const AppProvider = Context.Provider;
 export function useApp(): AppContext {
   const ctx = useContext(Context);
   // main.tsx renders every component inside the provider.
-  if (!ctx) throw new Error('outside the ctx');
+  if (!ctx) throw new Error('useApp outside AppProvider');
   return ctx;
 }
 
@@ -93,8 +94,8 @@ export function createAppContext(app: App): AppContext {
       savePreference('theme', next === 'system' ? null : next);
       setThemeSignal(next);
     },
-    roomsInDrawer: matches(NARROW),
-    peopleInDrawer: matches(SLIM),
+    roomsInDrawer: matches(ROOMS_DRAWER),
+    peopleInDrawer: matches(PEOPLE_DRAWER),
     drawer,
     setDrawer(next) {
       if (next === drawer()) return;
@@ -114,7 +115,7 @@ export function createAppContext(app: App): AppContext {
     notify(text, urgent = false) {
       const id = nextToast++;
       setToasts((all) => [...all.filter((toast) => toast.text !== text).slice(-2), { id, text, urgent }]);
-      setTimeout(() => dismiss(id), TOAST_SHOWN);
+      setTimeout(() => dismiss(id), TOAST_TIMEOUT);
     },
     dismiss,
     select<T>(read: () => T): Accessor<T> {
@@ -138,9 +139,7 @@ export function createAppContext(app: App): AppContext {
 function matches(query: string): Accessor<boolean> {
   const media = matchMedia(query);
   const [value, setValue] = createSignal(media.matches);
-  const update = () => setValue(media.matches);
-  media.addEventListener('change', update);
-  onCleanup(() => media.removeEventListener('change', update));
+  listen(media, 'change', () => setValue(media.matches));
   return value;
 }
 

@@ -3,17 +3,17 @@ import type { Dictionary } from '../i18n';
 import type { Format } from '../i18n/format';
 
 /** Up to this many names are listed; of more, one fewer, and the rest as a count. */
-const NAMED = 3;
+const MAX_NAMES = 3;
 
 /** For example "Ann, Bob and 3 others joined · Cleo left". */
 export function membershipText(summary: MembershipSummary, words: Dictionary, format: Format): string {
-  const who = (names: string[]) =>
-    format.list(names.length <= NAMED ? names : [...names.slice(0, NAMED - 1), words.membership.others(names.length - NAMED + 1)]);
+  const list = (names: string[]) =>
+    format.list(names.length <= MAX_NAMES ? names : [...names.slice(0, MAX_NAMES - 1), words.membership.others(names.length - MAX_NAMES + 1)]);
   const parts: string[] = [];
-  if (summary.joined.length > 0) parts.push(words.membership.joined(who(summary.joined)));
-  if (summary.returned.length > 0) parts.push(words.membership.returned(who(summary.returned)));
-  if (summary.visited.length > 0) parts.push(words.membership.visited(who(summary.visited)));
-  if (summary.left.length > 0) parts.push(words.membership.left(who(summary.left)));
-  for (const { oldName, name } of summary.renamed.slice(0, NAMED)) parts.push(words.membership.renamed(oldName, name));
+  if (summary.joined.length > 0) parts.push(words.membership.joined(list(summary.joined)));
+  if (summary.returned.length > 0) parts.push(words.membership.returned(list(summary.returned)));
+  if (summary.visited.length > 0) parts.push(words.membership.visited(list(summary.visited)));
+  if (summary.left.length > 0) parts.push(words.membership.left(list(summary.left)));
+  for (const { oldName, name } of summary.renamed.slice(0, MAX_NAMES)) parts.push(words.membership.renamed(oldName, name));
   return words.membership.join(parts);
 }

@@ -1,6 +1,6 @@
 import { LOBBY, roomKey } from '../protocol/names';
-import type { AppContext } from './context';
 import type { RoomId } from '../protocol/types';
+import type { AppContext } from './context';
 
 /** The joined rooms in display order: the lobby, then by name. */
 export function roomOrder(ctx: AppContext): RoomId[] {
