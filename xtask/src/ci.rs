@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::prerequisites::Prerequisite;
 use crate::steps::{self, Context, Step, StepResult};
 use crate::workspace::Workspace;
-use crate::{crate_graph, faults, fuzz, instruction_bench, process, test};
+use crate::{crate_graph, faults, fuzz, generate, instruction_bench, process, test};
 
 /// What is checked beside the tests. clippy and doc share what they check of the dependencies, so they ask for
 /// the same features.
@@ -16,6 +16,11 @@ const STEPS: &[Step] = &[
     Step {
         name: "crate-graph",
         run: |it| crate_graph::run(&it.workspace).map(|()| StepResult::Ok),
+        ..Step::BLANK
+    },
+    Step {
+        name: "generate",
+        run: |it| generate::check(&it.workspace).map(|()| StepResult::Ok),
         ..Step::BLANK
     },
     Step { name: "licences", needs: &[Prerequisite::CargoDeny], run: licences, ..Step::BLANK },

@@ -5,7 +5,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `run`, `test`, `ci`, `crate_graph`, `instruction_bench`, `autobahn`, `fuzz`, `load`, `bench`, `sim`, `faults` | one command each |
+//! | `run`, `test`, `ci`, `crate_graph`, `instruction_bench`, `autobahn`, `fuzz`, `generate`, `load`, `bench`, `sim`, `faults` | one command each |
 //! | `steps` | running a table of steps, and the summary at the end |
 //! | `prerequisites` | which programs this machine has, and how to get those that it lacks |
 //! | `web` | the web client: whether it is stale, and building it |
@@ -19,6 +19,7 @@ mod ci;
 mod crate_graph;
 mod faults;
 mod fuzz;
+mod generate;
 mod instruction_bench;
 mod load;
 mod prerequisites;
@@ -67,6 +68,8 @@ enum Command {
     Autobahn(autobahn::Args),
     /// Look for input that breaks codec, commands, lines or log.
     Fuzz(fuzz::Args),
+    /// Write what is derived from the table of operations: the OpenAPI document, tables of the documents.
+    Generate(generate::Args),
     /// Load a server, and count what arrives.
     // `--help` is the load program's to answer.
     #[command(disable_help_flag = true)]
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
             Command::CrateGraph => crate_graph::run(&workspace),
             Command::Instructions(args) => instruction_bench::run(&workspace, &args),
             Command::Autobahn(args) => autobahn::run(&workspace, &args),
+            Command::Generate(args) => generate::run(&workspace, &args),
             Command::Fuzz(args) => fuzz::run(&workspace, &args),
             Command::Load { args } => load::run(&workspace, args),
             Command::Bench(args) => bench::run(&workspace, &args),

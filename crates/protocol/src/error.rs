@@ -1,4 +1,4 @@
-//! The stable codes of refusals. They are a contract: a code is never renamed, and what it means never changes.
+//! The stable codes of errors. They are a contract: a code is never renamed, and its meaning never changes.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $retryable:literal, $status:literal;)*) => {
-        /// Why something was refused.
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $retryable:literal, $status:literal;)*) => {
+        /// The stable code of an error. A client treats a code that it does not have as `internal`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum ErrorCode {
-            $($(#[$doc])* #[serde(rename = $code)] $variant,)*
+            $($(#[doc = $doc])+ #[serde(rename = $code)] $variant,)*
         }
 
         impl ErrorCode {
@@ -21,6 +21,12 @@ macro_rules! codes {
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(ErrorCode::$variant => $code,)* }
+            }
+
+            /// What it means, as a sentence for the documents.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(ErrorCode::$variant => concat!($($doc),+).trim_ascii(),)* }
             }
 
             /// Whether the same command, sent again later and unchanged, may succeed.
@@ -39,42 +45,57 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Not JSON, not an object, a field missing or of the wrong kind.
+    /// Not JSON, not an object, or a field is missing or of the wrong type.
     Malformed = "malformed", false, 400;
     /// No command has this type.
     UnknownType = "unknown_type", false, 400;
-    /// No name for a room, or for a person.
+    /// Not a legal name for a room or a user.
     InvalidName = "invalid_name", false, 400;
-    /// A message with nothing in it.
+    /// The message is empty, or only white space.
     BodyEmpty = "body_empty", false, 400;
-    /// A message longer than `limits.body_bytes`.
+    /// The message is longer than `limits.body_bytes`, or the HTTP body is too long.
     BodyTooLong = "body_too_long", false, 413;
-    /// No room has this id, or (where no room is made) this name.
+    /// No room has this id or name.
     RoomNotFound = "room_not_found", false, 404;
-    /// Only members may.
+    /// Only members of the room may do this; `join` first.
     NotAMember = "not_a_member", false, 403;
     /// The same `client_message_id` was used for another room or body.
     KeyConflict = "key_conflict", false, 409;
-    /// One person can be in so many rooms and no more.
+    /// The user is a member of as many rooms as one user may be (200 unless configured).
     TooManyRooms = "too_many_rooms", false, 409;
-    /// Too often; `retry_after_ms` says how long to wait.
+    /// Too many of these; wait for `retry_after_ms`.
     RateLimited = "rate_limited", true, 429;
-    /// More than the server can take at the moment.
+    /// The server has more work than it can do; nothing was stored.
     Overloaded = "overloaded", true, 503;
-    /// The store did not answer as it should: whether it was stored is not known.
+    /// The store failed. Whether the request was stored is not known; send it again, unchanged.
     Unavailable = "unavailable", true, 503;
-    /// The disk is full: nothing was stored.
+    /// The disk is full; nothing was stored.
     StorageFull = "storage_full", true, 507;
     /// The server is stopping.
     ShuttingDown = "shutting_down", true, 503;
     /// No session, or one that has ended.
     Unauthorized = "unauthorized", false, 401;
-    /// A page of this origin may not do this here.
+    /// The page's origin is not allowed.
     ForbiddenOrigin = "forbidden_origin", false, 403;
-    /// No such address.
+    /// There is no such address.
     NotFound = "not_found", false, 404;
-    /// A defect of the server; its log says more.
+    /// A defect of the server, with details in its log.
     Internal = "internal", true, 500;
+}
+
+/// The body of an HTTP answer that is an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub struct HttpError<'a> {
+    /// What a program acts on.
+    pub code: ErrorCode,
+    /// In English, for the author of the client.
+    pub message: &'a str,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// How long to wait before it, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
 }
 
 impl fmt::Display for ErrorCode {

@@ -3,61 +3,58 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[cfg(doc)]
-use crate::Limits;
 use crate::{ClientMessageId, MessageBody, MessageCount, RoomId, Seq, Timestamp, UserId, UserName};
 
-/// Somebody, as others see them.
+/// A user, as others see them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Person {
-    /// Who, for ever.
+    /// The id, which never changes.
     pub id: UserId,
-    /// What they were called at the time.
+    /// The name at the time.
     pub name: UserName,
 }
 
-/// What happened in a room, the same for everybody who may see it: so it is encoded once.
+/// One numbered entry of a room's log. It is the same for every member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
-    /// What, with `"type"` as its tag.
+    /// The kind, with `type` as its tag.
     #[serde(flatten)]
     pub kind: EventKind,
-    /// Where.
+    /// The room.
     pub room: RoomId,
-    /// Its number in the room.
+    /// The number in the room.
     pub seq: Seq,
-    /// The room's messages so far, this one counted.
+    /// The messages of the room up to and including this event.
     pub n: MessageCount,
-    /// Who did it.
+    /// The user who caused it.
     pub by: Person,
-    /// When the store took it.
+    /// The time of the commit. Within a room it never goes back.
     pub at: Timestamp,
 }
 
-/// What happened.
+/// The kind of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventKind {
-    /// Something was said.
+    /// A message.
     Message {
-        /// The sender's key: by it the sender's page knows its own message. Lines of plain text have none.
+        /// The sender's idempotency key. A message from plain text has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_message_id: Option<ClientMessageId>,
-        /// What was said.
+        /// The text.
         body: MessageBody,
     },
-    /// `by` became a member, and so did those in `with`: people who come in the same moment share an event, so that a crowd at
-    /// the door does not cost everybody inside an event for each of them (`docs/adr/0005`).
+    /// `by` and the users of `also_joined` became members. Users who join at the same moment share an event.
     MemberJoined {
-        /// The others, in the order in which they came; with `by` at most [`Limits::JOINED_TOGETHER`].
+        /// The others, in the order in which they joined; at most 99.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         also_joined: Vec<Person>,
     },
-    /// `by` is a member no more.
+    /// `by` is no longer a member.
     MemberLeft {},
-    /// `by` is called something else now.
+    /// `by` has a new name.
     Renamed {
-        /// The name before.
+        /// The previous name.
         old_name: UserName,
     },
 }

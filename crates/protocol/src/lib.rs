@@ -15,6 +15,8 @@
 //! | `timestamp.rs` | `Timestamp`: milliseconds, RFC 3339 on the wire |
 //! | `operations/` | the table of operations, and one file for each |
 //! | `command.rs` | how a text frame becomes commands |
+//! | `openapi/` | the OpenAPI document |
+//! | `session.rs` | the bodies of `/api/v1/session` |
 //! | `event.rs` | `Event`: one numbered entry of a room's log |
 //! | `server_frame.rs` | `ServerFrame`: welcome, joined, ok, error, gap, reset, presence, typing |
 //! | `error.rs` | `ErrorCode`: the stable codes, whether each is retryable, its HTTP status |
@@ -36,15 +38,17 @@ mod event;
 mod ids;
 mod limits;
 mod names;
+pub mod openapi;
 pub mod operations;
 mod schema;
 mod server_frame;
+mod session;
 mod timestamp;
 
 pub use body::{ClientMessageId, InvalidBody, InvalidKey, MessageBody};
 pub use close::Close;
 pub use command::{CommandEnvelope, FrameError, parse_frame};
-pub use error::ErrorCode;
+pub use error::{ErrorCode, HttpError};
 pub use event::{Event, EventKind, Person};
 pub use ids::{CommandId, Epoch, InvalidId, MessageCount, RoomId, Seq, UserId};
 pub use limits::Limits;
@@ -57,4 +61,5 @@ pub use server_frame::{
     Appended, CommandResult, ControlFrame, Done, ErrorFrame, EventPage, Gap, Joined, Named, OkFrame,
     PeoplePage, Presence, ReadPosition, Reset, RoomPage, RoomSummary, ServerFrame, Typing, Welcome,
 };
+pub use session::{CreateSession, Session};
 pub use timestamp::Timestamp;

@@ -1,20 +1,20 @@
-//! The sizes that both sides know. `welcome` tells them to the client.
+//! Sizes that both sides keep to. `welcome` has those that a client needs.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a client must stay within, as `welcome` says it.
+/// The limits of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
-    /// Longest message body, in bytes of UTF-8. A longer one is refused with `body_too_long`.
+    /// The longest message body, in bytes of UTF-8. A longer one gets `body_too_long`.
     pub body_bytes: u32,
     /// Longest WebSocket message, in bytes. A longer one closes the connection with 1009.
     pub frame_bytes: u32,
     /// Longest room name, in characters.
     pub room_name_chars: u32,
-    /// Longest name of a person, in characters.
+    /// Longest name of a user, in characters.
     pub user_name_chars: u32,
-    /// How many events a returning client is sent at most; beyond, it is told a `gap`.
+    /// How many missed events a client receives at most; beyond that it gets a `gap`.
     pub catch_up_events: u32,
     /// How many events one page of history holds at most.
     pub history_events: u32,
@@ -29,7 +29,7 @@ impl Limits {
     pub const MAX_BODY_BYTES: u32 = 10 * 1024;
     /// Longest room name, in characters after NFKC.
     pub const ROOM_NAME_CHARS: u32 = 64;
-    /// Longest name of a person, in characters after NFC.
+    /// Longest name of a user, in characters after NFC.
     pub const USER_NAME_CHARS: u32 = 32;
     /// Beyond this many missed events the answer is `gap`.
     pub const CATCH_UP_EVENTS: u32 = 1_000;

@@ -1,4 +1,4 @@
-//! Everything that a server may say.
+//! The frames of a server.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,95 +7,95 @@ use crate::{
     CommandId, Epoch, ErrorCode, Event, Limits, MessageCount, Person, RoomId, RoomName, Seq, UserId, UserName,
 };
 
-/// One object from the server.
+/// A frame of the server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ServerFrame {
     /// A numbered event of a room's log.
     Event(Event),
-    /// Everything beside the log.
+    /// A frame that is no event.
     ControlFrame(ControlFrame),
 }
 
-/// What is not in any log, by its tag.
+/// A frame that is no event, by its `type`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ControlFrame {
     /// The first object on a connection.
     Welcome(Welcome),
-    /// A room is open: its events follow.
+    /// A room is open on this connection; its events follow.
     Joined(Joined),
     /// A command was carried out.
     Ok(OkFrame),
     /// A command was refused.
     Error(ErrorFrame),
-    /// A stretch of events will not come by itself.
+    /// Events that the server does not send by itself.
     Gap(Gap),
-    /// What the client holds of a room is of another life of the store.
+    /// The client's copy of a room comes from another epoch.
     Reset(Reset),
-    /// Who came and went.
+    /// Users who went online or offline.
     Presence(Presence),
-    /// Somebody is typing.
+    /// A user is typing.
     Typing(Typing),
 }
 
-/// `welcome`
+/// `welcome`: the first frame on a connection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Welcome {
-    /// Who this connection speaks for.
+    /// The user of this connection.
     pub you: Person,
-    /// The store's life.
+    /// The epoch of the store.
     pub epoch: Epoch,
-    /// What to stay within.
+    /// The limits in force.
     pub limits: Limits,
     /// The server's program and version.
     pub server: String,
 }
 
-/// `joined`: comes before the room's events.
+/// `joined`: a room is open. It precedes the room's events. Over HTTP: the user is a member.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Joined {
-    /// Of the `join`; absent for a room of a `resume`.
+    /// The id of the `join`; absent for a room of a `resume`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
     /// The room's id.
     pub room: RoomId,
     /// The room's name.
     pub name: RoomName,
-    /// The number of its last event.
+    /// The number of the last event.
     pub head: Seq,
-    /// Its messages so far.
+    /// The messages up to it.
     pub n: MessageCount,
-    /// How far the person has read, if they ever said so.
+    /// The user's read position, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadPosition>,
-    /// How many people are online here.
+    /// How many users are online in the room.
     pub count: u32,
-    /// At most [`Limits::JOINED_ONLINE`] of them; `who` tells the rest.
+    /// At most 50 of them; `who` lists all.
     pub online: Vec<Person>,
 }
 
-/// How far somebody has read.
+/// A read position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadPosition {
-    /// The last event seen.
+    /// The last event that was read.
     pub seq: Seq,
-    /// The room's messages up to there: unread is the room's `n` less this one.
+    /// The messages of the room up to it. The room's `n` minus this one is the number of unread messages.
     pub n: MessageCount,
 }
 
-/// `ok`: what was asked is done, and here is what it gave.
+/// `ok`: the result of a command. Its fields depend on the command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OkFrame {
-    /// Of the command.
+    /// The id of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
-    /// What it gave.
+    /// The result.
     #[serde(flatten)]
     pub outcome: CommandResult,
 }
 
-/// What a command gave. Told apart by the command it answers; the order matters for reading it back.
+/// The result of a command. The order of the variants matters for reading one back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum CommandResult {
@@ -139,14 +139,14 @@ pub struct Named {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Done {}
 
-/// A page of the people online in a room, by id.
+/// A page of the users who are online in a room, by id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PeoplePage {
-    /// How many there are in all.
+    /// How many are online in all.
     pub count: u32,
-    /// This page.
+    /// The users of this page.
     pub people: Vec<Person>,
-    /// Ask again with `after` set to this, if there is more.
+    /// The `after` of the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<UserId>,
 }
@@ -154,9 +154,9 @@ pub struct PeoplePage {
 /// A page of rooms, by id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoomPage {
-    /// This page.
+    /// The rooms of this page.
     pub rooms: Vec<RoomSummary>,
-    /// Ask again with `after` set to this, if there is more.
+    /// The `after` of the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<RoomId>,
 }
@@ -164,93 +164,93 @@ pub struct RoomPage {
 /// A room in a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoomSummary {
-    /// Its id.
+    /// The id.
     pub room: RoomId,
-    /// Its name.
+    /// The name.
     pub name: RoomName,
-    /// The number of its last event.
+    /// The number of the last event.
     pub head: Seq,
-    /// Its messages so far.
+    /// The messages up to it.
     pub n: MessageCount,
-    /// How many people are online there.
+    /// How many users are online in the room.
     pub count: u32,
-    /// Whether one is a member.
+    /// Whether the user is a member.
     pub joined: bool,
-    /// How far one has read.
+    /// The user's read position, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadPosition>,
 }
 
-/// A stretch of a room's events, oldest first; the same from the command `history` and over HTTP.
+/// A page of a room's events, oldest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventPage {
     /// The events.
     pub events: Vec<Event>,
-    /// Whether there are more in the direction that was asked for.
+    /// Whether there are more in the requested direction.
     pub more: bool,
 }
 
-/// `error`
+/// `error`: a command was refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorFrame {
-    /// Of the command, where it had one.
+    /// The id of the command, if it had one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
     /// The room of a `resume` that could not be opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomId>,
-    /// Stable; what a program acts on.
+    /// What a program acts on.
     pub code: ErrorCode,
-    /// In English, for the person who writes the client; the page has its own words for each code.
+    /// In English, for the author of the client.
     pub message: String,
-    /// Whether the same again may succeed.
+    /// Whether the same command may succeed later.
     pub retryable: bool,
-    /// How long to wait before it.
+    /// How long to wait before it, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
 
-/// `gap`: events `from` to `to` will not come by themselves; `history` has them.
+/// `gap`: the server does not send the events `from` to `to` by itself; `history` has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
-    /// Which room.
+    /// The room.
     pub room: RoomId,
-    /// The first that is missing.
+    /// The first missing event.
     pub from: Seq,
-    /// The last that is missing.
+    /// The last missing event.
     pub to: Seq,
 }
 
-/// `reset`: drop what is cached of the room and load it afresh.
+/// `reset`: the client discards its copy of the room and loads it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reset {
-    /// Which room.
+    /// The room.
     pub room: RoomId,
-    /// The store's life now.
+    /// The epoch in force.
     pub epoch: Epoch,
 }
 
-/// `presence`: at most one a room and second; may be lost.
+/// `presence`: at most one per room and second. It may be lost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Presence {
-    /// Which room.
+    /// The room.
     pub room: RoomId,
-    /// How many people are online.
+    /// How many users are online.
     pub count: u32,
-    /// Who came. Empty where more than [`Limits::PRESENCE_NAMES`] are online.
+    /// Users who went online. Empty if more than 100 are online.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub online: Vec<Person>,
-    /// Who went. Empty where more than [`Limits::PRESENCE_NAMES`] are online.
+    /// Users who went offline. Empty if more than 100 are online.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offline: Vec<UserId>,
 }
 
-/// `typing`: shown for a few seconds; may be lost.
+/// `typing`: clients show it for a few seconds. It may be lost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Typing {
-    /// Which room.
+    /// The room.
     pub room: RoomId,
-    /// Who.
+    /// The user.
     pub by: Person,
 }
 
@@ -258,7 +258,7 @@ impl ServerFrame {
     /// The JSON object.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Maps with text keys and numbers are all that these types hold; serde_json can fail on neither.
+        // These types hold maps with text keys, texts and numbers; serde_json fails on none of them.
         serde_json::to_string(self).expect("frames are JSON by construction")
     }
 }

@@ -31,6 +31,25 @@ impl FieldType {
 }
 
 impl Definition {
+    /// The names of the fields, required ones first, and whether each is required.
+    #[must_use]
+    pub fn fields_in_order(&self) -> Vec<(String, bool)> {
+        let mut generator =
+            SchemaSettings::draft2020_12().with(|it| it.inline_subschemas = true).into_generator();
+        let schema = (self.fields)(&mut generator);
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        let optional = properties.map(|(name, _)| name.as_str()).filter(|name| !required.contains(name));
+        let named = |name: &str, is_required| (name.to_owned(), is_required);
+        required.iter().map(|name| named(name, true)).chain(optional.map(|name| named(name, false))).collect()
+    }
+
     /// The types of the fields, as the schema has them.
     #[must_use]
     pub fn field_types(&self) -> BTreeMap<String, FieldType> {

@@ -202,14 +202,14 @@ pub enum RateClass {
 }
 
 impl RateClass {
-    /// The name of its setting below `limits.rates`.
+    /// The name of its setting below `limits`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             RateClass::Message => "messages",
             RateClass::Join => "joins",
             RateClass::Typing => "typing",
-            RateClass::Other => "others",
+            RateClass::Other => "commands",
             RateClass::NewRoom => "new_rooms",
         }
     }

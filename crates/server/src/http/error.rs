@@ -7,8 +7,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
-use protocol::ErrorCode;
-use serde::Serialize;
+use protocol::{ErrorCode, HttpError};
 use storage::StoreError;
 
 /// Why a request was not done. The message is public.
@@ -19,15 +18,6 @@ pub(crate) struct ApiError {
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
     headers: Vec<(&'static str, &'static str)>,
-}
-
-#[derive(Serialize)]
-struct Json<'a> {
-    code: ErrorCode,
-    message: &'a str,
-    retryable: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_ms: Option<u64>,
 }
 
 impl ApiError {
@@ -103,7 +93,7 @@ impl ApiError {
             self.retry_after.map(|wait| u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1));
         let retryable = self.code.is_retryable();
         // Three strings, a bool and a number cannot fail to be written.
-        serde_json::to_vec(&Json { code: self.code, message: &self.message, retryable, retry_after_ms })
+        serde_json::to_vec(&HttpError { code: self.code, message: &self.message, retryable, retry_after_ms })
             .unwrap_or_default()
     }
 

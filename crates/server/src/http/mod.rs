@@ -17,6 +17,7 @@
 //! | `operations.rs` | the routes of the operation table: from a request to a command |
 //! | `execute.rs` | what each command does over HTTP |
 //! | `request_body.rs` | a body, within bounds |
+//! | `docs/` | `/api/v1/openapi.json`, `/api/docs` |
 //! | `health.rs` | `/healthz`, `/readyz`, `/metrics` |
 //! | `page.rs` | the embedded web client |
 //! | `refusal.rs` | how HTTP says no |
@@ -25,6 +26,7 @@ mod accept;
 mod connection;
 mod connection_deadlines;
 mod connection_limiter;
+mod docs;
 mod error;
 mod execute;
 mod health;
@@ -90,7 +92,7 @@ pub(crate) struct Peer {
 }
 
 fn router(front: HttpState) -> Router {
-    let router = operations::add_routes(Router::new())
+    let router = docs::add_routes(operations::add_routes(Router::new()))
         .route("/ws", get(upgrade::open))
         .route("/api/v1/session", get(session::show).post(session::begin).delete(session::end))
         .route("/healthz", get(health::alive))

@@ -6,8 +6,8 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
-use protocol::{ErrorCode, Person, UserName};
-use serde::{Deserialize, Serialize};
+use protocol::{CreateSession, ErrorCode, Session, UserName};
+use serde::Serialize;
 
 use super::identity::{COOKIE_NAME, Credential, language};
 use super::origin::RequestOrigin;
@@ -21,18 +21,6 @@ const BODY_BYTES: usize = 16 * 1024;
 /// 400 days, the longest that browsers keep a cookie.
 const COOKIE_SECONDS: u32 = 400 * 24 * 3600;
 
-#[derive(Serialize)]
-struct Session<'a> {
-    user: &'a Person,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<&'a str>,
-}
-
-#[derive(Default, Deserialize)]
-struct CreateSession {
-    name: Option<String>,
-}
-
 /// `GET`: who am I?
 pub(super) async fn show(
     State(front): State<Arc<HttpState>>,
@@ -40,7 +28,7 @@ pub(super) async fn show(
 ) -> Result<Response, ApiError> {
     let sender = RequestOrigin::of(&headers, &front.config.allowed_origins)?;
     let identity = front.must_identify(Credential::of(&headers, &sender)).await?;
-    Ok(json(StatusCode::OK, &Session { user: &identity.person, token: None }))
+    Ok(json(StatusCode::OK, &Session { user: identity.person, token: None }))
 }
 
 /// `POST`: make me a guest, unless I am somebody already.
@@ -53,7 +41,7 @@ pub(super) async fn begin(
     let sender = RequestOrigin::of(&parts.headers, &front.config.allowed_origins)?;
     let wish = parse_request(&read_body(body, BODY_BYTES, front.config.timeouts.headers).await?)?;
     if let Some(identity) = front.identify(Credential::for_change(&parts.headers, &sender)).await? {
-        return Ok(json(StatusCode::OK, &Session { user: &identity.person, token: None }));
+        return Ok(json(StatusCode::OK, &Session { user: identity.person, token: None }));
     }
     let name = wish.name.as_deref().map(UserName::new).transpose();
     let name = name.map_err(|error| ApiError::new(ErrorCode::InvalidName, error.to_string()))?;
@@ -65,13 +53,13 @@ pub(super) async fn begin(
     front.app.sessions.begin(token.hash(), person.clone());
     Ok(match sender {
         RequestOrigin::SameOrigin(origin) => {
-            let mut response = json(StatusCode::CREATED, &Session { user: &person, token: None });
+            let mut response = json(StatusCode::CREATED, &Session { user: person, token: None });
             set_cookie(&mut response, token.as_str(), COOKIE_SECONDS, origin.is_https())?;
             response
         }
         // A listed page gets no cookie: it would be one of our own page's.
         RequestOrigin::Absent | RequestOrigin::Allowed => {
-            json(StatusCode::CREATED, &Session { user: &person, token: Some(token.as_str()) })
+            json(StatusCode::CREATED, &Session { user: person, token: Some(token.as_str().to_owned()) })
         }
     })
 }

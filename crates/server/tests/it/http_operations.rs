@@ -256,3 +256,17 @@ fn ended_session_does_nothing_more() {
     let left = others.iter().filter(|event| matches!(event.kind, EventKind::MemberLeft {})).count();
     assert_eq!(joined.len(), left + 1, "all but Ann");
 }
+
+#[test]
+fn document_and_its_page_are_public_and_self_contained() {
+    let server = TestServer::open();
+    let document: Value = server.get("/api/v1/openapi.json").json().unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["paths"]["/api/v1/rooms/{room}/messages"]["post"]["operationId"], "send");
+    for path in ["/api/docs", "/api/docs.css", "/api/docs.js"] {
+        let file = server.get(path);
+        assert_eq!(file.status, 200, "{path}");
+        // Nothing is fetched from elsewhere.
+        assert!(!file.text().contains("http://") && !file.text().contains("https://"), "{path}");
+    }
+}

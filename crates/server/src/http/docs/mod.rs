@@ -1,0 +1,29 @@
+//! `/api/v1/openapi.json` and `/api/docs`: what the HTTP API is, for programs and for people.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+
+use super::HttpState;
+
+/// Generated at the first request: most servers never serve it.
+static DOCUMENT: LazyLock<String> = LazyLock::new(protocol::openapi::text);
+
+/// Adds the routes. The page's policy allows scripts and styles as files only.
+pub(super) fn add_routes(router: Router<Arc<HttpState>>) -> Router<Arc<HttpState>> {
+    router
+        .route("/api/v1/openapi.json", get(|| async { text("application/json", DOCUMENT.as_str()) }))
+        .route("/api/docs", get(|| async { text("text/html; charset=utf-8", include_str!("page.html")) }))
+        .route("/api/docs.css", get(|| async { text("text/css; charset=utf-8", include_str!("page.css")) }))
+        .route(
+            "/api/docs.js",
+            get(|| async { text("text/javascript; charset=utf-8", include_str!("page.js")) }),
+        )
+}
+
+fn text(content_type: &'static str, text: &'static str) -> Response {
+    ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text).into_response()
+}

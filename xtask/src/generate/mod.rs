@@ -1,0 +1,53 @@
+//! `cargo xtask generate`: writes what is derived from the table of operations and is committed all the same, so that a
+//! reader sees it and a review shows its changes. With `--check` it writes nothing, and fails if something is stale.
+
+mod tables;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace::Workspace;
+
+#[derive(Default, clap::Args)]
+pub(crate) struct Args {
+    /// Write nothing; fail if a file is stale.
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let mut stale = Vec::new();
+    for (path, text) in files(&workspace.root)? {
+        let full = workspace.root.join(&path);
+        if fs::read_to_string(&full).is_ok_and(|found| found == text) {
+            continue;
+        }
+        if !args.check {
+            fs::write(&full, text).with_context(|| format!("{path} cannot be written"))?;
+            println!("wrote {path}");
+        }
+        stale.push(path);
+    }
+    match (args.check, stale.is_empty()) {
+        (true, false) => bail!("stale: {}; run `cargo xtask generate`", stale.join(", ")),
+        (_, true) => println!("nothing is stale"),
+        (false, false) => {}
+    }
+    Ok(())
+}
+
+/// Checks that nothing is stale.
+pub(crate) fn check(workspace: &Workspace) -> Result<()> {
+    run(workspace, &Args { check: true })
+}
+
+fn files(root: &Path) -> Result<Vec<(String, String)>> {
+    let mut files = vec![("docs/openapi.json".to_owned(), protocol::openapi::text())];
+    for path in ["docs/PROTOCOL.md", "docs/PERMISSIONS.md"] {
+        let text = fs::read_to_string(root.join(path)).with_context(|| format!("{path} cannot be read"))?;
+        files.push((path.to_owned(), tables::fill(&text).with_context(|| path.to_owned())?));
+    }
+    Ok(files)
+}

@@ -1,0 +1,132 @@
+//! The tables of the documents. Each stands between `<!-- generated: NAME -->` and `<!-- end of NAME -->`.
+
+use anyhow::{Context, Result, bail};
+use protocol::ErrorCode;
+use protocol::operations::{OPERATIONS, Row};
+
+/// The document with its tables as they are to be.
+pub(crate) fn fill(text: &str) -> Result<String> {
+    const BEGIN: &str = "<!-- generated: ";
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(BEGIN) {
+        let after = &rest[at + BEGIN.len()..];
+        let name = after.split(" -->").next().unwrap_or_default();
+        let end = format!("<!-- end of {name} -->");
+        let end_at = after.find(&end).with_context(|| format!("`{end}` is missing"))?;
+        filled.push_str(&rest[..at]);
+        filled.push_str(&format!("{BEGIN}{name} -->\n{}", table(name)?));
+        rest = &after[end_at..];
+    }
+    Ok(filled + rest)
+}
+
+fn table(name: &str) -> Result<String> {
+    Ok(match name {
+        "operations" => operations(),
+        "events" => events(),
+        "errors" => errors(),
+        "permissions" => permissions(),
+        _ => bail!("no table is called `{name}`"),
+    })
+}
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    OPERATIONS.iter().map(|definition| definition.row)
+}
+
+fn markdown(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let head_line = line(head.iter().map(|&cell| cell.to_owned()).collect());
+    let rule = format!("|{}\n", "---|".repeat(head.len()));
+    [head_line, rule].into_iter().chain(rows.map(line)).collect()
+}
+
+fn code(text: impl std::fmt::Display) -> String {
+    format!("`{text}`")
+}
+
+fn codes<T: std::fmt::Display>(list: impl Iterator<Item = T>) -> String {
+    list.map(code).collect::<Vec<_>>().join(", ")
+}
+
+fn operations() -> String {
+    markdown(
+        &["command", "fields", "effect", "reply", "HTTP"],
+        OPERATIONS.iter().map(|definition| {
+            let row = definition.row;
+            let fields = definition.fields_in_order();
+            let fields: Vec<String> = fields
+                .into_iter()
+                .map(|(name, required)| if required { code(name) } else { code(name) + "?" })
+                .collect();
+            let http = row.http.map_or("WebSocket only".to_owned(), |route| {
+                code(format!("{} {}", route.method.as_str(), route.path))
+            });
+            vec![code(row.name), fields.join(", "), row.summary.to_owned(), row.reply.to_owned(), http]
+        }),
+    )
+}
+
+fn events() -> String {
+    let document = protocol::openapi::document();
+    let kinds = document["components"]["schemas"]["Event"]["oneOf"].as_array().cloned().unwrap_or_default();
+    markdown(
+        &["event", "its own fields", "meaning", "appended by"],
+        kinds.iter().map(|kind| {
+            let name = kind["properties"]["type"]["const"].as_str().unwrap_or_default();
+            let meaning = kind["description"].as_str().unwrap_or_default();
+            let own = kind["properties"].as_object().into_iter().flat_map(|map| map.keys());
+            let own = own.filter(|field| *field != "type").map(code).collect::<Vec<_>>().join(", ");
+            let by = rows().filter(|row| row.events.contains(&name)).map(|row| row.name);
+            vec![code(name), own, meaning.to_owned(), codes(by)]
+        }),
+    )
+}
+
+fn errors() -> String {
+    markdown(
+        &["code", "retryable", "HTTP", "meaning", "operations"],
+        ErrorCode::ALL.iter().map(|&error| {
+            let retryable = if error.is_retryable() { "yes" } else { "no" };
+            let of: Vec<&str> = rows().filter(|row| row.may_return(error)).map(|row| row.name).collect();
+            let of = match of.len() {
+                0 => String::new(),
+                all if all == OPERATIONS.len() => "all".to_owned(),
+                _ => codes(of.into_iter()),
+            };
+            let status = error.http_status().to_string();
+            vec![code(error), retryable.to_owned(), status, error.meaning().to_owned(), of]
+        }),
+    )
+}
+
+fn permissions() -> String {
+    markdown(
+        &["operation", "permission", "rate", "transport"],
+        rows().map(|row| {
+            let permission = row.permission.map_or("a session".to_owned(), |it| code(format!("{it:?}")));
+            let transport = if row.http.is_some() { "WebSocket, HTTP" } else { "WebSocket" };
+            vec![code(row.name), permission, code(row.rate.as_str()), transport.to_owned()]
+        }),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_between_markers_is_replaced() {
+        let filled = fill("a\n<!-- generated: events -->\nold\n<!-- end of events -->\nb\n").unwrap();
+        assert!(filled.starts_with("a\n<!-- generated: events -->\n| event |"), "{filled}");
+        assert!(filled.ends_with("|\n<!-- end of events -->\nb\n") && !filled.contains("old"), "{filled}");
+        assert_eq!(fill(&filled).unwrap(), filled);
+    }
+
+    #[test]
+    fn table_without_end_or_of_unknown_name_is_an_error() {
+        assert!(fill("<!-- generated: events -->\n").is_err());
+        assert!(fill("<!-- generated: x -->\n<!-- end of x -->\n").is_err());
+    }
+}
