@@ -1,7 +1,16 @@
-//! `cargo xtask faults`: the real program, and real harm done to it. docs/RELIABILITY.md says what each run proves.
+//! `cargo xtask faults`: injects real faults into the release server and its environment. docs/RELIABILITY.md states what each run
+//! proves.
 //!
-//! Clients (`history record`) take down what they do and see; afterwards `history check` holds that against the promises. A run
-//! that fails leaves the history, the data folder and the server's log, and names its seed.
+//! Clients (`history record`) write histories of what they send and receive; afterwards `history check` compares these with the
+//! promises. A run that fails keeps its histories, the data folder and the server's log, and prints its seed.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `kill`, `cuts`, `acks`, `half_open`, `stop`, `power`, `stalled`, `clock`, `descriptors`, `overload`, `full`, `io` | one fault each |
+//! | `harness`, `run_dir`, `rng` | options, builds and folders of a run; its random numbers |
+//! | `server_under_test`, `recorder_process`, `load_process`, `ack_drop_proxy` | the processes and the proxy of a run |
+//! | `network`, `disk`, `trace` | namespaces, the small disk, parsing `strace` |
+//! | `resource_usage`, `open_files`, `silent_peers`, `connection_limit` | measurements and parts of single faults |
 
 mod ack_drop_proxy;
 mod acks;
@@ -39,12 +48,12 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Without one all of them, one after the other, as each is when it is asked for by its name alone: an hour or more.
+    /// Without a name all faults run one after the other with their defaults, which takes an hour or more.
     #[command(subcommand)]
     fault: Option<Fault>,
 }
 
-/// A fault by its name alone.
+/// Parses a fault with its default options.
 #[derive(Parser)]
 struct SingleFault {
     #[command(subcommand)]
@@ -53,32 +62,32 @@ struct SingleFault {
 
 #[derive(Subcommand)]
 enum Fault {
-    /// SIGKILL at random instants while 50 people write in 10 rooms; everybody comes back, and nothing may be missing.
+    /// SIGKILL at random moments while 50 clients write in 10 rooms: all reconnect, and nothing is missing.
     Kill(kill::Args),
-    /// 200 people in 20 rooms, each cut off every few seconds: resets, silence, lost packets. Everybody comes back, and nothing
-    /// may be missing.
+    /// 200 clients in 20 rooms, each cut off every few seconds by resets, blackholes and packet loss: all reconnect, and nothing is
+    /// missing.
     Cuts(cuts::Args),
-    /// Every second acknowledgement is destroyed on its way, while the server is killed and stopped: each message is sent until
-    /// it is answered, and stored once.
+    /// Every second acknowledgement is dropped, while the server is killed and stopped: each message is resent until it is answered, and
+    /// stored once.
     Acks(acks::Args),
-    /// 500 sockets fall silent, in all that a socket can be at: all of them are found in time, and nothing is left of them.
+    /// 500 connections at every stage go silent: the server detects all of them in time, and releases everything.
     HalfOpen(half_open::Args),
-    /// SIGTERM under 2,000 clients; each is told when to come back, and does, and nothing may be missing.
+    /// SIGTERM under 2,000 clients: each gets a retry window and reconnects within it, and nothing is missing.
     Stop(stop::Args),
-    /// What the server asks of the kernel is traced: no `ok` leaves before the sync of what it is for.
+    /// Traces the server's system calls: no `ok` is sent before the sync of its message.
     Power(power::Args),
-    /// 200 of 1,000 stop reading for a minute while others write; they cost nobody anything, and end with every event.
+    /// 200 of 1,000 clients stop reading for a minute: the others are not affected, and all receive every event in the end.
     Stalled(stalled::Args),
-    /// The wall clock jumps an hour and thirty days, both ways: nobody is thrown out or logged out, and no room goes back in time.
+    /// The wall clock jumps by an hour and by thirty days, both ways: no client is disconnected or logged out.
     Clock(clock::Args),
-    /// 256 open files and more people than fit: each of the others is told no, those inside go on, and free places are given away.
+    /// More clients than 256 file descriptors allow: further ones are rejected, connected ones are served, and free slots are reused.
     Descriptors(descriptors::Args),
-    /// Twice the messages that it can take, and twice the connections that it may have: the excess is refused, the rest is served.
+    /// Twice the messages and twice the connections that the server can take: the excess is refused, the rest is served.
     Overload(overload::Args),
-    /// The disk is full, time and again: what cannot be stored is refused, reading goes on, and sending does when there is room.
+    /// The disk fills up repeatedly: sends are refused, reads are served, and sends resume when there is space.
     Full(full::Args),
-    /// Writes and syncs fail now and then: nothing is acknowledged that is not stored, no database is damaged, and after a sync
-    /// that failed the server ends.
+    /// Writes and syncs sometimes fail: no message is acknowledged without being stored, no database is damaged, and the server exits after
+    /// a failed sync.
     Io(io::Args),
 }
 
@@ -94,8 +103,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 
 fn all_faults() -> Result<Vec<Fault>> {
     let names = SingleFault::command();
-    let alone = |name: &str| Ok(SingleFault::try_parse_from(["faults", name])?.fault);
-    names.get_subcommands().map(|fault| alone(fault.get_name())).collect()
+    let parse = |name: &str| Ok(SingleFault::try_parse_from(["faults", name])?.fault);
+    names.get_subcommands().map(|fault| parse(fault.get_name())).collect()
 }
 
 fn run_fault(workspace: &Workspace, fault: &Fault) -> Result<()> {
@@ -115,7 +124,7 @@ fn run_fault(workspace: &Workspace, fault: &Fault) -> Result<()> {
     }
 }
 
-/// What CI has time for: each a tenth or a hundredth of what it does when asked for.
+/// What CI runs: each fault with a tenth or a hundredth of its default length.
 pub(crate) const SHORT_RUN: &[Step] = &[
     Step { name: "faults kill", run: |it| done(kill::run(&it.workspace, &kill::SHORT_RUN)), ..BLANK },
     Step {
@@ -137,8 +146,8 @@ pub(crate) const SHORT_RUN: &[Step] = &[
         needs: &[Prerequisite::Strace],
         run: |it| {
             done(power::run(&it.workspace, &power::SHORT_RUN))?;
-            // And one that does not sync has to be found out.
-            done(power::prove(&it.workspace))
+            // A server that does not sync must be detected.
+            done(power::prove_detection(&it.workspace))
         },
         ..BLANK
     },
@@ -177,7 +186,7 @@ pub(crate) const SHORT_RUN: &[Step] = &[
     },
 ];
 
-/// Says little where the tests already fail.
+/// If the tests fail, the fault runs add little.
 const BLANK: Step = Step { after: Some("rust"), ..Step::BLANK };
 
 fn done(result: Result<()>) -> Result<StepResult> {
@@ -189,16 +198,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_can_be_had_by_its_name_alone() {
+    fn every_fault_can_be_parsed_by_its_name_alone() {
         assert_eq!(all_faults().unwrap().len(), SHORT_RUN.len());
     }
 
     #[test]
-    fn who_asks_for_a_fault_gets_the_release_build_and_ci_the_one_of_its_tests() {
+    fn release_build_is_the_default_and_ci_uses_the_debug_build() {
         let SingleFault { fault: Fault::Kill(args) } =
             SingleFault::try_parse_from(["faults", "kill"]).unwrap()
         else {
-            panic!("`kill` is another fault");
+            panic!("`kill` was parsed as another fault");
         };
         assert!(!args.common.debug && kill::SHORT_RUN.common.debug);
     }

@@ -60,14 +60,13 @@ impl Report {
         Ok(())
     }
 
-    fn instruction_bench(&self, of: impl Fn(&Verdict) -> &str) -> String {
-        let mut instruction_bench = BTreeMap::new();
+    fn counts(&self, of: impl Fn(&Verdict) -> &str) -> String {
+        let mut counts = BTreeMap::new();
         for (_, verdict) in &self.cases {
-            *instruction_bench.entry(of(verdict)).or_insert(0) += 1;
+            *counts.entry(of(verdict)).or_insert(0) += 1;
         }
-        let instruction_bench: Vec<_> =
-            instruction_bench.iter().map(|(what, count)| format!("{count} {what}")).collect();
-        instruction_bench.join(", ")
+        let counts: Vec<_> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        counts.join(", ")
     }
 }
 
@@ -76,8 +75,8 @@ impl fmt::Display for Report {
         for (case, verdict) in self.cases.iter().filter(|(_, it)| it.is_failed() || it.is_odd()) {
             writeln!(f, "case {case}: {}, close: {}", verdict.behavior, verdict.behavior_close)?;
         }
-        writeln!(f, "{} cases: {}", self.cases.len(), self.instruction_bench(|it| &it.behavior))?;
-        write!(f, "closes: {}", self.instruction_bench(|it| &it.behavior_close))
+        writeln!(f, "{} cases: {}", self.cases.len(), self.counts(|it| &it.behavior))?;
+        write!(f, "closes: {}", self.counts(|it| &it.behavior_close))
     }
 }
 

@@ -1,7 +1,7 @@
-//! A proxy that destroys acknowledgements on their way from the server to its clients.
+//! A proxy that drops acknowledgements on their way from the server to its clients.
 //!
-//! Out of a stream of bytes nothing can be taken unnoticed, so it reads the server's frames, leaves some out, and writes the
-//! others anew.
+//! Bytes cannot be removed from a WebSocket stream unnoticed, so the proxy decodes the server's frames, omits some, and encodes
+//! the others again.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -19,36 +19,36 @@ use websocket::{
 
 use super::rng::Rng;
 
-/// The longest message of the server: a page of history has 256 KiB and the last event.
+/// The longest message of the server: a history page of 256 KiB and the last event.
 const MESSAGE_LIMIT: u32 = 1024 * 1024;
-/// How long a connection may go on from which something was taken, if it is to be cut.
-const MAX_UPTIME: Duration = Duration::from_millis(300);
+/// Upper bound of the delay before a connection is cut after a drop.
+const MAX_CUT_DELAY: Duration = Duration::from_millis(300);
 
-/// Stands between a server and its clients until it is dropped.
+/// Forwards between a server and its clients until it is dropped.
 pub(super) struct AckDropProxy {
-    /// Where the clients find it.
+    /// The address for clients.
     pub(super) address: SocketAddr,
     state: Arc<ProxyState>,
 }
 
-/// What all its connections share.
+/// What all connections share.
 struct ProxyState {
     server: SocketAddr,
     is_transparent: AtomicBool,
     has_ended: AtomicBool,
     seen: AtomicU64,
-    destroyed: AtomicU64,
+    dropped: AtomicU64,
     cut: AtomicU64,
     rng: Mutex<Rng>,
-    /// Both ends of every connection that is open. A few dozen at a time.
+    /// Both ends of every open connection; a few dozen at a time.
     open: Mutex<Vec<(u64, [TcpStream; 2])>>,
 }
 
-/// How a connection goes on from which an acknowledgement was taken.
+/// What happens to a connection after an acknowledgement was dropped.
 enum AfterDrop {
-    NetworkFault(Instant),
-    /// The client has to notice by itself that it was not answered.
-    Silence,
+    CutAt(Instant),
+    /// The client has to detect the missing answer by its own timeout.
+    KeepOpen,
 }
 
 impl AckDropProxy {
@@ -60,7 +60,7 @@ impl AckDropProxy {
             is_transparent: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             seen: AtomicU64::new(0),
-            destroyed: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             cut: AtomicU64::new(0),
             rng: Mutex::new(Rng::new(seed)),
             open: Mutex::default(),
@@ -72,14 +72,14 @@ impl AckDropProxy {
                     return;
                 }
                 let state = Arc::clone(&inside);
-                // What goes wrong between the two ends is an end, and both see it.
+                // An error on either side closes both, and both notice.
                 thread::spawn(move || state.serve(number as u64, client));
             }
         });
         Ok(Self { address, state })
     }
 
-    /// From now on it takes nothing, and whoever it took something from is given the chance to ask again.
+    /// Stops dropping. All connections are closed, so that clients send their unanswered messages again.
     pub(super) fn stop_dropping(&self) {
         self.state.is_transparent.store(true, Ordering::SeqCst);
         self.state.cut_all();
@@ -87,11 +87,7 @@ impl AckDropProxy {
 
     pub(super) fn counts(&self) -> DropCounts {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        DropCounts {
-            seen: of(&self.state.seen),
-            destroyed: of(&self.state.destroyed),
-            cut: of(&self.state.cut),
-        }
+        DropCounts { seen: of(&self.state.seen), dropped: of(&self.state.dropped), cut: of(&self.state.cut) }
     }
 }
 
@@ -99,17 +95,17 @@ impl Drop for AckDropProxy {
     fn drop(&mut self) {
         self.state.has_ended.store(true, Ordering::SeqCst);
         self.state.cut_all();
-        // So that the one who waits for connections sees it. If that fails, it has ended already.
+        // Wakes the accepting thread. If this fails, the thread has ended already.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-/// What came of it.
+/// Totals over all connections.
 pub(super) struct DropCounts {
-    /// Acknowledgements that came by.
+    /// Acknowledgements that the server sent.
     pub(super) seen: u64,
-    pub(super) destroyed: u64,
-    /// Connections that were cut after one was destroyed.
+    pub(super) dropped: u64,
+    /// Connections that were cut after a drop.
     pub(super) cut: u64,
 }
 
@@ -127,7 +123,7 @@ impl ProxyState {
             cut(&[from, to]);
             ended
         });
-        let ended = self.carry_down(&server, &client);
+        let ended = self.forward_from_server(&server, &client);
         cut(&[client, server]);
         // A thread that only copies does not panic.
         let _ = upwards.join();
@@ -142,8 +138,8 @@ impl ProxyState {
         }
     }
 
-    /// What the server says: first the answer to a request, and then, if that was to become a WebSocket, its frames.
-    fn carry_down(&self, mut server: &TcpStream, mut client: &TcpStream) -> io::Result<()> {
+    /// Forwards the server's bytes: the HTTP response, and after an upgrade the frames.
+    fn forward_from_server(&self, mut server: &TcpStream, mut client: &TcpStream) -> io::Result<()> {
         let mut buffer = vec![0; 64 * 1024];
         let mut head = Vec::new();
         let end = loop {
@@ -161,21 +157,21 @@ impl ProxyState {
         }
         client.write_all(&head[..end])?;
         let mut decoder = Decoder::new(Role::Client, MESSAGE_LIMIT);
-        let mut doom = None;
+        let mut cut_at = None;
         let mut out = Vec::new();
         let mut input = &mut head[end..];
         loop {
             out.clear();
             while let Some(message) = decoder.next(&mut input).map_err(io::Error::other)? {
-                if let Some(then) = self.pass_on(&mut out, message) {
-                    doom = doom.or(match then {
-                        AfterDrop::NetworkFault(when) => Some(when),
-                        AfterDrop::Silence => None,
+                if let Some(after_drop) = self.forward_frame(&mut out, message) {
+                    cut_at = cut_at.or(match after_drop {
+                        AfterDrop::CutAt(when) => Some(when),
+                        AfterDrop::KeepOpen => None,
                     });
                 }
             }
             client.write_all(&out)?;
-            let left = doom.map(|doom| doom.saturating_duration_since(Instant::now()));
+            let left = cut_at.map(|cut_at| cut_at.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 self.cut.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
@@ -192,15 +188,15 @@ impl ProxyState {
         }
     }
 
-    /// Writes the frame again, without the acknowledgements that are destroyed.
-    fn pass_on(&self, out: &mut Vec<u8>, message: Message<'_>) -> Option<AfterDrop> {
+    /// Encodes the frame again, without the dropped acknowledgements.
+    fn forward_frame(&self, out: &mut Vec<u8>, message: Message<'_>) -> Option<AfterDrop> {
         match message {
-            Message::Text(text) => match self.take_from(text) {
-                Some((rest, then)) => {
+            Message::Text(text) => match self.drop_acks(text) {
+                Some((rest, after_drop)) => {
                     if let Some(rest) = rest {
                         append_text(out, rest.as_bytes());
                     }
-                    return Some(then);
+                    return Some(after_drop);
                 }
                 None => append_text(out, text.as_bytes()),
             },
@@ -213,55 +209,55 @@ impl ProxyState {
         None
     }
 
-    /// What is left of the text, if something is taken from it.
-    fn take_from(&self, text: &str) -> Option<(Option<String>, AfterDrop)> {
+    /// Returns what remains of the text if something is dropped from it.
+    fn drop_acks(&self, text: &str) -> Option<(Option<String>, AfterDrop)> {
         if self.is_transparent.load(Ordering::SeqCst) || !text.contains("\"ok\"") {
             return None;
         }
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = 0;
-        let mut takes = |said: &Value| {
-            if !is_acknowledgement(said) {
+        let mut dropped_here = 0;
+        let mut drops = |frame: &Value| {
+            if !is_acknowledgement(frame) {
                 return false;
             }
             self.seen.fetch_add(1, Ordering::Relaxed);
-            let takes = rng.below(2) == 0;
-            taken += u64::from(takes);
-            takes
+            let drops = rng.below(2) == 0;
+            dropped_here += u64::from(drops);
+            drops
         };
         let rest = match serde_json::from_str(text).ok()? {
             Value::Array(mut all) => {
-                all.retain(|said| !takes(said));
+                all.retain(|frame| !drops(frame));
                 (!all.is_empty()).then(|| Value::Array(all).to_string())
             }
-            one => (!takes(&one)).then(|| text.to_owned()),
+            one => (!drops(&one)).then(|| text.to_owned()),
         };
-        if taken == 0 {
+        if dropped_here == 0 {
             return None;
         }
-        self.destroyed.fetch_add(taken, Ordering::Relaxed);
-        let then = match rng.below(3) {
-            0 => AfterDrop::NetworkFault(Instant::now()),
-            1 => AfterDrop::NetworkFault(Instant::now() + rng.moment_within(MAX_UPTIME)),
-            _ => AfterDrop::Silence,
+        self.dropped.fetch_add(dropped_here, Ordering::Relaxed);
+        let after_drop = match rng.below(3) {
+            0 => AfterDrop::CutAt(Instant::now()),
+            1 => AfterDrop::CutAt(Instant::now() + rng.moment_within(MAX_CUT_DELAY)),
+            _ => AfterDrop::KeepOpen,
         };
-        Some((rest, then))
+        Some((rest, after_drop))
     }
 }
 
-/// An `ok` that says under which number something is stored. (That to `read` has an `n` beside it.)
-fn is_acknowledgement(said: &Value) -> bool {
-    said["type"] == "ok" && said["seq"].is_u64() && said["n"].is_null()
+/// An `ok` with the sequence number of a stored message. (The one to `read` has an `n` as well.)
+fn is_acknowledgement(frame: &Value) -> bool {
+    frame["type"] == "ok" && frame["seq"].is_u64() && frame["n"].is_null()
 }
 
 fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
     io::copy(&mut from, &mut to).map(drop)
 }
 
-/// What is on its way still arrives; nothing more can be sent.
+/// Bytes in transit still arrive; nothing more can be sent.
 fn cut(ends: &[TcpStream; 2]) {
     for end in ends {
-        // Fails if the other side has ended it, which is as good.
+        // Fails if the other side has closed it, which has the same effect.
         let _ = end.shutdown(Shutdown::Both);
     }
 }
@@ -271,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_says_where_something_is_stored_is_an_acknowledgement() {
+    fn only_ok_with_a_seq_counts_as_an_acknowledgement() {
         let is = |text| is_acknowledgement(&serde_json::from_str(text).unwrap());
         assert!(is(r#"{"type":"ok","id":4,"seq":58}"#));
         for other in [
@@ -284,32 +280,32 @@ mod tests {
         }
     }
 
-    /// What a proxy before nobody makes of so many times this.
-    fn taken(text: &str, times: u64) -> (u64, Vec<Option<String>>) {
+    /// What a proxy without a server does to this text, given several times.
+    fn dropped_here(text: &str, times: u64) -> (u64, Vec<Option<String>>) {
         let proxy = AckDropProxy::start("127.0.0.1:9".parse().unwrap(), 7).unwrap();
         let rests: Vec<_> =
-            (0..times).filter_map(|_| proxy.state.take_from(text)).map(|(rest, _)| rest).collect();
-        (proxy.counts().destroyed, rests)
+            (0..times).filter_map(|_| proxy.state.drop_acks(text)).map(|(rest, _)| rest).collect();
+        (proxy.counts().dropped, rests)
     }
 
     #[test]
-    fn about_half_of_the_acknowledgements_are_taken() {
-        let (destroyed, rests) = taken(r#"{"type":"ok","id":4,"seq":58}"#, 1_000);
-        assert!((400..600).contains(&destroyed), "{destroyed}");
+    fn about_half_of_the_acknowledgements_are_dropped() {
+        let (dropped, rests) = dropped_here(r#"{"type":"ok","id":4,"seq":58}"#, 1_000);
+        assert!((400..600).contains(&dropped), "{dropped}");
         assert!(rests.iter().all(Option::is_none));
     }
 
     #[test]
-    fn what_stands_beside_an_acknowledgement_is_passed_on() {
-        let (destroyed, rests) = taken(r#"[{"type":"ok","id":4,"seq":58},{"type":"ok","id":5}]"#, 100);
-        assert!(destroyed > 0);
+    fn frames_next_to_a_dropped_acknowledgement_are_forwarded() {
+        let (dropped, rests) = dropped_here(r#"[{"type":"ok","id":4,"seq":58},{"type":"ok","id":5}]"#, 100);
+        assert!(dropped > 0);
         assert!(rests.iter().all(|rest| rest.as_deref() == Some(r#"[{"id":5,"type":"ok"}]"#)), "{rests:?}");
     }
 
     #[test]
-    fn whoever_has_reformed_takes_nothing() {
+    fn transparent_proxy_drops_nothing() {
         let proxy = AckDropProxy::start("127.0.0.1:9".parse().unwrap(), 7).unwrap();
         proxy.stop_dropping();
-        assert!((0..100).all(|_| proxy.state.take_from(r#"{"type":"ok","id":4,"seq":58}"#).is_none()));
+        assert!((0..100).all(|_| proxy.state.drop_acks(r#"{"type":"ok","id":4,"seq":58}"#).is_none()));
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask faults clock`: the wall clock jumps, and nobody is to notice.
+//! `cargo xtask faults clock`: the wall clock jumps; no client may be disconnected or logged out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,25 +21,26 @@ use crate::workspace::Workspace;
 
 const HOUR: i64 = 3_600;
 const MONTH: i64 = 30 * 24 * HOUR;
-/// How far from the truth the clock stands, one after the other: an hour and thirty days, both ways, and each time back.
+/// Offsets of the server's clock from the real time, in turn: an hour and thirty days, both ways, each followed by a return.
 const JUMPS: [i64; 8] = [HOUR, 0, -HOUR, 0, MONTH, 0, -MONTH, 0];
-/// How long it is left alone after a jump, at the most.
+/// Upper bound of the time between the check after a jump and the next jump.
 const MAX_UPTIME: Duration = Duration::from_secs(1);
-/// So many messages have to be stored after each jump before the next.
+/// Messages that must be stored after each jump before the next.
 const MESSAGES: u64 = 100;
-/// How long that may take; and a stop.
+/// For those messages, and for a stop.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// How often it is looked.
+/// Between two reads of the metrics.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// What a clock that is read later may differ.
+/// The server's clock is compared with ours after it was read, so a small difference is normal.
 const CLOCK_TOLERANCE_SECS: i64 = 60;
+const DURABLE: &str = "a session with durable state";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How often all eight jumps are made, with a restart among them.
+    /// How often all eight jumps are made, with one restart among them.
     #[arg(long, default_value_t = 20)]
     pub(super) rounds: u32,
-    /// About how many messages are sent in a second.
+    /// Messages sent per second, approximately.
     #[arg(long, default_value_t = 300)]
     pub(super) rate: u32,
     #[command(flatten)]
@@ -54,19 +55,19 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     harness.run(&replay_args, harness.seed, |run_dir| jumps(&harness, args, run_dir))
 }
 
-/// The server, and the file from which its clock is set.
+/// Sets the server's clock, and checks sessions and progress after each jump.
 struct ClockController {
     server: ServerUnderTest,
     file: PathBuf,
-    /// Sessions of people who are stored, and of one who is not; with what they are called when they are lost.
+    /// One durable session and one that has stored nothing, each with the name used in error messages.
     tokens: Vec<(&'static str, String)>,
-    /// Rooms that were made to see what the clock says.
+    /// Rooms created to read the server's clock.
     rooms: u32,
 }
 
-/// After each jump some hundred messages are stored, and not all of them are answered before a stop. Fifty cursors are named when all
-/// come for the first time.
-fn least(args: &Args) -> MinimumActivity {
+/// About a hundred messages are stored after each jump, some of them unanswered before a stop. The 50 cursors are those of the
+/// clients' first joins.
+fn minimum_activity(args: &Args) -> MinimumActivity {
     let rounds = u64::from(args.rounds);
     let acknowledged = MESSAGES * JUMPS.len() as u64 / 2 * rounds;
     MinimumActivity {
@@ -86,10 +87,10 @@ fn jumps(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
     server.set("LD_PRELOAD", prerequisites::faketime()?);
     server.set("FAKETIME_TIMESTAMP_FILE", &file);
     server.set("FAKETIME_NO_CACHE", "1");
-    // A kernel's monotonic clock does not jump. Two names, of older and newer versions.
+    // The monotonic clock of a kernel does not jump. Older and newer versions of libfaketime use different names.
     server.set("DONT_FAKE_MONOTONIC", "1");
     server.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    // Whoever is held dead, and should not be, is so within the run.
+    // Short, so that a connection wrongly considered dead is closed within the run.
     server.set("TEAHOUSE_TIMEOUTS_PING_INTERVAL", "2s");
     server.set("TEAHOUSE_TIMEOUTS_WEBSOCKET_IDLE", "8s");
     server.start()?;
@@ -98,34 +99,34 @@ fn jumps(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
     let options: Vec<_> =
         options.chain([format!("--rate={}", args.rate), format!("--seed={}", harness.seed)]).collect();
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
-    let mut it = ClockController { server, file, tokens: Vec::new(), rooms: 0 };
-    it.log_in()?;
+    let mut controller = ClockController { server, file, tokens: Vec::new(), rooms: 0 };
+    controller.log_in()?;
     let mut rng = Rng::new(harness.seed);
     for round in 1..=args.rounds {
         for (number, ahead) in JUMPS.into_iter().enumerate() {
-            let jump = format!("jump {} of round {round}, to {ahead} s ahead of the truth", number + 1);
+            let jump = format!("jump {} of round {round}, to {ahead} s ahead of real time", number + 1);
             recorder.note(&jump)?;
-            set(&it.file, ahead)?;
-            it.look(ahead).with_context(|| jump.clone())?;
+            set(&controller.file, ahead)?;
+            controller.check_after_jump(ahead).with_context(|| jump.clone())?;
             thread::sleep(rng.moment_within(MAX_UPTIME));
-            // In turn with each jump; all that was stored then is in the future, or in the past.
+            // The restart comes at another jump in each round, so stored times are in the future or in the past.
             if number as u32 == round % JUMPS.len() as u32 {
-                it.restart().with_context(|| jump.clone())?;
-                it.look(ahead).with_context(|| jump.clone())?;
+                controller.restart().with_context(|| jump.clone())?;
+                controller.check_after_jump(ahead).with_context(|| jump.clone())?;
             }
         }
     }
     recorder.finish()?;
     let connections = check_no_disconnects(&run_dir.history())?;
     println!(
-        "the clock jumped {} times, with {} restarts; none of {connections} connections was ended by it, and no session",
+        "the clock jumped {} times, with {} restarts; it ended none of {connections} connections, and no session",
         args.rounds as usize * JUMPS.len(),
         args.rounds
     );
-    check(&program, &run_dir.history(), least(args))
+    check(&program, &run_dir.history(), minimum_activity(args))
 }
 
-/// In one step, so that it is never read half written.
+/// Replaces the file in one step, so that no reader sees half of it.
 fn set(file: &Path, ahead: i64) -> Result<()> {
     let next = file.with_extension("next");
     fs::write(&next, format!("{ahead:+}\n"))?;
@@ -133,21 +134,21 @@ fn set(file: &Path, ahead: i64) -> Result<()> {
 }
 
 impl ClockController {
-    /// One who is stored, and one who has done nothing durable.
+    /// Creates one session with durable state and one without.
     fn log_in(&mut self) -> Result<()> {
         let (_, stored) = client::new_session(self.server.address, None)?;
         client::Client::connect(self.server.address, client::Options::bearer(&stored))?.join("lobby")?;
-        let (_, looking) = client::new_session(self.server.address, None)?;
-        self.tokens.push(("somebody who is stored", stored));
-        self.tokens.push(("somebody who has only looked in", looking));
+        let (_, transient) = client::new_session(self.server.address, None)?;
+        self.tokens.push((DURABLE, stored));
+        self.tokens.push(("a session without durable state", transient));
         Ok(())
     }
 
-    /// The jump has come to the store, life goes on, and everybody is who they were.
-    fn look(&mut self, ahead: i64) -> Result<()> {
+    /// Checks that the store uses the new time, that sessions still hold and that messages are stored.
+    fn check_after_jump(&mut self, ahead: i64) -> Result<()> {
         let address = self.server.address;
         let before = Metrics::scrape(address)?.value("messages_total")?;
-        // A new room has no earlier time that would hold its clock.
+        // A new room has no earlier event, whose time would be a lower bound.
         self.rooms += 1;
         let (_, token) = client::new_session(address, None)?;
         let mut client = client::Client::connect(address, client::Options::bearer(&token))?;
@@ -157,11 +158,11 @@ impl ClockController {
         let page: EventPage =
             client::http(address, "GET", &path, &[("Authorization", &bearer)], b"")?.json()?;
         let event = page.events.first().context("a new room has no event")?;
-        let truth = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
-        let off = event.at.0 / 1_000 - truth;
+        let real_time = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+        let offset = event.at.0 / 1_000 - real_time;
         ensure!(
-            (off - ahead).abs() <= CLOCK_TOLERANCE_SECS,
-            "the server's clock is {off} s ahead, and not {ahead} s"
+            (offset - ahead).abs() <= CLOCK_TOLERANCE_SECS,
+            "the server's clock is {offset} s ahead instead of {ahead} s"
         );
         for (who, token) in &self.tokens {
             let bearer = format!("Bearer {token}");
@@ -183,21 +184,21 @@ impl ClockController {
 
     fn restart(&mut self) -> Result<()> {
         self.server.signal(Signal::TERM)?;
-        let status = self.server.wait_for_end(TIMEOUT)?;
+        let status = self.server.wait_for_exit(TIMEOUT)?;
         ensure!(status.success(), "the server ended with {status}");
         self.server.start()?;
         self.server.wait_until_open()?;
-        // Who has done nothing durable is forgotten by a restart, as docs/PROTOCOL.md says.
-        self.tokens.retain(|(who, _)| *who == "somebody who is stored");
+        // A restart forgets sessions without durable state, as docs/PROTOCOL.md states.
+        self.tokens.retain(|(who, _)| *who == DURABLE);
         self.log_in()
     }
 }
 
-/// Every connection was ended by its client, or told that the server stops. How many there were.
+/// Fails unless every connection was closed by its client or by a shutdown. Returns how many there were.
 fn check_no_disconnects(history: &Path) -> Result<usize> {
     let mut connections = 0;
     let files = histories(history)?;
-    let notes = files.first().context("there is no history")?;
+    let notes = files.first().context("the history is empty")?;
     let begin = notes.iter().find(|record| matches!(record.kind, RecordKind::Note { .. }));
     let begin = begin.context("the clock never jumped")?.at;
     for record in files.iter().flatten().filter(|record| record.at >= begin) {

@@ -1,4 +1,4 @@
-//! Twice as many connections as the server may have.
+//! Twice as many connections as the server's limit.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,19 +11,18 @@ use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
 
-/// Of those who may be there, so many are: some places are for the people who take down what they see, and for whoever asks how
-/// things stand.
-const OTHERS: u32 = 20;
-/// How long an answer to the upgrade may take.
+/// Of the limit, this many are taken by the recorded clients and by requests for the metrics.
+const RESERVED_SLOTS: u32 = 20;
+/// For an answer to the upgrade request.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// What those inside say while nobody else is let in, and how long that may take.
+/// How many messages the recorded clients send while the limit is reached, and how long that may take.
 const MESSAGES: u32 = 500;
-const TIME_TO_TALK: Duration = Duration::from_secs(30);
-/// So long after the others have gone, whoever comes is let in.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// After the other clients disconnect, new ones must be accepted within this time.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// All of what those inside were to say.
-const LEAST: MinimumActivity = MinimumActivity {
+/// All messages that the recorded clients have to send.
+const MINIMUM_ACTIVITY: MinimumActivity = MinimumActivity {
     acknowledged: MESSAGES as u64 * 9 / 10,
     percent: 50,
     deliveries: MESSAGES as u64 * 2,
@@ -37,12 +36,12 @@ pub(super) fn exceed_connection_limit(
     run_dir: &RunDir,
 ) -> Result<()> {
     let program = harness.binary("history");
-    let folder = run_dir.path().join("places");
+    let folder = run_dir.path().join("connection-limit");
     std::fs::create_dir_all(&folder)?;
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), &folder)?;
     server.set("TEAHOUSE_LIMITS_ENABLED", "true");
     server.set("TEAHOUSE_LIMITS_CONNECTIONS", connection_limit.to_string());
-    // All come from one address, and faster than people do.
+    // All connect from one address, and faster than users do.
     server.set("TEAHOUSE_LIMITS_CONNECTIONS_PER_ADDRESS", connection_limit.to_string());
     for rate in ["MESSAGES", "JOINS", "TYPING", "COMMANDS", "NEW_ROOMS", "GUEST_CREATION"] {
         server.set(&format!("TEAHOUSE_LIMITS_{rate}"), "10000/s burst 10000");
@@ -58,63 +57,66 @@ pub(super) fn exceed_connection_limit(
         &format!("--messages={MESSAGES}"),
         &format!("--seed={}", harness.seed),
     ];
-    let history = run_dir.path().join("history-of-places");
+    let history = run_dir.path().join("connection-limit-history");
     let options = options.map(str::to_owned);
     let mut recorder = RecorderProcess::start(&program, server.address, &history, &options)?;
 
-    recorder.note("twice as many come as may be there")?;
-    let comers =
-        (0..connection_limit * 2).map(|_| Connector::call(server.address)).collect::<Result<Vec<_>>>()?;
-    let (mut inside, mut refused) = (Vec::new(), 0);
-    for mut comer in comers {
-        match comer.answer()? {
-            Answer::LetIn => inside.push(comer),
-            Answer::Refused => refused += 1,
+    recorder.note("twice as many clients connect as the limit allows")?;
+    let connectors =
+        (0..connection_limit * 2).map(|_| Connector::start(server.address)).collect::<Result<Vec<_>>>()?;
+    let (mut connected, mut rejected) = (Vec::new(), 0);
+    for mut connector in connectors {
+        match connector.answer()? {
+            Answer::Accepted => connected.push(connector),
+            Answer::Rejected => rejected += 1,
         }
     }
     println!(
-        "{} came where {connection_limit} may be: {} were let in beside those who were there, {refused} told 503 `overloaded`",
+        "{} clients connected at a limit of {connection_limit}: {} were accepted besides the recorded ones, {rejected} got 503 `overloaded`",
         connection_limit * 2,
-        inside.len()
+        connected.len()
     );
-    let let_in = u32::try_from(inside.len())?;
+    let accepted = u32::try_from(connected.len())?;
     ensure!(
-        let_in <= connection_limit && let_in + OTHERS >= connection_limit,
-        "{let_in} were let in where {connection_limit} may be"
+        accepted <= connection_limit && accepted + RESERVED_SLOTS >= connection_limit,
+        "{accepted} clients were accepted at a limit of {connection_limit}"
     );
 
     ensure!(
-        recorder.is_done_within(TIME_TO_TALK)?,
-        "{MESSAGES} messages of those inside were not answered within {TIME_TO_TALK:?}"
+        recorder.is_done_within(SEND_TIMEOUT)?,
+        "the recorded clients did not get answers to {MESSAGES} messages within {SEND_TIMEOUT:?}"
     );
-    recorder.note("they have gone")?;
-    drop(inside);
-    let gone = Instant::now();
-    while !matches!(Connector::call(server.address)?.answer()?, Answer::LetIn) {
+    recorder.note("the other clients have disconnected")?;
+    drop(connected);
+    let disconnected = Instant::now();
+    while !matches!(Connector::start(server.address)?.answer()?, Answer::Accepted) {
         ensure!(
-            gone.elapsed() < RECOVERY_TIMEOUT,
-            "nobody was let in {RECOVERY_TIMEOUT:?} after all had gone"
+            disconnected.elapsed() < RECOVERY_TIMEOUT,
+            "no client was accepted {RECOVERY_TIMEOUT:?} after the others had disconnected"
         );
     }
-    println!("the next was let in {:.1} s after they had gone", gone.elapsed().as_secs_f64());
+    println!(
+        "the next client was accepted {:.1} s after the others disconnected",
+        disconnected.elapsed().as_secs_f64()
+    );
     recorder.finish()?;
-    check(&program, &history, LEAST)
+    check(&program, &history, MINIMUM_ACTIVITY)
 }
 
-/// Somebody who wants to be let in.
+/// A client that requests an upgrade.
 struct Connector {
     stream: TcpStream,
     server: SocketAddr,
 }
 
 enum Answer {
-    LetIn,
-    Refused,
+    Accepted,
+    Rejected,
 }
 
 impl Connector {
-    /// Asks, and does not wait for the answer.
-    fn call(server: SocketAddr) -> Result<Self> {
+    /// Sends the request, and does not wait for the answer.
+    fn start(server: SocketAddr) -> Result<Self> {
         let mut stream = TcpStream::connect(server)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         let request = format!(
@@ -122,12 +124,12 @@ impl Connector {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
              Sec-WebSocket-Protocol: teahouse.v1.json\r\n\r\n"
         );
-        // Whoever is turned away may have been told before this.
+        // A rejected client may have its answer before this write.
         let _ = stream.write_all(request.as_bytes());
         Ok(Self { stream, server })
     }
 
-    /// An error, if that is neither a welcome nor a refusal that says what it is.
+    /// Returns the server's answer; an error if it is neither a welcome nor a complete rejection.
     fn answer(&mut self) -> Result<Answer> {
         let mut answer = Vec::new();
         let mut chunk = [0; 1024];
@@ -136,18 +138,18 @@ impl Connector {
             let text = String::from_utf8_lossy(&answer);
             match read {
                 Ok(read @ 1..) => answer.extend_from_slice(&chunk[..read]),
-                Ok(_) => bail!("{} let somebody go who had been told {text:?}", self.server),
+                Ok(_) => bail!("{} closed a connection after {text:?}", self.server),
                 Err(error) => return Err(error).with_context(|| format!("after {text:?}")),
             }
             let text = String::from_utf8_lossy(&answer);
             if text.starts_with("HTTP/1.1 101 ") && text.contains("\r\n\r\n") {
-                return Ok(Answer::LetIn);
+                return Ok(Answer::Accepted);
             }
-            let is_whole = text.ends_with('}');
-            if text.starts_with("HTTP/1.1 503 ") && text.contains(r#""code":"overloaded""#) && is_whole {
-                return Ok(Answer::Refused);
+            let is_complete = text.ends_with('}');
+            if text.starts_with("HTTP/1.1 503 ") && text.contains(r#""code":"overloaded""#) && is_complete {
+                return Ok(Answer::Rejected);
             }
-            ensure!(!is_whole, "somebody was told {text}");
+            ensure!(!is_complete, "the server answered {text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask faults cuts`: connections that end in every way but well, every few seconds, for everybody.
+//! `cargo xtask faults cuts`: every client loses its connection every few seconds, in all ways except a clean close.
 
 use std::net::Ipv4Addr;
 use std::thread;
@@ -17,23 +17,23 @@ use crate::workspace::Workspace;
 const WRITERS: u32 = 120;
 const RECEIVERS: u32 = 80;
 const ROOMS: u32 = 20;
-/// Client N has this address and N. The one who reads the rooms at the end has another.
+/// Client N has this address plus N. The reader at the end has another one.
 const CLIENTS: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
-/// How often it is decided who is cut off next, and who is no more.
+/// Between two decisions about who is cut off.
 const TURN: Duration = Duration::from_millis(100);
-/// In so many turns everybody is cut off about once: in five seconds.
+/// Each client is cut off about once in this many turns, that is every five seconds.
 const TURNS_PER_CUT: u64 = 50;
-/// About how often a client closes its connection of itself.
+/// Mean time after which a client closes its connection by itself.
 const CLOSE_MS: u32 = 15_000;
-/// How long a client waits in silence before it asks, and again before it gives up: some silences are shorter.
+/// How long a client waits without traffic before it sends a ping, and again before it gives up; some faults are shorter.
 const SILENCE_MS: u32 = 1_500;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How long.
+    /// How long the run lasts.
     #[arg(long, default_value_t = 600)]
     pub(super) seconds: u64,
-    /// About how many messages are sent in a second, while nobody is cut off.
+    /// Messages sent per second while nobody is cut off, approximately.
     #[arg(long, default_value_t = 200)]
     pub(super) rate: u32,
     #[command(flatten)]
@@ -50,17 +50,17 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     })
 }
 
-/// A tenth of what is said and heard in a second, or less.
-fn least(args: &Args) -> MinimumActivity {
-    let people = u64::from(WRITERS + RECEIVERS);
-    // Each names a cursor for each of its rooms also when it comes for the first time.
-    let comings = u64::from(WRITERS + 3 * RECEIVERS);
+/// At most a tenth of what is sent and received per second.
+fn minimum_activity(args: &Args) -> MinimumActivity {
+    let clients = u64::from(WRITERS + RECEIVERS);
+    // A client names a cursor for each of its rooms at its first join, too.
+    let first_joins = u64::from(WRITERS + 3 * RECEIVERS);
     MinimumActivity {
         acknowledged: args.seconds * u64::from(args.rate) / 20,
         percent: 50,
         deliveries: 300 * args.seconds,
-        resumed: comings + 3 * args.seconds,
-        views: people,
+        resumed: first_joins + 3 * args.seconds,
+        views: clients,
     }
 }
 
@@ -85,31 +85,31 @@ fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Netwo
     while Instant::now() < end {
         thread::sleep(TURN);
         if cutter.turn(Instant::now()) {
-            network.cut(cutter.cuts.iter().map(|cut| (cut.address, cut.how)))?;
+            network.set_faults(cutter.cuts.iter().map(|cut| (cut.address, cut.how)))?;
         }
     }
-    network.cut([])?;
-    recorder.note("nobody is cut off any more")?;
+    network.set_faults([])?;
+    recorder.note("no more connections are cut")?;
     let packet_counts = network.packet_counts()?;
     println!("{} clients were cut off {} times: {packet_counts}", WRITERS + RECEIVERS, cutter.counts);
     ensure!(
         packet_counts.reset > 0 && packet_counts.dropped > 0 && packet_counts.lost > 0,
-        "not every harm was done, so nothing is proved"
+        "not every kind of network fault occurred, so the run proves nothing"
     );
     recorder.finish()?;
-    // Says so if it ended by itself.
+    // Fails if the server exited by itself.
     server.kill()?;
-    check(&program, &run_dir.history(), least(args))
+    check(&program, &run_dir.history(), minimum_activity(args))
 }
 
-/// Who is cut off, and until when.
+/// Decides which clients are cut off, how, and until when.
 struct ConnectionCutter {
     rng: Rng,
-    cuts: Vec<CutCounts>,
+    cuts: Vec<Cut>,
     counts: u64,
 }
 
-struct CutCounts {
+struct Cut {
     address: Ipv4Addr,
     how: NetworkFault,
     until: Instant,
@@ -120,30 +120,30 @@ impl ConnectionCutter {
         Self { rng: Rng::new(seed), cuts: Vec::new(), counts: 0 }
     }
 
-    /// Whether anything has changed.
+    /// Ends expired cuts and starts new ones. Returns whether anything changed.
     fn turn(&mut self, now: Instant) -> bool {
         let (before, counts) = (self.cuts.len(), self.counts);
         self.cuts.retain(|cut| cut.until > now);
-        let healed = before - self.cuts.len();
+        let ended = before - self.cuts.len();
         for number in 1..=WRITERS + RECEIVERS {
             let address = Ipv4Addr::from_bits(CLIENTS.to_bits() + number);
-            // Decided for everybody, so that the same seed decides the same.
+            // The generator is drawn for every client, so that one seed always gives the same sequence.
             if self.rng.below(TURNS_PER_CUT) != 0 || self.cuts.iter().any(|cut| cut.address == address) {
                 continue;
             }
             let (how, longest) = match self.rng.below(20) {
                 0..=7 => (NetworkFault::Reset, 2_000),
-                8..=10 => (NetworkFault::Silence, 6_000),
-                // What is missed then is no more in memory, and may be more than a catch-up holds.
-                11 => (NetworkFault::Silence, 30_000),
+                8..=10 => (NetworkFault::Blackhole, 6_000),
+                // Long enough that the missed events have left memory and may exceed one catch-up.
+                11 => (NetworkFault::Blackhole, 30_000),
                 12 | 13 => (NetworkFault::DropInbound, 6_000),
                 14 | 15 => (NetworkFault::DropOutbound, 6_000),
                 _ => (NetworkFault::Loss, 6_000),
             };
             let until = now + self.rng.moment_within(Duration::from_millis(longest));
-            self.cuts.push(CutCounts { address, how, until });
+            self.cuts.push(Cut { address, how, until });
             self.counts += 1;
         }
-        healed > 0 || self.counts > counts
+        ended > 0 || self.counts > counts
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask faults descriptors`: fewer open files than people who want to come in.
+//! `cargo xtask faults descriptors`: the server has fewer file descriptors than clients want to connect.
 
 mod clients;
 
@@ -18,38 +18,38 @@ use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 use clients::ConnectedClients;
 
-/// What the server may have open, in all.
-const LIMIT: usize = 256;
-/// So many it must take in all the same: the rest is for the store and for telling others no.
+/// The server's limit of open descriptors.
+const DESCRIPTOR_LIMIT: usize = 256;
+/// The server must accept this many clients; the rest is for the store and for rejecting others.
 const MIN_CLIENTS: usize = 100;
-/// A room of those who take down what they hear.
+/// A room of the recorded clients.
 const RECORDED_ROOM: &str = "room-0";
-/// So many leave at a time, and others come in their places.
-const LEAVING: usize = 30;
-/// How long a free place may take to be given away.
+/// How many clients leave, to be replaced by others.
+const REPLACED_CLIENTS: usize = 30;
+/// How long it may take until a free slot is used again.
 const SLOT_REUSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often its open files are counted, and how long they may take to be as they were.
+/// Between two counts of open descriptors, and how long they may take to return to their earlier number.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// So many more the server may have opened for itself meanwhile: what the database needs now and then.
-const OWN: usize = 8;
-/// In a second of being full, beside what its people say: a loop that spins takes all of it.
-const CPU_SHARE: f64 = 0.5;
-/// How often somebody knocks while it is full.
+/// Descriptors that the server may open for itself meanwhile, as the database sometimes does.
+const SERVER_DESCRIPTORS: usize = 8;
+/// Of one core, while the server is full and its clients are active: a busy loop would use all of it.
+const MAX_CPU_SHARE: f64 = 0.5;
+/// Between two attempts to connect while the server is full.
 const CONNECT_INTERVAL: Duration = Duration::from_millis(20);
-/// So many at once.
+/// Simultaneous connection attempts.
 const BURST: usize = 200;
-/// Of these so many have to hear why; who comes while many are being told may be cut off before it has listened.
+/// Of the burst, this many must receive 503; during it the server may close a connection before it reads the request.
 const BURST_MIN_REJECTED: usize = 150;
-/// So much has to be said inside in each second while it is full.
+/// Events per second that the connected clients must receive while the server is full.
 const MIN_MESSAGES_PER_SECOND: usize = 2;
-/// What the log says when it is full, and how often it may: every ten seconds, and when it begins.
+/// The server's log message when it is full. It appears at the start and then at most every ten seconds.
 const FULL_MESSAGE: &str = "connections are turned away";
 const LOG_INTERVAL_SECS: u64 = 10;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How often it is full, and half empty again.
+    /// How often the server becomes full and half empty again.
     #[arg(long, default_value_t = 20)]
     pub(super) rounds: u32,
     /// How long it stays full each time, in seconds.
@@ -64,11 +64,11 @@ pub(super) const SHORT_RUN: Args = Args { rounds: 2, seconds: 2, common: CommonA
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let harness = Harness::build(workspace, &args.common)?;
     let replay_args = format!("descriptors --rounds {} --seconds {}", args.rounds, args.seconds);
-    harness.run(&replay_args, harness.seed, |run_dir| full(&harness, args, run_dir))
+    harness.run(&replay_args, harness.seed, |run_dir| run_all_rounds(&harness, args, run_dir))
 }
 
-/// A tenth of what those who are inside say while it is full.
-fn least(args: &Args) -> MinimumActivity {
+/// A tenth of what the connected clients send while the server is full.
+fn minimum_activity(args: &Args) -> MinimumActivity {
     let acknowledged = 10 * u64::from(args.rounds) * args.seconds;
     MinimumActivity {
         acknowledged,
@@ -79,63 +79,63 @@ fn least(args: &Args) -> MinimumActivity {
     }
 }
 
-fn full(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
+fn run_all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
     let program = harness.binary("history");
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
-    // The hard limit as well, or the server would raise it.
-    server.start_via(["prlimit".to_owned(), format!("--nofile={LIMIT}:{LIMIT}")]);
+    // The hard limit too, because the server raises the soft one to it.
+    server.start_via(["prlimit".to_owned(), format!("--nofile={DESCRIPTOR_LIMIT}:{DESCRIPTOR_LIMIT}")]);
     server.start()?;
     server.wait_until_open()?;
     let descriptors = Descriptors::of(server.pid()?);
-    let mut observations = Observations { files_alone: descriptors.count()?, ..Observations::default() };
-    // They are inside before it is full, and go on.
+    let mut observations = Observations { descriptors_idle: descriptors.count()?, ..Observations::default() };
+    // The recorded clients connect before the server is full, and stay.
     let options = ["--writers=20", "--receivers=0", "--rooms=4", "--rate=100"].map(str::to_owned);
     let options: Vec<_> = options.into_iter().chain([format!("--seed={}", harness.seed)]).collect();
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
-    let mut ear = client::Client::connect(server.address, client::Options::default())?;
-    ear.join(RECORDED_ROOM)?;
-    let before_they_come: usize = descriptors.settled(POLL_INTERVAL, TIMEOUT)?.values().sum();
+    let mut listener = client::Client::connect(server.address, client::Options::default())?;
+    listener.join(RECORDED_ROOM)?;
+    let baseline: usize = descriptors.settled(POLL_INTERVAL, TIMEOUT)?.values().sum();
     for round in 1..=args.rounds {
-        recorder.note(&format!("they come for the {round}. time"))?;
-        run_round(&server, &descriptors, args, &mut ear, &mut observations)
+        recorder.note(&format!("the server is filled for the {number}. time", number = round))?;
+        run_round(&server, &descriptors, args, &mut listener, &mut observations)
             .with_context(|| format!("round {round}"))?;
         descriptors
-            .wait_for(..=before_they_come + OWN, POLL_INTERVAL, TIMEOUT)
-            .context("when they had gone")?;
-        recorder.note("they have gone")?;
+            .wait_for(..=baseline + SERVER_DESCRIPTORS, POLL_INTERVAL, TIMEOUT)
+            .context("after the clients had left")?;
+        recorder.note("the clients have left")?;
     }
     recorder.finish()?;
     check_log(run_dir, args, &mut observations)?;
     println!(
-        "{} times full with {} to {} clients and at most {} of {LIMIT} files ({} without any client): {} were told 503 one by \
-         one, and {} of {} who came all at once; at most {:.0} % of a core while full; {} free slots were reused, the \
-         slowest after {:.0?}; {} lines of log",
+        "{} times full with {} to {} clients and at most {} of {DESCRIPTOR_LIMIT} descriptors ({} without clients): {} single attempts got 503, \
+         and {} of {} simultaneous ones; at most {:.0} % of a core while run_all_rounds; {} free slots were reused, the \
+         slowest after {:.0?}; {} log lines",
         args.rounds,
-        observations.inside.0,
-        observations.inside.1,
-        observations.files,
-        observations.files_alone,
+        observations.connected.0,
+        observations.connected.1,
+        observations.descriptors_used,
+        observations.descriptors_idle,
         observations.refused,
-        observations.storm_told,
+        observations.burst_rejected,
         args.rounds as usize * BURST,
         observations.cpu * 100.0,
-        observations.given_again,
+        observations.slots_reused,
         observations.slowest,
         observations.log_lines,
     );
-    check(&program, &run_dir.history(), least(args))
+    check(&program, &run_dir.history(), minimum_activity(args))
 }
 
-/// What is told in the end.
+/// What the run reports at its end.
 #[derive(Default)]
 struct Observations {
-    inside: (usize, usize),
-    files: usize,
-    files_alone: usize,
+    connected: (usize, usize),
+    descriptors_used: usize,
+    descriptors_idle: usize,
     refused: usize,
-    storm_told: usize,
+    burst_rejected: usize,
     cpu: f64,
-    given_again: usize,
+    slots_reused: usize,
     slowest: Duration,
     log_lines: usize,
 }
@@ -144,53 +144,57 @@ fn run_round(
     server: &ServerUnderTest,
     descriptors: &Descriptors,
     args: &Args,
-    ear: &mut client::Client,
+    listener: &mut client::Client,
     observations: &mut Observations,
 ) -> Result<()> {
     let mut clients = ConnectedClients::default();
-    // More than could ever fit; the first who is refused ends it.
-    while clients.len() < LIMIT && clients.connect(server.address)? {}
-    let inside = clients.len();
-    ensure!((MIN_CLIENTS..LIMIT).contains(&inside), "{inside} came in beside the others");
-    observations.inside = match observations.inside {
-        (0, 0) => (inside, inside),
-        (least, most) => (least.min(inside), most.max(inside)),
-    };
-    ear.roundtrip()?;
-    stay_full(server, descriptors, args, observations)?;
-    let heard = ear.roundtrip()?.iter().filter(|frame| matches!(frame, ServerFrame::Event(_))).count();
-    let least = MIN_MESSAGES_PER_SECOND * args.seconds as usize;
+    // More than can ever fit; the first rejection ends the loop.
+    while clients.len() < DESCRIPTOR_LIMIT && clients.connect(server.address)? {}
+    let connected = clients.len();
     ensure!(
-        heard >= least,
-        "while it was full only {heard} events of {RECORDED_ROOM} were heard inside, and not {least}"
+        (MIN_CLIENTS..DESCRIPTOR_LIMIT).contains(&connected),
+        "{connected} clients could connect besides the recorded ones"
     );
-    let told = clients::burst(server.address, BURST)?;
-    ensure!(told >= BURST_MIN_REJECTED, "of {BURST} who came at once only {told} were told 503");
-    observations.storm_told += told;
+    observations.connected = match observations.connected {
+        (0, 0) => (connected, connected),
+        (minimum, most) => (minimum.min(connected), most.max(connected)),
+    };
+    listener.roundtrip()?;
+    stay_full(server, descriptors, args, observations)?;
+    let received =
+        listener.roundtrip()?.iter().filter(|frame| matches!(frame, ServerFrame::Event(_))).count();
+    let minimum = MIN_MESSAGES_PER_SECOND * args.seconds as usize;
+    ensure!(
+        received >= minimum,
+        "while the server was full only {received} events of {RECORDED_ROOM} arrived, fewer than {minimum}"
+    );
+    let rejected = clients::burst(server.address, BURST)?;
+    ensure!(rejected >= BURST_MIN_REJECTED, "of {BURST} simultaneous attempts only {rejected} got 503");
+    observations.burst_rejected += rejected;
     clients.exchange_messages()?;
-    // In the place of each who leaves comes another.
-    clients.leave(LEAVING);
-    for _ in 0..LEAVING {
-        let begun = Instant::now();
+    // Each client that leaves is replaced by another.
+    clients.leave(REPLACED_CLIENTS);
+    for _ in 0..REPLACED_CLIENTS {
+        let started = Instant::now();
         while !clients.connect(server.address)? {
             ensure!(
-                begun.elapsed() < SLOT_REUSE_TIMEOUT,
-                "a free place was not given away within {SLOT_REUSE_TIMEOUT:?}"
+                started.elapsed() < SLOT_REUSE_TIMEOUT,
+                "a free slot was not reused within {SLOT_REUSE_TIMEOUT:?}"
             );
             thread::sleep(CONNECT_INTERVAL);
         }
-        let took = begun.elapsed();
+        let took = started.elapsed();
         ensure!(
             took < SLOT_REUSE_TIMEOUT,
-            "a free place was given away after {took:?}, and not within {SLOT_REUSE_TIMEOUT:?}"
+            "a free slot was reused after {took:?}, which is more than {SLOT_REUSE_TIMEOUT:?}"
         );
         observations.slowest = observations.slowest.max(took);
-        observations.given_again += 1;
+        observations.slots_reused += 1;
     }
     clients.exchange_messages()
 }
 
-/// Everybody who knocks is told no, at once and without much ado.
+/// Keeps the server full: every further attempt is rejected at once, at little cost.
 fn stay_full(
     server: &ServerUnderTest,
     descriptors: &Descriptors,
@@ -198,32 +202,29 @@ fn stay_full(
     observations: &mut Observations,
 ) -> Result<()> {
     let pid = server.pid()?;
-    let (begun, cpu) = (Instant::now(), cpu_of(pid)?);
-    while begun.elapsed() < Duration::from_secs(args.seconds) {
+    let (started, cpu) = (Instant::now(), cpu_of(pid)?);
+    while started.elapsed() < Duration::from_secs(args.seconds) {
         clients::expect_rejection(server.address)?;
         observations.refused += 1;
-        observations.files = observations.files.max(descriptors.count()?);
+        observations.descriptors_used = observations.descriptors_used.max(descriptors.count()?);
         thread::sleep(CONNECT_INTERVAL);
     }
-    let share = cpu_of(pid)?.saturating_sub(cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
-    ensure!(share < CPU_SHARE, "while it was full it took {:.0} % of a core", share * 100.0);
+    let share = cpu_of(pid)?.saturating_sub(cpu).as_secs_f64() / started.elapsed().as_secs_f64();
+    ensure!(share < MAX_CPU_SHARE, "while full, the server used {:.0} % of a core", share * 100.0);
     observations.cpu = observations.cpu.max(share);
     Ok(())
 }
 
-/// It says that it is full, and does not say it all the time; and nothing failed for want of a file.
+/// Checks that the log reports the condition at the allowed rate, and no error.
 fn check_log(run_dir: &RunDir, args: &Args, observations: &mut Observations) -> Result<()> {
     let log = fs::read_to_string(run_dir.path().join("server.log"))?;
     if let Some(line) = log.lines().find(|line| line.contains("\"ERROR\"")) {
-        bail!("something failed in the server: {line}");
+        bail!("the server logged an error: {line}");
     }
     observations.log_lines = log.lines().filter(|line| line.contains(FULL_MESSAGE)).count();
     let most = u64::from(args.rounds) * (args.seconds / LOG_INTERVAL_SECS + 2);
     if observations.log_lines == 0 || observations.log_lines as u64 > most {
-        bail!(
-            "{} lines of the log say that it is full; 1 to {most} were to be expected",
-            observations.log_lines
-        );
+        bail!("{} log lines report that the server is full; expected 1 to {most}", observations.log_lines);
     }
     Ok(())
 }

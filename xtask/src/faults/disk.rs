@@ -1,4 +1,4 @@
-//! A small disk of its own, and what fills it.
+//! A small disk in a mount namespace, and a file that fills it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -12,11 +12,11 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::process;
 
-/// What SQLite and the file system give out at a time.
+/// The allocation unit of SQLite and of the file system.
 pub(super) const PAGE: u64 = 4096;
 
-/// Does `act` where `folder` is an empty disk of `mebibytes`. It is seen by the thread that acts and by what that starts, and is
-/// gone when they are, however they end.
+/// Runs `act` with an empty disk of `mebibytes` mounted on `folder`. Only the thread that runs it and its children see the disk, and
+/// the kernel removes it when they end.
 pub(super) fn with_small_disk<T: Send>(
     folder: &Path,
     mebibytes: u32,
@@ -24,8 +24,8 @@ pub(super) fn with_small_disk<T: Send>(
 ) -> Result<T> {
     thread::scope(|scope| {
         let acting = scope.spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNS).context("no right to mount a disk of one's own")?;
-            // What is mounted here must not be passed on to all the others.
+            unshare(CloneFlags::CLONE_NEWNS).context("cannot create a mount namespace")?;
+            // Mounts made here must not propagate to the rest of the system.
             process::output(Command::new("mount").args(["--make-rprivate", "/"]))?;
             fs::create_dir_all(folder)?;
             let size = format!("size={mebibytes}m,mode=700");
@@ -36,7 +36,7 @@ pub(super) fn with_small_disk<T: Send>(
     })
 }
 
-/// A file that takes the room that others want.
+/// A file that takes up the free space.
 pub(super) struct FillerFile(File);
 
 impl FillerFile {
@@ -45,21 +45,21 @@ impl FillerFile {
         Ok(Self(file.with_context(|| format!("cannot write {}", path.display()))?))
     }
 
-    /// Until nothing is free but so many pages.
-    pub(super) fn fill(&mut self, but: u64) -> Result<()> {
+    /// Grows until only `free_pages` pages are free.
+    pub(super) fn fill(&mut self, free_pages: u64) -> Result<()> {
         for chunk in [1 << 20, PAGE] {
             let chunk = vec![1; usize::try_from(chunk)?];
             loop {
                 match self.0.write(&chunk) {
-                    // Short: the next one says that it is full.
+                    // A short write: the next one reports that the disk is full.
                     Ok(_) => {}
                     Err(error) if error.kind() == ErrorKind::StorageFull => break,
-                    Err(error) => return Err(error).context("the ballast cannot be written"),
+                    Err(error) => return Err(error).context("the filler file cannot be written"),
                 }
             }
         }
         let len = self.0.metadata()?.len();
-        Ok(self.0.set_len(len.saturating_sub(but * PAGE))?)
+        Ok(self.0.set_len(len.saturating_sub(free_pages * PAGE))?)
     }
 
     pub(super) fn empty(&mut self) -> Result<()> {
@@ -67,7 +67,7 @@ impl FillerFile {
     }
 }
 
-/// Whether every page and index of a database that nobody has open is as it should be.
+/// Checks every page and index of a database that no process has open.
 pub(super) fn check_integrity(database: &Path) -> Result<()> {
     let mut sqlite = Command::new("sqlite3");
     sqlite.arg(database).arg("PRAGMA integrity_check; PRAGMA foreign_key_check;");

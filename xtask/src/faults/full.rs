@@ -1,4 +1,4 @@
-//! `cargo xtask faults full`: the disk is full, and has room again.
+//! `cargo xtask faults full`: the disk fills up, and has space again.
 
 mod probe;
 
@@ -21,28 +21,28 @@ use super::server_under_test::ServerUnderTest;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Large enough for a write-ahead log that has come to its checkpoint, and for all that thirty rounds leave in the database.
+/// Enough for a write-ahead log at its checkpoint, and for everything that thirty rounds leave in the database.
 const DISK_MIB: u32 = 160;
-/// How long it may take to write what room there is: a log that was begun anew has 16 MiB.
-const FILLING: Duration = Duration::from_secs(60);
-/// How long it stays full.
-const FULL_MESSAGE: Duration = Duration::from_millis(700);
-/// What is promised for sending to go on, once there is room.
-const RESUMES: Duration = Duration::from_secs(5);
-/// The longest that it goes on then: now and then long enough for the log to come near its checkpoint.
-const BASELINE_TIME: Duration = Duration::from_secs(4);
-/// Between two looks, so that what is looked at is not all that is done.
-const BREATH: Duration = Duration::from_millis(20);
-const STOP: Duration = Duration::from_secs(20);
-/// At most so many pages are left free, in the rounds in which some are.
-const PAGES: u64 = 24;
+/// How long it may take to use up the free space: a log that was reset has 16 MiB of its own.
+const FILL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the disk stays full.
+const FULL_DURATION: Duration = Duration::from_millis(700);
+/// The promised delay between free space and the next stored message.
+const RESUME_TIMEOUT: Duration = Duration::from_secs(5);
+/// Upper bound of the time with free space: sometimes enough for the log to approach its checkpoint.
+const MAX_TIME_WITH_SPACE: Duration = Duration::from_secs(4);
+/// Between two sends, so that the probe leaves capacity to the recorded clients.
+const SEND_INTERVAL: Duration = Duration::from_millis(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// Upper bound of the pages left free, in the rounds that leave some.
+const MAX_FREE_PAGES: u64 = 24;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How often the disk is filled.
     #[arg(long, default_value_t = 30)]
     pub(super) rounds: u32,
-    /// About how many messages are sent in a second.
+    /// Messages sent per second, approximately.
     #[arg(long, default_value_t = 500)]
     pub(super) rate: u32,
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         with_small_disk(&disk, DISK_MIB, || {
             let outcome = all_rounds(&harness, args, run_dir, &disk);
             if outcome.is_err() {
-                // The disk goes; what lay on it is to be looked at.
+                // The disk disappears with its namespace, so its contents are copied for analysis.
                 process::output(Command::new("cp").arg("-r").arg(disk.join("data")).arg(run_dir.path()))?;
             }
             outcome
@@ -67,8 +67,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     })
 }
 
-/// A fiftieth of what is said in a round, which may be over as soon as there is room again.
-fn least(args: &Args) -> MinimumActivity {
+/// A fiftieth of what is sent in a round, which may end as soon as there is space again.
+fn minimum_activity(args: &Args) -> MinimumActivity {
     let rounds = u64::from(args.rounds);
     MinimumActivity {
         acknowledged: 20 * rounds,
@@ -89,85 +89,85 @@ fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> 
     let options =
         [&options[..], &[format!("--rate={}", args.rate), format!("--seed={}", harness.seed)]].concat();
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
-    let mut probe = Probe::come(server.address)?;
-    let mut filler = FillerFile::new(&disk.join("ballast"))?;
+    let mut probe = Probe::connect(server.address)?;
+    let mut filler = FillerFile::new(&disk.join("filler"))?;
     let mut rng = Rng::new(harness.seed);
     let (mut refusals, mut resumed) = (0, Duration::ZERO);
     for round in 1..=args.rounds {
-        let free = if rng.below(2) == 0 { 0 } else { rng.below(PAGES) };
-        recorder.note(&format!("round {round}: the disk is filled, but for {free} pages"))?;
-        let outcome = run_round(&mut probe, &mut filler, free, rng.moment_within(BASELINE_TIME));
+        let free = if rng.below(2) == 0 { 0 } else { rng.below(MAX_FREE_PAGES) };
+        recorder.note(&format!("round {round}: the disk is filled, except for {free} pages"))?;
+        let outcome = run_round(&mut probe, &mut filler, free, rng.moment_within(MAX_TIME_WITH_SPACE));
         let (refused, after) = outcome.with_context(|| format!("round {round}, {free} pages left free"))?;
-        recorder.note(&format!("there was room, and {after:?} later it was used"))?;
+        recorder.note(&format!("space was freed, and {after:?} later a message was stored"))?;
         refusals += refused;
         resumed = resumed.max(after);
         check_while_open(&disk.join("data/teahouse.db"))?;
     }
     let (refused, read) = (probe.refused, probe.read);
-    // The next one does not survive its server.
+    // Its connections do not survive the server.
     drop(probe);
     let start = start_when_full(&mut server, &mut filler, &mut recorder)?;
     recorder.finish()?;
-    check(&program, &run_dir.history(), least(args))?;
+    check(&program, &run_dir.history(), minimum_activity(args))?;
     server.signal(Signal::TERM)?;
-    let status = server.wait_for_end(STOP)?;
+    let status = server.wait_for_exit(STOP_TIMEOUT)?;
     if !status.success() {
-        bail!("the server ended with {status}");
+        bail!("the server exited with {status}");
     }
     check_integrity(&disk.join("data/teahouse.db"))?;
     let log = fs::read_to_string(run_dir.path().join("server.log"))?;
     let checkpoints =
         log.lines().filter(|line| line.contains("could not be brought into the database")).count();
     println!(
-        "{} times full: {refusals} refusals, the latest after {refused:?}; reading and coming back took {read:?} at the most; \
-         sending went on {resumed:?} after there was room at the latest; {checkpoints} times in a checkpoint; killed and \
+        "{} times full: {refusals} refusals, the slowest after {refused:?}; reading and reconnecting took at most {read:?}; \
+         sending resumed at most {resumed:?} after space was freed; {checkpoints} failed checkpoints; killed and \
          started while full: {start}",
         args.rounds
     );
     Ok(())
 }
 
-/// How many refusals there were, and how long after there was room again something was stored.
+/// Returns the number of refusals, and the time from free space to the next stored message.
 fn run_round(
     probe: &mut Probe,
     filler: &mut FillerFile,
     free: u64,
-    peace: Duration,
+    space_time: Duration,
 ) -> Result<(u64, Duration)> {
-    probe.say()?;
-    probe.look().context("before the disk was full")?;
+    probe.send()?;
+    probe.check_reads().context("before the disk was full")?;
     filler.fill(free)?;
     let mut refusals = 0;
     let begun = Instant::now();
     while refusals == 0 {
-        // A log that has been begun anew lies where it lay before, and needs no room for a while.
-        if begun.elapsed() > FILLING {
-            bail!("the disk has been full for {FILLING:?}, and nothing was refused");
+        // A log that was reset reuses its old space, and needs no more for a while.
+        if begun.elapsed() > FILL_TIMEOUT {
+            bail!("the disk has been full for {FILL_TIMEOUT:?}, and nothing was refused");
         }
-        refusals += u64::from(probe.say()? == Answer::Full);
+        refusals += u64::from(probe.send()? == Answer::StorageFull);
     }
     let full = Instant::now();
-    while full.elapsed() < FULL_MESSAGE {
-        probe.look().context("while the disk was full")?;
-        refusals += u64::from(probe.say()? == Answer::Full);
+    while full.elapsed() < FULL_DURATION {
+        probe.check_reads().context("while the disk was full")?;
+        refusals += u64::from(probe.send()? == Answer::StorageFull);
     }
     filler.empty()?;
-    let room = Instant::now();
-    while probe.say()? == Answer::Full && room.elapsed() <= RESUMES {}
-    let resumed = room.elapsed();
-    if resumed > RESUMES {
-        bail!("there has been room for {resumed:?}, and nothing was stored in {RESUMES:?}");
+    let space_since = Instant::now();
+    while probe.send()? == Answer::StorageFull && space_since.elapsed() <= RESUME_TIMEOUT {}
+    let resumed = space_since.elapsed();
+    if resumed > RESUME_TIMEOUT {
+        bail!("after {resumed:?} with free space nothing was stored; the bound is {RESUME_TIMEOUT:?}");
     }
-    while room.elapsed() < peace {
-        if probe.say()? == Answer::Full {
-            bail!("there is room, and {:?} after that something was refused", room.elapsed());
+    while space_since.elapsed() < space_time {
+        if probe.send()? == Answer::StorageFull {
+            bail!("a message was refused {:?} after space was freed", space_since.elapsed());
         }
-        thread::sleep(BREATH);
+        thread::sleep(SEND_INTERVAL);
     }
     Ok((refusals, resumed))
 }
 
-/// A server that is killed on a full disk: it opens again, or says what is the matter.
+/// Kills the server on a full disk; after a restart it must open, or exit with a clear message.
 fn start_when_full(
     server: &mut ServerUnderTest,
     filler: &mut FillerFile,
@@ -181,12 +181,12 @@ fn start_when_full(
     let said = match &opened {
         Ok(()) => "it opened",
         Err(_) => {
-            let status = server.wait_for_end(STOP)?;
+            let status = server.wait_for_exit(STOP_TIMEOUT)?;
             let last = server.last_log_line()?;
             if !last.starts_with("teahouse: ") || !last.contains("full") || last.contains("panicked") {
-                bail!("on a full disk the server ended with {status}, and said: {last}");
+                bail!("on a full disk the server exited with {status} and logged: {last}");
             }
-            "it said that the disk is full"
+            "it reported that the disk is full"
         }
     };
     filler.empty()?;
@@ -194,11 +194,11 @@ fn start_when_full(
         server.start()?;
         server.wait_until_open()?;
     }
-    recorder.note("open for the last time")?;
+    recorder.note("opened for the last time")?;
     Ok(said)
 }
 
-/// As another process reads it, beside the server.
+/// Checks the database from another process while the server has it open.
 fn check_while_open(database: &Path) -> Result<()> {
     let mut sqlite = Command::new("sqlite3");
     sqlite.arg("-readonly").args(["-cmd", ".timeout 2000"]).arg(database).arg("PRAGMA quick_check;");

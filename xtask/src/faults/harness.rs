@@ -1,4 +1,4 @@
-//! What every run begins with, and what is said when it fails.
+//! What all fault runs share: options, builds, seeds, and the error message with the command that repeats a run.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,34 +9,34 @@ use super::run_dir::RunDir;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// What can be asked of every run.
+/// The options of every run.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct CommonArgs {
-    /// When harm is done, and what the clients do; without it another one each time.
+    /// Determines the times of the faults and the clients' actions; without it each run uses another seed.
     #[arg(long)]
     pub(super) seed: Option<u64>,
-    /// Use the debug build, as CI does: what is fast or slow then says nothing.
+    /// Use the debug build, as CI does; timings are then not meaningful.
     #[arg(long)]
     pub(super) debug: bool,
-    /// Leave the history and the data also of what went well.
+    /// Keep the history and the data of successful runs, too.
     #[arg(long)]
     pub(super) keep: bool,
-    /// Use a server that breaks the promise which TEAHOUSE_FAULT_INJECTION names: the run has to fail.
+    /// Use a server that breaks the promise named by TEAHOUSE_FAULT_INJECTION: the run has to fail.
     #[arg(long)]
     pub(super) inject: bool,
 }
 
 impl CommonArgs {
-    /// Another seed each time, with the build that the tests have made.
+    /// For CI: another seed each time, with the debug build that the tests use.
     pub(super) const SHORT_RUN: Self = Self { seed: None, debug: true, keep: false, inject: false };
 
-    /// What Cargo is told.
+    /// The build profile's argument for Cargo.
     fn profile(&self) -> Option<&'static str> {
         (!self.debug).then_some("--release")
     }
 }
 
-/// The programs of a run, built, and its seed.
+/// The built programs of a run, and its seed.
 pub(super) struct Harness<'a> {
     pub(super) workspace: &'a Workspace,
     pub(super) seed: u64,
@@ -49,7 +49,7 @@ impl<'a> Harness<'a> {
         cargo.args(["build", "-p", "teahouse", "-p", "teahouse-loadgen"]);
         process::run(cargo.args(common.profile()))?;
         if common.inject {
-            // A program of its own, so that nobody takes it for the honest one.
+            // A program of its own, so that it cannot be mistaken for the regular server.
             let mut cargo = workspace.cargo();
             cargo.args([
                 "build",
@@ -65,14 +65,14 @@ impl<'a> Harness<'a> {
         Ok(Self { workspace, seed: common.seed.unwrap_or_else(any_seed), common })
     }
 
-    /// A program of ours, as it was built.
+    /// The path of one of the workspace's programs.
     pub(super) fn binary(&self, name: &str) -> PathBuf {
         let name = if self.common.inject && name == "teahouse" { "fault_injected" } else { name };
         self.workspace.binary(if self.common.debug { "debug" } else { "release" }, name)
     }
 
-    /// One run in an empty folder of its own. If it fails, the error says how to have it again: `replay_args` is the fault's name and
-    /// its own options.
+    /// Runs `act` in an empty folder. On failure the error contains the command that repeats the run: `replay_args` is the fault's name
+    /// with its own options.
     pub(super) fn run(
         &self,
         replay_args: &str,
@@ -83,7 +83,7 @@ impl<'a> Harness<'a> {
         let run_dir = RunDir::create(self.workspace, &format!("{name}-{seed}"))?;
         act(&run_dir).with_context(|| {
             format!(
-                "seed {seed}; to do the same again: cargo xtask faults {replay_args} --seed {seed}{}{}; the history, the data and the \
+                "seed {seed}; to repeat this run: cargo xtask faults {replay_args} --seed {seed}{}{}; the history, the data and the \
                  server's log are in {}",
                 if self.common.debug { " --debug" } else { "" },
                 if self.common.inject { " --inject" } else { "" },
@@ -94,7 +94,7 @@ impl<'a> Harness<'a> {
     }
 }
 
-/// Nobody has to guess it.
+/// A seed from the clock: it need not be unpredictable.
 fn any_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     now.as_secs() * 1_000 + u64::from(now.subsec_millis())

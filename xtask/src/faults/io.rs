@@ -1,8 +1,8 @@
-//! `cargo xtask faults io`: a disk that fails now and then to write or to sync.
+//! `cargo xtask faults io`: a disk on which writes or syncs sometimes fail.
 //!
-//! Each life of the server has failures of one kind. libfiu fails the calls with which SQLite writes (a socket is written with
-//! others), each with the same probability; `strace` fails one sync and lets those after it succeed, as a kernel does that has
-//! dropped what it could not write, and takes down whether anything is written then.
+//! The server is restarted many times, each time with one kind of fault. libfiu fails the calls with which SQLite writes (sockets use
+//! others), each with the same probability; `strace` fails one sync and lets later ones succeed, as a kernel does that has dropped
+//! dirty pages, and its trace shows whether anything is written afterwards.
 
 mod after_failed_sync;
 mod short_write;
@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use self::after_failed_sync::FailedSyncCheck;
-use self::short_write::is_cut_short;
+use self::short_write::is_short_write;
 use super::disk::check_integrity;
 use super::harness::{CommonArgs, Harness};
 use super::recorder_process::{MinimumActivity, RecorderProcess, check};
@@ -26,28 +26,28 @@ use super::server_under_test::ServerUnderTest;
 use super::trace;
 use crate::workspace::Workspace;
 
-/// After so many lives the history and the database are checked, and others begin in an empty folder.
-const LIVES_PER_HISTORY: u32 = 25;
-/// How long a life is at the most, once the server is open.
-const LIFE: Duration = Duration::from_millis(2_000);
-const STOP: Duration = Duration::from_secs(20);
-/// What the server ends with when it cannot trust the disk.
+/// After this many restarts the history and the database are checked, and the next history begins in an empty folder.
+const RUNS_PER_HISTORY: u32 = 25;
+/// Upper bound of the time between the server's opening and its end.
+const MAX_UPTIME: Duration = Duration::from_millis(2_000);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// The server's exit code when it cannot trust the disk.
 const UNTRUSTED_DISK_EXIT_CODE: i32 = 70;
-/// What it says then.
+/// Part of the log message that goes with it.
 const UNTRUSTED_DISK_MESSAGE: &str = "cannot be trusted";
-/// What SQLite says of a write that failed, and of a sync that did: of a file, of a folder.
+/// SQLite's codes for a failed write, and for a failed sync of a file or of a folder.
 const FAILED_WRITE: &str = "(SQLite 778)";
 const FAILED_SYNCS: [&str; 2] = ["(SQLite 1034)", "(SQLite 1290)"];
-/// More syncs than a thread makes while the server starts, and about how many more in a life.
-const SYNCS_OF_A_START: u64 = 20;
-const SYNCS: u64 = 60;
+/// More syncs than one thread makes while the server starts, and about how many more it makes until it ends.
+const SYNCS_DURING_START: u64 = 20;
+const SYNCS_PER_RUN: u64 = 60;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many lives with failures the server has.
+    /// How often the server runs with injected faults.
     #[arg(long, default_value_t = 200)]
     pub(super) runs: u32,
-    /// About how many messages are sent in a second.
+    /// Messages sent per second, approximately.
     #[arg(long, default_value_t = 400)]
     pub(super) rate: u32,
     #[command(flatten)]
@@ -56,16 +56,16 @@ pub(crate) struct Args {
 
 pub(super) const SHORT_RUN: Args = Args { runs: 8, rate: 400, common: CommonArgs::SHORT_RUN };
 
-/// From so many lives on it must be seen of each harm that it was done: it was that in 17 to 44 of them, so that less than one in
-/// ten million runs would miss one.
-const LONG: u32 = 200;
+/// From this number of runs on, each kind of fault must have occurred: 17 to 44 of 200 had each, so fewer than one in ten million
+/// would miss one.
+const MIN_RUNS_FOR_ALL_FAULTS: u32 = 200;
 
-/// What fails in a life.
+/// The fault of one server run.
 #[derive(Clone, Copy, Debug)]
 enum InjectedFault {
-    /// By libfiu, so many times in a thousand.
+    /// By libfiu, with this probability in thousandths.
     Often(Kind, u64),
-    /// By `strace`, a thread's nth sync.
+    /// By `strace`, the nth sync of a thread.
     Once(u64),
 }
 
@@ -78,7 +78,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// As libfiu calls it.
+    /// The names of libfiu's points of failure.
     fn points(self) -> &'static [&'static str] {
         match self {
             Self::Write => &["posix/io/rw/pwrite"],
@@ -95,45 +95,45 @@ impl Kind {
 }
 
 impl InjectedFault {
-    /// By turns, so that no kind is left out.
-    fn for_life(life: u32, rng: &mut Rng) -> Self {
-        let kind = match life % 6 {
+    /// Rotates through the kinds, so that none is left out.
+    fn for_run(number: u32, rng: &mut Rng) -> Self {
+        let kind = match number % 6 {
             0 => Kind::Write,
             1 => Kind::ShortWrite,
             2 => Kind::Sync,
             3 => Kind::All,
-            _ => return Self::Once(SYNCS_OF_A_START + rng.below(SYNCS)),
+            _ => return Self::Once(SYNCS_DURING_START + rng.below(SYNCS_PER_RUN)),
         };
-        // 0.1 to 5 %, small ones as often as large ones.
+        // 0.1 to 5 %, on a logarithmic scale.
         let thousandths = [1, 2, 5, 10, 20, 50];
         Self::Often(kind, thousandths[rng.below(thousandths.len() as u64) as usize])
     }
 }
 
-/// How the lives ended.
+/// How the server runs ended.
 #[derive(Debug, Default)]
 struct Outcomes {
     not_opened: u32,
     distrusted: u32,
     killed: u32,
-    /// In the log: something was not done because of the disk.
+    /// Log lines about operations that the disk failed.
     errors: usize,
-    /// Lives in which a write failed and the log says so; in which one was cut short, as a trace shows; in which a sync failed.
+    /// Runs with a failed write in the log; with a short write in the trace; with a failed sync.
     failed_writes: u32,
     short_writes: u32,
     failed_syncs: u32,
-    /// After a failed sync, as a trace shows.
+    /// Runs whose trace shows no write after a failed sync.
     silent: u32,
 }
 
 impl Outcomes {
-    /// What a long run should have shown, and did not.
+    /// The faults that a long run should have met, and did not.
     fn missing_faults(&self) -> Vec<&'static str> {
         let harms = [
-            ("a write that fails", self.failed_writes),
-            ("a write that is cut short", self.short_writes),
-            ("syncs that fail", self.failed_syncs),
-            ("one sync that fails", self.silent),
+            ("a failed write", self.failed_writes),
+            ("a short write", self.short_writes),
+            ("failed syncs", self.failed_syncs),
+            ("a single failed sync", self.silent),
         ];
         harms.into_iter().filter(|(_, lives)| *lives == 0).map(|(packet_counts, _)| packet_counts).collect()
     }
@@ -142,47 +142,47 @@ impl Outcomes {
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let harness = Harness::build(workspace, &args.common)?;
     let (mut seed, mut left, mut lives) = (harness.seed, args.runs, 0);
-    let mut ends = Outcomes::default();
-    // In one of some two hundred short runs nothing fails, which would prove nothing: it goes on.
-    while left > 0 || ends.errors == 0 && lives < args.runs.saturating_mul(4) {
+    let mut outcomes = Outcomes::default();
+    // In about one of two hundred short runs no fault occurs, which would prove nothing: the run continues.
+    while left > 0 || outcomes.errors == 0 && lives < args.runs.saturating_mul(4) {
         left = if left > 0 { left } else { args.runs };
-        let runs = left.min(LIVES_PER_HISTORY);
-        println!("seed {seed}: {runs} lives, {left} to go");
+        let runs = left.min(RUNS_PER_HISTORY);
+        println!("seed {seed}: {runs} server runs, {left} to go");
         let replay_args = format!("io --runs {runs} --rate {}", args.rate);
         harness.run(&replay_args, seed, |run_dir| {
-            run_history(&harness, args, run_dir, (seed, runs), &mut ends)
+            run_history(&harness, args, run_dir, (seed, runs), &mut outcomes)
         })?;
         left -= runs;
         lives += runs;
         seed = seed.wrapping_add(1);
     }
     println!(
-        "{} lives on a failing disk: {} times it did not open and said why, {} times it ended by itself after a failed sync, {} times \
-         it was killed; writes failed in {} of them, were short in {}, syncs failed in {}; {} traces of a failed sync show \
-         nothing written after it; {} errors in its logs; no acknowledgement was false, and no database is damaged",
+        "{} server runs on a failing disk: {} failed to open with a clear message, {} exited after a failed sync, {} were \
+         killed; writes failed in {} of them, were short in {}, syncs failed in {}; {} traces of a failed sync show \
+         no write after it; {} errors in the logs; no acknowledgement was false, and no database is damaged",
         lives,
-        ends.not_opened,
-        ends.distrusted,
-        ends.killed,
-        ends.failed_writes,
-        ends.short_writes,
-        ends.failed_syncs,
-        ends.silent,
-        ends.errors
+        outcomes.not_opened,
+        outcomes.distrusted,
+        outcomes.killed,
+        outcomes.failed_writes,
+        outcomes.short_writes,
+        outcomes.failed_syncs,
+        outcomes.silent,
+        outcomes.errors
     );
-    if ends.errors == 0 {
-        bail!("nothing failed: this proves nothing");
+    if outcomes.errors == 0 {
+        bail!("no fault occurred, so the run proves nothing");
     }
-    let missing_faults = ends.missing_faults();
-    if args.runs >= LONG && !missing_faults.is_empty() {
-        bail!("in {} lives the server never met {}", args.runs, missing_faults.join(", nor "));
+    let missing_faults = outcomes.missing_faults();
+    if args.runs >= MIN_RUNS_FOR_ALL_FAULTS && !missing_faults.is_empty() {
+        bail!("in {} server runs the disk never had {}", args.runs, missing_faults.join(", nor "));
     }
     Ok(())
 }
 
-/// A life may be over at once, and a server that does not open hears nobody; but not each. Twenty-four cursors are named when all
-/// come for the first time.
-fn least(runs: u32) -> MinimumActivity {
+/// A server run may end at once, and one that fails to open serves nobody; but not all do. The 24 cursors are those of the first
+/// joins.
+fn minimum_activity(runs: u32) -> MinimumActivity {
     let lives = u64::from(runs);
     MinimumActivity {
         acknowledged: 5 * lives,
@@ -198,11 +198,11 @@ fn run_history(
     args: &Args,
     run_dir: &RunDir,
     (seed, runs): (u64, u32),
-    ends: &mut Outcomes,
+    outcomes: &mut Outcomes,
 ) -> Result<()> {
     let program = harness.binary("history");
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
-    // On a disk that is well: the clients have to get in.
+    // On a healthy disk, because the clients have to log in.
     server.start()?;
     server.wait_until_open()?;
     let options = ["--writers=12", "--receivers=4", "--rooms=4"].map(str::to_owned);
@@ -210,25 +210,25 @@ fn run_history(
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
     server.kill()?;
     let mut rng = Rng::new(seed);
-    for life in 1..=runs {
-        let failing = InjectedFault::for_life(life, &mut rng);
-        recorder.note(&format!("life {life}: {failing:?}"))?;
-        let lived = run_life(&mut server, run_dir, failing, rng.moment_within(LIFE), ends);
-        lived.with_context(|| format!("life {life}, {failing:?}"))?;
+    for number in 1..=runs {
+        let fault = InjectedFault::for_run(number, &mut rng);
+        recorder.note(&format!("server run {number}: {fault:?}"))?;
+        let outcome = run_server(&mut server, run_dir, fault, rng.moment_within(MAX_UPTIME), outcomes);
+        outcome.with_context(|| format!("server run {number}, {fault:?}"))?;
     }
     remove_faults(&mut server);
     server.start()?;
     server.wait_until_open()?;
-    recorder.note("open for the last time, on a disk that is well")?;
+    recorder.note("opened for the last time, on a healthy disk")?;
     recorder.finish()?;
-    check(&program, &run_dir.history(), least(runs))?;
+    check(&program, &run_dir.history(), minimum_activity(runs))?;
     server.signal(Signal::TERM)?;
-    let status = server.wait_for_end(STOP)?;
+    let status = server.wait_for_exit(STOP_TIMEOUT)?;
     if !status.success() {
-        bail!("the server ended with {status}");
+        bail!("the server exited with {status}");
     }
     let log = fs::read_to_string(run_dir.path().join("server.log"))?;
-    ends.errors += log.lines().filter(|line| line.contains("disk I/O error")).count();
+    outcomes.errors += log.lines().filter(|line| line.contains("disk I/O error")).count();
     check_integrity(&run_dir.path().join("data/teahouse.db"))
 }
 
@@ -238,98 +238,98 @@ fn remove_faults(server: &mut ServerUnderTest) {
     server.set("FIU_ENABLE", "");
 }
 
-fn run_life(
+fn run_server(
     server: &mut ServerUnderTest,
     run_dir: &RunDir,
-    failing: InjectedFault,
-    life: Duration,
-    ends: &mut Outcomes,
+    fault: InjectedFault,
+    number: Duration,
+    outcomes: &mut Outcomes,
 ) -> Result<()> {
     let calls = run_dir.path().join("trace");
     let log = run_dir.path().join("server.log");
     let logged = fs::read(&log)?.len();
     remove_faults(server);
-    match failing {
+    match fault {
         InjectedFault::Often(kind, thousandths) => {
-            // 5: EIO.
+            // Error number 5: EIO.
             let enable =
                 |name: &&str| format!("enable_random name={name},probability=0.{thousandths:03},failinfo=5");
             server.set("LD_PRELOAD", "/usr/lib/fiu/fiu_run_preload.so:/usr/lib/fiu/fiu_posix_preload.so");
             server.set("FIU_ENABLE", kind.points().iter().map(enable).collect::<Vec<_>>().join("\n"));
             if kind == Kind::ShortWrite {
-                server.start_via(trace::through(&calls, &[]));
+                server.start_via(trace::command_prefix(&calls, &[]));
             }
         }
         InjectedFault::Once(nth) => {
             let inject = format!("inject=fsync,fdatasync:error=EIO:when={nth}");
-            server.start_via(trace::through(&calls, &["-e", &inject]));
+            server.start_via(trace::command_prefix(&calls, &["-e", &inject]));
         }
     }
     server.start()?;
     if server.wait_until_open().is_err() {
-        let status = server.wait_for_end(STOP)?;
+        let status = server.wait_for_exit(STOP_TIMEOUT)?;
         let last = server.last_log_line()?;
         if status.code() != Some(1) && status.code() != Some(UNTRUSTED_DISK_EXIT_CODE)
             || !last.contains("disk I/O error")
         {
-            bail!("the server did not open, ended with {status}, and said: {last}");
+            bail!("the server did not open, exited with {status}, and logged: {last}");
         }
-        ends.not_opened += 1;
+        outcomes.not_opened += 1;
         return Ok(());
     }
-    match server.ended_within(life)? {
+    match server.exited_within(number)? {
         None => {
             server.signal(Signal::KILL)?;
-            // Also the tracer has come to its end then.
-            server.wait_for_end(STOP)?;
-            let said = String::from_utf8_lossy(&fs::read(&log)?[logged..]).into_owned();
-            if writes_after_failed_sync(&said) {
-                bail!("the server goes on after a sync that failed:\n{said}");
+            // The tracer has ended by then, too.
+            server.wait_for_exit(STOP_TIMEOUT)?;
+            let log_text = String::from_utf8_lossy(&fs::read(&log)?[logged..]).into_owned();
+            if writes_after_failed_sync(&log_text) {
+                bail!("the server continued after a failed sync:\n{log_text}");
             }
-            ends.killed += 1;
+            outcomes.killed += 1;
         }
         Some(status) => {
             let last = server.last_log_line()?;
             if status.code() != Some(UNTRUSTED_DISK_EXIT_CODE) || !last.contains(UNTRUSTED_DISK_MESSAGE) {
-                bail!("the server ended with {status}, and said: {last}");
+                bail!("the server exited with {status} and logged: {last}");
             }
-            ends.distrusted += 1;
+            outcomes.distrusted += 1;
         }
     }
-    let said = String::from_utf8_lossy(&fs::read(&log)?[logged..]).into_owned();
-    ends.failed_writes += u32::from(said.contains(FAILED_WRITE));
-    match failing {
-        InjectedFault::Once(_) => ends.silent += u32::from(check_failed_sync(&calls)?),
+    let log_text = String::from_utf8_lossy(&fs::read(&log)?[logged..]).into_owned();
+    outcomes.failed_writes += u32::from(log_text.contains(FAILED_WRITE));
+    match fault {
+        InjectedFault::Once(_) => outcomes.silent += u32::from(check_failed_sync(&calls)?),
         InjectedFault::Often(Kind::ShortWrite, _) => {
-            ends.short_writes += u32::from(has_short_writes(&calls)?)
+            outcomes.short_writes += u32::from(has_short_writes(&calls)?)
         }
         InjectedFault::Often(..) => {
-            ends.failed_syncs += u32::from(FAILED_SYNCS.iter().any(|code| said.contains(code)));
+            outcomes.failed_syncs += u32::from(FAILED_SYNCS.iter().any(|code| log_text.contains(code)));
         }
     }
     Ok(())
 }
 
-/// The first sync that fails ends it; killed in that very moment it may have said what failed, and that it ends.
-fn writes_after_failed_sync(said: &str) -> bool {
+/// The first failed sync ends the server. If it is killed at that moment, it may have logged the failure and that it ends.
+fn writes_after_failed_sync(log_text: &str) -> bool {
     let is_failure = |line: &&str| FAILED_SYNCS.iter().any(|code| line.contains(code));
-    said.lines().filter(is_failure).filter(|line| !line.contains(UNTRUSTED_DISK_MESSAGE)).count() > 1
+    log_text.lines().filter(is_failure).filter(|line| !line.contains(UNTRUSTED_DISK_MESSAGE)).count() > 1
 }
 
 fn has_short_writes(calls: &Path) -> Result<bool> {
     let mut short_write = false;
     trace::read(BufReader::new(File::open(calls)?), |call| {
-        short_write |= is_cut_short(&call);
+        short_write |= is_short_write(&call);
         Ok(())
     })?;
     Ok(short_write)
 }
 
-/// Whether a sync failed. An error: something came after it.
+/// Returns whether a sync failed; an error if the file was used after it.
 fn check_failed_sync(calls: &Path) -> Result<bool> {
-    let mut silence = FailedSyncCheck::default();
-    trace::read(BufReader::new(File::open(calls)?), |call| silence.take(&call))?;
-    Ok(silence.saw_failed_sync())
+    let mut check = FailedSyncCheck::default();
+    trace::read(BufReader::new(File::open(calls)?), |call| check.check(&call))?;
+    Ok(check.saw_failed_sync())
 }
 
 #[cfg(test)]
@@ -337,27 +337,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_has_its_turn_in_six_lives() {
+    fn each_kind_occurs_within_six_server_runs() {
         let mut rng = Rng::new(1);
-        let lives: Vec<_> = (1..=6).map(|life| InjectedFault::for_life(life, &mut rng)).collect();
+        let lives: Vec<_> = (1..=6).map(|number| InjectedFault::for_run(number, &mut rng)).collect();
         for kind in [Kind::Write, Kind::ShortWrite, Kind::Sync, Kind::All] {
-            assert!(lives.iter().any(|life| matches!(life, InjectedFault::Often(it, _) if *it == kind)));
+            assert!(lives.iter().any(|number| matches!(number, InjectedFault::Often(it, _) if *it == kind)));
         }
-        assert!(lives.iter().any(|life| matches!(life, InjectedFault::Once(_))));
+        assert!(lives.iter().any(|number| matches!(number, InjectedFault::Once(_))));
     }
 
     #[test]
-    fn second_failed_sync_is_seen_and_word_of_the_end_is_none() {
+    fn second_failed_sync_in_the_log_is_detected() {
         let failed = "the store could not do what it was asked: disk I/O error (SQLite 1034)\n";
-        let ends = "the disk cannot be trusted any more: disk I/O error (SQLite 1034)\n";
-        assert!(!writes_after_failed_sync(&format!("open\n{failed}{ends}")));
+        let outcomes = "the disk cannot be trusted any more: disk I/O error (SQLite 1034)\n";
+        assert!(!writes_after_failed_sync(&format!("open\n{failed}{outcomes}")));
         assert!(writes_after_failed_sync(&format!("{failed}{failed}")));
     }
 
     #[test]
-    fn harm_that_was_never_done_is_named() {
-        let ends = Outcomes { failed_writes: 3, failed_syncs: 1, silent: 2, ..Outcomes::default() };
-        assert_eq!(ends.missing_faults(), ["a write that is cut short"]);
+    fn missing_kind_of_fault_is_named() {
+        let outcomes = Outcomes { failed_writes: 3, failed_syncs: 1, silent: 2, ..Outcomes::default() };
+        assert_eq!(outcomes.missing_faults(), ["a short write"]);
         assert_eq!(Outcomes::default().missing_faults().len(), 4);
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask faults kill`: SIGKILL at random instants.
+//! `cargo xtask faults kill`: SIGKILL at random moments.
 
 use std::thread;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 
-/// After so many kills the history is checked, and another begins in an empty folder: it has to fit into memory.
+/// After this many kills the history is checked and the next begins in an empty folder, because a history must fit into memory.
 const KILLS_PER_HISTORY: u32 = 50;
-/// How long the server is left alone once it is open.
+/// Upper bound of the time between the server's opening and the next kill.
 const MAX_UPTIME: Duration = Duration::from_millis(1_500);
-/// Once in so many times it is killed while it starts.
+/// One kill in this many comes while the server starts.
 const KILLS_PER_STARTUP_KILL: u64 = 8;
-/// How long a start takes at the most, give or take.
-const START: Duration = Duration::from_millis(60);
+/// About the longest time that a start takes.
+const STARTUP_TIME: Duration = Duration::from_millis(60);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How often.
+    /// How many times the server is killed.
     #[arg(long, default_value_t = 1_000)]
     pub(super) kills: u32,
-    /// About how many messages are sent in a second.
+    /// Messages sent per second, approximately.
     #[arg(long, default_value_t = 1_000)]
     pub(super) rate: u32,
     #[command(flatten)]
@@ -47,22 +47,21 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         left -= kills;
         seed = seed.wrapping_add(1);
     }
-    println!("killed {} times, and every promise was kept", args.kills);
+    println!("killed {} times, and every promise held", args.kills);
     Ok(())
 }
 
-/// Rooms in which fifty writers and ten receivers are, at the most: each names a cursor also when it comes for the first time.
-const COMINGS: u64 = 50 + 10 * 3;
+/// At most the joins of fifty writers and ten receivers: each names a cursor at its first join, too.
+const FIRST_JOINS: u64 = 50 + 10 * 3;
 
-/// Of some five hundred messages, seven thousand deliveries and seventy cursors a kill: what a machine that is busy with other
-/// things comes to as well.
-fn least(kills: u32) -> MinimumActivity {
+/// About 500 messages, 7,000 deliveries and 70 cursors per kill are usual; these bounds hold on a busy machine as well.
+fn minimum_activity(kills: u32) -> MinimumActivity {
     let kills = u64::from(kills);
     MinimumActivity {
         acknowledged: 20 * kills,
         percent: 10,
         deliveries: 100 * kills,
-        resumed: COMINGS + 5 * kills,
+        resumed: FIRST_JOINS + 5 * kills,
         views: 60,
     }
 }
@@ -76,9 +75,9 @@ fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir, seed: u64, kill
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
     let mut rng = Rng::new(seed);
     for number in 1..=kills {
-        // The first one begins with a server that is open.
+        // The first kill finds a server that is open.
         if number > 1 && rng.below(KILLS_PER_STARTUP_KILL) == 0 {
-            thread::sleep(rng.moment_within(START));
+            thread::sleep(rng.moment_within(STARTUP_TIME));
         } else {
             if number > 1 {
                 server.wait_until_open()?;
@@ -86,11 +85,11 @@ fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir, seed: u64, kill
             thread::sleep(rng.moment_within(MAX_UPTIME));
         }
         server.kill()?;
-        recorder.note(&format!("killed for the {number}. time"))?;
+        recorder.note(&format!("kill {number}"))?;
         server.start()?;
     }
     server.wait_until_open()?;
-    recorder.note("open for the last time")?;
+    recorder.note("opened for the last time")?;
     recorder.finish()?;
-    check(&program, &run_dir.history(), least(kills))
+    check(&program, &run_dir.history(), minimum_activity(kills))
 }

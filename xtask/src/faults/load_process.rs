@@ -1,4 +1,4 @@
-//! The load generator beside a server that harm is done to.
+//! The load generator as a child process.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -11,16 +11,16 @@ use serde::Deserialize;
 
 use crate::process;
 
-/// A run that goes on. It is ended with this value, if it has not ended by itself.
+/// A running generator. It is killed when this value is dropped, if it has not exited.
 pub(super) struct LoadProcess {
     child: Child,
-    /// Says when the measured time begins.
+    /// Reports when the measured time begins.
     stderr: BufReader<ChildStderr>,
-    // Read as it is written, so that the generator never waits for us.
+    // A thread reads it as it is written, so that the generator never blocks.
     report: Option<JoinHandle<std::io::Result<String>>>,
 }
 
-/// What it tells at its end, as far as it matters here.
+/// The part of the generator's report that is used here.
 #[derive(Debug, Deserialize)]
 pub(super) struct Report {
     pub(super) sent: u64,
@@ -38,7 +38,7 @@ pub(super) struct Times {
 }
 
 impl LoadProcess {
-    /// Starts it with these options.
+    /// Starts the generator with these options.
     pub(super) fn start(program: &Path, server: SocketAddr, options: &str) -> Result<Self> {
         let mut command = process::command_dying_with_parent(program);
         command.arg("--json").arg("--url").arg(format!("ws://{server}/ws")).args(options.split_whitespace());
@@ -53,40 +53,40 @@ impl LoadProcess {
         Ok(Self { child, stderr: BufReader::new(stderr), report: Some(report) })
     }
 
-    /// Until all have come and the measured time begins.
+    /// Waits until all clients are connected and the measured time begins.
     pub(super) fn wait_until_measuring(&mut self) -> Result<()> {
-        let mut said = String::new();
-        while self.stderr.read_line(&mut said)? > 0 {
-            if said.ends_with("measuring\n") {
+        let mut output = String::new();
+        while self.stderr.read_line(&mut output)? > 0 {
+            if output.ends_with("measuring\n") {
                 return Ok(());
             }
         }
-        bail!("the generator did not begin: {}", said.trim())
+        bail!("the generator did not start measuring: {}", output.trim())
     }
 
     pub(super) fn has_ended(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_some())
     }
 
-    /// Its report, when it has ended. An error if a promise was broken, a command was never answered or a connection closed.
+    /// Waits for the report. Fails if a promise was broken, a command was not answered or a connection was closed.
     pub(super) fn finish(mut self) -> Result<Report> {
         let status = self.child.wait()?;
-        // `finish` is the only one who takes it.
+        // Only `finish` takes it, and it consumes the value.
         let report = self.report.take().unwrap().join();
-        let report = report.map_err(|_| anyhow::anyhow!("nobody read the generator's report"))??;
+        let report = report.map_err(|_| anyhow::anyhow!("the generator's output was not read"))??;
         match status.code() {
-            Some(0) => serde_json::from_str(&report).context("the generator's report cannot be read"),
+            Some(0) => serde_json::from_str(&report).context("cannot parse the generator's report"),
             Some(1) => bail!("a promise was broken: {}", report.trim()),
-            _ => bail!("the generator ended with {status}"),
+            _ => bail!("the generator exited with {status}"),
         }
     }
 }
 
 impl Report {
-    /// How many were acknowledged in a second: the median of all whole ones.
+    /// Messages acknowledged per second: the median of all complete seconds.
     pub(super) fn rate(&self) -> Result<u64> {
         let mut seconds = self.acknowledged_by_second.clone();
-        // The last one was cut off.
+        // The last second is incomplete.
         seconds.pop();
         seconds.sort_unstable();
         seconds.get(seconds.len() / 2).copied().context("less than two seconds were measured")
@@ -95,7 +95,7 @@ impl Report {
 
 impl Drop for LoadProcess {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
+        // Both fail only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

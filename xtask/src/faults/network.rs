@@ -1,8 +1,8 @@
-//! A network of its own, and harm done to what goes through it.
+//! A network namespace of its own, with faults injected into its traffic.
 //!
-//! It is a loopback device alone, and belongs to a thread and whatever that starts: nothing else on the machine meets a rule of
-//! it, and it is gone when the last of them is, also if the run is killed. All of 127.0.0.0/8 is there, so each client can have an
-//! address of its own.
+//! The namespace has only a loopback device and belongs to one thread and its children: no rule affects anything else on the machine,
+//! and the kernel removes it when the last of them ends, also if the run is killed. All of 127.0.0.0/8 is reachable, so each client can
+//! have its own address.
 
 use std::fmt::{self, Write};
 use std::io::Write as _;
@@ -16,60 +16,60 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::process;
 
-/// What becomes of the packets of an address.
+/// What happens to the packets of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NetworkFault {
-    /// Whoever sends something is told that there is no such connection.
+    /// Each packet is answered with a TCP reset.
     Reset,
-    /// Nothing comes through.
-    Silence,
-    /// What the client sends does not arrive.
+    /// All packets are dropped, in both directions.
+    Blackhole,
+    /// Packets from the client are dropped.
     DropInbound,
-    /// What is sent to the client does not arrive.
+    /// Packets to the client are dropped.
     DropOutbound,
-    /// One packet in twenty does not arrive.
+    /// One packet in twenty is dropped.
     Loss,
 }
 
 impl NetworkFault {
-    /// The chain of rules for packets from the address, and for those to it.
+    /// The chain for packets from the address, and the one for packets to it.
     fn chains(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {
             Self::Reset => (Some("RESET"), Some("RESET")),
-            Self::Silence => (Some("SILENCE"), Some("SILENCE")),
-            Self::DropInbound => (Some("SILENCE"), None),
-            Self::DropOutbound => (None, Some("SILENCE")),
+            Self::Blackhole => (Some("BLACKHOLE"), Some("BLACKHOLE")),
+            Self::DropInbound => (Some("BLACKHOLE"), None),
+            Self::DropOutbound => (None, Some("BLACKHOLE")),
             Self::Loss => (Some("LOSS"), Some("LOSS")),
         }
     }
 }
 
-/// All packets of the loopback device come in once, so each is looked at once. A reset has to come through to be heard.
+/// Every packet on the loopback device passes INPUT once, so it meets the rules once. The resets themselves have to pass.
 const RULES: &str = "\
 *filter
 :INPUT ACCEPT [0:0]
 :FORWARD ACCEPT [0:0]
 :OUTPUT ACCEPT [0:0]
-:HARM - [0:0]
+:FAULTS - [0:0]
 :RESET - [0:0]
-:SILENCE - [0:0]
+:BLACKHOLE - [0:0]
 :LOSS - [0:0]
--A INPUT -j HARM
+-A INPUT -j FAULTS
 -A RESET -p tcp --tcp-flags RST RST -j ACCEPT
 -A RESET -p tcp -j REJECT --reject-with tcp-reset
--A SILENCE -j DROP
+-A BLACKHOLE -j DROP
 -A LOSS -m statistic --mode random --probability 0.05 -j DROP
 COMMIT
 ";
 
-/// For whoever is inside.
+/// Proof that the calling thread runs inside the namespace.
 pub(super) struct Network(());
 
-/// Does it in a network of its own.
+/// Runs `act` in a network namespace of its own.
 pub(super) fn in_namespace<T: Send>(act: impl FnOnce(&Network) -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
         let life = scope.spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNET).context("no right to make a network")?;
+            unshare(CloneFlags::CLONE_NEWNET).context("cannot create a network namespace")?;
             process::output(program("ip")?.args(["link", "set", "lo", "up"]))?;
             let network = Network(());
             network.restore(&[], RULES)?;
@@ -80,32 +80,35 @@ pub(super) fn in_namespace<T: Send>(act: impl FnOnce(&Network) -> Result<T> + Se
 }
 
 impl Network {
-    /// From now on these addresses are cut off, in this way, and no others.
-    pub(super) fn cut(&self, cuts: impl IntoIterator<Item = (Ipv4Addr, NetworkFault)>) -> Result<()> {
-        // To name a chain is to empty it; the others keep their rules and counts.
-        let mut rules = "*filter\n:HARM - [0:0]\n".to_owned();
-        for (address, cut) in cuts {
-            let (from, to) = cut.chains();
+    /// Applies these faults to these addresses, and removes all others.
+    pub(super) fn set_faults(
+        &self,
+        faults: impl IntoIterator<Item = (Ipv4Addr, NetworkFault)>,
+    ) -> Result<()> {
+        // Naming a chain empties it; the others keep their rules and counters.
+        let mut rules = "*filter\n:FAULTS - [0:0]\n".to_owned();
+        for (address, set_faults) in faults {
+            let (from, to) = set_faults.chains();
             let lines = [("-s", from), ("-d", to)];
             for (side, chain) in lines.into_iter().filter_map(|(side, chain)| Some((side, chain?))) {
-                writeln!(rules, "-A HARM {side} {address} -j {chain}")?;
+                writeln!(rules, "-A FAULTS {side} {address} -j {chain}")?;
             }
         }
         rules.push_str("COMMIT\n");
         self.restore(&["--noflush"], &rules)
     }
 
-    /// How many packets met harm.
+    /// How many packets were affected so far.
     pub(super) fn packet_counts(&self) -> Result<PacketCounts> {
         let rules = process::output(program("iptables-save")?.args(["-c", "-t", "filter"]))?;
         let count = |rule: &str| {
-            let line = rules.lines().find(|line| line.contains(rule)).context("a rule is gone")?;
+            let line = rules.lines().find(|line| line.contains(rule)).context("a rule is missing")?;
             let packets = line.trim_start_matches('[').split(':').next().and_then(|count| count.parse().ok());
             packets.with_context(|| format!("{line:?} has no count"))
         };
         Ok(PacketCounts {
             reset: count("-j REJECT")?,
-            dropped: count("-A SILENCE -j DROP")?,
+            dropped: count("-A BLACKHOLE -j DROP")?,
             lost: count("-A LOSS -m statistic")?,
         })
     }
@@ -113,7 +116,7 @@ impl Network {
     fn restore(&self, args: &[&str], rules: &str) -> Result<()> {
         let mut restore = program("iptables-restore")?;
         let mut restore = restore.args(args).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        // It was piped just above. Dropped when written, so that the program sees the end.
+        // It was piped just above. It is dropped after the write, so that the program sees the end of its input.
         restore.stdin.take().unwrap().write_all(rules.as_bytes())?;
         let output = restore.wait_with_output()?;
         if !output.status.success() {
@@ -123,7 +126,7 @@ impl Network {
     }
 }
 
-/// Packets that met harm.
+/// Packets that were affected.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PacketCounts {
     pub(super) reset: u64,
@@ -135,7 +138,7 @@ impl fmt::Display for PacketCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} packets were answered with a reset, {} were dropped in silence, {} were lost of those that are to lose one in \
+            "{} packets were answered with a reset, {} were dropped in a blackhole, {} were dropped by the rule for one in \
              twenty",
             self.reset, self.dropped, self.lost
         )

@@ -1,4 +1,4 @@
-//! What a process has open, as the kernel tells it.
+//! The open descriptors of a process, as the kernel reports them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -9,16 +9,16 @@ use std::{fmt, fs, thread};
 
 use anyhow::{Context, Result, ensure};
 
-/// After so many looks in which nothing has changed, nothing is under way.
+/// After this many unchanged reads, nothing is in progress.
 const SETTLED: u32 = 20;
 
-/// What all sockets are called.
+/// The common name of all sockets.
 pub(super) const SOCKET: &str = "socket";
 
-/// How many descriptors there are of each name.
+/// The number of descriptors with each name.
 pub(super) type Open = BTreeMap<String, usize>;
 
-/// The descriptors of a process that runs.
+/// The descriptors of a running process.
 pub(super) struct Descriptors {
     process: PathBuf,
 }
@@ -32,7 +32,7 @@ impl Descriptors {
         Ok(self.names()?.len())
     }
 
-    /// How many there are of each name; all sockets have the same.
+    /// The number of descriptors of each name; all sockets share one.
     fn open(&self) -> Result<Open> {
         let mut open = Open::new();
         for name in self.names()? {
@@ -41,13 +41,13 @@ impl Descriptors {
         Ok(open)
     }
 
-    /// What is open when that has stopped changing.
-    pub(super) fn settled(&self, look: Duration, patience: Duration) -> Result<Open> {
-        let deadline = Instant::now() + patience;
+    /// The open descriptors when their number has stopped changing.
+    pub(super) fn settled(&self, interval: Duration, timeout: Duration) -> Result<Open> {
+        let deadline = Instant::now() + timeout;
         let (mut open, mut same) = (self.open()?, 0);
         while same < SETTLED {
-            ensure!(Instant::now() < deadline, "the server's descriptors do not settle");
-            thread::sleep(look);
+            ensure!(Instant::now() < deadline, "the number of the server's descriptors does not settle");
+            thread::sleep(interval);
             let now = self.open()?;
             same = if now == open { same + 1 } else { 0 };
             open = now;
@@ -56,39 +56,38 @@ impl Descriptors {
     }
 
     fn names(&self) -> Result<Vec<String>> {
-        let open =
-            fs::read_dir(self.process.join("fd")).context("the server's descriptors cannot be seen")?;
-        // One that was closed meanwhile has no name any more.
+        let open = fs::read_dir(self.process.join("fd")).context("cannot read the server's descriptors")?;
+        // A descriptor that was closed meanwhile has no name.
         let names = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
         Ok(names.map(|name| name.to_string_lossy().into_owned()).collect())
     }
 
-    /// Waits until there are so many.
+    /// Waits until the number of descriptors is in this range.
     pub(super) fn wait_for(
         &self,
         wanted: impl RangeBounds<usize> + fmt::Debug,
-        look: Duration,
-        patience: Duration,
+        interval: Duration,
+        timeout: Duration,
     ) -> Result<()> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         loop {
             let count = self.count()?;
             if wanted.contains(&count) {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "the server has {count} descriptors and not yet {wanted:?}");
-            thread::sleep(look);
+            ensure!(Instant::now() < deadline, "the server has {count} descriptors; expected {wanted:?}");
+            thread::sleep(interval);
         }
     }
 
-    /// The other ends of its TCP connections over IPv4 (also those that it has through a socket of IPv6), in no order.
+    /// The remote IPv4 addresses of its TCP connections (also of those through an IPv6 socket), in no order.
     pub(super) fn remote_addresses(&self) -> Result<Vec<Ipv4Addr>> {
         let names = self.names()?;
         let sockets: BTreeSet<&str> = names.iter().filter_map(|name| socket(name)).collect();
         let mut addresses = Vec::new();
         for file in ["net/tcp", "net/tcp6"] {
             let table =
-                fs::read_to_string(self.process.join(file)).context("the kernel has no table of TCP")?;
+                fs::read_to_string(self.process.join(file)).context("cannot read the kernel's TCP table")?;
             for line in table.lines().skip(1) {
                 let words: Vec<&str> = line.split_whitespace().collect();
                 let (Some(remote), Some(inode)) = (words.get(2), words.get(9)) else { continue };
@@ -101,7 +100,7 @@ impl Descriptors {
     }
 }
 
-/// The number of a socket.
+/// The inode number of a socket.
 fn socket(name: &str) -> Option<&str> {
     name.strip_prefix("socket:[")?.strip_suffix(']')
 }
@@ -110,7 +109,7 @@ fn socket(name: &str) -> Option<&str> {
 fn ipv4(remote: &str) -> Option<Ipv4Addr> {
     let (address, _) = remote.split_once(':')?;
     let word = address.get(address.len().checked_sub(8)?..)?;
-    // As the bytes lie in memory.
+    // The kernel prints the bytes in memory order.
     Some(Ipv4Addr::from(u32::from_str_radix(word, 16).ok()?.to_ne_bytes()))
 }
 
@@ -121,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_other_end_of_a_connection_is_named() {
+    fn remote_address_of_a_connection_is_found() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (_server, _) = listener.accept().unwrap();
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_read_as_the_kernel_writes_them() {
+    fn addresses_are_parsed_in_kernel_notation() {
         assert_eq!(ipv4("0100007F:1F90"), Some(Ipv4Addr::LOCALHOST));
         assert_eq!(ipv4("0000000000000000FFFF00000100027F:1F90"), Some(Ipv4Addr::new(127, 2, 0, 1)));
         assert_eq!(ipv4("7F:1"), None);

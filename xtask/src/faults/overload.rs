@@ -1,8 +1,7 @@
-//! `cargo xtask faults overload`: twice as many messages as the server can take, and twice as many connections as it may.
+//! `cargo xtask faults overload`: twice as many messages as the server can accept, and twice as many connections as its limit.
 //!
-//! First it is found what it can take here: people who each have some messages unanswered, and send the next when one is answered.
-//! Then twice as much is sent on a schedule, whatever the answers say. Beside all of it a few people take down what they do and
-//! see, and are refused like everybody else.
+//! First the peak rate of this machine is measured, with clients that each keep a window of unanswered messages. Then twice that
+//! rate is sent on a schedule, independent of the answers. Meanwhile a few recorded clients are served and refused like all others.
 
 use std::time::{Duration, Instant};
 
@@ -17,48 +16,48 @@ use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 
-/// Of the peak, in per cent: what is accepted while more is offered.
+/// Accepted messages under overload, in per cent of the peak.
 const MIN_GOODPUT_PERCENT: u64 = 80;
-/// So long after the last message of too many, all is as it was before.
+/// After the overload ends, latency must return to normal within this time.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How slow an answer may be and still be normal: so many times what it took before, or so many milliseconds.
-const SLOWER: f64 = 4.0;
+/// A latency is normal up to this multiple of the earlier one, or up to this many milliseconds.
+const MAX_LATENCY_RATIO: f64 = 4.0;
 const NORMAL_MS: f64 = 50.0;
-/// What a request costs that waits for the writer (docs/ARCHITECTURE.md, "Bounds"): its body and key, who sent it, its place in
-/// the queue and in the shard, its answer.
-const REQUESTS: u64 = 16 * 1024;
+/// Memory of a request that waits for the writer (docs/ARCHITECTURE.md, "Bounds"): its body and key, its sender, its entries in the
+/// queue and in the shard, and its answer.
+const MAX_REQUESTS: u64 = 16 * 1024;
 const REQUEST_BYTES: u64 = 2 * 1024;
-/// Of a connection: 16 KiB of replies, 16 KiB that were read already, and 256 answers that may come at once.
+/// Memory of a connection: 16 KiB of replies, 16 KiB of input, and 256 answers that may arrive at once.
 const CONNECTION_BYTES: u64 = 64 * 1024;
-/// Of a room in a shard, while somebody lags.
+/// Memory of a room's log in a shard, while a client lags.
 const ROOM_BYTES: u64 = 4 * MIB;
-/// Messages that each has unanswered while the peak is sought: enough that the writer never waits for work.
-const WINDOW: u32 = 32;
-/// Messages that each leaves unanswered at the most when too much is sent: twice what the server takes of one.
+/// Unanswered messages per client while the peak is measured: enough that the writer never waits for work.
+const PEAK_WINDOW: u32 = 32;
+/// Unanswered messages per client under overload, at most: twice what the server accepts from one.
 const FLOOD_WINDOW: u32 = 512;
-/// So many times the peak is sent at the most, where the peak is not judged, until something is refused.
+/// Where the peak is not judged, the rate doubles up to this multiple of the peak until something is refused.
 const MAX_MULTIPLE: u64 = 32;
-/// How much longer than it takes to work all of that off (or a second) 99 of 100 answers may take.
-const TIMEOUT: f64 = 5.0;
-/// Few hear each message: it is the taking of messages that is to be too much.
+/// The 99th percentile may exceed the time to work off the backlog (or one second) by this factor.
+const MAX_BACKLOG_FACTOR: f64 = 5.0;
+/// Small rooms, so that accepting messages is the bottleneck and not delivering them.
 const USERS_PER_ROOM: u32 = 10;
 
-/// Of those who take down what they see: what they say before it is too much, and a little.
-const LEAST: MinimumActivity =
+/// What the recorded clients do before the overload, and a little more.
+const MINIMUM_ACTIVITY: MinimumActivity =
     MinimumActivity { acknowledged: 50, percent: 10, deliveries: 200, resumed: 0, views: 20 };
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many people send.
+    /// How many clients send.
     #[arg(long, default_value_t = 200)]
-    pub(super) people: u32,
-    /// For how many seconds the peak is sought, and for how many too much is sent.
+    pub(super) clients: u32,
+    /// Duration of the measurement of the peak, and of the overload, in seconds.
     #[arg(long, default_value_t = 15)]
     pub(super) seconds: u64,
-    /// How many connections the server may have when twice as many come.
+    /// The connection limit of the server that twice as many clients connect to.
     #[arg(long, default_value_t = 400)]
     pub(super) connection_limit: u32,
-    /// Do not judge how much is accepted, for machines whose figures say nothing. Of a debug build it is never judged.
+    /// Do not judge how much is accepted, for machines with unreliable performance. Debug builds are never judged.
     #[arg(long)]
     pub(super) lenient: bool,
     #[command(flatten)]
@@ -66,21 +65,22 @@ pub(crate) struct Args {
 }
 
 pub(super) const SHORT_RUN: Args =
-    Args { people: 100, seconds: 3, connection_limit: 100, lenient: true, common: CommonArgs::SHORT_RUN };
+    Args { clients: 100, seconds: 3, connection_limit: 100, lenient: true, common: CommonArgs::SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let harness = Harness::build(workspace, &args.common)?;
-    let Args { people, seconds, connection_limit, lenient, .. } = args;
+    let Args { clients, seconds, connection_limit, lenient, .. } = args;
     let lenient = if *lenient { " --lenient" } else { "" };
-    let replay_args =
-        format!("overload --people {people} --seconds {seconds} --places {connection_limit}{lenient}");
+    let replay_args = format!(
+        "overload --clients {clients} --seconds {seconds} --connection-limit {connection_limit}{lenient}"
+    );
     harness.run(&replay_args, harness.seed, |run_dir| {
-        too_many_messages(&harness, args, run_dir)?;
+        exceed_message_rate(&harness, args, run_dir)?;
         connection_limit::exceed_connection_limit(&harness, args.connection_limit, run_dir)
     })
 }
 
-fn too_many_messages(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
+fn exceed_message_rate(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
     let program = harness.binary("history");
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
     server.start()?;
@@ -94,75 +94,72 @@ fn too_many_messages(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result
     ];
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
     let flood = Flood { harness, args, server: &server };
-    let before = flood.look()?;
-    let (peak, _) = flood.send(&format!("--window {WINDOW}"))?;
+    let before = flood.measure_latency()?;
+    let (peak, _) = flood.send(&format!("--window {PEAK_WINDOW}"))?;
     let peak_rate = peak.rate()?;
-    println!("it takes {peak_rate} messages a second; {}", answers(&peak));
+    println!("peak: {peak_rate} messages a second; {}", latencies(&peak));
 
-    let judged = !args.lenient && !args.common.debug;
-    let mut times = 2;
-    let (burst, course) = loop {
-        recorder.note(&format!("{times} times as much is sent"))?;
-        let rate = peak_rate * times;
+    let is_judged = !args.lenient && !args.common.debug;
+    let mut multiple = 2;
+    let (overload, memory) = loop {
+        recorder.note(&format!("overload: {multiple} times the peak rate is sent"))?;
+        let rate = peak_rate * multiple;
         let sent =
             flood.send(&format!("--ignore-retry-after --rate {rate} --max-unanswered {FLOOD_WINDOW}"))?;
-        recorder.note("no longer")?;
-        // On a machine that has much else to do the peak was no peak.
-        if judged || sent.0.refused > 0 || times >= MAX_MULTIPLE {
+        recorder.note("the overload has ended")?;
+        // On a busy machine the measured peak may be far below the real one.
+        if is_judged || sent.0.refused > 0 || multiple >= MAX_MULTIPLE {
             break sent;
         }
-        times *= 2;
+        multiple *= 2;
     };
-    let (accepted, refused) = (burst.rate()?, burst.refused / args.seconds.max(1));
+    let (accepted, refused) = (overload.rate()?, overload.refused / args.seconds.max(1));
     println!(
-        "{times} times that was due, of which {} could be sent, the rest being held back: {accepted} a second were accepted ({} %), {refused} refused; {}",
-        burst.sent,
+        "overload with {multiple} times the peak: {} sent, the rest held back; {accepted} a second accepted ({} %), {refused} refused; {}",
+        overload.sent,
         accepted * 100 / peak_rate.max(1),
-        answers(&burst)
+        latencies(&overload)
     );
-    let most = course.joined.own + flood.may_add();
+    let most = memory.joined.own + flood.memory_bound();
     println!(
-        "memory: {:.1} MiB before they came, {:.1} at most; may be {:.0}",
-        mib(course.joined.own),
-        mib(course.most.own),
+        "memory: {:.1} MiB before the overload, at most {:.1} during it; the bound is {:.0}",
+        mib(memory.joined.own),
+        mib(memory.most.own),
         mib(most)
     );
-    let (normal, after) = flood.wait_until_normal(before, course.ended)?;
+    let (normal, after) = flood.wait_until_normal(before, memory.ended)?;
     println!(
-        "an answer took {before:.1} ms (99 of 100) before, and {normal:.1} ms {:.1} s after the end of it",
+        "p99 latency: {before:.1} ms before, {normal:.1} ms {:.1} s after the end of the overload",
         after.as_secs_f64()
     );
     recorder.finish()?;
-    check(&program, &run_dir.history(), LEAST)?;
+    check(&program, &run_dir.history(), MINIMUM_ACTIVITY)?;
 
-    ensure!(burst.errors.contains_key("overloaded"), "nothing was refused: it was not too much");
-    let other: Vec<_> = burst.errors.keys().filter(|code| *code != "overloaded").collect();
-    ensure!(other.is_empty(), "the excess was refused with {other:?}");
-    ensure!(course.most.own <= most, "the server used {:.1} MiB of memory", mib(course.most.own));
-    let work_off = f64::from(args.people * FLOOD_WINDOW) / accepted.max(1) as f64 * 1000.0;
-    let latest = TIMEOUT * work_off.max(1000.0);
-    if judged {
-        ensure!(
-            burst.acknowledge_ms.p99 <= latest,
-            "answers came late: one in 100 after more than {latest:.0} ms"
-        );
+    ensure!(overload.errors.contains_key("overloaded"), "nothing was refused, so there was no overload");
+    let other: Vec<_> = overload.errors.keys().filter(|code| *code != "overloaded").collect();
+    ensure!(other.is_empty(), "messages were refused with {other:?}");
+    ensure!(memory.most.own <= most, "the server used {:.1} MiB of memory", mib(memory.most.own));
+    let work_off = f64::from(args.clients * FLOOD_WINDOW) / accepted.max(1) as f64 * 1000.0;
+    let latest = MAX_BACKLOG_FACTOR * work_off.max(1000.0);
+    if is_judged {
+        ensure!(overload.acknowledge_ms.p99 <= latest, "one answer in 100 took more than {latest:.0} ms");
         ensure!(
             accepted * 100 >= peak_rate * MIN_GOODPUT_PERCENT,
-            "of {peak_rate} messages a second it took {accepted} when it was sent twice as many"
+            "at twice the peak of {peak_rate} messages a second only {accepted} were accepted"
         );
     }
     Ok(())
 }
 
-/// Many who send, one after the other in different ways.
+/// Runs the load generator with different options.
 struct Flood<'a> {
     harness: &'a Harness<'a>,
     args: &'a Args,
     server: &'a ServerUnderTest,
 }
 
-/// Of the server, while there was a flood.
-struct Course {
+/// The server's memory during a load, and the end of the load.
+struct LoadedMemory {
     joined: Memory,
     most: Memory,
     /// When the last message was sent.
@@ -170,58 +167,57 @@ struct Course {
 }
 
 impl Flood<'_> {
-    fn send(&self, how: &str) -> Result<(Report, Course)> {
-        let Args { people, seconds, .. } = self.args;
-        let rooms = people.div_ceil(USERS_PER_ROOM);
+    fn send(&self, load_options: &str) -> Result<(Report, LoadedMemory)> {
+        let Args { clients, seconds, .. } = self.args;
+        let rooms = clients.div_ceil(USERS_PER_ROOM);
         let options = format!(
-            "--connections {people} --senders {people} --rooms {rooms} --settle 1 --warmup 1 --duration {seconds} {how}"
+            "--connections {clients} --senders {clients} --rooms {rooms} --settle 1 --warmup 1 --duration {seconds} {load_options}"
         );
         let pid = self.server.pid()?;
-        let joined = Memory::most_of(pid, Duration::ZERO)?;
+        let joined = Memory::max_during(pid, Duration::ZERO)?;
         let mut load_process =
             LoadProcess::start(&self.harness.binary("teahouse-loadgen"), self.server.address, &options)?;
         load_process.wait_until_measuring()?;
         let ended = Instant::now() + Duration::from_secs(*seconds);
-        let most = Memory::most_until(pid, || load_process.has_ended())?;
-        Ok((load_process.finish()?, Course { joined, most, ended }))
+        let most = Memory::max_until(pid, || load_process.has_ended())?;
+        Ok((load_process.finish()?, LoadedMemory { joined, most, ended }))
     }
 
-    /// What the server may add to its memory, by its bounds.
-    fn may_add(&self) -> u64 {
-        let people = u64::from(self.args.people);
-        let rooms = u64::from(self.args.people.div_ceil(USERS_PER_ROOM));
-        // As many shards as cores, unless something else is asked for.
+    /// How much memory the server may add, by its documented bounds.
+    fn memory_bound(&self) -> u64 {
+        let clients = u64::from(self.args.clients);
+        let rooms = u64::from(self.args.clients.div_ceil(USERS_PER_ROOM));
+        // The default is one shard per core.
         let shards = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-        REQUESTS * REQUEST_BYTES + people * CONNECTION_BYTES + rooms * shards * ROOM_BYTES
+        MAX_REQUESTS * REQUEST_BYTES + clients * CONNECTION_BYTES + rooms * shards * ROOM_BYTES
     }
 
-    /// A few who say little: what an answer takes, in milliseconds (99 of 100).
-    fn look(&self) -> Result<f64> {
+    /// Measures the p99 latency of a light load, in milliseconds.
+    fn measure_latency(&self) -> Result<f64> {
         let options = "--connections 4 --senders 4 --rate 50 --settle 0 --warmup 0 --duration 2";
         let load_process =
             LoadProcess::start(&self.harness.binary("teahouse-loadgen"), self.server.address, options)?;
         Ok(load_process.finish()?.acknowledge_ms.p99)
     }
 
-    /// Until an answer takes what it took before, give or take. What it takes then, and how long after the end that was.
+    /// Waits until the latency is about what it was before. Returns the latency then, and the time since the end of the overload.
     fn wait_until_normal(&self, before: f64, ended: Instant) -> Result<(f64, Duration)> {
         loop {
-            let now = self.look()?;
+            let now = self.measure_latency()?;
             let after = ended.elapsed();
             if after > RECOVERY_TIMEOUT {
-                bail!("{after:?} after it was over an answer took {now:.1} ms, and {before:.1} ms before");
+                bail!(
+                    "{after:?} after the overload an answer took {now:.1} ms, and {before:.1} ms before it"
+                );
             }
-            if now <= NORMAL_MS.max(before * SLOWER) {
+            if now <= NORMAL_MS.max(before * MAX_LATENCY_RATIO) {
                 return Ok((now, after));
             }
         }
     }
 }
 
-fn answers(report: &Report) -> String {
+fn latencies(report: &Report) -> String {
     let times = &report.acknowledge_ms;
-    format!(
-        "answers came after {:.0} ms, 99 of 100 within {:.0}, all within {:.0}",
-        times.p50, times.p99, times.max
-    )
+    format!("answers after {:.0} ms (median), {:.0} (p99), {:.0} (maximum)", times.p50, times.p99, times.max)
 }

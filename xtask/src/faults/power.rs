@@ -1,7 +1,7 @@
-//! `cargo xtask faults power`: whether a loss of power would lose something that was acknowledged.
+//! `cargo xtask faults power`: whether a power loss could lose an acknowledged message.
 //!
-//! A kill leaves the kernel's memory as it is, so a forgotten sync is seen by no kill. Here `strace` writes down what the server
-//! asks of the kernel, and `durability` holds each `ok` against the syncs before it.
+//! A kill keeps the kernel's memory, so no kill reveals a missing sync. Here `strace` records the server's system calls, and
+//! `durability` checks each `ok` against the syncs before it.
 
 mod durability;
 mod sockets;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use self::durability::{DurabilityChecker, Verdict, Violation};
+use self::durability::{DurabilityChecker, DurabilityReport, Violation};
 use super::harness::{CommonArgs, Harness};
 use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::run_dir::RunDir;
@@ -21,19 +21,19 @@ use super::server_under_test::ServerUnderTest;
 use super::trace;
 use crate::workspace::Workspace;
 
-/// How long a server that is traced may take to stop.
-const STOP: Duration = Duration::from_secs(30);
-/// Fewer messages in a second than this are no load but a standstill.
+/// A traced server stops slowly.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// Below this message rate the run counts as stuck.
 const MIN_RATE: u32 = 20;
-/// Commits are not synced: `synchronous` in `crates/storage/src/sqlite/open.rs`.
+/// Turns off the sync of commits: `synchronous` in `crates/storage/src/sqlite/open.rs`.
 const FAULT_INJECTION: (&str, &str) = ("TEAHOUSE_FAULT_INJECTION", "synchronous-normal");
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many messages people write.
+    /// How many messages the clients send.
     #[arg(long, default_value_t = 50_000)]
     pub(super) messages: u32,
-    /// About how many messages are sent in a second.
+    /// Messages sent per second, approximately.
     #[arg(long, default_value_t = 1_000)]
     pub(super) rate: u32,
     #[command(flatten)]
@@ -46,47 +46,47 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let harness = Harness::build(workspace, &args.common)?;
     let replay_args = format!("power --messages {} --rate {}", args.messages, args.rate);
     harness.run(&replay_args, harness.seed, |run_dir| {
-        let verdict = run_life(&harness, args, run_dir, &[])?;
-        for (violations, (count, first)) in &verdict.violations {
-            println!("BROKEN: {violations}: {count} times\n  first: {first}");
+        let report = trace_server(&harness, args, run_dir, &[])?;
+        for (violations, (count, first)) in &report.violations {
+            println!("VIOLATION: {violations}: {count} times\n  first: {first}");
         }
-        if !verdict.violations.is_empty() {
-            bail!("a loss of power would lose what was acknowledged");
+        if !report.violations.is_empty() {
+            bail!("a power loss would lose acknowledged messages");
         }
         println!(
-            "{} acknowledgements and {} deliveries, each after the sync of its message ({} syncs); {} times the log was begun \
-             anew, each after the sync of the database",
-            verdict.acknowledged, verdict.told, verdict.log_syncs, verdict.begun_anew
+            "{} acknowledgements and {} deliveries, each after the sync of its message ({} syncs); {} resets of the log, \
+             each after the sync of the database",
+            report.acknowledged, report.delivered, report.log_syncs, report.log_resets
         );
-        // At the start and at the end; and in between, where there is time for it.
-        let begun_anew = if args.messages < 20_000 { 2 } else { 3 };
-        if verdict.acknowledged == 0 || verdict.begun_anew < begun_anew {
-            bail!("too little happened to say anything");
+        // One at the start, one at the end, and more in between if the run is long.
+        let log_resets = if args.messages < 20_000 { 2 } else { 3 };
+        if report.acknowledged == 0 || report.log_resets < log_resets {
+            bail!("too little happened for a conclusion");
         }
         Ok(())
     })
 }
 
-/// A server that does not sync its commits is found out.
-pub(crate) fn prove(workspace: &Workspace) -> Result<()> {
+/// Proves that a server which does not sync its commits is detected.
+pub(crate) fn prove_detection(workspace: &Workspace) -> Result<()> {
     let args = Args { common: CommonArgs { inject: true, ..CommonArgs::SHORT_RUN }, ..SHORT_RUN };
     let harness = Harness::build(workspace, &args.common)?;
     harness.run("power", harness.seed, |run_dir| {
-        let verdict = run_life(&harness, &args, run_dir, &[FAULT_INJECTION])?;
-        let (count, first) = verdict
+        let report = trace_server(&harness, &args, run_dir, &[FAULT_INJECTION])?;
+        let (count, first) = report
             .violations
             .get(&Violation::Acknowledged)
-            .context("commits were not synced, and nothing of it was seen")?;
+            .context("commits were not synced, and the check did not detect it")?;
         println!(
-            "a server that does not sync its commits is seen: {count} of {} times; {first}",
-            verdict.acknowledged
+            "a server that does not sync its commits is detected: {count} of {} times; {first}",
+            report.acknowledged
         );
         Ok(())
     })
 }
 
-/// Each message has its answer in the end, and is heard by some.
-fn least(args: &Args) -> MinimumActivity {
+/// In the end each message is acknowledged, and some clients receive it.
+fn minimum_activity(args: &Args) -> MinimumActivity {
     let messages = u64::from(args.messages);
     MinimumActivity {
         acknowledged: messages * 9 / 10,
@@ -97,12 +97,17 @@ fn least(args: &Args) -> MinimumActivity {
     }
 }
 
-/// From an empty folder to SIGTERM, and what the trace says of it.
-fn run_life(harness: &Harness, args: &Args, run_dir: &RunDir, settings: &[(&str, &str)]) -> Result<Verdict> {
+/// Runs the server from an empty folder to SIGTERM, and checks the trace.
+fn trace_server(
+    harness: &Harness,
+    args: &Args,
+    run_dir: &RunDir,
+    settings: &[(&str, &str)],
+) -> Result<DurabilityReport> {
     let program = harness.binary("history");
     let calls = run_dir.path().join("trace");
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
-    server.start_via(trace::through(&calls, &[]));
+    server.start_via(trace::command_prefix(&calls, &[]));
     for (name, value) in settings {
         server.set(name, value);
     }
@@ -116,20 +121,20 @@ fn run_life(harness: &Harness, args: &Args, run_dir: &RunDir, settings: &[(&str,
     ];
     let options = [&options[..], &further].concat();
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
-    let patience = Duration::from_secs(60 + u64::from(args.messages / MIN_RATE));
-    if !recorder.is_done_within(patience)? {
-        bail!("{} messages were not answered within {patience:?}", args.messages);
+    let timeout = Duration::from_secs(60 + u64::from(args.messages / MIN_RATE));
+    if !recorder.is_done_within(timeout)? {
+        bail!("{} messages were not answered within {timeout:?}", args.messages);
     }
     recorder.finish()?;
     server.signal(Signal::TERM)?;
-    // Its output is the tracer's as well: when both have closed it, the trace is whole.
-    let status = server.wait_for_end(STOP)?;
+    // The tracer shares the server's output: when both have closed it, the trace is complete.
+    let status = server.wait_for_exit(STOP_TIMEOUT)?;
     if !status.success() {
-        bail!("the server ended with {status}");
+        bail!("the server exited with {status}");
     }
-    check(&program, &run_dir.history(), least(args))?;
-    let mut durability = DurabilityChecker::default();
+    check(&program, &run_dir.history(), minimum_activity(args))?;
+    let mut checker = DurabilityChecker::default();
     let file = File::open(&calls).with_context(|| format!("no trace in {}", calls.display()))?;
-    trace::read(BufReader::new(file), |call| durability.take(&call))?;
-    durability.finish()
+    trace::read(BufReader::new(file), |call| checker.check(&call))?;
+    checker.finish()
 }

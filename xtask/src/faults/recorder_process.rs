@@ -1,4 +1,4 @@
-//! The clients that take down what they do and see, and the checker that reads it.
+//! The recorded clients (`history record`) and the checker of their histories (`history check`) as child processes.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
@@ -17,14 +17,14 @@ use crate::process;
 
 pub(super) struct RecorderProcess {
     child: Child,
-    /// What they say, line by line; its sender is gone when they are.
-    said: Receiver<String>,
-    /// What they complain of, when they have ended.
-    complaints: Option<JoinHandle<Vec<String>>>,
+    /// Their output, line by line; disconnected when they exit.
+    lines: Receiver<String>,
+    /// Their error output, after they exit.
+    errors: Option<JoinHandle<Vec<String>>>,
 }
 
 impl RecorderProcess {
-    /// Starts them, and returns when all have joined their rooms.
+    /// Starts the clients, and returns when all have joined their rooms.
     pub(super) fn start(program: &Path, server: SocketAddr, history: &Path, args: &[String]) -> Result<Self> {
         let mut command = process::command_dying_with_parent(program);
         command
@@ -38,80 +38,80 @@ impl RecorderProcess {
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         // Both were piped just above.
         let (output, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let (say, said) = channel();
+        let (say, lines) = channel();
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                // Whoever does not listen any more has given them up.
+                // If the receiver is gone, the rest is not needed.
                 let _ = say.send(line);
             }
         });
-        let complaints = thread::spawn(move || {
+        let errors = thread::spawn(move || {
             let lines = BufReader::new(errors).lines().map_while(Result::ok);
             lines.inspect(|line| eprintln!("{line}")).collect()
         });
-        let mut recorder = Self { child, said, complaints: Some(complaints) };
-        match recorder.said.recv() {
+        let mut recorder = Self { child, lines, errors: Some(errors) };
+        match recorder.lines.recv() {
             Ok(line) if line == "ready" => Ok(recorder),
-            Ok(line) => bail!("the clients did not begin, but said {line:?}"),
-            Err(_) => Err(recorder.why_they_ended()?.context("the clients did not begin")),
+            Ok(line) => bail!("the clients did not start; their first line was {line:?}"),
+            Err(_) => Err(recorder.exit_error()?.context("the clients did not start")),
         }
     }
 
-    /// Their status and what they complained of: an error to give to whoever had not done with them.
-    fn why_they_ended(&mut self) -> Result<anyhow::Error> {
+    /// The clients' status and error output, as an error for a caller that did not expect their end.
+    fn exit_error(&mut self) -> Result<anyhow::Error> {
         let status = self.child.wait()?;
-        let complaints = self.complaints.take().map(JoinHandle::join);
-        // Whoever reads them does not panic.
-        let complaints = complaints.and_then(Result::ok).unwrap_or_default().join("; ");
-        let complaints = if complaints.is_empty() { "nothing".to_owned() } else { complaints };
-        Ok(anyhow!("the clients ended with {status}, and complained of: {complaints}"))
+        let errors = self.errors.take().map(JoinHandle::join);
+        // The reading thread does not panic.
+        let errors = errors.and_then(Result::ok).unwrap_or_default().join("; ");
+        let errors = if errors.is_empty() { "nothing".to_owned() } else { errors };
+        Ok(anyhow!("the clients exited with {status}; their errors: {errors}"))
     }
 
-    /// Whether all that was to be said is said and answered, waiting so long for it.
+    /// Waits at most this long until all messages are sent and answered. Returns whether they are.
     pub(super) fn is_done_within(&mut self, wait: Duration) -> Result<bool> {
-        match self.said.recv_timeout(wait) {
+        match self.lines.recv_timeout(wait) {
             Ok(line) if line == "all answered" => Ok(true),
-            Ok(line) => bail!("the clients said {line:?}"),
+            Ok(line) => bail!("unexpected line from the clients: {line:?}"),
             Err(RecvTimeoutError::Timeout) => Ok(false),
-            Err(RecvTimeoutError::Disconnected) => Err(self.why_they_ended()?),
+            Err(RecvTimeoutError::Disconnected) => Err(self.exit_error()?),
         }
     }
 
-    /// A line of the history, for whoever reads it.
+    /// Writes a note into the history, for readers.
     pub(super) fn note(&mut self, text: &str) -> Result<()> {
-        let input = self.child.stdin.as_mut().context("the clients were told to finish")?;
+        let input = self.child.stdin.as_mut().context("the clients were already told to finish")?;
         if writeln!(input, "{text}").is_err() {
-            return Err(self.why_they_ended()?);
+            return Err(self.exit_error()?);
         }
         Ok(())
     }
 
-    /// No more harm is done: they come to rest, and the rooms are read. Prints what they did.
+    /// Called when all faults are over: the clients come to rest and read the rooms. Prints their summary.
     pub(super) fn finish(mut self) -> Result<()> {
         drop(self.child.stdin.take());
         if !self.child.wait()?.success() {
-            return Err(self.why_they_ended()?);
+            return Err(self.exit_error()?);
         }
-        self.said.iter().for_each(|line| println!("{line}"));
+        self.lines.iter().for_each(|line| println!("{line}"));
         Ok(())
     }
 }
 
 impl Drop for RecorderProcess {
     fn drop(&mut self) {
-        // Both fail only if they have ended already.
+        // Both fail only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What each client took down, by its number; the first is what was noted, and the rooms as they were read in the end.
+/// The records of each client, by its number; the first has the notes, and the rooms as they were read in the end.
 pub(super) fn histories(folder: &Path) -> Result<Vec<Vec<Record>>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         files.push(entry?.path());
     }
-    // By number, whose digits are as many as it has.
+    // File names are numbers without leading zeros.
     files.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
     let read = |path: &PathBuf| -> Result<Vec<Record>> {
         let records = history::read(BufReader::new(File::open(path)?));
@@ -121,7 +121,7 @@ pub(super) fn histories(folder: &Path) -> Result<Vec<Vec<Record>>> {
     files.iter().map(read).collect()
 }
 
-/// Prints the verdict; an error if a promise was broken, or less happened than a healthy server does on any machine.
+/// Prints the result. Fails if a promise was broken, or if less happened than a healthy server achieves on any machine.
 pub(super) fn check(program: &Path, history: &Path, least: MinimumActivity) -> Result<()> {
     let mut command = Command::new(program);
     command.arg("check").arg(history).arg("--minimum").arg(least.to_string());
@@ -131,7 +131,7 @@ pub(super) fn check(program: &Path, history: &Path, least: MinimumActivity) -> R
     })
 }
 
-/// What the checker had to say of a history that is not as it should be.
+/// The checker's findings about a history.
 fn findings(failed: &process::FailedProgram) -> String {
     let is_finding = |line: &&String| line.starts_with("VIOLATION: ") || line.starts_with("INSUFFICIENT: ");
     failed.last_lines.iter().filter(is_finding).map(String::as_str).collect::<Vec<_>>().join("; ")
@@ -144,17 +144,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_that_end_say_why() {
+    fn clients_that_exit_early_are_reported_with_their_errors() {
         let folder = tempfile::tempdir().unwrap();
-        let nowhere = "127.0.0.1:1".parse().unwrap();
-        // `ls` knows no `--server`, says so and ends.
-        let call = RecorderProcess::start(Path::new("ls"), nowhere, folder.path(), &[]);
+        let closed_port = "127.0.0.1:1".parse().unwrap();
+        // `ls` has no option `--server`, so it exits with an error.
+        let call = RecorderProcess::start(Path::new("ls"), closed_port, folder.path(), &[]);
         let error = format!("{:#}", call.err().unwrap());
-        assert!(error.contains("did not begin") && error.contains("--server"), "{error}");
+        assert!(error.contains("did not start") && error.contains("--server"), "{error}");
     }
 
     #[test]
-    fn what_the_checker_found_is_told_and_the_rest_is_not() {
+    fn only_findings_of_the_checker_are_reported() {
         let lines =
             ["9 operations", "VIOLATION: an order", "INSUFFICIENT: 0 events", "INSUFFICIENT: 0 cursors"];
         let last_lines = lines.map(str::to_owned).into();

@@ -1,4 +1,4 @@
-//! The server that harm is done to: on one port and one data folder, however often it has to be started.
+//! The server of a fault run: it keeps its port and its data folder across restarts.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::process;
 
-/// A debug build that has to recover its store on a busy machine.
+/// For a debug build that recovers its store on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) struct ServerUnderTest {
@@ -25,18 +25,18 @@ pub(super) struct ServerUnderTest {
     data: PathBuf,
     environment: Vec<(OsString, OsString)>,
     through: Vec<OsString>,
-    running: Option<Running>,
+    running: Option<RunningServer>,
 }
 
-struct Running {
+struct RunningServer {
     child: Child,
-    /// Says a word when the server is open, and is gone when its output is.
+    /// Receives one message when the server is open, and is disconnected when its output ends.
     open: Receiver<()>,
 }
 
-#[expect(dead_code, reason = "not every harm is done yet")]
+#[expect(dead_code, reason = "some of the methods are for faults that do not exist yet")]
 impl ServerUnderTest {
-    /// On a port that is free now; not started yet.
+    /// On a port that is free now; the server is not started yet.
     pub(super) fn new(binary: PathBuf, folder: &Path) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?;
         let address = listener.local_addr()?;
@@ -45,42 +45,43 @@ impl ServerUnderTest {
             binary,
             folder: folder.to_owned(),
             data: folder.join("data"),
-            // Many come from one address here, and faster than people do.
+            // All clients share one address, and send faster than users do.
             environment: vec![("TEAHOUSE_LIMITS_ENABLED".into(), "false".into())],
             through: Vec::new(),
             running: None,
         })
     }
 
-    /// A setting, or whatever else is told by environment; from the next start on.
+    /// Sets an environment variable, such as a setting, from the next start on.
     pub(super) fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.into(), value.into()));
     }
 
-    /// Another folder for its data than `data` in the run's folder.
+    /// Uses another data folder than `data` in the run's folder.
     pub(super) fn set_data_dir(&mut self, data: PathBuf) {
         self.data = data;
     }
 
-    /// Another address than the free port on 127.0.0.1: one in a network of its own.
+    /// Uses another address than the free port on 127.0.0.1, such as one in a network namespace.
     pub(super) fn set_address(&mut self, address: SocketAddr) {
         self.address = address;
     }
 
-    /// A program and its arguments that become the server (`ip netns exec NAME`, `prlimit --nofile=256`): the process is the same.
+    /// Starts the server through a program that replaces itself with it (`ip netns exec NAME`, `prlimit --nofile=256`), so that the
+    /// process stays the same.
     pub(super) fn start_via<T: Into<OsString>>(&mut self, words: impl IntoIterator<Item = T>) {
         self.through = words.into_iter().map(Into::into).collect();
     }
 
-    /// Starts it, and returns at once.
+    /// Starts the server without waiting for it.
     pub(super) fn start(&mut self) -> Result<()> {
         let log = self.log_file()?;
         let mut words = self.through.iter().map(OsString::as_os_str).chain([self.binary.as_os_str()]);
-        // The binary's name is the last of at least one.
+        // The binary's name is at the end, so there is at least one word.
         let mut command = process::command_dying_with_parent(Path::new(words.next().unwrap()));
         command.args(words).arg("--listen").arg(self.address.to_string()).arg("--data").arg(&self.data);
-        // Its settings are these alone, whatever lies in the folder we are in.
+        // An empty environment: no setting from outside, no file of the current folder.
         command.current_dir(&self.folder).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().with_context(|| format!("cannot start {}", self.binary.display()))?;
@@ -88,16 +89,16 @@ impl ServerUnderTest {
         let output = child.stdout.take().unwrap();
         let (say, open) = channel();
         thread::spawn(move || {
-            // Its only line says that it is open. It is read to its end, so that the server can always write.
+            // The first line reports that the server is open. The pipe is read to its end, so that the server can always write.
             for _ in BufReader::new(output).lines().map_while(Result::ok) {
                 let _ = say.send(());
             }
         });
-        self.running = Some(Running { child, open });
+        self.running = Some(RunningServer { child, open });
         Ok(())
     }
 
-    /// Waits until it is open.
+    /// Waits until the server is open.
     pub(super) fn wait_until_open(&mut self) -> Result<()> {
         let Some(running) = &mut self.running else { bail!("the server was not started") };
         match running.open.recv_timeout(TIMEOUT) {
@@ -105,7 +106,7 @@ impl ServerUnderTest {
             Err(RecvTimeoutError::Timeout) => bail!("the server did not open within {TIMEOUT:?}"),
             Err(RecvTimeoutError::Disconnected) => {
                 bail!(
-                    "the server ended by itself with {}, see {}",
+                    "the server exited by itself with {}, see {}",
                     running.child.wait()?,
                     self.log_name().display()
                 )
@@ -113,11 +114,11 @@ impl ServerUnderTest {
         }
     }
 
-    /// SIGKILL. An error if it had ended by itself before.
+    /// Sends SIGKILL. Fails if the server had exited before.
     pub(super) fn kill(&mut self) -> Result<()> {
         let Some(mut running) = self.running.take() else { bail!("the server was not started") };
         if let Some(status) = running.child.try_wait()? {
-            bail!("the server ended by itself with {status}, see {}", self.log_name().display());
+            bail!("the server exited by itself with {status}, see {}", self.log_name().display());
         }
         running.child.kill()?;
         running.child.wait()?;
@@ -128,31 +129,31 @@ impl ServerUnderTest {
         self.running.as_ref().map(|running| running.child.id()).context("the server was not started")
     }
 
-    /// Sends it a signal that it hears.
+    /// Sends a signal that the server handles.
     pub(super) fn signal(&self, signal: Signal) -> Result<()> {
-        // The child has not been waited for, so the number is nobody else's.
+        // The child has not been reaped, so the number is not reused.
         let pid = Pid::from_raw(i32::try_from(self.pid()?)?).context("no process has the number 0")?;
         kill_process(pid, signal).context("the server cannot be sent a signal")
     }
 
-    /// Waits for it to end by itself: what it was told to, or found right.
-    pub(super) fn wait_for_end(&mut self, patience: Duration) -> Result<ExitStatus> {
+    /// Waits for the server to exit, after a signal or by its own decision.
+    pub(super) fn wait_for_exit(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let Some(mut running) = self.running.take() else { bail!("the server was not started") };
-        let deadline = Instant::now() + patience;
-        // Its output is closed when it ends; what it says before is not what we wait for.
+        let deadline = Instant::now() + timeout;
+        // Its output is closed when it exits; its earlier lines do not matter here.
         while let Ok(()) = running.open.recv_timeout(deadline.saturating_duration_since(Instant::now())) {}
         if running.child.try_wait()?.is_none() && Instant::now() >= deadline {
             running.child.kill()?;
             running.child.wait()?;
-            bail!("the server did not end within {patience:?}, see {}", self.log_name().display());
+            bail!("the server did not exit within {timeout:?}, see {}", self.log_name().display());
         }
         Ok(running.child.wait()?)
     }
 
-    /// Whether it ends by itself within this time.
-    pub(super) fn ended_within(&mut self, patience: Duration) -> Result<Option<ExitStatus>> {
+    /// Returns the status if the server exits within this time.
+    pub(super) fn exited_within(&mut self, timeout: Duration) -> Result<Option<ExitStatus>> {
         let Some(running) = &mut self.running else { bail!("the server was not started") };
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         loop {
             match running.open.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(()) => {}
@@ -166,7 +167,7 @@ impl ServerUnderTest {
         }
     }
 
-    /// The last line that it has logged.
+    /// The last line of the log.
     pub(super) fn last_log_line(&self) -> Result<String> {
         let log = std::fs::read_to_string(self.log_name()).context("there is no log")?;
         Ok(log.lines().last().unwrap_or_default().to_owned())
@@ -185,7 +186,7 @@ impl ServerUnderTest {
 impl Drop for ServerUnderTest {
     fn drop(&mut self) {
         if let Some(running) = &mut self.running {
-            // Both fail only if it has ended already.
+            // Both fail only if the process has exited already.
             let _ = running.child.kill();
             let _ = running.child.wait();
         }

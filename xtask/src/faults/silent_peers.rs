@@ -1,4 +1,4 @@
-//! Peers that fall silent, in the middle of whatever they were at.
+//! Peers that go silent at every stage of a connection.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,30 +12,30 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use client::{Client, Error, Options, dial};
 
-/// How long one that lives listens before it looks whether it is to go on.
-const LISTEN: Duration = Duration::from_millis(50);
+/// How long a live peer reads before it checks whether it should go silent.
+const READ_TIMEOUT: Duration = Duration::from_millis(50);
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a peer was at.
+/// The stage at which a peer goes silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PeerKind {
-    /// A member of a room in which nobody says anything.
+    /// A member of a room without messages.
     Quiet,
-    /// A member to whom something is said now and then: the kernel takes it all, and keeps it.
+    /// A member of a room with a few messages: the kernel buffers them all.
     Addressed,
-    /// A member to whom more is said than the kernel keeps.
+    /// A member of a room with more messages than the kernel buffers.
     Flooded,
     /// In the middle of a frame.
     HalfMessage,
-    /// Has asked something over HTTP, and could ask more.
+    /// Between two HTTP requests.
     KeepAlive,
     /// In the middle of a request's body.
     HalfBody,
-    /// In the middle of the handshake of a WebSocket.
+    /// In the middle of a WebSocket handshake.
     HalfHandshake,
-    /// In the middle of a request's first line.
+    /// In the middle of a request line.
     HalfRequest,
-    /// Connected, and never said anything.
+    /// Connected, without a byte sent.
     NoBytes,
 }
 
@@ -55,7 +55,7 @@ impl PeerKind {
     pub(super) const LOUD_ROOM: &str = "loud";
     const QUIET_ROOM: &str = "quiet";
 
-    /// How many there are: 500 in all.
+    /// How many peers of a kind there are: 500 in total.
     pub(super) fn count(self) -> usize {
         match self {
             Self::Quiet => 150,
@@ -64,7 +64,7 @@ impl PeerKind {
         }
     }
 
-    /// All of a kind have this one.
+    /// All peers of a kind share an address.
     pub(super) fn address(self) -> Ipv4Addr {
         Ipv4Addr::new(127, 2, self as u8, 1)
     }
@@ -72,19 +72,19 @@ impl PeerKind {
     fn name(self) -> &'static str {
         match self {
             Self::Quiet => "members of a quiet room",
-            Self::Addressed => "members who are spoken to",
+            Self::Addressed => "members of a calm room",
             Self::Flooded => "members with full sockets",
-            Self::HalfMessage => "in half a message",
+            Self::HalfMessage => "in the middle of a message",
             Self::KeepAlive => "between requests",
-            Self::HalfBody => "in half a body",
-            Self::HalfHandshake => "in half a handshake",
-            Self::HalfRequest => "in half a request",
-            Self::NoBytes => "that never said anything",
+            Self::HalfBody => "in the middle of a body",
+            Self::HalfHandshake => "in the middle of a handshake",
+            Self::HalfRequest => "in the middle of a request",
+            Self::NoBytes => "without any byte",
         }
     }
 
-    /// Whether it takes part until it falls silent. The others have nothing to hear.
-    fn lives(self) -> bool {
+    /// Whether it takes part until it goes silent. The others receive nothing.
+    fn is_live(self) -> bool {
         matches!(self, Self::Quiet | Self::Addressed | Self::Flooded)
     }
 
@@ -99,18 +99,18 @@ impl PeerKind {
         Ok(client)
     }
 
-    /// Comes as far as it comes.
-    fn begin(self, server: SocketAddr) -> Result<TcpStream> {
+    /// Brings a connection to the stage of its kind.
+    fn open_until_stage(self, server: SocketAddr) -> Result<TcpStream> {
         if self == Self::HalfMessage {
             let client = self.join(server)?;
             let mut stream = client.stream().try_clone()?;
-            // Of 256 bytes that are announced, three.
+            // Three of the 256 bytes that the header announces.
             stream.write_all(b"\x81\xFE\x01\x00maskhal")?;
             return Ok(stream);
         }
         let mut stream = dial(server, Some(self.address().into()), None, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
-        let said: &[u8] = match self {
+        let bytes: &[u8] = match self {
             Self::KeepAlive => b"GET /healthz HTTP/1.1\r\nHost: tea\r\n\r\n",
             Self::HalfBody => {
                 b"POST /api/v1/session HTTP/1.1\r\nHost: tea\r\nContent-Type: application/json\r\n\
@@ -123,50 +123,54 @@ impl PeerKind {
             Self::HalfRequest => b"GET /w",
             _ => b"",
         };
-        stream.write_all(said)?;
+        stream.write_all(bytes)?;
         if self == Self::KeepAlive {
             let read = stream.read(&mut [0; 4096])?;
-            anyhow::ensure!(read > 0, "a request was not answered");
+            anyhow::ensure!(read > 0, "a request got no answer");
         }
         Ok(stream)
     }
 }
 
-/// All of them, until they are dropped.
+/// All peers, connected until this value is dropped.
 pub(super) struct SilentPeers {
     are_silent: Arc<AtomicBool>,
-    living: Vec<JoinHandle<Result<Client>>>,
+    live_peers: Vec<JoinHandle<Result<Client>>>,
     held: Vec<TcpStream>,
     clients: Vec<Client>,
 }
 
 impl SilentPeers {
-    /// So many of each kind. Those who take part come first, because the others are not waited for as long.
+    /// Connects `count` peers of each kind. Live peers come first, because the timeouts of the others are shorter.
     pub(super) fn open(server: SocketAddr, count: impl Fn(PeerKind) -> usize) -> Result<Self> {
         let are_silent = Arc::new(AtomicBool::new(false));
-        let mut silent_peers = Self { are_silent, living: Vec::new(), held: Vec::new(), clients: Vec::new() };
+        let mut silent_peers =
+            Self { are_silent, live_peers: Vec::new(), held: Vec::new(), clients: Vec::new() };
         for peer in PeerKind::ALL {
             for _ in 0..count(peer) {
-                if peer.lives() {
+                if peer.is_live() {
                     let client = peer.join(server).with_context(|| format!("one {}", peer.name()))?;
                     let are_silent = Arc::clone(&silent_peers.are_silent);
-                    silent_peers.living.push(thread::spawn(move || live(client, &are_silent)));
+                    silent_peers
+                        .live_peers
+                        .push(thread::spawn(move || read_until_silent(client, &are_silent)));
                 } else {
                     silent_peers
                         .held
-                        .push(peer.begin(server).with_context(|| format!("one {}", peer.name()))?);
+                        .push(peer.open_until_stage(server).with_context(|| format!("one {}", peer.name()))?);
                 }
             }
         }
         Ok(silent_peers)
     }
 
-    /// They neither take nor answer anything any more, and hold what they have.
+    /// Stops reading and answering, and keeps all sockets open.
     pub(super) fn go_silent(&mut self) -> Result<()> {
         self.are_silent.store(true, Ordering::SeqCst);
-        for life in self.living.drain(..) {
+        for thread in self.live_peers.drain(..) {
             // It does nothing that could panic.
-            self.clients.push(life.join().unwrap().context("a peer was cut off before it fell silent")?);
+            self.clients
+                .push(thread.join().unwrap().context("a peer was disconnected before it went silent")?);
         }
         Ok(())
     }
@@ -175,16 +179,16 @@ impl SilentPeers {
 impl Drop for SilentPeers {
     fn drop(&mut self) {
         self.are_silent.store(true, Ordering::SeqCst);
-        for life in self.living.drain(..) {
-            let _ = life.join();
+        for thread in self.live_peers.drain(..) {
+            let _ = thread.join();
         }
     }
 }
 
-/// Takes what comes, and answers pings.
-fn live(mut client: Client, are_silent: &AtomicBool) -> Result<Client> {
+/// Reads frames and answers pings until the peer should go silent.
+fn read_until_silent(mut client: Client, are_silent: &AtomicBool) -> Result<Client> {
     while !are_silent.load(Ordering::SeqCst) {
-        match client.next_frame(LISTEN) {
+        match client.next_frame(READ_TIMEOUT) {
             Ok(_) | Err(Error::Timeout) => {}
             Err(error) => return Err(error.into()),
         }
@@ -192,12 +196,12 @@ fn live(mut client: Client, are_silent: &AtomicBool) -> Result<Client> {
     Ok(client)
 }
 
-/// When those who fell silent were found.
+/// When the server detected the silent peers.
 pub(super) struct Detection(BTreeMap<PeerKind, KindDetection>);
 
 #[derive(Default)]
 struct KindDetection {
-    /// How many fell silent.
+    /// How many went silent.
     silent: usize,
     left: usize,
     first: Option<Duration>,
@@ -205,19 +209,19 @@ struct KindDetection {
 }
 
 impl Detection {
-    /// None yet of those who are there.
-    pub(super) fn among(there: &[Ipv4Addr]) -> Self {
-        let of = |peer: PeerKind| {
-            let silent = counted(there, peer);
+    /// At the moment of silence: none is detected yet.
+    pub(super) fn new(addresses: &[Ipv4Addr]) -> Self {
+        let start = |peer: PeerKind| {
+            let silent = count_of(addresses, peer);
             (peer, KindDetection { silent, left: silent, ..KindDetection::default() })
         };
-        Self(PeerKind::ALL.into_iter().map(of).collect())
+        Self(PeerKind::ALL.into_iter().map(start).collect())
     }
 
-    /// How many are still there, so long after they fell silent.
-    pub(super) fn look(&mut self, there: &[Ipv4Addr], now: Duration) -> usize {
+    /// Updates the state, and returns how many connections are left `now` after the silence began.
+    pub(super) fn update(&mut self, addresses: &[Ipv4Addr], now: Duration) -> usize {
         for (peer, kind) in &mut self.0 {
-            let left = counted(there, *peer);
+            let left = count_of(addresses, *peer);
             if left < kind.left {
                 kind.first.get_or_insert(now);
                 kind.last = Some(now);
@@ -227,7 +231,7 @@ impl Detection {
         self.0.values().map(|kind| kind.left).sum()
     }
 
-    /// Whether nearly all of each kind were there when they fell silent.
+    /// Whether at least nine tenths of each kind were connected at the start.
     pub(super) fn is_complete(&self) -> bool {
         self.0.iter().all(|(peer, kind)| kind.silent * 10 >= peer.count() * 9)
     }
@@ -236,7 +240,7 @@ impl Detection {
 impl fmt::Display for Detection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let silent: usize = self.0.values().map(|kind| kind.silent).sum();
-        write!(f, "{silent} sockets fell silent, and were found")?;
+        write!(f, "{silent} sockets went silent, and were closed")?;
         for (peer, kind) in &self.0 {
             let seconds = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64();
             let (first, last) = (seconds(kind.first), seconds(kind.last));
@@ -246,16 +250,14 @@ impl fmt::Display for Detection {
     }
 }
 
-/// How many of which.
-pub(super) fn names(there: &[Ipv4Addr]) -> String {
-    let instruction_bench = PeerKind::ALL.into_iter().map(|peer| (counted(there, peer), peer.name()));
-    let instruction_bench: Vec<_> = instruction_bench
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| format!("{count} {name}"))
-        .collect();
-    instruction_bench.join(", ")
+/// How many connections of each kind there are, as text.
+pub(super) fn names(addresses: &[Ipv4Addr]) -> String {
+    let counts = PeerKind::ALL.into_iter().map(|peer| (count_of(addresses, peer), peer.name()));
+    let counts: Vec<_> =
+        counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
+    counts.join(", ")
 }
 
-fn counted(there: &[Ipv4Addr], peer: PeerKind) -> usize {
-    there.iter().filter(|address| **address == peer.address()).count()
+fn count_of(addresses: &[Ipv4Addr], peer: PeerKind) -> usize {
+    addresses.iter().filter(|address| **address == peer.address()).count()
 }

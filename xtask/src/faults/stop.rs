@@ -1,4 +1,4 @@
-//! `cargo xtask faults stop`: SIGTERM under a crowd, again and again.
+//! `cargo xtask faults stop`: repeated SIGTERM under many clients.
 
 mod reconnects;
 mod shutdown_connects;
@@ -18,27 +18,27 @@ use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 use shutdown_connects::{Outcomes, ShutdownConnects};
 
-/// What docs/ARCHITECTURE.md gives a stop at the most, and a little for a busy machine.
+/// The longest shutdown that docs/ARCHITECTURE.md allows, and some tolerance for a busy machine.
 const STOP_TIMEOUT: Duration = Duration::from_secs(12);
-/// How long all may take to be there: the longest spread that they are told, and what a busy machine adds.
+/// For all clients to reconnect: the longest retry window, and some tolerance for a busy machine.
 const CONNECT_ALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often it is asked who is there.
+/// Between two reads of the number of connections.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// So many come while it stops.
-const CONNECTS: u32 = 64;
+/// Connection attempts during each shutdown.
+const CONNECT_ATTEMPTS: u32 = 64;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many are connected.
+    /// The number of clients.
     #[arg(long, default_value_t = 2_000)]
     pub(super) clients: u32,
-    /// How many of them say something.
+    /// How many of them send messages.
     #[arg(long, default_value_t = 50)]
     pub(super) writers: u32,
-    /// How often it is stopped and started.
+    /// How often the server is stopped and started.
     #[arg(long, default_value_t = 20)]
     pub(super) restarts: u32,
-    /// About how many messages are sent in a second.
+    /// Messages sent per second, approximately.
     #[arg(long, default_value_t = 20)]
     pub(super) rate: u32,
     #[command(flatten)]
@@ -57,8 +57,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     harness.run(&replay_args, harness.seed, |run_dir| restarts(&harness, args, run_dir))
 }
 
-/// Everybody names a cursor when it comes for the first time, comes back each time, and hears what some of the writers say meanwhile.
-fn least(args: &Args) -> MinimumActivity {
+/// Each client names a cursor at its first join, reconnects after each stop, and receives some of the messages in between.
+fn minimum_activity(args: &Args) -> MinimumActivity {
     let (clients, restarts) = (u64::from(args.clients), u64::from(args.restarts));
     MinimumActivity {
         acknowledged: 5 * restarts,
@@ -74,7 +74,7 @@ fn restarts(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
     server.start()?;
     server.wait_until_open()?;
-    let listeners = args.clients.checked_sub(args.writers).context("more write than there are")?;
+    let listeners = args.clients.checked_sub(args.writers).context("there are more writers than clients")?;
     let options = [
         format!("--writers={}", args.writers),
         "--receivers=0".to_owned(),
@@ -83,22 +83,22 @@ fn restarts(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
         format!("--seed={}", harness.seed),
     ];
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
-    // Stored, because it has joined.
+    // A durable session, because it has joined a room.
     let (_, token) = client::new_session(server.address, None)?;
     client::Client::connect(server.address, client::Options::bearer(&token))?.join("lobby")?;
     let mut rng = Rng::new(harness.seed);
     let (mut longest, mut outcomes) = (Duration::ZERO, Outcomes::default());
     for number in 1..=args.restarts {
         wait_for_all(&server, args.clients)?;
-        let connects = ShutdownConnects::ready(server.address, &token, CONNECTS, &mut rng)?;
-        recorder.note(&format!("{}{number}. time", reconnects::STOP_NOTE))?;
+        let connects = ShutdownConnects::ready(server.address, &token, CONNECT_ATTEMPTS, &mut rng)?;
+        recorder.note(&format!("{}{number}", reconnects::STOP_NOTE))?;
         let told = Instant::now();
         server.signal(Signal::TERM)?;
         connects.begin();
-        let status = server.wait_for_end(STOP_TIMEOUT).with_context(|| format!("stop {number}"))?;
+        let status = server.wait_for_exit(STOP_TIMEOUT).with_context(|| format!("stop {number}"))?;
         longest = longest.max(told.elapsed());
         if !status.success() {
-            bail!("stop {number}: the server ended with {status}");
+            bail!("stop {number}: the server exited with {status}");
         }
         connects.end();
         server.start()?;
@@ -108,16 +108,16 @@ fn restarts(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
     }
     wait_for_all(&server, args.clients)?;
     recorder.finish()?;
-    let summary = reconnects::check_reconnects(&run_dir.history(), args.clients, CONNECTS)?;
+    let summary = reconnects::check_reconnects(&run_dir.history(), args.clients, CONNECT_ATTEMPTS)?;
     println!(
-        "stopped {} times under {} clients, the longest in {longest:.1?}; {summary}",
+        "stopped {} times under {} clients, the longest shutdown took {longest:.1?}; {summary}",
         args.restarts, args.clients
     );
-    println!("of those who came meanwhile {outcomes}");
-    check(&program, &run_dir.history(), least(args))
+    println!("of the connection attempts during shutdowns, {outcomes}");
+    check(&program, &run_dir.history(), minimum_activity(args))
 }
 
-/// Until everybody is back, as the server counts them.
+/// Waits until the server counts all clients as connected.
 fn wait_for_all(server: &ServerUnderTest, clients: u32) -> Result<()> {
     let deadline = Instant::now() + CONNECT_ALL_TIMEOUT;
     loop {
@@ -126,7 +126,7 @@ fn wait_for_all(server: &ServerUnderTest, clients: u32) -> Result<()> {
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!("only {count} of {clients} clients were there after {CONNECT_ALL_TIMEOUT:?}");
+            bail!("only {count} of {clients} clients were connected after {CONNECT_ALL_TIMEOUT:?}");
         }
         thread::sleep(POLL_INTERVAL);
     }

@@ -1,7 +1,7 @@
-//! What a program asked of the kernel, as `strace -f -yy` writes it down.
+//! Parses system calls as `strace -f -yy` records them.
 //!
-//! The order of the lines is what counts: a call begins on one line and ends on the same or a later one. Whatever a thread does
-//! because another one's call has ended comes after that end, for `strace` holds both until it has written.
+//! Only the order of the lines matters: a call starts on one line and ends on the same or a later one. What a thread does because
+//! another thread's call has ended is recorded after that end, because `strace` holds both threads while it writes.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -10,30 +10,30 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-/// What may write to a file or a socket, bring a file to the disk, or cut it. A name that an architecture lacks is no error.
+/// Calls that may write to a file or socket, sync a file, or shorten it. Names that an architecture lacks are ignored.
 pub(super) const CALLS: &str = "?write,?pwrite64,?writev,?pwritev,?pwritev2,?sendto,?sendmsg,?sendmmsg,?fsync,?fdatasync,?\
                                 ftruncate,?unlink,?unlinkat";
 
-/// One call that has ended.
+/// A finished call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) name: String,
-    /// The file or socket, as `strace -yy` names it; for a call that is told a path, the path.
+    /// The file or socket, as `strace -yy` names it; for a call with a path, the path.
     pub(super) on: String,
-    /// What was to be written: all buffers, one after the other.
+    /// The bytes to write: all buffers, concatenated.
     pub(super) bytes: Vec<u8>,
-    /// The last of its arguments that is a number: the offset or length, for the calls that have one.
+    /// The last numeric argument: the offset or length, for calls that have one.
     pub(super) at: u64,
-    /// What it returned; -1 for a failure, and for a process that ended meanwhile.
+    /// The return value; -1 for a failure, and for a process that exited during the call.
     pub(super) returned: i64,
-    /// The line on which it begins.
-    pub(super) begun: usize,
+    /// The line on which it starts.
+    pub(super) first_line: usize,
     /// The line on which it ends.
-    pub(super) ended: usize,
+    pub(super) last_line: usize,
 }
 
 impl Call {
-    /// What of the bytes was taken.
+    /// The bytes that were accepted.
     pub(super) fn taken(&self) -> &[u8] {
         let count = usize::try_from(self.returned).unwrap_or(0);
         self.bytes.get(..count).unwrap_or(&self.bytes)
@@ -44,49 +44,49 @@ impl Call {
     }
 }
 
-/// The program that `strace` becomes, so that the process is the same: the tracer is a grandchild.
-pub(super) fn through(file: &Path, further: &[&str]) -> Vec<OsString> {
+/// The words to start a program under `strace`. The program keeps our child's process id, because the tracer is a grandchild.
+pub(super) fn command_prefix(file: &Path, extra_args: &[&str]) -> Vec<OsString> {
     let mut words: Vec<OsString> = ["strace", "-D", "-f", "-qq", "-yy"].map(Into::into).into();
-    // More than any socket is given at once.
+    // Longer than any write to a socket.
     words.extend(["-s", "4000000", "-e"].map(Into::into));
     words.push(format!("trace={CALLS}").into());
-    words.extend(further.iter().map(Into::into));
+    words.extend(extra_args.iter().map(Into::into));
     words.extend(["-o".into(), file.as_os_str().to_owned()]);
     words
 }
 
-/// The calls of a trace, in the order in which they ended.
+/// Passes the calls of a trace to `take`, in the order in which they ended.
 pub(super) fn read(lines: impl BufRead, mut take: impl FnMut(Call) -> Result<()>) -> Result<()> {
-    // By thread: what it has begun, and on which line.
-    let mut begun: HashMap<String, (String, usize)> = HashMap::new();
+    // By thread: the unfinished call, and its line.
+    let mut unfinished: HashMap<String, (String, usize)> = HashMap::new();
     for (number, line) in lines.lines().enumerate() {
         let (line, number) = (line?, number + 1);
-        let Some((thread, said)) = line.split_once(' ') else { continue };
-        let said = said.trim_start();
-        let call = if let Some(head) = said.strip_suffix(" <unfinished ...>") {
-            begun.insert(thread.to_owned(), (head.to_owned(), number));
+        let Some((thread, text_of_line)) = line.split_once(' ') else { continue };
+        let text_of_line = text_of_line.trim_start();
+        let call = if let Some(head) = text_of_line.strip_suffix(" <unfinished ...>") {
+            unfinished.insert(thread.to_owned(), (head.to_owned(), number));
             continue;
         } else if let Some((_, tail)) =
-            said.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>"))
+            text_of_line.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>"))
         {
-            let Some((head, since)) = begun.remove(thread) else { continue };
+            let Some((head, since)) = unfinished.remove(thread) else { continue };
             parse(&format!("{head}{tail}"), since, number)
-        } else if said.starts_with("+++ ") || said.starts_with("--- ") {
+        } else if text_of_line.starts_with("+++ ") || text_of_line.starts_with("--- ") {
             continue;
         } else {
-            parse(said, number, number)
+            parse(text_of_line, number, number)
         };
-        take(call.with_context(|| format!("line {number} of the trace is not understood"))?)?;
+        take(call.with_context(|| format!("cannot parse line {number} of the trace"))?)?;
     }
     Ok(())
 }
 
-fn parse(text: &str, begun: usize, ended: usize) -> Result<Call> {
+fn parse(text: &str, first_line: usize, last_line: usize) -> Result<Call> {
     let (name, rest) = text.split_once('(').context("no call")?;
-    // What is written stands between quotes, so the last one is the call's own.
+    // Written bytes are quoted, and may contain the same characters; the last one is the call's own.
     let (args, result) = rest.rsplit_once(" = ").context("no result")?;
     let args = args.trim_end().trim_end_matches(')');
-    // Of a call that the end of the process cut short.
+    // The process exited during the call.
     let args = args.trim_end_matches(" <unfinished ...>");
     let returned = result.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(-1);
     let (on, mut rest) = match file(args) {
@@ -98,20 +98,20 @@ fn parse(text: &str, begun: usize, ended: usize) -> Result<Call> {
         rest = unescape(&rest[open + 1..], &mut bytes)?;
     }
     let at = rest.rsplit(", ").next().and_then(|number| number.parse().ok()).unwrap_or(0);
-    let mut call = Call { name: name.to_owned(), on, bytes, at, returned, begun, ended };
+    let mut call = Call { name: name.to_owned(), on, bytes, at, returned, first_line, last_line };
     if call.on.is_empty() {
         call.on = String::from_utf8_lossy(&std::mem::take(&mut call.bytes)).into_owned();
     }
     Ok(call)
 }
 
-/// `13</data/teahouse.db-wal>, …`: the name, and what follows.
+/// `13</data/teahouse.db-wal>, …`: the name, and the rest.
 fn file(args: &str) -> Option<(String, &str)> {
     let (number, rest) = args.split_once('<')?;
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // A socket's name has a `>` of its own, which no comma follows.
+    // A socket's name contains a `>`, which no comma follows.
     let end = [">, ", ">(deleted)"].iter().filter_map(|end| rest.find(end)).min();
     match end {
         Some(end) => Some((rest[..end].to_owned(), &rest[end..])),
@@ -119,17 +119,17 @@ fn file(args: &str) -> Option<(String, &str)> {
     }
 }
 
-/// Takes in what stands up to the closing quote; what follows it.
+/// Appends the bytes up to the closing quote, and returns the rest.
 fn unescape<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str> {
     let raw = text.as_bytes();
     let mut at = 0;
     loop {
-        let byte = *raw.get(at).context("a text without an end")?;
+        let byte = *raw.get(at).context("unterminated string")?;
         at += 1;
         match byte {
             b'"' => break,
             b'\\' => {
-                let escaped = *raw.get(at).context("a text without an end")?;
+                let escaped = *raw.get(at).context("unterminated string")?;
                 at += 1;
                 bytes.push(match escaped {
                     b'n' => b'\n',
@@ -138,7 +138,7 @@ fn unescape<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str> {
                     b'v' => 0x0b,
                     b'f' => 0x0c,
                     b'0'..=b'7' => {
-                        // Up to three digits; fewer where no digit follows.
+                        // Up to three digits; fewer if another character follows.
                         let mut value = u32::from(escaped - b'0');
                         let end = at + 2;
                         while at < end && matches!(raw.get(at), Some(b'0'..=b'7')) {
@@ -153,10 +153,10 @@ fn unescape<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str> {
             other => bytes.push(other),
         }
     }
-    // ASCII up to here, so this is between two characters.
+    // Only ASCII up to here, so this is a character boundary.
     let rest = &text[at..];
     if rest.starts_with("...") {
-        bail!("a text was cut short");
+        bail!("a string was truncated");
     }
     Ok(rest)
 }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn page_on_its_way_to_a_file_is_read_with_its_offset() {
+    fn pwrite_is_parsed_with_its_bytes_and_offset() {
         let [call] = &calls(
             r#"77  pwrite64(13</d/teahouse.db-wal>, "\0\0012\n\"x\\\350\214\266 w1-2 ) = 7", 19, 4152) = 19"#,
         )[..] else {
@@ -184,11 +184,11 @@ mod tests {
         };
         assert_eq!((call.name.as_str(), call.on.as_str()), ("pwrite64", "/d/teahouse.db-wal"));
         assert_eq!(call.bytes, b"\0\x012\n\"x\\\xe8\x8c\xb6 w1-2 ) = 7");
-        assert_eq!((call.at, call.returned, call.begun, call.ended), (4152, 19, 1, 1));
+        assert_eq!((call.at, call.returned, call.first_line, call.last_line), (4152, 19, 1, 1));
     }
 
     #[test]
-    fn call_that_was_interrupted_ends_where_it_is_resumed() {
+    fn interrupted_call_ends_where_it_is_resumed() {
         let calls = calls(
             "1 fdatasync(13</d/a>) = 0\n\
              7 fdatasync(13</d/teahouse.db-wal> <unfinished ...>\n\
@@ -197,8 +197,10 @@ mod tests {
              7 fsync(13</d/b> <unfinished ...>) = ?\n\
              7 +++ exited with 0 +++\n",
         );
-        let seen: Vec<_> =
-            calls.iter().map(|it| (it.on.as_str(), it.is_sync(), it.returned, it.begun, it.ended)).collect();
+        let seen: Vec<_> = calls
+            .iter()
+            .map(|it| (it.on.as_str(), it.is_sync(), it.returned, it.first_line, it.last_line))
+            .collect();
         assert_eq!(
             seen,
             [
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn buffers_of_a_socket_are_one_text_and_only_what_it_took_counts() {
+    fn socket_buffers_are_joined_and_cut_to_the_return_value() {
         let [call] = &calls(
             r#"9 writev(30<TCP:[127.0.0.1:1->127.0.0.1:2]>, [{iov_base="ab", iov_len=2}, {iov_base="cd", iov_len=2}], 2) = 3"#,
         )[..] else {
@@ -222,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn call_that_names_a_path_is_on_that_path() {
+    fn call_with_a_path_is_on_that_path() {
         let calls = calls("1 unlink(\"/d/teahouse.db-wal\") = 0\n1 ftruncate(9</d/x>, 40) = 0\n");
         assert_eq!((calls[0].on.as_str(), calls[1].on.as_str()), ("/d/teahouse.db-wal", "/d/x"));
         assert_eq!(calls[1].at, 40);
     }
 
     #[test]
-    fn text_that_was_cut_short_is_an_error() {
+    fn truncated_string_is_an_error() {
         assert!(read(&b"1 write(3</d/x>, \"abc\"..., 9) = 9\n"[..], |_| Ok(())).is_err());
     }
 }

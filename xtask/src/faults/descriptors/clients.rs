@@ -1,4 +1,4 @@
-//! Those who want to come in where there is no room.
+//! Clients that connect to a server without free descriptors.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Barrier};
@@ -8,15 +8,15 @@ use anyhow::{Context, Result, bail, ensure};
 use client::{Client, Error, Options, Response};
 use protocol::{EventKind, RoomId};
 
-/// Where they talk among themselves: not one of those of which a history is taken down.
+/// None of the rooms whose history is recorded.
 const ROOM: &str = "crowd";
 
-/// Those who are in.
+/// The clients that could connect.
 #[derive(Default)]
 pub(super) struct ConnectedClients {
     clients: Vec<Client>,
     room: Option<RoomId>,
-    said: u32,
+    sent: u32,
 }
 
 impl ConnectedClients {
@@ -24,7 +24,7 @@ impl ConnectedClients {
         self.clients.len()
     }
 
-    /// One more wants to come in. `false`: there is no room, and it was told so.
+    /// Connects one more client. `false`: it was rejected with 503.
     pub(super) fn connect(&mut self, server: SocketAddr) -> Result<bool> {
         match Client::connect(server, Options::default()) {
             Ok(mut client) => {
@@ -33,49 +33,48 @@ impl ConnectedClients {
                 Ok(true)
             }
             Err(Error::Upgrade(503)) => Ok(false),
-            Err(error) => {
-                Err(error).with_context(|| format!("{} are in, and the next one was not told no", self.len()))
-            }
+            Err(error) => Err(error)
+                .with_context(|| format!("client {} was neither accepted nor rejected", self.len() + 1)),
         }
     }
 
-    /// The first ones hang up.
+    /// Disconnects the first `count` clients.
     pub(super) fn leave(&mut self, count: usize) {
         self.clients.drain(..count);
     }
 
-    /// One says something, and all others hear it.
+    /// One client sends a message, and all others must receive it.
     pub(super) fn exchange_messages(&mut self) -> Result<()> {
-        self.said += 1;
-        let words = format!("words {}", self.said);
-        let room = self.room.context("nobody is in")?;
-        let (first, others) = self.clients.split_first_mut().context("nobody is in")?;
-        first.say(room, &words).context("one who was inside could not say anything")?;
+        self.sent += 1;
+        let body = format!("body {}", self.sent);
+        let room = self.room.context("no client is connected")?;
+        let (first, others) = self.clients.split_first_mut().context("no client is connected")?;
+        first.say(room, &body).context("a connected client could not send")?;
         for other in others {
-            let hear = other.event_where(|event| match &event.kind {
-                EventKind::Message { body, .. } => body.as_str() == words,
+            let received = other.event_where(|event| match &event.kind {
+                EventKind::Message { body: text, .. } => text.as_str() == body,
                 _ => false,
             });
-            hear.context("one who was inside does not hear the others")?;
+            received.context("a connected client did not receive the message")?;
         }
         Ok(())
     }
 }
 
-/// Whoever asks for anything is told 503, and when to ask again.
+/// An HTTP request must be answered with 503 and the time to wait.
 pub(super) fn expect_rejection(server: SocketAddr) -> Result<()> {
     let answer = client::http(server, "GET", "/api/v1/session", &[], b"");
-    let answer = answer.context("whoever came while it was full was not told no")?;
-    ensure!(is_refusal(&answer), "whoever came while it was full was answered {answer:?}");
+    let answer = answer.context("a request to the full server got no answer")?;
+    ensure!(is_rejection(&answer), "a request to the full server got {answer:?}");
     Ok(())
 }
 
-fn is_refusal(answer: &Response) -> bool {
+fn is_rejection(answer: &Response) -> bool {
     let has_wait = answer.header("retry-after").is_some_and(|wait| wait.parse::<u32>().is_ok());
     answer.status == 503 && has_wait && answer.text().contains("\"overloaded\"")
 }
 
-/// Many at once. How many of them were told 503; the others were cut off.
+/// Sends `count` simultaneous requests. Returns how many got 503; the server closed the connections of the others.
 pub(super) fn burst(server: SocketAddr, count: usize) -> Result<usize> {
     let begin = Arc::new(Barrier::new(count));
     let connect = || {
@@ -86,21 +85,21 @@ pub(super) fn burst(server: SocketAddr, count: usize) -> Result<usize> {
         })
     };
     let threads: Vec<_> = (0..count).map(|_| connect()).collect();
-    let mut told = 0;
+    let mut rejected = 0;
     for thread in threads {
-        // What it does can fail, and not panic.
+        // The thread returns errors and does not panic.
         match thread.join().expect("no panic") {
-            Ok(answer) if is_refusal(&answer) => told += 1,
-            Ok(answer) => bail!("one of many who came at once was answered {answer:?}"),
-            Err(Error::Io(error)) if is_end(&error) => {}
+            Ok(answer) if is_rejection(&answer) => rejected += 1,
+            Ok(answer) => bail!("one of the simultaneous requests got {answer:?}"),
+            Err(Error::Io(error)) if is_connection_closed(&error) => {}
             Err(Error::Handshake(_)) => {}
-            Err(error) => return Err(error).context("one of many who came at once was left waiting"),
+            Err(error) => return Err(error).context("one of the simultaneous requests got no answer"),
         }
     }
-    Ok(told)
+    Ok(rejected)
 }
 
-fn is_end(error: &std::io::Error) -> bool {
+fn is_connection_closed(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
     matches!(error.kind(), BrokenPipe | ConnectionReset)
 }

@@ -1,4 +1,4 @@
-//! Somebody who tries all the time whether sending, reading and coming back work.
+//! A client that continually tries sending, reading and reconnecting.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,22 +8,22 @@ use anyhow::{Context, Result, bail};
 use client::{Client, Error, Options, Reply, http, new_session};
 use protocol::{Command, CommandResult, ErrorCode, History, Resume, RoomId, RoomRef, Seq};
 
-/// What is promised for an answer, and twice that for a machine that has much else to do.
-const ANSWER: Duration = Duration::from_secs(2);
-/// No recording client is in it, so the history need not know what is said there.
+/// Twice the promised second, for a busy machine.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// No recorded client joins this room, so the history does not need its messages.
 const ROOM: &str = "probe";
-/// As long as people's messages are.
-const WORDS: usize = 300;
+/// About the length of a usual message.
+const BODY_BYTES: usize = 300;
 
 pub(super) struct Probe {
     server: SocketAddr,
     token: String,
-    talker: Client,
+    sender: Client,
     listener: Client,
     room: RoomId,
     last: Seq,
     count: u64,
-    /// The longest that a refusal and a read took.
+    /// The longest times that a refusal and a round of reads took.
     pub(super) refused: Duration,
     pub(super) read: Duration,
 }
@@ -31,52 +31,52 @@ pub(super) struct Probe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Stored,
-    Full,
+    StorageFull,
 }
 
 impl Probe {
-    pub(super) fn come(server: SocketAddr) -> Result<Self> {
+    pub(super) fn connect(server: SocketAddr) -> Result<Self> {
         let (_, token) = new_session(server, Some("Probe"))?;
-        let mut talker = Client::connect(server, Options::bearer(&token))?;
-        let (room, last) = talker.join(ROOM).map(|joined| (joined.room, joined.head))?;
+        let mut sender = Client::connect(server, Options::bearer(&token))?;
+        let (room, last) = sender.join(ROOM).map(|joined| (joined.room, joined.head))?;
         let mut listener = Client::connect(server, Options::default())?;
         listener.join(ROOM)?;
         let (refused, read) = (Duration::ZERO, Duration::ZERO);
-        Ok(Self { server, token, talker, listener, room, last, count: 0, refused, read })
+        Ok(Self { server, token, sender, listener, room, last, count: 0, refused, read })
     }
 
-    /// Says something; what was stored, the other one hears.
-    pub(super) fn say(&mut self) -> Result<Answer> {
+    /// Sends a message; a stored one must reach the listener.
+    pub(super) fn send(&mut self) -> Result<Answer> {
         self.count += 1;
-        let begun = Instant::now();
-        let answer = self.talker.say(self.room, &format!("{} {}", self.count, "x".repeat(WORDS)));
-        let took = begun.elapsed();
+        let started = Instant::now();
+        let answer = self.sender.say(self.room, &format!("{} {}", self.count, "x".repeat(BODY_BYTES)));
+        let took = started.elapsed();
         let answer = match answer {
             Ok(seq) => {
                 let heard = self.listener.event_where(|event| event.seq >= seq);
-                heard.context("what was stored was not told to somebody who listens")?;
+                heard.context("a stored message did not reach the listener")?;
                 self.last = seq;
                 Answer::Stored
             }
             Err(Error::Refused(error)) if error.code == ErrorCode::StorageFull && error.retryable => {
                 self.refused = self.refused.max(took);
-                Answer::Full
+                Answer::StorageFull
             }
-            Err(error) => return Err(error).context("a full disk was told otherwise than by `storage_full`"),
+            Err(error) => return Err(error).context("on a full disk the error was not `storage_full`"),
         };
-        if took > ANSWER {
+        if took > RESPONSE_TIMEOUT {
             bail!("{answer:?} took {took:?}");
         }
         Ok(answer)
     }
 
-    /// Reads by the socket that is open, by HTTP, and by coming back on another one.
-    pub(super) fn look(&mut self) -> Result<()> {
-        let begun = Instant::now();
+    /// Reads over the open socket, over HTTP, and by resuming on another connection.
+    pub(super) fn check_reads(&mut self) -> Result<()> {
+        let started = Instant::now();
         let from = Seq(self.last.0.saturating_sub(3));
         let room = RoomRef::Id(self.room);
         let history = History { room, after: Some(from), before: None, limit: Some(10) };
-        match self.talker.call(&Command::History(history))? {
+        match self.sender.call(&Command::History(history))? {
             Reply::Ok(CommandResult::Events(page)) if !page.events.is_empty() => {}
             other => bail!("`history` was answered {other:?}"),
         }
@@ -91,12 +91,12 @@ impl Probe {
         let epoch = back.welcome().map(|welcome| welcome.epoch.clone());
         back.call(&Command::Resume(Resume { rooms, epoch }))?;
         back.event_where(|event| event.seq == self.last)
-            .context("who came back was not told what it missed")?;
+            .context("the resumed connection did not receive what it missed")?;
         self.listener.roundtrip()?;
-        let took = begun.elapsed();
+        let took = started.elapsed();
         self.read = self.read.max(took);
         // Five calls and a connection.
-        if took > 3 * ANSWER {
+        if took > 3 * RESPONSE_TIMEOUT {
             bail!("reading took {took:?}");
         }
         Ok(())

@@ -1,14 +1,14 @@
-//! Writes that were cut short. SQLite writes the rest in another call and says nothing of it, so only a trace shows them.
+//! Detects short writes in a trace. SQLite writes the rest with another call and does not report it, so only a trace shows them.
 
 use crate::faults::disk::PAGE;
 use crate::faults::trace::Call;
 
-/// Of a write-ahead log; each of its frames has a page behind a header of its own.
+/// Of a write-ahead log, each of whose frames consists of a header and a page.
 const LOG_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
 
-/// Whether it ends where nothing that SQLite writes of itself ends: behind a header or a page.
-pub(super) fn is_cut_short(call: &Call) -> bool {
+/// Whether the write ends where no complete write of SQLite ends: complete ones end after a header or a page.
+pub(super) fn is_short_write(call: &Call) -> bool {
     let end = call.at + call.bytes.len() as u64;
     if call.name != "pwrite64" {
         false
@@ -29,7 +29,7 @@ mod tests {
         let mut short_write = false;
         let line = format!("1 pwrite64(13</d/{file}>, \"{}\", {len}, {at}) = {len}\n", "x".repeat(len));
         let read = trace::read(line.as_bytes(), |call| {
-            short_write = is_cut_short(&call);
+            short_write = is_short_write(&call);
             Ok(())
         });
         read.unwrap();
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_and_pages_are_whole() {
+    fn complete_headers_and_pages_are_not_short() {
         for (len, at) in [(32, 0), (24, 32), (4096, 56), (24, 4152), (4096, 4176)] {
             assert!(!is_short("teahouse.db-wal", len, at), "{len} at {at}");
         }
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn part_of_a_header_or_a_page_is_seen() {
+    fn part_of_a_header_or_a_page_is_short() {
         for (len, at) in [(31, 0), (23, 32), (4095, 56), (1, 4152)] {
             assert!(is_short("teahouse.db-wal", len, at), "{len} at {at}");
         }
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn rest_of_a_page_and_other_files_are_not_cut_short() {
+    fn rest_of_a_page_and_other_files_are_not_short() {
         assert!(!is_short("teahouse.db-wal", 4000, 152));
         assert!(!is_short("server.log", 7, 0));
     }

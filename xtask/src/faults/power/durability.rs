@@ -1,11 +1,11 @@
-//! What a loss of power at any instant would leave, held against what had been said by then.
+//! Compares what a power loss at any moment would leave on the disk with what clients had received by then.
 //!
-//! A file holds for certain what had been written before a sync of it began that has returned 0. So:
+//! A file certainly holds what was written before the start of a sync of it that returned 0. So:
 //!
-//! - what is told or acknowledged lies in a transaction of the write-ahead log that is synced, together with the frame that
-//!   commits it, and the log's name in its folder is synced too;
-//! - a page goes into the database only when the transaction it comes from is synced in the log;
-//! - the log is begun anew, cut or removed only when all that it holds is in the database, and that is synced.
+//! - a message that is delivered or acknowledged must be in a synced transaction of the write-ahead log, together with its commit
+//!   frame, and the log's name in its folder must be synced too;
+//! - a page may go into the database only after its transaction is synced in the log;
+//! - the log may be reset, truncated or removed only after all its pages are in the database, and that is synced.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -18,16 +18,16 @@ use crate::faults::trace::Call;
 
 const LOG: &str = ".db-wal";
 const DATABASE: &str = ".db";
-/// What SQLite writes before the first page of a log, and before each page.
-const LOG_HEAD: usize = 32;
-const FRAME_HEAD: usize = 24;
+/// Sizes of the header of a log, and of the header of each page in it.
+const LOG_HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
 const PAGE: usize = 4096;
 
 /// A line of the trace.
 type Line = usize;
 type Hash64 = u64;
 
-/// What may be broken.
+/// A broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Violation {
     Acknowledged,
@@ -40,60 +40,60 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Acknowledged => "acknowledged before it was synced",
-            Self::Delivered => "told to others before it was synced",
-            Self::PageCheckpointed => "a page went into the database before the log was synced",
-            Self::LogReset => "the log was given up before the database was synced",
+            Self::Delivered => "delivered before it was synced",
+            Self::PageCheckpointed => "a page was checkpointed before the log was synced",
+            Self::LogReset => "the log was reset before the database was synced",
         })
     }
 }
 
-/// What was seen.
+/// The result of a check.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Verdict {
-    /// `ok`s to messages, each held against the sync of its message.
+pub(super) struct DurabilityReport {
+    /// `ok`s to messages, each checked against the sync of its message.
     pub(super) acknowledged: u64,
-    /// Messages told, each time on each socket.
-    pub(super) told: u64,
+    /// Deliveries of messages, counted per socket.
+    pub(super) delivered: u64,
     pub(super) log_syncs: u64,
     pub(super) database_syncs: u64,
-    /// How often a log that held something was begun anew.
-    pub(super) begun_anew: u64,
-    /// How often, and the first time.
+    /// How often a log with contents was reset.
+    pub(super) log_resets: u64,
+    /// The number of violations of each rule, and the first one.
     pub(super) violations: BTreeMap<Violation, (u64, String)>,
 }
 
-/// Takes in call after call.
+/// Checks a trace call by call.
 #[derive(Default)]
 pub(super) struct DurabilityChecker {
     sockets: Sockets,
     log: Log,
     database: Database,
-    /// Since when each message is certain to be there after a loss of power.
+    /// For each message, the line after which it survives a power loss.
     durable: HashMap<String, Line>,
     messages: HashMap<(String, u64), Option<String>>,
     oks: Vec<(String, u64, Line)>,
-    verdict: Verdict,
+    report: DurabilityReport,
 }
 
-/// The write-ahead log since it was last begun.
+/// The write-ahead log since its last reset.
 #[derive(Default)]
 struct Log {
-    head: Option<FrameHead>,
-    /// Not committed yet: where it lies, and what.
+    header: Option<FrameHeader>,
+    /// Frames that are not committed yet, with their offsets.
     open: Vec<(u64, Page)>,
-    /// Committed and not synced, with the line on which the commit was written.
+    /// Committed transactions that are not synced, with the line of the commit's write.
     waiting: Vec<(Line, Vec<Page>)>,
-    /// What the log holds of each page at the last, synced or not.
+    /// The latest contents of each page in the log, synced or not.
     last: HashMap<u32, Hash64>,
-    /// Since when a page as it was at some time is certain.
+    /// For each version of a page, the line after which it survives a power loss.
     durable: HashMap<(u32, Hash64), Line>,
-    /// The folder in which it lies, and the line on which something was first written to it.
-    made: Option<(String, Line)>,
-    /// That folder has been synced since.
-    is_named: bool,
+    /// The log's folder, and the line of the first write to the log.
+    created: Option<(String, Line)>,
+    /// Whether that folder was synced afterwards.
+    is_name_synced: bool,
 }
 
-struct FrameHead {
+struct FrameHeader {
     at: u64,
     page: u32,
     commits: bool,
@@ -107,47 +107,48 @@ struct Page {
 
 #[derive(Default)]
 struct Database {
-    /// What was last written to each page, and until when.
+    /// The latest contents of each page, and the line at which its write ended.
     pages: HashMap<u32, (Hash64, Line)>,
-    /// The latest beginning of a sync that has succeeded.
+    /// The latest start of a successful sync.
     synced: Option<Line>,
 }
 
 impl DurabilityChecker {
-    pub(super) fn take(&mut self, call: &Call) -> Result<()> {
+    pub(super) fn check(&mut self, call: &Call) -> Result<()> {
         if call.on.ends_with(LOG) {
             return self.log_call(call);
         }
         if call.on.ends_with(DATABASE) {
             self.database_call(call);
         } else if call.is_sync() && call.returned == 0 {
-            let made = self.log.made.as_ref();
-            self.log.is_named |= made.is_some_and(|(folder, made)| *folder == call.on && *made < call.begun);
+            let created = self.log.created.as_ref();
+            self.log.is_name_synced |=
+                created.is_some_and(|(folder, created)| *folder == call.on && *created < call.first_line);
         }
         let sent_frames =
-            self.sockets.take(call).with_context(|| format!("line {} of the trace", call.begun))?;
+            self.sockets.take(call).with_context(|| format!("line {} of the trace", call.first_line))?;
         for (sent_frame, line) in sent_frames {
             self.sent_frame(sent_frame, line);
         }
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<Verdict> {
+    pub(super) fn finish(mut self) -> Result<DurabilityReport> {
         for (room, seq, line) in std::mem::take(&mut self.oks) {
             match self.messages.get(&(room.clone(), seq)) {
                 Some(Some(key)) => {
                     let key = key.clone();
-                    self.verdict.acknowledged += 1;
-                    self.demand_durable(Violation::Acknowledged, &key, line);
+                    self.report.acknowledged += 1;
+                    self.require_durable(Violation::Acknowledged, &key, line);
                 }
-                // Somebody's leaving.
+                // The event of a member who left.
                 Some(None) => {}
                 None => bail!(
-                    "line {line}: {room} #{seq} was acknowledged, and nobody heard it: it cannot be judged"
+                    "line {line}: {room} #{seq} was acknowledged but never delivered, so its message is unknown"
                 ),
             }
         }
-        Ok(self.verdict)
+        Ok(self.report)
     }
 
     fn sent_frame(&mut self, sent_frame: SentFrame, line: Line) {
@@ -155,45 +156,45 @@ impl DurabilityChecker {
             SentFrame::Ok { room, seq } => self.oks.push((room, seq, line)),
             SentFrame::Event { room, seq } => drop(self.messages.insert((room, seq), None)),
             SentFrame::Message { room, seq, key } => {
-                self.verdict.told += 1;
-                self.demand_durable(Violation::Delivered, &key, line);
+                self.report.delivered += 1;
+                self.require_durable(Violation::Delivered, &key, line);
                 self.messages.insert((room, seq), Some(key));
             }
         }
     }
 
-    fn demand_durable(&mut self, violations: Violation, key: &str, line: Line) {
+    fn require_durable(&mut self, violations: Violation, key: &str, line: Line) {
         let since = self.durable.get(key).copied();
         if since.is_none_or(|since| since >= line) {
             let since = since.map_or("never".into(), |since| format!("on line {since}"));
-            self.note(violations, || format!("{key}: said on line {line} of the trace, synced {since}"));
+            self.note(violations, || format!("{key}: sent on line {line} of the trace, synced {since}"));
         }
     }
 
-    fn note(&mut self, violations: Violation, say: impl FnOnce() -> String) {
-        self.verdict.violations.entry(violations).or_insert_with(|| (0, say())).0 += 1;
+    fn note(&mut self, violations: Violation, describe: impl FnOnce() -> String) {
+        self.report.violations.entry(violations).or_insert_with(|| (0, describe())).0 += 1;
     }
 
     fn log_call(&mut self, call: &Call) -> Result<()> {
         match call.name.as_str() {
             _ if call.is_sync() => {
                 if call.returned == 0 {
-                    self.verdict.log_syncs += 1;
+                    self.report.log_syncs += 1;
                     self.log_synced(call);
                 }
             }
             "pwrite64" if call.returned < 0 => {}
             "pwrite64" => self.log_write(call)?,
             "ftruncate" if call.returned == 0 => {
-                self.give_up(call.begun);
+                self.reset_log(call.first_line);
                 self.log.open.clear();
             }
             "unlink" | "unlinkat" if call.returned == 0 => {
-                self.give_up(call.begun);
+                self.reset_log(call.first_line);
                 self.log = Log::default();
             }
             "ftruncate" | "unlink" | "unlinkat" => {}
-            other => bail!("line {}: the log is written with {other}", call.begun),
+            other => bail!("line {}: the log is written with {other}", call.first_line),
         }
         Ok(())
     }
@@ -201,62 +202,68 @@ impl DurabilityChecker {
     fn log_write(&mut self, call: &Call) -> Result<()> {
         let bytes = call.taken();
         let folder = || call.on.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-        self.log.made.get_or_insert_with(|| (folder(), call.ended));
+        self.log.created.get_or_insert_with(|| (folder(), call.last_line));
         match bytes.len() {
-            LOG_HEAD if call.at == 0 => {
-                self.give_up(call.begun);
+            LOG_HEADER if call.at == 0 => {
+                self.reset_log(call.first_line);
                 self.log.open.clear();
             }
-            FRAME_HEAD => {
-                self.log.head = Some(FrameHead {
+            FRAME_HEADER => {
+                self.log.header = Some(FrameHeader {
                     at: call.at,
                     page: big_endian(bytes),
                     commits: big_endian(&bytes[4..]) != 0,
                 });
             }
             PAGE => {
-                let head = self.log.head.take().filter(|head| head.at + FRAME_HEAD as u64 == call.at);
-                let Some(head) = head else { bail!("line {}: a page without a head", call.begun) };
-                self.log.open.retain(|(at, _)| *at < head.at);
+                let header =
+                    self.log.header.take().filter(|header| header.at + FRAME_HEADER as u64 == call.at);
+                let Some(header) = header else { bail!("line {}: a page without a header", call.first_line) };
+                self.log.open.retain(|(at, _)| *at < header.at);
                 self.log
                     .open
-                    .push((head.at, Page { number: head.page, hash: hash(bytes), keys: keys(bytes) }));
-                if head.commits {
+                    .push((header.at, Page { number: header.page, hash: hash(bytes), keys: keys(bytes) }));
+                if header.commits {
                     let pages: Vec<Page> = self.log.open.drain(..).map(|(_, page)| page).collect();
                     self.log.last.extend(pages.iter().map(|page| (page.number, page.hash)));
-                    self.log.waiting.push((call.ended, pages));
+                    self.log.waiting.push((call.last_line, pages));
                 }
             }
-            // Cut short by a full or failing disk; what it was is written again or given up.
+            // A short write on a full or failing disk: the page is written again or given up.
             _ if call.returned < call.bytes.len() as i64 => {}
-            other => bail!("line {}: {other} bytes at {} of the log are nothing known", call.begun, call.at),
+            other => bail!(
+                "line {}: {other} bytes at {} of the log are neither header nor page",
+                call.first_line,
+                call.at
+            ),
         }
         Ok(())
     }
 
-    /// What was committed before the sync began is certain when it ends, if the log's name is.
+    /// When a sync ends, what was committed before it started is durable, provided the log's name is.
     fn log_synced(&mut self, sync: &Call) {
-        if !self.log.is_named {
+        if !self.log.is_name_synced {
             return;
         }
-        let (synced, waiting) =
-            std::mem::take(&mut self.log.waiting).into_iter().partition(|(written, _)| *written < sync.begun);
+        let (synced, waiting) = std::mem::take(&mut self.log.waiting)
+            .into_iter()
+            .partition(|(written, _)| *written < sync.first_line);
         self.log.waiting = waiting;
         let synced: Vec<(Line, Vec<Page>)> = synced;
         for page in synced.into_iter().flat_map(|(_, pages)| pages) {
-            self.log.durable.entry((page.number, page.hash)).or_insert(sync.ended);
+            self.log.durable.entry((page.number, page.hash)).or_insert(sync.last_line);
             for key in page.keys {
-                self.durable.entry(key).or_insert(sync.ended);
+                self.durable.entry(key).or_insert(sync.last_line);
             }
         }
     }
 
-    /// From here on the log does not hold what it held.
-    fn give_up(&mut self, line: Line) {
+    /// The log loses its contents here.
+    fn reset_log(&mut self, line: Line) {
         let last = std::mem::take(&mut self.log.last);
         self.log.durable.clear();
         self.log.waiting.clear();
-        self.verdict.begun_anew += u64::from(!last.is_empty());
+        self.report.log_resets += u64::from(!last.is_empty());
         let is_safe = |(number, hash): (&u32, &Hash64)| {
             self.database.pages.get(number).is_some_and(|(there, written)| {
                 there == hash && self.database.synced.is_some_and(|synced| *written < synced)
@@ -265,27 +272,27 @@ impl DurabilityChecker {
         if let Some((number, _)) = last.iter().find(|(number, hash)| !is_safe((number, hash))) {
             let number = *number;
             self.note(Violation::LogReset, || {
-                format!("line {line} of the trace: page {number} is not yet certain in the database")
+                format!("line {line} of the trace: page {number} is not yet durable in the database")
             });
         }
     }
 
     fn database_call(&mut self, call: &Call) {
         if call.is_sync() && call.returned == 0 {
-            self.verdict.database_syncs += 1;
-            self.database.synced = self.database.synced.max(Some(call.begun));
+            self.report.database_syncs += 1;
+            self.database.synced = self.database.synced.max(Some(call.first_line));
         }
         if call.name != "pwrite64" || call.taken().len() != PAGE {
             return;
         }
         let number = u32::try_from(call.at / PAGE as u64 + 1).unwrap_or(u32::MAX);
         let page = (number, hash(call.taken()));
-        self.database.pages.insert(number, (page.1, call.ended));
-        // Before the first log the database is made under a journal.
-        let is_synced = self.log.durable.get(&page).is_some_and(|since| *since < call.begun);
-        if self.log.made.is_some() && !is_synced {
+        self.database.pages.insert(number, (page.1, call.last_line));
+        // Before the first log exists, the database is created with a rollback journal.
+        let is_synced = self.log.durable.get(&page).is_some_and(|since| *since < call.first_line);
+        if self.log.created.is_some() && !is_synced {
             self.note(Violation::PageCheckpointed, || {
-                format!("line {} of the trace: page {number}", call.begun)
+                format!("line {} of the trace: page {number}", call.first_line)
             });
         }
     }
@@ -301,8 +308,8 @@ fn hash(bytes: &[u8]) -> Hash64 {
     hasher.finish()
 }
 
-/// The keys of the messages whose bodies begin on this page: a body begins with its key and a space, and no key is the end or
-/// the beginning of another (`w6-25 `).
+/// The keys of the messages whose bodies start on this page: a body starts with its key and a space, and no key is a prefix or
+/// suffix of another (`w6-25 `).
 fn keys(page: &[u8]) -> Vec<String> {
     let mut keys = Vec::new();
     for (at, _) in page.iter().enumerate().filter(|(_, byte)| **byte == b'w') {

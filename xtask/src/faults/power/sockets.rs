@@ -1,4 +1,4 @@
-//! What went out on the sockets, and when.
+//! What the server sent on its sockets, and when.
 
 use std::collections::HashMap;
 
@@ -7,26 +7,26 @@ use serde_json::Value;
 
 use crate::faults::trace::Call;
 
-/// Something that a client was told.
+/// What a client received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SentFrame {
-    /// A message, as its sender named it.
+    /// A message, with the key that its sender chose.
     Message { room: String, seq: u64, key: String },
-    /// An event that is no message.
+    /// An event other than a message.
     Event { room: String, seq: u64 },
-    /// An `ok` to something that was appended, in the only room of the socket.
+    /// An `ok` with a sequence number, in the only room of the socket.
     Ok { room: String, seq: u64 },
 }
 
-/// Every socket by its two ends.
+/// All sockets, identified by their two ends.
 #[derive(Default)]
 pub(super) struct Sockets(HashMap<String, Socket>);
 
 #[derive(Default)]
 struct Socket {
-    /// What belongs to a frame that has not come to its end.
+    /// Bytes of an incomplete frame.
     stream: Vec<u8>,
-    /// On which line the call began that took the first byte of it.
+    /// The line on which the call started that sent the first of these bytes.
     since: usize,
     harness: StreamState,
     room: Option<String>,
@@ -37,30 +37,30 @@ enum StreamState {
     #[default]
     Http,
     WebSocket,
-    /// A page, an answer of the API: what it holds is read from the store.
+    /// An HTTP response: its contents come from the store.
     Other,
 }
 
 impl Sockets {
-    /// The words that this call brought to their end, each with the line on which a call began that wrote its first byte.
+    /// The frames that this call completes, each with the line on which the call started that wrote its first byte.
     pub(super) fn take(&mut self, call: &Call) -> Result<Vec<(SentFrame, usize)>> {
         if !call.on.starts_with("TCP") || call.returned <= 0 {
             return Ok(Vec::new());
         }
         let socket = self.0.entry(call.on.clone()).or_default();
-        // No frame begins like that: another connection, from a port that is free again.
+        // No frame starts like this: the port was reused for another connection.
         if call.bytes.starts_with(b"HTTP/1.1 ") {
             *socket = Socket::default();
         }
         if socket.stream.is_empty() {
-            socket.since = call.begun;
+            socket.since = call.first_line;
         }
         socket.stream.extend_from_slice(call.taken());
         let mut sent_frames = Vec::new();
         while let Some(payload) = socket.next_frame()? {
-            let since = std::mem::replace(&mut socket.since, call.begun);
+            let since = std::mem::replace(&mut socket.since, call.first_line);
             if let Some(payload) = payload {
-                let value: Value = serde_json::from_slice(&payload).context("a frame that is no JSON")?;
+                let value: Value = serde_json::from_slice(&payload).context("a frame is not JSON")?;
                 let frames = match &value {
                     Value::Array(frames) => frames.as_slice(),
                     one => std::slice::from_ref(one),
@@ -75,7 +75,7 @@ impl Sockets {
 }
 
 impl Socket {
-    /// The next thing that is complete: a text, or something that says nothing (`Some(None)`).
+    /// The next complete frame: a text, or a frame without a text (`Some(None)`).
     fn next_frame(&mut self) -> Result<Option<Option<Vec<u8>>>> {
         match self.harness {
             StreamState::Other => self.stream.clear(),
@@ -98,18 +98,18 @@ impl Socket {
             0..=125 => (2, usize::from(second)),
             126 => (4, self.number(2..4)),
             127 => (10, self.number(2..10)),
-            _ => bail!("a server masks nothing"),
+            _ => bail!("the server sent a masked frame"),
         };
         if self.stream.len() < head || self.stream.len() < head + len {
             return Ok(None);
         }
         let payload = self.stream[head..head + len].to_vec();
         self.stream.drain(..head + len);
-        // A whole text, not compressed: these clients ask for nothing else. What is no text (a ping) holds no word.
+        // A complete, uncompressed text: these clients negotiate nothing else. Other frames, such as pings, carry no event.
         match first {
             0x81 => Ok(Some(Some(payload))),
             _ if first & 0x0f >= 8 => Ok(Some(None)),
-            _ => bail!("a frame that begins with {first:#x}"),
+            _ => bail!("a frame starts with {first:#x}"),
         }
     }
 
@@ -125,7 +125,7 @@ impl Socket {
             self.room = Some(room);
         }
         let Some(seq) = seq else { return Ok(None) };
-        // In every frame that has a number a room was named before, for whoever is answered has joined.
+        // Each client has joined before it receives a sequence number, so a room was named in an earlier frame.
         let room = self.room.clone().context("an answer on a socket without a room")?;
         Ok(Some(match (kind.as_str(), text("client_message_id")) {
             ("ok", _) => SentFrame::Ok { room, seq },
@@ -148,8 +148,8 @@ mod tests {
             bytes: bytes.to_vec(),
             at: 0,
             returned: bytes.len() as i64,
-            begun: line,
-            ended: line + 1,
+            first_line: line,
+            last_line: line + 1,
         }
     }
 
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn frame_counts_from_the_call_that_wrote_its_first_byte() {
+    fn frame_is_dated_by_the_call_that_sent_its_first_byte() {
         let body = "x".repeat(200);
         let message = frame(&format!(
             r#"{{"type":"message","client_message_id":"w1-1","body":"{body}","room":"r2","seq":4}}"#
@@ -176,23 +176,24 @@ mod tests {
         let mut all = UPGRADE.as_bytes().to_vec();
         all.extend(&message[..7]);
         let rest = [&message[7..], &ok].concat();
-        let said = sent_frames(&[call(&all, 10), call(&rest, 20)]);
+        let frames_sent = sent_frames(&[call(&all, 10), call(&rest, 20)]);
         let message = SentFrame::Message { room: "r2".into(), seq: 4, key: "w1-1".into() };
-        assert_eq!(said, [(message, 10), (SentFrame::Ok { room: "r2".into(), seq: 4 }, 20)]);
+        assert_eq!(frames_sent, [(message, 10), (SentFrame::Ok { room: "r2".into(), seq: 4 }, 20)]);
     }
 
     #[test]
-    fn only_what_the_socket_took_was_said() {
+    fn bytes_that_the_socket_did_not_accept_are_not_sent() {
         let joined = frame(r#"{"type":"joined","id":1,"room":"r2","head":1}"#);
         let ok = frame(r#"{"type":"ok","id":2,"seq":4}"#);
         let mut short = call(&ok, 3);
         short.returned = 5;
-        let said = sent_frames(&[call(UPGRADE.as_bytes(), 1), call(&joined, 2), short, call(&ok[5..], 9)]);
-        assert_eq!(said, [(SentFrame::Ok { room: "r2".into(), seq: 4 }, 3)]);
+        let frames_sent =
+            sent_frames(&[call(UPGRADE.as_bytes(), 1), call(&joined, 2), short, call(&ok[5..], 9)]);
+        assert_eq!(frames_sent, [(SentFrame::Ok { room: "r2".into(), seq: 4 }, 3)]);
     }
 
     #[test]
-    fn port_that_is_used_again_is_another_connection() {
+    fn reused_port_is_another_connection() {
         let joined = |room: &str| frame(&format!(r#"{{"type":"joined","id":1,"room":"{room}","head":1}}"#));
         let cut = &joined("r1")[..9];
         let ok = frame(r#"{"type":"ok","id":2,"seq":4}"#);
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_and_pings_hold_no_word() {
+    fn http_responses_and_pings_carry_no_sent_frame() {
         let page = call(b"HTTP/1.1 200 OK\r\n\r\n{\"type\":\"message\"}", 1);
         assert_eq!(sent_frames(&[page]), []);
         assert_eq!(sent_frames(&[call(UPGRADE.as_bytes(), 1), call(&[0x89, 0], 2)]), []);

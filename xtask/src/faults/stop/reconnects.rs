@@ -1,4 +1,4 @@
-//! From the history: what every client was told at each stop, and when it was back.
+//! Checks in the history what close frame each client received at each stop, and when it was back.
 
 use std::fmt;
 use std::path::Path;
@@ -8,87 +8,91 @@ use history::{Micros, Record, RecordKind};
 
 use super::super::recorder_process::histories;
 
-/// How a note begins that says that the server was told to stop.
-pub(super) const STOP_NOTE: &str = "told to stop for the ";
-/// The note that says that it is open again.
-pub(super) const OPEN_NOTE: &str = "open again";
+/// Start of the note that marks a stop; its number follows.
+pub(super) const STOP_NOTE: &str = "stop ";
+/// The note that marks the server's next opening.
+pub(super) const OPEN_NOTE: &str = "opened again";
 
-/// A client whose moment comes takes so long to be let in at the most, on a busy machine.
+/// On a busy machine a client may need this long to connect when its time has come.
 const TOLERANCE: Micros = 1_000_000;
-/// No tenth of the time that they are given may see more than so many times the mean.
-const CROWDING: usize = 2;
-/// Of fewer clients than these a tenth may have more by chance: so many times the root of the mean.
-const MANY: usize = 1_000;
-const CHANCE: f64 = 4.0;
+/// No tenth of the retry window may have more than this multiple of the mean.
+const MAX_CONCENTRATION: usize = 2;
+/// With fewer clients than these, chance may add this multiple of the root of the mean.
+const MIN_CLIENTS_FOR_EVEN_SPREAD: usize = 1_000;
+const CHANCE_FACTOR: f64 = 4.0;
 
-/// One stop, as the clients saw it.
+/// One stop, as the clients observed it.
 #[derive(Debug)]
 struct Stop {
-    told: Micros,
+    stopped_at: Micros,
     open: Micros,
     closes: Vec<Close>,
 }
 
-/// One client's connection, when the server stopped.
+/// One client's connection at the time of the stop.
 #[derive(Debug)]
 struct Close {
     at: Micros,
     code: u16,
     reason: String,
-    /// When it was back.
+    /// When the client was connected again.
     opened: Option<Micros>,
 }
 
 /// Over all stops.
 #[derive(Debug, PartialEq)]
 pub(super) struct Summary {
-    goodbyes: usize,
-    /// What they were told, the least and the most.
+    closes_seen: usize,
+    /// The shortest and the longest retry window.
     within_ms: (u64, u64),
-    /// The longest that any was away.
+    /// The longest time that a client was disconnected.
     longest: Micros,
-    /// The longest that the server was away.
+    /// The longest time that the server was closed.
     longest_down: Micros,
-    /// The fullest tenth, in percent of the mean; of so many stops after which the server was open soon enough to tell.
+    /// The fullest tenth of the retry window, in percent of the mean; over the stops after which the server opened early enough.
     fullest: usize,
-    told_apart: usize,
+    measured_stops: usize,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { goodbyes, within_ms: (least, most), longest, longest_down, fullest, told_apart } = self;
+        let Self { closes_seen, within_ms: (least, most), longest, longest_down, fullest, measured_stops } =
+            self;
         write!(
             f,
-            "{goodbyes} goodbyes, each 1001 with N from {least} to {most} ms; back after {} ms at the latest (the server was \
-             away for {} ms at the longest); ",
+            "{closes_seen} close frames, each 1001 with a window of {least} to {most} ms; all reconnected within {} ms (the server was \
+             closed for at most {} ms); ",
             longest / 1_000,
             longest_down / 1_000
         )?;
-        match told_apart {
-            0 => write!(f, "it was away for too much of N to say how they were spread"),
-            _ => write!(f, "in {told_apart} stops the fullest tenth of N had {fullest} % of the mean"),
+        match measured_stops {
+            0 => write!(f, "it was closed for too much of the window to measure the spread"),
+            _ => write!(
+                f,
+                "in {measured_stops} stops the fullest tenth of the window had {fullest} % of the mean"
+            ),
         }
     }
 }
 
-/// Every client was told at each stop when to come back, and did.
+/// Every client received the retry window at each stop, and reconnected.
 pub(super) fn check_reconnects(history: &Path, clients: u32, connects: u32) -> Result<Summary> {
     let histories = histories(history)?;
-    let (notes, clients_own) = histories.split_first().context("there is no history")?;
-    let mut stops = noted(notes);
-    for records in clients_own {
-        take(&mut stops, records);
+    let (notes, client_histories) = histories.split_first().context("the history is empty")?;
+    let mut stops = stops_from_notes(notes);
+    for records in client_histories {
+        add_client(&mut stops, records);
     }
     summarize(&stops, clients as usize, connects as usize)
 }
 
-/// The stops, without the clients yet.
-fn noted(records: &[Record]) -> Vec<Stop> {
+/// The stops according to the notes, without the clients.
+fn stops_from_notes(records: &[Record]) -> Vec<Stop> {
     let mut stops: Vec<Stop> = Vec::new();
     for Record { at, kind } in records {
         let RecordKind::Note { text } = kind else { continue };
         if text.starts_with(STOP_NOTE) {
-            stops.push(Stop { told: *at, open: *at, closes: Vec::new() });
+            stops.push(Stop { stopped_at: *at, open: *at, closes: Vec::new() });
         } else if text == OPEN_NOTE
             && let Some(stop) = stops.last_mut()
         {
@@ -98,13 +102,13 @@ fn noted(records: &[Record]) -> Vec<Stop> {
     stops
 }
 
-/// What one client saw.
-fn take(stops: &mut [Stop], records: &[Record]) {
+/// Adds one client's records to the stops.
+fn add_client(stops: &mut [Stop], records: &[Record]) {
     let mut last = None;
     for Record { at, kind } in records {
         match kind {
             RecordKind::Closed { code, reason, .. } => {
-                last = stops.iter().rposition(|stop| stop.told <= *at);
+                last = stops.iter().rposition(|stop| stop.stopped_at <= *at);
                 if let Some(stop) = last {
                     let close = Close { at: *at, code: *code, reason: reason.clone(), opened: None };
                     stops[stop].closes.push(close);
@@ -115,7 +119,7 @@ fn take(stops: &mut [Stop], records: &[Record]) {
                     close.opened = Some(*at);
                 }
             }
-            // The connection that is open at the end is closed by the client.
+            // The client closes its last connection itself.
             RecordKind::Quiescent { .. } => return,
             _ => {}
         }
@@ -124,35 +128,35 @@ fn take(stops: &mut [Stop], records: &[Record]) {
 
 fn summarize(stops: &[Stop], clients: usize, connects: usize) -> Result<Summary> {
     let mut all = Summary {
-        goodbyes: 0,
+        closes_seen: 0,
         within_ms: (u64::MAX, 0),
         longest: 0,
         longest_down: 0,
         fullest: 0,
-        told_apart: 0,
+        measured_stops: 0,
     };
     for (index, stop) in stops.iter().enumerate() {
         let number = index + 1;
         let within_ms = common_retry_window(stop).with_context(|| format!("stop {number}"))?;
         if stop.closes.len() != clients {
-            bail!("stop {number}: {} connections of {clients} clients ended", stop.closes.len());
+            bail!("stop {number}: {} connections of {clients} clients were closed", stop.closes.len());
         }
-        // Five milliseconds a connection, as docs/PROTOCOL.md has it; those who came meanwhile may be counted or not.
+        // Five milliseconds per connection, as docs/PROTOCOL.md states; clients that connected during the shutdown may be included or not.
         let (least, most) = (5 * clients as u64, 5 * (clients + connects) as u64);
         if within_ms < least.max(500) || within_ms > most.max(500) {
             bail!(
-                "stop {number}: {clients} clients and at most {connects} others were told N = {within_ms} ms"
+                "stop {number}: {clients} clients and at most {connects} others got a retry window of {within_ms} ms"
             );
         }
-        let down = stop.open.saturating_sub(stop.told);
-        // Who finds it closed waits, longer each time: at most about as long again as it is closed.
+        let down = stop.open.saturating_sub(stop.stopped_at);
+        // A client that finds the port closed backs off: this takes at most about as long as the server is closed.
         let latest = (within_ms * 1_000).max(2 * down) + TOLERANCE;
         for close in &stop.closes {
-            let Some(opened) = close.opened else { bail!("stop {number}: a client did not come back") };
+            let Some(opened) = close.opened else { bail!("stop {number}: a client did not reconnect") };
             let away = opened.saturating_sub(close.at);
             if away > latest {
                 bail!(
-                    "stop {number}: a client that was told {within_ms} ms was back after {} ms only",
+                    "stop {number}: a client with a window of {within_ms} ms reconnected only after {} ms",
                     away / 1_000
                 );
             }
@@ -160,49 +164,53 @@ fn summarize(stops: &[Stop], clients: usize, connects: usize) -> Result<Summary>
         }
         let tenths = tenths(stop, within_ms);
         let fullest = tenths.iter().max().copied().unwrap_or(0);
-        // If it opens later, all who wanted to come before come then.
+        // If the server opens later, all clients whose time came before connect then.
         if down <= within_ms * 1_000 / 10 {
-            if fullest > most_in_a_tenth(clients) {
+            if fullest > max_in_a_tenth(clients) {
                 bail!(
-                    "stop {number}: they came back all at once: in each tenth of {within_ms} ms {tenths:?} of {clients}"
+                    "stop {number}: the clients reconnected all at once: per tenth of {within_ms} ms {tenths:?} of {clients}"
                 );
             }
-            all.told_apart += 1;
+            all.measured_stops += 1;
             all.fullest = all.fullest.max(fullest * 1_000 / clients.max(1));
         }
-        all.goodbyes += stop.closes.len();
+        all.closes_seen += stop.closes.len();
         all.longest_down = all.longest_down.max(down);
         all.within_ms = (all.within_ms.0.min(within_ms), all.within_ms.1.max(within_ms));
     }
     Ok(all)
 }
 
-fn most_in_a_tenth(clients: usize) -> usize {
+fn max_in_a_tenth(clients: usize) -> usize {
     let mean = clients / 10;
-    let chance = if clients < MANY { (CHANCE * (mean as f64).sqrt()) as usize } else { 0 };
-    CROWDING * mean + chance
+    let chance = if clients < MIN_CLIENTS_FOR_EVEN_SPREAD {
+        (CHANCE_FACTOR * (mean as f64).sqrt()) as usize
+    } else {
+        0
+    };
+    MAX_CONCENTRATION * mean + chance
 }
 
-/// What all of them were told.
+/// The retry window that all clients received.
 fn common_retry_window(stop: &Stop) -> Result<u64> {
-    let said = |close: &Close| format!("{} {:?}", close.code, close.reason);
+    let describe = |close: &Close| format!("{} {:?}", close.code, close.reason);
     let within = |close: &Close| -> Option<u64> {
         close.reason.strip_prefix("retry_within_ms=").filter(|_| close.code == 1001)?.parse().ok()
     };
-    let mut told = None;
+    let mut stopped_at = None;
     for close in &stop.closes {
         let Some(ms) = within(close) else {
             let others = stop.closes.iter().filter(|close| within(close).is_none()).count();
-            bail!("{others} of {} were not told when to come back: {}", stop.closes.len(), said(close));
+            bail!("{others} of {} clients got no retry window: {}", stop.closes.len(), describe(close));
         };
-        if *told.get_or_insert(ms) != ms {
-            bail!("clients were told different things: {:?} ms and {ms} ms", told.unwrap_or(0));
+        if *stopped_at.get_or_insert(ms) != ms {
+            bail!("clients got different windows: {:?} ms and {ms} ms", stopped_at.unwrap_or(0));
         }
     }
-    told.context("nobody was there")
+    stopped_at.context("no client was connected")
 }
 
-/// How many came back in each tenth of the time that they were given, from the first goodbye on; who came later, in the last.
+/// How many clients reconnected in each tenth of the window after the first close frame; the last one includes later ones.
 fn tenths(stop: &Stop, within_ms: u64) -> [usize; 10] {
     let mut tenths = [0; 10];
     let begin = stop.closes.iter().map(|close| close.at).min().unwrap_or(0);
@@ -220,7 +228,7 @@ mod tests {
 
     const CLIENTS: u64 = 200;
 
-    /// Told N, and back at even distances.
+    /// A stop with a window of one second, after which clients reconnect evenly.
     fn stop() -> Stop {
         let close = |nth| Close {
             at: 1_000 + nth,
@@ -228,60 +236,63 @@ mod tests {
             reason: "retry_within_ms=1000".into(),
             opened: Some(1_000 + nth * 5_000 + 2_500),
         };
-        Stop { told: 0, open: 90_000, closes: (0..CLIENTS).map(close).collect() }
+        Stop { stopped_at: 0, open: 90_000, closes: (0..CLIENTS).map(close).collect() }
     }
 
-    fn refused(change: impl FnOnce(&mut Stop)) -> String {
+    fn rejection(change: impl FnOnce(&mut Stop)) -> String {
         let mut stop = stop();
         change(&mut stop);
         format!("{:#}", summarize(&[stop], CLIENTS as usize, 64).unwrap_err())
     }
 
     #[test]
-    fn those_who_come_back_evenly_are_as_promised() {
+    fn evenly_spread_reconnects_are_accepted() {
         let summary = summarize(&[stop(), stop()], CLIENTS as usize, 64).unwrap();
-        assert_eq!((summary.goodbyes, summary.within_ms, summary.told_apart), (400, (1_000, 1_000), 2));
+        assert_eq!(
+            (summary.closes_seen, summary.within_ms, summary.measured_stops),
+            (400, (1_000, 1_000), 2)
+        );
         assert!(summary.fullest <= 105, "{summary}");
     }
 
     #[test]
     fn each_broken_promise_is_named() {
-        assert!(refused(|it| it.closes[7].code = 1006).contains("1 of 200 were not told"));
-        assert!(refused(|it| it.closes[7].reason.clear()).contains("1 of 200 were not told"));
-        assert!(refused(|it| it.closes[7].reason = "retry_within_ms=900".into()).contains("different"));
-        assert!(refused(|it| drop(it.closes.pop())).contains("199 connections of 200"));
-        assert!(refused(|it| it.closes[7].opened = None).contains("did not come back"));
-        assert!(refused(|it| it.closes[7].opened = Some(9_000_000)).contains("was back after"));
+        assert!(rejection(|it| it.closes[7].code = 1006).contains("1 of 200 clients got no"));
+        assert!(rejection(|it| it.closes[7].reason.clear()).contains("1 of 200 clients got no"));
+        assert!(rejection(|it| it.closes[7].reason = "retry_within_ms=900".into()).contains("different"));
+        assert!(rejection(|it| drop(it.closes.pop())).contains("199 connections of 200"));
+        assert!(rejection(|it| it.closes[7].opened = None).contains("did not reconnect"));
+        assert!(rejection(|it| it.closes[7].opened = Some(9_000_000)).contains("reconnected only after"));
         let all_at_once = |it: &mut Stop| it.closes.iter_mut().for_each(|close| close.opened = Some(100_000));
-        assert!(refused(all_at_once).contains("all at once"));
+        assert!(rejection(all_at_once).contains("all at once"));
         let too_soon = |it: &mut Stop| {
             it.closes.iter_mut().for_each(|close| close.reason = "retry_within_ms=500".into());
         };
-        assert!(refused(too_soon).contains("N = 500 ms"));
+        assert!(rejection(too_soon).contains("window of 500 ms"));
     }
 
     #[test]
-    fn few_may_come_together_by_chance_and_many_not() {
-        assert_eq!(most_in_a_tenth(200), 57);
-        assert_eq!(most_in_a_tenth(2_000), 400);
+    fn uneven_tenths_are_accepted_for_few_clients_only() {
+        assert_eq!(max_in_a_tenth(200), 57);
+        assert_eq!(max_in_a_tenth(2_000), 400);
     }
 
     #[test]
-    fn whoever_finds_it_closed_for_long_may_come_together() {
+    fn reconnects_after_a_long_downtime_may_coincide() {
         let mut stop = stop();
         stop.open = 400_000;
         stop.closes.iter_mut().for_each(|close| close.opened = Some(450_000));
-        assert_eq!(summarize(&[stop], CLIENTS as usize, 64).unwrap().told_apart, 0);
+        assert_eq!(summarize(&[stop], CLIENTS as usize, 64).unwrap().measured_stops, 0);
     }
 
     #[test]
-    fn a_client_s_ends_belong_to_the_stops_before_them() {
+    fn closes_belong_to_the_stop_before_them() {
         let on = history::ConnectionId(1);
         let note = |at, text: String| Record { at, kind: RecordKind::Note { text } };
-        let mut stops = noted(&[
-            note(10, format!("{STOP_NOTE}1. time")),
+        let mut stops = stops_from_notes(&[
+            note(10, format!("{STOP_NOTE}1")),
             note(20, OPEN_NOTE.into()),
-            note(30, format!("{STOP_NOTE}2. time")),
+            note(30, format!("{STOP_NOTE}2")),
             note(40, OPEN_NOTE.into()),
         ]);
         let close = |at, code| Record {
@@ -298,7 +309,7 @@ mod tests {
             },
         };
         let rest = Record { at: 50, kind: RecordKind::Quiescent { connection: on } };
-        take(
+        add_client(
             &mut stops,
             &[
                 open(1),
@@ -313,7 +324,7 @@ mod tests {
             ],
         );
         let seen: Vec<_> =
-            stops.iter().map(|it| (it.told, it.open, it.closes[0].at, it.closes[0].opened)).collect();
+            stops.iter().map(|it| (it.stopped_at, it.open, it.closes[0].at, it.closes[0].opened)).collect();
         assert_eq!(seen, [(10, 20, 12, Some(22)), (30, 40, 33, Some(44))]);
         assert!(stops.iter().all(|stop| stop.closes.len() == 1));
     }

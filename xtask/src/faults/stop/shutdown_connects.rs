@@ -1,4 +1,5 @@
-//! Those who come in the very moment of a stop: whoever is let in must be told goodbye, and everybody else must be told no.
+//! Connection attempts during a shutdown: an accepted client must receive a close frame with the retry window, and all others must be
+//! rejected.
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
@@ -12,64 +13,64 @@ use websocket::{Decoder, Message, Role};
 
 use super::super::rng::Rng;
 
-/// From SIGTERM on. A stop that has nothing to wait for takes some milliseconds, one that says goodbye to thousands some hundred.
-const LONGEST: Duration = Duration::from_millis(400);
-/// Whoever hears nothing for so long has been forgotten.
+/// After SIGTERM. A shutdown without clients takes some milliseconds, one with thousands some hundred.
+const MAX_DELAY: Duration = Duration::from_millis(400);
+/// For an answer: after this time the server has forgotten the client.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// More than a welcome and what is said beside it.
+/// More than a welcome and the frames after it.
 const MESSAGE_BYTES: u32 = 1024 * 1024;
 
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: teahouse\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Protocol: teahouse.v1.json\r\n";
 
-/// How it went for them.
+/// How many attempts ended in each way.
 #[derive(Default)]
 pub(super) struct Outcomes {
-    /// Refused or cut off before any answer.
+    /// Refused or closed without an answer.
     not_answered: u32,
     /// 503 with `Retry-After`.
-    refused: u32,
-    /// Let in, and told 1001 with N.
-    told: u32,
+    rejected: u32,
+    /// Accepted, and closed with 1001 and the retry window.
+    closed_with_window: u32,
 }
 
 impl Outcomes {
     pub(super) fn add(&mut self, other: &Self) {
         self.not_answered += other.not_answered;
-        self.refused += other.refused;
-        self.told += other.told;
+        self.rejected += other.rejected;
+        self.closed_with_window += other.closed_with_window;
     }
 }
 
 impl fmt::Display for Outcomes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { not_answered, refused, told } = self;
+        let Self { not_answered, rejected, closed_with_window } = self;
         write!(
             f,
-            "{told} were let in and told when to come back, {refused} were answered 503, {not_answered} found it closed"
+            "{closed_with_window} were accepted and closed with a retry window, {rejected} got 503, {not_answered} found the port closed"
         )
     }
 }
 
 pub(super) struct ShutdownConnects {
     begin: Arc<Barrier>,
-    /// Whether the server has ended. Held while they connect, so that nobody comes to the next one.
+    /// Whether the server has exited. Locked during a connect, so that none reaches the next server.
     has_ended: Arc<RwLock<bool>>,
     threads: Vec<JoinHandle<Result<Outcomes>>>,
 }
 
 impl ShutdownConnects {
-    /// Every other one has its connection already, and asks when its moment comes; by turns they are new, or somebody whom the
-    /// store has to be asked about.
+    /// Prepares the attempts. Every second one connects early and sends its request later; half of them are new clients, and half have a
+    /// session that the server looks up in the store.
     pub(super) fn ready(server: SocketAddr, token: &str, count: u32, rng: &mut Rng) -> Result<Self> {
         let begin = Arc::new(Barrier::new(count as usize + 1));
         let has_ended = Arc::new(RwLock::new(false));
         let mut threads = Vec::new();
         for number in 0..count {
             let stream = if number % 2 == 0 { Some(TcpStream::connect(server)?) } else { None };
-            // The first moments are the interesting ones.
-            let within = rng.moment_within(LONGEST);
+            // Most of them fall into the first moments, in which most can go wrong.
+            let within = rng.moment_within(MAX_DELAY);
             let moment = rng.moment_within(within);
             let request = match number % 4 {
                 0 | 1 => format!("{UPGRADE}Authorization: Bearer {token}\r\n\r\n"),
@@ -103,7 +104,7 @@ impl ShutdownConnects {
         self.begin.wait();
     }
 
-    /// The server has ended, and will be started again.
+    /// The server has exited, and will be started again.
     pub(super) fn end(&self) {
         *self.has_ended.write().unwrap_or_else(PoisonError::into_inner) = true;
     }
@@ -111,7 +112,7 @@ impl ShutdownConnects {
     pub(super) fn outcomes(self) -> Result<Outcomes> {
         let mut outcomes = Outcomes::default();
         for thread in self.threads {
-            // What they do can fail, and not panic.
+            // The threads return errors and do not panic.
             outcomes.add(&thread.join().expect("no panic")?);
         }
         Ok(outcomes)
@@ -124,39 +125,42 @@ fn is_closed(kind: ErrorKind) -> bool {
 
 fn connect_once(mut stream: TcpStream, request: &str) -> Result<Outcomes> {
     stream.set_read_timeout(Some(TIMEOUT))?;
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     if stream.write_all(request.as_bytes()).is_ok() {
         loop {
             let mut chunk = [0; 4096];
             match stream.read(&mut chunk) {
                 Ok(0) => break,
-                Ok(read) => heard.extend_from_slice(&chunk[..read]),
+                Ok(read) => received.extend_from_slice(&chunk[..read]),
                 Err(error) if is_closed(error.kind()) => break,
                 Err(error) => {
-                    bail!("who came while it stopped heard {:?}, and then: {error}", as_text(&heard))
+                    bail!(
+                        "a client that connected during the shutdown received {:?}, and then: {error}",
+                        as_text(&received)
+                    )
                 }
             }
-            // It is for the client to end what has been said.
-            if let Some(outcomes) = parse_response(&heard)? {
+            // A WebSocket client answers the close and closes the connection.
+            if let Some(outcomes) = parse_response(&received)? {
                 return Ok(outcomes);
             }
         }
     }
-    if heard.is_empty() {
+    if received.is_empty() {
         return Ok(Outcomes { not_answered: 1, ..Outcomes::default() });
     }
-    bail!("whoever came while it stopped was cut off after {:?}", as_text(&heard))
+    bail!("a client that connected during the shutdown was disconnected after {:?}", as_text(&received))
 }
 
-/// `None`: there is more to come.
-fn parse_response(heard: &[u8]) -> Result<Option<Outcomes>> {
-    let Some(end) = heard.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
-    let (head, rest) = (as_text(&heard[..end]).to_lowercase(), &heard[end + 4..]);
+/// `None`: the response is incomplete.
+fn parse_response(received: &[u8]) -> Result<Option<Outcomes>> {
+    let Some(end) = received.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
+    let (head, rest) = (as_text(&received[..end]).to_lowercase(), &received[end + 4..]);
     if head.starts_with("http/1.1 503 ") && head.contains("\r\nretry-after: ") {
-        return Ok(Some(Outcomes { refused: 1, ..Outcomes::default() }));
+        return Ok(Some(Outcomes { rejected: 1, ..Outcomes::default() }));
     }
     if !head.starts_with("http/1.1 101 ") {
-        bail!("whoever came while it stopped was answered {head:?}");
+        bail!("a client that connected during the shutdown was answered {head:?}");
     }
     let mut decoder = Decoder::new(Role::Client, MESSAGE_BYTES);
     let mut bytes = rest.to_vec();
@@ -166,9 +170,9 @@ fn parse_response(heard: &[u8]) -> Result<Option<Outcomes>> {
             let (code, reason) =
                 said.map_or((1005, String::new()), |(code, reason)| (code.get(), reason.to_owned()));
             if code != 1001 || !reason.starts_with("retry_within_ms=") {
-                bail!("whoever came while it stopped was told {code} {reason:?}");
+                bail!("a client that connected during the shutdown was closed with {code} {reason:?}");
             }
-            return Ok(Some(Outcomes { told: 1, ..Outcomes::default() }));
+            return Ok(Some(Outcomes { closed_with_window: 1, ..Outcomes::default() }));
         }
     }
     Ok(None)
@@ -182,30 +186,30 @@ fn as_text(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn heard(text: &[&[u8]]) -> Result<Option<(u32, u32, u32)>> {
+    fn received(text: &[&[u8]]) -> Result<Option<(u32, u32, u32)>> {
         let understood = parse_response(&text.concat())?;
-        Ok(understood.map(|it| (it.not_answered, it.refused, it.told)))
+        Ok(understood.map(|it| (it.not_answered, it.rejected, it.closed_with_window)))
     }
 
     const UPGRADED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
     const WELCOME: &[u8] = b"\x81\x02{}";
 
     #[test]
-    fn whoever_is_let_in_waits_for_the_goodbye() {
-        assert_eq!(heard(&[b"HTTP/1.1 101 Sw"]).unwrap(), None);
-        assert_eq!(heard(&[UPGRADED, WELCOME]).unwrap(), None);
-        let goodbye = b"\x88\x15\x03\xe9retry_within_ms=500";
-        assert_eq!(heard(&[UPGRADED, WELCOME, goodbye]).unwrap(), Some((0, 0, 1)));
+    fn accepted_client_waits_for_the_close_frame() {
+        assert_eq!(received(&[b"HTTP/1.1 101 Sw"]).unwrap(), None);
+        assert_eq!(received(&[UPGRADED, WELCOME]).unwrap(), None);
+        let close = b"\x88\x15\x03\xe9retry_within_ms=500";
+        assert_eq!(received(&[UPGRADED, WELCOME, close]).unwrap(), Some((0, 0, 1)));
         for other in [&b"\x88\x02\x03\xe9"[..], b"\x88\x00", b"\x88\x15\x03\xe8retry_within_ms=500"] {
-            heard(&[UPGRADED, WELCOME, other]).unwrap_err();
+            received(&[UPGRADED, WELCOME, other]).unwrap_err();
         }
     }
 
     #[test]
-    fn a_refusal_says_when_to_try_again() {
+    fn rejection_must_say_when_to_retry() {
         let refusal = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n";
-        assert_eq!(heard(&[refusal]).unwrap(), Some((0, 1, 0)));
-        heard(&[b"HTTP/1.1 503 Service Unavailable\r\n\r\n"]).unwrap_err();
-        heard(&[b"HTTP/1.1 500 Internal Server Error\r\nRetry-After: 1\r\n\r\n"]).unwrap_err();
+        assert_eq!(received(&[refusal]).unwrap(), Some((0, 1, 0)));
+        received(&[b"HTTP/1.1 503 Service Unavailable\r\n\r\n"]).unwrap_err();
+        received(&[b"HTTP/1.1 500 Internal Server Error\r\nRetry-After: 1\r\n\r\n"]).unwrap_err();
     }
 }
