@@ -1,4 +1,4 @@
-//! JSON lines, and several histories merged into one.
+//! JSON lines, and the merge of several histories.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,16 +6,16 @@ use std::io::{self, BufRead, Write};
 
 use crate::Record;
 
-/// A line that is no record.
+/// A line that is not a record.
 #[derive(Debug)]
 pub struct InvalidLine {
-    /// Counted from 1.
+    /// The line's number, from 1.
     pub line: usize,
-    /// Why.
+    /// The cause.
     pub error: io::Error,
 }
 
-/// Writes one line a record.
+/// Writes one line for each record.
 pub fn write(mut to: impl Write, records: &[Record]) -> io::Result<()> {
     for record in records {
         serde_json::to_writer(&mut to, record)?;
@@ -32,7 +32,7 @@ pub fn read(from: impl BufRead) -> impl Iterator<Item = Result<Record, InvalidLi
     })
 }
 
-/// Several histories as one, by their moments; the order within each is kept.
+/// Merges several histories by time. The order within each history is kept.
 pub fn merge<I: Iterator<Item = Record>>(mut histories: Vec<I>) -> impl Iterator<Item = Record> {
     let mut heads: Vec<Option<Record>> = histories.iter_mut().map(Iterator::next).collect();
     let mut waiting: BinaryHeap<Reverse<(u64, usize)>> = heads

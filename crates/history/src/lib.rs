@@ -1,20 +1,20 @@
-//! What clients did and saw, and whether that is what the protocol promises them.
+//! Records of what clients send and receive, and a checker of the protocol's guarantees.
 //!
-//! Whoever puts a server to the test (the simulation, a load, a run with real faults) has a [`Recorder`] for each of its
-//! threads and tells it what goes out and what comes in. At the end it reads every room's whole log and records that as
-//! *stored*.
+//! A test harness (the simulation, a load run, a fault injection run) has one [`Recorder`] for each of its threads. Before a
+//! client sends, and after it receives, the harness calls the recorder. At the end the harness reads every room's whole log and
+//! records each event as *stored*.
 //!
-//! It does **not** know the server, sockets, files or clocks: a moment is a number of microseconds that the caller gives.
+//! The crate depends on no server, socket, file or clock. Time is a number of microseconds that the caller supplies.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | `record.rs` | [`Record`]: one line of a history; [`ClientId`], [`ConnectionId`] |
-//! | `seen.rs` | [`ObservedEvent`]: an event as somebody saw it, with hashes in place of its text |
-//! | `recorder.rs` | [`Recorder`]: writing a history |
-//! | `lines.rs` | JSON lines, and several histories merged into one |
-//! | `check/` | [`check()`]: holds a history against the promises |
-//! | `least.rs` | [`MinimumActivity`]: how much has to have happened before a history says anything |
-//! | `verdict.rs` | [`Verdict`]: counts, and the first [`Violation`] with what belongs to it |
+//! | `observed.rs` | [`ObservedEvent`]: an event with hashes in place of its text |
+//! | `recorder.rs` | [`Recorder`]: writes a history |
+//! | `json_lines.rs` | JSON lines, and the merge of several histories |
+//! | `check/` | [`check()`]: verifies a history against the guarantees |
+//! | `minimum.rs` | [`MinimumActivity`]: the activity that a meaningful history has at least |
+//! | `verdict.rs` | [`Verdict`]: counts, and the first [`Violation`] with its context |
 //!
 //! ```
 //! use protocol::{Epoch, RoomId, Seq, UserId};
@@ -22,7 +22,7 @@
 //!
 //! let mut recorder = Recorder::new(1);
 //! let li = recorder.new_client();
-//! recorder.now(1_000);
+//! recorder.set_time(1_000);
 //! let connection = recorder.opened(li, UserId(7), &Epoch("e1".into()));
 //! recorder.joined(connection, RoomId(1), None, Seq(41));
 //! assert_eq!(recorder.take().len(), 2);

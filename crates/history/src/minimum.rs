@@ -1,37 +1,37 @@
-//! How much has to have happened before a history says anything.
+//! The activity that a history needs before its verdict means anything.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::Counts;
 
-/// Where nobody is let in, or all is refused, every promise is kept. So whoever puts a server to the test says what it has to have
-/// done at the least.
+/// A server that rejects every connection or command violates no guarantee. So each test states the activity that it expects at
+/// least.
 ///
 /// ```
-/// use teahouse_history::{Counts, Least};
+/// use teahouse_history::{Counts, MinimumActivity};
 ///
-/// let least: Least = "acknowledged=10,percent=50".parse()?;
+/// let minimum: MinimumActivity = "acknowledged=10,percent=50".parse()?;
 /// let counts = Counts { operations: 30, acknowledged: 12, ..Counts::default() };
-/// let [lack] = &least.missing_from(&counts)[..] else { panic!("{counts}") };
-/// assert_eq!(lack.to_string(), "40 per cent of all attempts were acknowledged, and at least 50 had to be");
+/// let [shortfall] = &minimum.shortfalls(&counts)[..] else { panic!("{counts}") };
+/// assert_eq!(shortfall.to_string(), "40 percent of all attempts were acknowledged, expected at least 50");
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MinimumActivity {
-    /// Attempts that were answered with `ok`.
+    /// Attempts that received `ok`.
     pub acknowledged: u64,
-    /// Of all attempts, in per cent.
+    /// Acknowledged attempts, in percent of all attempts.
     pub percent: u64,
-    /// Events that came by themselves.
+    /// Events that were delivered live or by catch-up.
     pub deliveries: u64,
-    /// Cursors with which somebody came back.
+    /// Cursors from which a client resumed.
     pub resumed: u64,
-    /// Views that were at rest in the end, and complete.
+    /// Views that were quiescent and complete at the end.
     pub views: u64,
 }
 
-/// Something of which there was too little.
+/// A count below its minimum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortfall {
     description: &'static str,
@@ -39,7 +39,7 @@ pub struct Shortfall {
     minimum: u64,
 }
 
-/// One thing that is counted.
+/// One counter, by name.
 struct Measure {
     name: &'static str,
     description: &'static str,
@@ -56,7 +56,7 @@ const MEASURES: [Measure; 5] = [
     },
     Measure {
         name: "percent",
-        description: "per cent of all attempts were acknowledged",
+        description: "percent of all attempts were acknowledged",
         minimum: |minimum| &mut minimum.percent,
         actual: |counts| counts.acknowledged * 100 / counts.operations.max(1),
     },
@@ -81,7 +81,7 @@ const MEASURES: [Measure; 5] = [
 ];
 
 impl MinimumActivity {
-    /// What a history with these counts has too little of.
+    /// The counters that are below this minimum.
     #[must_use]
     pub fn shortfalls(mut self, counts: &Counts) -> Vec<Shortfall> {
         let shortfall = |it: &Measure| {
@@ -92,7 +92,7 @@ impl MinimumActivity {
     }
 }
 
-/// As it is read again: `acknowledged=10,percent=50,deliveries=0,resumed=0,views=0`.
+/// The form that `from_str` parses: `acknowledged=10,percent=50,deliveries=0,resumed=0,views=0`.
 impl fmt::Display for MinimumActivity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut it = *self;
@@ -104,17 +104,18 @@ impl fmt::Display for MinimumActivity {
     }
 }
 
-/// What is not named may be nothing.
+/// Counters that are not named have no minimum.
 impl FromStr for MinimumActivity {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mut minimum = Self::default();
         for part in text.split(',') {
-            let (name, count) = part.split_once('=').ok_or_else(|| format!("{part:?} is no NAME=COUNT"))?;
+            let (name, count) = part.split_once('=').ok_or_else(|| format!("{part:?} is not NAME=COUNT"))?;
             let measure = MEASURES.iter().find(|measure| measure.name == name);
-            let measure = measure.ok_or_else(|| format!("nothing is called {name:?}"))?;
-            *(measure.minimum)(&mut minimum) = count.parse().map_err(|_| format!("{count:?} is no count"))?;
+            let measure = measure.ok_or_else(|| format!("unknown counter {name:?}"))?;
+            *(measure.minimum)(&mut minimum) =
+                count.parse().map_err(|_| format!("{count:?} is not a count"))?;
         }
         Ok(minimum)
     }
@@ -122,7 +123,7 @@ impl FromStr for MinimumActivity {
 
 impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}, and at least {} had to be", self.actual, self.description, self.minimum)
+        write!(f, "{} {}, expected at least {}", self.actual, self.description, self.minimum)
     }
 }
 
@@ -134,7 +135,7 @@ mod tests {
         MinimumActivity { acknowledged: 10, percent: 50, deliveries: 30, resumed: 4, views: 5 };
 
     #[test]
-    fn what_just_suffices_is_enough() {
+    fn counts_equal_to_the_minimum_suffice() {
         let counts = Counts {
             operations: 20,
             acknowledged: 10,
@@ -147,23 +148,23 @@ mod tests {
     }
 
     #[test]
-    fn each_thing_that_is_too_little_is_named() {
+    fn each_count_below_the_minimum_is_reported() {
         let shortfalls = MINIMUM.shortfalls(&Counts { operations: 21, acknowledged: 9, ..Counts::default() });
-        let said: Vec<_> = shortfalls.iter().map(Shortfall::to_string).collect();
+        let texts: Vec<_> = shortfalls.iter().map(Shortfall::to_string).collect();
         assert_eq!(
-            said,
+            texts,
             [
-                "9 attempts were acknowledged, and at least 10 had to be",
-                "42 per cent of all attempts were acknowledged, and at least 50 had to be",
-                "0 events were delivered, and at least 30 had to be",
-                "0 cursors were resumed, and at least 4 had to be",
-                "0 views were complete at the end, and at least 5 had to be",
+                "9 attempts were acknowledged, expected at least 10",
+                "42 percent of all attempts were acknowledged, expected at least 50",
+                "0 events were delivered, expected at least 30",
+                "0 cursors were resumed, expected at least 4",
+                "0 views were complete at the end, expected at least 5",
             ]
         );
     }
 
     #[test]
-    fn history_in_which_nothing_happened_is_not_enough() {
+    fn empty_history_is_below_any_minimum() {
         assert!(
             !MinimumActivity { percent: 1, ..MinimumActivity::default() }
                 .shortfalls(&Counts::default())
@@ -172,9 +173,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn display_is_parsed_back() {
         assert_eq!(MINIMUM.to_string().parse(), Ok(MINIMUM));
-        for wrong in ["", "acknowledged", "acknowledged=-1", "said=1"] {
+        for wrong in ["", "acknowledged", "acknowledged=-1", "sent=1"] {
             wrong.parse::<MinimumActivity>().unwrap_err();
         }
     }

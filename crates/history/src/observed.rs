@@ -1,4 +1,4 @@
-//! An event as somebody saw it: what the checker needs of it, and hashes of the rest.
+//! An event as a client received it: the fields that the checker needs, and hashes of the rest.
 
 use std::fmt;
 use std::io;
@@ -6,14 +6,14 @@ use std::io;
 use protocol::{ClientMessageId, Event, EventKind, Seq, UserId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// FNV-1a of some bytes: the same in every process and on every machine, and a history holds nobody's words.
+/// FNV-1a of some bytes. It is equal in every process and on every machine, and keeps message texts out of a history.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hash(pub u64);
 
 impl Hash {
     const EMPTY: Hash = Hash(0xcbf2_9ce4_8422_2325);
 
-    /// Of these bytes.
+    /// The hash of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut hash = Self::EMPTY;
@@ -28,7 +28,7 @@ impl Hash {
     }
 }
 
-/// So that JSON can be hashed as it is made.
+/// Hashes JSON as it is serialized.
 impl io::Write for Hash {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.update(bytes);
@@ -52,7 +52,7 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// As text: JSON numbers are exact only up to 2^53.
+/// Serialized as text: JSON numbers are exact only up to 2^53.
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -66,44 +66,44 @@ impl<'de> Deserialize<'de> for Hash {
     }
 }
 
-/// What kind of event it is, as far as the promises tell kinds apart.
+/// The kinds of events that the checker distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObservedKind {
-    /// Something was said, by `user`.
+    /// `user` sent a message.
     Message,
-    /// `user` became a member, and `with` too.
+    /// `user` and `also_joined` became members.
     Joined,
-    /// `user` is a member no more.
+    /// `user` is no longer a member.
     Left,
-    /// Anything else.
+    /// Any other event.
     Other,
 }
 
-/// An event as somebody saw it.
+/// An event as a client received it, or as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedEvent {
-    /// Its number.
+    /// The event's number.
     pub seq: Seq,
-    /// Of which kind.
+    /// The event's kind.
     pub kind: ObservedKind,
-    /// Who said it, who came, or who left.
+    /// The user who sent, joined or left.
     pub user: UserId,
-    /// Who came at the same moment.
+    /// Users who joined in the same event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_joined: Vec<UserId>,
-    /// The sender's key of a message.
+    /// A message's `client_message_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ClientMessageId>,
-    /// Of a message's body.
+    /// The hash of a message's body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Hash>,
-    /// Of everything in it.
+    /// The hash of the whole event.
     pub hash: Hash,
 }
 
 impl ObservedEvent {
-    /// This event.
+    /// Converts an event.
     #[must_use]
     pub fn of(event: &Event) -> Self {
         let mut hash = Hash::EMPTY;
@@ -133,13 +133,13 @@ impl fmt::Display for ObservedEvent {
         match self.kind {
             ObservedKind::Message => write!(f, "message by {}", self.user)?,
             ObservedKind::Joined => {
-                write!(f, "{} came", self.user)?;
+                write!(f, "{} joined", self.user)?;
                 if !self.also_joined.is_empty() {
                     write!(f, " with {} more", self.also_joined.len())?;
                 }
             }
             ObservedKind::Left => write!(f, "{} left", self.user)?,
-            ObservedKind::Other => write!(f, "something by {}", self.user)?,
+            ObservedKind::Other => write!(f, "other event by {}", self.user)?,
         }
         if let Some(key) = &self.key {
             write!(f, ", key {key}")?;
@@ -147,6 +147,6 @@ impl fmt::Display for ObservedEvent {
         if let Some(body) = &self.body {
             write!(f, ", body {body}")?;
         }
-        write!(f, ", in all {}", self.hash)
+        write!(f, ", hash {}", self.hash)
     }
 }

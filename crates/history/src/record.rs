@@ -28,7 +28,7 @@ macro_rules! number {
 }
 
 number!(
-    /// Something that keeps a cursor for each of its rooms across connections: a page, a program. A person may have several.
+    /// A page or a program that keeps a cursor for each of its rooms across connections. A user may have several clients.
     ClientId, "client "
 );
 number!(
@@ -36,180 +36,179 @@ number!(
     ConnectionId, "connection "
 );
 
-/// Something that a client did or saw, and when.
+/// Something that a client sent or received, with the time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Taken before something is written to a socket, and after something was read from it.
+    /// The time before a write to a socket, or after a read from it.
     pub at: Micros,
-    /// What.
+    /// What happened.
     #[serde(flatten)]
     pub kind: RecordKind,
 }
 
-/// What a client did or saw.
+/// What a client sent or received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum RecordKind {
-    /// `welcome` came.
+    /// A connection received `welcome`.
     Opened {
-        /// Its number from here on.
+        /// The connection's number in this history.
         connection: ConnectionId,
-        /// Whose it is.
+        /// The client that opened it.
         client: ClientId,
-        /// As whom.
+        /// The user of its session.
         user: UserId,
-        /// In which life of the store.
+        /// The store's epoch.
         epoch: Epoch,
     },
-    /// It ended, however. What it had asked and not been answered is unknown from now on.
+    /// A connection ended, in any way. The results of its unanswered commands are unknown.
     Closed {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
-        /// The close code, 1006 without one.
+        /// The close code; 1006 if there was none.
         code: u16,
-        /// What the server said with it.
+        /// The close frame's reason.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
     },
-    /// A message is about to be sent, for the first time or again.
+    /// A message is about to be sent or resent.
     Send {
-        /// On which connection.
+        /// The connection.
         connection: ConnectionId,
-        /// The command's number.
+        /// The command's `id`.
         id: CommandId,
-        /// Where.
+        /// The room.
         room: RoomId,
-        /// The sender's key.
+        /// The `client_message_id`.
         key: ClientMessageId,
-        /// Of the body.
+        /// The hash of the body.
         body: Hash,
     },
     /// A `leave` is about to be sent.
     Leave {
-        /// On which connection.
+        /// The connection.
         connection: ConnectionId,
-        /// The command's number.
+        /// The command's `id`.
         id: CommandId,
-        /// Which room.
+        /// The room.
         room: RoomId,
     },
-    /// `ok`: done, and kept for ever.
+    /// `ok`: the command was executed and its event is durable.
     Ok {
-        /// On which connection.
+        /// The connection.
         connection: ConnectionId,
-        /// Of which command.
+        /// The command's `id`.
         id: CommandId,
-        /// The number of the event that it became.
+        /// The `seq` of the event that the command appended.
         seq: Seq,
     },
-    /// Refused: this attempt certainly did nothing.
+    /// A refusal: this attempt certainly had no effect.
     Failed {
-        /// On which connection.
+        /// The connection.
         connection: ConnectionId,
-        /// Of which command.
+        /// The command's `id`.
         id: CommandId,
-        /// Why.
+        /// The error code.
         code: ErrorCode,
     },
-    /// Answered in a way that leaves open whether it was done.
+    /// An error that leaves open whether the command was executed.
     Unknown {
-        /// On which connection.
+        /// The connection.
         connection: ConnectionId,
-        /// Of which command.
+        /// The command's `id`.
         id: CommandId,
-        /// Why.
+        /// The error code.
         code: ErrorCode,
     },
-    /// `joined`: from here on the room's events come on this connection.
+    /// `joined`: from here on this connection receives the room's events.
     Joined {
-        /// On which connection.
+        /// The connection.
         connection: ConnectionId,
-        /// Which room.
+        /// The room.
         room: RoomId,
-        /// The cursor that the client had named in `join` or `resume`.
+        /// The cursor in the client's `join` or `resume`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<Seq>,
-        /// The room's head, as the server told it.
+        /// The room's head in the frame.
         head: Seq,
     },
-    /// An event came.
+    /// A connection received an event.
     Received {
-        /// On which connection.
+        /// The connection.
         connection: ConnectionId,
-        /// Of which room.
+        /// The room.
         room: RoomId,
         /// The event.
         #[serde(flatten)]
         event: ObservedEvent,
     },
-    /// `gap`: these will not come by themselves.
+    /// `gap`: the server will not deliver these events by itself.
     Gap {
-        /// On which connection.
+        /// The connection.
         connection: ConnectionId,
-        /// Of which room.
+        /// The room.
         room: RoomId,
-        /// The first.
+        /// The first missing event.
         from: Seq,
-        /// The last.
+        /// The last missing event.
         to: Seq,
     },
-    /// A page of history came, by the command or over HTTP.
+    /// A client received a page of history, over WebSocket or HTTP.
     HistoryPage {
-        /// The client's connection at the time.
+        /// The client's connection at that time.
         connection: ConnectionId,
-        /// Of which room.
+        /// The room.
         room: RoomId,
         /// The page, oldest first.
         events: Vec<ObservedEvent>,
     },
-    /// `reset`: what the client holds of the room is of no use.
+    /// `reset`: the client must discard what it has of the room.
     Reset {
-        /// On which connection.
+        /// The connection.
         connection: ConnectionId,
-        /// Of which room.
+        /// The room.
         room: RoomId,
     },
-    /// `error` that names a room and no command: this connection is not in it, or not any more.
+    /// An `error` that names a room and no command: this connection is not, or no longer, subscribed to it.
     RoomClosed {
-        /// On which connection.
+        /// The connection.
         connection: ConnectionId,
-        /// Which room.
+        /// The room.
         room: RoomId,
     },
-    /// All is quiet, and was waited for: this connection should have all there is, and an answer to all that it asked.
+    /// The run is quiescent: this connection should have received every event, and a reply to every command.
     Quiescent {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
     },
-    /// The store was taken back to an earlier state: of each room the events up to this number were kept, of a room that is not
-    /// named none.
+    /// The store was restored from a backup. Each named room kept its events up to this number; other rooms kept none.
     Restored {
-        /// The epoch from now on.
+        /// The new epoch.
         epoch: Epoch,
-        /// How far each room was kept.
+        /// The last event that each room kept.
         kept: BTreeMap<RoomId, Seq>,
     },
-    /// An event as it is stored at the end of a life of the store, read when all was quiet: at the end of the history, and
-    /// before each restore. Of each room all there are, in the order of their numbers.
+    /// An event that is stored at the end of an epoch: at the end of the history, and before each restore. The records hold all
+    /// events of each room, in the order of their numbers.
     Stored {
-        /// Of which room.
+        /// The room.
         room: RoomId,
         /// The event.
         #[serde(flatten)]
         event: ObservedEvent,
-        /// Its `at`: what the server's clock said.
+        /// The event's `at`, from the server's clock.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timestamp: Option<Timestamp>,
     },
-    /// Something that a reader of the history should know: a kill, a restart.
+    /// A note for a reader of the history, such as a kill or a restart.
     Note {
-        /// What.
+        /// The note.
         text: String,
     },
 }
 
 impl RecordKind {
-    /// The connection that it is about.
+    /// The record's connection.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
@@ -231,7 +230,7 @@ impl RecordKind {
         }
     }
 
-    /// The room that it names.
+    /// The record's room.
     #[must_use]
     pub fn room(&self) -> Option<RoomId> {
         match self {
@@ -249,7 +248,7 @@ impl RecordKind {
     }
 }
 
-/// For people: `      1.234567 s  connection 1.3  received r1 #42 message by u7, key k1`.
+/// Example: `      1.234567 s  connection 1.3  received r1 #42 message by u7, key k1`.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:6}.{:06} s  ", self.at / 1_000_000, self.at % 1_000_000)?;
@@ -265,27 +264,27 @@ impl fmt::Display for Record {
             RecordKind::Send { id, room, key, body, .. } => {
                 write!(f, "sends ({id}) to {room}: key {key}, body {body}")
             }
-            RecordKind::Leave { id, room, .. } => write!(f, "leaves ({id}) {room}"),
+            RecordKind::Leave { id, room, .. } => write!(f, "sends leave ({id}) for {room}"),
             RecordKind::Ok { id, seq, .. } => write!(f, "ok ({id}) #{seq}"),
             RecordKind::Failed { id, code, .. } => write!(f, "refused ({id}): {code}"),
             RecordKind::Unknown { id, code, .. } => write!(f, "unknown ({id}): {code}"),
             RecordKind::Joined { room, after: Some(after), head, .. } => {
-                write!(f, "joined {room} after #{after}, its head is #{head}")
+                write!(f, "joined {room} after #{after}, head #{head}")
             }
             RecordKind::Joined { room, after: None, head, .. } => {
-                write!(f, "joined {room} from now on, its head is #{head}")
+                write!(f, "joined {room} without a cursor, head #{head}")
             }
-            RecordKind::Received { room, event, .. } => write!(f, "heard {room} {event}"),
+            RecordKind::Received { room, event, .. } => write!(f, "received {room} {event}"),
             RecordKind::Gap { room, from, to, .. } => write!(f, "gap in {room} from #{from} to #{to}"),
             RecordKind::HistoryPage { room, events, .. } => match (events.first(), events.last()) {
                 (Some(first), Some(last)) => {
-                    write!(f, "read the history of {room} from #{} to #{}", first.seq, last.seq)
+                    write!(f, "received history of {room} from #{} to #{}", first.seq, last.seq)
                 }
-                _ => write!(f, "read the history of {room}: nothing"),
+                _ => write!(f, "received an empty page of history of {room}"),
             },
             RecordKind::Reset { room, .. } => write!(f, "reset {room}"),
-            RecordKind::RoomClosed { room, .. } => write!(f, "is told that it is not in {room}"),
-            RecordKind::Quiescent { .. } => write!(f, "at rest"),
+            RecordKind::RoomClosed { room, .. } => write!(f, "received not_a_member for {room}"),
+            RecordKind::Quiescent { .. } => write!(f, "quiescent"),
             RecordKind::Restored { epoch, kept } => {
                 write!(f, "restored as {epoch}, with")?;
                 kept.iter().try_for_each(|(room, seq)| write!(f, " {room} to #{seq}"))

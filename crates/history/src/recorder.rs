@@ -1,4 +1,4 @@
-//! Writing a history.
+//! Writes a history.
 
 use std::mem;
 
@@ -6,10 +6,11 @@ use protocol::{ClientMessageId, CommandId, Epoch, ErrorCode, Event, MessageBody,
 
 use crate::{ClientId, ConnectionId, Hash, Micros, ObservedEvent, Record, RecordKind};
 
-/// Takes down what the clients of one thread do and see. Each call is a line at the moment that [`set_time`](Self::now) said last.
+/// Records what the clients of one thread send and receive. Each call appends a record with the time of the last
+/// [`set_time`](Self::set_time).
 ///
-/// Say what goes out **before** it is written to a socket, and what comes in after it was read: then a message whose `ok` was
-/// recorded before another was sent was indeed stored before it.
+/// Record a command **before** it is written to a socket, and a frame after it was read. Then a message whose `ok` was recorded
+/// before another message was sent was in fact stored before it.
 #[derive(Debug)]
 pub struct Recorder {
     records: Vec<Record>,
@@ -19,35 +20,35 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// With a number of its own among all recorders whose histories will be merged.
+    /// A recorder whose `number` is unique among all recorders whose histories will be merged.
     #[must_use]
     pub fn new(number: u32) -> Self {
         let first = u64::from(number) * 1_000_000;
         Recorder { records: Vec::new(), set_time: 0, next_client: first, next_connection: first }
     }
 
-    /// What follows happens at this moment.
+    /// Sets the time of the records that follow.
     pub fn set_time(&mut self, set_time: Micros) {
         self.set_time = set_time;
     }
 
-    /// What was taken down since the last time, oldest first.
+    /// Returns the records since the last call, oldest first.
     pub fn take(&mut self) -> Vec<Record> {
         mem::take(&mut self.records)
     }
 
-    /// Takes down anything.
+    /// Appends any record.
     pub fn record(&mut self, kind: RecordKind) {
         self.records.push(Record { at: self.set_time, kind });
     }
 
-    /// A client that has no connection yet.
+    /// Registers a client, which has no connection yet.
     pub fn new_client(&mut self) -> ClientId {
         self.next_client += 1;
         ClientId(self.next_client)
     }
 
-    /// `welcome` came on a new connection.
+    /// A new connection received `welcome`.
     pub fn opened(&mut self, client: ClientId, user: UserId, epoch: &Epoch) -> ConnectionId {
         self.next_connection += 1;
         let connection = ConnectionId(self.next_connection);
@@ -55,17 +56,17 @@ impl Recorder {
         connection
     }
 
-    /// It ended; 1006: without a close frame.
+    /// A connection ended. Code 1006 means that there was no close frame.
     pub fn closed(&mut self, connection: ConnectionId, code: u16) {
         self.closed_with_reason(connection, code, "");
     }
 
-    /// It ended, and the server said why.
+    /// A connection ended with a close frame that has a reason.
     pub fn closed_with_reason(&mut self, connection: ConnectionId, code: u16, reason: &str) {
         self.record(RecordKind::Closed { connection, code, reason: reason.to_owned() });
     }
 
-    /// A message is about to be sent, for the first time or again.
+    /// A message is about to be sent or resent.
     pub fn send(
         &mut self,
         connection: ConnectionId,
@@ -83,12 +84,12 @@ impl Recorder {
         self.record(RecordKind::Leave { connection, id, room });
     }
 
-    /// A `send` or a `leave` was answered with `ok`.
+    /// A `send` or a `leave` received `ok`.
     pub fn ok(&mut self, connection: ConnectionId, id: CommandId, seq: Seq) {
         self.record(RecordKind::Ok { connection, id, seq });
     }
 
-    /// A `send` or a `leave` was answered with `error`. Whether it may have been done all the same depends on the code.
+    /// A `send` or a `leave` received `error`. The code determines whether it may have been executed all the same.
     pub fn refused(&mut self, connection: ConnectionId, id: CommandId, code: ErrorCode) {
         self.record(match code {
             ErrorCode::Unavailable | ErrorCode::Internal => RecordKind::Unknown { connection, id, code },
@@ -96,22 +97,22 @@ impl Recorder {
         });
     }
 
-    /// `joined` came, in answer to a `join` or `resume` that had named this cursor.
+    /// A `join` or `resume` with this cursor received `joined`.
     pub fn joined(&mut self, connection: ConnectionId, room: RoomId, after: Option<Seq>, head: Seq) {
         self.record(RecordKind::Joined { connection, room, after, head });
     }
 
-    /// An event came.
+    /// A connection received an event.
     pub fn received(&mut self, connection: ConnectionId, event: &Event) {
         self.record(RecordKind::Received { connection, room: event.room, event: ObservedEvent::of(event) });
     }
 
-    /// `gap` came.
+    /// A connection received `gap`.
     pub fn gap(&mut self, connection: ConnectionId, room: RoomId, from: Seq, to: Seq) {
         self.record(RecordKind::Gap { connection, room, from, to });
     }
 
-    /// A page of history came.
+    /// A client received a page of history.
     pub fn history_page(&mut self, connection: ConnectionId, room: RoomId, events: &[Event]) {
         self.record(RecordKind::HistoryPage {
             connection,
@@ -120,22 +121,22 @@ impl Recorder {
         });
     }
 
-    /// `reset` came.
+    /// A connection received `reset`.
     pub fn reset(&mut self, connection: ConnectionId, room: RoomId) {
         self.record(RecordKind::Reset { connection, room });
     }
 
-    /// `error` came that named a room and no command: the room is not open here, or not any more.
+    /// A connection received an `error` that names a room and no command: the connection is not, or no longer, subscribed to it.
     pub fn room_closed(&mut self, connection: ConnectionId, room: RoomId) {
         self.record(RecordKind::RoomClosed { connection, room });
     }
 
-    /// All is quiet: this connection should have everything by now.
+    /// The run is quiescent: this connection should have received everything.
     pub fn quiescent(&mut self, connection: ConnectionId) {
         self.record(RecordKind::Quiescent { connection });
     }
 
-    /// An event as it is stored at the end, or before a restore.
+    /// An event is stored at the end of the run, or before a restore.
     pub fn stored(&mut self, event: &Event) {
         self.record(RecordKind::Stored {
             room: event.room,
@@ -144,7 +145,7 @@ impl Recorder {
         });
     }
 
-    /// Something that a reader of the history should know.
+    /// Adds a note for a reader of the history.
     pub fn note(&mut self, text: impl Into<String>) {
         self.record(RecordKind::Note { text: text.into() });
     }

@@ -1,4 +1,4 @@
-//! What the checker says: how much it looked at, and the first promise that was broken.
+//! The checker's result: counts, and the first violation.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,65 +7,65 @@ use protocol::{ClientMessageId, CommandId, RoomId, Seq};
 
 use crate::{ConnectionId, Record};
 
-/// The promises, each by the way in which it is broken.
+/// The guarantees, each named by its violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Rule {
-    /// Acknowledged, and not stored.
+    /// A message was acknowledged and is not stored.
     AcknowledgedButLost,
-    /// Acknowledged under a number that is another event's.
+    /// A message was acknowledged with another event's `seq`.
     WrongSeq,
-    /// Stored, and nobody ever sent it.
+    /// A message is stored that no client sent.
     NeverSent,
-    /// Stored, though every attempt was refused for good.
+    /// A message is stored though every attempt was refused definitely.
     RefusedButStored,
-    /// Stored with another body or in another room than it was sent with.
+    /// A message is stored with another body or in another room than it was sent with.
     StoredAltered,
-    /// One sender's key is stored twice.
+    /// One sender's `client_message_id` is stored twice.
     StoredTwice,
-    /// A room's numbers are not 1, 2, 3 …
+    /// A room's events are not numbered 1, 2, 3 …
     SeqNotContiguous,
-    /// An event's `at` is before that of an earlier one of its room.
+    /// An event's `at` is before that of an earlier event of its room.
     TimestampRegressed,
     /// Two messages of one connection are stored in another order than they were sent in.
     SenderOrder,
-    /// A message is stored before one that had been acknowledged when it was sent.
+    /// A message precedes one that had been acknowledged before it was sent.
     RealTimeOrder,
-    /// An answer to a command that was not asked, or was answered before.
+    /// A reply to a command that was not sent, or already had a reply.
     UnexpectedReply,
-    /// A command was never answered, and all was at rest.
+    /// A command had no reply when the run was quiescent.
     Unanswered,
-    /// Somebody saw what is not stored.
+    /// A client received an event that is not stored.
     ReceivedButNotStored,
-    /// Somebody saw an event otherwise than it is stored.
+    /// A client received an event that differs from the stored one.
     ReceivedAltered,
-    /// An event of a room before the room's `joined`.
+    /// A connection received an event of a room before the room's `joined`.
     ReceivedBeforeJoined,
-    /// Events were left out, and no `gap` said so.
+    /// Events are missing and no `gap` announced them.
     SilentGap,
-    /// An event came twice on one connection.
+    /// A connection received an event twice.
     Duplicate,
-    /// An event came at or below the cursor that the client had named.
+    /// A connection received an event at or below its cursor.
     BelowCursor,
-    /// A `gap` that does not begin behind the last event, is empty, or goes beyond the head.
+    /// A `gap` does not start after the last event, is empty, or ends after the head.
     InvalidGap,
-    /// A `gap` that was never filled.
+    /// A `gap` was never filled from history.
     GapNotFilled,
-    /// An event after the person had been removed.
+    /// A user received an event after their removal.
     ReceivedAfterRemoval,
-    /// All was at rest, and a member lacks events, or one who was removed lacks what was before.
+    /// At quiescence, a member lacks events, or a removed user lacks events before the removal.
     IncompleteView,
-    /// A room was opened for somebody who is no member of it.
+    /// A connection was subscribed to a room of which its user is not a member.
     OpenedForNonMember,
-    /// A room was closed to somebody who is a member of it.
+    /// A member received `not_a_member` for their room.
     ClosedToMember,
-    /// A `reset` though the client's cursor was good.
+    /// A `reset` though the client's cursor was valid.
     UnneededReset,
-    /// A cursor of another epoch, or above the head, was taken as if it were good.
+    /// A cursor of another epoch, or above the head, was accepted as valid.
     MissingReset,
-    /// A restore kept something else than it said.
+    /// A restore kept other events than it recorded.
     RestoreMismatch,
-    /// The history contradicts itself: whoever recorded it has a defect.
+    /// The history contradicts itself: the recorder has a defect.
     InconsistentHistory,
 }
 
@@ -73,32 +73,32 @@ impl Rule {
     fn as_text(self) -> &'static str {
         match self {
             Rule::AcknowledgedButLost => "an acknowledged message is not stored",
-            Rule::WrongSeq => "a message was acknowledged under another event's number",
-            Rule::NeverSent => "a message is stored that nobody sent",
+            Rule::WrongSeq => "a message was acknowledged with another event's seq",
+            Rule::NeverSent => "a message is stored that no client sent",
             Rule::RefusedButStored => "a message is stored though it was refused",
-            Rule::StoredAltered => "a message is stored otherwise than it was sent",
+            Rule::StoredAltered => "a stored message differs from what was sent",
             Rule::StoredTwice => "a message is stored twice",
             Rule::SeqNotContiguous => "a room's events are not numbered 1, 2, 3 …",
-            Rule::TimestampRegressed => "a room's events go back in time",
+            Rule::TimestampRegressed => "a room's timestamps decrease",
             Rule::SenderOrder => "two messages of one connection are stored in the wrong order",
-            Rule::RealTimeOrder => "a message stands before one that was acknowledged when it was sent",
-            Rule::UnexpectedReply => "an answer to nothing, or a second one",
-            Rule::Unanswered => "a command was not answered",
-            Rule::ReceivedButNotStored => "somebody saw what is not stored",
-            Rule::ReceivedAltered => "somebody saw an event otherwise than it is stored",
-            Rule::ReceivedBeforeJoined => "something of a room came before `joined`",
-            Rule::SilentGap => "events were left out in silence",
-            Rule::Duplicate => "an event came twice on one connection",
-            Rule::BelowCursor => "an event came that the client had said it has",
-            Rule::InvalidGap => "a gap that is none",
+            Rule::RealTimeOrder => "a message precedes one that was acknowledged before it was sent",
+            Rule::UnexpectedReply => "a reply without a command, or a second reply",
+            Rule::Unanswered => "a command has no reply",
+            Rule::ReceivedButNotStored => "a received event is not stored",
+            Rule::ReceivedAltered => "a received event differs from the stored one",
+            Rule::ReceivedBeforeJoined => "an event was received before `joined`",
+            Rule::SilentGap => "events are missing without a gap",
+            Rule::Duplicate => "an event was received twice on one connection",
+            Rule::BelowCursor => "an event at or below the cursor was received",
+            Rule::InvalidGap => "a gap is invalid",
             Rule::GapNotFilled => "a gap was not filled",
-            Rule::ReceivedAfterRemoval => "an event came after the removal",
-            Rule::IncompleteView => "a member at rest lacks events",
-            Rule::OpenedForNonMember => "a room was opened for somebody who is no member",
-            Rule::ClosedToMember => "a room was closed to a member",
-            Rule::UnneededReset => "a reset without need",
-            Rule::MissingReset => "a reset was forgotten",
-            Rule::RestoreMismatch => "a restore kept something else than it said",
+            Rule::ReceivedAfterRemoval => "an event was received after the removal",
+            Rule::IncompleteView => "a quiescent member lacks events",
+            Rule::OpenedForNonMember => "a non-member was subscribed to a room",
+            Rule::ClosedToMember => "a member received not_a_member",
+            Rule::UnneededReset => "a reset of a valid cursor",
+            Rule::MissingReset => "an invalid cursor was not reset",
+            Rule::RestoreMismatch => "a restore kept other events than it recorded",
             Rule::InconsistentHistory => "the history contradicts itself",
         }
     }
@@ -110,37 +110,37 @@ impl fmt::Display for Rule {
     }
 }
 
-/// How much was looked at.
+/// Counts over the whole history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Lines of the history.
+    /// Records in the history.
     pub records: u64,
-    /// Attempts to send a message, and to leave.
+    /// Attempts to send a message or to leave.
     pub operations: u64,
-    /// Those that were answered with `ok`.
+    /// Attempts that received `ok`.
     pub acknowledged: u64,
-    /// Those that were refused for good.
+    /// Attempts that were refused definitely.
     pub refused: u64,
-    /// Those of which the client was never told how they ended.
+    /// Attempts whose result the client never received.
     pub unknown: u64,
-    /// Messages that were stored by an attempt whose client was never told so: those that it did not repeat, and of the others
-    /// those of which the history shows that they were there before.
+    /// Messages that were stored by an attempt whose result the client never received: those that it did not resend, and those
+    /// that were provably stored before it did.
     pub unknown_but_stored: u64,
-    /// Events that came by themselves.
+    /// Events that were delivered live or by catch-up.
     pub deliveries: u64,
-    /// `gap`s.
+    /// `gap` frames.
     pub gaps: u64,
-    /// Pages of history that were read.
+    /// Pages of history that clients read.
     pub history_pages: u64,
     /// Connections.
     pub connections: u64,
-    /// Cursors with which somebody came back.
+    /// Cursors from which a client resumed.
     pub resumed: u64,
-    /// Views that were at rest in the end, and complete.
+    /// Views that were quiescent and complete at the end.
     pub complete_views: u64,
-    /// Rooms that are stored.
+    /// Stored rooms.
     pub rooms: u64,
-    /// Events that are stored.
+    /// Stored events.
     pub stored: u64,
 }
 
@@ -165,7 +165,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// What a violation is about, to find what belongs to it.
+/// What a violation concerns, to select its context.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Subject {
     pub(crate) connection: Option<ConnectionId>,
@@ -175,16 +175,16 @@ pub(crate) struct Subject {
     pub(crate) key: Option<ClientMessageId>,
 }
 
-/// A promise that was broken.
+/// A violated guarantee.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Violation {
-    /// Which.
+    /// The rule.
     pub rule: Rule,
-    /// By what.
+    /// The values that violate it.
     pub detail: String,
-    /// The line of the (merged) history at which it shows, from 0.
+    /// The index of the record, in the merged history, that shows it.
     pub index: usize,
-    /// What belongs to it, with its lines: before, itself, and after.
+    /// Related records with their indices: before it, itself, and after it.
     pub context: Vec<(usize, Record)>,
     pub(crate) subject: Subject,
 }
@@ -193,7 +193,7 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "VIOLATION: {}", self.rule)?;
         writeln!(f, "  {}", self.detail)?;
-        write!(f, "what belongs to it:")?;
+        write!(f, "related records:")?;
         for (index, record) in &self.context {
             let mark = if *index == self.index { '>' } else { ' ' };
             write!(f, "\n{mark} {:>8} {record}", index + 1)?;
@@ -202,19 +202,19 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What the checker says of a history.
+/// The checker's result for a history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// How much was looked at.
+    /// Counts over the whole history.
     pub counts: Counts,
-    /// The first promise that was broken.
+    /// The first violation.
     pub violation: Option<Violation>,
-    /// How often each was broken. One defect breaks several, and one break makes others follow.
+    /// The number of violations of each rule. One defect may violate several rules, and one violation may cause others.
     pub violation_counts: BTreeMap<Rule, u64>,
 }
 
 impl Verdict {
-    /// Whether every promise was kept.
+    /// Whether no rule is violated.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.violation.is_none()
@@ -225,9 +225,9 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.counts)?;
         match &self.violation {
-            None => write!(f, "every promise was kept"),
+            None => write!(f, "no violation"),
             Some(violation) => {
-                write!(f, "{violation}\nin all:")?;
+                write!(f, "{violation}\nviolations in total:")?;
                 self.violation_counts
                     .iter()
                     .try_for_each(|(rule, violation_counts)| write!(f, "\n{violation_counts:>8} × {rule}"))

@@ -1,4 +1,4 @@
-//! Histories of a tiny honest house pass, whatever happens in it; and whatever is then changed in one of them is caught.
+//! The checker accepts every history of a correct simulated server, and detects every change of such a history.
 
 mod mutations;
 mod simulated_server;
@@ -17,13 +17,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_honest_house_keeps_every_promise(choices in proptest::collection::vec(any::<u32>(), 0..400)) {
+    fn history_of_a_correct_server_has_no_violation(choices in proptest::collection::vec(any::<u32>(), 0..400)) {
         let verdict = verdict(&SimulatedServer::run(&choices));
         prop_assert!(verdict.is_clean(), "{}", verdict);
     }
 
     #[test]
-    fn whatever_is_changed_is_caught(
+    fn mutated_history_has_the_expected_violation(
         choices in proptest::collection::vec(any::<u32>(), 100..400),
         which in 0..MUTATIONS.len(),
         nth in any::<usize>(),
@@ -33,7 +33,7 @@ proptest! {
         prop_assume!((mutation.change)(&mut records, nth).is_some());
         let verdict = verdict(&records);
         match &verdict.violation {
-            None => prop_assert!(mutation.may_be_valid, "{}: not caught", mutation.name),
+            None => prop_assert!(mutation.may_be_valid, "{}: not detected", mutation.name),
             Some(found) => {
                 prop_assert!(mutation.violates.contains(&found.rule), "{}:\n{verdict}", mutation.name)
             }
@@ -42,19 +42,19 @@ proptest! {
 }
 
 #[test]
-fn every_mutation_finds_a_place_and_is_caught() {
+fn every_mutation_applies_and_is_detected() {
     for mutation in MUTATIONS {
-        let is_caught = |seed: &u32| {
+        let is_detected = |seed: &u32| {
             let choices: Vec<u32> = (0..300).map(|at| simulated_server::scramble(seed * 1000 + at)).collect();
             let mut records = SimulatedServer::run(&choices);
             (mutation.change)(&mut records, *seed as usize).is_some() && !verdict(&records).is_clean()
         };
-        assert_eq!((0..400).filter(is_caught).take(3).count(), 3, "{}", mutation.name);
+        assert_eq!((0..400).filter(is_detected).take(3).count(), 3, "{}", mutation.name);
     }
 }
 
 #[test]
-fn a_history_survives_being_written_down_and_taken_apart_and_merged() {
+fn history_survives_serialization_and_merge() {
     let choices: Vec<u32> = (0..400).map(simulated_server::scramble).collect();
     let records = SimulatedServer::run(&choices);
     let mut text = Vec::new();

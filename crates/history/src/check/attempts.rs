@@ -1,4 +1,4 @@
-//! What was sent, and how it was answered: acknowledged ⊆ stored ⊆ attempted, and in which order.
+//! Commands and their replies: acknowledged ⊆ stored ⊆ attempted, and the order of messages.
 
 use std::collections::HashMap;
 
@@ -9,30 +9,30 @@ use super::{Owner, Violations};
 use crate::verdict::{Counts, Subject};
 use crate::{Hash, ObservedKind, Rule};
 
-/// All messages that anybody tried to send, in each life of the store.
+/// All messages that clients tried to send, in each epoch of the store.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     messages: HashMap<(StoreEpoch, UserId, ClientMessageId), Message>,
-    /// Of each room the highest number that was acknowledged so far.
+    /// The highest acknowledged number of each room so far.
     acknowledged: HashMap<(StoreEpoch, RoomId), Seq>,
-    /// Of each room the highest number that anybody had heard of so far.
-    known: HashMap<(StoreEpoch, RoomId), Seq>,
+    /// The highest number of each room that any client has received so far.
+    highest_observed: HashMap<(StoreEpoch, RoomId), Seq>,
 }
 
-/// One sender's key.
+/// The attempts with one sender's `client_message_id`.
 #[derive(Debug)]
 struct Message {
-    /// Where and what; more than one only if a client broke the rule that a key is one message.
+    /// Room and body; several only if a client reused a key for another message.
     as_sent: Vec<(RoomId, Hash)>,
     first: usize,
-    /// Attempts that were not refused for good.
+    /// Attempts that were not refused definitely.
     undecided: u32,
     acknowledged: bool,
-    /// It was stored by an attempt of which the client was not told.
+    /// It was stored by an attempt whose reply the client never received.
     stored_without_reply: bool,
 }
 
-/// What a connection asked and was not answered yet, and the order in which it asked.
+/// A connection's commands without a reply, and the order of its messages.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionCommands {
     pending: HashMap<CommandId, PendingCommand>,
@@ -41,11 +41,11 @@ pub(super) struct ConnectionCommands {
 
 #[derive(Debug)]
 enum PendingCommand {
-    /// And its place among what was sent to the room.
+    /// A message, with its position among those sent to the room.
     Send {
         room: RoomId,
         key: ClientMessageId,
-        place: usize,
+        position: usize,
     },
     Leave {
         room: RoomId,
@@ -56,14 +56,14 @@ enum PendingCommand {
 struct Sent {
     index: usize,
     id: CommandId,
-    /// Never sent before, on any connection.
+    /// The first attempt on any connection.
     is_first: bool,
     stored: Option<Seq>,
-    /// Answered with `ok` on this connection.
+    /// `ok` arrived on this connection.
     acknowledged: bool,
 }
 
-/// A `send` as it goes out.
+/// The fields of a `send`.
 pub(super) struct SendAttempt {
     pub(super) id: CommandId,
     pub(super) room: RoomId,
@@ -75,14 +75,14 @@ impl Attempts {
     pub(super) fn send(
         &mut self,
         epoch_log: &EpochLog,
-        user: Owner,
+        owner: Owner,
         commands: &mut ConnectionCommands,
         attempt: SendAttempt,
         index: usize,
         violations: &mut Violations,
     ) {
         let SendAttempt { id, room, key, body } = attempt;
-        let message = self.messages.entry((user.store_epoch, user.user, key.clone()));
+        let message = self.messages.entry((owner.store_epoch, owner.user, key.clone()));
         let message = message.or_insert_with(|| Message {
             as_sent: Vec::new(),
             first: index,
@@ -94,125 +94,139 @@ impl Attempts {
         if !message.as_sent.contains(&(room, body)) {
             message.as_sent.push((room, body));
         }
-        let stored =
-            epoch_log.find_by_key(user.user, &key).filter(|place| place.0 == room).map(|place| place.1);
-        // What a restore kept was sent in a life before.
+        let stored = epoch_log
+            .find_by_key(owner.user, &key)
+            .filter(|position| position.0 == room)
+            .map(|position| position.1);
+        // An event that a restore kept was sent in an earlier epoch.
         let is_first = message.first == index && !stored.is_some_and(|seq| epoch_log.is_inherited(room, seq));
         let subject = Subject {
-            connection: Some(user.connection),
+            connection: Some(owner.connection),
             id: Some(id),
             room: Some(room),
             seq: stored,
             key: Some(key.clone()),
         };
-        let floor = self.acknowledged.get(&(user.store_epoch, room)).copied().unwrap_or_default();
-        if is_first && stored.is_some_and(|stored| stored <= floor) {
+        let highest_acknowledged =
+            self.acknowledged.get(&(owner.store_epoch, room)).copied().unwrap_or_default();
+        if is_first && stored.is_some_and(|stored| stored <= highest_acknowledged) {
             violations.report(index, Rule::RealTimeOrder, subject.clone(), || {
-                format!("{room} #{floor} was acknowledged before key {key} was first sent")
+                format!("{room} #{highest_acknowledged} was acknowledged before key {key} was first sent")
             });
         }
-        let known = self.known.get(&(user.store_epoch, room)).copied().unwrap_or_default();
+        let highest_observed =
+            self.highest_observed.get(&(owner.store_epoch, room)).copied().unwrap_or_default();
         message.stored_without_reply |=
-            !is_first && !message.acknowledged && stored.is_some_and(|it| it <= known);
+            !is_first && !message.acknowledged && stored.is_some_and(|it| it <= highest_observed);
         let sent = commands.sent.entry(room).or_default();
-        let place = sent.len();
+        let position = sent.len();
         sent.push(Sent { index, id, is_first, stored, acknowledged: false });
-        if commands.pending.insert(id, PendingCommand::Send { room, key, place }).is_some() {
+        if commands.pending.insert(id, PendingCommand::Send { room, key, position }).is_some() {
             violations.report(index, Rule::InconsistentHistory, subject, || {
-                format!("a second command ({id}) while one waits")
+                format!("a second command ({id}) while the first has no reply")
             });
         }
     }
 
-    /// Returns the room, if it was a `leave`.
+    /// Handles `ok`. Returns the room if the command was a `leave`.
     pub(super) fn ok(
         &mut self,
         epoch_log: &EpochLog,
-        user: Owner,
+        owner: Owner,
         commands: &mut ConnectionCommands,
         (id, seq): (CommandId, Seq),
         index: usize,
         violations: &mut Violations,
     ) -> Option<RoomId> {
-        let subject =
-            Subject { connection: Some(user.connection), id: Some(id), seq: Some(seq), ..Subject::default() };
-        let (room, key, place) = match commands.pending.remove(&id) {
-            Some(PendingCommand::Send { room, key, place }) => (room, key, place),
+        let subject = Subject {
+            connection: Some(owner.connection),
+            id: Some(id),
+            seq: Some(seq),
+            ..Subject::default()
+        };
+        let (room, key, position) = match commands.pending.remove(&id) {
+            Some(PendingCommand::Send { room, key, position }) => (room, key, position),
             Some(PendingCommand::Leave { room }) => {
                 let is_removal = |removal: Seq| removal == seq;
                 let before = Seq(seq.0.saturating_sub(1));
-                if !epoch_log.removal_after(room, user.user, before).is_some_and(is_removal) {
+                if !epoch_log.removal_after(room, owner.user, before).is_some_and(is_removal) {
                     let subject = Subject { room: Some(room), ..subject };
                     violations.report(index, Rule::AcknowledgedButLost, subject, || {
-                        format!("that {} left {room} was acknowledged as #{seq}, which it is not", user.user)
+                        format!(
+                            "the leave of {} from {room} was acknowledged as #{seq}, which is another event",
+                            owner.user
+                        )
                     });
                 }
                 return Some(room);
             }
             None => {
                 violations.report(index, Rule::UnexpectedReply, subject, || {
-                    format!("ok to ({id}), which awaits no answer")
+                    format!("ok for ({id}), which awaits no reply")
                 });
                 return None;
             }
         };
-        if let Some(message) = self.messages.get_mut(&(user.store_epoch, user.user, key.clone())) {
+        if let Some(message) = self.messages.get_mut(&(owner.store_epoch, owner.user, key.clone())) {
             message.acknowledged = true;
         }
         let subject = Subject { room: Some(room), key: Some(key.clone()), ..subject };
-        match epoch_log.find_by_key(user.user, &key) {
+        match epoch_log.find_by_key(owner.user, &key) {
             Some(stored) if stored == (room, seq) => {
-                let highest = self.acknowledged.entry((user.store_epoch, room)).or_default();
+                let highest = self.acknowledged.entry((owner.store_epoch, room)).or_default();
                 *highest = seq.max(*highest);
-                self.observe(user.store_epoch, room, seq);
-                if let Some(sent) = commands.sent.get_mut(&room).and_then(|sent| sent.get_mut(place)) {
+                self.observe(owner.store_epoch, room, seq);
+                if let Some(sent) = commands.sent.get_mut(&room).and_then(|sent| sent.get_mut(position)) {
                     sent.acknowledged = true;
                 }
             }
             Some((room, at)) => violations.report(index, Rule::WrongSeq, subject, || {
-                format!("key {key} of {} was acknowledged as #{seq} and is stored as {room} #{at}", user.user)
+                format!(
+                    "key {key} of {} was acknowledged as #{seq} and is stored as {room} #{at}",
+                    owner.user
+                )
             }),
             None => violations.report(index, Rule::AcknowledgedButLost, subject, || {
-                format!("key {key} of {} was acknowledged as {room} #{seq} and is stored nowhere", user.user)
+                format!("key {key} of {} was acknowledged as {room} #{seq} and is stored nowhere", owner.user)
             }),
         }
         None
     }
 
-    /// An answer that is no `ok`; `for_good`: it was certainly not done.
+    /// Handles an error. `definite`: the command certainly had no effect.
     pub(super) fn failed(
         &mut self,
-        user: Owner,
+        owner: Owner,
         commands: &mut ConnectionCommands,
         id: CommandId,
-        for_good: bool,
+        definite: bool,
         index: usize,
         violations: &mut Violations,
     ) {
         match commands.pending.remove(&id) {
-            Some(PendingCommand::Send { key, .. }) if for_good => {
-                if let Some(message) = self.messages.get_mut(&(user.store_epoch, user.user, key)) {
+            Some(PendingCommand::Send { key, .. }) if definite => {
+                if let Some(message) = self.messages.get_mut(&(owner.store_epoch, owner.user, key)) {
                     message.undecided -= 1;
                 }
             }
             Some(_) => {}
             None => {
                 let subject =
-                    Subject { connection: Some(user.connection), id: Some(id), ..Subject::default() };
+                    Subject { connection: Some(owner.connection), id: Some(id), ..Subject::default() };
                 violations.report(index, Rule::UnexpectedReply, subject, || {
-                    format!("an error for ({id}), which awaits no answer")
+                    format!("an error for ({id}), which awaits no reply")
                 });
             }
         }
     }
 
-    /// Somebody was told of this number.
+    /// A client has received this number.
     pub(super) fn observe(&mut self, store_epoch: StoreEpoch, room: RoomId, seq: Seq) {
-        let known = self.known.entry((store_epoch, room)).or_default();
-        *known = seq.max(*known);
+        let highest_observed = self.highest_observed.entry((store_epoch, room)).or_default();
+        *highest_observed = seq.max(*highest_observed);
     }
 
-    /// Every stored message was sent, thus, and not refused each time.
+    /// Every stored message was sent with this content, and not refused on each attempt.
     pub(super) fn finish(&self, expected: &ExpectedLog, counts: &mut Counts, violations: &mut Violations) {
         for (store_epoch, epoch_log) in expected.epoch_logs() {
             for (room, log) in epoch_log.rooms() {
@@ -257,52 +271,54 @@ impl Attempts {
 impl ConnectionCommands {
     pub(super) fn leave(
         &mut self,
-        user: Owner,
+        owner: Owner,
         id: CommandId,
         room: RoomId,
         index: usize,
         violations: &mut Violations,
     ) {
         if self.pending.insert(id, PendingCommand::Leave { room }).is_some() {
-            let subject = Subject { connection: Some(user.connection), id: Some(id), ..Subject::default() };
+            let subject = Subject { connection: Some(owner.connection), id: Some(id), ..Subject::default() };
             violations.report(index, Rule::InconsistentHistory, subject, || {
-                format!("a second command ({id}) while one waits")
+                format!("a second command ({id}) while the first has no reply")
             });
         }
     }
 
-    /// All was at rest.
-    pub(super) fn check_all_answered(&self, user: Owner, index: usize, violations: &mut Violations) {
+    /// At quiescence, every command must have a reply.
+    pub(super) fn check_all_answered(&self, owner: Owner, index: usize, violations: &mut Violations) {
         if let Some(id) = self.pending.keys().min() {
-            let subject = Subject { connection: Some(user.connection), id: Some(*id), ..Subject::default() };
-            violations.report(index, Rule::Unanswered, subject, || format!("({id}) on {}", user.connection));
+            let subject = Subject { connection: Some(owner.connection), id: Some(*id), ..Subject::default() };
+            violations.report(index, Rule::Unanswered, subject, || format!("({id}) on {}", owner.connection));
         }
     }
 
-    /// The connection is over: how many commands it leaves without an answer. What it sent to a room is stored in the order in
-    /// which it was sent, of any two of which the earlier was acknowledged here, and the later was never sent before.
+    /// Ends the connection, and returns the number of commands without a reply. Two messages to a room are stored in the order
+    /// in which they were sent if the earlier was acknowledged on this connection and the later was a first attempt.
     ///
-    /// More cannot be asked: an earlier message without an `ok` may have been refused and come later, under the same key; and a
-    /// later one that had been tried before may have been stored then.
-    pub(super) fn end(self, user: Owner, violations: &mut Violations) -> u64 {
+    /// No stronger order holds: an earlier message without `ok` may have been refused and resent with the same key, and a later
+    /// one may have been stored by an earlier attempt.
+    pub(super) fn end(self, owner: Owner, violations: &mut Violations) -> u64 {
         for (room, sent) in &self.sent {
-            let mut floor = Seq(0);
+            let mut highest_acknowledged = Seq(0);
             for Sent { index, id, is_first, stored, acknowledged } in sent {
                 let Some(stored) = *stored else { continue };
-                if *is_first && stored < floor {
+                if *is_first && stored < highest_acknowledged {
                     let subject = Subject {
-                        connection: Some(user.connection),
+                        connection: Some(owner.connection),
                         id: Some(*id),
                         room: Some(*room),
                         seq: Some(stored),
                         key: None,
                     };
                     violations.report(*index, Rule::SenderOrder, subject, || {
-                        format!("command ({id}) became {room} #{stored}, an earlier one #{floor}")
+                        format!(
+                            "command ({id}) was stored as {room} #{stored}, an earlier one as #{highest_acknowledged}"
+                        )
                     });
                 }
                 if *acknowledged {
-                    floor = floor.max(stored);
+                    highest_acknowledged = highest_acknowledged.max(stored);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What a client sees of a room: one contiguous run, across its connections.
+//! The events that a client receives of a room: one contiguous range, across its connections.
 
 use protocol::{RoomId, Seq};
 
@@ -7,30 +7,30 @@ use super::{Owner, Violations};
 use crate::verdict::{Counts, Subject};
 use crate::{ObservedEvent, Rule};
 
-/// What a client holds of a room, whatever connections it had.
+/// What a client has of a room, across its connections.
 #[derive(Debug, Default)]
 pub(super) struct ClientView {
     store_epoch: StoreEpoch,
-    /// Its person was a member there.
+    /// The user was a member at this event.
     head: Seq,
-    /// Up to here it has everything but its holes.
-    at: Seq,
-    /// Gaps that it was told of and has not filled yet, in order.
+    /// The client has every event up to here, except the gaps.
+    cursor: Seq,
+    /// Announced gaps that are not filled yet, in order.
     gaps: Vec<(Seq, Seq)>,
 }
 
-/// What one connection was sent of a room since `joined`.
+/// What one connection has received of a room since `joined`.
 #[derive(Debug)]
 pub(super) struct Subscription {
-    /// The cursor that it began with.
+    /// The cursor at the start.
     start: Seq,
-    /// The last event that was sent, or named as missing.
-    at: Seq,
-    /// As the last `joined` told it: removals up to here were before it.
+    /// The last event that was received or announced as missing.
+    cursor: Seq,
+    /// The head in the last `joined`. Removals up to here precede the subscription.
     head: Seq,
 }
 
-/// `joined`, as it came.
+/// The fields of a `joined` frame.
 pub(super) struct JoinedFrame {
     pub(super) room: RoomId,
     pub(super) after: Option<Seq>,
@@ -38,18 +38,18 @@ pub(super) struct JoinedFrame {
     pub(super) was_reset: bool,
 }
 
-/// Where something was seen.
+/// The connection, room and record index of an observation.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) user: Owner,
+pub(super) struct Location {
+    pub(super) owner: Owner,
     pub(super) room: RoomId,
     pub(super) index: usize,
 }
 
-impl Place {
+impl Location {
     fn subject(self, seq: Seq) -> Subject {
         Subject {
-            connection: Some(self.user.connection),
+            connection: Some(self.owner.connection),
             room: Some(self.room),
             seq: Some(seq),
             ..Subject::default()
@@ -58,20 +58,20 @@ impl Place {
 }
 
 impl ClientView {
-    fn from_now_on(store_epoch: StoreEpoch, head: Seq) -> Self {
-        ClientView { store_epoch, head, at: head, gaps: Vec::new() }
+    fn starting_at(store_epoch: StoreEpoch, head: Seq) -> Self {
+        ClientView { store_epoch, head, cursor: head, gaps: Vec::new() }
     }
 
-    /// The client's cursor goes back (or to where it is): what it was told of beyond will be told again.
+    /// Moves the client's cursor back. Events and gaps after it will be delivered again.
     fn rewind(&mut self, to: Seq) {
-        self.at = to;
+        self.cursor = to;
         self.gaps.retain(|(from, _)| *from <= to);
         if let Some((_, last)) = self.gaps.last_mut() {
             *last = to.min(*last);
         }
     }
 
-    /// A page fills the holes that it reaches into; each is filled from its beginning.
+    /// Applies a page of history: it fills the gaps that it overlaps, each from its start.
     pub(super) fn fill(&mut self, first: Seq, last: Seq) {
         for (from, _) in &mut self.gaps {
             if first <= *from && *from <= last {
@@ -81,73 +81,86 @@ impl ClientView {
         self.gaps.retain(|(from, to)| from <= to);
     }
 
-    pub(super) fn check_gaps_filled(&self, place: Place, violations: &mut Violations) {
+    pub(super) fn check_gaps_filled(&self, location: Location, violations: &mut Violations) {
         if let Some((from, to)) = self.gaps.first() {
-            violations.report(place.index, Rule::GapNotFilled, place.subject(*from), || {
-                format!("{} lacks {} #{from} to #{to}", place.user.client, place.room)
+            violations.report(location.index, Rule::GapNotFilled, location.subject(*from), || {
+                format!("{} lacks {} #{from} to #{to}", location.owner.client, location.room)
             });
         }
     }
 }
 
 impl Subscription {
-    fn from_now_on(head: Seq) -> Self {
-        Subscription { start: head, at: head, head }
+    fn starting_at(head: Seq) -> Self {
+        Subscription { start: head, cursor: head, head }
     }
 
-    /// What `joined` begins, or goes on with.
+    /// Starts or continues a subscription, after `joined`.
     pub(super) fn open(
         epoch_log: &EpochLog,
         view: &mut Option<ClientView>,
-        standing: Option<Subscription>,
-        place: Place,
+        previous: Option<Subscription>,
+        location: Location,
         joined: JoinedFrame,
         violations: &mut Violations,
     ) -> Subscription {
         let JoinedFrame { room, after, head, was_reset } = joined;
-        let Owner { store_epoch, client, user, .. } = place.user;
+        let Owner { store_epoch, client, user, .. } = location.owner;
         if epoch_log.head(room) < head {
-            violations.report(place.index, Rule::ReceivedButNotStored, place.subject(head), || {
-                format!("the head of {room} is told to be #{head}, and #{} is the last", epoch_log.head(room))
+            violations.report(location.index, Rule::ReceivedButNotStored, location.subject(head), || {
+                format!(
+                    "joined announces #{head} as the head of {room}, and #{} is the last event",
+                    epoch_log.head(room)
+                )
             });
         } else if !epoch_log.is_member(room, user, head) {
-            violations.report(place.index, Rule::OpenedForNonMember, place.subject(head), || {
-                format!("{user} is no member of {room} behind #{head}")
+            violations.report(location.index, Rule::OpenedForNonMember, location.subject(head), || {
+                format!("{user} is not a member of {room} after #{head}")
             });
         }
         let known = view.as_ref().map(|view| view.store_epoch);
-        let is_foreign = after.is_some() && known.is_some_and(|known| known != store_epoch);
-        let is_beyond = after.is_some_and(|after| after > head);
+        let is_other_epoch = after.is_some() && known.is_some_and(|known| known != store_epoch);
+        let is_above_head = after.is_some_and(|after| after > head);
         if was_reset {
-            if !is_foreign && !is_beyond && (known.is_some() || after.is_none()) {
-                violations.report(place.index, Rule::UnneededReset, place.subject(head), || {
-                    format!("in {room}, of which {client} has good numbers")
+            if !is_other_epoch && !is_above_head && (known.is_some() || after.is_none()) {
+                violations.report(location.index, Rule::UnneededReset, location.subject(head), || {
+                    format!("{client} has a valid cursor of {room}")
                 });
             }
-            *view = Some(ClientView::from_now_on(store_epoch, head));
-            return Subscription::from_now_on(head);
+            *view = Some(ClientView::starting_at(store_epoch, head));
+            return Subscription::starting_at(head);
         }
-        if is_foreign || is_beyond {
-            violations.report(place.index, Rule::MissingReset, place.subject(head), || {
-                format!("{client} came to {room} with a number of no use")
+        if is_other_epoch || is_above_head {
+            violations.report(location.index, Rule::MissingReset, location.subject(head), || {
+                format!("{client} joined {room} with an invalid cursor")
             });
         }
-        match (after, standing) {
+        match (after, previous) {
             (Some(after), _) => {
-                let view = view.get_or_insert(ClientView::from_now_on(store_epoch, after));
-                if after > view.at && !is_foreign {
-                    violations.report(place.index, Rule::InconsistentHistory, place.subject(after), || {
-                        format!("{client} names #{after} and has seen #{} last", view.at)
-                    });
+                let view = view.get_or_insert(ClientView::starting_at(store_epoch, after));
+                if after > view.cursor && !is_other_epoch {
+                    violations.report(
+                        location.index,
+                        Rule::InconsistentHistory,
+                        location.subject(after),
+                        || {
+                            format!(
+                                "{client} sent the cursor #{after}, and #{} was the last event it received",
+                                view.cursor
+                            )
+                        },
+                    );
                 }
                 (view.store_epoch, view.head) = (store_epoch, head);
                 view.rewind(after);
-                Subscription { start: after, at: after, head }
+                Subscription { start: after, cursor: after, head }
             }
-            // A member already, or removed and let in again before it had heard of that: it goes on where it is. Whoever has heard
-            // of the removal begins anew, and what had been missing before was of a membership that has ended.
+            // Still a member, or removed and added again before the removal arrived: the subscription continues. After the
+            // removal has arrived, a new one starts, and earlier gaps belong to a membership that has ended.
             (None, Some(subscription))
-                if subscription.end(epoch_log, place).is_none_or(|removal| subscription.at < removal) =>
+                if subscription
+                    .end(epoch_log, location)
+                    .is_none_or(|removal| subscription.cursor < removal) =>
             {
                 if let Some(view) = view {
                     view.head = head;
@@ -155,41 +168,41 @@ impl Subscription {
                 Subscription { head, ..subscription }
             }
             (None, _) => {
-                *view = Some(ClientView::from_now_on(store_epoch, head));
-                Subscription::from_now_on(head)
+                *view = Some(ClientView::starting_at(store_epoch, head));
+                Subscription::starting_at(head)
             }
         }
     }
 
-    pub(super) fn hear(
+    pub(super) fn receive(
         &mut self,
         epoch_log: &EpochLog,
         view: Option<&mut ClientView>,
-        place: Place,
+        location: Location,
         event: &ObservedEvent,
         violations: &mut Violations,
     ) {
-        let Place { user, room, index } = place;
+        let Location { owner, room, index } = location;
         let seq = event.seq;
-        let subject = || Subject { key: event.key.clone(), ..place.subject(seq) };
-        if let Some(removal) = self.end(epoch_log, place).filter(|removal| *removal < seq) {
+        let subject = || Subject { key: event.key.clone(), ..location.subject(seq) };
+        if let Some(removal) = self.end(epoch_log, location).filter(|removal| *removal < seq) {
             violations.report(index, Rule::ReceivedAfterRemoval, subject(), || {
-                format!("{} was removed from {room} by #{removal} and heard #{seq}", user.user)
+                format!("{} was removed from {room} by #{removal} and received #{seq}", owner.user)
             });
         }
         if seq <= self.start {
             violations.report(index, Rule::BelowCursor, subject(), || {
-                format!("{room} #{seq} to {}, which came with #{}", user.client, self.start)
+                format!("{room} #{seq} to {}, whose cursor was #{}", owner.client, self.start)
             });
-        } else if seq <= self.at {
+        } else if seq <= self.cursor {
             violations
-                .report(index, Rule::Duplicate, subject(), || format!("{room} #{seq} to {}", user.client));
-        } else if seq > self.at.next() {
+                .report(index, Rule::Duplicate, subject(), || format!("{room} #{seq} to {}", owner.client));
+        } else if seq > self.cursor.next() {
             violations.report(index, Rule::SilentGap, subject(), || {
-                format!("{} heard {room} #{} and then #{seq}", user.client, self.at)
+                format!("{} received {room} #{} and then #{seq}", owner.client, self.cursor)
             });
         }
-        check_event(epoch_log, place, event, violations);
+        check_event(epoch_log, location, event, violations);
         self.advance(seq, view);
     }
 
@@ -197,20 +210,20 @@ impl Subscription {
         &mut self,
         epoch_log: &EpochLog,
         view: Option<&mut ClientView>,
-        place: Place,
+        location: Location,
         (from, to): (Seq, Seq),
         violations: &mut Violations,
     ) {
-        let Place { user, room, index } = place;
-        // Nor may it hide the removal itself: whoever was removed cannot read it.
-        if let Some(removal) = self.end(epoch_log, place).filter(|removal| *removal <= to) {
-            violations.report(index, Rule::ReceivedAfterRemoval, place.subject(to), || {
-                format!("{} was removed from {room} by #{removal}, and a gap goes to #{to}", user.user)
+        let Location { owner, room, index } = location;
+        // A gap may not cover the removal either: a removed user cannot read it.
+        if let Some(removal) = self.end(epoch_log, location).filter(|removal| *removal <= to) {
+            violations.report(index, Rule::ReceivedAfterRemoval, location.subject(to), || {
+                format!("{} was removed from {room} by #{removal}, and a gap ends at #{to}", owner.user)
             });
         }
-        if from != self.at.next() || to < from || epoch_log.head(room) < to {
-            violations.report(index, Rule::InvalidGap, place.subject(from), || {
-                format!("from #{from} to #{to} in {room}, where {} had #{} last", user.client, self.at)
+        if from != self.cursor.next() || to < from || epoch_log.head(room) < to {
+            violations.report(index, Rule::InvalidGap, location.subject(from), || {
+                format!("from #{from} to #{to} in {room}, and {} had received #{}", owner.client, self.cursor)
             });
         }
         if let Some(view) = view {
@@ -219,75 +232,83 @@ impl Subscription {
         }
     }
 
-    /// All was at rest: the run must reach to the head, or to the removal that ended the membership.
-    pub(super) fn check_complete(&self, epoch_log: &EpochLog, place: Place, violations: &mut Violations) {
-        let Place { user, room, index } = place;
-        let last = self.end(epoch_log, place).unwrap_or_else(|| epoch_log.head(room));
-        if self.at < last {
-            violations.report(index, Rule::IncompleteView, place.subject(self.at.next()), || {
-                format!("{} has {room} up to #{}, and #{last} is stored", user.client, self.at)
+    /// At quiescence, the subscription must reach the head, or the removal that ended the membership.
+    pub(super) fn check_complete(
+        &self,
+        epoch_log: &EpochLog,
+        location: Location,
+        violations: &mut Violations,
+    ) {
+        let Location { owner, room, index } = location;
+        let last = self.end(epoch_log, location).unwrap_or_else(|| epoch_log.head(room));
+        if self.cursor < last {
+            violations.report(index, Rule::IncompleteView, location.subject(self.cursor.next()), || {
+                format!("{} has received {room} up to #{}, and #{last} is stored", owner.client, self.cursor)
             });
         }
     }
 
-    /// A `leave` was answered: what there was before comes before the answer.
+    /// At the reply to a `leave`, every event up to the removal must have arrived.
     pub(super) fn check_ended(
         &self,
         epoch_log: &EpochLog,
-        place: Place,
+        location: Location,
         left: Seq,
         violations: &mut Violations,
     ) {
-        let end = self.end(epoch_log, place).unwrap_or(left);
-        if self.at < end {
-            violations.report(place.index, Rule::SilentGap, place.subject(end), || {
-                format!("{} left {} by #{end}, and had #{} last", place.user.client, place.room, self.at)
+        let end = self.end(epoch_log, location).unwrap_or(left);
+        if self.cursor < end {
+            violations.report(location.index, Rule::SilentGap, location.subject(end), || {
+                format!(
+                    "{} left {} by #{end}, and had received #{}",
+                    location.owner.client, location.room, self.cursor
+                )
             });
         }
     }
 
-    /// The person was removed from the room.
-    pub(super) fn has_ended(&self, epoch_log: &EpochLog, place: Place) -> bool {
-        self.end(epoch_log, place).is_some()
+    /// Whether the user was removed from the room.
+    pub(super) fn has_ended(&self, epoch_log: &EpochLog, location: Location) -> bool {
+        self.end(epoch_log, location).is_some()
     }
 
-    /// The head that `joined` told.
+    /// The head in the last `joined`.
     pub(super) fn head(&self) -> Seq {
         self.head
     }
 
-    fn end(&self, epoch_log: &EpochLog, place: Place) -> Option<Seq> {
-        epoch_log.removal_after(place.room, place.user.user, self.head)
+    fn end(&self, epoch_log: &EpochLog, location: Location) -> Option<Seq> {
+        epoch_log.removal_after(location.room, location.owner.user, self.head)
     }
 
     fn advance(&mut self, to: Seq, view: Option<&mut ClientView>) {
-        self.at = self.at.max(to);
+        self.cursor = self.cursor.max(to);
         if let Some(view) = view {
-            view.at = view.at.max(to);
+            view.cursor = view.cursor.max(to);
         }
     }
 }
 
-/// Somebody was told that a room is not open to them: then they have been removed since they were last told that it is.
+/// A client received `not_a_member`: its user must have been removed after the last `joined`.
 pub(super) fn check_was_removed(
     epoch_log: &EpochLog,
     view: Option<&ClientView>,
-    place: Place,
+    location: Location,
     violations: &mut Violations,
 ) {
-    let Place { user, room, index } = place;
-    let Some(view) = view.filter(|view| view.store_epoch == user.store_epoch) else { return };
-    if epoch_log.removal_after(room, user.user, view.head).is_none() {
-        violations.report(index, Rule::ClosedToMember, place.subject(view.head), || {
-            format!("{} was a member of {room} behind #{}, and was not removed", user.user, view.head)
+    let Location { owner, room, index } = location;
+    let Some(view) = view.filter(|view| view.store_epoch == owner.store_epoch) else { return };
+    if epoch_log.removal_after(room, owner.user, view.head).is_none() {
+        violations.report(index, Rule::ClosedToMember, location.subject(view.head), || {
+            format!("{} was a member of {room} after #{} and was not removed", owner.user, view.head)
         });
     }
 }
 
-/// Whoever sees an event sees it as it is stored.
-fn check_event(epoch_log: &EpochLog, place: Place, event: &ObservedEvent, violations: &mut Violations) {
-    let Place { room, index, .. } = place;
-    let subject = || Subject { key: event.key.clone(), ..place.subject(event.seq) };
+/// A received event equals the stored one.
+fn check_event(epoch_log: &EpochLog, location: Location, event: &ObservedEvent, violations: &mut Violations) {
+    let Location { room, index, .. } = location;
+    let subject = || Subject { key: event.key.clone(), ..location.subject(event.seq) };
     match epoch_log.event(room, event.seq) {
         None => violations.report(index, Rule::ReceivedButNotStored, subject(), || format!("{room} {event}")),
         Some(stored) if stored != event => {
@@ -299,22 +320,22 @@ fn check_event(epoch_log: &EpochLog, place: Place, event: &ObservedEvent, violat
     }
 }
 
-/// A page of history is one run.
+/// A page of history is contiguous.
 pub(super) fn check_page(
     epoch_log: &EpochLog,
-    place: Place,
+    location: Location,
     events: &[ObservedEvent],
     counts: &mut Counts,
     violations: &mut Violations,
 ) {
     counts.history_pages += 1;
     for event in events {
-        check_event(epoch_log, place, event, violations);
+        check_event(epoch_log, location, event, violations);
     }
     for pair in events.windows(2) {
         if pair[1].seq != pair[0].seq.next() {
-            violations.report(place.index, Rule::SilentGap, place.subject(pair[1].seq), || {
-                format!("a page of {} has #{} and then #{}", place.room, pair[0].seq, pair[1].seq)
+            violations.report(location.index, Rule::SilentGap, location.subject(pair[1].seq), || {
+                format!("a page of {} has #{} and then #{}", location.room, pair[0].seq, pair[1].seq)
             });
         }
     }

@@ -1,15 +1,15 @@
-//! What belongs to a violation: of the room, the person and the message that it is about.
+//! The records that concern a violation's connection, room and message.
 
 use std::collections::VecDeque;
 
 use crate::verdict::Subject;
 use crate::{Record, RecordKind, Violation};
 
-/// Lines before it, and after it.
+/// The most records before a violation, and after it.
 const BEFORE: usize = 14;
 const AFTER: usize = 8;
 
-/// The lines of the history that concern it, with their places.
+/// The records that concern the violation, with their indices.
 pub(super) fn of(violation: &Violation, history: impl IntoIterator<Item = Record>) -> Vec<(usize, Record)> {
     let mut before = VecDeque::with_capacity(BEFORE + 1);
     let mut rest = Vec::new();

@@ -1,4 +1,4 @@
-//! What is stored at the end of each life of the store, against which everything else is held.
+//! The stored events at the end of each epoch, against which every other record is verified.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,25 +8,25 @@ use super::Violations;
 use crate::verdict::Subject;
 use crate::{ObservedEvent, ObservedKind, Record, RecordKind, Rule};
 
-/// Lives of the store, from 0: each restore begins another.
+/// The index of an epoch of the store, from 0. Each restore starts another epoch.
 pub(super) type StoreEpoch = usize;
 
-/// The rooms as they were read after the run, and before each restore.
+/// The rooms as they are stored at the end of the run, and before each restore.
 #[derive(Debug, Default)]
 pub(super) struct ExpectedLog {
     epoch_logs: Vec<EpochLog>,
-    /// The names of these lives, as far as anybody was told.
+    /// The names of these epochs, as far as a client received them.
     epochs: Vec<Option<Epoch>>,
 }
 
-/// What one life of the store came to.
+/// The stored rooms at the end of one epoch.
 #[derive(Debug, Default)]
 pub(super) struct EpochLog {
     rooms: HashMap<RoomId, Vec<Stored>>,
     keys: HashMap<(UserId, ClientMessageId), (RoomId, Seq)>,
-    /// When people came and went, in order.
+    /// Joins and leaves, in order.
     memberships: HashMap<(RoomId, UserId), Vec<(Seq, Change)>>,
-    /// How far each room was kept of the life before.
+    /// The last event of each room that the restore kept from the epoch before.
     inherited: BTreeMap<RoomId, Seq>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Stored {
 }
 
 impl ExpectedLog {
-    /// Looks at the whole history for what is stored, and for the lives of the store.
+    /// Collects the stored events and the epochs from the whole history.
     pub(super) fn gather(history: impl IntoIterator<Item = Record>, violations: &mut Violations) -> Self {
         let mut expected = ExpectedLog { epoch_logs: vec![EpochLog::default()], epochs: vec![None] };
         for (index, record) in history.into_iter().enumerate() {
@@ -71,7 +71,7 @@ impl ExpectedLog {
         expected
     }
 
-    /// Which life of the store an epoch names.
+    /// The index of an epoch.
     pub(super) fn store_epoch(&self, epoch: &Epoch) -> Option<StoreEpoch> {
         self.epochs.iter().position(|it| it.as_ref() == Some(epoch))
     }
@@ -107,7 +107,7 @@ impl EpochLog {
         let expected = Seq(log.len() as u64 + 1);
         if event.seq != expected {
             violations.report(index, Rule::SeqNotContiguous, subject(), || {
-                format!("{room} has {event} where #{expected} should be")
+                format!("{room} has {event}, expected #{expected}")
             });
         }
         if let Some(before) = log.last().filter(|before| timestamp.is_some() && timestamp < before.timestamp)
@@ -116,7 +116,7 @@ impl EpochLog {
                 |timestamp: Option<Timestamp>| timestamp.map_or_else(String::new, Timestamp::to_rfc3339);
             violations.report(index, Rule::TimestampRegressed, subject(), || {
                 format!(
-                    "{room} #{} is of {}, and {event} of {}",
+                    "{room} #{} has the time {}, and {event} has {}",
                     before.event.seq,
                     text(before.timestamp),
                     text(timestamp)
@@ -147,18 +147,18 @@ impl EpochLog {
         log.push(Stored { event, index, timestamp });
     }
 
-    /// What a restore kept is what there was.
+    /// The events that a restore kept equal those before it.
     fn check_restored_from(&self, before: &EpochLog, violations: &mut Violations) {
         for (&room, &kept) in &self.inherited {
             let logs = (before.log(room), self.log(room));
             for seq in (1..=kept.0).map(Seq) {
                 let (old, new) = (at(logs.0, seq), at(logs.1, seq));
                 if old.map(|it| &it.event) != new.map(|it| &it.event) {
-                    // One of them is there, or they would be the same; if neither is, nobody said that it was kept.
+                    // At least one is present, or they would be equal.
                     let index = new.or(old).map_or(0, |it| it.index);
                     let subject = Subject { room: Some(room), seq: Some(seq), ..Subject::default() };
                     violations.report(index, Rule::RestoreMismatch, subject, || {
-                        format!("{room} was kept up to #{kept}, and #{seq} is not what it was")
+                        format!("{room} was kept up to #{kept}, and #{seq} differs")
                     });
                     break;
                 }
@@ -182,27 +182,27 @@ impl EpochLog {
         at(self.log(room), seq).map(|stored| &stored.event)
     }
 
-    /// Where a message is stored.
+    /// The room and number of a message.
     pub(super) fn find_by_key(&self, user: UserId, key: &ClientMessageId) -> Option<(RoomId, Seq)> {
         self.keys.get(&(user, key.clone())).copied()
     }
 
-    /// Whether it was there when this life began.
+    /// Whether the event existed at the start of this epoch.
     pub(super) fn is_inherited(&self, room: RoomId, seq: Seq) -> bool {
         self.inherited.get(&room).is_some_and(|kept| seq <= *kept)
     }
 
-    /// The first removal of a person from a room after this number.
+    /// The first removal of a user from a room after this event.
     pub(super) fn removal_after(&self, room: RoomId, user: UserId, after: Seq) -> Option<Seq> {
         let changes = self.memberships.get(&(room, user))?;
         let later = &changes[changes.partition_point(|(seq, _)| *seq <= after)..];
         later.iter().find(|(_, change)| *change == Change::Left).map(|(seq, _)| *seq)
     }
 
-    /// Whether a person was a member of a room behind this number.
-    pub(super) fn is_member(&self, room: RoomId, user: UserId, behind: Seq) -> bool {
+    /// Whether a user is a member of a room after this event.
+    pub(super) fn is_member(&self, room: RoomId, user: UserId, after: Seq) -> bool {
         let Some(changes) = self.memberships.get(&(room, user)) else { return false };
-        let before = changes.partition_point(|(seq, _)| *seq <= behind);
+        let before = changes.partition_point(|(seq, _)| *seq <= after);
         before > 0 && changes[before - 1].1 == Change::Joined
     }
 }

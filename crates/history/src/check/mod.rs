@@ -1,5 +1,5 @@
-//! The checker: one look for what is stored, one at everything else in its order, and a third, if a promise was broken, for
-//! what belongs to it. Each is linear in the history's length.
+//! The checker. The first pass collects what is stored, the second verifies every other record in order, and a third collects
+//! the context of a violation. Each pass is linear in the history's length.
 
 mod attempts;
 mod client_view;
@@ -16,17 +16,17 @@ use protocol::{RoomId, UserId};
 use crate::verdict::{Counts, Subject};
 use crate::{ClientId, ConnectionId, Record, RecordKind, Rule, Verdict, Violation};
 use attempts::{Attempts, ConnectionCommands, SendAttempt};
-use client_view::{ClientView, JoinedFrame, Place, Subscription};
+use client_view::{ClientView, JoinedFrame, Location, Subscription};
 use expected_log::{ExpectedLog, StoreEpoch};
 
-/// Checks a history that `read` gives, in its order, each time it is called. So a history may be longer than fits into memory.
+/// Checks the history that `read` returns, in order, on each call. The history may be larger than memory.
 pub fn check<I: IntoIterator<Item = Record>>(read: impl Fn() -> I) -> Verdict {
     let mut violations = Violations::default();
     let expected = ExpectedLog::gather(read(), &mut violations);
     violations.stored_is_inconsistent = violations.first.is_some();
     let mut checker = Checker { expected, violations, ..Checker::default() };
     for (index, record) in read().into_iter().enumerate() {
-        checker.take(index, record.kind);
+        checker.check_record(index, record.kind);
     }
     let (counts, violations) = checker.finish();
     let mut violation = violations.first;
@@ -36,13 +36,13 @@ pub fn check<I: IntoIterator<Item = Record>>(read: impl Fn() -> I) -> Verdict {
     Verdict { counts, violation, violation_counts: violations.counts }
 }
 
-/// The first violation by its place in the history.
+/// Collects violations, and keeps the first one in the history's order.
 #[derive(Debug, Default)]
 struct Violations {
     first: Option<Violation>,
-    /// What is stored contradicts itself: that is told, and not what follows from it.
+    /// The stored events contradict each other. That violation is reported, and not those that follow from it.
     stored_is_inconsistent: bool,
-    /// How often each rule was broken. One defect breaks several, and one break makes others follow.
+    /// The number of violations of each rule.
     counts: BTreeMap<Rule, u64>,
 }
 
@@ -55,7 +55,7 @@ impl Violations {
     }
 }
 
-/// Whose a connection is.
+/// The client, user and epoch of a connection.
 #[derive(Clone, Copy, Debug)]
 struct Owner {
     connection: ConnectionId,
@@ -64,15 +64,15 @@ struct Owner {
     store_epoch: StoreEpoch,
 }
 
-/// A connection that stands.
+/// An open connection.
 #[derive(Debug)]
 struct OpenConnection {
-    user: Owner,
+    owner: Owner,
     commands: ConnectionCommands,
     subscriptions: HashMap<RoomId, Subscription>,
-    /// Rooms that were closed, by a `leave` or by a word that says so: what comes of them now comes after a removal.
+    /// Rooms that a `leave` or a `not_a_member` has closed. An event of such a room comes after a removal.
     left: HashSet<RoomId>,
-    /// Rooms whose `reset` came, and whose `joined` must follow.
+    /// Rooms with a `reset` whose `joined` has not arrived.
     reset: HashSet<RoomId>,
 }
 
@@ -87,7 +87,7 @@ struct Checker {
 }
 
 impl Checker {
-    fn take(&mut self, index: usize, kind: RecordKind) {
+    fn check_record(&mut self, index: usize, kind: RecordKind) {
         self.counts.records += 1;
         match kind {
             RecordKind::Opened { connection, client, user, epoch } => {
@@ -95,103 +95,103 @@ impl Checker {
                 let store_epoch = self.expected.store_epoch(&epoch).unwrap_or_else(|| {
                     let subject = Subject { connection: Some(connection), ..Subject::default() };
                     self.violations.report(index, Rule::InconsistentHistory, subject, || {
-                        format!("{epoch} is no restore's")
+                        format!("{epoch} belongs to no restore")
                     });
                     self.expected.last_epoch()
                 });
-                let user = Owner { connection, client, user, store_epoch };
-                self.connections.insert(connection, OpenConnection::new(user));
+                let owner = Owner { connection, client, user, store_epoch };
+                self.connections.insert(connection, OpenConnection::new(owner));
             }
             RecordKind::Stored { .. } | RecordKind::Restored { .. } | RecordKind::Note { .. } => {}
             RecordKind::Closed { connection, .. } => {
-                if let Some(standing) = self.connections.remove(&connection) {
-                    self.end(standing);
+                if let Some(open) = self.connections.remove(&connection) {
+                    self.end(open);
                 }
             }
-            kind => self.take_of_connection(index, kind),
+            kind => self.check_connection_record(index, kind),
         }
     }
 
-    fn take_of_connection(&mut self, index: usize, kind: RecordKind) {
+    fn check_connection_record(&mut self, index: usize, kind: RecordKind) {
         let Self { expected, attempts, views, counts, violations, .. } = self;
-        let Some(standing) = kind.connection().and_then(|connection| self.connections.get_mut(&connection))
+        let Some(open) = kind.connection().and_then(|connection| self.connections.get_mut(&connection))
         else {
             let subject = Subject { connection: kind.connection(), room: kind.room(), ..Subject::default() };
             violations.report(index, Rule::InconsistentHistory, subject, || {
-                "on a connection that is not open".to_owned()
+                "a record of a connection that is not open".to_owned()
             });
             return;
         };
-        let user = standing.user;
-        let epoch_log = expected.epoch_log(user.store_epoch);
-        let at = |room| Place { user, room, index };
+        let owner = open.owner;
+        let epoch_log = expected.epoch_log(owner.store_epoch);
+        let at = |room| Location { owner, room, index };
         match kind {
             RecordKind::Send { id, room, key, body, .. } => {
                 counts.operations += 1;
                 let attempt = SendAttempt { id, room, key, body };
-                attempts.send(epoch_log, user, &mut standing.commands, attempt, index, violations);
+                attempts.send(epoch_log, owner, &mut open.commands, attempt, index, violations);
             }
             RecordKind::Leave { id, room, .. } => {
                 counts.operations += 1;
-                standing.commands.leave(user, id, room, index, violations);
+                open.commands.leave(owner, id, room, index, violations);
             }
             RecordKind::Ok { id, seq, .. } => {
                 counts.acknowledged += 1;
-                let left = attempts.ok(epoch_log, user, &mut standing.commands, (id, seq), index, violations);
-                // One who joined again before the answer came has been told of a later head, and stays.
-                let subscription = left.and_then(|room| Some((room, standing.subscriptions.get(&room)?)));
+                let left = attempts.ok(epoch_log, owner, &mut open.commands, (id, seq), index, violations);
+                // A user who rejoined before the reply arrived has received a later head, and stays subscribed.
+                let subscription = left.and_then(|room| Some((room, open.subscriptions.get(&room)?)));
                 if let Some((room, subscription)) =
                     subscription.filter(|(_, subscription)| subscription.head() < seq)
                 {
                     subscription.check_ended(epoch_log, at(room), seq, violations);
-                    standing.subscriptions.remove(&room);
-                    standing.left.insert(room);
+                    open.subscriptions.remove(&room);
+                    open.left.insert(room);
                 }
             }
             RecordKind::Failed { id, .. } => {
                 counts.refused += 1;
-                attempts.failed(user, &mut standing.commands, id, true, index, violations);
+                attempts.failed(owner, &mut open.commands, id, true, index, violations);
             }
             RecordKind::Unknown { id, .. } => {
                 counts.unknown += 1;
-                attempts.failed(user, &mut standing.commands, id, false, index, violations);
+                attempts.failed(owner, &mut open.commands, id, false, index, violations);
             }
             RecordKind::Reset { room, .. } => {
-                standing.reset.insert(room);
+                open.reset.insert(room);
             }
             RecordKind::Joined { room, after, head, .. } => {
                 counts.resumed += u64::from(after.is_some());
-                attempts.observe(user.store_epoch, room, head);
-                let joined = JoinedFrame { room, after, head, was_reset: standing.reset.remove(&room) };
-                let mut view = views.remove(&(user.client, room));
-                let subscription = standing.subscriptions.remove(&room);
+                attempts.observe(owner.store_epoch, room, head);
+                let joined = JoinedFrame { room, after, head, was_reset: open.reset.remove(&room) };
+                let mut view = views.remove(&(owner.client, room));
+                let subscription = open.subscriptions.remove(&room);
                 let subscription =
                     Subscription::open(epoch_log, &mut view, subscription, at(room), joined, violations);
-                standing.subscriptions.insert(room, subscription);
-                standing.left.remove(&room);
-                views.extend(view.map(|view| ((user.client, room), view)));
+                open.subscriptions.insert(room, subscription);
+                open.left.remove(&room);
+                views.extend(view.map(|view| ((owner.client, room), view)));
             }
             RecordKind::Received { room, event, .. } => {
                 counts.deliveries += 1;
-                attempts.observe(user.store_epoch, room, event.seq);
-                let view = views.get_mut(&(user.client, room));
-                match standing.subscriptions.get_mut(&room) {
-                    Some(subscription) => subscription.hear(epoch_log, view, at(room), &event, violations),
-                    None => standing.unexpected(at(room), Some(event.seq), violations),
+                attempts.observe(owner.store_epoch, room, event.seq);
+                let view = views.get_mut(&(owner.client, room));
+                match open.subscriptions.get_mut(&room) {
+                    Some(subscription) => subscription.receive(epoch_log, view, at(room), &event, violations),
+                    None => open.unexpected(at(room), Some(event.seq), violations),
                 }
             }
             RecordKind::Gap { room, from, to, .. } => {
                 counts.gaps += 1;
-                let view = views.get_mut(&(user.client, room));
-                match standing.subscriptions.get_mut(&room) {
+                let view = views.get_mut(&(owner.client, room));
+                match open.subscriptions.get_mut(&room) {
                     Some(subscription) => subscription.gap(epoch_log, view, at(room), (from, to), violations),
-                    None => standing.unexpected(at(room), Some(from), violations),
+                    None => open.unexpected(at(room), Some(from), violations),
                 }
             }
             RecordKind::HistoryPage { room, events, .. } => {
                 client_view::check_page(epoch_log, at(room), &events, counts, violations);
                 if let (Some(first), Some(last)) = (events.first(), events.last())
-                    && let Some(view) = views.get_mut(&(user.client, room))
+                    && let Some(view) = views.get_mut(&(owner.client, room))
                 {
                     view.fill(first.seq, last.seq);
                 }
@@ -199,21 +199,21 @@ impl Checker {
             RecordKind::RoomClosed { room, .. } => {
                 client_view::check_was_removed(
                     epoch_log,
-                    views.get(&(user.client, room)),
+                    views.get(&(owner.client, room)),
                     at(room),
                     violations,
                 );
-                if standing.subscriptions.remove(&room).is_some() {
-                    standing.left.insert(room);
+                if open.subscriptions.remove(&room).is_some() {
+                    open.left.insert(room);
                 }
             }
             RecordKind::Quiescent { .. } => {
-                standing.commands.check_all_answered(user, index, violations);
-                for (room, subscription) in &standing.subscriptions {
+                open.commands.check_all_answered(owner, index, violations);
+                for (room, subscription) in &open.subscriptions {
                     subscription.check_complete(epoch_log, at(*room), violations);
-                    // Whoever was removed may not read what a gap had named.
+                    // A removed user may not read the events that a gap had named.
                     if let Some(view) = views
-                        .get(&(user.client, *room))
+                        .get(&(owner.client, *room))
                         .filter(|_| !subscription.has_ended(epoch_log, at(*room)))
                     {
                         view.check_gaps_filled(at(*room), violations);
@@ -229,14 +229,14 @@ impl Checker {
         }
     }
 
-    fn end(&mut self, standing: OpenConnection) {
+    fn end(&mut self, open: OpenConnection) {
         let Self { counts, violations, .. } = self;
-        counts.unknown += standing.commands.end(standing.user, violations);
+        counts.unknown += open.commands.end(open.owner, violations);
     }
 
     fn finish(mut self) -> (Counts, Violations) {
-        for (_, standing) in std::mem::take(&mut self.connections) {
-            self.end(standing);
+        for (_, open) in std::mem::take(&mut self.connections) {
+            self.end(open);
         }
         self.attempts.finish(&self.expected, &mut self.counts, &mut self.violations);
         (self.counts, self.violations)
@@ -244,10 +244,10 @@ impl Checker {
 }
 
 impl OpenConnection {
-    fn new(user: Owner) -> Self {
+    fn new(owner: Owner) -> Self {
         let commands = ConnectionCommands::default();
         OpenConnection {
-            user,
+            owner,
             commands,
             subscriptions: HashMap::new(),
             left: HashSet::new(),
@@ -255,18 +255,22 @@ impl OpenConnection {
         }
     }
 
-    /// Something of a room that is not open on this connection.
-    fn unexpected(&self, place: Place, seq: Option<protocol::Seq>, violations: &mut Violations) {
-        let room = place.room;
-        let subject =
-            Subject { connection: Some(place.user.connection), room: Some(room), seq, ..Subject::default() };
+    /// Reports a frame of a room to which this connection is not subscribed.
+    fn unexpected(&self, location: Location, seq: Option<protocol::Seq>, violations: &mut Violations) {
+        let room = location.room;
+        let subject = Subject {
+            connection: Some(location.owner.connection),
+            room: Some(room),
+            seq,
+            ..Subject::default()
+        };
         if self.left.contains(&room) {
-            violations.report(place.index, Rule::ReceivedAfterRemoval, subject, || {
-                format!("{room} was closed here, and more came of it")
+            violations.report(location.index, Rule::ReceivedAfterRemoval, subject, || {
+                format!("an event of {room} arrived after the room was closed")
             });
         } else {
-            violations.report(place.index, Rule::ReceivedBeforeJoined, subject, || {
-                format!("{room} is not open here")
+            violations.report(location.index, Rule::ReceivedBeforeJoined, subject, || {
+                format!("the connection is not subscribed to {room}")
             });
         }
     }

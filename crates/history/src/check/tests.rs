@@ -1,4 +1,4 @@
-//! For each rule the least history that breaks it and nothing else, beside one that only just does not.
+//! For each rule, the shortest history that violates it alone, and a similar one that does not.
 
 mod client_views;
 mod messages;
@@ -16,7 +16,7 @@ const ROOM: RoomId = RoomId(1);
 const LI: UserId = UserId(7);
 const ANN: UserId = UserId(8);
 
-/// A history as it is being told.
+/// Builds a history, record by record.
 struct HistoryBuilder {
     recorder: Recorder,
     time: u64,
@@ -25,7 +25,7 @@ struct HistoryBuilder {
 }
 
 impl HistoryBuilder {
-    /// Li has a connection.
+    /// A history in which Li has a connection.
     fn new() -> Self {
         let mut recorder = Recorder::new(0);
         let client = recorder.new_client();
@@ -33,7 +33,7 @@ impl HistoryBuilder {
         HistoryBuilder { recorder, time: 0, connection, client }
     }
 
-    /// The next line, on the connection that is being spoken of.
+    /// Appends the next record, on the current connection.
     fn record_with(mut self, write: impl FnOnce(&mut Recorder, ConnectionId)) -> Self {
         self.time += 1;
         self.recorder.set_time(self.time);
@@ -41,14 +41,14 @@ impl HistoryBuilder {
         self
     }
 
-    /// Another client, and from now on it is spoken of.
+    /// Opens a connection of another client, which becomes the current one.
     fn with_new_client(mut self, user: UserId) -> Self {
         self.client = self.recorder.new_client();
         self.connection = self.recorder.opened(self.client, user, &epoch(1));
         self
     }
 
-    /// The same client comes back on another connection.
+    /// The current client reconnects.
     fn reconnects(mut self, user: UserId, epoch: &Epoch) -> Self {
         self.recorder.closed(self.connection, 1006);
         self.connection = self.recorder.opened(self.client, user, epoch);
@@ -104,7 +104,7 @@ impl HistoryBuilder {
         self.record_with(|it, on| it.room_closed(on, ROOM))
     }
 
-    /// The store is taken back to where the room had `kept` events of `stored`.
+    /// Restores the store to a state in which the room has the first `kept` events of `stored`.
     fn restored(mut self, number: u64, stored: &[Event], kept: u64) -> Self {
         for event in stored {
             self.recorder.stored(event);
@@ -143,7 +143,7 @@ fn key_of(key: &str) -> ClientMessageId {
 }
 
 fn body_of(key: &str) -> String {
-    format!("words of {key}")
+    format!("body of {key}")
 }
 
 fn event(seq: u64, by: UserId, kind: EventKind) -> Event {
@@ -151,7 +151,7 @@ fn event(seq: u64, by: UserId, kind: EventKind) -> Event {
     Event { kind, room: ROOM, seq: Seq(seq), n: MessageCount(seq), by, at: Timestamp(0) }
 }
 
-/// A message of Li's whose body goes with its key.
+/// A message of Li whose body follows from its key.
 fn message(seq: u64, key: &str) -> Event {
     message_from(seq, LI, key, &body_of(key))
 }
@@ -175,7 +175,7 @@ fn left(seq: u64, user: UserId) -> Event {
 }
 
 #[test]
-fn a_violation_is_told_with_what_belongs_to_it_and_nothing_else() {
+fn violation_has_the_related_records_as_context() {
     let mut history = HistoryBuilder::new();
     for id in 1..=50 {
         history = history.sends(id, &format!("k{id}")).ok(id, id);
@@ -192,7 +192,7 @@ fn a_violation_is_told_with_what_belongs_to_it_and_nothing_else() {
 }
 
 #[test]
-fn what_was_stored_before_it_was_sent_again_is_counted_once() {
+fn message_stored_before_its_resend_is_counted_once() {
     let sent = || HistoryBuilder::new().sends(1, "a").reconnects(LI, &epoch(1));
     let stored = [message(1, "a")];
     assert_eq!(sent().sends(1, "a").ok(1, 1).verdict(&stored).counts.unknown_but_stored, 0);
@@ -204,7 +204,7 @@ fn what_was_stored_before_it_was_sent_again_is_counted_once() {
 }
 
 #[test]
-fn everything_is_counted() {
+fn activity_of_a_history_is_counted() {
     let verdict = HistoryBuilder::new()
         .subscribes(Some(1), 1)
         .sends(1, "a")

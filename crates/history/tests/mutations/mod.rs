@@ -1,4 +1,4 @@
-//! What may be done to an honest history, each so that one promise is broken.
+//! Changes of a correct history, each of which violates one guarantee.
 
 use history::{ConnectionId, Hash, ObservedEvent, ObservedKind, Record, RecordKind, Rule};
 use protocol::{ClientMessageId, RoomId, Seq, UserId};
@@ -6,10 +6,10 @@ use teahouse_history as history;
 
 pub(crate) struct Mutation {
     pub(crate) name: &'static str,
-    /// Does it at the `nth` of the places where it can be done; `None` where it cannot.
+    /// Applies the change at the `nth` possible record; `None` if there is none.
     pub(crate) change: fn(&mut Vec<Record>, usize) -> Option<()>,
     pub(crate) violates: &'static [Rule],
-    /// At some places nobody can tell it from the truth, for nobody was told and nobody saw.
+    /// At some records the change cannot be distinguished from a correct history, since no client observed it.
     pub(crate) may_be_valid: bool,
 }
 
@@ -45,7 +45,7 @@ fn observed(kind: &mut RecordKind) -> Option<&mut ObservedEvent> {
     }
 }
 
-/// Where the same connection heard the next event of the same room.
+/// The record in which the same connection receives the next event of the same room.
 fn next_received(records: &[Record], place: usize) -> Option<usize> {
     let (connection, room, seq) = received(&records[place].kind)?;
     let next = Some((connection, room, seq.next()));
@@ -74,7 +74,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         name: "a delivery is lost",
         change: |records, nth| {
             let place = pick_received(records, nth)?;
-            // The last one before a connection is lost is lost with it, and comes again: that is no harm.
+            // The last event before a disconnect may be lost with the connection, and is delivered again.
             next_received(records, place)?;
             records.remove(place);
             Some(())
@@ -104,7 +104,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "what was delivered is altered",
+        name: "a delivered event is altered",
         change: |records, nth| {
             let place = pick_received(records, nth)?;
             observed(&mut records[place].kind)?.hash.0 ^= 1;
@@ -114,7 +114,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "an event is delivered as another room's",
+        name: "an event is delivered in another room",
         change: |records, nth| {
             let place = pick_received(records, nth)?;
             let RecordKind::Received { room, .. } = &mut records[place].kind else { return None };
@@ -125,13 +125,13 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "an event is gone from the store",
+        name: "an event is missing in the store",
         change: |records, nth| {
             let place = pick_stored(records, nth, None)?;
             records.remove(place);
             Some(())
         },
-        // The last of a room leaves no hole; then somebody had an `ok`, or saw it, or was told of that head.
+        // The last event of a room leaves no hole; then a client had an `ok`, received it, or received that head.
         violates: &[
             Rule::SeqNotContiguous,
             Rule::AcknowledgedButLost,
@@ -151,7 +151,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "two events have each other's number in the store",
+        name: "two events have swapped numbers in the store",
         change: |records, nth| {
             let place = pick_stored(records, nth, Some(ObservedKind::Message))?;
             let room = records[place].kind.room()?;
@@ -187,7 +187,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "a message that nobody sent is stored",
+        name: "a message that no client sent is stored",
         change: |records, nth| {
             let place = pick_stored(records, nth, Some(ObservedKind::Message))?;
             observed(&mut records[place].kind)?.key = ClientMessageId::new("forged").ok();
@@ -197,7 +197,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "a message is stored as another's",
+        name: "a message is stored with another sender",
         change: |records, nth| {
             let place = pick_stored(records, nth, Some(ObservedKind::Message))?;
             observed(&mut records[place].kind)?.user = UserId(99);
@@ -207,10 +207,10 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "a message is stored with other words",
+        name: "a message is stored with another body",
         change: |records, nth| {
             let place = pick_stored(records, nth, Some(ObservedKind::Message))?;
-            observed(&mut records[place].kind)?.body = Some(Hash::of(b"other words"));
+            observed(&mut records[place].kind)?.body = Some(Hash::of(b"another body"));
             Some(())
         },
         violates: &[Rule::StoredAltered, Rule::ReceivedAltered],
@@ -232,7 +232,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "an answer comes twice",
+        name: "a reply arrives twice",
         change: |records, nth| {
             let place = pick(records, nth, |kind| matches!(kind, RecordKind::Ok { .. }))?;
             records.insert(place, records[place].clone());
@@ -253,7 +253,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "what was refused is acknowledged",
+        name: "a refused message is acknowledged",
         change: |records, nth| {
             let place = pick(records, nth, |kind| matches!(kind, RecordKind::Failed { .. }))?;
             let RecordKind::Failed { connection, id, .. } = records[place].kind else { return None };
@@ -264,26 +264,26 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "an answer is lost",
+        name: "a reply is lost",
         change: |records, nth| {
             let is_answer = |kind: &RecordKind| {
                 matches!(kind, RecordKind::Ok { .. } | RecordKind::Failed { .. } | RecordKind::Unknown { .. })
             };
             let place = pick(records, nth, is_answer)?;
-            // With its connection an answer may be lost.
+            // A reply may be lost with its connection.
             quiesces_later(records, place).then(|| drop(records.remove(place)))
         },
         violates: &[Rule::Unanswered],
         may_be_valid: false,
     },
     Mutation {
-        name: "a gap is not told",
+        name: "a gap is not announced",
         change: |records, nth| {
             let place = pick(records, nth, |kind| matches!(kind, RecordKind::Gap { .. }))?;
-            // On a connection that is lost it may have been lost, too.
+            // It may have been lost with its connection.
             quiesces_later(records, place).then(|| drop(records.remove(place)))
         },
-        // The next thing heard may be another gap.
+        // The next frame may be another gap.
         violates: &[Rule::SilentGap, Rule::IncompleteView, Rule::InvalidGap],
         may_be_valid: false,
     },
@@ -304,7 +304,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "the last word before the answer to a leave is lost",
+        name: "the last event before the reply to a leave is lost",
         change: |records, nth| {
             let place = pick(
                 records,
@@ -322,7 +322,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "a room is opened for one who has left",
+        name: "a user who has left is subscribed",
         change: |records, nth| {
             let place = pick(records, nth, |kind| matches!(kind, RecordKind::Ok { .. }))?;
             let RecordKind::Ok { connection, seq, .. } = records[place].kind else { return None };
@@ -344,18 +344,18 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             Some(())
         },
         violates: &[Rule::OpenedForNonMember],
-        // The number may be that of a message.
+        // The number may belong to a message.
         may_be_valid: true,
     },
     Mutation {
-        name: "a member is told to be none",
+        name: "a member receives not_a_member",
         change: |records, nth| {
             let place = pick(records, nth, |kind| matches!(kind, RecordKind::Joined { .. }))?;
             let (connection, room) = (records[place].kind.connection()?, records[place].kind.room()?);
             let leaves = |record: &Record| {
                 matches!(record.kind, RecordKind::Leave { .. }) && record.kind.room() == Some(room)
             };
-            // Whoever leaves later may be told so at any time.
+            // A user who leaves later may receive it at any time.
             (!records[place..].iter().any(leaves))
                 .then(|| insert(records, place + 1, RecordKind::RoomClosed { connection, room }))
         },
@@ -363,23 +363,23 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "an event comes after the leave was answered",
+        name: "an event arrives after the reply to a leave",
         change: |records, nth| {
             let place = pick_stored(records, nth, Some(ObservedKind::Left))?;
             let RecordKind::Stored { room, event, .. } = records[place].kind.clone() else { return None };
             is_stored_in(records.get(place + 1), room).then_some(())?;
             let next = observed(&mut records[place + 1].kind)?.clone();
-            // The one who left heard it go, and then had the answer.
-            let went = records.iter().position(|record| {
+            // The user who left received the removal, and then the reply.
+            let removal = records.iter().position(|record| {
                 let by_itself =
                     matches!(&record.kind, RecordKind::Received { event: it, .. } if *it == event);
                 by_itself && record.kind.room() == Some(room)
             })?;
-            let answer = records[went..]
+            let answer = records[removal..]
                 .iter()
                 .position(|record| matches!(record.kind, RecordKind::Ok { seq, .. } if seq == event.seq))?;
-            let connection = records[went + answer].kind.connection()?;
-            insert(records, went + answer + 1, RecordKind::Received { connection, room, event: next });
+            let connection = records[removal + answer].kind.connection()?;
+            insert(records, removal + answer + 1, RecordKind::Received { connection, room, event: next });
             Some(())
         },
         violates: &[
@@ -392,7 +392,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: true,
     },
     Mutation {
-        name: "the last wake-up of a room is lost",
+        name: "the last event of a room is not delivered",
         change: |records, nth| {
             let place = pick(records, nth, |kind| matches!(kind, RecordKind::Quiescent { .. }))?;
             let connection = records[place].kind.connection()?;
@@ -405,7 +405,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "a cursor is overlooked on coming back",
+        name: "a cursor is ignored on resume",
         change: |records, nth| {
             let such = |kind: &RecordKind| matches!(kind, RecordKind::Joined { after: Some(after), .. } if after.0 > 0);
             let place = pick(records, nth, such)?;

@@ -1,4 +1,4 @@
-//! A house so small that it can only be honest: rooms are vectors, and everything is done by one thread, at once.
+//! A server that is too simple to violate a guarantee: rooms are vectors, and one thread executes every step at once.
 
 use history::{ClientId, ConnectionId, Record, Recorder};
 use protocol::{
@@ -10,7 +10,7 @@ use teahouse_history as history;
 const ROOMS: usize = 2;
 const CLIENTS: usize = 4;
 
-/// Numbers that look random.
+/// A pseudorandom number that follows from `number`.
 pub(crate) fn scramble(number: u32) -> u32 {
     let mut it = number.wrapping_mul(0x9e37_79b9) ^ 0x85eb_ca6b;
     it ^= it >> 16;
@@ -24,12 +24,12 @@ struct Member {
     client: ClientId,
     user: UserId,
     connection: Option<ConnectionId>,
-    /// What it has of each room where it is a member, with the hole that it was told of.
+    /// The cursor of each room of which it is a member, and the announced gap.
     rooms: [Option<Seq>; ROOMS],
     gap_range: [Option<(Seq, Seq)>; ROOMS],
-    /// Where it is open on this connection.
+    /// The rooms to which this connection is subscribed.
     open: [bool; ROOMS],
-    /// What it sent and knows nothing of.
+    /// Messages without a reply.
     unanswered: Vec<(usize, ClientMessageId)>,
     commands: u64,
     keys: u64,
@@ -47,11 +47,11 @@ fn room(index: usize) -> RoomId {
 }
 
 fn body(key: &ClientMessageId) -> MessageBody {
-    MessageBody::new(format!("words of {key}"), 100).unwrap()
+    MessageBody::new(format!("body of {key}"), 100).unwrap()
 }
 
 impl SimulatedServer {
-    /// What these choices lead to, up to the day after.
+    /// Runs these choices to quiescence, and returns the history.
     pub(crate) fn run(choices: &[u32]) -> Vec<Record> {
         let mut recorder = Recorder::new(0);
         let members = (0..CLIENTS).map(|number| Member {
@@ -120,7 +120,7 @@ impl SimulatedServer {
         for index in 0..ROOMS {
             let member = &mut self.members[nth];
             let Some(at) = member.rooms[index] else { continue };
-            // Now and then it has forgotten the last it saw.
+            // Sometimes the client has lost its last event.
             let after = Seq(at.0.saturating_sub(u64::from(odds.is_multiple_of(7))));
             let after = member.gap_range[index].map_or(after, |(from, _)| Seq(from.0 - 1).min(after));
             member.gap_range[index] = None;

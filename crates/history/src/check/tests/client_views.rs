@@ -1,4 +1,4 @@
-//! What a member sees is one run, identical to what is stored.
+//! A member receives one contiguous range that equals the stored events.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn three() -> [Event; 3] {
 }
 
 #[test]
-fn what_is_seen_is_stored() {
+fn received_event_must_be_stored() {
     HistoryBuilder::new()
         .subscribes(None, 1)
         .receives(joined(2, ANN))
@@ -21,7 +21,7 @@ fn what_is_seen_is_stored() {
 }
 
 #[test]
-fn what_is_seen_is_as_it_is_stored() {
+fn received_event_must_equal_the_stored_one() {
     let renamed = EventKind::Renamed { old_name: UserName::new("Ann").unwrap() };
     HistoryBuilder::new()
         .subscribes(None, 1)
@@ -34,48 +34,48 @@ fn what_is_seen_is_as_it_is_stored() {
 }
 
 #[test]
-fn a_rooms_events_come_after_its_joined() {
+fn events_must_follow_joined() {
     HistoryBuilder::new().receives(joined(2, ANN)).violates(Rule::ReceivedBeforeJoined, &three());
     let reconnects = HistoryBuilder::new().subscribes(None, 1).reconnects(LI, &epoch(1));
     reconnects.receives(joined(2, ANN)).violates(Rule::ReceivedBeforeJoined, &three());
 }
 
 #[test]
-fn nothing_is_left_out_in_silence() {
+fn missing_events_must_be_announced() {
     HistoryBuilder::new().subscribes(None, 1).receives(joined(3, ANN)).violates(Rule::SilentGap, &three());
     let back =
         || HistoryBuilder::new().subscribes(None, 1).receives(joined(2, ANN)).reconnects(LI, &epoch(1));
     back().subscribes(Some(2), 3).receives(joined(3, ANN)).satisfies_all(&three());
     let more = [&three()[..], &[joined(4, ANN)]].concat();
     back().subscribes(Some(2), 4).receives(joined(4, ANN)).violates(Rule::SilentGap, &more);
-    // Without a cursor one hears from now on.
+    // Without a cursor, delivery starts at the head.
     back().subscribes(None, 3).receives(joined(4, ANN)).satisfies_all(&more);
 }
 
 #[test]
-fn two_neighbours_keep_their_places() {
+fn swapped_events_are_a_violation() {
     let swapped = HistoryBuilder::new().subscribes(None, 1).receives(joined(3, ANN)).receives(joined(2, ANN));
     swapped.violates(Rule::SilentGap, &three());
 }
 
 #[test]
-fn an_event_comes_once_on_a_connection() {
+fn event_must_arrive_once_per_connection() {
     let received = || HistoryBuilder::new().subscribes(None, 1).receives(joined(2, ANN));
     received().receives(joined(2, ANN)).violates(Rule::Duplicate, &three());
-    // Across connections the cursor decides: what is above it comes again.
+    // Across connections the cursor decides: events above it are delivered again.
     let back = || received().reconnects(LI, &epoch(1));
     back().subscribes(Some(1), 3).receives(joined(2, ANN)).satisfies_all(&three());
     back().subscribes(Some(2), 3).receives(joined(2, ANN)).violates(Rule::BelowCursor, &three());
 }
 
 #[test]
-fn a_client_names_no_cursor_that_it_has_not_seen() {
+fn cursor_above_the_received_events_is_inconsistent() {
     let back = HistoryBuilder::new().subscribes(None, 1).reconnects(LI, &epoch(1));
     back.subscribes(Some(2), 3).violates(Rule::InconsistentHistory, &three());
 }
 
 #[test]
-fn a_gap_names_what_comes_next_and_is_stored() {
+fn gap_must_start_at_the_next_event_and_be_stored() {
     let member = || HistoryBuilder::new().subscribes(None, 1);
     member()
         .receives_gap(2, 3)
@@ -96,24 +96,24 @@ fn a_gap_names_what_comes_next_and_is_stored() {
 }
 
 #[test]
-fn a_gap_is_filled() {
-    let told = || HistoryBuilder::new().subscribes(None, 1).receives_gap(2, 3);
-    told().quiesces().violates(Rule::GapNotFilled, &three());
-    told().receives_page(&[joined(2, ANN)]).quiesces().violates(Rule::GapNotFilled, &three());
-    told()
+fn gap_must_be_filled_at_quiescence() {
+    let with_gap = || HistoryBuilder::new().subscribes(None, 1).receives_gap(2, 3);
+    with_gap().quiesces().violates(Rule::GapNotFilled, &three());
+    with_gap().receives_page(&[joined(2, ANN)]).quiesces().violates(Rule::GapNotFilled, &three());
+    with_gap()
         .receives_page(&[joined(2, ANN)])
         .receives_page(&[joined(3, ANN)])
         .quiesces()
         .satisfies_all(&three());
-    // Or the client goes back behind it and hears it after all.
-    let back = told().reconnects(LI, &epoch(1)).subscribes(Some(1), 3);
+    // Or the client resumes before the gap and receives its events.
+    let back = with_gap().reconnects(LI, &epoch(1)).subscribes(Some(1), 3);
     back.receives(joined(2, ANN)).receives(joined(3, ANN)).quiesces().satisfies_all(&three());
-    let half = told().reconnects(LI, &epoch(1)).subscribes(Some(2), 3).receives(joined(3, ANN));
+    let half = with_gap().reconnects(LI, &epoch(1)).subscribes(Some(2), 3).receives(joined(3, ANN));
     half.quiesces().violates(Rule::GapNotFilled, &three());
 }
 
 #[test]
-fn a_page_has_no_hole() {
+fn page_of_history_must_be_contiguous() {
     HistoryBuilder::new().subscribes(None, 3).receives_page(&three()).satisfies_all(&three());
     HistoryBuilder::new()
         .subscribes(None, 3)
@@ -122,7 +122,7 @@ fn a_page_has_no_hole() {
 }
 
 #[test]
-fn a_member_at_rest_has_everything() {
+fn member_at_quiescence_must_have_every_event() {
     let member = || HistoryBuilder::new().subscribes(None, 1).receives(joined(2, ANN));
     member().quiesces().violates(Rule::IncompleteView, &three());
     member().receives(joined(3, ANN)).quiesces().satisfies_all(&three());
@@ -130,16 +130,16 @@ fn a_member_at_rest_has_everything() {
 }
 
 #[test]
-fn nothing_comes_after_a_removal() {
+fn no_event_may_follow_a_removal() {
     let stored = [joined(1, LI), left(2, LI), joined(3, ANN)];
     let member = || HistoryBuilder::new().subscribes(None, 1);
     member().receives(left(2, LI)).quiesces().satisfies_all(&stored);
     member().receives(left(2, LI)).receives(joined(3, ANN)).violates(Rule::ReceivedAfterRemoval, &stored);
-    // What is at stake is the event's number, not the moment: also without an answer to the `sends_leave`.
+    // The event's number decides, not the time: also without a reply to the `leave`.
     member().receives(left(2, LI)).sends_leave(1).ok(1, 2).quiesces().satisfies_all(&stored);
     let answered = || member().receives(left(2, LI)).sends_leave(1).ok(1, 2);
     answered().receives(joined(3, ANN)).violates(Rule::ReceivedAfterRemoval, &stored);
-    // One who was away and came again may read what was said meanwhile.
+    // A user who left and rejoined may receive the events between.
     let back = HistoryBuilder::new()
         .subscribes(Some(1), 4)
         .receives(left(2, LI))
@@ -149,22 +149,28 @@ fn nothing_comes_after_a_removal() {
 }
 
 #[test]
-fn who_is_removed_hears_all_up_to_that() {
+fn removed_user_must_have_every_event_before_the_removal() {
     let stored = [joined(1, LI), joined(2, ANN), left(3, LI), joined(4, ANN)];
     let member = || HistoryBuilder::new().subscribes(None, 1).receives(joined(2, ANN));
     member().quiesces().violates(Rule::IncompleteView, &stored);
     member().receives(left(3, LI)).quiesces().satisfies_all(&stored);
-    // Whoever leaves has heard it when the `sends_leave` is answered.
+    // The removal arrives before the reply to the `leave`.
     member().sends_leave(1).receives(left(3, LI)).ok(1, 3).satisfies_all(&stored);
     member().sends_leave(1).ok(1, 3).violates(Rule::SilentGap, &stored);
-    // Or was told what is missing; but not that one was removed, for nobody could read it then.
-    let told = || HistoryBuilder::new().subscribes(None, 1);
-    told().sends_leave(1).receives_gap(2, 2).receives(left(3, LI)).ok(1, 3).quiesces().satisfies_all(&stored);
-    told().sends_leave(1).receives_gap(2, 3).ok(1, 3).violates(Rule::ReceivedAfterRemoval, &stored);
+    // Or a gap announced the missing events, but not the removal, which a removed user cannot read.
+    let with_gap = || HistoryBuilder::new().subscribes(None, 1);
+    with_gap()
+        .sends_leave(1)
+        .receives_gap(2, 2)
+        .receives(left(3, LI))
+        .ok(1, 3)
+        .quiesces()
+        .satisfies_all(&stored);
+    with_gap().sends_leave(1).receives_gap(2, 3).ok(1, 3).violates(Rule::ReceivedAfterRemoval, &stored);
 }
 
 #[test]
-fn a_room_is_opened_for_its_members_alone() {
+fn only_members_may_be_subscribed() {
     let stored = [joined(1, LI), left(2, LI), joined_together(3, ANN, &[LI]), joined(4, UserId(9))];
     let back =
         |head| HistoryBuilder::new().subscribes(None, 1).reconnects(LI, &epoch(1)).subscribes(Some(1), head);
@@ -184,14 +190,14 @@ fn a_room_is_opened_for_its_members_alone() {
 }
 
 #[test]
-fn a_room_is_closed_to_those_alone_who_were_removed() {
+fn only_removed_users_may_lose_their_subscription() {
     let stored = [joined(1, LI), left(2, LI), joined(3, ANN)];
     let member = || HistoryBuilder::new().subscribes(None, 1);
     member().room_closed().quiesces().satisfies_all(&stored);
     member().reconnects(LI, &epoch(1)).room_closed().satisfies_all(&stored);
     member().room_closed().receives(left(2, LI)).violates(Rule::ReceivedAfterRemoval, &stored);
     member().room_closed().violates(Rule::ClosedToMember, &three());
-    // Removed, but before it was last told that it is a member.
+    // The removal precedes the head of the last `joined`.
     let stored = [joined(1, LI), left(2, LI), joined(3, LI)];
     let back = || HistoryBuilder::new().subscribes(None, 1).reconnects(LI, &epoch(1));
     back().subscribes(Some(1), 3).room_closed().violates(Rule::ClosedToMember, &stored);
@@ -199,7 +205,7 @@ fn a_room_is_closed_to_those_alone_who_were_removed() {
 }
 
 #[test]
-fn who_comes_again_on_the_same_connection_begins_anew_behind_a_removal_that_it_heard() {
+fn rejoin_after_a_received_removal_starts_at_the_head() {
     let stored = [joined(1, LI), left(2, LI), joined(3, LI), joined(4, ANN)];
     let leaving = || HistoryBuilder::new().subscribes(None, 1).sends_leave(1);
     leaving()
@@ -219,7 +225,7 @@ fn who_comes_again_on_the_same_connection_begins_anew_behind_a_removal_that_it_h
     let received = || leaving().receives(left(2, LI)).ok(1, 2).subscribes(None, 3);
     received().receives(joined(3, LI)).violates(Rule::BelowCursor, &stored);
     received().quiesces().violates(Rule::IncompleteView, &stored);
-    // Whoever had not heard of it goes on there.
+    // If the removal has not arrived, the subscription continues.
     let not_heard = || leaving().subscribes(None, 3).ok(1, 2);
     not_heard()
         .receives(left(2, LI))
@@ -229,7 +235,7 @@ fn who_comes_again_on_the_same_connection_begins_anew_behind_a_removal_that_it_h
         .satisfies_all(&stored);
     not_heard().receives(joined(4, ANN)).violates(Rule::SilentGap, &stored);
     not_heard().quiesces().violates(Rule::IncompleteView, &stored);
-    // And so does one who was not removed, or before it was last told that it is a member.
+    // It also continues without a removal, or if the removal precedes the last `joined`.
     let twice = || HistoryBuilder::new().subscribes(None, 1).subscribes(None, 2);
     twice().receives(joined(2, ANN)).satisfies_all(&three());
     twice().receives(joined(3, ANN)).violates(Rule::SilentGap, &three());
@@ -240,20 +246,20 @@ fn who_comes_again_on_the_same_connection_begins_anew_behind_a_removal_that_it_h
 }
 
 #[test]
-fn what_a_gap_named_is_still_wanted_by_one_who_did_not_hear_of_its_removal() {
+fn gap_is_still_due_if_the_removal_did_not_arrive() {
     let stored = [joined(1, LI), joined(2, ANN), joined(3, ANN), left(4, LI), joined(5, LI)];
-    let told = || HistoryBuilder::new().subscribes(None, 1).receives_gap(2, 3);
-    // Removed: it may not be read, and need not.
-    told().receives(left(4, LI)).quiesces().satisfies_all(&stored[..4]);
-    // And in again: what was missing was of a membership that has ended, for whoever has heard of that.
-    told().receives(left(4, LI)).subscribes(None, 5).quiesces().satisfies_all(&stored);
-    let reconnects = || told().subscribes(None, 5).receives(left(4, LI)).receives(joined(5, LI));
+    let with_gap = || HistoryBuilder::new().subscribes(None, 1).receives_gap(2, 3);
+    // A removed user may not read it, and need not.
+    with_gap().receives(left(4, LI)).quiesces().satisfies_all(&stored[..4]);
+    // After a rejoin, the gap belongs to a membership that has ended if the removal has arrived.
+    with_gap().receives(left(4, LI)).subscribes(None, 5).quiesces().satisfies_all(&stored);
+    let reconnects = || with_gap().subscribes(None, 5).receives(left(4, LI)).receives(joined(5, LI));
     reconnects().quiesces().violates(Rule::GapNotFilled, &stored);
     reconnects().receives_page(&stored[1..3]).quiesces().satisfies_all(&stored);
 }
 
 #[test]
-fn a_leave_is_acknowledged_as_the_event_that_it_became() {
+fn ok_to_a_leave_must_name_the_removal() {
     let leaving = || HistoryBuilder::new().subscribes(None, 1).sends_leave(1);
     leaving().receives(left(2, LI)).ok(1, 2).satisfies_all(&[joined(1, LI), left(2, LI)]);
     leaving().ok(1, 2).violates(Rule::AcknowledgedButLost, &[joined(1, LI)]);

@@ -3,39 +3,39 @@
 use super::*;
 
 #[test]
-fn what_was_acknowledged_is_stored() {
+fn acknowledged_message_must_be_stored() {
     HistoryBuilder::new().sends(1, "a").ok(1, 1).satisfies_all(&[message(1, "a")]);
     HistoryBuilder::new().sends(1, "a").ok(1, 1).violates(Rule::AcknowledgedButLost, &[]);
     HistoryBuilder::new().sends(1, "a").satisfies_all(&[]);
 }
 
 #[test]
-fn an_ok_names_the_event_that_the_message_became() {
+fn ok_must_name_the_stored_event() {
     let stored = [joined(1, LI), message(2, "a")];
     HistoryBuilder::new().sends(1, "a").ok(1, 2).satisfies_all(&stored);
     HistoryBuilder::new().sends(1, "a").ok(1, 1).violates(Rule::WrongSeq, &stored);
 }
 
 #[test]
-fn the_same_key_is_answered_with_the_same_number() {
+fn retry_must_return_the_first_seq() {
     let twice = || HistoryBuilder::new().sends(1, "a").ok(1, 1).sends(2, "a");
     twice().ok(2, 1).satisfies_all(&[message(1, "a")]);
     twice().ok(2, 2).violates(Rule::WrongSeq, &[message(1, "a"), joined(2, ANN)]);
 }
 
 #[test]
-fn what_is_stored_was_sent() {
+fn stored_message_must_have_been_sent() {
     HistoryBuilder::new().sends(1, "a").satisfies_all(&[message(1, "a")]);
     HistoryBuilder::new().violates(Rule::NeverSent, &[message(1, "a")]);
     HistoryBuilder::new().with_new_client(ANN).sends(1, "a").violates(Rule::NeverSent, &[message(1, "a")]);
 }
 
 #[test]
-fn what_is_stored_is_what_was_sent() {
+fn stored_message_must_equal_the_sent_one() {
     HistoryBuilder::new()
         .sends(1, "a")
         .violates(Rule::StoredAltered, &[message_from(1, LI, "a", "other words")]);
-    // A client that breaks the rule of keys gets one of the two.
+    // A client that reuses a key for another message gets one of the two stored.
     HistoryBuilder::new()
         .sends(1, "a")
         .sends_body(2, "a", "other words")
@@ -44,7 +44,7 @@ fn what_is_stored_is_what_was_sent() {
 }
 
 #[test]
-fn what_was_refused_each_time_is_not_stored() {
+fn message_refused_each_time_must_not_be_stored() {
     let refused = |code| HistoryBuilder::new().sends(1, "a").refused(1, code);
     refused(ErrorCode::RateLimited).violates(Rule::RefusedButStored, &[message(1, "a")]);
     refused(ErrorCode::RateLimited).satisfies_all(&[]);
@@ -53,16 +53,16 @@ fn what_was_refused_each_time_is_not_stored() {
 }
 
 #[test]
-fn a_key_is_stored_once() {
+fn key_must_be_stored_once() {
     let sent = || HistoryBuilder::new().sends(1, "a");
     sent().violates(Rule::StoredTwice, &[message(1, "a"), message(2, "a")]);
-    // Another person's key of the same name is another key.
+    // The same key of another user is a different key.
     let anns = message_from(2, ANN, "a", &body_of("a"));
     sent().with_new_client(ANN).sends(1, "a").satisfies_all(&[message(1, "a"), anns]);
 }
 
 #[test]
-fn a_rooms_numbers_have_no_hole_and_begin_with_1() {
+fn room_must_be_numbered_from_1_without_holes() {
     HistoryBuilder::new().satisfies_all(&[joined(1, LI), joined(2, ANN)]);
     HistoryBuilder::new().violates(Rule::SeqNotContiguous, &[joined(1, LI), joined(3, ANN)]);
     HistoryBuilder::new().violates(Rule::SeqNotContiguous, &[joined(2, ANN)]);
@@ -70,19 +70,19 @@ fn a_rooms_numbers_have_no_hole_and_begin_with_1() {
 }
 
 #[test]
-fn a_connections_messages_keep_their_order() {
+fn messages_of_a_connection_must_keep_their_order() {
     let swapped = [message(1, "b"), message(2, "a")];
     let both = || HistoryBuilder::new().sends(1, "a").sends(2, "b");
     both().ok(1, 2).ok(2, 1).violates(Rule::SenderOrder, &swapped);
-    // It shows in what is stored, also if the later one's answer was lost.
+    // The stored order shows it even if the later message's reply was lost.
     both().ok(1, 2).violates(Rule::SenderOrder, &swapped);
-    // Answers may come in any order.
+    // Replies may arrive in any order.
     both().ok(2, 2).ok(1, 1).satisfies_all(&[message(1, "a"), message(2, "b")]);
-    // The earlier one may have been refused, and come later.
+    // The earlier one may have been refused, and stored by a later attempt.
     both().ok(2, 1).satisfies_all(&swapped);
     let refused = both().refused(1, ErrorCode::Overloaded).ok(2, 1);
     refused.sends(3, "a").ok(3, 2).satisfies_all(&swapped);
-    // The later one may have been stored when it was tried before.
+    // The later one may have been stored by an earlier attempt.
     HistoryBuilder::new()
         .sends(1, "b")
         .reconnects(LI, &epoch(1))
@@ -94,7 +94,7 @@ fn a_connections_messages_keep_their_order() {
 }
 
 #[test]
-fn whatever_is_sent_after_an_ok_comes_after_it() {
+fn message_sent_after_an_ok_must_be_stored_after_it() {
     let swapped = [message_from(1, ANN, "b", &body_of("b")), message(2, "a")];
     HistoryBuilder::new()
         .sends(1, "a")
@@ -106,7 +106,7 @@ fn whatever_is_sent_after_an_ok_comes_after_it() {
 }
 
 #[test]
-fn a_command_has_one_answer() {
+fn command_must_have_one_reply() {
     let sent = || HistoryBuilder::new().sends(1, "a").ok(1, 1);
     sent().ok(1, 1).violates(Rule::UnexpectedReply, &[message(1, "a")]);
     sent().refused(1, ErrorCode::Overloaded).violates(Rule::UnexpectedReply, &[message(1, "a")]);
@@ -114,7 +114,7 @@ fn a_command_has_one_answer() {
 }
 
 #[test]
-fn a_command_has_an_answer_once_all_is_at_rest() {
+fn command_must_have_a_reply_at_quiescence() {
     let sent = || HistoryBuilder::new().sends(1, "a");
     sent().quiesces().violates(Rule::Unanswered, &[]);
     sent().refused(1, ErrorCode::Unavailable).quiesces().satisfies_all(&[]);
@@ -122,7 +122,7 @@ fn a_command_has_an_answer_once_all_is_at_rest() {
 }
 
 #[test]
-fn nothing_happens_on_a_connection_that_is_closed() {
+fn record_on_a_closed_connection_is_inconsistent() {
     HistoryBuilder::new()
         .record_with(|it, on| it.closed(on, 1006))
         .sends(1, "a")
@@ -130,7 +130,7 @@ fn nothing_happens_on_a_connection_that_is_closed() {
 }
 
 #[test]
-fn time_stands_still_in_a_room_rather_than_going_back() {
+fn timestamps_of_a_room_must_not_decrease() {
     let stored = |times: [i64; 3]| {
         times
             .map(Timestamp)

@@ -1,20 +1,20 @@
-//! Each life of the store keeps its promises, also one that a restore ended; and who comes from another is told `receives_reset`.
+//! Each epoch is verified by itself, also one that a restore ended. A client with a cursor of another epoch receives `reset`.
 
 use super::*;
 
 #[test]
-fn what_a_restore_undid_may_be_lost_and_what_it_kept_may_not() {
+fn restore_may_lose_only_events_it_did_not_keep() {
     let both = [message(1, "a"), message(2, "b")];
     let sent = || HistoryBuilder::new().sends(1, "a").ok(1, 1).sends(2, "b").ok(2, 2);
     sent().restored(2, &both, 1).satisfies_all(&both[..1]);
     sent().restored(2, &both, 2).violates(Rule::RestoreMismatch, &both[..1]);
     sent().restored(2, &both, 1).violates(Rule::RestoreMismatch, &[message(1, "b")]);
-    // Its number may be another's now.
+    // Another event may have its number now.
     sent().restored(2, &both, 1).satisfies_all(&[message(1, "a"), joined(2, ANN)]);
 }
 
 #[test]
-fn a_life_that_did_not_last_kept_its_promises() {
+fn epoch_ended_by_a_restore_is_verified() {
     let both = [message(1, "a"), message(2, "b")];
     let sent = || HistoryBuilder::new().sends(1, "a").ok(1, 1).sends(2, "b").ok(2, 2);
     sent().restored(2, &both[..1], 1).violates(Rule::AcknowledgedButLost, &both[..1]);
@@ -35,7 +35,7 @@ fn a_life_that_did_not_last_kept_its_promises() {
 }
 
 #[test]
-fn a_removal_ends_what_is_heard_also_if_a_restore_undid_it() {
+fn removal_undone_by_a_restore_still_ends_delivery() {
     let stored = [joined(1, LI), left(2, LI), joined(3, ANN)];
     let leaving = || HistoryBuilder::new().subscribes(None, 1).receives(left(2, LI));
     leaving().restored(2, &stored, 1).satisfies_all(&stored[..1]);
@@ -46,7 +46,7 @@ fn a_removal_ends_what_is_heard_also_if_a_restore_undid_it() {
 }
 
 #[test]
-fn who_was_not_removed_does_not_begin_anew_also_if_a_restore_undid_it() {
+fn rejoin_undone_by_a_restore_continues_the_subscription() {
     let stored = [joined(1, LI), joined(2, ANN), joined(3, ANN)];
     let reconnects = || HistoryBuilder::new().subscribes(None, 1).subscribes(None, 2);
     reconnects().receives(joined(2, ANN)).restored(2, &stored, 1).satisfies_all(&stored[..1]);
@@ -54,7 +54,7 @@ fn who_was_not_removed_does_not_begin_anew_also_if_a_restore_undid_it() {
 }
 
 #[test]
-fn what_was_sent_in_a_life_before_is_no_reason_to_be_stored_in_this_one() {
+fn attempt_in_another_epoch_does_not_explain_a_stored_message() {
     let kept = [joined(1, LI)];
     let sent = || {
         HistoryBuilder::new()
@@ -70,7 +70,7 @@ fn what_was_sent_in_a_life_before_is_no_reason_to_be_stored_in_this_one() {
 }
 
 #[test]
-fn a_cursor_of_another_life_is_reset_and_a_good_one_is_not() {
+fn only_a_cursor_of_another_epoch_is_reset() {
     let stored = [joined(1, LI), joined(2, ANN)];
     let back = |number| {
         let history = HistoryBuilder::new().subscribes(None, 1).receives(joined(2, ANN));
@@ -84,13 +84,13 @@ fn a_cursor_of_another_life_is_reset_and_a_good_one_is_not() {
 }
 
 #[test]
-fn a_cursor_above_the_head_is_reset() {
+fn cursor_above_the_head_must_be_reset() {
     let fresh = || HistoryBuilder::new();
     fresh().receives_reset().subscribes(Some(5), 2).satisfies_all(&[joined(1, LI), joined(2, ANN)]);
     fresh().subscribes(Some(5), 2).violates(Rule::MissingReset, &[joined(1, LI), joined(2, ANN)]);
 }
 
 #[test]
-fn an_epoch_comes_from_a_restore() {
+fn epoch_without_a_restore_is_inconsistent() {
     HistoryBuilder::new().reconnects(LI, &epoch(2)).violates(Rule::InconsistentHistory, &[]);
 }
