@@ -38,7 +38,7 @@ CREATE TABLE room (
     created_by bigint REFERENCES user_account (id),
     head_seq   bigint NOT NULL DEFAULT 0,  -- the number of the last event
     head_n     bigint NOT NULL DEFAULT 0,  -- the messages so far
-    head_at    bigint NOT NULL DEFAULT -9223372036854775808
+    head_at    bigint                      -- the time of the last event; null if there is none
 ) WITH (fillfactor = 50);
 INSERT INTO room (id, name, name_key, created_at) VALUES (1, 'lobby', 'lobby', 0);
 

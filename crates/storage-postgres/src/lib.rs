@@ -21,10 +21,13 @@
 //! | `failure.rs` | PostgreSQL's error codes as [`storage::StoreError`] |
 //! | `rows.rs` | rows as values, and values as parameters |
 //! | `reader.rs` | the [`storage::Reader`] port |
+//! | `backend.rs` | the [`storage::Backend`] port, from which `storage` makes the writer |
+//! | `facts.rs` | the look-ups of a batch, and what they found |
+//! | `write.rs` | the changes of a batch as statements |
 //! | `testing.rs` | PostgreSQL servers for tests |
 
-#![expect(dead_code, reason = "the writer, which the next commit adds, uses it")]
-
+mod backend;
+mod facts;
 mod failure;
 mod link;
 mod lock;
@@ -39,6 +42,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod url;
+mod write;
 
 pub use open_error::OpenError;
 pub use store::PostgresStore;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use storage::StoreError;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::ToSql;
@@ -11,6 +11,7 @@ use tokio_postgres::{Client, Error, NoTls, Row, Statement};
 
 use crate::failure::Failure;
 use crate::url::DatabaseUrl;
+use crate::{facts, write};
 
 /// To open a connection, including the log-in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,6 +35,12 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("lock_timeout", "800ms"),
     ("idle_in_transaction_session_timeout", "10s"),
     ("client_encoding", "UTF8"),
+    // Each statement looks rows up by an index. Without this, a plan made while a table was small would be kept.
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
 ];
 
 /// A connection to PostgreSQL.
@@ -48,6 +55,12 @@ pub(crate) struct Session {
 
 /// The parameters of a statement.
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A statement of a pipeline, with its parameters.
+pub(crate) struct Step {
+    pub(crate) sql: &'static str,
+    pub(crate) params: Vec<Box<dyn ToSql + Sync>>,
+}
 
 impl Session {
     /// Connects. `name` is the session's `application_name`.
@@ -86,6 +99,14 @@ impl Session {
         Ok(())
     }
 
+    /// Prepares what a batch may need, if that is not done.
+    pub(crate) fn prepare_for_writing(&mut self) -> Result<(), Failure> {
+        if self.statements.contains_key(facts::STATEMENTS[0]) {
+            return Ok(());
+        }
+        self.prepare(&[&facts::STATEMENTS[..], &write::STATEMENTS[..]].concat())
+    }
+
     /// Runs one statement, preparing it at its first use.
     pub(crate) fn query(&mut self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         if !self.statements.contains_key(sql) {
@@ -93,6 +114,43 @@ impl Session {
         }
         let statement = &self.statements[sql];
         self.runtime.block_on(within(ANSWER_TIMEOUT, self.client.query(statement, params)))
+    }
+
+    /// Sends `first`, `steps` and `last` together, and returns the rows of each of `steps`: one round trip if the statements are
+    /// prepared. `first` and `last` are statements without parameters, such as BEGIN and COMMIT.
+    ///
+    /// In a transaction, PostgreSQL refuses every statement after one that failed, and a COMMIT then is a rollback. The error is
+    /// that of the first one.
+    pub(crate) fn pipeline(
+        &mut self,
+        first: &'static str,
+        steps: &[Step],
+        last: &'static str,
+    ) -> Result<Vec<Vec<Row>>, Failure> {
+        let unprepared = steps.iter().map(|step| step.sql).filter(|sql| !self.statements.contains_key(sql));
+        let unprepared: Vec<_> = unprepared.collect();
+        if !unprepared.is_empty() {
+            self.prepare(&unprepared)?;
+        }
+        let client = &self.client;
+        let queries = steps.iter().map(|step| {
+            let params: Vec<&(dyn ToSql + Sync)> = step.params.iter().map(|param| &**param).collect();
+            let statement = &self.statements[step.sql];
+            async move { client.query(statement, &params).await }
+        });
+        let queries = join_all(queries);
+        // An empty statement would cost a message.
+        let simple = |sql: &'static str| async move {
+            if sql.is_empty() { Ok(()) } else { client.batch_execute(sql).await }
+        };
+        // In this order: each future sends its message when it is first polled.
+        self.runtime.block_on(within(ANSWER_TIMEOUT, async {
+            let (first, rows, last) = tokio::join!(biased; simple(first), queries, simple(last));
+            first?;
+            let rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
+            last?;
+            Ok(rows)
+        }))
     }
 
     /// Runs statements without parameters, one after the other.

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::RoomLimits;
 use protocol::Epoch;
-use storage::{Reader, Store, StoreError, Writer};
+use storage::{CommitLoop, Reader, Store, StoreError, Writer};
 
+use crate::backend::PostgresBackend;
 use crate::failure::Failure;
 use crate::migrate::{self, Found, MIGRATIONS};
 use crate::open_error::MINIMUM_VERSION;
@@ -34,6 +35,7 @@ impl Target {
     pub(crate) fn connect_for_writing(&self) -> Result<Session, Failure> {
         let mut session = self.connect(Role::Writer)?;
         if lock::acquire(&mut session, &self.name)? {
+            session.prepare_for_writing()?;
             return Ok(session);
         }
         Err(Failure {
@@ -128,10 +130,9 @@ impl Store for PostgresStore {
     }
 
     fn writer(&self) -> Result<Box<dyn Writer>, StoreError> {
-        let _place = WriterPlace::take(&self.target)?;
-        let _session = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let _ = self.limits;
-        Err(StoreError::Unavailable("this store cannot be written yet".to_owned()))
+        let place = WriterPlace::take(&self.target)?;
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(Box::new(CommitLoop::new(PostgresBackend::new(place, session)?, self.limits)))
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {

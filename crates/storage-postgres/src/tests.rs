@@ -1,3 +1,5 @@
-//! Tests on a real PostgreSQL server.
+//! Tests on a real PostgreSQL server. The conformance suite of `storage` has the rest.
 
 mod opening;
+mod proxy;
+mod writing;

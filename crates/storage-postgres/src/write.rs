@@ -1,0 +1,205 @@
+//! The changes of a batch as statements: one for each table and kind of change, whatever the number of rows.
+//!
+//! What is deleted goes first, so that a room may be deleted and created again under its name in one batch. A room that the batch
+//! both creates and deletes is never written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::{RoomId, Timestamp};
+use storage::{Changes, StoreError};
+use tokio_postgres::types::ToSql;
+
+use crate::rows::{StoredKind, int};
+use crate::session::Step;
+
+const END_SESSIONS: &str = "DELETE FROM session WHERE token_hash = ANY($1::bytea[])";
+const END_MEMBERSHIPS: &str = "DELETE FROM membership m USING unnest($1::bigint[], $2::bigint[]) AS ended (room, user_id) \
+    WHERE m.room = ended.room AND m.user_id = ended.user_id";
+const DELETE_MEMBERSHIPS: &str = "DELETE FROM membership WHERE room = ANY($1::bigint[])";
+const DELETE_EVENTS: &str = "DELETE FROM room_event WHERE room = ANY($1::bigint[])";
+const DELETE_POSITIONS: &str = "DELETE FROM read_position WHERE room = ANY($1::bigint[])";
+const DELETE_ROOMS: &str = "DELETE FROM room WHERE id = ANY($1::bigint[])";
+const USERS: &str = "INSERT INTO user_account (id, name, transient, created_at) \
+    SELECT id, name, transient, $4::bigint FROM unnest($1::bigint[], $2::text[], $3::boolean[]) AS new (id, name, transient)";
+const NAMES: &str = "UPDATE user_account u SET name = new.name FROM unnest($1::bigint[], $2::text[]) AS new (id, name) \
+    WHERE u.id = new.id";
+const SESSIONS: &str = "INSERT INTO session (token_hash, user_id, created_at) \
+    SELECT token_hash, user_id, $3::bigint FROM unnest($1::bytea[], $2::bigint[]) AS new (token_hash, user_id)";
+const ROOMS: &str = "INSERT INTO room (id, name, name_key, created_by, created_at) \
+    SELECT id, name, name_key, created_by, $5::bigint \
+    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS new (id, name, name_key, created_by)";
+const NEXT_ROOM: &str = "UPDATE counter SET value = greatest(value, $1::bigint) WHERE key = 'next_room'";
+const MEMBERSHIPS: &str = "INSERT INTO membership (room, user_id, since_seq) \
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) \
+    ON CONFLICT (room, user_id) DO UPDATE SET since_seq = excluded.since_seq";
+const POSITIONS: &str = "INSERT INTO read_position (room, user_id, seq, n) \
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) \
+    ON CONFLICT (room, user_id) DO UPDATE SET seq = excluded.seq, n = excluded.n";
+const EVENTS: &str = "INSERT INTO room_event \
+    (room, seq, n, at, kind, sender, sender_name, client_message_id, body, payload) \
+    SELECT room, seq, n, at, kind, sender, sender_name, client_message_id, body, payload::jsonb \
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[], \
+    $9::text[], $10::text[]) \
+    AS new (room, seq, n, at, kind, sender, sender_name, client_message_id, body, payload)";
+const HEADS: &str = "UPDATE room r SET head_seq = new.seq, head_n = new.n, head_at = new.at \
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS new (room, seq, n, at) WHERE r.id = new.room";
+const COMMITS: &str = "UPDATE counter SET value = value + 1 WHERE key = 'commits'";
+
+/// All of them, to be prepared when a session begins.
+pub(crate) const STATEMENTS: [&str; 16] = [
+    END_SESSIONS,
+    END_MEMBERSHIPS,
+    DELETE_MEMBERSHIPS,
+    DELETE_EVENTS,
+    DELETE_POSITIONS,
+    DELETE_ROOMS,
+    USERS,
+    NAMES,
+    SESSIONS,
+    ROOMS,
+    NEXT_ROOM,
+    MEMBERSHIPS,
+    POSITIONS,
+    EVENTS,
+    HEADS,
+    COMMITS,
+];
+
+/// The statements that write `changes`, in order. None if there is nothing to write.
+pub(crate) fn steps(now: Timestamp, changes: &Changes) -> Result<Vec<Step>, StoreError> {
+    let mut steps = Vec::new();
+    if changes.is_empty() {
+        return Ok(steps);
+    }
+    delete(changes, &mut steps);
+    insert_users(now, changes, &mut steps);
+    insert_rooms(now, changes, &mut steps);
+    insert_memberships(changes, &mut steps);
+    insert_events(changes, &mut steps)?;
+    push(&mut steps, COMMITS, 1, []);
+    Ok(steps)
+}
+
+/// Adds a statement unless it would have no rows.
+fn push<const N: usize>(
+    steps: &mut Vec<Step>,
+    sql: &'static str,
+    rows: usize,
+    params: [Box<dyn ToSql + Sync>; N],
+) {
+    if rows > 0 {
+        steps.push(Step { sql, params: params.into() });
+    }
+}
+
+/// A column of a statement's rows.
+fn column<T: ToSql + Sync + 'static>(values: impl IntoIterator<Item = T>) -> Box<dyn ToSql + Sync> {
+    Box::new(values.into_iter().collect::<Vec<T>>())
+}
+
+fn delete(changes: &Changes, steps: &mut Vec<Step>) {
+    let tokens = &changes.ended_sessions;
+    push(steps, END_SESSIONS, tokens.len(), [column(tokens.iter().map(|token| token.0.to_vec()))]);
+    let ended = || changes.memberships.iter().filter(|(_, since)| since.is_none()).map(|(key, _)| key);
+    let (rooms, users) =
+        (column(ended().map(|(room, _)| int(room.0))), column(ended().map(|(_, user)| int(user.0))));
+    push(steps, END_MEMBERSHIPS, ended().count(), [rooms, users]);
+    let deleted = &changes.deleted_rooms;
+    for sql in [DELETE_MEMBERSHIPS, DELETE_EVENTS, DELETE_POSITIONS, DELETE_ROOMS] {
+        push(steps, sql, deleted.len(), [column(deleted.iter().map(|room| int(room.0)))]);
+    }
+}
+
+fn insert_users(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) {
+    let users = &changes.users;
+    let columns = [
+        column(users.iter().map(|user| int(user.id.0))),
+        column(users.iter().map(|user| user.name.as_str().to_owned())),
+        column(users.iter().map(|user| user.transient)),
+        Box::new(now.0),
+    ];
+    push(steps, USERS, users.len(), columns);
+    let names = &changes.names;
+    let columns = [
+        column(names.keys().map(|user| int(user.0))),
+        column(names.values().map(|name| name.as_str().to_owned())),
+    ];
+    push(steps, NAMES, names.len(), columns);
+    let sessions = &changes.sessions;
+    let columns = [
+        column(sessions.iter().map(|(token, _)| token.0.to_vec())),
+        column(sessions.iter().map(|(_, user)| int(user.0))),
+        Box::new(now.0),
+    ];
+    push(steps, SESSIONS, sessions.len(), columns);
+}
+
+fn insert_rooms(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) {
+    let rooms = || changes.rooms.iter().filter(|room| !changes.deleted_rooms.contains(&room.id));
+    let columns = [
+        column(rooms().map(|room| int(room.id.0))),
+        column(rooms().map(|room| room.name.as_str().to_owned())),
+        column(rooms().map(|room| room.name.key())),
+        column(rooms().map(|room| int(room.created_by.0))),
+        Box::new(now.0),
+    ];
+    push(steps, ROOMS, rooms().count(), columns);
+    // The id of a room that is created and deleted at once is used up too.
+    if let Some(last) = changes.rooms.iter().map(|room| room.id.0).max() {
+        push(steps, NEXT_ROOM, 1, [Box::new(int(last.saturating_add(1)))]);
+    }
+}
+
+fn insert_memberships(changes: &Changes, steps: &mut Vec<Step>) {
+    let begun = || changes.memberships.iter().filter_map(|(key, since)| Some((key, (*since)?)));
+    let columns = [
+        column(begun().map(|((room, _), _)| int(room.0))),
+        column(begun().map(|((_, user), _)| int(user.0))),
+        column(begun().map(|(_, since)| int(since.0))),
+    ];
+    push(steps, MEMBERSHIPS, begun().count(), columns);
+    let positions = &changes.read_positions;
+    let columns = [
+        column(positions.keys().map(|(room, _)| int(room.0))),
+        column(positions.keys().map(|(_, user)| int(user.0))),
+        column(positions.values().map(|position| int(position.seq.0))),
+        column(positions.values().map(|position| int(position.n.0))),
+    ];
+    push(steps, POSITIONS, positions.len(), columns);
+}
+
+fn insert_events(changes: &Changes, steps: &mut Vec<Step>) -> Result<(), StoreError> {
+    let deleted: BTreeSet<RoomId> = changes.deleted_rooms.iter().copied().collect();
+    let events: Vec<_> = changes.events.iter().filter(|event| !deleted.contains(&event.room)).collect();
+    let stored = events.iter().map(|event| StoredKind::of(&event.kind)).collect::<Result<Vec<_>, _>>()?;
+    let mut columns: [Vec<Option<String>>; 4] = Default::default();
+    for kind in stored {
+        let StoredKind { kind, client_message_id, body, payload } = kind;
+        for (column, value) in columns.iter_mut().zip([Some(kind), client_message_id, body, payload]) {
+            column.push(value);
+        }
+    }
+    let [kinds, keys, bodies, payloads] = columns;
+    let columns = [
+        column(events.iter().map(|event| int(event.room.0))),
+        column(events.iter().map(|event| int(event.seq.0))),
+        column(events.iter().map(|event| int(event.n.0))),
+        column(events.iter().map(|event| event.at.0)),
+        column(kinds),
+        column(events.iter().map(|event| int(event.by.id.0))),
+        column(events.iter().map(|event| event.by.name.as_str().to_owned())),
+        column(keys),
+        column(bodies),
+        column(payloads),
+    ];
+    push(steps, EVENTS, events.len(), columns);
+    let heads: BTreeMap<RoomId, _> = events.iter().map(|event| (event.room, *event)).collect();
+    let columns = [
+        column(heads.keys().map(|room| int(room.0))),
+        column(heads.values().map(|event| int(event.seq.0))),
+        column(heads.values().map(|event| int(event.n.0))),
+        column(heads.values().map(|event| event.at.0)),
+    ];
+    push(steps, HEADS, heads.len(), columns);
+    Ok(())
+}
