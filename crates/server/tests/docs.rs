@@ -1,6 +1,6 @@
-//! What the documents say about the program is so: settings, frames, files.
+//! Compares the documents with the program: settings, files, test names, frames.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 fn root() -> PathBuf {
-    // The crate lies two folders below the workspace.
+    // The crate is two folders below the workspace.
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
@@ -16,7 +16,7 @@ fn document(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// Every setting and its default as TOML writes it, as the program tells them.
+/// Every setting and its default in TOML, from the output of `teahouse config`.
 fn settings() -> BTreeMap<String, String> {
     let home = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_teahouse"))
@@ -42,12 +42,12 @@ fn settings() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_setting_is_documented_in_both_languages_with_its_default() {
+fn each_setting_is_documented_in_both_languages() {
     let settings = settings();
     assert!(settings.len() > 20, "{settings:?}");
     for name in ["docs/CONFIGURATION.md", "docs/CONFIGURATION.zh.md"] {
         let text = document(name);
-        // Rows of settings alone have a key and a default.
+        // Only rows of settings have a key and a default.
         let rows: BTreeMap<String, String> = text
             .lines()
             .filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"))
@@ -57,28 +57,32 @@ fn every_setting_is_documented_in_both_languages_with_its_default() {
     }
 }
 
-/// The texts between backticks, and the targets of links.
+/// Every document in prose.
+fn documents() -> Vec<String> {
+    let mut names: Vec<String> = ["README.md", "README.zh.md", "CONTRIBUTING.md"].map(str::to_owned).to_vec();
+    for folder in ["docs", "docs/adr"] {
+        let files = fs::read_dir(root().join(folder)).unwrap();
+        let files = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.extend(files.filter(|name| name.ends_with(".md")).map(|name| format!("{folder}/{name}")));
+    }
+    names.sort();
+    names
+}
+
+/// The texts between backticks and the targets of links.
 fn mentions(text: &str) -> impl Iterator<Item = &str> {
     let links = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
     text.split('`').skip(1).step_by(2).chain(links)
 }
 
 #[test]
-fn files_that_are_named_are_there() {
+fn files_named_in_documents_exist() {
     let root = root();
-    let documents = [
-        "README.md",
-        "README.zh.md",
-        "CONTRIBUTING.md",
-        "docs/ARCHITECTURE.md",
-        "docs/CONFIGURATION.md",
-        "docs/CONFIGURATION.zh.md",
-        "docs/PROTOCOL.md",
-    ];
+    let documents = documents();
     let mut found = 0;
     for name in documents {
-        let text = document(name);
-        let folder = root.join(name).parent().unwrap().to_owned();
+        let text = document(&name);
+        let folder = root.join(&name).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0)) {
             let file = link.split('#').next().unwrap_or_default();
             if !file.is_empty() && !file.contains("://") {
@@ -98,7 +102,49 @@ fn files_that_are_named_are_there() {
     assert!(found > 50, "{found}");
 }
 
-/// Whether a frame of the document is the golden one. The document may end texts and lists early.
+/// Every function name in the Rust sources.
+fn functions(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            functions(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let names = text.split("fn ").skip(1).filter_map(|rest| {
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+                Some(rest[..end].to_owned())
+            });
+            found.extend(names);
+        }
+    }
+}
+
+/// An identifier of four words or more is a test's name: no setting, metric or field is that long.
+fn is_test_name(text: &str) -> bool {
+    text.matches('_').count() >= 3
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+#[test]
+fn tests_named_in_documents_exist() {
+    let mut known = BTreeSet::new();
+    for folder in ["crates", "xtask"] {
+        functions(&root().join(folder), &mut known);
+    }
+    let mut found = 0;
+    for name in documents() {
+        let text = document(&name);
+        // Code blocks would shift the pairs of backticks.
+        let prose = text.split("```").step_by(2).collect::<String>();
+        for test in mentions(&prose).filter(|text| is_test_name(text)) {
+            assert!(known.contains(test), "{name}: there is no test {test}");
+            found += 1;
+        }
+    }
+    assert!(found > 5, "{found}");
+}
+
+/// Whether a frame of the document is the golden one. The document may truncate texts and lists.
 fn shows(shown: &Value, golden: &Value) -> bool {
     match (shown, golden) {
         (Value::Object(shown), Value::Object(golden)) => {
@@ -112,7 +158,7 @@ fn shows(shown: &Value, golden: &Value) -> bool {
 }
 
 #[test]
-fn every_frame_that_the_protocol_shows_is_golden() {
+fn each_frame_in_protocol_document_is_golden() {
     let golden: Vec<Value> = ["client", "server"]
         .iter()
         .flat_map(|name| {
