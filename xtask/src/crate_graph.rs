@@ -14,12 +14,12 @@ use crate::workspace::{Metadata, Workspace};
 /// Each crate, and whom of the workspace it may depend on.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("teahouse-protocol", &[]),
-    ("teahouse-websocket", &["teahouse-protocol"]),
+    ("teahouse-websocket", &[]),
     ("teahouse-room-log", &["teahouse-protocol"]),
     ("teahouse-domain", &["teahouse-protocol"]),
     ("teahouse-storage", &["teahouse-protocol", "teahouse-domain"]),
     ("teahouse-storage-postgres", &["teahouse-protocol", "teahouse-domain", "teahouse-storage"]),
-    ("teahouse-bus", &["teahouse-protocol"]),
+    ("teahouse-bus", &[]),
     ("teahouse-history", &["teahouse-protocol"]),
     ("teahouse-client", &["teahouse-protocol", "teahouse-websocket"]),
     ("teahouse-loadgen", &["teahouse-protocol", "teahouse-websocket", "teahouse-history", "teahouse-client"]),
@@ -204,6 +204,32 @@ mod tests {
     #[test]
     fn every_edge_of_the_table_is_allowed() {
         assert!(graph(MAY_KNOW).forbidden_edges().is_empty());
+    }
+
+    /// Compares the table between the markers (crate, contents, dependencies) with [`MAY_KNOW`].
+    #[test]
+    fn architecture_document_lists_allowed_edges() {
+        let path = Workspace::find().unwrap().root.join("docs/ARCHITECTURE.md");
+        let text = fs::read_to_string(path).unwrap();
+        let table = text.split_once("<!-- crates: begin -->").unwrap().1;
+        let table = table.split_once("<!-- crates: end -->").unwrap().0;
+        let package = |name: &str| match name {
+            "server" => "teahouse".to_owned(),
+            name => format!("teahouse-{name}"),
+        };
+        let packages = |cell: &str| cell.split('`').skip(1).step_by(2).map(package).collect::<BTreeSet<_>>();
+        let documented: BTreeMap<_, _> = table
+            .lines()
+            .filter_map(|line| {
+                let cells: Vec<_> = line.split('|').collect();
+                Some((packages(cells.get(1)?).pop_first()?, packages(cells.get(3)?)))
+            })
+            .collect();
+        let checked: BTreeMap<_, _> = MAY_KNOW
+            .iter()
+            .map(|(name, deps)| ((*name).to_owned(), deps.iter().map(|dep| (*dep).to_owned()).collect()))
+            .collect();
+        assert_eq!(documented, checked);
     }
 
     #[test]

@@ -94,7 +94,8 @@ fn files_named_in_documents_exist() {
             let top = path.split('/').next().unwrap_or_default();
             ["crates", "docs", "web", "xtask"].contains(&top) && path.contains('/') && !path.contains(' ')
         };
-        for path in mentions(&text).filter(in_tree) {
+        let paths = mentions(&text).map(|path| path.split('#').next().unwrap_or_default());
+        for path in paths.filter(in_tree) {
             assert!(root.join(path).exists() || folder.join(path).exists(), "{name}: {path}");
             found += 1;
         }
