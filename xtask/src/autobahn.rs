@@ -1,6 +1,6 @@
-//! `cargo xtask autobahn`: Autobahn's fuzzing client against the codec as it is served.
+//! `cargo xtask autobahn`: tests the served WebSocket codec with Autobahn's fuzzing client.
 //!
-//! The server is built with its feature `echo`, which adds `/echo` on the production path of upgrade and codec.
+//! The server is built with its feature `echo`, which adds `/echo` to the production code path of upgrade and codec.
 
 mod install;
 mod report;
@@ -19,18 +19,18 @@ use report::Report;
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// An echo endpoint to test in place of our own server's, as `ws://127.0.0.1:9001/`.
+    /// An echo endpoint to test in place of our server's, such as `ws://127.0.0.1:9001/`.
     #[arg(long)]
     url: Option<String>,
-    /// Cases to run, as `6.*` or `7.7.1`; without any, all but 9.* (speed) and what the server does not offer.
+    /// Cases to run, such as `6.*` or `7.7.1`; by default all but 9.* (speed) and what the server does not offer.
     cases: Vec<String>,
 }
 
-/// Speed is what `cargo xtask load` measures.
+/// `cargo xtask load` measures speed.
 const SPEED: &[&str] = &["9.*"];
-/// permessage-deflate; run where the server offers it.
+/// permessage-deflate; run only if the server offers it.
 const COMPRESSION: &[&str] = &["12.*", "13.*"];
-/// How many cases there are beside those two, and with compression. A suite that broke off must not pass.
+/// The numbers of cases without speed, and without or with compression. An interrupted run must not pass.
 const CASES: usize = 247;
 const CASES_WITH_COMPRESSION: usize = 247 + 216;
 
@@ -49,15 +49,15 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     fuzzed.with_context(|| format!("the reports are in {}", home.join("reports").display()))
 }
 
-/// The binary is put aside, since the next build without the feature takes its place.
+/// Copies the binary, because the next build without the feature replaces it.
 fn build_with_echo(workspace: &Workspace, home: &Path) -> Result<std::path::PathBuf> {
     process::run(workspace.cargo().args(["build", "-p", "teahouse", "--features", "echo"]))?;
     let kept = home.join("teahouse-echo");
-    fs::copy(workspace.binary("debug", "teahouse"), &kept).context("cannot put the echo server aside")?;
+    fs::copy(workspace.binary("debug", "teahouse"), &kept).context("cannot copy the echo server")?;
     Ok(kept)
 }
 
-/// Which cases run, and how many that must be where we know.
+/// Which cases run, and how many there must be, if known.
 #[derive(Debug, PartialEq)]
 struct Choice<'a> {
     cases: Vec<&'a str>,
@@ -83,7 +83,7 @@ impl<'a> Choice<'a> {
 fn fuzz(wstest: &Path, home: &Path, url: &str, choice: &Choice) -> Result<()> {
     let reports = home.join("reports");
     if reports.exists() {
-        // An old report must not stand for a run that wrote none.
+        // Old reports must not be taken for those of a run that wrote none.
         fs::remove_dir_all(&reports).context("cannot remove the last reports")?;
     }
     let spec = serde_json::json!({
@@ -96,22 +96,22 @@ fn fuzz(wstest: &Path, home: &Path, url: &str, choice: &Choice) -> Result<()> {
     let spec_file = home.join("spec.json");
     fs::write(&spec_file, spec.to_string())?;
     let mut command = Command::new(wstest);
-    // Without a port of its own for a page that nobody looks at.
+    // Without the port of Autobahn's web page, which is not used.
     command.args(["-m", "fuzzingclient", "-u", "0", "-s"]).arg(&spec_file).current_dir(home);
     process::run(&mut command)?;
 
     let index = reports.join("index.json");
     let text = fs::read_to_string(&index)
-        .with_context(|| format!("Autobahn left no {}: does {url} answer?", index.display()))?;
+        .with_context(|| format!("Autobahn wrote no {}: does {url} answer?", index.display()))?;
     let report = Report::parse(&text, AGENT)?;
     println!("{report}");
     report.check(choice.expected)
 }
 
-/// How the reports call the server.
+/// The server's name in the reports.
 const AGENT: &str = "teahouse";
 
-/// Asks as a client would that can compress.
+/// Requests an upgrade with the extension.
 fn offers_compression(address: SocketAddr) -> Result<bool> {
     let request = format!(
         "GET /echo HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn compression_is_tested_only_where_it_is_offered() {
+    fn compression_cases_run_only_if_it_is_offered() {
         let plain = Choice::of(&[], false);
         assert_eq!(plain.excluded, ["9.*", "12.*", "13.*"]);
         assert_eq!(plain.expected, Some(247));

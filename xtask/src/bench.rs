@@ -1,22 +1,22 @@
-//! `cargo xtask bench`: the release server beside its peers, by the same generator, in turn; the tables and the plot of
-//! docs/PERFORMANCE.md.
+//! `cargo xtask bench`: measures the release server and its peers with the same generator, in turn, and writes the tables and the plot
+//! of docs/PERFORMANCE.md.
 //!
-//! Every scenario gets a fresh server with a core of its own, and the generator has another. Rounds go over all servers, so
-//! that a machine that grows slower meanwhile is slower for all, and a ratio is taken within one round. A run in which the
-//! generator finds anything lost, doubled, out of order or announced as a gap is void, and its figures are not used.
+//! Each scenario starts a fresh server on its own core; the generator has another. A round covers all servers, so that a machine that
+//! becomes slower affects all of them, and ratios compare figures of one round. A run in which the generator finds messages lost,
+//! duplicated, out of order or announced as a gap is void, and its figures are not used.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `peers`, `server_process` | the servers: how each is made ready; one that runs |
-//! | `scenarios` | what is done to whom, in which order, and how long that takes |
-//! | `workload` | one run of each kind |
+//! | `peers`, `server_process` | the servers: how each is built and started; a running one |
+//! | `scenarios` | the scenarios, their order and their duration |
+//! | `workload` | runs one scenario of each kind |
 //! | `generator` | the load generator as a process |
-//! | `server_probe` | what Teahouse says of itself: its first answer, its batches |
-//! | `machine` | its cores, its files, its description |
-//! | `figures` | what a run gave |
-//! | `results` | all of them, on disk too: spreads, and ratios within a round |
-//! | `thresholds`, `tables` | the bar they are held against; Markdown |
-//! | `plot`, `svg` | what is drawn; drawing it |
+//! | `server_probe` | requests to Teahouse: its first answer, its batch sizes |
+//! | `machine` | cores, file limit and description of the machine |
+//! | `figures` | the figures of a run |
+//! | `results` | all runs, also on disk: spreads, and ratios within a round |
+//! | `thresholds`, `tables` | required and target values; the Markdown tables |
+//! | `plot`, `svg` | the plot's contents; SVG |
 
 mod figures;
 mod generator;
@@ -48,25 +48,25 @@ use crate::{process, web};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How often everything is measured; the tables give the medians.
+    /// Number of rounds; the tables show the medians.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// Seconds that are measured in each run, after a warm-up of one.
+    /// Measured seconds of each run, after one second of warm-up.
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
-    /// Seconds between the last join and the look at the memory of idle connections.
+    /// Seconds between the last join and the measurement of the memory of idle connections.
     #[arg(long, default_value_t = 60.0)]
     settle: f64,
-    /// The server's cores and the generator's, as `taskset` takes them.
+    /// The cores of the server and of the generator, in the notation of `taskset`.
     #[arg(long, default_value = "0:1")]
     cores: Cores,
-    /// Only these scenarios, each by its key (`b128`) or by its letter (`b`): `--only a,b128,g`.
+    /// Run only these scenarios, named by key (`b128`) or letter (`b`): `--only a,b128,g`.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Print the tables, and leave docs/ as it is.
+    /// Print the tables, and do not change docs/.
     #[arg(long)]
     print: bool,
-    /// Measure nothing; make the tables and the plot again from the results of an earlier run.
+    /// Do not measure; write the tables and the plot from the results of an earlier run.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 }
@@ -74,7 +74,7 @@ pub(crate) struct Args {
 const BEGIN: &str = "<!-- bench: begin -->";
 const END: &str = "<!-- bench: end -->";
 
-/// Only beside tables of the same run.
+/// Only together with tables of the same run.
 const PLOT: &str = "\n![Bars for each server: deliveries a second at 128 messages in flight, CPU for each delivery at 50 messages \
                     a second, memory for each idle connection](performance.svg)\n";
 
@@ -83,9 +83,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let results = match &args.from {
         Some(file) => Results::read(file)?,
-        // What is only tried does not take the place of what took half an hour.
+        // A trial run does not replace results that took half an hour.
         None => {
-            measure(workspace, args, &folder.join(if args.print { "tried.json" } else { "results.json" }))?
+            measure(workspace, args, &folder.join(if args.print { "trial.json" } else { "results.json" }))?
         }
     };
     let (mut text, plot) = (tables::render(&results), plot::draw(&results));
@@ -95,7 +95,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.print {
         println!("{text}");
         if let Some(plot) = plot {
-            let path = folder.join("tried.svg");
+            let path = folder.join("trial.svg");
             fs::write(&path, plot)?;
             println!("the plot is in {}", path.display());
         }
@@ -107,8 +107,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 fn publish(docs: &Path, tables: &str, plot: Option<&str>) -> Result<()> {
     let path = docs.join("PERFORMANCE.md");
     let page = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let page =
-        between_markers(&page, tables).context("docs/PERFORMANCE.md has lost the markers of its tables")?;
+    let page = between_markers(&page, tables).context("docs/PERFORMANCE.md has no markers for the tables")?;
     fs::write(&path, page)?;
     if let Some(plot) = plot {
         fs::write(docs.join("performance.svg"), plot)?;
@@ -150,8 +149,8 @@ fn measure(workspace: &Workspace, args: &Args, file: &Path) -> Result<Results> {
     for round in 1..=args.rounds {
         for scenario in &scenarios {
             for _ in 0..scenario.repeat.in_round(round) {
-                one(&bench, round, scenario, &mut results);
-                // After each, so that a run that is broken off is not lost.
+                run_scenario_once(&bench, round, scenario, &mut results);
+                // After each run, so that an interrupted bench keeps its results.
                 results.write(file)?;
             }
         }
@@ -159,21 +158,21 @@ fn measure(workspace: &Workspace, args: &Args, file: &Path) -> Result<Results> {
     Ok(results)
 }
 
-fn one(bench: &Bench, round: u32, scenario: &Scenario, results: &mut Results) {
+fn run_scenario_once(bench: &Bench, round: u32, scenario: &Scenario, results: &mut Results) {
     let batch = results.batch_of_round(round);
     bench.run_scenario(scenario, batch, |key, peer, outcome| {
-        let said = results.add(round, key, peer, outcome);
-        println!("round {round}, {key}, {}: {said}", peer.name());
+        let summary = results.add(round, key, peer, outcome);
+        println!("round {round}, {key}, {}: {summary}", peer.name());
     });
 }
 
 fn build(workspace: &Workspace) -> Result<()> {
-    // As people run it: with the page inside.
+    // As users run it, with the page embedded.
     if Prerequisite::Node.check().is_ok() {
         web::build_if_stale(workspace)?;
     }
     process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-loadgen"]))?;
-    // On its own: an example has features that the server must not get.
+    // Separately, because the example enables features that the server must not have.
     process::run(workspace.cargo().args([
         "build",
         "--release",
@@ -184,7 +183,7 @@ fn build(workspace: &Workspace) -> Result<()> {
     ]))
 }
 
-/// The page with `text` in place of what stood between the markers.
+/// The page with `text` between the markers.
 fn between_markers(page: &str, text: &str) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
@@ -196,14 +195,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_stands_between_the_markers_is_replaced() {
+    fn only_text_between_the_markers_is_replaced() {
         let page = format!("a\n{BEGIN}\nold\n{END}\nb\n");
         assert_eq!(between_markers(&page, "new").unwrap(), format!("a\n{BEGIN}\nnew\n{END}\nb\n"));
         assert_eq!(between_markers("no markers", "new"), None);
     }
 
     #[test]
-    fn plot_stands_beside_the_page_that_shows_it() {
+    fn plot_is_written_next_to_the_page() {
         let docs = tempfile::tempdir().unwrap();
         let page = docs.path().join("PERFORMANCE.md");
         fs::write(&page, format!("a\n{BEGIN}\n{END}\nb\n")).unwrap();
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_of_this_workspace_has_its_markers() {
+    fn page_of_this_workspace_has_its_markers() {
         let page = fs::read_to_string(Workspace::find().unwrap().root.join("docs/PERFORMANCE.md")).unwrap();
         assert!(between_markers(&page, "").is_some());
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: every gate, as CI runs them.
+//! `cargo xtask ci`: every check that CI runs.
 
 use std::process::{Command, ExitCode};
 
@@ -9,7 +9,7 @@ use crate::steps::{self, Context, Step, StepResult};
 use crate::workspace::Workspace;
 use crate::{crate_graph, faults, fuzz, generate, instruction_bench, process, test};
 
-/// What is checked beside the tests. clippy and doc share what they check of the dependencies, so they ask for
+/// The checks other than tests. clippy and doc use the same features, so that they share the checked dependencies.
 /// the same features.
 const STEPS: &[Step] = &[
     Step { name: "format", run: format, ..Step::BLANK },
@@ -55,7 +55,7 @@ fn format(context: &Context) -> Result<StepResult> {
     cargo(context, "fmt --manifest-path fuzz/Cargo.toml --check")
 }
 
-/// What Teahouse is made of, and what the fuzzers are made of, which are a workspace of their own.
+/// The workspace, and the separate one of the fuzz targets.
 const LOCKED: [&str; 2] = ["Cargo.toml", "fuzz/Cargo.toml"];
 
 fn deny(context: &Context, manifest: &str, args: &str) -> Command {
@@ -78,7 +78,7 @@ fn doc(context: &Context) -> Result<StepResult> {
     Ok(StepResult::Ok)
 }
 
-/// Where there is no valgrind, or another processor than in the record, nothing can be said, and the code is none the worse.
+/// Skipped without valgrind, or on another processor than the recorded one: there is nothing to compare.
 fn instruction_bench(context: &Context) -> Result<StepResult> {
     if let Some(why) = instruction_bench::unavailable_reason(&context.workspace)? {
         return Ok(StepResult::Skipped(why));
@@ -87,7 +87,7 @@ fn instruction_bench(context: &Context) -> Result<StepResult> {
     Ok(StepResult::Ok)
 }
 
-/// The database of advisories is fetched from the network. Where that cannot be reached, the code is none the
+/// Skipped if the advisory database cannot be fetched: an unreachable network is no fault of the code.
 /// worse, so it is no failure.
 fn advisories(context: &Context) -> Result<StepResult> {
     if process::output(&mut deny(context, LOCKED[0], "fetch db")).is_err() {

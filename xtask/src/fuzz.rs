@@ -1,9 +1,9 @@
-//! `cargo xtask fuzz`: libFuzzer looks for bytes that break a promise of the pure crates.
+//! `cargo xtask fuzz`: libFuzzer searches for inputs that break a promise of the pure crates.
 //!
-//! What must hold is in plain functions in the crates (`crates/*/tests/fuzzed/`), which the ordinary tests hold for a moment; the
-//! package `fuzz/` makes a program of each, and this command builds and runs these. Everything comes from a stable toolchain and
-//! a C++ compiler: the crates have no `unsafe` that a sanitizer would watch, and the pass that tells libFuzzer where the code has been is
-//! LLVM's, which stable hands flags to. So neither nightly nor cargo-fuzz is needed; who has them can use them on `fuzz/` as well.
+//! The checks are plain functions in the crates (`crates/*/tests/fuzzed/`), which the ordinary tests run with a few inputs. The package
+//! `fuzz/` builds a program from each, and this command builds and runs these. A stable toolchain and a C++ compiler are enough: the
+//! crates have no `unsafe` code for a sanitizer to watch, and stable Rust can pass LLVM the flags of the coverage pass. Nightly and
+//! cargo-fuzz are not needed, but work on `fuzz/` as well.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,14 +17,14 @@ use crate::workspace::{Workspace, host};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// One target alone; all of them without it.
+    /// One target; without it all targets run.
     target: Option<String>,
-    /// How long each target runs.
+    /// How long each target runs, in seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u32,
 }
 
-/// Counts where the code has been, and tells libFuzzer what it compared with what. `fuzzing` is what cargo-fuzz sets, too.
+/// Instruments the code for coverage and traces comparisons. cargo-fuzz sets `fuzzing`, too.
 const FLAGS: &[&str] = &[
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",
@@ -46,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     fuzz_each(workspace, &chosen, &[format!("-max_total_time={}", args.seconds)])
 }
 
-/// For CI: everything builds, what is kept holds, and so does what a second makes of it, the same way each time.
+/// For CI: all targets build, and the corpus and one second of deterministic fuzzing find nothing.
 pub(crate) fn smoke_test(workspace: &Workspace) -> Result<()> {
     let all = targets(workspace)?;
     build(workspace)?;
@@ -54,7 +54,7 @@ pub(crate) fn smoke_test(workspace: &Workspace) -> Result<()> {
     fuzz_each(workspace, &chosen, &["-max_total_time=1".into(), "-seed=1".into()])
 }
 
-/// One for each file in `fuzz/fuzz_targets/`.
+/// One target per file in `fuzz/fuzz_targets/`.
 fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     let folder = workspace.fuzz().join("fuzz_targets");
     let files = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
@@ -67,52 +67,52 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// In a folder of its own, since other flags make everything anew.
-fn built_to(workspace: &Workspace) -> PathBuf {
+/// In a folder of its own, because different flags rebuild everything.
+fn target_dir(workspace: &Workspace) -> PathBuf {
     workspace.target.join("fuzz")
 }
 
 fn build(workspace: &Workspace) -> Result<()> {
     let mut cargo = process::cargo();
-    cargo.current_dir(workspace.fuzz()).env("CARGO_TARGET_DIR", built_to(workspace));
+    cargo.current_dir(workspace.fuzz()).env("CARGO_TARGET_DIR", target_dir(workspace));
     cargo.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"));
-    // With a target named, the flags are for what runs there, and not for build scripts and macros, which have no libFuzzer.
+    // With an explicit target the flags do not apply to build scripts and macros, which are not linked with libFuzzer.
     cargo.args(["build", "--release", "--target", &host()?]);
     process::run(&mut cargo)
 }
 
-/// Every target runs, also after one has found something.
+/// Runs every target, even after one has failed.
 fn fuzz_each(workspace: &Workspace, targets: &[&str], args: &[String]) -> Result<()> {
-    let mut broken = Vec::new();
+    let mut failed = Vec::new();
     for target in targets {
         if let Err(error) = fuzz(workspace, target, args) {
             println!("{target}: {error:#}");
-            broken.push(*target);
+            failed.push(*target);
         }
     }
-    if broken.is_empty() {
+    if failed.is_empty() {
         return Ok(());
     }
     bail!(
-        "{} found something. The input is in {}: mend it, give it a test of its own beside the code that it broke, and keep the \
-         input in fuzz/corpus/TARGET/",
-        broken.join(", "),
-        found_in(workspace).display()
+        "{} failed. The input is in {}: fix the code, add a test next to it, and add the \
+         input to fuzz/corpus/TARGET/",
+        failed.join(", "),
+        artifacts_of(workspace).display()
     )
 }
 
-fn found_in(workspace: &Workspace) -> PathBuf {
-    built_to(workspace).join("found")
+fn artifacts_of(workspace: &Workspace) -> PathBuf {
+    target_dir(workspace).join("found")
 }
 
 fn fuzz(workspace: &Workspace, target: &str, args: &[String]) -> Result<()> {
-    let (grown, found) = (built_to(workspace).join("corpus").join(target), found_in(workspace));
-    for folder in [&grown, &found] {
+    let (new_corpus, found) = (target_dir(workspace).join("corpus").join(target), artifacts_of(workspace));
+    for folder in [&new_corpus, &found] {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    let program = built_to(workspace).join(host()?).join("release").join(target);
+    let program = target_dir(workspace).join(host()?).join("release").join(target);
     let mut fuzzer = Command::new(program);
-    // Longer inputs are slower, and say nothing that shorter ones do not. A case takes microseconds: ten seconds are a loop.
+    // Longer inputs are slower and reach no further code. A case takes microseconds, so ten seconds mean an endless loop.
     fuzzer.args([
         "-verbosity=0",
         "-print_final_stats=1",
@@ -125,8 +125,8 @@ fn fuzz(workspace: &Workspace, target: &str, args: &[String]) -> Result<()> {
     if words.exists() {
         fuzzer.arg(format!("-dict={}", words.display()));
     }
-    // What it learns is kept for the next time in the first folder; the second is only read.
-    process::run(fuzzer.arg(grown).arg(workspace.fuzz().join("corpus").join(target)))
+    // libFuzzer writes new inputs to the first folder, and only reads the second.
+    process::run(fuzzer.arg(new_corpus).arg(workspace.fuzz().join("corpus").join(target)))
 }
 
 #[cfg(test)]
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_target_is_a_program_and_has_something_to_begin_with() {
+    fn every_target_has_a_binary_and_a_corpus() {
         let workspace = Workspace::find().unwrap();
         let manifest = fs::read_to_string(workspace.fuzz().join("Cargo.toml")).unwrap();
         let targets = targets(&workspace).unwrap();

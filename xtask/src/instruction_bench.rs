@@ -1,11 +1,12 @@
-//! `cargo xtask instruction_bench`: the instructions of codec, log and encoder, held against those that were recorded.
+//! `cargo xtask instructions`: compares the instruction counts of codec, log and encoder with the recorded ones.
 //!
-//! A time differs from hour to hour; a count does not, so it can be a gate. The program `instruction_bench` of the server's package does
-//! one operation so many times; callgrind counts two runs of it, and their difference is the operation alone.
+//! Times vary from hour to hour; instruction counts do not, so they can be a check. The server's program `instruction_bench` repeats one
+//! operation; callgrind counts two runs, and their difference is the operation alone. `gungraun` (formerly `iai-callgrind`) does the
+//! same, but needs a runner of exactly its own version on every machine; these 150 lines need only valgrind.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `record` | the figures and under what they were counted: reading, writing, comparing |
+//! | `record` | recorded counts and their conditions: reads, writes, compares |
 
 mod record;
 
@@ -22,12 +23,12 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// Write the figures down, in place of those that were recorded.
+    /// Record the counts, in place of the earlier ones.
     #[arg(long)]
     record: bool,
 }
 
-/// How often an operation is done in the first of two runs; in the second it is twice as often.
+/// Repetitions of an operation in the first of two runs; the second has twice as many.
 const TIMES: u64 = 500;
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -60,25 +61,25 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let differing = recorded.conditions.differing_from(&now.conditions);
     if !differing.is_empty() {
         println!(
-            "\nRecorded under something else, which may be all that there is to it: {}.",
+            "\nThe record has other conditions, which may explain differences: {}.",
             differing.join(", ")
         );
     }
     if comparison.is_less() {
-        println!("\nSome are done with fewer: `cargo xtask instructions --record` keeps what was won.");
+        println!("\nSome counts are lower: `cargo xtask instructions --record` records the improvement.");
     }
-    if let Some(worse) = comparison.worse() {
+    if let Some(failures) = comparison.failures() {
         bail!(
-            "{worse}\n\
-             To see where they go: `callgrind_annotate {}`, here and at the commit of the record.\n\
-             If it is meant: `cargo xtask instructions --record`, and the commit's message says for what.",
+            "{failures}\n\
+             For details: `callgrind_annotate {}`, here and at the commit of the record.\n\
+             If intended: `cargo xtask instructions --record`, with the reason in the commit message.",
             folder_of(workspace).join("OPERATION.out").display()
         );
     }
     Ok(())
 }
 
-/// Why the record cannot be held against anything on this machine, if that is so.
+/// Why the record cannot be compared on this machine, if so.
 pub(crate) fn unavailable_reason(workspace: &Workspace) -> Result<Option<String>> {
     if let Err(missing) = Prerequisite::Valgrind.check() {
         return Ok(Some(missing.to_string()));
@@ -97,7 +98,7 @@ fn folder_of(workspace: &Workspace) -> PathBuf {
 
 fn read(path: &Path) -> Result<Record> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    text.parse().with_context(|| format!("cannot understand {}", path.display()))
+    text.parse().with_context(|| format!("cannot parse {}", path.display()))
 }
 
 fn count_all(workspace: &Workspace) -> Result<Record> {
@@ -108,25 +109,25 @@ fn count_all(workspace: &Workspace) -> Result<Record> {
         let out = folder.join(format!("{name}.out"));
         let (once, twice) =
             (collect(&program, name, TIMES, &out)?, collect(&program, name, 2 * TIMES, &out)?);
-        // The nearest whole number: to read an argument with one digit more takes a few, too.
+        // Rounded to the nearest: parsing an argument with one digit more takes a few instructions, too.
         Ok((name.to_owned(), (twice.saturating_sub(once) + TIMES / 2) / TIMES))
     };
     let instructions = names.lines().map(count).collect::<Result<_>>()?;
     Ok(Record { conditions: conditions()?, instructions })
 }
 
-/// The instructions of a whole run.
+/// The instruction count of a whole run.
 fn collect(program: &Path, name: &str, times: u64, out: &Path) -> Result<u64> {
     let mut valgrind = Command::new("valgrind");
     valgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", out.display()));
-    // What it says of itself goes to standard output, beside nothing: the program prints only names.
+    // valgrind's log goes to standard output; the program prints nothing when it runs an operation.
     valgrind.arg("--log-fd=1").arg(program).args([name, &times.to_string()]);
-    let said = process::output(&mut valgrind)?;
-    collected(&said).with_context(|| format!("callgrind gives no count of {name}:\n{said}"))
+    let output = process::output(&mut valgrind)?;
+    collected(&output).with_context(|| format!("callgrind gives no count of {name}:\n{output}"))
 }
 
-fn collected(said: &str) -> Option<u64> {
-    let line = said.lines().find_map(|line| line.split_once("Collected :"))?;
+fn collected(output: &str) -> Option<u64> {
+    let line = output.lines().find_map(|line| line.split_once("Collected :"))?;
     line.1.trim().parse().ok()
 }
 
@@ -137,7 +138,7 @@ fn conditions() -> Result<Conditions> {
         value.map(str::to_owned).with_context(|| format!("`rustc -vV` names no {key}"))
     };
     let valgrind = process::output(Command::new("valgrind").arg("--version"))?;
-    // There are others than glibc; which one it is matters less than that it is the same.
+    // Not every libc is glibc; it only matters that it is the same one.
     let libc = process::output(Command::new("getconf").arg("GNU_LIBC_VERSION"));
     Ok(Conditions {
         target: of_rustc("host")?,
@@ -152,15 +153,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn count_is_read_from_what_callgrind_says() {
-        let said = "==7== Callgrind, a call-graph generating cache profiler\n==7== Events    : Ir\n==7== Collected : 1411241\n";
-        assert_eq!(collected(said), Some(1_411_241));
+    fn count_is_parsed_from_callgrind_output() {
+        let output = "==7== Callgrind, a call-graph generating cache profiler\n==7== Events    : Ir\n==7== Collected : 1411241\n";
+        assert_eq!(collected(output), Some(1_411_241));
         assert_eq!(collected("==7== Collected : \n"), None);
         assert_eq!(collected(""), None);
     }
 
     #[test]
-    fn record_of_this_workspace_is_understood() {
+    fn record_of_this_workspace_is_valid() {
         let record = read(&record_of(&Workspace::find().unwrap())).unwrap();
         assert!(record.instructions.len() > 5);
     }

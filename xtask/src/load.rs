@@ -1,4 +1,4 @@
-//! `cargo xtask load`: the load program against a server of its own, or against the one that `--url` names.
+//! `cargo xtask load`: runs the load generator against a temporary server, or against the one that `--url` names.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -21,7 +21,7 @@ pub(crate) fn run(workspace: &Workspace, mut args: Vec<OsString>) -> Result<()> 
     server.as_mut().map_or(Ok(()), Server::check_alive)
 }
 
-/// Unless the arguments name one, or only ask what there is.
+/// A server is needed unless the arguments name one or only request help.
 fn needs_a_server(args: &[OsString]) -> bool {
     let is_enough = |arg: &OsString| {
         let arg = arg.to_string_lossy();
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn server_is_started_only_where_none_is_named() {
+    fn server_is_started_only_without_a_url() {
         assert!(needs(&[]));
         assert!(needs(&["--connections", "1000"]));
         assert!(!needs(&["--url", "ws://127.0.0.1:9999/ws"]));

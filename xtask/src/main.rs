@@ -1,17 +1,17 @@
-//! The developers' commands: `cargo xtask run`, `test`, `ci` and what they are made of.
+//! The developers' commands: `cargo xtask run`, `test`, `ci` and their parts.
 //!
-//! Each command is a file of its own. What `test` and `ci` do is a table of [`steps::Step`]s, so that adding a
-//! gate is adding a row. Nothing here is part of the server, and no other crate knows of it.
+//! Each command has a file. `test` and `ci` are tables of [`steps::Step`]s, so that a new check is a new row. No other
+//! crate depends on this one.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `run`, `test`, `ci`, `crate_graph`, `instruction_bench`, `autobahn`, `fuzz`, `generate`, `load`, `bench`, `sim`, `faults` | one command each |
-//! | `steps` | running a table of steps, and the summary at the end |
-//! | `prerequisites` | which programs this machine has, and how to get those that it lacks |
-//! | `web` | the web client: whether it is stale, and building it |
+//! | `steps` | runs a table of steps and prints the summary |
+//! | `prerequisites` | the programs that steps need, and how to install them |
+//! | `web` | builds the web client if it is stale |
 //! | `purity` | the half of `crate_graph` that reads the pure crates' sources |
-//! | `server` | a throw-away server for `autobahn` and `load` |
-//! | `process`, `workspace` | running programs; what Cargo knows of this workspace |
+//! | `server` | a temporary server for `autobahn` and `load` |
+//! | `process`, `workspace` | runs programs; what Cargo reports about this workspace |
 
 mod autobahn;
 mod bench;
@@ -52,37 +52,37 @@ struct Cli {
 enum Command {
     /// Build the web client and the release server, and start it.
     Run {
-        /// Given to the server as they are: `cargo xtask run -- --listen 127.0.0.1:9000`.
+        /// Passed on to the server: `cargo xtask run -- --listen 127.0.0.1:9000`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
     /// Run every test: Rust, web client, end to end in Chromium.
     Test(test::Args),
-    /// Every gate that CI has: format, lints, docs, crate edges, licences, then `test --all`.
+    /// Run every check of CI: format, crate graph, licences, lints, docs, instruction counts, fuzz targets, all tests.
     Ci,
     /// Check the dependencies between crates and between the modules of a crate.
     CrateGraph,
-    /// Hold the instructions of codec, log and encoder against those that were recorded.
+    /// Compare the instruction counts of codec, log and encoder with the recorded ones.
     Instructions(instruction_bench::Args),
-    /// Hold the WebSocket codec against Autobahn's fuzzing client.
+    /// Test the WebSocket codec with Autobahn's fuzzing client.
     Autobahn(autobahn::Args),
-    /// Look for input that breaks codec, commands, lines or log.
+    /// Search for inputs that break codec, commands, lines or log.
     Fuzz(fuzz::Args),
     /// Write what is derived from the table of operations: the OpenAPI document, tables of the documents.
     Generate(generate::Args),
-    /// Load a server, and count what arrives.
-    // `--help` is the load program's to answer.
+    /// Load a server and check every frame that it sends.
+    // The load generator answers `--help`.
     #[command(disable_help_flag = true)]
     Load {
-        /// Given to the load program as they are; without `--url` it gets a server of its own.
+        /// Passed on to the load generator; without `--url` a temporary server is started.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Measure the release server beside its peers, and write the tables of docs/PERFORMANCE.md.
+    /// Measure the release server and its peers, and write the tables of docs/PERFORMANCE.md.
     Bench(bench::Args),
-    /// Run the whole server under virtual time, with what goes wrong chosen by seeds.
+    /// Simulate the whole server under virtual time, with faults chosen by seeds.
     Sim(sim::Args),
-    /// Do real harm to the real program, and check what its clients saw.
+    /// Inject real faults into the real server, and check what its clients observe.
     Faults(faults::Args),
 }
 

@@ -1,4 +1,4 @@
-//! Which programs this machine has, and how to get those that it lacks.
+//! The programs that steps need, and instructions to install the missing ones.
 
 use std::fmt;
 use std::io::{BufRead, BufReader};
@@ -8,36 +8,36 @@ use std::{env, fs, iter};
 
 use crate::process;
 
-/// Something that a step needs and a Rust toolchain does not bring.
+/// A program or capability that a step needs beyond the Rust toolchain.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Prerequisite {
-    /// Node and npm, new enough for the web client's tools.
+    /// Node and npm, in a version that the web client's tools support.
     Node,
     /// A browser for the end-to-end tests.
     Chromium,
-    /// The right and the programs to make a network in which packets can be dropped.
+    /// Programs and capabilities to create a network namespace and drop packets in it.
     SilentNetwork,
-    /// Judges licences, sources and advisories of what we depend on.
+    /// Checks licences, sources and advisories of dependencies.
     CargoDeny,
-    /// The last Python that Autobahn's test suite runs on.
+    /// The last Python version that Autobahn's test suite supports.
     Python27,
     /// libFuzzer is written in C++.
     CxxCompiler,
     /// Counts instructions.
     Valgrind,
-    /// Tells a program another time than it is.
+    /// Fakes the system time of a program.
     Faketime,
-    /// Shows the system calls of a running program, and the right to do that.
+    /// Traces the system calls of a running program; needs the capability to do so.
     Strace,
-    /// The right and the programs to mount a disk of a few MiB that nobody else sees.
+    /// Programs and capabilities to mount a small disk in a mount namespace.
     SmallDisk,
-    /// Reads a database without us.
+    /// An independent reader of the database.
     Sqlite,
-    /// Has calls of a program fail now and then.
+    /// Makes system calls of a program fail.
     Fiu,
 }
 
-/// What is missing, and how to get it.
+/// A missing prerequisite, and how to install it.
 #[derive(Debug)]
 pub(crate) struct Missing {
     pub(crate) what: String,
@@ -46,7 +46,7 @@ pub(crate) struct Missing {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (to get it: {})", self.what, self.how)
+        write!(f, "{} (to install: {})", self.what, self.how)
     }
 }
 
@@ -88,7 +88,7 @@ fn node() -> Result<(), Missing> {
     Ok(())
 }
 
-/// What Vite 8 runs on: 20.19 and later of 20, 22.12 and later of 22, and all that is newer.
+/// What Vite 8 supports: 20.19 and later of 20, 22.12 and later of 22, and all newer ones.
 fn is_new_enough(version: &str) -> bool {
     let mut numbers = version.trim().trim_start_matches('v').split('.').map_while(|part| part.parse().ok());
     match (numbers.next(), numbers.next()) {
@@ -99,7 +99,7 @@ fn is_new_enough(version: &str) -> bool {
     }
 }
 
-/// `CHROMIUM` if set, else what is in `PATH`.
+/// `CHROMIUM` if set, else the first one in `PATH`.
 pub(crate) fn chromium() -> Result<PathBuf, Missing> {
     let named = env::var_os("CHROMIUM").map(PathBuf::from).filter(|path| path.is_file());
     let names = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
@@ -109,7 +109,7 @@ pub(crate) fn chromium() -> Result<PathBuf, Missing> {
     })
 }
 
-/// Tries it, because being root is not enough in a container that lacks the capability.
+/// Tries to create a namespace: root may lack the capability in a container.
 fn silent_network() -> Result<(), Missing> {
     let missing = |what: &str| Missing {
         what: what.into(),
@@ -121,7 +121,7 @@ fn silent_network() -> Result<(), Missing> {
     process::output(Command::new(&ip).args(["netns", "add", &name]))
         .and_then(|_| process::output(Command::new(&ip).args(["netns", "delete", &name])))
         .map(drop)
-        .map_err(|_| missing("the right to make network namespaces is missing"))
+        .map_err(|_| missing("network namespaces cannot be created"))
 }
 
 fn cargo_deny() -> Result<(), Missing> {
@@ -131,7 +131,7 @@ fn cargo_deny() -> Result<(), Missing> {
     })
 }
 
-/// `CXX` if set, as the build has it.
+/// `CXX` if set, as in the build.
 fn cxx_compiler() -> Result<(), Missing> {
     let compiler = env::var_os("CXX").unwrap_or_else(|| "c++".into());
     process::output(Command::new(compiler).arg("--version")).map(drop).map_err(|_| Missing {
@@ -147,7 +147,7 @@ fn valgrind() -> Result<(), Missing> {
     })
 }
 
-/// The library, where Debian has it for its machines, and where others have it.
+/// The library, where Debian installs it per architecture, and where other systems do.
 pub(crate) fn faketime() -> Result<PathBuf, Missing> {
     let machines = ["/usr/lib", "/usr/local/lib"].into_iter().flat_map(|lib| {
         let below = fs::read_dir(lib).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -160,7 +160,7 @@ pub(crate) fn faketime() -> Result<PathBuf, Missing> {
     })
 }
 
-/// Tries it on a program of its own: the kernel may allow only parents to look.
+/// Traces a child process: the kernel may allow tracing to parents only.
 fn strace() -> Result<(), Missing> {
     let missing = |what: &str| Missing {
         what: what.into(),
@@ -168,10 +168,10 @@ fn strace() -> Result<(), Missing> {
     };
     let strace = process::find("strace").ok_or_else(|| missing("strace is missing"))?;
     let traced = Command::new("sleep").arg("60").spawn();
-    let mut traced = traced.map_err(|_| missing("there is no `sleep` to try strace on"))?;
+    let mut traced = traced.map_err(|_| missing("`sleep` is missing, so strace cannot be tested"))?;
     let mut strace = Command::new(strace);
     strace.args(["-o", "/dev/null", "-p", &traced.id().to_string()]);
-    // It ends with the program that it looks at, whichever of the two comes first.
+    // strace ends with the traced program.
     let tracing = strace.stderr(Stdio::piped()).spawn();
     let said = tracing.and_then(|mut tracing| {
         let mut line = String::new();
@@ -181,19 +181,19 @@ fn strace() -> Result<(), Missing> {
         let _ = traced.kill();
         tracing.wait().map(|_| line)
     });
-    // Both fail only if it has ended already.
+    // Both fail only if the process has exited already.
     let _ = traced.kill();
     let _ = traced.wait();
     let attached = said.is_ok_and(|line| line.contains(" attached"));
-    attached.then_some(()).ok_or_else(|| missing("the right to trace other programs is missing"))
+    attached.then_some(()).ok_or_else(|| missing("other programs cannot be traced"))
 }
 
-/// Tries it: being root is not enough in a container that lacks the capability.
+/// Tries to mount: root may lack the capability in a container.
 fn small_disk() -> Result<(), Missing> {
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/mnt"]);
     process::output(&mut unshare).map(drop).map_err(|_| Missing {
-        what: "the right to mount a disk of one's own is missing".into(),
+        what: "a disk cannot be mounted in a mount namespace".into(),
         how: "on Debian `apt-get install util-linux mount`, and run as root outside a restricted container",
     })
 }
@@ -213,7 +213,7 @@ fn sqlite() -> Result<(), Missing> {
     })
 }
 
-/// From pyenv, whose shims in `PATH` refuse a version that is not selected, or else from `PATH`.
+/// From pyenv, whose shims in `PATH` reject versions that are not selected, or from `PATH`.
 pub(crate) fn python27() -> Result<PathBuf, Missing> {
     let pyenv_roots = [
         env::var_os("PYENV_ROOT").map(PathBuf::from),
@@ -235,8 +235,8 @@ fn pythons_of(pyenv_root: &Path) -> Vec<PathBuf> {
 }
 
 fn is_python27(python: &Path) -> bool {
-    let ask = "import sys; sys.stdout.write('%d.%d' % sys.version_info[:2])";
-    process::output(Command::new(python).args(["-c", ask])).is_ok_and(|version| version == "2.7")
+    let script = "import sys; sys.stdout.write('%d.%d' % sys.version_info[:2])";
+    process::output(Command::new(python).args(["-c", script])).is_ok_and(|version| version == "2.7")
 }
 
 #[cfg(test)]
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn node_is_judged_by_what_the_web_tools_run_on() {
+    fn node_versions_are_compared_with_the_supported_ones() {
         for enough in ["v20.19.0", "v20.20.2\n", "v22.12.0", "v23.0.0", "v24.1.3"] {
             assert!(is_new_enough(enough), "{enough}");
         }
@@ -254,8 +254,8 @@ mod tests {
     }
 
     #[test]
-    fn message_says_what_is_missing_and_how_to_get_it() {
-        let missing = Missing { what: "Tea is missing".into(), how: "boil water" };
-        assert_eq!(missing.to_string(), "Tea is missing (to get it: boil water)");
+    fn message_names_what_is_missing_and_how_to_install_it() {
+        let missing = Missing { what: "A program is missing".into(), how: "follow the manual" };
+        assert_eq!(missing.to_string(), "A program is missing (to install: follow the manual)");
     }
 }

@@ -1,4 +1,4 @@
-//! Running other programs, so that a reader of the output sees which, and whether they succeeded.
+//! Runs other programs and reports their command lines and failures.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -11,15 +11,15 @@ use std::{env, fmt, thread};
 
 use anyhow::{Context, Result, bail};
 
-/// So many of a program's last lines are kept for whoever asks why it failed.
+/// How many of a program's last lines are kept for the summary.
 const LAST_LINES: usize = 80;
 
-/// A program that did not succeed.
+/// A program that failed.
 #[derive(Debug)]
 pub(crate) struct FailedProgram {
     pub(crate) line: String,
     pub(crate) status: ExitStatus,
-    /// The last lines that it wrote, where they were kept.
+    /// The last lines of its output, if they were captured.
     pub(crate) last_lines: VecDeque<String>,
 }
 
@@ -31,15 +31,14 @@ impl fmt::Display for FailedProgram {
 
 impl std::error::Error for FailedProgram {}
 
-/// The Cargo that started us, so that a toolchain chosen with `cargo +…` stays chosen.
+/// The Cargo that started this process, so that `cargo +TOOLCHAIN` applies to child processes, too.
 pub(crate) fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs `command` with its output on ours, after printing it as one would type it. The error of one that did not
-/// succeed is a [`FailedProgram`].
+/// Prints the command line and runs `command` with inherited output. A failure is a [`FailedProgram`].
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    // Whoever sits at a terminal sees colours and progress, which programs do not show to a pipe.
+    // On a terminal, programs show colours and progress, which they omit when they write to a pipe.
     if io::stdout().is_terminal() {
         run_by(command, |command| command.status().map(|it| (it, VecDeque::new())))
     } else {
@@ -47,7 +46,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
 }
 
-/// As [`run`], for a program whose last lines are wanted wherever its output goes.
+/// Like [`run`], but always captures the last lines.
 pub(crate) fn run_captured(command: &mut Command) -> Result<()> {
     run_by(command, run_and_capture)
 }
@@ -64,27 +63,27 @@ fn run_by(command: &mut Command, run: impl FnOnce(&mut Command) -> io::Result<En
     Ok(())
 }
 
-/// Runs `command` with its output on ours, and keeps the end of it.
+/// Runs `command`, forwards its output to ours, and keeps the last lines.
 fn run_and_capture(command: &mut Command) -> io::Result<Ended> {
     let (reader, writer) = io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
     let child = command.spawn();
-    // The command holds our copies of the writing end, without whose closing the reader would never be done.
+    // The command holds our copies of the pipe's writing end; the reader sees the end only when they are closed.
     command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
     let mut child = child?;
     let (done, lines) = mpsc::channel();
     thread::spawn(move || done.send(forward(reader)));
     let status = child.wait()?;
-    // What it left running may hold the pipe, and is not waited for.
+    // A process that it left running may hold the pipe, so this does not wait for it.
     Ok((status, lines.recv_timeout(Duration::from_secs(5)).unwrap_or_default()))
 }
 
-/// Copies what comes to our own output, and answers the last lines of it.
+/// Copies the output to ours, and returns its last lines.
 fn forward(reader: PipeReader) -> VecDeque<String> {
     let mut last = VecDeque::with_capacity(LAST_LINES);
     for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
         let mut out = io::stdout().lock();
-        // Whoever closed our output loses the rest of it and nothing else.
+        // If our output is closed, the rest of it is dropped.
         let _ = out.write_all(&line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
         if last.len() == LAST_LINES {
             last.pop_front();
@@ -94,14 +93,14 @@ fn forward(reader: PipeReader) -> VecDeque<String> {
     last
 }
 
-/// To be put before a program and its arguments: the kernel kills it when the thread that starts it has ended, however it and we
-/// end. What only the program held, such as a network of its own, goes with it. On a machine without `setpriv` nothing is put there.
+/// Words to put before a program: the kernel then kills it when the thread that started it ends, however this process ends. What only
+/// the program held, such as a network namespace, disappears with it. Without `setpriv` the list is empty.
 pub(crate) fn with_parent_death_signal() -> Vec<OsString> {
     let Some(setpriv) = find("setpriv") else { return Vec::new() };
     vec![setpriv.into(), "--pdeathsig=KILL".into(), "--".into()]
 }
 
-/// A command whose program is [`with_parent_death_signal`].
+/// A command whose program is started [`with_parent_death_signal`].
 pub(crate) fn command_dying_with_parent(program: &Path) -> Command {
     let words = [with_parent_death_signal(), vec![program.into()]].concat();
     let mut command = Command::new(&words[0]);
@@ -109,26 +108,25 @@ pub(crate) fn command_dying_with_parent(program: &Path) -> Command {
     command
 }
 
-/// Runs `command` silently for what it writes to its standard output.
+/// Runs `command` silently, and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let line = describe(command);
     let output = command.stderr(Stdio::piped()).output().with_context(|| format!("cannot start `{line}`"))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("`{line}` ended with {}: {}", output.status, said.trim());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!("`{line}` ended with {}: {}", output.status, errors.trim());
     }
-    String::from_utf8(output.stdout).with_context(|| format!("`{line}` wrote something that is no text"))
+    String::from_utf8(output.stdout).with_context(|| format!("`{line}` wrote invalid UTF-8"))
 }
 
-/// The first `name` among the folders of `PATH`, and among those where Debian keeps root's programs, which are
-/// not in everybody's `PATH`.
+/// The first `name` in the folders of `PATH`, or in those of root's programs, which `PATH` does not always include.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let roots = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     env::split_paths(&path).chain(roots).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// The command as one would type it: the program by its name, without the folder it was found in.
+/// The command line, with the program's file name in place of its path.
 fn describe(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().map_or_else(|| program.into(), OsString::from);
@@ -147,33 +145,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failing_program_is_an_error_that_names_it() {
+    fn failed_program_is_an_error_with_its_command_line() {
         let error = run(Command::new("/bin/sh").args(["-c", "exit 3"])).unwrap_err().to_string();
         assert!(error.contains("sh -c exit 3") && error.contains('3'), "{error}");
     }
 
     #[test]
-    fn failing_program_is_remembered_by_its_last_lines() {
-        let script = "seq 1 100; echo too hot >&2; exit 1";
+    fn failed_program_keeps_its_last_lines() {
+        let script = "seq 1 100; echo out of memory >&2; exit 1";
         let (status, last) = run_and_capture(Command::new("sh").args(["-c", script])).unwrap();
         assert!(!status.success());
         assert_eq!(last.len(), LAST_LINES);
-        assert_eq!(last.iter().rev().take(2).collect::<Vec<_>>(), ["too hot", "100"]);
+        assert_eq!(last.iter().rev().take(2).collect::<Vec<_>>(), ["out of memory", "100"]);
     }
 
     #[test]
-    fn what_a_program_leaves_running_is_not_waited_for() {
+    fn child_that_a_program_leaves_running_is_not_awaited() {
         let (status, _) = run_and_capture(Command::new("sh").args(["-c", "sleep 60 & exit 3"])).unwrap();
         assert_eq!(status.code(), Some(3));
     }
 
     #[test]
-    fn mortal_program_dies_with_the_thread_that_started_it() {
+    fn program_dies_with_the_thread_that_started_it() {
         let start = || {
             let mut command = command_dying_with_parent(Path::new("sh"));
             command.args(["-c", "echo here; exec sleep 60"]).stdout(Stdio::piped());
             let mut child = command.spawn().unwrap();
-            // Who has not come so far yet cannot be bound to us.
+            // Only after its first output is the death signal certainly set.
             BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
             child
         };
@@ -182,15 +180,16 @@ mod tests {
     }
 
     #[test]
-    fn absent_program_is_an_error_that_names_it() {
+    fn missing_program_is_an_error_that_names_it() {
         let error = run(&mut Command::new("no-such-program")).unwrap_err().to_string();
         assert!(error.contains("no-such-program"), "{error}");
     }
 
     #[test]
-    fn output_of_a_failing_program_carries_what_it_complained_of() {
-        let error =
-            output(Command::new("sh").args(["-c", "echo too hot >&2; exit 1"])).unwrap_err().to_string();
-        assert!(error.contains("too hot"), "{error}");
+    fn output_error_includes_standard_error() {
+        let error = output(Command::new("sh").args(["-c", "echo out of memory >&2; exit 1"]))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("out of memory"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask run`: from a fresh clone to a running server with its page.
+//! `cargo xtask run`: from a fresh clone to a running server with its web client.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -10,12 +10,12 @@ use crate::prerequisites::Prerequisite;
 use crate::workspace::Workspace;
 use crate::{process, web};
 
-/// Becomes the server, so that signals and its exit code need no relaying. Returns only if something went wrong.
+/// Replaces this process with the server, so that signals and the exit code reach it directly. Returns only on errors.
 pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<()> {
     if let Err(missing) = Prerequisite::Node.check() {
         bail!(
-            "{missing}.\nThe web client is built with it. Without it, `cargo build --release -p teahouse` works all \
-             the same,\nand target/release/teahouse then serves a page that says that the client is missing."
+            "{missing}.\nIt is needed to build the web client. Without it, `cargo build --release -p teahouse` still works;\n\
+             target/release/teahouse then serves a page that explains that the web client is missing."
         );
     }
     web::build_if_stale(workspace)?;

@@ -1,4 +1,4 @@
-//! A throw-away server on a free loopback port, with a data folder that goes with it.
+//! A temporary server on a free loopback port, with a temporary data folder.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// A debug build on a busy machine starts in well under a second.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Ends with this value. It may be killed, because nobody reads its data afterwards.
+/// The server is killed when this value is dropped: its data is not needed afterwards.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     child: Child,
@@ -22,14 +22,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `binary` with caps and rates off, and returns when it answers.
+    /// Starts `binary` without limits, and returns when it answers.
     pub(crate) fn start(binary: &Path) -> Result<Self> {
         let home = tempfile::tempdir().context("cannot make a folder for a server's data")?;
         let address = free_address()?;
         let log = File::create(home.path().join("log"))?;
         let mut command = Command::new(binary);
         command.arg("--listen").arg(address.to_string()).arg("--data").arg(home.path().join("data"));
-        // Its settings are these alone, whatever lies in the folder we are in.
+        // No settings from files in our current folder.
         command.current_dir(home.path()).env("TEAHOUSE_LIMITS_ENABLED", "false");
         command.stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
@@ -45,16 +45,16 @@ impl Server {
         self.child.id()
     }
 
-    /// What it has said so far.
+    /// The server's log so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
     }
 
-    /// An error if it has ended by itself, which a server under test never should.
+    /// An error if the server has exited, which it never should by itself.
     pub(crate) fn check_alive(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
-            Some(status) => bail!("the server ended with {status} and said:\n{}", self.log()),
+            Some(status) => bail!("the server exited with {status}; its log:\n{}", self.log()),
         }
     }
 
@@ -80,19 +80,19 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
+        // Both fail only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Free now; another program may take it before the server does, and then the server says so.
+/// The port is free now. If another program takes it before the server does, the server reports that.
 fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?;
     Ok(listener.local_addr()?)
 }
 
-/// Sends an HTTP request and returns the head of the answer, in lower case.
+/// Sends an HTTP request, and returns the head of the response in lower case.
 pub(crate) fn head(address: SocketAddr, request: &str) -> Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
@@ -117,17 +117,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn status_is_read_from_the_first_line() {
+    fn status_is_parsed_from_the_first_line() {
         assert_eq!(status("http/1.1 200 ok\r\ncontent-length: 503\r\n\r\n"), Some(200));
         assert_eq!(status("http/1.1 503 service unavailable\r\n\r\n"), Some(503));
         assert_eq!(status("ssh-2.0"), None);
     }
 
     #[test]
-    fn server_that_ends_at_once_is_an_error_with_what_it_said() {
-        // `ls` knows no `--listen`, says so and ends.
+    fn server_that_exits_at_once_is_an_error_with_its_log() {
+        // `ls` has no option `--listen`, so it exits with an error.
         let error = Server::start(Path::new("ls")).err().unwrap();
         let text = format!("{error:#}");
-        assert!(text.contains("--listen") && text.contains("ended with"), "{text}");
+        assert!(text.contains("--listen") && text.contains("exited with"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: the whole server under virtual time, with what goes wrong chosen by seeds.
+//! `cargo xtask sim`: simulates the whole server under virtual time, with faults chosen by seeds.
 
 use anyhow::Result;
 
@@ -7,18 +7,18 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many seeds; without `--seed` 5,000 from 0 on, with it that one alone.
+    /// How many seeds; the default is 5,000 starting at 0, or one with `--seed`.
     #[arg(long)]
     seeds: Option<u64>,
-    /// The first one.
+    /// The first seed.
     #[arg(long)]
     seed: Option<u64>,
-    /// Break a promise on purpose, and see whether it is noticed: a name from `crates/server/src/fault_injection.rs`.
+    /// Break a promise on purpose, to see that it is detected: a name from `crates/server/src/fault_injection.rs`.
     #[arg(long, value_name = "FAULT")]
     inject: Option<String>,
 }
 
-/// Many enough to find what one in a thousand finds.
+/// Enough to find what one seed in a thousand triggers.
 const SEEDS: u64 = 5000;
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -36,7 +36,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     process::run(&mut cargo)
 }
 
-/// Each promise is broken on purpose, and the simulation has to see it.
+/// Breaks each promise on purpose; the simulation has to detect it.
 pub(crate) fn prove(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["test", "-p", "teahouse", "--lib", "--features", "fault-injection"]);

@@ -1,7 +1,7 @@
-//! A command as a table of steps, and the summary that tells how they went.
+//! A command as a table of steps, and the summary of their results.
 //!
-//! A step that fails does not stop the others: who waits for CI wants to hear of all that is broken at once. Only
-//! what builds on a failed step is left out.
+//! A failed step does not stop the others, so that one CI run reports everything that is broken. Only steps that depend on it are
+//! skipped.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,50 +16,49 @@ use crate::workspace::Workspace;
 
 /// One row of a command's table.
 pub(crate) struct Step {
-    /// What the summary calls it, and what one types to run it alone (`cargo xtask test e2e`).
+    /// The name in the summary, and the argument that runs the step alone (`cargo xtask test e2e`).
     pub(crate) name: &'static str,
-    /// The step without whose success this one makes no sense.
+    /// The step that must have succeeded before this one.
     pub(crate) after: Option<&'static str>,
-    /// The programs without which it cannot run.
+    /// Without these programs the step cannot run.
     pub(crate) needs: &'static [Prerequisite],
-    /// The programs without which a part of it is left out.
+    /// Without these programs a part of the step is skipped.
     pub(crate) wants: &'static [Prerequisite],
     pub(crate) run: fn(&Context) -> Result<StepResult>,
 }
 
 impl Step {
-    /// For `..Step::BLANK`: builds on nothing and needs nothing but a Rust toolchain.
+    /// For `..Step::BLANK`: depends on no step, and needs only a Rust toolchain.
     pub(crate) const BLANK: Self =
         Self { name: "", after: None, needs: &[], wants: &[], run: |_| Ok(StepResult::Ok) };
 }
 
-/// What a step may look at.
+/// What a step can use.
 pub(crate) struct Context {
     pub(crate) workspace: Workspace,
-    /// A missing program is a failure, not a step left out.
+    /// A missing program is a failure, and does not only skip the step.
     pub(crate) all: bool,
-    /// Names that the Rust tests are narrowed to; empty: all of them.
+    /// The Rust tests are restricted to names that contain one of these; empty: all run.
     pub(crate) test_filter: Vec<String>,
 }
 
-/// How a step that did not fail ended.
+/// The result of a step that did not fail.
 pub(crate) enum StepResult {
     Ok,
-    /// It passed, and a part of it cannot be run here, which is no failure anywhere.
+    /// The step passed, but a part of it cannot run here. This is not a failure even with `all`.
     Partial(String),
-    /// It cannot be run here, and that is no failure even where everything must run: say, an answer from a
-    /// network that this machine does not reach.
+    /// The step cannot run here, for example because the network is unreachable. This is not a failure even with `all`.
     Skipped(String),
 }
 
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Ok,
-    /// It passed, and a part of it was left out.
+    /// The step passed, and a part of it was skipped.
     Partial(String),
     FailedProgram {
         why: String,
-        /// The last of what the program said that failed.
+        /// The last lines of output of the failed program.
         last_lines: VecDeque<String>,
     },
     Skipped(String),
@@ -71,8 +70,7 @@ struct Report {
     took: Duration,
 }
 
-/// Runs the steps in their order, prints the summary, and tells whether all is well. The summary's last line is
-/// the last of all, so nothing is printed after it.
+/// Runs the steps in order and prints the summary. Programs read its last line, so nothing is printed after it.
 pub(crate) fn run<'a>(context: &Context, steps: impl IntoIterator<Item = &'a Step>) -> ExitCode {
     let steps: Vec<_> = steps.into_iter().collect();
     let summary = Summary(collect(context, &steps, Prerequisite::check));
@@ -89,17 +87,17 @@ fn collect(
     let mut reports: Vec<Report> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         println!("\n── {} ({} of {})", step.name, index + 1, steps.len());
-        let begun = Instant::now();
+        let started = Instant::now();
         let broken =
             reports.iter().find(|report| Some(report.name) == step.after && report.outcome.is_failed());
         let outcome = match broken {
-            Some(report) => Outcome::Skipped(format!("builds on `{}`", report.name)),
+            Some(report) => Outcome::Skipped(format!("depends on `{}`", report.name)),
             None => run_step(context, step, check),
         };
         if let Outcome::FailedProgram { why, .. } = &outcome {
             println!("failed: {why}");
         }
-        reports.push(Report { name: step.name, outcome, took: begun.elapsed() });
+        reports.push(Report { name: step.name, outcome, took: started.elapsed() });
     }
     reports
 }
@@ -159,7 +157,7 @@ impl Outcome {
     }
 }
 
-/// What failed says once more how, at the end: a log of CI is long, and often only its end is kept.
+/// The output of the failed programs, repeated at the end: a CI log is long, and often only its end is kept.
 struct FailureOutput<'a>(&'a [Report]);
 
 impl fmt::Display for FailureOutput<'_> {
@@ -168,7 +166,7 @@ impl fmt::Display for FailureOutput<'_> {
             if let Outcome::FailedProgram { last_lines, .. } = outcome
                 && !last_lines.is_empty()
             {
-                writeln!(f, "\n── the last of {name}")?;
+                writeln!(f, "\n── last lines of `{name}`")?;
                 last_lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
             }
         }
@@ -176,8 +174,8 @@ impl fmt::Display for FailureOutput<'_> {
     }
 }
 
-/// A line a step, what was left out or failed and why, and the counts. The last line is read by programs:
-/// `N passed, N failed`, and `, N skipped` where some were.
+/// One line per step, the reasons for failures and skipped parts, and the totals. Programs parse the last line:
+/// `N passed, N failed`, and `, N skipped` if there are any.
 struct Summary(Vec<Report>);
 
 impl Summary {
@@ -185,13 +183,13 @@ impl Summary {
         if self.count(Outcome::is_failed) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    /// Each reason for which something failed or was left out, once, after the names of the steps.
+    /// Each reason for a failure or a skipped part, once, after the names of its steps.
     fn reasons(&self) -> Vec<(String, &str)> {
         let mut reasons: Vec<(&str, Vec<&str>, &str)> = Vec::new();
         for Report { name, outcome, .. } in &self.0 {
             let (what, why) = match outcome {
                 Outcome::Ok => continue,
-                Outcome::Partial(why) => ("left out a part of", why),
+                Outcome::Partial(why) => ("partly skipped", why),
                 Outcome::FailedProgram { why, .. } => ("failed", why),
                 Outcome::Skipped(why) => ("skipped", why),
             };
@@ -246,7 +244,7 @@ mod tests {
         Step { name, run, ..Step::BLANK }
     }
 
-    fn nothing_is_here(_: Prerequisite) -> Result<(), Missing> {
+    fn no_prerequisite(_: Prerequisite) -> Result<(), Missing> {
         Err(Missing { what: "no such thing".into(), how: "make one" })
     }
 
@@ -255,104 +253,104 @@ mod tests {
     }
 
     fn outcomes(context: &Context, steps: &[&Step]) -> Vec<&'static str> {
-        let reports = collect(context, steps, nothing_is_here);
+        let reports = collect(context, steps, no_prerequisite);
         reports.iter().map(|report| report.outcome.label()).collect()
     }
 
     #[test]
     fn last_line_counts_passed_and_failed() {
         let (good, bad) = (step("good", |_| Ok(StepResult::Ok)), step("bad", |_| bail!("no")));
-        let reports = collect(&context(false), &[&good, &good, &bad], nothing_is_here);
+        let reports = collect(&context(false), &[&good, &good, &bad], no_prerequisite);
         assert_eq!(last_line(reports), "2 passed, 1 failed");
     }
 
     #[test]
-    fn last_line_mentions_skipped_only_where_there_are() {
-        let (good, left_out) =
-            (step("good", |_| Ok(StepResult::Ok)), step("left out", |_| Ok(StepResult::Skipped("x".into()))));
-        let reports = collect(&context(true), &[&good, &left_out], nothing_is_here);
+    fn last_line_mentions_skipped_steps_only_if_there_are_any() {
+        let (good, skipped_step) =
+            (step("good", |_| Ok(StepResult::Ok)), step("skipped", |_| Ok(StepResult::Skipped("x".into()))));
+        let reports = collect(&context(true), &[&good, &skipped_step], no_prerequisite);
         assert_eq!(last_line(reports), "1 passed, 0 failed, 1 skipped");
     }
 
     #[test]
-    fn summary_has_a_line_a_step_and_says_why() {
+    fn summary_has_a_line_per_step_and_the_reasons() {
         let bad = step("bad", |_| bail!("it broke"));
-        let text = Summary(collect(&context(false), &[&bad], nothing_is_here)).to_string();
+        let text = Summary(collect(&context(false), &[&bad], no_prerequisite)).to_string();
         assert!(text.lines().any(|line| line.starts_with("bad  failed ") && line.ends_with(" s")), "{text}");
         assert!(text.contains("failed bad: it broke"), "{text}");
     }
 
     #[test]
-    fn program_that_failed_has_the_last_word() {
+    fn output_of_a_failed_program_is_repeated_at_the_end() {
         let bad = step("bad", |_| {
-            let last_lines = ["it was hot", "too hot"].map(str::to_owned).into();
+            let last_lines = ["first line", "last line"].map(str::to_owned).into();
             let failed =
-                process::FailedProgram { line: "brew".into(), status: ExitStatus::default(), last_lines };
-            Err(failed).context("no tea")
+                process::FailedProgram { line: "program".into(), status: ExitStatus::default(), last_lines };
+            Err(failed).context("no output")
         });
         let (good, silent) = (step("good", |_| Ok(StepResult::Ok)), step("silent", |_| bail!("no")));
-        let reports = collect(&context(false), &[&bad, &good, &silent], nothing_is_here);
-        assert_eq!(FailureOutput(&reports).to_string(), "\n── the last of bad\nit was hot\ntoo hot\n");
+        let reports = collect(&context(false), &[&bad, &good, &silent], no_prerequisite);
+        assert_eq!(FailureOutput(&reports).to_string(), "\n── last lines of `bad`\nfirst line\nlast line\n");
     }
 
     #[test]
-    fn missing_program_skips_a_step_and_with_all_fails_it() {
-        let needy = Step { needs: &[Prerequisite::Chromium], ..step("needy", |_| Ok(StepResult::Ok)) };
-        assert_eq!(outcomes(&context(false), &[&needy]), ["skipped"]);
-        assert_eq!(outcomes(&context(true), &[&needy]), ["failed"]);
-        let text = Summary(collect(&context(false), &[&needy], nothing_is_here)).to_string();
+    fn missing_program_skips_a_step_and_fails_it_with_all() {
+        let blocked = Step { needs: &[Prerequisite::Chromium], ..step("blocked", |_| Ok(StepResult::Ok)) };
+        assert_eq!(outcomes(&context(false), &[&blocked]), ["skipped"]);
+        assert_eq!(outcomes(&context(true), &[&blocked]), ["failed"]);
+        let text = Summary(collect(&context(false), &[&blocked], no_prerequisite)).to_string();
         assert!(text.contains("no such thing") && text.contains("make one"), "{text}");
     }
 
     #[test]
-    fn missing_part_is_named_and_with_all_fails_the_step() {
+    fn missing_optional_program_is_named_and_fails_with_all() {
         let partly = Step { wants: &[Prerequisite::SilentNetwork], ..step("partly", |_| Ok(StepResult::Ok)) };
         assert_eq!(outcomes(&context(false), &[&partly]), ["ok"]);
         assert_eq!(outcomes(&context(true), &[&partly]), ["failed"]);
-        let text = Summary(collect(&context(false), &[&partly], nothing_is_here)).to_string();
-        assert!(text.contains("left out a part of partly: no such thing"), "{text}");
+        let text = Summary(collect(&context(false), &[&partly], no_prerequisite)).to_string();
+        assert!(text.contains("partly skipped partly: no such thing"), "{text}");
     }
 
     #[test]
-    fn part_that_nobody_must_have_is_named_and_fails_nothing() {
+    fn partial_result_is_named_and_fails_nothing() {
         let partly = step("partly", |_| Ok(StepResult::Partial("no such thing".into())));
         assert_eq!(outcomes(&context(true), &[&partly]), ["ok"]);
-        let text = Summary(collect(&context(true), &[&partly], nothing_is_here)).to_string();
-        assert!(text.contains("left out a part of partly: no such thing"), "{text}");
+        let text = Summary(collect(&context(true), &[&partly], no_prerequisite)).to_string();
+        assert!(text.contains("partly skipped partly: no such thing"), "{text}");
     }
 
     #[test]
-    fn failed_step_stops_only_what_builds_on_it() {
+    fn failed_step_skips_only_steps_that_depend_on_it() {
         let bad = step("bad", |_| bail!("no"));
-        let heir = Step { after: Some("bad"), ..step("heir", |_| Ok(StepResult::Ok)) };
-        let stranger = step("stranger", |_| Ok(StepResult::Ok));
-        assert_eq!(outcomes(&context(true), &[&bad, &heir, &stranger]), ["failed", "skipped", "ok"]);
+        let dependent = Step { after: Some("bad"), ..step("dependent", |_| Ok(StepResult::Ok)) };
+        let independent = step("independent", |_| Ok(StepResult::Ok));
+        assert_eq!(outcomes(&context(true), &[&bad, &dependent, &independent]), ["failed", "skipped", "ok"]);
     }
 
     #[test]
-    fn one_failure_among_many_steps_fails_the_command() {
+    fn one_failed_step_fails_the_command() {
         let (good, bad) = (step("good", |_| Ok(StepResult::Ok)), step("bad", |_| bail!("no")));
         assert_eq!(run(&context(false), [&good, &bad, &good]), ExitCode::FAILURE);
         assert_eq!(run(&context(false), [&good, &good]), ExitCode::SUCCESS);
     }
 
     #[test]
-    fn reason_that_several_steps_share_is_given_once() {
-        let (one, two) = (step("one", |_| bail!("no tea")), step("two", |_| bail!("no tea")));
-        let text = Summary(collect(&context(false), &[&one, &two], nothing_is_here)).to_string();
-        assert!(text.contains("failed one, two: no tea"), "{text}");
-        assert_eq!(text.matches("no tea").count(), 1, "{text}");
+    fn shared_reason_is_printed_once() {
+        let (one, two) = (step("one", |_| bail!("out of memory")), step("two", |_| bail!("out of memory")));
+        let text = Summary(collect(&context(false), &[&one, &two], no_prerequisite)).to_string();
+        assert!(text.contains("failed one, two: out of memory"), "{text}");
+        assert_eq!(text.matches("out of memory").count(), 1, "{text}");
     }
 
     #[test]
-    fn step_after_one_that_was_left_out_tells_its_own_lack() {
-        let needy = Step { needs: &[Prerequisite::Node], ..step("needy", |_| Ok(StepResult::Ok)) };
-        let heir = Step {
-            after: Some("needy"),
+    fn step_after_a_skipped_one_reports_its_own_reason() {
+        let blocked = Step { needs: &[Prerequisite::Node], ..step("blocked", |_| Ok(StepResult::Ok)) };
+        let dependent = Step {
+            after: Some("blocked"),
             needs: &[Prerequisite::Chromium],
-            ..step("heir", |_| Ok(StepResult::Ok))
+            ..step("dependent", |_| Ok(StepResult::Ok))
         };
-        let text = Summary(collect(&context(false), &[&needy, &heir], nothing_is_here)).to_string();
-        assert!(text.contains("skipped needy, heir: no such thing"), "{text}");
+        let text = Summary(collect(&context(false), &[&blocked, &dependent], no_prerequisite)).to_string();
+        assert!(text.contains("skipped blocked, dependent: no such thing"), "{text}");
     }
 }

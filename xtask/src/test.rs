@@ -1,4 +1,4 @@
-//! `cargo xtask test`: the one test command.
+//! `cargo xtask test`: all tests of the workspace and of the web client.
 
 use std::process::{Command, ExitCode};
 
@@ -11,15 +11,15 @@ use crate::{autobahn, process, sim, web};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Fail if something cannot be run for want of a program, and run Autobahn's test suite as well.
+    /// Fail if a program for some test is missing, and run Autobahn's test suite as well.
     #[arg(long)]
     all: bool,
-    /// Names of steps to run alone (`cargo xtask test e2e`); any other word narrows the Rust tests to those whose
-    /// names contain it.
+    /// Names of steps to run alone (`cargo xtask test e2e`); any other word restricts the Rust tests to names that
+    /// contain it.
     filter: Vec<String>,
 }
 
-/// In this order: the page is built before the server embeds it, and what is quick comes early.
+/// In this order, because the server embeds the built page, and quick steps come early.
 const STEPS: &[Step] = &[
     Step { name: "web-client", needs: &[Prerequisite::Node], run: web_client, ..Step::BLANK },
     Step {
@@ -51,7 +51,7 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// Run with `--all` or by name: they need what few people have.
+/// Only with `--all` or by name: they need programs that few machines have.
 const RARE: &[&str] = &["autobahn"];
 
 pub(crate) fn run(workspace: Workspace, args: &Args) -> ExitCode {
@@ -59,12 +59,12 @@ pub(crate) fn run(workspace: Workspace, args: &Args) -> ExitCode {
     steps::run(&Context { workspace, all: args.all, test_filter }, steps)
 }
 
-/// Every step, for a command that has this table as a part of its own.
+/// All steps, for `cargo xtask ci`.
 pub(crate) fn all() -> impl Iterator<Item = &'static Step> {
     STEPS.iter()
 }
 
-/// The steps that run, and the words that narrow the Rust tests.
+/// The steps to run, and the filter for the Rust tests.
 fn choose(all: bool, filter: &[String]) -> (Vec<&'static Step>, Vec<String>) {
     let (mut names, test_filter): (Vec<_>, Vec<_>) =
         filter.iter().cloned().partition(|word| STEPS.iter().any(|step| step.name == word));
@@ -89,7 +89,7 @@ fn web_script(context: &Context, script: &str) -> Result<StepResult> {
     Ok(StepResult::Ok)
 }
 
-/// With nextest where it is installed: it runs each test in a process of its own, and all of them side by side.
+/// Uses nextest if it is installed: it runs every test in its own process, in parallel.
 fn rust(context: &Context) -> Result<StepResult> {
     let mut cargo = context.workspace.cargo();
     if process::output(process::cargo().args(["nextest", "--version"])).is_ok() {
@@ -101,21 +101,21 @@ fn rust(context: &Context) -> Result<StepResult> {
         }
     }
     process::run(&mut cargo)?;
-    // The one test that looks at system calls leaves itself out without it.
+    // Without strace, the test that traces system calls skips itself.
     Ok(Prerequisite::Strace
         .check()
         .err()
         .map_or(StepResult::Ok, |missing| StepResult::Partial(missing.to_string())))
 }
 
-/// On their own, because nextest does not know them.
+/// A step of its own, because nextest does not run doctests.
 fn doctests(context: &Context) -> Result<StepResult> {
     process::run(context.workspace.cargo().args(["test", "--workspace", "--doc"]))?;
     Ok(StepResult::Ok)
 }
 
-/// What the tests in `web/` are told by environment: `TEAHOUSE_BIN`, the server; `CHROMIUM`, the browser;
-/// `TEAHOUSE_NETNS`, `1` where they can make a network of their own to drop packets in, else `0`.
+/// The tests in `web/` are configured by environment: `TEAHOUSE_BIN` is the server, `CHROMIUM` the browser, and
+/// `TEAHOUSE_NETNS` is `1` if they can create a network namespace, else `0`.
 fn end_to_end(context: &Context) -> Result<StepResult> {
     let workspace = &context.workspace;
     process::run(workspace.cargo().args(["build", "-p", "teahouse"]))?;
@@ -139,30 +139,30 @@ mod tests {
     }
 
     #[test]
-    fn without_a_filter_all_runs_but_what_is_rare() {
+    fn without_a_filter_all_but_rare_steps_run() {
         let (names, test_filter) = chosen(false, &[]);
         assert_eq!(names.len(), STEPS.len() - RARE.len());
         assert!(test_filter.is_empty() && !names.contains(&"autobahn"));
     }
 
     #[test]
-    fn with_all_everything_runs() {
+    fn all_runs_every_step() {
         assert_eq!(chosen(true, &[]).0.len(), STEPS.len());
     }
 
     #[test]
-    fn name_of_a_step_runs_it_alone() {
+    fn step_name_runs_the_step_alone() {
         assert_eq!(chosen(false, &["autobahn"]), (vec!["autobahn"], vec![]));
         assert_eq!(chosen(true, &["e2e", "web-unit"]).0, ["web-unit", "e2e"]);
     }
 
     #[test]
-    fn other_word_narrows_the_rust_tests_and_runs_nothing_else() {
+    fn other_word_filters_the_rust_tests_and_runs_only_them() {
         assert_eq!(chosen(false, &["resume"]), (vec!["rust"], vec!["resume".to_owned()]));
     }
 
     #[test]
-    fn what_a_step_builds_on_comes_before_it() {
+    fn step_comes_after_the_step_it_depends_on() {
         for (index, step) in STEPS.iter().enumerate() {
             let Some(after) = step.after else { continue };
             assert!(STEPS[..index].iter().any(|earlier| earlier.name == after), "{}", step.name);

@@ -1,6 +1,6 @@
-//! The web client in `web/`: whether the built page is stale, and building it.
+//! The web client in `web/`: builds it if it is stale.
 //!
-//! `build.rs` of the server never runs npm, so that `cargo build` needs no Node; these commands do.
+//! The server's `build.rs` never runs npm, so that `cargo build` works without Node; these commands do.
 
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Folders of `web/` that do not make the page. All others count as its sources: a needless build costs a second,
-/// a stale page an afternoon.
+/// Folders of `web/` that do not affect the page. All others count as sources: an unnecessary build costs a second, a stale page
+/// misleads a developer.
 const NOT_SOURCES: &[&str] = &["coverage", "dist", "e2e", "node_modules", "test-results"];
 
-/// An npm script of the web client.
+/// Runs an npm script of the web client.
 pub(crate) fn npm_run(workspace: &Workspace, script: &str) -> Command {
     let mut npm = npm(workspace);
     npm.args(["run", script]);
@@ -29,25 +29,24 @@ fn npm(workspace: &Workspace) -> Command {
     npm
 }
 
-/// Installs what the web client is built from, and builds it, as far as either is absent or stale.
+/// Installs the dependencies and builds the page, each only if it is missing or stale.
 pub(crate) fn build_if_stale(workspace: &Workspace) -> Result<()> {
     install_if_stale(workspace)?;
     let web = workspace.web();
-    // Vite empties `dist` first and writes all of it anew, so a build that broke off leaves no page that passes
-    // for a fresh one.
+    // Vite empties `dist` before it builds, so an interrupted build leaves no page that seems fresh.
     let page = web.join("dist/index.html");
     if !is_stale(modified(&page)?, newest_source(&web)?) {
-        println!("the web client is built already");
+        println!("the web client is up to date");
         return Ok(());
     }
     process::run(&mut npm_run(workspace, "build"))?;
     if !page.is_file() {
-        bail!("`npm run build` left no {}", page.display());
+        bail!("`npm run build` wrote no {}", page.display());
     }
     Ok(())
 }
 
-/// `npm ci`, unless it has run since the lock file changed.
+/// Runs `npm ci`, unless it has run since the lock file changed.
 pub(crate) fn install_if_stale(workspace: &Workspace) -> Result<()> {
     let web = workspace.web();
     let lock = modified(&web.join("package-lock.json"))?;
@@ -62,7 +61,7 @@ pub(crate) fn install_if_stale(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// What was made from `source` must be made anew if it is absent or older.
+/// An output is stale if it is missing or older than its source.
 fn is_stale(made: Option<SystemTime>, source: Option<SystemTime>) -> bool {
     match (made, source) {
         (None, _) => true,
@@ -70,7 +69,7 @@ fn is_stale(made: Option<SystemTime>, source: Option<SystemTime>) -> bool {
     }
 }
 
-/// When the sources were last touched. Folders count too: a file that was removed leaves its mark there.
+/// The latest modification of the sources. Folders count too, because removing a file modifies its folder.
 fn newest_source(web: &Path) -> Result<Option<SystemTime>> {
     let mut newest = None;
     for entry in entries(web)?.iter().filter(|entry| is_source(entry)) {
@@ -79,7 +78,7 @@ fn newest_source(web: &Path) -> Result<Option<SystemTime>> {
     Ok(newest)
 }
 
-/// Whether a file or folder that lies in `web/` itself shapes the page; tools leave their notes there as well.
+/// Whether a file or folder in `web/` affects the page; tools write other files there, too.
 fn is_source(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     if name.starts_with('.') {
@@ -121,7 +120,7 @@ mod tests {
         Some(SystemTime::UNIX_EPOCH + Duration::from_secs(second))
     }
 
-    /// A `web/` with everything in it last touched at second 10.
+    /// A `web/` in which everything was modified at second 10.
     fn web() -> tempfile::TempDir {
         let web = tempfile::tempdir().unwrap();
         for file in ["src/deep/page.ts", "public/icon.svg", "index.html", "dist/index.html", "notes.log"] {
@@ -140,21 +139,21 @@ mod tests {
     }
 
     #[test]
-    fn page_that_is_absent_or_older_is_stale() {
+    fn page_that_is_missing_or_older_is_stale() {
         assert!(is_stale(None, moment(1)));
         assert!(is_stale(None, None));
         assert!(is_stale(moment(1), moment(2)));
     }
 
     #[test]
-    fn page_that_is_as_new_as_its_sources_is_fresh() {
+    fn page_as_new_as_its_sources_is_fresh() {
         assert!(!is_stale(moment(2), moment(2)));
         assert!(!is_stale(moment(3), moment(2)));
         assert!(!is_stale(moment(3), None));
     }
 
     #[test]
-    fn newest_source_is_found_however_deep() {
+    fn newest_source_is_found_at_any_depth() {
         let web = web();
         assert_eq!(newest_source(web.path()).unwrap(), moment(10));
         touch(&web, "src/deep/page.ts", 20);
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_is_no_source() {
+    fn build_outputs_and_logs_are_not_sources() {
         let web = web();
         touch(&web, "dist/index.html", 99);
         touch(&web, "notes.log", 99);

@@ -1,4 +1,4 @@
-//! What Cargo knows of this workspace: where it lies, where it builds to, who depends on whom.
+//! What Cargo reports about this workspace: its folders and its dependency graph.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::process;
 
-/// Where things are. Everything else is found from here, so that the commands work from any directory.
+/// The workspace's folders. All paths derive from these, so that the commands work in any directory.
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// Not always `target/` in the root: `CARGO_TARGET_DIR` and Cargo's configuration may move it.
@@ -23,7 +23,7 @@ impl Workspace {
             target_directory: PathBuf,
         }
         let mut cargo = process::cargo();
-        // From where we were called, since a relative `CARGO_TARGET_DIR` counts from there.
+        // Not in the root, because a relative `CARGO_TARGET_DIR` is relative to the current directory.
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         cargo.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path", manifest]);
         let place: Place = serde_json::from_str(&process::output(&mut cargo)?)?;
@@ -34,7 +34,7 @@ impl Workspace {
         self.root.join("web")
     }
 
-    /// A workspace of its own.
+    /// A separate Cargo workspace.
     pub(crate) fn fuzz(&self) -> PathBuf {
         self.root.join("fuzz")
     }
@@ -46,28 +46,29 @@ impl Workspace {
         cargo
     }
 
-    /// Where Cargo puts the binary `name` of a profile's folder (`debug`, `release`).
+    /// The path of the binary `name` in a profile's folder (`debug`, `release`).
     pub(crate) fn binary(&self, profile: &str, name: &str) -> PathBuf {
         self.target.join(profile).join(name)
     }
 
-    /// The whole dependency graph, as it is for the machine we are on. Packages for other platforms are left out,
-    /// because Cargo would have to download them first, and a build without network has no use for them.
+    /// The dependency graph for this platform. Packages for other platforms are excluded, because Cargo would have to
+    /// download them, and a build without network does not need them.
     pub(crate) fn metadata(&self) -> Result<Metadata> {
         let mut cargo = self.cargo();
         cargo.args(["metadata", "--format-version=1", "--filter-platform", &host()?]);
-        serde_json::from_str(&process::output(&mut cargo)?).context("cannot read what `cargo metadata` says")
+        serde_json::from_str(&process::output(&mut cargo)?)
+            .context("cannot parse the output of `cargo metadata`")
     }
 }
 
-/// What Cargo calls the machine we are on.
+/// The host's target triple.
 pub(crate) fn host() -> Result<String> {
     let version = process::output(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("`rustc -vV` names no host")?.to_owned())
+    Ok(host.context("`rustc -vV` does not print the host")?.to_owned())
 }
 
-/// The part of `cargo metadata` that the checks look at.
+/// The part of `cargo metadata` that the checks use.
 #[derive(Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
@@ -89,7 +90,7 @@ impl Package {
         self.manifest_path.parent().unwrap()
     }
 
-    /// Runs inside the compiler, and so brings nothing into the program.
+    /// Procedural macros run inside the compiler, so they add no code to the program.
     pub(crate) fn is_proc_macro(&self) -> bool {
         self.targets.iter().any(|target| target.kind.iter().any(|kind| kind == "proc-macro"))
     }
@@ -118,7 +119,7 @@ pub(crate) struct Dependency {
 }
 
 impl Dependency {
-    /// Neither for tests only nor for a build script only.
+    /// Whether it is a dependency of the program, and not only of tests or a build script.
     pub(crate) fn is_normal(&self) -> bool {
         self.dep_kinds.iter().any(|kind| kind.kind.is_none())
     }

@@ -1,4 +1,4 @@
-//! Autobahn's test suite in a virtual environment of its own under the target folder.
+//! Installs Autobahn's test suite into a virtual environment in the target folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-/// The last one that makes environments for Python 2.7.
+/// The last version that creates environments for Python 2.7.
 const VIRTUALENV: &str = "virtualenv==20.15.1";
 const SUITE: &str = "autobahntestsuite==25.10.1";
 
-/// The program `wstest`, installed below `home` unless it is there already.
+/// Returns the program `wstest`, and installs it below `home` if necessary.
 pub(super) fn wstest(python: &Path, home: &Path) -> Result<PathBuf> {
     let environment = home.join("venv");
     let wstest = environment.join("bin/wstest");
-    // Written last, so that an installation that broke off is begun anew.
+    // Written last, so that an interrupted installation is repeated.
     let stamp = environment.join("installed");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == SUITE) {
         return Ok(wstest);
@@ -26,7 +26,7 @@ pub(super) fn wstest(python: &Path, home: &Path) -> Result<PathBuf> {
     if environment.exists() {
         fs::remove_dir_all(&environment)?;
     }
-    // Not into the Python itself, which is not ours.
+    // Not into the system's Python.
     let tools = home.join("virtualenv");
     process::run(
         isolated(python)
@@ -43,7 +43,7 @@ pub(super) fn wstest(python: &Path, home: &Path) -> Result<PathBuf> {
     Ok(wstest)
 }
 
-/// Without what another Python's environment has set, which would show it that one's packages.
+/// Without environment variables of another Python environment, whose packages would be visible.
 fn isolated(python: &Path) -> Command {
     let mut command = Command::new(python);
     command.env_remove("PYTHONPATH").env_remove("PYTHONHOME").env_remove("VIRTUAL_ENV");

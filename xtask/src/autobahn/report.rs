@@ -1,4 +1,4 @@
-//! What Autobahn found, from its `index.json`.
+//! Parses Autobahn's results from `index.json`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,12 +6,12 @@ use std::fmt;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-/// The verdicts on one server, in the order of the cases.
+/// The results of one server, ordered by case.
 pub(super) struct Report {
     cases: Vec<(String, Verdict)>,
 }
 
-/// What the server did, and how the connection ended.
+/// The server's behaviour in a case, and at the close of the connection.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Verdict {
@@ -19,30 +19,33 @@ struct Verdict {
     behavior_close: String,
 }
 
-/// Worth a look, and no breach of the protocol by itself.
-const ODD_CLOSES: &[&str] = &["WRONG CODE", "UNCLEAN", "FAILED BY CLIENT"];
+/// Reported, but not violations of the protocol.
+const UNUSUAL_CLOSES: &[&str] = &["WRONG CODE", "UNCLEAN", "FAILED BY CLIENT"];
 
 impl Verdict {
     fn is_failed(&self) -> bool {
         self.behavior == "FAILED" || self.behavior_close == "FAILED"
     }
 
-    fn is_odd(&self) -> bool {
-        ODD_CLOSES.contains(&self.behavior_close.as_str())
+    fn is_unusual(&self) -> bool {
+        UNUSUAL_CLOSES.contains(&self.behavior_close.as_str())
     }
 }
 
 impl Report {
     pub(super) fn parse(text: &str, agent: &str) -> Result<Self> {
         let mut agents: BTreeMap<String, BTreeMap<String, Verdict>> =
-            serde_json::from_str(text).context("cannot read Autobahn's report")?;
-        let mut cases: Vec<_> =
-            agents.remove(agent).context("Autobahn reports nothing on our server")?.into_iter().collect();
+            serde_json::from_str(text).context("cannot parse Autobahn's report")?;
+        let mut cases: Vec<_> = agents
+            .remove(agent)
+            .context("Autobahn's report does not contain our server")?
+            .into_iter()
+            .collect();
         cases.sort_by_key(|(case, _)| number(case));
         Ok(Self { cases })
     }
 
-    /// An error if a case failed, or if not all ran.
+    /// Fails if a case failed, or if not all cases ran.
     pub(super) fn check(&self, expected: Option<usize>) -> Result<()> {
         let ran = self.cases.len();
         if let Some(expected) = expected
@@ -72,7 +75,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (case, verdict) in self.cases.iter().filter(|(_, it)| it.is_failed() || it.is_odd()) {
+        for (case, verdict) in self.cases.iter().filter(|(_, it)| it.is_failed() || it.is_unusual()) {
             writeln!(f, "case {case}: {}, close: {}", verdict.behavior, verdict.behavior_close)?;
         }
         writeln!(f, "{} cases: {}", self.cases.len(), self.counts(|it| &it.behavior))?;
@@ -80,7 +83,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// `7.9.13` as numbers, so that it comes after `7.9.2`.
+/// `7.9.13` as numbers, so that it sorts after `7.9.2`.
 fn number(case: &str) -> Vec<u32> {
     case.split('.').map_while(|part| part.parse().ok()).collect()
 }
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn all_ok_is_well() {
+    fn report_without_failures_passes() {
         let good =
             report(&[("1.1.1", "OK", "OK"), ("6.4.1", "NON-STRICT", "OK"), ("7.1.6", "INFORMATIONAL", "OK")]);
         assert!(good.check(Some(3)).is_ok());
@@ -115,23 +118,24 @@ mod tests {
     }
 
     #[test]
-    fn odd_close_is_named() {
-        let odd = report(&[("7.3.5", "OK", "WRONG CODE"), ("7.3.6", "OK", "UNCLEAN"), ("7.3.7", "OK", "OK")]);
-        assert!(odd.check(None).is_ok());
-        let text = odd.to_string();
+    fn unusual_close_is_named_and_passes() {
+        let unusual =
+            report(&[("7.3.5", "OK", "WRONG CODE"), ("7.3.6", "OK", "UNCLEAN"), ("7.3.7", "OK", "OK")]);
+        assert!(unusual.check(None).is_ok());
+        let text = unusual.to_string();
         assert!(text.contains("case 7.3.5: ") && text.contains("case 7.3.6: "), "{text}");
         assert!(!text.contains("case 7.3.7"), "{text}");
     }
 
     #[test]
-    fn suite_that_broke_off_fails() {
+    fn incomplete_suite_fails() {
         assert!(report(&[("1.1.1", "OK", "OK")]).check(Some(247)).is_err());
         assert!(report(&[]).check(None).is_err());
         assert!(Report::parse(r#"{"another": {}}"#, "teahouse").is_err());
     }
 
     #[test]
-    fn cases_come_in_the_order_of_their_numbers() {
+    fn cases_are_ordered_by_number() {
         let text =
             report(&[("10.1.1", "FAILED", "OK"), ("7.9.13", "FAILED", "OK"), ("7.9.2", "FAILED", "OK")])
                 .to_string();

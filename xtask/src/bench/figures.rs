@@ -1,4 +1,4 @@
-//! What one run gave, and the single figures of it that the tables, the bar and the plot speak of.
+//! The figures of one run that the tables, the thresholds and the plot use.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use serde::Deserialize;
 
 use super::results::number;
 
-/// What one run gave: that part which its kind of scenario has.
+/// The figures of a run; each kind of scenario fills some of them.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Figures {
     pub(crate) load: Option<Load>,
-    /// Of the crowd beside which `load` was measured.
+    /// Of the background load during which `load` was measured.
     pub(crate) background: Option<Load>,
-    /// Messages that Teahouse stored with one commit, on average.
+    /// Average number of messages per commit of Teahouse.
     pub(crate) batch: Option<f64>,
     pub(crate) reference_store: Option<ReferenceFigures>,
     pub(crate) start: Option<StartupFigures>,
 }
 
-/// The generator's report, as far as it is used.
+/// The part of the generator's report that is used.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Load {
@@ -29,7 +29,7 @@ pub(crate) struct Load {
     /// From a message's post to its last member's receipt.
     pub(crate) complete_ms: Times,
     pub(crate) joining: Joining,
-    /// From the first connection until all had heard of all who joined.
+    /// From the first connection until every client had received every join.
     pub(crate) caught_up_seconds: Option<f64>,
     pub(crate) stalled_gaps: u64,
     pub(crate) generator_cpu_cores: f64,
@@ -72,14 +72,14 @@ pub(crate) struct ReferenceFigures {
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct StartupFigures {
     ms: f64,
-    /// Bytes.
+    /// In bytes.
     memory: f64,
-    /// That were in its folder already.
+    /// Messages in the data folder before the start.
     #[serde(default)]
     messages: f64,
 }
 
-/// A figure of a run, if the run has it.
+/// Extracts a figure, if the run has it.
 pub(crate) type Figure = fn(&Figures) -> Option<f64>;
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -94,7 +94,7 @@ pub(crate) fn rate(it: &Figures) -> Option<f64> {
         .or_else(|| Some(it.load.as_ref()?.deliveries_per_second))
 }
 
-/// Microseconds of the server's CPU for each delivery.
+/// Microseconds of server CPU per delivery.
 pub(crate) fn cpu(it: &Figures) -> Option<f64> {
     it.load.as_ref()?.server.cpu_us_per_delivery
 }
@@ -107,14 +107,14 @@ pub(crate) fn p99(it: &Figures) -> Option<f64> {
     Some(it.load.as_ref()?.latency_ms.p99)
 }
 
-/// Until a message was acknowledged; of SQLite alone, until it was committed.
+/// Until the acknowledgement; of the reference store, until the commit.
 pub(crate) fn answer(it: &Figures) -> Option<f64> {
     it.reference_store
         .map(|reference_store| reference_store.commit_ms_p50)
         .or_else(|| above_zero(it.load.as_ref()?.acknowledge_ms.p50))
 }
 
-/// Messages a commit.
+/// Messages per commit.
 pub(crate) fn batch(it: &Figures) -> Option<f64> {
     it.batch.or_else(|| Some(it.reference_store?.batch))
 }
@@ -127,12 +127,12 @@ pub(crate) fn complete_p99(it: &Figures) -> Option<f64> {
     above_zero(it.load.as_ref()?.complete_ms.p99)
 }
 
-/// MiB at the end.
+/// In MiB, at the end.
 pub(crate) fn memory(it: &Figures) -> Option<f64> {
     above_zero(it.load.as_ref()?.server.memory_after / MIB)
 }
 
-/// MiB at most.
+/// The maximum, in MiB.
 pub(crate) fn peak(it: &Figures) -> Option<f64> {
     above_zero(it.load.as_ref()?.server.memory_peak / MIB)
 }
@@ -141,12 +141,12 @@ pub(crate) fn joins(it: &Figures) -> Option<f64> {
     above_zero(it.load.as_ref()?.joining.per_second)
 }
 
-/// Per cent of a core, while they joined.
+/// Per cent of a core, during the joins.
 pub(crate) fn joining_server(it: &Figures) -> Option<f64> {
     Some(it.load.as_ref()?.joining.server_cpu_cores? * 100.0)
 }
 
-/// Per cent of a core, while they joined.
+/// Per cent of a core, during the joins.
 pub(crate) fn joining_generator(it: &Figures) -> Option<f64> {
     Some(it.load.as_ref()?.joining.generator_cpu_cores * 100.0)
 }
@@ -155,7 +155,7 @@ pub(crate) fn caught_up(it: &Figures) -> Option<f64> {
     it.load.as_ref()?.caught_up_seconds
 }
 
-/// Per cent of a core, of all generators of the run.
+/// Per cent of a core, summed over the run's generators.
 pub(crate) fn generator(it: &Figures) -> Option<f64> {
     let background = it.background.as_ref().map_or(0.0, |background| background.generator_cpu_cores);
     Some((it.load.as_ref()?.generator_cpu_cores + background) * 100.0)
@@ -170,7 +170,7 @@ pub(crate) fn start_ms(it: &Figures) -> Option<f64> {
     Some(it.start?.ms)
 }
 
-/// MiB, some seconds after the start.
+/// In MiB, some seconds after the start.
 pub(crate) fn start_memory(it: &Figures) -> Option<f64> {
     Some(it.start?.memory / MIB)
 }
@@ -180,13 +180,13 @@ pub(crate) fn start_messages(it: &Figures) -> Option<f64> {
 }
 
 impl Figures {
-    /// What makes them doubtful, in the generator's words.
+    /// The generator's warnings about the figures.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = &str> {
         self.load.iter().chain(&self.background).flat_map(|load| load.warnings.iter().map(String::as_str))
     }
 }
 
-/// One line, for whoever watches.
+/// One line, as progress output.
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(load) = &self.load {
@@ -203,7 +203,7 @@ impl fmt::Display for Figures {
             write!(f, ", {batch:.1} messages a commit")?;
         }
         if let Some(background) = &self.background {
-            write!(f, "; beside it to all p99 {:.2} ms", background.complete_ms.p99)?;
+            write!(f, "; background to all p99 {:.2} ms", background.complete_ms.p99)?;
         }
         if let Some(reference_store) = &self.reference_store {
             write!(

@@ -1,4 +1,4 @@
-//! The load generator as a process of its own, beside the server.
+//! The load generator as a child process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::machine::Cores;
 use super::peers::Peer;
 use super::server_process::ServerProcess;
 
-/// Seconds of a run's parts.
+/// Durations of a run's phases, in seconds.
 #[derive(Clone, Copy)]
 pub(crate) struct Phases {
     pub(crate) settle: f64,
@@ -19,11 +19,11 @@ pub(crate) struct Phases {
     pub(crate) measured: f64,
 }
 
-/// A run that goes on. It is ended with this value, if it has not ended by itself.
+/// A running generator. It is killed when this value is dropped, if it has not exited.
 pub(crate) struct GeneratorProcess {
     child: Child,
     stderr: BufReader<ChildStderr>,
-    /// What it complained of so far.
+    /// Its error output so far.
     said: String,
 }
 
@@ -40,7 +40,7 @@ impl GeneratorProcess {
         Self::spawn(command, peer, server, args, phases)
     }
 
-    /// Before all others on the same core, where that is allowed; `nice` goes on where it is not.
+    /// With priority over other processes on the same core, where permitted; `nice` continues without it.
     pub(crate) fn start_with_priority(
         program: &Path,
         cores: &Cores,
@@ -79,7 +79,7 @@ impl GeneratorProcess {
         Ok(GeneratorProcess { child, stderr, said: String::new() })
     }
 
-    /// Until the measured time begins. An error if the run ends before.
+    /// Waits until the measured time begins. Fails if the run ends before.
     pub(crate) fn wait_until_measuring(&mut self) -> Result<()> {
         let mut line = String::new();
         while self.stderr.read_line(&mut line)? > 0 {
@@ -92,7 +92,7 @@ impl GeneratorProcess {
         bail!("{}", self.said.trim())
     }
 
-    /// Its report, when it has ended. An error if a promise was broken, or the run could not be carried out.
+    /// Waits for the report. Fails if a promise was broken or the run could not be completed.
     pub(crate) fn finish(mut self) -> Result<Value> {
         self.stderr.read_to_string(&mut self.said)?;
         let mut report = String::new();
@@ -106,7 +106,7 @@ impl GeneratorProcess {
 
 impl Drop for GeneratorProcess {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
+        // Both fail only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -121,7 +121,7 @@ fn check_report(success: bool, report: &str, said: &str) -> Result<Value> {
     }
 }
 
-/// Which promises were broken how often, of those that the generator counts.
+/// The generator's counters of broken promises.
 const PROMISES: &[&str] =
     &["lost", "duplicated", "out_of_order", "altered", "wrong_seq", "unexpected", "unanswered", "gaps"];
 
@@ -136,7 +136,7 @@ fn broken(report: &Value) -> String {
     {
         said.push(format!("closed {closed}"));
     }
-    if said.is_empty() { "the generator's report cannot be read".to_owned() } else { said.join(", ") }
+    if said.is_empty() { "cannot parse the generator's report".to_owned() } else { said.join(", ") }
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
             void(false, r#"{"gaps":0,"out_of_order":2,"closed":{"1006":3}}"#, ""),
             r#"2 out of order, closed {"1006":3}"#
         );
-        assert!(void(true, "{}", "").contains("cannot be read"));
+        assert!(void(true, "{}", "").contains("cannot parse"));
         assert_eq!(void(false, "", "measuring\nstuck\n"), "stuck");
     }
 
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn measuring_is_heard_among_complaints() {
+    fn measuring_is_recognized_among_other_lines() {
         let mut run = shell("echo slow >&2; echo measuring >&2; echo '{\"gaps\":0}'");
         run.wait_until_measuring().unwrap();
         assert_eq!(run.finish().unwrap()["gaps"], 0);

@@ -1,4 +1,4 @@
-//! The machine: which cores are whose, how many files may be open, and what it is called in the tables.
+//! The machine: its cores, its limit of open files, and its description in the tables.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::scenarios::Timing;
 use crate::process;
 
-/// The server's cores and the generator's.
+/// The cores of the server and of the generator.
 #[derive(Clone, Debug)]
 pub(crate) struct Cores {
     pub(crate) server: String,
@@ -18,7 +18,7 @@ pub(crate) struct Cores {
 }
 
 impl Cores {
-    /// Off the server's cores with this process too, which asks a starting server every millisecond.
+    /// Moves this process off the server's cores, because it polls a starting server every millisecond.
     pub(crate) fn pin_this_process(&self) -> Result<()> {
         let pid = os::id().to_string();
         process::output(Command::new("taskset").args(["-a", "-c", "-p", &self.generator, &pid]))?;
@@ -40,10 +40,10 @@ impl FromStr for Cores {
     }
 }
 
-/// Lets this process, and those it starts, have as many files open as the machine allows at all. Says how many.
+/// Raises the limit of open files for this process and its children to the hard limit, and returns it.
 pub(crate) fn raise_open_files() -> Result<u64> {
     let (soft, hard) = open_files(&fs::read_to_string("/proc/self/limits")?)
-        .context("/proc/self/limits says nothing about open files")?;
+        .context("/proc/self/limits has no limit of open files")?;
     if soft < hard {
         let (pid, limit) = (os::id().to_string(), format!("--nofile={hard}:{hard}"));
         process::output(Command::new("prlimit").args(["--pid", &pid, &limit]))?;
@@ -51,7 +51,7 @@ pub(crate) fn raise_open_files() -> Result<u64> {
     Ok(hard)
 }
 
-/// The soft limit and the hard one.
+/// The soft and the hard limit.
 fn open_files(limits: &str) -> Option<(u64, u64)> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     let mut numbers =
@@ -59,7 +59,7 @@ fn open_files(limits: &str) -> Option<(u64, u64)> {
     Some((numbers.next()??, numbers.next()??))
 }
 
-/// When, on what and with what it is measured.
+/// The time, machine, commit and durations of a measurement.
 pub(crate) fn conditions(root: &Path, rounds: u32, timing: Timing) -> Result<String> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
@@ -74,8 +74,8 @@ pub(crate) fn conditions(root: &Path, rounds: u32, timing: Timing) -> Result<Str
     let day = process::output(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?;
     let rounds = if rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") };
     Ok(format!(
-        "Measured {} at commit {}, on {cores} cores ({}), {} GiB, Linux {}. {rounds} of {} s; idle connections were looked at \
-         {} s after the last had joined. Load average of the machine's last minute when it began: {load}.",
+        "Measured {} at commit {}, on {cores} cores ({}), {} GiB, Linux {}. {rounds} of {} s; memory of idle connections was read \
+         {} s after the last join. Load average of the last minute at the start: {load}.",
         day.trim(),
         commit(root)?,
         field(&cpu, "model name"),
@@ -86,11 +86,11 @@ pub(crate) fn conditions(root: &Path, rounds: u32, timing: Timing) -> Result<Str
     ))
 }
 
-/// The commit, and whether something in the tree is not in it.
+/// The commit, and whether the tree has other changes.
 fn commit(root: &Path) -> Result<String> {
     let git = |args: &[&str]| process::output(Command::new("git").current_dir(root).args(args));
     let commit = git(&["rev-parse", "--short", "HEAD"])?;
-    // Pages and tools change no figure.
+    // Documents and tools do not affect figures.
     let changed = git(&["status", "--porcelain", "--", "crates", "Cargo.toml", "Cargo.lock"])?;
     let changed = if changed.trim().is_empty() { "" } else { " with changes" };
     Ok(format!("{}{changed}", commit.trim()))
@@ -101,14 +101,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cores_are_two_lists() {
+    fn cores_are_parsed_as_two_lists() {
         let cores: Cores = "0-1:2,3".parse().unwrap();
         assert_eq!((cores.server.as_str(), cores.generator.as_str()), ("0-1", "2,3"));
         assert!("0".parse::<Cores>().is_err() && ":1".parse::<Cores>().is_err());
     }
 
     #[test]
-    fn both_limits_are_read() {
+    fn soft_and_hard_limit_are_parsed() {
         let line = "Max open files            1024                 20000                files     \n";
         assert_eq!(open_files(&format!("Max processes 1 2 processes\n{line}")), Some((1024, 20_000)));
         assert_eq!(open_files(&line.replace("20000", "unlimited")), Some((1024, u64::MAX)));

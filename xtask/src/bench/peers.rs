@@ -1,4 +1,4 @@
-//! Who is measured: how each is made ready, and how it starts. bench/peers/README.md says the same to people.
+//! The measured servers: how each is built and started. bench/peers/README.md describes them for readers.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,39 +12,39 @@ use serde::{Deserialize, Serialize};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Where Debian puts the sources of Go's libraries.
+/// Where Debian installs the sources of Go libraries.
 const DEBIAN_GOPATH: &str = "/usr/share/gocode";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Peer {
     Teahouse,
-    /// Write, fdatasync, a plain send to each.
+    /// Write, fdatasync, and a plain send to each client.
     BaselineSend,
-    /// The same, for all that is there at once.
+    /// The same, batched over all messages that are ready.
     BaselineBatch,
     GoHub,
     Nats,
     NodeWs,
-    /// No server: SQLite alone, on the server's schema.
+    /// No server: SQLite alone, with the server's schema.
     ReferenceStore,
 }
 
-/// nats-server with a WebSocket port and nothing else. Its own port is one that is free.
+/// nats-server with only a WebSocket port; its own port is any free one.
 const NATS: &str = "listen: \"127.0.0.1:-1\"\nwebsocket {\n  listen: \"{address}\"\n  no_tls: true\n}\n";
 
-/// How a peer is started: its program and arguments. `{address}` and `{home}` stand for what differs in each run.
+/// How a peer is started. `{address}` and `{home}` are replaced in each run.
 pub(crate) struct LaunchSpec {
     program: OsString,
     args: Vec<String>,
-    /// A file that it reads when it starts: its name in `{home}`, and what is in it.
+    /// A configuration file: its name in `{home}`, and its contents.
     file: Option<(&'static str, &'static str)>,
-    /// Where its data lies: beside the builds, since a temporary folder may be memory and not a disk.
+    /// The parent of data folders. It is next to the builds, because a temporary folder may be in memory.
     pub(crate) homes: PathBuf,
 }
 
 impl LaunchSpec {
-    /// The command that starts it on these cores.
+    /// The command that starts the peer on these cores.
     pub(crate) fn command(&self, cores: &str, address: SocketAddr, home: &Path) -> Result<Command> {
         let fill = |text: &str| {
             text.replace("{address}", &address.to_string()).replace("{home}", &home.to_string_lossy())
@@ -52,7 +52,7 @@ impl LaunchSpec {
         if let Some((name, text)) = self.file {
             fs::write(home.join(name), fill(text))?;
         }
-        // taskset becomes the program, so that its process is the one that is looked at.
+        // taskset replaces itself with the program, so the measured process is our child.
         let mut command = Command::new("taskset");
         command.args(["-c", cores]).arg(&self.program).args(self.args.iter().map(|arg| fill(arg)));
         command.current_dir(home);
@@ -83,8 +83,8 @@ impl Peer {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Peer::Teahouse => "Teahouse",
-            Peer::BaselineSend => "floor, plain sends",
-            Peer::BaselineBatch => "floor, one write a batch",
+            Peer::BaselineSend => "baseline, plain sends",
+            Peer::BaselineBatch => "baseline, one write a batch",
             Peer::GoHub => "Go hub (gorilla)",
             Peer::Nats => "nats-server (WebSocket)",
             Peer::NodeWs => "Node hub (ws)",
@@ -92,7 +92,7 @@ impl Peer {
         }
     }
 
-    /// What it does with a message before it tells it to anybody.
+    /// What the peer does with a message before it delivers it.
     pub(crate) fn stores(self) -> &'static str {
         match self {
             Peer::Teahouse | Peer::ReferenceStore => "SQLite, synced",
@@ -101,7 +101,7 @@ impl Peer {
         }
     }
 
-    /// What the generator speaks to it, if not Teahouse's protocol.
+    /// The protocol that the generator uses, if not Teahouse's.
     pub(crate) fn dialect(self) -> Option<&'static str> {
         match self {
             Peer::Teahouse | Peer::ReferenceStore => None,
@@ -118,7 +118,7 @@ impl Peer {
         self != Peer::ReferenceStore
     }
 
-    /// Builds it, unless it is built. An error if what that needs is not installed.
+    /// Builds the peer if necessary. Fails if its prerequisites are not installed.
     pub(crate) fn prepare(self, workspace: &Workspace) -> Result<LaunchSpec> {
         let folder = workspace.target.join("bench");
         let sources = workspace.root.join("bench/peers");
@@ -158,7 +158,7 @@ fn go_hub(sources: &Path, folder: &Path) -> Result<OsString> {
     let program = folder.join("go-hub");
     let mut go = Command::new("go");
     go.current_dir(sources.join("go-hub")).arg("build").arg("-o").arg(&program).arg(".");
-    // Without modules, Go takes libraries from where Debian puts them, and asks no network.
+    // Without modules, Go uses Debian's libraries, and no network.
     go.env("GO111MODULE", "off").env("GOPATH", DEBIAN_GOPATH).env("GOCACHE", folder.join("go-cache"));
     process::run(&mut go)?;
     Ok(program.into())
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_filled_in_where_they_stand() {
+    fn placeholders_are_replaced_in_arguments_and_file() {
         let home = tempfile::tempdir().unwrap();
         let args = vec!["-c".to_owned(), "{home}/nats.conf".to_owned(), "{address}".to_owned()];
         let start = LaunchSpec {

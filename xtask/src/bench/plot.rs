@@ -1,11 +1,11 @@
-//! What is drawn of the results: three figures of every server, beside each other.
+//! The contents of the plot: three figures of every server.
 
 use super::figures;
 use super::peers::Peer;
 use super::results::{Measure, Results, Spread, number};
 use super::svg::{self, Bar, Panel, Tone};
 
-/// The plot, if anything in it was measured.
+/// The plot, if any of its figures was measured.
 pub(crate) fn draw(results: &Results) -> Option<String> {
     let of = |scenario, figure| {
         move |peer| {
@@ -34,9 +34,9 @@ pub(crate) fn draw(results: &Results) -> Option<String> {
         ),
     ];
     let panels: Vec<_> = panels.into_iter().filter(|panel| !panel.bars.is_empty()).collect();
-    let caption = "Teahouse and the floor write each message to the disk, synced, before they tell it to anyone; the others \
-                   store nothing. The thin line goes from the least round to the greatest.";
-    (!panels.is_empty()).then(|| svg::draw("Teahouse beside other servers, one core each", caption, &panels))
+    let caption = "Teahouse and the baseline write each message to the disk, synced, before they deliver it; the others \
+                   store nothing. The thin line is the range of the rounds.";
+    (!panels.is_empty()).then(|| svg::draw("Teahouse and other servers, one core each", caption, &panels))
 }
 
 fn panel(
@@ -57,7 +57,7 @@ fn panel(
     Panel { title, better, bars: Peer::ALL.into_iter().filter_map(bar).collect() }
 }
 
-/// 6,787,132 as 6.8 M, and what is less than a tenth of that unit with one digit more.
+/// 6,787,132 as 6.8 M; below a tenth of the unit with one digit more.
 fn millions(value: f64) -> String {
     format!("{} M", number(value / 1e6, if value < 1e6 { 2 } else { 1 }))
 }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_server_that_was_measured_is_drawn() {
+    fn every_measured_server_is_drawn() {
         let mut results = Results::default();
         assert_eq!(draw(&results), None);
         results.add(1, "b128", Peer::Teahouse, Ok(load(6_787_132.0, 0.1, 0.0)));

@@ -1,4 +1,4 @@
-//! All that was measured: kept on disk as it came, and looked at as spreads over the rounds.
+//! All measurements: stored as they came, and evaluated as spreads over the rounds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,19 +13,19 @@ use super::peers::Peer;
 
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Results {
-    /// When, on what and with what.
+    /// Time, machine and commit.
     pub(crate) conditions: String,
     pub(crate) skipped: Vec<String>,
     runs: Vec<Run>,
 }
 
-/// One run. It has figures, or a reason why it is void.
+/// One run, with figures or the reason why it is void.
 #[derive(Serialize, Deserialize)]
 struct Run {
     round: u32,
     scenario: String,
     peer: Peer,
-    /// As it came, so that a later table can take what today's do not.
+    /// Unchanged, so that later tables can use fields that today's do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ impl Results {
         self.skipped.push(what);
     }
 
-    /// Adds a run, and says in a line what it gave.
+    /// Adds a run, and returns a line about it.
     pub(crate) fn add(&mut self, round: u32, scenario: &str, peer: Peer, outcome: Result<Value>) -> String {
         let mut run =
             Run { round, scenario: scenario.to_owned(), peer, raw: None, void: None, figures: None };
@@ -73,7 +73,7 @@ impl Results {
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         let mut results: Results =
-            serde_json::from_str(&text).with_context(|| format!("{} holds no results", file.display()))?;
+            serde_json::from_str(&text).with_context(|| format!("{} contains no results", file.display()))?;
         results.runs.iter_mut().for_each(Run::read);
         Ok(results)
     }
@@ -82,12 +82,12 @@ impl Results {
         self.runs.iter().filter(move |run| run.scenario == scenario && run.peer == peer)
     }
 
-    /// Whether it was tried at all.
+    /// Whether the scenario ran on this peer, void or not.
     pub(crate) fn has(&self, scenario: &str, peer: Peer) -> bool {
         self.of(scenario, peer).next().is_some()
     }
 
-    /// A figure as it stands in a table: `void` if what should have given it is.
+    /// A figure in a table: `void` if its runs are.
     pub(crate) fn cell(&self, of: Measure, digits: usize) -> String {
         let is_void = || self.of(of.scenario, of.peer).any(|run| run.void.is_some());
         match self.spread(of) {
@@ -103,13 +103,13 @@ impl Results {
         Spread::of(figures.filter_map(of.figure).collect())
     }
 
-    /// What becomes of two figures of the same turn of the same round, over those turns that have both.
+    /// A function of two figures of the same turn of a round, over all turns that have both.
     pub(crate) fn within_rounds(&self, a: Measure, b: Measure, f: fn(f64, f64) -> f64) -> Option<Spread> {
         let (a, b) = (self.by_turn(a), self.by_turn(b));
         Spread::of(a.iter().filter_map(|(turn, a)| Some(f(*a, *b.get(turn)?))).collect())
     }
 
-    /// By round, and by its place among those of the round, also where one before it is void.
+    /// By round, and by position within the round, counting void runs as well.
     fn by_turn(&self, of: Measure) -> BTreeMap<(u32, u32), f64> {
         let mut turns = BTreeMap::<u32, u32>::new();
         let mut figures = BTreeMap::new();
@@ -122,19 +122,19 @@ impl Results {
         figures
     }
 
-    /// KiB for one more idle connection that has joined: the slope, so that what a server needs at all does not count.
+    /// KiB per additional idle connection. A slope excludes what the server needs without connections.
     pub(crate) fn slope(&self, peer: Peer) -> Option<Spread> {
         let at = |scenario| Measure { scenario, peer, figure: figures::memory };
         self.within_rounds(at("d15000"), at("d5000"), |most, least| (most - least) * 1024.0 / 10_000.0)
     }
 
-    /// How many messages Teahouse stored with one commit in this round's durable sends.
+    /// Messages per commit of Teahouse in this round's durable sends.
     pub(crate) fn batch_of_round(&self, round: u32) -> Option<f64> {
         let of = Measure { scenario: "g100", peer: Peer::Teahouse, figure: figures::batch };
         self.by_turn(of).remove(&(round, 0))
     }
 
-    /// What the generator warned of in a scenario, and in how many of how many rounds.
+    /// The generator's warnings in a scenario, with the number of rounds of each.
     pub(crate) fn warnings(&self, scenario: &str, peer: Peer) -> Vec<(String, usize)> {
         let mut found: Vec<(String, usize)> = Vec::new();
         let figures = self.of(scenario, peer).filter_map(|run| run.figures.as_ref());
@@ -147,7 +147,7 @@ impl Results {
         found
     }
 
-    /// Which runs are void, and why.
+    /// The void runs, with reasons.
     pub(crate) fn void(&self) -> impl Iterator<Item = (u32, &str, Peer, &str)> {
         let void = |run: &'_ Run| run.void.is_some();
         self.runs
@@ -158,7 +158,7 @@ impl Results {
 }
 
 impl Run {
-    /// Figures that cannot be read are none, and the run is void.
+    /// Unreadable figures make the run void.
     fn read(&mut self) {
         match self.raw.as_ref().map(Figures::deserialize) {
             Some(Ok(figures)) => self.figures = Some(figures),
@@ -168,7 +168,7 @@ impl Run {
     }
 }
 
-/// The middle of the rounds, the least and the greatest.
+/// The median, minimum and maximum of the rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -185,7 +185,7 @@ impl Spread {
         Some(Spread { median: f64::midpoint(low, high), least, most })
     }
 
-    /// One figure, if the rounds do not differ in what is shown of it.
+    /// One number if the rounds do not differ in the digits shown.
     pub(crate) fn show(self, digits: usize) -> String {
         let [median, least, most] = [self.median, self.least, self.most].map(|value| number(value, digits));
         if least == most { median } else { format!("{median} ({least} to {most})") }
@@ -223,7 +223,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn median_stands_between_the_extremes() {
+    fn median_is_between_minimum_and_maximum() {
         assert_eq!(Spread::of(vec![3.0, 1.0, 9.0]), Some(Spread { median: 3.0, least: 1.0, most: 9.0 }));
         assert_eq!(Spread::of(vec![4.0, 2.0]).unwrap().median, 3.0);
         assert_eq!(Spread::of(vec![]), None);
@@ -232,7 +232,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn ratio_is_taken_within_a_turn_also_behind_one_that_is_void() {
+    fn ratio_is_taken_within_a_turn_even_after_a_void_one() {
         let mut results = Results::default();
         for (turn, pace) in [(1, 1000.0), (2, 100.0), (3, 1000.0)] {
             let ours =
@@ -248,7 +248,7 @@ pub(crate) mod tests {
 
     #[test]
     fn ratio_is_taken_within_a_round() {
-        // The machine is ten times slower in the second round; only the ratios say that nothing else has changed.
+        // The machine is ten times slower in the second round; the ratios show that nothing else has changed.
         let mut results = Results::default();
         for (round, pace) in [(1, 1000.0), (2, 100.0), (3, 1000.0)] {
             results.add(round, "b128", Peer::Teahouse, Ok(load(pace * 4.0, 0.1, 0.0)));
@@ -272,7 +272,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn results_come_back_from_disk_as_they_went() {
+    fn results_are_read_back_from_disk_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("results.json");
         let mut results = Results { conditions: "Once.".to_owned(), ..Results::default() };

@@ -1,4 +1,4 @@
-//! What is done to whom, in which order, and how long that takes.
+//! The scenarios, their order and their duration.
 
 use anyhow::{Result, bail};
 
@@ -8,16 +8,16 @@ use super::peers::{LaunchSpec, Peer};
 pub(crate) struct Scenario {
     pub(crate) key: &'static str,
     pub(crate) workload: Workload,
-    /// To whom it is done.
+    /// Which peers it runs on.
     pub(crate) is_for: fn(Peer) -> bool,
     pub(crate) repeat: Repeat,
 }
 
 #[derive(Clone, Copy)]
 pub(crate) enum Repeat {
-    /// Only in the first round: what is counted and not timed differs little from round to round.
+    /// Only in the first round: counted values vary little between rounds.
     Once,
-    /// So many times in each round, all servers in turn each time.
+    /// This many times per round, each time on all servers in turn.
     EachRound(u32),
 }
 
@@ -30,40 +30,40 @@ impl Repeat {
     }
 }
 
-/// The generator's arguments, for whom it is done to.
+/// The generator's arguments for a peer.
 type Arguments = fn(Peer) -> &'static str;
 
 pub(crate) enum Workload {
-    /// Messages are sent: for so many seconds before it is measured, and for this part of the measured time.
+    /// Messages are sent: arguments, seconds of warm-up, and fraction of the measured time.
     Load(Arguments, f64, f64),
-    /// Nothing is sent, and it is over when all have joined and heard of each other.
+    /// No messages; the run ends when all clients have joined and received each other's joins.
     Join(Arguments),
-    /// Nothing is sent; the memory is looked at when it has come to rest. All servers at the same time, each with its own
-    /// connections, which join when those of the server before have: they rest, and cost each other nothing.
+    /// No messages; memory is read after a rest. All servers run at the same time, each with its own connections, which join one server
+    /// after the other: idle connections cost the other servers nothing.
     Idle(Arguments),
-    /// Two who talk, while another generator does this beside them.
+    /// Two clients that exchange messages, with an optional background load.
     Pair(Option<Arguments>),
-    /// SQLite alone.
+    /// The reference store, without a server.
     ReferenceStore,
-    /// The server is started, asked and left alone, several times.
+    /// The server is started, probed and stopped several times.
     Starts,
 }
 
-/// In one room of 10,000, so slowly that the last has heard a message before the next one is said: a window of one message would
-/// not do, since Teahouse answers its sender long before.
+/// One room of 10,000, with a rate so low that every client has a message before the next one is sent. A window of one message would
+/// not ensure that, because Teahouse answers the sender long before.
 const LARGE_ROOM: &str = "--connections 10000 --senders 1 --rate 2.5 --sources 4";
 
-/// In the same room, so fast that the server always has a message under way, and hardly ever two.
+/// The same room, with a rate at which the server nearly always has one message in delivery, and rarely two.
 const BUSY_ROOM: &str = "--connections 10000 --senders 1 --rate 12 --sources 4";
 
-/// Seconds after which a crowd talks as it will.
+/// Seconds until a load is steady.
 pub(crate) const WARMUP_SECONDS: f64 = 1.0;
 
-/// Seconds after which the kernel holds no more for those who stopped reading, some MiB for each at 2,000 messages a second: only
-/// from then on are they a matter of the server.
+/// Seconds until the kernel's buffers of stalled readers are full, some MiB for each at 2,000 messages a second. Only then do they
+/// affect the server.
 const BUFFERS_FULL_SECONDS: f64 = 6.0;
 
-/// What decides most comes first.
+/// The most significant scenarios come first.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     load("a", |_| "--connections 1000 --senders 50 --rate 50", Peer::is_server),
     load("b128", |_| "--connections 1000 --senders 128 --in-flight 128", Peer::is_server),
@@ -80,8 +80,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         is_for: |peer| peer == Peer::ReferenceStore,
         repeat: Repeat::EachRound(1),
     },
-    // Waking so many halted readers costs a virtual machine twice as much in one second as in the next: several short turns, side by
-    // side with the floor's, tell more than one long one.
+    // On a virtual machine, waking many idle readers varies by a factor of two from one second to the next: several short turns,
+    // alternating with the baseline's, are more precise than a long one.
     Scenario {
         key: "c",
         workload: Workload::Load(rooms, WARMUP_SECONDS, 0.4),
@@ -127,7 +127,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     idle("d10000", |_| "--connections 10000 --senders 0 --sources 4"),
     idle("d15000", |_| "--connections 15000 --senders 0 --sources 4"),
     Scenario { key: "start", workload: Workload::Starts, is_for: is_teahouse, repeat: Repeat::Once },
-    // No bound rests on these two.
+    // No threshold depends on these two.
     Scenario {
         key: "b16",
         workload: Workload::Load(|_| "--connections 1000 --senders 16 --in-flight 16", WARMUP_SECONDS, 0.2),
@@ -167,8 +167,8 @@ fn is_server_not_baseline(peer: Peer) -> bool {
     peer.is_server() && !peer.is_baseline()
 }
 
-/// As many sockets, messages a second and deliveries of each for the floor, where nobody is in more than one hall: a send to a
-/// socket that the caches still know costs markedly less than one to a socket that they have forgotten.
+/// The baseline gets as many sockets, messages a second and deliveries per message, but each client is in one channel only: a send to a
+/// socket that is in the CPU caches is markedly cheaper than one to a socket that is not.
 fn rooms(peer: Peer) -> &'static str {
     if peer == Peer::Teahouse {
         "--connections 2000 --rooms 100 --rooms-each 5 --senders 100 --rate 100"
@@ -183,20 +183,20 @@ pub(crate) struct Timing {
     pub(crate) settle: f64,
 }
 
-/// Seconds that SQLite alone is measured at each batch size, of each second of a run.
+/// Seconds of the reference store per batch size, per second of a run.
 pub(crate) const REFERENCE_SHARE: f64 = 0.3;
 
 /// How often an idle server is started on each folder.
 pub(crate) const STARTS_PER_FOLDER: u32 = 5;
 
-/// Seconds after its start at which an idle server's memory is looked at.
+/// Seconds from the start to the measurement of an idle server's memory.
 pub(crate) const IDLE_SECONDS: f64 = 2.0;
 
-/// Seconds that a run beside which another is measured goes on longer than that one.
+/// Seconds by which a background run outlasts the measured one.
 pub(crate) const BACKGROUND_EXTRA_SECONDS: f64 = 5.0;
 
 impl Scenario {
-    /// Files that one process has open at most.
+    /// The maximum of open files of one process.
     pub(crate) fn files(&self) -> u64 {
         self.connections() + 100
     }
@@ -214,10 +214,10 @@ impl Scenario {
         words.next().and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
-    /// Seconds that it takes for so many servers, roughly.
+    /// Estimated seconds for this many servers.
     fn seconds(&self, servers: usize, timing: Timing) -> f64 {
         let servers = servers as f64;
-        // What a server takes to start, the crowd to join, to rest, and to hear the end.
+        // Start of the server, joins, settling and shutdown.
         let around = 1.8 + self.connections() as f64 / 3000.0;
         match self.workload {
             Workload::Load(_, warm, share) => servers * (around + warm + timing.seconds * share),
@@ -233,7 +233,7 @@ impl Scenario {
     }
 }
 
-/// Seconds that all of it takes, roughly.
+/// Estimated seconds of the whole run.
 pub(crate) fn estimate(
     scenarios: &[&Scenario],
     ready: &[(Peer, LaunchSpec)],
@@ -248,7 +248,7 @@ pub(crate) fn estimate(
     scenarios.iter().map(of).sum()
 }
 
-/// Those that are wanted, by key or by first letter; all, if none is named.
+/// The scenarios chosen by key or first letter; all, if none is named.
 pub(crate) fn chosen(only: &[String]) -> Result<Vec<&'static Scenario>> {
     let is_meant = |scenario: &Scenario, word: &str| {
         scenario.key == word || (word.len() == 1 && scenario.key.starts_with(word))
@@ -256,7 +256,7 @@ pub(crate) fn chosen(only: &[String]) -> Result<Vec<&'static Scenario>> {
     for word in only {
         if !SCENARIOS.iter().any(|scenario| is_meant(scenario, word)) {
             let keys: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.key).collect();
-            bail!("there is no scenario {word}, but these: {}", keys.join(", "));
+            bail!("there is no scenario {word}; the scenarios are {}", keys.join(", "));
         }
     }
     let is_chosen =
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn scenario_is_chosen_by_its_key_or_its_letter() {
+    fn scenario_is_chosen_by_key_or_letter() {
         assert_eq!(keys(&["b128", "a"]).unwrap(), ["a", "b128"]);
         assert_eq!(keys(&["g"]).unwrap(), ["g1", "g100", "greference"]);
         assert_eq!(keys(&[]).unwrap().len(), SCENARIOS.len());
@@ -282,13 +282,13 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_known_before_they_are_made() {
+    fn number_of_files_follows_from_the_arguments() {
         let files = |key: &str| keys(&[key]).map(|_| chosen(&[key.to_owned()]).unwrap()[0].files()).unwrap();
         assert_eq!((files("d15000"), files("f"), files("start")), (15_100, 10_100, 100));
     }
 
     #[test]
-    fn full_run_with_every_peer_stays_below_half_an_hour() {
+    fn full_run_with_every_peer_takes_less_than_half_an_hour() {
         let home = std::path::Path::new("/");
         let ready: Vec<_> =
             Peer::ALL.into_iter().map(|peer| (peer, LaunchSpec::of("true", &[], home))).collect();

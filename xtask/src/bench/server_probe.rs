@@ -1,4 +1,4 @@
-//! What Teahouse itself is asked: for its first answer, and how many messages it commits at a time.
+//! Requests to Teahouse: for its page, and for the number of messages per commit.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::server;
 
-/// Whether it shows its page, which is what a person waits for.
+/// Whether the server serves its page, which is what a user waits for.
 pub(crate) fn serves_page(address: SocketAddr) -> bool {
     server::head(address, &request(address, "/")).is_ok_and(|head| server::status(&head) == Some(200))
 }
@@ -17,7 +17,7 @@ fn request(address: SocketAddr, path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
 }
 
-/// How many messages it has stored, in how many commits.
+/// How many messages the server has stored, in how many commits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct CommitCounters {
     messages: f64,
@@ -25,13 +25,13 @@ pub(crate) struct CommitCounters {
 }
 
 impl CommitCounters {
-    pub(crate) fn ask(address: SocketAddr) -> Result<Self> {
+    pub(crate) fn fetch(address: SocketAddr) -> Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.write_all(request(address, "/metrics").as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        Self::parse(&answer).context("/metrics does not tell what was stored")
+        Self::parse(&answer).context("/metrics has no counters of messages and commits")
     }
 
     fn parse(metrics: &str) -> Option<Self> {
@@ -45,7 +45,7 @@ impl CommitCounters {
         })
     }
 
-    /// Messages a commit between an earlier look and this one.
+    /// Messages per commit since an earlier reading.
     pub(crate) fn batch_since(self, before: CommitCounters) -> Option<f64> {
         let commits = self.commits - before.commits;
         (commits > 0.0).then(|| (self.messages - before.messages) / commits)
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batch_is_what_was_stored_in_between() {
+    fn batch_size_is_messages_per_commit_in_between() {
         let metrics = |messages: u32, commits: u32| {
             format!(
                 "HTTP/1.1 200 OK\r\n\r\n# TYPE teahouse_messages counter\nteahouse_messages_total {messages}\n\

@@ -1,11 +1,11 @@
-//! Drawing bars as SVG: text that stays text, no script, nothing that is fetched, and colours for light and dark.
+//! Draws bar charts as SVG: real text, no script, no external resources, colours for light and dark.
 
 use std::fmt::Write;
 
-/// Some bars that share a scale, which begins at nothing.
+/// Bars that share a scale from zero.
 pub(crate) struct Panel {
     pub(crate) title: &'static str,
-    /// Which way is good.
+    /// Which direction is better.
     pub(crate) better: &'static str,
     pub(crate) bars: Vec<Bar>,
 }
@@ -16,7 +16,7 @@ pub(crate) struct Bar {
     pub(crate) median: f64,
     pub(crate) least: f64,
     pub(crate) most: f64,
-    /// The median, as it is written beside the bar.
+    /// The median, as text next to the bar.
     pub(crate) value: String,
 }
 
@@ -32,36 +32,37 @@ impl Tone {
         match self {
             Tone::Ours => "ours",
             Tone::Theirs => "theirs",
-            Tone::Baseline => "floor",
+            Tone::Baseline => "baseline",
         }
     }
 }
 
-/// In pixels, where it is not scaled.
+/// In pixels, unscaled.
 const WIDTH: f64 = 820.0;
 const MARGIN: f64 = 24.0;
-/// Where bars begin; to the left of it stand the names.
+/// The left end of the bars; names are left of it.
 const BARS: f64 = 210.0;
-/// The longest bar. What is right of it is for its value.
-const LONGEST: f64 = 500.0;
+/// The longest bar; values are right of it.
+const MAX_BAR: f64 = 500.0;
 const ROW: f64 = 26.0;
-const THICK: f64 = 16.0;
-/// A panel's title and the space above it.
-const HEAD: f64 = 54.0;
+const BAR_HEIGHT: f64 = 16.0;
+/// The height of a panel's title, with the space above.
+const TITLE_HEIGHT: f64 = 54.0;
 
 const STYLE: &str = "\
 text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-size:13px;fill:#1f2328}\
 .back{fill:#fff}.heading{font-size:18px;font-weight:600}.title{font-size:14px;font-weight:600}.soft{fill:#59636e}\
 .name{text-anchor:end}.axis{stroke:#8c959f}.spread{stroke:#1f2328;stroke-opacity:.65;stroke-width:1.5}\
-.ours{fill:#2e8b57}.theirs{fill:#8fa3b8}.floor{fill:#d5dbe1}text.mine{font-weight:600}\
+.ours{fill:#2e8b57}.theirs{fill:#8fa3b8}.baseline{fill:#d5dbe1}text.mine{font-weight:600}\
 @media (prefers-color-scheme:dark){text{fill:#e6edf3}.back{fill:#0d1117}.soft{fill:#9198a1}.axis{stroke:#656c76}\
-.spread{stroke:#e6edf3}.ours{fill:#46b478}.theirs{fill:#5c7086}.floor{fill:#343c46}}";
+.spread{stroke:#e6edf3}.ours{fill:#46b478}.theirs{fill:#5c7086}.baseline{fill:#343c46}}";
 
-/// The panels below each other.
+/// Draws the panels one below the other.
 pub(crate) fn draw(heading: &str, caption: &str, panels: &[Panel]) -> String {
     let lines = wrap(caption, 120);
     let rows: usize = panels.iter().map(|panel| panel.bars.len()).sum();
-    let height = 52.0 + panels.len() as f64 * HEAD + rows as f64 * ROW + 30.0 + lines.len() as f64 * 18.0;
+    let height =
+        52.0 + panels.len() as f64 * TITLE_HEIGHT + rows as f64 * ROW + 30.0 + lines.len() as f64 * 18.0;
     let mut svg = Svg(String::new());
     svg.line(&format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" aria-labelledby="heading caption">"#
@@ -94,7 +95,7 @@ impl Svg {
         self.line(&format!(r#"<text x="{x:.1}" y="{y:.1}" class="{class}">{}</text>"#, escape(text)));
     }
 
-    /// Draws it from `top` on; where the next one begins.
+    /// Draws a panel at `top`, and returns where the next one starts.
     fn panel(&mut self, panel: &Panel, top: f64) -> f64 {
         let title = escape(panel.title);
         let (y, better) = (top + 38.0, escape(panel.better));
@@ -102,8 +103,8 @@ impl Svg {
             r#"<text x="{MARGIN}" y="{y}" class="title">{title}<tspan class="soft" font-weight="400" dx="8">{better}</tspan></text>"#
         ));
         let longest = panel.bars.iter().map(|bar| bar.most.max(bar.median)).fold(0.0, f64::max);
-        let scale = if longest > 0.0 { LONGEST / longest } else { 0.0 };
-        let first = top + HEAD;
+        let scale = if longest > 0.0 { MAX_BAR / longest } else { 0.0 };
+        let first = top + TITLE_HEIGHT;
         for (number, bar) in panel.bars.iter().enumerate() {
             self.bar(bar, first + number as f64 * ROW, scale);
         }
@@ -117,9 +118,9 @@ impl Svg {
         let mine = if matches!(bar.tone, Tone::Ours) { " mine" } else { "" };
         self.text(BARS - 10.0, middle + 4.5, &format!("name{mine}"), bar.name);
         self.line(&format!(
-            r#"<rect class="{}" x="{BARS}" y="{:.1}" width="{:.1}" height="{THICK}"/>"#,
+            r#"<rect class="{}" x="{BARS}" y="{:.1}" width="{:.1}" height="{BAR_HEIGHT}"/>"#,
             bar.tone.class(),
-            middle - THICK / 2.0,
+            middle - BAR_HEIGHT / 2.0,
             at(bar.median) - BARS
         ));
         if bar.most > bar.least {
@@ -133,16 +134,16 @@ impl Svg {
     }
 }
 
-/// What XML would take for its own.
+/// Escapes XML's special characters.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Lines of at most so many characters, broken between words.
+/// Breaks text between words into lines of at most `width` characters.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        // There is one from the beginning.
+        // There is always one line.
         let line = lines.last_mut().unwrap();
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
             lines.push(word.to_owned());
@@ -174,7 +175,7 @@ mod tests {
         draw("Speed & size", "What is \"drawn\" here.", &[Panel { title: "A < B", better: "more", bars }])
     }
 
-    /// The names of elements, in order, if every one that is opened is closed where it should be.
+    /// The names of elements, in order, if every opened element is closed correctly.
     fn elements(xml: &str) -> Option<Vec<String>> {
         let (mut open, mut all): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         for part in xml.split('<').skip(1) {
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn plot_is_well_formed_and_brings_nothing_but_shapes_and_text() {
+    fn plot_is_well_formed_and_has_only_shapes_and_text() {
         let svg = plot(vec![bar("x & y", 2.0), bar("z", 1.0)]);
         let elements = elements(&svg).unwrap_or_else(|| panic!("not well formed: {svg}"));
         let known = ["svg", "title", "desc", "style", "rect", "text", "tspan", "line"];
@@ -221,15 +222,15 @@ mod tests {
     }
 
     #[test]
-    fn bars_share_a_scale_that_begins_at_nothing() {
+    fn bars_share_a_scale_from_zero() {
         let svg = plot(vec![bar("x", 2.0), bar("z", 1.0)]);
-        // The longest line is the greatest round's, 3; the bars are 2 and 1.
+        // The longest line ends at the maximum, 3; the bars are 2 and 1.
         assert!(svg.contains(r#"width="333.3""#) && svg.contains(r#"width="166.7""#), "{svg}");
         assert!(svg.contains(r#"x2="710.0""#), "{svg}");
     }
 
     #[test]
-    fn nothing_measured_is_drawn_without_dividing_by_it() {
+    fn zero_is_drawn_without_a_division_by_zero() {
         assert!(!plot(vec![bar("x", 0.0)]).contains("NaN"));
     }
 

@@ -1,4 +1,4 @@
-//! The figures as Markdown: medians, the spread of the rounds behind them, and what makes them doubtful.
+//! The Markdown tables: medians, spreads, and warnings about the figures.
 
 use std::fmt::Write;
 
@@ -7,24 +7,24 @@ use super::peers::Peer;
 use super::results::{Measure, Results, number};
 use super::thresholds;
 
-/// Above this, the generator may have been the bound. In per cent of its core.
-const FULL: f64 = 90.0;
+/// In per cent of its core. Above this, the generator may have limited the result.
+const BUSY_GENERATOR_PERCENT: f64 = 90.0;
 
 struct Table {
     title: &'static str,
     columns: &'static [Column],
     rows: Rows,
-    /// What one must know to read it.
+    /// What readers must know.
     note: &'static str,
 }
 
-/// What stands above it, the figure, its digits.
+/// Heading, figure, digits.
 type Column = (&'static str, Figure, usize);
 
 enum Rows {
-    /// Each server that has the scenario.
+    /// One row for each server of the scenario.
     Servers(&'static str),
-    /// These: what stands before it, scenario, server.
+    /// Named rows: name, scenario, server.
     Cases(&'static [(&'static str, &'static str, Peer)]),
 }
 
@@ -73,7 +73,7 @@ const TABLES: &[Table] = &[
         title: "(c) 100 rooms of 100, one message a second in each, everyone in 5 rooms",
         columns: PACED,
         rows: Rows::Servers("c"),
-        note: "On the floor everyone is in one of 20 halls of 100: as many sockets, messages a second, and deliveries of each.",
+        note: "Clients of the baseline are in one of 20 channels of 100: as many sockets, messages a second and deliveries per message.",
     },
     Table {
         title: "(e) Connecting and joining 10,000",
@@ -81,7 +81,7 @@ const TABLES: &[Table] = &[
             ("connections and joins a second", figures::joins, 0),
             ("server, % of its core", figures::joining_server, 0),
             ("generator, % of its core", figures::joining_generator, 0),
-            ("until all had heard of all, s", figures::caught_up, 2),
+            ("until all had received all joins, s", figures::caught_up, 2),
         ],
         rows: Rows::Cases(&[
             ("Teahouse, into one room", "e1", Peer::Teahouse),
@@ -90,12 +90,12 @@ const TABLES: &[Table] = &[
             ("nats-server (WebSocket)", "e1", Peer::Nats),
             ("Node hub (ws)", "e1", Peer::NodeWs),
         ]),
-        note: "The peers announce nobody.",
+        note: "The peers do not announce joins.",
     },
     Table {
         title: "(f) One room of 10,000, one message at a time",
         columns: &[
-            ("posted to received by all, p50 ms", figures::complete_p50, 1),
+            ("sent to received by all, p50 ms", figures::complete_p50, 1),
             ("p99 ms", figures::complete_p99, 1),
             ("server CPU a delivery, µs", figures::cpu, 2),
             GENERATOR,
@@ -113,7 +113,7 @@ const TABLES: &[Table] = &[
         ],
         rows: Rows::Cases(&[
             ("Teahouse, one sender alone", "g1", Peer::Teahouse),
-            ("floor, one sender alone", "g1", Peer::BaselineSend),
+            ("baseline, one sender alone", "g1", Peer::BaselineSend),
             ("SQLite alone, one at a time", "reference1", Peer::ReferenceStore),
             ("Teahouse, 100 senders in rooms of one", "g100", Peer::Teahouse),
             ("SQLite alone, in batches of 16", "reference16", Peer::ReferenceStore),
@@ -124,31 +124,31 @@ const TABLES: &[Table] = &[
                 Peer::ReferenceStore,
             ),
         ]),
-        note: "SQLite alone is a loop that inserts into the server's schema and does nothing else; its time is one commit's.",
+        note: "SQLite alone is a loop that inserts into the server's schema and does nothing else; its latency is that of one commit.",
     },
     Table {
-        title: "(h) Two who talk, alone and while (f) goes on beside them",
+        title: "(h) A pair of clients, alone and while (f) runs",
         columns: &[
             ("sent to received, p50 ms", figures::p50, 2),
             ("p99 ms", figures::p99, 2),
             ("generators, % of their core", figures::generator, 0),
         ],
-        rows: Rows::Cases(&[("alone", "h1", Peer::Teahouse), ("beside (f)", "h2", Peer::Teahouse)]),
+        rows: Rows::Cases(&[("alone", "h1", Peer::Teahouse), ("during (f)", "h2", Peer::Teahouse)]),
         note: "",
     },
     Table {
-        title: "(i) A room of 800 that read, without and with 200 that stopped reading",
+        title: "(i) A room of 800 readers, without and with 200 stalled ones",
         columns: &[
-            ("sent to received by those who read, p50 ms", figures::p50, 1),
+            ("sent to received by readers, p50 ms", figures::p50, 1),
             ("p99 ms", figures::p99, 1),
             ("server memory at most, MiB", figures::peak, 1),
             ("server CPU a delivery, µs", figures::cpu, 2),
-            ("gaps told to those who stopped", figures::stalled_gaps, 0),
+            ("gaps sent to stalled readers", figures::stalled_gaps, 0),
             GENERATOR,
         ],
         rows: Rows::Cases(&[
-            ("800 that read", "i0", Peer::Teahouse),
-            ("800 that read and 200 that do not", "i200", Peer::Teahouse),
+            ("800 readers", "i0", Peer::Teahouse),
+            ("800 readers and 200 stalled", "i200", Peer::Teahouse),
         ]),
         note: "",
     },
@@ -208,11 +208,11 @@ impl Table {
             let _ = writeln!(text, "\n{}", self.note);
         }
         for (name, scenario, peer) in rows {
-            self.doubts(text, results, name, scenario, peer);
+            self.warnings_of(text, results, name, scenario, peer);
         }
     }
 
-    /// Name, scenario and server of each row that was tried.
+    /// Name, scenario and server of each row with a run.
     fn rows(&self, results: &Results) -> Vec<(&'static str, &'static str, Peer)> {
         let all: Vec<_> = match self.rows {
             Rows::Servers(scenario) => Peer::ALL.map(|peer| (peer.name(), scenario, peer)).to_vec(),
@@ -221,23 +221,30 @@ impl Table {
         all.into_iter().filter(|(_, scenario, peer)| results.has(scenario, *peer)).collect()
     }
 
-    /// Where the generator was the bound, and what it warned of.
-    fn doubts(&self, text: &mut String, results: &Results, name: &str, scenario: &'static str, peer: Peer) {
+    /// Notes on runs that the generator limited or warned about.
+    fn warnings_of(
+        &self,
+        text: &mut String,
+        results: &Results,
+        name: &str,
+        scenario: &'static str,
+        peer: Peer,
+    ) {
         let cores = self.columns.iter().filter(|column| column.0.starts_with("generator"));
         for &(_, figure, _) in cores {
             if let Some(used) = results.spread(Measure { scenario, peer, figure })
-                && used.median >= FULL
+                && used.median >= BUSY_GENERATOR_PERCENT
             {
                 let percent = number(used.median, 0);
                 let _ = writeln!(
                     text,
-                    "\nThe generator was the bound beside {name}, at {percent} % of its core: what is measured there is less \
-                     than the server can do."
+                    "\nThe generator limited the result of {name}, at {percent} % of its core: the server can do more than \
+                     was measured."
                 );
             }
         }
         for (warning, times) in results.warnings(scenario, peer) {
-            // That the generator was busy is said above.
+            // The note above mentions a busy generator already.
             if !warning.contains("measured itself") {
                 let runs = if times == 1 { "one run".to_owned() } else { format!("{times} runs") };
                 let _ = writeln!(text, "\n{name}, in {runs}: {warning}.");
@@ -252,7 +259,7 @@ fn head(text: &mut String, title: &str, with_stores: bool, heads: &[&str]) {
     let _ = writeln!(text, "|{line}{}", "---|".repeat(heads.len()));
 }
 
-/// Its columns are scenarios, and a slope between two of them.
+/// Its columns are scenarios, and the slope between two of them.
 fn idle(text: &mut String, results: &Results) {
     const COUNTS: [(&str, &str); 3] =
         [("MiB at 5,000", "d5000"), ("at 10,000", "d10000"), ("at 15,000", "d15000")];
@@ -280,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_server_has_its_row_with_its_spread() {
+    fn every_server_has_a_row_with_its_spread() {
         let mut results = Results::default();
         results.conditions.push_str("Measured once.");
         for (round, rate) in [(1, 300.0), (2, 700.0), (3, 500.0)] {
@@ -293,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn void_run_gives_no_figure_but_its_reason() {
+    fn void_run_shows_its_reason_in_place_of_figures() {
         let mut results = Results::default();
         results.add(2, "b128", Peer::GoHub, Err(anyhow::anyhow!("3 lost")));
         let text = render(&results);
@@ -302,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn generator_that_was_the_bound_is_told() {
+    fn busy_generator_is_reported() {
         let mut results = Results::default();
         let run = |cores: f64| {
             let warnings = ["the generator used 97 % of a core: it may have measured itself", "slow"];
@@ -311,8 +318,8 @@ mod tests {
         results.add(1, "b128", Peer::Teahouse, run(0.97));
         results.add(1, "b128", Peer::NodeWs, run(0.5));
         let text = render(&results);
-        assert!(text.contains("The generator was the bound beside Teahouse, at 97 % of its core"), "{text}");
-        assert!(!text.contains("bound beside Node hub"), "{text}");
+        assert!(text.contains("The generator limited the result of Teahouse, at 97 % of its core"), "{text}");
+        assert!(!text.contains("limited the result of Node hub"), "{text}");
         assert!(
             text.contains("Node hub (ws), in one run: slow.") && !text.contains("measured itself"),
             "{text}"
@@ -320,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_memory_is_told_as_a_slope_and_at_each_count() {
+    fn idle_memory_is_shown_as_a_slope_and_per_count() {
         let mut results = Results::default();
         for (key, mib) in [("d5000", 20.0), ("d15000", 40.0)] {
             results.add(1, key, Peer::Nats, Ok(load(0.0, 0.0, mib)));
@@ -330,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn each_case_stands_in_one_row_with_what_it_is_held_against() {
+    fn each_case_has_one_row() {
         let mut results = Results::default();
         results.add(
             1,

@@ -1,4 +1,4 @@
-//! The bar that Teahouse is held against: what it must reach, what it aims at, and what was measured.
+//! The required and target values, compared with the measured ones.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::figures::{self, Figure};
 use super::peers::Peer;
 use super::results::{Measure, Results, Spread, number};
 
-/// What the median must keep, and what it should reach.
+/// The required value of the median, and the target.
 #[derive(Clone, Copy)]
 enum Bound {
     AtMost(f64, f64),
@@ -15,13 +15,13 @@ enum Bound {
 
 impl Bound {
     fn verdict(self, value: f64) -> &'static str {
-        let (must, aim) = match self {
-            Bound::AtMost(must, aim) => (value <= must, value <= aim),
-            Bound::AtLeast(must, aim) => (value >= must, value >= aim),
+        let (required, target) = match self {
+            Bound::AtMost(required, target) => (value <= required, value <= target),
+            Bound::AtLeast(required, target) => (value >= required, value >= target),
         };
-        match (must, aim) {
-            (_, true) => "aim reached",
-            (true, false) => "kept",
+        match (required, target) {
+            (_, true) => "target met",
+            (true, false) => "required met",
             (false, false) => "**missed**",
         }
     }
@@ -38,19 +38,19 @@ use Bound::{AtLeast, AtMost};
 
 const ROWS: &[Row] = &[
     Row {
-        what: "(a) server CPU a delivery, to the floor's plain sends",
+        what: "(a) server CPU a delivery, ratio to the baseline's plain sends",
         unit: "×",
         bound: AtMost(1.25, 1.0),
         measured: |it| ratio(it, ours("a", figures::cpu), ours("a", figures::cpu).of(Peer::BaselineSend)),
     },
     Row {
-        what: "(a) p99 from sent to received, to the floor's",
+        what: "(a) p99 from sent to received, ratio to the baseline's",
         unit: "×",
         bound: AtMost(1.5, 1.1),
         measured: |it| ratio(it, ours("a", figures::p99), ours("a", figures::p99).of(Peer::BaselineSend)),
     },
     Row {
-        what: "(b) deliveries a second at 128 in flight, to the Go hub",
+        what: "(b) deliveries a second at 128 in flight, ratio to the Go hub",
         unit: "×",
         bound: AtLeast(3.0, 6.0),
         measured: |it| ratio(it, ours("b128", figures::rate), ours("b128", figures::rate).of(Peer::GoHub)),
@@ -62,7 +62,7 @@ const ROWS: &[Row] = &[
         measured: |it| it.spread(ours("b128", figures::cpu)),
     },
     Row {
-        what: "(c) server CPU a delivery, to the floor's plain sends",
+        what: "(c) server CPU a delivery, ratio to the baseline's plain sends",
         unit: "×",
         bound: AtMost(1.4, 1.1),
         measured: |it| ratio(it, ours("c", figures::cpu), ours("c", figures::cpu).of(Peer::BaselineSend)),
@@ -86,13 +86,13 @@ const ROWS: &[Row] = &[
         measured: |it| it.spread(ours("e100", figures::joins)),
     },
     Row {
-        what: "(f) p99 from posted to received by all of 10,000",
+        what: "(f) p99 from sent to received by all of 10,000",
         unit: " ms",
         bound: AtMost(150.0, 80.0),
         measured: |it| it.spread(ours("f", figures::complete_p99)),
     },
     Row {
-        what: "(g) durable sends a second, to SQLite alone in batches of 100",
+        what: "(g) durable sends a second, ratio to SQLite alone in batches of 100",
         unit: "×",
         bound: AtLeast(0.5, 0.75),
         measured: |it| {
@@ -104,7 +104,7 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
-        what: "(g) the same, to SQLite alone in batches as large as Teahouse's were",
+        what: "(g) the same, ratio to SQLite alone in batches as large as Teahouse's",
         unit: "×",
         bound: AtLeast(0.5, 0.75),
         measured: |it| {
@@ -112,7 +112,7 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
-        what: "(g) latency with one in flight, to one commit of SQLite alone",
+        what: "(g) latency with one in flight, ratio to one commit of SQLite alone",
         unit: "×",
         bound: AtMost(2.0, 1.3),
         measured: |it| {
@@ -124,19 +124,19 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
-        what: "(h) p99 of two who talk while (f) goes on, to alone",
+        what: "(h) p99 of a pair of clients while (f) runs, ratio to alone",
         unit: "×",
         bound: AtMost(5.0, 2.0),
         measured: |it| ratio(it, ours("h2", figures::p99), ours("h1", figures::p99)),
     },
     Row {
-        what: "(i) p99 of the 800 that read, beside 200 that do not, to 800 alone",
+        what: "(i) p99 of 800 readers with 200 stalled ones, ratio to 800 alone",
         unit: "×",
         bound: AtMost(1.25, 1.05),
         measured: |it| ratio(it, ours("i200", figures::p99), ours("i0", figures::p99)),
     },
     Row {
-        what: "(i) server memory that the 200 add, at most",
+        what: "(i) server memory that the 200 stalled readers add, at most",
         unit: " MiB",
         bound: AtMost(50.0, 10.0),
         measured: |it| it.within_rounds(ours("i200", figures::peak), ours("i0", figures::peak), |a, b| a - b),
@@ -177,21 +177,22 @@ impl Measure {
     }
 }
 
-/// Of two figures of the same round.
+/// The ratio of two figures of the same round.
 fn ratio(results: &Results, a: Measure, b: Measure) -> Option<Spread> {
     results.within_rounds(a, b, |a, b| a / b)
 }
 
 pub(super) fn render(text: &mut String, results: &Results) {
     text.push_str(
-        "\n### Against the bar\n\n| | must | aim | measured (least to most of the rounds) | |\n|---|---|---|---|---|\n",
+        "\n### Required and target values\n\n| | required | target | measured (range of the rounds) | |\n|---|---|---|---|---|\n",
     );
     for row in ROWS {
-        let (sign, must, aim) = match row.bound {
-            AtMost(must, aim) => ('≤', must, aim),
-            AtLeast(must, aim) => ('≥', must, aim),
+        let (sign, required, target) = match row.bound {
+            AtMost(required, target) => ('≤', required, target),
+            AtLeast(required, target) => ('≥', required, target),
         };
-        let [must, aim] = [must, aim].map(|it| number(it, if it.fract() == 0.0 { 0 } else { 2 }));
+        let [required, target] =
+            [required, target].map(|it| number(it, if it.fract() == 0.0 { 0 } else { 2 }));
         let (measured, verdict) = match (row.measured)(results) {
             Some(spread) => {
                 let digits = if spread.median < 100.0 { 2 } else { 0 };
@@ -202,7 +203,7 @@ pub(super) fn render(text: &mut String, results: &Results) {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "| {} | {sign} {must}{unit} | {sign} {aim}{unit} | {measured} | {verdict} |",
+            "| {} | {sign} {required}{unit} | {sign} {target}{unit} | {measured} | {verdict} |",
             row.what,
             unit = row.unit
         );
@@ -216,31 +217,29 @@ mod tests {
     use super::super::results::tests::load;
     use super::*;
 
-    fn bar(results: &Results) -> String {
+    fn render_thresholds(results: &Results) -> String {
         let mut text = String::new();
         render(&mut text, results);
         text
     }
 
     #[test]
-    fn bar_is_held_against_ratios_within_rounds() {
+    fn thresholds_are_compared_with_ratios_within_rounds() {
         let mut results = Results::default();
         for (round, rate) in [(1, 300.0), (2, 700.0), (3, 500.0)] {
             results.add(round, "b128", Peer::Teahouse, Ok(load(rate, 0.1 * f64::from(round), 0.0)));
             results.add(round, "b128", Peer::GoHub, Ok(load(rate / 4.0, 1.0, 0.0)));
         }
-        let text = bar(&results);
-        assert!(text.contains("to the Go hub | ≥ 3× | ≥ 6× | 4.00× | kept |"), "{text}");
+        let text = render_thresholds(&results);
+        assert!(text.contains("ratio to the Go hub | ≥ 3× | ≥ 6× | 4.00× | required met |"), "{text}");
         assert!(
-            text.contains(
-                "at 128 in flight | ≤ 0.50 µs | ≤ 0.20 µs | 0.20 (0.10 to 0.30) µs | aim reached |"
-            )
+            text.contains("at 128 in flight | ≤ 0.50 µs | ≤ 0.20 µs | 0.20 (0.10 to 0.30) µs | target met |")
         );
         assert!(text.contains("a second, into one room | ≥ 4,000 | ≥ 8,000 | – | not measured |"), "{text}");
     }
 
     #[test]
-    fn sends_are_held_against_sqlite_alone_and_stalled_readers_against_none() {
+    fn store_and_stalled_readers_have_their_own_references() {
         let mut results = Results::default();
         let reference_store = |rate: f64, ms: f64| json!({ "reference_store": { "batch": 1, "per_second": rate, "commit_ms_p50": ms } });
         results.add(1, "g100", Peer::Teahouse, Ok(load(9000.0, 1.0, 0.0)));
@@ -256,17 +255,17 @@ mod tests {
             let peak = json!({ "load": { "server": { "memory_peak": mib * 1024.0 * 1024.0 } } });
             results.add(1, key, Peer::Teahouse, Ok(peak));
         }
-        let text = bar(&results);
+        let text = render_thresholds(&results);
         assert!(text.contains("batches of 100 | ≥ 0.50× | ≥ 0.75× | 0.45× | **missed** |"), "{text}");
-        assert!(text.contains("of SQLite alone | ≤ 2× | ≤ 1.30× | 1.50× | kept |"), "{text}");
-        assert!(text.contains("add, at most | ≤ 50 MiB | ≤ 10 MiB | 5.00 MiB | aim reached |"), "{text}");
+        assert!(text.contains("of SQLite alone | ≤ 2× | ≤ 1.30× | 1.50× | required met |"), "{text}");
+        assert!(text.contains("add, at most | ≤ 50 MiB | ≤ 10 MiB | 5.00 MiB | target met |"), "{text}");
     }
 
     #[test]
-    fn verdict_of_a_bound_counts_the_bound_itself() {
-        assert_eq!(AtMost(2.0, 1.0).verdict(1.0), "aim reached");
-        assert_eq!(AtMost(2.0, 1.0).verdict(2.0), "kept");
+    fn bound_itself_satisfies_the_threshold() {
+        assert_eq!(AtMost(2.0, 1.0).verdict(1.0), "target met");
+        assert_eq!(AtMost(2.0, 1.0).verdict(2.0), "required met");
         assert_eq!(AtLeast(2.0, 3.0).verdict(1.9), "**missed**");
-        assert_eq!(AtLeast(2.0, 3.0).verdict(3.0), "aim reached");
+        assert_eq!(AtLeast(2.0, 3.0).verdict(3.0), "target met");
     }
 }

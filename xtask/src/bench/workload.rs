@@ -1,4 +1,4 @@
-//! One run of each kind of scenario, against a server that was started for it.
+//! Runs one scenario of each kind, on a server started for it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,30 +19,30 @@ use super::server_probe::{self, CommitCounters};
 use super::server_process::{self, RunningServer, ServerProcess};
 use crate::process;
 
-/// What all runs have in common.
+/// What all runs share.
 pub(crate) struct Bench {
     pub(crate) generator: PathBuf,
     pub(crate) cores: Cores,
     pub(crate) timing: Timing,
-    /// Who is installed.
+    /// The peers that are installed.
     pub(crate) ready: Vec<(Peer, LaunchSpec)>,
 }
 
-/// Two who talk, each a message every tenth of a second.
+/// Two clients that each send a message every tenth of a second.
 const PAIR: &str = "--connections 2 --senders 2 --rate 20 --room-names pair";
 
-/// What lies in the folder of a server that is started on data.
+/// Fills the data folder of a server that is started with data.
 const PREFILL: &str = "--connections 1000 --rooms 100 --senders 100 --window 4";
 
-/// Longer than this it need not be written.
+/// Seconds after which the folder has enough data.
 const PREFILL_MAX_SECONDS: f64 = 5.0;
 
-/// Between two questions to a server that starts.
+/// Between two requests to a starting server.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 impl Bench {
-    /// Does it to each for whom it is, and tells of each run: its key, its subject, and what it gave (as
-    /// [`Figures`](super::figures::Figures) reads it) or why it is void. `batch` is what the server had in this round.
+    /// Runs a scenario on each of its peers, and reports each run: its key, its peer, and its result (as
+    /// [`Figures`](super::figures::Figures) parses it) or why it is void. `batch` is the server's batch size in this round.
     pub(crate) fn run_scenario(
         &self,
         scenario: &Scenario,
@@ -119,7 +119,7 @@ impl Bench {
         outcome
     }
 
-    /// Returns when all have joined.
+    /// Returns when all clients have joined.
     fn begin_idle(
         &self,
         peer: Peer,
@@ -148,21 +148,22 @@ impl Bench {
                 .finish()?;
         let Some(crowd) = crowd else { return Ok(json!({ "load": pair })) };
         if begun.elapsed().as_secs_f64() > crowd_parts.measured {
-            bail!("the two went on longer than the crowd beside them");
+            bail!("the pair ran longer than its background load");
         }
         let crowd = crowd.finish()?;
         Ok(json!({ "load": pair, "background": crowd }))
     }
 
-    /// At one message a commit, 16, 100, and what the server had.
+    /// At batch sizes of 1, 16, 100, and the server's.
     fn reference_store(&self, start: &LaunchSpec, batch: Option<f64>) -> Result<Vec<Value>> {
         let home = server_process::home(start)?;
-        // It does not listen.
+        // The reference store does not listen.
         let nowhere = ([127, 0, 0, 1], 0).into();
         let mut command = start.command(&self.cores.server, nowhere, home.path())?;
         command.arg((self.timing.seconds * REFERENCE_SHARE).to_string()).args(["1", "16", "100"]);
         command.args(batch.map(|batch| batch.round().max(1.0).to_string()));
-        serde_json::from_str(&process::output(&mut command)?).context("what it measured cannot be read")
+        serde_json::from_str(&process::output(&mut command)?)
+            .context("cannot parse the reference store's output")
     }
 
     fn starts(&self, start: &LaunchSpec) -> Result<Vec<Value>> {
@@ -187,7 +188,7 @@ impl Bench {
     fn start_once(&self, start: &LaunchSpec, home: &Path) -> Result<Value> {
         let mut server = ServerProcess::spawn(start, &self.cores.server, home)?;
         server.wait_until(POLL_INTERVAL, server_probe::serves_page)?;
-        let ms = server.began.elapsed().as_secs_f64() * 1e3;
+        let ms = server.started.elapsed().as_secs_f64() * 1e3;
         thread::sleep(Duration::from_secs_f64(IDLE_SECONDS));
         let memory = server.memory()?;
         server.stop()?;
@@ -195,18 +196,18 @@ impl Bench {
     }
 }
 
-/// The report, and how many messages Teahouse stored with one commit meanwhile.
+/// The generator's report, and the server's messages per commit during the run.
 fn with_batch(mut run: GeneratorProcess, address: SocketAddr) -> Result<Value> {
     run.wait_until_measuring()?;
-    let before = CommitCounters::ask(address)?;
+    let before = CommitCounters::fetch(address)?;
     let report = run.finish()?;
-    let batch = CommitCounters::ask(address)?.batch_since(before);
+    let batch = CommitCounters::fetch(address)?.batch_since(before);
     Ok(json!({ "load": report, "batch": batch }))
 }
 
 fn finish(mut server: RunningServer, run: GeneratorProcess) -> Result<Value> {
     let report = run.finish();
-    // What the server said when it ended is more than what the generator missed.
+    // The server's exit explains more than the generator's error.
     server.process.check_alive()?;
     Ok(json!({ "load": report? }))
 }

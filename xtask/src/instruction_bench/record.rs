@@ -1,4 +1,4 @@
-//! Figures, and under what they were counted.
+//! Recorded instruction counts, and the conditions under which they were counted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,19 +7,19 @@ use std::str::FromStr;
 use anyhow::{Result, bail};
 use serde::Deserialize;
 
-/// In per cent. Below it lies what code that moved, and not what it does, may cost.
+/// In per cent. Smaller differences may come from code that only moved.
 const TOLERANCE: f64 = 5.0;
 
-/// What is in the file.
+/// The contents of the file.
 #[derive(Debug, PartialEq, Deserialize)]
 pub(crate) struct Record {
     #[serde(rename = "recorded-under")]
     pub(crate) conditions: Conditions,
-    /// For each operation those of doing it once.
+    /// Instructions per execution of each operation.
     pub(crate) instructions: BTreeMap<String, u64>,
 }
 
-/// What the figures depend on beside our code.
+/// What the counts depend on besides our code.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(crate) struct Conditions {
     pub(crate) target: String,
@@ -36,7 +36,7 @@ impl FromStr for Record {
     }
 }
 
-/// As it stands in the file.
+/// In the file's format.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Conditions { target, rustc, libc, valgrind } = &self.conditions;
@@ -55,16 +55,16 @@ impl fmt::Display for Record {
 }
 
 impl Conditions {
-    /// Another processor has other instructions: there is nothing to compare.
+    /// Another processor has other instructions, so there is nothing to compare.
     pub(crate) fn check_target(&self, now: &Self) -> Result<()> {
         if self.target != now.target {
-            bail!("the instructions were recorded for {}, and this is {}", self.target, now.target);
+            bail!("the instructions were recorded for {}, but this machine is {}", self.target, now.target);
         }
         Ok(())
     }
 
-    /// What is not as it was recorded. A newer compiler may well be all that has changed, but who says so must have looked:
-    /// it is compared all the same, so that the gate does not end quietly with the next release of Rust.
+    /// The conditions that differ from the record. The counts are compared all the same: a new compiler may explain a difference, but the
+    /// check must not become silent with the next Rust release.
     pub(crate) fn differing_from(&self, now: &Self) -> Vec<String> {
         let both = [
             ("rustc", &self.rustc, &now.rustc),
@@ -72,12 +72,12 @@ impl Conditions {
             ("valgrind", &self.valgrind, &now.valgrind),
         ];
         let differing = both.into_iter().filter(|(_, was, is)| was != is);
-        differing.map(|(what, was, is)| format!("{what} {was}, and this is {is}")).collect()
+        differing.map(|(what, was, is)| format!("{what} {was}, now {is}")).collect()
     }
 }
 
 impl Record {
-    /// Holds what is counted now against this record.
+    /// Compares the current counts with this record.
     pub(crate) fn compare(&self, now: &Self) -> Comparison {
         let mut rows: BTreeMap<String, (Option<u64>, Option<u64>)> = BTreeMap::new();
         for (name, count) in &self.instructions {
@@ -90,7 +90,7 @@ impl Record {
     }
 }
 
-/// A line for each operation.
+/// One line per operation.
 pub(crate) struct Comparison(Vec<Row>);
 
 struct Row {
@@ -116,22 +116,24 @@ impl Row {
 }
 
 impl Comparison {
-    /// What the gate does not let pass, if there is anything: a figure that grew, and one of which nobody knows whether.
-    pub(crate) fn worse(&self) -> Option<String> {
+    /// The reasons to fail: counts that grew, and operations that are only in one of the two.
+    pub(crate) fn failures(&self) -> Option<String> {
         let names = |which: fn(&Row) -> bool| {
             let names = self.0.iter().filter(|row| which(row)).map(|row| row.name.as_str());
             names.collect::<Vec<_>>().join(", ")
         };
-        let complaints = [
+        let failures_by_kind = [
             (format!("more than {TOLERANCE} % above the record"), names(Row::is_more)),
             ("not in the record".to_owned(), names(|row| row.was.is_none())),
-            ("in the record, and not counted any more".to_owned(), names(|row| row.is.is_none())),
+            ("in the record, but no longer counted".to_owned(), names(|row| row.is.is_none())),
         ];
-        let complaints = complaints.into_iter().filter(|(_, names)| !names.is_empty());
-        complaints.map(|(what, names)| format!("{what}: {names}")).reduce(|all, one| format!("{all}\n{one}"))
+        let failures_by_kind = failures_by_kind.into_iter().filter(|(_, names)| !names.is_empty());
+        failures_by_kind
+            .map(|(what, names)| format!("{what}: {names}"))
+            .reduce(|all, one| format!("{all}\n{one}"))
     }
 
-    /// Whether the record can be bettered.
+    /// Whether some counts are clearly below the record.
     pub(crate) fn is_less(&self) -> bool {
         self.0.iter().any(Row::is_less)
     }
@@ -170,41 +172,41 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_record_is_read_back_unchanged() {
         let record = record(&[("decode-128", 554), ("log-append", 219)]);
         assert_eq!(record.to_string().parse::<Record>().unwrap(), record);
     }
 
     #[test]
-    fn five_per_cent_are_let_pass_and_more_is_not() {
+    fn increase_above_five_per_cent_fails() {
         let recorded = record(&[("a", 1000), ("b", 1000)]);
-        assert_eq!(recorded.compare(&record(&[("a", 1050), ("b", 950)])).worse(), None);
-        let worse = recorded.compare(&record(&[("a", 1051), ("b", 1000)]));
-        assert_eq!(worse.worse().unwrap(), "more than 5 % above the record: a");
-        assert!(worse.to_string().contains("+5.1 %  more"), "{worse}");
+        assert_eq!(recorded.compare(&record(&[("a", 1050), ("b", 950)])).failures(), None);
+        let failures = recorded.compare(&record(&[("a", 1051), ("b", 1000)]));
+        assert_eq!(failures.failures().unwrap(), "more than 5 % above the record: a");
+        assert!(failures.to_string().contains("+5.1 %  more"), "{failures}");
     }
 
     #[test]
-    fn fewer_pass_and_are_mentioned() {
+    fn decrease_passes_and_is_reported() {
         let recorded = record(&[("a", 1000)]);
         assert!(!recorded.compare(&record(&[("a", 950)])).is_less());
         let better = recorded.compare(&record(&[("a", 949)]));
-        assert!(better.is_less() && better.worse().is_none());
+        assert!(better.is_less() && better.failures().is_none());
         assert!(better.to_string().contains("-5.1 %  less"), "{better}");
     }
 
     #[test]
-    fn operation_that_came_or_went_is_not_let_pass() {
+    fn added_or_removed_operation_fails() {
         let comparison = record(&[("gone", 1), ("stays", 1)]).compare(&record(&[("new", 1), ("stays", 1)]));
-        let worse = comparison.worse().unwrap();
-        assert_eq!(worse, "not in the record: new\nin the record, and not counted any more: gone");
+        let failures = comparison.failures().unwrap();
+        assert_eq!(failures, "not in the record: new\nin the record, but no longer counted: gone");
     }
 
     #[test]
-    fn other_compiler_is_named_and_other_processor_is_not_compared() {
+    fn other_compiler_is_reported_and_other_processor_rejected() {
         let recorded = record(&[]).conditions;
         let newer = Conditions { rustc: "1.96.0".into(), ..recorded.clone() };
-        assert_eq!(recorded.differing_from(&newer), ["rustc 1.95.0, and this is 1.96.0"]);
+        assert_eq!(recorded.differing_from(&newer), ["rustc 1.95.0, now 1.96.0"]);
         assert!(recorded.differing_from(&recorded).is_empty());
         assert!(recorded.check_target(&newer).is_ok());
         let other = Conditions { target: "aarch64-unknown-linux-gnu".into(), ..recorded.clone() };
