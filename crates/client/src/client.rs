@@ -1,4 +1,4 @@
-//! One connection, one thread, plain calls.
+//! A blocking client of one connection.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -15,20 +15,20 @@ use websocket::{CloseCode, Decoder, Message, Opcode, Role, append_masked, close_
 use crate::dial::dial;
 use crate::{Error, Options};
 
-/// The longest message of the server that is taken: a page of history has 256 KiB and the last event.
+/// The longest message that the client accepts: a page of history has 256 KiB and the last event.
 const MESSAGE_LIMIT: u32 = 16 * 1024 * 1024;
 
-/// What one read takes in at most.
+/// The most bytes of one read.
 const READ_BYTES: usize = 64 * 1024;
 
-/// One WebSocket message, as it came.
+/// One WebSocket message, as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     /// Text.
     Text(String),
     /// Bytes.
     Binary(Vec<u8>),
-    /// A ping; it has been answered unless [`Client::answer_pings`] says otherwise.
+    /// A ping. It has been answered, unless [`Client::answer_pings`] is off.
     Ping(Vec<u8>),
     /// A pong.
     Pong(Vec<u8>),
@@ -38,7 +38,7 @@ pub enum Received {
     End,
 }
 
-/// What a command was answered with, if it was not refused.
+/// The reply to a command that was not refused.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// `joined`
@@ -47,8 +47,8 @@ pub enum Reply {
     Ok(CommandResult),
 }
 
-/// A client that blocks. Calls that must be answered wait for [`Options::timeout`]. What comes meanwhile is kept, in its
-/// order, for [`next_frame`](Self::next_frame) and those below it.
+/// A blocking client. Calls that expect a reply wait for [`Options::timeout`]. Frames that arrive meanwhile are kept in order,
+/// for [`next_frame`](Self::next_frame) and the methods after it.
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
@@ -59,12 +59,12 @@ pub struct Client {
     frames: VecDeque<ServerFrame>,
     next_id: u64,
     timeout: Duration,
-    /// Whether pings are answered as they are read; yes unless set otherwise.
+    /// Whether the client answers pings as it reads them. On by default.
     pub answer_pings: bool,
 }
 
 impl Client {
-    /// Connects; if JSON was offered, also waits for `welcome`.
+    /// Connects, and with JSON waits for `welcome`.
     pub fn connect(addr: SocketAddr, options: Options) -> Result<Self, Error> {
         let json = options.protocol.as_deref() == Some(Options::JSON);
         let mut client = Self::open(addr, options)?;
@@ -75,7 +75,7 @@ impl Client {
                 other => {
                     return Err(Error::Unreadable {
                         text: other.to_json(),
-                        error: "not the welcome".to_owned(),
+                        error: "expected welcome".to_owned(),
                     });
                 }
             }
@@ -83,7 +83,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Connects and upgrades, and reads nothing yet.
+    /// Connects and upgrades, and reads no frame.
     pub fn open(addr: SocketAddr, options: Options) -> Result<Self, Error> {
         let mut stream = dial(addr, options.source, options.receive_buffer, options.timeout)?;
         stream.set_read_timeout(Some(options.timeout))?;
@@ -139,7 +139,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Whom this connection speaks for, and the limits. Only after [`connect`](Self::connect) with JSON.
+    /// The user of this connection, and the limits. Present only after [`connect`](Self::connect) with JSON.
     #[must_use]
     pub fn welcome(&self) -> Option<&Welcome> {
         self.welcome.as_ref()
@@ -151,20 +151,20 @@ impl Client {
         self.protocol.as_deref()
     }
 
-    /// The bare socket, to shut it down, say, or to write what is no frame.
+    /// The socket, for example to shut it down or to write invalid frames.
     #[must_use]
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    // What a client says.
+    // Sending.
 
-    /// Sends a command without a number: it is answered only if it is refused.
+    /// Sends a command without an id. Only a refusal has a reply.
     pub fn send(&mut self, command: &Command) -> Result<(), Error> {
         self.send_json(&CommandEnvelope { id: None, command: command.clone() })
     }
 
-    /// Sends a command with a fresh number, and does not wait for the reply.
+    /// Sends a command with a fresh id, and does not wait for the reply.
     pub fn start(&mut self, command: &Command) -> Result<CommandId, Error> {
         let id = CommandId(self.next_id);
         self.next_id += 1;
@@ -208,7 +208,7 @@ impl Client {
         }
     }
 
-    /// Joins a room, given by its id or name, from now on.
+    /// Joins a room, by id or name, without a cursor.
     pub fn join(&mut self, room: &str) -> Result<Joined, Error> {
         let room = room.parse().map_err(|error: protocol::InvalidName| Error::Unreadable {
             text: room.to_owned(),
@@ -223,42 +223,42 @@ impl Client {
             Reply::Joined(joined) => Ok(joined),
             Reply::Ok(outcome) => Err(Error::Unreadable {
                 text: format!("{outcome:?}"),
-                error: "join was answered with ok".to_owned(),
+                error: "ok instead of joined".to_owned(),
             }),
         }
     }
 
-    /// Says something under a fresh key, and waits until it is on disk.
+    /// Sends a message with a fresh key, and waits until it is durable.
     pub fn say(&mut self, room: protocol::RoomId, body: &str) -> Result<Seq, Error> {
         self.say_as(room, &fresh_key(), body)
     }
 
-    /// Says something under this key.
+    /// Sends a message with this key, and waits until it is durable.
     pub fn say_as(&mut self, room: protocol::RoomId, key: &str, body: &str) -> Result<Seq, Error> {
         match self.call(&say(room, key, body)?)? {
             Reply::Ok(CommandResult::Appended { seq }) => Ok(seq),
             other => Err(Error::Unreadable {
                 text: format!("{other:?}"),
-                error: "send was answered with something else".to_owned(),
+                error: "expected ok with a seq".to_owned(),
             }),
         }
     }
 
-    /// Changes one's name.
+    /// Changes the user's name.
     pub fn rename(&mut self, name: UserName) -> Result<Reply, Error> {
         self.call(&Command::Rename(protocol::Rename { name }))
     }
 
-    /// Sends a ping command, and returns all that came before its reply. The reply goes its own way through the server, so
-    /// this says that the server has read what was sent before, and no more.
+    /// Sends a `ping` command, and returns all frames before its reply. The reply takes its own path through the server, so it
+    /// proves only that the server has read the commands before it.
     pub fn roundtrip(&mut self) -> Result<Vec<ServerFrame>, Error> {
         self.call(&Command::Ping(protocol::Ping {}))?;
         Ok(self.frames.drain(..).collect())
     }
 
-    // What a client hears.
+    // Receiving.
 
-    /// The next object that the server says.
+    /// The next frame from the server.
     pub fn next_frame(&mut self, timeout: Duration) -> Result<ServerFrame, Error> {
         let deadline = Instant::now() + timeout;
         loop {
@@ -269,7 +269,7 @@ impl Client {
         }
     }
 
-    /// The first object that is such; those before it are kept.
+    /// The first frame that satisfies `wanted`. Frames before it are kept.
     pub fn frame_where(&mut self, wanted: impl Fn(&ServerFrame) -> bool) -> Result<ServerFrame, Error> {
         let deadline = Instant::now() + self.timeout;
         let mut looked_at = 0;
@@ -289,7 +289,7 @@ impl Client {
         self.event_where(|_| true)
     }
 
-    /// The first event that is such.
+    /// The first event that satisfies `wanted`.
     pub fn event_where(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<Event, Error> {
         match self.frame_where(|frame| matches!(frame, ServerFrame::Event(event) if wanted(event)))? {
             ServerFrame::Event(event) => Ok(event),
@@ -310,12 +310,12 @@ impl Client {
         }
     }
 
-    /// The next WebSocket message, whatever it is.
+    /// The next WebSocket message of any kind.
     pub fn next_message(&mut self, timeout: Duration) -> Result<Received, Error> {
         self.message_by(Instant::now() + timeout)
     }
 
-    /// Reads until the server closes: the code, 1006 if there was no close frame.
+    /// Reads until the server closes the connection. Returns the close code, 1006 if there was no close frame.
     pub fn closed(&mut self) -> Result<u16, Error> {
         let deadline = Instant::now() + self.timeout;
         loop {
@@ -327,14 +327,14 @@ impl Client {
         }
     }
 
-    // What no good client does.
+    // Violations, for hostile tests.
 
-    /// Reads once, at most so many bytes: what they end in the middle of stays so until something else is read.
+    /// Reads once, at most this many bytes. A frame may stay incomplete until the next read.
     pub fn read_at_most(&mut self, bytes: usize) -> Result<(), Error> {
         self.read_by(Instant::now() + self.timeout, bytes)
     }
 
-    /// Sends a text message as it stands: broken JSON, or a line of plain text.
+    /// Sends a text message unchanged: invalid JSON, or a line of plain text.
     pub fn send_text(&mut self, text: &str) -> Result<(), Error> {
         self.send_message(Opcode::Text, text.as_bytes())
     }
@@ -346,14 +346,14 @@ impl Client {
         self.send_bytes(&bytes)
     }
 
-    /// Writes these bytes to the socket, whether they are a frame or not.
+    /// Writes these bytes to the socket, valid or not.
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.stream
             .write_all(bytes)
             .map_err(|error| if is_timeout(&error) { Error::Timeout } else { error.into() })
     }
 
-    /// Closes properly: sends a close frame and waits for the server's.
+    /// Closes the connection: sends a close frame and waits for the server's.
     pub fn close(mut self) -> Result<u16, Error> {
         self.send_message(Opcode::Close, &close_payload(CloseCode::NORMAL, ""))?;
         self.closed()
@@ -390,7 +390,7 @@ impl Client {
         }
     }
 
-    /// Reads once: whole messages are kept, in their order.
+    /// Reads once, and keeps complete messages in order.
     fn read_by(&mut self, deadline: Instant, bytes: usize) -> Result<(), Error> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -429,7 +429,7 @@ impl Client {
         }
         if self.answer_pings {
             for payload in pings {
-                // A server that is gone by now has said why, and that is still to be read.
+                // If the server has closed the connection meanwhile, its close frame is still to be read.
                 let _ = self.send_message(Opcode::Pong, &payload);
             }
         }
@@ -437,7 +437,7 @@ impl Client {
     }
 }
 
-/// A `send` command.
+/// Builds a `send` command.
 fn say(room: protocol::RoomId, key: &str, body: &str) -> Result<Command, Error> {
     let illegal = |error: String| Error::Unreadable { text: body.to_owned(), error };
     Ok(Command::Send(protocol::Send {
@@ -447,7 +447,7 @@ fn say(room: protocol::RoomId, key: &str, body: &str) -> Result<Command, Error> 
     }))
 }
 
-/// A text frame holds one object, or an array of them.
+/// Parses a text message: one object, or an array of them.
 fn parse_frames(text: &str) -> Result<Vec<ServerFrame>, Error> {
     let parsed = if text.starts_with('[') {
         serde_json::from_str(text)
@@ -458,7 +458,7 @@ fn parse_frames(text: &str) -> Result<Vec<ServerFrame>, Error> {
 }
 
 fn unexpected(frame: &ServerFrame) -> Error {
-    Error::Unreadable { text: frame.to_json(), error: "not what was waited for".to_owned() }
+    Error::Unreadable { text: frame.to_json(), error: "unexpected frame".to_owned() }
 }
 
 fn is_timeout(error: &io::Error) -> bool {
@@ -471,8 +471,8 @@ fn fresh_key() -> String {
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // The kernel gives random bytes to everyone once it has booted; a client cannot go on without them.
-    getrandom::fill(&mut bytes).expect("the kernel gives random bytes");
+    // The kernel provides random bytes once it has booted; a client cannot continue without them.
+    getrandom::fill(&mut bytes).expect("random bytes from the kernel");
     bytes
 }
 

@@ -1,36 +1,36 @@
-//! What can go wrong for a client.
+//! The client's errors.
 
 use std::io;
 
 use protocol::{ErrorCode, ErrorFrame};
 
-/// Why a call did not give what it should.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The connection failed, or ended without a close frame.
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
-    /// Nothing came in time.
-    #[error("nothing came in time")]
+    /// The frame that a call waits for did not arrive in time.
+    #[error("timed out")]
     Timeout,
-    /// The upgrade was answered with this HTTP status.
-    #[error("the upgrade was answered with HTTP {0}")]
+    /// The upgrade failed with this HTTP status.
+    #[error("the upgrade failed with HTTP {0}")]
     Upgrade(u16),
-    /// The answer to the upgrade is none, or wrong.
-    #[error("no WebSocket handshake: {0}")]
+    /// The response to the upgrade is missing or invalid.
+    #[error("the WebSocket handshake failed: {0}")]
     Handshake(String),
-    /// The server broke RFC 6455.
-    #[error("the server broke the framing rules: {0}")]
+    /// The server violated RFC 6455.
+    #[error("the server violated RFC 6455: {0}")]
     Framing(#[from] websocket::ProtocolError),
-    /// The server said something that is not in the protocol.
+    /// The server sent something that is not in the protocol.
     #[error("not in the protocol ({error}): {text}")]
     Unreadable {
-        /// What it said.
+        /// The text.
         text: String,
-        /// Why that could not be read.
+        /// Why it cannot be parsed.
         error: String,
     },
-    /// The server closed the connection. 1005: without saying why; 1006: without a close frame.
+    /// The server closed the connection. 1005: the close frame has no code; 1006: there was no close frame.
     #[error("closed with {code} {reason:?}")]
     Closed {
         /// The close code.
@@ -38,13 +38,13 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
-    /// The command was refused.
+    /// The server refused the command.
     #[error("refused: {} ({})", .0.code, .0.message)]
     Refused(ErrorFrame),
 }
 
 impl Error {
-    /// The code of a refusal.
+    /// The error code of a refusal.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
@@ -53,7 +53,7 @@ impl Error {
         }
     }
 
-    /// The code with which the connection was closed.
+    /// The close code, if the connection was closed.
     #[must_use]
     pub fn close_code(&self) -> Option<u16> {
         match self {

@@ -1,4 +1,4 @@
-//! The few HTTP requests that a client makes: one a connection, read to its end.
+//! The HTTP requests that a client needs: one request on each connection.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -11,17 +11,17 @@ use serde::de::DeserializeOwned;
 use crate::Error;
 use crate::dial::dial;
 
-/// How long a request may take in all its steps.
+/// The timeout of each step of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An HTTP response.
 #[derive(Clone, Debug)]
 pub struct Response {
-    /// 200 and the like.
+    /// The status code.
     pub status: u16,
-    /// Names in lower case, in the order in which they came.
+    /// Headers in the order of the response, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, without chunks.
+    /// The body, without the chunked encoding.
     pub body: Vec<u8>,
 }
 
@@ -45,7 +45,7 @@ impl Response {
     }
 }
 
-/// Makes one request. `Host`, `Content-Length` and `Connection: close` are added, each unless it is among the headers.
+/// Makes one request. Adds `Host`, `Content-Length` and `Connection: close` if they are not among the headers.
 pub fn http(
     addr: SocketAddr,
     method: &str,
@@ -56,7 +56,7 @@ pub fn http(
     http_from(None, addr, method, path, headers, body)
 }
 
-/// Makes one request from this address.
+/// Makes one request from this source address.
 pub fn http_from(
     source: Option<IpAddr>,
     addr: SocketAddr,
@@ -107,12 +107,12 @@ pub fn http_from(
     }
 }
 
-/// Makes a guest, as a program does (without `Origin`): who it is, and the token to connect with.
+/// Creates a guest as a program does, without `Origin`. Returns the guest and the token of its session.
 pub fn new_session(addr: SocketAddr, name: Option<&str>) -> Result<(Person, String), Error> {
     new_session_from(None, addr, name)
 }
 
-/// Makes a guest from this address.
+/// Creates a guest from this source address.
 pub fn new_session_from(
     source: Option<IpAddr>,
     addr: SocketAddr,
@@ -139,9 +139,9 @@ pub fn new_session_from(
     Ok((session.user, session.token))
 }
 
-/// The response, as soon as it is whole; `ended`: nothing more will come.
+/// Parses the response when it is complete. `ended`: no more bytes follow.
 fn parse(bytes: &[u8], head_only: bool, ended: bool) -> Result<Option<Response>, Error> {
-    let broken = |what: &str| Error::Handshake(format!("no HTTP response: {what}"));
+    let broken = |what: &str| Error::Handshake(format!("invalid HTTP response: {what}"));
     let Some(head_len) = websocket::handshake::head_len(bytes) else { return Ok(None) };
     let (head, rest) = bytes.split_at(head_len);
     let head = std::str::from_utf8(head).map_err(|_| broken("its head is not UTF-8"))?;
@@ -168,12 +168,12 @@ fn parse(bytes: &[u8], head_only: bool, ended: bool) -> Result<Option<Response>,
             Ok(Some(Response { body: rest[..length].to_vec(), ..response }))
         }
         None if ended => Ok(Some(Response { body: rest.to_vec(), ..response })),
-        Some(Err(_)) => Err(broken("a content-length that is no number")),
+        Some(Err(_)) => Err(broken("a content-length that is not a number")),
         _ => Ok(None),
     }
 }
 
-/// The body in these chunks, or `None` while they are not all there.
+/// Decodes a chunked body; `None` while it is incomplete.
 fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
@@ -196,7 +196,7 @@ mod tests {
     const SIZED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\nhi";
 
     #[test]
-    fn a_response_is_whole_when_its_length_is_there() {
+    fn response_is_complete_at_its_content_length() {
         for cut in 0..SIZED.len() {
             assert!(parse(&SIZED[..cut], false, false).unwrap().is_none(), "{cut}");
         }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_put_together() {
+    fn chunked_body_is_decoded() {
         let chunked =
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n4;x=y\r\n you\r\n0\r\n\r\n";
         for cut in 0..chunked.len() - 2 {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_length_the_end_is_the_end() {
+    fn body_without_a_length_ends_with_the_connection() {
         let endless = b"HTTP/1.1 400 Bad Request\r\n\r\nno";
         assert!(parse(endless, false, false).unwrap().is_none());
         assert_eq!(parse(endless, false, true).unwrap().unwrap().text(), "no");

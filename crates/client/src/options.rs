@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// As whom, from where, speaking what.
+/// The session, the source address, the subprotocol and further settings of a connection.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The token of a session, sent as `Authorization: Bearer`.
@@ -14,15 +14,15 @@ pub struct Options {
     pub cookie: Option<String>,
     /// Further headers.
     pub headers: Vec<(String, String)>,
-    /// The subprotocol to offer; without one, plain text is spoken.
+    /// The subprotocol to offer. Without one, the connection uses plain text.
     pub protocol: Option<String>,
     /// The path of the upgrade.
     pub path: String,
-    /// The address to connect from; on Linux any of 127.0.0.0/8 can be had, each with its own ports.
+    /// The source address. Linux allows any of 127.0.0.0/8, each with its own ports.
     pub source: Option<IpAddr>,
-    /// The kernel's receive buffer in bytes: a small one makes a slow reader of whoever does not read.
+    /// The kernel's receive buffer in bytes. A small one makes the server see a slow reader sooner.
     pub receive_buffer: Option<usize>,
-    /// How long [`Client`](crate::Client)'s calls wait for what must come.
+    /// The timeout of the calls of [`Client`](crate::Client) that wait for a frame.
     pub timeout: Duration,
 }
 
@@ -30,13 +30,13 @@ impl Options {
     /// The subprotocol of docs/PROTOCOL.md.
     pub const JSON: &str = "teahouse.v1.json";
 
-    /// With a session's token.
+    /// Options with a session's token.
     #[must_use]
     pub fn bearer(token: &str) -> Self {
         Options { bearer: Some(token.to_owned()), ..Options::default() }
     }
 
-    /// Without a subprotocol: lines of plain text.
+    /// Options without a subprotocol: lines of plain text.
     #[must_use]
     pub fn plain_text() -> Self {
         Options { protocol: None, ..Options::default() }

@@ -9,8 +9,8 @@ use super::*;
 
 const WELCOME: &str = r#"{"type":"welcome","you":{"id":"u7","name":"Li"},"epoch":"e1","limits":{"body_bytes":8192,"frame_bytes":65536,"room_name_chars":64,"user_name_chars":32,"catch_up_events":1000,"history_events":500},"server":"teahouse 0.1.0"}"#;
 
-/// A server for one connection: it says `first`, then answers each text message with what `answer` makes of it, and returns
-/// all it heard.
+/// A server for one connection. It sends `first`, answers each text message with the result of `answer`, and returns every
+/// message it received.
 fn server(
     first: Vec<u8>,
     answer: impl Fn(&str) -> Vec<u8> + Send + 'static,
@@ -40,20 +40,20 @@ fn server(
         // In one segment with the response, as a fast server does.
         response.extend(first);
         stream.write_all(&response).unwrap();
-        let (mut decoder, mut heard) = (Decoder::server(), Vec::new());
+        let (mut decoder, mut received) = (Decoder::server(), Vec::new());
         loop {
             let read = stream.read(&mut chunk).unwrap_or(0);
             if read == 0 {
-                return (head, heard);
+                return (head, received);
             }
             let mut input = &mut chunk[..read];
             while let Some(message) = decoder.next(&mut input).unwrap() {
                 match message {
                     Message::Text(text) => {
                         stream.write_all(&answer(text)).unwrap();
-                        heard.push(Received::Text(text.to_owned()));
+                        received.push(Received::Text(text.to_owned()));
                     }
-                    Message::Pong(payload) => heard.push(Received::Pong(payload.to_owned())),
+                    Message::Pong(payload) => received.push(Received::Pong(payload.to_owned())),
                     Message::Close(_) => stream.write_all(&websocket::close_reply(None)).unwrap(),
                     _ => {}
                 }
@@ -70,7 +70,7 @@ fn frame(text: &str) -> Vec<u8> {
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn a_client_offers_who_it_is_and_takes_the_welcome() {
+fn connect_sends_the_session_and_waits_for_welcome() {
     let (addr, thread) = server(frame(WELCOME), |_| Vec::new());
     let options = Options { origin: Some("https://a.example".to_owned()), ..Options::bearer("secret") };
     let client = Client::connect(addr, options).unwrap();
@@ -85,7 +85,7 @@ fn a_client_offers_who_it_is_and_takes_the_welcome() {
 }
 
 #[test]
-fn what_comes_before_a_reply_is_kept_in_order() {
+fn frames_before_a_reply_are_kept_in_order() {
     let (addr, _thread) = server(frame(WELCOME), |_| {
         let event = |seq: u64| {
             format!(
@@ -108,7 +108,7 @@ fn what_comes_before_a_reply_is_kept_in_order() {
 }
 
 #[test]
-fn a_refusal_is_an_error_with_its_code() {
+fn refusal_is_an_error_with_its_code() {
     let (addr, _thread) = server(frame(WELCOME), |_| {
         frame(r#"{"type":"error","id":1,"code":"not_a_member","message":"no","retryable":false}"#)
     });
@@ -117,7 +117,7 @@ fn a_refusal_is_an_error_with_its_code() {
 }
 
 #[test]
-fn pings_are_answered_and_the_close_is_told() {
+fn pings_are_answered_and_close_code_is_returned() {
     let first =
         [frame(WELCOME), ping_frame(b"tick"), close_frame(CloseCode::new(4100).unwrap(), "bye")].concat();
     let (addr, thread) = server(first, |_| Vec::new());
@@ -128,7 +128,7 @@ fn pings_are_answered_and_the_close_is_told() {
 }
 
 #[test]
-fn a_connection_that_just_ends_is_1006() {
+fn end_without_a_close_frame_is_1006() {
     let (addr, thread) = server(frame(WELCOME), |_| Vec::new());
     let mut client = Client::connect(addr, Options::default()).unwrap();
     client.stream().shutdown(std::net::Shutdown::Write).unwrap();
@@ -147,7 +147,7 @@ fn plain_text_offers_no_subprotocol_and_reads_lines() {
 }
 
 #[test]
-fn an_upgrade_that_is_refused_tells_its_status() {
+fn refused_upgrade_returns_its_status() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let thread = spawn(move || {
@@ -160,7 +160,7 @@ fn an_upgrade_that_is_refused_tells_its_status() {
 }
 
 #[test]
-fn a_client_connects_from_the_address_it_is_given() {
+fn dial_uses_the_given_source_address() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let stream = dial(addr, Some("127.3.2.1".parse().unwrap()), None, SECOND).unwrap();

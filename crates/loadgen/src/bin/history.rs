@@ -1,6 +1,6 @@
-//! `history`: records what clients do and see while harm is done to a server, and checks it afterwards.
+//! `history`: records what clients send and receive while faults are injected into a server, and verifies it afterwards.
 //!
-//! Exit code 0: every promise was kept; 1: one was broken; 2: it could not be carried out; 3: too little happened to say anything.
+//! Exit codes: 0, no violation; 1, a violation; 2, the command failed; 3, less activity than the minimum.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -14,10 +14,10 @@ use history::{MinimumActivity, Record, check, merge, read};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use teahouse_loadgen::recorder::{Instruction, Progress, RecorderOptions, record};
 
-/// Above this a history is read anew each time it is looked at, and not kept in memory.
+/// A larger history is read from its files on each pass, and not kept in memory.
 const KEPT_BYTES: u64 = 512 * 1024 * 1024;
 
-/// What clients do and see, and whether it is what they were promised.
+/// Records and verifies client histories.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -27,18 +27,18 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Hold a history against the promises of docs/PROTOCOL.md.
+    /// Verify a history against the guarantees of docs/PROTOCOL.md.
     Check {
-        /// Files of one JSON object a line, or folders of them; all of them are one history.
+        /// Files with one JSON object on each line, or folders of such files. All of them form one history.
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// What has to have happened: `acknowledged=10,percent=50,deliveries=30,resumed=4,views=5`, or some of these.
+        /// The minimum activity: `acknowledged=10,percent=50,deliveries=30,resumed=4,views=5`, or some of these.
         #[arg(long, default_value_t)]
         minimum: MinimumActivity,
     },
-    /// Run clients that take down what they do and see. Prints `ready` when all are there, and `enough` when all was said that
-    /// was to be said; each line that is read from standard input is noted, but for `stall` and `read on`, which are obeyed; at its end they come to rest, and what they did is
-    /// printed.
+    /// Run clients that record a history. Prints `ready` when all have joined, and `all answered` after the last of
+    /// `--messages`. The lines `pause reading` and `resume reading` on standard input control slow readers; any other line
+    /// becomes a note. At its end the clients come to quiescence, and their totals are printed.
     Record(RecorderOptions),
 }
 
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// A client has a socket and a file, and many systems begin with 1,024. If it cannot be raised, a client that finds no place says so.
+/// A client needs a socket and a file, and many systems start with a limit of 1,024. If this fails, a client reports it.
 fn raise_file_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
@@ -74,7 +74,7 @@ fn check_files(given: &[PathBuf], minimum: MinimumActivity) -> Result<ExitCode, 
         }
     }
     files.sort();
-    // Once to see that all of it can be read; what was read is not gone when it is read again.
+    // Validates every line once, so that later passes cannot fail.
     let mut bytes = 0;
     for file in &files {
         bytes += fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
@@ -113,7 +113,7 @@ fn record_all(plan: &RecorderOptions) -> Result<(), String> {
     let (sender, instructions) = channel();
     thread::spawn(move || {
         for line in io::stdin().lines().map_while(Result::ok) {
-            // Nobody listens only if the clients have ended, and then the process does.
+            // The receiver is gone only if the clients have ended, and then the process ends.
             let _ = sender.send(match line.as_str() {
                 "pause reading" => Instruction::PauseReading,
                 "resume reading" => Instruction::ResumeReading,

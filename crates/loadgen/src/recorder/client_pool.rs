@@ -1,4 +1,4 @@
-//! Starting the clients, and bringing them to rest.
+//! Starts the clients and brings them to quiescence.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,61 +19,61 @@ use super::slow_reader::ReadPause;
 use super::stored_rooms::read_rooms;
 use client::Error;
 
-/// How long all may take to be answered, and then to hear the rest. Whoever has not by then is a finding of the checker.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the one who waits for all looks.
-const LOOK: Duration = Duration::from_millis(10);
-/// So many come at a time at the beginning.
-const AT_A_TIME: u32 = 16;
-/// Of a client's thread: there may be thousands.
+/// How long all clients may take to have every reply. The checker reports those that still lack one.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The interval at which the run's state is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// The number of clients that connect in parallel at the start.
+const PARALLEL_CONNECTS: u32 = 16;
+/// Stack size of a client's thread. Small: there may be thousands.
 const STACK: usize = 512 * 1024;
 
-/// Who is to be there, and what they do.
+/// The clients of a run and what they do.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RecorderOptions {
-    /// Where the server is.
+    /// Address of the server.
     #[arg(long)]
     pub server: SocketAddr,
-    /// The folder for the history, a file for each client.
+    /// Folder for the history, with one file for each client.
     #[arg(long)]
     pub history: PathBuf,
-    /// How many say something, each in one room.
+    /// Clients that send messages, each in one room.
     #[arg(long, default_value_t = 50)]
     pub writers: u32,
-    /// How many only listen, each to three rooms, and now and then stay away.
+    /// Clients that only receive, each in three rooms, and sometimes stay offline.
     #[arg(long, default_value_t = 10)]
     pub receivers: u32,
-    /// How many listen to one room each and are always there.
+    /// Clients that only receive, each in one room, and are always online.
     #[arg(long, default_value_t = 0)]
     pub listeners: u32,
-    /// How many rooms there are.
+    /// Number of rooms.
     #[arg(long, default_value_t = 10)]
     pub rooms: u32,
-    /// About how many messages all writers together begin in a second.
+    /// Approximate number of messages per second, of all writers together.
     #[arg(long, default_value_t = 1_000)]
     pub rate: u32,
-    /// The longest message, in bytes.
+    /// Longest message body, in bytes.
     #[arg(long, default_value_t = 200)]
     pub max_body_bytes: u32,
-    /// How many of them, writers and listeners alike, stop reading when they are told to.
+    /// Clients of any role that pause reading on request.
     #[arg(long, default_value_t = 0)]
     pub slow_readers: u32,
-    /// What they do follows from it, as far as the server's answers do.
+    /// Seed of every random choice. A run repeats only as far as the server's replies do.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Each client has an IPv4 address of its own: this one and its number.
+    /// Connect each client from its own IPv4 address: this one plus the client's number.
     #[arg(long)]
     pub source_base: Option<Ipv4Addr>,
-    /// A client to which nothing came for so long asks with `ping`, and gives up after as long again.
+    /// Silence after which a client sends `ping`, and after as long again gives up the connection.
     #[arg(long, default_value_t = 25_000)]
     pub keepalive_ms: u64,
-    /// A client closes its connection of itself about so often; 0: it does not.
+    /// Approximate interval at which a client closes its connection by itself; 0: never.
     #[arg(long, default_value_t = 0)]
     pub reconnect_ms: u64,
-    /// A message that was not answered for so long is sent again on the same connection; 0: only on the next one.
+    /// Resend a message on the same connection when it has no reply for this long; 0: only on the next connection.
     #[arg(long, default_value_t = 0)]
     pub retry_ms: u64,
-    /// When so many messages have been said and answered there is `enough`; 0: there never is.
+    /// Stop after this many messages and print `all answered`; 0: no limit.
     #[arg(long, default_value_t = 0)]
     pub messages: u64,
 }
@@ -83,81 +83,81 @@ impl RecorderOptions {
         self.writers + self.receivers + self.listeners
     }
 
-    /// Whether the client with this number (from 1) is one of those who stall: they are spread evenly.
+    /// Whether the client with this number (from 1) is a slow reader. They are spread evenly.
     pub(super) fn slow_reader(&self, number: u32) -> bool {
         let up_to =
             |number: u32| u64::from(number) * u64::from(self.slow_readers) / u64::from(self.count().max(1));
         up_to(number) > up_to(number - 1)
     }
 
-    /// Where this client comes from, unless that is left to the kernel.
+    /// The client's source address, if the kernel does not choose it.
     pub(super) fn source(&self, number: u32) -> Option<IpAddr> {
         self.source_base.map(|first| Ipv4Addr::from_bits(first.to_bits().saturating_add(number)).into())
     }
 }
 
-/// What whoever does the harm tells the clients.
+/// What the fault injector tells the clients to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Instruction {
-    /// For the history.
+    /// Add this note to the history.
     Note(String),
-    /// Those who are to stall stop reading.
+    /// Slow readers stop reading.
     PauseReading,
-    /// They read on.
+    /// Slow readers read again.
     ResumeReading,
-    /// There will be no more harm.
+    /// No more faults follow: come to quiescence.
     Finish,
 }
 
-/// What the clients tell whoever does the harm.
+/// What the clients report to the fault injector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// All have joined: harm may begin.
+    /// All clients have joined their rooms: faults may start.
     Ready,
-    /// All that was to be said has been said and answered.
+    /// All messages are sent and have a reply.
     AllAnswered,
 }
 
-/// Why there is no history. What the server did wrong is in it, and for the checker to find.
+/// Why there is no history. Defects of the server are not errors here: they are in the history, for the checker.
 #[derive(Debug, thiserror::Error)]
 pub enum RecorderError {
     /// The history could not be written.
     #[error("the history cannot be written: {0}")]
     Io(#[from] io::Error),
-    /// A client could not even begin, or the rooms could not be read at the end.
+    /// A client could not connect at the start, or the rooms could not be read at the end.
     #[error(transparent)]
     Server(#[from] Error),
-    /// Somebody with a session was not let in any more, when all the others were at rest.
-    #[error("client {number} was not let in any more, and never came to rest")]
+    /// A client with a session could not connect any more while all others were quiescent.
+    #[error("client {number} could not reconnect and never became quiescent")]
     ShutOut {
-        /// The client, as its file in the history is called.
+        /// The client's number, which is also its file name.
         number: u32,
     },
-    /// A client's thread ended by a defect.
+    /// A client's thread panicked.
     #[error("a client's thread panicked")]
     Panicked,
 }
 
-/// What the clients share.
+/// The state that the clients share.
 pub(super) struct RunState {
     pub(super) plan: RecorderOptions,
-    /// All have joined: harm may begin.
+    /// Passed when all clients have joined their rooms.
     pub(super) ready: Barrier,
-    /// Whether those who are to stop reading do.
+    /// Whether slow readers pause.
     pub(super) read_pause: ReadPause,
-    /// Nothing new is to be said.
+    /// Set when no client may send another new message.
     pub(super) finish: OnceLock<()>,
-    /// How many have all their answers.
+    /// The number of clients that have every reply.
     pub(super) answered: AtomicUsize,
-    /// Where the rooms end: whoever has heard so much is done.
+    /// The heads of all rooms. A client that has received them is done.
     pub(super) heads: OnceLock<BTreeMap<RoomId, Seq>>,
 }
 
-/// Runs them until `told` says [`Instruction::Finish`] (or its sender is gone), and leaves the history.
+/// Runs the clients until `instructions` yields [`Instruction::Finish`] or is disconnected, and writes the history.
 pub fn record(
     plan: &RecorderOptions,
-    told: &Receiver<Instruction>,
-    mut tell: impl FnMut(Progress),
+    instructions: &Receiver<Instruction>,
+    mut report: impl FnMut(Progress),
 ) -> Result<Arc<Counters>, RecorderError> {
     std::fs::create_dir_all(&plan.history)?;
     let counters = Arc::new(Counters::default());
@@ -180,27 +180,27 @@ pub fn record(
             threads.push(thread.spawn_scoped(scope, move || client.run(run))?);
         }
         run.ready.wait();
-        tell(Progress::Ready);
+        report(Progress::Ready);
         let mut had_enough = plan.messages == 0;
         loop {
-            match told.recv_timeout(LOOK) {
+            match instructions.recv_timeout(POLL_INTERVAL) {
                 Ok(Instruction::Note(text)) => history_file.now()?.note(text),
                 Ok(Instruction::PauseReading) => run.read_pause.set(true),
                 Ok(Instruction::ResumeReading) => run.read_pause.set(false),
                 Err(RecvTimeoutError::Timeout) if !had_enough && counters.answered() >= plan.messages => {
                     had_enough = true;
-                    tell(Progress::AllAnswered);
+                    report(Progress::AllAnswered);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Instruction::Finish) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         run.read_pause.set(false);
-        history_file.now()?.note("no more harm is done; all come to rest");
+        history_file.now()?.note("no more faults; waiting for quiescence");
         let _ = run.finish.set(());
         wait_until(|| run.answered.load(Ordering::Acquire) == count);
         let heads = read_rooms(plan, &mut history_file);
-        // Also when that failed, or they would wait for ever.
+        // Also on failure, or the clients would wait forever.
         let _ = run.heads.set(heads.as_ref().cloned().unwrap_or_default());
         for thread in threads {
             thread.join().map_err(|_| RecorderError::Panicked)??;
@@ -211,7 +211,7 @@ pub fn record(
     Ok(counters)
 }
 
-/// Each gets a session and joins its rooms, several at a time.
+/// Creates each client's session and joins its rooms, several in parallel.
 fn connect(plan: &RecorderOptions, counters: &Arc<Counters>) -> Result<Vec<RecordingClient>, RecorderError> {
     let count = plan.count();
     let role = |number| match number {
@@ -221,14 +221,14 @@ fn connect(plan: &RecorderOptions, counters: &Arc<Counters>) -> Result<Vec<Recor
     };
     thread::scope(|scope| {
         let some = |first| {
-            let numbers = (first..=count).step_by(AT_A_TIME as usize);
+            let numbers = (first..=count).step_by(PARALLEL_CONNECTS as usize);
             scope.spawn(move || {
                 numbers
                     .map(|number| RecordingClient::connect(plan, counters, number, role(number)))
                     .collect::<Result<Vec<_>, _>>()
             })
         };
-        let arriving: Vec<_> = (1..=AT_A_TIME).map(some).collect();
+        let arriving: Vec<_> = (1..=PARALLEL_CONNECTS).map(some).collect();
         let mut clients = Vec::with_capacity(count as usize);
         for some in arriving {
             clients.extend(some.join().map_err(|_| RecorderError::Panicked)??);
@@ -238,9 +238,9 @@ fn connect(plan: &RecorderOptions, counters: &Arc<Counters>) -> Result<Vec<Recor
 }
 
 fn wait_until(done: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + REPLY_TIMEOUT;
     while !done() && Instant::now() < deadline {
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 

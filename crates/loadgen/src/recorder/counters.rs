@@ -1,43 +1,43 @@
-//! What the clients did, in numbers, while they do it. What they saw is for the checker to count.
+//! Totals of what the clients have sent so far. The checker counts what they received.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How much of what.
+/// Totals of a run.
 #[derive(Debug, Default)]
 pub struct Counters {
-    thought: AtomicU64,
+    reserved: AtomicU64,
     answered: AtomicU64,
-    said_again: AtomicU64,
+    resent: AtomicU64,
     closed: AtomicU64,
     given_up: AtomicU64,
 }
 
 impl Counters {
-    /// Takes a place for another message, if not so many have been thought of already; `None`: there is no end.
-    pub(super) fn compose(&self, most: Option<u64>) -> bool {
-        let before = self.thought.fetch_add(1, Ordering::Relaxed);
+    /// Reserves another message, unless `most` are reserved already; `None`: no limit.
+    pub(super) fn reserve_message(&self, most: Option<u64>) -> bool {
+        let before = self.reserved.fetch_add(1, Ordering::Relaxed);
         most.is_none_or(|most| before < most)
     }
 
-    pub(super) fn answer(&self, messages: usize) {
+    pub(super) fn on_replies(&self, messages: usize) {
         self.answered.fetch_add(messages as u64, Ordering::Release);
     }
 
-    /// How many messages have their answers.
+    /// The number of messages that have a reply.
     pub(super) fn answered(&self) -> u64 {
         self.answered.load(Ordering::Acquire)
     }
 
-    pub(super) fn resend_unanswered(&self) {
-        self.said_again.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn on_resend(&self) {
+        self.resent.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn close(&self) {
+    pub(super) fn on_close(&self) {
         self.closed.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn give_up(&self) {
+    pub(super) fn on_give_up(&self) {
         self.given_up.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -47,10 +47,10 @@ impl fmt::Display for Counters {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         write!(
             f,
-            "{} messages were said and answered, {} times one was said again; the clients closed {} connections and gave {} up \
-             for their silence",
+            "{} messages sent and answered, {} resends; {} connections closed by the clients, {} given up for \
+             silence",
             of(&self.answered),
-            of(&self.said_again),
+            of(&self.resent),
             of(&self.closed),
             of(&self.given_up)
         )

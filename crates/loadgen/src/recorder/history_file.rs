@@ -1,4 +1,4 @@
-//! A history on its way into a file.
+//! Writes a history to a file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -8,10 +8,10 @@ use std::time::Duration;
 use history::Recorder;
 use nix::time::{ClockId, clock_gettime};
 
-/// So many lines are kept before they are written.
+/// The number of records that are buffered.
 const LINES: usize = 1_000;
 
-/// A recorder, and the file that its lines go to.
+/// A recorder and its file.
 #[derive(Debug)]
 pub(super) struct HistoryFile {
     recorder: Recorder,
@@ -25,7 +25,7 @@ impl HistoryFile {
         Ok(HistoryFile { recorder: Recorder::new(number), file: BufWriter::new(file), lines: 0 })
     }
 
-    /// To tell it what happens now.
+    /// The recorder, set to the current time.
     pub(super) fn now(&mut self) -> io::Result<&mut Recorder> {
         self.lines += 1;
         if self.lines.is_multiple_of(LINES) {
@@ -41,7 +41,7 @@ impl HistoryFile {
     }
 }
 
-/// Of the clock that all processes of a machine share.
+/// The time of the clock that all processes of a machine share.
 fn monotonic_now() -> history::Micros {
     // Every Linux has this clock, and its readings are positive.
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("a monotonic clock");

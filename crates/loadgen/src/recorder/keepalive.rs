@@ -1,22 +1,22 @@
-//! Whether the other side is still there. A connection that was cut in silence does not end for whoever only waits.
+//! Detects a dead connection. A connection that was cut silently does not end for a client that only reads.
 
 use std::time::{Duration, Instant};
 
-/// When something came the last time.
+/// The time since a connection received anything.
 pub(super) struct Keepalive {
     last_received: Instant,
     ping_sent: bool,
     timeout: Duration,
 }
 
-/// What is to be done.
+/// What the client has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Liveness {
     /// Nothing.
     Alive,
-    /// Ask for a sign of life.
+    /// Send `ping`.
     PingDue,
-    /// Give it up.
+    /// Give up the connection.
     Dead,
 }
 
@@ -25,7 +25,7 @@ impl Keepalive {
         Keepalive { last_received: now, ping_sent: false, timeout }
     }
 
-    /// Something came.
+    /// The connection received something.
     pub(super) fn receive_event(&mut self, now: Instant) {
         self.last_received = now;
         self.ping_sent = false;
@@ -37,7 +37,7 @@ impl Keepalive {
             return Liveness::Alive;
         }
         if !self.ping_sent {
-            // The wait for the answer begins when it is asked for, however late that is.
+            // The reply has the whole timeout, however late the ping is sent.
             self.ping_sent = true;
             self.last_received = now - self.timeout;
             return Liveness::PingDue;
@@ -58,21 +58,21 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_asked_about_once_and_then_given_up() {
+    fn silence_leads_to_one_ping_and_then_to_dead() {
         let mut keepalive = Keepalive::new(after(0), TIMEOUT);
         let states = [1, 2, 3, 4].map(|secs| keepalive.check(after(secs)));
         assert_eq!(states, [Liveness::Alive, Liveness::PingDue, Liveness::Alive, Liveness::Dead]);
     }
 
     #[test]
-    fn whoever_looked_too_late_still_asks_before_giving_up() {
+    fn late_check_still_pings_before_giving_up() {
         let mut keepalive = Keepalive::new(after(0), TIMEOUT);
         let states = [9, 10, 11].map(|secs| keepalive.check(after(secs)));
         assert_eq!(states, [Liveness::PingDue, Liveness::Alive, Liveness::Dead]);
     }
 
     #[test]
-    fn an_answer_begins_another_wait() {
+    fn reply_restarts_the_timeout() {
         let mut keepalive = Keepalive::new(after(0), TIMEOUT);
         assert_eq!(keepalive.check(after(2)), Liveness::PingDue);
         keepalive.receive_event(after(3));

@@ -1,4 +1,4 @@
-//! What becomes of each frame.
+//! How a client handles each frame.
 
 use protocol::{
     CommandId, CommandResult, ControlFrame, ErrorCode, ErrorFrame, Event, Gap, Joined, Seq, ServerFrame,
@@ -27,7 +27,7 @@ impl RecordingClient {
             ServerFrame::ControlFrame(ControlFrame::Reset(reset)) => {
                 self.history_file.now()?.reset(on, reset.room);
                 if let Some(room_state) = self.rooms.get_mut(&reset.room) {
-                    // `joined` follows, and says from where it goes on.
+                    // `joined` follows, with the new cursor.
                     room_state.gaps.clear();
                     room_state.was_reset = true;
                 }
@@ -49,7 +49,7 @@ impl RecordingClient {
 
     fn handle_joined(&mut self, on: history::ConnectionId, joined: &Joined) -> Result<(), Exit> {
         let room_state = self.rooms.entry(joined.room).or_default();
-        // A `join` names no cursor here, and bears a number; a room of a `resume` bears none.
+        // A `join` of these clients has no cursor, and its `joined` has an id; a room of a `resume` has none.
         let after = joined.id.is_none().then_some(room_state.resumed_from);
         if room_state.was_reset || after.is_none() {
             *room_state = RoomState { cursor: joined.head, ..RoomState::default() };
@@ -99,9 +99,9 @@ impl RecordingClient {
                 self.history_file.now()?.ok(on, id, seq);
                 self.settle(id);
             }
-            // No other command goes out without being kept.
+            // Every other command is in `pending`.
             (None, outcome) => {
-                self.history_file.now()?.note(format!("{on}: ok ({id}) to nothing: {outcome:?}"));
+                self.history_file.now()?.note(format!("{on}: ok ({id}) without a command: {outcome:?}"));
             }
         }
         Ok(())
@@ -114,7 +114,7 @@ impl RecordingClient {
         error: &ErrorFrame,
     ) -> Result<(), Exit> {
         let Some(id) = error.id else {
-            // A room of a `resume`: a `leave` that was not answered was done after all.
+            // A room of a `resume`: a `leave` without a reply was executed after all.
             if let Some(room) = error.room {
                 if !error.retryable {
                     self.history_file.now()?.room_closed(on, room);
@@ -135,7 +135,7 @@ impl RecordingClient {
             Some(Pending::History(room)) => self.request_history(socket, room)?,
             Some(Pending::Join | Pending::Resume | Pending::Ping) => {
                 self.history_file.now()?.note(format!("{on}: ({id}) was refused: {}", error.code));
-                // The next connection tries again.
+                // The next connection retries it.
                 return Err(client::Error::Refused(error.clone()).into());
             }
             None => {
@@ -153,10 +153,10 @@ impl RecordingClient {
         Ok(())
     }
 
-    /// It was answered, and need not be said again. (If it was said again already, that is what has to be answered.)
+    /// Removes the message that this reply answers. (If it was resent already, the reply to the resend counts.)
     fn settle(&mut self, id: CommandId) {
         let before = self.unanswered.len();
         self.unanswered.retain(|message| message.in_flight != Some(id));
-        self.counters.answer(before - self.unanswered.len());
+        self.counters.on_replies(before - self.unanswered.len());
     }
 }

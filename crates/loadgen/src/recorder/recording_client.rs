@@ -1,4 +1,4 @@
-//! One client's life.
+//! One client, across its connections.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -17,23 +17,23 @@ use super::slow_reader::SlowReader;
 use client::{Client, Error, Options, new_session_from};
 use fastrand::Rng;
 
-/// How long it is waited between two attempts to connect: a server that was killed comes back soon.
-const BETWEEN_ATTEMPTS_MS: u64 = 40;
-/// How long a client listens before it looks whether there is something else to do.
-const LISTEN: Duration = Duration::from_millis(20);
-/// As long, if it has nothing to do of itself.
-const LISTEN_ONLY: Duration = Duration::from_secs(1);
-/// What docs/PROTOCOL.md says of attempts to come back: a random part of this, doubled each time.
-const FIRST_WAIT_MS: u64 = 500;
-/// How long all may take to hear the rest.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long it may stay away: some miss more than a catch-up holds, and are told of a gap.
-const ABSENCE_MS: u64 = 6_000;
-/// One in so many writers is in the room that all receivers listen to.
-const BUSY: u32 = 3;
-/// A word: one character, in UTF-8.
+/// The longest delay between two attempts to connect: a killed server restarts soon.
+const RECONNECT_DELAY_MS: u64 = 40;
+/// How long a client waits for a frame before it checks for other work.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The same for a client that sends nothing by itself.
+const LISTENER_POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The reconnect delay of docs/PROTOCOL.md: a random part of this, doubled each time.
+const BACKOFF_START_MS: u64 = 500;
+/// How long all clients may take to receive the remaining events.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest offline period. Some clients miss more events than a catch-up delivers, and receive a gap.
+const MAX_OFFLINE_MS: u64 = 6_000;
+/// One in this many writers sends to the room that all receivers have joined.
+const BUSY_ROOM_SHARE: u32 = 3;
+/// Bytes of a word: one character in UTF-8.
 const WORD_BYTES: u32 = 3;
-/// A message begins with its key, and a space.
+/// The most bytes of a message's key and the space after it.
 const KEY_BYTES: u32 = 20;
 /// Rooms of a receiver.
 const ROOMS: u32 = 3;
@@ -47,11 +47,11 @@ pub(super) enum Role {
     Listener,
 }
 
-/// One client with its session, whatever connections it has.
+/// One client with its session, across its connections.
 pub(super) struct RecordingClient {
     pub(super) history_file: HistoryFile,
     pub(super) role: Role,
-    /// How it stalls when it is told to; most never do.
+    /// How the client pauses reading, if it is a slow reader.
     slow_reader: Option<SlowReader>,
     pub(super) rng: Rng,
     pub(super) counters: Arc<Counters>,
@@ -59,23 +59,23 @@ pub(super) struct RecordingClient {
     client: history::ClientId,
     user: UserId,
     token: String,
-    /// Where it goes when it is nowhere.
+    /// The room that the client joins when it is in none.
     home: RoomId,
     pub(super) epoch: Epoch,
-    /// What it has of each room where it is a member.
+    /// The state of each room of which the client is a member.
     pub(super) rooms: BTreeMap<RoomId, RoomState>,
-    /// What it said and was not answered, in the order in which it was said.
+    /// Messages without a reply, in the order in which they were sent.
     pub(super) unanswered: Vec<Message>,
-    /// What it waits for on this connection beside the answers to messages.
+    /// Other commands on this connection without a reply.
     pub(super) pending: BTreeMap<CommandId, Pending>,
-    /// Since when it waits for something of that.
+    /// When the oldest of them was sent.
     pub(super) pending_since: Instant,
     pub(super) next_id: u64,
     pub(super) next_key: u64,
-    /// A message has fewer words than this.
+    /// The number of words of a message is below this.
     pub(super) max_words: u64,
     pub(super) next_burst: Instant,
-    /// When it will close the connection, if it does that of itself.
+    /// When the client closes the connection by itself, if it does.
     pub(super) next_close: Option<Instant>,
     has_all_answers: bool,
 }
@@ -83,28 +83,28 @@ pub(super) struct RecordingClient {
 /// What a client has of a room.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RoomState {
-    /// Up to here, but for the holes.
+    /// The client has every event up to here, except the gaps.
     pub(super) cursor: Seq,
-    /// Gaps that are being filled.
+    /// Gaps that are being filled from history.
     pub(super) gaps: Vec<(Seq, Seq)>,
-    /// The cursor that it named on this connection.
+    /// The cursor that the client sent on this connection.
     pub(super) resumed_from: Seq,
-    /// `reset` came, and its `joined` did not yet.
+    /// `reset` arrived, and its `joined` did not yet.
     pub(super) was_reset: bool,
 }
 
-/// Something that it said.
+/// A message without a reply.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) send: Send,
     pub(super) room: RoomId,
-    /// On this connection, and not answered.
+    /// The id of the attempt on this connection, if it awaits a reply.
     pub(super) in_flight: Option<CommandId>,
-    /// When it was said the last time.
+    /// The time of the last attempt.
     pub(super) last_sent: Option<Instant>,
 }
 
-/// A command that is no message.
+/// A command other than `send`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Pending {
     Join,
@@ -114,13 +114,13 @@ pub(super) enum Pending {
     History(RoomId),
 }
 
-/// Why a connection is over.
+/// Why a connection ended.
 pub(super) enum ConnectionEnd {
-    /// The client wanted it so, and stays away for a while.
+    /// The client closed it and stays offline for a while.
     GoesOffline,
-    /// The client wanted it so, and comes back at once.
+    /// The client closed it and reconnects at once.
     Closed,
-    /// All is done.
+    /// The run is complete.
     Finished,
     Lost(Error),
 }
@@ -132,7 +132,7 @@ impl From<Error> for ConnectionEnd {
 }
 
 impl RecordingClient {
-    /// Gets a session and joins its rooms, which makes it durable.
+    /// Creates a session and joins the client's rooms, which makes the session durable.
     pub(super) fn connect(
         plan: &RecorderOptions,
         counters: &Arc<Counters>,
@@ -144,29 +144,30 @@ impl RecordingClient {
         let mut history_file = HistoryFile::new(&plan.history, number)?;
         let client = history_file.now()?.new_client();
         let mut socket = Client::connect(plan.server, Options { source, ..Options::bearer(&token) })?;
-        // `connect` waits for the welcome of whoever speaks JSON.
+        // With JSON, `connect` waits for the welcome.
         let epoch = socket.welcome().expect("connected as JSON").epoch.clone();
         let on = history_file.now()?.opened(client, user.id, &epoch);
         let count = if role == Role::Receiver { ROOMS.min(plan.rooms) } else { 1 };
         let mut rooms = BTreeMap::new();
-        // One room is busier than the others: who is away from it for a while is told of a gap.
-        let is_busy = role == Role::Receiver || role == Role::Writer && number.is_multiple_of(BUSY);
+        // One room is busier than the others, so that an offline receiver misses enough events for a gap.
+        let is_busy =
+            role == Role::Receiver || role == Role::Writer && number.is_multiple_of(BUSY_ROOM_SHARE);
         let first = if is_busy { 0 } else { number };
-        // One room only once: what came between two joins would be below the second's head, and was not taken down.
+        // Each room only once: events between two joins would be below the second head, and were not recorded.
         let numbers: BTreeSet<u32> =
             (0..count).map(|further| (first + further * number) % plan.rooms).collect();
         for number in numbers {
             let joined = socket.join(&room_name(number))?;
             history_file.now()?.joined(on, joined.room, None, joined.head);
-            // Into a room that it has joined already it comes no further by that: it has not heard what was said between.
+            // A second join of a room must not move the cursor: the events between were not received.
             rooms.entry(joined.room).or_insert(RoomState { cursor: joined.head, ..RoomState::default() });
         }
-        // Events that came meanwhile were not taken down, and come again, for the cursors stand where they joined.
+        // Events that arrived meanwhile were not recorded. They are delivered again, since the cursors are at the joins.
         history_file.now()?.closed(on, 1006);
         // Each client of a run has its own sequence.
         let mut rng = Rng::with_seed(plan.seed.wrapping_add(u64::from(number).wrapping_mul(SEED_STRIDE)));
         // `count` is at least 1.
-        let home = *rooms.keys().next().expect("everybody joins a room");
+        let home = *rooms.keys().next().expect("every client joins a room");
         Ok(RecordingClient {
             history_file,
             role,
@@ -192,12 +193,12 @@ impl RecordingClient {
         })
     }
 
-    /// From one connection to the next, until all is heard.
+    /// Runs connection after connection, until every event is received.
     pub(super) fn run(mut self, run: &RunState) -> Result<(), RecorderError> {
         let mut is_ready = false;
         let mut deadline = None;
-        // Attempts since the server said when to come back.
-        let mut told = None;
+        // Attempts since the server announced when to reconnect.
+        let mut attempts_since_stop = None;
         loop {
             let options = Options {
                 timeout: Duration::from_secs(5),
@@ -209,7 +210,7 @@ impl RecordingClient {
                 // As above.
                 self.epoch = socket.welcome().expect("connected as JSON").epoch.clone();
                 let on = self.history_file.now()?.opened(self.client, self.user, &self.epoch);
-                told = None;
+                attempts_since_stop = None;
                 if !mem::replace(&mut is_ready, true) {
                     run.ready.wait();
                 }
@@ -226,8 +227,8 @@ impl RecordingClient {
                     }
                     ConnectionEnd::Closed => {
                         self.history_file.now()?.closed(on, 1000);
-                        self.counters.close();
-                        // Half of them say so, and wait for the answer; what comes before it comes again on the next.
+                        self.counters.on_close();
+                        // Half of the time with a close frame, and its reply. Events before the reply are delivered again.
                         if self.rng.bool() {
                             let _ = socket.close();
                         }
@@ -235,14 +236,14 @@ impl RecordingClient {
                     ConnectionEnd::Lost(Error::Closed { code, reason }) => {
                         self.history_file.now()?.closed_with_reason(on, code, &reason);
                         if let Some(within) = retry_within_ms(code, &reason) {
-                            // The server waits for that.
+                            // The server waits for the end of the connection.
                             drop(socket);
                             thread::sleep(Duration::from_millis(self.rng.u64(..within)));
-                            told = Some(0);
+                            attempts_since_stop = Some(0);
                             continue;
                         }
                     }
-                    // No break of the connection makes a frame out of what is none.
+                    // A broken connection does not turn valid frames into invalid ones.
                     ConnectionEnd::Lost(error @ (Error::Framing(_) | Error::Unreadable { .. })) => {
                         return Err(error.into());
                     }
@@ -250,31 +251,31 @@ impl RecordingClient {
                 }
             }
             if run.heads.get().is_some()
-                && Instant::now() > *deadline.get_or_insert(Instant::now() + PATIENCE)
+                && Instant::now() > *deadline.get_or_insert(Instant::now() + CATCH_UP_TIMEOUT)
             {
                 let number = self.number;
                 self.history_file.close()?;
                 return Err(RecorderError::ShutOut { number });
             }
-            let wait = match &mut told {
+            let wait = match &mut attempts_since_stop {
                 Some(attempts) => {
                     *attempts += 1;
-                    FIRST_WAIT_MS << (*attempts - 1).min(6)
+                    BACKOFF_START_MS << (*attempts - 1).min(6)
                 }
-                None => BETWEEN_ATTEMPTS_MS,
+                None => RECONNECT_DELAY_MS,
             };
             thread::sleep(Duration::from_millis(5 + self.rng.u64(..wait)));
         }
     }
 
     fn stay_offline(&mut self, run: &RunState) {
-        let end = Instant::now() + Duration::from_millis(self.rng.u64(..ABSENCE_MS));
+        let end = Instant::now() + Duration::from_millis(self.rng.u64(..MAX_OFFLINE_MS));
         while Instant::now() < end && run.finish.get().is_none() {
-            thread::sleep(LISTEN);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// One connection, to its end.
+    /// Runs one connection to its end.
     fn run_connection(
         &mut self,
         socket: &mut Client,
@@ -283,11 +284,11 @@ impl RecordingClient {
     ) -> Result<ConnectionEnd, RecorderError> {
         self.pending.clear();
         self.next_id = 0;
-        let listen = if self.role == Role::Listener { LISTEN_ONLY } else { LISTEN };
+        let listen = if self.role == Role::Listener { LISTENER_POLL_INTERVAL } else { POLL_INTERVAL };
         let mut done = || -> Result<(), Exit> {
             self.resume(socket)?;
             if self.rooms.is_empty() {
-                // It had left, and was cut off before it had come again.
+                // It left its room, and was disconnected before it rejoined.
                 self.rejoin(socket, self.home)?;
             }
             self.resend_unanswered(socket, on)?;
@@ -296,7 +297,7 @@ impl RecordingClient {
             let close = run.plan.reconnect_ms;
             self.next_close = (close > 0).then(|| now + Duration::from_millis(self.rng.u64(..2 * close)));
             let mut keepalive = Keepalive::new(now, Duration::from_millis(run.plan.keepalive_ms));
-            let mut rest = None;
+            let mut quiescence_deadline = None;
             loop {
                 self.check_keepalive(socket, &mut keepalive)?;
                 if let Some(slow_reader) = self.slow_reader.filter(|_| run.read_pause.is_on()) {
@@ -312,7 +313,7 @@ impl RecordingClient {
                     Err(Error::Timeout) => {}
                     Err(error) => return Err(ConnectionEnd::Lost(error).into()),
                 }
-                if self.is_finished(run, &mut rest) {
+                if self.is_finished(run, &mut quiescence_deadline) {
                     return Err(ConnectionEnd::Finished.into());
                 }
             }
@@ -324,11 +325,13 @@ impl RecordingClient {
         }
     }
 
-    /// Whether it has been answered and has heard all that there is, or has waited long enough for it.
-    fn is_finished(&mut self, run: &RunState, rest: &mut Option<Instant>) -> bool {
+    /// Whether the client has every reply and every event, or has waited long enough for them.
+    fn is_finished(&mut self, run: &RunState, quiescence_deadline: &mut Option<Instant>) -> bool {
         let heads = run.heads.get();
-        let rest = heads.map(|_| *rest.get_or_insert_with(|| Instant::now() + PATIENCE));
-        let is_late = rest.is_some_and(|rest| Instant::now() > rest);
+        let quiescence_deadline =
+            heads.map(|_| *quiescence_deadline.get_or_insert_with(|| Instant::now() + CATCH_UP_TIMEOUT));
+        let is_late =
+            quiescence_deadline.is_some_and(|quiescence_deadline| Instant::now() > quiescence_deadline);
         if run.finish.get().is_none() || !self.unanswered.is_empty() || !self.pending.is_empty() {
             return is_late;
         }
@@ -343,13 +346,13 @@ impl RecordingClient {
     }
 }
 
-/// What the server says when it stops, as docs/PROTOCOL.md has it.
+/// Parses the close reason of a stopping server (docs/PROTOCOL.md).
 fn retry_within_ms(code: u16, reason: &str) -> Option<u64> {
     let within = reason.strip_prefix("retry_within_ms=").filter(|_| code == 1001)?.parse().ok()?;
     (within > 0).then_some(within)
 }
 
-/// Why a connection is left: its end, or there is no history any more.
+/// Why a connection is left: it ended, or the history cannot be written.
 pub(super) enum Exit {
     ConnectionEnd(ConnectionEnd),
     Failed(RecorderError),

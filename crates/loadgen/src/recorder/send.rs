@@ -1,4 +1,4 @@
-//! What a client says: of itself, again, and to see whether anybody is there.
+//! What a client sends: new messages, resends and keepalive pings.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,20 +13,20 @@ use super::keepalive::{Keepalive, Liveness};
 use super::recording_client::{ConnectionEnd, Exit, Message, Pending, RecordingClient, Role};
 use client::{Client, Error};
 
-/// At most so many messages go out at once.
+/// The most messages of a burst.
 const BURST: u64 = 15;
-/// A writer leaves and comes again about once in so many bursts.
-const BURSTS_A_LEAVE: u64 = 40;
-/// A receiver goes away of itself about once in so many looks.
-const LOOKS_AN_ABSENCE: u64 = 12;
-/// How much longer than for the answer to a message it waits for that to another command.
-const LONGER: u32 = 3;
+/// A writer leaves and rejoins its room about once in this many bursts.
+const BURSTS_PER_LEAVE: u64 = 40;
+/// A receiver goes offline about once in this many steps.
+const STEPS_PER_ABSENCE: u64 = 12;
+/// The timeout of other commands, as a multiple of that of messages.
+const COMMAND_TIMEOUT_FACTOR: u32 = 3;
 
 impl RecordingClient {
     pub(super) fn resume(&mut self, socket: &mut Client) -> Result<(), Exit> {
         let mut rooms = BTreeMap::new();
         for (room, room_state) in &mut self.rooms {
-            // From before the first hole: it comes again, or is named again.
+            // Resume before the first gap: its events are delivered again, or announced again.
             if let Some((from, _)) = room_state.gaps.first() {
                 room_state.cursor = Seq(from.0 - 1);
             }
@@ -39,7 +39,7 @@ impl RecordingClient {
         Ok(())
     }
 
-    /// Looks whether the other side is still there.
+    /// Sends a ping or gives up the connection, after silence.
     pub(super) fn check_keepalive(
         &mut self,
         socket: &mut Client,
@@ -52,7 +52,7 @@ impl RecordingClient {
                 Ok(send_command(socket, id, Command::Ping(protocol::Ping {}))?)
             }
             Liveness::Dead => {
-                self.counters.give_up();
+                self.counters.on_give_up();
                 Err(ConnectionEnd::Lost(Error::Timeout).into())
             }
         }
@@ -63,8 +63,8 @@ impl RecordingClient {
         socket: &mut Client,
         on: history::ConnectionId,
     ) -> Result<(), Exit> {
-        for place in 0..self.unanswered.len() {
-            self.send_message(socket, on, place)?;
+        for index in 0..self.unanswered.len() {
+            self.send_message(socket, on, index)?;
         }
         Ok(())
     }
@@ -73,22 +73,22 @@ impl RecordingClient {
         &mut self,
         socket: &mut Client,
         on: history::ConnectionId,
-        place: usize,
+        index: usize,
     ) -> Result<(), Exit> {
         self.next_id += 1;
         let id = CommandId(self.next_id);
-        let message = &mut self.unanswered[place];
+        let message = &mut self.unanswered[index];
         message.in_flight = Some(id);
         let is_first = message.last_sent.replace(Instant::now()).is_none();
         if !is_first {
-            self.counters.resend_unanswered();
+            self.counters.on_resend();
         }
         let send = message.send.clone();
         self.history_file.now()?.send(on, id, message.room, &send.client_message_id, &send.body);
         Ok(send_command(socket, id, Command::Send(send))?)
     }
 
-    /// Asks again for answers that are late, where that is its way.
+    /// Resends messages whose replies are late, if the options say so.
     pub(super) fn resend_late(
         &mut self,
         socket: &mut Client,
@@ -99,21 +99,21 @@ impl RecordingClient {
             return Ok(());
         }
         let patience = Duration::from_millis(run.plan.retry_ms);
-        for place in 0..self.unanswered.len() {
-            let message = &self.unanswered[place];
+        for index in 0..self.unanswered.len() {
+            let message = &self.unanswered[index];
             let is_late = message.last_sent.is_some_and(|last_sent| last_sent.elapsed() > patience);
             if message.in_flight.is_some() && is_late {
-                self.send_message(socket, on, place)?;
+                self.send_message(socket, on, index)?;
             }
         }
-        if !self.pending.is_empty() && self.pending_since.elapsed() > LONGER * patience {
-            // Most commands are not said twice; on the next connection it begins anew.
+        if !self.pending.is_empty() && self.pending_since.elapsed() > COMMAND_TIMEOUT_FACTOR * patience {
+            // Most commands are not resent. The next connection starts over.
             return Err(ConnectionEnd::Lost(Error::Timeout).into());
         }
         Ok(())
     }
 
-    /// What it does of itself.
+    /// Takes the next step of the client's role.
     pub(super) fn act(
         &mut self,
         socket: &mut Client,
@@ -136,14 +136,14 @@ impl RecordingClient {
             return Ok(());
         }
         if self.role == Role::Receiver {
-            let goes = self.rng.u64(..LOOKS_AN_ABSENCE) == 0;
+            let goes = self.rng.u64(..STEPS_PER_ABSENCE) == 0;
             return if goes { Err(ConnectionEnd::GoesOffline.into()) } else { Ok(()) };
         }
         if !self.unanswered.is_empty() || !self.pending.is_empty() {
             return Ok(());
         }
         let Some(room) = self.rooms.keys().next().copied() else { return Ok(()) };
-        if self.rng.u64(..BURSTS_A_LEAVE) == 0 {
+        if self.rng.u64(..BURSTS_PER_LEAVE) == 0 {
             let id = self.new_id(Pending::Leave(room));
             self.history_file.now()?.leave(on, id, room);
             return Ok(send_command(
@@ -154,7 +154,7 @@ impl RecordingClient {
         }
         let most = Some(run.plan.messages).filter(|messages| *messages > 0);
         for _ in 0..=self.rng.u64(..BURST) {
-            if !self.counters.compose(most) {
+            if !self.counters.reserve_message(most) {
                 break;
             }
             self.compose(room)?;
@@ -164,23 +164,23 @@ impl RecordingClient {
     }
 
     fn resend_refused(&mut self, socket: &mut Client, on: history::ConnectionId) -> Result<(), Exit> {
-        for place in 0..self.unanswered.len() {
-            if self.unanswered[place].in_flight.is_none() {
-                self.send_message(socket, on, place)?;
+        for index in 0..self.unanswered.len() {
+            if self.unanswered[index].in_flight.is_none() {
+                self.send_message(socket, on, index)?;
             }
         }
         Ok(())
     }
 
-    /// Another message.
+    /// Composes another message.
     pub(super) fn compose(&mut self, room: RoomId) -> Result<(), Exit> {
         self.next_key += 1;
-        // With the letter and the space behind it no key is a part of another's body: a trace can be searched for it.
+        // With the letter before and the space after it, no key is part of another body: a trace can be searched for it.
         let key = format!("w{}-{}", self.number, self.next_key);
         let body = format!("{key} {}", "茶".repeat(self.rng.u64(..self.max_words) as usize));
         let send = Send {
             room: RoomRef::Id(room),
-            // A letter, digits and a dash, and text of a length that was asked for.
+            // A letter, digits and a dash, and text of the configured length.
             client_message_id: ClientMessageId::new(key).expect("a short visible key"),
             body: MessageBody::new(body, u32::MAX).expect("a short text"),
         };
@@ -188,14 +188,14 @@ impl RecordingClient {
         Ok(())
     }
 
-    /// It is a member no more, and wants to be.
+    /// Joins a room of which the client is no longer a member.
     pub(super) fn rejoin(&mut self, socket: &mut Client, room: RoomId) -> Result<(), Exit> {
         let id = self.new_id(Pending::Join);
         let join = Join { room: RoomRef::Id(room), after: None, epoch: None };
         Ok(send_command(socket, id, Command::Join(join))?)
     }
 
-    /// The next page of what lies in the first hole.
+    /// Requests the next page of the first gap.
     pub(super) fn request_history(&mut self, socket: &mut Client, room: RoomId) -> Result<(), Exit> {
         let gap_range = self.rooms.get(&room).and_then(|room_state| room_state.gaps.first());
         let Some(&(from, to)) = gap_range else { return Ok(()) };

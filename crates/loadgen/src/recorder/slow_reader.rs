@@ -1,4 +1,4 @@
-//! Clients that stop reading, each in its own way, until they are told to read on.
+//! Clients that pause reading on request, each in its own way.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,23 +13,23 @@ use super::send::send_command;
 use client::{Client, Error};
 use fastrand::Rng;
 
-/// What a small kernel buffer holds, more or less; the server's side of the connection holds more.
+/// A small receive buffer, approximately. The server's side of the connection holds more.
 const SMALL_BYTES: usize = 4 * 1024;
-/// What a buffer has that has become large again.
+/// The receive buffer after the pause.
 const LARGE_BYTES: usize = 256 * 1024;
-/// A client that stops in the middle of something has read so much of it, at most.
-const A_LITTLE: u64 = 300;
-/// How often whoever goes on talking says something.
-const BETWEEN_WORDS: Duration = Duration::from_millis(500);
-/// Commands that go with each message: their answers are what waits for a client that does not read.
-const QUESTIONS: u32 = 50;
-/// With so many unanswered commands it keeps silent. The server has stopped to take them long before.
-const MOST_UNANSWERED: usize = 4_000;
+/// A client that pauses within a frame has read at most this much of it.
+const MAX_PARTIAL_READ: u64 = 300;
+/// The interval at which a paused writer sends.
+const PAUSED_SEND_INTERVAL: Duration = Duration::from_millis(500);
+/// Commands with each message of a paused writer, so that replies accumulate at the server.
+const PINGS_PER_MESSAGE: u32 = 50;
+/// A paused writer stops sending at this many commands without a reply. The server has stopped reading long before.
+const MAX_UNANSWERED: usize = 4_000;
 
-/// Whether those who are to stall do.
+/// Whether slow readers pause.
 #[derive(Debug, Default)]
 pub(super) struct ReadPause {
-    // owner: whoever does the harm; those who stall wait for it.
+    // owner: the thread of `record`; slow readers wait for it.
     now: Mutex<bool>,
     changed: Condvar,
 }
@@ -44,7 +44,7 @@ impl ReadPause {
         *self.lock()
     }
 
-    /// Returns when they are to read on, or after so long.
+    /// Returns when reading may resume, or after the timeout.
     fn wait_until_over(&self, patience: Duration) {
         // A bool cannot be torn.
         let _ = self.changed.wait_timeout_while(self.lock(), patience, |now| *now);
@@ -55,39 +55,39 @@ impl ReadPause {
     }
 }
 
-/// In which way a client stalls.
+/// How a client pauses reading.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SlowReader {
-    /// The kernel holds little for it.
+    /// The size of the receive buffer.
     window: Window,
-    /// It stops in the middle of a frame, after so many bytes.
+    /// The client pauses within a frame, after this many bytes.
     reads_first: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Window {
-    AsItIs,
-    /// From the beginning.
+    Unchanged,
+    /// Small from the start.
     Small,
-    /// It becomes small when the client stops reading, and large again.
+    /// Small during the pause, and large after it.
     Shrunk,
 }
 
 impl SlowReader {
     pub(super) fn of(rng: &mut Rng) -> Self {
-        let window = [Window::AsItIs, Window::Small, Window::Small, Window::Shrunk][rng.u64(..4) as usize];
-        let reads_first = rng.bool().then(|| 1 + rng.u64(..A_LITTLE) as usize);
+        let window = [Window::Unchanged, Window::Small, Window::Small, Window::Shrunk][rng.u64(..4) as usize];
+        let reads_first = rng.bool().then(|| 1 + rng.u64(..MAX_PARTIAL_READ) as usize);
         SlowReader { window, reads_first }
     }
 
-    /// What it asks the kernel for when it connects.
+    /// The receive buffer to request on connect.
     pub(super) fn receive_buffer(self) -> Option<usize> {
         (self.window == Window::Small).then_some(SMALL_BYTES)
     }
 }
 
 impl RecordingClient {
-    /// Reads nothing more until it is told to. Whoever has something to say goes on saying it.
+    /// Reads nothing until the pause ends. A writer goes on sending.
     pub(super) fn pause_reading(
         &mut self,
         slow_reader: SlowReader,
@@ -95,23 +95,23 @@ impl RecordingClient {
         on: ConnectionId,
         run: &RunState,
     ) -> Result<(), Exit> {
-        self.history_file.now()?.note(format!("{on} stops reading: {slow_reader:?}"));
+        self.history_file.now()?.note(format!("{on} pauses reading: {slow_reader:?}"));
         if let Some(bytes) = slow_reader.reads_first {
             match socket.read_at_most(bytes) {
-                // Nobody says anything: it stops between two frames.
+                // No frame arrived: it pauses between two frames.
                 Ok(()) | Err(Error::Timeout) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         set_window(slow_reader, socket, SMALL_BYTES);
         while run.read_pause.is_on() {
-            run.read_pause.wait_until_over(BETWEEN_WORDS);
-            if self.role == Role::Writer && self.pending.len() + self.unanswered.len() < MOST_UNANSWERED {
+            run.read_pause.wait_until_over(PAUSED_SEND_INTERVAL);
+            if self.role == Role::Writer && self.pending.len() + self.unanswered.len() < MAX_UNANSWERED {
                 self.send_while_paused(socket, on)?;
             }
         }
         set_window(slow_reader, socket, LARGE_BYTES);
-        self.history_file.now()?.note(format!("{on} reads on"));
+        self.history_file.now()?.note(format!("{on} resumes reading"));
         Ok(())
     }
 
@@ -119,7 +119,7 @@ impl RecordingClient {
         let Some(room) = self.rooms.keys().next().copied() else { return Ok(()) };
         self.compose(room)?;
         self.send_message(socket, on, self.unanswered.len() - 1)?;
-        for _ in 0..QUESTIONS {
+        for _ in 0..PINGS_PER_MESSAGE {
             let id = self.new_id(Pending::Ping);
             send_command(socket, id, Command::Ping(protocol::Ping {}))?;
         }
@@ -127,7 +127,7 @@ impl RecordingClient {
     }
 }
 
-/// A kernel that refuses leaves a client that stalls with a large window: a way of its own.
+/// Sets the receive buffer. If the kernel refuses, the client pauses with a large buffer, which is another valid case.
 fn set_window(slow_reader: SlowReader, socket: &Client, bytes: usize) {
     if slow_reader.window == Window::Shrunk || bytes == LARGE_BYTES {
         let _ = SockRef::from(socket.stream()).set_recv_buffer_size(bytes);

@@ -1,4 +1,4 @@
-//! Every room as it is stored, read when all is quiet.
+//! Reads every room as it is stored, at quiescence.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use super::client_pool::{RecorderError, RecorderOptions, room_name};
 use super::history_file::HistoryFile;
 use client::{Client, Error, Options, http, new_session};
 
-/// How long a server may go on not to answer: one that is traced, or has just been started on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Between an attempt that failed and the next.
-const BREATH: Duration = Duration::from_millis(100);
+/// How long requests are retried: a traced server, or one that has just started on a busy machine, answers late.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The delay between two attempts.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Takes down what is stored. Where each room ends.
+/// Records every stored event. Returns the head of each room.
 pub(super) fn read_rooms(
     plan: &RecorderOptions,
     history_file: &mut HistoryFile,
@@ -25,7 +25,7 @@ pub(super) fn read_rooms(
     let (_, token) = with_retries(|| new_session(server, Some("Reader")))?;
     let mut heads = BTreeMap::new();
     for number in 0..plan.rooms {
-        // Its own coming is the last event: the clients wait for it as for any other.
+        // The reader's own join is the last event. The clients wait for it as for any other.
         let join = || Client::connect(server, Options::bearer(&token))?.join(&room_name(number));
         let room = with_retries(join)?.room;
         let mut last = Seq(0);
@@ -50,12 +50,12 @@ fn page_after(server: SocketAddr, token: &str, room: RoomId, last: Seq) -> Resul
     http(server, "GET", &path, &[("Authorization", &bearer)], b"")?.json()
 }
 
-/// Asks again what was not answered well, as any client would, and gives the last error at the end of its patience.
+/// Retries a failed request, as any client would, and returns the last error after the timeout.
 fn with_retries<T>(mut ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + RETRY_TIMEOUT;
     loop {
         match ask() {
-            Err(_) if Instant::now() < deadline => thread::sleep(BREATH),
+            Err(_) if Instant::now() < deadline => thread::sleep(RETRY_DELAY),
             answer => return answer,
         }
     }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fails_once_is_asked_again() {
+    fn request_that_fails_once_is_retried() {
         let mut asked = 0;
         let answer = with_retries(|| {
             asked += 1;
