@@ -229,13 +229,18 @@ impl Client {
     }
 
     /// Sends a message with a fresh key, and waits until it is durable.
-    pub fn say(&mut self, room: protocol::RoomId, body: &str) -> Result<Seq, Error> {
-        self.say_as(room, &fresh_key(), body)
+    pub fn send_body(&mut self, room: protocol::RoomId, body: &str) -> Result<Seq, Error> {
+        self.send_body_with_key(room, &fresh_key(), body)
     }
 
     /// Sends a message with this key, and waits until it is durable.
-    pub fn say_as(&mut self, room: protocol::RoomId, key: &str, body: &str) -> Result<Seq, Error> {
-        match self.call(&say(room, key, body)?)? {
+    pub fn send_body_with_key(
+        &mut self,
+        room: protocol::RoomId,
+        key: &str,
+        body: &str,
+    ) -> Result<Seq, Error> {
+        match self.call(&send_command(room, key, body)?)? {
             Reply::Ok(CommandResult::Appended { seq }) => Ok(seq),
             other => Err(Error::Unreadable {
                 text: format!("{other:?}"),
@@ -438,7 +443,7 @@ impl Client {
 }
 
 /// Builds a `send` command.
-fn say(room: protocol::RoomId, key: &str, body: &str) -> Result<Command, Error> {
+fn send_command(room: protocol::RoomId, key: &str, body: &str) -> Result<Command, Error> {
     let illegal = |error: String| Error::Unreadable { text: body.to_owned(), error };
     Ok(Command::Send(protocol::Send {
         room: RoomRef::Id(room),

@@ -19,7 +19,7 @@
 //! let mut ann = Client::connect(addr, Options::default())?;
 //! let room = li.join("lobby")?.room;
 //! ann.join("lobby")?;
-//! let seq = li.say(room, "hello")?;
+//! let seq = li.send_body(room, "hello")?;
 //! let event = ann.event_where(|event| event.seq == seq)?;
 //! # Ok::<(), teahouse_client::Error>(())
 //! ```

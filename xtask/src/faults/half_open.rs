@@ -95,7 +95,7 @@ fn run_once(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network)
             let large_body = "茶".repeat(LOUD_BYTES / "茶".len());
             while !state.has_ended.load(Ordering::SeqCst) {
                 for (room, body) in [(calm, "tea?"), (loud, &large_body)] {
-                    speaker.say(room, body)?;
+                    speaker.send_body(room, body)?;
                     state.sent.fetch_add(1, Ordering::SeqCst);
                 }
                 thread::sleep(MESSAGE_INTERVAL);

@@ -100,7 +100,7 @@ fn frames_before_a_reply_are_kept_in_order() {
         .concat()
     });
     let mut client = Client::connect(addr, Options::default()).unwrap();
-    assert_eq!(client.say(RoomId(1), "hi").unwrap(), Seq(9));
+    assert_eq!(client.send_body(RoomId(1), "hi").unwrap(), Seq(9));
     assert_eq!(client.event_where(|event| event.seq == Seq(2)).unwrap().seq, Seq(2));
     assert_eq!(client.next_event().unwrap().seq, Seq(1));
     assert_eq!(client.next_event().unwrap().seq, Seq(3));
@@ -113,7 +113,7 @@ fn refusal_is_an_error_with_its_code() {
         frame(r#"{"type":"error","id":1,"code":"not_a_member","message":"no","retryable":false}"#)
     });
     let mut client = Client::connect(addr, Options::default()).unwrap();
-    assert_eq!(client.say(RoomId(1), "hi").unwrap_err().code(), Some(ErrorCode::NotAMember));
+    assert_eq!(client.send_body(RoomId(1), "hi").unwrap_err().code(), Some(ErrorCode::NotAMember));
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn a_round_costs_one_write_for_each_member_and_no_other_call() {
     };
     for round in 0..ROUNDS {
         let said = format!("round {round}");
-        members[0].say(room, &said).unwrap();
+        members[0].send_body(room, &said).unwrap();
         for member in &mut members {
             assert_eq!(body(&member.next_event().unwrap()), said);
         }

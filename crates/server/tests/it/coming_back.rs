@@ -90,7 +90,7 @@ fn what_was_missed_comes_from_the_log_in_memory() {
     let missed = li.events_of(room, head, 50);
     assert_eq!(body(&missed[49]), "50");
     assert_eq!(server.metric("teahouse_catch_ups_total"), before, "the store was not asked");
-    ann.say(room, "live").unwrap();
+    ann.send_body(room, "live").unwrap();
     assert_eq!(body(&li.events_of(room, head + 50, 1)[0]), "live");
 }
 
@@ -110,7 +110,7 @@ fn what_was_missed_comes_from_the_store_after_a_restart() {
     assert!(missed.iter().zip(1..).all(|(event, number)| body(event) == number.to_string()));
     let mut ann = server.back(&anns);
     ann.resume(&[(room, head + 1000)]);
-    ann.say(room, "live").unwrap();
+    ann.send_body(room, "live").unwrap();
     assert_eq!(body(&li.events_of(room, head + 1000, 1)[0]), "live");
 }
 
@@ -129,7 +129,7 @@ fn beyond_a_thousand_a_gap_is_told_and_history_fills_it_exactly() {
     assert_eq!((gap.room, gap.from.0, gap.to.0), (room, head + 1, head + 1001));
     let mut ann = server.back(&anns);
     ann.join_after(room, head + 1001);
-    ann.say(room, "live").unwrap();
+    ann.send_body(room, "live").unwrap();
     assert_eq!(body(&li.events_of(room, head + 1001, 1)[0]), "live", "live events follow the gap");
     let filled = history(&server, &mut li, &token, room, head, head + 1001);
     let filled: Vec<_> =
@@ -183,7 +183,7 @@ fn a_page_of_history_ends_at_a_quarter_of_a_megabyte() {
     let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
     for _ in 0..50 {
-        li.say(room, &"x".repeat(8192)).unwrap();
+        li.send_body(room, &"x".repeat(8192)).unwrap();
     }
     let mut after = 0;
     let mut pages = 0;
@@ -261,9 +261,9 @@ fn several_rooms_come_back_at_once_and_a_strangers_room_does_not() {
     let rooms = json!({tea.to_string(): 2, coffee.to_string(): 22, secret.to_string(): 0, "r999": 5});
     let reply = li.ask(json!({"type":"resume","rooms":rooms}));
     assert_eq!(reply["type"], "ok");
-    elsewhere.say(secret, "not for Li").unwrap();
-    host.say(tea, "live tea").unwrap();
-    host.say(coffee, "live coffee").unwrap();
+    elsewhere.send_body(secret, "not for Li").unwrap();
+    host.send_body(tea, "live tea").unwrap();
+    host.send_body(coffee, "live coffee").unwrap();
     let mut frames = Vec::new();
     while !["live tea", "live coffee"]
         .iter()
@@ -312,7 +312,7 @@ fn who_has_left_cannot_resume() {
     let mut li = server.back(&token);
     let reply = li.ask(json!({"type":"resume","rooms":{room.to_string():1}}));
     assert_eq!(reply["type"], "ok");
-    ann.say(room, "not for Li").unwrap();
+    ann.send_body(room, "not for Li").unwrap();
     ann.event_where(|event| matches!(event.kind, protocol::EventKind::Message { .. })).unwrap();
     let heard = li.heard();
     let [ServerFrame::ControlFrame(ControlFrame::Error(error))] = &heard[..] else { panic!("{heard:?}") };
@@ -388,7 +388,7 @@ fn resuming_a_room_that_is_open_sends_what_follows_the_new_cursor() {
     li.events_of(room, 0, head);
     // Without a cursor it goes on where it was.
     li.join("lobby").unwrap();
-    li.say(room, "once").unwrap();
+    li.send_body(room, "once").unwrap();
     assert_eq!(body(&li.events_of(room, head, 1)[0]), "once");
 }
 

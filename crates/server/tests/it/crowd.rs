@@ -91,7 +91,7 @@ fn two_thousand_come_back_at_once_and_each_gets_what_it_missed() {
     });
     let mut ann = server.back(&anns);
     ann.join("lobby").unwrap();
-    ann.say(room, "live").unwrap();
+    ann.send_body(room, "live").unwrap();
     let back = spread(crowd, |(mut client, comes)| {
         match comes {
             Comes::Behind(count) => from_cursor(&mut client, room, head, count),

@@ -89,7 +89,7 @@ fn every_golden_command_is_carried_out_and_answered_as_the_golden_frames_are() {
     }
     let lobby = protocol::RoomId(1);
     for number in 1..=60 {
-        li.say(lobby, &number.to_string()).unwrap();
+        li.send_body(lobby, &number.to_string()).unwrap();
     }
     drop(li);
 
@@ -156,7 +156,7 @@ fn events_and_asides_are_as_the_golden_frames_are() {
     let mut ann = server.guest();
     let room = ann.join("tea").unwrap().room;
     ann.ask(json!({"type":"typing","room":"tea"}));
-    ann.say(room, "hello").unwrap();
+    ann.send_body(room, "hello").unwrap();
     ann.ask(json!({"type":"rename","name":"安"}));
     drop(ann);
     let mut wanted = vec!["member_joined", "typing", "message", "renamed", "presence", "member_left"];

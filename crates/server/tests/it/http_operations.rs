@@ -89,8 +89,8 @@ fn repeated_send_returns_the_first_seq_on_both_transports() {
     assert_eq!(li.send("a", "over HTTP"), (201, json!({"seq":2})));
     assert_eq!(li.send("a", "over HTTP"), (200, json!({"seq":2})));
     let room = protocol::RoomId(1);
-    assert_eq!(socket.say_as(room, "a", "over HTTP").unwrap().0, 2);
-    assert_eq!(socket.say_as(room, "b", "over WebSocket").unwrap().0, 3);
+    assert_eq!(socket.send_body_with_key(room, "a", "over HTTP").unwrap().0, 2);
+    assert_eq!(socket.send_body_with_key(room, "b", "over WebSocket").unwrap().0, 3);
     assert_eq!(li.send("b", "over WebSocket"), (200, json!({"seq":3})));
     assert_eq!(refusal(li.send("b", "another")), (409, "key_conflict".to_owned()));
 }
@@ -118,7 +118,7 @@ fn connections_receive_what_is_done_over_http() {
     for client in [&mut socket, &mut ann] {
         assert!(matches!(client.next_event().unwrap().kind, EventKind::MemberLeft {}));
     }
-    ann.say(protocol::RoomId(1), "after the end").unwrap();
+    ann.send_body(protocol::RoomId(1), "after the end").unwrap();
     assert!(socket.heard().iter().all(|frame| !frame.to_json().contains("after the end")));
     assert_eq!(socket.refused_with(json!({"type":"typing","room":"lobby"})), "not_a_member");
 }
@@ -200,7 +200,7 @@ fn both_transports_pay_from_the_same_buckets() {
     assert_eq!(li.send("a", "one").0, 201);
     let mut socket = server.back(&token);
     let room = socket.join("lobby").unwrap().room;
-    socket.say(room, "two").unwrap();
+    socket.send_body(room, "two").unwrap();
     let (status, body) = li.send("c", "three");
     assert!(body["retry_after_ms"].as_u64().unwrap() > 1000, "{body}");
     assert_eq!(refusal((status, body)), (429, "rate_limited".to_owned()));

@@ -63,7 +63,7 @@ fn lines_and_json_are_one_room() {
     let event = ann.next_event().unwrap();
     assert_eq!((event.by.name.as_str(), body(&event)), ("Li", "hello, Ann"));
     assert!(matches!(event.kind, EventKind::Message { client_message_id: None, .. }));
-    ann.say(room, "hello, Li").unwrap();
+    ann.send_body(room, "hello, Li").unwrap();
     assert_eq!(li.next_line().unwrap(), "Li: hello, Ann");
     assert_eq!(li.next_line().unwrap(), "Ann: hello, Li");
     ann.ask(json!({"type":"rename","name":"安"}));
@@ -91,7 +91,7 @@ fn nobody_can_forge_a_line() {
         ("/join tea", "Ann: /join tea"),
         ("* Li left", "Ann: * Li left"),
     ] {
-        ann.say(room, typed).unwrap();
+        ann.send_body(room, typed).unwrap();
         assert_eq!(said(&mut li), line, "{typed:?}");
     }
     for bad in ["* Li", "/Li", "Li: x", "a\u{202e}b"] {
@@ -185,7 +185,7 @@ fn notices_are_in_the_language_that_was_asked_for() {
     assert_eq!(li.next_line().unwrap(), "* 你在 lobby");
     let (mut ann, _) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
-    ann.say(room, "你好").unwrap();
+    ann.send_body(room, "你好").unwrap();
     li.send_text("/brew").unwrap();
     ann.ask(json!({"type":"leave","room":"lobby"}));
     let mut heard: Vec<String> = (0..4).map(|_| li.next_line().unwrap()).collect();
@@ -205,9 +205,9 @@ fn who_brings_no_token_starts_with_what_is_new() {
     let server = TestServer::open();
     let (mut ann, _) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
-    ann.say(room, "before").unwrap();
+    ann.send_body(room, "before").unwrap();
     let mut li = server.lines(plain_text());
-    ann.say(room, "after").unwrap();
+    ann.send_body(room, "after").unwrap();
     assert_eq!(li.next_line().unwrap(), "Ann: after");
 }
 
@@ -246,7 +246,7 @@ fn the_place_of_who_brings_a_token_is_kept() {
     server.restart();
     let mut ann = server.back(&anns);
     ann.join("lobby").unwrap();
-    ann.say(room, "301").unwrap();
+    ann.send_body(room, "301").unwrap();
     let mut li = server.lines(bearer(&token));
     assert_eq!(numbers_until(&mut li, 301), [301]);
     li.close().unwrap();
@@ -258,7 +258,7 @@ fn the_place_of_who_brings_a_token_is_kept() {
     let joined = ann.join("lobby").unwrap();
     let line = notice(&mut li, "missed");
     assert_eq!(line, format!("* missed {} to {} in lobby", joined.head.0 - 1000, joined.head.0));
-    ann.say(room, "1303").unwrap();
+    ann.send_body(room, "1303").unwrap();
     assert_eq!(numbers_until(&mut li, 1303), [1303]);
 }
 

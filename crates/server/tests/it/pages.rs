@@ -20,7 +20,7 @@ fn health_readiness_and_metrics_tell_what_is() {
     let room = li.join("lobby").unwrap().room;
     ann.join("lobby").unwrap();
     for number in 0..5 {
-        let seq = li.say(room, &number.to_string()).unwrap();
+        let seq = li.send_body(room, &number.to_string()).unwrap();
         ann.event_where(|event| event.seq == seq).unwrap();
         li.event_where(|event| event.seq == seq).unwrap();
     }

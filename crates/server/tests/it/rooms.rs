@@ -83,7 +83,7 @@ fn a_silent_room_goes_with_its_last_member_and_the_lobby_stays() {
     let silent = li.join("silent").unwrap().room;
     let spoken = li.join("spoken").unwrap().room;
     let lobby = li.join("lobby").unwrap().room;
-    li.say(spoken, "hello").unwrap();
+    li.send_body(spoken, "hello").unwrap();
     for room in ["silent", "spoken", "lobby"] {
         assert_eq!(li.ask(json!({"type":"leave","room":room}))["type"], "ok");
     }
@@ -106,7 +106,7 @@ fn rooms_are_listed_by_id_a_page_at_a_time() {
         ann.join(&format!("room-{number}")).unwrap();
     }
     li.join("room-3").unwrap();
-    li.say(lobby, "hello").unwrap();
+    li.send_body(lobby, "hello").unwrap();
     li.ask(json!({"type":"read","room":"lobby","seq":2}));
     let mut found = Vec::new();
     let mut after = Value::Null;
@@ -173,7 +173,7 @@ fn a_read_position_never_goes_back_and_survives_a_restart() {
     let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;
     for number in 1..=5 {
-        li.say(room, &number.to_string()).unwrap();
+        li.send_body(room, &number.to_string()).unwrap();
     }
     for (asked, seq, n) in [(4, 4, 3), (2, 4, 3), (0, 4, 3), (5, 5, 4), (u64::MAX, 6, 5), (1, 6, 5)] {
         let position = li.ask(json!({"type":"read","room":"lobby","seq":asked}));
@@ -210,7 +210,7 @@ fn a_leave_is_answered_after_everything_before_it_and_nothing_comes_after() {
     }
     let left = ann.event_where(|event| matches!(event.kind, EventKind::MemberLeft {})).unwrap();
     assert_eq!(left.by.id, li.me());
-    ann.say(room, "not for Li").unwrap();
+    ann.send_body(room, "not for Li").unwrap();
     for client in [&mut li, &mut also_li] {
         client.event_where(|event| event.seq.0 == head).unwrap();
         client.events_of(room, head, left.seq.0 - head);
@@ -258,7 +258,7 @@ fn who_comes_again_is_a_member_again_and_hears_what_is_new() {
     let room = ann.join("lobby").unwrap().room;
     for round in 0..3 {
         assert_eq!(li.join("lobby").unwrap().count, 2);
-        ann.say(room, &format!("hello {round}")).unwrap();
+        ann.send_body(room, &format!("hello {round}")).unwrap();
         assert_eq!(body(&li.next_event().unwrap()), format!("hello {round}"));
         li.ask(json!({"type":"leave","room":"lobby"}));
         assert!(matches!(li.next_event().unwrap().kind, EventKind::MemberLeft {}));
@@ -291,7 +291,7 @@ fn who_leaves_and_joins_in_one_breath_is_in_the_room() {
             }
         }
         let last = format!("round {round}");
-        ann.say(room, &last).unwrap();
+        ann.send_body(room, &last).unwrap();
         assert!(li.bodies_until(&last).contains(&last));
         loop {
             if line.next_line().unwrap().ends_with(&last) {

@@ -159,7 +159,7 @@ fn a_logout_closes_every_connection_before_it_is_answered() {
         ann.start(&crate::coming_back::saying(room, &number.to_string())).unwrap();
     }
     assert_eq!(with_token(&server, "DELETE", &token).status, 204);
-    ann.say(room, "behind Li's back").unwrap();
+    ann.send_body(room, "behind Li's back").unwrap();
     for client in [&mut li, &mut also_li, &mut line] {
         loop {
             match client.next_message(WAIT_TIMEOUT).unwrap() {
@@ -254,7 +254,7 @@ fn no_token_is_kept_or_logged() {
     let mut server = TestServer::with(&[("LOG", "trace")]);
     let (mut li, token) = server.person("Somebody");
     let room = li.join("lobby").unwrap().room;
-    li.say(room, "a body that can be found").unwrap();
+    li.send_body(room, "a body that can be found").unwrap();
     let origin = format!("http://{}", server.addr);
     let cookie = cookie_of(&session(&server, "POST", &[("Origin", &origin)], ""));
     let secret = cookie.split('=').nth(1).unwrap().to_owned();

@@ -60,13 +60,13 @@ fn a_slow_reader_gets_everything_from_the_store_and_holds_nobody() {
     let catch_ups = server.metric("teahouse_catch_ups_total");
     let wide = "\u{1}".repeat(8000);
     for number in 0..300 {
-        ann.say(room, &wide).unwrap();
+        ann.send_body(room, &wide).unwrap();
         let seq = head + 1 + number;
         mei.event_where(|event| event.seq.0 == seq).unwrap();
     }
     assert_eq!(all_or_gaps(&mut slow, room, head, head + 300), 0);
     assert!(server.metric("teahouse_catch_ups_total") > catch_ups, "else the log was not outrun");
-    ann.say(room, "live").unwrap();
+    ann.send_body(room, "live").unwrap();
     assert_eq!(body(&slow.events_of(room, head + 300, 1)[0]), "live");
 }
 
@@ -89,7 +89,7 @@ fn a_reader_too_slow_for_that_is_told_a_gap() {
     let missed = all_or_gaps(&mut slow, room, head, last);
     assert!(missed > 1000, "{missed}");
     assert!(server.metric("teahouse_gaps_total") >= 1.0);
-    ann.say(room, "live").unwrap();
+    ann.send_body(room, "live").unwrap();
     assert_eq!(body(&slow.events_of(room, last, 1)[0]), "live");
     // What was named can be fetched.
     let page = slow.ask(json!({"type":"history","room":"lobby","after":head,"limit":1}));
@@ -106,7 +106,7 @@ fn a_reader_too_slow_for_that_is_told_a_gap() {
         }
     }
     assert!(said + missed == 2501 && missed > 1000, "{said} lines and {missed} missed");
-    ann.say(room, "again").unwrap();
+    ann.send_body(room, "again").unwrap();
     assert!(lines.next_line().unwrap().ends_with(": again"));
 }
 
@@ -238,7 +238,7 @@ fn who_asks_and_does_not_read_is_not_read_either() {
             .unwrap();
     }
     for _ in 0..20 {
-        ann.say(room, "others go on").unwrap();
+        ann.send_body(room, "others go on").unwrap();
     }
     let grown = peak_memory(&server) - before;
     assert!(grown < 32 * 1024, "{grown} KiB");
@@ -273,7 +273,7 @@ fn small_questions_with_large_answers_are_taken_no_faster_than_their_answers() {
     let stream = greedy.stream().try_clone().unwrap();
     let asking = std::thread::spawn(move || (0..1000).try_for_each(|_| (&stream).write_all(&questions)));
     for _ in 0..100 {
-        ann.say(room, "others go on").unwrap();
+        ann.send_body(room, "others go on").unwrap();
     }
     let mut answers = 0;
     while answers < 256_000 {

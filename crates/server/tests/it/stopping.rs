@@ -282,7 +282,7 @@ fn who_does_not_answer_the_goodbye_or_does_not_read_holds_nobody() {
     let mut slow = Client::connect(server.addr, slow).unwrap();
     slow.join("lobby").unwrap();
     for number in 0..400 {
-        li.say_as(room, &number.to_string(), &"x".repeat(8000)).unwrap();
+        li.send_body_with_key(room, &number.to_string(), &"x".repeat(8000)).unwrap();
     }
     server.terminate();
     let (status, _) = server.wait();
@@ -295,7 +295,7 @@ fn the_write_ahead_log_is_in_the_database_when_it_has_ended() {
     let mut server = TestServer::open();
     let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
-    li.say(room, "into the database").unwrap();
+    li.send_body(room, "into the database").unwrap();
     drop(li);
     server.stop();
     for entry in std::fs::read_dir(server.data()).unwrap() {

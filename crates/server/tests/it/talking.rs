@@ -62,7 +62,7 @@ fn a_body_arrives_as_it_was_typed() {
         &longest,
         &controls,
     ] {
-        let seq = li.say(room, typed).unwrap();
+        let seq = li.send_body(room, typed).unwrap();
         let event = ann.event_where(|event| event.seq == seq).unwrap();
         assert_eq!(body(&event), typed);
         let page = ann.ask(json!({"type":"history","room":"lobby","limit":1}));
@@ -109,7 +109,7 @@ fn what_one_says_comes_back_to_oneself_and_to_ones_other_connections() {
     let room = li.join("lobby").unwrap().room;
     let second = also_li.join("lobby").unwrap();
     assert_eq!(second.head.0, 1, "a second connection is no second member");
-    let seq = li.say(room, "hello").unwrap();
+    let seq = li.send_body(room, "hello").unwrap();
     for client in [&mut li, &mut also_li] {
         assert_eq!(
             client.event_where(|event| event.seq == seq).map(|event| body(&event).to_owned()).unwrap(),
@@ -125,8 +125,8 @@ fn a_room_is_heard_only_by_those_who_joined_it() {
     let mut ann = server.guest();
     let tea = li.join("tea").unwrap().room;
     let coffee = ann.join("coffee").unwrap().room;
-    li.say(tea, "for the tea room").unwrap();
-    ann.say(coffee, "for the coffee room").unwrap();
+    li.send_body(tea, "for the tea room").unwrap();
+    ann.send_body(coffee, "for the coffee room").unwrap();
     ann.event_where(|event| event.room == coffee && matches!(event.kind, EventKind::Message { .. })).unwrap();
     assert_eq!(ann.heard().iter().filter(|frame| frame.to_json().contains("tea")).count(), 0);
 }
@@ -136,7 +136,7 @@ fn the_server_never_sends_binary_or_fragments_of_its_own() {
     let server = TestServer::open();
     let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
-    li.say(room, "hello").unwrap();
+    li.send_body(room, "hello").unwrap();
     li.send_text(r#"{"type":"history","id":1,"room":"lobby"}"#).unwrap();
     loop {
         match li.next_message(WAIT_TIMEOUT).unwrap() {

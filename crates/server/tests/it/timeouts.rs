@@ -178,7 +178,7 @@ fn what_was_said_before_a_close_is_done_and_what_comes_after_is_not() {
     assert_eq!(li.closed().unwrap(), 1005);
     let mut li = Client::connect(server.addr, bearer(&token)).unwrap();
     li.join_after(room, 1);
-    li.say(room, "again").unwrap();
+    li.send_body(room, "again").unwrap();
     assert_eq!(li.bodies_until("again"), ["before", "again"]);
 }
 

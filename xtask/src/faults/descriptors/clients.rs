@@ -49,7 +49,7 @@ impl ConnectedClients {
         let body = format!("body {}", self.sent);
         let room = self.room.context("no client is connected")?;
         let (first, others) = self.clients.split_first_mut().context("no client is connected")?;
-        first.say(room, &body).context("a connected client could not send")?;
+        first.send_body(room, &body).context("a connected client could not send")?;
         for other in others {
             let received = other.event_where(|event| match &event.kind {
                 EventKind::Message { body: text, .. } => text.as_str() == body,

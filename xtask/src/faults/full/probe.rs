@@ -49,7 +49,7 @@ impl Probe {
     pub(super) fn send(&mut self) -> Result<Answer> {
         self.count += 1;
         let started = Instant::now();
-        let answer = self.sender.say(self.room, &format!("{} {}", self.count, "x".repeat(BODY_BYTES)));
+        let answer = self.sender.send_body(self.room, &format!("{} {}", self.count, "x".repeat(BODY_BYTES)));
         let took = started.elapsed();
         let answer = match answer {
             Ok(seq) => {
