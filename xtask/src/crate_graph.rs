@@ -1,13 +1,18 @@
 //! `cargo xtask crate-graph`: the crates know only whom they may know, and the pure ones stay pure.
 //!
+//! And no cycle between the modules of a crate: [`modules`].
+//!
 //! The tables below are those of docs/ARCHITECTURE.md. A new crate enters here first, with those it may know;
 //! dev-dependencies are free, and so is xtask.
+
+mod modules;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 
 use anyhow::{Context, Result, bail};
 
+use self::modules::ModuleGraph;
 use crate::purity;
 use crate::workspace::{Metadata, Workspace};
 
@@ -79,6 +84,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut wrong = graph.forbidden_edges();
     wrong.extend(graph.impure_reach());
     wrong.extend(impure_sources(&metadata)?);
+    wrong.extend(module_cycles(&metadata)?);
     if !wrong.is_empty() {
         bail!("the crates know whom they may not know:\n  {}", wrong.join("\n  "));
     }
@@ -172,6 +178,19 @@ fn impure_sources(metadata: &Metadata) -> Result<Vec<String>> {
                 fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
             let found = purity::impurities(&source);
             wrong.extend(found.iter().map(|it| format!("{}:{}: {}", file.display(), it.line, it.what)));
+        }
+    }
+    Ok(wrong)
+}
+
+/// One line for each crate whose modules use each other in a cycle.
+fn module_cycles(metadata: &Metadata) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    let members = metadata.packages.iter().filter(|it| metadata.workspace_members.contains(&it.id));
+    for package in members {
+        let graph = ModuleGraph::read(&package.folder().join("src"))?;
+        if let Some(cycle) = graph.cycle() {
+            wrong.push(format!("modules of {} use each other: {} → …", package.name, cycle.join(" → ")));
         }
     }
     Ok(wrong)

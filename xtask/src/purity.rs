@@ -57,8 +57,13 @@ pub(crate) fn sources_of(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The code of a source: no comments, no strings, no tests; line for line.
+pub(crate) fn code_of(source: &str) -> String {
+    without_tests(&without_prose(source))
+}
+
 pub(crate) fn impurities(source: &str) -> Vec<Impurity> {
-    let code = without_tests(&without_prose(source));
+    let code = code_of(source);
     let line_of = |at: usize| code[..at].matches('\n').count() + 1;
     let mut found = Vec::new();
     for (call, why) in CALLS {

@@ -11,7 +11,8 @@
 //! | file | contents |
 //! |---|---|
 //! | `room_log.rs` | `RoomLog`: append, trim (retention), release |
-//! | `cursor.rs` | `Cursor`, `Window`, `ReadOutcome`, `ByteRange`, `Evicted`: reading the log from a cursor |
+//! | `cursor.rs` | `Cursor`, `Window`, `ReadOutcome`, `ByteRange`, `Evicted`: positions, and what reading returns |
+//! | `read.rs` | reading the log from a cursor |
 //! | `outbox.rs` | `Outbox`: private bytes of a connection, shared or owned |
 //!
 //! **Invariant:** a socket is never left inside a frame of the log. The remainder of a partially written frame moves to the
@@ -33,6 +34,7 @@
 
 mod cursor;
 mod outbox;
+mod read;
 mod room_log;
 
 pub use cursor::{Advance, ByteRange, Cursor, Evicted, ReadOutcome, Window};

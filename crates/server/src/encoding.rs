@@ -2,7 +2,6 @@
 
 use protocol::{Event, EventKind};
 
-use crate::handoff::WireProtocol;
 use crate::i18n::{Language, i18n};
 
 /// So many of those who joined together does a line name; the rest are counted.
@@ -24,18 +23,6 @@ impl Encoding {
     pub(crate) const COUNT: usize = 3;
     /// All of them, in the order of their numbers.
     pub(crate) const ALL: [Encoding; Self::COUNT] = [Encoding::Json, Encoding::LinesEn, Encoding::LinesZh];
-}
-
-impl From<WireProtocol> for Encoding {
-    fn from(speaks: WireProtocol) -> Self {
-        match speaks {
-            WireProtocol::Json => Encoding::Json,
-            WireProtocol::PlainText(Language::En) => Encoding::LinesEn,
-            WireProtocol::PlainText(Language::Zh) => Encoding::LinesZh,
-            #[cfg(feature = "echo")]
-            WireProtocol::Echo => Encoding::Json,
-        }
-    }
 }
 
 /// A frame of one JSON object, header included.

@@ -8,8 +8,8 @@
 //! | `http/` | accepting, the page, sessions, the upgrade to WebSocket |
 //! | `handoff.rs` | what HTTP hands to a shard |
 //! | `shard/` | a shard owns its connections: reads, handles, writes |
-//! | `commands/` | one command, one file |
-//! | `plain_text.rs` | lines in place of JSON |
+//! | `operations/` | one operation, one file: a request to effects, and the store's answer to effects |
+//! | `codec/` | messages of a client to requests, replies to bytes: JSON and plain text |
 //! | `encoding.rs` | events as bytes, once for each encoding |
 //! | `writer.rs`, `round.rs` | the thread that commits, and what it tells the shards |
 //! | `readers.rs`, `queries.rs` | the threads that read the store, and what they are asked |
@@ -24,8 +24,8 @@
 
 mod app;
 mod cli;
+mod codec;
 mod command_error;
-mod commands;
 mod commit_batch;
 mod config;
 mod critical_thread;
@@ -39,8 +39,8 @@ mod i18n;
 pub mod instruction_bench;
 mod logging;
 mod metrics;
+mod operations;
 mod origin;
-mod plain_text;
 mod queries;
 mod readers;
 mod sessions;

@@ -21,7 +21,7 @@
 //! | `frame.rs` | encoders for whole frames |
 //! | `mask.rs` | masking, eight bytes per step |
 //! | `utf8.rs` | incremental UTF-8 validation |
-//! | `opcode.rs`, `close.rs`, `error.rs` | opcodes, close codes, protocol errors |
+//! | `opcode.rs`, `close_code.rs`, `close.rs`, `error.rs` | opcodes, close codes, payloads of close frames, protocol errors |
 //! | `handshake/` | the opening handshake of both sides |
 //!
 //! ```
@@ -50,6 +50,7 @@
 //! ```
 
 mod close;
+mod close_code;
 mod decode;
 mod error;
 mod frame;
@@ -60,7 +61,7 @@ mod opcode;
 mod partial;
 mod utf8;
 
-pub use close::CloseCode;
+pub use close_code::CloseCode;
 pub use decode::{Decoder, Message, Role};
 pub use error::ProtocolError;
 pub use frame::{

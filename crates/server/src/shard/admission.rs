@@ -8,8 +8,7 @@ use domain::{RateClass, SessionBuckets};
 use protocol::{ErrorCode, UserId, UserName};
 use storage::TokenHash;
 
-use super::{ConnKey, Shard, ShardServices, Transport};
-use crate::commands;
+use super::{Shard, ShardServices, Transport};
 
 /// A request over HTTP, as far as its admission is concerned.
 #[derive(Clone, Copy, Debug)]
@@ -76,9 +75,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// The user was renamed over HTTP.
     pub(crate) fn handle_renamed(&mut self, now: Duration, user: UserId, name: UserName) {
         self.now = now;
-        // No connection waits for a reply.
-        let of = ConnKey { index: usize::MAX, generation: 0 };
-        commands::renamed(self, of, None, user, name);
+        self.set_name(user, name);
     }
 
     fn buckets_of(&mut self, user: UserId) -> &mut SessionBuckets {

@@ -25,7 +25,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         if connection.outbox.len() >= Outbox::PAUSE_BYTES || connection.reading_store >= PAGES {
             return;
         }
-        let encoding = Encoding::from(connection.speaks);
+        let encoding = connection.encoding;
         let is_full = self.is_full();
         let Some(catch_up) = self.catch_up(of, index).filter(|it| !it.asked && !it.postponed) else { return };
         if is_full {
@@ -117,8 +117,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             }
             Found::Fill { room, events } => self.handle_filling(room, events),
             Found::Heads { heads } => self.handle_heads(heads),
-            Found::History { of, frame } => self.handle_history(of, frame),
-            Found::Rooms { of, id, page } => self.handle_room_page(of, id, page),
+            Found::Operation { of, id, effects } => self.handle_read_done(of, id, effects),
         }
     }
 }

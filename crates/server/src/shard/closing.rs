@@ -7,11 +7,12 @@ use room_log::Outbox;
 use storage::{Actor, Operation};
 use websocket::{CloseCode, Decoder};
 
-use super::connection::{Connection, Flags, Lines, Phase, UserState};
+use super::connection::{Connection, Flags, Phase, UserState};
 use super::wheel::Tick;
-use super::{ConnKey, PendingKind, Shard, ShardServices, Transport};
+use super::{ConnKey, Shard, ShardServices, Transport};
+use crate::codec::Codec;
 use crate::handoff::{Identity, WireProtocol};
-use crate::{commands, plain_text};
+use crate::operations::{Departure, StoredPosition};
 
 /// How far stopping has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.now = now;
         self.generation = self.generation.wrapping_add(1);
         let tick = Tick::of(now);
+        let codec = Codec::from(speaks);
         let entry = self.connections.vacant_entry();
         let key = ConnKey { index: entry.key(), generation: self.generation };
         entry.insert(Connection {
@@ -62,8 +64,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             begun: tick,
             due: Tick::of(Duration::MAX),
             closing_since: tick,
-            speaks,
-            lines: None,
+            encoding: codec.encoding(),
+            codec,
             unread: None,
             next_turn: 0,
         });
@@ -82,34 +84,29 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         user_state.connections.push(key.index);
         let you = user_state.person(user);
         self.schedule(key.index, tick.after(self.settings.ping_interval));
-        match speaks {
-            // Not a word of theirs may come to the writer behind the end of their session: it would begin anew.
-            _ if ended => self.close(key, Close::SessionEnded, "the session has ended"),
-            WireProtocol::Json => {
-                let welcome = Welcome {
-                    you,
-                    epoch: self.settings.epoch.clone(),
-                    limits: self.settings.limits,
-                    server: concat!("teahouse ", env!("CARGO_PKG_VERSION")).to_owned(),
-                };
-                self.send_frame(key, welcome.into());
-            }
-            WireProtocol::PlainText(language) => {
-                let lobby = commands::lobby();
-                if let Some(connection) = self.connection(key) {
-                    connection.lines =
-                        Some(Box::new(Lines { room: lobby, asked: 0, allowed: None, joins: 0, read: None }));
-                }
-                plain_text::greet(self, key, language, &you);
-            }
-            #[cfg(feature = "echo")]
-            WireProtocol::Echo => {}
+        if ended {
+            // No request of theirs may reach the writer after the end of their session: it would begin again.
+            self.close(key, Close::SessionEnded, "the session has ended");
+        } else {
+            self.greet(key, you);
         }
         if let Stopping::Closing { retry_within } = self.stopping {
             self.close(key, Close::GoingAway, &come_back(retry_within));
         }
         self.queue_read(key.index);
         key
+    }
+
+    fn greet(&mut self, key: ConnKey, you: Person) {
+        let welcome = Welcome {
+            you,
+            epoch: self.settings.epoch.clone(),
+            limits: self.settings.limits,
+            server: concat!("teahouse ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let Some(connection) = self.connection(key) else { return };
+        let greeting = connection.codec.greet(welcome);
+        self.handle_decoded(key, greeting);
     }
 
     /// Bytes that came before the socket was watched.
@@ -195,7 +192,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         while let Some(actor) = self.deferred_leaves.pop_front() {
             if !self.submit_background_write(
                 actor.clone(),
-                PendingKind::DeferredLeave(actor.clone()),
+                Box::new(Departure(actor.clone())),
                 Operation::LeaveAll,
             ) {
                 self.deferred_leaves.push_front(actor);
@@ -204,17 +201,11 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// The store could not do it: in a second it is asked again.
-    pub(crate) fn deferred_leave_failed(&mut self, actor: Actor) {
-        self.failed_leaves.push(actor);
-    }
-
-    /// A plain-text client names no cursor when it comes back: the store keeps its place.
+    /// For a client that keeps no cursors the store keeps its read position.
     pub(crate) fn persist_read_position(&mut self, key: ConnKey) {
         let Some(connection) = self.connection(key) else { return };
         let user = connection.user;
-        let Some(lines) = &connection.lines else { return };
-        let Some((room, read)) = lines.read else { return };
+        let Some((room, read)) = connection.codec.stored_position() else { return };
         let Some(&index) = self.room_keys.get(&room) else { return };
         let Some(seq) =
             self.connection(key).and_then(|connection| connection.subscription(index)).map(|subscription| {
@@ -231,11 +222,11 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             let actor: Actor = user_state.actor(user);
             if self.submit_background_write(
                 actor,
-                PendingKind::Nobody,
+                Box::new(StoredPosition),
                 Operation::Read { room: protocol::RoomRef::Id(room), seq },
-            ) && let Some(lines) = self.connection(key).and_then(|connection| connection.lines.as_mut())
+            ) && let Some(connection) = self.connection(key)
             {
-                lines.read = Some((room, seq));
+                connection.codec.set_stored_position(room, seq);
             }
         }
     }
@@ -272,7 +263,9 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let reason = come_back(retry_within);
         let keys: Vec<ConnKey> = self.connections.iter().map(|(_, connection)| connection.key).collect();
         for key in keys {
-            plain_text::send_stopping(self, key);
+            if let Some(notice) = self.connection(key).and_then(|connection| connection.codec.stopping()) {
+                self.send_bytes(key, &notice);
+            }
             self.close(key, Close::GoingAway, &reason);
             self.queue_read(key.index);
         }

@@ -1,13 +1,14 @@
 //! What is kept for a connection, for its place in each room, and for the person behind it.
 
 use domain::SessionBuckets;
-use protocol::{CommandId, Person, RoomId, RoomRef, Seq, UserId, UserName};
+use protocol::{CommandId, Person, Seq, UserId, UserName};
 use room_log::{Cursor, Outbox};
 use storage::{Actor, Registration, TokenHash};
 use websocket::Decoder;
 
 use super::wheel::Tick;
-use crate::handoff::WireProtocol;
+use crate::codec::Codec;
+use crate::encoding::Encoding;
 
 /// A connection, told apart from whoever had its place before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +40,13 @@ pub(crate) struct Connection<L> {
     pub(crate) due: Tick,
     /// When the goodbye was said.
     pub(crate) closing_since: Tick,
-    pub(crate) speaks: WireProtocol,
+    /// Which log of a room it reads: that of its codec.
+    pub(crate) encoding: Encoding,
+    pub(crate) codec: Codec,
     /// What had been read when it was paused: it comes before what the socket has.
     pub(crate) unread: Option<Box<[u8]>>,
     /// Which of its rooms has the first turn next time.
     pub(crate) next_turn: u32,
-    /// Only plain text has this.
-    pub(crate) lines: Option<Box<Lines>>,
 }
 
 impl<L> Connection<L> {
@@ -167,21 +168,6 @@ impl Subscription {
             self.special = None;
         }
     }
-}
-
-/// What a plain-text connection has beside.
-#[derive(Debug)]
-pub(crate) struct Lines {
-    /// Where what it says is said, also before the room is open.
-    pub(crate) room: RoomRef,
-    /// How many joins wait for an answer. While there are any, `room` is the one that was asked for last.
-    pub(crate) asked: u32,
-    /// Where the last join led that was allowed.
-    pub(crate) allowed: Option<RoomRef>,
-    /// How many joins were answered: of those that still wait for the log the last one counts.
-    pub(crate) joins: u32,
-    /// The room that is open, and how far the store knows it to have read.
-    pub(crate) read: Option<(RoomId, Seq)>,
 }
 
 /// Somebody who has a connection in this shard.

@@ -14,7 +14,6 @@ use room_log::{Cursor, Evicted, ReadOutcome, Window};
 use super::connection::{Connection, Phase};
 use super::room::{FANOUT_HIGH_WATER, Walk};
 use super::{Shard, ShardServices, Transport};
-use crate::encoding::Encoding;
 
 /// Writes in a slice: a quarter of a millisecond, at 7 µs for a send. So long do other rooms, private replies and, where cores are
 /// few, other threads wait at most.
@@ -175,7 +174,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         if connection.flags.blocked {
             return false;
         }
-        let Some(log) = self.rooms[index].existing_log(Encoding::from(connection.speaks)) else {
+        let Some(log) = self.rooms[index].existing_log(connection.encoding) else {
             return false;
         };
         connection.subscriptions.iter().find(|subscription| subscription.room == index).is_some_and(
@@ -185,7 +184,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     fn note_lowest(&mut self, member: usize, index: usize) {
         let Some(connection) = self.connections.get(member) else { return };
-        let encoding = Encoding::from(connection.speaks) as usize;
+        let encoding = connection.encoding as usize;
         let Some(subscription) =
             connection.subscriptions.iter().find(|subscription| subscription.room == index)
         else {
@@ -224,7 +223,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             return FlushOutcome::Blocked;
         }
         let key = connection.key;
-        let encoding = Encoding::from(connection.speaks);
+        let encoding = connection.encoding;
         let lagging = connection.flags.lagging;
         let mut slices = [IoSlice::new(&[]); PIECES];
         let (mut filled, whole_outbox) = connection.outbox.slices(&mut slices);
@@ -338,7 +337,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     fn handle_lag(&mut self, key: super::ConnKey, index: usize, missed: Evicted) {
         let room = self.rooms[index].id;
         let Some(connection) = self.connection(key) else { return };
-        let encoding = Encoding::from(connection.speaks);
+        let encoding = connection.encoding;
         let Some(subscription) = connection.subscription(index) else { return };
         // Whoever was removed gets what there was up to then, and not a word of what came later.
         let removed = subscription.end().is_some_and(|end| end.seq() <= missed.head);

@@ -29,7 +29,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             for subscription in &connection.subscriptions {
                 let room = &self.rooms[subscription.room];
                 assert!(room.members.contains(&index), "{} does not know its member", room.id);
-                let log = room.existing_log(Encoding::from(connection.speaks));
+                let log = room.existing_log(connection.encoding);
                 let Some(tip) = log.map(RoomLog::tip) else { panic!("{} lacks a log", room.id) };
                 assert!(tip.has_reached(subscription.cursor), "a cursor of {} beyond its tip", room.id);
                 assert!(subscription.cursor.seq() <= room.head());
@@ -102,7 +102,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             }
             for subscription in &connection.subscriptions {
                 let room = &self.rooms[subscription.room];
-                let log = room.existing_log(Encoding::from(connection.speaks));
+                let log = room.existing_log(connection.encoding);
                 if subscription.special.is_some() {
                     return Some(format!("{} in {}: {subscription:?}", connection.user, room.id));
                 }

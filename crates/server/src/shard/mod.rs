@@ -11,7 +11,7 @@
 //! | role | file | does |
 //! |---|---|---|
 //! | read | `reading.rs` | socket to messages to commands |
-//! | handle | `crate::commands`, `answers.rs`, `rooms.rs`, `timeouts.rs` | the only places where a session's state changes |
+//! | handle | `crate::operations`, `effects.rs`, `rooms.rs`, `timeouts.rs` | requests to effects, and effects to state |
 //! | write | `fanout.rs` | cursors to sockets |
 //!
 //! | file | what it holds |
@@ -26,13 +26,14 @@
 //! | `wheel.rs` | the one coarse timer wheel |
 
 mod admission;
-mod answers;
 mod catch_up;
 mod closing;
 mod connection;
+mod effects;
 mod fanout;
 #[cfg(test)]
 mod invariants;
+mod pending;
 mod reading;
 mod replies;
 mod room;
@@ -52,15 +53,16 @@ use protocol::{Epoch, Limits, RoomId, UserId};
 use slab::Slab;
 
 pub(crate) use admission::{Admission, AdmissionRequest, Rejection};
-pub(crate) use answers::{Pending, PendingKind};
 pub(crate) use catch_up::{PAGE_BYTES, PAGE_EVENTS};
 pub(crate) use connection::{ConnKey, Connection, UserState};
 pub(crate) use room::Room;
+#[cfg(test)]
 pub(crate) use rooms::PendingSubscription;
 pub(crate) use services::{Found, Page, Query, ShardServices, Transport};
 
 use crate::commit_batch::{BusMessage, WriteReply};
 use crate::metrics::Metrics;
+use pending::PendingReplies;
 use wheel::Wheel;
 
 /// What a shard is told once.
@@ -95,8 +97,7 @@ pub(crate) struct Shard<L, O> {
     /// Rooms that somebody here has open.
     pub(crate) rooms: Slab<Room>,
     pub(crate) room_keys: HashMap<RoomId, usize>,
-    /// Commands that wait for the store. Bounded by what each connection may leave unanswered.
-    pub(crate) pending: Slab<Pending>,
+    pub(crate) pending: PendingReplies,
     /// Connections with private bytes to write, or that became writable.
     pub(crate) to_write: VecDeque<usize>,
     /// Rooms with news, in the order in which they get their turns.
@@ -141,7 +142,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             offline_buckets: admission::OfflineBuckets::default(),
             rooms: Slab::new(),
             room_keys: HashMap::new(),
-            pending: Slab::new(),
+            pending: PendingReplies::default(),
             to_write: VecDeque::new(),
             to_fan_out: VecDeque::new(),
             to_fan_out_later: VecDeque::new(),

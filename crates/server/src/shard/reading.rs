@@ -3,14 +3,12 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use protocol::{Close, CommandEnvelope, Limits};
+use protocol::Close;
 use websocket::{Decoder, Message};
 
 use super::connection::{Connection, Phase};
 use super::wheel::Tick;
 use super::{ConnKey, Shard, ShardServices, Transport};
-use crate::handoff::WireProtocol;
-use crate::{commands, plain_text};
 
 /// What one connection is read at a turn.
 pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
@@ -164,55 +162,25 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             Message::Close(_) if phase == Phase::Closing => self.end_connection(key.index),
             Message::Close(received) => self.answer_close(key, received.map(|(code, _)| code)),
             _ if phase != Phase::Open => {}
-            #[cfg(feature = "echo")]
-            Message::Text(text) if connection.speaks == WireProtocol::Echo => {
-                self.send_bytes(key, &websocket::text_frame(text.as_bytes()));
-            }
-            #[cfg(feature = "echo")]
-            Message::Binary(bytes) if connection.speaks == WireProtocol::Echo => {
-                self.send_bytes(key, &websocket::binary_frame(bytes));
-            }
             Message::Text(text) => self.handle_text(key, text),
-            Message::Binary(_) => {
-                self.close(key, Close::UnsupportedData, "this protocol has no binary messages")
-            }
+            Message::Binary(bytes) => match connection.codec.decode_binary(bytes) {
+                Some(decoded) => self.handle_decoded(key, vec![decoded]),
+                None => self.close(key, Close::UnsupportedData, "this protocol has no binary messages"),
+            },
             Message::Ping(payload) => self.send_bytes(key, &websocket::pong_frame(payload)),
             Message::Pong(_) => {}
         }
     }
 
     fn handle_text(&mut self, key: ConnKey, text: &str) {
-        let Some(connection) = self.connection(key) else { return };
-        match connection.speaks {
-            WireProtocol::Json => self.handle_json(key, text),
-            WireProtocol::PlainText(language) => plain_text::handle_line(self, key, language, text),
-            #[cfg(feature = "echo")]
-            WireProtocol::Echo => {}
-        }
-    }
-
-    fn handle_json(&mut self, key: ConnKey, text: &str) {
         let body_limit = self.settings.limits.body_bytes;
-        match protocol::parse_frame(text, body_limit) {
-            Err(error) => {
-                self.send_error(key, None, storage::CommandError { code: error.code, message: error.message })
-            }
-            Ok(commands) => {
-                debug_assert!(commands.len() <= Limits::FRAME_COMMANDS);
-                for command in commands {
-                    match command {
-                        Ok(CommandEnvelope { id, command }) => commands::handle(self, key, id, command),
-                        Err(error) => {
-                            self.send_error(
-                                key,
-                                error.id,
-                                storage::CommandError { code: error.code, message: error.message },
-                            );
-                        }
-                    }
-                }
-            }
-        }
+        let (now, rates) = (self.now, self.settings.rates);
+        let connection = self.connections.get_mut(key.index).filter(|connection| connection.key == key);
+        let Some(connection) = connection else { return };
+        let Some(user_state) = self.users.get_mut(&connection.user) else { return };
+        let mut charge = |class| user_state.buckets.take(class, now, &rates);
+        let decoded = connection.codec.decode(text, body_limit, &mut charge);
+        self.handle_decoded(key, decoded);
     }
 
     pub(super) fn forget_unfinished(&mut self, bytes: usize) {

@@ -8,31 +8,16 @@ use storage::CommandError;
 
 use super::connection::Phase;
 use super::{ConnKey, Shard, ShardServices, Transport};
-use crate::handoff::WireProtocol;
-use crate::{encoding, plain_text};
+use crate::command_error::command_error;
 
 /// What may wait in all outboxes of a shard before pages of the store have to.
 const PRIVATE_BYTES: usize = 256 * 1024 * 1024;
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
-    /// Puts a frame into the connection's outbox, in its encoding.
+    /// Puts a frame into the connection's outbox, encoded by its codec.
     pub(crate) fn send_frame(&mut self, of: ConnKey, frame: ServerFrame) {
         let Some(connection) = self.connection(of) else { return };
-        let bytes = match connection.speaks {
-            WireProtocol::Json => encoding::json_frame(&frame),
-            WireProtocol::PlainText(language) => {
-                let room = match &frame {
-                    ServerFrame::ControlFrame(protocol::ControlFrame::Gap(gap)) => {
-                        self.room_keys.get(&gap.room).map(|&index| self.rooms[index].name.clone())
-                    }
-                    _ => None,
-                };
-                let lines = plain_text::lines_of(&frame, room.as_ref(), language);
-                lines.iter().flat_map(|line| websocket::text_frame(line.as_bytes())).collect()
-            }
-            #[cfg(feature = "echo")]
-            WireProtocol::Echo => return,
-        };
+        let bytes = connection.codec.encode(&frame);
         self.send_bytes(of, &bytes);
     }
 
@@ -67,8 +52,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     /// Answers `ok` to a command that has an id. Others are answered only if they are refused.
     pub(crate) fn send_ok(&mut self, of: ConnKey, id: Option<CommandId>, outcome: CommandResult) {
-        let lines = self.connection(of).is_some_and(|connection| connection.lines.is_some());
-        if id.is_some() || lines {
+        let always = self.connection(of).is_some_and(|connection| connection.codec.replies_without_id());
+        if id.is_some() || always {
             self.send_frame(of, OkFrame { id, outcome }.into());
         }
     }
@@ -81,7 +66,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     /// Refuses a command, with the words that belong to the code.
     pub(crate) fn send_error_code(&mut self, of: ConnKey, id: Option<CommandId>, code: ErrorCode) {
-        self.send_error(of, id, crate::command_error::command_error(code));
+        self.send_error(of, id, command_error(code));
     }
 
     /// Refuses a command that came too soon.

@@ -1,64 +1,48 @@
 //! Opening a room for a connection, closing it again, and what its log is told.
 
-use protocol::{
-    CommandId, Epoch, ErrorCode, ErrorFrame, Gap, Joined, Limits, MessageCount, Person, ReadPosition, Reset,
-    RoomId, RoomName, Seq,
-};
+use protocol::{CommandId, ErrorCode, ErrorFrame, Gap, Joined, Limits, Person, Reset, RoomId, Seq};
 use room_log::SequenceGap;
 use storage::CommandError;
 
 use super::connection::{CatchUp, Phase, Subscription};
+use super::pending::Origin;
 use super::room::Room;
 use super::{ConnKey, Query, Shard, ShardServices, Transport};
-use crate::commands::{self, Resuming};
 use crate::commit_batch::Committed;
 use crate::encoding::Encoding;
 use crate::fault_injection::{self, FaultInjection};
-use crate::handoff::WireProtocol;
+use crate::operations::Attach;
 
-/// A room that is to be opened for a connection.
+/// A room to open for a connection, once its log has come as far as the store's answer.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingSubscription {
     pub(crate) of: ConnKey,
     pub(crate) id: Option<CommandId>,
-    /// What the client has.
-    pub(crate) after: Option<Seq>,
-    /// The epoch in which it got that.
-    pub(crate) epoch: Option<Epoch>,
-    /// The room as the store answered.
-    pub(crate) head: Seq,
-    pub(crate) n: MessageCount,
-    pub(crate) read: Option<ReadPosition>,
-    /// The `resume` that it is a part of.
-    pub(crate) resume: Option<Resuming>,
-    /// Which of a line client's joins it is: only the last one counts.
-    pub(crate) line_join: u32,
+    /// The number that the codec gave to the join.
+    pub(crate) join: u32,
+    pub(crate) attach: Attach,
 }
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Opens a room that the store has said this connection's person is a member of. The answer came in its place among
     /// the room's events, so the log stands at `head` now, unless this shard is behind.
-    pub(crate) fn open_room(
-        &mut self,
-        room: RoomId,
-        name: RoomName,
-        pending_subscription: PendingSubscription,
-    ) {
+    pub(crate) fn open_room(&mut self, pending_subscription: PendingSubscription) {
         // Who has gone, or was told goodbye, hears of no room any more.
         if self.connection(pending_subscription.of).is_none_or(|connection| connection.phase != Phase::Open) {
             return;
         }
+        let Attach { room, head, .. } = pending_subscription.attach;
         let index = match self.room_keys.get(&room) {
             Some(&index) => index,
             None => {
-                let index = self.rooms.insert(Room::new(room, name, pending_subscription.head));
+                let name = pending_subscription.attach.name.clone();
+                let index = self.rooms.insert(Room::new(room, name, head));
                 self.room_keys.insert(room, index);
                 self.metrics.rooms_changed(1);
                 index
             }
         };
-        if self.rooms[index].head() < pending_subscription.head {
-            let head = pending_subscription.head;
+        if self.rooms[index].head() < head {
             self.rooms[index].openings.push(pending_subscription);
             self.backfill(index, head);
         } else {
@@ -74,16 +58,21 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         else {
             return;
         };
-        let (user, speaks) = (connection.user, connection.speaks);
-        if connection.lines.as_ref().is_some_and(|lines| lines.joins != pending_subscription.line_join) {
+        let user = connection.user;
+        if !connection.codec.is_current_join(pending_subscription.join) {
             return;
         }
-        if self.rooms[index].left_after(user, pending_subscription.head) {
+        if self.rooms[index].left_after(user, pending_subscription.attach.head) {
             return self.not_placed(index, pending_subscription);
         }
-        self.close_others(pending_subscription.of, index);
-        let Some(connection) = self.connection(pending_subscription.of) else { return };
-        let encoding = Encoding::from(speaks);
+        let PendingSubscription {
+            of, id, attach: Attach { head, n, read, after, epoch, resume, .. }, ..
+        } = pending_subscription;
+        // A room of a `resume` is not the answer to the command.
+        let (id, resume_id) = if resume.is_some() { (None, id) } else { (id, None) };
+        self.close_others(of, index);
+        let Some(connection) = self.connection(of) else { return };
+        let encoding = connection.encoding;
         let here = connection.subscription(index).is_some();
         let goes_on = connection.subscription(index).is_some_and(|subscription| !subscription.has_ended());
         let room = self.rooms[index].id;
@@ -95,65 +84,52 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             .services
             .presence(|presence| (presence.count(room), presence.online(room, Limits::JOINED_ONLINE)));
 
-        // A line client names no cursor: what it has read is where it was.
-        let after = match speaks {
-            WireProtocol::PlainText(_) if here => None,
-            WireProtocol::PlainText(_) => pending_subscription.read.map(|read| read.seq),
-            _ => pending_subscription.after,
-        };
-        let foreign = after.is_some()
-            && pending_subscription.epoch.as_ref().is_some_and(|epoch| *epoch != self.settings.epoch);
-        let reset = foreign || after.is_some_and(|after| after > pending_subscription.head);
+        let Some(connection) = self.connection(of) else { return };
+        let after = connection.codec.start_after(here, after, read);
+        let foreign = after.is_some() && epoch.is_some_and(|epoch| epoch != self.settings.epoch);
+        let reset = foreign || after.is_some_and(|after| after > head);
         if reset {
             let epoch = self.settings.epoch.clone();
-            self.send_frame(pending_subscription.of, Reset { room, epoch }.into());
+            self.send_frame(of, Reset { room, epoch }.into());
         }
         let name = self.rooms[index].name.clone();
-        let joined = Joined {
-            id: pending_subscription.id,
-            room,
-            name,
-            head: pending_subscription.head,
-            n: pending_subscription.n,
-            read: pending_subscription.read,
-            count,
-            online,
-        };
-        self.send_frame(pending_subscription.of, joined.into());
+        self.send_frame(of, Joined { id, room, name, head, n, read, count, online }.into());
 
-        // Came back to a room that is open: without `after` it goes on where it is. Whoever was removed meanwhile, and has heard
-        // of it, begins anew.
+        // The room is open already: without `after` it continues where it is. A user who was removed meanwhile, and has
+        // received that, begins again.
         if goes_on && after.is_none() {
-            self.cancel_end(pending_subscription.of, index);
-            return commands::resumed(self, pending_subscription.of, pending_subscription.resume);
+            self.cancel_end(of, index);
+        } else {
+            let after = after.filter(|_| !reset).unwrap_or(head);
+            self.set_cursor(of, index, encoding, after);
+            if let Some(connection) = self.connection(of) {
+                // What the store has, and not where the cursor is: a new position has to be stored, too.
+                connection.codec.set_stored_position(room, read.map_or(Seq(0), |read| read.seq));
+            }
         }
-        let after = after.filter(|_| !reset).unwrap_or(pending_subscription.head);
-        self.set_cursor(pending_subscription.of, index, encoding, after);
-        if let Some(lines) =
-            self.connection(pending_subscription.of).and_then(|connection| connection.lines.as_mut())
-        {
-            // What the store knows, and not where the cursor is: a place that is new has to be kept, too.
-            lines.read = Some((room, pending_subscription.read.map_or(Seq(0), |read| read.seq)));
+        if let Some(effect) = resume.and_then(|progress| progress.room_opened()) {
+            self.apply(Origin { of, id: resume_id, user, registers: None }, vec![effect]);
         }
-        commands::resumed(self, pending_subscription.of, pending_subscription.resume);
     }
 
     /// The person was removed after the store had answered, and before the log had come so far.
     fn not_placed(&mut self, index: usize, pending_subscription: PendingSubscription) {
-        let refusal = CommandError::from(ErrorCode::NotAMember);
+        let error = CommandError::from(ErrorCode::NotAMember);
         let room = self.rooms[index].id;
-        commands::not_opened(
-            self,
-            pending_subscription.of,
-            room,
-            (pending_subscription.id, pending_subscription.resume),
-            refusal,
-        );
+        let PendingSubscription { of, id, attach, .. } = pending_subscription;
+        match attach.resume {
+            None => self.send_error(of, id, error),
+            Some(progress) => {
+                let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
+                let effects = progress.room_refused(room, error);
+                self.apply(Origin { of, id, user, registers: None }, effects);
+            }
+        }
     }
 
-    /// A line client hears one room at a time.
+    /// Some clients have one room open at a time.
     fn close_others(&mut self, of: ConnKey, index: usize) {
-        if self.connection(of).is_none_or(|connection| connection.lines.is_none()) {
+        if self.connection(of).is_none_or(|connection| !connection.codec.has_one_room()) {
             return;
         }
         self.persist_read_position(of);
@@ -329,7 +305,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                 let theirs = self
                     .connection(pending_subscription.of)
                     .is_some_and(|connection| connection.user == user);
-                theirs && pending_subscription.head < event.seq
+                theirs && pending_subscription.attach.head < event.seq
             });
         self.rooms[index].openings = waiting;
         for pending_subscription in ended {
@@ -341,7 +317,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let Some(user_state) = self.users.get(&event.by.id) else { return };
         for &of in &user_state.connections {
             let Some(connection) = self.connections.get_mut(of) else { continue };
-            let encoding = Encoding::from(connection.speaks);
+            let encoding = connection.encoding;
             let tip = self.rooms[index].log(encoding).tip();
             if let Some(subscription) = connection.subscription(index) {
                 subscription.special().end.get_or_insert(tip);
@@ -412,7 +388,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let (ready, waiting): (Vec<PendingSubscription>, Vec<PendingSubscription>) =
             std::mem::take(&mut room.openings)
                 .into_iter()
-                .partition(|pending_subscription| pending_subscription.head <= head);
+                .partition(|pending_subscription| pending_subscription.attach.head <= head);
         room.openings = waiting;
         for pending_subscription in ready {
             self.attach(index, pending_subscription);

@@ -4,11 +4,12 @@ use std::io::{self, IoSlice};
 
 use bytes::Bytes;
 use domain::Presence;
-use protocol::{CommandId, ErrorCode, Event, History, RoomId, RoomPage, Rooms, Seq, UserId};
-use storage::{Actor, CommandError, Operation, TokenHash};
+use protocol::{CommandId, ErrorCode, Event, RoomId, Seq};
+use storage::{Actor, Operation, TokenHash};
 
 use super::ConnKey;
 use crate::encoding::Encoding;
+use crate::operations::{Effect, ReadCaller, ReadOperation};
 
 /// A stream of bytes that never blocks: a socket, a TLS session, a pipe in memory.
 pub(crate) trait Transport {
@@ -45,10 +46,8 @@ pub(crate) enum Query {
     Fill { room: RoomId, after: Seq },
     /// Where the logs of live rooms end.
     Heads { rooms: Vec<RoomId> },
-    /// The command `history`.
-    History { of: ConnKey, id: Option<CommandId>, user: UserId, history: History },
-    /// The command `rooms`.
-    Rooms { of: ConnKey, id: Option<CommandId>, user: UserId, rooms: Rooms },
+    /// An operation that reads.
+    Operation { of: ConnKey, caller: ReadCaller, operation: Box<dyn ReadOperation> },
 }
 
 /// What a reader found.
@@ -60,10 +59,8 @@ pub(crate) enum Found {
     Fill { room: RoomId, events: Result<Vec<Event>, ErrorCode> },
     /// To [`Query::Heads`].
     Heads { heads: Vec<(RoomId, Option<Seq>)> },
-    /// To [`Query::History`]: the whole reply, encoded where it was read, if one was asked for.
-    History { of: ConnKey, frame: Result<Option<Bytes>, (Option<CommandId>, CommandError)> },
-    /// To [`Query::Rooms`].
-    Rooms { of: ConnKey, id: Option<CommandId>, page: Result<RoomPage, CommandError> },
+    /// To [`Query::Operation`].
+    Operation { of: ConnKey, id: Option<CommandId>, effects: Vec<Effect> },
 }
 
 /// A stretch of a room's log, as frames in one encoding.

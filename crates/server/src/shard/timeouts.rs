@@ -7,7 +7,7 @@ use protocol::{Close, RoomId};
 use super::connection::Phase;
 use super::wheel::Tick;
 use super::{Query, Shard, ShardServices, Transport};
-use crate::encoding::{Encoding, json_frame};
+use crate::encoding::json_frame;
 
 /// How often live rooms are held against the store, and quiet ones give their memory back.
 const CHECK: Duration = Duration::from_secs(1);
@@ -118,7 +118,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                 let connection = connections.get(member)?;
                 let subscriptions = &connection.subscriptions;
                 let here = subscriptions.iter().find(|subscription| subscription.room == index)?;
-                (Encoding::from(connection.speaks) == encoding).then_some(here.cursor)
+                (connection.encoding == encoding).then_some(here.cursor)
             });
         }
         // By turns, where there are more rooms than are asked for at once.

@@ -21,6 +21,7 @@ use super::world::{self, World, send_in_lobby};
 use crate::commit_batch::{BusMessage, Committed};
 use crate::handoff::{Identity, WireProtocol};
 use crate::metrics::Metrics;
+use crate::operations::Attach;
 use crate::sim::services::Memory;
 
 /// Rounds, of so many messages each, after which a log has its lasting size: 256 KiB, in events of 300 bytes.
@@ -76,22 +77,17 @@ impl Crowd {
             let identity = Identity { person, session: None, stored: true };
             let key = shard.handle_arrival(now, Counter(Rc::clone(&seen)), identity, WireProtocol::Json);
             for room in 1..=rooms {
-                let pending_subscription = PendingSubscription {
-                    of: key,
-                    id: None,
-                    after: None,
-                    epoch: None,
+                let attach = Attach {
+                    room: RoomId(room),
+                    name: RoomName::new(&format!("hall-{room}")).unwrap(),
                     head: Seq(0),
                     n: MessageCount(0),
                     read: None,
+                    after: None,
+                    epoch: None,
                     resume: None,
-                    line_join: 0,
                 };
-                shard.open_room(
-                    RoomId(room),
-                    RoomName::new(&format!("hall-{room}")).unwrap(),
-                    pending_subscription,
-                );
+                shard.open_room(PendingSubscription { of: key, id: None, join: 0, attach });
             }
             (key, seen)
         });

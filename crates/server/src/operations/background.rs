@@ -1,0 +1,33 @@
+//! Writes that the shard does by itself: no command waits for them.
+
+use storage::{Actor, CommandError, OperationResult};
+
+use super::effect::{Effect, OnReply};
+
+/// The departure of a transient user from all rooms. It has to be done.
+#[derive(Debug)]
+pub(crate) struct Departure(pub(crate) Actor);
+
+impl OnReply for Departure {
+    fn done(self: Box<Self>, _: OperationResult) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
+        if error.code.is_retryable() { vec![Effect::RetryDeparture(self.0)] } else { Vec::new() }
+    }
+}
+
+/// A read position that the server keeps for the client. The next one makes up for one that was lost.
+#[derive(Debug)]
+pub(crate) struct StoredPosition;
+
+impl OnReply for StoredPosition {
+    fn done(self: Box<Self>, _: OperationResult) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    fn failed(self: Box<Self>, _: CommandError) -> Vec<Effect> {
+        Vec::new()
+    }
+}

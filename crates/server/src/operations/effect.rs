@@ -1,0 +1,136 @@
+//! What an operation wants done. Handlers and replies return effects; the shard applies them.
+
+use std::fmt;
+
+use bytes::Bytes;
+use domain::{Presence, RateClass};
+use protocol::{
+    CommandId, CommandResult, Epoch, MessageCount, ReadPosition, RoomId, RoomName, Seq, ServerFrame, UserId,
+    UserName,
+};
+use storage::{Actor, CommandError, Operation, OperationResult, Reader};
+
+use super::resume::ResumeProgress;
+
+/// One thing to do for the connection that sent the command, or for its user.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Reply `ok`, if the command has an id or the codec answers without one.
+    Reply(CommandResult),
+    /// Reply `ok` whether the command has an id or not.
+    ReplyAlways(CommandResult),
+    /// Reply `ok` with something that presence knows.
+    ReplyFromPresence(PresenceReply),
+    /// Reply `ok` once the connection has everything of the room up to this event.
+    ReplyAfter {
+        /// The room.
+        room: RoomId,
+        /// The event that ended the membership.
+        seq: Seq,
+    },
+    /// Send a reply that has been encoded.
+    Frame(Bytes),
+    /// Reply `error`.
+    Error(CommandError),
+    /// Send an `error` without an id that names a room.
+    RoomError {
+        /// The room.
+        room: RoomId,
+        /// The error.
+        error: CommandError,
+    },
+    /// Reply `rate_limited`, with the time after which this class has a token.
+    RateLimited(RateClass),
+    /// Return a token that was taken in advance.
+    Refund(RateClass),
+    /// Submit to the store's writer.
+    Write {
+        /// What to write.
+        operation: Operation,
+        /// What follows from the writer's answer.
+        on_reply: Box<dyn OnReply>,
+    },
+    /// Submit to a reader of the store.
+    Read(Box<dyn ReadOperation>),
+    /// Open a room for the connection.
+    Attach(Attach),
+    /// A join was answered, and opens no room.
+    JoinRefused,
+    /// Send a frame that is no event to everybody in the room.
+    Ephemeral {
+        /// The room.
+        room: RoomId,
+        /// The frame.
+        frame: ServerFrame,
+    },
+    /// The user has this name from now on.
+    SetName(UserName),
+    /// The user is in the store.
+    UserStored,
+    /// Whether the user is in the store is not known.
+    UserPerhapsStored,
+    /// The departure of a transient user failed and has to be tried again.
+    RetryDeparture(Actor),
+}
+
+/// What follows when the writer has answered.
+pub(crate) trait OnReply: fmt::Debug + Send {
+    /// The operation is on disk.
+    fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect>;
+
+    /// The operation was refused, or the writer was not available.
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
+        vec![Effect::Error(error)]
+    }
+}
+
+/// The effects of an answer that does not belong to the operation. The store answers each operation with its own kind of result.
+pub(super) fn unexpected(result: &OperationResult) -> Vec<Effect> {
+    debug_assert!(false, "an answer of another operation: {result:?}");
+    Vec::new()
+}
+
+/// An operation that only reads. It runs on a reader's thread, which also encodes large replies.
+pub(crate) trait ReadOperation: fmt::Debug + Send {
+    /// Reads, and returns what follows.
+    fn read(self: Box<Self>, caller: ReadCaller, reader: &mut dyn Reader) -> Vec<Effect>;
+}
+
+/// Who reads, and for which command.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadCaller {
+    /// The user.
+    pub(crate) user: UserId,
+    /// The command's id.
+    pub(crate) id: Option<CommandId>,
+}
+
+/// A result that is completed from presence.
+pub(crate) struct PresenceReply(pub(crate) Box<dyn FnOnce(&mut Presence) -> CommandResult + Send>);
+
+impl fmt::Debug for PresenceReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresenceReply")
+    }
+}
+
+/// A room to open for a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Attach {
+    /// The room.
+    pub(crate) room: RoomId,
+    /// Its name.
+    pub(crate) name: RoomName,
+    /// Its last event, as the store answered.
+    pub(crate) head: Seq,
+    /// Its message count at `head`.
+    pub(crate) n: MessageCount,
+    /// The user's read position.
+    pub(crate) read: Option<ReadPosition>,
+    /// The last event the client has.
+    pub(crate) after: Option<Seq>,
+    /// The epoch in which the client received it.
+    pub(crate) epoch: Option<Epoch>,
+    /// The `resume` of which it is a part.
+    pub(crate) resume: Option<ResumeProgress>,
+}

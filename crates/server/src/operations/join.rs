@@ -1,0 +1,116 @@
+//! `join`: become a member, of a new room if need be, and receive its events.
+
+use domain::RateClass;
+use protocol::{Epoch, ErrorCode, Join, RoomRef, Seq};
+use storage::{CommandError, Operation, OperationResult};
+
+use super::effect::{Attach, Effect, OnReply, unexpected};
+use super::view::View;
+
+/// Creating a room costs more than finding one, and only the store knows which it is. So the price is paid in advance, and
+/// returned if the room existed. The lobby always exists.
+pub(super) fn additional_cost(join: &Join) -> Option<RateClass> {
+    let may_create = matches!(join.room, RoomRef::Name(_)) && join.room != super::lobby();
+    may_create.then_some(RateClass::NewRoom)
+}
+
+/// A user who cannot pay for a new room may still join an existing one.
+pub(super) fn handle(view: &View<'_>, join: Join) -> Vec<Effect> {
+    let Join { room, after, epoch } = join;
+    let create_if_missing = view.additional_paid;
+    let by_name = matches!(room, RoomRef::Name(_));
+    let on_reply = Box::new(JoinReply { after, epoch, paid: create_if_missing, by_name });
+    vec![Effect::Write { operation: Operation::Join { room, create_if_missing }, on_reply }]
+}
+
+#[derive(Debug)]
+struct JoinReply {
+    after: Option<Seq>,
+    epoch: Option<Epoch>,
+    /// The price of a new room was paid.
+    paid: bool,
+    by_name: bool,
+}
+
+impl OnReply for JoinReply {
+    fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
+        let OperationResult::Joined { room, name, head, n, read, created } = result else {
+            return unexpected(&result);
+        };
+        let JoinReply { after, epoch, paid, .. } = *self;
+        let mut effects = vec![Effect::UserStored];
+        if paid && !created {
+            effects.push(Effect::Refund(RateClass::NewRoom));
+        }
+        effects.push(Effect::Attach(Attach { room, name, head, n, read, after, epoch, resume: None }));
+        effects
+    }
+
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
+        let mut effects = vec![Effect::JoinRefused];
+        effects.extend(super::perhaps_stored(&error));
+        if self.paid {
+            effects.push(Effect::Refund(RateClass::NewRoom));
+        }
+        effects.push(match error.code {
+            // The room does not exist, and the user has created too many rooms to create it now.
+            ErrorCode::RoomNotFound if self.by_name && !self.paid => Effect::RateLimited(RateClass::NewRoom),
+            _ => Effect::Error(error),
+        });
+        effects
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{MessageCount, RoomId, RoomName};
+
+    use super::super::view::tests::view;
+    use super::*;
+
+    fn by_name(name: &str) -> Join {
+        Join { room: RoomRef::Name(RoomName::new(name).unwrap()), after: None, epoch: None }
+    }
+
+    fn joined(created: bool) -> OperationResult {
+        let name = RoomName::new("tea").unwrap();
+        let (head, n) = (Seq(0), MessageCount(0));
+        OperationResult::Joined { room: RoomId(2), name, head, n, read: None, created }
+    }
+
+    fn reply(paid: bool) -> Box<JoinReply> {
+        Box::new(JoinReply { after: None, epoch: None, paid, by_name: true })
+    }
+
+    #[test]
+    fn join_by_unknown_name_pays_for_a_new_room() {
+        assert_eq!(additional_cost(&by_name("tea")), Some(RateClass::NewRoom));
+        assert_eq!(additional_cost(&by_name("lobby")), None);
+        assert_eq!(additional_cost(&Join { room: RoomRef::Id(RoomId(2)), ..by_name("tea") }), None);
+    }
+
+    #[test]
+    fn join_that_was_not_paid_creates_no_room() {
+        let effects = view(false, |view| handle(view, by_name("tea")));
+        let [Effect::Write { operation: Operation::Join { create_if_missing, .. }, .. }] = &effects[..]
+        else {
+            panic!("{effects:?}");
+        };
+        assert!(!create_if_missing);
+    }
+
+    #[test]
+    fn join_of_existing_room_is_refunded() {
+        let is_refund = |effect: &Effect| matches!(effect, Effect::Refund(RateClass::NewRoom));
+        assert!(reply(true).done(joined(false)).iter().any(is_refund));
+        assert!(!reply(true).done(joined(true)).iter().any(is_refund));
+        assert!(!reply(false).done(joined(false)).iter().any(is_refund));
+        assert!(reply(true).failed(CommandError::from(ErrorCode::TooManyRooms)).iter().any(is_refund));
+    }
+
+    #[test]
+    fn unpaid_join_of_missing_room_is_rate_limited() {
+        let effects = reply(false).failed(CommandError::from(ErrorCode::RoomNotFound));
+        assert!(matches!(effects[..], [Effect::JoinRefused, Effect::RateLimited(RateClass::NewRoom)]));
+    }
+}

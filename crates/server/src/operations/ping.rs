@@ -1,0 +1,10 @@
+//! `ping`: check that the server answers. The reply comes also without an id, since the client waits for one.
+
+use protocol::{CommandResult, Ping};
+
+use super::effect::Effect;
+use super::view::View;
+
+pub(super) fn handle(_: &View<'_>, _: Ping) -> Vec<Effect> {
+    vec![Effect::ReplyAlways(CommandResult::Done {})]
+}

@@ -1,0 +1,26 @@
+//! `rename`: change the user's name, in every room.
+
+use protocol::{CommandResult, Rename};
+use storage::{CommandError, Operation, OperationResult};
+
+use super::effect::{Effect, OnReply, unexpected};
+use super::view::View;
+
+pub(super) fn handle(_: &View<'_>, Rename { name }: Rename) -> Vec<Effect> {
+    vec![Effect::Write { operation: Operation::Rename { name }, on_reply: Box::new(RenameReply) }]
+}
+
+#[derive(Debug)]
+struct RenameReply;
+
+impl OnReply for RenameReply {
+    fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
+        let OperationResult::Renamed { name } = result else { return unexpected(&result) };
+        let reply = Effect::Reply(CommandResult::Named { name: name.clone() });
+        vec![Effect::UserStored, Effect::SetName(name), reply]
+    }
+
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
+        super::perhaps_stored(&error).into_iter().chain([Effect::Error(error)]).collect()
+    }
+}

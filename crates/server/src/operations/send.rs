@@ -1,0 +1,41 @@
+//! `send`: append a message to a room. The `ok` means that it is on disk.
+
+use protocol::{ClientMessageId, CommandResult, MessageBody, RoomRef, Send};
+use storage::{Operation, OperationResult};
+
+use super::effect::{Effect, OnReply, unexpected};
+use super::view::View;
+#[cfg(feature = "fault-injection")]
+use crate::fault_injection::{self, FaultInjection};
+
+pub(super) fn handle(view: &View<'_>, send: Send) -> Vec<Effect> {
+    let Send { room, client_message_id, body } = send;
+    let key = Some(client_message_id);
+    #[cfg(feature = "fault-injection")]
+    let key = key.filter(|key| {
+        let is_retry = fault_injection::is_retry(view.user, key);
+        !(is_retry && fault_injection::is(FaultInjection::DeliverTwiceOnRetry))
+    });
+    #[cfg(not(feature = "fault-injection"))]
+    let _ = view;
+    write(room, key, body)
+}
+
+/// A message of a client that has no message ids, and so cannot repeat it.
+pub(super) fn handle_message(room: RoomRef, body: MessageBody) -> Vec<Effect> {
+    write(room, None, body)
+}
+
+fn write(room: RoomRef, key: Option<ClientMessageId>, body: MessageBody) -> Vec<Effect> {
+    vec![Effect::Write { operation: Operation::Send { room, key, body }, on_reply: Box::new(SendReply) }]
+}
+
+#[derive(Debug)]
+struct SendReply;
+
+impl OnReply for SendReply {
+    fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
+        let OperationResult::Sent { seq, .. } = result else { return unexpected(&result) };
+        vec![Effect::Reply(CommandResult::Appended { seq })]
+    }
+}

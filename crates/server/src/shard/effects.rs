@@ -1,0 +1,303 @@
+//! Applying effects: the one place where what an operation returns changes the shard.
+
+use std::time::Duration;
+
+use domain::RateClass;
+use protocol::{CommandResult, ErrorCode, ErrorFrame, OkFrame, RoomId, RoomRef, Seq, UserId, UserName};
+use storage::{Actor, CommandError, Operation};
+
+use super::connection::Subscription;
+use super::pending::{Origin, Pending};
+use super::rooms::PendingSubscription;
+use super::{ConnKey, Connection, Query, Room, Shard, ShardServices, Transport};
+use crate::codec::Decoded;
+use crate::command_error::command_error;
+use crate::commit_batch::WriteReply;
+use crate::encoding::json_frame;
+use crate::operations::{
+    self, Attach, Effect, OnReply, OpenRooms, PresenceReply, ReadCaller, ReadOperation, Request, View,
+};
+
+/// When a connection that reads too much may read again.
+const READ_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// The rooms of one connection, for a handler's view.
+struct OpenHere<'a> {
+    subscriptions: &'a [Subscription],
+    rooms: &'a slab::Slab<Room>,
+}
+
+impl OpenRooms for OpenHere<'_> {
+    fn find(&self, room: &RoomRef) -> Option<RoomId> {
+        let key = match room {
+            RoomRef::Id(_) => None,
+            RoomRef::Name(name) => Some(name.key()),
+        };
+        let named = |open: &&Room| match (room, &key) {
+            (RoomRef::Id(id), _) => open.id == *id,
+            (_, Some(key)) => open.name.key() == *key,
+            _ => false,
+        };
+        // A user who was removed is no member, also while earlier events are still on their way.
+        let members = self.subscriptions.iter().filter(|subscription| subscription.end().is_none());
+        members.map(|subscription| &self.rooms[subscription.room]).find(named).map(|room| room.id)
+    }
+}
+
+impl<L: Transport, O: ShardServices> Shard<L, O> {
+    /// What a message of the client contained.
+    pub(super) fn handle_decoded(&mut self, of: ConnKey, decoded: Vec<Decoded>) {
+        for decoded in decoded {
+            match decoded {
+                Decoded::Request { id, request } => self.handle_request(of, id, request),
+                Decoded::Error { id, error } => self.send_error(of, id, error),
+                Decoded::RateLimited { id, wait } => self.send_rate_limited(of, id, wait),
+                Decoded::Frames(frames) => self.send_bytes(of, &frames),
+            }
+        }
+    }
+
+    fn handle_request(&mut self, of: ConnKey, id: Option<protocol::CommandId>, request: Request) {
+        let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
+        let Some(user_state) = self.users.get_mut(&user) else { return };
+        let additional = operations::additional_rate_class(&request);
+        let additional_paid = additional
+            .is_some_and(|class| user_state.buckets.take(class, self.now, &self.settings.rates).is_ok());
+        let Some(connection) = self.connections.get(of.index) else { return };
+        let rooms = OpenHere { subscriptions: &connection.subscriptions, rooms: &self.rooms };
+        let view = View { user, name: &user_state.name, additional_paid, rooms: &rooms };
+        let effects = operations::handle(&view, request);
+        self.apply(Origin { of, id, user, registers: None }, effects);
+    }
+
+    /// Applies effects, in their order.
+    pub(super) fn apply(&mut self, origin: Origin, effects: Vec<Effect>) {
+        let Origin { of, id, user, registers } = origin;
+        for effect in effects {
+            match effect {
+                Effect::Reply(result) => self.send_ok(of, id, result),
+                Effect::ReplyAlways(outcome) => self.send_frame(of, OkFrame { id, outcome }.into()),
+                Effect::ReplyFromPresence(PresenceReply(reply)) => {
+                    let result = self.services.presence(reply);
+                    self.send_ok(of, id, result);
+                }
+                Effect::ReplyAfter { room, seq } => self.reply_after(origin, room, seq),
+                Effect::Frame(frame) => self.send_shared(of, frame),
+                Effect::Error(error) => self.send_error(of, id, error),
+                Effect::RoomError { room, error: CommandError { code, message } } => {
+                    self.metrics.error(code);
+                    let frame = ErrorFrame { room: Some(room), ..ErrorFrame::new(None, code, message) };
+                    self.send_frame(of, frame.into());
+                }
+                Effect::RateLimited(class) => {
+                    let wait = self.time_until_token(user, class);
+                    self.send_rate_limited(of, id, wait);
+                }
+                Effect::Refund(class) => self.refund(user, class),
+                Effect::Write { operation, on_reply } => self.submit_write(of, id, operation, on_reply),
+                Effect::Read(operation) => self.submit_read(origin, operation),
+                Effect::Attach(attach) => self.grant(origin, attach),
+                Effect::JoinRefused => self.refuse_join(of),
+                Effect::Ephemeral { room, frame } => {
+                    self.services.aside(room, json_frame(&frame).into());
+                }
+                Effect::SetName(name) => self.set_name(user, name),
+                Effect::UserStored => {
+                    if let Some(user_state) = self.users.get_mut(&user) {
+                        user_state.stored = true;
+                    }
+                    if let Some(session) = registers {
+                        self.services.session_stored(&session);
+                    }
+                }
+                Effect::UserPerhapsStored => {
+                    if let Some(user_state) = self.users.get_mut(&user) {
+                        user_state.perhaps_stored = true;
+                    }
+                }
+                Effect::RetryDeparture(actor) => self.failed_leaves.push(actor),
+            }
+        }
+    }
+
+    /// Submits to the writer on behalf of a connection. If it is not available, that is answered here.
+    fn submit_write(
+        &mut self,
+        of: ConnKey,
+        id: Option<protocol::CommandId>,
+        operation: Operation,
+        on_reply: Box<dyn OnReply>,
+    ) {
+        let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
+        let Some(actor) = self.users.get(&user).map(|user_state| user_state.actor(user)) else { return };
+        let registers = actor.registration.and_then(|registration| registration.token);
+        let origin = Origin { of, id, user, registers };
+        match self.services.write(actor, operation, self.pending.next_id()) {
+            Ok(()) => {
+                self.pending.insert(Pending { origin, on_reply });
+                if let Some(connection) = self.connection(of) {
+                    connection.unanswered = connection.unanswered.saturating_add(1);
+                }
+            }
+            Err(code) => {
+                if code == ErrorCode::Overloaded {
+                    self.throttle(of);
+                }
+                self.apply(origin, on_reply.failed(command_error(code)));
+            }
+        }
+    }
+
+    /// Submits a write that no connection waits for. `false`: the writer is not available now.
+    pub(super) fn submit_background_write(
+        &mut self,
+        actor: Actor,
+        on_reply: Box<dyn OnReply>,
+        operation: Operation,
+    ) -> bool {
+        let of = ConnKey { index: usize::MAX, generation: 0 };
+        let origin = Origin { of, id: None, user: actor.person.id, registers: None };
+        let submitted = self.services.write(actor, operation, self.pending.next_id()).is_ok();
+        if submitted {
+            self.pending.insert(Pending { origin, on_reply });
+        }
+        submitted
+    }
+
+    /// Submits to a reader, unless too many reads are in progress for the connection, each of which may bring a quarter of a
+    /// megabyte.
+    fn submit_read(&mut self, origin: Origin, operation: Box<dyn ReadOperation>) {
+        let Origin { of, id, user, .. } = origin;
+        let Some(connection) = self.connection(of) else { return };
+        if connection.reading_store >= Connection::<L>::MAX_STORE_READS {
+            return self.send_rate_limited(of, id, READ_RETRY_DELAY);
+        }
+        if self.is_full() {
+            return self.send_error_code(of, id, ErrorCode::Overloaded);
+        }
+        match self.services.read(Query::Operation { of, caller: ReadCaller { user, id }, operation }) {
+            Ok(()) => {
+                if let Some(connection) = self.connection(of) {
+                    connection.reading_store += 1;
+                }
+            }
+            Err(code) => self.send_error_code(of, id, code),
+        }
+    }
+
+    /// A read of an operation is done.
+    pub(super) fn handle_read_done(
+        &mut self,
+        of: ConnKey,
+        id: Option<protocol::CommandId>,
+        effects: Vec<Effect>,
+    ) {
+        self.one_read_less(of);
+        let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
+        self.apply(Origin { of, id, user, registers: None }, effects);
+    }
+
+    /// A read of the store is done, or will not be: a catch-up that waited for its slot continues.
+    pub(super) fn one_read_less(&mut self, of: ConnKey) {
+        if let Some(connection) = self.connection(of) {
+            connection.reading_store = connection.reading_store.saturating_sub(1);
+            self.queue_write(of.index);
+        }
+    }
+
+    /// The writer has answered.
+    pub(super) fn handle_reply(&mut self, reply: WriteReply) {
+        let Some(Pending { origin, on_reply }) = self.pending.take(reply.request_id) else { return };
+        if let Some(connection) = self.connection(origin.of) {
+            connection.unanswered = connection.unanswered.saturating_sub(1);
+            // It may be read again.
+            self.queue_read(origin.of.index);
+        }
+        let effects = match reply.result {
+            Ok(result) => on_reply.done(result),
+            Err(error) => on_reply.failed(error),
+        };
+        self.apply(origin, effects);
+    }
+
+    fn grant(&mut self, Origin { of, id, .. }: Origin, attach: Attach) {
+        let room = attach.room;
+        let join = self.connection(of).map_or(0, |connection| connection.codec.join_granted(room));
+        self.open_room(PendingSubscription { of, id, join, attach });
+    }
+
+    fn refuse_join(&mut self, of: ConnKey) {
+        let Some(connection) = self.connections.get_mut(of.index).filter(|it| it.key == of) else { return };
+        let open = connection.subscriptions.first().map(|subscription| self.rooms[subscription.room].id);
+        connection.codec.join_refused(open);
+    }
+
+    /// The membership has ended in the store. Earlier events are still on their way to this connection, and come before the `ok`.
+    fn reply_after(&mut self, Origin { of, id, .. }: Origin, room: RoomId, seq: Seq) {
+        let index = self.room_keys.get(&room).copied();
+        let Some((index, subscription)) =
+            index.and_then(|index| Some((index, self.connection(of)?.subscription(index)?)))
+        else {
+            // It was not open here, or is not any more.
+            return self.send_ok(of, id, CommandResult::Appended { seq });
+        };
+        let is_behind = subscription.end().is_none();
+        subscription.special().leaving.push((id, seq));
+        if is_behind {
+            // The event has not come yet, since the bus dropped it, and perhaps others before it: the store has them.
+            self.backfill(index, seq);
+        }
+        self.queue_write(of.index);
+    }
+
+    /// The user has this name from now on, on all connections.
+    pub(super) fn set_name(&mut self, user: UserId, name: UserName) {
+        let Some(user_state) = self.users.get_mut(&user) else { return };
+        user_state.name = name.clone();
+        let mut rooms = Vec::new();
+        for &index in &user_state.connections {
+            let Some(connection) = self.connections.get(index) else { continue };
+            rooms
+                .extend(connection.subscriptions.iter().map(|subscription| self.rooms[subscription.room].id));
+        }
+        self.services.presence(|presence| presence.renamed(user, &name, rooms));
+    }
+
+    fn refund(&mut self, user: UserId, class: RateClass) {
+        if let Some(user_state) = self.users.get_mut(&user) {
+            user_state.buckets.refund(class, &self.settings.rates);
+        }
+    }
+
+    /// After how long there is a token; zero if there is one now.
+    fn time_until_token(&mut self, user: UserId, class: RateClass) -> Duration {
+        let rates = self.settings.rates;
+        let Some(user_state) = self.users.get_mut(&user) else { return Duration::ZERO };
+        match user_state.buckets.take(class, self.now, &rates) {
+            Ok(()) => {
+                user_state.buckets.refund(class, &rates);
+                Duration::ZERO
+            }
+            Err(wait) => wait,
+        }
+    }
+
+    /// A connection that requests more than the writer can do is not read until the next tick: what it sends waits in its own
+    /// socket.
+    fn throttle(&mut self, of: ConnKey) {
+        let Some(connection) = self.connection(of) else { return };
+        if !std::mem::replace(&mut connection.flags.throttled, true) {
+            self.throttled.push(of);
+        }
+    }
+
+    /// A tick has passed.
+    pub(super) fn resume_throttled(&mut self) {
+        for of in std::mem::take(&mut self.throttled) {
+            if let Some(connection) = self.connection(of) {
+                connection.flags.throttled = false;
+                self.resume_io(of.index);
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The modules of a crate, and which of them use which. A cycle between them is an error.
+//!
+//! The graph has the granularity of top-level modules: what lies in the folder of a module belongs to it. It is built from
+//! the text of the sources, without comments, strings and tests: from each path that begins with `crate::`, or with enough
+//! `super::` to reach the root of the crate. A name that the root re-exports counts for the module that defines it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::purity;
+
+/// Top-level modules, each with those that it uses.
+#[derive(Debug, Default)]
+pub(super) struct ModuleGraph {
+    uses: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl ModuleGraph {
+    /// Reads the sources in `folder`, whose root is `lib.rs` or `main.rs`.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let mut sources = Vec::new();
+        for file in purity::sources_of(folder)? {
+            let text =
+                fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            // `folder` is where the files were found.
+            let path = file.strip_prefix(folder).unwrap_or(&file).with_extension("");
+            let path: Vec<String> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+            sources.push((path, purity::code_of(&text)));
+        }
+        Ok(Self::of(&sources))
+    }
+
+    /// `sources`: the path of each file without its extension, and its code.
+    fn of(sources: &[(Vec<String>, String)]) -> Self {
+        let root = sources.iter().find(|(path, _)| matches!(path[..], [ref name] if is_root(name)));
+        let Some((_, root)) = root else { return Self::default() };
+        let mut graph = Self::default();
+        for name in declared(root) {
+            graph.uses.insert(name.to_owned(), BTreeSet::new());
+        }
+        let exports = graph.exports(root);
+        for (path, code) in sources {
+            let Some(module) = path.first().filter(|module| graph.uses.contains_key(*module)) else {
+                continue;
+            };
+            let depth = path.iter().filter(|part| *part != "mod").count();
+            let mut used = BTreeSet::new();
+            for prefix in ["crate::".to_owned(), "super::".repeat(depth)] {
+                for (at, _) in code.match_indices(&prefix) {
+                    let is_longer = code[..at].ends_with("super::") || code[..at].ends_with(is_of_name);
+                    if !is_longer {
+                        used.extend(first_names(&code[at + prefix.len()..]));
+                    }
+                }
+            }
+            let used = used.iter().filter_map(|name| graph.owner(name, &exports)).filter(|it| *it != module);
+            let used: BTreeSet<String> = used.cloned().collect();
+            if let Some(uses) = graph.uses.get_mut(module) {
+                uses.extend(used);
+            }
+        }
+        graph
+    }
+
+    /// Which module a name at the root belongs to.
+    fn owner<'g>(&'g self, name: &str, exports: &'g BTreeMap<String, String>) -> Option<&'g String> {
+        self.uses.get_key_value(name).map(|(module, _)| module).or_else(|| exports.get(name))
+    }
+
+    /// The names that the root takes from its modules, each with its module.
+    fn exports(&self, root: &str) -> BTreeMap<String, String> {
+        let mut exports = BTreeMap::new();
+        for (at, _) in root.match_indices("use ") {
+            let path = &root[at + "use ".len()..];
+            let path = path.split(';').next().unwrap_or_default();
+            let path = path.strip_prefix("crate::").unwrap_or(path);
+            let Some((module, names)) = path.split_once("::") else { continue };
+            if self.uses.contains_key(module) {
+                let names = names.split(|c| !is_of_name(c)).filter(|name| !name.is_empty());
+                exports.extend(names.map(|name| (name.to_owned(), module.to_owned())));
+            }
+        }
+        exports
+    }
+
+    /// The first cycle, as the modules on it; the last one uses the first.
+    pub(super) fn cycle(&self) -> Option<Vec<&str>> {
+        self.uses.keys().find_map(|start| self.way_back(start))
+    }
+
+    /// The shortest way from `start` back to it.
+    fn way_back<'g>(&'g self, start: &'g str) -> Option<Vec<&'g str>> {
+        let mut seen = BTreeSet::new();
+        let mut ways = std::collections::VecDeque::from([vec![start]]);
+        while let Some(way) = ways.pop_front() {
+            // A way begins with `start`, so it has an end.
+            let end = *way.last().unwrap();
+            for next in self.uses.get(end).into_iter().flatten() {
+                if next == start {
+                    return Some(way);
+                }
+                if seen.insert(next) {
+                    ways.push_back([way.as_slice(), &[next.as_str()]].concat());
+                }
+            }
+        }
+        None
+    }
+}
+
+fn is_root(name: &str) -> bool {
+    name == "lib" || name == "main"
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The modules that the root declares in files of their own.
+fn declared(root: &str) -> impl Iterator<Item = &str> {
+    let after = root.match_indices("mod ").filter(|(at, _)| !root[..*at].ends_with(is_of_name));
+    after.filter_map(|(at, mark)| {
+        let rest = &root[at + mark.len()..];
+        let end = rest.find(|c| !is_of_name(c))?;
+        rest[end..].starts_with(';').then(|| &rest[..end])
+    })
+}
+
+/// The name that a path continues with, or the first name of each path of a group in braces.
+fn first_names(rest: &str) -> Vec<String> {
+    let Some(group) = rest.strip_prefix('{') else {
+        let end = rest.find(|c| !is_of_name(c)).unwrap_or(rest.len());
+        return vec![rest[..end].to_owned()];
+    };
+    let mut names = Vec::new();
+    let (mut depth, mut name) = (1_usize, Some(String::new()));
+    for c in group.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => {
+                names.extend(name.replace(String::new()));
+                continue;
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        match &mut name {
+            Some(begun) if is_of_name(c) => begun.push(c),
+            Some(begun) if !begun.is_empty() => names.extend(name.take()),
+            _ => {}
+        }
+    }
+    names.extend(name);
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(sources: &[(&str, &str)]) -> ModuleGraph {
+        let sources = sources
+            .iter()
+            .map(|(path, code)| (path.split('/').map(str::to_owned).collect(), purity::code_of(code)));
+        ModuleGraph::of(&sources.collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn cycle_between_modules_is_found() {
+        let root = ("lib", "mod a;\nmod b;\nmod c;\n");
+        let found =
+            graph(&[root, ("a", "use crate::b::X;"), ("b/mod", "use super::c;"), ("c", "crate::a::f()")]);
+        assert_eq!(found.cycle(), Some(vec!["a", "b", "c"]));
+    }
+
+    #[test]
+    fn modules_in_layers_have_no_cycle() {
+        let root = ("lib", "mod a;\nmod b;\nmod c;\n");
+        let layers = graph(&[root, ("a", "use crate::{b::X, c};"), ("b", "use crate::c::Y;"), ("c", "")]);
+        assert_eq!(layers.cycle(), None);
+        assert_eq!(layers.uses["a"], ["b", "c"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn re_exported_name_counts_for_its_module() {
+        let root = ("lib", "mod a;\nmod b;\npub use a::{One, Two};\npub use b::Three;\n");
+        let found = graph(&[root, ("a", "use crate::Three;"), ("b", "use crate::{One};")]);
+        assert_eq!(found.cycle(), Some(vec!["a", "b"]));
+    }
+
+    #[test]
+    fn tests_comments_and_own_submodules_do_not_count() {
+        let root = ("lib", "mod a;\nmod b;\n#[cfg(test)]\nmod sim;\n");
+        let free = graph(&[
+            root,
+            ("a/mod", "use crate::b; mod c;"),
+            ("a/c", "use super::d; use super::super::b;"),
+            ("b", "// crate::a\n#[cfg(test)]\nmod tests { use crate::a; }"),
+            ("sim/mod", "use crate::a;"),
+        ]);
+        assert_eq!(free.cycle(), None);
+        assert!(!free.uses.contains_key("sim"));
+    }
+}
