@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::prerequisites::Prerequisite;
 use crate::steps::{self, Context, Step, StepResult};
 use crate::workspace::Workspace;
-use crate::{crate_graph, faults, fuzz, generate, instruction_bench, process, test};
+use crate::{api_contract, crate_graph, faults, fuzz, generate, instruction_bench, process, test};
 
 /// The checks other than tests. clippy and doc use the same features, so that they share the checked dependencies.
 /// the same features.
@@ -32,6 +32,12 @@ const STEPS: &[Step] = &[
     },
     Step { name: "doc", run: doc, ..Step::BLANK },
     Step { name: "instructions", run: instruction_bench, ..Step::BLANK },
+    Step {
+        name: "api-contract",
+        needs: &[Prerequisite::Python3],
+        run: |it| api_contract::run(&it.workspace).map(|()| StepResult::Ok),
+        ..Step::BLANK
+    },
     Step {
         name: "fuzz",
         needs: &[Prerequisite::CxxCompiler],

@@ -5,7 +5,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `run`, `test`, `ci`, `crate_graph`, `instruction_bench`, `autobahn`, `fuzz`, `generate`, `load`, `bench`, `sim`, `faults` | one command each |
+//! | `run`, `test`, `ci`, `crate_graph`, `instruction_bench`, `api_contract`, `autobahn`, `fuzz`, `generate`, `load`, `bench`, `sim`, `faults` | one command each |
 //! | `steps` | runs a table of steps and prints the summary |
 //! | `prerequisites` | the programs that steps need, and how to install them |
 //! | `web` | builds the web client if it is stale |
@@ -13,6 +13,7 @@
 //! | `server` | a temporary server for `autobahn` and `load` |
 //! | `process`, `workspace` | runs programs; what Cargo reports about this workspace |
 
+mod api_contract;
 mod autobahn;
 mod bench;
 mod ci;
@@ -68,6 +69,8 @@ enum Command {
     Autobahn(autobahn::Args),
     /// Search for inputs that break codec, commands, lines or log.
     Fuzz(fuzz::Args),
+    /// Check the HTTP API against its OpenAPI document.
+    ApiContract,
     /// Write what is derived from the table of operations: the OpenAPI document, tables of the documents.
     Generate(generate::Args),
     /// Load a server and check every frame that it sends.
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
             Command::CrateGraph => crate_graph::run(&workspace),
             Command::Instructions(args) => instruction_bench::run(&workspace, &args),
             Command::Autobahn(args) => autobahn::run(&workspace, &args),
+            Command::ApiContract => api_contract::run(&workspace),
             Command::Generate(args) => generate::run(&workspace, &args),
             Command::Fuzz(args) => fuzz::run(&workspace, &args),
             Command::Load { args } => load::run(&workspace, args),

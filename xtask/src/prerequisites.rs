@@ -21,6 +21,8 @@ pub(crate) enum Prerequisite {
     CargoDeny,
     /// The last Python version that Autobahn's test suite supports.
     Python27,
+    /// A Python that makes virtual environments, for schemathesis.
+    Python3,
     /// libFuzzer is written in C++.
     CxxCompiler,
     /// Counts instructions.
@@ -60,6 +62,7 @@ impl Prerequisite {
             Self::SilentNetwork => silent_network(),
             Self::CargoDeny => cargo_deny(),
             Self::Python27 => python27().map(drop),
+            Self::Python3 => python3(),
             Self::CxxCompiler => cxx_compiler(),
             Self::Valgrind => valgrind(),
             Self::Faketime => faketime().map(drop),
@@ -232,6 +235,16 @@ fn pythons_of(pyenv_root: &Path) -> Vec<PathBuf> {
     let versions = fs::read_dir(pyenv_root.join("versions")).into_iter().flatten().flatten();
     let is_27 = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("2.7");
     versions.filter(is_27).map(|entry| entry.path().join("bin/python2.7")).collect()
+}
+
+fn python3() -> Result<(), Missing> {
+    // `ensurepip` is a package of its own on Debian, and without it there is no virtual environment.
+    match process::output(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            Err(Missing { what: "Python 3 with venv is missing".into(), how: "`apt install python3-venv`" })
+        }
+    }
 }
 
 fn is_python27(python: &Path) -> bool {

@@ -2,6 +2,7 @@
 //! reader sees it and a review shows its changes. With `--check` it writes nothing, and fails if something is stale.
 
 mod tables;
+mod typescript;
 
 use std::fs;
 use std::path::Path;
@@ -45,6 +46,8 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 
 fn files(root: &Path) -> Result<Vec<(String, String)>> {
     let mut files = vec![("docs/openapi.json".to_owned(), protocol::openapi::text())];
+    let document = protocol::openapi::document();
+    files.push(("web/src/protocol/generated.ts".to_owned(), typescript::module(&document)?));
     for path in ["docs/PROTOCOL.md", "docs/PERMISSIONS.md"] {
         let text = fs::read_to_string(root.join(path)).with_context(|| format!("{path} cannot be read"))?;
         files.push((path.to_owned(), tables::fill(&text).with_context(|| path.to_owned())?));

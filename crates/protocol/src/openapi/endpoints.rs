@@ -80,10 +80,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         operation_id: "metrics",
         tag: "server",
-        summary: "Counters and gauges in the text format of Prometheus.",
+        summary: "Counters and gauges in the OpenMetrics text format.",
         route: Route::get("/metrics").public(),
         request: None,
-        replies: &[(200, "The metrics.", Content::Media("text/plain"))],
+        replies: &[(200, "The metrics.", Content::Media("application/openmetrics-text"))],
         errors: &[],
     },
     Endpoint {
