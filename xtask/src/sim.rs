@@ -31,7 +31,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if let Some(fault) = &args.inject {
         cargo.args(["--features", "fault-injection"]).env("TEAHOUSE_FAULT_INJECTION", fault);
     }
-    cargo.args(["--", "--exact", "sim::whatever_goes_wrong_every_promise_is_kept", "--nocapture"]);
+    cargo.args(["--", "--exact", "sim::simulation_with_faults_keeps_every_promise", "--nocapture"]);
     cargo.env("TEAHOUSE_SIM_SEED", seed.to_string()).env("TEAHOUSE_SIM_SEEDS", seeds.to_string());
     process::run(&mut cargo)
 }
@@ -41,6 +41,6 @@ pub(crate) fn prove(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["test", "-p", "teahouse", "--lib", "--features", "fault-injection"]);
     cargo.args(["--", "--exact", "sim::every_injected_fault_is_detected"]);
-    cargo.arg("sim::a_history_that_breaks_off_breaks_no_promise");
+    cargo.arg("sim::truncated_history_breaks_no_promise");
     process::run(&mut cargo)
 }

@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_more_connections_the_longer_they_are_spread() {
+    fn retry_delay_grows_with_connections() {
         assert_eq!(retry_within(3), Duration::from_millis(500));
         assert_eq!(retry_within(2_000), Duration::from_secs(10));
     }

@@ -177,12 +177,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_contradicts_itself_nowhere() {
+    fn command_line_definition_is_consistent() {
         CommandLine::command().debug_assert();
     }
 
     #[test]
-    fn flags_may_stand_before_or_after_the_command() {
+    fn flags_are_accepted_before_and_after_the_command() {
         for line in [["teahouse", "--data", "x", "config"], ["teahouse", "config", "--data", "x"]] {
             let parsed = CommandLine::try_parse_from(line).unwrap();
             assert!(matches!(parsed.command, Some(Command::Config { example: false })));
@@ -191,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_is_refused() {
+    fn unknown_flag_is_refused() {
         for line in [["teahouse", "--lisen", "x"], ["teahouse", "brew", "x"]] {
             assert!(CommandLine::try_parse_from(line).is_err());
         }
     }
 
     #[test]
-    fn all_addresses_are_visited_as_localhost() {
+    fn unspecified_address_is_displayed_as_localhost() {
         assert_eq!(display_url("[::]:9999".parse().unwrap()), "localhost:9999");
         assert_eq!(display_url("0.0.0.0:80".parse().unwrap()), "localhost:80");
         assert_eq!(display_url("[::1]:80".parse().unwrap()), "[::1]:80");

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_join_is_answered_between_the_events_it_stands_between() {
+    fn join_is_answered_between_its_neighbouring_events() {
         let events = vec![event(1, 5), event(2, 1), event(1, 6), event(2, 2), event(1, 7)];
         let batch = Batch { events, ..Batch::default() };
         let joined = |room, head| OperationResult::Joined {

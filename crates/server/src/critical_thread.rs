@@ -34,8 +34,8 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_thread_that_dies_of_a_defect_ends_the_process() {
-        let name = "critical_thread::tests::a_thread_that_dies_of_a_defect_ends_the_process";
+    fn panicking_critical_thread_ends_the_process() {
+        let name = "critical_thread::tests::panicking_critical_thread_ends_the_process";
         let ended = in_a_process_of_its_own(name, || {
             let thread = super::spawn("doomed".to_owned(), || panic!("a defect")).unwrap();
             drop(thread.join());

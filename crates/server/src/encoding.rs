@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn no_event_is_more_than_one_line_whatever_people_call_themselves_and_say() {
+    fn event_with_control_characters_is_one_line() {
         let odd = "a\u{85}b\u{2028}c\u{1b}[2J\u{202e}\r\n* Bob: x";
         let body = protocol::MessageBody::new(odd, 100).unwrap();
         let mut event = joined(&["Ann", "李雷"]);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn who_joined_together_is_one_line_that_names_a_few() {
+    fn grouped_join_is_one_line_with_at_most_five_names() {
         for (names, en, zh) in [
             (vec!["Ann"], "* Ann joined", "* Ann 加入了房间"),
             (vec!["Ann", "Bob"], "* Ann and Bob joined", "* Ann、Bob 加入了房间"),

@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_counted_is_told() {
+    fn metrics_report_what_was_counted() {
         let metrics = Metrics::new();
         metrics.connection_opened();
         metrics.connection_opened();

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_random_and_has_one_spelling() {
+    fn token_is_random_and_has_one_spelling() {
         let (one, other) = (Token::new().unwrap(), Token::new().unwrap());
         assert_ne!(one.as_str(), other.as_str());
         assert_eq!(one.as_str().len(), 43);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_sha256_of_the_text() {
+    fn token_hash_is_sha256_of_the_text() {
         // printf 'AAAA…' (43 times A) | sha256sum
         let token = Token::parse(&"A".repeat(43)).unwrap();
         let hex: String = token.hash().0.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_is_known_until_it_is_stored() {
+    fn guest_is_kept_in_memory_until_stored() {
         let sessions = Sessions::default();
         sessions.begin(hash(1), li());
         assert_eq!(sessions.provisional(&hash(1)), Some(li()));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_session_is_not_found_and_cannot_arrive() {
+    fn ended_session_is_not_found_and_cannot_connect() {
         let sessions = Sessions::default();
         sessions.begin(hash(1), li());
         sessions.end(hash(1));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_who_end_a_session_at_once_one_that_fails_does_not_bring_it_back() {
+    fn failed_end_does_not_restore_a_session_ended_by_another() {
         let sessions = Sessions::default();
         sessions.begin(hash(1), li());
         sessions.end(hash(1));
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_the_oldest_is_forgotten() {
+    fn oldest_session_beyond_the_bound_is_dropped() {
         let mut aging = Aging::default();
         let begin = Instant::now();
         for number in 0..1000 {
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_were_stored_leave_no_trail() {
+    fn stored_sessions_are_removed_from_memory() {
         let mut aging = Aging::default();
         let now = Instant::now();
         for number in 0..1000 {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_is_forgotten() {
+    fn expired_session_is_dropped() {
         let mut aging = Aging::default();
         let begin = Instant::now();
         let s = Duration::from_secs;

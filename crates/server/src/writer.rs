@@ -314,8 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_is_found_broken_while_nobody_writes_ends_the_process() {
-        let name = "writer::tests::a_disk_that_is_found_broken_while_nobody_writes_ends_the_process";
+    fn disk_failure_found_while_idle_ends_the_process() {
+        let name = "writer::tests::disk_failure_found_while_idle_ends_the_process";
         let ended = critical_thread::tests::in_a_process_of_its_own(name, || {
             let pipeline = CommitPipeline {
                 writer: Box::new(Broken),
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_the_writer_is_bounded_and_beyond_it_is_overloaded() {
+    fn writer_queue_beyond_its_bound_is_overloaded() {
         let (jobs, inbox) = channel();
         let handle = WriterHandle { jobs, unfinished: Arc::default() };
         let ask = || {
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_a_legal_name() {
+    fn system_actor_has_a_legal_name() {
         assert_eq!(super::system_actor().person.name.as_str(), "-");
     }
 }

@@ -69,7 +69,7 @@ impl Drop for Server {
 }
 
 #[test]
-fn a_mistake_in_the_settings_is_one_line_and_exit_code_2() {
+fn bad_setting_is_one_line_and_exit_code_2() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("bad.toml"), "\nshards = \"many\"\n").unwrap();
     for (args, line) in [
@@ -89,7 +89,7 @@ fn a_mistake_in_the_settings_is_one_line_and_exit_code_2() {
 }
 
 #[test]
-fn a_port_in_use_is_one_line_and_exit_code_1() {
+fn port_in_use_is_one_line_and_exit_code_1() {
     let home = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -104,7 +104,7 @@ fn a_port_in_use_is_one_line_and_exit_code_1() {
 }
 
 #[test]
-fn a_data_folder_that_cannot_be_used_is_one_line_and_exit_code_1() {
+fn unusable_data_folder_is_one_line_and_exit_code_1() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("file"), "").unwrap();
     let (code, line) = refused(&said(&home, &["--listen", "127.0.0.1:0", "--data", "file/data"]));
@@ -119,7 +119,7 @@ fn a_data_folder_that_cannot_be_used_is_one_line_and_exit_code_1() {
 
 /// An operator who goes back to an older program is told so, and the data is left for the newer one.
 #[test]
-fn a_database_of_a_newer_program_is_one_line_and_exit_code_1_and_is_left_alone() {
+fn newer_database_is_refused_unchanged_with_exit_code_1() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(&home);
     server.signal(Signal::TERM);
@@ -139,7 +139,7 @@ fn a_database_of_a_newer_program_is_one_line_and_exit_code_1_and_is_left_alone()
 }
 
 #[test]
-fn what_is_printed_says_where_it_came_from() {
+fn printed_configuration_names_its_sources() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("teahouse.toml"), "log = \"debug\"\n").unwrap();
     let output =
@@ -160,7 +160,7 @@ fn what_is_printed_says_where_it_came_from() {
 }
 
 #[test]
-fn a_signal_ends_it_in_order() {
+fn signal_stops_the_server_gracefully() {
     for signal in [Signal::TERM, Signal::INT] {
         let home = tempfile::tempdir().unwrap();
         let server = Server::start(&home);
@@ -187,7 +187,7 @@ fn pass_over_frame(client: &mut impl Read) -> u8 {
 }
 
 #[test]
-fn a_second_interrupt_ends_it_at_once() {
+fn second_interrupt_exits_at_once() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(&home);
     let mut client = TcpStream::connect(("127.0.0.1", server.port)).unwrap();

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::rows::{int, uint};
 use crate::session::Session;
-use crate::store::WriterPlace;
+use crate::target::WriterPlace;
 use crate::write;
 
 /// The connection that writes.

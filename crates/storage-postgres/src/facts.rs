@@ -11,7 +11,7 @@ use storage::StoreError;
 use tokio_postgres::Row;
 
 use crate::rows::{get, int, message_body, read_position, room_name, uint, user_name};
-use crate::session::Step;
+use crate::step::Step;
 
 const USERS: &str =
     "SELECT id, name FROM user_account WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE";

@@ -36,7 +36,9 @@ mod open_error;
 mod reader;
 mod rows;
 mod session;
+mod step;
 mod store;
+mod target;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]

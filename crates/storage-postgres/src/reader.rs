@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::rows::{event, event_columns, get, int, read_position, room_name, uint, user_name};
 use crate::session::{Params, Role, Session};
-use crate::store::Target;
+use crate::target::Target;
 
 /// A connection that reads.
 pub(crate) struct PostgresReader {

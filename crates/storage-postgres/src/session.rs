@@ -10,6 +10,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, NoTls, Row, Statement};
 
 use crate::failure::Failure;
+use crate::step::Step;
 use crate::url::DatabaseUrl;
 use crate::{facts, write};
 
@@ -55,12 +56,6 @@ pub(crate) struct Session {
 
 /// The parameters of a statement.
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
-
-/// A statement of a pipeline, with its parameters.
-pub(crate) struct Step {
-    pub(crate) sql: &'static str,
-    pub(crate) params: Vec<Box<dyn ToSql + Sync>>,
-}
 
 impl Session {
     /// Connects. `name` is the session's `application_name`.

@@ -1,7 +1,7 @@
 //! The store: a database, opened.
 
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::RoomLimits;
@@ -14,36 +14,9 @@ use crate::migrate::{self, Found, MIGRATIONS};
 use crate::open_error::MINIMUM_VERSION;
 use crate::reader::PostgresReader;
 use crate::session::{Role, Session};
+use crate::target::{Target, WriterPlace};
 use crate::url::DatabaseUrl;
 use crate::{OpenError, lock};
-
-/// How this process reaches the database.
-pub(crate) struct Target {
-    url: DatabaseUrl,
-    /// The `application_name` of this process's sessions. Random, so that after a lost connection the process can tell its own
-    /// earlier session from another server's.
-    name: String,
-    has_writer: AtomicBool,
-}
-
-impl Target {
-    pub(crate) fn connect(&self, role: Role) -> Result<Session, Failure> {
-        Session::open(&self.url, role, &self.name)
-    }
-
-    /// A session that holds the lock.
-    pub(crate) fn connect_for_writing(&self) -> Result<Session, Failure> {
-        let mut session = self.connect(Role::Writer)?;
-        if lock::acquire(&mut session, &self.name)? {
-            session.prepare_for_writing()?;
-            return Ok(session);
-        }
-        Err(Failure {
-            error: StoreError::Unavailable("another teahouse is using this database".to_owned()),
-            session_lost: true,
-        })
-    }
-}
 
 /// Rooms in a PostgreSQL database that no other process writes.
 pub struct PostgresStore {
@@ -137,23 +110,5 @@ impl Store for PostgresStore {
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
         Ok(Box::new(PostgresReader::new(&self.target)?))
-    }
-}
-
-/// The right to write, free again when it is dropped.
-pub(crate) struct WriterPlace(pub(crate) Arc<Target>);
-
-impl WriterPlace {
-    fn take(target: &Arc<Target>) -> Result<Self, StoreError> {
-        if target.has_writer.swap(true, Ordering::AcqRel) {
-            return Err(StoreError::WriterTaken);
-        }
-        Ok(WriterPlace(Arc::clone(target)))
-    }
-}
-
-impl Drop for WriterPlace {
-    fn drop(&mut self) {
-        self.0.has_writer.store(false, Ordering::Release);
     }
 }

@@ -10,7 +10,7 @@ use storage::{Changes, StoreError};
 use tokio_postgres::types::ToSql;
 
 use crate::rows::{StoredKind, int};
-use crate::session::Step;
+use crate::step::Step;
 
 const END_SESSIONS: &str = "DELETE FROM session WHERE token_hash = ANY($1::bytea[])";
 const END_MEMBERSHIPS: &str = "DELETE FROM membership m USING unnest($1::bigint[], $2::bigint[]) AS ended (room, user_id) \

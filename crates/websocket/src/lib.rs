@@ -54,22 +54,27 @@ mod close_code;
 mod decode;
 mod error;
 mod frame;
+mod growth;
 pub mod handshake;
 mod header;
 mod mask;
+mod message;
 mod opcode;
 mod partial;
+mod role;
 mod utf8;
 
 pub use close_code::CloseCode;
-pub use decode::{Decoder, Message, Role};
+pub use decode::Decoder;
 pub use error::ProtocolError;
 pub use frame::{
     append_masked, append_text, binary_frame, close_frame, close_payload, close_reply, frame_len,
     masked_frame, ping_frame, pong_frame, text_frame,
 };
 pub use header::{EncodedHeader, Header, header_len};
+pub use message::Message;
 pub use opcode::Opcode;
+pub use role::Role;
 
 /// The longest payload of a control frame (RFC 6455, 5.5).
 pub const CONTROL_PAYLOAD_MAX: usize = 125;

@@ -5,21 +5,11 @@
 
 use crate::{
     CONTROL_PAYLOAD_MAX, Header, Message, Opcode, ProtocolError, close,
+    growth::growth,
     header::{Expected, HEADER_MAX, parse},
     mask::Mask,
     utf8::TextBuffer,
 };
-
-/// How much more a buffer should reserve to take `extra` bytes: it doubles, so that a peer that sends single
-/// bytes costs a handful of moves and not one each; but never beyond `limit`, so that the limit is also the
-/// memory.
-pub(crate) fn growth(len: usize, capacity: usize, extra: usize, limit: usize) -> usize {
-    if capacity - len >= extra {
-        return 0;
-    }
-    let roomy = capacity.saturating_mul(2).max(64).min(limit);
-    roomy.max(len + extra) - len
-}
 
 /// The unfinished part of a connection's input.
 #[derive(Debug, Default)]

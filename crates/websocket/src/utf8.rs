@@ -7,7 +7,7 @@
 
 use std::str::from_utf8;
 
-use crate::{ProtocolError, partial::growth};
+use crate::{ProtocolError, growth::growth};
 
 /// The text of an unfinished message.
 #[derive(Debug, Default)]

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_language_is_the_one_liked_best() {
+    fn language_with_highest_weight_is_chosen() {
         for (header, language) in [
             ("", Language::En),
             ("zh", Language::Zh),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_of_the_protocol_is_in_the_help() {
+    fn every_line_command_is_in_the_help() {
         for language in [Language::En, Language::Zh] {
             let help = i18n(language).help.join("\n");
             for command in ["/join", "/leave", "/name", "/who", "/rooms", "/help", "//"] {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_is_one_line_and_differs_between_the_languages() {
+    fn every_text_is_one_line_and_is_translated() {
         let all = |language| {
             let t = i18n(language);
             let mut all = vec![
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_says_what_the_protocol_document_says() {
+    fn gap_text_matches_the_protocol_document() {
         let t = i18n(Language::En);
         assert_eq!((t.gap)(Seq(59), Seq(1812), "lobby"), "missed 59 to 1812 in lobby");
         assert_eq!((t.joined)(&["Ann"], 1), "Ann joined");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_cut_says_how_many_are_missing() {
+    fn truncated_list_has_the_missing_count() {
         assert_eq!((i18n(Language::En).who)(&["Li", "Ann"], 2), "2 online: Li, Ann");
         assert_eq!((i18n(Language::En).who)(&["Li", "Ann"], 5), "5 online: Li, Ann and 3 more");
         assert_eq!((i18n(Language::Zh).who)(&["李雷", "Ann"], 2), "2 人在线：李雷、Ann");

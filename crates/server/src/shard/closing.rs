@@ -287,7 +287,7 @@ mod tests {
     use protocol::Close;
 
     #[test]
-    fn every_goodbye_has_a_code_that_may_be_sent() {
+    fn every_close_has_a_valid_code() {
         for close in [
             Close::GoingAway,
             Close::ProtocolError,

@@ -204,7 +204,7 @@ impl UserState {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_place_in_a_room_is_small() {
+    fn subscription_is_32_bytes() {
         assert_eq!(size_of::<super::Subscription>(), 32);
     }
 }

@@ -296,7 +296,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 
     /// **Invariant:** the end is set while the event is appended, so nothing later can be written to whoever left
-    /// (`a_member_who_left_hears_nothing_later`).
+    /// (`removed_member_receives_nothing_later`).
     fn end_memberships(&mut self, index: usize, event: &protocol::Event) {
         let user = event.by.id;
         let openings = std::mem::take(&mut self.rooms[index].openings);

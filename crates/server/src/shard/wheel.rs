@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_comes_up_once_and_never_early() {
+    fn deadline_is_due_once_and_never_early() {
         let mut wheel = Wheel::default();
         let mut due = Vec::new();
         wheel.turn(Tick(5000), &mut due);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_never_shorter_than_asked() {
+    fn wait_is_never_shorter_than_requested() {
         let begun = Tick::of(Duration::from_millis(199));
         assert!(!begun.is_older_than(Duration::from_millis(100), Tick::of(Duration::from_millis(250))));
         assert!(begun.is_older_than(Duration::from_millis(100), Tick::of(Duration::from_millis(300))));

@@ -98,7 +98,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_goes_wrong_every_promise_is_kept() {
+fn simulation_with_faults_keeps_every_promise() {
     let (first, count) = match number("TEAHOUSE_SIM_SEED") {
         Some(seed) => (seed, number("TEAHOUSE_SIM_SEEDS").unwrap_or(1)),
         None => (0, number("TEAHOUSE_SIM_SEEDS").unwrap_or(SEEDS)),
@@ -161,7 +161,7 @@ fn every_injected_fault_is_detected() {
 /// Else the checker might only see that the history has no end.
 #[cfg(feature = "fault-injection")]
 #[test]
-fn a_history_that_breaks_off_breaks_no_promise() {
+fn truncated_history_breaks_no_promise() {
     for seed in 0..10 {
         let mut world = World::new(seed);
         world.run(world.now + Duration::from_secs(8), |_| false);
@@ -170,7 +170,7 @@ fn a_history_that_breaks_off_breaks_no_promise() {
 }
 
 #[test]
-fn a_seed_says_all_that_happens() {
+fn same_seed_gives_the_same_run() {
     for seed in [3, 7] {
         assert_eq!(run(seed, false), run(seed, false), "seed {seed}");
     }

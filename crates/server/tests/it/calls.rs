@@ -70,7 +70,7 @@ fn id_of(server: &TestServer, name: &str) -> String {
 }
 
 #[test]
-fn a_round_costs_one_write_for_each_member_and_no_other_call() {
+fn batch_is_one_system_call_per_member() {
     // Nobody is asked for a sign of life meanwhile.
     let calm = [("SHARDS", "1"), ("TIMEOUTS_PING_INTERVAL", "10m"), ("TIMEOUTS_WEBSOCKET_IDLE", "20m")];
     let server = TestServer::with(&calm);

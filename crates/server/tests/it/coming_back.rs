@@ -73,7 +73,7 @@ fn history(
 }
 
 #[test]
-fn what_was_missed_comes_from_the_log_in_memory() {
+fn resume_is_served_from_memory() {
     // Each shard has its own memory of a room, for as long as somebody there has it open.
     let server = TestServer::with(&[("SHARDS", "1")]);
     let (mut li, token) = server.person("Li");
@@ -95,7 +95,7 @@ fn what_was_missed_comes_from_the_log_in_memory() {
 }
 
 #[test]
-fn what_was_missed_comes_from_the_store_after_a_restart() {
+fn resume_after_restart_is_served_from_the_store() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let (mut ann, anns) = server.person("Ann");
@@ -115,7 +115,7 @@ fn what_was_missed_comes_from_the_store_after_a_restart() {
 }
 
 #[test]
-fn beyond_a_thousand_a_gap_is_told_and_history_fills_it_exactly() {
+fn gap_above_a_thousand_is_filled_by_history() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let (mut ann, anns) = server.person("Ann");
@@ -139,7 +139,7 @@ fn beyond_a_thousand_a_gap_is_told_and_history_fills_it_exactly() {
 }
 
 #[test]
-fn history_goes_back_page_by_page_to_the_first_event() {
+fn history_pages_reach_the_first_event() {
     let server = TestServer::open();
     let room = room_with(&server, "lobby", 250);
     let mut li = server.guest();
@@ -178,7 +178,7 @@ fn history_goes_back_page_by_page_to_the_first_event() {
 }
 
 #[test]
-fn a_page_of_history_ends_at_a_quarter_of_a_megabyte() {
+fn history_page_is_bounded_by_256_kib() {
     let server = TestServer::open();
     let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
@@ -203,7 +203,7 @@ fn a_page_of_history_ends_at_a_quarter_of_a_megabyte() {
 }
 
 #[test]
-fn another_epoch_or_a_cursor_beyond_the_head_is_reset() {
+fn foreign_epoch_or_cursor_above_head_is_reset() {
     let server = TestServer::open();
     let room = room_with(&server, "lobby", 3);
     let (mut li, token) = server.person("Li");
@@ -243,7 +243,7 @@ fn another_epoch_or_a_cursor_beyond_the_head_is_reset() {
 }
 
 #[test]
-fn several_rooms_come_back_at_once_and_a_strangers_room_does_not() {
+fn resume_opens_own_rooms_and_refuses_others() {
     let server = TestServer::open();
     let secret = room_with(&server, "strangers", 3);
     let mut host = server.guest();
@@ -301,7 +301,7 @@ fn several_rooms_come_back_at_once_and_a_strangers_room_does_not() {
 }
 
 #[test]
-fn who_has_left_cannot_resume() {
+fn former_member_cannot_resume() {
     let server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let mut ann = server.guest();
@@ -320,7 +320,7 @@ fn who_has_left_cannot_resume() {
 }
 
 #[test]
-fn a_resume_of_too_many_rooms_is_malformed_and_of_500_is_not() {
+fn resume_of_more_than_500_rooms_is_malformed() {
     let server = TestServer::open();
     let mut li = server.guest();
     let rooms = |count: u64| {
@@ -334,7 +334,7 @@ fn a_resume_of_too_many_rooms_is_malformed_and_of_500_is_not() {
 }
 
 #[test]
-fn a_catch_up_while_people_talk_is_contiguous() {
+fn catch_up_during_messages_is_contiguous() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let (mut ann, anns) = server.person("Ann");
@@ -378,7 +378,7 @@ fn a_catch_up_while_people_talk_is_contiguous() {
 }
 
 #[test]
-fn resuming_a_room_that_is_open_sends_what_follows_the_new_cursor() {
+fn resume_of_open_room_moves_the_cursor() {
     let server = TestServer::open();
     let room = room_with(&server, "lobby", 5);
     let mut li = server.guest();
@@ -393,7 +393,7 @@ fn resuming_a_room_that_is_open_sends_what_follows_the_new_cursor() {
 }
 
 #[test]
-fn a_stranger_reads_no_history() {
+fn stranger_cannot_read_history() {
     let server = TestServer::open();
     let room = room_with(&server, "lobby", 3);
     let (mut li, token) = server.person("Li");

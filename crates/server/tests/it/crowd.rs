@@ -49,7 +49,7 @@ enum Comes {
 }
 
 #[test]
-fn two_thousand_come_back_at_once_and_each_gets_what_it_missed() {
+fn two_thousand_concurrent_resumes_are_complete() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
     let mut server = TestServer::open();

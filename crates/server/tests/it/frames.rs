@@ -78,7 +78,7 @@ fn until_reply(client: &mut Client, id: u64) -> Vec<Value> {
 }
 
 #[test]
-fn every_golden_command_is_carried_out_and_answered_as_the_golden_frames_are() {
+fn golden_commands_get_golden_replies() {
     let server = TestServer::open();
     let token = server.token("李雷");
     let mut li = server.back(&token);
@@ -148,7 +148,7 @@ fn every_golden_command_is_carried_out_and_answered_as_the_golden_frames_are() {
 }
 
 #[test]
-fn events_and_asides_are_as_the_golden_frames_are() {
+fn events_and_ephemeral_frames_match_golden_frames() {
     let server = TestServer::open();
     let mut li = client::Client::open(server.addr, crate::talk::options()).unwrap();
     li.send_text(r#"{"type":"join","id":1,"room":"tea"}"#).unwrap();
@@ -172,7 +172,7 @@ fn events_and_asides_are_as_the_golden_frames_are() {
 }
 
 #[test]
-fn every_id_is_answered_once_also_in_an_array_with_bad_ones() {
+fn each_id_in_a_mixed_array_is_answered_once() {
     let server = TestServer::open();
     let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
@@ -215,7 +215,7 @@ fn every_id_is_answered_once_also_in_an_array_with_bad_ones() {
 }
 
 #[test]
-fn without_an_id_only_a_refusal_and_a_ping_are_answered() {
+fn command_without_id_gets_only_errors_and_pong() {
     let server = TestServer::open();
     let mut li = server.guest();
     li.join("lobby").unwrap();
@@ -250,7 +250,7 @@ fn without_an_id_only_a_refusal_and_a_ping_are_answered() {
 }
 
 #[test]
-fn what_is_no_command_is_refused_and_the_connection_lives() {
+fn malformed_command_is_refused_and_connection_stays() {
     let server = TestServer::open();
     let mut li = server.guest();
     let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
@@ -293,7 +293,7 @@ fn what_is_no_command_is_refused_and_the_connection_lives() {
 }
 
 #[test]
-fn an_array_may_hold_256_commands_or_none() {
+fn array_holds_at_most_256_commands() {
     let server = TestServer::open();
     let mut li = server.guest();
     li.send_text("[]").unwrap();

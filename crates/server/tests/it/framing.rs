@@ -20,7 +20,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn whoever_breaks_the_framing_is_told_which_rule_by_the_code() {
+fn framing_errors_close_with_the_matching_code() {
     let server = TestServer::open();
     let long = [&[0x89, 0xfe, 0, 126][..], &KEY, &[0; 126]].concat();
     let huge = [&[0x81, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0][..], &KEY].concat();
@@ -73,7 +73,7 @@ fn whoever_breaks_the_framing_is_told_which_rule_by_the_code() {
 }
 
 #[test]
-fn pings_are_answered_with_what_they_bear() {
+fn ping_is_answered_with_its_payload() {
     let server = TestServer::open();
     let mut li = server.guest();
     for payload in [&b""[..], b"hello", &[0xff; 125]] {
@@ -85,7 +85,7 @@ fn pings_are_answered_with_what_they_bear() {
 }
 
 #[test]
-fn a_message_may_come_in_fragments_with_a_ping_between_and_byte_by_byte() {
+fn fragmented_message_with_interleaved_ping_is_read() {
     let server = TestServer::open();
     let mut li = server.guest();
     let mut ann = server.guest();
@@ -133,7 +133,7 @@ fn upgrade(server: &TestServer, more: &str) -> String {
 }
 
 #[test]
-fn what_comes_with_the_upgrade_is_heard_first() {
+fn bytes_after_the_upgrade_are_read_first() {
     let server = TestServer::open();
     let mut ann = server.lines(plain_text());
     let mut stream = TcpStream::connect(server.addr).unwrap();
@@ -168,7 +168,7 @@ fn what_comes_with_the_upgrade_is_heard_first() {
 }
 
 #[test]
-fn what_is_no_upgrade_is_refused_by_http() {
+fn invalid_upgrade_is_refused_over_http() {
     let server = TestServer::open();
     let ask = |headers: &[(&str, &str)]| {
         let mut all = vec![("Connection", "Upgrade"), ("Upgrade", "websocket")];
@@ -192,7 +192,7 @@ fn what_is_no_upgrade_is_refused_by_http() {
 }
 
 #[test]
-fn of_several_subprotocols_ours_is_chosen() {
+fn known_subprotocol_is_chosen_among_several() {
     let server = TestServer::open();
     for (offered, chosen) in [
         ("Sec-WebSocket-Protocol: chat, teahouse.v1.json\r\n", true),
@@ -224,7 +224,7 @@ fn of_several_subprotocols_ours_is_chosen() {
 }
 
 #[test]
-fn an_abrupt_end_frees_the_connection() {
+fn abrupt_disconnect_frees_the_connection() {
     let server = TestServer::open();
     for half_a_frame in [false, true] {
         for _ in 0..10 {

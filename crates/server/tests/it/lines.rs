@@ -42,7 +42,7 @@ fn named(server: &TestServer, name: &str) -> Client {
 }
 
 #[test]
-fn what_is_said_comes_to_all_as_a_line_also_to_oneself() {
+fn message_reaches_everybody_as_a_line() {
     let server = TestServer::open();
     let mut li = named(&server, "李雷");
     let mut ann = server.lines(plain_text());
@@ -53,7 +53,7 @@ fn what_is_said_comes_to_all_as_a_line_also_to_oneself() {
 }
 
 #[test]
-fn lines_and_json_are_one_room() {
+fn text_and_json_clients_share_a_room() {
     let server = TestServer::open();
     let mut li = named(&server, "Li");
     let (mut ann, _) = server.person("Ann");
@@ -77,7 +77,7 @@ fn lines_and_json_are_one_room() {
 }
 
 #[test]
-fn nobody_can_forge_a_line() {
+fn line_cannot_be_forged() {
     let server = TestServer::open();
     let mut li = server.lines(plain_text());
     let (mut ann, _) = server.person("Ann");
@@ -105,7 +105,7 @@ fn nobody_can_forge_a_line() {
 }
 
 #[test]
-fn every_line_of_the_table_does_what_it_says() {
+fn every_documented_line_command_works() {
     let server = TestServer::open();
     let mut li = named(&server, "Li");
     let mut ann = named(&server, "Ann");
@@ -157,7 +157,7 @@ fn every_line_of_the_table_does_what_it_says() {
 }
 
 #[test]
-fn who_could_not_join_stays_where_they_were() {
+fn text_client_with_failed_join_stays_in_its_room() {
     let server = TestServer::with(&[
         ("LIMITS_ENABLED", "true"),
         ("LIMITS_ROOMS_PER_PERSON", "2"),
@@ -178,7 +178,7 @@ fn who_could_not_join_stays_where_they_were() {
 }
 
 #[test]
-fn notices_are_in_the_language_that_was_asked_for() {
+fn notices_are_in_the_requested_language() {
     let server = TestServer::open();
     let mut li = Client::connect(server.addr, in_chinese()).unwrap();
     assert!(li.next_line().unwrap().contains("，欢迎！你在 lobby"));
@@ -201,7 +201,7 @@ fn notices_are_in_the_language_that_was_asked_for() {
 }
 
 #[test]
-fn who_brings_no_token_starts_with_what_is_new() {
+fn text_client_without_token_starts_at_head() {
     let server = TestServer::open();
     let (mut ann, _) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
@@ -222,7 +222,7 @@ fn numbers_until(client: &mut Client, last: u64) -> Vec<u64> {
 }
 
 #[test]
-fn the_place_of_who_brings_a_token_is_kept() {
+fn text_client_with_token_keeps_its_position() {
     let mut server = TestServer::open();
     let (mut ann, anns) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
@@ -263,7 +263,7 @@ fn the_place_of_who_brings_a_token_is_kept() {
 }
 
 #[test]
-fn a_place_is_kept_also_where_nothing_was_heard_yet() {
+fn position_is_kept_in_a_room_without_events() {
     let server = TestServer::open();
     let (mut ann, _) = server.person("Ann");
     let room = ann.join("lobby").unwrap().room;
@@ -275,7 +275,7 @@ fn a_place_is_kept_also_where_nothing_was_heard_yet() {
 }
 
 #[test]
-fn each_rooms_place_is_kept_also_when_one_goes_from_room_to_room() {
+fn position_is_kept_per_room() {
     let mut server = TestServer::open();
     let (mut ann, _) = server.person("Ann");
     let tea = ann.join("tea").unwrap().room;
@@ -299,7 +299,7 @@ fn each_rooms_place_is_kept_also_when_one_goes_from_room_to_room() {
 }
 
 #[test]
-fn the_server_that_stops_says_so_in_a_line() {
+fn stop_is_announced_in_a_line() {
     let mut server = TestServer::open();
     let mut li = server.lines(plain_text());
     server.terminate();
@@ -312,7 +312,7 @@ fn the_server_that_stops_says_so_in_a_line() {
 }
 
 #[test]
-fn too_many_lines_are_refused_in_a_line() {
+fn rate_limited_line_is_refused_in_a_line() {
     let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_MESSAGES", "0.01/h burst 1")]);
     let mut li = server.lines(plain_text());
     li.send_text("one").unwrap();

@@ -15,7 +15,7 @@ fn send(room: RoomId, key: &str, body: &str) -> Value {
 }
 
 #[test]
-fn a_repeated_send_has_the_first_ones_number_and_another_one_is_a_conflict() {
+fn repeated_send_returns_first_seq_or_conflicts() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let tea = li.join("tea").unwrap().room;
@@ -40,7 +40,7 @@ fn a_repeated_send_has_the_first_ones_number_and_another_one_is_a_conflict() {
 }
 
 #[test]
-fn the_same_key_of_two_people_is_two_messages() {
+fn same_key_of_two_users_is_two_messages() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
     let room = li.join("lobby").unwrap().room;
@@ -51,7 +51,7 @@ fn the_same_key_of_two_people_is_two_messages() {
 }
 
 #[test]
-fn who_has_left_still_learns_that_a_message_arrived_but_says_nothing_new() {
+fn former_member_may_repeat_but_not_send() {
     let server = TestServer::open();
     let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
@@ -64,7 +64,7 @@ fn who_has_left_still_learns_that_a_message_arrived_but_says_nothing_new() {
 }
 
 #[test]
-fn a_key_has_1_to_64_visible_characters() {
+fn message_key_has_1_to_64_visible_characters() {
     let server = TestServer::open();
     let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;
@@ -78,7 +78,7 @@ fn a_key_has_1_to_64_visible_characters() {
 
 /// What an impatient sender knows when its server is killed: what it asked for, and what it was answered.
 #[test]
-fn killed_in_a_burst_it_has_every_acknowledged_message_once_and_in_order() {
+fn killed_server_keeps_acknowledged_messages_once() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;

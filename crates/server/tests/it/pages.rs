@@ -11,7 +11,7 @@ fn get(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> Response {
 }
 
 #[test]
-fn health_readiness_and_metrics_tell_what_is() {
+fn health_readiness_and_metrics_reflect_the_state() {
     let server = TestServer::open();
     assert_eq!((server.get("/healthz").status, server.get("/healthz").text().as_str()), (200, "ok"));
     assert_eq!(server.get("/readyz").status, 200);
@@ -49,7 +49,7 @@ fn health_readiness_and_metrics_tell_what_is() {
 }
 
 #[test]
-fn the_page_is_served_with_a_strict_policy_and_only_if_it_is_not_known() {
+fn page_has_a_strict_policy_and_an_etag() {
     let server = TestServer::open();
     let page = server.get("/");
     assert_eq!(page.status, 200);
@@ -103,7 +103,7 @@ fn the_page_is_served_with_a_strict_policy_and_only_if_it_is_not_known() {
 }
 
 #[test]
-fn the_policy_stands_on_every_answer() {
+fn content_security_policy_is_on_every_response() {
     let server = TestServer::open();
     for path in ["/nope", "/healthz", "/api/v1/session", "/ws"] {
         let answer = server.get(path);

@@ -24,7 +24,7 @@ fn count(client: &mut Client) -> Value {
 }
 
 #[test]
-fn a_room_is_told_who_comes_and_goes() {
+fn presence_changes_reach_the_room() {
     let server = TestServer::open();
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
@@ -43,7 +43,7 @@ fn a_room_is_told_who_comes_and_goes() {
 }
 
 #[test]
-fn one_of_two_connections_that_ends_is_no_leave() {
+fn closing_one_of_two_connections_keeps_presence() {
     let server = TestServer::open();
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
@@ -62,7 +62,7 @@ fn one_of_two_connections_that_ends_is_no_leave() {
 }
 
 #[test]
-fn who_goes_and_comes_within_a_second_was_never_gone() {
+fn reconnect_within_a_second_changes_no_presence() {
     let server = TestServer::open();
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
@@ -90,7 +90,7 @@ fn who_goes_and_comes_within_a_second_was_never_gone() {
 }
 
 #[test]
-fn many_people_are_a_count_and_pages() {
+fn large_presence_is_a_count_and_pages() {
     let server = TestServer::open();
     let mut crowd: Vec<Client> = (0..120).map(|_| server.guest()).collect();
     for client in &mut crowd {
@@ -128,7 +128,7 @@ fn many_people_are_a_count_and_pages() {
 }
 
 #[test]
-fn typing_is_shown_in_its_room_alone_and_only_members_may() {
+fn typing_reaches_its_room_and_needs_membership() {
     let server = TestServer::open();
     let (mut li, mut ann, mut mei) = (server.guest(), server.guest(), server.guest());
     let tea = li.join("tea").unwrap().room;
@@ -156,7 +156,7 @@ fn left(client: &mut Client, who: UserId) {
 }
 
 #[test]
-fn a_guest_without_a_token_leaves_however_the_connection_ends() {
+fn guest_without_token_leaves_on_any_disconnect() {
     let server = TestServer::open();
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
@@ -182,7 +182,7 @@ fn a_guest_without_a_token_leaves_however_the_connection_ends() {
 }
 
 #[test]
-fn who_vanishes_before_the_join_is_answered_leaves_all_the_same() {
+fn guest_gone_before_join_reply_leaves() {
     let server = TestServer::open();
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
@@ -207,7 +207,7 @@ fn who_vanishes_before_the_join_is_answered_leaves_all_the_same() {
 }
 
 #[test]
-fn guests_of_a_killed_server_leave_at_the_next_start() {
+fn guests_of_killed_server_leave_at_next_start() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let mut guest = server.guest();

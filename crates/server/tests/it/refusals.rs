@@ -24,7 +24,7 @@ fn typing() -> Value {
 }
 
 #[test]
-fn each_rate_runs_out_alone_and_says_when_to_come_again() {
+fn each_rate_is_separate_and_has_retry_after() {
     for (setting, first, refused) in [
         ("LIMITS_MESSAGES", [send(1), send(2)], send(3)),
         ("LIMITS_TYPING", [typing(), typing()], typing()),
@@ -79,7 +79,7 @@ fn each_rate_runs_out_alone_and_says_when_to_come_again() {
 }
 
 #[test]
-fn who_made_too_many_rooms_still_finds_those_that_are_there() {
+fn limited_creator_still_joins_existing_rooms() {
     let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_NEW_ROOMS", NEVER)]);
     let (mut li, mut ann) = (server.guest(), server.guest());
     ann.join("tea").unwrap();
@@ -100,7 +100,7 @@ fn who_made_too_many_rooms_still_finds_those_that_are_there() {
 }
 
 #[test]
-fn after_the_time_that_was_told_it_works_again() {
+fn retry_after_the_announced_time_succeeds() {
     let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_MESSAGES", "10/s burst 1")]);
     let mut li = server.guest();
     li.join("lobby").unwrap();
@@ -121,7 +121,7 @@ fn after_the_time_that_was_told_it_works_again() {
 }
 
 #[test]
-fn limits_that_are_off_limit_nothing() {
+fn disabled_limits_refuse_nothing() {
     let mut settings = vec![
         ("LIMITS_ENABLED", "false"),
         ("LIMITS_CONNECTIONS", "1"),
@@ -154,7 +154,7 @@ fn limits_that_are_off_limit_nothing() {
 }
 
 #[test]
-fn new_guests_are_limited_by_address_however_they_come() {
+fn guest_creation_is_limited_per_address() {
     let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_GUEST_CREATION", "0.01/h burst 3")]);
     let token = new_session(server.addr, None).unwrap().1;
     let _guest = server.guest();
@@ -175,7 +175,7 @@ fn new_guests_are_limited_by_address_however_they_come() {
 }
 
 #[test]
-fn pages_of_history_over_http_have_a_rate() {
+fn history_over_http_is_rate_limited() {
     let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_COMMANDS", NEVER)]);
     let (mut li, token) = server.person("Li");
     li.join("lobby").unwrap();
@@ -187,7 +187,7 @@ fn pages_of_history_over_http_have_a_rate() {
 }
 
 #[test]
-fn beyond_the_caps_one_is_told_and_places_are_given_back() {
+fn connections_above_the_limit_are_refused_and_released() {
     let server = TestServer::with(&[
         ("LIMITS_ENABLED", "true"),
         ("LIMITS_CONNECTIONS", "3"),
@@ -238,7 +238,7 @@ fn eventually(server: &TestServer, options: &Options) -> Client {
 }
 
 #[test]
-fn commands_that_need_a_room_say_what_is_wrong_with_it() {
+fn command_with_wrong_room_gets_the_matching_error() {
     let server = TestServer::open();
     let mut li = server.guest();
     let mut ann = server.guest();
@@ -264,7 +264,7 @@ fn commands_that_need_a_room_say_what_is_wrong_with_it() {
 }
 
 #[test]
-fn what_there_is_not_is_404_and_a_wrong_method_405_both_in_json() {
+fn unknown_path_is_404_and_wrong_method_405_in_json() {
     let server = TestServer::open();
     for (method, path, status) in [
         ("GET", "/nope", 404),

@@ -11,7 +11,7 @@ fn golden_names() -> Value {
 }
 
 #[test]
-fn names_of_rooms_are_taken_and_refused_as_the_golden_file_says() {
+fn room_names_match_the_golden_file() {
     let server = TestServer::open();
     let mut li = server.guest();
     let names = golden_names();
@@ -35,7 +35,7 @@ fn names_of_rooms_are_taken_and_refused_as_the_golden_file_says() {
 }
 
 #[test]
-fn names_of_people_are_taken_and_refused_as_the_golden_file_says() {
+fn user_names_match_the_golden_file() {
     let server = TestServer::open();
     let mut li = server.guest();
     let names = golden_names();
@@ -49,7 +49,7 @@ fn names_of_people_are_taken_and_refused_as_the_golden_file_says() {
 }
 
 #[test]
-fn a_room_is_made_by_the_first_join_and_found_without_regard_to_case_and_width() {
+fn room_is_found_regardless_of_case_and_width() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
     let made = li.join("Tea").unwrap();
@@ -66,7 +66,7 @@ fn a_room_is_made_by_the_first_join_and_found_without_regard_to_case_and_width()
 }
 
 #[test]
-fn two_who_make_a_room_at_once_are_in_the_same_one() {
+fn concurrent_creation_makes_one_room() {
     let server = TestServer::open();
     let mut clients: Vec<_> = (0..8).map(|_| server.guest()).collect();
     for client in &mut clients {
@@ -77,7 +77,7 @@ fn two_who_make_a_room_at_once_are_in_the_same_one() {
 }
 
 #[test]
-fn a_silent_room_goes_with_its_last_member_and_the_lobby_stays() {
+fn room_is_deleted_with_last_member_except_lobby() {
     let server = TestServer::open();
     let mut li = server.guest();
     let silent = li.join("silent").unwrap().room;
@@ -98,7 +98,7 @@ fn a_silent_room_goes_with_its_last_member_and_the_lobby_stays() {
 }
 
 #[test]
-fn rooms_are_listed_by_id_a_page_at_a_time() {
+fn rooms_are_listed_by_id_in_pages() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
     let lobby = li.join("lobby").unwrap().room;
@@ -142,7 +142,7 @@ fn rooms_are_listed_by_id_a_page_at_a_time() {
 }
 
 #[test]
-fn a_new_name_is_told_to_every_room_and_holds() {
+fn rename_reaches_every_room_and_persists() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let mut ann = server.guest();
@@ -168,7 +168,7 @@ fn a_new_name_is_told_to_every_room_and_holds() {
 }
 
 #[test]
-fn a_read_position_never_goes_back_and_survives_a_restart() {
+fn read_position_never_moves_back_and_persists() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;
@@ -191,7 +191,7 @@ fn a_read_position_never_goes_back_and_survives_a_restart() {
 }
 
 #[test]
-fn a_leave_is_answered_after_everything_before_it_and_nothing_comes_after() {
+fn leave_is_answered_last() {
     let server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let mut also_li = server.back(&token);
@@ -224,7 +224,7 @@ fn a_leave_is_answered_after_everything_before_it_and_nothing_comes_after() {
 }
 
 #[test]
-fn the_ok_of_a_leave_comes_behind_the_last_event() {
+fn leave_reply_follows_the_last_event() {
     let server = TestServer::open();
     let mut li = server.guest();
     let mut ann = server.guest();
@@ -252,7 +252,7 @@ fn the_ok_of_a_leave_comes_behind_the_last_event() {
 }
 
 #[test]
-fn who_comes_again_is_a_member_again_and_hears_what_is_new() {
+fn rejoined_member_receives_new_events() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
     let room = ann.join("lobby").unwrap().room;
@@ -268,7 +268,7 @@ fn who_comes_again_is_a_member_again_and_hears_what_is_new() {
 }
 
 #[test]
-fn who_leaves_and_joins_in_one_breath_is_in_the_room() {
+fn leave_and_join_in_one_frame_is_a_member() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
     let mut line = server.lines(crate::talk::plain_text());
@@ -302,7 +302,7 @@ fn who_leaves_and_joins_in_one_breath_is_in_the_room() {
 }
 
 #[test]
-fn one_person_can_be_in_so_many_rooms() {
+fn rooms_per_user_are_limited() {
     let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_ROOMS_PER_PERSON", "2")]);
     let mut li = server.guest();
     li.join("one").unwrap();

@@ -20,7 +20,7 @@ fn cookie_of(answer: &Response) -> String {
 }
 
 #[test]
-fn a_program_gets_a_token_and_no_cookie() {
+fn program_gets_a_token_and_no_cookie() {
     let server = TestServer::open();
     let answer = session(&server, "POST", &[], r#"{"name":"李雷"}"#);
     assert_eq!((answer.status, answer.header("set-cookie")), (201, None));
@@ -39,7 +39,7 @@ fn a_program_gets_a_token_and_no_cookie() {
 }
 
 #[test]
-fn a_browser_gets_a_cookie_and_no_token() {
+fn browser_gets_a_cookie_and_no_token() {
     let server = TestServer::open();
     let origin = format!("http://{}", server.addr);
     let answer = session(&server, "POST", &[("Origin", &origin)], r#"{"name":"Li"}"#);
@@ -70,7 +70,7 @@ fn a_browser_gets_a_cookie_and_no_token() {
 }
 
 #[test]
-fn a_foreign_page_may_do_nothing_and_a_listed_one_only_as_a_new_guest() {
+fn foreign_page_is_refused_and_listed_page_is_a_guest() {
     let server = TestServer::with(&[("ALLOWED_ORIGINS", "https://listed.example")]);
     let own = format!("http://{}", server.addr);
     let made = session(&server, "POST", &[("Origin", &own)], "");
@@ -108,7 +108,7 @@ fn a_foreign_page_may_do_nothing_and_a_listed_one_only_as_a_new_guest() {
 }
 
 #[test]
-fn a_token_that_is_none_is_refused_and_not_a_new_guest() {
+fn malformed_token_is_refused_and_makes_no_guest() {
     let server = TestServer::open();
     for bad in ["x", "", &"A".repeat(43), &"A".repeat(5000)] {
         for protocol in [Some(Options::JSON.to_owned()), None] {
@@ -122,7 +122,7 @@ fn a_token_that_is_none_is_refused_and_not_a_new_guest() {
 }
 
 #[test]
-fn what_is_no_wish_for_a_session_is_refused() {
+fn malformed_session_request_is_refused() {
     let server = TestServer::open();
     for (body, status, code) in [
         (r#"{"name":"a:b"}"#, 400, "invalid_name"),
@@ -145,7 +145,7 @@ fn what_is_no_wish_for_a_session_is_refused() {
 }
 
 #[test]
-fn a_logout_closes_every_connection_before_it_is_answered() {
+fn logout_closes_every_connection_before_its_reply() {
     let server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let mut also_li = server.back(&token);
@@ -178,7 +178,7 @@ fn a_logout_closes_every_connection_before_it_is_answered() {
 }
 
 #[test]
-fn who_arrives_while_the_session_ends_does_not_stay() {
+fn connection_during_logout_is_closed() {
     let server = TestServer::open();
     for round in 0..15 {
         let (mut li, token) = server.person("Li");
@@ -209,7 +209,7 @@ fn who_arrives_while_the_session_ends_does_not_stay() {
 }
 
 #[test]
-fn an_ended_token_never_comes_back() {
+fn ended_token_stays_invalid() {
     let mut server = TestServer::open();
     let mut tokens = Vec::new();
     for number in 0..20 {
@@ -234,7 +234,7 @@ fn an_ended_token_never_comes_back() {
 }
 
 #[test]
-fn a_guest_is_remembered_from_the_first_join_on() {
+fn guest_is_stored_at_the_first_join() {
     let mut server = TestServer::open();
     let looked = server.token("Looked");
     let joined = server.token("Joined");
@@ -250,7 +250,7 @@ fn a_guest_is_remembered_from_the_first_join_on() {
 }
 
 #[test]
-fn no_token_is_kept_or_logged() {
+fn tokens_are_neither_stored_nor_logged() {
     let mut server = TestServer::with(&[("LOG", "trace")]);
     let (mut li, token) = server.person("Somebody");
     let room = li.join("lobby").unwrap().room;

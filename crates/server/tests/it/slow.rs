@@ -49,7 +49,7 @@ fn all_or_gaps(client: &mut Client, room: RoomId, after: u64, last: u64) -> u64 
 }
 
 #[test]
-fn a_slow_reader_gets_everything_from_the_store_and_holds_nobody() {
+fn slow_reader_catches_up_and_delays_nobody() {
     let server = TestServer::open();
     let (mut ann, mut mei) = (server.guest(), server.guest());
     let room = ann.join("lobby").unwrap().room;
@@ -71,7 +71,7 @@ fn a_slow_reader_gets_everything_from_the_store_and_holds_nobody() {
 }
 
 #[test]
-fn a_reader_too_slow_for_that_is_told_a_gap() {
+fn too_slow_reader_gets_a_gap() {
     let server = TestServer::open();
     let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;
@@ -111,7 +111,7 @@ fn a_reader_too_slow_for_that_is_told_a_gap() {
 }
 
 #[test]
-fn the_kernel_holds_little_for_who_does_not_read() {
+fn socket_buffer_of_unread_peer_is_small() {
     let mut server = TestServer::open();
     let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;
@@ -129,7 +129,7 @@ fn the_kernel_holds_little_for_who_does_not_read() {
 }
 
 #[test]
-fn who_left_while_not_reading_hears_what_was_said_before_and_nothing_later() {
+fn leave_of_slow_reader_delivers_earlier_events_only() {
     let server = TestServer::open();
     let (li, token) = server.person("Li");
     drop(li);
@@ -148,7 +148,7 @@ fn who_left_while_not_reading_hears_what_was_said_before_and_nothing_later() {
 }
 
 #[test]
-fn a_slow_readers_own_leave_is_answered_behind_all_that_came_before_it() {
+fn slow_reader_leave_reply_comes_last() {
     let server = TestServer::open();
     let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;
@@ -165,7 +165,7 @@ fn a_slow_readers_own_leave_is_answered_behind_all_that_came_before_it() {
 }
 
 #[test]
-fn unfinished_messages_of_all_together_are_bounded() {
+fn unfinished_messages_are_bounded_in_total() {
     let server = TestServer::with(&[("SHARDS", "1")]);
     // A fragment, and a ping by which one sees whether it was taken.
     let mut begun = Vec::new();
@@ -223,7 +223,7 @@ fn peak_memory(server: &TestServer) -> u64 {
 }
 
 #[test]
-fn who_asks_and_does_not_read_is_not_read_either() {
+fn peer_that_does_not_read_is_not_read() {
     let server = TestServer::open();
     let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;
@@ -254,7 +254,7 @@ fn who_asks_and_does_not_read_is_not_read_either() {
 }
 
 #[test]
-fn small_questions_with_large_answers_are_taken_no_faster_than_their_answers() {
+fn requests_are_read_no_faster_than_replies_are_taken() {
     // In one shard: each time that Ann is heard, the other one has had a turn to be read, too.
     let server = TestServer::with(&[("SHARDS", "1")]);
     let mut ann = server.guest();
@@ -289,7 +289,7 @@ fn small_questions_with_large_answers_are_taken_no_faster_than_their_answers() {
 }
 
 #[test]
-fn a_page_never_keeps_a_small_reply_of_somebody_else_waiting() {
+fn large_page_does_not_delay_other_replies() {
     let server = TestServer::open();
     let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().room;

@@ -19,7 +19,7 @@ fn check(ended: &Ended, code: i32, words: &[&str]) {
 }
 
 #[test]
-fn a_data_folder_in_use_is_refused() {
+fn data_folder_in_use_is_refused() {
     let mut server = TestServer::open();
     let second = run(program()
         .args(["--listen", "127.0.0.1:0", "--data"])
@@ -34,7 +34,7 @@ fn a_data_folder_in_use_is_refused() {
 }
 
 #[test]
-fn a_port_in_use_is_refused() {
+fn port_in_use_is_refused() {
     let server = TestServer::open();
     let folder = tempfile::tempdir().unwrap();
     let second = run(program().arg("--data").arg(folder.path()).args(["--listen", &server.addr.to_string()]));
@@ -42,7 +42,7 @@ fn a_port_in_use_is_refused() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_refused() {
+fn unwritable_data_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a-file");
     fs::write(&file, "").unwrap();
@@ -62,7 +62,7 @@ fn a_folder_that_cannot_be_written_is_refused() {
 }
 
 #[test]
-fn a_bad_value_or_an_unknown_key_is_refused_wherever_it_stands() {
+fn bad_value_or_unknown_key_is_refused_in_every_source() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("teahouse.toml");
     for (variable, value, words) in [
@@ -93,7 +93,7 @@ fn a_bad_value_or_an_unknown_key_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn flags_win_over_the_environment_and_that_over_the_file() {
+fn flags_override_environment_and_file() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(
         folder.path().join("teahouse.toml"),
@@ -127,7 +127,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
-fn the_port_is_free_again_right_after_the_end() {
+fn port_is_free_right_after_the_exit() {
     let mut server = TestServer::open();
     for _ in 0..3 {
         let li = server.guest();

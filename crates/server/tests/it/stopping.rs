@@ -26,7 +26,7 @@ fn goodbye(client: &mut Client) -> (u16, String) {
 }
 
 #[test]
-fn everybody_is_told_when_to_come_back_and_the_exit_is_0() {
+fn stop_announces_retry_delay_and_exits_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut server = TestServer::open();
         let mut clients =
@@ -45,7 +45,7 @@ fn everybody_is_told_when_to_come_back_and_the_exit_is_0() {
 }
 
 #[test]
-fn the_more_there_are_the_longer_they_are_spread() {
+fn stop_of_many_connections_spreads_retries() {
     let mut server = TestServer::open();
     let mut clients: Vec<Client> = (0..150).map(|_| server.guest()).collect();
     server.terminate();
@@ -57,7 +57,7 @@ fn the_more_there_are_the_longer_they_are_spread() {
 }
 
 #[test]
-fn what_was_asked_before_is_answered_and_what_was_answered_is_there_afterwards() {
+fn stop_answers_pending_commands_durably() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let mut ann = server.guest();
@@ -109,7 +109,7 @@ fn what_was_asked_before_is_answered_and_what_was_answered_is_there_afterwards()
 }
 
 #[test]
-fn everybody_hears_what_was_said_before_the_goodbye() {
+fn stop_delivers_earlier_messages_before_close() {
     let mut server = TestServer::with(&[("SHARDS", "1")]);
     let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;
@@ -172,7 +172,7 @@ fn joining() -> Command {
 }
 
 #[test]
-fn each_of_several_stops_answers_what_it_commits() {
+fn repeated_stops_answer_what_they_commit() {
     // The narrow place between the commit and the goodbye, several times.
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
@@ -198,7 +198,7 @@ fn each_of_several_stops_answers_what_it_commits() {
 }
 
 #[test]
-fn while_it_stops_nobody_is_let_in_and_it_is_not_ready() {
+fn stopping_server_refuses_connections_and_is_not_ready() {
     let mut server = TestServer::with(&[("TIMEOUTS_CLOSE", "30s")]);
     let mut stubborn = server.guest();
     let mut here = TcpStream::connect(server.addr).unwrap();
@@ -234,7 +234,7 @@ fn while_it_stops_nobody_is_let_in_and_it_is_not_ready() {
 }
 
 #[test]
-fn whoever_is_let_in_while_it_stops_is_told_goodbye_too() {
+fn connection_upgraded_during_stop_is_closed() {
     let mut server = TestServer::open();
     // Whom a stop meets between the request and the shard is luck.
     for round in 0..5 {
@@ -272,7 +272,7 @@ const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpg
     Sec-WebSocket-Protocol: teahouse.v1.json\r\n\r\n";
 
 #[test]
-fn who_does_not_answer_the_goodbye_or_does_not_read_holds_nobody() {
+fn unresponsive_peer_does_not_delay_the_stop() {
     let mut server = TestServer::with(&[("TIMEOUTS_CLOSE", "100ms")]);
     let mut deaf = server.guest();
     let (mut li, token) = server.person("Li");
@@ -291,7 +291,7 @@ fn who_does_not_answer_the_goodbye_or_does_not_read_holds_nobody() {
 }
 
 #[test]
-fn the_write_ahead_log_is_in_the_database_when_it_has_ended() {
+fn stopped_server_leaves_no_write_ahead_log() {
     let mut server = TestServer::open();
     let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;

@@ -8,7 +8,7 @@ use crate::server::TestServer;
 use crate::talk::{Talk, WAIT_TIMEOUT, body};
 
 #[test]
-fn two_people_hear_the_same_in_the_same_order() {
+fn two_members_receive_one_order() {
     let server = TestServer::open();
     let (mut li, _) = server.person("李雷");
     let (mut ann, _) = server.person("Ann");
@@ -41,7 +41,7 @@ fn two_people_hear_the_same_in_the_same_order() {
 }
 
 #[test]
-fn a_body_arrives_as_it_was_typed() {
+fn body_is_delivered_unchanged() {
     let server = TestServer::open();
     let mut li = server.guest();
     let mut ann = server.guest();
@@ -71,7 +71,7 @@ fn a_body_arrives_as_it_was_typed() {
 }
 
 #[test]
-fn a_body_beyond_the_limit_is_refused_and_one_at_it_is_not() {
+fn body_above_the_limit_is_refused() {
     for (setting, limit) in [(None, 8192), (Some("1KiB"), 1024), (Some("10KiB"), 10_240)] {
         let server = match setting {
             Some(size) => TestServer::with(&[("MAX_MESSAGE_BYTES", size)]),
@@ -88,7 +88,7 @@ fn a_body_beyond_the_limit_is_refused_and_one_at_it_is_not() {
 }
 
 #[test]
-fn a_frame_of_64_kib_is_taken_and_a_longer_one_closes_with_1009() {
+fn frame_above_64_kib_closes_with_1009() {
     let server = TestServer::open();
     let mut li = server.guest();
     let frame = |len: usize| {
@@ -102,7 +102,7 @@ fn a_frame_of_64_kib_is_taken_and_a_longer_one_closes_with_1009() {
 }
 
 #[test]
-fn what_one_says_comes_back_to_oneself_and_to_ones_other_connections() {
+fn message_reaches_all_connections_of_its_sender() {
     let server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let mut also_li = server.back(&token);
@@ -119,7 +119,7 @@ fn what_one_says_comes_back_to_oneself_and_to_ones_other_connections() {
 }
 
 #[test]
-fn a_room_is_heard_only_by_those_who_joined_it() {
+fn events_reach_members_only() {
     let server = TestServer::open();
     let mut li = server.guest();
     let mut ann = server.guest();
@@ -132,7 +132,7 @@ fn a_room_is_heard_only_by_those_who_joined_it() {
 }
 
 #[test]
-fn the_server_never_sends_binary_or_fragments_of_its_own() {
+fn server_sends_no_binary_or_fragmented_frames() {
     let server = TestServer::open();
     let mut li = server.guest();
     let room = li.join("lobby").unwrap().room;

@@ -43,12 +43,12 @@ fn until_the_end(server: &TestServer, request: &[u8]) -> String {
 }
 
 #[test]
-fn a_connection_that_says_nothing_is_ended() {
+fn silent_http_connection_is_closed() {
     assert_eq!(until_the_end(&only(&[("TIMEOUTS_FIRST_BYTE", "100ms")]), b""), "");
 }
 
 #[test]
-fn half_a_head_is_ended() {
+fn incomplete_request_head_times_out() {
     let server = only(&[("TIMEOUTS_HEADERS", "100ms")]);
     for half in ["G", "GET /ws HTTP/1.1\r\n", "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nX: "] {
         assert_eq!(until_the_end(&server, half.as_bytes()), "");
@@ -56,7 +56,7 @@ fn half_a_head_is_ended() {
 }
 
 #[test]
-fn an_idle_connection_is_ended_after_its_answer() {
+fn idle_http_connection_is_closed_after_its_reply() {
     let server = only(&[("TIMEOUTS_HTTP_KEEP_ALIVE", "100ms")]);
     let heard = until_the_end(&server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(heard.starts_with("HTTP/1.1 200 OK\r\n") && heard.ends_with("ok"), "{heard}");
@@ -75,7 +75,7 @@ fn begun(whole_frame: bool) -> Vec<u8> {
 }
 
 #[test]
-fn a_message_that_is_begun_and_not_ended_closes_with_4000() {
+fn unfinished_message_closes_with_4000() {
     let server = only(&[("TIMEOUTS_MESSAGE_ASSEMBLY", "200ms")]);
     for whole_frame in [false, true] {
         let mut li = server.guest();
@@ -111,7 +111,7 @@ fn a_message_that_is_begun_and_not_ended_closes_with_4000() {
 }
 
 #[test]
-fn a_peer_that_answers_no_ping_is_given_up_and_its_room_is_told() {
+fn peer_without_pong_is_dropped_and_goes_offline() {
     let server = only(&[("TIMEOUTS_PING_INTERVAL", "300ms"), ("TIMEOUTS_WEBSOCKET_IDLE", "1500ms")]);
     let mut dead = server.guest();
     dead.answer_pings = false;
@@ -125,7 +125,7 @@ fn a_peer_that_answers_no_ping_is_given_up_and_its_room_is_told() {
 }
 
 #[test]
-fn heartbeats_go_on_and_who_answers_them_lives() {
+fn peer_that_answers_pings_stays_connected() {
     let server = only(&[("TIMEOUTS_PING_INTERVAL", "100ms")]);
     let mut li = server.guest();
     for _ in 0..3 {
@@ -141,7 +141,7 @@ fn heartbeats_go_on_and_who_answers_them_lives() {
 }
 
 #[test]
-fn a_close_is_answered_and_the_connection_ended() {
+fn close_frame_is_answered_and_ends_the_connection() {
     let server = only(&[]);
     for (payload, code) in [
         (&[][..], 1005),
@@ -163,7 +163,7 @@ fn a_close_is_answered_and_the_connection_ended() {
 }
 
 #[test]
-fn what_was_said_before_a_close_is_done_and_what_comes_after_is_not() {
+fn commands_before_close_are_done_and_later_ones_not() {
     let server = only(&[]);
     let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().room;
@@ -183,7 +183,7 @@ fn what_was_said_before_a_close_is_done_and_what_comes_after_is_not() {
 }
 
 #[test]
-fn who_answers_the_servers_close_is_let_go_at_once_and_who_does_not_in_time() {
+fn peer_is_released_on_close_reply_or_timeout() {
     // With an hour to answer, only the answer can end it.
     let server = only(&[]);
     let mut li = server.guest();
@@ -203,7 +203,7 @@ fn who_answers_the_servers_close_is_let_go_at_once_and_who_does_not_in_time() {
 }
 
 #[test]
-fn who_broke_the_rules_is_not_waited_for() {
+fn protocol_error_closes_without_waiting() {
     let server = only(&[]);
     let mut li = server.guest();
     li.send_bytes(&[0xff, 0x80, 0, 0, 0, 0]).unwrap();

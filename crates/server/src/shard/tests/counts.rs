@@ -173,12 +173,12 @@ fn allocations(crowd: &mut Crowd, rounds: &[Arc<BusMessage>]) -> u64 {
 }
 
 #[test]
-fn the_counting_allocator_counts() {
+fn counting_allocator_counts() {
     assert_eq!(measure(|| drop(std::hint::black_box(vec![1_u8; 100]))).count_total, 1);
 }
 
 #[test]
-fn an_event_is_encoded_without_a_copy_too_many() {
+fn event_encoding_allocates_five_times() {
     let event = message(1, 1);
     let first = Committed::from(Arc::clone(&event));
     let instruction_bench = measure(|| drop(std::hint::black_box(Committed::from(Arc::clone(&event)))));
@@ -187,7 +187,7 @@ fn an_event_is_encoded_without_a_copy_too_many() {
 }
 
 #[test]
-fn a_delivery_allocates_nothing_however_many_get_it() {
+fn delivery_to_any_number_of_members_allocates_nothing() {
     for (members, rooms, messages) in [(10, 1, 1), (1000, 1, 1), (1000, 1, 50), (200, 5, 10)] {
         let mut crowd = Crowd::of(members, rooms);
         let rounds: Vec<_> = (0..20).map(|_| crowd.round(messages)).collect();
@@ -200,7 +200,7 @@ fn a_delivery_allocates_nothing_however_many_get_it() {
 }
 
 #[test]
-fn whoever_was_blocked_goes_on_without_an_allocation() {
+fn unblocked_member_continues_without_allocation() {
     let mut crowd = Crowd::of(100, 1);
     let rounds: Vec<_> = (0..100).map(|_| crowd.round(1)).collect();
     crowd.forget();
@@ -223,7 +223,7 @@ fn whoever_was_blocked_goes_on_without_an_allocation() {
 }
 
 #[test]
-fn a_round_is_one_write_for_each_member_and_no_read() {
+fn batch_is_one_write_per_member_and_no_read() {
     for (members, rooms, messages) in [(1, 1, 1), (10, 1, 100), (1000, 1, 1), (1000, 1, 50), (300, 5, 10)] {
         let mut crowd = Crowd::of(members, rooms);
         let round = crowd.round(messages);
@@ -236,7 +236,7 @@ fn a_round_is_one_write_for_each_member_and_no_read() {
 }
 
 #[test]
-fn two_rounds_that_come_together_are_one_write() {
+fn two_batches_at_once_are_one_write() {
     let mut crowd = Crowd::of(300, 2);
     let rounds = [crowd.round(3), crowd.round(3)];
     crowd.forget();
@@ -247,7 +247,7 @@ fn two_rounds_that_come_together_are_one_write() {
 }
 
 #[test]
-fn who_is_blocked_is_not_tried_again_before_the_socket_says_so() {
+fn blocked_member_is_not_retried_before_writable() {
     let mut crowd = Crowd::of(10, 1);
     let rounds: Vec<_> = (0..20).map(|_| crowd.round(1)).collect();
     crowd.members[3].1.is_full.set(true);
@@ -260,7 +260,7 @@ fn who_is_blocked_is_not_tried_again_before_the_socket_says_so() {
 }
 
 #[test]
-fn a_sender_gets_the_answer_and_the_event_in_one_write() {
+fn sender_gets_reply_and_event_in_one_write() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     world.wait(Duration::from_secs(2));

@@ -28,14 +28,14 @@ fn joins(peer: &mut Peer) -> usize {
 }
 
 #[test]
-fn who_joins_a_small_room_is_told_at_once() {
+fn join_in_small_room_is_delivered_at_once() {
     let (mut world, mut first) = crowd(98);
     world.arrive_in_lobby(200);
     assert_eq!(joins(&mut first), 1);
 }
 
 #[test]
-fn who_joins_a_large_room_is_told_within_a_second() {
+fn join_in_large_room_is_delivered_within_a_second() {
     let (mut world, mut first) = crowd(120);
     for user in 200..205 {
         world.arrive_in_lobby(user);
@@ -49,7 +49,7 @@ fn who_joins_a_large_room_is_told_within_a_second() {
 }
 
 #[test]
-fn what_is_said_in_a_large_room_waits_for_nothing_and_comes_after_who_joined() {
+fn message_in_large_room_is_immediate_and_after_joins() {
     let (mut world, mut first) = crowd(120);
     let late = world.arrive_in_lobby(200);
     world.send(&late, "k1", "hello");
@@ -59,7 +59,7 @@ fn what_is_said_in_a_large_room_waits_for_nothing_and_comes_after_who_joined() {
 }
 
 #[test]
-fn each_join_waits_no_longer_than_its_own_second() {
+fn each_join_waits_at_most_one_second() {
     let (mut world, mut first) = crowd(120);
     let early = world.arrive_in_lobby(200);
     world.wait(ALMOST_A_SECOND);
@@ -73,7 +73,7 @@ fn each_join_waits_no_longer_than_its_own_second() {
 
 /// Everybody talks faster than everybody can be told: a slice of the walk for each turn of reading.
 #[test]
-fn no_more_is_taken_in_than_can_be_told() {
+fn congested_room_pauses_reading_its_members() {
     const MEMBERS: u64 = 40;
     const EACH: u64 = 64;
     let mut world = World::new();
@@ -103,7 +103,7 @@ fn no_more_is_taken_in_than_can_be_told() {
 }
 
 #[test]
-fn who_does_not_read_is_heard_all_the_same() {
+fn message_of_a_member_who_does_not_read_is_delivered() {
     let mut world = World::new();
     let (mut li, mei) = (world.arrive_in_lobby(1), world.arrive_in_lobby(2));
     mei.takes_only(0);
@@ -118,7 +118,7 @@ fn who_does_not_read_is_heard_all_the_same() {
 
 /// A join that is committed while a large room is walked waits as every other: who has been passed hears of it later.
 #[test]
-fn who_joins_a_large_room_while_it_is_walked_waits_too() {
+fn join_during_fanout_of_large_room_waits() {
     let (mut world, first) = crowd(120);
     let newcomer = world.arrive(200);
     world.wait(seconds(3));

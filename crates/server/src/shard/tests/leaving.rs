@@ -15,7 +15,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
-fn whoever_leaves_hears_what_was_said_before_also_when_the_word_of_it_was_lost() {
+fn leave_with_lost_bus_message_delivers_earlier_events() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut mei = world.arrive_in_lobby(2);
@@ -39,7 +39,7 @@ fn whoever_leaves_hears_what_was_said_before_also_when_the_word_of_it_was_lost()
 }
 
 #[test]
-fn a_leave_whose_last_words_no_reader_has_time_for_is_answered_when_one_has() {
+fn leave_waits_for_a_reader_and_is_answered() {
     let mut world = World::new();
     let mut mei = world.arrive_in_lobby(2);
     mei.take();
@@ -56,7 +56,7 @@ fn a_leave_whose_last_words_no_reader_has_time_for_is_answered_when_one_has() {
 }
 
 #[test]
-fn a_room_that_is_gone_is_closed_with_a_word_to_all_who_had_it_open() {
+fn deleted_room_is_closed_with_an_error_to_members() {
     let mut world = World::new();
     let mut first = world.arrive(2);
     let join = json!({"type":"join","id":1,"room":"silent"}).to_string();
@@ -80,7 +80,7 @@ fn a_room_that_is_gone_is_closed_with_a_word_to_all_who_had_it_open() {
 }
 
 #[test]
-fn at_a_stop_a_leave_is_not_answered_before_what_was_said_before_it() {
+fn leave_during_stop_is_answered_after_earlier_events() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut mei = world.arrive_in_lobby(2);
@@ -100,7 +100,7 @@ fn at_a_stop_a_leave_is_not_answered_before_what_was_said_before_it() {
 }
 
 #[test]
-fn a_join_that_waits_for_the_log_is_opened_by_a_word_that_comes_late() {
+fn waiting_join_is_opened_by_a_late_bus_message() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut mei = world.arrive(2);
@@ -126,7 +126,7 @@ fn a_join_that_waits_for_the_log_is_opened_by_a_word_that_comes_late() {
 }
 
 #[test]
-fn who_arrives_when_their_session_has_just_ended_asks_for_nothing() {
+fn connection_of_ended_session_sends_no_request() {
     let mut world = World::new();
     for speaks in [WireProtocol::Json, WireProtocol::PlainText(Language::En)] {
         let session = TokenHash([7; 32]);

@@ -28,7 +28,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
-fn what_one_says_all_hear_in_one_order() {
+fn messages_reach_all_members_in_one_order() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     let mut mei = world.arrive_in_lobby(2);
@@ -43,7 +43,7 @@ fn what_one_says_all_hear_in_one_order() {
 }
 
 #[test]
-fn a_member_who_left_hears_nothing_later() {
+fn removed_member_receives_nothing_later() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut mei = world.arrive_in_lobby(2);
@@ -70,7 +70,7 @@ fn a_member_who_left_hears_nothing_later() {
 }
 
 #[test]
-fn one_write_carries_all_that_is_new() {
+fn one_write_carries_all_new_events() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut mei = world.arrive_in_lobby(2);
@@ -86,7 +86,7 @@ fn one_write_carries_all_that_is_new() {
 }
 
 #[test]
-fn a_reader_that_stalls_costs_nobody_else_and_loses_nothing() {
+fn stalled_reader_delays_nobody_and_loses_nothing() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     let mut slow = world.arrive_in_lobby(2);
@@ -109,7 +109,7 @@ fn a_reader_that_stalls_costs_nobody_else_and_loses_nothing() {
 }
 
 #[test]
-fn who_falls_out_of_the_log_catches_up_from_the_store() {
+fn evicted_cursor_catches_up_from_the_store() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut slow = world.arrive_in_lobby(2);
@@ -133,7 +133,7 @@ fn who_falls_out_of_the_log_catches_up_from_the_store() {
 }
 
 #[test]
-fn who_missed_too_much_is_told_a_gap() {
+fn too_large_catch_up_is_a_gap() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut slow = world.arrive_in_lobby(2);
@@ -149,7 +149,7 @@ fn who_missed_too_much_is_told_a_gap() {
 }
 
 #[test]
-fn who_comes_back_gets_what_was_missed_from_log_or_store_or_is_told() {
+fn resume_is_served_from_log_or_store_or_as_gap() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mei = world.arrive_in_lobby(2);
@@ -184,7 +184,7 @@ fn who_comes_back_gets_what_was_missed_from_log_or_store_or_is_told() {
 }
 
 #[test]
-fn a_cursor_of_another_life_is_reset() {
+fn cursor_of_another_epoch_is_reset() {
     let mut world = World::new();
     let _li = world.arrive_in_lobby(1);
     for (epoch, after) in [("e0", 1), ("e1", 99)] {
@@ -198,7 +198,7 @@ fn a_cursor_of_another_life_is_reset() {
 }
 
 #[test]
-fn what_the_bus_drops_is_read_from_the_store() {
+fn dropped_bus_messages_are_read_from_the_store() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     world.bus_is_down = true;
@@ -215,7 +215,7 @@ fn what_the_bus_drops_is_read_from_the_store() {
 }
 
 #[test]
-fn typing_passes_by_whoever_lags() {
+fn lagging_member_gets_no_typing() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut mei = world.arrive_in_lobby(2);
@@ -233,7 +233,7 @@ fn typing_passes_by_whoever_lags() {
 }
 
 #[test]
-fn a_silent_peer_is_asked_and_then_dropped() {
+fn silent_peer_is_pinged_and_then_dropped() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     let mut mei = world.arrive_in_lobby(2);
@@ -249,7 +249,7 @@ fn a_silent_peer_is_asked_and_then_dropped() {
 }
 
 #[test]
-fn a_full_socket_that_takes_a_byte_now_and_then_lives() {
+fn full_socket_that_takes_some_bytes_stays_open() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let slow = world.arrive_in_lobby(2);
@@ -267,7 +267,7 @@ fn a_full_socket_that_takes_a_byte_now_and_then_lives() {
 }
 
 #[test]
-fn an_unfinished_message_lives_thirty_seconds() {
+fn unfinished_message_times_out_after_30_seconds() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     let whole = websocket::masked_frame(Opcode::Text, br#"{"type":"ping"}"#, [0; 4]);
@@ -286,7 +286,7 @@ fn an_unfinished_message_lives_thirty_seconds() {
 }
 
 #[test]
-fn who_does_not_take_answers_is_not_asked_for_more_questions() {
+fn peer_that_takes_no_replies_is_not_read() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     li.take_text();
@@ -302,7 +302,7 @@ fn who_does_not_take_answers_is_not_asked_for_more_questions() {
 }
 
 #[test]
-fn a_guest_without_a_session_leaves_with_its_connection() {
+fn transient_guest_leaves_on_disconnect() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     let passer_by = world.arrive_as(2, WireProtocol::PlainText(Language::En), None);
@@ -312,7 +312,7 @@ fn a_guest_without_a_session_leaves_with_its_connection() {
 }
 
 #[test]
-fn a_farewell_waits_until_the_writer_has_time() {
+fn departure_waits_for_the_writer() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     let passer_by = world.arrive_as(2, WireProtocol::PlainText(Language::En), None);
@@ -325,7 +325,7 @@ fn a_farewell_waits_until_the_writer_has_time() {
 }
 
 #[test]
-fn who_is_told_that_it_is_too_much_is_not_read_for_a_moment() {
+fn overloaded_sender_is_not_read_until_the_next_tick() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     world.shard.services.overloaded = true;
@@ -344,7 +344,7 @@ fn who_is_told_that_it_is_too_much_is_not_read_for_a_moment() {
 }
 
 #[test]
-fn an_overloaded_house_says_so_and_a_retry_works() {
+fn overloaded_writer_is_reported_and_retry_succeeds() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     world.shard.services.overloaded = true;
@@ -358,7 +358,7 @@ fn an_overloaded_house_says_so_and_a_retry_works() {
 }
 
 #[test]
-fn a_line_client_hears_lines_and_keeps_its_place() {
+fn text_client_gets_lines_and_keeps_its_position() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let session = Some(storage::TokenHash([7; 32]));
@@ -378,7 +378,7 @@ fn a_line_client_hears_lines_and_keeps_its_place() {
 }
 
 #[test]
-fn at_a_stop_what_was_said_is_written_and_everybody_is_told() {
+fn stop_writes_pending_events_and_closes_everybody() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     let mut mei = world.arrive_in_lobby(2);
@@ -406,7 +406,7 @@ fn at_a_stop_what_was_said_is_written_and_everybody_is_told() {
 }
 
 #[test]
-fn a_quiet_room_gives_its_memory_back() {
+fn quiet_room_releases_memory() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     world.send(&li, "a", &"x".repeat(5000));
@@ -423,7 +423,7 @@ fn a_quiet_room_gives_its_memory_back() {
 }
 
 #[test]
-fn what_waits_for_one_that_does_not_read_is_bounded_however_many_rooms_it_comes_back_to() {
+fn backlog_of_unread_resume_is_bounded() {
     let mut world = World::new();
     let li = world.arrive(1);
     let mut rooms = serde_json::Map::new();

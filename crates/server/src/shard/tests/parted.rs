@@ -10,7 +10,7 @@ use crate::handoff::WireProtocol;
 use crate::i18n::Language;
 
 #[test]
-fn who_is_renamed_on_a_connection_that_has_gone_is_called_so_on_the_others() {
+fn rename_on_closed_connection_applies_to_the_others() {
     let mut world = World::new();
     let session = TokenHash([2; 32]);
     let mut li = world.arrive_in_lobby(1);
@@ -32,7 +32,7 @@ fn who_is_renamed_on_a_connection_that_has_gone_is_called_so_on_the_others() {
 }
 
 #[test]
-fn whose_first_deed_is_answered_when_they_have_gone_is_known_to_be_stored() {
+fn first_write_answered_after_disconnect_marks_user_stored() {
     let mut world = World::new();
     for (user, first) in
         [(2, r#"{"type":"rename","id":1,"name":"Mei"}"#), (3, r#"{"type":"join","id":1,"room":"lobby"}"#)]
@@ -53,7 +53,7 @@ fn whose_first_deed_is_answered_when_they_have_gone_is_known_to_be_stored() {
 }
 
 #[test]
-fn a_catch_up_goes_on_when_pages_come_that_nobody_wants_any_more() {
+fn catch_up_continues_after_unwanted_pages() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     for n in 0..10 {
@@ -78,7 +78,7 @@ fn a_catch_up_goes_on_when_pages_come_that_nobody_wants_any_more() {
 }
 
 #[test]
-fn who_waits_for_a_page_waits_once_however_often_they_ask() {
+fn repeated_wait_for_a_page_is_queued_once() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     for n in 0..10 {
@@ -103,7 +103,7 @@ fn who_waits_for_a_page_waits_once_however_often_they_ask() {
 }
 
 #[test]
-fn who_was_removed_and_has_not_read_so_far_is_told_no_more_of_who_is_there() {
+fn removed_member_gets_no_presence() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut stalled = world.arrive_in_lobby(2);
@@ -126,7 +126,7 @@ fn who_was_removed_and_has_not_read_so_far_is_told_no_more_of_who_is_there() {
 }
 
 #[test]
-fn a_line_is_said_where_the_last_join_that_was_allowed_led() {
+fn line_goes_to_the_room_of_the_last_granted_join() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     world.send_frame(&li, r#"{"type":"join","id":1,"room":"tea"}"#);
@@ -142,7 +142,7 @@ fn a_line_is_said_where_the_last_join_that_was_allowed_led() {
 }
 
 #[test]
-fn a_line_is_said_where_a_join_led_that_still_waits_for_the_log() {
+fn line_goes_to_a_granted_room_that_is_not_open_yet() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     world.send_frame(&li, r#"{"type":"join","id":1,"room":"tea"}"#);

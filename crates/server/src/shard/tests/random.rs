@@ -57,7 +57,7 @@ struct Client {
     goodbye: bool,
     heard: BTreeSet<String>,
     /// The `ok` of a `resume` does not wait for rooms that are behind: see
-    /// `the_ok_of_a_resume_comes_behind_all_its_rooms`.
+    /// `resume_is_answered_after_all_its_rooms`.
     resumes_early: bool,
 }
 
@@ -522,7 +522,7 @@ impl ByteRange {
                 let thinks: BTreeSet<u64> =
                     client.rooms.iter().filter(|(_, seen)| seen.open).map(|(room, _)| *room).collect();
                 // A room that is gone without a word has nothing more to say.
-                // Nor has one whose gap held that one left: see `a_gap_does_not_hide_that_one_was_removed`.
+                // Nor has one whose gap held that one left: see `gap_does_not_hide_a_removal`.
                 let mut gone = BTreeSet::new();
                 for &room in thinks.difference(&open) {
                     let seen = &client.rooms[&room];
@@ -632,7 +632,7 @@ fn run(seed: u64) {
 }
 
 #[test]
-fn whatever_happens_everybody_hears_all_of_it_once_and_nothing_is_left_behind() {
+fn random_steps_deliver_every_event_once() {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     if let Some(seed) = number("TEAHOUSE_RANDOM_SEED") {
         return run(seed);

@@ -24,7 +24,7 @@ fn send_to(room: &str, key: &str, body: &str) -> String {
 }
 
 #[test]
-fn whoever_left_and_then_fell_out_of_the_log_still_gets_its_end() {
+fn departed_lagging_member_receives_its_departure() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut slow = world.arrive_in_lobby(2);
@@ -43,7 +43,7 @@ fn whoever_left_and_then_fell_out_of_the_log_still_gets_its_end() {
 }
 
 #[test]
-fn whoever_leaves_and_joins_again_at_once_hears_what_follows() {
+fn leave_then_join_receives_later_events() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut mei = world.arrive_in_lobby(2);
@@ -62,7 +62,7 @@ fn whoever_leaves_and_joins_again_at_once_hears_what_follows() {
 }
 
 #[test]
-fn a_line_client_that_leaves_the_lobby_for_the_lobby_hears_what_follows() {
+fn text_client_leaving_lobby_receives_lobby_events() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut reader =
@@ -78,7 +78,7 @@ fn a_line_client_that_leaves_the_lobby_for_the_lobby_hears_what_follows() {
 }
 
 #[test]
-fn a_leave_that_is_answered_while_the_shard_is_behind_ends_the_join_that_waits() {
+fn leave_on_lagging_shard_ends_the_waiting_join() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut mei = world.arrive(2);
@@ -95,7 +95,7 @@ fn a_leave_that_is_answered_while_the_shard_is_behind_ends_the_join_that_waits()
 }
 
 #[test]
-fn a_leave_on_another_connection_while_the_shard_is_behind_ends_the_join_that_waits() {
+fn leave_on_other_connection_ends_the_waiting_join() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let first = world.arrive_in_lobby(2);
@@ -115,7 +115,7 @@ fn a_leave_on_another_connection_while_the_shard_is_behind_ends_the_join_that_wa
 }
 
 #[test]
-fn pages_of_rooms_that_were_closed_meanwhile_do_not_count_for_ever() {
+fn pages_of_closed_rooms_release_their_read_slots() {
     let mut world = World::new();
     let session = Some(storage::TokenHash([7; 32]));
     let li = world.arrive(1);
@@ -144,7 +144,7 @@ fn pages_of_rooms_that_were_closed_meanwhile_do_not_count_for_ever() {
 }
 
 #[test]
-fn a_busy_peer_whose_every_read_ends_inside_a_message_is_not_closed() {
+fn busy_peer_with_split_messages_is_not_closed() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     let whole = websocket::masked_frame(Opcode::Text, br#"{"type":"ping","id":1}"#, [0; 4]);
@@ -160,7 +160,7 @@ fn a_busy_peer_whose_every_read_ends_inside_a_message_is_not_closed() {
 }
 
 #[test]
-fn a_message_that_the_shard_does_not_read_is_not_held_against_its_sender() {
+fn unread_message_does_not_time_out_its_sender() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     li.take_text();
@@ -178,7 +178,7 @@ fn a_message_that_the_shard_does_not_read_is_not_held_against_its_sender() {
 }
 
 #[test]
-fn every_live_room_is_held_against_the_store() {
+fn every_open_room_is_compared_with_the_store() {
     let mut world = World::new();
     let mut peers: Vec<Peer> = Vec::new();
     for user in 1..=11 {
@@ -204,7 +204,7 @@ fn every_live_room_is_held_against_the_store() {
 }
 
 #[test]
-fn a_room_in_which_somebody_lagged_gives_its_memory_back_too() {
+fn quiet_room_with_a_lagging_member_releases_memory() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut slow = world.arrive_in_lobby(2);
@@ -222,7 +222,7 @@ fn a_room_in_which_somebody_lagged_gives_its_memory_back_too() {
 }
 
 #[test]
-fn nothing_is_written_behind_a_goodbye() {
+fn nothing_is_written_after_a_close_frame() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mei = world.arrive_in_lobby(2);
@@ -246,7 +246,7 @@ fn nothing_is_written_behind_a_goodbye() {
 }
 
 #[test]
-fn a_quiet_room_has_its_turn_while_another_one_has_a_backlog() {
+fn quiet_room_is_served_beside_a_backlog() {
     let mut world = World::new();
     let li = world.arrive(1);
     let mut slow = world.arrive(2);
@@ -273,7 +273,7 @@ fn a_quiet_room_has_its_turn_while_another_one_has_a_backlog() {
 }
 
 #[test]
-fn who_lags_for_ever_is_read_again_when_it_has_taken_its_answers() {
+fn lagging_peer_is_read_again_after_taking_its_replies() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     let mut slow = world.arrive_in_lobby(2);
@@ -297,7 +297,7 @@ fn who_lags_for_ever_is_read_again_when_it_has_taken_its_answers() {
 }
 
 #[test]
-fn a_catch_up_that_had_to_wait_for_other_reads_goes_on() {
+fn catch_up_waiting_for_other_reads_continues() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mei = world.arrive_in_lobby(2);
@@ -320,7 +320,7 @@ fn a_catch_up_that_had_to_wait_for_other_reads_goes_on() {
 }
 
 #[test]
-fn private_replies_are_bounded_also_for_nonsense() {
+fn replies_to_malformed_input_are_bounded() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     li.takes_only(0);
@@ -334,7 +334,7 @@ fn private_replies_are_bounded_also_for_nonsense() {
 }
 
 #[test]
-fn a_line_client_hears_one_room_also_when_the_shard_was_behind() {
+fn text_client_on_lagging_shard_has_one_room() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     world.send_frame(&li, &join("a"));
@@ -349,7 +349,7 @@ fn a_line_client_hears_one_room_also_when_the_shard_was_behind() {
 }
 
 #[test]
-fn a_line_client_whose_join_was_refused_goes_on_talking_where_it_hears() {
+fn text_client_with_refused_join_stays_in_its_room() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
@@ -359,7 +359,7 @@ fn a_line_client_whose_join_was_refused_goes_on_talking_where_it_hears() {
 }
 
 #[test]
-fn the_ok_of_a_resume_comes_behind_all_its_rooms() {
+fn resume_is_answered_after_all_its_rooms() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mei = world.arrive_in_lobby(2);
@@ -379,7 +379,7 @@ fn the_ok_of_a_resume_comes_behind_all_its_rooms() {
 }
 
 #[test]
-fn a_join_whose_answer_is_overtaken_by_a_removal_opens_nothing() {
+fn join_overtaken_by_removal_opens_nothing() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let first = world.arrive_in_lobby(2);
@@ -405,7 +405,7 @@ fn a_join_whose_answer_is_overtaken_by_a_removal_opens_nothing() {
 }
 
 #[test]
-fn a_room_that_went_with_its_last_member_is_closed_also_when_the_word_was_lost() {
+fn deleted_room_is_closed_after_a_lost_bus_message() {
     let mut world = World::new();
     let first = world.arrive(2);
     world.send_frame(&first, &join("silent"));
@@ -419,7 +419,7 @@ fn a_room_that_went_with_its_last_member_is_closed_also_when_the_word_was_lost()
 }
 
 #[test]
-fn two_joins_that_wait_for_the_log_survive_that_the_first_one_hangs_up() {
+fn waiting_join_survives_hang_up_of_another() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let first = world.arrive(2);
@@ -442,7 +442,7 @@ fn two_joins_that_wait_for_the_log_survive_that_the_first_one_hangs_up() {
 }
 
 #[test]
-fn a_gap_does_not_hide_that_one_was_removed() {
+fn gap_does_not_hide_a_removal() {
     let mut world = World::new();
     world.shard.settings.limits.catch_up_events = 3;
     let li = world.arrive_in_lobby(1);
@@ -460,7 +460,7 @@ fn a_gap_does_not_hide_that_one_was_removed() {
 }
 
 #[test]
-fn a_farewell_that_the_store_could_not_do_is_said_again() {
+fn failed_departure_is_retried() {
     let mut world = World::new();
     let passer_by = world.arrive_as(7, WireProtocol::Json, None);
     world.send_frame(&passer_by, &join("lobby"));
@@ -473,7 +473,7 @@ fn a_farewell_that_the_store_could_not_do_is_said_again() {
 }
 
 #[test]
-fn a_guest_whose_join_failed_and_was_stored_all_the_same_leaves_with_its_connection() {
+fn guest_stored_by_a_failed_join_leaves_on_disconnect() {
     let mut world = World::new();
     let mut passer_by = world.arrive_as(7, WireProtocol::Json, None);
     world.store.fail_next(storage::Failure::NotKnown);

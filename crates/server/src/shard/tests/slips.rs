@@ -16,7 +16,7 @@ fn send_frame(world: &mut World, by: &Peer, count: usize) {
 }
 
 #[test]
-fn who_moves_behind_the_back_of_a_walk_is_not_passed_over() {
+fn member_moved_during_fanout_is_not_skipped() {
     // More than a slice of a walk.
     let mut world = World::new();
     let mut members: Vec<Peer> = (1..=40).map(|user| world.arrive_in_lobby(user)).collect();
@@ -34,7 +34,7 @@ fn who_moves_behind_the_back_of_a_walk_is_not_passed_over() {
 }
 
 #[test]
-fn who_was_not_read_because_of_a_crowded_room_is_read_when_all_have_been_told() {
+fn paused_member_is_read_after_the_fanout() {
     let mut world = World::new();
     let talkers: Vec<Peer> = (1..=40).map(|user| world.arrive_in_lobby(user)).collect();
     // Its socket takes no more; so no turn of its own has it read again.
@@ -56,7 +56,7 @@ fn who_was_not_read_because_of_a_crowded_room_is_read_when_all_have_been_told() 
 }
 
 #[test]
-fn a_page_that_no_reader_had_time_for_is_asked_for_again_at_the_next_tick() {
+fn page_refused_by_readers_is_retried_at_next_tick() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mei = world.arrive_in_lobby(2);
@@ -79,7 +79,7 @@ fn a_page_that_no_reader_had_time_for_is_asked_for_again_at_the_next_tick() {
 }
 
 #[test]
-fn a_page_for_a_cursor_that_was_given_up_is_not_taken_for_the_new_ones() {
+fn page_of_abandoned_cursor_is_ignored() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mei = world.arrive_in_lobby(2);
@@ -100,7 +100,7 @@ fn a_page_for_a_cursor_that_was_given_up_is_not_taken_for_the_new_ones() {
 }
 
 #[test]
-fn who_hears_of_its_removal_and_joins_again_begins_anew() {
+fn rejoin_after_removal_starts_at_head() {
     let mut world = World::new();
     // More than a slice of a walk stand before it.
     let _others: Vec<Peer> = (3..=42).map(|user| world.arrive_in_lobby(user)).collect();
@@ -123,7 +123,7 @@ fn who_hears_of_its_removal_and_joins_again_begins_anew() {
 }
 
 #[test]
-fn a_join_that_waits_for_the_log_is_not_ended_by_a_removal_before_it() {
+fn waiting_join_is_not_ended_by_an_earlier_removal() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut mei = world.arrive_in_lobby(2);
@@ -139,7 +139,7 @@ fn a_join_that_waits_for_the_log_is_not_ended_by_a_removal_before_it() {
 }
 
 #[test]
-fn what_was_set_aside_is_read_when_commands_without_a_reply_are_done() {
+fn unread_input_is_read_after_unanswered_commands() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     li.take();
@@ -151,7 +151,7 @@ fn what_was_set_aside_is_read_when_commands_without_a_reply_are_done() {
 }
 
 #[test]
-fn who_lags_by_less_than_a_log_may_hold_is_served_from_it() {
+fn lag_within_the_log_is_served_from_memory() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let mut slow = world.arrive_in_lobby(2);
@@ -165,7 +165,7 @@ fn who_lags_by_less_than_a_log_may_hold_is_served_from_it() {
 }
 
 #[test]
-fn a_line_client_that_goes_before_it_was_given_what_it_missed_gets_it_the_next_time() {
+fn text_client_gets_missed_lines_on_next_connect() {
     let mut world = World::new();
     let session = Some(storage::TokenHash([7; 32]));
     let li = world.arrive_in_lobby(1);
@@ -192,7 +192,7 @@ fn a_line_client_that_goes_before_it_was_given_what_it_missed_gets_it_the_next_t
 }
 
 #[test]
-fn only_a_few_pages_are_read_for_one_connection_at_a_time() {
+fn pages_in_progress_per_connection_are_bounded() {
     let mut world = World::new();
     let mut mei = world.arrive_in_lobby(2);
     for id in 0..6 {
@@ -208,7 +208,7 @@ fn only_a_few_pages_are_read_for_one_connection_at_a_time() {
 }
 
 #[test]
-fn nothing_large_is_read_for_anybody_while_outboxes_hold_a_quarter_of_a_gigabyte() {
+fn full_outboxes_suspend_large_reads() {
     let mut world = World::new();
     let mut mei = world.arrive_in_lobby(2);
     let ask = json!({"type":"history","id":1,"room":"lobby"}).to_string();

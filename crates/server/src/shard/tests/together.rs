@@ -18,7 +18,7 @@ fn named(event: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn people_who_join_together_hear_what_follows_and_are_heard_of_once() {
+fn grouped_join_is_one_event_and_opens_for_each() {
     let mut world = World::new();
     let mut li = world.arrive_in_lobby(1);
     let mut lines = world.arrive_as(2, WireProtocol::PlainText(Language::En), None);
@@ -43,7 +43,7 @@ fn people_who_join_together_hear_what_follows_and_are_heard_of_once() {
 }
 
 #[test]
-fn who_came_with_others_and_leaves_hears_nothing_later_and_the_others_do() {
+fn leave_after_grouped_join_ends_one_membership() {
     let mut world = World::new();
     let li = world.arrive_in_lobby(1);
     let (mut ann, mut bob) = (world.arrive(2), world.arrive(3));
@@ -61,7 +61,7 @@ fn who_came_with_others_and_leaves_hears_nothing_later_and_the_others_do() {
 }
 
 #[test]
-fn only_who_made_the_room_pays_for_it() {
+fn only_the_creator_pays_for_a_room() {
     let mut world = World::new();
     world.shard.settings.rates = domain::Rates::default();
     let (maker, mut other) = (world.arrive(1), world.arrive(2));

@@ -1,0 +1,9 @@
+//! A statement of a pipeline.
+
+use tokio_postgres::types::ToSql;
+
+/// A statement of a pipeline, with its parameters.
+pub(crate) struct Step {
+    pub(crate) sql: &'static str,
+    pub(crate) params: Vec<Box<dyn ToSql + Sync>>,
+}
