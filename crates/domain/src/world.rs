@@ -2,7 +2,7 @@
 
 mod overlay;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use protocol::{
     ClientMessageId, MessageBody, MessageCount, ReadPosition, RoomId, RoomName, RoomRef, Seq, Timestamp,
@@ -56,6 +56,8 @@ pub struct World {
     sessions: HashMap<TokenHash, Option<UserId>>,
     session_counts: HashMap<UserId, u64>,
     next_room: Option<RoomId>,
+    /// Rooms that the batch created: a store has nothing to load about them.
+    created: HashSet<RoomId>,
     /// How many people the `member_joined` at a room's head names, if it was appended in this batch.
     join_groups: HashMap<RoomId, (Seq, usize)>,
     /// What the effects so far did to memberships and session counts, for sets and counts that are loaded later.
@@ -178,13 +180,20 @@ impl World {
 
     /// Whether the user is a member of the room.
     pub fn is_member(&self, room: RoomId, user: UserId) -> Result<bool, Fact> {
-        self.members.get(&(room, user)).copied().ok_or(Fact::Member(RoomRef::Id(room), user))
+        match self.members.get(&(room, user)) {
+            Some(member) => Ok(*member),
+            None if self.created.contains(&room) => Ok(false),
+            None => Err(Fact::Member(RoomRef::Id(room), user)),
+        }
     }
 
     /// The user's read position.
     pub fn read_position(&self, room: RoomId, user: UserId) -> Result<Option<ReadPosition>, Fact> {
-        let missing = || Fact::ReadPosition(RoomRef::Id(room), user);
-        self.read_positions.get(&(room, user)).copied().ok_or_else(missing)
+        match self.read_positions.get(&(room, user)) {
+            Some(position) => Ok(*position),
+            None if self.created.contains(&room) => Ok(None),
+            None => Err(Fact::ReadPosition(RoomRef::Id(room), user)),
+        }
     }
 
     /// The room's message count as of the event `seq`, which is not above its head.

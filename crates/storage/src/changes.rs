@@ -1,35 +1,38 @@
 //! The net changes of a batch, grouped by table.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use domain::{Effect, TokenHash};
 use protocol::{Event, EventKind, Person, ReadPosition, RoomId, RoomName, Seq, UserId, UserName};
 
 /// What a backend writes for one batch. The fields are in the order in which they apply, so that each row's references
-/// exist. A key appears once in each field.
+/// exist and no name is taken twice. A key appears once in each field.
 #[derive(Debug, Default)]
 pub struct Changes {
     /// Sessions to delete. One that the same batch stored first is in no field.
     pub ended_sessions: Vec<TokenHash>,
+    /// Rooms to delete, with their events, memberships and read positions; perhaps rooms that the batch itself created.
+    pub deleted_rooms: Vec<RoomId>,
     /// Users to insert, under the name at the end of the batch.
     pub users: Vec<NewUser>,
     /// Stored users' new names.
     pub names: BTreeMap<UserId, UserName>,
     /// Sessions to insert.
     pub sessions: Vec<(TokenHash, UserId)>,
-    /// Rooms to insert, also those that the same batch deletes: their ids are used up.
+    /// The rooms that the batch created. A database inserts those that are not [deleted](Changes::is_deleted) again, and
+    /// never gives out an id up to the last one, whether the room still exists or not.
     pub rooms: Vec<NewRoom>,
-    /// Events to append, numbered, in commit order. A `member_joined` names everybody who shares it. Also those of rooms
-    /// that the batch deletes.
+    /// The events of the batch, numbered, in commit order. A `member_joined` names everybody who shares it. A database
+    /// appends those whose room is not [deleted](Changes::is_deleted).
     pub events: Vec<Arc<Event>>,
     /// Memberships to insert or, for a member who left and joined again in the batch, to update (`Some`: the number of
     /// the `member_joined`), or to delete (`None`: perhaps of a membership that the batch itself began).
     pub memberships: BTreeMap<(RoomId, UserId), Option<Seq>>,
     /// Read positions to insert or update.
     pub read_positions: BTreeMap<(RoomId, UserId), ReadPosition>,
-    /// Rooms to delete, with their events and read positions. They have no members.
-    pub deleted_rooms: Vec<RoomId>,
+    /// `deleted_rooms`, for look-ups.
+    deleted: BTreeSet<RoomId>,
     /// The index in `events` of each room's last event that more people may share.
     join_groups: HashMap<RoomId, usize>,
 }
@@ -71,6 +74,12 @@ impl Changes {
             && self.deleted_rooms.is_empty()
     }
 
+    /// Whether the room is one of `deleted_rooms`.
+    #[must_use]
+    pub fn is_deleted(&self, room: RoomId) -> bool {
+        self.deleted.contains(&room)
+    }
+
     /// Adds an effect to those before.
     pub(crate) fn add(&mut self, effect: Effect) {
         match effect {
@@ -93,7 +102,9 @@ impl Changes {
                 self.rooms.push(NewRoom { id: room, name, created_by });
             }
             Effect::DeleteRoom { room } => {
-                self.read_positions.retain(|(of, _), _| *of != room);
+                remove_room(&mut self.memberships, room);
+                remove_room(&mut self.read_positions, room);
+                self.deleted.insert(room);
                 self.deleted_rooms.push(room);
             }
             Effect::AppendEvent(event) => self.append(event),
@@ -126,5 +137,12 @@ impl Changes {
         if let Some(EventKind::MemberJoined { also_joined }) = kind {
             also_joined.push(person);
         }
+    }
+}
+
+fn remove_room<T>(rows: &mut BTreeMap<(RoomId, UserId), T>, room: RoomId) {
+    let users = rows.range((room, UserId(0))..=(room, UserId(u64::MAX))).map(|((_, user), _)| *user);
+    for user in users.collect::<Vec<_>>() {
+        rows.remove(&(room, user));
     }
 }

@@ -27,7 +27,12 @@ impl<B: Backend> CommitLoop<B> {
     }
 
     /// The database.
-    pub fn backend(&mut self) -> &mut B {
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// The database, for tests that break it.
+    pub fn backend_mut(&mut self) -> &mut B {
         &mut self.backend
     }
 

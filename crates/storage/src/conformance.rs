@@ -1,57 +1,59 @@
-//! The claims that every adapter must meet. `store_claims!` makes a test of each for one adapter.
+//! The tests that every store must pass. `store_tests!` makes a `#[test]` of each for one store.
 //!
-//! A claim gets a [`House`]: a store with a lobby, its writer, a reader, and short words to say things with.
+//! Each test gets a [`Fixture`]: an empty store with a lobby, its writer, a reader, and short functions for requests. A
+//! store in another crate enables the feature `testing`, and writes
+//! `teahouse_storage::store_tests!(fixture);` where `fn fixture() -> Fixture` opens the store with the limit [`ROOMS`].
 
-mod house;
+mod fixture;
 mod joining;
 mod looking;
 mod people;
 mod sending;
 mod together;
 
-pub(crate) use house::*;
-pub(crate) use joining::*;
-pub(crate) use looking::*;
-pub(crate) use people::*;
-pub(crate) use sending::*;
-pub(crate) use together::*;
+pub use fixture::*;
+pub use joining::*;
+pub use looking::*;
+pub use people::*;
+pub use sending::*;
+pub use together::*;
 
-/// A claim that is not listed here is dead code, and the compiler says so.
-macro_rules! store_claims {
-    ($house:path) => {
-        $crate::conformance::store_claims!(@each $house:
+/// Makes a test of each function below, for the store that `$fixture()` returns.
+#[macro_export]
+macro_rules! store_tests {
+    ($fixture:path) => {
+        $crate::store_tests!(@each $fixture:
             // sending
-            numbers_have_no_holes, n_counts_messages_only, a_repeated_send_is_answered_with_the_first_number,
-            a_repeated_send_in_the_same_batch_is_one_message, a_repeated_send_is_answered_after_leaving,
-            a_key_for_another_room_or_body_is_a_conflict, a_key_is_the_senders_own, lines_without_keys_are_never_one,
-            only_members_can_send, a_body_is_kept_as_it_was_typed, time_in_a_room_never_goes_back,
+            events_are_numbered_without_holes, n_counts_messages_only, repeated_send_returns_first_seq,
+            repeated_send_in_one_batch_is_one_message, repeated_send_after_leaving_returns_first_seq,
+            key_for_another_room_or_body_conflicts, key_is_scoped_to_its_sender, sends_without_keys_are_never_merged,
+            non_member_cannot_send, body_is_stored_unchanged, time_in_a_room_never_goes_back,
             // joining
-            the_lobby_is_there_and_stays, names_are_found_caselessly, an_unknown_room_is_made_only_on_request,
-            joining_again_appends_nothing, only_members_come_back, only_members_can_leave, a_member_who_left_can_come_back,
-            members_open_their_rooms_and_nobody_else_does,
-            nobody_joins_more_rooms_than_allowed, a_silent_room_goes_with_its_last_member, a_room_with_words_stays,
-            a_room_id_is_never_used_again, a_user_id_is_never_given_twice, a_transient_guest_leaves_all_rooms,
-            the_sweep_takes_transient_guests_only,
+            lobby_exists_and_is_never_deleted, room_names_match_caselessly, missing_room_is_created_on_request_only,
+            rejoin_of_member_appends_nothing, open_requires_membership, leave_requires_membership, former_member_can_join_again,
+            open_answers_like_a_repeated_join,
+            join_beyond_room_limit_is_refused, room_without_messages_is_deleted_with_last_member, room_with_messages_is_kept,
+            room_id_is_never_reused, user_id_is_never_reserved_twice, transient_user_leaves_all_rooms,
+            cleanup_removes_transient_users_only,
             // joining together
-            people_who_join_together_share_an_event, history_names_all_who_joined_together, at_most_a_hundred_share_one,
-            whatever_happens_between_two_joins_parts_them, who_left_and_comes_back_is_named_anew,
-            a_refused_join_is_not_in_the_shared_event, a_room_made_and_gone_in_a_batch_takes_its_people_along,
-            who_made_the_room_is_the_first_of_those_who_joined,
+            joins_of_one_batch_share_an_event, shared_join_is_stored_with_all_names, shared_join_names_at_most_a_hundred,
+            event_between_two_joins_separates_them, rejoin_in_one_batch_is_named_again,
+            refused_join_is_not_in_the_shared_event, room_created_and_deleted_in_one_batch_leaves_nothing,
+            creator_is_first_in_the_shared_join,
             // people
-            a_guest_is_stored_with_the_first_join, a_refused_join_stores_nobody, a_guest_may_rename_before_joining,
-            somebody_never_stored_is_refused, an_ended_session_is_nobodys, who_has_no_session_any_more_leaves_all_rooms, an_ended_session_does_not_come_back,
-            a_rename_is_told_in_every_room, the_same_name_is_no_rename, events_bear_the_stored_name,
+            guest_is_stored_with_the_first_join, refused_join_stores_no_user, guest_can_rename_before_joining,
+            unknown_user_without_registration_is_refused, ended_session_has_no_user, user_without_session_leaves_all_rooms, ended_session_is_not_stored_again,
+            rename_is_appended_in_every_room, rename_to_same_name_appends_nothing, events_carry_the_stored_name,
             // looking
-            reading_never_goes_back, reading_stops_at_the_head, only_members_can_read, a_page_after_is_bounded,
-            a_page_before_is_bounded, a_page_is_bounded_in_bytes, pages_meet_without_hole_or_overlap,
-            absurd_numbers_find_nothing, rooms_are_listed_by_page, rooms_open_as_asked, heads_are_told_as_asked,
-            a_reader_notices_a_commit,
+            read_position_never_goes_back, read_position_stops_at_the_head, read_requires_membership, page_after_is_bounded,
+            page_before_is_bounded, page_is_bounded_in_bytes, pages_meet_without_hole_or_overlap,
+            out_of_range_numbers_find_nothing, rooms_are_listed_by_page, open_rooms_answers_in_request_order, heads_answers_in_request_order,
+            reader_sees_that_a_commit_happened,
             // the port
-            answers_cover_every_ticket_once, there_is_one_writer, a_probe_appends_nothing
+            every_request_is_answered_once, second_writer_is_refused, probe_appends_nothing
         );
     };
-    (@each $house:path: $($claim:ident),*) => {
-        $(#[test] fn $claim() { $crate::conformance::$claim(&mut $house()); })*
+    (@each $fixture:path: $($test:ident),*) => {
+        $(#[test] fn $test() { $crate::conformance::$test(&mut $fixture()); })*
     };
 }
-pub(crate) use store_claims;

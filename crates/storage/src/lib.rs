@@ -10,7 +10,7 @@
 //! argument, and whoever owns the writer decides how long to gather requests and where to send the batch.
 //!
 //! **Invariant:** a room's events are numbered 1, 2, 3 … without a hole, whatever is refused, fails or is killed in
-//! between (`numbers_have_no_holes`, `a_failed_commit_leaves_no_trace`, `a_killed_process_loses_nothing_acknowledged`).
+//! between (`events_are_numbered_without_holes`, `failed_commit_leaves_no_trace`, `killed_process_loses_nothing_acknowledged`).
 //! **Invariant:** nothing is in a [`Batch`] that is not on disk.
 //!
 //! | file | what it holds |
@@ -61,10 +61,11 @@ mod memory;
 mod page;
 mod sqlite;
 
-#[cfg(test)]
-mod conformance;
-#[cfg(test)]
-mod random_requests;
+#[cfg(any(test, feature = "testing"))]
+#[allow(missing_docs, reason = "a test's name is its documentation")]
+pub mod conformance;
+#[cfg(any(test, feature = "testing"))]
+pub mod random_requests;
 
 use std::ops::Range;
 

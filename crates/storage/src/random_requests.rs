@@ -1,30 +1,35 @@
-//! Random requests, asked of both adapters: they must answer, append and show the same.
+//! Random requests for several stores: all must answer, append and show the same as the first, which is the
+//! [model](crate::MemoryStore::model) of the rules.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
 use protocol::{EventKind, Limits, MessageBody, RoomId, RoomRef, Seq, Timestamp, UserId};
 
 use crate::conformance::*;
-use crate::{
-    Actor, Batch, MemoryStore, Operation, PageBounds, Registration, Request, RequestId, RoomQuery,
-    SqliteStore,
-};
+use crate::{Actor, Batch, Operation, PageBounds, Registration, Request, RequestId, RoomQuery};
 
-const LIMITS: domain::RoomLimits = domain::RoomLimits { rooms_per_person: 3 };
+/// The limits of all compared stores.
+pub const LIMITS: domain::RoomLimits = domain::RoomLimits { rooms_per_person: 3 };
 
-/// So many may come at once: more than can share an event.
+/// The most joins of one batch: more than can share an event.
 const CROWD: u64 = 130;
 
 /// One step of a history.
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
+    /// A batch, committed at this time.
     Commit(i64, Vec<(Actor, Operation)>),
-    Sweep,
-    Ids(u32),
+    /// Transient users leave their rooms.
+    Cleanup,
+    /// User ids are reserved.
+    ReserveIds(u32),
+    /// The writer is probed.
     Probe,
+    /// The log is checkpointed.
     Checkpoint,
-    /// SQLite is closed and opened again.
+    /// The stores are closed and opened again.
     Reopen,
 }
 
@@ -36,7 +41,7 @@ fn room() -> impl Strategy<Value = RoomRef> {
     ]
 }
 
-/// People 1 to 3 have sessions, 4 and 5 have none. Seldom does the asker believe wrongly that they are stored.
+/// Users 1 to 3 have sessions, 4 and 5 have none. Rarely a caller wrongly assumes that a user is stored.
 fn actor() -> impl Strategy<Value = Actor> {
     (1u64..6, prop::bool::weighted(0.95)).prop_map(|(n, registers)| {
         let registration = registers.then_some(Registration { token: (n < 4).then(|| token(n)) });
@@ -47,13 +52,13 @@ fn actor() -> impl Strategy<Value = Actor> {
 fn operation() -> impl Strategy<Value = Operation> {
     let text = prop_oneof![Just("hello"), Just("你好"), Just(" a\n")];
     let body = text.prop_map(|text| MessageBody::new(text, 8192).unwrap());
-    let under = prop_oneof![Just(None), (0u8..4).prop_map(|n| Some(key(&format!("k{n}"))))];
+    let keys = prop_oneof![Just(None), (0u8..4).prop_map(|n| Some(key(&format!("k{n}"))))];
     prop_oneof![
         8 => (room(), prop::bool::weighted(0.9)).prop_map(|(room, create_if_missing)| Operation::Join { room, create_if_missing }),
         3 => (1u64..6).prop_map(|room| Operation::Open { room: RoomId(room) }),
         2 => (0u64..8).prop_map(|room| Operation::Open { room: RoomId(room) }),
         4 => room().prop_map(|room| Operation::Leave { room }),
-        8 => (room(), under, body).prop_map(|(room, key, body)| Operation::Send { room, key, body }),
+        8 => (room(), keys, body).prop_map(|(room, key, body)| Operation::Send { room, key, body }),
         2 => (0u8..3).prop_map(|n| rename(&format!("name {n}"))),
         3 => (room(), 0u64..12).prop_map(|(room, seq)| Operation::Read { room, seq: Seq(seq) }),
         1 => Just(Operation::LeaveAll),
@@ -64,17 +69,17 @@ fn operation() -> impl Strategy<Value = Operation> {
 fn step() -> impl Strategy<Value = Step> {
     let commit = (0i64..100, prop::collection::vec((actor(), operation()), 0..12));
     prop_oneof![
-        20 => commit.prop_map(|(now, deeds)| Step::Commit(now, deeds)),
-        3 => (0i64..100, crowd()).prop_map(|(now, deeds)| Step::Commit(now, deeds)),
-        1 => Just(Step::Sweep),
-        1 => (0u32..5).prop_map(Step::Ids),
+        20 => commit.prop_map(|(now, requests)| Step::Commit(now, requests)),
+        3 => (0i64..100, crowd()).prop_map(|(now, requests)| Step::Commit(now, requests)),
+        1 => Just(Step::Cleanup),
+        1 => (0u32..5).prop_map(Step::ReserveIds),
         1 => Just(Step::Probe),
         1 => Just(Step::Checkpoint),
         1 => Just(Step::Reopen),
     ]
 }
 
-/// People come to a room all at once, and whatever else happens happens between them. Some of them are there already.
+/// Many users join a room in one batch, some of them again, with a few other requests in between.
 fn crowd() -> impl Strategy<Value = Vec<(Actor, Operation)>> {
     let others =
         prop::collection::vec((prop::sample::select(vec![0, 50, 99, 100, 101]), actor(), operation()), 0..6);
@@ -82,30 +87,31 @@ fn crowd() -> impl Strategy<Value = Vec<(Actor, Operation)>> {
     (prop_oneof![Just("tea"), Just("lobby")], first, count, others).prop_map(
         |(room, first, count, others)| {
             let people = first..=CROWD.min(first + count);
-            let mut deeds: Vec<_> =
-                people.map(|n| (if n % 3 == 0 { passer_by(n) } else { guest(n) }, join(room))).collect();
+            let mut requests: Vec<_> = people
+                .map(|n| (if n % 3 == 0 { transient_guest(n) } else { guest(n) }, join(room)))
+                .collect();
             for (at, actor, operation) in others {
-                deeds.insert(at.min(deeds.len()), (actor, operation));
+                requests.insert(at.min(requests.len()), (actor, operation));
             }
-            deeds
+            requests
         },
     )
 }
 
-fn commit(house: &mut House, now: i64, deeds: Vec<(Actor, Operation)>) -> Batch {
-    let numbered = deeds.into_iter().zip(7..);
+fn commit(fixture: &mut Fixture, now: i64, requests: Vec<(Actor, Operation)>) -> Batch {
+    let numbered = requests.into_iter().zip(7..);
     let requests = numbered
         .map(|((actor, operation), n)| Request { request_id: RequestId(n), actor, operation })
         .collect();
-    house.writer.commit(Timestamp(now), requests)
+    fixture.writer.commit(Timestamp(now), requests)
 }
 
-/// All that can be seen of a store.
-fn seen(house: &mut House) -> String {
-    let mut seen = String::new();
+/// Everything that a reader can see.
+fn visible(fixture: &mut Fixture) -> String {
+    let mut visible = String::new();
     let rooms: Vec<RoomId> = (0..12).map(RoomId).collect();
-    let reader = &mut house.reader;
-    let mut note = |what: &dyn std::fmt::Debug| seen += &format!("{what:?}\n");
+    let reader = &mut fixture.reader;
+    let mut note = |what: &dyn std::fmt::Debug| visible += &format!("{what:?}\n");
     note(&reader.heads(&rooms).unwrap());
     for user in (0..7).map(UserId) {
         note(&reader.open_rooms(user, &rooms).unwrap());
@@ -122,73 +128,105 @@ fn seen(house: &mut House) -> String {
         note(&reader.events_after(room, Seq(2), Some(Seq(7)), bounds).unwrap());
         note(&reader.events_before(room, Seq(6), bounds).unwrap());
     }
-    seen
+    visible
 }
 
-fn sqlite(folder: tempfile::TempDir) -> House {
-    House::new(Box::new(SqliteStore::open(folder.path(), LIMITS).unwrap()), Some(folder))
+/// A history of up to 15 steps.
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..16)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    #[test]
-    fn both_adapters_do_the_same(steps in prop::collection::vec(step(), 1..16)) {
-        let mut memory = House::new(Box::new(MemoryStore::new(LIMITS)), None);
-        let mut disk = sqlite(tempfile::tempdir().unwrap());
-        for step in steps {
-            match step {
-                Step::Commit(now, deeds) => {
-                    let batch = commit(&mut memory, now, deeds.clone());
-                    prop_assert_eq!(&batch, &commit(&mut disk, now, deeds));
-                    prop_assert!(batch.internal.is_empty());
-                }
-                Step::Sweep => prop_assert_eq!(
-                    memory.writer.cleanup_transient_users(Timestamp(50)).unwrap(),
-                    disk.writer.cleanup_transient_users(Timestamp(50)).unwrap()
-                ),
-                Step::Ids(count) => prop_assert_eq!(
-                    memory.writer.reserve_user_ids(count).unwrap(),
-                    disk.writer.reserve_user_ids(count).unwrap()
-                ),
-                Step::Probe => disk.writer.probe(Timestamp(0)).unwrap(),
-                Step::Checkpoint => disk.writer.checkpoint().unwrap(),
-                Step::Reopen => {
-                    let House { writer, reader, store, _folder, .. } = disk;
-                    drop((writer, reader, store));
-                    disk = sqlite(_folder.unwrap());
-                }
-            }
-            prop_assert_eq!(seen(&mut memory), seen(&mut disk));
+/// Runs `steps` on all stores. Each function opens its store: once at the start, and again for each [`Step::Reopen`],
+/// after the fixture before is dropped. It has to return what it holds each time.
+///
+/// # Errors
+///
+/// A difference between the first store and another one, or a broken invariant.
+pub fn compare(steps: Vec<Step>, open: &mut [&mut dyn FnMut() -> Fixture]) -> TestCaseResult {
+    let mut fixtures: Vec<Fixture> = open.iter_mut().map(|open| open()).collect();
+    for step in steps {
+        if let Step::Reopen = step {
+            fixtures.clear();
+            fixtures.extend(open.iter_mut().map(|open| open()));
         }
-        // Whatever happened: no hole, no number twice, `n` counts messages, and who is there is who came and did not go.
-        for room in (1..12).map(RoomId) {
-            let events = disk.events(room);
-            let mut n = 0;
-            let mut keys = BTreeSet::new();
-            let mut members = BTreeSet::new();
-            for (event, seq) in events.iter().zip(1..) {
-                match &event.kind {
-                    EventKind::Message { client_message_id, .. } => {
-                        n += 1;
-                        if let Some(key) = client_message_id {
-                            prop_assert!(keys.insert((event.by.id, key.to_string())));
-                        }
+        let (model, others) = fixtures.split_first_mut().expect("there is a model");
+        let expected = run(model, &step);
+        let expected_view = visible(model);
+        for other in others {
+            prop_assert_eq!(&expected, &run(other, &step));
+            prop_assert_eq!(&expected_view, &visible(other));
+        }
+    }
+    fixtures.iter_mut().try_for_each(check_invariants)
+}
+
+/// What a step returns.
+fn run(fixture: &mut Fixture, step: &Step) -> String {
+    let writer = &mut fixture.writer;
+    match step {
+        Step::Commit(now, requests) => {
+            let batch = commit(fixture, *now, requests.clone());
+            assert!(batch.internal.is_empty(), "{:?}", batch.internal);
+            format!("{batch:?}")
+        }
+        Step::Cleanup => format!("{:?}", writer.cleanup_transient_users(Timestamp(50)).unwrap()),
+        Step::ReserveIds(count) => format!("{:?}", writer.reserve_user_ids(*count).unwrap()),
+        Step::Probe => format!("{:?}", writer.probe(Timestamp(0)).unwrap()),
+        Step::Checkpoint => format!("{:?}", writer.checkpoint().unwrap()),
+        Step::Reopen => String::new(),
+    }
+}
+
+/// No hole, no number twice, `n` counts messages, and the members are those who joined and did not leave.
+fn check_invariants(fixture: &mut Fixture) -> TestCaseResult {
+    for room in (1..12).map(RoomId) {
+        let events = fixture.events(room);
+        let mut n = 0;
+        let mut keys = BTreeSet::new();
+        let mut members = BTreeSet::new();
+        for (event, seq) in events.iter().zip(1..) {
+            match &event.kind {
+                EventKind::Message { client_message_id, .. } => {
+                    n += 1;
+                    if let Some(key) = client_message_id {
+                        prop_assert!(keys.insert((event.by.id, key.to_string())));
                     }
-                    EventKind::MemberJoined { also_joined } => {
-                        prop_assert!(also_joined.len() < Limits::JOINED_TOGETHER);
-                        for person in std::iter::once(&event.by).chain(also_joined) {
-                            prop_assert!(members.insert(person.id), "{} came twice", person.id);
-                        }
-                    }
-                    EventKind::MemberLeft {} => prop_assert!(members.remove(&event.by.id)),
-                    EventKind::Renamed { .. } => prop_assert!(members.contains(&event.by.id)),
                 }
-                prop_assert_eq!((event.seq.0, event.n.0), (seq, n));
+                EventKind::MemberJoined { also_joined } => {
+                    prop_assert!(also_joined.len() < Limits::JOINED_TOGETHER);
+                    for person in std::iter::once(&event.by).chain(also_joined) {
+                        prop_assert!(members.insert(person.id), "{} joined twice", person.id);
+                    }
+                }
+                EventKind::MemberLeft {} => prop_assert!(members.remove(&event.by.id)),
+                EventKind::Renamed { .. } => prop_assert!(members.contains(&event.by.id)),
             }
-            for user in (0..=CROWD).map(UserId) {
-                prop_assert_eq!(disk.reader.is_member(room, user).unwrap(), members.contains(&user));
-            }
+            prop_assert_eq!((event.seq.0, event.n.0), (seq, n));
+        }
+        for user in (0..=CROWD).map(UserId) {
+            prop_assert_eq!(fixture.reader.is_member(room, user).unwrap(), members.contains(&user));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemoryStore, SqliteStore};
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn stores_and_model_agree_on_random_requests(steps in steps()) {
+            let (model, memory) = (MemoryStore::new(LIMITS), MemoryStore::new(LIMITS));
+            let folder = tempfile::tempdir().unwrap();
+            compare(steps, &mut [
+                &mut || Fixture::of_model(&model),
+                &mut || Fixture::new(Box::new(memory.clone())),
+                &mut || Fixture::new(Box::new(SqliteStore::open(folder.path(), LIMITS).unwrap())),
+            ])?;
         }
     }
 }

@@ -26,6 +26,7 @@ impl World {
                 self.room_ids.insert(name.key(), Some(*room));
                 self.rooms.insert(*room, Some(new));
                 self.member_counts.insert(*room, 0);
+                self.created.insert(*room);
                 self.next_room = Some(RoomId(room.0 + 1));
             }
             Effect::DeleteRoom { room } => {
@@ -134,11 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn deleted_room_is_found_neither_by_id_nor_by_name() {
+    fn room_of_the_batch_needs_no_loading_until_it_is_deleted() {
         let mut world = World::default();
         let name = room_name("tea");
         world.apply(&Effect::InsertRoom { room: ROOM, name: name.clone(), created_by: USER });
         assert_eq!(world.room_id(&RoomRef::Name(name.clone())), Ok(Some(ROOM)));
+        assert_eq!(world.is_member(ROOM, USER), Ok(false));
+        assert_eq!(world.read_position(ROOM, USER), Ok(None));
         world.apply(&Effect::DeleteRoom { room: ROOM });
         assert_eq!(world.room(&RoomRef::Id(ROOM)), Ok(None));
         assert_eq!(world.room(&RoomRef::Name(name)), Ok(None));

@@ -2,51 +2,51 @@
 
 use protocol::{ErrorCode, MessageCount, ReadPosition, RoomId, Seq, UserId};
 
-use super::house::*;
+use super::fixture::*;
 use crate::{Head, LOBBY, OperationResult, PageBounds, RoomQuery};
 
 fn position(seq: u64, n: u64) -> ReadPosition {
     ReadPosition { seq: Seq(seq), n: MessageCount(n) }
 }
 
-pub(crate) fn reading_never_goes_back(house: &mut House) {
-    let room = house.join(1, "tea");
-    house.say(1, "tea", "one");
-    house.join(2, "tea");
-    house.say(1, "tea", "two");
-    assert_eq!(house.reader.read_position(room, UserId(1)).unwrap(), None);
-    assert_eq!(house.done(1, read("tea", 0)), OperationResult::Read(room, position(0, 0)));
-    assert_eq!(house.done(1, read("tea", 3)), OperationResult::Read(room, position(3, 1)));
-    assert_eq!(house.done(1, read("tea", 2)), OperationResult::Read(room, position(3, 1)));
-    assert_eq!(house.done(1, read("tea", 4)), OperationResult::Read(room, position(4, 2)));
-    assert_eq!(house.reader.read_position(room, UserId(1)).unwrap(), Some(position(4, 2)));
-    assert_eq!(house.reader.read_position(room, UserId(2)).unwrap(), None);
+pub fn read_position_never_goes_back(fixture: &mut Fixture) {
+    let room = fixture.join(1, "tea");
+    fixture.send(1, "tea", "one");
+    fixture.join(2, "tea");
+    fixture.send(1, "tea", "two");
+    assert_eq!(fixture.reader.read_position(room, UserId(1)).unwrap(), None);
+    assert_eq!(fixture.done(1, read("tea", 0)), OperationResult::Read(room, position(0, 0)));
+    assert_eq!(fixture.done(1, read("tea", 3)), OperationResult::Read(room, position(3, 1)));
+    assert_eq!(fixture.done(1, read("tea", 2)), OperationResult::Read(room, position(3, 1)));
+    assert_eq!(fixture.done(1, read("tea", 4)), OperationResult::Read(room, position(4, 2)));
+    assert_eq!(fixture.reader.read_position(room, UserId(1)).unwrap(), Some(position(4, 2)));
+    assert_eq!(fixture.reader.read_position(room, UserId(2)).unwrap(), None);
 }
 
-pub(crate) fn reading_stops_at_the_head(house: &mut House) {
-    let room = house.join(1, "tea");
-    house.say(1, "tea", "one");
-    assert_eq!(house.done(1, read("tea", u64::MAX)), OperationResult::Read(room, position(2, 1)));
+pub fn read_position_stops_at_the_head(fixture: &mut Fixture) {
+    let room = fixture.join(1, "tea");
+    fixture.send(1, "tea", "one");
+    assert_eq!(fixture.done(1, read("tea", u64::MAX)), OperationResult::Read(room, position(2, 1)));
     // And moves on with it.
-    house.say(1, "tea", "two");
-    assert_eq!(house.done(1, read("tea", 3)), OperationResult::Read(room, position(3, 2)));
+    fixture.send(1, "tea", "two");
+    assert_eq!(fixture.done(1, read("tea", 3)), OperationResult::Read(room, position(3, 2)));
 }
 
-pub(crate) fn only_members_can_read(house: &mut House) {
-    house.join(1, "tea");
-    house.say(1, "tea", "one");
-    house.done(1, read("tea", 1));
-    assert_eq!(house.refused(2, read("tea", 1)), ErrorCode::NotAMember);
-    assert_eq!(house.refused(1, read("nowhere", 1)), ErrorCode::RoomNotFound);
+pub fn read_requires_membership(fixture: &mut Fixture) {
+    fixture.join(1, "tea");
+    fixture.send(1, "tea", "one");
+    fixture.done(1, read("tea", 1));
+    assert_eq!(fixture.refused(2, read("tea", 1)), ErrorCode::NotAMember);
+    assert_eq!(fixture.refused(1, read("nowhere", 1)), ErrorCode::RoomNotFound);
 }
 
-fn ten_events(house: &mut House) -> RoomId {
-    let room = house.join(1, "tea");
+fn ten_events(fixture: &mut Fixture) -> RoomId {
+    let room = fixture.join(1, "tea");
     // A room beside it, so that a page that forgets the room is noticed.
-    house.join(1, "coffee");
-    house.say(1, "coffee", "not this");
+    fixture.join(1, "coffee");
+    fixture.send(1, "coffee", "not this");
     for n in 2..=10 {
-        house.say(1, "tea", &format!("message {n}"));
+        fixture.send(1, "tea", &format!("message {n}"));
     }
     room
 }
@@ -55,10 +55,10 @@ fn few(limit: u32) -> PageBounds {
     PageBounds { limit, max_bytes: usize::MAX }
 }
 
-pub(crate) fn a_page_after_is_bounded(house: &mut House) {
-    let room = ten_events(house);
+pub fn page_after_is_bounded(fixture: &mut Fixture) {
+    let room = ten_events(fixture);
     let mut page = |after, up_to: Option<u64>, limit| {
-        let page = house.reader.events_after(room, Seq(after), up_to.map(Seq), few(limit)).unwrap();
+        let page = fixture.reader.events_after(room, Seq(after), up_to.map(Seq), few(limit)).unwrap();
         assert!(page.events.iter().all(|event| event.room == room));
         (page.events.iter().map(|event| event.seq.0).collect::<Vec<_>>(), page.more)
     };
@@ -73,10 +73,10 @@ pub(crate) fn a_page_after_is_bounded(house: &mut House) {
     assert_eq!(page(0, None, 0), (vec![1], true));
 }
 
-pub(crate) fn a_page_before_is_bounded(house: &mut House) {
-    let room = ten_events(house);
+pub fn page_before_is_bounded(fixture: &mut Fixture) {
+    let room = ten_events(fixture);
     let mut page = |before, limit| {
-        let page = house.reader.events_before(room, Seq(before), few(limit)).unwrap();
+        let page = fixture.reader.events_before(room, Seq(before), few(limit)).unwrap();
         assert!(page.events.iter().all(|event| event.room == room));
         (page.events.iter().map(|event| event.seq.0).collect::<Vec<_>>(), page.more)
     };
@@ -88,16 +88,16 @@ pub(crate) fn a_page_before_is_bounded(house: &mut House) {
     assert_eq!(page(11, 0), (vec![10], true));
 }
 
-pub(crate) fn a_page_is_bounded_in_bytes(house: &mut House) {
-    let room = ten_events(house);
-    let events = house.events(room);
+pub fn page_is_bounded_in_bytes(fixture: &mut Fixture) {
+    let room = ten_events(fixture);
+    let events = fixture.events(room);
     let size = |events: &[protocol::Event]| {
         let json: usize = events.iter().map(|event| serde_json::to_string(event).unwrap().len()).sum();
         json + events.len() - 1
     };
     let mut after = |max_bytes| {
         let bounds = PageBounds { limit: 100, max_bytes };
-        house.reader.events_after(room, Seq(0), None, bounds).unwrap()
+        fixture.reader.events_after(room, Seq(0), None, bounds).unwrap()
     };
     let page = after(size(&events[..4]));
     assert_eq!((page.events.len(), page.more), (4, true));
@@ -109,17 +109,17 @@ pub(crate) fn a_page_is_bounded_in_bytes(house: &mut House) {
     let page = after(0);
     assert_eq!((page.events.len(), page.more), (1, true));
     let bounds = PageBounds { limit: 100, max_bytes: size(&events[7..]) };
-    let page = house.reader.events_before(room, Seq(11), bounds).unwrap();
+    let page = fixture.reader.events_before(room, Seq(11), bounds).unwrap();
     assert_eq!((page.events.as_slice(), page.more), (&events[7..], true));
 }
 
-pub(crate) fn pages_meet_without_hole_or_overlap(house: &mut House) {
-    let room = ten_events(house);
-    let all = house.events(room);
+pub fn pages_meet_without_hole_or_overlap(fixture: &mut Fixture) {
+    let room = ten_events(fixture);
+    let all = fixture.events(room);
     let (mut forward, mut more) = (Vec::<protocol::Event>::new(), true);
     while more {
         let after = forward.last().map_or(Seq(0), |event| event.seq);
-        let page = house.reader.events_after(room, after, None, few(3)).unwrap();
+        let page = fixture.reader.events_after(room, after, None, few(3)).unwrap();
         more = page.more;
         forward.extend(page.events);
     }
@@ -127,33 +127,33 @@ pub(crate) fn pages_meet_without_hole_or_overlap(house: &mut House) {
     let (mut backward, mut more) = (Vec::<protocol::Event>::new(), true);
     while more {
         let before = backward.first().map_or(Seq(u64::MAX), |event| event.seq);
-        let page = house.reader.events_before(room, before, few(3)).unwrap();
+        let page = fixture.reader.events_before(room, before, few(3)).unwrap();
         more = page.more;
         backward.splice(0..0, page.events);
     }
     assert_eq!(backward, all);
 }
 
-pub(crate) fn absurd_numbers_find_nothing(house: &mut House) {
-    let room = ten_events(house);
+pub fn out_of_range_numbers_find_nothing(fixture: &mut Fixture) {
+    let room = ten_events(fixture);
     let nowhere = RoomId(u64::MAX);
-    assert_eq!(house.reader.events_after(room, Seq(u64::MAX), None, ALL).unwrap().events, []);
-    assert_eq!(house.reader.events_after(nowhere, Seq(0), None, ALL).unwrap().events, []);
-    assert_eq!(house.reader.events_after(room, Seq(0), Some(Seq(u64::MAX)), ALL).unwrap().events.len(), 10);
-    assert_eq!(house.reader.room(&protocol::RoomRef::Id(nowhere)).unwrap(), None);
-    assert_eq!(house.reader.heads(&[nowhere, RoomId(0)]).unwrap(), [None, None]);
-    assert!(!house.reader.is_member(room, UserId(u64::MAX)).unwrap());
+    assert_eq!(fixture.reader.events_after(room, Seq(u64::MAX), None, ALL).unwrap().events, []);
+    assert_eq!(fixture.reader.events_after(nowhere, Seq(0), None, ALL).unwrap().events, []);
+    assert_eq!(fixture.reader.events_after(room, Seq(0), Some(Seq(u64::MAX)), ALL).unwrap().events.len(), 10);
+    assert_eq!(fixture.reader.room(&protocol::RoomRef::Id(nowhere)).unwrap(), None);
+    assert_eq!(fixture.reader.heads(&[nowhere, RoomId(0)]).unwrap(), [None, None]);
+    assert!(!fixture.reader.is_member(room, UserId(u64::MAX)).unwrap());
     let query = RoomQuery { user: UserId(u64::MAX), joined: false, after: Some(nowhere), limit: u32::MAX };
-    assert_eq!(house.reader.rooms(query).unwrap().rooms, []);
+    assert_eq!(fixture.reader.rooms(query).unwrap().rooms, []);
 }
 
-pub(crate) fn rooms_are_listed_by_page(house: &mut House) {
-    let tea = house.join(1, "tea");
-    let coffee = house.join(2, "coffee");
-    house.say(1, "tea", "hello");
-    house.done(1, read("tea", 1));
+pub fn rooms_are_listed_by_page(fixture: &mut Fixture) {
+    let tea = fixture.join(1, "tea");
+    let coffee = fixture.join(2, "coffee");
+    fixture.send(1, "tea", "hello");
+    fixture.done(1, read("tea", 1));
     let mut list = |joined, after: Option<RoomId>, limit| {
-        let page = house.reader.rooms(RoomQuery { user: UserId(1), joined, after, limit }).unwrap();
+        let page = fixture.reader.rooms(RoomQuery { user: UserId(1), joined, after, limit }).unwrap();
         (page.rooms.iter().map(|room| (room.room, room.joined)).collect::<Vec<_>>(), page.next)
     };
     assert_eq!(list(false, None, 10), (vec![(LOBBY, false), (tea, true), (coffee, false)], None));
@@ -163,18 +163,18 @@ pub(crate) fn rooms_are_listed_by_page(house: &mut House) {
     assert_eq!(list(true, Some(tea), 10), (vec![], None));
     assert_eq!(list(false, None, 0), (vec![(LOBBY, false)], Some(LOBBY)));
     let query = RoomQuery { user: UserId(1), joined: true, after: None, limit: 1 };
-    let room = house.reader.rooms(query).unwrap().rooms.remove(0);
+    let room = fixture.reader.rooms(query).unwrap().rooms.remove(0);
     assert_eq!((room.name.as_str(), room.head, room.n, room.count), ("tea", Seq(2), MessageCount(1), 0));
     assert_eq!(room.read, Some(position(1, 0)));
 }
 
-pub(crate) fn rooms_open_as_asked(house: &mut House) {
-    let tea = house.join(1, "tea");
-    house.join(2, "tea");
-    house.say(1, "tea", "hello");
-    house.done(1, read("tea", 3));
-    let coffee = house.join(2, "coffee");
-    let open = house.reader.open_rooms(UserId(1), &[coffee, RoomId(99), tea, coffee]).unwrap();
+pub fn open_rooms_answers_in_request_order(fixture: &mut Fixture) {
+    let tea = fixture.join(1, "tea");
+    fixture.join(2, "tea");
+    fixture.send(1, "tea", "hello");
+    fixture.done(1, read("tea", 3));
+    let coffee = fixture.join(2, "coffee");
+    let open = fixture.reader.open_rooms(UserId(1), &[coffee, RoomId(99), tea, coffee]).unwrap();
     let room = |at: usize| open[at].as_ref().unwrap();
     assert_eq!(open.len(), 4);
     assert_eq!((room(0).info.room, room(0).member, room(0).read), (coffee, false, None));
@@ -185,17 +185,17 @@ pub(crate) fn rooms_open_as_asked(house: &mut House) {
     assert_eq!(open[3], open[0]);
 }
 
-pub(crate) fn heads_are_told_as_asked(house: &mut House) {
-    let tea = ten_events(house);
-    let heads = house.reader.heads(&[tea, RoomId(99), LOBBY]).unwrap();
+pub fn heads_answers_in_request_order(fixture: &mut Fixture) {
+    let tea = ten_events(fixture);
+    let heads = fixture.reader.heads(&[tea, RoomId(99), LOBBY]).unwrap();
     let head = |seq, n| Some(Head { seq: Seq(seq), n: MessageCount(n) });
     assert_eq!(heads, [head(10, 9), None, head(0, 0)]);
 }
 
-pub(crate) fn a_reader_notices_a_commit(house: &mut House) {
-    assert!(house.reader.changed().unwrap());
-    assert!(!house.reader.changed().unwrap());
-    house.join(1, "tea");
-    assert!(house.reader.changed().unwrap());
-    assert!(!house.reader.changed().unwrap());
+pub fn reader_sees_that_a_commit_happened(fixture: &mut Fixture) {
+    assert!(fixture.reader.changed().unwrap());
+    assert!(!fixture.reader.changed().unwrap());
+    fixture.join(1, "tea");
+    assert!(fixture.reader.changed().unwrap());
+    assert!(!fixture.reader.changed().unwrap());
 }

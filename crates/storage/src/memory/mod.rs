@@ -1,10 +1,11 @@
-//! The adapter that forgets: for tests and simulations. Plain maps, and no code in common with the one that remembers, so
-//! that the two can be held against each other.
+//! The store for tests and simulations, in plain maps.
 
+mod backend;
 mod faults;
+#[cfg(any(test, feature = "testing"))]
+mod model;
 mod reader;
 mod state;
-mod writer;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::RoomLimits;
 use protocol::Epoch;
 
-use crate::{Reader, Store, StoreError, Writer};
+use crate::{CommitLoop, Reader, Store, StoreError, Writer};
 pub use faults::{Backup, Failure};
 use state::State;
 
@@ -24,24 +25,32 @@ pub struct MemoryStore {
 }
 
 struct Shared {
-    // Owner: whoever calls; held for the length of one call.
+    // Owner: the caller, for the length of one call.
     state: Mutex<State>,
     has_writer: AtomicBool,
 }
 
 impl Shared {
-    /// A panic of another holder is its own affair: every change here is whole before anything can panic.
+    /// A panic of another holder leaves no half-made change: nothing panics between two changes.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl MemoryStore {
-    /// A store with a lobby and nobody in it.
+    /// A store with an empty lobby.
     #[must_use]
     pub fn new(limits: RoomLimits) -> Self {
         let shared = Shared { state: Mutex::new(State::new()), has_writer: AtomicBool::new(false) };
         MemoryStore { shared: Arc::new(shared), limits }
+    }
+
+    /// The independent model of the rules, as the one writer.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn model(&self) -> Box<dyn Writer> {
+        self.shared.has_writer.store(true, Ordering::Release);
+        Box::new(model::ModelWriter { shared: self.shared.clone(), limits: self.limits })
     }
 }
 
@@ -54,7 +63,8 @@ impl Store for MemoryStore {
         if self.shared.has_writer.swap(true, Ordering::AcqRel) {
             return Err(StoreError::WriterTaken);
         }
-        Ok(Box::new(writer::MemoryWriter { shared: self.shared.clone(), limits: self.limits }))
+        let backend = backend::MemoryBackend { shared: self.shared.clone() };
+        Ok(Box::new(CommitLoop::new(backend, self.limits)))
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
@@ -65,11 +75,11 @@ impl Store for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::{House, ROOMS, store_claims};
+    use crate::conformance::{Fixture, ROOMS};
 
-    fn house() -> House {
-        House::new(Box::new(MemoryStore::new(RoomLimits { rooms_per_person: ROOMS })), None)
+    fn fixture() -> Fixture {
+        Fixture::new(Box::new(MemoryStore::new(RoomLimits { rooms_per_person: ROOMS })))
     }
 
-    store_claims!(house);
+    crate::store_tests!(fixture);
 }

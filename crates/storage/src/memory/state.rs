@@ -1,6 +1,7 @@
-//! What is kept.
+//! The stored state.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use protocol::{
@@ -14,19 +15,19 @@ use crate::{Head, LOBBY, TokenHash};
 #[derive(Clone)]
 pub(super) struct State {
     pub(super) rooms: BTreeMap<RoomId, Room>,
-    /// Rooms that went with their last member: what was in them was seen, and can still be looked at.
-    pub(super) gone: BTreeMap<RoomId, Room>,
+    /// Deleted rooms, for simulations: their events were delivered, and are compared.
+    pub(super) deleted: BTreeMap<RoomId, Room>,
     pub(super) by_key: HashMap<String, RoomId>,
     pub(super) people: BTreeMap<UserId, Stored>,
     pub(super) sessions: HashMap<TokenHash, UserId>,
-    pub(super) said: HashMap<(UserId, ClientMessageId), (RoomId, Seq)>,
+    pub(super) keyed: HashMap<(UserId, ClientMessageId), (RoomId, Seq)>,
     pub(super) next_room: u64,
     pub(super) next_user: u64,
-    /// How often something was committed.
+    /// The number of commits.
     pub(super) commits: u64,
-    /// The store's life.
+    /// The store's epoch.
     pub(super) epoch: Epoch,
-    /// What becomes of the next commit.
+    /// How the next commit fails.
     pub(super) next_fails: Option<Failure>,
 }
 
@@ -39,7 +40,7 @@ pub(super) struct Stored {
 #[derive(Clone)]
 pub(super) struct Room {
     pub(super) name: RoomName,
-    /// Event `seq` stands at `seq - 1`.
+    /// Event `seq` has index `seq - 1`.
     pub(super) events: Vec<Arc<Event>>,
     pub(super) members: BTreeSet<UserId>,
     pub(super) read: BTreeMap<UserId, ReadPosition>,
@@ -55,17 +56,29 @@ impl Room {
     }
 }
 
+impl Room {
+    pub(super) fn event(&self, seq: Seq) -> Option<&Arc<Event>> {
+        self.events.get(usize::try_from(seq.0).ok()?.checked_sub(1)?)
+    }
+}
+
 impl State {
+    pub(super) fn reserve_user_ids(&mut self, count: u32) -> Range<u64> {
+        let from = self.next_user;
+        self.next_user += u64::from(count);
+        from..self.next_user
+    }
+
     pub(super) fn new() -> Self {
-        // `proto` tests that this is a name.
+        // `protocol` tests that this is a name.
         let lobby = RoomName::new(RoomName::LOBBY).expect("the lobby's name is a room's name");
         State {
             by_key: HashMap::from([(lobby.key(), LOBBY)]),
             rooms: BTreeMap::from([(LOBBY, Room::new(lobby))]),
-            gone: BTreeMap::new(),
+            deleted: BTreeMap::new(),
             people: BTreeMap::new(),
             sessions: HashMap::new(),
-            said: HashMap::new(),
+            keyed: HashMap::new(),
             next_room: LOBBY.0 + 1,
             next_user: 1,
             commits: 0,

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_hear_says_nothing_of_sqlite() {
+    fn public_error_does_not_mention_sqlite() {
         for code in
             [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_CORRUPT]
         {

@@ -1,14 +1,15 @@
-//! The adapter that remembers: one folder, one SQLite database, one process.
+//! The embedded store: one folder, one SQLite database, one process.
 
+mod apply;
+mod backend;
 mod checkpoints;
-mod deeds;
 mod failure;
+mod load;
 mod migrate;
 mod open;
 mod reader;
+mod room_cache;
 mod rows;
-mod work;
-mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -21,18 +22,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use domain::RoomLimits;
 use protocol::Epoch;
 
-use crate::{OpenError, Reader, Store, StoreError, Writer};
+use crate::{CommitLoop, OpenError, Reader, Store, StoreError, Writer};
+use backend::SqliteBackend;
 use reader::SqliteReader;
-use writer::SqliteWriter;
 
-/// Rooms in a folder of their own. Nobody else opens the folder while this, its writer or one of its readers lives.
+/// A store in a folder of its own. No other process opens the folder while this, its writer or one of its readers lives.
 pub struct SqliteStore {
     folder: Arc<Folder>,
     epoch: Epoch,
     limits: RoomLimits,
 }
 
-/// The data folder, held.
+/// The writer of this store.
+#[cfg(test)]
+pub(crate) type SqliteWriter = CommitLoop<SqliteBackend>;
+
+/// The locked data folder.
 struct Folder {
     database: PathBuf,
     /// Locked as long as it is open; the system unlocks it when the process ends, however it ends.
@@ -41,7 +46,7 @@ struct Folder {
 }
 
 impl SqliteStore {
-    /// Opens the folder `dir`, makes it and the database if they are absent, and brings the schema up to date.
+    /// Opens the folder `dir`, creates it and the database if they are absent, and upgrades the schema.
     pub fn open(dir: &Path, limits: RoomLimits) -> Result<Self, OpenError> {
         let lock = open::lock(dir)?;
         let database = dir.join("teahouse.db");
@@ -50,8 +55,9 @@ impl SqliteStore {
         Ok(SqliteStore { folder: Arc::new(folder), epoch, limits })
     }
 
-    fn sqlite_writer(&self) -> Result<SqliteWriter, StoreError> {
-        SqliteWriter::new(WriterPlace::take(&self.folder)?, self.limits)
+    fn sqlite_writer(&self) -> Result<CommitLoop<SqliteBackend>, StoreError> {
+        let backend = SqliteBackend::new(WriterPlace::take(&self.folder)?)?;
+        Ok(CommitLoop::new(backend, self.limits))
     }
 
     fn sqlite_reader(&self) -> Result<SqliteReader, StoreError> {
@@ -73,7 +79,7 @@ impl Store for SqliteStore {
     }
 }
 
-/// The place of the one writer, free again when it is dropped.
+/// The right to be the one writer, returned when it is dropped.
 struct WriterPlace(Arc<Folder>);
 
 impl WriterPlace {

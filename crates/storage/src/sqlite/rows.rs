@@ -50,6 +50,10 @@ pub(super) fn room_name(row: &Row<'_>, column: usize) -> Result<RoomName> {
     text(row, column, RoomName::new)
 }
 
+pub(super) fn message_body(row: &Row<'_>, column: usize) -> Result<MessageBody> {
+    text(row, column, |body| MessageBody::new(body, u32::MAX))
+}
+
 /// A read position from two columns, null where there is none.
 pub(super) fn read_position(row: &Row<'_>, column: usize) -> Result<Option<ReadPosition>> {
     let Some(seq) = optional_uint(row, column)? else { return Ok(None) };
@@ -64,7 +68,7 @@ pub(super) fn event(room: RoomId, row: &Row<'_>) -> Result<Event> {
                 Some(_) => Some(text(row, 6, |key| ClientMessageId::new(key))?),
                 None => None,
             },
-            body: text(row, 7, |body| MessageBody::new(body, u32::MAX))?,
+            body: message_body(row, 7)?,
         },
         "member_joined" => EventKind::MemberJoined {
             also_joined: match row.get_ref(9)?.as_str_or_null()? {
@@ -86,8 +90,8 @@ pub(super) fn event(room: RoomId, row: &Row<'_>) -> Result<Event> {
     })
 }
 
-/// Appends `event`. `false`: its sender has used its key before, and nothing was written.
-pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<bool> {
+/// Appends `event`.
+pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<()> {
     let (kind, key, body, was) = match &event.kind {
         EventKind::Message { client_message_id, body } => {
             ("message", client_message_id.as_ref().map(ClientMessageId::as_str), Some(body.as_str()), None)
@@ -96,34 +100,25 @@ pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<bool> {
         EventKind::MemberLeft {} => ("member_left", None, None, None),
         EventKind::Renamed { old_name } => ("renamed", None, None, Some(old_name.as_str())),
     };
-    let written = conn
-        .prepare_cached(concat!(
-            "INSERT INTO room_event (room, ",
-            event_columns!(),
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ",
-            "ON CONFLICT (sender, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING"
-        ))?
-        .execute(params![
-            int(event.room.0),
-            int(event.seq.0),
-            int(event.n.0),
-            kind,
-            int(event.by.id.0),
-            event.by.name.as_str(),
-            event.at.0,
-            key,
-            body,
-            was,
-            joined_with(event)
-        ])?;
-    Ok(written == 1)
-}
-
-/// Writes down who joined with whom, once all of them are known. `false`: there is no such event (any more).
-pub(super) fn update_joined_with(conn: &Connection, event: &Event) -> Result<bool> {
-    let sql = "UPDATE room_event SET joined_with = ?3 WHERE room = ?1 AND seq = ?2";
-    let written = execute(conn, sql, params![int(event.room.0), int(event.seq.0), joined_with(event)])?;
-    Ok(written == 1)
+    conn.prepare_cached(concat!(
+        "INSERT INTO room_event (room, ",
+        event_columns!(),
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+    ))?
+    .execute(params![
+        int(event.room.0),
+        int(event.seq.0),
+        int(event.n.0),
+        kind,
+        int(event.by.id.0),
+        event.by.name.as_str(),
+        event.at.0,
+        key,
+        body,
+        was,
+        joined_with(event)
+    ])?;
+    Ok(())
 }
 
 fn joined_with(event: &Event) -> Option<String> {

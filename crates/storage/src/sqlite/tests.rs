@@ -12,7 +12,7 @@ use domain::RoomLimits;
 use protocol::Timestamp;
 
 use super::SqliteStore;
-use crate::conformance::{House, ROOMS, store_claims};
+use crate::conformance::{Fixture, ROOMS};
 use crate::{Actor, Batch, Operation, Request, RequestId, Writer};
 
 const LIMITS: RoomLimits = RoomLimits { rooms_per_person: ROOMS };
@@ -21,17 +21,17 @@ fn open(dir: &Path) -> SqliteStore {
     SqliteStore::open(dir, LIMITS).unwrap()
 }
 
-fn house() -> House {
+fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
-    House::new(Box::new(open(folder.path())), Some(folder))
+    Fixture::guarded(Box::new(open(folder.path())), folder)
 }
 
-fn commit(writer: &mut dyn Writer, deeds: impl IntoIterator<Item = (Actor, Operation)>) -> Batch {
-    let numbered = deeds.into_iter().zip(0..);
+fn commit(writer: &mut dyn Writer, requests: impl IntoIterator<Item = (Actor, Operation)>) -> Batch {
+    let numbered = requests.into_iter().zip(0..);
     let requests = numbered
         .map(|((actor, operation), n)| Request { request_id: RequestId(n), actor, operation })
         .collect();
     writer.commit(Timestamp(1_000), requests)
 }
 
-store_claims!(house);
+crate::store_tests!(fixture);

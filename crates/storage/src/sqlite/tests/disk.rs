@@ -19,7 +19,7 @@ const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
 #[test]
 #[ignore = "needs a file system of a few MiB, named by TEAHOUSE_TEST_SMALL_DISK"]
-fn a_really_full_disk_refuses_and_recovers() {
+fn really_full_disk_refuses_and_recovers() {
     let disk = std::env::var_os("TEAHOUSE_TEST_SMALL_DISK").expect("TEAHOUSE_TEST_SMALL_DISK names a folder");
     let folder = tempfile::tempdir_in(disk).unwrap();
     let ballast = folder.path().join("ballast");
@@ -31,7 +31,7 @@ fn a_really_full_disk_refuses_and_recovers() {
     let mut acknowledged = 1;
     let refusal = loop {
         let back = (guest(1), Operation::Open { room: crate::LOBBY });
-        let texts = (0..3).map(|_| (guest(1), say("lobby", None, &text)));
+        let texts = (0..3).map(|_| (guest(1), send("lobby", None, &text)));
         let again = (guest(1), join("lobby"));
         let mut batch = commit(&mut *writer, texts.clone().take(1).chain([back, again]).chain(texts.skip(1)));
         // Coming back needs no room, nor does joining where one is, whatever becomes of the others.
@@ -55,7 +55,7 @@ fn a_really_full_disk_refuses_and_recovers() {
     assert_eq!(on_disk.len(), acknowledged);
     std::fs::remove_file(ballast).unwrap();
     writer.probe(Timestamp(0)).unwrap();
-    let batch = commit(&mut *writer, [(guest(1), say("lobby", None, &text))]);
+    let batch = commit(&mut *writer, [(guest(1), send("lobby", None, &text))]);
     assert!(
         matches!(batch.answers[0].1, Ok(OperationResult::Sent { seq, .. }) if seq == Seq(acknowledged as u64 + 1))
     );
@@ -67,18 +67,18 @@ fn a_really_full_disk_refuses_and_recovers() {
 
 /// Not a test: the process whose syncs fail from some point on.
 #[test]
-#[ignore = "run by a_failed_sync_ends_writing"]
+#[ignore = "run by failed_sync_ends_writing"]
 fn sync_until_it_fails() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let store = open(Path::new(&folder));
     let mut writer = store.writer().unwrap();
     commit(&mut *writer, [(guest(1), join("lobby"))]);
     for round in 0..100 {
-        let batch = commit(&mut *writer, [(guest(1), say("lobby", None, "hello"))]);
+        let batch = commit(&mut *writer, [(guest(1), send("lobby", None, "hello"))]);
         if let Some(reason) = batch.fatal {
             assert!(batch.answers[0].1.is_err() && batch.events.is_empty());
             // The next sync would "succeed": nothing may be written any more.
-            let next = commit(&mut *writer, [(guest(1), say("lobby", None, "hello"))]);
+            let next = commit(&mut *writer, [(guest(1), send("lobby", None, "hello"))]);
             assert!(next.fatal.is_some() && next.events.is_empty());
             println!("fatal after {round}: {reason}");
             return;
@@ -89,7 +89,7 @@ fn sync_until_it_fails() {
 
 #[test]
 #[ignore = "needs strace, and leave to trace"]
-fn a_failed_sync_ends_writing() {
+fn failed_sync_ends_writing() {
     let folder = tempfile::tempdir().unwrap();
     let run = Command::new("strace")
         .args(["-f", "-o"])

@@ -14,7 +14,7 @@ const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
 /// Not a test: the process that is killed. It says `ok SEQ TEXT` of what was acknowledged, for as long as it lives.
 #[test]
-#[ignore = "run by a_killed_process_loses_nothing_acknowledged"]
+#[ignore = "run by killed_process_loses_nothing_acknowledged"]
 fn burst() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let store = open(Path::new(&folder));
@@ -24,7 +24,8 @@ fn burst() {
     for round in 0.. {
         let texts: Vec<String> =
             (0..=round % 7).map(|n| format!("{}-{round}-{n}", std::process::id())).collect();
-        let batch = commit(&mut *writer, texts.iter().map(|text| (guest(1), say("lobby", Some(text), text))));
+        let batch =
+            commit(&mut *writer, texts.iter().map(|text| (guest(1), send("lobby", Some(text), text))));
         for ((_, answer), text) in batch.answers.iter().zip(&texts) {
             let Ok(OperationResult::Sent { seq, .. }) = answer else { panic!("{answer:?}") };
             writeln!(out, "ok {seq} {text}").unwrap();
@@ -34,7 +35,7 @@ fn burst() {
 }
 
 #[test]
-fn a_killed_process_loses_nothing_acknowledged() {
+fn killed_process_loses_nothing_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged: Vec<(u64, String)> = Vec::new();
     for lines in [1, 20, 75, 200] {

@@ -46,8 +46,10 @@ impl Found {
         let (mut writer, mut reader) = (store.writer().unwrap(), store.reader().unwrap());
         let before = reader.events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events;
         assert_eq!(before, expected);
-        let batch =
-            commit(&mut *writer, [(guest(50), join("lobby")), (guest(50), say("lobby", None, "on it goes"))]);
+        let batch = commit(
+            &mut *writer,
+            [(guest(50), join("lobby")), (guest(50), send("lobby", None, "on it goes"))],
+        );
         let seq = Seq(before.len() as u64 + 2);
         assert_eq!(
             batch.answers[1].1,
@@ -98,7 +100,7 @@ fn left_behind(folder: &Path) -> TempDir {
 }
 
 #[test]
-fn a_stop_before_any_statement_of_any_migration_is_mended_by_the_next_start() {
+fn migration_stopped_at_any_statement_is_completed() {
     for found in [Found::Nothing, Found::SchemaOne] {
         let folder = found.folder();
         let mut conn = for_writing(&database(folder.path())).unwrap();
@@ -116,7 +118,7 @@ fn a_stop_before_any_statement_of_any_migration_is_mended_by_the_next_start() {
 
 /// A statement that fails halfway is no different from a kill: nothing of its migration is kept, and what came before is.
 #[test]
-fn a_migration_that_fails_leaves_the_version_before_it() {
+fn failed_migration_leaves_the_version_before_it() {
     let folder = Found::SchemaOne.folder();
     let mut conn = for_writing(&database(folder.path())).unwrap();
     let failing = [MIGRATIONS[0], MIGRATIONS[1], "CREATE TABLE half (a) STRICT; SELECT no_such_function();"];
@@ -128,7 +130,7 @@ fn a_migration_that_fails_leaves_the_version_before_it() {
 
 /// Not a test: the process that is killed while it opens its folder.
 #[test]
-#[ignore = "run by a_kill_before_any_write_of_an_upgrade_is_mended_by_the_next_start"]
+#[ignore = "run by upgrade_killed_before_any_write_is_completed"]
 fn upgrade_the_folder() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     drop(open(Path::new(&folder)));
@@ -141,7 +143,7 @@ fn this_test(name: &str) -> [String; 4] {
 
 /// SIGKILL instead of the first, the second … write, cut or sync, until there is none left.
 #[test]
-fn a_kill_before_any_write_of_an_upgrade_is_mended_by_the_next_start() {
+fn upgrade_killed_before_any_write_is_completed() {
     const CALLS: &str = "pwrite64,ftruncate,fsync,fdatasync,unlink";
     let upgrade = |folder: &Path, nth: usize| {
         Command::new("strace")
@@ -198,7 +200,7 @@ fn small_cache(folder: &Path) -> Connection {
 
 /// Not a test: the process that is killed. It says a word every few thousand steps of the database's machine.
 #[test]
-#[ignore = "run by a_kill_in_the_midst_of_a_long_migration_is_mended_by_the_next_start"]
+#[ignore = "run by long_migration_killed_midway_is_completed"]
 fn migrate_for_long() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let mut conn = small_cache(Path::new(&folder));
@@ -247,7 +249,7 @@ fn told(conn: &Connection) -> (i64, i64) {
 }
 
 #[test]
-fn a_kill_in_the_midst_of_a_long_migration_is_mended_by_the_next_start() {
+fn long_migration_killed_midway_is_completed() {
     const KILLS: usize = 10;
     let whole = much();
     let expected = told(&Connection::open(database(whole.path())).unwrap());

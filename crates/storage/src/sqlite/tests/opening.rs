@@ -30,7 +30,7 @@ fn everything_survives_reopening() {
     let dir = folder.path().join("made/by/open");
     let store = open(&dir);
     let mut writer = store.writer().unwrap();
-    let send = || (guest(1), say("tea", Some("k1"), "你好"));
+    let send = || (guest(1), send("tea", Some("k1"), "你好"));
     commit(&mut *writer, [(guest(1), join("tea")), send(), (guest(1), read("tea", 2))]);
     commit(&mut *writer, [(guest(2), join("gone")), (guest(2), leave("gone"))]);
     assert_eq!(writer.reserve_user_ids(5).unwrap(), 1..6);
@@ -54,7 +54,7 @@ fn everything_survives_reopening() {
 
 /// Written as version 1 wrote it: what was there stays, and what is new works beside it.
 #[test]
-fn a_store_of_version_1_is_opened_with_all_that_it_holds() {
+fn store_of_version_1_is_opened_complete() {
     let folder = tempfile::tempdir().unwrap();
     let old = Connection::open(folder.path().join("teahouse.db")).unwrap();
     old.execute_batch(include_str!("../../../migrations/0001_rooms.sql")).unwrap();
@@ -88,7 +88,7 @@ fn two_stores_have_two_epochs() {
 }
 
 #[test]
-fn a_folder_in_use_is_refused() {
+fn folder_in_use_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let error = refused(folder.path());
@@ -103,7 +103,7 @@ fn a_folder_in_use_is_refused() {
 }
 
 #[test]
-fn a_folder_that_somebody_is_just_leaving_is_opened() {
+fn folder_being_released_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let before = open(folder.path());
     // Long enough that the first try finds it held.
@@ -116,7 +116,7 @@ fn a_folder_that_somebody_is_just_leaving_is_opened() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_refused() {
+fn folder_that_cannot_be_created_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "not a folder").unwrap();
@@ -129,7 +129,7 @@ fn a_folder_that_cannot_be_made_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn a_folder_that_cannot_be_written_is_refused() {
+fn folder_that_cannot_be_written_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("data");
@@ -146,7 +146,7 @@ fn a_folder_that_cannot_be_written_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn the_files_are_private() {
+fn files_are_private() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("data");
@@ -166,7 +166,7 @@ fn the_files_are_private() {
 }
 
 #[test]
-fn a_newer_schema_is_refused_and_left_alone() {
+fn newer_schema_is_refused_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("teahouse.db");
     drop(open(folder.path()));
@@ -183,7 +183,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
 }
 
 #[test]
-fn another_programs_database_is_refused_and_left_alone() {
+fn foreign_database_is_refused_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("teahouse.db");
     let conn = Connection::open(&database).unwrap();
@@ -197,7 +197,7 @@ fn another_programs_database_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_damaged_database_is_refused() {
+fn damaged_database_is_refused() {
     let damages: [fn(&mut Vec<u8>); 4] = [
         |bytes| bytes.fill(0x55),
         |bytes| bytes[..16].fill(0),
@@ -225,7 +225,7 @@ fn commits_are_synced() {
     let writer = store.sqlite_writer().unwrap();
     let setting = |name: &str| -> String {
         let read = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
-        match writer.connection().query_row(&format!("PRAGMA {name}"), [], read).unwrap() {
+        match writer.backend().connection().query_row(&format!("PRAGMA {name}"), [], read).unwrap() {
             rusqlite::types::Value::Integer(number) => number.to_string(),
             rusqlite::types::Value::Text(text) => text,
             other => panic!("{other:?}"),
@@ -236,11 +236,17 @@ fn commits_are_synced() {
     assert_eq!(setting("synchronous"), "2");
     assert_eq!(setting("foreign_keys"), "1");
     assert_eq!(setting("secure_delete"), "1");
-    assert!(writer.connection().db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG).unwrap());
+    assert!(
+        writer
+            .backend()
+            .connection()
+            .db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG)
+            .unwrap()
+    );
 }
 
 #[test]
-fn a_reader_cannot_write() {
+fn reader_cannot_write() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let mut reader = store.sqlite_reader().unwrap();
@@ -253,32 +259,32 @@ fn pages_after(writer: &mut SqliteWriter, settle: impl Fn(&mut SqliteWriter)) ->
     let text = "x".repeat(8_000);
     commit(writer, [(guest(1), join("tea"))]);
     for _ in 0..40 {
-        commit(writer, (0..40).map(|_| (guest(1), say("tea", None, &text))));
+        commit(writer, (0..40).map(|_| (guest(1), send("tea", None, &text))));
     }
     settle(writer);
     // Whoever finds all of the log in the database begins it anew.
-    commit(writer, [(guest(1), say("tea", None, "short"))]);
+    commit(writer, [(guest(1), send("tea", None, "short"))]);
     let sql = "PRAGMA wal_checkpoint(PASSIVE)";
-    writer.connection().query_row(sql, [], |row| row.get(1)).unwrap()
+    writer.backend().connection().query_row(sql, [], |row| row.get(1)).unwrap()
 }
 
 #[test]
-fn the_write_ahead_log_is_taken_in_while_the_writer_goes_on() {
+fn wal_is_checkpointed_while_the_writer_commits() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = open(folder.path()).sqlite_writer().unwrap();
-    writer.checkpoint_at(Bounds { soon: 100, at_once: i32::MAX });
+    writer.backend_mut().checkpoint_at(Bounds { soon: 100, at_once: i32::MAX });
     let settle = |writer: &mut SqliteWriter| {
-        writer.checkpoint_at(Bounds { soon: i32::MAX, at_once: i32::MAX }).wait();
+        writer.backend_mut().checkpoint_at(Bounds { soon: i32::MAX, at_once: i32::MAX }).wait();
     };
     let pages = pages_after(&mut writer, settle);
     assert!(pages < 100, "{pages}");
 }
 
 #[test]
-fn a_log_that_grows_too_long_is_taken_in_by_the_commit_that_finds_it() {
+fn overlong_wal_is_checkpointed_by_the_commit() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = open(folder.path()).sqlite_writer().unwrap();
-    writer.checkpoint_at(Bounds { soon: i32::MAX, at_once: 200 });
+    writer.backend_mut().checkpoint_at(Bounds { soon: i32::MAX, at_once: 200 });
     let pages = pages_after(&mut writer, |_| {});
     assert!(pages < 400, "{pages}");
     // It is begun anew each time, and was never longer than that.
@@ -290,14 +296,14 @@ fn a_log_that_grows_too_long_is_taken_in_by_the_commit_that_finds_it() {
 
 /// The thread and the commit after it, without the bound that helps when both fail.
 #[test]
-fn a_writer_that_never_rests_has_its_log_begun_anew_all_the_same() {
+fn wal_of_a_busy_writer_is_restarted() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = open(folder.path()).sqlite_writer().unwrap();
     commit(&mut writer, [(guest(1), join("tea"))]);
-    writer.checkpoint_at(Bounds { soon: 100, at_once: i32::MAX });
+    writer.backend_mut().checkpoint_at(Bounds { soon: 100, at_once: i32::MAX });
     let text = "x".repeat(3_000);
     for _ in 0..1_500 {
-        commit(&mut writer, (0..10).map(|_| (guest(1), say("tea", None, &text))));
+        commit(&mut writer, (0..10).map(|_| (guest(1), send("tea", None, &text))));
     }
     // 15,000 pages were written.
     let log = std::fs::metadata(folder.path().join("teahouse.db-wal")).unwrap();

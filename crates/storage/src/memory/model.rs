@@ -1,4 +1,5 @@
-//! The writer. Each request is decided before it changes anything, so that there is nothing to undo.
+//! The rules a second time, written independently of `domain::decide`: random requests compare the two, so that a wrong
+//! rule cannot agree with itself.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,32 +17,27 @@ use crate::{
     Actor, Batch, CommandError, LOBBY, Operation, OperationResult, Request, StoreError, TokenHash, Writer,
 };
 
-pub(super) struct MemoryWriter {
+pub(super) struct ModelWriter {
     pub(super) shared: Arc<Shared>,
     pub(super) limits: RoomLimits,
 }
 
-impl Drop for MemoryWriter {
+impl Drop for ModelWriter {
     fn drop(&mut self) {
         self.shared.has_writer.store(false, Ordering::Release);
     }
 }
 
-impl Writer for MemoryWriter {
+impl Writer for ModelWriter {
     fn commit(&mut self, now: Timestamp, requests: Vec<Request>) -> Batch {
         let state = &mut self.shared.state();
-        let failure = state.next_fails.take().map(|failure| (failure, failure.batch(&requests)));
-        let failed = match failure {
-            Some((failure, batch)) if !failure.stores() => return batch,
-            other => other.map(|(_, batch)| batch),
-        };
         let mut work = Work { state, limits: &self.limits, now, batch: Batch::default() };
         work.state.commits += u64::from(!requests.is_empty());
         for Request { request_id, actor, operation } in requests {
             let answer = work.carry_out(&actor, operation).map_err(CommandError::from);
             work.batch.answers.push((request_id, answer));
         }
-        failed.unwrap_or(work.batch)
+        work.batch
     }
 
     fn probe(&mut self, _now: Timestamp) -> Result<(), StoreError> {
@@ -54,10 +50,7 @@ impl Writer for MemoryWriter {
     }
 
     fn reserve_user_ids(&mut self, count: u32) -> Result<Range<u64>, StoreError> {
-        let mut state = self.shared.state();
-        let from = state.next_user;
-        state.next_user += u64::from(count);
-        Ok(from..state.next_user)
+        Ok(self.shared.state().reserve_user_ids(count))
     }
 
     fn cleanup_transient_users(&mut self, now: Timestamp) -> Result<Batch, StoreError> {
@@ -156,11 +149,11 @@ impl Work<'_> {
         let user = actor.person.id;
         let found = self.state.find(room);
         let key_of_user = key.clone().map(|key| (user, key));
-        if let Some(&(said_in, seq)) = key_of_user.as_ref().and_then(|key| self.state.said.get(key)) {
-            let event = &self.state.rooms[&said_in].events[(seq.0 - 1) as usize];
-            let same = matches!(&event.kind, EventKind::Message { body: said, .. } if *said == body);
-            return if found == Some(said_in) && same {
-                Ok(OperationResult::Sent { room: said_in, seq, repeated: true })
+        if let Some(&(sent_in, seq)) = key_of_user.as_ref().and_then(|key| self.state.keyed.get(key)) {
+            let event = &self.state.rooms[&sent_in].events[(seq.0 - 1) as usize];
+            let same = matches!(&event.kind, EventKind::Message { body: sent, .. } if *sent == body);
+            return if found == Some(sent_in) && same {
+                Ok(OperationResult::Sent { room: sent_in, seq, repeated: true })
             } else {
                 Err(ErrorCode::KeyConflict)
             };
@@ -168,7 +161,7 @@ impl Work<'_> {
         let room = self.room_for(Permission::Send, actor, room)?;
         let seq = self.append(room, user, EventKind::Message { client_message_id: key, body })?;
         if let Some(key) = key_of_user {
-            self.state.said.insert(key, (room, seq));
+            self.state.keyed.insert(key, (room, seq));
         }
         Ok(OperationResult::Sent { room, seq, repeated: false })
     }
@@ -177,10 +170,10 @@ impl Work<'_> {
         let user = actor.person.id;
         self.registration(actor)?;
         let stored = self.state.people.get_mut(&user).ok_or(ErrorCode::Unauthorized)?;
-        let was = std::mem::replace(&mut stored.name, name.clone());
-        if was != name {
+        let old_name = std::mem::replace(&mut stored.name, name.clone());
+        if old_name != name {
             for room in self.state.rooms_of(user) {
-                self.append(room, user, EventKind::Renamed { old_name: was.clone() })?;
+                self.append(room, user, EventKind::Renamed { old_name: old_name.clone() })?;
             }
         }
         Ok(OperationResult::Renamed { name })
@@ -200,7 +193,7 @@ impl Work<'_> {
 
     fn leave_all(&mut self, user: UserId) -> OperationResult {
         for room in self.state.rooms_of(user) {
-            // Only the rooms in which they are.
+            // These are the rooms of which the user is a member: leaving one is not refused.
             let _ = self.remove_member(room, user);
         }
         OperationResult::LeftAll
@@ -242,27 +235,27 @@ impl Work<'_> {
         if room.members.is_empty() && room.head().n == MessageCount(0) && id != LOBBY {
             self.state.by_key.remove(&room.name.key());
             if let Some(room) = self.state.rooms.remove(&id) {
-                self.state.gone.insert(id, room);
+                self.state.deleted.insert(id, room);
             }
             self.batch.gone.push(id);
         }
         Ok(seq)
     }
 
-    /// Names the newcomer in the event of those who came just before, if there is one.
+    /// Adds the user to the event of those who joined just before, if there is one.
     fn append_join(&mut self, id: RoomId, user: UserId) -> Result<(), ErrorCode> {
         let name = self.state.people.get(&user).ok_or(ErrorCode::Unauthorized)?.name.clone();
         // The room's last event of this batch is the last one of its log.
         let last = self.batch.events.iter_mut().rev().find(|event| event.room == id);
-        let on_record = self.state.rooms.get_mut(&id).and_then(|room| room.events.last_mut());
-        if let (Some(last), Some(on_record)) = (last, on_record) {
+        let stored = self.state.rooms.get_mut(&id).and_then(|room| room.events.last_mut());
+        if let (Some(last), Some(stored)) = (last, stored) {
             let mut event = (**last).clone();
             if let EventKind::MemberJoined { also_joined } = &mut event.kind
                 && also_joined.len() + 1 < Limits::JOINED_TOGETHER
             {
                 also_joined.push(Person { id: user, name });
                 *last = Arc::new(event);
-                *on_record = last.clone();
+                *stored = last.clone();
                 return Ok(());
             }
         }
@@ -274,12 +267,12 @@ impl Work<'_> {
         let name = self.state.people.get(&user).ok_or(ErrorCode::Unauthorized)?.name.clone();
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         let head = room.head();
-        let said = u64::from(matches!(kind, EventKind::Message { .. }));
+        let messages = u64::from(matches!(kind, EventKind::Message { .. }));
         let event = Arc::new(Event {
             kind,
             room: id,
             seq: head.seq.next(),
-            n: MessageCount(head.n.0 + said),
+            n: MessageCount(head.n.0 + messages),
             by: Person { id: user, name },
             at: room.events.last().map_or(self.now, |last| last.at.max(self.now)),
         });
