@@ -10,6 +10,7 @@ use bus::LocalBus;
 use domain::{Presence, Rates, RoomLimits};
 use protocol::{Epoch, ErrorCode, Limits, UserId, UserName};
 use storage::{Actor, CommandError, Operation, OperationResult, Reader, SqliteStore, Store, TokenHash};
+use storage_postgres::PostgresStore;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, oneshot};
 use tokio::time::timeout;
 
@@ -63,13 +64,13 @@ impl AppState {
     /// Opens the store and starts every thread.
     pub(crate) fn start(config: &Config, metrics: Metrics) -> anyhow::Result<Arc<AppState>> {
         let rooms_per_person = if config.limits.enabled { config.limits.rooms_per_person } else { u32::MAX };
-        let store = SqliteStore::open(&config.data, RoomLimits { rooms_per_person })?;
+        let store = open_store(config, RoomLimits { rooms_per_person })?;
         let mut store_writer = store.writer()?;
         writer::cleanup_transient_users(&mut *store_writer)
             .context("guests of the last run cannot be made to leave")?;
         let user_ids = store_writer.reserve_user_ids(writer::ID_BLOCK)?;
         let epoch = store.epoch();
-        let readers = Readers::start(&store, READERS)?;
+        let readers = Readers::start(&*store, READERS)?;
         let bus: Arc<RoundBus> = Arc::new(LocalBus::new(ROUNDS));
         let (writer, writer_thread) = writer::start(store_writer, Arc::clone(&bus), metrics.clone())?;
         let sessions = Arc::<Sessions>::default();
@@ -231,6 +232,14 @@ impl AppState {
 /// Three users come back at once, and ten thousand do not stampede.
 fn retry_within(connections: u64) -> Duration {
     Duration::from_millis((connections * 5).max(500))
+}
+
+/// Opens the database of the configuration.
+fn open_store(config: &Config, limits: RoomLimits) -> anyhow::Result<Box<dyn Store>> {
+    Ok(match &config.database {
+        Some(database) => Box::new(PostgresStore::open(database, limits)?),
+        None => Box::new(SqliteStore::open(&config.data, limits)?),
+    })
 }
 
 fn settings(config: &Config, epoch: &Epoch, number: usize) -> Settings {

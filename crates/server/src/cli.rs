@@ -66,6 +66,9 @@ struct SettingFlags {
     /// The data folder.
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<String>,
+    /// The PostgreSQL database to use instead of the embedded one.
+    #[arg(long, global = true, value_name = "URL")]
+    database: Option<String>,
     /// The file to read settings from, instead of ./teahouse.toml (which may be absent).
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -73,7 +76,7 @@ struct SettingFlags {
 
 impl SettingFlags {
     fn into_flags(self) -> Flags {
-        let settings = [("listen", self.listen), ("data", self.data)];
+        let settings = [("listen", self.listen), ("data", self.data), ("database", self.database)];
         let settings = settings.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         Flags { config: self.config, settings }
     }
@@ -130,7 +133,8 @@ async fn run_server(loaded: Loaded) -> Result<()> {
     let listener = http::listen(config.listen)?;
     let address = listener.local_addr().context("cannot tell the port")?;
     let metrics = Metrics::new();
-    let app = AppState::start(&config, metrics.clone())?;
+    // The store may wait for the network on a runtime of its own.
+    let app = tokio::task::block_in_place(|| AppState::start(&config, metrics.clone()))?;
     let serving = http::serve(listener, Arc::clone(&config), Arc::clone(&app), metrics);
     let _ = writeln!(io::stdout(), "Teahouse is open at http://{}", display_url(address));
     tracing::info!(port = address.port(), version = env!("CARGO_PKG_VERSION"), "open");

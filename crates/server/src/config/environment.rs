@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::settings::SETTINGS;
-use super::{ConfigError, Source, nearest, quoted};
+use super::{ConfigError, Source, nearest};
 
 const PREFIX: &str = "TEAHOUSE_";
 const CONFIG: &str = "TEAHOUSE_CONFIG";
@@ -28,7 +28,7 @@ pub(super) fn read(
             found.config = Some(PathBuf::from(value));
         } else if let Some(index) = names.iter().position(|known| known == name) {
             let Some(text) = value.to_str() else {
-                let (key, value) = (SETTINGS[index].key, quoted(&value.to_string_lossy()));
+                let (key, value) = (SETTINGS[index].key, SETTINGS[index].quoted(&value.to_string_lossy()));
                 return Err(ConfigError::Value {
                     source_: source,
                     key,

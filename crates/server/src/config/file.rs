@@ -39,7 +39,8 @@ impl File<'_> {
                     let text = as_text(value, SETTINGS[index].kind).ok_or_else(|| ConfigError::Value {
                         source_: source.clone(),
                         key: SETTINGS[index].key,
-                        value: self.text.get(table_value(table, name)).unwrap_or_default().to_owned(),
+                        value: SETTINGS[index]
+                            .as_written(self.text.get(table_value(table, name)).unwrap_or_default()),
                         problem: format!("expected {}", SETTINGS[index].allowed),
                     })?;
                     given.push((index, text, source));

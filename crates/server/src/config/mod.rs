@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use domain::Rates;
+use storage_postgres::DatabaseUrl;
 
 pub(crate) use print::{effective, example};
 use settings::{SETTINGS, Setting};
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// The data folder.
     pub(crate) data: PathBuf,
+    /// The PostgreSQL database; `None` is the embedded one in the data folder.
+    pub(crate) database: Option<DatabaseUrl>,
     /// Other origins that may connect, in lower case, without a default port.
     pub(crate) allowed_origins: Vec<String>,
     /// Maximum length of a message body; at most [`protocol::Limits::MAX_BODY_BYTES`].
@@ -250,10 +253,11 @@ impl Loaded {
             return Err(ConfigError::Value {
                 source_: source,
                 key: setting.key,
-                value: quoted(&text),
+                value: setting.quoted(&text),
                 problem,
             });
         }
+        let text = setting.without_password(text);
         self.chosen[index] = Chosen { text, source };
         Ok(())
     }

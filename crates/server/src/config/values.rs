@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use domain::Rate;
+use storage_postgres::DatabaseUrl;
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
@@ -25,6 +26,14 @@ pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
 
 pub(super) fn folder(text: &str) -> Parsed<PathBuf> {
     if text.is_empty() { Err(None) } else { Ok(PathBuf::from(text)) }
+}
+
+/// An address, or nothing for the embedded database.
+pub(super) fn database(text: &str) -> Parsed<Option<DatabaseUrl>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error: storage_postgres::UrlError| Some(error.to_string()))
 }
 
 pub(super) fn origins(text: &str) -> Parsed<Vec<String>> {

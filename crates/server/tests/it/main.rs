@@ -19,6 +19,7 @@
 //! | `stopping.rs`, `starting.rs` | the life of the process |
 //! | `crowd.rs` | two thousand at once |
 //! | `calls.rs` | what a round costs in system calls |
+//! | `postgres.rs` | the program on PostgreSQL |
 //! | `pages.rs` | what HTTP serves |
 
 mod calls;
@@ -30,6 +31,7 @@ mod http_operations;
 mod lines;
 mod once;
 mod pages;
+mod postgres;
 mod presence;
 mod refusals;
 mod rooms;
