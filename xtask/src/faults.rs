@@ -6,7 +6,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `kill`, `cuts`, `acks`, `half_open`, `stop`, `power`, `stalled`, `clock`, `descriptors`, `overload`, `full`, `io` | one fault each |
+//! | `kill`, `cuts`, `acks`, `half_open`, `stop`, `power`, `stalled`, `clock`, `descriptors`, `overload`, `full`, `io`, `postgres` | one fault each |
 //! | `harness`, `run_dir`, `rng` | options, builds and folders of a run; its random numbers |
 //! | `server_under_test`, `recorder_process`, `load_process`, `ack_drop_proxy` | the processes and the proxy of a run |
 //! | `network`, `disk`, `trace` | namespaces, the small disk, parsing `strace` |
@@ -28,6 +28,7 @@ mod load_process;
 mod network;
 mod open_files;
 mod overload;
+mod postgres;
 mod power;
 mod recorder_process;
 mod resource_usage;
@@ -89,6 +90,8 @@ enum Fault {
     /// Writes and syncs sometimes fail: no message is acknowledged without being stored, no database is damaged, and the server exits after
     /// a failed sync.
     Io(io::Args),
+    /// PostgreSQL crashes and recovers under load: nothing is missing, and no client is disconnected.
+    Postgres(postgres::Args),
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -121,6 +124,7 @@ fn run_fault(workspace: &Workspace, fault: &Fault) -> Result<()> {
         Fault::Overload(args) => overload::run(workspace, args),
         Fault::Full(args) => full::run(workspace, args),
         Fault::Io(args) => io::run(workspace, args),
+        Fault::Postgres(args) => postgres::run(workspace, args),
     }
 }
 
@@ -182,6 +186,12 @@ pub(crate) const SHORT_RUN: &[Step] = &[
         name: "faults io",
         needs: &[Prerequisite::Strace, Prerequisite::Fiu, Prerequisite::Sqlite],
         run: |it| done(io::run(&it.workspace, &io::SHORT_RUN)),
+        ..BLANK
+    },
+    Step {
+        name: "faults postgres",
+        needs: &[Prerequisite::Postgres],
+        run: |it| done(postgres::run(&it.workspace, &postgres::SHORT_RUN)),
         ..BLANK
     },
 ];

@@ -37,6 +37,8 @@ pub(crate) enum Prerequisite {
     Sqlite,
     /// Makes system calls of a program fail.
     Fiu,
+    /// The second store.
+    Postgres,
 }
 
 /// A missing prerequisite, and how to install it.
@@ -70,6 +72,7 @@ impl Prerequisite {
             Self::SmallDisk => small_disk(),
             Self::Sqlite => sqlite(),
             Self::Fiu => fiu(),
+            Self::Postgres => postgres(),
         }
     }
 }
@@ -207,6 +210,11 @@ fn fiu() -> Result<(), Missing> {
         what: "libfiu is missing".into(),
         how: "on Debian `apt-get install fiu-utils`",
     })
+}
+
+fn postgres() -> Result<(), Missing> {
+    let how = storage_postgres::testing::HOW_TO_INSTALL;
+    storage_postgres::testing::find().map_err(|_| Missing { what: "PostgreSQL is missing".into(), how })
 }
 
 fn sqlite() -> Result<(), Missing> {

@@ -31,6 +31,11 @@ pub struct Server {
     watchdog: std::process::Child,
 }
 
+/// Fails, with what is missing, if PostgreSQL cannot be started here.
+pub fn find() -> io::Result<()> {
+    Installation::find().map(drop)
+}
+
 /// Whether commits are synced. Only tests that end the operating system's life need it; it costs time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {

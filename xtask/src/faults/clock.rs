@@ -195,7 +195,7 @@ impl ClockController {
 }
 
 /// Fails unless every connection was closed by its client or by a shutdown. Returns how many there were.
-fn check_no_disconnects(history: &Path) -> Result<usize> {
+pub(super) fn check_no_disconnects(history: &Path) -> Result<usize> {
     let mut connections = 0;
     let files = histories(history)?;
     let notes = files.first().context("the history is empty")?;
