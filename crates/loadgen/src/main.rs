@@ -1,20 +1,19 @@
-//! `teahouse-loadgen`: puts load on a server, and checks every frame that comes back.
+//! `teahouse-loadgen`: generates load on a server, and verifies every frame that it receives.
 //!
-//! Exit code 0: every promise was kept; 1: something was lost, doubled, out of order, altered or closed; 2: the run could not
-//! be carried out.
+//! Exit codes: 0, no violation; 1, something was lost, duplicated, out of order, altered or closed; 2, the run failed.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use teahouse_loadgen::generator::{Plan, run};
 
-/// Puts load on a Teahouse server and checks every frame that comes back.
+/// Generates load on a Teahouse server and verifies every frame that it receives.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
     #[command(flatten)]
     plan: Plan,
-    /// Print one JSON object; and `measuring` to stderr when the measured time begins.
+    /// Print the report as one JSON object, and `measuring` to stderr at the start of the measured time.
     #[arg(long)]
     json: bool,
 }
@@ -23,7 +22,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let measuring = || {
         if cli.json {
-            // Whoever started it may now begin something beside it; stderr is not buffered.
+            // The parent process may start another workload now. Stderr is not buffered.
             eprintln!("measuring");
         }
     };
@@ -35,7 +34,7 @@ fn main() -> ExitCode {
         }
     };
     if cli.json {
-        // Numbers, texts and maps with text or number keys: serde_json can fail on none of them.
+        // Numbers, texts and maps with text or number keys: serde_json cannot fail on them.
         println!("{}", serde_json::to_string(&report).expect("a report is JSON by construction"));
     } else {
         print!("{report}");

@@ -1,4 +1,4 @@
-//! A load run against a bare hub, and one that speaks NATS, that breaks one promise once: the report says which, and no other.
+//! Load runs against a hub, and against a NATS server, that violates one guarantee once: the report names that one only.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,13 +10,13 @@ use teahouse_loadgen::generator::{Findings, Peer, Plan, run};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{Decoder, Message, binary_frame, text_frame};
 
-/// What the hub does at the tenth message, to the last who came.
+/// The fault at the tenth message, towards the last connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
-    /// Nothing either: the tenth is told in one frame with the eleventh, each on its line.
+    /// No fault: the tenth and the eleventh message share a frame, each on its own line.
     Lines,
-    /// The last of another hall is told too.
+    /// The last connection of another channel receives it too.
     WrongChannel,
     Drop,
     Duplicate,
@@ -25,10 +25,10 @@ enum Fault {
 
 struct Hub {
     protocol: Peer,
-    /// Each with the path by which it came.
+    /// Each with its path.
     members: Vec<(String, TcpStream)>,
     messages: u32,
-    /// A text that waits to be told with the next one.
+    /// A text that is sent with the next one.
     held: Option<String>,
 }
 
@@ -45,7 +45,7 @@ fn serve(fault: Fault, protocol: Peer) -> SocketAddr {
     addr
 }
 
-/// Ends with the connection, by any error: the generator does not say goodbye.
+/// Ends with the connection, on any error: the generator sends no close frame.
 fn serve_connection(mut stream: TcpStream, hub: &Mutex<Hub>, fault: Fault) -> Option<()> {
     let (mut head, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
     while head_len(&head).is_none() {
@@ -127,7 +127,7 @@ impl Hub {
         Some(())
     }
 
-    /// As it is told: NATS cuts its stream anywhere.
+    /// Encodes a text. NATS splits its stream anywhere.
     fn frame(&self, text: &str) -> Vec<u8> {
         if self.protocol == Peer::Hub {
             return text_frame(text.as_bytes());
@@ -140,7 +140,7 @@ impl Hub {
     fn broadcast(&mut self, path: &str, text: &str, fault: Fault) {
         self.messages += 1;
         let text = match (fault, self.held.take()) {
-            // With more than one message in flight there is another one to come.
+            // With several messages in flight, another one follows.
             (Fault::Lines, None) if self.messages == 10 => {
                 self.held = Some(text.to_owned());
                 return;
@@ -163,7 +163,7 @@ impl Hub {
                 Fault::Alter => altered.clone(),
                 Fault::None | Fault::Lines | Fault::WrongChannel => frame.clone(),
             };
-            // Whoever is gone hears nothing.
+            // A closed connection receives nothing.
             let _ = member.write_all(&bytes);
         }
     }
@@ -192,7 +192,7 @@ fn findings_in(channels: u32, fault: Fault, peer: Peer) -> Findings {
         duration: Duration::from_millis(150),
         warmup: Duration::from_millis(20),
         sources: 1,
-        // One after the other, so that the last who came is none of the senders.
+        // One after the other, so that the last connection is not a sender.
         parallel: 1,
         settle: Duration::ZERO,
         idle_timeout: Duration::from_millis(700),
@@ -205,18 +205,18 @@ fn findings_in(channels: u32, fault: Fault, peer: Peer) -> Findings {
 }
 
 #[test]
-fn a_good_hub_is_clean() {
+fn correct_hub_is_clean() {
     assert_eq!(findings(Fault::None, Peer::Hub), Findings::default());
     assert_eq!(findings(Fault::None, Peer::Nats), Findings::default());
 }
 
 #[test]
-fn two_messages_in_one_frame_are_both_heard() {
+fn two_messages_in_one_frame_are_both_received() {
     assert_eq!(findings(Fault::Lines, Peer::Hub), Findings::default());
 }
 
 #[test]
-fn what_a_hub_loses_or_doubles_is_reported() {
+fn loss_and_duplicate_of_a_hub_are_reported() {
     for peer in [Peer::Hub, Peer::Nats] {
         assert_eq!(findings(Fault::Drop, peer), Findings { lost: 1, ..Findings::default() });
         assert_eq!(findings(Fault::Duplicate, peer), Findings { duplicated: 1, ..Findings::default() });
@@ -224,14 +224,14 @@ fn what_a_hub_loses_or_doubles_is_reported() {
 }
 
 #[test]
-fn what_a_hub_alters_is_reported_and_missing() {
+fn altered_message_of_a_hub_is_reported_and_missing() {
     for peer in [Peer::Hub, Peer::Nats] {
         assert_eq!(findings(Fault::Alter, peer), Findings { altered: 1, lost: 1, ..Findings::default() });
     }
 }
 
 #[test]
-fn each_of_several_halls_is_held_to_the_same() {
+fn each_of_several_channels_is_verified() {
     let clean = Findings::default;
     assert_eq!(findings_in(2, Fault::None, Peer::Hub), clean());
     assert_eq!(findings_in(2, Fault::Drop, Peer::Hub), Findings { lost: 1, ..clean() });
@@ -240,7 +240,7 @@ fn each_of_several_halls_is_held_to_the_same() {
 }
 
 #[test]
-fn what_another_hall_was_told_is_reported() {
+fn message_of_another_channel_is_reported() {
     assert_eq!(
         findings_in(2, Fault::WrongChannel, Peer::Hub),
         Findings { unexpected: 1, ..Findings::default() }

@@ -1,4 +1,4 @@
-//! A load run against a server that breaks one promise once: the report says which, and no other.
+//! Load runs against a server that violates one guarantee once: the report names that one only.
 
 mod faulty_server;
 
@@ -47,7 +47,7 @@ fn findings(fault: Fault) -> Findings {
 }
 
 #[test]
-fn a_good_server_is_clean() {
+fn correct_server_is_clean() {
     let report = report(Fault::None);
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.deliveries_total, report.acknowledged * 6);
@@ -56,61 +56,61 @@ fn a_good_server_is_clean() {
 }
 
 #[test]
-fn events_in_arrays_are_heard_too() {
+fn events_in_arrays_are_received() {
     let report = report(Fault::Arrays);
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.deliveries_total, report.acknowledged * 6);
 }
 
 #[test]
-fn a_lost_event_is_reported() {
+fn lost_event_is_reported() {
     assert_eq!(findings(Fault::Drop), Findings { lost: 1, ..Findings::default() });
 }
 
 #[test]
-fn a_doubled_event_is_reported() {
+fn duplicated_event_is_reported() {
     assert_eq!(findings(Fault::Duplicate), Findings { duplicated: 1, ..Findings::default() });
 }
 
 #[test]
-fn two_swapped_events_are_reported() {
+fn swapped_events_are_reported() {
     assert_eq!(findings(Fault::Swap), Findings { out_of_order: 1, ..Findings::default() });
 }
 
 #[test]
-fn a_gap_is_reported_and_forgiven() {
+fn gap_is_reported_and_no_violation() {
     assert_eq!(findings(Fault::Gap), Findings { gaps: 1, gap_events: 1, ..Findings::default() });
 }
 
 #[test]
-fn an_altered_body_is_reported() {
+fn altered_body_is_reported() {
     assert_eq!(findings(Fault::Alter), Findings { altered: 1, ..Findings::default() });
 }
 
 #[test]
-fn an_event_of_another_room_is_reported() {
+fn event_of_another_room_is_reported() {
     assert_eq!(findings(Fault::WrongRoom), Findings { unexpected: 1, lost: 1, ..Findings::default() });
 }
 
 #[test]
-fn a_frame_with_something_behind_its_object_is_reported() {
+fn trailing_data_in_a_frame_is_reported() {
     assert_eq!(findings(Fault::Trailing), Findings { unexpected: 1, ..Findings::default() });
 }
 
 #[test]
-fn an_ok_with_the_wrong_number_is_reported() {
+fn ok_with_the_wrong_seq_is_reported() {
     assert_eq!(findings(Fault::WrongOkSeq), Findings { wrong_seq: 1, ..Findings::default() });
 }
 
 #[test]
-fn a_command_that_is_never_answered_is_reported() {
+fn command_without_a_reply_is_reported() {
     let report = report(Fault::NoReply);
     assert_eq!((report.unanswered, report.sent - report.acknowledged), (1, 1));
     assert!(report.findings.is_clean() && !report.is_clean());
 }
 
 #[test]
-fn a_refusal_is_counted_and_breaks_nothing() {
+fn refusal_is_counted_and_no_violation() {
     let report = report(Fault::RateLimitOnce);
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.errors, [("rate_limited".to_owned(), 1)].into());
@@ -118,21 +118,21 @@ fn a_refusal_is_counted_and_breaks_nothing() {
 }
 
 #[test]
-fn a_closed_connection_is_reported() {
+fn closed_connection_is_reported() {
     let report = report(Fault::Close);
     assert_eq!(report.closed, [(4001, 1)].into());
     assert!(report.findings.is_clean() && !report.is_clean(), "{report}");
 }
 
 #[test]
-fn a_connection_that_vanishes_is_reported() {
+fn connection_without_a_close_frame_is_reported() {
     let report = report(Fault::Disconnect);
     assert_eq!(report.closed, [(1006, 1)].into());
     assert!(report.findings.is_clean() && !report.is_clean(), "{report}");
 }
 
 #[test]
-fn a_schedule_is_kept_in_many_rooms() {
+fn schedule_is_kept_in_many_rooms() {
     let addr = serve(Fault::None);
     let plan = Plan { rooms: 3, senders: 3, rate: Some(200.0), ..plan(format!("ws://{addr}")) };
     let report = run(&plan, || {}).unwrap();
@@ -142,28 +142,28 @@ fn a_schedule_is_kept_in_many_rooms() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_no_verdict() {
+fn unreachable_server_is_an_error() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert!(matches!(run(&plan(format!("ws://{unused}")), || {}), Err(LoadError::Join { .. })));
 }
 
 #[test]
-fn each_member_of_each_of_many_rooms_is_checked() {
+fn every_member_of_many_rooms_is_verified() {
     let many = |fault| {
         let plan = Plan { rooms: 4, rooms_each: 2, ..plan(format!("ws://{}", serve(fault))) };
         run(&plan, || {}).unwrap()
     };
     let good = many(Fault::None);
     assert!(good.is_clean() && good.acknowledged > 20, "{good}");
-    // Six in two of four rooms each are three in each room.
+    // Six connections in two of four rooms each are three in each room.
     assert_eq!(good.deliveries_total, good.acknowledged * 3);
-    // Each of the two rooms that are spoken in has its tenth message.
+    // Each of the two rooms with a sender has its tenth message.
     assert_eq!(many(Fault::Drop).findings, Findings { lost: 2, ..Findings::default() });
     assert_eq!(many(Fault::Duplicate).findings, Findings { duplicated: 2, ..Findings::default() });
     assert_eq!(many(Fault::Gap).findings, Findings { gaps: 2, gap_events: 2, ..Findings::default() });
 }
 
-/// Six who read, and one who joins last and does not.
+/// Six connections that read, and a stalled one that joins last.
 fn with_one_stalled(fault: Fault) -> Report {
     let plan = Plan { stalled: 1, parallel: 1, ..plan(format!("ws://{}", serve(fault))) };
     let report = run(&plan, || {}).unwrap();
@@ -173,7 +173,7 @@ fn with_one_stalled(fault: Fault) -> Report {
 }
 
 #[test]
-fn who_stalls_counts_for_no_delivery_and_is_held_to_the_promises() {
+fn stalled_connection_is_verified_and_not_counted() {
     let report = with_one_stalled(Fault::None);
     assert!(
         report.is_clean() && report.warnings.iter().all(|warning| !warning.contains("stalled")),
@@ -188,7 +188,7 @@ fn who_stalls_counts_for_no_delivery_and_is_held_to_the_promises() {
 }
 
 #[test]
-fn a_gap_for_one_who_stalls_is_none_of_the_readers_and_silence_is_a_loss() {
+fn gap_to_a_stalled_connection_is_expected() {
     let gap = with_one_stalled(Fault::Gap);
     assert_eq!(gap.findings, Findings { stalled_gaps: 1, ..Findings::default() });
     assert!(gap.is_clean());
@@ -197,15 +197,15 @@ fn a_gap_for_one_who_stalls_is_none_of_the_readers_and_silence_is_a_loss() {
 }
 
 #[test]
-fn one_who_stalls_and_is_closed_is_reported() {
+fn closed_stalled_connection_is_reported() {
     let report = with_one_stalled(Fault::Close);
     assert_eq!(report.closed, [(4001, 1)].into());
     assert!(report.findings.is_clean() && !report.is_clean(), "{report}");
 }
 
 #[test]
-fn a_message_that_not_all_heard_is_not_complete() {
-    // Without a warm-up all that is sent is measured.
+fn message_not_received_by_all_is_incomplete() {
+    // Without a warm-up, every message is measured.
     let incomplete = |fault| {
         let plan = Plan { warmup: Duration::ZERO, ..plan(format!("ws://{}", serve(fault))) };
         let report = run(&plan, || {}).unwrap();
@@ -215,12 +215,12 @@ fn a_message_that_not_all_heard_is_not_complete() {
 }
 
 #[test]
-fn rooms_are_called_as_they_are_asked_to_be() {
+fn rooms_have_the_given_names() {
     let addr = serve(Fault::None);
     let named = || Plan { room_names: Some("pair".to_owned()), ..plan(format!("ws://{addr}")) };
     let mut began = 0;
     let first = run(&named(), || began += 1).unwrap();
-    // The fake keeps who has gone, and so the second run finds the first one's room.
+    // The server keeps ended connections, and so the second run finds the first one's room.
     let second = run(&named(), || began += 1).unwrap();
     assert!(first.is_clean() && second.is_clean(), "{first}{second}");
     assert!(first.caught_up_seconds.is_some() && began == 2);

@@ -1,11 +1,11 @@
-//! `server`: the least that any server must do that stores a message before it tells it to everybody.
+//! `baseline_server`: the least work of any server that stores each message before it sends it to all members.
 //!
-//! Each text is written to a file with `fdatasync`, and then sent to each socket with a plain `write()`. With `--batch`, all
-//! texts that are there at once are written with one `fdatasync`, and go to each socket in one `write()`. There are no people,
-//! limits or checks: what a chat server adds to this is what it costs.
+//! Each text is written to a file with `fdatasync`, and then sent to each socket with one `write()`. With `--batch`, all
+//! available texts are written with one `fdatasync`, and sent to each socket with one `write()`. There are no users, limits or
+//! checks: the difference between a chat server and this is the cost of its features.
 //!
-//! The path of the upgrade names the hall: a text goes to those who came by the path of its sender, so that a load of many
-//! rooms can be held against as many sockets.
+//! The path of the upgrade names the channel. A text is sent to the connections with its sender's path, so that a load of many
+//! rooms can be compared.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -19,19 +19,19 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{Decoder, Message, text_frame};
 
-/// No peer's place.
+/// Not the token of a peer.
 const LISTENER: Token = Token(usize::MAX - 1);
 
-/// The least that a server must do: write, fdatasync, and send to all in the hall.
+/// The least work of a chat server: write, fdatasync, and send to the whole channel.
 #[derive(Parser)]
 struct Cli {
-    /// Where to listen.
+    /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:9998")]
     listen: SocketAddr,
-    /// What is written goes here.
+    /// File for the messages.
     #[arg(long)]
     file: PathBuf,
-    /// Take in all that is there, and write it in one go to the file and to each socket.
+    /// Read everything available, and write it at once to the file and to each socket.
     #[arg(long)]
     batch: bool,
 }
@@ -40,34 +40,34 @@ struct Peer {
     stream: TcpStream,
     state: PeerState,
     decoder: Decoder,
-    /// What the socket did not take. Bounded by what the generator leaves unanswered.
+    /// Bytes that the socket has not accepted. Bounded by the generator's window.
     outbox: Vec<u8>,
 }
 
 enum PeerState {
-    /// What came of the upgrade.
+    /// The upgrade is in progress, with this much of the request.
     Upgrading(Vec<u8>),
-    /// In the hall with this number.
+    /// In the channel with this index.
     Joined(usize),
 }
 
-/// Those who came by one path.
+/// The peers with one path.
 #[derive(Default)]
 struct Channel {
-    /// Where they stand among all peers, so that nobody else is looked at when something is told.
+    /// Indices among all peers, so that a broadcast visits no other peer.
     members: Vec<usize>,
-    /// What waits to be told.
+    /// Frames to send.
     frames: Vec<u8>,
 }
 
 struct BaselineServer {
     file: File,
     batch: bool,
-    /// By token. A place is not taken again: a run makes so many connections and no more.
+    /// By token. Indices are not reused: the number of connections of a run is bounded.
     peers: Vec<Option<Peer>>,
     channels: Vec<Channel>,
     by_path: HashMap<String, usize>,
-    /// Texts that wait for the end of the batch, and the halls in which something was said.
+    /// Texts of the current batch, and the channels with frames to send.
     pending_payloads: Vec<u8>,
     pending_channels: Vec<usize>,
 }
@@ -113,7 +113,7 @@ fn accept(listener: &TcpListener, registry: &Registry, peers: &mut Vec<Option<Pe
             Err(error) => return Err(error),
         };
         stream.set_nodelay(true)?;
-        // Edge-triggered: what the socket has no room for raises an event when it has.
+        // Edge-triggered: a full socket raises an event when it is writable again.
         registry.register(&mut stream, Token(peers.len()), Interest::READABLE | Interest::WRITABLE)?;
         peers.push(Some(Peer {
             stream,
@@ -137,7 +137,7 @@ impl BaselineServer {
         }
     }
 
-    /// Takes in all that a peer said.
+    /// Reads everything that a peer has sent.
     fn read(&mut self, at: usize, buffer: &mut [u8]) -> io::Result<()> {
         loop {
             let Some(peer) = &mut self.peers[at] else { return Ok(()) };
@@ -150,7 +150,7 @@ impl BaselineServer {
             let channel = match &mut peer.state {
                 PeerState::Joined(channel) => *channel,
                 PeerState::Upgrading(head) => {
-                    // No client says anything before it has heard the answer.
+                    // A client sends nothing before it has received the response.
                     head.extend_from_slice(&buffer[..read]);
                     if head_len(head).is_some() {
                         let (path, response) = upgrade_response(head).ok_or(ErrorKind::InvalidData)?;
@@ -185,7 +185,7 @@ impl BaselineServer {
         }
     }
 
-    /// Stores what has been said, and then tells it to all who are in its hall.
+    /// Stores the batch, and then sends it to all members of its channels.
     fn store_and_broadcast(&mut self) -> io::Result<()> {
         if self.pending_channels.is_empty() {
             return Ok(());
@@ -197,7 +197,7 @@ impl BaselineServer {
             let Channel { members, frames } = &mut self.channels[channel];
             for &member in &*members {
                 if let Some(peer) = &mut self.peers[member] {
-                    // Whoever is gone also says so when it is read.
+                    // An error also shows on the peer's next read.
                     let _ = peer.send(frames);
                 }
             }
@@ -231,16 +231,16 @@ impl Peer {
     }
 }
 
-/// One `write()`; how much the socket took.
+/// Calls `write()` once, and returns how much the socket accepted.
 fn write(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
     match stream.write(bytes) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-        // A short write means that the socket is full, and that it will say when it is not.
+        // After a short write the socket is full, and an event follows when it is writable.
         other => other,
     }
 }
 
-/// The path that was asked for, and the response.
+/// The requested path, and the response.
 fn upgrade_response(head: &[u8]) -> Option<(String, String)> {
     let head = std::str::from_utf8(head).ok()?;
     let path = head.split(' ').nth(1)?.to_owned();
@@ -266,15 +266,15 @@ mod tests {
         plan: Plan,
     }
 
-    /// A short run of 7 connections against a floor: what was found, and how many heard each message.
+    /// A short run of 7 connections: the findings, and the number of deliveries of each message.
     fn load(batch: bool, args: &str) -> (Findings, u64) {
-        let name = format!("floor-{}-{batch}-{}", std::process::id(), args.len());
+        let name = format!("baseline-{}-{batch}-{}", std::process::id(), args.len());
         let path = std::env::temp_dir().join(name);
         let file = OpenOptions::new().create(true).append(true).open(&path).unwrap();
         std::fs::remove_file(path).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
-        // Ends with the process: a floor has no other end.
+        // Ends with the process.
         spawn(move || serve(listener, BaselineServer::new(file, batch)));
         let times = "--duration 0.1 --warmup 0 --settle 0 --idle-timeout 0.7";
         let line = format!("load --peer --url {url} --connections 7 {times} {args}");
@@ -286,16 +286,16 @@ mod tests {
     }
 
     #[test]
-    fn all_in_one_hall_hear_all() {
+    fn every_member_of_a_channel_receives_all() {
         for batch in [false, true] {
             assert_eq!(load(batch, "--senders 3"), (Findings::default(), 7));
         }
     }
 
     #[test]
-    fn each_hall_hears_its_own_and_nothing_else() {
+    fn channel_receives_only_its_own_messages() {
         for batch in [false, true] {
-            // Seven in three halls: 3, 2 and 2, of which the first alone is spoken to; and all in halls of their own.
+            // Seven members in three channels: 3, 2 and 2, with one sender in the first; then each in its own channel.
             assert_eq!(load(batch, "--rooms 3 --senders 1"), (Findings::default(), 3));
             assert_eq!(load(batch, "--rooms 7 --senders 7"), (Findings::default(), 1));
         }

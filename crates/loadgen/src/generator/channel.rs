@@ -1,5 +1,5 @@
-//! What each member of a hub heard, or each subscriber of NATS. Such a server knows no rooms and numbers nothing: whatever one says, all hear. So what
-//! is held against it is less than what Teahouse promises: each message once, unaltered, and those of one sender in order.
+//! Verifies what each member of a hub, or each subscriber of NATS, received. Such a server has no event numbers. So it is held
+//! to less than Teahouse: each message once, unaltered, and the messages of one sender in order.
 
 use std::collections::HashSet;
 
@@ -12,37 +12,37 @@ use super::senders::Sender;
 const BEFORE: &[u8] = br#"{"body":""#;
 const AFTER: &[u8] = br#""}"#;
 
-/// What is kept of the tape: some seconds of a busy hub.
+/// The size of the log that is kept: some seconds of a busy hub.
 const LOG_BYTES: usize = 32 * 1024 * 1024;
 
-/// One room without numbers.
+/// A room without event numbers.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    /// Which one of how many halls, over which the senders take turns: those of another are none of its own.
+    /// The index among `channels`, to which senders are assigned in turn.
     index: Index,
     channels: Index,
-    /// How many speak here.
+    /// The number of senders in this channel.
     senders: usize,
-    /// Members that read all the time: the first ones.
+    /// The number of members that never pause reading: the first ones.
     readers: usize,
     body: usize,
-    /// What was told, in the order in which the first one to hear it did: most others hear the same, so that it need not be
-    /// read again.
+    /// The texts in the order in which the first member received them. Most other members receive the same order, so that their
+    /// texts need not be parsed again.
     log: RecentFrames,
-    /// What each message of the tape says.
+    /// The payload of each message in the log.
     messages: Vec<LoggedMessage>,
-    /// For each member, how far its own order is that of the tape.
+    /// For each member, up to where its order equals that of the log.
     position: Vec<usize>,
-    /// For each member and sender of this hall, the number of the message that comes next.
+    /// For each member and sender of this channel, the number of the next message.
     next: Vec<Index>,
-    /// For each member, how much it heard for the first time.
+    /// For each member, the number of distinct messages it received.
     received: Vec<u64>,
-    /// Reader, sender and number of what was passed over. Almost always empty.
+    /// Member, sender and number of skipped messages. Almost always empty.
     gaps: HashSet<(usize, Index, u32)>,
     findings: Findings,
 }
 
-/// A message, and which one of its hall's senders said it: worked out when it is first read, not for each who hears it.
+/// A message and the index of its sender in the channel: computed once, and not for each member.
 #[derive(Clone, Copy, Debug)]
 struct LoggedMessage {
     payload: Payload,
@@ -50,7 +50,7 @@ struct LoggedMessage {
 }
 
 impl Channel {
-    /// The only one: so many members and senders of its own.
+    /// The only channel, with this many members and senders.
     pub(crate) fn new(readers: u32, stalled: u32, senders: u32, body: usize) -> Self {
         let (members, senders) = ((readers + stalled) as usize, senders as usize);
         Channel {
@@ -69,12 +69,12 @@ impl Channel {
         }
     }
 
-    /// One of several, beside which the others take their part of the memory.
+    /// Makes this channel one of several, which share the memory.
     pub(crate) fn among(self, index: Index, channels: Index) -> Self {
         Channel { index, channels, log: RecentFrames::new(LOG_BYTES / channels as usize), ..self }
     }
 
-    /// Of all senders those who speak here.
+    /// The senders in this channel.
     fn own<'a>(&self, senders: &'a [Sender]) -> impl Iterator<Item = &'a Sender> + Clone + use<'a> {
         senders.iter().skip(self.index as usize).step_by(self.channels as usize)
     }
@@ -86,8 +86,8 @@ impl Channel {
         out.extend_from_slice(AFTER);
     }
 
-    /// Tells what the frames at the beginning of `bytes` say that are the tape's next ones, and bring their senders' next
-    /// messages; how many bytes they have.
+    /// Consumes the frames at the start of `bytes` that equal the next ones of the log and are their senders' next messages.
+    /// Returns their length.
     pub(crate) fn receive_known_frames(
         &mut self,
         member: usize,
@@ -113,7 +113,7 @@ impl Channel {
         used
     }
 
-    /// What a text says. `None` if none of our senders said so, or not here, which is counted.
+    /// Parses a text. `None`, and counted, if none of our senders sent it, or not in this channel.
     fn read(&mut self, member: usize, text: &[u8]) -> Option<LoggedMessage> {
         let position = self.position[member];
         if self.log.json(position as u64) == Some(text) {
@@ -142,7 +142,7 @@ impl Channel {
         Some(message)
     }
 
-    /// The member heard this text: what it says, if that is new to it.
+    /// The member received this text. Returns its payload if it is new to the member.
     pub(crate) fn receive(&mut self, member: usize, text: &[u8]) -> Option<Payload> {
         let LoggedMessage { payload, sender } = self.read(member, text)?;
         let next = &mut self.next[member * self.senders + sender as usize];
@@ -154,7 +154,7 @@ impl Channel {
             self.findings.out_of_order += 1;
         } else {
             if member >= self.readers {
-                // Whoever did not read may have been passed over, and a hub has no word for it.
+                // A hub may skip messages for a member that does not read, and cannot announce it.
                 self.findings.stalled_gaps += u64::from(payload.number > *next);
             } else {
                 self.gaps.extend((*next..payload.number).map(|number| (member, sender, number)));
@@ -165,13 +165,13 @@ impl Channel {
         Some(payload)
     }
 
-    /// Whether the member has heard all that was sent here.
+    /// Whether the member has received every message of the channel.
     pub(crate) fn is_caught_up(&self, member: usize, senders: &[Sender]) -> bool {
         self.received[member] >= self.own(senders).map(Sender::sent).sum()
     }
 
-    /// Adds the verdict. `is_alive` says of each member of this hall whether its connection was there to the end: to one that was not, what
-    /// came later is not lost, but its end is counted.
+    /// Adds the findings. `is_alive` holds for each member whether its connection was open at the end. If not, later messages are
+    /// not lost, but its end is counted.
     pub(crate) fn finish(
         self,
         is_alive: impl Iterator<Item = bool>,
@@ -204,7 +204,7 @@ mod tests {
         out
     }
 
-    /// Two members and two senders, of whom each sent three messages; the second member heard these.
+    /// Findings for two members and two senders with three messages each, of which the second member received these.
     fn findings(received: &[(u32, u32)]) -> Findings {
         let mut channel = Channel::new(2, 0, 2, 80);
         let mut senders = [Sender::new(0, 0, 2, 1), Sender::new(1, 0, 2, 1)];
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn senders_may_be_mixed_but_each_keeps_its_order() {
+    fn messages_of_each_sender_must_keep_their_order() {
         let clean = Findings::default();
         assert_eq!(findings(&[(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]), clean);
         assert_eq!(findings(&[(1, 0), (0, 0), (1, 1), (0, 1), (1, 2), (0, 2)]), clean);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_doubled_is_counted() {
+    fn missing_and_duplicated_messages_are_counted() {
         let clean = Findings::default();
         assert_eq!(findings(&[(0, 0), (0, 2), (1, 0), (1, 1)]), Findings { lost: 2, ..clean.clone() });
         let duplicated = findings(&[(0, 0), (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_said_is_altered() {
+    fn text_that_was_not_sent_counts_as_altered() {
         let mut channel = Channel::new(1, 0, 1, 80);
         let mut changed = text(0, 0);
         changed[70] ^= 1;
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_in_another_hall_is_unexpected_and_not_owed() {
+    fn message_of_another_channel_is_unexpected() {
         let mut channel = Channel::new(1, 0, 2, 80).among(1, 3);
         let mut senders: Vec<_> =
             (0..6).map(|sender| Sender::new(sender, sender as Index % 3, 1, 1)).collect();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_stalled_may_miss_something_but_hears_nothing_twice() {
+    fn stalled_member_may_miss_messages_but_not_duplicate_them() {
         let mut channel = Channel::new(1, 1, 1, 80);
         let mut senders = [Sender::new(0, 0, 1, 1)];
         for number in 0..5 {
@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(findings, Findings { stalled_gaps: 1, duplicated: 1, ..Findings::default() });
     }
 
-    /// Three messages of one sender as frames, and what a second member of a hall hears of `bytes` by comparing alone.
+    /// The messages that a second member recognizes in `bytes` by comparison with what the first received.
     fn by_frames(first_numbers: &[u32], bytes: &[u8]) -> (Vec<u32>, usize) {
         let mut channel = Channel::new(2, 0, 1, 80);
         for &number in first_numbers {
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_has_heard_is_known_by_its_bytes() {
+    fn frames_another_member_received_are_recognized() {
         let frames: Vec<_> = (0..3).map(|number| websocket::text_frame(&text(0, number))).collect();
         let (all, one) = (frames.concat(), frames[0].len());
         assert_eq!(by_frames(&[0, 1, 2], &all), (vec![0, 1, 2], 3 * one));
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_double_that_all_hear_is_a_double_for_each() {
+    fn duplicate_to_all_members_is_counted_for_each() {
         let frames: Vec<_> = [0, 0, 1].map(|number| websocket::text_frame(&text(0, number))).into();
         assert_eq!(by_frames(&[0, 0, 1], &frames.concat()), (vec![0], frames[0].len()));
         let duplicated = findings(&[(0, 0), (0, 1), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]);

@@ -1,4 +1,4 @@
-//! All halls of a hub, over which the connections take turns: the one with number k is in hall k modulo their number.
+//! All channels of a hub. Connection k is in channel k modulo their number.
 
 use super::channel::Channel;
 use super::checker::Index;
@@ -6,7 +6,7 @@ use super::payload::Payload;
 use super::senders::Sender;
 use super::{Findings, Plan};
 
-/// At least one hall. Nobody is in two.
+/// At least one channel. Each connection is in one.
 #[derive(Debug)]
 pub(crate) struct Channels(Vec<Channel>);
 
@@ -14,7 +14,7 @@ impl Channels {
     pub(crate) fn new(plan: &Plan) -> Self {
         let channels = plan.rooms;
         let channel = |index: Index| {
-            // Of so many who take turns, how many are here.
+            // How many of `all` connections are in this channel.
             let here = |all: u32| all / channels + u32::from(index < all % channels);
             let readers = here(plan.connections);
             let stalled = here(plan.all_connections()) - readers;
@@ -23,7 +23,7 @@ impl Channels {
         Channels((0..channels).map(channel).collect())
     }
 
-    /// The connection's hall, and its place there: those who read all the time come first in each, since they do among all.
+    /// The connection's channel, and its index there. Connections that never pause reading come first in each channel.
     fn of(&mut self, number: usize) -> (&mut Channel, usize) {
         let channels = self.0.len();
         (&mut self.0[number % channels], number / channels)
@@ -46,13 +46,13 @@ impl Channels {
         channel.receive(member, text)
     }
 
-    /// Whether the connection has heard all that was sent in its hall.
+    /// Whether the connection has received every message of its channel.
     pub(crate) fn is_caught_up(&self, number: usize, senders: &[Sender]) -> bool {
         let channels = self.0.len();
         self.0[number % channels].is_caught_up(number / channels, senders)
     }
 
-    /// Adds the verdict; `is_alive` says of each connection whether it was there to the end.
+    /// Adds the findings. `is_alive` holds for each connection whether it was open at the end.
     pub(crate) fn finish(self, is_alive: &[bool], senders: &[Sender], findings: &mut Findings) {
         let channels = self.0.len();
         for (index, channel) in self.0.into_iter().enumerate() {

@@ -1,37 +1,37 @@
-//! What each member of each room heard, held against the promises.
+//! Verifies what each member of each room received.
 //!
-//! The first member that hears an event has it recorded; every other one must hear the same under the same number, each number
-//! once, in order, without a hole that no `gap` announced. What was acknowledged must stand under the number that the `ok`
-//! named. It knows no sockets and no clock: it is fed, and at the end it is asked.
+//! The first member that receives an event defines it. Every other member must receive the same event with the same number,
+//! once, in order, and without a hole that no `gap` announced. An acknowledged message must have the number of its `ok`. The
+//! checker uses no socket and no clock.
 
 use super::payload::Payload;
 use super::recent_frames::RecentFrames;
 
-/// What went wrong, and what was announced to be missing. All but the gaps should be 0.
+/// Violations and announced gaps. All but the gaps should be 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Findings {
-    /// Events that a member never heard, and no `gap` spoke of. Each member counts.
+    /// Events that a member never received and no `gap` announced, counted for each member.
     pub lost: u64,
-    /// Events heard twice by a member; and messages that were stored under two numbers.
+    /// Events that a member received twice, and messages with two numbers.
     pub duplicated: u64,
-    /// Events heard after one with a greater number; and messages of one sender stored in another order than sent.
+    /// Events received after one with a greater number, and messages of one sender in another order than sent.
     pub out_of_order: u64,
-    /// Bodies that are not what was sent, and events that are not what another member heard under the same number.
+    /// Bodies that differ from what was sent, and events that differ from what another member received with the same number.
     pub altered: u64,
-    /// Acknowledged messages that do not stand under the number that was acknowledged.
+    /// Acknowledged messages whose event has another number.
     pub wrong_seq: u64,
     /// Events of a room before `joined`, or of another room; frames that are not in the protocol.
     pub unexpected: u64,
     /// `gap` frames.
     pub gaps: u64,
-    /// Events that they announced as missing.
+    /// Events that these `gap` frames announced as missing.
     pub gap_events: u64,
-    /// `gap` frames to those who had not read, which is what a gap is for.
+    /// `gap` frames to stalled connections, which are expected.
     pub stalled_gaps: u64,
 }
 
 impl Findings {
-    /// Whether every promise was kept. A gap that was announced breaks none.
+    /// Whether there is no violation. An announced gap is none.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let Findings {
@@ -49,48 +49,48 @@ impl Findings {
     }
 }
 
-/// A room, a sender: by number, counted from 0.
+/// The index of a room or a sender, from 0.
 pub(crate) type Index = u32;
 
 /// One member of one room.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     room: Index,
-    /// It does not read all the time.
+    /// Whether the connection pauses reading.
     is_stalled: bool,
-    /// The last event it has. Nothing before `joined`.
+    /// The last received event; `None` before `joined`.
     cursor: Option<u64>,
-    /// Stretches before the cursor that it has not heard: almost always none.
+    /// Missing ranges before the cursor: almost always none.
     gaps: Vec<(u64, u64)>,
 }
 
 impl Member {
-    /// Not yet joined.
+    /// A member that has not joined yet.
     #[must_use]
     pub(crate) fn new(room: Index) -> Self {
         Member { room, is_stalled: false, cursor: None, gaps: Vec::new() }
     }
 
-    /// Not yet joined, and one who will not read all the time: gaps are to be expected, and what had not come at the end is
-    /// not lost.
+    /// A member that has not joined yet, of a connection that will pause reading. Gaps are expected, and events that have not
+    /// arrived at the end are not lost.
     #[must_use]
     pub(crate) fn stalled(room: Index) -> Self {
         Member { is_stalled: true, ..Member::new(room) }
     }
 
-    /// Whether its room is open for it.
+    /// Whether `joined` has arrived.
     #[must_use]
     pub(crate) fn is_joined(&self) -> bool {
         self.cursor.is_some()
     }
 
-    /// Which room.
+    /// The member's room.
     #[must_use]
     pub(crate) fn room(&self) -> Index {
         self.room
     }
 
-    /// Takes `seq` out of the holes; false if it was in none.
+    /// Removes `seq` from the missing ranges; false if it is in none.
     fn fill(&mut self, seq: u64) -> bool {
         let Some(at) = self.gaps.iter().position(|&(from, to)| (from..=to).contains(&seq)) else {
             return false;
@@ -105,20 +105,20 @@ impl Member {
     }
 }
 
-/// What an event is about.
+/// The content of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// Nobody has heard it yet.
+    /// No member has received the event yet.
     Unknown,
-    /// One of our messages.
+    /// A message of one of our senders.
     Message(Payload),
-    /// A message that none of our senders sent so.
+    /// A message that none of our senders sent with this body.
     Altered,
-    /// Somebody joined, left, is called otherwise.
+    /// A join, leave or rename.
     Notice,
 }
 
-/// No room of a load run has more events; a server that says so is wrong, and must not cost our memory.
+/// The most events of a room in a load run. A greater number is a defect of the server, and must not cost memory.
 const MAX_EVENTS: usize = 1 << 26;
 
 #[derive(Debug, Default)]
@@ -128,7 +128,7 @@ struct Room {
     contents: Vec<Content>,
     recent_frames: RecentFrames,
     members: u32,
-    /// The greatest number that was heard or acknowledged.
+    /// The greatest received or acknowledged number.
     last: u64,
 }
 
@@ -142,18 +142,18 @@ impl Room {
     }
 }
 
-/// Holds what all members of all rooms heard.
+/// Verifies what all members of all rooms receive.
 #[derive(Debug)]
 pub(crate) struct Checker {
     rooms: Vec<Room>,
-    /// For each sender, the number in the room of each of its messages, 0 where none is acknowledged.
+    /// For each sender, the acknowledged number of each of its messages; 0 without one.
     acknowledged: Vec<Vec<u64>>,
     findings: Findings,
 }
 
 impl Checker {
-    /// For so many rooms and senders. `recent_bytes`: how much of what was heard last is kept, in all rooms together, to
-    /// compare bytes instead of reading JSON.
+    /// A checker for this many rooms and senders. `recent_bytes`: the size of the recent frames that are kept, over all rooms,
+    /// to compare bytes instead of parsing JSON.
     #[must_use]
     pub(crate) fn new(rooms: u32, senders: u32, recent_bytes: usize) -> Self {
         let room = || Room {
@@ -167,13 +167,13 @@ impl Checker {
         }
     }
 
-    /// The member's room is open for it, from this number on.
+    /// The member has joined its room at this head.
     pub(crate) fn joined(&mut self, member: &mut Member, head: u64) {
         let room = &mut self.rooms[member.room as usize];
         if room.members == 0 {
             room.base = head;
         } else if head < room.base {
-            // Who joined first is not always who hears of it first.
+            // The first to join is not always the first to receive `joined`.
             let before = usize::try_from(room.base - head).unwrap_or(usize::MAX).min(MAX_EVENTS);
             room.contents.splice(0..0, std::iter::repeat_n(Content::Unknown, before));
             room.base = head;
@@ -183,8 +183,8 @@ impl Checker {
         member.cursor = Some(head);
     }
 
-    /// Tells the contents of the frames at the beginning of `bytes` that are the very events which this member must hear
-    /// next; how many bytes they have. That is the way of almost all deliveries, and costs one comparison.
+    /// Consumes the frames at the start of `bytes` that equal the next known events of this member. Calls `on_frame` for each,
+    /// and returns their length. Almost all deliveries take this path, at the cost of one comparison.
     pub(crate) fn receive_known_frames(
         &self,
         member: &mut Member,
@@ -204,8 +204,7 @@ impl Checker {
         used
     }
 
-    /// The same for one event that comes in another kind of frame: whether its JSON stands at the beginning of `bytes`, how
-    /// long it is, and what it is about.
+    /// The same for one event in another kind of frame. If its JSON is at the start of `bytes`, returns its length and content.
     pub(crate) fn receive_known(&self, member: &mut Member, bytes: &[u8]) -> Option<(usize, Content)> {
         let seq = member.cursor? + 1;
         let room = &self.rooms[member.room as usize];
@@ -214,7 +213,7 @@ impl Checker {
         Some((length, room.contents[(seq - room.base - 1) as usize]))
     }
 
-    /// The member heard this event, whose JSON is `bytes`. Returns whether it was new to it.
+    /// The member received this event, whose JSON is `bytes`. Returns whether it is new to the member.
     pub(crate) fn receive(&mut self, member: &mut Member, seq: u64, content: Content, bytes: &[u8]) -> bool {
         let room = &mut self.rooms[member.room as usize];
         let (Some(cursor), Some(known)) = (member.cursor, room.content(seq)) else {
@@ -245,7 +244,7 @@ impl Checker {
         was_missing
     }
 
-    /// The member was told that these events will not come.
+    /// The member received `gap`.
     pub(crate) fn gap(&mut self, member: &mut Member, from: u64, to: u64) {
         if member.is_stalled {
             self.findings.stalled_gaps += 1;
@@ -277,7 +276,7 @@ impl Checker {
         room.last = room.last.max(to);
     }
 
-    /// The sender's message was acknowledged under this number.
+    /// The sender's message was acknowledged with this number.
     pub(crate) fn acknowledged(&mut self, room: Index, sender: Index, number: u32, seq: u64) {
         let room = &mut self.rooms[room as usize];
         if room.content(seq).is_none() {
@@ -292,19 +291,19 @@ impl Checker {
         seqs[number as usize] = seq;
     }
 
-    /// Something came that the protocol does not know, or not here.
+    /// A frame arrived that the protocol does not allow here.
     pub(crate) fn unexpected(&mut self) {
         self.findings.unexpected += 1;
     }
 
-    /// Whether the member has all that is known to be in its room (or was told what it will not get).
+    /// Whether the member has received, or was announced as a gap, every known event of its room.
     #[must_use]
     pub(crate) fn is_caught_up(&self, member: &Member) -> bool {
         member.cursor.is_some_and(|cursor| cursor >= self.rooms[member.room as usize].last)
     }
 
-    /// The verdict. `members` says of each also whether its connection lived to the end: to one that did not, what came
-    /// later is not lost, since it would ask for it when it comes back. `room_of` tells the room of a sender.
+    /// Returns the findings. `members` includes whether the connection was open at the end. If not, later events are not lost,
+    /// since the client would request them on reconnect. `room_of` maps a sender to its room.
     #[must_use]
     pub(crate) fn finish<'m>(
         mut self,
@@ -325,7 +324,7 @@ impl Checker {
                 match room.contents[(seq - room.base - 1) as usize] {
                     Content::Message(payload)
                         if (payload.sender, payload.number as usize) == (sender, number) => {}
-                    // Nobody heard it: counted as lost, for each member.
+                    // No member received it: counted as lost, for each member.
                     Content::Unknown => {}
                     _ => self.findings.wrong_seq += 1,
                 }

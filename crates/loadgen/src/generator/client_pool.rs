@@ -1,4 +1,4 @@
-//! All connections: how they come, what wakes them, how they end.
+//! All connections: connect, poll, end.
 
 mod receive;
 mod send;
@@ -20,16 +20,16 @@ use super::room_assignment::RoomAssignment;
 use super::senders::Sender;
 use super::{LoadError, Plan, nats};
 
-/// What one read takes in at most. Large, since a server that is behind writes much at once.
+/// The most bytes of one read. Large, since a server that is behind writes much at once.
 const READ_BYTES: usize = 256 * 1024;
 
-/// What is kept of all rooms to compare bytes with: some seconds of a busy room.
+/// The size of the recent frames of all rooms: some seconds of a busy room.
 const RECENT_BYTES: usize = 32 * 1024 * 1024;
 
-/// The `id` of the first `join`; one for each room follows, and then the messages.
+/// The `id` of the first `join`. Those of the other rooms follow, then those of the messages.
 const JOIN_ID: u64 = 1;
 
-/// A room, as the server calls it.
+/// A room's name and the server's id for it.
 #[derive(Debug)]
 struct Room {
     name: String,
@@ -40,32 +40,32 @@ pub(crate) struct ClientPool {
     pub(crate) poll: Poll,
     upgrade: Upgrade,
     body: usize,
-    /// Whether senders do not wait when they are told to.
+    /// Whether senders ignore `retry_after_ms`.
     ignore_retry_after: bool,
     pub(crate) connections: Vec<Connection>,
-    /// How many of them read all the time: the first ones.
+    /// The number of connections that never pause reading: the first ones.
     pub(crate) readers: usize,
-    /// For each connection one member of each of its rooms.
+    /// For each connection, its member in each of its rooms.
     pub(crate) members: Vec<Member>,
     rooms_each: usize,
     assignment: RoomAssignment,
     pub(crate) senders: Vec<Sender>,
     pub(crate) checker: Checker,
-    /// Holds what a peer's members heard; the checker then has nothing to say.
+    /// Verifies what a peer's members receive, in place of the checker.
     pub(crate) channels: Option<Channels>,
-    /// For each connection what it has heard of the stream, if that is NATS's.
+    /// For each connection, the incomplete part of its NATS stream.
     streams: Option<Vec<nats::Stream>>,
     rooms: Vec<Room>,
-    /// In every `client_message_id`, so that two runs against one store do not meet.
+    /// Part of every `client_message_id`, so that the keys of two runs against one store differ.
     run: u64,
     started: Instant,
-    /// When the bytes at hand were read, in microseconds of the run.
+    /// When the current bytes were read, in microseconds of the run.
     now_us: u64,
     pub(crate) joined: u32,
     pub(crate) counters: Counters,
-    /// When something last went on.
+    /// The time of the last received bytes.
     pub(crate) last_progress: Instant,
-    /// Joins that were refused for a while: when to ask again, who, and into which of its rooms.
+    /// Joins to retry: time, connection, and index of the room.
     join_retries: Vec<(u64, usize, usize)>,
     events: Events,
     input: Vec<u8>,
@@ -119,7 +119,7 @@ impl ClientPool {
         self.started.elapsed().as_micros() as u64
     }
 
-    /// Begins one more connection: the first ones are the senders, the last ones those who will stall.
+    /// Starts one more connection. The first ones send; the last ones will stall.
     pub(crate) fn connect_one(&mut self, plan: &Plan) -> Result<(), LoadError> {
         let number = self.connections.len() as u32;
         let is_stalled = number >= plan.connections;
@@ -139,12 +139,12 @@ impl ClientPool {
         self.rooms_each
     }
 
-    /// The connection's place in each of its rooms.
+    /// The connection's members.
     pub(crate) fn memberships_of(&self, number: usize) -> &[Member] {
         &self.members[number * self.rooms_each..][..self.rooms_each]
     }
 
-    /// Whether this connection has heard all that it should have by now.
+    /// Whether this connection has received everything that it should have.
     pub(crate) fn is_caught_up(&self, number: usize) -> bool {
         match &self.channels {
             Some(channels) => channels.is_caught_up(number, &self.senders),
@@ -152,7 +152,7 @@ impl ClientPool {
         }
     }
 
-    /// From now on those who are to stall read nothing.
+    /// Stalled connections stop reading.
     pub(crate) fn pause_reading(&mut self) -> Result<(), LoadError> {
         for connection in &mut self.connections[self.readers..] {
             connection.pause_reading(self.poll.registry())?;
@@ -160,7 +160,7 @@ impl ClientPool {
         Ok(())
     }
 
-    /// Those who stalled read again.
+    /// Stalled connections resume reading.
     pub(crate) fn resume_reading(&mut self) -> Result<(), LoadError> {
         for connection in &mut self.connections[self.readers..] {
             connection.resume_reading(self.poll.registry())?;
@@ -168,7 +168,7 @@ impl ClientPool {
         Ok(())
     }
 
-    /// Waits, at most until `until`, for something to happen, and deals with it.
+    /// Waits for events, at most until `until`, and handles them.
     pub(crate) fn poll_events(&mut self, until: Instant) -> Result<(), LoadError> {
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         let timeout = until.saturating_duration_since(Instant::now()).min(Duration::from_millis(500));
@@ -184,7 +184,7 @@ impl ClientPool {
         Ok(())
     }
 
-    /// A failure while joining ends the run; later it is one connection less, and is counted.
+    /// Handles an event. A failure before `joined` ends the run; later it is counted as a closed connection.
     fn ready(&mut self, event: &Event) -> Result<(), LoadError> {
         let number = event.token().0;
         let connection = &mut self.connections[number];
@@ -197,7 +197,7 @@ impl ClientPool {
         if event.is_readable() { self.read(number, event.is_read_closed()) } else { Ok(()) }
     }
 
-    /// `to_the_end`: the server has written its last, so no further event will call for what is left.
+    /// `to_the_end`: the server has closed its side, so no further event follows for the remaining bytes.
     fn read(&mut self, number: usize, to_the_end: bool) -> Result<(), LoadError> {
         let mut input = std::mem::take(&mut self.input);
         let outcome = loop {
@@ -234,11 +234,11 @@ impl ClientPool {
                 Err(why) => return self.ended(number, 1006, &why),
             }
             if self.channels.is_some() && self.streams.is_none() {
-                // A hub has nobody to ask: who is there hears what is said.
+                // A hub has no join: every connection receives.
                 self.is_member(number);
             }
         }
-        // Taken out, since what it lends is looked at with all of `self`.
+        // Taken out, since `self` is used while the message is borrowed.
         let mut decoder = std::mem::replace(&mut self.connections[number].decoder, Decoder::client());
         let outcome = loop {
             if self.streams.is_none() && decoder.is_idle() {
@@ -269,13 +269,13 @@ impl ClientPool {
         outcome
     }
 
-    /// It is in all its rooms.
+    /// The connection has joined all its rooms.
     fn is_member(&mut self, number: usize) {
         self.connections[number].stage = Stage::Member;
         self.joined += 1;
     }
 
-    /// A fresh mask for a frame.
+    /// A random mask for a frame.
     fn next_mask(&mut self) -> [u8; 4] {
         self.rng.u32(..).to_le_bytes()
     }
@@ -286,7 +286,7 @@ impl ClientPool {
         self.flush(number);
     }
 
-    /// A socket that cannot be written to will also say so to whoever reads it; there it is counted.
+    /// Writes queued bytes. An error also shows on the next read, which counts it.
     fn flush(&mut self, number: usize) {
         let _ = self.connections[number].flush();
     }

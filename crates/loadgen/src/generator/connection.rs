@@ -1,4 +1,4 @@
-//! One of many connections: its socket, what is not yet written to it, and how far it has come.
+//! One of many connections: its socket, its outgoing buffer and its stage.
 
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
@@ -12,42 +12,42 @@ use super::checker::Index;
 use super::plan::Target;
 use client::dial_nonblocking;
 
-/// The longest message of the server that is taken: a peer may put all that waits for a client into one.
+/// The longest accepted message. A peer may put everything that waits for a client into one.
 const MESSAGE_LIMIT: u32 = 64 * 1024 * 1024;
 
-/// The receive buffer of one who will stall: what it does not read is to wait at the server and not here.
+/// The receive buffer of a connection that will stall. Small, so that unread data waits at the server.
 const SMALL_BUFFER: usize = 4096;
 
-/// For room to write too, from the beginning: events are edge-triggered, so that it costs nothing until a socket is full.
+/// Also writable, from the start: events are edge-triggered, so it costs nothing until a socket is full.
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// How far a connection has come.
+/// The stage of a connection.
 #[derive(Debug)]
 pub(crate) enum Stage {
-    /// The upgrade is under way: what has come of the response.
+    /// The upgrade is in progress, with this much of the response.
     Upgrading(Vec<u8>),
-    /// Open, and not yet in all its rooms.
+    /// Open, but not in all its rooms yet.
     Joining,
-    /// A member.
+    /// A member of all its rooms.
     Member,
-    /// Gone.
+    /// Ended.
     Ended,
 }
 
-/// What all connections say and hear when they begin: made once, and checked once.
+/// The upgrade request and response of all connections: encoded once and validated once.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
     target: Target,
     key: String,
-    /// One for each path.
+    /// One request for each path.
     requests: Vec<Vec<u8>>,
-    /// The response that was found to be good; empty before the first.
+    /// The response that was validated; empty before the first.
     response: Vec<u8>,
 }
 
 impl Upgrade {
     pub(crate) fn new(target: Target) -> Self {
-        // One key for all: it is no secret, it only shows that the server has read the request.
+        // One key for all: it is not a secret, and only proves that the server has read the request.
         let key = client_key(fastrand::u128(..).to_le_bytes());
         let host = target.addr.to_string();
         let request = |path: &String| {
@@ -72,15 +72,15 @@ pub(crate) struct Connection {
     token: Token,
     pub(crate) decoder: Decoder,
     pub(crate) stage: Stage,
-    /// Which sender it is, if it is one.
+    /// The sender's index, if the connection sends.
     pub(crate) sender: Option<Index>,
-    /// What the socket did not take yet. Bounded by the window of its sender, or by what a schedule leaves unanswered.
+    /// Bytes that the socket has not accepted yet. Bounded by the sender's window.
     out: Vec<u8>,
     is_blocked: bool,
 }
 
 impl Connection {
-    /// Begins to connect, with the upgrade ready to be written.
+    /// Starts to connect, with the upgrade request queued.
     pub(crate) fn start(
         registry: &Registry,
         number: u32,
@@ -103,7 +103,7 @@ impl Connection {
         })
     }
 
-    /// Reads once. `Ok(None)`: there is nothing more for now.
+    /// Reads once. `Ok(None)`: no more bytes for now.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match self.stream.read(buffer) {
@@ -115,7 +115,7 @@ impl Connection {
         }
     }
 
-    /// Takes bytes of the response to the upgrade. `Some`: it is whole and good, and so many of these bytes belong to it.
+    /// Consumes bytes of the upgrade response. `Some`: it is complete and valid, and this many of the bytes belong to it.
     pub(crate) fn upgraded(&mut self, bytes: &[u8], upgrade: &mut Upgrade) -> Result<Option<usize>, String> {
         let Stage::Upgrading(head) = &mut self.stage else { return Ok(Some(0)) };
         let before = head.len();
@@ -123,7 +123,7 @@ impl Connection {
         let Some(end) = head_len(head) else { return Ok(None) };
         upgrade.check(&head[..end])?;
         self.stage = Stage::Joining;
-        // Before these bytes it was not whole.
+        // Before these bytes it was incomplete.
         Ok(Some(end - before))
     }
 
@@ -132,12 +132,12 @@ impl Connection {
         append_masked(&mut self.out, opcode, payload, key);
     }
 
-    /// Whether the socket takes nothing at the moment.
+    /// Whether the socket is full.
     pub(crate) fn is_blocked(&self) -> bool {
         self.is_blocked
     }
 
-    /// Writes what is queued, as far as the socket takes it; the rest when there is room.
+    /// Writes queued bytes as far as the socket accepts them; the rest when it is writable.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         let mut written = 0;
         self.is_blocked = loop {
@@ -157,21 +157,21 @@ impl Connection {
         Ok(())
     }
 
-    /// Lets lie what comes.
+    /// Stops reading.
     pub(crate) fn pause_reading(&mut self, registry: &Registry) -> io::Result<()> {
         registry.deregister(&mut self.stream)
     }
 
-    /// Reads again what comes, and what has come.
+    /// Resumes reading.
     pub(crate) fn resume_reading(&mut self, registry: &Registry) -> io::Result<()> {
         registry.register(&mut self.stream, self.token, INTEREST)
     }
 
-    /// Ends it: nothing more is read or written.
+    /// Ends the connection: nothing more is read or written.
     pub(crate) fn end(&mut self, registry: &Registry) {
         self.stage = Stage::Ended;
         self.out = Vec::new();
-        // A socket that is gone already cannot be deregistered or shut down, and need not be.
+        // A closed socket cannot be deregistered or shut down, and need not be.
         let _ = registry.deregister(&mut self.stream);
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }

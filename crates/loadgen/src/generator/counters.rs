@@ -1,4 +1,4 @@
-//! What is counted: from the beginning to the end, and in the measured time.
+//! Counters of the whole run, and of the measured time.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,35 +9,35 @@ use super::senders::Sender;
 
 const SECOND_US: u64 = 1_000_000;
 
-/// All counts of a run.
+/// The counters of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    /// Events of every kind.
+    /// Received events of every kind.
     pub(crate) received: u64,
     pub(crate) deliveries: u64,
     pub(crate) acknowledged: u64,
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) closed: BTreeMap<u16, u64>,
     pub(crate) measured: Measured,
-    /// Whether the measured time goes on.
+    /// Whether this is the measured time.
     measuring: bool,
     /// The measured time, in microseconds of the run.
     span_us: Range<u64>,
 }
 
-/// What is counted only of the measured time.
+/// The counters of the measured time.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) deliveries: u64,
-    /// Messages that were acknowledged in each of its seconds; the last may not be a whole one.
+    /// Messages acknowledged in each second; the last second may be incomplete.
     pub(crate) acknowledged: Vec<u64>,
-    /// Commands that were refused.
+    /// Refused commands.
     pub(crate) refused: u64,
-    /// From writing a message to reading it.
+    /// From the write of a message to its read.
     pub(crate) latency: Histogram,
-    /// … to reading its answer.
+    /// From the write of a message to the read of its reply.
     pub(crate) acknowledge: Histogram,
-    /// … to the reading of it by the last who hears it, also when that comes after the measured time.
+    /// From the write of a message to its read by the last member, even after the measured time.
     pub(crate) complete: Histogram,
 }
 
@@ -52,7 +52,7 @@ impl Counters {
         self.span_us.end = now_us;
     }
 
-    /// Somebody heard something for the first time.
+    /// A member received an event for the first time.
     pub(crate) fn delivered(&mut self, content: Content, senders: &mut [Sender], now_us: u64) {
         self.received += 1;
         let Content::Message(payload) = content else { return };
@@ -65,7 +65,7 @@ impl Counters {
         if let Some(sent_us) = sender.and_then(|sender| sender.on_received(payload.number))
             && self.span_us.contains(&sent_us)
         {
-            // Time goes on while it is read: the last one to hear it is the one that it took longest to reach.
+            // The last member to read it has the longest latency.
             self.measured.complete.record(now_us.saturating_sub(sent_us));
         }
     }
@@ -76,7 +76,7 @@ impl Counters {
         *self.errors.entry(code).or_default() += 1;
     }
 
-    /// A message was answered that had been sent then.
+    /// A message that was sent at this time has a reply.
     pub(crate) fn answered(&mut self, sent_us: u64, now_us: u64) {
         self.acknowledged += 1;
         if self.measuring {
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::generator::payload::Payload;
 
-    /// One sender in a room of two, who sends at these moments.
+    /// One sender in a room of two, with messages at these times.
     fn sender(moments: &[u64]) -> [Sender; 1] {
         let mut sender = Sender::new(0, 0, 2, 1);
         for &moment in moments {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_counts_as_complete_once_and_at_its_last_hearing() {
+    fn message_is_complete_once_when_the_last_member_reads_it() {
         let (mut counters, mut senders) = (Counters::default(), sender(&[100]));
         counters.start_measuring(50);
         counters.delivered(message(0, 100), &mut senders, 110);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_in_the_measured_time_is_complete_also_after_it() {
+    fn message_may_complete_after_the_measured_time() {
         let (mut counters, mut senders) = (Counters::default(), sender(&[10, 60, 90]));
         counters.start_measuring(50);
         for now_us in [70, 71] {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn acknowledgements_are_counted_by_the_second() {
+    fn acknowledgements_are_counted_for_each_second() {
         let mut counters = Counters::default();
         counters.answered(1, 2);
         counters.start_measuring(500_000);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_our_senders_is_counted_and_not_timed() {
+    fn events_of_others_are_counted_and_not_timed() {
         let (mut counters, mut senders) = (Counters::default(), sender(&[]));
         counters.start_measuring(0);
         counters.delivered(Content::Notice, &mut senders, 5);

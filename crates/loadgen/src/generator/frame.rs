@@ -1,11 +1,11 @@
-//! What the generator reads of a frame that it could not recognise by its bytes.
+//! Parses frames that were not recognized by their bytes.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// All fields of all frames that matter here. A field that a frame lacks is `None`; one call reads any of them.
+/// The fields of all frames that the generator uses. A field that a frame lacks is `None`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Frame<'a> {
     #[serde(rename = "type", borrow)]
@@ -26,7 +26,7 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads the frame at the beginning of `text`, and how long it is, in one go.
+    /// Parses the frame at the start of `text`, and returns its length.
     pub(crate) fn read(text: &'a str) -> Option<(Self, usize)> {
         let mut frames = serde_json::Deserializer::from_str(text).into_iter();
         let frame = frames.next()?.ok()?;
@@ -34,7 +34,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// The length of the JSON value at the beginning of `text`.
+/// The length of the JSON value at the start of `text`.
 pub(crate) fn json_len(text: &str) -> Option<usize> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     values.next()?.ok()?;
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_frame_of_the_protocol_is_read() {
+    fn every_frame_of_the_protocol_is_parsed() {
         let golden: Vec<&RawValue> =
             serde_json::from_str(include_str!("../../../protocol/golden/server.json")).unwrap();
         assert!(golden.len() > 10);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_ends_where_it_ends() {
+    fn json_length_excludes_what_follows() {
         assert_eq!(json_len(r#"{"a":"]}","b":[1]},{"c":2}]"#), Some(18));
         assert_eq!(json_len("{}"), Some(2));
         assert_eq!(json_len("{"), None);

@@ -1,22 +1,22 @@
-//! Many connections on one thread: who says what, what each of them hears, and what that costs.
+//! The load generator: thousands of connections on one thread, and the verification and cost of what they receive.
 //!
-//! A run goes in phases: *join* (all connect and join their rooms), *settle* (until all have heard of each other), *send* (a
-//! warm-up, then the measured time), *drain* (until all is answered and heard, and those who did not read are listened to).
-//! Every phase is bounded in time.
+//! A run has phases: *join* (all connections join their rooms), *settle* (until all have received every join), *send* (a
+//! warm-up, then the measured time), *drain* (until every reply and event has arrived, and stalled connections have read
+//! again). Every phase has a time limit.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `plan.rs`, `assignment.rs` | [`Plan`]: what to do, and its bounds; who is in which rooms |
+//! | `plan.rs`, `room_assignment.rs` | [`Plan`]: options and their bounds; which connection joins which rooms |
 //! | `run.rs` | [`run()`]: the phases |
-//! | `pool.rs` | the connections: how they come, what wakes them, how they end |
-//! | `pool/receive.rs`, `pool/say.rs` | what becomes of each frame; what is sent |
+//! | `client_pool.rs` | all connections: connect, poll, end |
+//! | `client_pool/receive.rs`, `client_pool/send.rs` | handling of each frame; commands |
 //! | `connection.rs` | one connection's socket |
-//! | `senders.rs`, `send_loop.rs` | windows and schedules; who sends when |
-//! | `checker.rs`, `recent_frames.rs` | what was heard, against the promises |
-//! | `channel.rs`, `channels.rs`, `nats.rs` | the same for a peer, which numbers nothing; what NATS speaks |
-//! | `said.rs` | bodies that can be checked |
-//! | `wire.rs` | reading a frame |
-//! | `counters.rs`, `histogram.rs`, `process.rs`, `report.rs` | numbers |
+//! | `senders.rs`, `schedule.rs` | windows and schedules: which sender sends when |
+//! | `checker.rs`, `recent_frames.rs` | verification of received events |
+//! | `channel.rs`, `channels.rs`, `nats.rs` | the same for another server, which numbers nothing; the protocol of NATS |
+//! | `payload.rs` | message bodies that can be verified |
+//! | `frame.rs` | parsing of a frame |
+//! | `counters.rs`, `histogram.rs`, `process.rs`, `report.rs` | measurements |
 
 mod channel;
 mod channels;
@@ -44,31 +44,31 @@ pub use plan::{Peer, Plan};
 pub use report::{Joining, Report, ServerUse, Times};
 pub use run::run;
 
-/// Why a run could not be carried out. What the server did wrong to a run that could is in its [`Report`].
+/// Why a run failed. Violations by the server are not errors: they are in the [`Report`].
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The plan is beyond what can be done here.
+    /// The plan exceeds a bound.
     #[error("{0}")]
     Plan(String),
-    /// The operating system refused.
+    /// A system call failed.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// A connection did not come to be a member.
+    /// A connection could not join its rooms.
     #[error("connection {number} could not join: {why}")]
     Join {
-        /// Which one, from 0.
+        /// The connection, from 0.
         number: usize,
-        /// What happened.
+        /// The cause.
         why: String,
     },
-    /// Not all joined in time.
-    #[error("{joined} of {wanted} connections joined, and then nothing went on for {seconds} s")]
+    /// Not all connections joined in time.
+    #[error("{joined} of {wanted} connections joined, then no progress for {seconds} s")]
     Stuck {
-        /// How many are members.
+        /// Connections that joined.
         joined: u32,
-        /// How many should be.
+        /// Connections in the plan.
         wanted: u32,
-        /// How long it was waited.
+        /// The idle timeout.
         seconds: u64,
     },
 }

@@ -1,40 +1,40 @@
-//! The client protocol of NATS, as far as a room needs it: everybody subscribes to one subject, and who says something
-//! publishes it there. Over WebSocket the same stream of lines comes in binary frames, cut anywhere.
+//! The subset of the NATS client protocol that a room needs: all connections subscribe to one subject, and senders publish to
+//! it. Over WebSocket the stream of lines arrives in binary frames that are split anywhere.
 
-/// The answer to a ping.
+/// The reply to a ping.
 pub(crate) const PONG: &[u8] = b"PONG\r\n";
 
 const LINE_END: &[u8] = b"\r\n";
 
-/// The longest message, and so what is held at most, in bytes: far beyond what is ever published here.
+/// The longest message, and the most bytes that are buffered: far more than is published here.
 const MAX_BUFFERED: usize = 1024 * 1024;
 
-/// One thing that the server says.
+/// One message of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServerMessage<'a> {
-    /// Who it is: its first word.
+    /// The server's description, which it sends first.
     Info,
     Ping,
     Pong,
-    /// What somebody published.
+    /// A published payload.
     Message(&'a [u8]),
-    /// A refusal, in its words.
+    /// An error with its text.
     Error(&'a str),
-    /// Nothing that was asked for.
+    /// An unexpected message.
     Unknown,
 }
 
-/// What has come of the server's stream, and is not whole yet.
+/// The incomplete end of the server's stream.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     buffer: Vec<u8>,
 }
 
 impl Stream {
-    /// Takes the next bytes, and tells all that is whole.
+    /// Consumes the next bytes, and calls `on_message` for each complete message.
     pub(crate) fn read(&mut self, bytes: &[u8], mut on_message: impl FnMut(ServerMessage<'_>)) {
         if self.buffer.is_empty() {
-            // Almost always nothing is cut, and nothing need be kept.
+            // Almost always every message is complete, and nothing is buffered.
             let used = parse_all(bytes, &mut on_message);
             self.buffer.extend_from_slice(&bytes[used..]);
         } else {
@@ -58,7 +58,7 @@ fn parse_all(bytes: &[u8], on_message: &mut impl FnMut(ServerMessage<'_>)) -> us
     used
 }
 
-/// What stands at the beginning, and its length; `None` if it is not whole.
+/// The message at the start, and its length; `None` if it is incomplete.
 fn parse_first(bytes: &[u8]) -> Option<(ServerMessage<'_>, usize)> {
     let line = &bytes[..bytes.windows(LINE_END.len()).position(|two| two == LINE_END)?];
     let after = line.len() + LINE_END.len();
@@ -89,15 +89,15 @@ fn length_of(line: &[u8]) -> Option<usize> {
     std::str::from_utf8(last).ok()?.parse().ok().filter(|&length| length <= MAX_BUFFERED)
 }
 
-/// What a client says when it has heard who the server is: it wants no answer to each command and its own messages too,
-/// subscribes, and asks for a sign that this was read.
+/// The commands of a client after `INFO`: it wants no reply to each command but its own messages, subscribes, and sends a ping
+/// whose reply proves that all of this was read.
 pub(crate) fn connect_commands(subject: &str) -> Vec<u8> {
     let options =
         r#"{"verbose":false,"pedantic":false,"echo":true,"lang":"rust","version":"1","protocol":0}"#;
     format!("CONNECT {options}\r\nSUB {subject} 1\r\nPING\r\n").into_bytes()
 }
 
-/// Appends a message to all who subscribe.
+/// Appends the command that publishes a message.
 pub(crate) fn publish(subject: &str, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"PUB ");
     out.extend_from_slice(subject.as_bytes());
@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// A message whose payload looks like the protocol, a refusal, and an empty message.
+    /// A stream with a payload that looks like the protocol, an error and an empty message.
     const STREAM: &[u8] = b"INFO {\"a\":1}\r\nPONG\r\nMSG room-0 1 13\r\nx\r\nMSG a 1 0\r\r\nPING\r\n\
         -ERR 'Slow Consumer'\r\nMSG room-0 1 reply 0\r\n\r\nMSG room-0 1 2\r\nhi\r\n";
 
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_a_server_says_is_understood() {
+    fn every_server_message_is_parsed() {
         let whole = parsed(&[STREAM]);
         let expected =
             ["Info", "Pong", "<x\r\nMSG a 1 0\r>", "Ping", r#"Error("'Slow Consumer'")"#, "<>", "<hi>"];
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_unknown_and_does_not_stop_the_rest() {
+    fn invalid_message_is_unknown_and_parsing_continues() {
         assert_eq!(parsed(&[b"+OK\r\nPONG\r\n"]), ["Unknown", "Pong"]);
         assert_eq!(parsed(&[b"MSG a 1 x\r\nPONG\r\n"]), ["Unknown", "Pong"]);
         assert_eq!(parsed(&[b"MSG a 1 99999999999\r\nPONG\r\n"]), ["Unknown", "Pong"]);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_is_not_held_for_ever() {
+    fn line_without_an_end_is_discarded_at_the_limit() {
         let mut unknown = 0;
         let mut stream = Stream::default();
         for _ in 0..100 {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_has_its_length() {
+    fn publish_command_has_the_payload_length() {
         let mut out = Vec::new();
         publish("room-0", b"hi\r\n!", &mut out);
         assert_eq!(out, b"PUB room-0 5\r\nhi\r\n!\r\n");
@@ -169,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_stream_may_be_cut_anywhere(mut cuts in prop::collection::vec(0..=STREAM.len(), 0..8)) {
+        fn stream_may_be_split_anywhere(mut cuts in prop::collection::vec(0..=STREAM.len(), 0..8)) {
             cuts.extend([0, STREAM.len()]);
             cuts.sort_unstable();
             let pieces: Vec<_> = cuts.windows(2).map(|cut| &STREAM[cut[0]..cut[1]]).collect();

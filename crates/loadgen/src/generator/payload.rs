@@ -1,9 +1,9 @@
-//! The bodies of a load run: each says who sent it, as which of its messages, and when; and the rest of it can be checked.
+//! Message bodies with a sender, a message number, a time and a filler that can be verified.
 
-/// The least body that holds three numbers.
+/// The shortest body that holds three numbers.
 pub(crate) const MIN_BODY_BYTES: usize = 48;
 
-/// For comparing from any place in it.
+/// The filler twice, to compare from any offset.
 const FILLER_TWICE: [u8; 128] = {
     let mut twice = [0; 128];
     let mut at = 0;
@@ -14,22 +14,22 @@ const FILLER_TWICE: [u8; 128] = {
     twice
 };
 
-/// What a body says about itself.
+/// The numbers in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Payload {
-    /// Which sender, from 0.
+    /// The sender, from 0.
     pub sender: u32,
-    /// Which of its messages, from 0.
+    /// The sender's message, from 0.
     pub number: u32,
-    /// When it was written to the socket, in microseconds since the run began.
+    /// The time of the write to the socket, in microseconds of the run.
     pub sent_us: u64,
 }
 
-/// Neither quoted nor escaped in JSON, and no repetition within a body's first bytes.
+/// Characters that JSON does not escape, without repetition.
 const FILLER: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
 
 impl Payload {
-    /// Appends the body, of exactly `length` bytes (or [`MIN_BODY_BYTES`], if that is more).
+    /// Appends the body, of exactly `length` bytes, or [`MIN_BODY_BYTES`] if that is more.
     pub(crate) fn write(self, length: usize, out: &mut Vec<u8>) {
         let start = out.len();
         let length = length.max(MIN_BODY_BYTES);
@@ -40,7 +40,7 @@ impl Payload {
         out.extend(self.filler().take(start + length - out.len()));
     }
 
-    /// Reads a body of `length` bytes back; `None` if a single byte is not as [`write`](Self::write) made it.
+    /// Parses a body of `length` bytes; `None` if any byte differs from what [`write`](Self::write) wrote.
     #[must_use]
     pub(crate) fn read(body: &[u8], length: usize) -> Option<Self> {
         if body.len() != length.max(MIN_BODY_BYTES) {
@@ -55,13 +55,13 @@ impl Payload {
         };
         let start = payload.filler_offset();
         let rest = parts.next()?;
-        // The filling repeats itself after its length, so that each piece of that length begins alike.
+        // The filler repeats after its length, so that each chunk of that length is equal.
         rest.chunks(FILLER.len())
             .all(|piece| piece == &FILLER_TWICE[start..start + piece.len()])
             .then_some(payload)
     }
 
-    /// Another one for each message, so that a body cannot pass for that of its neighbour.
+    /// The filler, with another offset for each message, so that adjacent messages differ.
     fn filler(self) -> impl Iterator<Item = u8> {
         FILLER.iter().copied().cycle().skip(self.filler_offset())
     }
@@ -71,7 +71,7 @@ impl Payload {
     }
 }
 
-/// In decimal, without an allocation.
+/// Appends a number in decimal, without an allocation.
 pub(crate) fn write_number(number: u64, out: &mut Vec<u8>) {
     use std::io::Write;
     // Writing to a Vec cannot fail.
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_byte_is_seen() {
+    fn any_changed_byte_is_detected() {
         let payload = Payload { sender: 3, number: 70, sent_us: 123_456 };
         let body = body(payload, 128);
         assert_eq!(body.len(), 128);
@@ -105,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_body_reads_back(sender: u32, number: u32, sent_us: u64, length in 0usize..300) {
+        fn body_is_parsed_back(sender: u32, number: u32, sent_us: u64, length in 0usize..300) {
             let payload = Payload { sender, number, sent_us };
             let body = body(payload, length);
             prop_assert_eq!(body.len(), length.max(MIN_BODY_BYTES));

@@ -1,4 +1,4 @@
-//! What a load run does, and the bounds within which it may.
+//! The options of a load run, and their bounds.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -11,91 +11,91 @@ use super::payload::MIN_BODY_BYTES;
 use super::process::open_files_limit;
 use client::Options;
 
-/// The ports that Linux gives to connections from one address (32768 to 60999).
+/// The ephemeral ports of one address on Linux (32768 to 60999).
 const PORTS_PER_SOURCE: u32 = 28_232;
 
-/// Files that are open beside the connections.
+/// Open files other than the connections.
 const OTHER_FILES: u64 = 32;
 
-/// What to do.
+/// The options of a load run.
 #[derive(Args, Clone, Debug)]
 pub struct Plan {
-    /// The server.
+    /// URL of the server.
     #[arg(long, default_value = "ws://127.0.0.1:9999")]
     pub url: String,
-    /// The server does not speak Teahouse's protocol, but this.
+    /// Measure another kind of server with this protocol.
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "hub")]
     pub peer: Option<Peer>,
-    /// Connections, each a guest of its own, that read all they are told.
+    /// Connections, each with its own guest, that never pause reading.
     #[arg(long, default_value_t = 100)]
     pub connections: u32,
-    /// Rooms, over which the connections are spread evenly. A hub's are the paths `/channel/0`, `/channel/1` and so on, if it has several.
+    /// Rooms, over which the connections are spread evenly. Several rooms of a hub are the paths `/channel/0`, `/channel/1` …
     #[arg(long, default_value_t = 1)]
     pub rooms: u32,
-    /// How many of the rooms each connection is in.
+    /// Number of rooms that each connection joins.
     #[arg(long, default_value_t = 1)]
     pub rooms_each: u32,
-    /// What the rooms are called: this, `-` and a number. [default: another name in each run]
+    /// Room names: this prefix, `-` and a number. [default: another prefix in each run]
     #[arg(long, value_name = "PREFIX")]
     pub room_names: Option<String>,
-    /// Further connections that join, and read nothing from the moment when all have joined until the run ends.
+    /// Further connections that join, and read nothing between the last join and the end of the run.
     #[arg(long, default_value_t = 0)]
     pub stalled: u32,
-    /// Connections that send, spread over the rooms; 0 for a look at idle ones.
+    /// Connections that send, spread over the rooms; 0 to measure idle connections.
     #[arg(long, default_value_t = 1)]
     pub senders: u32,
-    /// Messages a second, of all senders together. [default: as fast as --window lets them]
+    /// Messages per second of all senders together. [default: as fast as --window allows]
     #[arg(long, conflicts_with_all = ["window", "in_flight"])]
     pub rate: Option<f64>,
-    /// Whoever is refused for a while goes on sending at the rate, and asks nothing again.
+    /// Continue to send at the rate after a retryable refusal.
     #[arg(long, requires = "rate")]
     pub ignore_retry_after: bool,
-    /// Messages that a sender has unanswered at the most when they go out at a rate: a server that stopped answering is not sent more.
+    /// Most messages of a sender without a reply when sending at a rate.
     #[arg(long, default_value_t = 10_000, requires = "rate")]
     pub max_unanswered: u32,
-    /// Messages that each sender has unanswered at a time.
+    /// Messages of each sender without a reply at a time.
     #[arg(long, default_value_t = 16)]
     pub window: u32,
-    /// Messages that all senders together have unanswered at a time, spread over them as evenly as it goes.
+    /// Messages of all senders together without a reply at a time, spread over them evenly.
     #[arg(long, conflicts_with = "window")]
     pub in_flight: Option<u32>,
-    /// Bytes of a message's body.
+    /// Length of a message body in bytes.
     #[arg(long, default_value_t = 128)]
     pub body: usize,
-    /// How long it is measured, in seconds.
+    /// Measured time in seconds.
     #[arg(long, default_value = "10", value_parser = seconds)]
     pub duration: Duration,
-    /// How long it is sent before it is measured, in seconds.
+    /// Time of sending before the measured time, in seconds.
     #[arg(long, default_value = "1", value_parser = seconds)]
     pub warmup: Duration,
-    /// Addresses of 127.0.0.0/8 to connect from: each has 28,232 ports, and its own limits at the server.
+    /// Number of source addresses in 127.0.0.0/8: each has 28,232 ports, and its own limits at the server.
     #[arg(long, default_value_t = 1)]
     pub sources: u32,
-    /// How many connections are under way at a time.
+    /// Connections that join in parallel.
     #[arg(long, default_value_t = 200)]
     pub parallel: u32,
-    /// How long to wait between the last join and the first message, in seconds: for the server's memory to come to rest.
+    /// Delay between the last join and the first message, in seconds, so that the server's memory use settles.
     #[arg(long, default_value = "2", value_parser = seconds)]
     pub settle: Duration,
-    /// How long nothing may come before what is missing counts as lost, in seconds.
+    /// Silence after which missing events count as lost, in seconds.
     #[arg(long, default_value = "10", value_parser = seconds)]
     pub idle_timeout: Duration,
-    /// The server's process, to tell its CPU and memory.
+    /// Process id of the server, to measure its CPU and memory.
     #[arg(long)]
     pub server_pid: Option<u32>,
 }
 
-/// What a server speaks that is not Teahouse.
+/// The protocol of another kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Peer {
-    /// It knows no protocol, and tells everybody whatever text it is told; or all who came by the same path.
+    /// A hub: it sends every text to all connections with the same path.
     Hub,
-    /// NATS over WebSocket: all subscribe to one subject, to which the senders publish.
+    /// NATS over WebSocket: all connections subscribe to one subject, to which the senders publish.
     Nats,
 }
 
 impl Plan {
-    /// Whether this can be done at all.
+    /// Checks the bounds.
     pub fn check(&self) -> Result<(), LoadError> {
         let refuse = |why: String| Err(LoadError::Plan(why));
         if self.connections == 0
@@ -113,61 +113,61 @@ impl Plan {
             );
         }
         if self.senders > self.connections {
-            return refuse("there cannot be more senders than connections".to_owned());
+            return refuse("senders cannot exceed connections".to_owned());
         }
         if u64::from(self.rooms) > u64::from(self.connections) * u64::from(self.rooms_each) {
-            return refuse("there cannot be more rooms than the connections can be in".to_owned());
+            return refuse("rooms cannot exceed connections times rooms-each".to_owned());
         }
         if self.rooms_each > self.rooms {
-            return refuse("nobody can be in more rooms than there are".to_owned());
+            return refuse("rooms-each cannot exceed rooms".to_owned());
         }
         if self.peer == Some(Peer::Nats) && self.rooms > 1 {
-            return refuse("nats has one room".to_owned());
+            return refuse("nats supports one room".to_owned());
         }
         if self.peer.is_some() && self.rooms_each > 1 {
-            return refuse("with a peer everybody is in one room".to_owned());
+            return refuse("a peer supports one room for each connection".to_owned());
         }
         if let Some(prefix) = &self.room_names
             && let Err(why) = RoomName::new(&room_name(prefix, self.rooms - 1))
         {
-            return refuse(format!("no room can be called so: {why}"));
+            return refuse(format!("invalid room-names: {why}"));
         }
         let Some(all) = self.connections.checked_add(self.stalled) else {
-            return refuse("so many connections cannot be counted".to_owned());
+            return refuse("too many connections".to_owned());
         };
         if all.div_ceil(self.sources) > PORTS_PER_SOURCE {
-            return refuse(format!("one address has {PORTS_PER_SOURCE} ports: more --sources"));
+            return refuse(format!("one address has {PORTS_PER_SOURCE} ports: increase --sources"));
         }
         if self.sources > 60_000 {
-            return refuse("at most 60000 sources".to_owned());
+            return refuse("sources are at most 60000".to_owned());
         }
         let files = open_files_limit().unwrap_or(u64::MAX);
         if u64::from(all) + OTHER_FILES > files {
             return refuse(format!(
-                "a process may have {files} files open here: at most {} connections",
+                "the limit of open files is {files}: at most {} connections",
                 files.saturating_sub(OTHER_FILES)
             ));
         }
         if self.body < MIN_BODY_BYTES {
             return refuse(format!(
-                "a body has at least {MIN_BODY_BYTES} bytes: who sent it, as which one, and when"
+                "body is at least {MIN_BODY_BYTES} bytes, for the sender, the message number and the time"
             ));
         }
         if self.rate.is_some_and(|rate| !(rate > 0.0 && rate <= 1e6)) {
-            return refuse("a rate is above 0 and at most 1,000,000 a second".to_owned());
+            return refuse("rate is above 0 and at most 1,000,000 per second".to_owned());
         }
         if self.duration.is_zero() || self.duration + self.warmup + self.settle > Duration::from_secs(3600) {
-            return refuse("a run takes more than nothing and at most an hour".to_owned());
+            return refuse("duration is above 0, and a run takes at most an hour".to_owned());
         }
         Ok(())
     }
 
-    /// All connections, whether they read or not.
+    /// All connections, including stalled ones.
     pub(crate) fn all_connections(&self) -> u32 {
         self.connections + self.stalled
     }
 
-    /// How many messages this sender has unanswered at a time.
+    /// The most messages of this sender without a reply.
     pub(crate) fn window_of(&self, sender: u32) -> u32 {
         if self.rate.is_some() {
             return self.max_unanswered;
@@ -178,9 +178,9 @@ impl Plan {
         }
     }
 
-    /// Where the server is, and the paths of the upgrade.
+    /// The server's address and the paths of the upgrade.
     pub(crate) fn target(&self) -> Result<Target, LoadError> {
-        let wrong = || LoadError::Plan(format!("no address like ws://127.0.0.1:9999: {}", self.url));
+        let wrong = || LoadError::Plan(format!("url is not like ws://127.0.0.1:9999: {}", self.url));
         let rest = self.url.strip_prefix("ws://").ok_or_else(wrong)?;
         let (host, path) = rest
             .split_once('/')
@@ -195,7 +195,7 @@ impl Plan {
         Ok(Target { addr, paths, protocols })
     }
 
-    /// Where the connection with this number comes from; with one source, from wherever the kernel likes.
+    /// The connection's source address; `None`, the kernel's choice, with one source.
     pub(crate) fn source(&self, connection: u32) -> Option<IpAddr> {
         if self.sources == 1 {
             return None;
@@ -205,16 +205,16 @@ impl Plan {
     }
 }
 
-/// Where to connect to, and what to offer there.
+/// The server's address, paths and subprotocols.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) addr: SocketAddr,
-    /// The connections take turns with them, as they do with a hub's halls.
+    /// Connections are assigned to these in turn, as to a hub's channels.
     pub(crate) paths: Vec<String>,
     pub(crate) protocols: &'static [&'static str],
 }
 
-/// What a room is called.
+/// The name of a room.
 pub(crate) fn room_name(prefix: &str, index: u32) -> String {
     format!("{prefix}-{index}")
 }
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_plan_can_be_carried_out() {
+    fn default_plan_is_within_its_bounds() {
         assert!(plan("").check().is_ok());
         for line in
             ["--rate 5 --window 5", "--rate 5 --in-flight 5", "--window 5 --in-flight 5", "--peer irc"]
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_beyond_its_bounds_is_refused() {
+    fn plan_beyond_its_bounds_is_refused() {
         for line in [
             "--connections 0",
             "--connections 100 --rooms 101",
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_without_a_name_is_a_hub() {
+    fn peer_without_a_value_is_a_hub() {
         let peer = |line| plan(line).peer;
         assert_eq!(
             (peer(""), peer("--peer"), peer("--peer --rooms 1")),
@@ -290,12 +290,12 @@ mod tests {
     }
 
     #[test]
-    fn connections_may_be_fewer_than_the_rooms_they_are_in() {
+    fn connections_may_be_fewer_than_rooms() {
         assert!(plan("--connections 10 --rooms 20 --rooms-each 2").check().is_ok());
     }
 
     #[test]
-    fn what_is_in_flight_is_spread_evenly() {
+    fn in_flight_messages_are_spread_evenly() {
         let windows = |line: &str| {
             let plan = plan(line);
             (0..plan.senders).map(|sender| plan.window_of(sender)).collect::<Vec<_>>()
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn an_url_is_an_address_and_a_path() {
+    fn url_has_an_address_and_a_path() {
         let target = |url: &str| {
             plan(&format!("--url {url}")).target().ok().map(|to| (to.addr.to_string(), to.paths.concat()))
         };
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_its_own_is_for_a_hub_with_several_halls() {
+    fn each_channel_of_a_hub_has_its_own_path() {
         let paths = |line: &str| plan(line).target().unwrap().paths;
         assert!(plan("--peer --rooms 2").check().is_ok());
         assert_eq!(paths("--peer --rooms 2"), ["/channel/0", "/channel/1"]);
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_spread_and_legal() {
+    fn sources_are_spread_over_loopback_addresses() {
         let plan = plan("--sources 600");
         assert_eq!(plan.source(0), Some(Ipv4Addr::new(127, 1, 0, 1).into()));
         assert_eq!(plan.source(599), Some(Ipv4Addr::new(127, 1, 2, 100).into()));

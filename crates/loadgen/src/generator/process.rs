@@ -1,4 +1,4 @@
-//! What Linux tells about a process.
+//! CPU, memory and limits of a process, from /proc.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 /// USER_HZ, in which /proc counts: 100 on every architecture that Linux runs on today.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// The time that all threads of a process have had on a core.
+/// The CPU time of all threads of a process.
 pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     parse_cpu_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Memory that is the process's own (RssAnon), in bytes.
+/// The anonymous memory of a process (RssAnon), in bytes.
 pub(crate) fn own_memory(pid: u32) -> Option<u64> {
     parse_own_memory(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
 
-/// What the generator and the server use from one moment to another.
+/// Measures the CPU of the generator and the server over an interval.
 #[derive(Debug)]
 pub(crate) struct Usage {
     started: Instant,
@@ -25,12 +25,12 @@ pub(crate) struct Usage {
     server: Option<Duration>,
 }
 
-/// How long it was, and how many cores' time each had.
+/// The length of the interval, and the cores that each process used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Used {
     pub(crate) seconds: f64,
     pub(crate) generator: f64,
-    /// Where the server was named.
+    /// `None` without the server's process id.
     pub(crate) server: Option<f64>,
 }
 
@@ -53,7 +53,7 @@ impl Usage {
     }
 }
 
-/// The most memory of its own that a process was seen to have.
+/// The largest sample of a process's anonymous memory.
 #[derive(Debug)]
 pub(crate) struct MemoryPeak {
     pid: Option<u32>,
@@ -62,14 +62,14 @@ pub(crate) struct MemoryPeak {
 }
 
 impl MemoryPeak {
-    /// A look costs the kernel some microseconds.
+    /// The sampling interval: a sample costs some microseconds.
     const EVERY: Duration = Duration::from_millis(100);
 
     pub(crate) fn of(pid: Option<u32>) -> Self {
         MemoryPeak { pid, next_sample: None, bytes: 0 }
     }
 
-    /// Looks, if it is time to; when to look again.
+    /// Takes a sample if it is due. Returns when the next one is due.
     pub(crate) fn sample(&mut self, now: Instant) -> Option<Instant> {
         let pid = self.pid?;
         if self.next_sample.is_none_or(|due| due <= now) {
@@ -84,7 +84,7 @@ impl MemoryPeak {
     }
 }
 
-/// How many files this process may have open.
+/// The limit of open files of this process.
 pub(crate) fn open_files_limit() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     limits
@@ -97,7 +97,7 @@ pub(crate) fn open_files_limit() -> Option<u64> {
 }
 
 fn parse_cpu_time(stat: &str) -> Option<Duration> {
-    // A program's name may hold spaces and parentheses; what follows the last one are numbers.
+    // A program's name may contain spaces and parentheses; only numbers follow the last one.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<u64>().ok();
     let total = ticks()? + ticks()?;
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_words_are_understood() {
+    fn proc_files_are_parsed() {
         let stat =
             "42 (a (b) c) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 1 0 100 0 0 18446744073709551615";
         assert_eq!(parse_cpu_time(stat), Some(Duration::from_secs(3)));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_can_be_asked() {
+    fn own_process_can_be_measured() {
         assert!(cpu_time(std::process::id()).is_some());
         assert!(own_memory(std::process::id()).is_some_and(|bytes| bytes > 0));
         let used = Usage::start(Some(std::process::id())).end();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_looked_at_ten_times_a_second() {
+    fn memory_is_sampled_ten_times_a_second() {
         let mut peak = MemoryPeak::of(Some(std::process::id()));
         let now = Instant::now();
         assert_eq!(peak.sample(now), Some(now + Duration::from_millis(100)));

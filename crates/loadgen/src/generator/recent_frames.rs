@@ -1,20 +1,20 @@
 //! The last events of a room as bytes. A server encodes an event once for all members, so of a thousand deliveries one is
-//! read and the others are compared.
+//! parsed and the others are compared.
 
 use std::collections::VecDeque;
 
 use websocket::{append_text, frame_len};
 
-/// The farthest that an event may be ahead of the first one that is kept: what is between them takes its place in memory.
+/// The greatest distance of an event from the first kept one: each number between them takes a slot.
 const MAX_EVENTS: u64 = 1 << 20;
 
-/// The last events by number. Bounded in bytes; what is pushed out lends its memory to what comes in.
+/// The last events by number, bounded in bytes. The buffer of an evicted event is reused.
 #[derive(Debug, Default)]
 pub(crate) struct RecentFrames {
     /// The number of `frames[0]`.
     first: u64,
-    /// Whole frames, as almost all members read them. Empty where nobody has heard the event yet: who has just come hears
-    /// the newest before others have heard what is older.
+    /// Complete frames, as almost all members receive them. Empty where no member has received the event yet: a new member
+    /// receives the newest events before others have received older ones.
     frames: VecDeque<Vec<u8>>,
     bytes: usize,
     limit: usize,
@@ -36,7 +36,7 @@ impl RecentFrames {
         self.frame(seq).map(|frame| &frame[header_len(frame)..])
     }
 
-    /// Keeps the event, unless it is kept already or is older than all that is.
+    /// Keeps the event, unless it is kept already or is older than all kept ones.
     pub(crate) fn offer(&mut self, seq: u64, json: &[u8]) {
         if self.frames.is_empty() || seq.saturating_sub(self.first) > MAX_EVENTS {
             self.frames.clear();
@@ -47,7 +47,7 @@ impl RecentFrames {
         }
         let length = frame_len(json.len());
         let mut kept = Vec::new();
-        // The one that is compared next is kept even if it alone is beyond the bound.
+        // The newest one is kept even if it alone exceeds the bound.
         while self.bytes + length > self.limit
             && self.first < seq
             && let Some(oldest) = self.frames.pop_front()
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_events_are_found_by_number_and_older_ones_are_gone() {
+    fn only_the_last_events_are_kept() {
         let mut frames = RecentFrames::new(15);
         for seq in 5..=9 {
             frames.offer(seq, format!("ev{seq}").as_bytes());
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_skipped_is_kept_when_it_is_heard() {
+    fn skipped_event_is_kept_when_it_arrives() {
         let mut frames = RecentFrames::new(100);
         frames.offer(1, b"one");
         frames.offer(4, b"four");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_number_comes_memory_is_bounded() {
+    fn memory_is_bounded_for_any_number() {
         let mut frames = RecentFrames::new(100);
         frames.offer(1, b"one");
         frames.offer(u64::MAX - 1, b"far");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn one_event_beyond_the_bound_is_kept_alone() {
+    fn one_event_beyond_the_bound_is_kept() {
         let mut frames = RecentFrames::new(4);
         frames.offer(1, b"a");
         frames.offer(2, b"larger");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_all_lengths_are_found_whole() {
+    fn frames_of_any_length_are_kept_complete() {
         let mut frames = RecentFrames::new(1 << 20);
         for (seq, length) in (1..).zip([0, 125, 126, 65_535, 65_536]) {
             let json = vec![b'x'; length];

@@ -1,4 +1,4 @@
-//! What a run tells at its end.
+//! The report of a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,11 +11,11 @@ use super::histogram::Histogram;
 /// Times in milliseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Times {
-    /// Half took no longer.
+    /// The median.
     pub p50: f64,
-    /// 99 of 100 took no longer.
+    /// The 99th percentile.
     pub p99: f64,
-    /// None took longer.
+    /// The maximum.
     pub max: f64,
 }
 
@@ -30,104 +30,104 @@ impl Times {
     }
 }
 
-/// What the server's process used.
+/// CPU and memory of the server's process.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct ServerUse {
-    /// Of one core, while it was measured: 1 is a whole one.
+    /// Cores used in the measured time.
     pub cpu_cores: f64,
-    /// Microseconds of CPU for one message to one member.
+    /// Microseconds of CPU for each message to each member.
     pub cpu_us_per_delivery: Option<f64>,
-    /// Memory of its own (RssAnon) before anybody connected, in bytes.
+    /// Anonymous memory (RssAnon) before the first connection, in bytes.
     pub memory_before: u64,
-    /// … when all had joined.
+    /// The same after the last join.
     pub memory_joined: u64,
-    /// … at the end of the measured time.
+    /// The same at the end of the measured time.
     pub memory_after: u64,
-    /// The most that was seen in the measured time; it is looked at ten times a second.
+    /// The largest sample in the measured time, of ten per second.
     pub memory_peak: u64,
-    /// What a connection that joined a room added, in bytes.
+    /// Bytes added by each joined connection.
     pub memory_per_connection: f64,
 }
 
 /// The time from the first connection to the last `joined`.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Joining {
-    /// How long it was.
+    /// The length in seconds.
     pub seconds: f64,
-    /// Connections a second that came and joined all their rooms.
+    /// Connections per second that joined all their rooms.
     pub per_second: f64,
-    /// What the generator used, of one core.
+    /// Cores used by the generator.
     pub generator_cpu_cores: f64,
-    /// What the server used, where it was named.
+    /// Cores used by the server, if its process id is known.
     pub server_cpu_cores: Option<f64>,
 }
 
 /// The result of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// Connections that read all the time.
+    /// Connections that never paused reading.
     pub connections: u32,
-    /// Connections that did not read.
+    /// Stalled connections.
     pub stalled: u32,
     /// Rooms.
     pub rooms: u32,
-    /// How many of them each connection was in.
+    /// Rooms that each connection joined.
     pub rooms_each: u32,
     /// Senders.
     pub senders: u32,
-    /// Bytes of a body.
+    /// Length of a message body.
     pub body_bytes: usize,
     /// Seconds from the first connection to the last `joined`.
     pub connect_seconds: f64,
-    /// The same time, and what it took.
+    /// The same interval, with its CPU.
     pub joining: Joining,
-    /// Seconds from the first connection until all had heard of all who joined; none if they never had.
+    /// Seconds from the first connection until all had received every join; `None` if they never had.
     pub caught_up_seconds: Option<f64>,
-    /// Seconds that were measured.
+    /// The measured time in seconds.
     pub seconds: f64,
-    /// Messages sent in all.
+    /// Messages sent in total.
     pub sent: u64,
-    /// … of these, acknowledged.
+    /// Messages acknowledged in total.
     pub acknowledged: u64,
-    /// … in each second of the measured time.
+    /// Messages acknowledged in each second of the measured time.
     pub acknowledged_by_second: Vec<u64>,
-    /// Commands that were refused in the measured time.
+    /// Commands refused in the measured time.
     pub refused: u64,
-    /// Commands that were never answered, on connections that lived.
+    /// Commands without a reply, on connections that stayed open.
     pub unanswered: u64,
-    /// Messages to members, in the measured time.
+    /// Deliveries to members in the measured time.
     pub deliveries: u64,
-    /// … a second.
+    /// Deliveries per second.
     pub deliveries_per_second: f64,
-    /// Messages to members in all, warm-up and aftermath included.
+    /// Deliveries in total, including warm-up and drain.
     pub deliveries_total: u64,
-    /// From writing a message to reading it, at each member, in the measured time.
+    /// From the write of a message to its read by each member, in the measured time.
     pub latency_ms: Times,
-    /// Messages written in the measured time that all members of the room read.
+    /// Messages written in the measured time that every member read.
     pub completed: u64,
-    /// From writing a message to its being read by the last member, of the messages written in the measured time.
+    /// From the write of a message to its read by the last member, for messages written in the measured time.
     pub complete_ms: Times,
-    /// From writing a message to reading its `ok`, in the measured time.
+    /// From the write of a message to the read of its `ok`, in the measured time.
     pub acknowledge_ms: Times,
-    /// How late a message was written at most, against the rate that was asked for.
+    /// The greatest delay of a message against the configured rate.
     pub late_ms: f64,
-    /// The promises.
+    /// Violations and gaps.
     #[serde(flatten)]
     pub findings: Findings,
     /// Refusals by code.
     pub errors: BTreeMap<String, u64>,
-    /// Connections that the server closed, by close code; 1006 without one.
+    /// Closed connections by close code; 1006 without one.
     pub closed: BTreeMap<u16, u64>,
-    /// The server's process, where it was named.
+    /// The server's process, if its id is known.
     pub server: Option<ServerUse>,
-    /// What the generator itself used, of one core.
+    /// Cores used by the generator in the measured time.
     pub generator_cpu_cores: f64,
-    /// What makes the numbers doubtful.
+    /// Reasons to doubt the measurements.
     pub warnings: Vec<String>,
 }
 
 impl Report {
-    /// Whether every promise was kept, every command answered, and every connection alive at the end.
+    /// Whether there is no violation, every command has a reply, and every connection stayed open.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.findings.is_clean() && self.unanswered == 0 && self.closed.is_empty()
@@ -139,11 +139,11 @@ impl fmt::Display for Report {
         let times = |t: Times| format!("p50 {:.2} ms   p99 {:.2} ms   max {:.2} ms", t.p50, t.p99, t.max);
         write!(f, "{} connections", grouped(self.connections.into()))?;
         if self.stalled > 0 {
-            write!(f, " and {} that do not read", grouped(self.stalled.into()))?;
+            write!(f, " and {} stalled", grouped(self.stalled.into()))?;
         }
         write!(f, " in {} rooms", grouped(self.rooms.into()))?;
         if self.rooms_each > 1 {
-            write!(f, ", each in {}", self.rooms_each)?;
+            write!(f, ", {} for each connection", self.rooms_each)?;
         }
         writeln!(f, ", {} senders, bodies of {} bytes", grouped(self.senders.into()), self.body_bytes)?;
         let joining = &self.joining;
@@ -158,8 +158,8 @@ impl fmt::Display for Report {
             write!(f, ", server {:.0} %", cores * 100.0)?;
         }
         match self.caught_up_seconds {
-            Some(seconds) => writeln!(f, "; all had heard of all after {seconds:.2} s")?,
-            None => writeln!(f, "; not all heard of all")?,
+            Some(seconds) => writeln!(f, "; caught up after {seconds:.2} s")?,
+            None => writeln!(f, "; not caught up")?,
         }
         writeln!(
             f,
@@ -180,11 +180,11 @@ impl fmt::Display for Report {
         if let Some(server) = &self.server {
             write!(f, "server           {:.0} % of a core", server.cpu_cores * 100.0)?;
             if let Some(micros) = server.cpu_us_per_delivery {
-                write!(f, ", {micros:.2} µs CPU a delivery")?;
+                write!(f, ", {micros:.2} µs CPU per delivery")?;
             }
             writeln!(
                 f,
-                ", {} bytes a connection ({} MiB at the end, {} at most)",
+                ", {} bytes per connection ({} MiB at the end, {} at most)",
                 grouped(server.memory_per_connection.max(0.0) as u64),
                 server.memory_after >> 20,
                 server.memory_peak >> 20
@@ -198,8 +198,8 @@ impl fmt::Display for Report {
         let found = &self.findings;
         writeln!(
             f,
-            "promises         {}: {} lost, {} doubled, {} out of order, {} altered, {} misplaced, {} unexpected, {} unanswered",
-            if self.is_clean() { "kept" } else { "BROKEN" },
+            "guarantees       {}: {} lost, {} duplicated, {} out of order, {} altered, {} wrong seq, {} unexpected, {} unanswered",
+            if self.is_clean() { "kept" } else { "VIOLATED" },
             grouped(found.lost),
             grouped(found.duplicated),
             grouped(found.out_of_order),
@@ -225,7 +225,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// 1234567 as 1,234,567.
+/// Formats 1234567 as 1,234,567.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
@@ -243,26 +243,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped() {
+    fn numbers_are_grouped_by_thousands() {
         for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(number), text);
         }
     }
 
     #[test]
-    fn a_report_with_anything_broken_is_not_clean() {
+    fn report_with_a_violation_is_not_clean() {
         assert!(Report::default().is_clean());
         assert!(!Report { unanswered: 1, ..Report::default() }.is_clean());
         assert!(!Report { closed: [(1006, 1)].into(), ..Report::default() }.is_clean());
         let findings = Findings { lost: 1, ..Findings::default() };
         let report = Report { findings, ..Report::default() };
-        assert!(!report.is_clean() && report.to_string().contains("BROKEN: 1 lost"));
+        assert!(!report.is_clean() && report.to_string().contains("VIOLATED: 1 lost"));
         let gaps = Findings { gaps: 1, gap_events: 5, stalled_gaps: 2, ..Findings::default() };
         assert!(Report { findings: gaps, ..Report::default() }.is_clean());
     }
 
     #[test]
-    fn findings_stand_beside_the_other_numbers_in_json() {
+    fn findings_are_flattened_into_the_json_report() {
         let json = serde_json::to_value(Report::default()).unwrap();
         assert_eq!((&json["lost"], &json["deliveries"]), (&0.into(), &0.into()));
         assert!(json["stalled_gaps"].is_u64() && json["complete_ms"]["p99"].is_f64(), "{json}");

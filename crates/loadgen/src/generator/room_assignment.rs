@@ -1,28 +1,28 @@
-//! Who is in which rooms: as many in each as can be, and those who share one room share few others.
+//! Assigns connections to rooms: rooms are equally full, and connections that share one room share few others.
 
 use super::checker::Index;
 
-/// So many rooms, of which each connection is in so many.
+/// The number of rooms, and the number of rooms for each connection.
 #[derive(Debug)]
 pub(crate) struct RoomAssignment {
     rooms: u32,
     each: u32,
-    /// After so many connections all rooms have got the same number of members.
+    /// After this many connections, all rooms have the same number of members.
     cycle: u32,
-    /// A lap goes through the rooms in steps of this; another one in each lap, so that its neighbours are others.
+    /// The step between rooms in each cycle. Each cycle has another step, so that other connections share its rooms.
     steps: Vec<u32>,
 }
 
 impl RoomAssignment {
-    /// At least one room, and no more for each than there are.
+    /// Requires at least one room, and `each` at most `rooms`.
     pub(crate) fn new(rooms: u32, each: u32) -> Self {
-        // With one room each nobody has neighbours, and the plainest order is good enough.
+        // With one room each, the order of rooms does not matter.
         let steps =
             if each == 1 { vec![1] } else { (1..=rooms).filter(|&step| gcd(step, rooms) == 1).collect() };
         RoomAssignment { rooms, each, cycle: rooms / gcd(rooms, each), steps }
     }
 
-    /// The rooms of a connection: `each` different ones.
+    /// The `each` different rooms of a connection.
     pub(crate) fn rooms_of(&self, connection: u32) -> impl Iterator<Item = Index> + use<> {
         let step = self.steps[(connection / self.cycle) as usize % self.steps.len()];
         let (rooms, each) = (u64::from(self.rooms), u64::from(self.each));
@@ -30,8 +30,8 @@ impl RoomAssignment {
         (first..first + each).map(move |place| (place % rooms * u64::from(step) % rooms) as Index)
     }
 
-    /// The room into which each of so many senders speaks, who are the first connections: of its rooms the one that has
-    /// the fewest senders.
+    /// The room to which each sender sends: of its rooms, the one with the fewest senders. The senders are the first
+    /// connections.
     pub(crate) fn rooms_of_senders(&self, senders: u32) -> Vec<Index> {
         let mut taken = vec![0; self.rooms as usize];
         let choose = |sender| {
@@ -42,7 +42,7 @@ impl RoomAssignment {
         (0..senders).map(choose).collect()
     }
 
-    /// How many of so many connections are in each room.
+    /// The number of members of each room.
     pub(crate) fn members(&self, connections: u32) -> Vec<u32> {
         let mut members = vec![0; self.rooms as usize];
         for room in (0..connections).flat_map(|connection| self.rooms_of(connection)) {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn with_one_room_each_they_take_turns() {
+    fn one_room_each_is_assigned_in_turn() {
         let assignment = RoomAssignment::new(3, 1);
         let rooms: Vec<_> = (0..7).flat_map(|connection| assignment.rooms_of(connection)).collect();
         assert_eq!(rooms, [0, 1, 2, 0, 1, 2, 0]);
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn two_thousand_in_five_rooms_each_are_a_hundred_in_a_hundred_rooms() {
+    fn two_thousand_in_five_of_100_rooms_are_100_per_room() {
         let assignment = RoomAssignment::new(100, 5);
         assert_eq!(assignment.members(2000), vec![100; 100]);
         let mut rooms = assignment.rooms_of_senders(100);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn who_shares_a_room_does_not_share_all() {
+    fn connections_that_share_a_room_differ_in_others() {
         let assignment = RoomAssignment::new(100, 5);
         let sets: BTreeSet<BTreeSet<Index>> =
             (0..800).map(|connection| assignment.rooms_of(connection).collect()).collect();

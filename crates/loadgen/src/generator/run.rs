@@ -9,28 +9,28 @@ use super::report::Joining;
 use super::schedule::SendLoop;
 use super::{Findings, LoadError, Plan, Report, ServerUse, Times};
 
-/// How long what was sent may take to be answered and heard.
+/// How long replies and events may take after the last message.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long those who stalled are listened to when they read again.
+/// How long stalled connections may read at the end.
 const STALLED_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A generator that has no core's time left measures itself.
+/// Cores above which the generator may measure itself instead of the server.
 const MAX_GENERATOR_CPU: f64 = 0.9;
 
-/// Later than this, a message was not sent at the rate that was asked for.
+/// The delay above which the configured rate was not kept.
 const MAX_LATENESS: Duration = Duration::from_millis(50);
 
-/// The kernel counts CPU in ticks of 10 ms: a time of fewer than a hundred says little of it, one of twenty nothing.
+/// The kernel counts CPU in ticks of 10 ms: below a hundred ticks the result is imprecise, below twenty meaningless.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Carries out the plan. Blocks until it is done; the connections end with it. `measuring` is called when the measured time
-/// begins.
+/// Executes the plan, and blocks until it is done and all connections are closed. Calls `measuring` at the start of the measured
+/// time.
 pub fn run(plan: &Plan, measuring: impl FnOnce()) -> Result<Report, LoadError> {
     plan.check()?;
     let memory = || plan.server_pid.and_then(own_memory);
     if plan.server_pid.is_some() && memory().is_none() {
-        return Err(LoadError::Plan("the server's process cannot be looked at".to_owned()));
+        return Err(LoadError::Plan("the server's process cannot be measured".to_owned()));
     }
     let mut pool = ClientPool::new(plan)?;
     let memory_before = memory();
@@ -104,7 +104,7 @@ pub fn run(plan: &Plan, measuring: impl FnOnce()) -> Result<Report, LoadError> {
     Ok(report)
 }
 
-/// What the promises say to all that was heard.
+/// The findings over everything that was received.
 fn findings(pool: ClientPool) -> Findings {
     let is_alive: Vec<_> =
         pool.connections.iter().map(|connection| matches!(connection.stage, Stage::Member)).collect();
@@ -118,12 +118,12 @@ fn findings(pool: ClientPool) -> Findings {
     findings
 }
 
-/// What makes the figures doubtful.
+/// The reasons to doubt the measurements.
 fn warnings(joined: &Used, used: &Used, send_loop: &SendLoop, behind: usize) -> Vec<String> {
     let mut warnings = Vec::new();
     if joined.generator > MAX_GENERATOR_CPU && joined.seconds > TICK.as_secs_f64() * 20.0 {
         warnings.push(format!(
-            "the generator used {:.0} % of a core while all joined: it may have measured itself",
+            "the generator used {:.0} % of a core during the joins: it may have measured itself",
             joined.generator * 100.0
         ));
     }
@@ -134,7 +134,7 @@ fn warnings(joined: &Used, used: &Used, send_loop: &SendLoop, behind: usize) -> 
         ));
     }
     if used.seconds < TICK.as_secs_f64() * 100.0 {
-        warnings.push("less than a second was measured: its CPU is a guess".to_owned());
+        warnings.push("less than a second was measured: the CPU figures are imprecise".to_owned());
     }
     if send_loop.late_us > MAX_LATENESS.as_micros() as u64 {
         warnings.push("the schedule was not kept: the generator had to wait for a core".to_owned());
@@ -144,7 +144,7 @@ fn warnings(joined: &Used, used: &Used, send_loop: &SendLoop, behind: usize) -> 
     }
     if behind > 0 {
         warnings.push(format!(
-            "{behind} who stalled read again and had not caught up after {} s",
+            "{behind} stalled connections had not caught up after {} s",
             STALLED_DRAIN_TIMEOUT.as_secs()
         ));
     }
@@ -155,7 +155,7 @@ fn unanswered(pool: &ClientPool) -> u64 {
     pool.senders.iter().filter(|sender| !sender.gone).map(|sender| u64::from(sender.unanswered)).sum()
 }
 
-/// Connects all, so many at a time.
+/// Connects all, `plan.parallel` at a time.
 fn join(pool: &mut ClientPool, plan: &Plan) -> Result<Used, LoadError> {
     let (started, all) = (Instant::now(), plan.all_connections());
     let usage = Usage::start(plan.server_pid);
@@ -175,7 +175,7 @@ fn join(pool: &mut ClientPool, plan: &Plan) -> Result<Used, LoadError> {
     Ok(usage.end())
 }
 
-/// A moment for the server to come to rest.
+/// Waits until the server's memory use has settled.
 fn settle(pool: &mut ClientPool, plan: &Plan) -> Result<(), LoadError> {
     let until = Instant::now() + plan.settle;
     while Instant::now() < until {
@@ -184,7 +184,7 @@ fn settle(pool: &mut ClientPool, plan: &Plan) -> Result<(), LoadError> {
     wait_until_caught_up(pool, plan).map(drop)
 }
 
-/// Until all who read have heard all and are answered (true), or nothing goes on any more: what is missing then is missing.
+/// Waits until all connections that read have received everything and have every reply (true), or until there is no progress.
 fn wait_until_caught_up(pool: &mut ClientPool, plan: &Plan) -> Result<bool, LoadError> {
     let until = Instant::now() + DRAIN_TIMEOUT;
     let mut received = (pool.counters.received, Instant::now());
@@ -192,7 +192,7 @@ fn wait_until_caught_up(pool: &mut ClientPool, plan: &Plan) -> Result<bool, Load
         if unanswered(pool) == 0 && (0..pool.readers).all(|number| is_caught_up(pool, number)) {
             return Ok(true);
         }
-        // The look at all members is dear; a few turns for each.
+        // Checking all members is expensive, so several polls go with each check.
         let next_look = Instant::now() + Duration::from_millis(20);
         while Instant::now() < next_look {
             pool.poll_events(next_look)?;
@@ -204,12 +204,12 @@ fn wait_until_caught_up(pool: &mut ClientPool, plan: &Plan) -> Result<bool, Load
     Ok(false)
 }
 
-/// Whoever is gone waits for nothing.
+/// Whether a connection has received everything. A closed one counts as caught up.
 fn is_caught_up(pool: &ClientPool, number: usize) -> bool {
     !matches!(pool.connections[number].stage, Stage::Member) || pool.is_caught_up(number)
 }
 
-/// Lets those who stalled read what is there: how many had not caught up in the end.
+/// Lets stalled connections read, and returns how many have not caught up.
 fn drain_stalled(pool: &mut ClientPool) -> Result<usize, LoadError> {
     let until = Instant::now() + STALLED_DRAIN_TIMEOUT;
     pool.resume_reading()?;

@@ -1,4 +1,4 @@
-//! Who sends when.
+//! Sends messages by windows or by a schedule.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use super::process::MemoryPeak;
 use super::senders::Schedule;
 use super::{LoadError, Plan};
 
-/// Messages that go out before what came is read: who is late, and makes up for it all at once, would hear nothing for as long.
+/// The most messages between two polls. A late sender that sent all overdue messages at once would read nothing meanwhile.
 const MAX_BATCH: usize = 256;
 
-/// Whose turn it is, and how well the schedule is kept.
+/// The send loop: the next sender, and the delay against the schedule.
 pub(crate) struct SendLoop {
-    /// Without one, each sender keeps its window full.
+    /// `None`: each sender keeps its window full.
     schedule: Option<Schedule>,
-    /// Whose turn it is.
+    /// The next sender.
     next: usize,
     pub(crate) late_us: u64,
     pub(crate) skipped: u64,
@@ -45,7 +45,7 @@ impl SendLoop {
         }
     }
 
-    /// Sends what is due; when to look again, if not only after an answer.
+    /// Sends what is due. Returns when to send again, or `None` to wait for replies.
     fn send_due(&mut self, pool: &mut ClientPool) -> Option<u64> {
         let now_us = pool.micros();
         if pool.senders.is_empty() {

@@ -1,30 +1,30 @@
-//! Who sends, how much is unanswered, and when the next message is due.
+//! Senders: their messages, their windows and the schedule.
 
 use super::checker::Index;
 
 /// One connection that sends.
 #[derive(Debug)]
 pub(crate) struct Sender {
-    /// Its connection, by number.
+    /// The index of its connection.
     pub(crate) connection: usize,
     pub(crate) room: Index,
-    /// How many hear each message of it, itself included.
+    /// The number of members that receive each message, including the sender.
     pub(crate) audience: u32,
-    /// How many messages it has unanswered at a time; under a schedule, at most.
+    /// The most messages without a reply.
     pub(crate) window: u32,
     pub(crate) unanswered: u32,
     messages: Vec<Sent>,
-    /// Not to send before: the server asked to wait.
+    /// The earliest time of the next message, after `retry_after_ms`.
     not_before_us: u64,
     pub(crate) gone: bool,
 }
 
-/// What became of one message.
+/// The state of one message.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
-    /// In microseconds of the run.
+    /// The time of the write, in microseconds of the run.
     at_us: u64,
-    /// How many have not heard it yet. One number, however many they are: who has is the checker's business.
+    /// The number of members that have not received it. The checker tracks which ones.
     remaining: u32,
     answered: bool,
 }
@@ -43,12 +43,12 @@ impl Sender {
         }
     }
 
-    /// How many more it may send now.
+    /// How many messages the sender may send now.
     pub(crate) fn allowance(&self, now_us: u64) -> u32 {
         self.within(self.window, now_us)
     }
 
-    /// Whether it may send by a schedule.
+    /// Whether the sender may send one more.
     pub(crate) fn is_ready(&self, now_us: u64) -> bool {
         self.within(self.window, now_us) > 0
     }
@@ -57,14 +57,14 @@ impl Sender {
         if self.gone || now_us < self.not_before_us { 0 } else { window.saturating_sub(self.unanswered) }
     }
 
-    /// Notes one more message; returns its number.
+    /// Adds a message, and returns its number.
     pub(crate) fn send(&mut self, now_us: u64) -> u32 {
         self.unanswered += 1;
         self.messages.push(Sent { at_us: now_us, remaining: self.audience, answered: false });
         (self.messages.len() - 1) as u32
     }
 
-    /// Notes the answer to a message; returns when it was sent, or `None` if nothing was asked or it was answered before.
+    /// Handles the reply to a message. Returns when it was sent, or `None` if it was not, or has a reply already.
     pub(crate) fn answered(&mut self, number: u32) -> Option<u64> {
         let message = self.messages.get_mut(number as usize).filter(|message| !message.answered)?;
         message.answered = true;
@@ -72,7 +72,7 @@ impl Sender {
         Some(message.at_us)
     }
 
-    /// Notes that one more has heard a message for the first time; returns when it was sent, if that was the last one.
+    /// A member received a message for the first time. Returns when it was sent, if this was the last member.
     pub(crate) fn on_received(&mut self, number: u32) -> Option<u64> {
         let message = self.messages.get_mut(number as usize)?;
         message.remaining = message.remaining.checked_sub(1)?;
@@ -83,7 +83,7 @@ impl Sender {
         self.not_before_us = self.not_before_us.max(moment_us);
     }
 
-    /// When it may send again, if it was asked to wait.
+    /// When the sender may send again, if it has to wait.
     pub(crate) fn waits_until(&self, now_us: u64) -> Option<u64> {
         (!self.gone && self.not_before_us > now_us).then_some(self.not_before_us)
     }
@@ -93,7 +93,7 @@ impl Sender {
     }
 }
 
-/// Messages at a steady rate, whatever the answers take.
+/// Messages at a steady rate, independent of replies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
     begun_us: u64,
@@ -106,12 +106,12 @@ impl Schedule {
         Schedule { begun_us, per_second, taken: 0 }
     }
 
-    /// When the next one is due.
+    /// When the next message is due.
     pub(crate) fn next_us(&self) -> u64 {
         self.begun_us + (self.taken as f64 * 1e6 / self.per_second) as u64
     }
 
-    /// Takes the next one, if it is due: how late it is.
+    /// Takes the next message if it is due. Returns its delay.
     pub(crate) fn take(&mut self, now_us: u64) -> Option<u64> {
         let late = now_us.checked_sub(self.next_us())?;
         self.taken += 1;
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_is_never_exceeded() {
+    fn window_is_never_exceeded() {
         let mut sender = Sender::new(0, 0, 3, 2);
         assert_eq!((sender.send(1), sender.send(2)), (0, 1));
         assert_eq!(sender.allowance(5), 0);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_answered_once() {
+    fn second_reply_to_a_message_is_ignored() {
         let mut sender = Sender::new(0, 0, 3, 2);
         sender.send(1);
         assert_eq!((sender.answered(0), sender.answered(0), sender.answered(9)), (Some(1), None, None));
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_complete_when_the_last_one_has_heard_it() {
+    fn message_is_complete_when_the_last_member_received_it() {
         let mut sender = Sender::new(0, 0, 3, 2);
         assert_eq!((sender.send(70), sender.send(80)), (0, 1));
         assert_eq!([sender.on_received(1), sender.on_received(0), sender.on_received(1)], [None; 3]);
@@ -149,12 +149,12 @@ mod tests {
             (sender.on_received(1), sender.on_received(0), sender.on_received(0)),
             (Some(80), None, Some(70))
         );
-        // One too many is not the last one once more.
+        // A further delivery does not complete it again.
         assert_eq!((sender.on_received(0), sender.on_received(9)), (None, None));
     }
 
     #[test]
-    fn whoever_is_asked_to_wait_waits() {
+    fn sender_waits_for_retry_after() {
         let mut sender = Sender::new(0, 0, 3, 2);
         sender.wait_until(100);
         assert_eq!((sender.allowance(99), sender.waits_until(99)), (0, Some(100)));
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_keeps_its_rate_and_tells_how_late_it_is() {
+    fn schedule_keeps_its_rate_and_returns_the_delay() {
         let mut schedule = Schedule::new(1_000_000, 4.0);
         assert_eq!(schedule.take(999_999), None);
         assert_eq!(schedule.take(1_000_000), Some(0));

@@ -1,4 +1,4 @@
-//! A server just good enough for a load run, which can be told to break each promise once.
+//! A minimal server for a load run, which violates each guarantee once on request.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use protocol::{Command, CommandEnvelope, RoomRef, parse_frame};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{CloseCode, Decoder, Message, close_frame, text_frame};
 
-/// What the server does wrong, to the last one who joined, at the tenth message.
+/// The fault at the tenth message, towards the last member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
@@ -43,7 +43,7 @@ struct Room {
     seq: u64,
     messages: u64,
     members: Vec<TcpStream>,
-    /// What the last one who joined is not told before the next event.
+    /// Bytes that the last member receives after the next event.
     held_back: Vec<u8>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn serve(fault: Fault) -> SocketAddr {
     addr
 }
 
-/// Ends with the connection, by any error: the generator does not say goodbye.
+/// Ends with the connection, on any error: the generator sends no close frame.
 fn serve_connection(mut stream: TcpStream, server: &Mutex<Server>, fault: Fault) -> Option<()> {
     let (mut head, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
     while head_len(&head).is_none() {
@@ -152,7 +152,7 @@ impl Server {
 }
 
 impl Fault {
-    /// What is done at every message, and not at the tenth alone.
+    /// The fault at every message, and not only at the tenth.
     fn every_message(self) -> Self {
         if self == Fault::Arrays { Fault::Arrays } else { Fault::None }
     }
@@ -196,7 +196,7 @@ impl Room {
                 Fault::Close => close_frame(CloseCode::new(4001).unwrap(), "enough"),
                 _ => [event.clone(), std::mem::take(&mut self.held_back)].concat(),
             };
-            // Whoever is gone hears nothing.
+            // A closed connection receives nothing.
             let _ = member.write_all(&bytes);
             if matches!(fault, Fault::Close | Fault::Disconnect) && at == last {
                 let _ = member.shutdown(std::net::Shutdown::Both);

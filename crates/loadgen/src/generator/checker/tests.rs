@@ -7,7 +7,7 @@ fn message(number: u32) -> Content {
     Content::Message(Payload { sender: 0, number, sent_us: 0 })
 }
 
-/// One room with head 10 and one sender, and two members who joined.
+/// One room with head 10, one sender and two members that have joined.
 struct TwoMembers {
     checker: Checker,
     members: [Member; 2],
@@ -23,7 +23,7 @@ impl TwoMembers {
         room
     }
 
-    /// Event 10+i is message i−1 of sender 0, as the server would number them.
+    /// Event 11 + i is message i of sender 0.
     fn receive(&mut self, member: usize, events: &[u64]) {
         for &seq in events {
             self.receive_as(member, seq, message((seq - 11) as u32));
@@ -52,7 +52,7 @@ impl TwoMembers {
 }
 
 #[test]
-fn everything_once_and_in_order_is_clean() {
+fn events_once_and_in_order_are_clean() {
     let mut room = TwoMembers::new();
     room.acknowledge(0..2);
     room.receive(0, &[11, 12, 13, 14]);
@@ -65,7 +65,7 @@ fn everything_once_and_in_order_is_clean() {
 }
 
 #[test]
-fn only_the_first_member_to_hear_an_event_has_it_read() {
+fn only_the_first_delivery_of_an_event_is_parsed() {
     let mut room = TwoMembers::new();
     let [first, second] = &mut room.members;
     assert_eq!(room.checker.receive_known(first, b"<11>"), None);
@@ -77,7 +77,7 @@ fn only_the_first_member_to_hear_an_event_has_it_read() {
 }
 
 #[test]
-fn a_loss_is_seen_in_the_middle() {
+fn loss_in_the_middle_is_counted() {
     let mut room = TwoMembers::new();
     room.receive(0, &[11, 12, 13]);
     room.receive(1, &[11, 13]);
@@ -85,7 +85,7 @@ fn a_loss_is_seen_in_the_middle() {
 }
 
 #[test]
-fn a_loss_is_seen_at_the_end_for_each_member() {
+fn loss_at_the_end_is_counted_for_each_member() {
     let mut room = TwoMembers::new();
     room.acknowledge(0..3);
     room.receive(0, &[11, 12, 13]);
@@ -95,7 +95,7 @@ fn a_loss_is_seen_at_the_end_for_each_member() {
 }
 
 #[test]
-fn an_acknowledged_message_that_nobody_heard_is_lost_to_all() {
+fn undelivered_acknowledged_message_is_lost_to_all() {
     let mut room = TwoMembers::new();
     room.receive(0, &[11]);
     room.receive(1, &[11]);
@@ -104,7 +104,7 @@ fn an_acknowledged_message_that_nobody_heard_is_lost_to_all() {
 }
 
 #[test]
-fn to_a_connection_that_ended_the_rest_is_not_lost() {
+fn later_events_are_not_lost_to_an_ended_connection() {
     let mut room = TwoMembers::new();
     room.receive(0, &[11, 12, 13, 14]);
     room.receive(1, &[11, 13]);
@@ -113,7 +113,7 @@ fn to_a_connection_that_ended_the_rest_is_not_lost() {
 }
 
 #[test]
-fn to_one_who_stalls_what_had_not_come_in_the_end_is_not_lost() {
+fn later_events_are_not_lost_to_a_stalled_member() {
     let mut room = TwoMembers::new();
     let mut stalled = Member::stalled(0);
     room.checker.joined(&mut stalled, 10);
@@ -126,7 +126,7 @@ fn to_one_who_stalls_what_had_not_come_in_the_end_is_not_lost() {
 }
 
 #[test]
-fn a_double_is_seen() {
+fn duplicates_are_counted() {
     let mut room = TwoMembers::new();
     room.receive(0, &[11, 12, 12, 11]);
     room.receive(1, &[11, 12]);
@@ -134,7 +134,7 @@ fn a_double_is_seen() {
 }
 
 #[test]
-fn a_message_stored_twice_is_a_double() {
+fn message_with_two_numbers_is_a_duplicate() {
     let mut room = TwoMembers::new();
     for member in 0..2 {
         room.receive_as(member, 11, message(0));
@@ -144,7 +144,7 @@ fn a_message_stored_twice_is_a_double() {
 }
 
 #[test]
-fn a_swap_is_out_of_order_and_nothing_is_lost() {
+fn swapped_events_are_out_of_order_and_not_lost() {
     let mut room = TwoMembers::new();
     room.receive(0, &[11, 13, 12, 14]);
     room.receive(1, &[11, 12, 13, 14]);
@@ -152,7 +152,7 @@ fn a_swap_is_out_of_order_and_nothing_is_lost() {
 }
 
 #[test]
-fn messages_stored_in_another_order_than_sent_are_out_of_order() {
+fn messages_not_in_sending_order_are_out_of_order() {
     let mut room = TwoMembers::new();
     for member in 0..2 {
         for (seq, number) in [(11, 0), (12, 2), (13, 1)] {
@@ -163,7 +163,7 @@ fn messages_stored_in_another_order_than_sent_are_out_of_order() {
 }
 
 #[test]
-fn a_gap_that_is_announced_is_no_loss() {
+fn announced_gap_is_not_a_loss() {
     let mut room = TwoMembers::new();
     room.receive(0, &[11, 12, 13, 14]);
     room.receive(1, &[11]);
@@ -175,7 +175,7 @@ fn a_gap_that_is_announced_is_no_loss() {
 }
 
 #[test]
-fn a_gap_excuses_no_more_than_it_names() {
+fn gap_excuses_only_its_own_range() {
     let mut room = TwoMembers::new();
     room.receive(0, &[11, 12, 13, 14, 15, 16]);
     room.receive(1, &[11, 14]);
@@ -185,7 +185,7 @@ fn a_gap_excuses_no_more_than_it_names() {
 }
 
 #[test]
-fn a_gap_that_makes_no_sense_is_unexpected() {
+fn invalid_gap_is_unexpected() {
     let mut room = TwoMembers::new();
     room.checker.gap(&mut room.members[0], 5, 3);
     room.checker.gap(&mut room.members[0], 0, 3);
@@ -194,7 +194,7 @@ fn a_gap_that_makes_no_sense_is_unexpected() {
 }
 
 #[test]
-fn a_changed_body_is_seen() {
+fn altered_body_is_counted() {
     let mut room = TwoMembers::new();
     room.receive_as(0, 11, Content::Altered);
     room.receive_as(1, 11, Content::Altered);
@@ -202,7 +202,7 @@ fn a_changed_body_is_seen() {
 }
 
 #[test]
-fn two_members_who_hear_different_things_are_seen() {
+fn different_events_with_one_number_are_altered() {
     let mut room = TwoMembers::new();
     room.receive_as(0, 11, message(0));
     room.receive_as(1, 11, Content::Notice);
@@ -210,7 +210,7 @@ fn two_members_who_hear_different_things_are_seen() {
 }
 
 #[test]
-fn an_ok_with_the_wrong_number_is_seen() {
+fn ok_with_the_wrong_seq_is_counted() {
     let mut room = TwoMembers::new();
     room.receive(0, &[11, 12]);
     room.receive(1, &[11, 12]);
@@ -220,7 +220,7 @@ fn an_ok_with_the_wrong_number_is_seen() {
 }
 
 #[test]
-fn who_joined_first_may_hear_of_it_last() {
+fn first_to_join_may_receive_joined_last() {
     let mut room = TwoMembers::new();
     room.receive(0, &[11]);
     room.receive(1, &[11]);
@@ -235,7 +235,7 @@ fn who_joined_first_may_hear_of_it_last() {
 }
 
 #[test]
-fn what_comes_before_joined_is_unexpected() {
+fn event_before_joined_is_unexpected() {
     let mut room = TwoMembers::new();
     room.checker.receive(&mut Member::new(0), 11, Content::Notice, b"");
     room.checker.receive(&mut room.members[0], u64::MAX, Content::Notice, b"");
@@ -243,9 +243,9 @@ fn what_comes_before_joined_is_unexpected() {
 }
 
 proptest! {
-    /// Whatever a server does to a stream of events, the counts say so, and no more.
+    /// Counts equal the losses and duplicates in any stream of events.
     #[test]
-    fn drops_and_doubles_are_counted_exactly(fates in prop::collection::vec(0u8..8, 1..100)) {
+    fn losses_and_duplicates_are_counted_exactly(fates in prop::collection::vec(0u8..8, 1..100)) {
         let mut room = TwoMembers::new();
         let (mut lost, mut duplicated) = (0, 0);
         for (seq, fate) in (11..).zip(fates) {

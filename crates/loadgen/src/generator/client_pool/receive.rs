@@ -1,4 +1,4 @@
-//! What becomes of each frame that a connection hears.
+//! Handles each frame that a connection receives.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use crate::generator::senders::Sender;
 use crate::generator::{LoadError, nats};
 
 impl ClientPool {
-    /// The frames at the beginning of `bytes` that are known already; how many bytes they have.
+    /// Consumes the frames at the start of `bytes` that another member has received. Returns their length.
     pub(super) fn receive_known_frames(&mut self, number: usize, bytes: &[u8]) -> usize {
         let is_reader = number < self.readers;
         let ClientPool {
@@ -44,14 +44,14 @@ impl ClientPool {
                     delivered(content, senders, counters)
                 });
             }
-            // With one room there is no other whose frame might be next.
+            // With one room, no other room's frame can follow.
             if used == before || *rooms_each == 1 {
                 return used;
             }
         }
     }
 
-    /// What a peer tells.
+    /// Handles a text of a peer.
     fn receive_channel_text(&mut self, number: usize, text: &[u8]) {
         let Some(payload) = self.channels.as_mut().and_then(|channels| channels.receive(number, text)) else {
             return;
@@ -62,24 +62,24 @@ impl ClientPool {
         }
     }
 
-    /// A piece of what NATS says to a connection.
+    /// Handles a piece of a connection's NATS stream.
     pub(super) fn receive_nats(&mut self, number: usize, bytes: &[u8]) {
         let Some(stream) = self.streams.as_mut().and_then(|streams| streams.get_mut(number)) else { return };
-        // Taken out, since what it lends is looked at with all of `self`.
+        // Taken out, since `self` is used while the message is borrowed.
         let mut stream = std::mem::take(stream);
         stream.read(bytes, |payload| match payload {
             nats::ServerMessage::Info if matches!(self.connections[number].stage, Stage::Joining) => {
                 let connect_commands = nats::connect_commands(&self.rooms[0].name);
                 self.queue_and_flush(number, Opcode::Binary, &connect_commands);
             }
-            // The answer to what the hello asks: it has been read, and what was subscribed to comes.
+            // The reply to the ping of `connect_commands`: the subscription is active.
             nats::ServerMessage::Pong if matches!(self.connections[number].stage, Stage::Joining) => {
                 self.is_member(number)
             }
             nats::ServerMessage::Ping => self.queue_and_flush(number, Opcode::Binary, nats::PONG),
             nats::ServerMessage::Message(payload) => self.receive_channel_text(number, payload),
             nats::ServerMessage::Error(why) => *self.counters.errors.entry(why.to_owned()).or_default() += 1,
-            // Told anew when something about the server has changed.
+            // Sent again when the server's configuration has changed.
             nats::ServerMessage::Info => {}
             nats::ServerMessage::Pong | nats::ServerMessage::Unknown => self.checker.unexpected(),
         });
@@ -88,10 +88,10 @@ impl ClientPool {
         }
     }
 
-    /// What a text says: for us, one object, or an array of them.
+    /// Handles a text message: one object, or an array of them.
     pub(super) fn receive(&mut self, number: usize, text: &str) -> Result<(), LoadError> {
         if self.channels.is_some() {
-            // A hub may put several messages into one, each on its line.
+            // A hub may put several messages into one, each on its own line.
             for line in text.split('\n') {
                 self.receive_channel_text(number, line.as_bytes());
             }
@@ -117,7 +117,7 @@ impl ClientPool {
         }
     }
 
-    /// The object at the beginning of `text`: its length.
+    /// Handles the object at the start of `text`, and returns its length.
     fn receive_object(&mut self, number: usize, text: &str) -> Result<usize, LoadError> {
         for member in self.member_range(number) {
             if let Some((length, content)) =
@@ -136,12 +136,12 @@ impl ClientPool {
         Ok(length)
     }
 
-    /// Where the connection's members stand among all.
+    /// The range of the connection's members among all.
     fn member_range(&self, number: usize) -> Range<usize> {
         number * self.rooms_each..(number + 1) * self.rooms_each
     }
 
-    /// The connection's place in the room that the server calls so.
+    /// The connection's member in the room with this id.
     fn member_in(&self, number: usize, room: Option<&str>) -> Option<usize> {
         let is_there = |&place: &usize| self.rooms[self.members[place].room() as usize].id.as_deref() == room;
         room.and_then(|_| self.member_range(number).find(is_there))
@@ -181,7 +181,7 @@ impl ClientPool {
         }
     }
 
-    /// What those hear who stalled is checked, and counts neither as a delivery nor for how long one takes.
+    /// Counts a delivery. Events to stalled connections are verified, but count neither as deliveries nor for latency.
     fn delivered(&mut self, number: usize, content: Content) {
         if number < self.readers {
             self.counters.delivered(content, &mut self.senders, self.now_us);
@@ -190,7 +190,7 @@ impl ClientPool {
         }
     }
 
-    /// The message that a reply's `id` stands for, and when it was sent.
+    /// The message that a reply's `id` refers to, and when it was sent.
     fn answered(&mut self, number: usize, id: Option<u64>) -> Option<(Index, u32, u64)> {
         let sender = self.connections[number].sender?;
         let message = u32::try_from(id?.checked_sub(JOIN_ID + self.rooms_each as u64)?).ok()?;
@@ -207,7 +207,7 @@ impl ClientPool {
         self.counters.answered(sent_us, self.now_us);
     }
 
-    /// Which of its joins a reply is about.
+    /// The join that a reply's `id` refers to.
     fn join_of(&self, id: Option<u64>) -> Option<usize> {
         let join = usize::try_from(id?.checked_sub(JOIN_ID)?).ok()?;
         (join < self.rooms_each).then_some(join)
@@ -215,7 +215,7 @@ impl ClientPool {
 
     fn handle_error(&mut self, number: usize, frame: &Frame<'_>) -> Result<(), LoadError> {
         let code = frame.code.clone().unwrap_or_default();
-        // Half a second where the server does not say.
+        // Half a second if the server does not say when.
         let again_us = self.now_us + frame.retry_after_ms.unwrap_or(500).saturating_mul(1000);
         let join = self.join_of(frame.id).filter(|&join| {
             matches!(self.connections[number].stage, Stage::Joining)
@@ -228,7 +228,7 @@ impl ClientPool {
             }
             self.join_retries.push((again_us, number, join));
         } else if let Some((sender, ..)) = self.answered(number, frame.id) {
-            // Not sent again: it was not acknowledged, so nothing is owed.
+            // Not resent: without an acknowledgement it need not be delivered.
             if frame.retryable && !self.ignore_retry_after {
                 self.senders[sender as usize].wait_until(again_us);
             }
@@ -256,7 +256,7 @@ impl ClientPool {
     }
 }
 
-/// A peer answers nothing: what came back to its sender counts as answered.
+/// A peer sends no replies: a message that returns to its sender counts as acknowledged.
 fn acknowledge_own_message(payload: Payload, senders: &mut [Sender], counters: &mut Counters, now_us: u64) {
     if let Some(sent_us) = senders[payload.sender as usize].answered(payload.number) {
         counters.answered(sent_us, now_us);
