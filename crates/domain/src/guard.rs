@@ -81,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn a_member_may_do_all_that_members_do() {
+    fn member_has_every_member_permission() {
         for deed in FOR_MEMBERS {
             assert_eq!(check(deed, member(), &LIMITS), Ok(()), "{deed:?}");
         }
     }
 
     #[test]
-    fn a_stranger_may_do_nothing_but_join() {
+    fn non_member_can_only_join() {
         for deed in FOR_MEMBERS {
             assert_eq!(check(deed, stranger(), &LIMITS), Err(ErrorCode::NotAMember), "{deed:?}");
         }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_in_as_many_rooms_as_allowed_cannot_join_one_more() {
+    fn user_at_the_room_limit_cannot_join_another_room() {
         let in_rooms = |rooms_joined| MemberContext { member: false, rooms_joined };
         assert_eq!(check(Permission::Join, in_rooms(2), &LIMITS), Ok(()));
         assert_eq!(check(Permission::Join, in_rooms(3), &LIMITS), Err(ErrorCode::TooManyRooms));
@@ -104,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn a_member_may_join_again_however_many_rooms_they_are_in() {
+    fn member_at_the_room_limit_can_join_again() {
         let full = MemberContext { member: true, rooms_joined: 3 };
         assert_eq!(check(Permission::Join, full, &LIMITS), Ok(()));
     }
 
     #[test]
-    fn a_full_house_of_rooms_hinders_nothing_but_joining() {
+    fn room_limit_applies_to_joining_only() {
         let full = MemberContext { member: true, rooms_joined: 300 };
         for deed in FOR_MEMBERS {
             assert_eq!(check(deed, full, &LIMITS), Ok(()), "{deed:?}");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn two_hundred_rooms_unless_configured() {
+    fn room_limit_defaults_to_two_hundred() {
         let limits = RoomLimits::default();
         assert_eq!(
             check(Permission::Join, MemberContext { member: false, rooms_joined: 199 }, &limits),

@@ -1,4 +1,4 @@
-//! What can go wrong with a store, in words for the operator.
+//! A store's errors, described for the operator.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use protocol::ErrorCode;
 
 use crate::CommandError;
 
-/// Why a store could not do what it was asked. The text is for the log; people get [`StoreError::refusal`].
+/// Why a store failed. The text is for the log; clients get [`StoreError::refusal`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// No room on the disk; nothing was stored, and writing will go on when there is.
+    /// The disk is full; nothing was stored. Writing resumes when there is space.
     #[error("the disk is full: {0}")]
     Full(String),
     /// The database cannot be reached, or did not answer as it should.
@@ -25,13 +25,13 @@ pub enum StoreError {
     /// An fsync failed: the kernel may have dropped what it could not write, and a second fsync would not tell.
     #[error("writing to the disk failed, and what it holds is not known: {0}")]
     Fatal(String),
-    /// There is one writer, and it has been given out.
+    /// The one writer has been given out.
     #[error("the store has a writer already")]
     WriterTaken,
 }
 
 impl StoreError {
-    /// What to tell whoever asked.
+    /// The error for the client.
     #[must_use]
     pub fn refusal(&self) -> CommandError {
         CommandError::from(match self {

@@ -1,17 +1,21 @@
-//! What is kept: rooms as logs of numbered events, who is a member, who has read how far, whose session it is.
+//! Durable storage: rooms as logs of numbered events, members, read positions and sessions.
 //!
-//! A [`Store`] gives one [`Writer`] and any number of [`Reader`]s. The writer takes a batch of [`Request`]s, carries out
-//! those that the rules allow in **one** transaction, and says in a [`Batch`] which events the disk now holds, in commit
-//! order, and what to answer to each request. Readers give bounded pages, and never wait for the writer.
+//! A [`Store`] has one [`Writer`] and any number of [`Reader`]s. The writer takes a batch of [`Request`]s and commits the
+//! permitted ones in **one** transaction. Its [`Batch`] has the events that are durable now, in commit order, and an answer
+//! for each request. Readers return bounded pages, and never wait for the writer.
 //!
-//! Two adapters, [`SqliteStore`] and [`MemoryStore`], are held to the same by one suite (`conformance.rs`).
+//! The rules are in [`domain::decide`]. The writer of every database is [`CommitLoop`]; a database is a [`Backend`], which
+//! loads facts and writes changes, and names no error code (`backends_name_no_error_code`).
 //!
-//! It does **not** know threads, tasks, clocks or sockets: everything here is a call that returns a value, `now` is an
-//! argument, and whoever owns the writer decides how long to gather requests and where to send the batch.
+//! The crate has no threads but SQLite's checkpoints, no tasks, clocks or sockets: `now` is an argument, and the owner of the
+//! writer decides how long to gather requests and where to send the batch.
 //!
-//! **Invariant:** a room's events are numbered 1, 2, 3 … without a hole, whatever is refused, fails or is killed in
-//! between (`events_are_numbered_without_holes`, `failed_commit_leaves_no_trace`, `killed_process_loses_nothing_acknowledged`).
-//! **Invariant:** nothing is in a [`Batch`] that is not on disk.
+//! **Invariant:** a room's events are numbered 1, 2, 3 … without a hole, whatever is refused, fails or is killed in between
+//! (`events_are_numbered_without_holes`, `failed_commit_leaves_no_trace`, `killed_process_loses_nothing_acknowledged`).
+//! **Invariant:** everything in a [`Batch`] is durable.
+//!
+//! The feature `testing` makes the test suites reachable for stores of other crates: `store_tests!` in
+//! `conformance`, and `random_requests::compare`.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -86,47 +90,47 @@ pub use memory::{Backup, Failure, MemoryStore};
 pub use page::{PageBounds, PageBuilder};
 pub use sqlite::SqliteStore;
 
-/// A place where rooms are kept.
+/// A database of rooms.
 pub trait Store: Send + Sync {
-    /// The store's life: cursors of another one mean nothing here.
+    /// Identifies the store's history: cursors of another epoch are invalid.
     fn epoch(&self) -> Epoch;
 
     /// The one writer; [`StoreError::WriterTaken`] while there is another.
     fn writer(&self) -> Result<Box<dyn Writer>, StoreError>;
 
-    /// One more reader. It costs a file or two and a few megabytes of cache: a handful are enough.
+    /// Opens a reader. It costs a file or two and a few megabytes of cache: a handful are enough.
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError>;
 }
 
-/// The only one who appends. Owned by one thread, which it blocks while the disk works.
+/// The one writer. Owned by one thread, which it blocks while the disk works.
 pub trait Writer: Send {
-    /// Carries out `requests`, in this order, in one transaction, each in a savepoint of its own: one that is refused
-    /// or fails leaves no trace. Does not panic. See [`Batch`].
+    /// Commits `requests`, in this order, in one transaction. One that is refused or fails leaves no trace. Does not
+    /// panic. See [`Batch`].
     fn commit(&mut self, now: Timestamp, requests: Vec<Request>) -> Batch;
 
-    /// Writes something small and commits it: can the store be written?
+    /// Commits a small write, to find out whether the store can be written.
     fn probe(&mut self, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Brings the write-ahead log into the database, as far as readers allow. For a stop, and for quiet moments.
+    /// Checkpoints the write-ahead log, as far as readers allow. For shutdown and idle times.
     fn checkpoint(&mut self) -> Result<(), StoreError>;
 
-    /// Why nothing can be written any more, if a checkpoint found that out while nobody wrote. Costs nothing to ask.
+    /// Why nothing can be written any more, if a checkpoint found that out between commits. Costs nothing.
     fn failure(&self) -> Option<StoreError> {
         None
     }
 
-    /// Sets `count` ids aside that nobody had and nobody else will get, even if they stay unused. Ask for many at once:
-    /// each call is a commit.
+    /// Reserves `count` ids that are never given out again, even if they stay unused. Reserve many at once: each call is
+    /// a commit.
     fn reserve_user_ids(&mut self, count: u32) -> Result<Range<u64>, StoreError>;
 
-    /// Guests without a session whose connections ended with the process before this one leave their rooms. To be called
-    /// once, before anybody connects. The batch answers nobody.
+    /// Transient users, whose connections ended with the previous process, leave their rooms. Called once, before the
+    /// first connection. The batch has no answers.
     fn cleanup_transient_users(&mut self, now: Timestamp) -> Result<Batch, StoreError>;
 }
 
-/// Somebody who looks things up. Sees what is committed, and nothing half.
+/// Looks things up. Sees whole commits only.
 pub trait Reader: Send {
-    /// Whose session it is, if it has not ended.
+    /// The user of a session that has not ended.
     fn person_of_session(&mut self, token: &TokenHash) -> Result<Option<Person>, StoreError>;
 
     /// A room by id or name.
@@ -135,11 +139,11 @@ pub trait Reader: Send {
     /// Whether `user` is a member of `room`.
     fn is_member(&mut self, room: RoomId, user: UserId) -> Result<bool, StoreError>;
 
-    /// How far `user` has read in `room`, if they ever said so.
+    /// The read position of `user` in `room`, if there is one.
     fn read_position(&mut self, room: RoomId, user: UserId) -> Result<Option<ReadPosition>, StoreError>;
 
-    /// For each of `rooms`, in the same order, all that coming back to it needs, as of one moment; `None` where there is
-    /// no such room.
+    /// For each of `rooms`, in the same order, what a returning user needs, as of one moment; `None` for a room that does
+    /// not exist.
     fn open_rooms(&mut self, user: UserId, rooms: &[RoomId]) -> Result<Vec<Option<OpenRoom>>, StoreError>;
 
     /// The events after `after` and, if given, up to and with `up_to`; `more` if the bounds left some out.
@@ -159,57 +163,57 @@ pub trait Reader: Send {
         bounds: PageBounds,
     ) -> Result<EventPage, StoreError>;
 
-    /// A page of rooms by id. The store does not know who is online: `count` is 0.
+    /// A page of rooms by id. `count` is 0: presence is not stored.
     fn rooms(&mut self, query: RoomQuery) -> Result<RoomPage, StoreError>;
 
-    /// For each of `rooms`, in the same order, where its log ends; `None` where there is no such room.
+    /// For each of `rooms`, in the same order, its head; `None` for a room that does not exist.
     fn heads(&mut self, rooms: &[RoomId]) -> Result<Vec<Option<Head>>, StoreError>;
 
-    /// Whether anything was committed since this reader was last asked; `true` the first time, and whenever in doubt.
-    /// Microseconds, where [`Reader::heads`] takes a few for each room: ask this first.
+    /// Whether anything was committed since the last call; `true` the first time, and whenever in doubt. It takes
+    /// microseconds, where [`Reader::heads`] takes a few for each room: call this first.
     fn changed(&mut self) -> Result<bool, StoreError>;
 }
 
-/// A room, and where its log ends.
+/// A room and its head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomInfo {
     /// Its id.
     pub room: RoomId,
     /// Its name.
     pub name: RoomName,
-    /// Where its log ends.
+    /// Its head.
     pub head: Head,
 }
 
-/// Where a room's log ends.
+/// The end of a room's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The number of the last event; 0 if there is none.
     pub seq: Seq,
-    /// The messages so far.
+    /// The message count.
     pub n: MessageCount,
 }
 
-/// A room as somebody comes back to it.
+/// A room for a returning user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenRoom {
     /// The room.
     pub info: RoomInfo,
-    /// Whether they are a member.
+    /// Whether the user is a member.
     pub member: bool,
-    /// How far they have read.
+    /// The user's read position.
     pub read: Option<ReadPosition>,
 }
 
-/// Which rooms to list, and for whom.
+/// Which rooms to list, and for which user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomQuery {
-    /// Who asks.
+    /// The user.
     pub user: UserId,
-    /// Only those they are a member of.
+    /// Only rooms of which the user is a member.
     pub joined: bool,
-    /// Only those with greater ids.
+    /// Only rooms with greater ids.
     pub after: Option<RoomId>,
-    /// At most so many, and at least one.
+    /// The size of the page, at least one.
     pub limit: u32,
 }

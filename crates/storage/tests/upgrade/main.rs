@@ -1,19 +1,19 @@
 //! Databases as released programs wrote them, opened by this one: all is there, and it goes on. `frozen/README.md` says how to
 //! add one.
 
-mod evening;
+mod demo;
 mod frozen;
 
 use std::collections::BTreeSet;
 use std::fs;
 
-use evening::*;
+use demo::*;
 use frozen::{Frozen, dump, schema};
 use protocol::{ErrorCode, RoomId, Seq, Timestamp, UserId};
 use rusqlite::Connection;
 use teahouse_storage::{OperationResult, Reader, RoomQuery, SqliteStore, Store};
 
-/// What the evening is in the logs. Schema 1 knew nobody who joined together.
+/// The demo data as the logs show it. Schema 1 has no shared joins.
 fn history(schema: i64) -> [Vec<&'static str>; 2] {
     let together = ["u1 李雷 joined with u2 Han Meimei, u3 Bob"];
     let one_by_one = ["u1 李雷 joined", "u2 Han Meimei joined", "u3 Bob joined"];
@@ -81,11 +81,11 @@ fn everything_in_a_frozen_store_means_what_it_meant() {
         let epoch = frozen.epoch();
         let store = SqliteStore::open(copy.path(), LIMITS).unwrap();
         assert_eq!(store.epoch().0, epoch, "another epoch would throw every client's cache away");
-        check_evening(&mut *store.reader().unwrap(), frozen.version);
+        check_demo(&mut *store.reader().unwrap(), frozen.version);
     }
 }
 
-fn check_evening(reader: &mut dyn Reader, version: i64) {
+fn check_demo(reader: &mut dyn Reader, version: i64) {
     let [lobby, tea] = history(version);
     assert_eq!(said(reader, LOBBY), lobby);
     assert_eq!(said(reader, TEA), tea);
@@ -221,7 +221,7 @@ fn what_a_killed_program_left_in_its_log_is_there_after_an_upgrade() {
 #[ignore = "writes into tests/frozen; run by hand when a schema is released"]
 fn freeze() {
     let folder = tempfile::tempdir().unwrap();
-    spend_evening(folder.path());
+    build_demo(folder.path());
     let database = folder.path().join("teahouse.db");
     let conn = Connection::open(&database).unwrap();
     let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
@@ -237,5 +237,5 @@ fn freeze() {
 fn a_frozen_file_can_be_reviewed() {
     let bytes: u64 =
         Frozen::all().iter().map(|frozen| fs::metadata(frozen.file()).unwrap().len()).max().unwrap();
-    assert!(bytes <= 100 << 10, "{bytes} bytes; an evening is enough");
+    assert!(bytes <= 100 << 10, "{bytes} bytes; the demo data is enough");
 }

@@ -1,4 +1,4 @@
-//! An evening in the house: of everything that a store holds a little, in two languages.
+//! The demo data: a little of everything that a store holds, in two languages.
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ pub(crate) const LIMITS: RoomLimits = RoomLimits { rooms_per_person: 10 };
 pub(crate) const LOBBY: RoomId = teahouse_storage::LOBBY;
 pub(crate) const TEA: RoomId = RoomId(2);
 
-/// Lets it happen in a new folder, and ends as a program that is stopped does.
-pub(crate) fn spend_evening(folder: &Path) {
+/// Writes it into a new folder, and closes the store.
+pub(crate) fn build_demo(folder: &Path) {
     let store = SqliteStore::open(folder, LIMITS).unwrap();
     let mut writer = store.writer().unwrap();
     writer.reserve_user_ids(100).unwrap();
@@ -63,7 +63,7 @@ pub(crate) fn commit(
     writer.commit(Timestamp(at), requests.collect())
 }
 
-/// All that was said in a room, in lines.
+/// All events of a room, one line each.
 pub(crate) fn said(reader: &mut dyn Reader, room: RoomId) -> Vec<String> {
     let bounds = PageBounds { limit: 10_000, max_bytes: usize::MAX };
     let events = reader.events_after(room, Seq(0), None, bounds).unwrap().events;
