@@ -1,8 +1,8 @@
-//! Any text, as what a client says.
+//! Any text in place of a client's command.
 
 #![no_main]
 
-// By the name that it has in its own tests.
+// Under the name that the crate's own tests use.
 extern crate protocol as teahouse_protocol;
 
 #[path = "../../crates/protocol/tests/fuzzed/commands.rs"]

@@ -1,4 +1,4 @@
-//! Any bytes, cut anyhow, as what a peer sends.
+//! Any bytes from a peer, split anywhere.
 
 #![no_main]
 

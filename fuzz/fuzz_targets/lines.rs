@@ -1,4 +1,4 @@
-//! Names, bodies and typed lines of people who want to look like others.
+//! Names, message bodies and lines of text, such as those of an impersonator.
 
 #![no_main]
 

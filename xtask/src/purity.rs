@@ -1,7 +1,8 @@
-//! Reads the sources of the pure crates for what the standard library would let them do.
+//! Scans the sources of the pure crates for uses of the standard library that have side effects.
 //!
-//! A scan of the text, not of the meaning: it is there to catch a slip, and whoever wants to get around it can. It
-//! looks at code only: not at comments, not at strings, and not at what is compiled for tests alone.
+//! The scan works on text, so it catches slips and not intent. It ignores comments, strings and code that is compiled for tests only.
+//! clippy's `disallowed-methods` does not replace it: that list has no entry for a whole module such as `std::fs`, and its
+//! configuration applies to the tests of a crate as well, which may read clocks and files.
 
 use std::fs;
 use std::iter;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Modules of `std`, and why they are kept out.
+/// Forbidden modules of `std`, with the reason.
 const MODULES: &[(&str, &str)] = &[
     ("env", "reads the environment"),
     ("fs", "touches files"),
@@ -18,7 +19,7 @@ const MODULES: &[(&str, &str)] = &[
     ("thread", "starts threads"),
 ];
 
-/// Calls, whatever path leads to them, and why they are kept out.
+/// Forbidden calls, under any path, with the reason.
 const CALLS: &[(&str, &str)] = &[
     ("Instant::now", CLOCK),
     ("SystemTime::now", CLOCK),
@@ -31,7 +32,7 @@ const CALLS: &[(&str, &str)] = &[
 
 const CLOCK: &str = "reads the clock; take `now` as an argument";
 
-/// Something that a pure crate does not do.
+/// A forbidden use.
 #[derive(Debug)]
 pub(crate) struct Impurity {
     pub(crate) line: usize,
@@ -59,7 +60,7 @@ pub(crate) fn sources_of(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// The code of a source: no comments, no strings, no tests; line for line.
 pub(crate) fn code_of(source: &str) -> String {
-    without_tests(&without_prose(source))
+    without_tests(&without_comments_and_strings(source))
 }
 
 pub(crate) fn impurities(source: &str) -> Vec<Impurity> {
@@ -67,7 +68,7 @@ pub(crate) fn impurities(source: &str) -> Vec<Impurity> {
     let line_of = |at: usize| code[..at].matches('\n').count() + 1;
     let mut found = Vec::new();
     for (call, why) in CALLS {
-        let places = code.match_indices(call).filter(|(at, _)| !goes_on(&code[at + call.len()..]));
+        let places = code.match_indices(call).filter(|(at, _)| !continues_name(&code[at + call.len()..]));
         found.extend(places.map(|(at, _)| Impurity { line: line_of(at), what: format!("`{call}` {why}") }));
     }
     for (at, std) in code.match_indices("std::") {
@@ -82,32 +83,32 @@ pub(crate) fn impurities(source: &str) -> Vec<Impurity> {
     found
 }
 
-/// What follows `std::`: one name, or each name of a group in braces.
+/// The names after `std::`: one, or those of a group in braces.
 fn names_of(rest: &str) -> impl Iterator<Item = &str> {
     let end = match rest.strip_prefix('{') {
         Some(_) => rest.find(';').unwrap_or(rest.len()),
-        None => rest.find(|c| !is_of_name(c)).unwrap_or(rest.len()),
+        None => rest.find(|c| !is_name_char(c)).unwrap_or(rest.len()),
     };
-    rest[..end].split(|c| !is_of_name(c))
+    rest[..end].split(|c| !is_name_char(c))
 }
 
-fn is_of_name(c: char) -> bool {
+fn is_name_char(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-fn goes_on(rest: &str) -> bool {
-    rest.starts_with(is_of_name)
+fn continues_name(rest: &str) -> bool {
+    rest.starts_with(is_name_char)
 }
 
-/// The code with comments, strings and characters blanked out, line for line.
-fn without_prose(source: &str) -> String {
+/// The code with comments, strings and characters replaced by spaces; lines are kept.
+fn without_comments_and_strings(source: &str) -> String {
     let mut code = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(first) = rest.chars().next() {
-        let prose = prose_at(rest, code.chars().next_back());
-        let taken = if prose == 0 { first.len_utf8() } else { prose };
+        let non_code = non_code_length(rest, code.chars().next_back());
+        let taken = if non_code == 0 { first.len_utf8() } else { non_code };
         let (here, later) = rest.split_at(taken);
-        if prose == 0 {
+        if non_code == 0 {
             code.push(first);
         } else {
             code.extend(here.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
@@ -117,8 +118,8 @@ fn without_prose(source: &str) -> String {
     code
 }
 
-/// How many bytes at the start of `rest` are no code. `before` tells `r"` from the end of a name.
-fn prose_at(rest: &str, before: Option<char>) -> usize {
+/// How many bytes at the start of `rest` are not code. `before` distinguishes `r"` from the end of a name.
+fn non_code_length(rest: &str, before: Option<char>) -> usize {
     let to = |end: Option<usize>, length: usize| end.map_or(rest.len(), |end| end + length);
     if rest.starts_with("//") {
         return to(rest.find('\n'), 0);
@@ -129,7 +130,7 @@ fn prose_at(rest: &str, before: Option<char>) -> usize {
     if rest.starts_with('"') {
         return quoted(rest, '"');
     }
-    if rest.starts_with('r') && !before.is_some_and(|c| is_of_name(c) && c != 'b') {
+    if rest.starts_with('r') && !before.is_some_and(|c| is_name_char(c) && c != 'b') {
         let hashes = rest[1..].bytes().take_while(|byte| *byte == b'#').count();
         if rest[1 + hashes..].starts_with('"') {
             let close = format!("\"{}", "#".repeat(hashes));
@@ -137,7 +138,7 @@ fn prose_at(rest: &str, before: Option<char>) -> usize {
             return to(rest[open..].find(&close).map(|at| at + open), close.len());
         }
     }
-    // A quote that is closed after one character or an escape is a character; else it begins a lifetime.
+    // A quote that is closed after one character or an escape is a character; otherwise it starts a lifetime.
     if let Some(inner) = rest.strip_prefix('\'') {
         let one = inner.chars().next().map_or(0, char::len_utf8);
         if inner.starts_with('\\') || inner[one..].starts_with('\'') {
@@ -147,7 +148,7 @@ fn prose_at(rest: &str, before: Option<char>) -> usize {
     0
 }
 
-/// Comments of this kind nest.
+/// Block comments nest.
 fn block_comment(rest: &str) -> usize {
     let (mut depth, mut at) = (0_usize, 0);
     while at < rest.len() {
@@ -183,7 +184,7 @@ fn quoted(rest: &str, quote: char) -> usize {
     rest.len()
 }
 
-/// The code without the items that carry `#[cfg(test)]`, line for line. Expects code without prose, so that every
+/// The code without items under `#[cfg(test)]`; lines are kept. The input must have no comments or strings, so that every
 /// brace counts.
 fn without_tests(code: &str) -> String {
     const MARK: &str = "#[cfg(test)]";
@@ -230,11 +231,11 @@ mod tests {
     fn clock_is_found_on_its_line() {
         assert_eq!(lines("use std::time::Instant;\n\nfn f() {\n    Instant::now();\n}\n"), [4]);
         assert_eq!(lines("let t = std::time::SystemTime::now();"), [1]);
-        assert_eq!(lines("if begun.elapsed() > limit {}"), [1]);
+        assert_eq!(lines("if started.elapsed() > limit {}"), [1]);
     }
 
     #[test]
-    fn type_of_a_moment_is_free() {
+    fn time_types_are_allowed() {
         assert!(lines("use std::time::{Duration, Instant};\nfn f(now: Instant) {}").is_empty());
         assert!(lines("let next = Instant::nowhere();").is_empty());
     }
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_strings_are_free() {
+    fn comments_and_strings_are_ignored() {
         assert!(lines("// Instant::now()\n/* std::fs /* nested */ std::net */").is_empty());
         assert!(
             lines(r####"let s = ("std::fs \" std::net", r#"a " Instant::now "#, b'"', '\'');"####).is_empty()
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_are_free_and_what_follows_them_is_not() {
+    fn test_modules_are_ignored_and_later_code_is_not() {
         let source = "#[cfg(test)]\nmod tests {\n    fn f() { std::fs::read(\"}\"); }\n}\nfn g() { Instant::now(); }\n";
         assert_eq!(lines(source), [5]);
         assert_eq!(lines("#[cfg(test)]\nuse std::fs;\nuse std::net;"), [3]);
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_tests_are_not_read() {
+    fn test_files_and_folders_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
         for file in ["lib.rs", "tests.rs", "deep/er.rs", "deep/tests/x.rs", "notes.txt"] {
             let file = folder.path().join(file);

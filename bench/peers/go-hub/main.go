@@ -1,5 +1,5 @@
-// A chat hub as one first writes it in Go: a goroutine owns the set of clients, two goroutines serve each connection, and
-// channels join them. Whatever text a client sends goes to all. Nothing is stored, and nobody is asked who they are.
+// A typical first chat hub in Go: one goroutine owns the set of clients, two goroutines serve each connection, and channels
+// connect them. Every text from a client goes to all. Nothing is stored, and clients are not authenticated.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Messages that may wait for one client.
+// Capacity of a client's queue, in messages.
 const queueLength = 256
 
 type client struct {
@@ -24,8 +24,8 @@ type hub struct {
 	broadcast  chan []byte
 }
 
-// run is the only goroutine that touches the set. A client whose queue is full is waited for. Demos close it instead, which
-// would void a run: each member must hear everything.
+// run is the only goroutine that uses the set. It waits for a client whose queue is full. Demos close it instead, which would
+// void a run, because each member must receive everything.
 func (h *hub) run() {
 	clients := make(map[*client]bool)
 	for {
@@ -59,12 +59,12 @@ func (c *client) read(h *hub) {
 	}
 }
 
-// write puts what has collected in the queue into one WebSocket message, each text on its line: one system call for many.
+// write sends all queued texts as one WebSocket message, one text per line, to save system calls.
 func (c *client) write() {
 	defer c.conn.Close()
 	broken := false
 	for message := range c.queue {
-		// A broken client's queue is still emptied, so that the hub never waits for it.
+		// After an error the queue is still emptied, so that the hub never waits for this client.
 		if broken {
 			continue
 		}

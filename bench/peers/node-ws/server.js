@@ -1,4 +1,4 @@
-// A chat hub as one first writes it in Node: whatever text a client sends goes to all. Nothing is stored.
+// A typical first chat hub in Node: every text from a client goes to all. Nothing is stored.
 import { WebSocketServer } from "ws";
 
 const [host, port] = (process.argv[2] ?? "127.0.0.1:9998").split(":");

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stands_or_goes_back_neither_gives_nor_takes_for_long() {
+    fn clock_that_goes_back_neither_adds_nor_takes_tokens() {
         let mut bucket = TokenBucket::default();
         while bucket.take(Duration::from_secs(1_000_000), RATE).is_ok() {}
         assert_eq!(bucket.take(ms(0), RATE), Err(ms(200)));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_of_nothing_refuses_and_one_that_never_fills_gives_its_burst_once() {
+    fn zero_burst_refuses_and_zero_rate_gives_the_burst_once() {
         let refused = Rate { per_second: 5.0, burst: 0 };
         assert!(TokenBucket::default().take(ms(5), refused).is_err());
         for per_second in [0.0, -1.0, f64::NAN] {

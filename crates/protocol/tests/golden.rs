@@ -28,7 +28,7 @@ fn what_the_server_says_reads_back_whole() {
 }
 
 #[test]
-fn a_full_event_of_people_who_joined_together_is_far_from_filling_a_frame() {
+fn full_event_of_joint_joins_is_far_below_the_frame_limit() {
     // The longest names; `"` and `\` would be two bytes each.
     let name = UserName::new(&"𠮷".repeat(Limits::USER_NAME_CHARS as usize)).unwrap();
     let person = Person { id: UserId(u64::MAX), name };

@@ -1,6 +1,6 @@
 //! Compares the documents with the program: settings, files, test names, frames.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -101,48 +101,6 @@ fn files_named_in_documents_exist() {
         }
     }
     assert!(found > 50, "{found}");
-}
-
-/// Every function name in the Rust sources.
-fn functions(folder: &Path, found: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            functions(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            let names = text.split("fn ").skip(1).filter_map(|rest| {
-                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-                Some(rest[..end].to_owned())
-            });
-            found.extend(names);
-        }
-    }
-}
-
-/// An identifier of four words or more is a test's name: no setting, metric or field is that long.
-fn is_test_name(text: &str) -> bool {
-    text.matches('_').count() >= 3
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-}
-
-#[test]
-fn tests_named_in_documents_exist() {
-    let mut known = BTreeSet::new();
-    for folder in ["crates", "xtask"] {
-        functions(&root().join(folder), &mut known);
-    }
-    let mut found = 0;
-    for name in documents() {
-        let text = document(&name);
-        // Code blocks would shift the pairs of backticks.
-        let prose = text.split("```").step_by(2).collect::<String>();
-        for test in mentions(&prose).filter(|text| is_test_name(text)) {
-            assert!(known.contains(test), "{name}: there is no test {test}");
-            found += 1;
-        }
-    }
-    assert!(found > 5, "{found}");
 }
 
 /// Whether a frame of the document is the golden one. The document may truncate texts and lists.

@@ -118,9 +118,12 @@ mod tests {
 
     #[test]
     fn table_between_markers_is_replaced() {
-        let filled = fill("a\n<!-- generated: events -->\nold\n<!-- end of events -->\nb\n").unwrap();
+        let filled = fill("a\n<!-- generated: events -->\nstale line\n<!-- end of events -->\nb\n").unwrap();
         assert!(filled.starts_with("a\n<!-- generated: events -->\n| event |"), "{filled}");
-        assert!(filled.ends_with("|\n<!-- end of events -->\nb\n") && !filled.contains("old"), "{filled}");
+        assert!(
+            filled.ends_with("|\n<!-- end of events -->\nb\n") && !filled.contains("stale line"),
+            "{filled}"
+        );
         assert_eq!(fill(&filled).unwrap(), filled);
     }
 

@@ -1,4 +1,7 @@
 //! Parsers for setting values. `Err(None)`: the value is not what the table allows; `Err(Some(…))` describes the problem.
+//!
+//! `humantime` and `bytesize` accept more than the documents define, such as `1d`, `75s 5ms`, months, or `8KB` for 8,000 bytes. A range
+//! check afterwards could not reject these, so durations and sizes have their own parsers of a few lines.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
