@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 /// Long enough for subject, condition and result; short enough for a line of a test report.
 const MAX_TEST_NAME: usize = 60;
 
-/// Tests that are older than the limit and keep their names until the code that they test is rewritten.
-const EXEMPT: [&str; 2] = ["crates/server/", "crates/storage/"];
-
 /// Folders without sources or documents of our own.
 const SKIPPED: [&str; 5] = ["target", "node_modules", "corpus", "dist", "coverage"];
 
@@ -169,7 +166,7 @@ fn test_names_have_at_most_60_characters() {
     for (path, source) in files("rs") {
         for name in tests_of(&source) {
             count += 1;
-            if name.len() > MAX_TEST_NAME && !EXEMPT.iter().any(|folder| path.starts_with(folder)) {
+            if name.len() > MAX_TEST_NAME {
                 long.push(format!("{path}: {name} ({})", name.len()));
             }
         }

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_web_client_the_page_says_how_to_build_it_in_both_languages() {
+    async fn missing_web_client_page_explains_how_to_build_it() {
         let page = Page::of(HashMap::new());
         let response = page.answer(&Method::GET, "/", &HeaderMap::new()).unwrap();
         assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");

@@ -195,7 +195,7 @@ fn a_frozen_store_goes_on_where_it_was() {
 
 /// An old program that was killed leaves its last words in the log, and the schema is brought up to date behind them.
 #[test]
-fn what_a_killed_program_left_in_its_log_is_there_after_an_upgrade() {
+fn log_of_a_killed_server_survives_an_upgrade() {
     for frozen in Frozen::all() {
         let (running, left) = (frozen.copy(), tempfile::tempdir().unwrap());
         let old = Connection::open(running.path().join("teahouse.db")).unwrap();

@@ -82,7 +82,7 @@ async fn a_head_without_end_is_refused_before_it_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_bears_the_policy_and_is_cached_only_if_it_says_so() {
+async fn every_response_has_the_policy_and_explicit_caching() {
     let running = Running::start(&[]);
     for path in ["/", "/healthz", "/nowhere", "/api/v1/session", "/metrics"] {
         let answer = running.get(path, &[]).await;

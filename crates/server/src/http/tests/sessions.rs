@@ -12,7 +12,7 @@ fn cookie(answer: &Answer) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_program_gets_a_token_and_is_known_by_it_until_it_ends_the_session() {
+async fn bearer_token_is_valid_until_its_session_ends() {
     let running = Running::start(&[]);
     let begun = running.ask("POST /api/v1/session", &[], "{\"name\":\" 李雷 \",\"more\":1}").await;
     assert_eq!(begun.status, 201);
@@ -110,7 +110,7 @@ async fn a_made_up_name_is_in_the_language_of_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_is_worth_nothing_from_the_moment_at_which_it_begins_to_end() {
+async fn session_is_invalid_as_soon_as_it_starts_to_end() {
     let running = Running::start(&[]);
     let token = running.guest().await;
     let bearer = format!("Authorization: Bearer {token}");

@@ -28,7 +28,7 @@ async fn what_came_right_behind_the_request_is_not_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_subprotocol_plain_text_is_spoken_in_the_language_asked_for() {
+async fn upgrade_without_subprotocol_uses_plain_text_and_language() {
     let running = Running::start(&[]);
     for (language, part) in [("Accept-Language: zh", "欢迎"), ("Accept-Language: de", "welcome")] {
         let mut wire = running.connect().await;
