@@ -19,7 +19,7 @@ pub(crate) const PAGE_BYTES: usize = 64 * 1024;
 impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Asks for the next page of a connection's catch-up, if it has one, has taken what it was given, and none is under way.
     pub(super) fn ask_for_page(&mut self, of: ConnKey, room: RoomId) {
-        let Some(&index) = self.room_keys.get(&room) else { return };
+        let Some(index) = self.rooms.index_of(room) else { return };
         let Some(connection) = self.connection(of) else { return };
         // Two at a time, however many rooms it came back to: `resume_io` asks for the next.
         if connection.outbox.len() >= Outbox::PAUSE_BYTES || connection.reading_store >= PAGES {
@@ -50,7 +50,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         (after, until, encoding): (Seq, Seq, Encoding),
         page: Option<Page>,
     ) {
-        let Some(&index) = self.room_keys.get(&room) else { return };
+        let Some(index) = self.rooms.index_of(room) else { return };
         let key = (after, until, encoding as usize);
         let Some(page) = page else {
             self.page_failed(index, key);
@@ -100,7 +100,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     pub(super) fn ask_for_postponed_pages(&mut self) {
         for (of, room) in std::mem::take(&mut self.postponed) {
-            let Some(&index) = self.room_keys.get(&room) else { continue };
+            let Some(index) = self.rooms.index_of(room) else { continue };
             if let Some(catch_up) = self.catch_up(of, index) {
                 catch_up.postponed = false;
             }

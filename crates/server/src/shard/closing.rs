@@ -206,7 +206,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let Some(connection) = self.connection(key) else { return };
         let user = connection.user;
         let Some((room, read)) = connection.codec.stored_position() else { return };
-        let Some(&index) = self.room_keys.get(&room) else { return };
+        let Some(index) = self.rooms.index_of(room) else { return };
         let Some(seq) =
             self.connection(key).and_then(|connection| connection.subscription(index)).map(|subscription| {
                 // What a catch-up still owes has not been seen.
@@ -255,7 +255,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     pub(crate) fn handle_goodbye(&mut self, now: Duration, retry_within: Duration) {
         self.now = now;
         // What this shard has appended goes out first, to whoever takes it.
-        while !(self.to_write.is_empty() && self.to_fan_out.is_empty()) {
+        while !self.scheduler.has_no_output() {
             self.write_some();
             self.fanout_some();
         }

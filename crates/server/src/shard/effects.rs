@@ -8,6 +8,7 @@ use storage::{Actor, CommandError, Operation};
 
 use super::connection::Subscription;
 use super::pending::{Origin, Pending};
+use super::room_table::RoomTable;
 use super::rooms::PendingSubscription;
 use super::{ConnKey, Connection, Query, Room, Shard, ShardServices, Transport};
 use crate::codec::Decoded;
@@ -24,7 +25,7 @@ const READ_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// The rooms of one connection, for a handler's view.
 struct OpenHere<'a> {
     subscriptions: &'a [Subscription],
-    rooms: &'a slab::Slab<Room>,
+    rooms: &'a RoomTable,
 }
 
 impl OpenRooms for OpenHere<'_> {
@@ -234,7 +235,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     /// The membership has ended in the store. Earlier events are still on their way to this connection, and come before the `ok`.
     fn reply_after(&mut self, Origin { of, id, .. }: Origin, room: RoomId, seq: Seq) {
-        let index = self.room_keys.get(&room).copied();
+        let index = self.rooms.index_of(room);
         let Some((index, subscription)) =
             index.and_then(|index| Some((index, self.connection(of)?.subscription(index)?)))
         else {

@@ -45,7 +45,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     pub(crate) fn queue_write(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         if !connection.flags.blocked && !std::mem::replace(&mut connection.flags.in_to_write, true) {
-            self.to_write.push_back(index);
+            self.scheduler.push_write(index);
         }
     }
 
@@ -59,14 +59,13 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         } else if room.due.is_none() {
             // Also while it is walked: those who have been passed lack it.
             room.due = Some(due);
-            self.to_fan_out_later.push_back((due, index));
+            self.scheduler.delay_fanout(due, index);
         }
     }
 
     /// Queues the rooms that have waited long enough.
     pub(super) fn queue_due_walks(&mut self) {
-        while let Some(&(due, index)) = self.to_fan_out_later.front().filter(|(due, _)| *due <= self.now) {
-            self.to_fan_out_later.pop_front();
+        while let Some((due, index)) = self.scheduler.pop_due_fanout(self.now) {
             // One that has been walked since waits for nothing, or for later.
             if self.rooms.get(index).is_some_and(|room| room.due == Some(due)) {
                 self.queue_walk(index);
@@ -82,7 +81,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             fanout.again = true;
         }
         if !std::mem::replace(&mut room.queued, true) {
-            self.to_fan_out.push_back(index);
+            self.scheduler.push_fanout(index);
         }
     }
 
@@ -95,8 +94,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 
     pub(super) fn write_some(&mut self) {
-        for _ in 0..FANOUT_SLICE.min(self.to_write.len()) {
-            let Some(index) = self.to_write.pop_front() else { return };
+        for _ in 0..FANOUT_SLICE.min(self.scheduler.writes()) {
+            let Some(index) = self.scheduler.pop_write() else { return };
             let Some(connection) = self.connections.get_mut(index) else { continue };
             connection.flags.in_to_write = false;
             self.take_turn(index);
@@ -105,7 +104,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     /// A slice of the walk that is next.
     pub(super) fn fanout_some(&mut self) {
-        let Some(index) = self.to_fan_out.pop_front() else { return };
+        let Some(index) = self.scheduler.pop_fanout() else { return };
         let Some(room) = self.rooms.get_mut(index) else { return };
         let mut fanout = room.fanout.take().unwrap_or_else(Walk::new);
         room.fanout = Some(fanout);
@@ -143,7 +142,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                 return;
             }
         }
-        self.to_fan_out.push_back(index);
+        self.scheduler.push_fanout(index);
     }
 
     /// A room does not hold the connection back any more; when it is read, its rooms are asked anew.

@@ -36,7 +36,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             }
         }
         assert_eq!(self.private_bytes, private, "of outboxes");
-        for (_, room) in &self.rooms {
+        for (_, room) in self.rooms.iter() {
             let (head, stored) = (room.head(), stored(room.id));
             assert!(
                 head <= stored,
@@ -63,13 +63,13 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             (self.deferred_leaves.is_empty() && self.failed_leaves.is_empty(), "farewells"),
             (self.postponed.is_empty(), "pages"),
             (self.throttled.is_empty(), "another tick"),
-            (self.to_read.is_empty() && self.to_write.is_empty() && self.to_fan_out.is_empty(), "turns"),
+            (self.scheduler.is_idle(), "turns"),
             (self.private_bytes == 0, "private bytes"),
         ];
         if let Some((_, what)) = queues.iter().find(|(empty, _)| !empty) {
             return Some(format!("a shard waits for {what}"));
         }
-        for (_, room) in &self.rooms {
+        for (_, room) in self.rooms.iter() {
             let id = room.id;
             if !(room.openings.is_empty() && room.pages.is_empty()) {
                 return Some(format!("somebody waits for {id}"));
@@ -120,7 +120,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// When something is left behind.
     pub(crate) fn check_deserted(&self) {
         assert!(self.connections.is_empty() && self.users.is_empty());
-        assert!(self.rooms.is_empty() && self.room_keys.is_empty());
+        assert!(self.rooms.is_empty());
         assert!(self.pending.is_empty() && self.postponed.is_empty());
         assert!(self.deferred_leaves.is_empty() && self.failed_leaves.is_empty());
         assert_eq!((self.private_bytes, self.assembly_bytes), (0, 0));

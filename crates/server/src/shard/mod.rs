@@ -19,6 +19,10 @@
 //! | `connection.rs` | `Connection`, `Subscription`, `UserState`: what is kept for each |
 //! | `room.rs` | `Room`: the logs of a live room, and who is behind |
 //! | `admission.rs` | requests over HTTP pay here |
+//! | `room_table.rs` | `RoomTable`: the open rooms, by index and by id |
+//! | `scheduler.rs` | `Scheduler`: what is read, written and fanned out next |
+//! | `pending.rs` | `PendingReplies`: requests that wait for the writer |
+//! | `effects.rs` | requests to operations, and their effects to state |
 //! | `rooms.rs` | opening and closing a room for a connection |
 //! | `catch_up.rs` | what is no longer in the log comes from the store |
 //! | `replies.rs` | private frames into outboxes |
@@ -37,7 +41,9 @@ mod pending;
 mod reading;
 mod replies;
 mod room;
+mod room_table;
 mod rooms;
+mod scheduler;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -63,6 +69,8 @@ pub(crate) use services::{Found, Page, Query, ShardServices, Transport};
 use crate::commit_batch::{BusMessage, WriteReply};
 use crate::metrics::Metrics;
 use pending::PendingReplies;
+use room_table::RoomTable;
+use scheduler::Scheduler;
 use wheel::Wheel;
 
 /// What a shard is told once.
@@ -95,17 +103,9 @@ pub(crate) struct Shard<L, O> {
     pub(crate) users: HashMap<UserId, UserState>,
     offline_buckets: admission::OfflineBuckets,
     /// Rooms that somebody here has open.
-    pub(crate) rooms: Slab<Room>,
-    pub(crate) room_keys: HashMap<RoomId, usize>,
+    pub(crate) rooms: RoomTable,
     pub(crate) pending: PendingReplies,
-    /// Connections with private bytes to write, or that became writable.
-    pub(crate) to_write: VecDeque<usize>,
-    /// Rooms with news, in the order in which they get their turns.
-    pub(crate) to_fan_out: VecDeque<usize>,
-    /// Large rooms with news that may wait, and until when; the first that is due in front.
-    to_fan_out_later: VecDeque<(Duration, usize)>,
-    /// Connections with bytes to read.
-    pub(crate) to_read: VecDeque<usize>,
+    scheduler: Scheduler,
     wheel: Wheel,
     /// One for all connections: only an unfinished message is kept anywhere else.
     buffer: Vec<u8>,
@@ -140,13 +140,9 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             connections: Slab::new(),
             users: HashMap::new(),
             offline_buckets: admission::OfflineBuckets::default(),
-            rooms: Slab::new(),
-            room_keys: HashMap::new(),
+            rooms: RoomTable::default(),
             pending: PendingReplies::default(),
-            to_write: VecDeque::new(),
-            to_fan_out: VecDeque::new(),
-            to_fan_out_later: VecDeque::new(),
-            to_read: VecDeque::new(),
+            scheduler: Scheduler::default(),
             wheel: Wheel::default(),
             buffer: vec![0; reading::BUFFER_BYTES],
             assembly_bytes: 0,
@@ -191,7 +187,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.read_some();
         self.write_some();
         self.fanout_some();
-        !(self.to_read.is_empty() && self.to_write.is_empty() && self.to_fan_out.is_empty())
+        !self.scheduler.is_idle()
     }
 
     /// A connection, if it is still the one that was meant.

@@ -31,13 +31,13 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let waits = connection.flags.readable || connection.unread.is_some();
         let flags = &mut connection.flags;
         if waits && !std::mem::replace(&mut flags.in_to_read, true) {
-            self.to_read.push_back(index);
+            self.scheduler.push_read(index);
         }
     }
 
     pub(super) fn read_some(&mut self) {
-        for _ in 0..TURNS.min(self.to_read.len()) {
-            let Some(index) = self.to_read.pop_front() else { return };
+        for _ in 0..TURNS.min(self.scheduler.reads()) {
+            let Some(index) = self.scheduler.pop_read() else { return };
             let Some(connection) = self.connections.get_mut(index) else { continue };
             connection.flags.in_to_read = false;
             self.read_connection(index);

@@ -32,12 +32,11 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             return;
         }
         let Attach { room, head, .. } = pending_subscription.attach;
-        let index = match self.room_keys.get(&room) {
-            Some(&index) => index,
+        let index = match self.rooms.index_of(room) {
+            Some(index) => index,
             None => {
                 let name = pending_subscription.attach.name.clone();
                 let index = self.rooms.insert(Room::new(room, name, head));
-                self.room_keys.insert(room, index);
                 self.metrics.rooms_changed(1);
                 index
             }
@@ -204,7 +203,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             return self.send_gap(of, room, after, until);
         }
         self.metrics.caught_up(1);
-        let Some(&index) = self.room_keys.get(&room) else { return };
+        let Some(index) = self.rooms.index_of(room) else { return };
         if let Some(subscription) = self.connection(of).and_then(|connection| connection.subscription(index))
         {
             subscription.special().catch_up = Some(CatchUp { after, until, asked: false, postponed: false });
@@ -257,18 +256,17 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     pub(super) fn drop_if_deserted(&mut self, index: usize) {
         if self.rooms.get(index).is_some_and(Room::is_deserted) {
             let room = self.rooms.remove(index);
-            self.room_keys.remove(&room.id);
             for of in room.pages.into_values().flatten() {
                 self.one_read_less(of);
             }
-            self.to_fan_out.retain(|&queued| queued != index);
+            self.scheduler.remove_fanout(index);
             self.metrics.rooms_changed(-1);
         }
     }
 
     /// An event of the writer. For a room that nobody here has open it is nothing.
     pub(super) fn handle_event(&mut self, committed: &Committed) {
-        if let Some(&index) = self.room_keys.get(&committed.event.room) {
+        if let Some(index) = self.rooms.index_of(committed.event.room) {
             self.append(index, &committed.event, Some(&committed.frame));
             // A word that came late may have brought what a reader was asked for, and did not find yet.
             self.attach_all(index);
@@ -326,7 +324,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 
     pub(super) fn handle_ephemeral(&mut self, room: RoomId, frame: &[u8]) {
-        if let Some(&index) = self.room_keys.get(&room) {
+        if let Some(index) = self.rooms.index_of(room) {
             let now = self.now;
             self.rooms[index].append_aside(now, frame);
             self.queue_walk(index);
@@ -358,7 +356,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         room: RoomId,
         events: Result<Vec<protocol::Event>, protocol::ErrorCode>,
     ) {
-        let Some(&index) = self.room_keys.get(&room) else { return };
+        let Some(index) = self.rooms.index_of(room) else { return };
         let Some(backfill_target) = self.rooms[index].backfill_target.take() else { return };
         let Ok(events) = events else { return };
         let progressed = !events.is_empty();
@@ -399,7 +397,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// A room that the store does not know any more went with its last member.
     pub(super) fn handle_heads(&mut self, heads: Vec<(RoomId, Option<Seq>)>) {
         for (room, head) in heads {
-            let Some(&index) = self.room_keys.get(&room) else { continue };
+            let Some(index) = self.rooms.index_of(room) else { continue };
             let Some(head) = head else {
                 self.close_for_all(index);
                 continue;

@@ -113,7 +113,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     fn check_rooms(&mut self) {
         let quiet_since = self.now.saturating_sub(QUIET);
         let connections = &self.connections;
-        for (index, room) in &mut self.rooms {
+        for (index, room) in self.rooms.iter_mut() {
             room.release_if_quiet(quiet_since, |member, encoding| {
                 let connection = connections.get(member)?;
                 let subscriptions = &connection.subscriptions;
@@ -129,7 +129,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             .map(|(_, room)| room.id)
             .take(CHECKED_ROOMS)
             .collect();
-        self.next_room = match asked.last().and_then(|last| self.room_keys.get(last)) {
+        self.next_room = match asked.last().and_then(|last| self.rooms.index_of(*last)) {
             Some(last) if asked.len() == CHECKED_ROOMS => last + 1,
             _ => 0,
         };
