@@ -11,7 +11,7 @@ use protocol::{
 use serde_json::{Value, json};
 use storage::{MemoryStore, TokenHash};
 
-use super::chance::Chance;
+use super::rng::Rng;
 
 /// The rooms that there are, by name.
 pub(super) const ROOMS: [&str; 4] = ["lobby", "a", "b", "c"];
@@ -426,7 +426,7 @@ impl Client {
     }
 
     /// Something that a person does.
-    pub(super) fn act(&mut self, chance: &mut Chance, recorder: &mut Recorder) {
+    pub(super) fn act(&mut self, rng: &mut Rng, recorder: &mut Recorder) {
         self.resume_io(recorder);
         if self.online.is_none() {
             return;
@@ -438,11 +438,11 @@ impl Client {
             .map(|(room, _)| *room)
             .collect();
         if open.is_empty() {
-            return self.join(chance);
+            return self.join(rng);
         }
-        let room = *chance.of(&open);
-        match chance.below(40) {
-            0..=2 => self.join(chance),
+        let room = *rng.of(&open);
+        match rng.below(40) {
+            0..=2 => self.join(rng),
             3 => {
                 if let Some(place) = self.rooms.get_mut(&room) {
                     place.leaving = true;
@@ -454,18 +454,18 @@ impl Client {
             6 => drop(self.ask(Asked::Other, json!({"type": "rooms"}))),
             7 => drop(self.ask(Asked::Other, json!({"type": "history", "room": room, "limit": 5}))),
             8 => {
-                let name = format!("person {}", chance.below(50));
+                let name = format!("person {}", rng.below(50));
                 self.ask(Asked::Other, json!({"type": "rename", "name": name}));
             }
             9 => {
-                let seq = chance.below(50);
+                let seq = rng.below(50);
                 self.ask(Asked::Other, json!({"type": "read", "room": room, "seq": seq}));
             }
             10 => drop(self.ask(Asked::Other, json!({"type": "ping"}))),
             _ => {
-                let many = if chance.one_in(5) { 1 + chance.below(8) } else { 1 };
+                let many = if rng.one_in(5) { 1 + rng.below(8) } else { 1 };
                 for _ in 0..many {
-                    self.send_frame(room, chance);
+                    self.send_frame(room, rng);
                 }
                 self.say_again(recorder);
             }
@@ -479,16 +479,16 @@ impl Client {
     }
 
     /// In one of its rooms, if it has any.
-    pub(super) fn say_something(&mut self, chance: &mut Chance, recorder: &mut Recorder) {
+    pub(super) fn say_something(&mut self, rng: &mut Rng, recorder: &mut Recorder) {
         let open: Vec<RoomId> = self.rooms.keys().copied().collect();
         if self.online.is_some() && !open.is_empty() {
-            self.send_frame(*chance.of(&open), chance);
+            self.send_frame(*rng.of(&open), rng);
             self.say_again(recorder);
         }
     }
 
-    fn join(&mut self, chance: &mut Chance) {
-        let name = *chance.of(&ROOMS);
+    fn join(&mut self, rng: &mut Rng) {
+        let name = *rng.of(&ROOMS);
         let known = self.rooms.values().any(|place| place.name == name);
         let asked = |asked: &Asked| matches!(asked, Asked::Join { name: of } if of == name);
         if !known && !self.online().asked.values().any(asked) {
@@ -496,10 +496,10 @@ impl Client {
         }
     }
 
-    fn send_frame(&mut self, room: RoomId, chance: &mut Chance) {
+    fn send_frame(&mut self, room: RoomId, rng: &mut Rng) {
         self.next_key += 1;
         let key = format!("c{}-{}", self.number, self.next_key);
-        let padding = *chance.of(&[0, 0, 0, 50, 500, 8000]);
+        let padding = *rng.of(&[0, 0, 0, 50, 500, 8000]);
         let body = format!("{key} {}", "茶".repeat(padding / 3));
         let body = MessageBody::new(body, 8192).expect("short, and not white space");
         let key = ClientMessageId::new(key).expect("short, and visible ASCII");

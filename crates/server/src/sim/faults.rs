@@ -17,12 +17,12 @@ impl World {
         self.logouts.clear();
         for wire in 0..self.wires.len() {
             if self.wires[wire].life == self.life && self.people[self.wires[wire].of].online == Some(wire) {
-                let wait = self.chance.millis(0, 300);
+                let wait = self.rng.millis(0, 300);
                 self.plan_in(wait, 0, Due::ClientLoses(wire, 1006));
             }
         }
         self.life = 0;
-        let wait = self.chance.millis(1, 1500);
+        let wait = self.rng.millis(1, 1500);
         self.plan_in(wait, 0, Due::Start);
     }
 
@@ -39,7 +39,7 @@ impl World {
         }
         let fatal = process.commit(wall_clock);
         for at in 0..shards {
-            process.turn(at, now, &mut self.chance);
+            process.turn(at, now, &mut self.rng);
             process.desks[at].shard.handle_goodbye(now, Duration::from_millis(500));
             process.gather(at);
         }
@@ -56,43 +56,43 @@ impl World {
         if !self.faulty {
             return;
         }
-        let wait = self.chance.millis(100, 4000);
+        let wait = self.rng.millis(100, 4000);
         self.plan_in(wait, 0, Due::Fault);
-        let for_a_while = self.chance.millis(50, 4000);
+        let for_a_while = self.rng.millis(50, 4000);
         let begin = |world: &mut Self, fault: Fault| {
             world.tell(|| format!("{fault:?} for {for_a_while:?}"));
             world.faults.insert(fault as u8);
             world.set_faults();
             world.plan_in(for_a_while, 0, Due::Mended(fault));
         };
-        match self.chance.below(26) {
+        match self.rng.below(26) {
             0..=4 => {
-                let whose = self.chance.below(self.people.len() as u64) as usize;
+                let whose = self.rng.below(self.people.len() as u64) as usize;
                 if let Some(wire) = self.people[whose].online {
                     self.cut(wire);
                 }
             }
             5..=8 => {
-                let whose = self.chance.below(self.people.len() as u64) as usize;
-                let until = self.now + self.chance.millis(100, 8000);
+                let whose = self.rng.below(self.people.len() as u64) as usize;
+                let until = self.now + self.rng.millis(100, 8000);
                 self.tell(|| format!("client {whose} stalls until {until:?}"));
                 self.people[whose].stalls_until = until;
             }
             9 | 10 if self.process.is_some() => self.die(),
             22 => self.stop(),
             23..=25 => {
-                let whose = self.chance.below(self.people.len() as u64) as usize;
+                let whose = self.rng.below(self.people.len() as u64) as usize;
                 self.log_out(whose);
             }
             11 if self.backup.is_none() => self.backup = Some(self.store.backup()),
-            11 if self.chance.one_in(2) => self.restore(),
+            11 if self.rng.one_in(2) => self.restore(),
             12 => begin(self, Fault::Overloaded),
             13..=15 => begin(self, Fault::Bus),
             16 => begin(self, Fault::SlowWriter),
             17 => begin(self, Fault::SlowReaders),
             18 | 19 => begin(self, Fault::FailingCommits),
             20 => begin(self, Fault::FullDisk),
-            21 => self.clock += *self.chance.of(&[-3_600_000, 3_600_000, -2_592_000_000, 2_592_000_000]),
+            21 => self.clock += *self.rng.of(&[-3_600_000, 3_600_000, -2_592_000_000, 2_592_000_000]),
             _ => {}
         }
     }
@@ -145,13 +145,13 @@ impl World {
     pub(super) fn cut(&mut self, wire: usize) {
         self.tell(|| format!("connection {wire} is cut"));
         let life = self.wires[wire].life;
-        let silence = self.chance.one_in(4);
-        self.wires[wire].websocket_idle |= silence || self.chance.one_in(2);
+        let silence = self.rng.one_in(4);
+        self.wires[wire].websocket_idle |= silence || self.rng.one_in(2);
         let (server, client) = if silence {
             // Neither is told: the client gives up, the server counts to 75.
-            (None, self.chance.millis(25_000, 36_000))
+            (None, self.rng.millis(25_000, 36_000))
         } else {
-            (Some(self.chance.millis(0, 2000)), self.chance.millis(0, 2000))
+            (Some(self.rng.millis(0, 2000)), self.rng.millis(0, 2000))
         };
         if let Some(server) = server {
             self.plan_in(server, life, Due::ServerLoses(wire));

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use protocol::{RoomId, Seq};
 use storage::TokenHash;
 
-use super::chance::Chance;
 use super::client::ROOMS;
+use super::rng::Rng;
 use crate::encoding::notice_line;
 use crate::i18n::{Language, i18n};
 
@@ -75,13 +75,13 @@ impl LineClient {
     }
 
     /// Something that a person does.
-    pub(super) fn act(&mut self, chance: &mut Chance) -> String {
-        match chance.below(20) {
-            0 | 1 => format!("/join {}", chance.of(&ROOMS)),
+    pub(super) fn act(&mut self, rng: &mut Rng) -> String {
+        match rng.below(20) {
+            0 | 1 => format!("/join {}", rng.of(&ROOMS)),
             2 => "/leave".to_owned(),
             3 => "/who".to_owned(),
             4 => "/rooms".to_owned(),
-            5 => format!("/name line {}", chance.below(9)),
+            5 => format!("/name line {}", rng.below(9)),
             _ => {
                 self.next_line += 1;
                 format!("l{}-{} said", self.number, self.next_line)

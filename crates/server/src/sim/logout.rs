@@ -41,15 +41,15 @@ impl World {
         if self.stopping {
             return;
         }
-        for _ in 0..1 + self.chance.below(3) {
+        for _ in 0..1 + self.rng.below(3) {
             self.tell(|| format!("client {of} logs out {}", person.id));
             self.next_step(Logout { token, user: person.id, at: Duration::ZERO, step: Step::Identified });
         }
     }
 
     fn next_step(&mut self, logout: Logout) {
-        let slowest = if self.chance.one_in(3) { 1500 } else { 5 };
-        let wait = self.chance.millis(0, slowest);
+        let slowest = if self.rng.one_in(3) { 1500 } else { 5 };
+        let wait = self.rng.millis(0, slowest);
         self.logouts.push(Logout { at: self.now + wait, ..logout });
         self.plan_in(wait, self.life, Due::LogsOut);
     }
@@ -84,7 +84,7 @@ impl World {
                 Step::Closed
             }
             // The writer has no time.
-            Step::Closed if process.desks[at].shard.services.overloaded || self.chance.one_in(6) => {
+            Step::Closed if process.desks[at].shard.services.overloaded || self.rng.one_in(6) => {
                 process.sessions.end_failed(&token);
                 return;
             }

@@ -16,18 +16,18 @@
 //! | `process.rs` | the server as one value |
 //! | `client.rs`, `lines.rs` | an honest client of docs/PROTOCOL.md; somebody with a plain-text tool |
 //! | `logout.rs` | sessions that end, as HTTP ends them |
-//! | `rest.rs` | what is checked when all is quiet |
+//! | `quiesce.rs` | what is checked when nothing is in progress |
 //! | `wire.rs`, `services.rs` | a connection in memory; the rest of the house as a shard sees it |
-//! | `chance.rs` | chance, from a seed |
+//! | `rng.rs` | random numbers from a seed |
 
-pub(crate) mod chance;
 mod client;
 mod faults;
 mod lines;
 mod logout;
 mod network;
 mod process;
-mod rest;
+mod quiesce;
+pub(crate) mod rng;
 pub(crate) mod services;
 pub(crate) mod wire;
 mod world;
@@ -45,7 +45,7 @@ const SEEDS: u64 = 100;
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Outcome {
     heard: u64,
-    lives: u64,
+    restarts: u64,
     digest: u64,
 }
 
@@ -56,18 +56,18 @@ fn run(seed: u64, tells: bool) -> Outcome {
 }
 
 fn live(world: &mut World) -> Outcome {
-    let rests = 1 + world.chance.below(2);
+    let rests = 1 + world.rng.below(2);
     for rest in 1..=rests {
-        let until = world.now + Duration::from_secs(5 + world.chance.below(25));
+        let until = world.now + Duration::from_secs(5 + world.rng.below(25));
         world.run(until, |_| false);
-        world.rest(rest == rests);
+        world.quiesce(rest == rests);
         if rest < rests {
             world.trouble();
         }
     }
     world.check_history();
     world.end();
-    Outcome { heard: world.deliveries, lives: world.lives, digest: world.digest }
+    Outcome { heard: world.deliveries, restarts: world.restarts, digest: world.digest }
 }
 
 /// What broke, in words, if anything did.
@@ -109,7 +109,7 @@ fn simulation_with_faults_keeps_every_promise() {
         match verdict(seed) {
             Ok(outcome) => {
                 total.heard += outcome.heard;
-                total.lives += outcome.lives;
+                total.restarts += outcome.restarts;
             }
             Err(what) => {
                 // Once more, aloud.
@@ -120,9 +120,9 @@ fn simulation_with_faults_keeps_every_promise() {
         }
     }
     println!(
-        "{count} seeds from {first}: {} frames heard, {} lives of the process, {:.1} s",
+        "{count} seeds from {first}: {} frames heard, {} restarts of the process, {:.1} s",
         total.heard,
-        total.lives,
+        total.restarts,
         began.elapsed().as_secs_f64()
     );
 }

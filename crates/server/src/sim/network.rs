@@ -26,8 +26,8 @@ impl World {
         if self.faulty && stalls_until > self.now && !self.wires[wire].websocket_idle {
             return self.plan_in(stalls_until - self.now, 0, Due::Takes(wire));
         }
-        let short = self.faulty && self.chance.one_in(30);
-        let mouthful = 1 + self.chance.below(500) as usize;
+        let short = self.faulty && self.rng.one_in(30);
+        let mouthful = 1 + self.rng.below(500) as usize;
         let LiveServices { pipe, websocket_idle, shard, key, takes_planned, .. } = &mut self.wires[wire];
         *takes_planned = false;
         if *websocket_idle {
@@ -99,7 +99,7 @@ impl World {
         let mut commands = std::mem::take(&mut client.outgoing);
         while !commands.is_empty() {
             // Several in one frame, now and then.
-            let many = if self.chance.one_in(4) { commands.len().min(5) } else { 1 };
+            let many = if self.rng.one_in(4) { commands.len().min(5) } else { 1 };
             let text = match many {
                 1 => commands.remove(0).to_string(),
                 _ => serde_json::Value::from(commands.drain(..many).collect::<Vec<_>>()).to_string(),
@@ -113,7 +113,7 @@ impl World {
     pub(super) fn say_last_words(&mut self) {
         for of in 0..self.people.len() {
             if let Speaker::Json(client) = &mut self.people[of].speaker {
-                client.say_something(&mut self.chance, &mut self.recorder);
+                client.say_something(&mut self.rng, &mut self.recorder);
                 self.flush(of);
             }
         }
@@ -122,13 +122,13 @@ impl World {
     pub(super) fn send(&mut self, wire: usize, opcode: Opcode, payload: &[u8]) {
         let mut frame = websocket::masked_frame(opcode, payload, [1, 2, 3, 4]);
         let mut pieces = Vec::new();
-        if self.chance.one_in(10) {
-            let cut = self.chance.below(frame.len() as u64) as usize;
+        if self.rng.one_in(10) {
+            let cut = self.rng.below(frame.len() as u64) as usize;
             pieces.push(frame.drain(..cut).collect::<Vec<u8>>());
         }
         pieces.push(frame);
         for piece in pieces {
-            let wait = self.chance.millis(0, 15);
+            let wait = self.rng.millis(0, 15);
             let at = self.wires[wire].last_arrival.max(self.now + wait);
             self.wires[wire].last_arrival = at;
             let life = self.wires[wire].life;
@@ -155,12 +155,12 @@ impl World {
             }
             Speaker::Lines(_) => self.check_lines(of, true),
         }
-        let wait = self.chance.millis(1, 500 << self.people[of].attempts.min(4));
+        let wait = self.rng.millis(1, 500 << self.people[of].attempts.min(4));
         self.people[of].attempts += 1;
         self.plan_in(wait, 0, Due::Acts(of));
         // The server may not have been told yet.
         if !self.wires[wire].websocket_idle {
-            let wait = self.chance.millis(0, 100);
+            let wait = self.rng.millis(0, 100);
             let life = self.wires[wire].life;
             self.plan_in(wait, life, Due::ServerLoses(wire));
         }
@@ -174,20 +174,20 @@ impl World {
             return;
         }
         let Some(wire) = self.people[of].online else { return self.connect(of) };
-        let wait = self.chance.millis(10, 2500);
+        let wait = self.rng.millis(10, 2500);
         self.plan_in(wait, 0, Due::Acts(of));
         match &mut self.people[of].speaker {
-            Speaker::Json(client) if self.faulty => client.act(&mut self.chance, &mut self.recorder),
+            Speaker::Json(client) if self.faulty => client.act(&mut self.rng, &mut self.recorder),
             Speaker::Json(client) => client.resume_io(&mut self.recorder),
             Speaker::Lines(lines) if self.faulty => {
-                let line = lines.act(&mut self.chance);
+                let line = lines.act(&mut self.rng);
                 self.tell(|| format!("client {of} says {line}"));
                 self.send(wire, Opcode::Text, line.as_bytes());
             }
             Speaker::Lines(_) => {}
         }
         self.flush(of);
-        if self.faulty && self.chance.one_in(60) {
+        if self.faulty && self.rng.one_in(60) {
             self.client_loses(wire, 1006);
         }
     }
@@ -195,7 +195,7 @@ impl World {
     /// As HTTP does it: whose session is it?
     pub(super) fn connect(&mut self, of: usize) {
         if self.process.is_none() || self.stopping {
-            let wait = self.chance.millis(1, 500);
+            let wait = self.rng.millis(1, 500);
             return self.plan_in(wait, 0, Due::Acts(of));
         }
         let session = self.people[of].speaker.session();
@@ -225,8 +225,8 @@ impl World {
         };
         // The 101 goes out, and the stream on its way.
         self.people[of].on_the_way = true;
-        let slowest = if self.chance.one_in(6) { 1000 } else { 5 };
-        let wait = self.chance.millis(0, slowest);
+        let slowest = if self.rng.one_in(6) { 1000 } else { 5 };
+        let wait = self.rng.millis(0, slowest);
         self.plan_in(wait, 0, Due::LetIn(of, self.life, identity));
     }
 
@@ -235,7 +235,7 @@ impl World {
         let now = self.now;
         self.people[of].on_the_way = false;
         if self.process.is_none() || self.life != life || self.deserted {
-            let wait = self.chance.millis(1, 500);
+            let wait = self.rng.millis(1, 500);
             return self.plan_in(wait, 0, Due::Acts(of));
         }
         let speaks = match &self.people[of].speaker {
@@ -243,7 +243,7 @@ impl World {
             Speaker::Lines(lines) => WireProtocol::PlainText(lines.language),
         };
         let pipe = Pipe::default();
-        pipe.0.room.set(*self.chance.of(&[300, 5000, 100_000]));
+        pipe.0.room.set(*self.rng.of(&[300, 5000, 100_000]));
         let Some(process) = &mut self.process else { return };
         let at = identity.person.id.0 as usize % process.desks.len();
         let user = identity.person.id;
@@ -264,7 +264,7 @@ impl World {
         });
         self.people[of].online = Some(wire);
         self.plan_turn(at, 0, 3);
-        let wait = self.chance.millis(10, 1000);
+        let wait = self.rng.millis(10, 1000);
         self.plan_in(wait, 0, Due::Acts(of));
     }
 

@@ -14,7 +14,7 @@ use domain::{Presence, Rates};
 use protocol::{Limits, Timestamp, UserId};
 use storage::{MemoryStore, Reader, Request, RequestId, Store};
 
-use super::chance::Chance;
+use super::rng::Rng;
 use super::services::Memory;
 use super::wire::Pipe;
 use crate::commit_batch::{BusMessage, ReplyTarget, RoundBus, WriteReply};
@@ -123,26 +123,26 @@ impl Process {
     }
 
     /// One turn of a shard's thread: what has come on the bus, then some work. Whether there is more to do.
-    pub(super) fn turn(&mut self, at: usize, now: Duration, chance: &mut Chance) -> bool {
+    pub(super) fn turn(&mut self, at: usize, now: Duration, rng: &mut Rng) -> bool {
         let losses = self.losses;
         let desk = &mut self.desks[at];
         let mut deliveries = Vec::new();
         let mut missed = desk.inbox.drain(&mut deliveries);
         for delivery in deliveries {
             // A delayed message may arrive before or after the next one.
-            if !desk.late.is_empty() && chance.one_in(2) {
+            if !desk.late.is_empty() && rng.one_in(2) {
                 let message = desk.late.remove(0);
                 desk.shard.handle_commit(now, Delivery { message: Some(message), replies: Vec::new() });
             }
-            let mut befalls = |times: u64| times > 0 && chance.one_in(times);
+            let mut happens = |times: u64| times > 0 && rng.one_in(times);
             let Delivery { mut message, replies } = delivery;
-            if befalls(losses.late) {
+            if happens(losses.late) {
                 desk.late.extend(message.take());
-            } else if befalls(losses.twice) {
+            } else if happens(losses.twice) {
                 desk.late.extend(message.clone());
-            } else if befalls(losses.lost) && message.take().is_some() {
+            } else if happens(losses.lost) && message.take().is_some() {
                 // A bus between machines may not even know.
-                missed |= befalls(2);
+                missed |= happens(2);
             }
             desk.shard.handle_commit(now, Delivery { message, replies });
         }
@@ -190,7 +190,7 @@ impl Process {
     }
 
     /// Whether nothing waits for anybody.
-    pub(super) fn is_at_rest(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.requests.is_empty() && self.queries.is_empty() && self.desks.iter().all(|desk| !desk.planned)
     }
 

@@ -9,11 +9,11 @@ use protocol::{Timestamp, UserId};
 use storage::{Backup, Failure, MemoryStore, TokenHash};
 use websocket::Decoder;
 
-use super::chance::Chance;
 use super::client::Client;
 use super::lines::{Index, LineClient};
 use super::logout::Logout;
 use super::process::{Process, Shape};
+use super::rng::Rng;
 use super::wire::Pipe;
 use crate::handoff::Identity;
 use crate::i18n::Language;
@@ -92,7 +92,7 @@ pub(super) enum Speaker {
     Lines(LineClient),
 }
 
-pub(super) struct Somebody {
+pub(super) struct Actor {
     pub(super) speaker: Speaker,
     /// Its connection, in the list of all.
     pub(super) online: Option<usize>,
@@ -120,17 +120,17 @@ pub(super) struct LiveServices {
 }
 
 pub(super) struct World {
-    pub(super) chance: Chance,
+    pub(super) rng: Rng,
     pub(super) now: Duration,
     pub(super) store: MemoryStore,
     pub(super) shape: Shape,
     pub(super) process: Option<Process>,
     pub(super) recorder: Recorder,
     pub(super) life: u64,
-    pub(super) lives: u64,
+    pub(super) restarts: u64,
     plan: BinaryHeap<Reverse<Planned>>,
     pub(super) planned: u64,
-    pub(super) people: Vec<Somebody>,
+    pub(super) people: Vec<Actor>,
     pub(super) wires: Vec<LiveServices>,
     pub(super) next_token: u64,
     /// Tokens for which somebody has been made.
@@ -163,22 +163,22 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        let mut chance = Chance(seed);
+        let mut rng = Rng(seed);
         let shape = Shape {
-            shards: 2 + chance.below(2) as usize,
-            catch_up_events: *chance.of(&[3, 20, 1000]),
-            rounds: *chance.of(&[1, 4, 4096, 4096]),
+            shards: 2 + rng.below(2) as usize,
+            catch_up_events: *rng.of(&[3, 20, 1000]),
+            rounds: *rng.of(&[1, 4, 4096, 4096]),
         };
         let store = MemoryStore::new(domain::RoomLimits::default());
         let mut world = World {
-            chance,
+            rng,
             now: Duration::ZERO,
             store,
             shape,
             process: None,
             recorder: Recorder::new(1),
             life: 0,
-            lives: 0,
+            restarts: 0,
             plan: BinaryHeap::new(),
             planned: 0,
             people: Vec::new(),
@@ -204,37 +204,37 @@ impl World {
         };
         world.populate();
         world.start();
-        let first = world.chance.millis(200, 4000);
+        let first = world.rng.millis(200, 4000);
         world.plan_in(first, 0, Due::Fault);
         world
     }
 
     fn populate(&mut self) {
-        let count = 4 + self.chance.below(6);
+        let count = 4 + self.rng.below(6);
         let mut sessions: Vec<TokenHash> = Vec::new();
         for number in 1..=count {
             // Some have a second device; some are guests as whom nobody can come back.
-            let session = match self.chance.below(6) {
+            let session = match self.rng.below(6) {
                 0 => None,
-                1 | 2 if !sessions.is_empty() => Some(*self.chance.of(&sessions)),
+                1 | 2 if !sessions.is_empty() => Some(*self.rng.of(&sessions)),
                 _ => Some(self.new_session()),
             };
             sessions.extend(session);
-            let speaker = if self.chance.one_in(5) {
-                let language = *self.chance.of(&[Language::En, Language::Zh]);
+            let speaker = if self.rng.one_in(5) {
+                let language = *self.rng.of(&[Language::En, Language::Zh]);
                 Speaker::Lines(LineClient::new(number, session, language))
             } else {
                 Speaker::Json(Box::new(Client::new(number, session, &mut self.recorder)))
             };
             let at = self.people.len();
-            self.people.push(Somebody {
+            self.people.push(Actor {
                 speaker,
                 online: None,
                 on_the_way: false,
                 stalls_until: Duration::ZERO,
                 attempts: 0,
             });
-            let first = self.chance.millis(1, 3000);
+            let first = self.rng.millis(1, 3000);
             self.plan_in(first, 0, Due::Acts(at));
         }
     }
@@ -317,7 +317,7 @@ impl World {
                 self.read_planned = false;
                 let Some(process) = &mut self.process else { return };
                 if let Some((at, found)) = process.read() {
-                    let wait = self.chance.millis(0, 10);
+                    let wait = self.rng.millis(0, 10);
                     self.plan_in(wait, self.life, Due::Found(at, found));
                 }
                 self.after();
@@ -347,7 +347,7 @@ impl World {
     pub(super) fn plan_turn(&mut self, at: usize, from: u64, to: u64) {
         let Some(process) = &mut self.process else { return };
         if !std::mem::replace(&mut process.desks[at].planned, true) {
-            let wait = self.chance.millis(from, to);
+            let wait = self.rng.millis(from, to);
             self.plan_in(wait, self.life, Due::FlushOutcome(at));
         }
     }
@@ -355,7 +355,7 @@ impl World {
     fn turn(&mut self, at: usize) {
         let now = self.now;
         let Some(process) = &mut self.process else { return };
-        if process.turn(at, now, &mut self.chance) {
+        if process.turn(at, now, &mut self.rng) {
             self.plan_turn(at, 0, 1);
         }
         if let Some(process) = &self.process {
@@ -374,12 +374,12 @@ impl World {
         }
         if writes && !std::mem::replace(&mut self.commit_planned, true) {
             let slowest = if self.has(Fault::SlowWriter) { 1500 } else { 8 };
-            let wait = self.chance.millis(0, slowest);
+            let wait = self.rng.millis(0, slowest);
             self.plan_in(wait, self.life, Due::Commit);
         }
         if reads && !std::mem::replace(&mut self.read_planned, true) {
             let slowest = if self.has(Fault::SlowReaders) { 900 } else { 5 };
-            let wait = self.chance.millis(0, slowest);
+            let wait = self.rng.millis(0, slowest);
             self.plan_in(wait, self.life, Due::Read);
         }
         // What was written to sockets goes on its way.
@@ -389,7 +389,7 @@ impl World {
                 || self.people[*of].online == Some(wire) && pipe.is_hung_up();
             if !*websocket_idle && !*takes_planned && waits {
                 *takes_planned = true;
-                let wait = self.chance.millis(0, 20);
+                let wait = self.rng.millis(0, 20);
                 self.plan_in(wait, 0, Due::Takes(wire));
             }
         }
@@ -404,10 +404,10 @@ impl World {
         let wall_clock = self.wall_clock();
         let failure = if self.has(Fault::FullDisk) {
             Some(Failure::Full)
-        } else if self.has(Fault::FailingCommits) && self.chance.one_in(2) {
-            Some(*self.chance.of(&[Failure::Lost, Failure::NotKnown]))
-        } else if self.faulty && self.chance.one_in(3000) {
-            Some(*self.chance.of(&[Failure::FatalLost, Failure::FatalNotKnown]))
+        } else if self.has(Fault::FailingCommits) && self.rng.one_in(2) {
+            Some(*self.rng.of(&[Failure::Lost, Failure::NotKnown]))
+        } else if self.faulty && self.rng.one_in(3000) {
+            Some(*self.rng.of(&[Failure::FatalLost, Failure::FatalNotKnown]))
         } else {
             None
         };
@@ -429,8 +429,8 @@ impl World {
 
     /// The process begins its life.
     pub(super) fn start(&mut self) {
-        self.lives += 1;
-        self.life = self.lives;
+        self.restarts += 1;
+        self.life = self.restarts;
         (self.commit_planned, self.read_planned, self.stopping) = (false, false, false);
         let process = Process::start(&self.store, &self.shape, self.wall_clock());
         let shards = process.desks.len();
@@ -438,7 +438,7 @@ impl World {
         self.faults.clear();
         self.tell(|| "the process starts".to_owned());
         for at in 0..shards {
-            let first = self.chance.millis(0, 100);
+            let first = self.rng.millis(0, 100);
             self.plan_in(first, self.life, Due::Tick(at));
         }
     }

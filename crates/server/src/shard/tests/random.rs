@@ -15,7 +15,7 @@ use super::super::closing::Stopping;
 use super::world::{Peer, World};
 use crate::handoff::WireProtocol;
 use crate::i18n::Language;
-use crate::sim::chance::Chance;
+use crate::sim::rng::Rng;
 
 const ROOMS: [&str; 4] = ["lobby", "a", "b", "c"];
 const PEOPLE: u64 = 4;
@@ -62,7 +62,7 @@ struct Client {
 }
 
 struct ByteRange {
-    chance: Chance,
+    rng: Rng,
     world: World,
     clients: Vec<Client>,
     ended: BTreeSet<u64>,
@@ -207,10 +207,10 @@ impl Client {
 impl ByteRange {
     fn new(seed: u64) -> Self {
         let mut world = World::new();
-        let mut chance = Chance(seed);
-        world.shard.settings.limits.catch_up_events = *chance.of(&[3, 20, 1000]);
+        let mut rng = Rng(seed);
+        world.shard.settings.limits.catch_up_events = *rng.of(&[3, 20, 1000]);
         ByteRange {
-            chance,
+            rng,
             world,
             clients: Vec::new(),
             ended: BTreeSet::new(),
@@ -227,21 +227,21 @@ impl ByteRange {
         if self.clients.len() >= 9 {
             return;
         }
-        let transient = self.chance.one_in(4);
+        let transient = self.rng.one_in(4);
         let user = if transient {
             self.next_transient += 1;
             self.transients.insert(self.next_transient);
             self.next_transient
         } else {
-            1 + self.chance.below(PEOPLE)
+            1 + self.rng.below(PEOPLE)
         };
         if self.ended.contains(&user) {
             return;
         }
-        let lines = self.chance.one_in(3);
+        let lines = self.rng.one_in(3);
         let languages = [Language::En, Language::Zh];
         let speaks =
-            if lines { WireProtocol::PlainText(*self.chance.of(&languages)) } else { WireProtocol::Json };
+            if lines { WireProtocol::PlainText(*self.rng.of(&languages)) } else { WireProtocol::Json };
         let session = (!transient).then_some(TokenHash([user as u8; 32]));
         let peer = self.world.arrive_quietly(user, speaks, session);
         self.trace.push(format!("#{} is u{user} lines {lines}", peer.key.generation));
@@ -264,19 +264,19 @@ impl ByteRange {
     }
 
     fn some_client(&mut self) -> Option<usize> {
-        (!self.clients.is_empty()).then(|| self.chance.below(self.clients.len() as u64) as usize)
+        (!self.clients.is_empty()).then(|| self.rng.below(self.clients.len() as u64) as usize)
     }
 
     fn command(&mut self, index: usize) -> Value {
         let client = &mut self.clients[index];
-        let name = *self.chance.of(&ROOMS);
+        let name = *self.rng.of(&ROOMS);
         let room = client.names.get(name).copied();
         let (kind, mut command, asked);
-        match self.chance.below(24) {
+        match self.rng.below(24) {
             0..=3 => {
-                let after = match self.chance.below(5) {
+                let after = match self.rng.below(5) {
                     0 => Some(0),
-                    1 => Some(self.chance.below(40)),
+                    1 => Some(self.rng.below(40)),
                     2 => room
                         .and_then(|room| client.rooms.get(&room)?.next.first().copied())
                         .map(|next| next.saturating_sub(1)),
@@ -292,8 +292,8 @@ impl ByteRange {
                 let room = *client.rooms.keys().next().unwrap();
                 client.resuming.insert(room, 0);
                 for room in client.rooms.keys() {
-                    if self.chance.one_in(2) {
-                        client.resuming.insert(*room, self.chance.below(30));
+                    if self.rng.one_in(2) {
+                        client.resuming.insert(*room, self.rng.below(30));
                     }
                 }
                 let rooms: BTreeMap<String, u64> =
@@ -310,24 +310,24 @@ impl ByteRange {
             9 => (kind, asked, command) = ("rooms", Asked::Other, json!({})),
             10 => (kind, asked, command) = ("history", Asked::Other, json!({"room": name})),
             11 => {
-                let name = format!("person {}", self.chance.below(50));
+                let name = format!("person {}", self.rng.below(50));
                 (kind, asked, command) = ("rename", Asked::Other, json!({"name": name}));
             }
             12 => {
-                let seq = self.chance.below(50);
+                let seq = self.rng.below(50);
                 (kind, asked, command) = ("read", Asked::Other, json!({"room": name, "seq": seq}));
             }
             13 => (kind, asked, command) = ("ping", Asked::Other, json!({})),
             _ => {
                 let again = self.said.iter().filter(|(user, ..)| *user == client.user).count() > 0
-                    && self.chance.one_in(6);
+                    && self.rng.one_in(6);
                 let (room, key, body) = if again {
                     let mine: Vec<_> = self.said.iter().filter(|(user, ..)| *user == client.user).collect();
-                    let (_, room, key, body) = (*self.chance.of(&mine)).clone();
+                    let (_, room, key, body) = (*self.rng.of(&mine)).clone();
                     (room, key, body)
                 } else {
                     self.next_key += 1;
-                    let long = *self.chance.of(&[1, 1, 100, 3000, 8000]);
+                    let long = *self.rng.of(&[1, 1, 100, 3000, 8000]);
                     let body = format!("{}{}", self.next_key, "x".repeat(long));
                     (name.to_owned(), format!("k{}", self.next_key), body)
                 };
@@ -340,7 +340,7 @@ impl ByteRange {
         }
         command["type"] = kind.into();
         // `ping` is answered always; a history without an id costs a read and says nothing.
-        if kind == "ping" || !matches!(asked, Asked::Other) || !self.chance.one_in(3) {
+        if kind == "ping" || !matches!(asked, Asked::Other) || !self.rng.one_in(3) {
             client.next_id += 1;
             command["id"] = client.next_id.into();
             client.asked.insert(client.next_id, asked);
@@ -350,18 +350,18 @@ impl ByteRange {
 
     fn talk(&mut self, index: usize) {
         let text = if self.clients[index].lines {
-            let name = *self.chance.of(&ROOMS);
+            let name = *self.rng.of(&ROOMS);
             self.next_key += 1;
-            match self.chance.below(12) {
+            match self.rng.below(12) {
                 0..=2 => format!("/join {name}"),
                 3 => "/leave".to_owned(),
                 4 => "/who".to_owned(),
                 5 => "/rooms".to_owned(),
-                6 => format!("/name line {}", self.chance.below(9)),
+                6 => format!("/name line {}", self.rng.below(9)),
                 _ => format!("{}", self.next_key),
             }
-        } else if self.chance.one_in(4) {
-            let many = 1 + self.chance.below(5);
+        } else if self.rng.one_in(4) {
+            let many = 1 + self.rng.below(5);
             Value::from((0..many).map(|_| self.command(index)).collect::<Vec<_>>()).to_string()
         } else {
             self.command(index).to_string()
@@ -369,8 +369,8 @@ impl ByteRange {
         self.trace.push(format!("#{} says {:.300}", self.clients[index].peer.key.generation, text));
         let frame = websocket::masked_frame(Opcode::Text, text.as_bytes(), [1, 2, 3, 4]);
         let peer = &self.clients[index].peer;
-        if self.chance.one_in(5) {
-            let cut = self.chance.below(frame.len() as u64) as usize;
+        if self.rng.one_in(5) {
+            let cut = self.rng.below(frame.len() as u64) as usize;
             self.world.bytes(peer, &frame[..cut]);
             self.world.shard.work(self.world.now);
             self.world.bytes(&self.clients[index].peer, &frame[cut..]);
@@ -380,7 +380,7 @@ impl ByteRange {
     }
 
     fn step(&mut self) {
-        let what = self.chance.below(100);
+        let what = self.rng.below(100);
         let client = self.some_client();
         match (what, client) {
             (0..=5, _) | (_, None) => self.connect(),
@@ -405,12 +405,12 @@ impl ByteRange {
                 self.world.settle();
             }
             (81..=83, Some(index)) => {
-                let few = *self.chance.of(&[0, 10, 500, 5000]);
+                let few = *self.rng.of(&[0, 10, 500, 5000]);
                 self.clients[index].peer.takes_only(few);
                 self.trace.push(format!("#{} takes {few}", self.clients[index].peer.key.generation));
             }
             (84..=88, Some(index)) => {
-                let many = *self.chance.of(&[7, 1000, 20_000, usize::MAX, usize::MAX]);
+                let many = *self.rng.of(&[7, 1000, 20_000, usize::MAX, usize::MAX]);
                 self.world.make_room_quietly(&self.clients[index].peer, many);
                 self.trace.push(format!("#{} makes room {many}", self.clients[index].peer.key.generation));
             }
@@ -438,43 +438,43 @@ impl ByteRange {
                 self.trace.push(format!("overloaded: {}", self.world.shard.services.overloaded));
             }
             (96 | 97, _) => {
-                let ticks = *self.chance.of(&[1, 5, 12, 30]);
+                let ticks = *self.rng.of(&[1, 5, 12, 30]);
                 self.trace.push(format!("{ticks} ticks"));
                 for _ in 0..ticks {
                     self.world.now += Duration::from_millis(100);
                     self.world.shard.handle_timeout(self.world.now);
-                    if self.chance.one_in(2) {
+                    if self.rng.one_in(2) {
                         self.world.settle();
                     }
                 }
             }
-            (98, _) if self.chance.one_in(3) => {
+            (98, _) if self.rng.one_in(3) => {
                 self.trace.push("14 quiet seconds".into());
                 self.world.wait(Duration::from_secs(14));
             }
-            (98, Some(index)) if self.chance.one_in(4) && !self.clients[index].transient => {
+            (98, Some(index)) if self.rng.one_in(4) && !self.clients[index].transient => {
                 let user = self.clients[index].user;
                 self.trace.push(format!("the session of u{user} ends"));
                 self.ended.insert(user);
                 self.world.shard.handle_session_end(self.world.now, protocol::UserId(user));
             }
-            (_, Some(index)) if self.chance.one_in(12) && !self.clients[index].lines => self.flood(index),
+            (_, Some(index)) if self.rng.one_in(12) && !self.clients[index].lines => self.flood(index),
             _ => {}
         }
     }
 
     /// More than a log holds for whoever lags.
     fn flood(&mut self, index: usize) {
-        let many = *self.chance.of(&[60, 600]);
+        let many = *self.rng.of(&[60, 600]);
         self.trace.push(format!("#{} floods {many}", self.clients[index].peer.key.generation));
-        let name = *self.chance.of(&ROOMS);
+        let name = *self.rng.of(&ROOMS);
         for _ in 0..many {
             self.next_key += 1;
             let body = format!("{}{}", self.next_key, "y".repeat(8000));
             let send = json!({"type":"send","room":name,"client_message_id":format!("k{}", self.next_key),
                 "body":body});
             self.world.text(&self.clients[index].peer, &send.to_string());
-            if self.chance.one_in(20) {
+            if self.rng.one_in(20) {
                 self.world.settle();
             }
         }
@@ -482,7 +482,7 @@ impl ByteRange {
     }
 
     /// Everything comes to rest: nobody stalls, nothing is dropped, time passes.
-    fn rest(&mut self) {
+    fn quiesce(&mut self) {
         self.trace.push("rest".into());
         self.world.bus_is_down = false;
         self.world.shard.services.overloaded = false;
@@ -496,7 +496,7 @@ impl ByteRange {
         }
     }
 
-    fn check_at_rest(&mut self) {
+    fn check_quiescent(&mut self) {
         assert_eq!(self.world.shard.pending_work(), None);
         let mut live: BTreeSet<(u64, u64)> = BTreeSet::new();
         for at in 0..self.clients.len() {
@@ -605,15 +605,15 @@ impl ByteRange {
 fn run(seed: u64) {
     let mut run = ByteRange::new(seed);
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let rests = 1 + run.chance.below(3);
+        let rests = 1 + run.rng.below(3);
         for _ in 0..rests {
-            for _ in 0..30 + run.chance.below(170) {
+            for _ in 0..30 + run.rng.below(170) {
                 run.step();
             }
-            run.rest();
-            run.check_at_rest();
+            run.quiesce();
+            run.check_quiescent();
         }
-        if run.chance.one_in(4) {
+        if run.rng.one_in(4) {
             for _ in 0..20 {
                 run.step();
             }

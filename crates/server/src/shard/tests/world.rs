@@ -219,7 +219,7 @@ impl World {
     pub(super) fn settle(&mut self) {
         loop {
             self.work();
-            if self.is_at_rest() {
+            if self.is_idle() {
                 return;
             }
             self.commit_all();
@@ -229,7 +229,7 @@ impl World {
     }
 
     /// Whether nothing waits for anybody outside.
-    pub(super) fn is_at_rest(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         let services = &self.shard.services;
         services.requests.is_empty()
             && services.queries.is_empty()

@@ -17,13 +17,13 @@ const SOON: Duration = Duration::from_secs(8);
 
 impl World {
     /// Nothing goes wrong any more: waits until everybody has everything, and checks it. The `last` time the history says so.
-    pub(super) fn rest(&mut self, last: bool) {
+    pub(super) fn quiesce(&mut self, last: bool) {
         self.tell(|| "nothing goes wrong any more".to_owned());
         self.calm();
-        self.come_to_rest(WAIT_TIMEOUT);
+        self.run_until_idle(WAIT_TIMEOUT);
         // Nothing is said after this that would wake somebody up: everybody has to hear of it, and not at the next ping.
         self.say_last_words();
-        self.come_to_rest(SOON);
+        self.run_until_idle(SOON);
         // Some time later there is still nothing to be done, but for a ping that may be on its way.
         self.run(self.now + Duration::from_secs(3), |_| false);
         let until = self.now + Duration::from_secs(1);
@@ -33,10 +33,10 @@ impl World {
                 self.pending_work().unwrap_or_default()
             );
         }
-        self.check_at_rest(last);
+        self.check_quiescent(last);
     }
 
-    fn come_to_rest(&mut self, patience: Duration) {
+    fn run_until_idle(&mut self, patience: Duration) {
         let until = self.now + patience;
         let mut waits = None;
         if !self.run(until, |world| {
@@ -64,7 +64,7 @@ impl World {
             }
         }
         let Some(process) = &self.process else { return Some("there is no process".to_owned()) };
-        if !process.is_at_rest() || !self.logouts.is_empty() {
+        if !process.is_idle() || !self.logouts.is_empty() {
             return Some("somebody in the process is asked for something".to_owned());
         }
         let connections: usize = process.desks.iter().map(|desk| desk.shard.connections.len()).sum();
@@ -75,7 +75,7 @@ impl World {
         process.desks.iter().find_map(|desk| desk.shard.pending_work())
     }
 
-    fn check_at_rest(&mut self, last: bool) {
+    fn check_quiescent(&mut self, last: bool) {
         // Nothing that was said is there twice.
         self.index();
         self.check_ended();
@@ -177,8 +177,8 @@ impl World {
 
     /// What the checker alone makes of all that was taken down until now. Whoever is `at_rest` is to have everything.
     #[cfg(feature = "fault-injection")]
-    pub(super) fn judge_history(&mut self, at_rest: bool) -> Option<String> {
-        for somebody in self.people.iter().filter(|_| at_rest) {
+    pub(super) fn judge_history(&mut self, is_quiescent: bool) -> Option<String> {
+        for somebody in self.people.iter().filter(|_| is_quiescent) {
             if let Speaker::Json(client) = &somebody.speaker
                 && let Some(connection) = client.connection()
             {

@@ -1,11 +1,11 @@
-//! Chance, from a seed.
+//! Random numbers from a seed.
 
 use std::time::Duration;
 
-/// SplitMix64: a seed says all that will happen.
-pub(crate) struct Chance(pub(crate) u64);
+/// SplitMix64: the same seed gives the same run.
+pub(crate) struct Rng(pub(crate) u64);
 
-impl Chance {
+impl Rng {
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -26,7 +26,7 @@ impl Chance {
         &these[self.below(these.len() as u64) as usize]
     }
 
-    /// Of `from` up to `to` milliseconds, to the microsecond: two things seldom happen at once.
+    /// Between `from` and `to` milliseconds, to the microsecond, so that two things seldom happen at once.
     pub(crate) fn millis(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_micros(from * 1000 + self.below((to - from) * 1000 + 1))
     }
