@@ -161,18 +161,6 @@ pub struct CommandError {
 
 impl From<ErrorCode> for CommandError {
     fn from(code: ErrorCode) -> Self {
-        let message = match code {
-            ErrorCode::RoomNotFound => "there is no such room",
-            ErrorCode::NotAMember => "you are not a member of this room",
-            ErrorCode::KeyConflict => "this client_message_id was used for another room or body",
-            ErrorCode::TooManyRooms => "you are in as many rooms as one person may be",
-            ErrorCode::Unauthorized => "there is no such person",
-            ErrorCode::StorageFull => "the server's disk is full; nothing was stored",
-            ErrorCode::Unavailable => {
-                "the store did not answer as it should; whether it was stored is not known"
-            }
-            _ => "the server could not do this",
-        };
-        CommandError { code, message: message.to_owned() }
+        CommandError { code, message: code.message().to_owned() }
     }
 }

@@ -35,12 +35,12 @@ impl ApiError {
 
     /// No session, or one that has ended.
     pub(crate) fn unauthorized() -> Self {
-        Self::new(ErrorCode::Unauthorized, "there is no session, or it has ended")
+        ErrorCode::Unauthorized.into()
     }
 
     /// No such address.
     pub(crate) fn not_found() -> Self {
-        Self::new(ErrorCode::NotFound, "there is nothing at this address")
+        ErrorCode::NotFound.into()
     }
 
     /// An address, but not for this method. `Allow` is added where the routes are known.
@@ -108,13 +108,7 @@ impl ApiError {
 
 impl From<ErrorCode> for ApiError {
     fn from(code: ErrorCode) -> Self {
-        match code {
-            ErrorCode::Unauthorized => Self::unauthorized(),
-            ErrorCode::NotFound => Self::not_found(),
-            ErrorCode::ShuttingDown => Self::new(code, "the server is stopping"),
-            ErrorCode::Overloaded => Self::new(code, "more than the server can take at the moment"),
-            _ => storage::CommandError::from(code).into(),
-        }
+        Self::new(code, code.message())
     }
 }
 

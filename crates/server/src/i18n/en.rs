@@ -30,7 +30,7 @@ pub(super) static TEXTS: Texts = Texts {
         "//… - say a line that begins with a slash",
     ],
     error: |what| format!("error: {what}"),
-    refusal,
+    refusal: ErrorCode::text_en,
     unknown_command: |word| format!("there is no command /{word}; /help lists them"),
     incomplete: |command| match command {
         "join" => "which room? /join ROOM".to_owned(),
@@ -54,29 +54,4 @@ fn list(names: &[&str], count: usize) -> String {
         (others, _) => (format!("{others} others"), names),
     };
     if before.is_empty() { last } else { format!("{} and {last}", before.join(", ")) }
-}
-
-fn refusal(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::Malformed => "this could not be understood",
-        ErrorCode::UnknownType => "there is no such command",
-        ErrorCode::InvalidName => "this name is not allowed",
-        ErrorCode::BodyEmpty => "there is nothing in this message",
-        ErrorCode::BodyTooLong => "this message is too long",
-        ErrorCode::RoomNotFound => "there is no such room",
-        ErrorCode::NotAMember => "only members can do this; /join the room first",
-        ErrorCode::KeyConflict => "another message was sent under the same key",
-        ErrorCode::TooManyRooms => "you are in as many rooms as one person can be; /leave one first",
-        ErrorCode::RateLimited => "too often; wait a moment",
-        ErrorCode::Overloaded => "the server is very busy; try again",
-        ErrorCode::Unavailable => {
-            "the server could not store this just now; it may or may not have been kept"
-        }
-        ErrorCode::StorageFull => "the server's disk is full; nothing was kept",
-        ErrorCode::ShuttingDown => "the server is stopping",
-        ErrorCode::Unauthorized => "you are not logged in any more",
-        ErrorCode::ForbiddenOrigin => "this page may not connect here",
-        ErrorCode::NotFound => "there is nothing here",
-        ErrorCode::Internal => "something went wrong in the server",
-    }
 }

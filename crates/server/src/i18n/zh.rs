@@ -38,7 +38,7 @@ pub(super) static TEXTS: Texts = Texts {
         "//… - 发送以斜杠开头的内容",
     ],
     error: |what| format!("出错了：{what}"),
-    refusal,
+    refusal: ErrorCode::text_zh,
     unknown_command: |word| format!("没有 /{word} 这个命令，输入 /help 查看全部命令"),
     incomplete: |command| match command {
         "join" => "要进入哪个房间？用法：/join 房间".to_owned(),
@@ -52,26 +52,3 @@ pub(super) static TEXTS: Texts = Texts {
         build: "要构建网页并启动服务器，请在项目目录中运行：",
     },
 };
-
-fn refusal(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::Malformed => "无法理解收到的内容",
-        ErrorCode::UnknownType => "没有这个命令",
-        ErrorCode::InvalidName => "不能使用这个名字",
-        ErrorCode::BodyEmpty => "消息内容为空",
-        ErrorCode::BodyTooLong => "消息太长",
-        ErrorCode::RoomNotFound => "没有这个房间",
-        ErrorCode::NotAMember => "只有房间成员才能这样做，请先用 /join 加入",
-        ErrorCode::KeyConflict => "另一条消息用过同一个标识",
-        ErrorCode::TooManyRooms => "你加入的房间已达上限，请先用 /leave 离开一个",
-        ErrorCode::RateLimited => "操作太频繁，请稍候",
-        ErrorCode::Overloaded => "服务器繁忙，请重试",
-        ErrorCode::Unavailable => "服务器暂时无法保存，不确定是否已存下",
-        ErrorCode::StorageFull => "服务器磁盘已满，内容未保存",
-        ErrorCode::ShuttingDown => "服务器即将停止",
-        ErrorCode::Unauthorized => "登录已失效",
-        ErrorCode::ForbiddenOrigin => "不允许从这个页面连接",
-        ErrorCode::NotFound => "这里什么也没有",
-        ErrorCode::Internal => "服务器内部出错",
-    }
-}
