@@ -21,7 +21,8 @@ mod view;
 mod who;
 
 use domain::RateClass;
-use protocol::{Command, ErrorCode, MessageBody, RoomName, RoomRef};
+use protocol::operations::Row;
+use protocol::{Command, ErrorCode, MessageBody, Operation, RoomName, RoomRef};
 use storage::CommandError;
 
 pub(crate) use background::{Departure, StoredPosition};
@@ -41,6 +42,16 @@ pub(crate) enum Request {
         /// The text.
         body: MessageBody,
     },
+}
+
+impl Request {
+    /// The row of its operation.
+    pub(crate) fn row(&self) -> &'static Row {
+        match self {
+            Request::Command(command) => command.row(),
+            Request::Message { .. } => &<protocol::Send as Operation>::ROW,
+        }
+    }
 }
 
 impl From<Command> for Request {

@@ -67,13 +67,14 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let Some(connection) = self.connections.get(of.index) else { return };
         let rooms = OpenHere { subscriptions: &connection.subscriptions, rooms: &self.rooms };
         let view = View { user, name: &user_state.name, additional_paid, rooms: &rooms };
+        let row = Some(request.row());
         let effects = operations::handle(&view, request);
-        self.apply(Origin { of, id, user, registers: None }, effects);
+        self.apply(Origin { of, id, user, row, registers: None }, effects);
     }
 
     /// Applies effects, in their order.
     pub(super) fn apply(&mut self, origin: Origin, effects: Vec<Effect>) {
-        let Origin { of, id, user, registers } = origin;
+        let Origin { of, id, user, row, registers } = origin;
         for effect in effects {
             match effect {
                 Effect::Reply(result) => self.send_ok(of, id, result),
@@ -84,7 +85,14 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                 }
                 Effect::ReplyAfter { room, seq } => self.reply_after(origin, room, seq),
                 Effect::Frame(frame) => self.send_shared(of, frame),
-                Effect::Error(error) => self.send_error(of, id, error),
+                Effect::Error(error) => {
+                    debug_assert!(
+                        row.is_none_or(|row| row.may_return_over_websocket(error.code)),
+                        "{row:?} returned {}",
+                        error.code
+                    );
+                    self.send_error(of, id, error);
+                }
                 Effect::RoomError { room, error: CommandError { code, message } } => {
                     self.metrics.error(code);
                     let frame = ErrorFrame { room: Some(room), ..ErrorFrame::new(None, code, message) };
@@ -95,7 +103,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                     self.send_rate_limited(of, id, wait);
                 }
                 Effect::Refund(class) => self.refund(user, class),
-                Effect::Write { operation, on_reply } => self.submit_write(of, id, operation, on_reply),
+                Effect::Write { operation, on_reply } => self.submit_write(origin, operation, on_reply),
                 Effect::Read(operation) => self.submit_read(origin, operation),
                 Effect::Attach(attach) => self.grant(origin, attach),
                 Effect::JoinRefused => self.refuse_join(of),
@@ -124,15 +132,14 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Submits to the writer on behalf of a connection. If it is not available, that is answered here.
     fn submit_write(
         &mut self,
-        of: ConnKey,
-        id: Option<protocol::CommandId>,
+        Origin { of, id, row, .. }: Origin,
         operation: Operation,
         on_reply: Box<dyn OnReply>,
     ) {
         let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
         let Some(actor) = self.users.get(&user).map(|user_state| user_state.actor(user)) else { return };
         let registers = actor.registration.and_then(|registration| registration.token);
-        let origin = Origin { of, id, user, registers };
+        let origin = Origin { of, id, user, row, registers };
         match self.services.write(actor, operation, self.pending.next_id()) {
             Ok(()) => {
                 self.pending.insert(Pending { origin, on_reply });
@@ -157,7 +164,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         operation: Operation,
     ) -> bool {
         let of = ConnKey { index: usize::MAX, generation: 0 };
-        let origin = Origin { of, id: None, user: actor.person.id, registers: None };
+        let origin = Origin { of, id: None, user: actor.person.id, row: None, registers: None };
         let submitted = self.services.write(actor, operation, self.pending.next_id()).is_ok();
         if submitted {
             self.pending.insert(Pending { origin, on_reply });
@@ -195,7 +202,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     ) {
         self.one_read_less(of);
         let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
-        self.apply(Origin { of, id, user, registers: None }, effects);
+        self.apply(Origin { of, id, user, row: None, registers: None }, effects);
     }
 
     /// A read of the store is done, or will not be: a catch-up that waited for its slot continues.

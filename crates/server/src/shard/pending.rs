@@ -1,5 +1,6 @@
 //! Requests that wait for the store's writer.
 
+use protocol::operations::Row;
 use protocol::{CommandId, UserId};
 use slab::Slab;
 use storage::TokenHash;
@@ -16,6 +17,8 @@ pub(crate) struct Origin {
     pub(crate) id: Option<CommandId>,
     /// The user. What a user did is theirs also if the connection has gone.
     pub(crate) user: UserId,
+    /// The row of the operation, where a command is the origin.
+    pub(crate) row: Option<&'static Row>,
     /// The session that is stored with the user, if they are not known to be stored.
     pub(crate) registers: Option<TokenHash>,
 }
@@ -65,7 +68,7 @@ mod tests {
 
     fn pending(user: u64) -> Pending {
         let of = ConnKey { index: 0, generation: 0 };
-        let origin = Origin { of, id: None, user: UserId(user), registers: None };
+        let origin = Origin { of, id: None, user: UserId(user), row: None, registers: None };
         Pending { origin, on_reply: Box::new(StoredPosition) }
     }
 

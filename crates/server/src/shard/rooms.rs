@@ -107,7 +107,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             }
         }
         if let Some(effect) = resume.and_then(|progress| progress.room_opened()) {
-            self.apply(Origin { of, id: resume_id, user, registers: None }, vec![effect]);
+            self.apply(Origin { of, id: resume_id, user, row: None, registers: None }, vec![effect]);
         }
     }
 
@@ -121,7 +121,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             Some(progress) => {
                 let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
                 let effects = progress.room_refused(room, error);
-                self.apply(Origin { of, id, user, registers: None }, effects);
+                self.apply(Origin { of, id, user, row: None, registers: None }, effects);
             }
         }
     }
