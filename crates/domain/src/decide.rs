@@ -10,6 +10,7 @@ mod open;
 mod read;
 mod rename;
 mod send;
+mod set_topic;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -30,6 +31,7 @@ pub fn facts(request: &Request) -> Vec<Fact> {
         Operation::Open { room } => open::facts(*room, user),
         Operation::Leave { room } => leave::facts(room, user),
         Operation::Send { room, key, .. } => send::facts(room, user, key.as_ref()),
+        Operation::SetTopic { room, .. } => set_topic::facts(room, user),
         Operation::Rename { .. } => rename::facts(user),
         Operation::Read { room, seq } => read::facts(room, user, *seq),
         Operation::LeaveAll => leave_all::facts(user),
@@ -46,6 +48,7 @@ pub fn decide(world: &World, now: Timestamp, limits: &RoomLimits, request: &Requ
         Operation::Open { room } => open::decide(&context, *room),
         Operation::Leave { room } => leave::decide(&context, room),
         Operation::Send { room, key, body } => send::decide(&context, room, key.as_ref(), body),
+        Operation::SetTopic { room, topic } => set_topic::decide(&context, room, topic),
         Operation::Rename { name } => rename::decide(&context, name),
         Operation::Read { room, seq } => read::decide(&context, room, *seq),
         Operation::LeaveAll => leave_all::decide(&context),

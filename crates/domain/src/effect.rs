@@ -1,6 +1,6 @@
 //! What a decision changes.
 
-use protocol::{ErrorCode, Event, Person, ReadPosition, RoomId, RoomName, Seq, UserId, UserName};
+use protocol::{ErrorCode, Event, Person, ReadPosition, RoomId, RoomName, Seq, Topic, UserId, UserName};
 
 use crate::{Fact, OperationResult, TokenHash};
 
@@ -54,6 +54,13 @@ pub enum Effect {
     DeleteRoom {
         /// The room.
         room: RoomId,
+    },
+    /// The topic of a room changes.
+    SetRoomTopic {
+        /// The room.
+        room: RoomId,
+        /// The new topic.
+        topic: Topic,
     },
     /// An event is appended, with the number that follows the room's head.
     AppendEvent(Event),

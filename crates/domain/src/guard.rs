@@ -37,6 +37,7 @@ const fn guard(deed: Permission) -> Guard {
         Permission::Join => Guard { members_only: false, adds_a_room: true },
         Permission::Leave => Guard { members_only: true, adds_a_room: false },
         Permission::Send => Guard { members_only: true, adds_a_room: false },
+        Permission::SetTopic => Guard { members_only: true, adds_a_room: false },
         Permission::Read => Guard { members_only: true, adds_a_room: false },
         Permission::History => Guard { members_only: true, adds_a_room: false },
         Permission::Typing => Guard { members_only: true, adds_a_room: false },
@@ -62,9 +63,10 @@ mod tests {
     use super::*;
 
     const LIMITS: RoomLimits = RoomLimits { rooms_per_person: 3 };
-    const FOR_MEMBERS: [Permission; 7] = [
+    const FOR_MEMBERS: [Permission; 8] = [
         Permission::Leave,
         Permission::Send,
+        Permission::SetTopic,
         Permission::Read,
         Permission::History,
         Permission::Typing,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use protocol::{
     ClientMessageId, ErrorCode, MessageBody, MessageCount, Person, ReadPosition, RoomId, RoomName, RoomRef,
-    Seq, UserName,
+    Seq, Topic, UserName,
 };
 
 /// Correlates an answer with its request. Chosen by the caller, opaque to the store.
@@ -81,6 +81,13 @@ pub enum Operation {
         /// The text.
         body: MessageBody,
     },
+    /// Change the topic of a room. The same topic: nothing is appended.
+    SetTopic {
+        /// The room.
+        room: RoomRef,
+        /// The new topic. The empty one removes it.
+        topic: Topic,
+    },
     /// Change the user's name: appends `renamed` in each of their rooms. The same name: nothing is appended.
     Rename {
         /// The new name.
@@ -112,6 +119,8 @@ pub enum OperationResult {
         room: RoomId,
         /// Its stored name.
         name: RoomName,
+        /// Its topic as of `head`.
+        topic: Topic,
         /// The number of its last event: of `member_joined`, if the user became a member now.
         head: Seq,
         /// Its message count.
@@ -136,6 +145,11 @@ pub enum OperationResult {
         seq: Seq,
         /// The message was stored before; nothing was appended.
         repeated: bool,
+    },
+    /// [`Operation::SetTopic`]
+    TopicSet {
+        /// The topic in force.
+        topic: Topic,
     },
     /// [`Operation::Rename`]
     Renamed {

@@ -15,6 +15,8 @@ pub enum Line {
     Leave,
     /// `/name NAME`
     Name(String),
+    /// `/topic TEXT`
+    Topic(String),
     /// `/who`
     Who,
     /// `/rooms`
@@ -39,6 +41,7 @@ pub fn parse(line: &str) -> Line {
     match word.to_ascii_lowercase().as_str() {
         "join" => with(argument, Line::Join, "join"),
         "name" => with(argument, Line::Name, "name"),
+        "topic" => with(argument, Line::Topic, "topic"),
         "leave" => Line::Leave,
         "who" => Line::Who,
         "rooms" => Line::Rooms,
@@ -64,6 +67,7 @@ mod tests {
             Line::Join(room) => json!({ "join": room }),
             Line::Leave => json!("leave"),
             Line::Name(name) => json!({ "name": name }),
+            Line::Topic(topic) => json!({ "topic": topic }),
             Line::Who => json!("who"),
             Line::Rooms => json!("rooms"),
             Line::Help => json!("help"),

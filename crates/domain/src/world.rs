@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use protocol::{
     ClientMessageId, MessageBody, MessageCount, ReadPosition, RoomId, RoomName, RoomRef, Seq, Timestamp,
-    UserId, UserName,
+    Topic, UserId, UserName,
 };
 
 use crate::{Fact, TokenHash};
@@ -18,12 +18,22 @@ pub struct Room {
     pub id: RoomId,
     /// Its name as it is stored.
     pub name: RoomName,
+    /// Its topic.
+    pub topic: Topic,
     /// The number of its last event; 0 if there is none.
     pub head: Seq,
     /// Its message count.
     pub n: MessageCount,
     /// The time of its last event.
     pub last_at: Option<Timestamp>,
+}
+
+impl Room {
+    /// A room without events.
+    #[must_use]
+    pub fn new(id: RoomId, name: RoomName) -> Self {
+        Room { id, name, topic: Topic::default(), head: Seq(0), n: MessageCount(0), last_at: None }
+    }
 }
 
 /// A message that was sent under an idempotency key.

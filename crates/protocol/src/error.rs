@@ -89,6 +89,11 @@ codes! {
         message: "the message is too long",
         en: "this message is too long",
         zh: "消息太长";
+    /// The topic is longer than 250 characters.
+    TopicTooLong = "topic_too_long", false, 400,
+        message: "a topic has at most 250 characters",
+        en: "this topic is too long; at most 250 characters",
+        zh: "话题太长，最多 250 个字符";
     /// No room has this id or name.
     RoomNotFound = "room_not_found", false, 404,
         message: "there is no such room",

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientMessageId, MessageBody, MessageCount, RoomId, Seq, Timestamp, UserId, UserName};
+use crate::{ClientMessageId, MessageBody, MessageCount, RoomId, Seq, Timestamp, Topic, UserId, UserName};
 
 /// A user, as others see them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -56,5 +56,10 @@ pub enum EventKind {
     Renamed {
         /// The previous name.
         old_name: UserName,
+    },
+    /// `by` changed the topic of the room.
+    TopicChanged {
+        /// The new topic. Empty: the topic was removed.
+        topic: Topic,
     },
 }

@@ -21,6 +21,7 @@
 //! | `server_frame.rs` | `ServerFrame`: welcome, joined, ok, error, gap, reset, presence, typing |
 //! | `error.rs` | `ErrorCode`: the stable codes, whether each is retryable, its HTTP status |
 //! | `close.rs` | the close codes, and what a client does on each |
+//! | `topic.rs` | `Topic`: the topic of a room |
 //! | `limits.rs` | the sizes that both sides know |
 //!
 //! ```
@@ -45,6 +46,7 @@ mod schema;
 mod server_frame;
 mod session;
 mod timestamp;
+mod topic;
 
 pub use body::{ClientMessageId, InvalidBody, InvalidKey, MessageBody};
 pub use close::Close;
@@ -57,7 +59,7 @@ pub use limits::Limits;
 pub use names::{InvalidName, RoomName, RoomRef, UserName};
 pub use operations::{
     Command, History, Join, Leave, OPERATIONS, Operation, Permission, Ping, RateClass, Read, Rename, Resume,
-    Rooms, Send, Who,
+    Rooms, Send, SetTopic, TopicSet, Who,
 };
 pub use server_frame::{
     Appended, CommandResult, ControlFrame, Done, ErrorFrame, EventPage, Gap, Joined, Named, OkFrame,
@@ -65,3 +67,4 @@ pub use server_frame::{
 };
 pub use session::{CreateSession, Session};
 pub use timestamp::Timestamp;
+pub use topic::{InvalidTopic, Topic};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::{
     ClientMessageId, CommandId, Epoch, Limits, MessageBody, MessageCount, RoomId, RoomName, RoomRef, Seq,
-    Timestamp, UserId, UserName,
+    Timestamp, Topic, UserId, UserName,
 };
 
 /// The largest integer that JavaScript, and so JSON in practice, holds exactly.
@@ -87,6 +87,12 @@ schemas! {
         "maxLength": Limits::USER_NAME_CHARS,
         "description": "A name of a user. No control or invisible characters, no `:`, and no `*` or `/` in front. Not unique.",
         "examples": ["李雷"],
+    };
+    Topic = {
+        "type": "string",
+        "maxLength": Limits::TOPIC_CHARS,
+        "description": "The topic of a room: one line, without control characters. Counted in Unicode scalar values, after white space around it is removed.",
+        "examples": ["今天喝龙井"],
     };
     ClientMessageId = {
         "type": "string",

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CommandId, Epoch, ErrorCode, Event, Limits, MessageCount, Person, RoomId, RoomName, Seq, UserId, UserName,
+    CommandId, Epoch, ErrorCode, Event, Limits, MessageCount, Person, RoomId, RoomName, Seq, Topic, UserId,
+    UserName,
 };
 
 /// A frame of the server.
@@ -62,6 +63,9 @@ pub struct Joined {
     pub room: RoomId,
     /// The room's name.
     pub name: RoomName,
+    /// The room's topic; absent if there is none.
+    #[serde(default, skip_serializing_if = "Topic::is_empty")]
+    pub topic: Topic,
     /// The number of the last event.
     pub head: Seq,
     /// The messages up to it.
@@ -117,6 +121,11 @@ pub enum CommandResult {
         /// The name in force.
         name: UserName,
     },
+    /// `set_topic`
+    Topic {
+        /// The topic in force.
+        topic: Topic,
+    },
     /// `resume`, `typing`, `ping`
     Done {},
 }
@@ -168,6 +177,9 @@ pub struct RoomSummary {
     pub room: RoomId,
     /// The name.
     pub name: RoomName,
+    /// The topic; absent if there is none.
+    #[serde(default, skip_serializing_if = "Topic::is_empty")]
+    pub topic: Topic,
     /// The number of the last event.
     pub head: Seq,
     /// The messages up to it.

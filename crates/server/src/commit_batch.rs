@@ -165,6 +165,7 @@ mod tests {
         let joined = |room, head| OperationResult::Joined {
             room: RoomId(room),
             name: RoomName::new("x").unwrap(),
+            topic: protocol::Topic::default(),
             head: Seq(head),
             n: MessageCount(0),
             read: None,

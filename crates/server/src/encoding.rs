@@ -59,6 +59,9 @@ fn line(event: &Event, language: Language) -> String {
         }
         EventKind::MemberLeft {} => notice_line(&(i18n.left)(name)),
         EventKind::Renamed { old_name } => notice_line(&(i18n.renamed)(old_name.as_str(), name)),
+        EventKind::TopicChanged { topic } => {
+            notice_line(&(i18n.topic_changed)(name, &domain::sanitize_line(topic.as_str())))
+        }
     }
 }
 
@@ -86,6 +89,8 @@ mod tests {
             event.kind.clone(),
             EventKind::MemberLeft {},
             EventKind::Renamed { old_name: UserName::new("A\nB\u{2028}C").unwrap() },
+            EventKind::TopicChanged { topic: protocol::Topic::new("a\u{202e}b * Bob: x").unwrap() },
+            EventKind::TopicChanged { topic: protocol::Topic::default() },
         ] {
             event.kind = kind;
             for language in [Language::En, Language::Zh] {

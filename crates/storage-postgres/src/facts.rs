@@ -10,12 +10,12 @@ use protocol::{MessageCount, ReadPosition, RoomId, RoomRef, Seq, Timestamp, User
 use storage::StoreError;
 use tokio_postgres::Row;
 
-use crate::rows::{get, int, message_body, read_position, room_name, uint, user_name};
+use crate::rows::{get, int, message_body, read_position, room_name, topic, uint, user_name};
 use crate::step::Step;
 
 const USERS: &str =
     "SELECT id, name FROM user_account WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE";
-const ROOMS: &str = "SELECT id, name, head_seq, head_n, head_at, name_key FROM room \
+const ROOMS: &str = "SELECT id, name, head_seq, head_n, head_at, name_key, topic FROM room \
     WHERE id = ANY($1::bigint[]) OR name_key = ANY($2::text[]) ORDER BY id FOR NO KEY UPDATE";
 /// The rooms of a list of references: an id, or else a key; and a number that belongs to each.
 macro_rules! of_references {
@@ -206,7 +206,8 @@ impl Found {
                 if let Some(key) = get::<Option<String>>(row, 5)? {
                     self.room_ids.insert(key, id);
                 }
-                self.rooms.insert(id, Room { id, name, head: Seq(uint(row, 2)?), n: n(3)?, last_at });
+                let topic = topic(row, 6)?;
+                self.rooms.insert(id, Room { id, name, topic, head: Seq(uint(row, 2)?), n: n(3)?, last_at });
             }
             MEMBERS => drop(self.members.insert((room(0)?, user(1)?), user_name(row, 2)?)),
             POSITIONS => {

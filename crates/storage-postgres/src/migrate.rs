@@ -20,6 +20,8 @@ pub(crate) struct Migration {
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("../migrations/0001_rooms.sql"), compat: 1 },
     Migration { sql: include_str!("../migrations/0002_joined_with.sql"), compat: 1 },
+    // Older programs cannot read a room's events of kind `topic_changed`.
+    Migration { sql: include_str!("../migrations/0003_topic.sql"), compat: 3 },
 ];
 
 /// What a database holds before the migrations.

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 
 use crate::failure::Failure;
 use crate::link::Link;
-use crate::rows::{event, event_columns, get, int, read_position, room_name, uint, user_name};
+use crate::rows::{event, event_columns, get, int, read_position, room_name, topic, uint, user_name};
 use crate::session::{Params, Role, Session};
 use crate::target::Target;
 
@@ -48,7 +48,12 @@ fn head(row: &Row, column: usize) -> Result<Head, StoreError> {
 }
 
 fn info(row: &Row) -> Result<RoomInfo, StoreError> {
-    Ok(RoomInfo { room: RoomId(uint(row, 0)?), name: room_name(row, 1)?, head: head(row, 2)? })
+    Ok(RoomInfo {
+        room: RoomId(uint(row, 0)?),
+        name: room_name(row, 1)?,
+        head: head(row, 2)?,
+        topic: topic(row, 4)?,
+    })
 }
 
 fn ints(rooms: &[RoomId]) -> Vec<i64> {
@@ -65,11 +70,12 @@ impl Reader for PostgresReader {
     fn room(&mut self, room: &RoomRef) -> Result<Option<RoomInfo>, StoreError> {
         let row = match room {
             RoomRef::Id(id) => {
-                self.row("SELECT id, name, head_seq, head_n FROM room WHERE id = $1", &[&int(id.0)])
+                self.row("SELECT id, name, head_seq, head_n, topic FROM room WHERE id = $1", &[&int(id.0)])
             }
-            RoomRef::Name(name) => {
-                self.row("SELECT id, name, head_seq, head_n FROM room WHERE name_key = $1", &[&name.key()])
-            }
+            RoomRef::Name(name) => self.row(
+                "SELECT id, name, head_seq, head_n, topic FROM room WHERE name_key = $1",
+                &[&name.key()],
+            ),
         };
         row?.map(|row| info(&row)).transpose()
     }
@@ -86,7 +92,7 @@ impl Reader for PostgresReader {
     }
 
     fn open_rooms(&mut self, user: UserId, rooms: &[RoomId]) -> Result<Vec<Option<OpenRoom>>, StoreError> {
-        let sql = "SELECT r.id, r.name, r.head_seq, r.head_n, m.room IS NOT NULL, p.seq, p.n \
+        let sql = "SELECT r.id, r.name, r.head_seq, r.head_n, r.topic, m.room IS NOT NULL, p.seq, p.n \
                    FROM unnest($2::bigint[]) WITH ORDINALITY AS asked (room, position) \
                    LEFT JOIN room r ON r.id = asked.room \
                    LEFT JOIN membership m ON m.room = asked.room AND m.user_id = $1 \
@@ -96,7 +102,7 @@ impl Reader for PostgresReader {
             if get::<Option<i64>>(row, 0)?.is_none() {
                 return Ok(None);
             }
-            Ok(Some(OpenRoom { info: info(row)?, member: get(row, 4)?, read: read_position(row, 5)? }))
+            Ok(Some(OpenRoom { info: info(row)?, member: get(row, 5)?, read: read_position(row, 6)? }))
         };
         self.rows(sql, &[&int(user.0), &ints(rooms)])?.iter().map(open).collect()
     }
@@ -148,11 +154,11 @@ impl Reader for PostgresReader {
     fn rooms(&mut self, query: RoomQuery) -> Result<RoomPage, StoreError> {
         // A room without a global name is visible to its members only.
         let sql = if query.joined {
-            "SELECT r.id, r.name, r.head_seq, r.head_n, true, p.seq, p.n FROM membership m JOIN room r ON r.id = m.room \
+            "SELECT r.id, r.name, r.head_seq, r.head_n, r.topic, true, p.seq, p.n FROM membership m JOIN room r ON r.id = m.room \
              LEFT JOIN read_position p ON p.room = m.room AND p.user_id = m.user_id \
              WHERE m.user_id = $1 AND m.room > $2 ORDER BY m.room LIMIT $3"
         } else {
-            "SELECT r.id, r.name, r.head_seq, r.head_n, m.room IS NOT NULL, p.seq, p.n FROM room r \
+            "SELECT r.id, r.name, r.head_seq, r.head_n, r.topic, m.room IS NOT NULL, p.seq, p.n FROM room r \
              LEFT JOIN membership m ON m.room = r.id AND m.user_id = $1 \
              LEFT JOIN read_position p ON p.room = r.id AND p.user_id = $1 \
              WHERE r.id > $2 AND (r.name_key IS NOT NULL OR m.room IS NOT NULL) ORDER BY r.id LIMIT $3"
@@ -166,9 +172,18 @@ impl Reader for PostgresReader {
                 page.next = page.rooms.last().map(|room| room.room);
                 break;
             }
-            let RoomInfo { room, name, head } = info(&row)?;
-            let (joined, read) = (get(&row, 4)?, read_position(&row, 5)?);
-            page.rooms.push(RoomSummary { room, name, head: head.seq, n: head.n, count: 0, joined, read });
+            let RoomInfo { room, name, topic, head } = info(&row)?;
+            let (joined, read) = (get(&row, 5)?, read_position(&row, 6)?);
+            page.rooms.push(RoomSummary {
+                room,
+                name,
+                topic,
+                head: head.seq,
+                n: head.n,
+                count: 0,
+                joined,
+                read,
+            });
         }
         Ok(page)
     }

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{RoomId, Timestamp};
-use storage::{Changes, StoreError};
+use storage::{Changes, StoreError, StoredKind};
 use tokio_postgres::types::ToSql;
 
-use crate::rows::{StoredKind, int};
+use crate::rows::int;
 use crate::step::Step;
 
 const END_SESSIONS: &str = "DELETE FROM session WHERE token_hash = ANY($1::bytea[])";
@@ -28,6 +28,8 @@ const SESSIONS: &str = "INSERT INTO session (token_hash, user_id, created_at) \
 const ROOMS: &str = "INSERT INTO room (id, name, name_key, created_by, created_at) \
     SELECT id, name, name_key, created_by, $5::bigint \
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS new (id, name, name_key, created_by)";
+const TOPICS: &str = "UPDATE room r SET topic = new.topic FROM unnest($1::bigint[], $2::text[]) AS new (id, topic) \
+    WHERE r.id = new.id";
 const NEXT_ROOM: &str = "UPDATE counter SET value = greatest(value, $1::bigint) WHERE key = 'next_room'";
 const MEMBERSHIPS: &str = "INSERT INTO membership (room, user_id, since_seq) \
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) \
@@ -46,7 +48,7 @@ const HEADS: &str = "UPDATE room r SET head_seq = new.seq, head_n = new.n, head_
 const COMMITS: &str = "UPDATE counter SET value = value + 1 WHERE key = 'commits'";
 
 /// All of them, to be prepared when a session begins.
-pub(crate) const STATEMENTS: [&str; 16] = [
+pub(crate) const STATEMENTS: [&str; 17] = [
     END_SESSIONS,
     END_MEMBERSHIPS,
     DELETE_MEMBERSHIPS,
@@ -57,6 +59,7 @@ pub(crate) const STATEMENTS: [&str; 16] = [
     NAMES,
     SESSIONS,
     ROOMS,
+    TOPICS,
     NEXT_ROOM,
     MEMBERSHIPS,
     POSITIONS,
@@ -144,6 +147,12 @@ fn insert_rooms(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) {
         Box::new(now.0),
     ];
     push(steps, ROOMS, rooms().count(), columns);
+    let topics = &changes.topics;
+    let columns = [
+        column(topics.keys().map(|room| int(room.0))),
+        column(topics.values().map(|topic| topic.as_str().to_owned())),
+    ];
+    push(steps, TOPICS, topics.len(), columns);
     // The id of a room that is created and deleted at once is used up too.
     if let Some(last) = changes.rooms.iter().map(|room| room.id.0).max() {
         push(steps, NEXT_ROOM, 1, [Box::new(int(last.saturating_add(1)))]);

@@ -10,6 +10,7 @@ mod looking;
 mod people;
 mod sending;
 mod together;
+mod topics;
 
 pub use fixture::*;
 pub use joining::*;
@@ -17,6 +18,7 @@ pub use looking::*;
 pub use people::*;
 pub use sending::*;
 pub use together::*;
+pub use topics::*;
 
 /// Makes a test of each function below, for the store that `$fixture()` returns; a function that returns `None` skips the tests,
 /// where its database is not installed.
@@ -41,6 +43,9 @@ macro_rules! store_tests {
             event_between_two_joins_separates_them, rejoin_in_one_batch_is_named_again,
             refused_join_is_not_in_the_shared_event, room_created_and_deleted_in_one_batch_leaves_nothing,
             creator_is_first_in_the_shared_join,
+            // topics
+            topic_is_appended_stored_and_listed, same_topic_appends_nothing, empty_topic_removes_the_topic,
+            topic_of_a_batch_is_the_last_one, topic_requires_membership, topic_of_a_deleted_room_is_gone,
             // people
             guest_is_stored_with_the_first_join, refused_join_stores_no_user, guest_can_rename_before_joining,
             unknown_user_without_registration_is_refused, ended_session_has_no_user, user_without_session_leaves_all_rooms, ended_session_is_not_stored_again,

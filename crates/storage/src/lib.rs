@@ -23,6 +23,7 @@
 //! | `commit_loop.rs` | [`CommitLoop`]: the writer over any backend: load, decide, apply, commit |
 //! | `changes.rs` | [`Changes`]: the net changes of a batch, grouped by table |
 //! | `batch.rs` | [`Batch`]: what a commit did |
+//! | `stored_kind.rs` | [`StoredKind`]: the kind of an event in columns |
 //! | `error.rs` | what can go wrong, in words for the log; and for clients, [`CommandError`] |
 //! | `page.rs` | how a page of events is bounded |
 //! | `sqlite/` | the SQLite store |
@@ -64,6 +65,7 @@ mod error;
 mod memory;
 mod page;
 mod sqlite;
+mod stored_kind;
 
 #[cfg(any(test, feature = "testing"))]
 #[allow(missing_docs, reason = "a test's name is its documentation")]
@@ -75,7 +77,7 @@ use std::ops::Range;
 
 use protocol::{
     Epoch, EventPage, MessageCount, Person, ReadPosition, RoomId, RoomName, RoomPage, RoomRef, Seq,
-    Timestamp, UserId,
+    Timestamp, Topic, UserId,
 };
 
 pub use backend::Backend;
@@ -89,6 +91,7 @@ pub use error::{OpenError, StoreError};
 pub use memory::{Backup, Failure, MemoryStore};
 pub use page::{PageBounds, PageBuilder};
 pub use sqlite::SqliteStore;
+pub use stored_kind::StoredKind;
 
 /// A database of rooms.
 pub trait Store: Send + Sync {
@@ -181,6 +184,8 @@ pub struct RoomInfo {
     pub room: RoomId,
     /// Its name.
     pub name: RoomName,
+    /// Its topic.
+    pub topic: Topic,
     /// Its head.
     pub head: Head,
 }

@@ -37,6 +37,11 @@ export function rename(chat: Chat, name: string): Command | null {
   return chat.track({ type: 'rename', name });
 }
 
+export function setTopic(chat: Chat, room: Room, topic: string): Command | null {
+  if (!chat.ready) return null;
+  return chat.track({ type: 'set_topic', room: room.id, topic });
+}
+
 /** Reports that the user is typing, throttled. */
 export function reportTyping(chat: Chat, room: Room, now: number): Command | null {
   if (!chat.ready || room.state !== 'open' || now < chat.typingSentAt + TYPING_INTERVAL) return null;

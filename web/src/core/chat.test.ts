@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Command, ServerFrame } from '../protocol/types';
+import type { Command, Joined, ServerFrame } from '../protocol/types';
 import * as actions from './actions';
 import { Chat, READ_INTERVAL, TYPING_INTERVAL } from './chat';
 import { receive } from './receive';
@@ -361,6 +361,41 @@ describe('people', () => {
     receiveAll({ type: 'presence', room: 'r1', count: 1, online: [{ id: 'u9', name: 'Bob' }] });
     receiveAll({ type: 'renamed', room: 'r1', seq: 4, n: 3, by: { id: 'u9', name: 'Robert' }, at: at(4), old_name: 'Bob' });
     expect(room.people.get('u9')).toBe('Robert');
+  });
+});
+
+describe('topic', () => {
+  const changed = (seq: number, topic: string): ServerFrame => ({ type: 'topic_changed', room: 'r1', seq, n: 3, by: { id: 'u9', name: 'Bob' }, at: at(seq), topic });
+
+  test('topic follows joined and live events', () => {
+    chat = chatInLobby(3);
+    expect(chat.room('r1')?.topic).toBe('');
+    receiveAll(changed(4, '今天喝龙井'));
+    expect(chat.room('r1')?.topic).toBe('今天喝龙井');
+    receiveAll(changed(5, ''));
+    expect(chat.room('r1')?.topic).toBe('');
+  });
+
+  test('earlier topic in a catch-up is ignored', () => {
+    chat = chatInLobby(3);
+    chat.disconnected();
+    receiveAll(welcome(), { ...(joined({ head: 5, n: 3 }) as Joined), topic: 'now' }, changed(4, 'before'));
+    expect(chat.room('r1')?.topic).toBe('now');
+  });
+
+  test('set_topic names the active room', () => {
+    chat = chatInLobby(3);
+    const command = actions.setTopic(chat, chat.room('r1')!, 'tea');
+    expect(command).toMatchObject({ type: 'set_topic', room: 'r1', topic: 'tea' });
+    chat.disconnected();
+    expect(actions.setTopic(chat, chat.room('r1')!, 'tea')).toBeNull();
+  });
+
+  test('refused topic is reported', () => {
+    chat = chatInLobby(3);
+    const command = actions.setTopic(chat, chat.room('r1')!, 'tea')!;
+    receiveAll({ type: 'error', id: command.id!, code: 'not_a_member', message: '', retryable: false });
+    expect(chat.notices).toEqual([{ kind: 'failed', command: 'set_topic', code: 'not_a_member' }]);
   });
 });
 

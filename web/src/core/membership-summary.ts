@@ -15,7 +15,7 @@ export interface MembershipSummary {
 export function summarizeMembership(run: readonly RoomEvent[]): MembershipSummary {
   const people = new Map<UserId, { name: string; first: RoomEvent['type'] | null; last: RoomEvent['type'] | null; oldName: string | null }>();
   for (const event of run) {
-    if (event.type === 'unknown') continue;
+    if (event.type === 'unknown' || event.type === 'topic_changed') continue;
     const together = event.type === 'member_joined' && event.also_joined ? [event.by, ...event.also_joined] : [event.by];
     for (const { id, name } of together) {
       let person = people.get(id);

@@ -71,6 +71,7 @@ export function onCommandError(chat: Chat, command: Command, error: ErrorFrame, 
       chat.retryAt = now + wait;
       return;
     case 'rename':
+    case 'set_topic':
     case 'leave':
       chat.notices.push({ kind: 'failed', command: command.type, code: error.code });
       return;
@@ -99,6 +100,7 @@ function addJoinedRooms(chat: Chat, rooms: readonly RoomSummary[]): void {
     room.head = summary.head;
     room.n = summary.n;
     room.count = summary.count;
+    room.updateTopic(summary.topic ?? '', summary.head);
     room.updateRead(summary.read);
   }
 }
@@ -134,6 +136,8 @@ function onHistory(chat: Chat, command: CommandOf<'history'>, ok: OkFrame, now: 
     room.gapTarget = null;
   }
   for (const event of events) {
+    // Also one that a gap left out.
+    if (event.type === 'topic_changed') room.updateTopic(event.topic, event.seq);
     if (event.type === 'message' && event.by.id === chat.you?.id && event.client_message_id !== undefined) {
       chat.outbox.settle(event.client_message_id);
     }

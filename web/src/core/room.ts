@@ -13,6 +13,9 @@ export class Room {
   state: 'closed' | 'opening' | 'open' = 'closed';
   /** The `after` of the pending `join` or `resume`; undefined: only new events. */
   requestedAfter: Seq | undefined;
+  /** The topic as of event `topicSeq`; empty: none. */
+  topic = '';
+  topicSeq: Seq = 0;
   log: RoomLog | null = null;
   head: Seq = 0;
   n = 0;
@@ -59,6 +62,13 @@ export class Room {
     this.read = { seq, n: this.n };
   }
 
+  /** Merges the topic as of an event: only a later one counts. */
+  updateTopic(topic: string, seq: Seq): void {
+    if (seq < this.topicSeq) return;
+    this.topic = topic;
+    this.topicSeq = seq;
+  }
+
   /** Merges a read position from the server: only a later one counts. */
   updateRead(read: ReadPosition | undefined): void {
     if (!read) return;
@@ -79,6 +89,7 @@ export class Room {
     this.readAssumed = false;
     this.readReported = 0;
     this.marker = null;
+    this.topicSeq = 0;
     this.fetching = null;
     this.gapTarget = null;
   }

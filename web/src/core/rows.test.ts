@@ -36,6 +36,12 @@ describe('rows', () => {
     expect(shape(rows)).toEqual(['day', 's1 leads', 'membership', 's4 leads']);
   });
 
+  test('changed topic is a row of its own', () => {
+    const topic: RoomEvent = { ...membership('member_joined', 2, 'Bob'), type: 'topic_changed', topic: '今天喝龙井' };
+    const rows = buildRows({ ...base, events: [messageAt(1, 0), topic, membership('member_joined', 3, 'Cleo'), messageAt(4, 2)] });
+    expect(shape(rows)).toEqual(['day', 's1 leads', 'topic', 'membership', 's4 leads']);
+  });
+
   test('unread marker precedes the first unread message of others', () => {
     const events = [messageAt(1, 0), messageAt(2, 1), messageAt(3, 1, 'u7'), messageAt(4, 2)];
     expect(shape(buildRows({ ...base, events, marker: 1 }))).toEqual(['day', 's1 leads', 'new', 's2 leads', 's3 leads', 's4 leads']);

@@ -14,6 +14,7 @@ export type Row =
   | { kind: 'new'; key: string }
   | { kind: 'gap'; key: string; from: Seq; to: Seq; size: number }
   | { kind: 'membership'; key: string; at: number; summary: MembershipSummary }
+  | { kind: 'topic'; key: string; at: number; event: Extract<RoomEvent, { type: 'topic_changed' }> }
   | { kind: 'message'; key: string; event: MessageEvent; at: number; startsGroup: boolean; own: boolean }
   | { kind: 'pending'; key: string; item: OutboxItem; state: OutboxItem['state']; code: OutboxItem['code']; startsGroup: boolean };
 
@@ -72,6 +73,12 @@ export function buildRows(input: RowInput): Row[] {
     addGaps(event.seq);
     const at = Date.parse(event.at);
     enterDay(at);
+    if (event.type === 'topic_changed') {
+      flush();
+      last = null;
+      rows.push({ kind: 'topic', key: `t${event.seq}`, at, event });
+      continue;
+    }
     if (event.type !== 'message') {
       run.push(event);
       continue;

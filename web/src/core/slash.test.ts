@@ -14,6 +14,8 @@ function golden(line: Line): unknown {
       return { join: line.room };
     case 'name':
       return { name: line.name };
+    case 'topic':
+      return { topic: line.topic };
     case 'incomplete':
       return { incomplete: line.command };
     case 'unknown':
@@ -33,7 +35,7 @@ test('Kelvin sign in a command is not folded to k', () => {
 });
 
 test('commands are completed while the first word is typed', () => {
-  expect(matchCommands('/')).toEqual(['join', 'leave', 'name', 'who', 'rooms', 'help']);
+  expect(matchCommands('/')).toEqual(['join', 'leave', 'name', 'topic', 'who', 'rooms', 'help']);
   expect(matchCommands('/J')).toEqual(['join']);
   expect(matchCommands('/join ')).toEqual([]);
   expect(matchCommands('//')).toEqual([]);

@@ -3,12 +3,18 @@ export type Line =
   | { kind: 'message'; text: string }
   | { kind: 'join'; room: string }
   | { kind: 'name'; name: string }
+  | { kind: 'topic'; topic: string }
   | { kind: 'leave' | 'who' | 'rooms' | 'help' }
-  | { kind: 'incomplete'; command: 'join' | 'name' }
+  | { kind: 'incomplete'; command: CommandWithArgument }
   | { kind: 'unknown'; word: string };
 
-export const COMMANDS = ['join', 'leave', 'name', 'who', 'rooms', 'help'] as const;
+export const COMMANDS = ['join', 'leave', 'name', 'topic', 'who', 'rooms', 'help'] as const;
 export type CommandName = (typeof COMMANDS)[number];
+export type CommandWithArgument = 'join' | 'name' | 'topic';
+
+export function hasArgument(command: CommandName): command is CommandWithArgument {
+  return command === 'join' || command === 'name' || command === 'topic';
+}
 
 /** The separators between a command and its argument. A fixed list, identical in all implementations. */
 const SPACES = ' \\t\\n\\r\\u3000';
@@ -27,6 +33,8 @@ export function parseLine(line: string): Line {
       return argument === '' ? { kind: 'incomplete', command: 'join' } : { kind: 'join', room: argument };
     case 'name':
       return argument === '' ? { kind: 'incomplete', command: 'name' } : { kind: 'name', name: argument };
+    case 'topic':
+      return argument === '' ? { kind: 'incomplete', command: 'topic' } : { kind: 'topic', topic: argument };
     case 'leave':
       return { kind: 'leave' };
     case 'who':

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { decode, decodeEvents, decodeFrame } from './decode';
 import { encode, utf8Bytes } from './encode';
-import { roomKey, roomName, userName } from './names';
+import { roomKey, roomName, topicText, userName } from './names';
 import type { Command } from './types';
 
 const golden = (name: string) =>
@@ -23,6 +23,8 @@ describe('golden frames', () => {
     { type: 'resume', id: 2, rooms: { r1: 57, r12: 0 }, epoch: 'e1' },
     { type: 'leave', id: 3, room: 'r1' },
     { type: 'send', id: 4, room: 'r1', client_message_id: '0192f3a0-7b1e-7c00-8000-000000000001', body: '你好 👩‍🚀\n<script>' },
+    { type: 'set_topic', id: 4, room: 'r1', topic: '今天喝龙井' },
+    { type: 'set_topic', room: '茶馆', topic: '' },
     { type: 'typing', room: 'r1' },
     { type: 'who', id: 5, room: 'r1' },
     { type: 'who', id: 5, room: 'r1', after: 'u7', limit: 20 },
@@ -56,6 +58,15 @@ describe('golden names', () => {
     expect(roomKey('STRASSE')).toBe(roomKey('straße'));
     expect(roomKey('ΣΊΣΥΦΟΣ')).toBe(roomKey('σίσυφος'));
     expect(roomKey('茶馆')).not.toBe(roomKey('茶館'));
+  });
+});
+
+describe('topics', () => {
+  test('is one line of at most 250 characters, without white space around it', () => {
+    expect(topicText(' 今天喝龙井 👩‍🚀\n')).toEqual({ ok: true, topic: '今天喝龙井 👩‍🚀' });
+    expect(topicText('😀'.repeat(250)).ok).toBe(true);
+    expect(topicText('😀'.repeat(251))).toEqual({ ok: false, why: 'too_long' });
+    for (const text of ['a\nb', 'a\tb', 'a\u0085b', 'a\u2028b']) expect(topicText(text), JSON.stringify(text)).toEqual({ ok: false, why: 'character' });
   });
 });
 

@@ -128,6 +128,12 @@ export class App {
     return this.#command(actions.rename(this.chat, name));
   }
 
+  /** Returns false without a connection. */
+  setTopic(topic: string): boolean {
+    const room = this.chat.activeRoom;
+    return room !== null && this.#command(actions.setTopic(this.chat, room, topic));
+  }
+
   reportTyping(): void {
     const room = this.chat.activeRoom;
     if (room) this.#command(actions.reportTyping(this.chat, room, this.now()));

@@ -1,8 +1,8 @@
 import { createMemo, createSignal, For, onMount, Show } from 'solid-js';
 import { enterSends } from '../core/ime';
-import { matchCommands, parseLine } from '../core/slash';
+import { type CommandName, hasArgument, matchCommands, parseLine } from '../core/slash';
 import { utf8Bytes } from '../protocol/encode';
-import { LOBBY, roomKey, roomName, userName } from '../protocol/names';
+import { LOBBY, roomKey, roomName, topicText, userName } from '../protocol/names';
 import type { RoomId } from '../protocol/types';
 import { loadDraft, saveDraft } from '../shell/storage';
 import { useApp } from './context';
@@ -68,6 +68,13 @@ export function Composer(props: { room: RoomId }) {
         else return true;
         return false;
       }
+      case 'topic': {
+        const checked = topicText(line.topic);
+        if (!checked.ok) setError(checked.why === 'too_long' ? t().error.topic_too_long : t().topic.character);
+        else if (!app.setTopic(checked.topic)) setError(t().connection.notNow);
+        else return true;
+        return false;
+      }
       case 'leave':
         if (roomKey(name()) === `#${LOBBY}`) setError(t().rooms.lobbyStays);
         else if (!app.leaveRoom()) setError(t().connection.notNow);
@@ -85,7 +92,7 @@ export function Composer(props: { room: RoomId }) {
         ctx.setDialog('help');
         return true;
       case 'incomplete':
-        setError(line.command === 'join' ? t().slash.needsRoom : t().slash.needsName);
+        setError(t().slash.needs[line.command]);
         return false;
       case 'unknown':
         setError(t().slash.unknown(line.word));
@@ -106,8 +113,8 @@ export function Composer(props: { room: RoomId }) {
       complete(completions()[0]!);
     }
   };
-  const complete = (command: string) => {
-    write(`/${command}${command === 'join' || command === 'name' ? ' ' : ''}`);
+  const complete = (command: CommandName) => {
+    write(`/${command}${hasArgument(command) ? ' ' : ''}`);
     area.focus();
   };
 

@@ -1,5 +1,5 @@
 import { For } from 'solid-js';
-import { COMMANDS } from '../core/slash';
+import { COMMANDS, hasArgument } from '../core/slash';
 import { useApp } from './context';
 import { Dialog } from './Dialog';
 
@@ -7,8 +7,7 @@ import { Dialog } from './Dialog';
 export function Help() {
   const { t } = useApp();
   const line = (command: (typeof COMMANDS)[number]) => {
-    const argument = command === 'join' ? ` ${t().slash.roomArgument}` : command === 'name' ? ` ${t().slash.nameArgument}` : '';
-    return `/${command}${argument}`;
+    return hasArgument(command) ? `/${command} ${t().slash.arguments[command]}` : `/${command}`;
   };
   const keys = (): [string[], string][] => [
     [['Enter'], t().slash.keySend],

@@ -52,6 +52,17 @@ export function GapRow(props: { row: RowOf<'gap'> }) {
   );
 }
 
+export function TopicRow(props: { row: RowOf<'topic'> }) {
+  const ctx = useApp();
+  const { by, topic } = props.row.event;
+  return (
+    <li class="row membership" data-key={props.row.key}>
+      <span>{topic === '' ? ctx.t().topic.removed(by.name) : ctx.t().topic.changed(by.name, topic)}</span>
+      <time datetime={new Date(props.row.at).toISOString()}>{ctx.format().time(props.row.at)}</time>
+    </li>
+  );
+}
+
 export function MembershipRow(props: { row: RowOf<'membership'> }) {
   const ctx = useApp();
   return (

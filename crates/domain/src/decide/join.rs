@@ -1,6 +1,6 @@
 //! Become a member of a room, which the request may create.
 
-use protocol::{ErrorCode, EventKind, Limits, MessageCount, Person, RoomName, RoomRef, Seq, UserId};
+use protocol::{ErrorCode, EventKind, Limits, Person, RoomName, RoomRef, UserId};
 
 use super::{Context, Decision, Stop};
 use crate::world::Room;
@@ -53,7 +53,7 @@ pub(super) fn decide(context: &Context<'_>, reference: &RoomRef, create_if_missi
 fn new_room(context: &Context<'_>, name: &RoomName, effects: &mut Vec<Effect>) -> Result<Room, Stop> {
     let id = context.world.next_room()?;
     effects.push(Effect::InsertRoom { room: id, name: name.clone(), created_by: context.user() });
-    Ok(Room { id, name: name.clone(), head: Seq(0), n: MessageCount(0), last_at: None })
+    Ok(Room::new(id, name.clone()))
 }
 
 /// Adds the user to the `member_joined` at the room's head if it was appended in this batch and has a place left;
@@ -78,6 +78,7 @@ fn with_read_position(room: &Room, read: Option<protocol::ReadPosition>, created
     OperationResult::Joined {
         room: room.id,
         name: room.name.clone(),
+        topic: room.topic.clone(),
         head: room.head,
         n: room.n,
         read,
@@ -87,7 +88,7 @@ fn with_read_position(room: &Room, read: Option<protocol::ReadPosition>, created
 
 #[cfg(test)]
 mod tests {
-    use protocol::{Event, RoomId, Seq};
+    use protocol::{Event, MessageCount, RoomId, Seq};
 
     use super::*;
     use crate::decide::testing::{LIMITS, NOW, TEA, outcome, person, room_name, world};

@@ -1,6 +1,6 @@
 //! Worlds and requests for unit tests.
 
-use protocol::{MessageCount, Person, RoomId, RoomName, RoomRef, Seq, Timestamp, UserId, UserName};
+use protocol::{MessageCount, Person, RoomId, RoomName, RoomRef, Seq, Timestamp, Topic, UserId, UserName};
 
 use crate::world::Room;
 use crate::{
@@ -26,7 +26,14 @@ pub(crate) fn person(n: u64) -> Person {
 
 /// The room "tea" with 9 events, 4 of them messages.
 pub(crate) fn tea() -> Room {
-    Room { id: TEA, name: room_name("tea"), head: Seq(9), n: MessageCount(4), last_at: Some(Timestamp(500)) }
+    Room {
+        id: TEA,
+        name: room_name("tea"),
+        topic: Topic::default(),
+        head: Seq(9),
+        n: MessageCount(4),
+        last_at: Some(Timestamp(500)),
+    }
 }
 
 /// User 1 is stored as "stored", has session [`TOKEN`] and is the only member of [`tea`].

@@ -1,6 +1,6 @@
 //! How effects change the world.
 
-use protocol::{Event, EventKind, MessageCount, RoomId, Seq, UserId};
+use protocol::{Event, EventKind, RoomId, UserId};
 
 use super::{KeyedMessage, Room, World};
 use crate::Effect;
@@ -21,8 +21,7 @@ impl World {
                 self.change_session_count(*user, -1);
             }
             Effect::InsertRoom { room, name, .. } => {
-                let new =
-                    Room { id: *room, name: name.clone(), head: Seq(0), n: MessageCount(0), last_at: None };
+                let new = Room::new(*room, name.clone());
                 self.room_ids.insert(name.key(), Some(*room));
                 self.rooms.insert(*room, Some(new));
                 self.member_counts.insert(*room, 0);
@@ -32,6 +31,11 @@ impl World {
             Effect::DeleteRoom { room } => {
                 if let Some(Some(deleted)) = self.rooms.insert(*room, None) {
                     self.room_ids.insert(deleted.name.key(), None);
+                }
+            }
+            Effect::SetRoomTopic { room, topic } => {
+                if let Some(Some(room)) = self.rooms.get_mut(room) {
+                    room.topic = topic.clone();
                 }
             }
             Effect::AppendEvent(event) => self.append(event),
@@ -94,7 +98,7 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use protocol::RoomRef;
+    use protocol::{MessageCount, RoomRef, Seq};
 
     use super::*;
     use crate::decide::testing::{person, room_name, user_name};

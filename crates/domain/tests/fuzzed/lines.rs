@@ -74,7 +74,7 @@ fn judge_typed(text: &str) {
             let slash = if said.starts_with('/') { "/" } else { "" };
             assert_eq!(format!("{slash}{said}"), text);
         }
-        Line::Join(argument) | Line::Name(argument) => {
+        Line::Join(argument) | Line::Name(argument) | Line::Topic(argument) => {
             assert!(!argument.is_empty() && argument.trim_matches(SPACES) == argument, "{argument:?}");
             assert!(text.contains(&argument[..]));
         }

@@ -174,6 +174,8 @@ pub enum Permission {
     Leave,
     /// Send a message.
     Send,
+    /// Change the topic.
+    SetTopic,
     /// Move one's read position.
     Read,
     /// Read earlier events.
@@ -189,7 +191,7 @@ pub enum Permission {
 /// The token bucket that pays for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RateClass {
-    /// `send`
+    /// `send`, `set_topic`
     Message,
     /// `join`
     Join,

@@ -7,7 +7,7 @@ use domain::RateClass;
 use domain::slash::{Line, parse};
 use protocol::{
     Command, CommandResult, ControlFrame, ErrorCode, ErrorFrame, Join, Leave, MessageBody, Rename, RoomId,
-    RoomName, RoomRef, Rooms, Seq, ServerFrame, UserName, Welcome, Who,
+    RoomName, RoomRef, Rooms, Seq, ServerFrame, SetTopic, Topic, UserName, Welcome, Who,
 };
 
 use super::{Charge, Decoded};
@@ -68,7 +68,7 @@ impl PlainText {
         let line = line.strip_suffix('\r').unwrap_or(line);
         let parsed = parse(line);
         let class = match parsed {
-            Line::Say(_) => RateClass::Message,
+            Line::Say(_) | Line::Topic(_) => RateClass::Message,
             Line::Join(_) | Line::Leave => RateClass::Join,
             _ => RateClass::Other,
         };
@@ -92,6 +92,12 @@ impl PlainText {
             Line::Name(name) => match UserName::new(&name) {
                 Ok(name) => vec![request(Command::Rename(Rename { name }))],
                 Err(_) => vec![refused(ErrorCode::InvalidName)],
+            },
+            Line::Topic(text) => match Topic::new(&text) {
+                Ok(topic) => {
+                    vec![request(Command::SetTopic(SetTopic { room: self.room.clone(), topic }))]
+                }
+                Err(error) => vec![refused(protocol::FrameError::from(error).code)],
             },
             Line::Who => {
                 vec![request(Command::Who(Who { room: self.room.clone(), after: None, limit: None }))]
@@ -164,7 +170,11 @@ impl PlainText {
         let i18n = i18n(self.language);
         let ServerFrame::ControlFrame(frame) = frame else { return Vec::new() };
         match frame {
-            ControlFrame::Joined(joined) => vec![(i18n.you_are_in)(joined.name.as_str())],
+            ControlFrame::Joined(joined) => {
+                let topic = domain::sanitize_line(joined.topic.as_str());
+                let topic = (!topic.is_empty()).then(|| (i18n.topic)(&topic));
+                std::iter::once((i18n.you_are_in)(joined.name.as_str())).chain(topic).collect()
+            }
             ControlFrame::Gap(gap) => {
                 let opened = self.opened.as_ref().filter(|(room, _)| *room == gap.room);
                 let name = opened.map_or("?", |(_, name)| name.as_str());
@@ -237,7 +247,18 @@ mod tests {
         let name = RoomName::new(name).unwrap();
         let (head, n) = (Seq(0), MessageCount(0));
         let online = Vec::new();
-        Joined { id: None, room: RoomId(room), name, head, n, read: None, count: 1, online }.into()
+        Joined {
+            id: None,
+            room: RoomId(room),
+            name,
+            topic: Topic::default(),
+            head,
+            n,
+            read: None,
+            count: 1,
+            online,
+        }
+        .into()
     }
 
     /// The room to which a message goes.

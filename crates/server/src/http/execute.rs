@@ -5,7 +5,7 @@ use domain::{MemberContext, RoomLimits};
 use http::StatusCode;
 use protocol::{
     Appended, Command, ErrorCode, History, Join, Joined, Limits, Named, Permission, RoomName, RoomRef, Rooms,
-    Who,
+    SetTopic, TopicSet, Who,
 };
 use serde::Serialize;
 use storage::{Actor, CommandError, Operation, OperationResult, Reader, Registration, RoomQuery};
@@ -37,6 +37,9 @@ pub(super) async fn execute(
         Command::Send(send) => {
             let key = Some(send.client_message_id);
             call.send(Operation::Send { room: send.room, key, body: send.body }).await
+        }
+        Command::SetTopic(SetTopic { room, topic }) => {
+            call.set_topic(Operation::SetTopic { room, topic }).await
         }
         Command::Who(who) => call.who(who).await,
         Command::Rename(rename) => call.rename(Operation::Rename { name: rename.name }).await,
@@ -73,12 +76,12 @@ impl Call<'_> {
                 Err(ApiError::too_often("too many new rooms", wait))
             }
             (Err(error), _) => Err(error.into()),
-            (Ok(OperationResult::Joined { room, name, head, n, read, .. }), _) => {
+            (Ok(OperationResult::Joined { room, name, topic, head, n, read, .. }), _) => {
                 self.stored();
                 let (count, online) = app.presence(|presence| {
                     (presence.count(room), presence.online(room, Limits::JOINED_ONLINE))
                 });
-                ok(&Joined { id: None, room, name, head, n, read, count, online })
+                ok(&Joined { id: None, room, name, topic, head, n, read, count, online })
             }
             (Ok(other), _) => Err(unexpected(&other)),
         }
@@ -97,6 +100,13 @@ impl Call<'_> {
                 reply(StatusCode::CREATED, &Appended { seq })
             }
             OperationResult::Sent { seq, repeated: true, .. } => ok(&Appended { seq }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn set_topic(self, operation: Operation) -> Result<Response, ApiError> {
+        match self.write(operation).await? {
+            OperationResult::TopicSet { topic } => ok(&TopicSet { topic }),
             other => Err(unexpected(&other)),
         }
     }

@@ -7,6 +7,11 @@ pub(super) static TEXTS: Texts = Texts {
     joined: |names, count| format!("{} joined", list(names, count)),
     left: |name| format!("{name} left"),
     renamed: |was, name| format!("{was} is now called {name}"),
+    topic: |topic| format!("topic: {topic}"),
+    topic_changed: |name, topic| match topic {
+        "" => format!("{name} removed the topic"),
+        _ => format!("{name} changed the topic to: {topic}"),
+    },
     gap: |from, to, room| format!("missed {from} to {to} in {room}"),
     welcome: |name, room| format!("welcome, {name}; you are in {room}. /help lists the commands"),
     you_are_in: |room| format!("you are in {room}"),
@@ -24,6 +29,7 @@ pub(super) static TEXTS: Texts = Texts {
         "/join ROOM - join a room and talk there",
         "/leave - leave the room, back to the lobby",
         "/name NAME - change your name",
+        "/topic TEXT - change the topic of the room",
         "/who - who is here",
         "/rooms - which rooms there are",
         "/help - these lines",
@@ -35,6 +41,7 @@ pub(super) static TEXTS: Texts = Texts {
     incomplete: |command| match command {
         "join" => "which room? /join ROOM".to_owned(),
         "name" => "which name? /name NAME".to_owned(),
+        "topic" => "which topic? /topic TEXT".to_owned(),
         other => format!("/{other} needs to know more"),
     },
     stopping: "the server is stopping; come back in a moment",

@@ -60,6 +60,10 @@ pub(crate) struct Texts {
     pub(crate) left: fn(&str) -> String,
     /// (was, name)
     pub(crate) renamed: fn(&str, &str) -> String,
+    /// (topic): the topic of the room one has joined.
+    pub(crate) topic: fn(&str) -> String,
+    /// (name, topic): somebody changed the topic; an empty one was removed.
+    pub(crate) topic_changed: fn(&str, &str) -> String,
     /// (from, to, room): events that were not written out.
     pub(crate) gap: fn(Seq, Seq, &str) -> String,
     /// (name, room): the first line on a connection.
@@ -129,7 +133,7 @@ mod tests {
     fn every_line_command_is_in_the_help() {
         for language in [Language::En, Language::Zh] {
             let help = i18n(language).help.join("\n");
-            for command in ["/join", "/leave", "/name", "/who", "/rooms", "/help", "//"] {
+            for command in ["/join", "/leave", "/name", "/topic", "/who", "/rooms", "/help", "//"] {
                 assert!(help.contains(command), "{language:?} {command}");
             }
         }
@@ -145,6 +149,9 @@ mod tests {
                 (t.joined)(&["Li", "Ann"], 5),
                 (t.left)("Li"),
                 (t.renamed)("Li", "Lei"),
+                (t.topic)("Tea"),
+                (t.topic_changed)("Li", "Tea"),
+                (t.topic_changed)("Li", ""),
                 (t.gap)(Seq(59), Seq(1812), "lobby"),
                 (t.welcome)("Li", "lobby"),
                 (t.you_are_in)("lobby"),

@@ -14,6 +14,11 @@ pub(super) static TEXTS: Texts = Texts {
     },
     left: |name| format!("{name} 离开了房间"),
     renamed: |was, name| format!("{was} 改名为 {name}"),
+    topic: |topic| format!("话题：{topic}"),
+    topic_changed: |name, topic| match topic {
+        "" => format!("{name} 清除了话题"),
+        _ => format!("{name} 把话题改为：{topic}"),
+    },
     gap: |from, to, room| format!("错过了 {room} 的第 {from} 至 {to} 条"),
     welcome: |name, room| format!("{name}，欢迎！你在 {room}，输入 /help 查看命令"),
     you_are_in: |room| format!("你在 {room}"),
@@ -32,6 +37,7 @@ pub(super) static TEXTS: Texts = Texts {
         "/join 房间 - 进入房间，之后在那里发言",
         "/leave - 离开当前房间，回到大厅（lobby）",
         "/name 名字 - 改名",
+        "/topic 话题 - 更改房间话题",
         "/who - 查看谁在线",
         "/rooms - 查看有哪些房间",
         "/help - 显示这份说明",
@@ -43,6 +49,7 @@ pub(super) static TEXTS: Texts = Texts {
     incomplete: |command| match command {
         "join" => "要进入哪个房间？用法：/join 房间".to_owned(),
         "name" => "要改成什么名字？用法：/name 名字".to_owned(),
+        "topic" => "要改成什么话题？用法：/topic 话题".to_owned(),
         other => format!("/{other} 后面缺少内容"),
     },
     stopping: "服务器即将停止，请稍后再来",

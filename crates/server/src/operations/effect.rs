@@ -5,8 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use domain::{Presence, RateClass};
 use protocol::{
-    CommandId, CommandResult, Epoch, MessageCount, ReadPosition, RoomId, RoomName, Seq, ServerFrame, UserId,
-    UserName,
+    CommandId, CommandResult, Epoch, MessageCount, ReadPosition, RoomId, RoomName, Seq, ServerFrame, Topic,
+    UserId, UserName,
 };
 use storage::{Actor, CommandError, Operation, OperationResult, Reader};
 
@@ -121,6 +121,8 @@ pub(crate) struct Attach {
     pub(crate) room: RoomId,
     /// Its name.
     pub(crate) name: RoomName,
+    /// Its topic as of `head`.
+    pub(crate) topic: Topic,
     /// Its last event, as the store answered.
     pub(crate) head: Seq,
     /// Its message count at `head`.

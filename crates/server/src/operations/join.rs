@@ -34,7 +34,7 @@ struct JoinReply {
 
 impl OnReply for JoinReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
-        let OperationResult::Joined { room, name, head, n, read, created } = result else {
+        let OperationResult::Joined { room, name, topic, head, n, read, created } = result else {
             return unexpected(&result);
         };
         let JoinReply { after, epoch, paid, .. } = *self;
@@ -42,7 +42,7 @@ impl OnReply for JoinReply {
         if paid && !created {
             effects.push(Effect::Refund(RateClass::NewRoom));
         }
-        effects.push(Effect::Attach(Attach { room, name, head, n, read, after, epoch, resume: None }));
+        effects.push(Effect::Attach(Attach { room, name, topic, head, n, read, after, epoch, resume: None }));
         effects
     }
 
@@ -75,7 +75,15 @@ mod tests {
     fn joined(created: bool) -> OperationResult {
         let name = RoomName::new("tea").unwrap();
         let (head, n) = (Seq(0), MessageCount(0));
-        OperationResult::Joined { room: RoomId(2), name, head, n, read: None, created }
+        OperationResult::Joined {
+            room: RoomId(2),
+            name,
+            topic: protocol::Topic::default(),
+            head,
+            n,
+            read: None,
+            created,
+        }
     }
 
     fn reply(paid: bool) -> Box<JoinReply> {

@@ -16,6 +16,7 @@ mod rename;
 mod resume;
 mod rooms;
 mod send;
+mod set_topic;
 mod typing;
 mod view;
 mod who;
@@ -77,6 +78,7 @@ operations! {
     Resume => resume,
     Leave => leave,
     Send => send,
+    SetTopic => set_topic,
     Typing => typing,
     Who => who,
     Rename => rename,

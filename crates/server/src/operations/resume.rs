@@ -51,12 +51,15 @@ struct OpenReply {
 
 impl OnReply for OpenReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
-        let OperationResult::Joined { room, name, head, n, read, .. } = result else {
+        let OperationResult::Joined { room, name, topic, head, n, read, .. } = result else {
             return unexpected(&result);
         };
         let OpenReply { after, epoch, progress, .. } = *self;
         let (after, resume) = (Some(after), Some(progress));
-        vec![Effect::UserStored, Effect::Attach(Attach { room, name, head, n, read, after, epoch, resume })]
+        vec![
+            Effect::UserStored,
+            Effect::Attach(Attach { room, name, topic, head, n, read, after, epoch, resume }),
+        ]
     }
 
     fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {

@@ -65,7 +65,10 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             return self.not_placed(index, pending_subscription);
         }
         let PendingSubscription {
-            of, id, attach: Attach { head, n, read, after, epoch, resume, .. }, ..
+            of,
+            id,
+            attach: Attach { topic, head, n, read, after, epoch, resume, .. },
+            ..
         } = pending_subscription;
         // A room of a `resume` is not the answer to the command.
         let (id, resume_id) = if resume.is_some() { (None, id) } else { (id, None) };
@@ -92,7 +95,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             self.send_frame(of, Reset { room, epoch }.into());
         }
         let name = self.rooms[index].name.clone();
-        self.send_frame(of, Joined { id, room, name, head, n, read, count, online }.into());
+        self.send_frame(of, Joined { id, room, name, topic, head, n, read, count, online }.into());
 
         // The room is open already: without `after` it continues where it is. A user who was removed meanwhile, and has
         // received that, begins again.

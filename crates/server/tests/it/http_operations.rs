@@ -8,17 +8,17 @@ use crate::server::TestServer;
 use crate::talk::Talk;
 
 /// A user who speaks HTTP.
-struct HttpUser<'s> {
+pub(crate) struct HttpUser<'s> {
     server: &'s TestServer,
     bearer: String,
 }
 
 impl<'s> HttpUser<'s> {
-    fn new(server: &'s TestServer, name: &str) -> Self {
+    pub(crate) fn new(server: &'s TestServer, name: &str) -> Self {
         Self::of(server, &server.token(name))
     }
 
-    fn of(server: &'s TestServer, token: &str) -> Self {
+    pub(crate) fn of(server: &'s TestServer, token: &str) -> Self {
         HttpUser { server, bearer: format!("Bearer {token}") }
     }
 
@@ -26,15 +26,15 @@ impl<'s> HttpUser<'s> {
         http(self.server.addr, method, path, &[("Authorization", &self.bearer)], body.as_bytes()).unwrap()
     }
 
-    fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
         answer(&self.request("GET", path, ""))
     }
 
-    fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) fn post(&self, path: &str, body: Value) -> (u16, Value) {
         answer(&self.request("POST", path, &body.to_string()))
     }
 
-    fn put(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) fn put(&self, path: &str, body: Value) -> (u16, Value) {
         answer(&self.request("PUT", path, &body.to_string()))
     }
 
@@ -48,7 +48,7 @@ fn answer(response: &Response) -> (u16, Value) {
 }
 
 /// The status and the code of a refusal, after a look at its form.
-fn refusal((status, body): (u16, Value)) -> (u16, String) {
+pub(crate) fn refusal((status, body): (u16, Value)) -> (u16, String) {
     assert!(body["message"].is_string() && body["retryable"].is_boolean(), "{body}");
     (status, body["code"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned())
 }

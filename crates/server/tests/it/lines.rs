@@ -134,7 +134,7 @@ fn every_documented_line_command_works() {
     notice(&mut li, "you are in lobby");
     assert_eq!(notice(&mut ann, "Li"), "* Li left");
     li.send_text("/help").unwrap();
-    for command in ["/join", "/leave", "/name", "/who", "/rooms", "/help", "//"] {
+    for command in ["/join", "/leave", "/name", "/topic", "/who", "/rooms", "/help", "//"] {
         let line = li.next_line().unwrap();
         assert!(line.starts_with(&format!("* {command}")), "{line}");
     }
@@ -142,6 +142,7 @@ fn every_documented_line_command_works() {
         ("/brew tea", "there is no command /brew"),
         ("/join", "which room?"),
         ("/name ", "which name?"),
+        ("/topic", "which topic?"),
         ("/join a b", "this name is not allowed"),
         ("/join r999", "there is no such room"),
         ("", "there is nothing in this message"),

@@ -118,7 +118,7 @@ fn room(state: &State, id: RoomId) -> Option<Room> {
     let room = state.rooms.get(&id)?;
     let head = room.head();
     let last_at = room.events.last().map(|event| event.at);
-    Some(Room { id, name: room.name.clone(), head: head.seq, n: head.n, last_at })
+    Some(Room { id, name: room.name.clone(), topic: room.topic.clone(), head: head.seq, n: head.n, last_at })
 }
 
 fn keyed_message(event: &Event) -> Option<KeyedMessage> {
@@ -147,6 +147,11 @@ fn apply(state: &mut State, changes: &Changes) {
         state.next_room = new.id.0 + 1;
         state.by_key.insert(new.name.key(), new.id);
         state.rooms.insert(new.id, state::Room::new(new.name.clone()));
+    }
+    for (room, topic) in &changes.topics {
+        if let Some(room) = state.rooms.get_mut(room) {
+            room.topic = topic.clone();
+        }
     }
     for event in &changes.events {
         if let EventKind::Message { client_message_id: Some(key), .. } = &event.kind {

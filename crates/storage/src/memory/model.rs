@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use domain::{MemberContext, Permission, RoomLimits};
 use protocol::{
     ClientMessageId, ErrorCode, Event, EventKind, Limits, MessageBody, MessageCount, Person, ReadPosition,
-    RoomId, RoomRef, Seq, Timestamp, UserId, UserName,
+    RoomId, RoomRef, Seq, Timestamp, Topic, UserId, UserName,
 };
 
 use super::Shared;
@@ -83,6 +83,7 @@ impl Work<'_> {
                 Ok(OperationResult::Left { room, seq: self.remove_member(room, actor.person.id)? })
             }
             Operation::Send { room, key, body } => self.send(actor, &room, key, body),
+            Operation::SetTopic { room, topic } => self.set_topic(actor, &room, topic),
             Operation::Rename { name } => self.rename(actor, name),
             Operation::Read { room, seq } => self.read(actor, &room, seq),
             Operation::LeaveAll => Ok(self.leave_all(actor.person.id)),
@@ -122,7 +123,8 @@ impl Work<'_> {
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         room.members.insert(user);
         let (name, head, read) = (room.name.clone(), room.head(), room.read.get(&user).copied());
-        Ok(OperationResult::Joined { room: id, name, head: head.seq, n: head.n, read, created })
+        let topic = room.topic.clone();
+        Ok(OperationResult::Joined { room: id, name, topic, head: head.seq, n: head.n, read, created })
     }
 
     fn open(&mut self, actor: &Actor, room: RoomId) -> Result<OperationResult, ErrorCode> {
@@ -132,6 +134,7 @@ impl Work<'_> {
         Ok(OperationResult::Joined {
             room: id,
             name: room.name.clone(),
+            topic: room.topic.clone(),
             head: head.seq,
             n: head.n,
             read,
@@ -164,6 +167,20 @@ impl Work<'_> {
             self.state.keyed.insert(key, (room, seq));
         }
         Ok(OperationResult::Sent { room, seq, repeated: false })
+    }
+
+    fn set_topic(
+        &mut self,
+        actor: &Actor,
+        room: &RoomRef,
+        topic: Topic,
+    ) -> Result<OperationResult, ErrorCode> {
+        let id = self.room_for(Permission::SetTopic, actor, room)?;
+        let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
+        if std::mem::replace(&mut room.topic, topic.clone()) != topic {
+            self.append(id, actor.person.id, EventKind::TopicChanged { topic: topic.clone() })?;
+        }
+        Ok(OperationResult::TopicSet { topic })
     }
 
     fn rename(&mut self, actor: &Actor, name: UserName) -> Result<OperationResult, ErrorCode> {

@@ -16,7 +16,7 @@ pub(super) struct MemoryReader {
 
 fn info(state: &State, id: RoomId) -> Option<RoomInfo> {
     let room = state.rooms.get(&id)?;
-    Some(RoomInfo { room: id, name: room.name.clone(), head: room.head() })
+    Some(RoomInfo { room: id, name: room.name.clone(), topic: room.topic.clone(), head: room.head() })
 }
 
 impl Reader for MemoryReader {
@@ -89,6 +89,7 @@ impl Reader for MemoryReader {
             .map(|(id, room)| RoomSummary {
                 room: *id,
                 name: room.name.clone(),
+                topic: room.topic.clone(),
                 head: room.head().seq,
                 n: room.head().n,
                 count: 0,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use protocol::{
-    ClientMessageId, Epoch, Event, MessageCount, ReadPosition, RoomId, RoomName, RoomRef, Seq, UserId,
+    ClientMessageId, Epoch, Event, MessageCount, ReadPosition, RoomId, RoomName, RoomRef, Seq, Topic, UserId,
     UserName,
 };
 
@@ -40,6 +40,7 @@ pub(super) struct Stored {
 #[derive(Clone)]
 pub(super) struct Room {
     pub(super) name: RoomName,
+    pub(super) topic: Topic,
     /// Event `seq` has index `seq - 1`.
     pub(super) events: Vec<Arc<Event>>,
     pub(super) members: BTreeSet<UserId>,
@@ -48,7 +49,13 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(name: RoomName) -> Self {
-        Room { name, events: Vec::new(), members: BTreeSet::new(), read: BTreeMap::new() }
+        Room {
+            name,
+            topic: Topic::default(),
+            events: Vec::new(),
+            members: BTreeSet::new(),
+            read: BTreeMap::new(),
+        }
     }
 
     pub(super) fn head(&self) -> Head {

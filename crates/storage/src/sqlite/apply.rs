@@ -34,6 +34,9 @@ fn apply_rooms(conn: &Connection, now: Timestamp, changes: &Changes) -> Result<(
         let (name, key) = (new.name.as_str(), new.name.key());
         execute(conn, sql, params![int(new.id.0), name, key, now.0, int(new.created_by.0)])?;
     }
+    for (room, topic) in &changes.topics {
+        execute(conn, "UPDATE room SET topic = ?2 WHERE id = ?1", params![int(room.0), topic.as_str()])?;
+    }
     // SQLite counts the ids that it has seen; one that the batch used up and deleted is not among them.
     if let Some(last) = changes.rooms.last().filter(|last| changes.is_deleted(last.id)) {
         let sql = "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'room'";

@@ -8,8 +8,11 @@ use rusqlite::{Batch, Connection, TransactionBehavior};
 use crate::{OpenError, StoreError};
 
 /// In order; the first makes version 1. One that was released is never edited: the next one mends it.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001_rooms.sql"), include_str!("../../migrations/0002_joined_with.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_rooms.sql"),
+    include_str!("../../migrations/0002_joined_with.sql"),
+    include_str!("../../migrations/0003_topic.sql"),
+];
 
 /// "Teah", as the first migration writes it.
 const APPLICATION_ID: i64 = 0x5465_6168;

@@ -54,8 +54,8 @@ fn is_member(conn: &Connection, room: RoomId, user: UserId) -> Result<bool, Stor
 }
 
 fn info(conn: &Connection, room: &RoomRef) -> Result<Option<RoomInfo>, StoreError> {
-    let Some((room, name)) = rows::find_room(conn, room)? else { return Ok(None) };
-    Ok(Some(RoomInfo { room, name, head: head(conn, room)? }))
+    let Some((room, name, topic)) = rows::find_room(conn, room)? else { return Ok(None) };
+    Ok(Some(RoomInfo { room, name, topic, head: head(conn, room)? }))
 }
 
 /// Of a room of which nothing else is needed.
@@ -63,6 +63,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<RoomSummary> {
     Ok(RoomSummary {
         room: RoomId(uint(row, 0)?),
         name: rows::room_name(row, 1)?,
+        topic: rows::topic(row, 5)?,
         head: Seq(0),
         n: MessageCount(0),
         count: 0,
@@ -149,11 +150,11 @@ impl Reader for SqliteReader {
     fn rooms(&mut self, query: RoomQuery) -> Result<RoomPage, StoreError> {
         // A room without a global name is shown to its members only.
         let sql = if query.joined {
-            "SELECT r.id, r.name, 1, p.seq, p.n FROM membership m JOIN room r ON r.id = m.room \
+            "SELECT r.id, r.name, 1, p.seq, p.n, r.topic FROM membership m JOIN room r ON r.id = m.room \
              LEFT JOIN read_position p ON p.room = m.room AND p.user = m.user \
              WHERE m.user = ?1 AND m.room > ?2 ORDER BY m.room LIMIT ?3"
         } else {
-            "SELECT r.id, r.name, m.user IS NOT NULL, p.seq, p.n FROM room r \
+            "SELECT r.id, r.name, m.user IS NOT NULL, p.seq, p.n, r.topic FROM room r \
              LEFT JOIN membership m ON m.room = r.id AND m.user = ?1 \
              LEFT JOIN read_position p ON p.room = r.id AND p.user = ?1 \
              WHERE r.id > ?2 AND (r.name_key IS NOT NULL OR m.user IS NOT NULL) ORDER BY r.id LIMIT ?3"

@@ -42,6 +42,11 @@ impl RoomCache {
                 (room.head, room.n, room.last_at) = (event.seq, event.n, Some(event.at));
             }
         }
+        for (room, topic) in &changes.topics {
+            if let Some(room) = self.rooms.get_mut(room) {
+                room.topic = topic.clone();
+            }
+        }
         for room in &changes.deleted_rooms {
             self.rooms.remove(room);
         }

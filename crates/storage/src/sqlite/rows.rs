@@ -2,15 +2,17 @@
 
 use protocol::{
     ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, ReadPosition, RoomId, RoomName,
-    RoomRef, Seq, Timestamp, UserId, UserName,
+    RoomRef, Seq, Timestamp, Topic, UserId, UserName,
 };
 use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Params, Result, Row, params};
 
+use crate::StoredKind;
+
 /// The columns that [`event`] reads, in its order.
 macro_rules! event_columns {
     () => {
-        "seq, n, kind, sender, sender_name, at, client_message_id, body, was, joined_with"
+        "seq, n, kind, sender, sender_name, at, client_message_id, body, was, joined_with, payload"
     };
 }
 pub(super) use event_columns;
@@ -50,6 +52,10 @@ pub(super) fn room_name(row: &Row<'_>, column: usize) -> Result<RoomName> {
     text(row, column, RoomName::new)
 }
 
+pub(super) fn topic(row: &Row<'_>, column: usize) -> Result<Topic> {
+    text(row, column, Topic::new)
+}
+
 pub(super) fn message_body(row: &Row<'_>, column: usize) -> Result<MessageBody> {
     text(row, column, |body| MessageBody::new(body, u32::MAX))
 }
@@ -78,7 +84,12 @@ pub(super) fn event(room: RoomId, row: &Row<'_>) -> Result<Event> {
         },
         "member_left" => EventKind::MemberLeft {},
         "renamed" => EventKind::Renamed { old_name: user_name(row, 8)? },
-        _ => return Err(Error::InvalidColumnType(2, "kind".to_owned(), Type::Text)),
+        kind => {
+            let payload = row.get_ref(10)?.as_str_or_null()?;
+            StoredKind { kind, client_message_id: None, body: None, payload }
+                .into_event_kind()
+                .map_err(|cause| Error::FromSqlConversionFailure(10, Type::Text, Box::new(cause)))?
+        }
     };
     Ok(Event {
         kind,
@@ -92,6 +103,8 @@ pub(super) fn event(room: RoomId, row: &Row<'_>) -> Result<Event> {
 
 /// Appends `event`.
 pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<()> {
+    let other;
+    let mut payload = None;
     let (kind, key, body, was) = match &event.kind {
         EventKind::Message { client_message_id, body } => {
             ("message", client_message_id.as_ref().map(ClientMessageId::as_str), Some(body.as_str()), None)
@@ -99,11 +112,17 @@ pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<()> {
         EventKind::MemberJoined { .. } => ("member_joined", None, None, None),
         EventKind::MemberLeft {} => ("member_left", None, None, None),
         EventKind::Renamed { old_name } => ("renamed", None, None, Some(old_name.as_str())),
+        kind => {
+            let stored =
+                StoredKind::of(kind).map_err(|cause| Error::ToSqlConversionFailure(Box::new(cause)))?;
+            (other, payload) = (stored.kind, stored.payload);
+            (other.as_str(), None, None, None)
+        }
     };
     conn.prepare_cached(concat!(
         "INSERT INTO room_event (room, ",
         event_columns!(),
-        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
     ))?
     .execute(params![
         int(event.room.0),
@@ -116,7 +135,8 @@ pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<()> {
         key,
         body,
         was,
-        joined_with(event)
+        joined_with(event),
+        payload
     ])?;
     Ok(())
 }
@@ -131,12 +151,12 @@ fn joined_with(event: &Event) -> Option<String> {
     }
 }
 
-pub(super) fn find_room(conn: &Connection, room: &RoomRef) -> Result<Option<(RoomId, RoomName)>> {
-    let read = |row: &Row<'_>| Ok((RoomId(uint(row, 0)?), room_name(row, 1)?));
+pub(super) fn find_room(conn: &Connection, room: &RoomRef) -> Result<Option<(RoomId, RoomName, Topic)>> {
+    let read = |row: &Row<'_>| Ok((RoomId(uint(row, 0)?), room_name(row, 1)?, topic(row, 2)?));
     match room {
-        RoomRef::Id(id) => first(conn, "SELECT id, name FROM room WHERE id = ?1", [int(id.0)], read),
+        RoomRef::Id(id) => first(conn, "SELECT id, name, topic FROM room WHERE id = ?1", [int(id.0)], read),
         RoomRef::Name(name) => {
-            first(conn, "SELECT id, name FROM room WHERE name_key = ?1", [name.key()], read)
+            first(conn, "SELECT id, name, topic FROM room WHERE name_key = ?1", [name.key()], read)
         }
     }
 }

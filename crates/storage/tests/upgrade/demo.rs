@@ -4,7 +4,7 @@ use std::path::Path;
 
 use domain::RoomLimits;
 use protocol::{
-    ClientMessageId, Event, EventKind, MessageBody, Person, RoomId, RoomName, RoomRef, Seq, Timestamp,
+    ClientMessageId, Event, EventKind, MessageBody, Person, RoomId, RoomName, RoomRef, Seq, Timestamp, Topic,
     UserId, UserName,
 };
 use teahouse_storage::{
@@ -35,7 +35,10 @@ pub(crate) fn build_demo(folder: &Path) {
         vec![(&li, join("茶馆")), (&han, join("茶馆"))],
         vec![(&li, say("茶馆", Some("k2"), "今天喝龙井")), (&han, say("茶馆", None, "me too"))],
         vec![(&han, rename("韩梅梅")), (&bob, leave("lobby"))],
-        vec![(&han, Operation::Read { room: named("茶馆"), seq: Seq(u64::MAX >> 1) })],
+        vec![
+            (&han, Operation::Read { room: named("茶馆"), seq: Seq(u64::MAX >> 1) }),
+            (&han, Operation::SetTopic { room: named("茶馆"), topic: topic("今天喝龙井") }),
+        ],
         vec![(&bob, join("gone"))],
         vec![(&bob, leave("gone"))],
         vec![(&passer_by, join("lobby")), (&passer_by, say("lobby", None, "路过而已"))],
@@ -96,7 +99,12 @@ pub(crate) fn line(event: &Event) -> String {
         }
         EventKind::MemberLeft {} => format!("{by} left"),
         EventKind::Renamed { old_name } => format!("{by} was {old_name}"),
+        EventKind::TopicChanged { topic } => format!("{by} changed the topic to {topic}"),
     }
+}
+
+pub(crate) fn topic(text: &str) -> Topic {
+    Topic::new(text).unwrap()
 }
 
 pub(crate) fn person(id: u64, name: &str) -> Person {

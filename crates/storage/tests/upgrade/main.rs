@@ -13,7 +13,7 @@ use protocol::{ErrorCode, RoomId, Seq, Timestamp, UserId};
 use rusqlite::Connection;
 use teahouse_storage::{OperationResult, Reader, RoomQuery, SqliteStore, Store};
 
-/// The demo data as the logs show it. Schema 1 has no shared joins.
+/// The demo data as the logs show it. Schema 1 has no shared joins, and no topic is older than schema 3.
 fn history(schema: i64) -> [Vec<&'static str>; 2] {
     let together = ["u1 李雷 joined with u2 Han Meimei, u3 Bob"];
     let one_by_one = ["u1 李雷 joined", "u2 Han Meimei joined", "u3 Bob joined"];
@@ -32,7 +32,11 @@ fn history(schema: i64) -> [Vec<&'static str>; 2] {
         1 => &["u1 李雷 joined", "u2 Han Meimei joined"],
         _ => &["u1 李雷 joined with u2 Han Meimei"],
     };
-    [[joined, &lobby].concat(), [joined_tea, &tea].concat()]
+    let topic: &[&str] =
+        if schema < 3 { &[] } else { &["u2 韩梅梅 changed the topic to 今天喝龙井"] };
+    // Since then, a user whose last session ends leaves their rooms.
+    let left: &[&str] = if schema < 3 { &[] } else { &["u5 Ann left"] };
+    [[joined, &lobby, left].concat(), [joined_tea, &tea, topic].concat()]
 }
 
 #[test]
@@ -93,6 +97,7 @@ fn check_demo(reader: &mut dyn Reader, version: i64) {
     let room = reader.room(&named("茶馆")).unwrap().unwrap();
     assert_eq!((room.room, room.name.as_str(), room.head.n.0), (TEA, "茶馆", 2));
     assert_eq!(room.head.seq, Seq(tea.len() as u64));
+    assert_eq!(room.topic.as_str(), if version < 3 { "" } else { "今天喝龙井" });
     assert_eq!(reader.room(&named("gone")).unwrap(), None);
     let heads = reader.heads(&[LOBBY, TEA, RoomId(3)]).unwrap();
     let heads: Vec<_> = heads.iter().map(|head| head.map(|head| (head.seq.0, head.n.0))).collect();
@@ -101,7 +106,8 @@ fn check_demo(reader: &mut dyn Reader, version: i64) {
     let members = |reader: &mut dyn Reader, room| -> BTreeSet<u64> {
         (1..=6).filter(|&user| reader.is_member(room, UserId(user)).unwrap()).collect()
     };
-    assert_eq!(members(reader, LOBBY), BTreeSet::from([1, 2, 4, 5]));
+    let ann = (version < 3).then_some(5);
+    assert_eq!(members(reader, LOBBY), [1, 2, 4].into_iter().chain(ann).collect());
     assert_eq!(members(reader, TEA), BTreeSet::from([1, 2]));
 
     let name = |reader: &mut dyn Reader, n| {
@@ -203,7 +209,7 @@ fn log_of_a_killed_server_survives_an_upgrade() {
         old.execute_batch(&format!(
             "PRAGMA journal_mode = wal;
              INSERT INTO room_event (room, seq, n, kind, sender, sender_name, at, client_message_id, body)
-             VALUES (2, {seq}, 3, 'message', 1, '李雷', 5000, 'last', '最后一句');"
+             VALUES (2, {seq}, 3, 'message', 1, '李雷', 7000, 'last', '最后一句');"
         ))
         .unwrap();
         for name in ["teahouse.db", "teahouse.db-wal"] {

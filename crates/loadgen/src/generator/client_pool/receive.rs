@@ -149,7 +149,7 @@ impl ClientPool {
 
     fn handle_frame(&mut self, number: usize, frame: &Frame<'_>, bytes: &[u8]) -> Result<(), LoadError> {
         match &*frame.kind {
-            "message" | "member_joined" | "member_left" | "renamed" => {
+            "message" | "member_joined" | "member_left" | "renamed" | "topic_changed" => {
                 self.handle_event(number, frame, bytes)
             }
             "ok" => self.handle_ok(number, frame),

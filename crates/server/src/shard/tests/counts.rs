@@ -80,6 +80,7 @@ impl Crowd {
                 let attach = Attach {
                     room: RoomId(room),
                     name: RoomName::new(&format!("hall-{room}")).unwrap(),
+                    topic: protocol::Topic::default(),
                     head: Seq(0),
                     n: MessageCount(0),
                     read: None,

@@ -243,7 +243,7 @@ fn event_of_another_program_is_not_overwritten() {
     let mut setup = setup();
     setup.send(&["three"]);
     let tool = rusqlite::Connection::open(setup._folder.path().join("teahouse.db")).unwrap();
-    let copy = "INSERT INTO room_event SELECT room, 4, 2, kind, sender, sender_name, at, NULL, 'tool', NULL, NULL \
+    let copy = "INSERT INTO room_event SELECT room, 4, 2, kind, sender, sender_name, at, NULL, 'tool', NULL, NULL, NULL \
                 FROM room_event WHERE room = 2 AND seq = 3";
     assert_eq!(tool.execute(copy, []).unwrap(), 1);
     let batch = setup.send(&["five"]);

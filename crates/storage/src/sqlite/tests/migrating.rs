@@ -121,7 +121,7 @@ fn migration_stopped_at_any_statement_is_completed() {
 fn failed_migration_leaves_the_version_before_it() {
     let folder = Found::SchemaOne.folder();
     let mut conn = for_writing(&database(folder.path())).unwrap();
-    let failing = [MIGRATIONS[0], MIGRATIONS[1], "CREATE TABLE half (a) STRICT; SELECT no_such_function();"];
+    let failing = [MIGRATIONS, &["CREATE TABLE half (a) STRICT; SELECT no_such_function();"]].concat();
     assert!(run_of(&failing, &mut conn, &mut || ()).is_err());
     drop(conn);
     assert_eq!(schema(folder.path()), schema(upgraded(Found::SchemaOne).path()));
