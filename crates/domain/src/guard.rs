@@ -1,20 +1,20 @@
-//! Guards as data: what each deed needs, in one table, asked in one place.
+//! The permission table: what each permission requires, checked in one place.
 
 use protocol::{ErrorCode, Permission};
 
-/// How the person who does it stands.
+/// The facts about the user on which a permission depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemberContext {
-    /// Whether they are a member of the room.
+    /// Whether the user is a member of the room.
     pub member: bool,
-    /// How many rooms they are a member of, this one counted.
+    /// The number of rooms of which the user is a member, this one included.
     pub rooms_joined: u32,
 }
 
 /// Bounds on rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomLimits {
-    /// How many rooms one person can be in. Each is a cursor in memory and a row in the store.
+    /// The number of rooms of which one user can be a member. Each is a cursor in memory and a row in the store.
     pub rooms_per_person: u32,
 }
 
@@ -24,16 +24,16 @@ impl Default for RoomLimits {
     }
 }
 
-/// What a deed asks of whoever does it.
+/// What a permission requires of the user.
 struct Guard {
     members_only: bool,
-    /// Whether it makes its doer a member of one room more.
+    /// Whether the operation adds a membership.
     adds_a_room: bool,
 }
 
-/// The table. A deed without a row does not compile.
-const fn guard(deed: Permission) -> Guard {
-    match deed {
+/// The table. A permission without a row does not compile.
+const fn guard(permission: Permission) -> Guard {
+    match permission {
         Permission::Join => Guard { members_only: false, adds_a_room: true },
         Permission::Leave => Guard { members_only: true, adds_a_room: false },
         Permission::Send => Guard { members_only: true, adds_a_room: false },
@@ -46,13 +46,13 @@ const fn guard(deed: Permission) -> Guard {
     }
 }
 
-/// Whether somebody who stands so may do it; if not, the code to answer with.
-pub fn check(deed: Permission, standing: MemberContext, limits: &RoomLimits) -> Result<(), ErrorCode> {
-    let guard = guard(deed);
-    if guard.members_only && !standing.member {
+/// Checks a permission; an error is the code of the reply.
+pub fn check(permission: Permission, context: MemberContext, limits: &RoomLimits) -> Result<(), ErrorCode> {
+    let guard = guard(permission);
+    if guard.members_only && !context.member {
         return Err(ErrorCode::NotAMember);
     }
-    if guard.adds_a_room && !standing.member && standing.rooms_joined >= limits.rooms_per_person {
+    if guard.adds_a_room && !context.member && context.rooms_joined >= limits.rooms_per_person {
         return Err(ErrorCode::TooManyRooms);
     }
     Ok(())
@@ -84,15 +84,15 @@ mod tests {
 
     #[test]
     fn member_has_every_member_permission() {
-        for deed in FOR_MEMBERS {
-            assert_eq!(check(deed, member(), &LIMITS), Ok(()), "{deed:?}");
+        for permission in FOR_MEMBERS {
+            assert_eq!(check(permission, member(), &LIMITS), Ok(()), "{permission:?}");
         }
     }
 
     #[test]
     fn non_member_can_only_join() {
-        for deed in FOR_MEMBERS {
-            assert_eq!(check(deed, stranger(), &LIMITS), Err(ErrorCode::NotAMember), "{deed:?}");
+        for permission in FOR_MEMBERS {
+            assert_eq!(check(permission, stranger(), &LIMITS), Err(ErrorCode::NotAMember), "{permission:?}");
         }
         assert_eq!(check(Permission::Join, stranger(), &LIMITS), Ok(()));
     }
@@ -114,8 +114,8 @@ mod tests {
     #[test]
     fn room_limit_applies_to_joining_only() {
         let full = MemberContext { member: true, rooms_joined: 300 };
-        for deed in FOR_MEMBERS {
-            assert_eq!(check(deed, full, &LIMITS), Ok(()), "{deed:?}");
+        for permission in FOR_MEMBERS {
+            assert_eq!(check(permission, full, &LIMITS), Ok(()), "{permission:?}");
         }
     }
 

@@ -9,7 +9,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `guard.rs` | which deed needs what standing, as a table |
+//! | `guard.rs` | the permission table |
 //! | `bucket.rs` | a token bucket in eight bytes |
 //! | `rates.rs` | the rates in force; the buckets of a session and of the addresses |
 //! | `presence.rs` | who is online in which room, told at most once a second |

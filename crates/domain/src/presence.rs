@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::{Limits, PeoplePage, Person, RoomId, UserId, UserName};
 
-/// How long changes are gathered before a room is told: whoever reconnects within it was never gone.
+/// How long changes are gathered before a room is told: a user who reconnects within it never counts as gone.
 const GATHER: Duration = Duration::from_secs(1);
 
 /// Who is online, in all rooms. A room in which nobody is costs nothing.

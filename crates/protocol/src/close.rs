@@ -15,11 +15,11 @@ pub enum Close {
     MessageTooBig,
     /// A defect of the server.
     InternalError,
-    /// A message was begun and not ended within 30 s.
+    /// A message was not completed within 30 s of its first byte.
     UnfinishedMessage,
     /// The server is short of memory for unfinished messages.
     Overloaded,
-    /// The session has ended: log in anew before coming back.
+    /// The session has ended: log in again before reconnecting.
     SessionEnded,
 }
 

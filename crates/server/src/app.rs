@@ -109,7 +109,7 @@ impl AppState {
     /// To be asked before a 101, and held until the connection [has arrived](Self::arrive). `None`: nobody is let in any more.
     pub(crate) fn begin_upgrade(&self) -> Option<UpgradeGuard> {
         let upgrade_gate = Arc::clone(&self.upgrade_gate).try_read_owned().ok()?;
-        // Looked at behind the door: whoever is in before it is set is waited for.
+        // Read while holding the gate: the stop waits for every upgrade that began before the flag was set.
         (!self.is_stopping()).then_some(UpgradeGuard { _permit: upgrade_gate })
     }
 
@@ -205,7 +205,7 @@ impl AppState {
     /// Commits what was asked, answers it, tells every client when to come back, and brings the store to rest.
     pub(crate) async fn stop(&self) {
         self.begin_stopping();
-        // Whoever was told 101 is to be told goodbye: who is still on the way comes before the shards are stopped. Held to the end.
+        // Every connection that received 101 also receives a close frame, so in-flight upgrades reach their shards before these stop. Held to the end.
         let _permit = timeout(ON_THE_WAY, self.upgrade_gate.write()).await;
         for shard in &self.shards {
             shard.quiet().await;

@@ -102,7 +102,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Whoever reads our output may stop reading; that is not our failure.
+/// A closed standard output is not an error of ours.
 fn send_frame(text: &str) -> ExitCode {
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS

@@ -1,5 +1,5 @@
 //! Threads without which the house is not whole: when one of them dies of a defect, the process ends, for its supervisor to
-//! start it anew. Half a server that looks alive is worse than one that is down for a second.
+//! restart it. Half a server that looks alive is worse than one that is down for a second.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ pub(crate) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::R
     Builder::new().name(name.clone()).spawn(move || {
         // Nothing of what the thread owned is used again: the process ends.
         if catch_unwind(AssertUnwindSafe(body)).is_err() {
-            tracing::error!(thread = %name, "a defect ended this thread; the process ends, to be started anew");
+            tracing::error!(thread = %name, "a defect ended this thread; the process ends, and its supervisor restarts it");
             std::process::exit(70);
         }
     })

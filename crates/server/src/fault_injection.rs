@@ -1,4 +1,4 @@
-//! Promises broken on purpose, so that whoever looks for broken promises can prove to see them. Built only with the feature
+//! Promises broken on purpose, so that the checks that look for broken promises can be tested. Built only with the feature
 //! `fault_injection`, which no release has; there is none of it in any other build. One at a time, named by `TEAHOUSE_FAULT_INJECTION` or, in a
 //! test, chosen for its thread. (The eighth, `synchronous-normal`, is the store's: `sqlite/open.rs`.)
 
@@ -17,7 +17,7 @@ pub(crate) enum FaultInjection {
     DeliverTwiceOnRetry,
     /// Two events that were committed at once are told in the wrong order.
     SwapNeighbours,
-    /// Whoever was removed from a room goes on hearing it.
+    /// A removed user keeps receiving events of the room.
     DeliverAfterRemoval,
     /// What was missed is not named.
     ForgetGap,

@@ -40,7 +40,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// eighth of them.
 const LISTENING: u64 = 64;
 
-/// Files that are opened later and are no connections: the one that is being turned away, a database that is opened anew.
+/// Files that are opened later and are no connections: the one that is being turned away, a database that is reopened.
 const SPARE_FILES: u64 = 16;
 
 /// What is open before the first connection comes, where that cannot be counted: the database once for each who reads or writes
@@ -254,7 +254,7 @@ fn reject(stream: TcpStream, refusal: &ApiError, listening: &Arc<Semaphore>) -> 
     };
     tokio::spawn(async move {
         let _place = place;
-        // Whoever cannot be written to needs no answer.
+        // A peer that cannot be written to needs no reply.
         let _ = timeout(2 * DRAIN_TIMEOUT, hear_and_refuse(stream, &refusal)).await;
     });
     Ok(())

@@ -36,11 +36,11 @@ struct State {
 enum Phase {
     /// Nothing has come yet.
     Silent,
-    /// A head has begun.
+    /// A request head has started to arrive.
     Head,
     /// A handler is at work.
     Handling,
-    /// The answer is on its way, or was sent, and no further request has begun.
+    /// The answer is on its way, or was sent, and no further request has started.
     Answered,
 }
 

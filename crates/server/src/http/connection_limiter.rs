@@ -36,7 +36,7 @@ pub(crate) struct ConnectionLimiter {
     in_all: u32,
     per_address: u32,
     metrics: Metrics,
-    // owner: whoever accepts, and whoever drops a permit; held for one map operation; bounded by `in_all` entries.
+    // owner: the accept loop, and each task that drops a permit; held for one map operation; bounded by `in_all` entries.
     taken: Mutex<Taken>,
 }
 
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_a_network_counts_once() {
+    fn addresses_of_one_network_count_once() {
         assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
         assert_eq!(address("2001:db8:1:2::1"), address("2001:db8:1:2:ffff::9"));
         assert_ne!(address("2001:db8:1:2::1"), address("2001:db8:1:3::1"));

@@ -65,7 +65,7 @@ pub(crate) struct HttpState {
     metrics: Metrics,
     page: Page,
     start: Instant,
-    // owner: whoever makes a guest; held for one look-up; cap KeyedBuckets::CAPACITY, beyond it the fullest is forgotten.
+    // owner: each request that creates a guest; held for one look-up; cap KeyedBuckets::CAPACITY, beyond it the fullest is forgotten.
     guests: Mutex<KeyedBuckets<Address>>,
 }
 
