@@ -127,30 +127,33 @@ fn simulation_with_faults_keeps_every_promise() {
     );
 }
 
-/// Whoever finds nothing has to show that there was nothing to find: the clients of the simulation, who look at the store as they
-/// go, and the checker, which has nothing but the history.
+/// Proves that the simulation detects broken promises: its clients, which compare with the store as they go, and the checker,
+/// which has only the history.
 #[cfg(feature = "fault-injection")]
 #[test]
 fn every_injected_fault_is_detected() {
     use crate::fault_injection::{FaultInjection, choose};
 
+    // A forgotten gap shows as a hole where later events arrive, and as a view that ends too early where none do.
+    const HOLE: &str = "missing without a gap";
+    const INCOMPLETE: &str = "quiescent member lacks events";
     for (fault_injection, on_the_way, by_history) in [
-        (FaultInjection::AcknowledgeBeforeCommit, "acknowledged", "acknowledged"),
-        (FaultInjection::DropOnResume, "promise 2", "left out in silence"),
-        (FaultInjection::DeliverTwiceOnRetry, "promise 3", "stored"),
-        (FaultInjection::SwapNeighbours, "promise 2", "left out in silence"),
-        (FaultInjection::DeliverAfterRemoval, "promise 6", "after the removal"),
-        (FaultInjection::ForgetGap, "promise 2", "left out in silence"),
-        (FaultInjection::LoseWakeUp, "promise 2", "a member at rest lacks events"),
+        (FaultInjection::AcknowledgeBeforeCommit, "acknowledged", &["acknowledged"][..]),
+        (FaultInjection::DropOnResume, "promise 2", &[HOLE]),
+        (FaultInjection::DeliverTwiceOnRetry, "promise 3", &["stored"]),
+        (FaultInjection::SwapNeighbours, "promise 2", &[HOLE]),
+        (FaultInjection::DeliverAfterRemoval, "promise 6", &["after the removal"]),
+        (FaultInjection::ForgetGap, "promise 2", &[HOLE, INCOMPLETE]),
+        (FaultInjection::LoseWakeUp, "promise 2", &[INCOMPLETE]),
     ] {
         choose(Some(fault_injection));
         let found = (0..SEEDS).find_map(|seed| Some((seed, verdict(seed).err()?)));
         let judged = (0..SEEDS).find_map(|seed| Some((seed, verdict_of_history(seed)?)));
         choose(None);
-        for (found, words) in [(found, on_the_way), (judged, by_history)] {
+        for (found, words) in [(found, &[on_the_way][..]), (judged, by_history)] {
             let Some((seed, found)) = found else { panic!("{SEEDS} seeds do not see {fault_injection:?}") };
             assert!(
-                found.contains(words),
+                words.iter().any(|words| found.contains(words)),
                 "seed {seed} takes {fault_injection:?} for something else: {found}"
             );
             println!("seed {seed} sees {fault_injection:?}");
