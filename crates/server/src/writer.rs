@@ -223,7 +223,8 @@ pub(crate) struct CommitPipeline {
 impl CommitPipeline {
     /// Commits, and tells everybody. `Some`: the process is to end, for this reason.
     ///
-    /// **Invariant:** shards see rounds in commit order, for the loom's owner alone publishes.
+    /// **Invariant:** shards receive commit batches in commit order: only the owner of the pipeline publishes them. Shards publish
+    /// ephemeral frames themselves, which have no order among the events.
     pub(crate) fn commit(
         &mut self,
         now: Timestamp,

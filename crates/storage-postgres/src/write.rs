@@ -160,13 +160,13 @@ fn insert_rooms(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) {
 }
 
 fn insert_memberships(changes: &Changes, steps: &mut Vec<Step>) {
-    let begun = || changes.memberships.iter().filter_map(|(key, since)| Some((key, (*since)?)));
+    let added = || changes.memberships.iter().filter_map(|(key, since)| Some((key, (*since)?)));
     let columns = [
-        column(begun().map(|((room, _), _)| int(room.0))),
-        column(begun().map(|((_, user), _)| int(user.0))),
-        column(begun().map(|(_, since)| int(since.0))),
+        column(added().map(|((room, _), _)| int(room.0))),
+        column(added().map(|((_, user), _)| int(user.0))),
+        column(added().map(|(_, since)| int(since.0))),
     ];
-    push(steps, MEMBERSHIPS, begun().count(), columns);
+    push(steps, MEMBERSHIPS, added().count(), columns);
     let positions = &changes.read_positions;
     let columns = [
         column(positions.keys().map(|(room, _)| int(room.0))),
