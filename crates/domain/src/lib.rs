@@ -22,7 +22,7 @@
 //!
 //! let stranger = MemberContext { member: false, rooms_joined: 0 };
 //! assert!(check(Permission::Join, stranger, &RoomLimits::default()).is_ok());
-//! assert!(check(Permission::Send, stranger, &RoomLimits::default()).is_err());
+//! assert!(check(Permission::Member, stranger, &RoomLimits::default()).is_err());
 //! ```
 
 mod bucket;

@@ -19,6 +19,7 @@
 //! | `session.rs` | the bodies of `/api/v1/session` |
 //! | `event.rs` | `Event`: one numbered entry of a room's log |
 //! | `server_frame.rs` | `ServerFrame`: welcome, joined, ok, error, gap, reset, presence, typing |
+//! | `golden.rs` | the generated files of `golden/` |
 //! | `error.rs` | `ErrorCode`: the stable codes, whether each is retryable, its HTTP status |
 //! | `close.rs` | the close codes, and what a client does on each |
 //! | `topic.rs` | `Topic`: the topic of a room |
@@ -37,6 +38,7 @@ mod command;
 mod error;
 mod event;
 mod frame_error;
+pub mod golden;
 mod ids;
 mod limits;
 mod names;
@@ -52,7 +54,7 @@ pub use body::{ClientMessageId, InvalidBody, InvalidKey, MessageBody};
 pub use close::Close;
 pub use command::{CommandEnvelope, parse_frame};
 pub use error::{ErrorCode, HttpError};
-pub use event::{Event, EventKind, Person};
+pub use event::{EVENT_EXAMPLES, Event, EventKind, Person};
 pub use frame_error::FrameError;
 pub use ids::{CommandId, Epoch, InvalidId, MessageCount, RoomId, Seq, UserId};
 pub use limits::Limits;

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 use teahouse_protocol::{
-    CommandEnvelope, ErrorCode, Event, EventKind, Limits, MessageCount, Person, RoomId, RoomName, Seq,
-    ServerFrame, Timestamp, UserId, UserName,
+    CommandEnvelope, ErrorCode, Event, EventKind, Limits, MessageCount, OPERATIONS, Person, RoomId, RoomName,
+    Seq, ServerFrame, Timestamp, UserId, UserName,
 };
 
 fn golden(text: &str) -> Vec<Value> {
@@ -12,7 +12,7 @@ fn golden(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn what_clients_say_is_understood_whole() {
+fn client_frame_is_parsed_and_written_unchanged() {
     for frame in golden(include_str!("../golden/client.json")) {
         let command = CommandEnvelope::parse(&frame.to_string(), 8192).unwrap();
         assert_eq!(serde_json::to_value(&command).unwrap(), frame);
@@ -20,10 +20,30 @@ fn what_clients_say_is_understood_whole() {
 }
 
 #[test]
-fn what_the_server_says_reads_back_whole() {
+fn server_frame_is_parsed_and_written_unchanged() {
     for frame in golden(include_str!("../golden/server.json")) {
         let read: ServerFrame = serde_json::from_value(frame.clone()).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&read.to_json()).unwrap(), frame, "{read:?}");
+    }
+}
+
+#[test]
+fn golden_files_are_the_generated_ones() {
+    let (client, server) = (teahouse_protocol::golden::client(), teahouse_protocol::golden::server());
+    let are_current =
+        include_str!("../golden/client.json") == client && include_str!("../golden/server.json") == server;
+    assert!(are_current, "golden/ is stale: run `cargo xtask generate`");
+}
+
+#[test]
+fn every_operation_has_examples_of_its_own() {
+    for definition in OPERATIONS {
+        let row = definition.row;
+        assert!(!row.requests.is_empty(), "{}", row.name);
+        for request in row.requests {
+            let command = CommandEnvelope::parse(request, 8192).unwrap().command;
+            assert_eq!(command.row().name, row.name, "{request}");
+        }
     }
 }
 
@@ -45,7 +65,7 @@ fn full_event_of_joint_joins_is_far_below_the_frame_limit() {
 }
 
 #[test]
-fn names_are_judged_alike_everywhere() {
+fn name_rules_match_the_golden_file() {
     let names: Value = serde_json::from_str(include_str!("../golden/names.json")).unwrap();
     for (text, name) in names["room"]["accepted"].as_object().unwrap() {
         assert_eq!(RoomName::new(text).unwrap().as_str(), name, "{text}");
@@ -62,7 +82,7 @@ fn names_are_judged_alike_everywhere() {
 }
 
 #[test]
-fn every_code_is_in_the_documentation_as_it_is_in_the_program() {
+fn every_error_code_has_its_row_in_the_documentation() {
     let protocol = include_str!("../../../docs/PROTOCOL.md");
     for code in ErrorCode::ALL {
         let retryable = if code.is_retryable() { "yes" } else { "no" };

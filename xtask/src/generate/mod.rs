@@ -67,6 +67,9 @@ fn files(root: &Path) -> Result<Vec<(String, String)>> {
     let mut files = vec![("docs/openapi.json".to_owned(), protocol::openapi::text())];
     let document = protocol::openapi::document();
     files.push(("web/src/protocol/generated.ts".to_owned(), typescript::module(&document)?));
+    files.push(("crates/protocol/golden/client.json".to_owned(), protocol::golden::client()));
+    files.push(("crates/protocol/golden/server.json".to_owned(), protocol::golden::server()));
+    files.push(("web/src/protocol/examples.ts".to_owned(), typescript::examples()));
     for path in ["docs/PROTOCOL.md", "docs/PERMISSIONS.md"] {
         let text = fs::read_to_string(root.join(path)).with_context(|| format!("{path} cannot be read"))?;
         files.push((path.to_owned(), tables::fill(&text).with_context(|| path.to_owned())?));

@@ -10,7 +10,7 @@ pub(super) fn facts(room: &RoomRef, user: UserId) -> Vec<Fact> {
 }
 
 pub(super) fn decide(context: &Context<'_>, room: &RoomRef) -> Decision {
-    let (room, person) = context.member_of(Permission::Leave, room)?;
+    let (room, person) = context.member_of(Permission::Member, room)?;
     let mut effects = Vec::new();
     let seqs = context.remove_member(&[room], &person, &mut effects)?;
     let seq = *seqs.first().ok_or(ErrorCode::Internal)?;

@@ -11,7 +11,7 @@ pub(super) fn facts(room: RoomId, user: UserId) -> Vec<Fact> {
 }
 
 pub(super) fn decide(context: &Context<'_>, room: RoomId) -> Decision {
-    let (room, _) = context.member_of(Permission::Resume, &RoomRef::Id(room))?;
+    let (room, _) = context.member_of(Permission::Member, &RoomRef::Id(room))?;
     Ok((Vec::new(), join::joined(context, room, false)?))
 }
 

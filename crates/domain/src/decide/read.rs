@@ -16,7 +16,7 @@ pub(super) fn facts(room: &RoomRef, user: UserId, seq: Seq) -> Vec<Fact> {
 }
 
 pub(super) fn decide(context: &Context<'_>, reference: &RoomRef, seq: Seq) -> Decision {
-    let (room, person) = context.member_of(Permission::Read, reference)?;
+    let (room, person) = context.member_of(Permission::Member, reference)?;
     let seq = seq.min(room.head);
     let before = context.world.read_position(room.id, person.id)?;
     if let Some(before) = before

@@ -29,7 +29,7 @@ pub(super) fn decide(
             Err(ErrorCode::KeyConflict.into())
         };
     }
-    let (room, person) = context.member_of(Permission::Send, reference)?;
+    let (room, person) = context.member_of(Permission::Member, reference)?;
     let kind = EventKind::Message { client_message_id: key.cloned(), body: body.clone() };
     let event = context.event(room, person, kind);
     let result = OperationResult::Sent { room: room.id, seq: event.seq, repeated: false };

@@ -10,7 +10,7 @@ pub(super) fn facts(room: &RoomRef, user: UserId) -> Vec<Fact> {
 }
 
 pub(super) fn decide(context: &Context<'_>, reference: &RoomRef, topic: &Topic) -> Decision {
-    let (room, person) = context.member_of(Permission::SetTopic, reference)?;
+    let (room, person) = context.member_of(Permission::Member, reference)?;
     let mut effects = Vec::new();
     if room.topic != *topic {
         let event = context.event(room, person, EventKind::TopicChanged { topic: topic.clone() });

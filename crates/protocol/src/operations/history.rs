@@ -48,10 +48,18 @@ impl Operation for History {
         summary: "Reads a page of a room's events, oldest first.",
         reply: "`ok {events, more}`",
         http: Some(Route::get("/api/v1/rooms/{room}/events")),
-        permission: Some(Permission::History),
+        permission: Some(Permission::Member),
         rate: RateClass::Other,
         events: &[],
         errors: &[errors::COMMON, errors::ROOM, errors::READ, &[ErrorCode::NotAMember]],
+        slash: None,
+        requests: &[
+            r#"{"type":"history","id":8,"room":"r1","before":58,"limit":50}"#,
+            r#"{"type":"history","id":8,"room":"r1","after":58}"#,
+        ],
+        replies: &[
+            r#"{"type":"ok","id":8,"events":[{"type":"message","room":"r1","seq":58,"n":52,"by":{"id":"u7","name":"李雷"},"at":"2026-11-22T10:00:00.123Z","client_message_id":"k","body":"你好"}],"more":true}"#,
+        ],
     };
 
     fn check(Fields { room, after, before, limit }: Fields, _: u32) -> Result<Self, FrameError> {

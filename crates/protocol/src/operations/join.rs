@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::row::errors;
-use super::{Method, Operation, Permission, RateClass, Route, Row, room_ref};
+use super::{Method, Operation, Permission, RateClass, Route, Row, Slash, room_ref};
 use crate::{Epoch, ErrorCode, FrameError, Joined, RoomRef, Seq};
 
 /// Become a member, of a new room if need be, and (on a live connection) receive its events.
@@ -49,6 +49,16 @@ impl Operation for Join {
             errors::ROOM,
             errors::WRITE,
             &[ErrorCode::NotAMember, ErrorCode::TooManyRooms],
+        ],
+        slash: Some(Slash { word: "join", argument: Some("room") }),
+        requests: &[
+            r#"{"type":"join","id":1,"room":"lobby"}"#,
+            r#"{"type":"join","id":1,"room":"lobby","after":41,"epoch":"e1"}"#,
+            r#"{"type":"join","room":"茶馆"}"#,
+        ],
+        replies: &[
+            r#"{"type":"joined","id":1,"room":"r1","name":"lobby","topic":"Tea, all day","head":57,"n":51,"read":{"seq":40,"n":38},"count":3,"online":[{"id":"u7","name":"李雷"},{"id":"u8","name":"Han Meimei"}]}"#,
+            r#"{"type":"joined","room":"r12","name":"茶馆","topic":"今天喝龙井","head":0,"n":0,"count":1,"online":[]}"#,
         ],
     };
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::row::errors;
-use super::{Method, Operation, Permission, RateClass, Route, Row, room_ref};
+use super::{Method, Operation, Permission, RateClass, Route, Row, Slash, room_ref};
 use crate::{Appended, ErrorCode, FrameError, RoomRef};
 
 /// Stop being a member.
@@ -31,10 +31,13 @@ impl Operation for Leave {
         summary: "Ends the user's membership of a room.",
         reply: "`ok {seq}` after all events up to that one; no event of the room follows",
         http: Some(Route::change(Method::Post, "/api/v1/rooms/{room}/leave")),
-        permission: Some(Permission::Leave),
+        permission: Some(Permission::Member),
         rate: RateClass::Other,
         events: &["member_left"],
         errors: &[errors::COMMON, errors::ROOM, errors::WRITE, &[ErrorCode::NotAMember]],
+        slash: Some(Slash { word: "leave", argument: None }),
+        requests: &[r#"{"type":"leave","id":3,"room":"r1"}"#],
+        replies: &[r#"{"type":"ok","id":3,"seq":61}"#],
     };
 
     fn check(Fields { room }: Fields, _: u32) -> Result<Self, FrameError> {

@@ -34,7 +34,7 @@ pub use read::Read;
 pub use rename::Rename;
 pub use resume::Resume;
 pub use rooms::Rooms;
-pub use row::{Access, Method, Permission, RateClass, Route, Row};
+pub use row::{Access, Method, Permission, RateClass, Route, Row, Slash};
 pub use send::Send;
 pub use set_topic::{SetTopic, TopicSet};
 pub use typing::Typing;

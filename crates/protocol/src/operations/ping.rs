@@ -28,6 +28,9 @@ impl Operation for Ping {
         rate: RateClass::Other,
         events: &[],
         errors: &[errors::COMMON],
+        slash: None,
+        requests: &[r#"{"type":"ping","id":10}"#],
+        replies: &[r#"{"type":"ok","id":2}"#],
     };
 
     fn check(Fields {}: Fields, _: u32) -> Result<Self, FrameError> {

@@ -35,10 +35,13 @@ impl Operation for Read {
         summary: "Moves the user's read position in a room. It never moves back.",
         reply: "`ok {seq, n}`: the position in force",
         http: Some(Route::change(Method::Put, "/api/v1/rooms/{room}/read")),
-        permission: Some(Permission::Read),
+        permission: Some(Permission::Member),
         rate: RateClass::Other,
         events: &[],
         errors: &[errors::COMMON, errors::ROOM, errors::WRITE, &[ErrorCode::NotAMember]],
+        slash: None,
+        requests: &[r#"{"type":"read","id":9,"room":"r1","seq":58}"#],
+        replies: &[r#"{"type":"ok","id":9,"seq":58,"n":52}"#],
     };
 
     fn check(Fields { room, seq }: Fields, _: u32) -> Result<Self, FrameError> {

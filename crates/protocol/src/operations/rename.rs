@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::row::errors;
-use super::{Method, Operation, RateClass, Route, Row};
+use super::{Method, Operation, RateClass, Route, Row, Slash};
 use crate::{ErrorCode, FrameError, Named, UserName};
 
 /// Change the user's name, in every room.
@@ -35,6 +35,9 @@ impl Operation for Rename {
         rate: RateClass::Other,
         events: &["renamed"],
         errors: &[errors::COMMON, errors::WRITE, &[ErrorCode::InvalidName]],
+        slash: Some(Slash { word: "name", argument: Some("name") }),
+        requests: &[r#"{"type":"rename","id":6,"name":"李雷"}"#],
+        replies: &[r#"{"type":"ok","id":6,"name":"李雷"}"#],
     };
 
     fn check(Fields { name }: Fields, _: u32) -> Result<Self, FrameError> {

@@ -37,10 +37,13 @@ impl Operation for Resume {
         summary: "Returns to rooms after a lost connection, each at its own cursor.",
         reply: "for each room `joined` without `id`, or an `error` with `room`; then `ok`",
         http: None,
-        permission: Some(Permission::Resume),
+        permission: Some(Permission::Member),
         rate: RateClass::Other,
         events: &[],
         errors: &[errors::COMMON, errors::WRITE, &[ErrorCode::RoomNotFound, ErrorCode::NotAMember]],
+        slash: None,
+        requests: &[r#"{"type":"resume","id":2,"rooms":{"r1":57,"r12":0},"epoch":"e1"}"#],
+        replies: &[],
     };
 
     fn check(Fields { rooms, epoch }: Fields, _: u32) -> Result<Self, FrameError> {

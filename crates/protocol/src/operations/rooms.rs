@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::row::errors;
-use super::{Operation, RateClass, Route, Row};
+use super::{Operation, RateClass, Route, Row, Slash};
 #[cfg(doc)]
 use crate::Limits;
 use crate::{FrameError, RoomId, RoomPage};
@@ -48,6 +48,14 @@ impl Operation for Rooms {
         rate: RateClass::Other,
         events: &[],
         errors: &[errors::COMMON, errors::READ],
+        slash: Some(Slash { word: "rooms", argument: None }),
+        requests: &[
+            r#"{"type":"rooms","id":7}"#,
+            r#"{"type":"rooms","id":7,"joined":true,"after":"r3","limit":20}"#,
+        ],
+        replies: &[
+            r#"{"type":"ok","id":7,"rooms":[{"room":"r1","name":"lobby","topic":"Tea, all day","head":62,"n":53,"count":3,"joined":true,"read":{"seq":40,"n":38}},{"room":"r12","name":"茶馆","head":0,"n":0,"count":0,"joined":false}],"next":"r12"}"#,
+        ],
     };
 
     fn check(Fields { joined, after, limit }: Fields, _: u32) -> Result<Self, FrameError> {

@@ -21,6 +21,22 @@ pub struct Row {
     pub events: &'static [&'static str],
     /// Error codes that it may return, in groups.
     pub errors: &'static [&'static [ErrorCode]],
+    /// The line that requests it in plain text and in the page. Without one, there is no such line.
+    pub slash: Option<Slash>,
+    /// Requests as frames, for `golden/client.json`.
+    pub requests: &'static [&'static str],
+    /// Replies as frames, for `golden/server.json`.
+    pub replies: &'static [&'static str],
+}
+
+/// A line that begins with a slash: `/topic Tea, all day`. A field `room` is the room in which the line is written, unless the
+/// argument is that field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slash {
+    /// The word after the slash, in lower case.
+    pub word: &'static str,
+    /// The field that the rest of the line is the value of. Such a line without a rest is incomplete.
+    pub argument: Option<&'static str>,
 }
 
 impl Row {
@@ -168,30 +184,16 @@ impl Method {
 /// What a user needs in a room for an operation. `domain::check` has the rule of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Permission {
-    /// Become a member.
+    /// A place for one more room, or a membership of this one.
     Join,
-    /// Stop being a member.
-    Leave,
-    /// Send a message.
-    Send,
-    /// Change the topic.
-    SetTopic,
-    /// Move one's read position.
-    Read,
-    /// Read earlier events.
-    History,
-    /// Notify the room that one is typing.
-    Typing,
-    /// List the people who are online.
-    Who,
-    /// Return to a room as a member.
-    Resume,
+    /// A membership.
+    Member,
 }
 
 /// The token bucket that pays for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RateClass {
-    /// `send`, `set_topic`
+    /// An operation that appends an event for all members of one room.
     Message,
     /// `join`
     Join,

@@ -41,7 +41,7 @@ impl Operation for Send {
         summary: "Appends a message to a room. The same `client_message_id` with the same room and body returns the first message's `seq`.",
         reply: "`ok {seq}` once it is on disk",
         http: Some(Route::change(Method::Post, "/api/v1/rooms/{room}/messages").creating()),
-        permission: Some(Permission::Send),
+        permission: Some(Permission::Member),
         rate: RateClass::Message,
         events: &["message"],
         errors: &[
@@ -50,6 +50,11 @@ impl Operation for Send {
             errors::WRITE,
             &[ErrorCode::NotAMember, ErrorCode::BodyEmpty, ErrorCode::BodyTooLong, ErrorCode::KeyConflict],
         ],
+        slash: None,
+        requests: &[
+            r#"{"type":"send","id":4,"room":"r1","client_message_id":"0192f3a0-7b1e-7c00-8000-000000000001","body":"你好 👩‍🚀\n<script>"}"#,
+        ],
+        replies: &[r#"{"type":"ok","id":4,"seq":58}"#],
     };
 
     fn check(Fields { room, client_message_id, body }: Fields, body_limit: u32) -> Result<Self, FrameError> {

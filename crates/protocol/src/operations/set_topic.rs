@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::row::errors;
-use super::{Method, Operation, Permission, RateClass, Route, Row, room_ref};
+use super::{Method, Operation, Permission, RateClass, Route, Row, Slash, room_ref};
 use crate::{ErrorCode, FrameError, InvalidTopic, RoomRef, Topic};
 
 /// Change the topic of a room.
@@ -43,7 +43,7 @@ impl Operation for SetTopic {
         summary: "Changes the topic of a room. An empty topic removes it. The topic in force again: nothing is appended.",
         reply: "`ok {topic}`",
         http: Some(Route::change(Method::Put, "/api/v1/rooms/{room}/topic")),
-        permission: Some(Permission::SetTopic),
+        permission: Some(Permission::Member),
         rate: RateClass::Message,
         events: &["topic_changed"],
         errors: &[
@@ -52,6 +52,12 @@ impl Operation for SetTopic {
             errors::WRITE,
             &[ErrorCode::NotAMember, ErrorCode::TopicTooLong],
         ],
+        slash: Some(Slash { word: "topic", argument: Some("topic") }),
+        requests: &[
+            r#"{"type":"set_topic","id":4,"room":"r1","topic":"今天喝龙井"}"#,
+            r#"{"type":"set_topic","room":"茶馆","topic":""}"#,
+        ],
+        replies: &[r#"{"type":"ok","id":6,"topic":"今天喝龙井"}"#, r#"{"type":"ok","id":6,"topic":""}"#],
     };
 
     fn check(Fields { room, topic }: Fields, _: u32) -> Result<Self, FrameError> {

@@ -31,10 +31,13 @@ impl Operation for Typing {
         summary: "Notifies the room that the user is typing. It is no event, and may be lost.",
         reply: "`ok`",
         http: None,
-        permission: Some(Permission::Typing),
+        permission: Some(Permission::Member),
         rate: RateClass::Typing,
         events: &[],
         errors: &[errors::COMMON, &[ErrorCode::InvalidName, ErrorCode::NotAMember]],
+        slash: None,
+        requests: &[r#"{"type":"typing","room":"r1"}"#],
+        replies: &[],
     };
 
     fn check(Fields { room }: Fields, _: u32) -> Result<Self, FrameError> {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::row::errors;
-use super::{Operation, Permission, RateClass, Route, Row, room_ref};
+use super::{Operation, Permission, RateClass, Route, Row, Slash, room_ref};
 #[cfg(doc)]
 use crate::Limits;
 use crate::{ErrorCode, FrameError, PeoplePage, RoomRef, UserId};
@@ -43,10 +43,16 @@ impl Operation for Who {
         summary: "Lists the people who are online in a room, by id.",
         reply: "`ok {count, people, next?}`",
         http: Some(Route::get("/api/v1/rooms/{room}/online")),
-        permission: Some(Permission::Who),
+        permission: Some(Permission::Member),
         rate: RateClass::Other,
         events: &[],
         errors: &[errors::COMMON, errors::ROOM, errors::READ, &[ErrorCode::NotAMember]],
+        slash: Some(Slash { word: "who", argument: None }),
+        requests: &[
+            r#"{"type":"who","id":5,"room":"r1"}"#,
+            r#"{"type":"who","id":5,"room":"r1","after":"u7","limit":20}"#,
+        ],
+        replies: &[r#"{"type":"ok","id":5,"count":3,"people":[{"id":"u7","name":"李雷"}],"next":"u7"}"#],
     };
 
     fn check(Fields { room, after, limit }: Fields, _: u32) -> Result<Self, FrameError> {

@@ -157,7 +157,7 @@ impl Call<'_> {
                 let member =
                     reader.is_member(room, user).map_err(|error| CommandError::from(report(&error)))?;
                 let context = MemberContext { member, rooms_joined: 0 };
-                domain::check(Permission::Who, context, &RoomLimits::default())?;
+                domain::check(Permission::Member, context, &RoomLimits::default())?;
                 Ok(room)
             })
             .await?;

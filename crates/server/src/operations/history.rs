@@ -56,7 +56,7 @@ pub(crate) fn history_of(
 
 fn may_read(reader: &mut dyn Reader, room: RoomId, user: UserId) -> Result<(), CommandError> {
     let member = reader.is_member(room, user).map_err(|error| command_error(&error))?;
-    domain::check(Permission::History, MemberContext { member, rooms_joined: 0 }, &RoomLimits::default())
+    domain::check(Permission::Member, MemberContext { member, rooms_joined: 0 }, &RoomLimits::default())
         .map_err(CommandError::from)
 }
 

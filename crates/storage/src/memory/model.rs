@@ -79,7 +79,7 @@ impl Work<'_> {
             Operation::Join { room, create_if_missing } => self.join(actor, room, create_if_missing),
             Operation::Open { room } => self.open(actor, room),
             Operation::Leave { room } => {
-                let room = self.room_for(Permission::Leave, actor, &room)?;
+                let room = self.room_for(Permission::Member, actor, &room)?;
                 Ok(OperationResult::Left { room, seq: self.remove_member(room, actor.person.id)? })
             }
             Operation::Send { room, key, body } => self.send(actor, &room, key, body),
@@ -128,7 +128,7 @@ impl Work<'_> {
     }
 
     fn open(&mut self, actor: &Actor, room: RoomId) -> Result<OperationResult, ErrorCode> {
-        let id = self.room_for(Permission::Resume, actor, &RoomRef::Id(room))?;
+        let id = self.room_for(Permission::Member, actor, &RoomRef::Id(room))?;
         let room = &self.state.rooms[&id];
         let (head, read) = (room.head(), room.read.get(&actor.person.id).copied());
         Ok(OperationResult::Joined {
@@ -161,7 +161,7 @@ impl Work<'_> {
                 Err(ErrorCode::KeyConflict)
             };
         }
-        let room = self.room_for(Permission::Send, actor, room)?;
+        let room = self.room_for(Permission::Member, actor, room)?;
         let seq = self.append(room, user, EventKind::Message { client_message_id: key, body })?;
         if let Some(key) = key_of_user {
             self.state.keyed.insert(key, (room, seq));
@@ -175,7 +175,7 @@ impl Work<'_> {
         room: &RoomRef,
         topic: Topic,
     ) -> Result<OperationResult, ErrorCode> {
-        let id = self.room_for(Permission::SetTopic, actor, room)?;
+        let id = self.room_for(Permission::Member, actor, room)?;
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         if std::mem::replace(&mut room.topic, topic.clone()) != topic {
             self.append(id, actor.person.id, EventKind::TopicChanged { topic: topic.clone() })?;
@@ -197,7 +197,7 @@ impl Work<'_> {
     }
 
     fn read(&mut self, actor: &Actor, room: &RoomRef, seq: Seq) -> Result<OperationResult, ErrorCode> {
-        let id = self.room_for(Permission::Read, actor, room)?;
+        let id = self.room_for(Permission::Member, actor, room)?;
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         let seq = seq.min(room.head().seq);
         let n = room.events[..seq.0 as usize].last().map_or(MessageCount(0), |event| event.n);

@@ -1,0 +1,28 @@
+//! The files of `golden/`: frames that this crate, the server, the load generator and the web client read in their tests.
+//!
+//! `control.json` is written by hand. The other two are generated, so that the example of an operation or of an event stands
+//! next to its definition.
+
+use crate::EVENT_EXAMPLES;
+use crate::operations::OPERATIONS;
+
+/// `golden/client.json`: every example of a request.
+#[must_use]
+pub fn client() -> String {
+    list(OPERATIONS.iter().flat_map(|definition| definition.row.requests).copied())
+}
+
+/// `golden/server.json`: frames that are neither an event nor a reply, events, and replies.
+#[must_use]
+pub fn server() -> String {
+    let control = include_str!("../golden/control.json").lines();
+    let control =
+        control.map(str::trim).filter(|line| line.starts_with('{')).map(|line| line.trim_end_matches(','));
+    let replies = OPERATIONS.iter().flat_map(|definition| definition.row.replies);
+    list(control.chain(EVENT_EXAMPLES.iter().chain(replies).copied()))
+}
+
+fn list<'a>(frames: impl Iterator<Item = &'a str>) -> String {
+    let frames: Vec<String> = frames.map(|frame| format!("  {frame}")).collect();
+    format!("[\n{}\n]\n", frames.join(",\n"))
+}
