@@ -1,24 +1,24 @@
-//! How often somebody may do something: a token bucket in eight bytes.
+//! Rate limiting: a token bucket in eight bytes.
 //!
-//! The generic cell rate algorithm (ITU-T I.371): instead of a number of tokens and the time at which it was right, it keeps
-//! one moment, the one at which the bucket will be full again. An idle bucket costs nothing to keep up to date.
+//! The generic cell rate algorithm (ITU-T I.371): instead of a token count and the time of its last update, a bucket stores
+//! one moment, at which it will be full again. An idle bucket needs no update.
 
 use std::time::Duration;
 
-/// How often: `burst` at once, and then `per_second`.
+/// A rate limit: `burst` at once, then `per_second`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
-    /// Tokens that come back each second; may be a fraction. What is not above 0 counts as one a year.
+    /// Tokens added per second; may be a fraction. A value that is not above 0 counts as one per year.
     pub per_second: f64,
-    /// Tokens that a full bucket holds. 0 refuses everything.
+    /// Tokens in a full bucket. 0 rejects everything.
     pub burst: u32,
 }
 
-/// One in a year: slow enough for "never", and small enough to count with.
+/// One token per year: in effect never, and far from overflow when multiplied by a burst.
 const SLOWEST: u64 = 365 * 24 * 3600 * 1_000_000_000;
 
 impl Rate {
-    /// Nanoseconds for one token. Rounded up, so that rounding never lets more through.
+    /// Nanoseconds per token, rounded up so that rounding never admits more.
     fn nanos_per_token(self) -> u64 {
         if self.per_second > 0.0 {
             ((1e9 / self.per_second).ceil() as u64).clamp(1, SLOWEST)
@@ -28,20 +28,20 @@ impl Rate {
     }
 }
 
-/// Starts full. The rate is given with each call, so that a bucket is no larger than what it must remember.
+/// A token bucket, full at first. Each call passes the rate, so that the bucket stores nothing but its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenBucket {
-    /// When it will be full again, in nanoseconds since the caller's start: that counts 584 years.
+    /// When the bucket will be full again, in nanoseconds since the caller's start; 64 bits last 584 years.
     full_at: u64,
 }
 
 impl TokenBucket {
-    /// Takes one token, or says after how long there will be one. Being refused costs nothing.
+    /// Takes one token. On error, the time until one is available; a rejected call takes nothing.
     pub fn take(&mut self, now: Duration, rate: Rate) -> Result<(), Duration> {
         let now = nanos(now);
         let per_token = rate.nanos_per_token();
         let capacity = per_token.saturating_mul(u64::from(rate.burst));
-        // No bucket is emptier than empty: after a larger rate or an earlier clock it does not wait for the old one.
+        // A bucket holds at least 0 tokens: the rate may have grown, or the clock may have gone back, since the last call.
         self.full_at = self.full_at.min(now.saturating_add(capacity));
         let full_at = self.full_at.max(now).saturating_add(per_token);
         match (full_at - now).checked_sub(capacity) {
@@ -53,18 +53,18 @@ impl TokenBucket {
         }
     }
 
-    /// Gives back a token that was taken for something that did not happen.
+    /// Returns the token of an operation that was not performed.
     pub fn refund(&mut self, rate: Rate) {
         self.full_at = self.full_at.saturating_sub(rate.nanos_per_token());
     }
 
-    /// Whether it is as good as a new one, and need not be kept.
+    /// Whether the bucket equals a new one and can be dropped.
     #[must_use]
     pub fn is_full(&self, now: Duration) -> bool {
         self.full_at <= nanos(now)
     }
 
-    /// The smaller, the fuller: by this a table of buckets chooses which one to forget.
+    /// The eviction order of a table of buckets: the smaller the value, the fuller the bucket.
     pub(crate) fn full_at(&self) -> u64 {
         self.full_at
     }
@@ -83,7 +83,7 @@ mod tests {
     const RATE: Rate = Rate { per_second: 5.0, burst: 20 };
 
     #[test]
-    fn a_token_that_was_put_back_can_be_taken_again() {
+    fn refunded_token_can_be_taken_again() {
         let mut bucket = TokenBucket::default();
         for _ in 0..RATE.burst {
             bucket.take(ms(0), RATE).unwrap();
@@ -99,12 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_eight_bytes() {
+    fn token_bucket_is_eight_bytes() {
         assert_eq!(size_of::<TokenBucket>(), 8);
     }
 
     #[test]
-    fn a_burst_passes_and_the_next_one_waits_for_its_token() {
+    fn take_after_burst_returns_wait_for_next_token() {
         let mut bucket = TokenBucket::default();
         for _ in 0..20 {
             assert_eq!(bucket.take(ms(1000), RATE), Ok(()));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn being_refused_costs_nothing() {
+    fn rejected_take_costs_no_token() {
         let mut bucket = TokenBucket::default();
         while bucket.take(ms(0), RATE).is_ok() {}
         for _ in 0..1000 {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_that_goes_back_neither_adds_nor_takes_tokens() {
+    fn clock_step_back_neither_adds_nor_takes_tokens() {
         let mut bucket = TokenBucket::default();
         while bucket.take(Duration::from_secs(1_000_000), RATE).is_ok() {}
         assert_eq!(bucket.take(ms(0), RATE), Err(ms(200)));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_outlives_any_uptime() {
+    fn token_bucket_works_after_centuries_of_uptime() {
         let mut bucket = TokenBucket::default();
         for days in [0, 25, 49, 50, 400, 40_000, 200_000] {
             let now = Duration::from_secs(days * 86_400);
@@ -144,20 +144,20 @@ mod tests {
     }
 
     #[test]
-    fn zero_burst_refuses_and_zero_rate_gives_the_burst_once() {
-        let refused = Rate { per_second: 5.0, burst: 0 };
-        assert!(TokenBucket::default().take(ms(5), refused).is_err());
+    fn zero_burst_rejects_and_zero_rate_grants_burst_once() {
+        let no_burst = Rate { per_second: 5.0, burst: 0 };
+        assert!(TokenBucket::default().take(ms(5), no_burst).is_err());
         for per_second in [0.0, -1.0, f64::NAN] {
             let mut bucket = TokenBucket::default();
             let rate = Rate { per_second, burst: 3 };
             assert_eq!((0..10).filter(|i| bucket.take(ms(i * 1000), rate).is_ok()).count(), 3);
         }
-        let endless = Rate { per_second: f64::INFINITY, burst: u32::MAX };
-        assert_eq!(TokenBucket::default().take(ms(5), endless), Ok(()));
+        let unlimited = Rate { per_second: f64::INFINITY, burst: u32::MAX };
+        assert_eq!(TokenBucket::default().take(ms(5), unlimited), Ok(()));
     }
 
     #[test]
-    fn rounding_never_lets_more_through() {
+    fn fractional_token_interval_is_rounded_up() {
         let mut bucket = TokenBucket::default();
         let thirds = Rate { per_second: 3.0, burst: 1 };
         bucket.take(ms(0), thirds).unwrap();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_larger_rate_does_not_wait_for_the_old_one() {
+    fn increased_rate_applies_to_an_empty_bucket() {
         let mut bucket = TokenBucket::default();
         while bucket.take(ms(0), Rate { per_second: 0.001, burst: 5 }).is_ok() {}
         assert_eq!(bucket.take(ms(0), RATE), Err(ms(200)));
@@ -174,7 +174,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_window_lets_more_through_than_its_burst_and_rate(
+        fn any_window_admits_at_most_burst_plus_rate(
             steps in prop::collection::vec(0u64..700, 1..200),
             per_second in 0.1f64..50.0,
             burst in 0u32..30,
@@ -182,15 +182,15 @@ mod tests {
             let rate = Rate { per_second, burst };
             let mut bucket = TokenBucket::default();
             let mut now = 0;
-            let mut passed = Vec::new();
+            let mut admitted = Vec::new();
             for step in steps {
                 now += step;
                 if bucket.take(ms(now), rate).is_ok() {
-                    passed.push(now);
+                    admitted.push(now);
                 }
             }
-            for (i, from) in passed.iter().enumerate() {
-                for (j, to) in passed.iter().enumerate().skip(i) {
+            for (i, from) in admitted.iter().enumerate() {
+                for (j, to) in admitted.iter().enumerate().skip(i) {
                     let allowed = f64::from(burst) + per_second * (to - from) as f64 / 1000.0;
                     prop_assert!((j - i + 1) as f64 <= allowed + 1e-6, "{} in {} ms", j - i + 1, to - from);
                 }
@@ -198,7 +198,7 @@ mod tests {
         }
 
         #[test]
-        fn whoever_waits_as_long_as_told_is_let_through(
+        fn take_after_the_returned_wait_succeeds(
             steps in prop::collection::vec(0u64..700, 1..200),
             per_second in 0.1f64..50.0,
             burst in 1u32..30,

@@ -1,4 +1,4 @@
-//! Names for guests who brought none.
+//! Generated names for guests who chose none.
 
 use protocol::UserName;
 
@@ -56,16 +56,16 @@ const CHINESE_TEAS: [&str; 24] = [
     "茯砖",
 ];
 
-/// Two digits after the tea, 10 to 99: enough to tell a handful of guests apart. Names need not be unique; ids are.
+/// Two digits, 10 to 99, distinguish a handful of guests. Names need not be unique; ids are.
 const NUMBERS: u64 = 90;
 
-/// A tea and a number, chosen by `random`.
+/// A kind of tea and a number, both derived from `random`.
 #[must_use]
 pub fn generate_guest_name(random: u64, chinese: bool) -> UserName {
     let teas = if chinese { &CHINESE_TEAS } else { &TEAS };
     let tea = teas[(random / NUMBERS % teas.len() as u64) as usize];
-    // Teas and digits are short, visible and free of ':': `every_made_up_name_is_legal` tries them all.
-    UserName::new(&format!("{tea} {}", 10 + random % NUMBERS)).expect("every made-up name is legal")
+    // `every_generated_name_is_valid` tries every combination.
+    UserName::new(&format!("{tea} {}", 10 + random % NUMBERS)).expect("every generated name is valid")
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_made_up_name_is_legal() {
+    fn every_generated_name_is_valid() {
         for chinese in [false, true] {
             let names: BTreeSet<String> =
                 (0..24 * NUMBERS).map(|random| generate_guest_name(random, chinese).to_string()).collect();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn any_random_number_will_do() {
+    fn guest_name_is_determined_by_the_random_number() {
         assert_eq!(generate_guest_name(32, false).as_str(), "Oolong 42");
         assert_eq!(generate_guest_name(32, true).as_str(), "乌龙 42");
         assert!(generate_guest_name(u64::MAX, false).as_str().len() > 3);

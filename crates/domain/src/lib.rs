@@ -1,21 +1,22 @@
-//! Who may do what, how often, and who is here: the rules of the house.
+//! The rules of the server as pure functions and values: decisions on requests, permissions, rate limits, presence.
 //!
-//! Everything here is a value. Time comes in as `now`, a [`Duration`](std::time::Duration) since a start of the caller's
-//! choice; chance comes in as a number. The same rules are asked twice: by the shard, to refuse early, and inside the store's
-//! transaction, where the answer counts.
+//! [`decide`] maps a [`World`] of stored facts and a [`Request`] to effects or a rejection; the commit loop calls it inside the
+//! store's transaction. Time is an argument, `now`: a [`Duration`](std::time::Duration) since a start of the caller's choice,
+//! or a timestamp. Randomness is an argument, too.
 //!
-//! It does **not** know sockets, clocks, locks, logs, or the store, and it keeps nobody's membership: the caller says how
-//! somebody stands, the rules say what follows from it.
+//! Out of scope: sockets, clocks, locks, logging, the store. The crate stores no membership; the caller passes in the facts.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `guard.rs` | the permission table |
+//! | `decide.rs`, `decide/` | the decision on each operation, and the facts that it requires |
+//! | `request.rs`, `fact.rs`, `world.rs`, `effect.rs` | requests, facts, the view of the stored facts, effects |
+//! | `guard.rs` | permission checks |
 //! | `bucket.rs` | a token bucket in eight bytes |
-//! | `rates.rs` | the rates in force; the buckets of a session and of the addresses |
-//! | `presence.rs` | who is online in which room, told at most once a second |
-//! | `slash.rs` | lines that begin with a slash |
-//! | `line.rs` | a body as one line |
-//! | `guest_name.rs` | names for guests who brought none |
+//! | `rates.rs` | rate limits; the buckets of sessions and of addresses |
+//! | `presence.rs` | users online by room, and the coalesced presence frames |
+//! | `slash.rs` | parsing of slash commands |
+//! | `line.rs` | message bodies as single lines |
+//! | `guest_name.rs` | generated guest names |
 //!
 //! ```
 //! use teahouse_domain::{MemberContext, Permission, RoomLimits, check};
@@ -54,5 +55,5 @@ pub use request::{
 pub use slash::Line;
 pub use world::{KeyedMessage, Room, World};
 
-/// The lobby: the first migration creates it, and it is never deleted.
+/// The lobby. The first migration creates it, and it is never deleted.
 pub const LOBBY: protocol::RoomId = protocol::RoomId(1);

@@ -1,22 +1,23 @@
-//! Bodies on one line, for readers whose screen is a terminal or a plain text box.
+//! Message bodies as single lines, for terminals and plain text boxes.
 
-/// The body as one line: nobody can forge a second one, move the cursor, or turn the reading direction of what follows.
+/// Returns the body as one line, so that it cannot forge another line, move the cursor of a terminal, or change the text
+/// direction of what follows.
 ///
-/// Breaks, tabs and control characters become a space each. Embeddings and overrides of the reading direction are dropped;
-/// the joiners of scripts and of emoji stay, since words and faces need them.
+/// Line breaks, tabs and control characters become a space each. Embeddings and overrides of the text direction are removed.
+/// The joiners are kept: several scripts and emoji require them.
 #[must_use]
 pub fn sanitize_line(body: &str) -> String {
-    body.chars().filter(|&c| !turns_direction(c)).map(|c| if breaks_line(c) { ' ' } else { c }).collect()
+    body.chars().filter(|&c| !changes_direction(c)).map(|c| if breaks_line(c) { ' ' } else { c }).collect()
 }
 
-/// Control characters hold C0 and C1: ESC and CSI steer terminals, U+0085 is a line break in C1's clothes.
+/// `is_control` covers C0 and C1: ESC and CSI start terminal escape sequences, and U+0085 is a line break.
 fn breaks_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Embeddings, overrides and isolates reach beyond the text that holds them, into the time or the name of the next one.
-/// The marks (U+200E, U+200F, U+061C) do not, and ordinary Arabic and Hebrew text is typed with them.
-fn turns_direction(c: char) -> bool {
+/// Embeddings, overrides and isolates affect text after the body, such as the name or time that follows. The marks (U+200E,
+/// U+200F, U+061C) do not, and ordinary Arabic and Hebrew text contains them.
+fn changes_direction(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -27,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_cannot_forge_a_line() {
+    fn body_with_breaks_or_controls_becomes_one_line() {
         assert_eq!(sanitize_line("hi\nAnn: me too"), "hi Ann: me too");
         assert_eq!(sanitize_line("a\r\nb\tc"), "a  b c");
         for c in ['\u{85}', '\u{2028}', '\u{2029}', '\u{b}', '\u{c}', '\0', '\u{7f}', '\u{9b}', '\u{1b}'] {
@@ -37,12 +38,12 @@ mod tests {
     }
 
     #[test]
-    fn a_body_cannot_turn_the_rest_of_the_line() {
+    fn direction_overrides_are_removed_from_a_body() {
         assert_eq!(sanitize_line("a\u{202e}b\u{2066}c\u{2069}"), "abc");
     }
 
     #[test]
-    fn what_words_and_faces_need_stays() {
+    fn joiners_marks_and_spaces_are_kept() {
         for text in ["你好，世界", "👩‍🚀", "می‌خواهم", "שלום\u{200f}", "  two  spaces ", "café"]
         {
             assert_eq!(sanitize_line(text), text);
@@ -51,9 +52,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_line_is_one_line(body in any::<String>()) {
+        fn sanitized_line_has_no_breaks_and_is_stable(body in any::<String>()) {
             let line = sanitize_line(&body);
-            prop_assert!(!line.chars().any(|c| breaks_line(c) || turns_direction(c)));
+            prop_assert!(!line.chars().any(|c| breaks_line(c) || changes_direction(c)));
             prop_assert_eq!(sanitize_line(&line), line.clone());
             prop_assert!(line.len() <= body.len());
         }

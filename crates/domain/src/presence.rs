@@ -1,4 +1,4 @@
-//! Who is online in which room, told to each room at most once a second.
+//! Which users are online in which room. Each room receives at most one presence frame per second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -6,38 +6,38 @@ use std::time::Duration;
 
 use protocol::{Limits, PeoplePage, Person, RoomId, UserId, UserName};
 
-/// How long changes are gathered before a room is told: a user who reconnects within it never counts as gone.
-const GATHER: Duration = Duration::from_secs(1);
+/// How long changes are coalesced into one frame. A user who reconnects within this interval never appears offline.
+const COALESCE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Who is online, in all rooms. A room in which nobody is costs nothing.
+/// The users who are online, by room. A room without online users has no entry.
 #[derive(Clone, Debug, Default)]
 pub struct Presence {
     rooms: BTreeMap<RoomId, Room>,
-    /// Rooms that have something to be told, by when: one entry for each room whose `tell_at` is set.
+    /// Rooms with unsent changes, by the time of their next frame: one entry for each room whose `frame_due` is set.
     due: BTreeSet<(Duration, RoomId)>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Room {
-    /// By id, so that each comes, goes and is paged to in O(log n), however many come at once.
+    /// By id, so that enter, leave and paging are O(log n) under a flood of joins.
     people: BTreeMap<UserId, Online>,
-    /// Who came or went since the last frame, and whether the last frame had them as online. Emptied with each frame, so it
-    /// holds what one second brings.
+    /// Users who came online or went offline since the last frame, and whether that frame had them as online. Cleared by
+    /// each frame, so it is bounded by the changes of one second.
     changed: BTreeMap<UserId, bool>,
-    /// How many the last frame spoke of.
-    told: u32,
-    tell_at: Option<Duration>,
+    /// The count of the last frame.
+    last_count: u32,
+    frame_due: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
 struct Online {
     name: UserName,
-    /// Several windows, several devices.
+    /// Several, for several windows or devices.
     connections: u32,
 }
 
 impl Presence {
-    /// One connection of this person opened the room. True if it is their first one here.
+    /// Adds a connection of a user in a room. Returns whether it is the first one.
     pub fn enter(&mut self, id: RoomId, person: Person, now: Duration) -> bool {
         let room = self.rooms.entry(id).or_default();
         if let Some(online) = room.people.get_mut(&person.id) {
@@ -51,7 +51,7 @@ impl Presence {
         true
     }
 
-    /// One connection of this person closed the room. True if it was their last one here.
+    /// Removes a connection of a user in a room. Returns whether it was the last one.
     pub fn leave(&mut self, id: RoomId, user: UserId, now: Duration) -> bool {
         let Some(room) = self.rooms.get_mut(&id) else { return false };
         let Some(online) = room.people.get_mut(&user) else { return false };
@@ -62,8 +62,8 @@ impl Presence {
         room.people.remove(&user);
         room.changed.entry(user).or_insert(true);
         if room.people.is_empty() {
-            if let Some(tell_at) = room.tell_at {
-                self.due.remove(&(tell_at, id));
+            if let Some(frame_due) = room.frame_due {
+                self.due.remove(&(frame_due, id));
             }
             self.rooms.remove(&id);
         } else {
@@ -72,7 +72,7 @@ impl Presence {
         true
     }
 
-    /// This person is called something else now; `rooms` are those they may be online in. The rooms learn it from their logs.
+    /// Sets the new name of a user in `rooms`. No frame follows: the members receive a `renamed` event from the log.
     pub fn renamed(&mut self, user: UserId, name: &UserName, rooms: impl IntoIterator<Item = RoomId>) {
         for id in rooms {
             if let Some(online) = self.rooms.get_mut(&id).and_then(|room| room.people.get_mut(&user)) {
@@ -81,25 +81,25 @@ impl Presence {
         }
     }
 
-    /// How many people are online in this room.
+    /// The number of users who are online in a room.
     #[must_use]
     pub fn count(&self, room: RoomId) -> u32 {
         self.rooms.get(&room).map_or(0, Room::count)
     }
 
-    /// Whether this person is online in this room.
+    /// Whether a user is online in a room.
     #[must_use]
     pub fn is_online(&self, room: RoomId, user: UserId) -> bool {
         self.rooms.get(&room).is_some_and(|room| room.people.contains_key(&user))
     }
 
-    /// At most `limit` of the people online in this room, by id.
+    /// At most `limit` of the users who are online in a room, ordered by id.
     #[must_use]
     pub fn online(&self, room: RoomId, limit: usize) -> Vec<Person> {
         self.rooms.get(&room).map_or_else(Vec::new, |room| room.after(None).take(limit).collect())
     }
 
-    /// The page after somebody (who may be gone by now), of at most `limit` and [`Limits::PAGE`] people.
+    /// The page that follows the user `after`, who may have gone offline, of at most `limit` and [`Limits::PAGE`] users.
     #[must_use]
     pub fn page(&self, room: RoomId, after: Option<UserId>, limit: u32) -> PeoplePage {
         let limit = limit.clamp(1, Limits::PAGE) as usize;
@@ -119,7 +119,7 @@ impl Presence {
         self.due.first().map(|&(moment, _)| moment)
     }
 
-    /// The frames that are due: for each room at most one a second, and only if something is other than it was told.
+    /// The due frames: for each room at most one per second, and only if its state differs from the last frame.
     pub fn poll_frames(&mut self, now: Duration) -> Vec<protocol::Presence> {
         let mut frames = Vec::new();
         while let Some(&(moment, id)) = self.due.first() {
@@ -127,16 +127,16 @@ impl Presence {
                 break;
             }
             self.due.pop_first();
-            frames.extend(self.rooms.get_mut(&id).and_then(|room| room.tell(id)));
+            frames.extend(self.rooms.get_mut(&id).and_then(|room| room.take_frame(id)));
         }
         frames
     }
 }
 
 fn schedule(due: &mut BTreeSet<(Duration, RoomId)>, room: &mut Room, id: RoomId, now: Duration) {
-    if room.tell_at.is_none() {
-        room.tell_at = Some(now + GATHER);
-        due.insert((now + GATHER, id));
+    if room.frame_due.is_none() {
+        room.frame_due = Some(now + COALESCE_INTERVAL);
+        due.insert((now + COALESCE_INTERVAL, id));
     }
 }
 
@@ -152,14 +152,13 @@ impl Room {
             .map(|(&id, online)| Person { id, name: online.name.clone() })
     }
 
-    fn tell(&mut self, id: RoomId) -> Option<protocol::Presence> {
-        self.tell_at = None;
+    fn take_frame(&mut self, id: RoomId) -> Option<protocol::Presence> {
+        self.frame_due = None;
         let changed = std::mem::take(&mut self.changed);
-        let (before, count) = (self.told, self.count());
-        self.told = count;
+        let (before, count) = (self.last_count, self.count());
+        self.last_count = count;
         let mut frame = protocol::Presence { room: id, count, online: Vec::new(), offline: Vec::new() };
-        // A room that was or is large is told the count alone: so no frame names more than PRESENCE_NAMES twice, also when
-        // ten thousand leave within a second.
+        // A large room receives only the count, which bounds the frame when ten thousand users leave within a second.
         if before.max(count) > Limits::PRESENCE_NAMES {
             return (before != count).then_some(frame);
         }

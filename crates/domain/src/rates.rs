@@ -1,4 +1,4 @@
-//! The rates in force, as data, and the buckets of a session and of the addresses.
+//! The configured rate limits, and the token buckets of sessions and of addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,22 +7,22 @@ use protocol::RateClass;
 
 use crate::{Rate, TokenBucket};
 
-/// How often each thing may be done.
+/// The configured rate limits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
-    /// Off for load runs and behind bots one trusts: nothing is ever refused for coming too often.
+    /// `false` for load tests and trusted bots: no request is rate limited.
     pub enabled: bool,
     /// `send`, per session.
     pub messages: Rate,
     /// `join`, per session.
     pub joins: Rate,
-    /// `typing`, per session. Pages send one each 3 s.
+    /// `typing`, per session. The web client sends one every 3 s.
     pub typing: Rate,
     /// Every other command, per session.
     pub others: Rate,
-    /// Rooms that a `join` makes, per session; the `join` itself counts too.
+    /// Rooms created by `join`, per session; such a `join` is charged in `joins` as well.
     pub new_rooms: Rate,
-    /// Guests made, per address.
+    /// Guests created, per address.
     pub guest_creation: Rate,
 }
 
@@ -40,7 +40,7 @@ impl Default for Rates {
     }
 }
 
-/// A session's buckets: 40 bytes.
+/// The buckets of a session: 40 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SessionBuckets {
     messages: TokenBucket,
@@ -51,25 +51,25 @@ pub struct SessionBuckets {
 }
 
 impl SessionBuckets {
-    /// Takes one token, or says after how long there will be one.
-    pub fn take(&mut self, what: RateClass, now: Duration, rates: &Rates) -> Result<(), Duration> {
+    /// Takes one token. On error, the time until one is available.
+    pub fn take(&mut self, class: RateClass, now: Duration, rates: &Rates) -> Result<(), Duration> {
         if !rates.enabled {
             return Ok(());
         }
-        let (bucket, rate) = self.bucket(what, rates);
+        let (bucket, rate) = self.bucket(class, rates);
         bucket.take(now, rate)
     }
 
-    /// Gives back a token that was taken for something that did not happen.
-    pub fn refund(&mut self, what: RateClass, rates: &Rates) {
+    /// Returns the token of an operation that was not performed.
+    pub fn refund(&mut self, class: RateClass, rates: &Rates) {
         if rates.enabled {
-            let (bucket, rate) = self.bucket(what, rates);
+            let (bucket, rate) = self.bucket(class, rates);
             bucket.refund(rate);
         }
     }
 
-    fn bucket(&mut self, what: RateClass, rates: &Rates) -> (&mut TokenBucket, Rate) {
-        match what {
+    fn bucket(&mut self, class: RateClass, rates: &Rates) -> (&mut TokenBucket, Rate) {
+        match class {
             RateClass::Message => (&mut self.messages, rates.messages),
             RateClass::Join => (&mut self.joins, rates.joins),
             RateClass::Typing => (&mut self.typing, rates.typing),
@@ -79,14 +79,14 @@ impl SessionBuckets {
     }
 }
 
-/// A bucket for each key, of which whoever chooses the keys cannot make the table grow beyond its bound: full buckets are
-/// forgotten on the way, and where none is full, the fullest one, for which it makes the least difference.
+/// A bounded table with a bucket for each key. Full buckets are evicted first; where none is full, the fullest one is, since
+/// it admits the fewest additional requests. So an attacker who chooses the keys can neither grow the table nor reset a bucket.
 ///
-/// A key should be what is costly to have many of: of an IPv6 address its first 64 bits.
+/// A key should be costly to have many of, such as the first 64 bits of an IPv6 address.
 #[derive(Clone, Debug)]
 pub struct KeyedBuckets<K> {
     buckets: BTreeMap<K, TokenBucket>,
-    /// The same buckets by when they are full, so that the one to forget is found in O(log n) under a flood of keys.
+    /// The same buckets by the time at which they are full: eviction is O(log n) under a flood of keys.
     by_fullness: BTreeSet<(u64, K)>,
     capacity: usize,
 }
@@ -98,26 +98,26 @@ impl<K: Ord + Clone> Default for KeyedBuckets<K> {
 }
 
 impl<K: Ord + Clone> KeyedBuckets<K> {
-    /// Keys remembered unless asked otherwise: about 6 MiB of addresses.
+    /// The default capacity in keys: about 6 MiB of addresses.
     pub const CAPACITY: usize = 65_536;
 
-    /// Remembers at most `capacity` keys.
+    /// An empty table of at most `capacity` keys.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         KeyedBuckets { buckets: BTreeMap::new(), by_fullness: BTreeSet::new(), capacity: capacity.max(1) }
     }
 
-    /// Takes one token of this key's bucket, or says after how long there will be one.
+    /// Takes one token from the bucket of `key`. On error, the time until one is available.
     pub fn take(&mut self, key: &K, now: Duration, rate: Rate) -> Result<(), Duration> {
-        // Two for each one that may come in: the table shrinks when the flood is over, and no call pays for a sweep.
+        // Evicts up to two entries per possible insertion: the table shrinks after a flood without a full scan.
         for _ in 0..2 {
-            self.forget_fullest_if(|bucket| bucket.is_full(now));
+            self.evict_fullest_if(|bucket| bucket.is_full(now));
         }
         let mut bucket = self.remove(key).unwrap_or_default();
         let outcome = bucket.take(now, rate);
         if !bucket.is_full(now) {
             if self.buckets.len() == self.capacity {
-                self.forget_fullest_if(|_| true);
+                self.evict_fullest_if(|_| true);
             }
             self.by_fullness.insert((bucket.full_at(), key.clone()));
             self.buckets.insert(key.clone(), bucket);
@@ -125,13 +125,13 @@ impl<K: Ord + Clone> KeyedBuckets<K> {
         outcome
     }
 
-    /// How many keys are remembered.
+    /// The number of keys in the table.
     #[must_use]
     pub fn len(&self) -> usize {
         self.buckets.len()
     }
 
-    /// Whether no key is remembered.
+    /// Whether the table is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
@@ -143,7 +143,7 @@ impl<K: Ord + Clone> KeyedBuckets<K> {
         Some(bucket)
     }
 
-    fn forget_fullest_if(&mut self, condition: impl Fn(&TokenBucket) -> bool) {
+    fn evict_fullest_if(&mut self, condition: impl Fn(&TokenBucket) -> bool) {
         let Some((_, key)) = self.by_fullness.first() else { return };
         if self.buckets.get(key).is_some_and(condition) {
             let key = key.clone();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn each_spending_has_its_own_bucket() {
+    fn each_rate_class_has_its_own_bucket() {
         let rates = Rates::default();
         let all = [
             (RateClass::Message, 20),
@@ -173,17 +173,17 @@ mod tests {
             (RateClass::NewRoom, 5),
         ];
         let mut session = SessionBuckets::default();
-        for (what, burst) in all {
+        for (class, burst) in all {
             for i in 0..burst {
-                assert_eq!(session.take(what, s(1), &rates), Ok(()), "{what:?} {i}");
+                assert_eq!(session.take(class, s(1), &rates), Ok(()), "{class:?} {i}");
             }
-            assert!(session.take(what, s(1), &rates).is_err(), "{what:?}");
+            assert!(session.take(class, s(1), &rates).is_err(), "{class:?}");
         }
         assert_eq!(session.take(RateClass::NewRoom, s(1), &rates), Err(s(30)));
     }
 
     #[test]
-    fn rates_that_are_off_refuse_nothing() {
+    fn disabled_rates_reject_nothing() {
         let rates = Rates { enabled: false, ..Rates::default() };
         let mut session = SessionBuckets::default();
         for _ in 0..10_000 {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_does_not_spend_the_tokens_of_another() {
+    fn each_address_has_its_own_tokens() {
         let mut addresses = KeyedBuckets::default();
         for _ in 0..3 {
             assert_eq!(addresses.take(&"a", s(0), RATE), Ok(()));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_keys_does_not_grow_the_table() {
+    fn flood_of_keys_does_not_grow_the_table() {
         let mut addresses = KeyedBuckets::with_capacity(100);
         for key in 0..10_000u32 {
             assert_eq!(addresses.take(&key, s(0), RATE), Ok(()));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_keys_does_not_wash_away_an_empty_bucket() {
+    fn flood_of_keys_does_not_evict_an_empty_bucket() {
         let mut addresses = KeyedBuckets::with_capacity(100);
         while addresses.take(&u32::MAX, s(0), RATE).is_ok() {}
         for key in 0..10_000u32 {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn full_buckets_are_forgotten() {
+    fn full_buckets_are_evicted() {
         let mut addresses = KeyedBuckets::default();
         for key in 0..100u32 {
             addresses.take(&key, s(0), RATE).unwrap();

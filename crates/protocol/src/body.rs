@@ -1,14 +1,14 @@
-//! What a message says, and the key that makes a repeated send harmless.
+//! The body of a message, and its idempotency key.
 
 use std::fmt;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Why a text is no message body.
+/// Why a text is not a valid message body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBody {
-    /// Nothing but space.
+    /// Only white space.
     #[error("a message cannot be empty")]
     Empty,
     /// More bytes than the server's `body_bytes`.
@@ -19,17 +19,17 @@ pub enum InvalidBody {
         /// Bytes allowed.
         limit: u32,
     },
-    /// U+0000: PostgreSQL cannot store it, and no one can type it.
+    /// U+0000, which PostgreSQL cannot store.
     #[error("a message cannot contain U+0000")]
     Nul,
 }
 
-/// The text of a message, kept exactly as it was typed.
+/// The text of a message, unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MessageBody(String);
 
 impl MessageBody {
-    /// Accepts any text with something to see in it, of at most `limit` bytes.
+    /// Accepts text of at most `limit` bytes that is not only white space.
     pub fn new(text: impl Into<String>, limit: u32) -> Result<Self, InvalidBody> {
         let text = text.into();
         if text.len() > limit as usize {
@@ -57,24 +57,25 @@ impl Serialize for MessageBody {
     }
 }
 
-/// What a server said or a store holds was checked when it was sent, perhaps under a larger limit.
+/// Deserializes without a length limit: frames of a server and stored rows were checked when they were sent, perhaps under a
+/// larger limit.
 impl<'de> Deserialize<'de> for MessageBody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(String::deserialize(deserializer)?, u32::MAX).map_err(D::Error::custom)
     }
 }
 
-/// Why a text is no `client_message_id`.
+/// A text that is not a valid `client_message_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a client_message_id is 1 to 64 visible ASCII characters")]
 pub struct InvalidKey;
 
-/// The sender's own name for a message: the same key is the same message, however often it is sent.
+/// The idempotency key of a message, chosen by the sender: repeated sends with one key store one message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientMessageId(String);
 
 impl ClientMessageId {
-    /// 1 to 64 visible ASCII characters; a UUIDv7 is a good one.
+    /// Accepts 1 to 64 visible ASCII characters; a UUIDv7 is recommended.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidKey> {
         let text = text.into();
         if (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
@@ -116,13 +117,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_kept_as_it_was_typed() {
+    fn body_is_stored_unchanged() {
         let typed = "  你好\n\tworld 👩‍🚀 <script>\r\n";
         assert_eq!(MessageBody::new(typed, 100).unwrap().as_str(), typed);
     }
 
     #[test]
-    fn what_is_no_body_is_refused() {
+    fn empty_or_too_long_body_is_rejected() {
         assert_eq!(MessageBody::new("", 10), Err(InvalidBody::Empty));
         assert_eq!(MessageBody::new(" \n\u{3000}", 10), Err(InvalidBody::Empty));
         assert_eq!(MessageBody::new("a\0b", 10), Err(InvalidBody::Nul));
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_short_and_visible() {
+    fn client_message_id_is_short_visible_ascii() {
         assert!(ClientMessageId::new("0192f3a0-7b1e-7c00-8000-000000000001").is_ok());
         for bad in ["", "a b", "茶", "a\n", &"x".repeat(65)] {
             assert_eq!(ClientMessageId::new(bad), Err(InvalidKey), "{bad:?}");
@@ -140,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_body_or_a_clear_error(text in any::<String>(), limit in 0u32..64) {
+        fn accepted_body_is_within_its_limit(text in any::<String>(), limit in 0u32..64) {
             if let Ok(body) = MessageBody::new(text.clone(), limit) {
                 prop_assert_eq!(body.as_str(), text.as_str());
                 prop_assert!(text.len() <= limit as usize && !text.contains('\0'));

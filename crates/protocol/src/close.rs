@@ -1,13 +1,13 @@
-//! The close codes that the server sends. From the number alone a client knows whether to come back.
+//! The close codes that the server sends. The number alone determines whether a client should reconnect.
 
 /// Why the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
-    /// The server stops or restarts. The reason is `retry_within_ms=N`: come back at a random moment within it.
+    /// The server stops or restarts. The reason is `retry_within_ms=N`: clients reconnect at a random moment within that time.
     GoingAway,
     /// The peer broke RFC 6455.
     ProtocolError,
-    /// A binary frame: nothing here is said in one.
+    /// A binary message, which no protocol of this server has.
     UnsupportedData,
     /// Text that is not UTF-8.
     InvalidPayload,
@@ -24,7 +24,7 @@ pub enum Close {
 }
 
 impl Close {
-    /// The code on the wire. 4000 to 4099: come back, with a wait; 4100 to 4199: do not, until something is done.
+    /// The code on the wire. 4000 to 4099: reconnect after a delay; 4100 to 4199: do not reconnect without user action.
     #[must_use]
     pub fn code(self) -> u16 {
         match self {
@@ -40,8 +40,8 @@ impl Close {
         }
     }
 
-    /// Whether a client should come back by itself after `code`: all but the range 4100 to 4199, and what its own frames
-    /// would only cause again.
+    /// Whether a client should reconnect automatically after `code`: not in the range 4100 to 4199, and not after errors that its
+    /// own frames would cause again.
     #[must_use]
     pub fn should_reconnect(code: u16) -> bool {
         !matches!(code, 1002 | 1003 | 1007 | 1009 | 4100..=4199)

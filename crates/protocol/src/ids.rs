@@ -1,4 +1,4 @@
-//! Ids and counters. No bare integer or string crosses a crate.
+//! Newtypes for ids and counters, so that no bare integer or string crosses a crate boundary.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A text that is not an id of the kind asked for.
+/// A text that is not an id of the requested type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid id")]
 pub struct InvalidId;
 
-/// Ids go as strings (`"r1"`, `"u7"`): they are 64 bits wide, and JSON numbers are exact only up to 2^53.
+/// Ids are strings on the wire (`"r1"`, `"u7"`): they have 64 bits, and JSON numbers are exact only up to 2^53.
 macro_rules! string_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -33,7 +33,7 @@ macro_rules! string_id {
         impl FromStr for $name {
             type Err = InvalidId;
 
-            /// One spelling per id: no sign, no leading zero.
+            /// Parses the only spelling of an id: no sign, no leading zero.
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let digits = text.strip_prefix($prefix).ok_or(InvalidId)?;
                 if !digits.bytes().all(|b| b.is_ascii_digit()) || (digits.starts_with('0') && digits.len() > 1) {
@@ -59,11 +59,11 @@ macro_rules! string_id {
 }
 
 string_id!(
-    /// A room. Never used again after the room is gone.
+    /// The id of a room. Not reused after the room is deleted.
     RoomId, "r"
 );
 string_id!(
-    /// A person, guest or not. Never used again.
+    /// The id of a user, guest or not. Never reused.
     UserId, "u"
 );
 
@@ -75,7 +75,7 @@ macro_rules! counter {
         pub struct $name(pub u64);
 
         impl $name {
-            /// The one that follows.
+            /// The next value.
             #[must_use]
             pub fn next(self) -> Self {
                 $name(self.0 + 1)
@@ -91,19 +91,19 @@ macro_rules! counter {
 }
 
 counter!(
-    /// The number of an event in its room: 1, 2, 3 … without a hole. 0 stands before the first event.
+    /// The sequence number of an event in its room: 1, 2, 3 … without a gap. 0 is the position before the first event.
     Seq
 );
 counter!(
-    /// A room's messages so far. Unread is the difference of two.
+    /// The number of messages in a room so far. An unread count is the difference of two.
     MessageCount
 );
 counter!(
-    /// What a client calls one of its commands; the reply bears the same number.
+    /// A client's number for one of its commands. The reply has the same number.
     CommandId
 );
 
-/// The store's life: a restored store has another one, and cursors of the old one mean nothing in it.
+/// The identity of a store's history. Restoring a backup changes it, which invalidates the cursors of the old epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub String);
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_has_one_spelling() {
+    fn id_has_exactly_one_spelling() {
         assert_eq!("r12".parse(), Ok(RoomId(12)));
         assert_eq!(RoomId(12).to_string(), "r12");
         for wrong in ["", "r", "12", "u12", "r-1", "r+1", "r01", "r1 ", "R1", "r18446744073709551616", "r１"]

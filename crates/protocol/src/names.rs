@@ -1,4 +1,4 @@
-//! The rules of names. Rooms are found by a key that ignores case and width, so that `Tea`, `tea` and `ｔｅａ` are one.
+//! Names of rooms and users. Rooms are looked up by a key without case and width, so `Tea`, `tea` and `ｔｅａ` are one room.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,10 +11,10 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is
 
 use crate::{Limits, RoomId};
 
-/// Why a text is no name.
+/// Why a text is not a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
-    /// Nothing is left of it.
+    /// The normalized name is empty.
     #[error("a name cannot be empty")]
     Empty,
     /// More than [`Limits::ROOM_NAME_CHARS`] or [`Limits::USER_NAME_CHARS`].
@@ -25,32 +25,32 @@ pub enum InvalidName {
         /// Characters allowed.
         limit: u32,
     },
-    /// A character that may not stand in such a name.
+    /// A character that is not allowed at this position.
     #[error("a name cannot contain {0:?} there")]
     Character(char),
-    /// A room called `r12` could not be told from the room with that id.
+    /// A room name such as `r12` would be ambiguous with the room id of the same spelling.
     #[error("a room's name cannot look like a room's id")]
     LooksLikeId,
 }
 
-/// A room's name as people write it: letters and digits of any script, `-` and `_`, in NFKC.
+/// The display name of a room: letters and digits of any script, `-` and `_`, in NFKC.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoomName(String);
 
 impl RoomName {
-    /// The room that everybody finds, and that never goes.
+    /// The room that exists from the first start and is never deleted.
     pub const LOBBY: &'static str = "lobby";
 
-    /// Reads a name, bringing it into NFKC. Space around it is dropped, as is a leading `#`.
+    /// Parses a name and normalizes it to NFKC. Surrounding white space and a leading `#` are removed.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         let text = text.trim();
         let text = text.strip_prefix('#').unwrap_or(text);
-        // Bounded before it is normalized: one character may become eighteen.
+        // Bounded before normalization, which may expand one character to eighteen.
         let found = text.chars().count();
         if found > Limits::ROOM_NAME_CHARS as usize {
             return Err(InvalidName::TooLong { found, limit: Limits::ROOM_NAME_CHARS });
         }
-        // As almost all are, in every script; and a name is read with each message of its owner.
+        // The common case in every script, without a second pass: a name is parsed for every message of its owner.
         let name: String = match is_nfkc_quick(text.chars()) {
             IsNormalized::Yes => text.to_owned(),
             _ => text.nfkc().collect(),
@@ -60,7 +60,7 @@ impl RoomName {
             return Err(InvalidName::TooLong { found, limit: Limits::ROOM_NAME_CHARS });
         }
         for (at, c) in name.chars().enumerate() {
-            // Marks carry the vowels of many scripts; one needs a letter to stand on.
+            // Combining marks are vowels in many scripts, but need a base character.
             let allowed =
                 if is_combining_mark(c) { at > 0 } else { c.is_alphanumeric() || c == '-' || c == '_' };
             if !allowed {
@@ -71,7 +71,7 @@ impl RoomName {
             return Err(InvalidName::Empty);
         }
         let name = RoomName(name);
-        // Also what is no id, such as `r007`: people read it as one.
+        // This includes `r007`, which is not an id but looks like one.
         let key = name.key();
         if key
             .strip_prefix('r')
@@ -82,32 +82,32 @@ impl RoomName {
         Ok(name)
     }
 
-    /// What names are compared by: NFKC, case-folded (Unicode 5.18, "caseless matching").
+    /// The key by which names are compared: NFKC, case-folded (Unicode 5.18, "caseless matching").
     #[must_use]
     pub fn key(&self) -> String {
         self.0.chars().nfkc().default_case_fold().nfkc().collect()
     }
 
-    /// The name as it is shown.
+    /// The display form.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What people call somebody. Not unique: the id tells two of the same name apart.
+/// The display name of a user. Not unique: ids distinguish users of the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UserName(String);
 
 impl UserName {
-    /// Reads a name: NFC, space around it dropped and runs of space inside made one, 1 to 32 characters.
+    /// Parses a name: NFC, white space collapsed, 1 to 32 characters.
     ///
-    /// Refused are control and invisible characters, and what would let one forge a line of plain text: `:` (a line is
-    /// `name: text`), and a leading `*` (a notice is `* text`) or `/`.
+    /// Rejects control and invisible characters, and characters that could forge a line of plain text: `:` (a line is
+    /// `name: text`), a leading `*` (a notice is `* text`), and a leading `/`.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         let limit = Limits::USER_NAME_CHARS;
         let found = text.trim().chars().count();
-        // Bounded before it is normalized.
+        // Bounded before normalization.
         if found > limit as usize * 4 {
             return Err(InvalidName::TooLong { found, limit });
         }
@@ -135,15 +135,15 @@ impl UserName {
         }
     }
 
-    /// The name as it is shown.
+    /// The display form.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Characters that show nothing or turn the direction of what follows: with them two names look the same, or a line
-/// looks like another's. The zero-width joiner and the variation selectors stay: emoji are made with them.
+/// Characters that are invisible or change the text direction, by which a name could imitate another. The zero-width joiner
+/// and the variation selectors are allowed, because emoji require them.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}'
@@ -151,7 +151,7 @@ fn is_invisible(c: char) -> bool {
         | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
-/// How a command names a room: by its id, or by its name.
+/// A reference to a room in a command: its id or its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RoomRef {
     /// `"r1"`.
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rooms_are_found_whatever_the_case_or_width() {
+    fn room_key_ignores_case_and_width() {
         let key = |text: &str| RoomName::new(text).unwrap().key();
         assert_eq!(key("Tea"), key("ｔｅａ"));
         assert_eq!(key("STRASSE"), key("straße"));
@@ -227,12 +227,13 @@ mod tests {
     }
 
     #[test]
-    fn a_room_name_holds_letters_and_digits_of_any_script() {
-        for good in ["lobby", "茶馆", "чай", "हिन्दी", "café-2", "_", "٣", "r", "r1x", "x".repeat(64).as_str()]
+    fn room_name_allows_letters_and_digits_of_any_script() {
+        for valid in
+            ["lobby", "茶馆", "чай", "हिन्दी", "café-2", "_", "٣", "r", "r1x", "x".repeat(64).as_str()]
         {
-            assert!(RoomName::new(good).is_ok(), "{good}");
+            assert!(RoomName::new(valid).is_ok(), "{valid}");
         }
-        for bad in [
+        for invalid in [
             "",
             " ",
             "#",
@@ -247,19 +248,19 @@ mod tests {
             "..",
             "x".repeat(65).as_str(),
         ] {
-            assert!(RoomName::new(bad).is_err(), "{bad:?}");
+            assert!(RoomName::new(invalid).is_err(), "{invalid:?}");
         }
     }
 
     #[test]
-    fn a_room_name_cannot_pass_for_an_id() {
-        for bad in ["r1", "R12", "ｒ1", "r007", "r18446744073709551616"] {
-            assert_eq!(RoomName::new(bad), Err(InvalidName::LooksLikeId), "{bad}");
+    fn room_name_that_looks_like_an_id_is_rejected() {
+        for invalid in ["r1", "R12", "ｒ1", "r007", "r18446744073709551616"] {
+            assert_eq!(RoomName::new(invalid), Err(InvalidName::LooksLikeId), "{invalid}");
         }
     }
 
     #[test]
-    fn a_person_may_be_called_almost_anything() {
+    fn user_name_allows_any_script_emoji_and_quotes() {
         for (text, name) in
             [("李雷", "李雷"), ("  Han  Meimei ", "Han Meimei"), ("👩‍🚀", "👩‍🚀"), ("O'Brien", "O'Brien")]
         {
@@ -268,8 +269,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_forge_a_line() {
-        for bad in [
+    fn user_name_that_could_forge_a_line_is_rejected() {
+        for invalid in [
             "",
             " ",
             "a:b",
@@ -282,14 +283,14 @@ mod tests {
             "\u{3164}",
             &"x".repeat(33),
         ] {
-            assert!(UserName::new(bad).is_err(), "{bad:?}");
+            assert!(UserName::new(invalid).is_err(), "{invalid:?}");
         }
         assert_eq!(UserName::new("a\nb").unwrap().as_str(), "a b");
     }
 
     proptest! {
         #[test]
-        fn any_text_is_a_name_or_a_clear_error(text in "\\PC*") {
+        fn parsed_name_is_within_limits_and_stable(text in "\\PC*") {
             if let Ok(name) = RoomName::new(&text) {
                 prop_assert!((1..=64).contains(&name.as_str().chars().count()));
                 prop_assert_eq!(RoomName::new(name.as_str()), Ok(name.clone()));

@@ -1,4 +1,4 @@
-//! A moment on the wire and in the store.
+//! Timestamps on the wire and in the store.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,7 +11,7 @@ use time::{OffsetDateTime, UtcOffset};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// `2026-11-22T10:00:00.123Z`. A moment outside the years 0 to 9999 is shown as 1970.
+    /// `2026-11-22T10:00:00.123Z`. A timestamp outside the years 0 to 9999 is formatted as 1970.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
         const FORMAT: &[time::format_description::BorrowedFormatItem<'_>] =
@@ -22,7 +22,7 @@ impl Timestamp {
             .unwrap_or_else(|| "1970-01-01T00:00:00.000Z".to_owned())
     }
 
-    /// Reads any RFC 3339 moment.
+    /// Parses an RFC 3339 timestamp.
     #[must_use]
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?.to_offset(UtcOffset::UTC);
@@ -39,7 +39,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::from_rfc3339(&text).ok_or_else(|| D::Error::custom("expected an RFC 3339 moment"))
+        Self::from_rfc3339(&text).ok_or_else(|| D::Error::custom("expected an RFC 3339 timestamp"))
     }
 }
 
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_survives_the_wire() {
+    fn timestamp_round_trip_is_identity() {
         let moment = Timestamp(1_795_341_600_123);
         assert_eq!(moment.to_rfc3339(), "2026-11-22T10:00:00.123Z");
         assert_eq!(Timestamp::from_rfc3339("2026-11-22T18:00:00.123+08:00"), Some(moment));

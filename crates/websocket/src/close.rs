@@ -1,16 +1,16 @@
-//! What a close frame may carry (RFC 6455, 5.5.1).
+//! The payload of a close frame (RFC 6455, 5.5.1).
 
 use crate::{CloseCode, ProtocolError};
 
 /// The longest reason that fits after the code.
 const REASON_MAX: usize = crate::CONTROL_PAYLOAD_MAX - 2;
 
-/// As much of `reason` as fits into a close frame, cut between two characters.
+/// The longest prefix of `reason` that fits into a close frame, cut at a character boundary.
 pub(crate) fn fitting_reason(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(REASON_MAX)]
 }
 
-/// Reads the payload of a close frame: nothing at all, or a code and a reason.
+/// Parses the payload of a close frame: empty, or a code and a reason.
 pub(crate) fn parse(payload: &[u8]) -> Result<Option<(CloseCode, &str)>, ProtocolError> {
     if payload.is_empty() {
         return Ok(None);
@@ -31,11 +31,11 @@ mod tests {
     #[test]
     fn close_code_reserved_value_is_rejected() {
         for code in 0..=u16::MAX {
-            let illegal = matches!(code, 0..=999 | 1004..=1006 | 1015..=2999 | 5000..);
-            assert_eq!(CloseCode::new(code).is_none(), illegal, "{code}");
-            if let Some(made) = CloseCode::new(code) {
-                assert_eq!(made.get(), code);
-                assert_eq!(made.is_application(), (4000..5000).contains(&code));
+            let invalid = matches!(code, 0..=999 | 1004..=1006 | 1015..=2999 | 5000..);
+            assert_eq!(CloseCode::new(code).is_none(), invalid, "{code}");
+            if let Some(parsed) = CloseCode::new(code) {
+                assert_eq!(parsed.get(), code);
+                assert_eq!(parsed.is_application(), (4000..5000).contains(&code));
             }
         }
     }

@@ -1,7 +1,7 @@
-//! From bytes to messages.
+//! Decoding bytes to messages.
 //!
-//! Most reads hold whole frames; those never leave the caller's buffer. What does not fit that path goes
-//! through a [`Partial`]: a header or payload that is cut, and every message in fragments.
+//! Most reads contain whole frames, which are decoded in the caller's buffer. A truncated header or payload and every
+//! fragmented message is collected in a [`Partial`].
 
 use std::str::from_utf8;
 
@@ -12,35 +12,34 @@ use crate::{
     partial::Partial,
 };
 
-/// Turns the bytes of one connection into messages.
+/// Decodes the bytes of one connection to messages.
 ///
-/// Bounds: while idle, these 16 bytes and no heap. While a message is unfinished, at most its limit (and
-/// never more than twice what has arrived, from 64 bytes on), one control frame and a box of about a hundred
-/// bytes; [`buffered`](Self::buffered) says how much. How long it may stay unfinished is for the owner to
-/// decide.
+/// Memory: while idle, these 16 bytes and no heap. While a message is incomplete, at most its limit (and never more than twice
+/// the received bytes, from 64 bytes on), one control frame and a box of about a hundred bytes, see
+/// [`buffered`](Self::buffered). The owner limits how long a message may stay incomplete.
 #[derive(Debug)]
 pub struct Decoder {
     partial: Option<Box<Partial>>,
-    /// For a message, hence for a frame too: a frame is never longer than its message.
+    /// The limit of a message, and thereby of each of its frames.
     limit: u32,
     role: Role,
-    /// Nothing counts any more after a close frame or an error.
+    /// Set by a close frame or an error; all later input is discarded.
     ended: bool,
 }
 
-/// Where a message lies that [`Decoder::advance`] has found.
+/// A message that [`Decoder::advance`] completed, by the buffer that contains it.
 enum Found<'b> {
-    /// In the input.
-    Here(Message<'b>),
-    /// In the partial; this frame completed it.
-    Held(Opcode),
+    /// The input contains the whole message.
+    Borrowed(Message<'b>),
+    /// The partial contains the message, which this frame completed.
+    Buffered(Opcode),
 }
 
 impl Decoder {
-    /// The limit of a message, in bytes, unless another one is given.
+    /// The default limit of a message, in bytes.
     pub const DEFAULT_LIMIT: u32 = 64 * 1024;
 
-    /// A decoder for this end. A message (the sum of its fragments) may have `limit` bytes.
+    /// A decoder for `role`. A message (the sum of its fragments) may have `limit` bytes.
     #[must_use]
     pub const fn new(role: Role, limit: u32) -> Self {
         Self { partial: None, limit, role, ended: false }
@@ -58,22 +57,22 @@ impl Decoder {
         Self::new(Role::Client, Self::DEFAULT_LIMIT)
     }
 
-    /// Decodes the next message. `input` is advanced past the consumed bytes; its bytes are unmasked in place, so it must
-    /// be handed in once only. To be called until it returns `None`: then all input is used, and what was
-    /// unfinished in it is kept. A caller that stops earlier (because its own output is full, say) keeps the
-    /// rest of the input, and memory of the last message may be held until the next call.
+    /// Decodes the next message. Advances `input` past the consumed bytes and unmasks them in place, so each byte must be passed
+    /// in only once. The caller repeats the call until it returns `None`: then all input is consumed, and an incomplete message
+    /// is buffered. A caller that stops earlier (for example because its output is full) keeps the rest of the input; the memory
+    /// of the last message may be held until the next call.
     ///
-    /// After a close frame or an error all further input is dropped unseen (RFC 6455, 1.4 and 7.1.7).
+    /// After a close frame or an error all further input is discarded (RFC 6455, 1.4 and 7.1.7).
     ///
     /// # Errors
     ///
-    /// The peer broke the protocol. The rest of the input is dropped, and the connection must be failed with
+    /// The peer violated the protocol. The rest of the input is discarded, and the caller must fail the connection with
     /// [`ProtocolError::close_code`].
     pub fn next<'a, 'b: 'a>(
         &'a mut self,
         input: &mut &'b mut [u8],
     ) -> Result<Option<Message<'a>>, ProtocolError> {
-        if self.partial.as_mut().is_some_and(|partial| self.ended || !partial.reclaim()) {
+        if self.partial.as_mut().is_some_and(|partial| self.ended || !partial.release_completed()) {
             self.partial = None;
         }
         if self.ended {
@@ -91,61 +90,60 @@ impl Decoder {
             }
         };
         match found {
-            Found::Here(message) => {
+            Found::Borrowed(message) => {
                 self.ended = matches!(message, Message::Close(_));
                 Ok(Some(message))
             }
-            Found::Held(opcode) => {
+            Found::Buffered(opcode) => {
                 self.ended = opcode == Opcode::Close;
-                self.partial.as_deref().map(|partial| partial.lent(opcode)).transpose()
+                self.partial.as_deref().map(|partial| partial.completed(opcode)).transpose()
             }
         }
     }
 
-    /// Whether nothing is unfinished; then the decoder owns no heap. Meaningful after [`next`](Self::next)
-    /// returned `None`.
+    /// Whether no message is incomplete; then the decoder owns no heap. Valid after [`next`](Self::next) has returned `None`.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         self.partial.is_none()
     }
 
-    /// Whether a close frame or an error has ended the conversation: all further input is dropped.
+    /// Whether a close frame or an error was decoded; all further input is discarded.
     #[must_use]
     pub const fn is_ended(&self) -> bool {
         self.ended
     }
 
-    /// The memory that is held for something unfinished, in bytes; 0 exactly if [idle](Self::is_idle). At
-    /// most the limit and about 250 bytes.
+    /// The memory held for an incomplete message, in bytes; 0 exactly if [idle](Self::is_idle). At most the limit and about
+    /// 250 bytes.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.partial.as_ref().map_or(0, |partial| partial.footprint())
     }
 
-    /// Uses input until a message is complete or the input is used up.
+    /// Consumes input until a message is complete or no input is left.
     fn advance<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Found<'b>>, ProtocolError> {
         loop {
             if !self.partial.as_ref().is_some_and(|partial| partial.in_payload()) {
                 let Some(header) = self.header(input)? else { return Ok(None) };
-                let alone =
+                let unfragmented =
                     header.opcode.is_control() || (header.fin && header.opcode != Opcode::Continuation);
-                if alone && let Some(payload) = input.split_off_mut(..header.payload_len) {
+                if unfragmented && let Some(payload) = input.split_off_mut(..header.payload_len) {
                     if self.partial.as_ref().is_some_and(|partial| !partial.in_message()) {
-                        // It held the header's first bytes only.
+                        // It contained only the first bytes of this header.
                         self.partial = None;
                     }
-                    return borrowed(header, payload).map(|message| Some(Found::Here(message)));
+                    return borrowed(header, payload).map(|message| Some(Found::Borrowed(message)));
                 }
                 self.partial.get_or_insert_default().begin(header);
             }
             let found = self.partial.get_or_insert_default().collect(input, self.limit as usize)?;
             if found.is_some() || input.is_empty() {
-                return Ok(found.map(Found::Held));
+                return Ok(found.map(Found::Buffered));
             }
         }
     }
 
-    /// Reads the next header, or keeps what is there of it.
+    /// Parses the next header, or buffers an incomplete one.
     fn header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, ProtocolError> {
         let partial = self.partial.as_deref_mut();
         let expected = Expected {
@@ -173,7 +171,7 @@ impl Decoder {
     }
 }
 
-/// A message that is whole in the input: unmasked and checked where it lies.
+/// A message that the input contains completely; unmasked and validated in place.
 fn borrowed(header: Header, payload: &mut [u8]) -> Result<Message<'_>, ProtocolError> {
     if let Some(key) = header.mask {
         Mask::new(key).apply(payload);

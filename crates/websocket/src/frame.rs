@@ -1,15 +1,15 @@
-//! Whole frames to send. A server's frames are unmasked, so the same bytes serve every member of a room.
+//! Encoding of whole frames. A server's frames are unmasked, so every member of a room receives the same bytes.
 
 use crate::{CONTROL_PAYLOAD_MAX, CloseCode, Header, Opcode, close::fitting_reason, header_len, mask::Mask};
 
-/// The bytes of a server's frame with a payload of this length.
+/// The length of a server's frame with a payload of this length.
 #[must_use]
 pub const fn frame_len(payload_len: usize) -> usize {
     header_len(payload_len) + payload_len
 }
 
-/// Appends a server's text frame. **Assumption:** `payload` is UTF-8; it is not checked again, because it
-/// comes from our own encoder.
+/// Appends a server's text frame. **Assumption:** `payload` is UTF-8; it is not validated, because it comes from the server's
+/// own encoder.
 pub fn append_text(out: &mut Vec<u8>, payload: &[u8]) {
     append(out, Opcode::Text, payload);
 }
@@ -26,25 +26,25 @@ pub fn binary_frame(payload: &[u8]) -> Vec<u8> {
     frame(Opcode::Binary, payload)
 }
 
-/// A server's ping. A payload above 125 bytes is cut: a control frame cannot carry more.
+/// A server's ping frame. The payload is truncated to 125 bytes, the limit of a control frame.
 #[must_use]
 pub fn ping_frame(payload: &[u8]) -> Vec<u8> {
-    frame(Opcode::Ping, fitting(payload))
+    frame(Opcode::Ping, truncated(payload))
 }
 
-/// A server's answer to a ping with this payload (which a decoder never hands out longer than fits).
+/// A server's pong frame with the payload of the ping, which a decoder has limited to 125 bytes.
 #[must_use]
 pub fn pong_frame(payload: &[u8]) -> Vec<u8> {
-    frame(Opcode::Pong, fitting(payload))
+    frame(Opcode::Pong, truncated(payload))
 }
 
-/// A server's close frame. A reason above 123 bytes is cut between two characters.
+/// A server's close frame. The reason is truncated to 123 bytes, at a character boundary.
 #[must_use]
 pub fn close_frame(code: CloseCode, reason: &str) -> Vec<u8> {
     frame(Opcode::Close, &close_payload(code, reason))
 }
 
-/// A server's answer to a close frame: the same code, or none if none was given.
+/// A server's reply to a close frame: the same code, or none if none was received.
 #[must_use]
 pub fn close_reply(received: Option<CloseCode>) -> Vec<u8> {
     match received {
@@ -53,7 +53,7 @@ pub fn close_reply(received: Option<CloseCode>) -> Vec<u8> {
     }
 }
 
-/// What a close frame carries, for a client that masks it itself. The reason is cut as in [`close_frame`].
+/// The payload of a close frame, for a client, which masks it. The reason is truncated as in [`close_frame`].
 #[must_use]
 pub fn close_payload(code: CloseCode, reason: &str) -> Vec<u8> {
     let mut payload = code.get().to_be_bytes().to_vec();
@@ -61,10 +61,10 @@ pub fn close_payload(code: CloseCode, reason: &str) -> Vec<u8> {
     payload
 }
 
-/// Appends a client's frame. The key has to be fresh and unpredictable for every frame (RFC 6455, 5.3), so
-/// the caller brings it. The payload of a control frame is cut to 125 bytes.
+/// Appends a client's frame. The caller passes the key, which must be fresh and unpredictable for every frame (RFC 6455, 5.3).
+/// The payload of a control frame is truncated to 125 bytes.
 pub fn append_masked(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: [u8; 4]) {
-    let payload = if opcode.is_control() { fitting(payload) } else { payload };
+    let payload = if opcode.is_control() { truncated(payload) } else { payload };
     out.reserve(frame_len(payload.len()) + key.len());
     out.extend_from_slice(&Header { mask: Some(key), ..Header::new(opcode, payload.len()) }.encode());
     let start = out.len();
@@ -72,7 +72,7 @@ pub fn append_masked(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: [u8
     Mask::new(key).apply(&mut out[start..]);
 }
 
-/// A client's frame, as [`append_masked`] writes it.
+/// A client's frame, as written by [`append_masked`].
 #[must_use]
 pub fn masked_frame(opcode: Opcode, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
     let mut out = Vec::with_capacity(frame_len(payload.len()) + key.len());
@@ -81,7 +81,7 @@ pub fn masked_frame(opcode: Opcode, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
 }
 
 fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
-    // Exact: frames are kept in a room's log, and nothing spare may be kept with them.
+    // Exact capacity: a room's log retains frames, and spare capacity would be retained with them.
     let mut out = Vec::with_capacity(frame_len(payload.len()));
     append(&mut out, opcode, payload);
     out
@@ -93,7 +93,7 @@ fn append(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-fn fitting(payload: &[u8]) -> &[u8] {
+fn truncated(payload: &[u8]) -> &[u8] {
     &payload[..payload.len().min(CONTROL_PAYLOAD_MAX)]
 }
 

@@ -1,12 +1,11 @@
-//! How buffers grow.
+//! The growth policy of buffers.
 
-/// How much more a buffer should reserve to take `extra` bytes: it doubles, so that a peer that sends single
-/// bytes costs a handful of moves and not one each; but never beyond `limit`, so that the limit is also the
-/// memory.
+/// The additional capacity that a buffer reserves for `extra` bytes. It doubles, so that a peer that sends single bytes causes
+/// few reallocations, but never exceeds `limit`, so that the limit bounds the memory.
 pub(crate) fn growth(len: usize, capacity: usize, extra: usize, limit: usize) -> usize {
     if capacity - len >= extra {
         return 0;
     }
-    let roomy = capacity.saturating_mul(2).max(64).min(limit);
-    roomy.max(len + extra) - len
+    let doubled = capacity.saturating_mul(2).max(64).min(limit);
+    doubled.max(len + extra) - len
 }

@@ -1,10 +1,10 @@
-//! The 2 to 14 bytes before a payload (RFC 6455, 5.2), read and written.
+//! Frame headers: the 2 to 14 bytes before a payload (RFC 6455, 5.2), parsing and encoding.
 
 use std::ops::Deref;
 
 use crate::{CONTROL_PAYLOAD_MAX, Opcode, ProtocolError, Role};
 
-/// The longest header: two bytes, a 64-bit length, a key.
+/// The longest header: two bytes, a 64-bit length, a masking key.
 pub(crate) const HEADER_MAX: usize = 14;
 
 const FIN: u8 = 0x80;
@@ -12,31 +12,31 @@ const RESERVED: u8 = 0x70;
 const OPCODE: u8 = 0x0F;
 const MASKED: u8 = 0x80;
 const LENGTH: u8 = 0x7F;
-/// Length codes that say "the length follows in 2 (8) bytes".
+/// Length codes: the length follows in 2 or 8 bytes.
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
 
-/// What stands before a payload.
+/// A frame header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Whether the message ends with this frame.
+    /// Whether this is the last frame of its message.
     pub fin: bool,
-    /// What the frame is for.
+    /// The type of the frame.
     pub opcode: Opcode,
-    /// The key that the payload is masked with: always for a client, never for a server.
+    /// The masking key: always present from a client, never from a server.
     pub mask: Option<[u8; 4]>,
-    /// Bytes of payload.
+    /// The length of the payload in bytes.
     pub payload_len: usize,
 }
 
 impl Header {
-    /// The header of a server's message in one frame.
+    /// The header of an unfragmented server message.
     #[must_use]
     pub const fn new(opcode: Opcode, payload_len: usize) -> Self {
         Self { fin: true, opcode, mask: None, payload_len }
     }
 
-    /// The bytes on the wire, without a detour over the heap.
+    /// Encodes the header without a heap allocation.
     #[must_use]
     pub fn encode(self) -> EncodedHeader {
         let mut header = EncodedHeader { bytes: [0; HEADER_MAX], len: 0 };
@@ -60,7 +60,7 @@ impl Header {
     }
 }
 
-/// A header's bytes; it derefs to them.
+/// An encoded header; dereferences to its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct EncodedHeader {
     bytes: [u8; HEADER_MAX],
@@ -83,7 +83,7 @@ impl Deref for EncodedHeader {
     }
 }
 
-/// The bytes of an unmasked header before a payload of this length; a masked one has four more.
+/// The length of an unmasked header before a payload of this length; a masked header has four more bytes.
 #[must_use]
 pub const fn header_len(payload_len: usize) -> usize {
     match payload_len {
@@ -93,20 +93,21 @@ pub const fn header_len(payload_len: usize) -> usize {
     }
 }
 
-/// What the next header is held against.
+/// The state against which the next header is validated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected {
-    /// Who reads: a server wants masks, a client none.
+    /// The role of the decoder: a server requires masked frames, a client unmasked ones.
     pub(crate) role: Role,
-    /// Whether a fragmented message is under way.
+    /// Whether a fragmented message is incomplete.
     pub(crate) in_message: bool,
-    /// The limit of a message, and what fragments before have taken of it.
+    /// The limit of a message in bytes.
     pub(crate) limit: u32,
+    /// The bytes that earlier fragments of the message have used of the limit.
     pub(crate) held: usize,
 }
 
-/// Reads the header at the front of `bytes`, and says how long it is; `None` asks for more bytes. Every rule
-/// is applied as soon as the byte is there that breaks it: what is hopeless is not waited for.
+/// Parses the header at the front of `bytes` and returns it with its length, or `None` if more bytes are needed. Each rule is
+/// applied as soon as its byte is present, so an invalid header is rejected before it is complete.
 pub(crate) fn parse(bytes: &[u8], expected: &Expected) -> Result<Option<(Header, usize)>, ProtocolError> {
     let Some(&first) = bytes.first() else { return Ok(None) };
     if first & RESERVED != 0 {
@@ -158,7 +159,7 @@ pub(crate) fn parse(bytes: &[u8], expected: &Expected) -> Result<Option<(Header,
         }
         len => (u64::from(len), 2),
     };
-    // Refused by what the header announces: the payload is not waited for, and nothing was reserved for it.
+    // Rejected by the announced length, before any payload is received or memory is reserved for it.
     if !opcode.is_control() && payload_len.saturating_add(expected.held as u64) > u64::from(expected.limit) {
         return Err(ProtocolError::TooBig { limit: expected.limit });
     }
@@ -169,7 +170,7 @@ pub(crate) fn parse(bytes: &[u8], expected: &Expected) -> Result<Option<(Header,
     } else {
         None
     };
-    // No loss: at most the limit, a u32, or 125.
+    // Lossless: the length is at most the limit, a u32, or 125.
     Ok(Some((Header { fin, opcode, mask, payload_len: payload_len as usize }, at)))
 }
 

@@ -1,9 +1,9 @@
-//! Masking (RFC 6455, 5.3): every payload byte of a client is XORed with a key of four bytes, in turn.
+//! Masking (RFC 6455, 5.3): each payload byte of a client is XORed with a byte of a 4-byte key, cyclically.
 
-/// Masks or unmasks a payload that may come in pieces.
+/// Masks or unmasks a payload that may arrive in pieces.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mask {
-    /// Turned so that the next byte of the payload always meets `key[0]`; no position has to be kept.
+    /// Rotated so that `key[0]` applies to the next payload byte; this replaces a stored position.
     key: [u8; 4],
 }
 
@@ -15,7 +15,7 @@ impl Mask {
     /// Masks the next piece of the payload in place.
     pub(crate) fn apply(&mut self, bytes: &mut [u8]) {
         let [a, b, c, d] = self.key;
-        // Native order on both sides, so the key's bytes meet the payload's bytes in memory order everywhere.
+        // Native byte order for key and payload: their bytes match in memory order on every platform.
         let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
         let len = bytes.len();
         let (words, rest) = bytes.as_chunks_mut::<8>();
@@ -42,7 +42,7 @@ mod tests {
             key: [u8; 4],
             pieces in prop::collection::vec(0_usize..20, 0..40),
         ) {
-            let by_the_book: Vec<u8> = payload.iter().enumerate().map(|(i, b)| b ^ key[i % 4]).collect();
+            let expected: Vec<u8> = payload.iter().enumerate().map(|(i, b)| b ^ key[i % 4]).collect();
             let mut mask = Mask::new(key);
             let mut masked = payload;
             let mut rest = &mut masked[..];
@@ -51,7 +51,7 @@ mod tests {
                 mask.apply(piece);
             }
             mask.apply(rest);
-            prop_assert_eq!(masked, by_the_book);
+            prop_assert_eq!(masked, expected);
         }
     }
 }

@@ -1,18 +1,18 @@
-//! What a decoder returns.
+//! Decoded messages.
 
 use crate::CloseCode;
 
-/// What the peer said. It borrows from the input, or from the decoder until its next call.
+/// A message of the peer, borrowed from the input, or from the decoder until its next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// A whole text message.
     Text(&'a str),
     /// A whole binary message.
     Binary(&'a [u8]),
-    /// To be answered with [`pong_frame`](crate::pong_frame) and the same payload.
+    /// A ping; the reply is a [`pong_frame`](crate::pong_frame) with the same payload.
     Ping(&'a [u8]),
-    /// An answer to a ping, or a mere sign of life.
+    /// A reply to a ping, or an unsolicited pong.
     Pong(&'a [u8]),
-    /// The peer's last word, to be answered with [`close_reply`](crate::close_reply).
+    /// A close frame, the peer's last one; the reply is a [`close_reply`](crate::close_reply).
     Close(Option<(CloseCode, &'a str)>),
 }

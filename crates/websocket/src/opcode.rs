@@ -1,20 +1,20 @@
-//! What a frame is for (RFC 6455, 5.2).
+//! Frame opcodes (RFC 6455, 5.2).
 
-/// The meaning of a frame. The ten other values are reserved and never accepted.
+/// The type of a frame. The ten other values are reserved and always rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Opcode {
-    /// The next fragment of the message that is under way.
+    /// The next fragment of the incomplete message.
     Continuation = 0x0,
-    /// The first (or only) frame of a message in UTF-8.
+    /// The first (or only) frame of a UTF-8 message.
     Text = 0x1,
-    /// The first (or only) frame of a message of bytes.
+    /// The first (or only) frame of a binary message.
     Binary = 0x2,
     /// The last frame that its sender sends.
     Close = 0x8,
-    /// To be answered by a pong with the same payload.
+    /// A ping; the reply is a pong with the same payload.
     Ping = 0x9,
-    /// The answer to a ping, or a sign of life that nobody asked for.
+    /// A reply to a ping, or unsolicited.
     Pong = 0xA,
 }
 
@@ -32,8 +32,7 @@ impl Opcode {
         })
     }
 
-    /// Whether this is a control frame: short, never fragmented, and allowed between the fragments of a
-    /// message.
+    /// Whether this is a control frame: at most 125 bytes, never fragmented, and allowed between the fragments of a message.
     #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
@@ -46,9 +45,9 @@ mod tests {
 
     #[test]
     fn opcode_from_reserved_value_is_rejected() {
-        let known: Vec<u8> = (0..16).filter(|&bits| Opcode::from_bits(bits).is_some()).collect();
-        assert_eq!(known, [0, 1, 2, 8, 9, 10]);
-        for bits in known {
+        let valid: Vec<u8> = (0..16).filter(|&bits| Opcode::from_bits(bits).is_some()).collect();
+        assert_eq!(valid, [0, 1, 2, 8, 9, 10]);
+        for bits in valid {
             let opcode = Opcode::from_bits(bits).unwrap();
             assert_eq!(opcode as u8, bits);
             assert_eq!(opcode.is_control(), bits >= 8);

@@ -1,7 +1,7 @@
-//! What is kept of an unfinished frame or message.
+//! The buffer of an incomplete frame or message.
 //!
-//! Memory follows what has arrived, never what was announced: a header that promises 64 KiB costs nothing
-//! until the bytes come, and empty fragments, however many, cost nothing at all.
+//! Memory is proportional to the received bytes, never to an announced length: a header that announces 64 KiB reserves
+//! nothing, and neither does any number of empty fragments.
 
 use crate::{
     CONTROL_PAYLOAD_MAX, Header, Message, Opcode, ProtocolError, close,
@@ -11,28 +11,28 @@ use crate::{
     utf8::TextBuffer,
 };
 
-/// The unfinished part of a connection's input.
+/// The incomplete part of a connection's input.
 #[derive(Debug, Default)]
 pub(crate) struct Partial {
     stage: Stage,
-    /// The data message that is under way.
+    /// The incomplete data message.
     body: Option<Body>,
-    /// The payload of a control frame that was cut; apart from the body, because it may stand between
+    /// The payload of an incomplete control frame; separate from the body, because a control frame may arrive between
     /// fragments.
     control: Vec<u8>,
 }
 
-/// How far the current frame has come.
+/// The progress of the current frame.
 #[derive(Debug)]
 enum Stage {
-    /// The first bytes of a header; none between the fragments of a message.
+    /// The first bytes of a header; `len` is 0 between the fragments of a message.
     Header { bytes: [u8; HEADER_MAX], len: u8 },
-    /// The header is read, `remaining` bytes of payload are still to come.
+    /// The header is complete, and `remaining` bytes of payload are missing.
     Payload { opcode: Opcode, fin: bool, mask: Option<Mask>, remaining: usize },
-    /// A control frame is whole and lent to the caller until the next call.
-    LentControl,
-    /// The message is whole and lent to the caller until the next call.
-    LentMessage,
+    /// A control frame is complete; the caller borrows it until the next call.
+    ControlComplete,
+    /// The message is complete; the caller borrows it until the next call.
+    MessageComplete,
 }
 
 impl Default for Stage {
@@ -48,25 +48,25 @@ enum Body {
 }
 
 impl Partial {
-    /// The first bytes of a header that is not whole yet.
+    /// A partial that contains the first bytes of a header.
     pub(crate) fn with_header(start: &[u8]) -> Self {
         let mut partial = Self::default();
         partial.hold_header(start);
         partial
     }
 
-    /// Keeps the beginning of a header (shorter than a header is, or it would have been read).
+    /// Buffers the first bytes of a header, fewer than a whole header.
     pub(crate) fn hold_header(&mut self, start: &[u8]) {
         let mut bytes = [0; HEADER_MAX];
         bytes[..start.len()].copy_from_slice(start);
         self.stage = Stage::Header { bytes, len: start.len() as u8 };
     }
 
-    /// Takes back what was lent to the caller. Says whether anything is left to keep.
-    pub(crate) fn reclaim(&mut self) -> bool {
+    /// Frees what the caller borrowed. Returns whether the partial still contains anything.
+    pub(crate) fn release_completed(&mut self) -> bool {
         match self.stage {
-            Stage::LentMessage => false,
-            Stage::LentControl => {
+            Stage::MessageComplete => false,
+            Stage::ControlComplete => {
                 self.control = Vec::new();
                 self.stage = Stage::default();
                 self.body.is_some()
@@ -97,7 +97,7 @@ impl Partial {
         }
     }
 
-    /// Memory held, itself included.
+    /// The memory in use, including the value itself.
     pub(crate) fn footprint(&self) -> usize {
         let body = match &self.body {
             Some(Body::Text(text)) => text.capacity(),
@@ -107,8 +107,7 @@ impl Partial {
         size_of::<Self>() + body + self.control.capacity()
     }
 
-    /// Continues an incomplete header. Reads byte by byte, at most 14 times: bytes after the header
-    /// stay.
+    /// Completes a header. Consumes single bytes, at most 14, so that the bytes after the header remain in the input.
     pub(crate) fn finish_header(
         &mut self,
         input: &mut &mut [u8],
@@ -116,7 +115,7 @@ impl Partial {
     ) -> Result<Option<Header>, ProtocolError> {
         let Stage::Header { bytes, len } = &mut self.stage else { return Ok(None) };
         while let Some(&mut byte) = input.split_off_first_mut() {
-            // In bounds: fourteen bytes are always a whole header or an error.
+            // In bounds: 14 bytes always form a complete header or an error.
             bytes[usize::from(*len)] = byte;
             *len += 1;
             if let Some((header, _)) = parse(&bytes[..usize::from(*len)], expected)? {
@@ -127,7 +126,7 @@ impl Partial {
         Ok(None)
     }
 
-    /// A frame begins whose payload has to be collected.
+    /// Starts a frame whose payload has to be collected.
     pub(crate) fn begin(&mut self, header: Header) {
         match header.opcode {
             Opcode::Text => self.body = Some(Body::Text(TextBuffer::default())),
@@ -142,8 +141,8 @@ impl Partial {
         };
     }
 
-    /// Takes payload from the input, unmasked and checked as it comes. Returns the frame's opcode when it
-    /// completes something that [`Partial::lent`] can hand out.
+    /// Collects payload from the input, unmasking and validating it. Returns the frame's opcode when it completes a message or a
+    /// control frame, which [`Partial::completed`] returns.
     pub(crate) fn collect(
         &mut self,
         input: &mut &mut [u8],
@@ -175,12 +174,12 @@ impl Partial {
             return Ok(None);
         }
         if opcode == Opcode::Close {
-            // Checked here, so that an error leaves no borrow outstanding.
+            // Validated here, because an error can no longer be handled when the caller borrows the payload.
             close::parse(&self.control)?;
         }
         self.stage = match (opcode.is_control(), fin) {
-            (true, _) => Stage::LentControl,
-            (false, true) => Stage::LentMessage,
+            (true, _) => Stage::ControlComplete,
+            (false, true) => Stage::MessageComplete,
             (false, false) => {
                 self.stage = Stage::default();
                 return Ok(None);
@@ -189,15 +188,15 @@ impl Partial {
         Ok(Some(opcode))
     }
 
-    /// What the frame that was just collected completes.
-    pub(crate) fn lent(&self, opcode: Opcode) -> Result<Message<'_>, ProtocolError> {
+    /// The message that the last collected frame completed.
+    pub(crate) fn completed(&self, opcode: Opcode) -> Result<Message<'_>, ProtocolError> {
         Ok(match (opcode, &self.body) {
             (Opcode::Close, _) => Message::Close(close::parse(&self.control)?),
             (Opcode::Ping, _) => Message::Ping(&self.control),
             (Opcode::Pong, _) => Message::Pong(&self.control),
             (_, Some(Body::Text(text))) => Message::Text(text.as_str()),
             (_, Some(Body::Binary(bytes))) => Message::Binary(bytes),
-            // A continuation without a body: `parse` refuses it before it comes here.
+            // A continuation without a body, which `parse` has rejected before.
             (_, None) => return Err(ProtocolError::UnexpectedContinuation),
         })
     }

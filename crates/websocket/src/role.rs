@@ -1,10 +1,10 @@
-//! The two ends of a connection.
+//! The roles of the endpoints.
 
-/// Which end of the connection decodes.
+/// The role of the endpoint that decodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Takes masked frames only.
+    /// Accepts only masked frames.
     Server,
-    /// Takes unmasked frames only.
+    /// Accepts only unmasked frames.
     Client,
 }

@@ -1,33 +1,31 @@
-//! Text that arrives in pieces, cut anywhere, also inside a character.
+//! Incremental UTF-8 validation of text that arrives in pieces, which may end inside a character.
 //!
-//! Each piece is checked once, as it comes, and joins a `String`; so a broken byte is found when it arrives,
-//! not at the end of the message, and the finished text needs no second check. The check is the standard
-//! library's: a vectorized one would quicken something that happens once for a command, beside its parsing
-//! and its fan-out, and would cost a dependency.
+//! Each piece is validated once, on arrival, and appended to a `String`: an invalid byte is detected immediately, and the
+//! complete text needs no second validation. The standard library validates: a vectorized validator would be a dependency for
+//! a step that is cheap compared with parsing and fan-out.
 
 use std::str::from_utf8;
 
 use crate::{ProtocolError, growth::growth};
 
-/// The text of an unfinished message.
+/// The text of an incomplete message.
 #[derive(Debug, Default)]
 pub(crate) struct TextBuffer {
     text: String,
-    /// The first bytes of a character whose rest has not arrived. Three at most outlive a call of `push`.
+    /// The first bytes of an incomplete character; at most three between two calls of `push`.
     tail: [u8; 4],
     tail_len: u8,
 }
 
 impl TextBuffer {
-    /// Takes the next bytes. **Invariant:** the caller keeps the sum within `limit` (the frame header was
-    /// checked).
+    /// Appends the next bytes. **Assumption:** their sum is within `limit`, because the frame headers were validated.
     pub(crate) fn push(&mut self, mut bytes: &[u8], limit: usize) -> Result<(), ProtocolError> {
         let extra = usize::from(self.tail_len) + bytes.len();
         self.text.reserve_exact(growth(self.text.len(), self.text.capacity(), extra, limit));
         while self.tail_len > 0 {
             let Some((&byte, rest)) = bytes.split_first() else { return Ok(()) };
             bytes = rest;
-            // In bounds: four bytes are always a character or an error, never a beginning.
+            // In bounds: four bytes always form a character or an error.
             self.tail[usize::from(self.tail_len)] = byte;
             self.tail_len += 1;
             match from_utf8(&self.tail[..usize::from(self.tail_len)]) {
@@ -35,7 +33,7 @@ impl TextBuffer {
                     self.text.push_str(character);
                     self.tail_len = 0;
                 }
-                // No error length: it may still become a character.
+                // Without an error length, more bytes may complete the character.
                 Err(error) if error.error_len().is_none() => {}
                 Err(_) => return Err(ProtocolError::InvalidUtf8),
             }
@@ -53,12 +51,12 @@ impl TextBuffer {
         Ok(())
     }
 
-    /// Ends the text; an incomplete character is an error.
+    /// Checks that the text does not end inside a character.
     pub(crate) fn finish(&self) -> Result<(), ProtocolError> {
         if self.tail_len == 0 { Ok(()) } else { Err(ProtocolError::InvalidUtf8) }
     }
 
-    /// The whole characters so far.
+    /// The complete characters so far.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
@@ -79,23 +77,22 @@ mod tests {
 
     use super::*;
 
-    /// How many bytes one by one are taken before the first refusal, or `None` if all are.
-    fn refused_at(bytes: &[u8]) -> Option<usize> {
+    /// The index of the first byte that is rejected when bytes are pushed one by one.
+    fn first_rejected(bytes: &[u8]) -> Option<usize> {
         let mut buffer = TextBuffer::default();
         bytes.iter().position(|&byte| buffer.push(&[byte], bytes.len()).is_err())
     }
 
     #[test]
     fn invalid_utf8_byte_is_rejected_immediately() {
-        // Overlong, surrogate, above U+10FFFF, a lone continuation, a byte that never occurs, a broken
-        // character.
-        assert_eq!(refused_at(b"\xC0\x80"), Some(0));
-        assert_eq!(refused_at(b"\xE0\x80\x80"), Some(1));
-        assert_eq!(refused_at(b"\xED\xA0\x80"), Some(1));
-        assert_eq!(refused_at(b"\xF4\x90\x80\x80"), Some(1));
-        assert_eq!(refused_at(b"ok\x80"), Some(2));
-        assert_eq!(refused_at(b"\xFF"), Some(0));
-        assert_eq!(refused_at(b"\xE8\x8Cx"), Some(2));
+        // Overlong, surrogate, above U+10FFFF, a lone continuation byte, a byte that never occurs, a truncated character.
+        assert_eq!(first_rejected(b"\xC0\x80"), Some(0));
+        assert_eq!(first_rejected(b"\xE0\x80\x80"), Some(1));
+        assert_eq!(first_rejected(b"\xED\xA0\x80"), Some(1));
+        assert_eq!(first_rejected(b"\xF4\x90\x80\x80"), Some(1));
+        assert_eq!(first_rejected(b"ok\x80"), Some(2));
+        assert_eq!(first_rejected(b"\xFF"), Some(0));
+        assert_eq!(first_rejected(b"\xE8\x8Cx"), Some(2));
     }
 
     #[test]
@@ -116,7 +113,7 @@ mod tests {
             bytes in prop_oneof![
                 any::<String>().prop_map(String::into_bytes),
                 prop::collection::vec(any::<u8>(), 0..20),
-                // Valid text with one byte replaced: almost valid is where mistakes hide.
+                // Valid text with one byte replaced: nearly valid input covers the edge cases.
                 (any::<String>(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(text, at, byte)| {
                     let mut bytes = text.into_bytes();
                     if !bytes.is_empty() { let at = at.index(bytes.len()); bytes[at] = byte; }
@@ -127,8 +124,8 @@ mod tests {
         ) {
             let mut buffer = TextBuffer::default();
             let pushed = bytes.chunks(piece).try_for_each(|piece| buffer.push(piece, bytes.len()));
-            let judged = pushed.and_then(|()| buffer.finish()).map(|()| buffer.as_str());
-            prop_assert_eq!(judged.ok(), from_utf8(&bytes).ok());
+            let validated = pushed.and_then(|()| buffer.finish()).map(|()| buffer.as_str());
+            prop_assert_eq!(validated.ok(), from_utf8(&bytes).ok());
             prop_assert!(buffer.capacity() <= bytes.len().max(8));
         }
     }

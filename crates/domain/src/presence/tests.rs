@@ -16,7 +16,7 @@ fn ids(people: &[Person]) -> Vec<u64> {
     people.iter().map(|person| person.id.0).collect()
 }
 
-/// A room with these people in it, who have been told of each other.
+/// A room with these users, after its first frame.
 fn room_of(people: impl IntoIterator<Item = u64>) -> Presence {
     let mut presence = Presence::default();
     for id in people {
@@ -27,7 +27,7 @@ fn room_of(people: impl IntoIterator<Item = u64>) -> Presence {
 }
 
 #[test]
-fn a_person_with_two_connections_comes_and_goes_once() {
+fn user_with_two_connections_is_online_until_both_leave() {
     let mut presence = Presence::default();
     assert!(presence.enter(TEA, person(1), ms(0)));
     assert!(!presence.enter(TEA, person(1), ms(0)));
@@ -39,7 +39,7 @@ fn a_person_with_two_connections_comes_and_goes_once() {
 }
 
 #[test]
-fn leaving_where_one_is_not_changes_nothing() {
+fn leave_by_absent_user_changes_nothing() {
     let mut presence = room_of([1]);
     assert!(!presence.leave(TEA, UserId(2), ms(2000)));
     assert!(!presence.leave(RoomId(2), UserId(1), ms(2000)));
@@ -47,7 +47,7 @@ fn leaving_where_one_is_not_changes_nothing() {
 }
 
 #[test]
-fn a_second_of_changes_is_one_frame() {
+fn changes_within_a_second_are_one_frame() {
     let mut presence = room_of([1, 2]);
     presence.enter(TEA, person(4), ms(5000));
     presence.enter(TEA, person(3), ms(5400));
@@ -64,7 +64,7 @@ fn a_second_of_changes_is_one_frame() {
 }
 
 #[test]
-fn who_comes_and_goes_within_a_second_is_not_spoken_of() {
+fn user_back_within_a_second_is_in_no_frame() {
     let mut presence = room_of([1, 2]);
     presence.enter(TEA, person(3), ms(5000));
     presence.leave(TEA, UserId(3), ms(5500));
@@ -76,7 +76,7 @@ fn who_comes_and_goes_within_a_second_is_not_spoken_of() {
 }
 
 #[test]
-fn rooms_are_told_apart() {
+fn each_room_has_its_own_frame_time() {
     let mut presence = Presence::default();
     presence.enter(RoomId(2), person(1), ms(0));
     presence.enter(TEA, person(1), ms(300));
@@ -89,7 +89,7 @@ fn rooms_are_told_apart() {
 }
 
 #[test]
-fn a_room_that_nobody_is_in_is_forgotten_and_told_nothing() {
+fn room_without_online_users_is_dropped_without_frame() {
     let mut presence = room_of([1]);
     presence.enter(TEA, person(2), ms(2000));
     presence.leave(TEA, UserId(1), ms(2000));
@@ -101,7 +101,7 @@ fn a_room_that_nobody_is_in_is_forgotten_and_told_nothing() {
 }
 
 #[test]
-fn a_new_name_is_the_one_that_is_told() {
+fn frame_after_rename_has_the_new_name() {
     let mut presence = room_of([1]);
     presence.enter(TEA, person(2), ms(2000));
     let name = UserName::new("李雷").unwrap();
@@ -113,7 +113,7 @@ fn a_new_name_is_the_one_that_is_told() {
 }
 
 #[test]
-fn a_hundred_are_named_and_one_more_is_a_number() {
+fn frame_above_name_limit_has_only_the_count() {
     let mut presence = room_of(1..=99);
     presence.enter(TEA, person(100), ms(2000));
     let frame = presence.poll_frames(ms(3000)).remove(0);
@@ -124,7 +124,7 @@ fn a_hundred_are_named_and_one_more_is_a_number() {
 }
 
 #[test]
-fn a_large_room_whose_count_stays_is_told_nothing() {
+fn large_room_with_unchanged_count_gets_no_frame() {
     let mut presence = room_of(1..=200);
     presence.enter(TEA, person(201), ms(2000));
     presence.leave(TEA, UserId(1), ms(2000));
@@ -132,7 +132,7 @@ fn a_large_room_whose_count_stays_is_told_nothing() {
 }
 
 #[test]
-fn ten_thousand_who_leave_at_once_do_not_make_a_long_frame() {
+fn mass_leave_of_a_large_room_is_a_short_frame() {
     let mut presence = room_of(1..=10_000);
     for id in 11..=10_000 {
         presence.leave(TEA, UserId(id), ms(2000));
@@ -144,7 +144,7 @@ fn ten_thousand_who_leave_at_once_do_not_make_a_long_frame() {
 }
 
 #[test]
-fn pages_hold_everybody_once() {
+fn pages_contain_each_user_once() {
     let presence = room_of(1..=250);
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
@@ -161,7 +161,7 @@ fn pages_hold_everybody_once() {
 }
 
 #[test]
-fn a_page_goes_on_after_somebody_who_left() {
+fn page_after_a_removed_user_continues() {
     let mut presence = room_of([1, 2, 3]);
     presence.leave(TEA, UserId(2), ms(2000));
     let page = presence.page(TEA, Some(UserId(2)), 100);
@@ -171,34 +171,34 @@ fn a_page_goes_on_after_somebody_who_left() {
 }
 
 proptest! {
-    /// Somebody who stays and applies each frame knows at the end who is here, and heard at most once a second.
+    /// A client that applies each frame has the list of online users at the end, and received at most one frame per second.
     #[test]
-    fn frames_add_up_to_who_is_here(
+    fn applied_frames_equal_the_online_list(
         steps in prop::collection::vec((2u64..12, any::<bool>(), 0u64..400), 1..300),
     ) {
         let mut presence = room_of([1]);
-        let mut known = BTreeSet::from([UserId(1)]);
+        let mut online = BTreeSet::from([UserId(1)]);
         let mut connections: BTreeMap<UserId, u32> = BTreeMap::new();
-        let (mut now, mut last_told) = (ms(1000), None::<Duration>);
-        let mut listen = |presence: &mut Presence, now: Duration| {
+        let (mut now, mut last_frame) = (ms(1000), None::<Duration>);
+        let mut apply_frames = |presence: &mut Presence, now: Duration| {
             for frame in presence.poll_frames(now) {
-                assert!(last_told.is_none_or(|last| now - last >= GATHER), "twice within a second");
-                last_told = Some(now);
+                assert!(last_frame.is_none_or(|last| now - last >= COALESCE_INTERVAL), "twice within a second");
+                last_frame = Some(now);
                 for user in frame.offline {
-                    assert!(known.remove(&user), "{user} went twice");
+                    assert!(online.remove(&user), "{user} went offline twice");
                 }
                 for person in frame.online {
-                    assert!(known.insert(person.id), "{} came twice", person.id);
+                    assert!(online.insert(person.id), "{} came online twice", person.id);
                 }
-                assert_eq!(frame.count as usize, known.len());
+                assert_eq!(frame.count as usize, online.len());
             }
-            known.clone()
+            online.clone()
         };
-        for (id, comes, wait) in steps {
+        for (id, enters, wait) in steps {
             now += ms(wait);
-            listen(&mut presence, now);
+            apply_frames(&mut presence, now);
             let (user, open) = (UserId(id), connections.entry(UserId(id)).or_default());
-            if comes {
+            if enters {
                 prop_assert_eq!(presence.enter(TEA, person(id), now), *open == 0);
                 *open += 1;
             } else {
@@ -206,8 +206,8 @@ proptest! {
                 *open = open.saturating_sub(1);
             }
         }
-        let known = listen(&mut presence, now + GATHER);
-        prop_assert_eq!(known, presence.online(TEA, 100).iter().map(|person| person.id).collect());
+        let online = apply_frames(&mut presence, now + COALESCE_INTERVAL);
+        prop_assert_eq!(online, presence.online(TEA, 100).iter().map(|person| person.id).collect());
         prop_assert_eq!(presence.poll_timeout(), None);
     }
 }

@@ -1,5 +1,5 @@
-//! The client's side (RFC 6455, 4.1), for the load generator and for tests: a request to write, and a
-//! response head that is read by hand, because a client for one purpose needs no HTTP library.
+//! The client side (RFC 6455, 4.1), for the load generator and for tests: encodes a request and parses a response head, without
+//! an HTTP library.
 
 use std::str::from_utf8;
 
@@ -13,16 +13,16 @@ pub fn client_key(nonce: [u8; 16]) -> String {
     STANDARD.encode(nonce)
 }
 
-/// A request to open a WebSocket. All values are written as they are: they must come from us, not from input.
+/// A request to open a WebSocket. The values are not escaped, so they must not contain external input.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientRequest<'a> {
-    /// The server's name, and its port unless that is 80.
+    /// The host name of the server, and its port unless that is 80.
     pub host: &'a str,
     /// Path and query.
     pub path: &'a str,
     /// See [`client_key`].
     pub key: &'a str,
-    /// Subprotocols to offer, the dearest first.
+    /// The offered subprotocols, most preferred first.
     pub protocols: &'a [&'a str],
     /// Further headers: `Origin`, `Cookie`, `Authorization`.
     pub headers: &'a [(&'a str, &'a str)],
@@ -56,22 +56,22 @@ impl ClientRequest<'_> {
 /// Why a response does not open a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResponseError {
-    /// Not HTTP/1.1, or a header that is none.
+    /// Not HTTP/1.1, or a malformed header.
     #[error("the response is not HTTP")]
     NotHttp,
-    /// Another status than 101: the server refused.
+    /// A status other than 101: the server rejected the request.
     #[error("the server answered with status {0}")]
     Status(u16),
     /// `Upgrade: websocket` or `Connection: Upgrade` is missing.
     #[error("the server did not upgrade to WebSocket")]
     NotUpgraded,
-    /// The answer to the key is wrong or missing.
-    #[error("Sec-WebSocket-Accept does not answer the key")]
+    /// `Sec-WebSocket-Accept` is wrong or missing.
+    #[error("Sec-WebSocket-Accept does not match the key")]
     Accept,
     /// A subprotocol that was not offered.
     #[error("the server chose a subprotocol that was not offered")]
     Protocol,
-    /// An extension, though none was offered.
+    /// An extension, although none was offered.
     #[error("the server chose an extension that was not offered")]
     Extension,
 }
@@ -83,18 +83,17 @@ pub struct ResponseInfo<'h> {
     pub protocol: Option<&'h str>,
 }
 
-/// The length of a response head with its blank line, or `None` while that has not arrived. What follows are
-/// frames.
+/// The length of a response head including its blank line, or `None` while the head is incomplete. Frames follow it.
 #[must_use]
 pub fn head_len(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// Judges a response head (up to [`head_len`]) to a request with this key and these subprotocols.
+/// Validates the response head (up to [`head_len`]) to a request with this key and these subprotocols.
 ///
 /// # Errors
 ///
-/// The first rule that the response breaks.
+/// The first rule that the response violates.
 pub fn check_response<'h>(
     head: &'h [u8],
     key: &str,
@@ -135,7 +134,7 @@ pub fn check_response<'h>(
     Ok(ResponseInfo { protocol })
 }
 
-/// The number in `HTTP/1.1 101 Switching Protocols`.
+/// The status code in a line such as `HTTP/1.1 101 Switching Protocols`.
 fn status(line: &str) -> Option<u16> {
     let rest = line.strip_prefix("HTTP/1.1 ")?;
     let (digits, reason) = rest.split_at_checked(3)?;
@@ -150,13 +149,13 @@ mod tests {
     use crate::handshake::Upgrade;
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-    const GOOD: &str = "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nconnection: keep-alive, upgrade\r\n\
+    const VALID: &str = "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nconnection: keep-alive, upgrade\r\n\
                         sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nsec-websocket-protocol: chat\r\n\r\n";
 
-    /// The good response with one piece replaced.
+    /// The result for the valid response with one substring replaced.
     fn changed(from: &str, to: &str) -> Result<Option<String>, ResponseError> {
-        assert!(GOOD.contains(from), "{from}");
-        let head = GOOD.replace(from, to);
+        assert!(VALID.contains(from), "{from}");
+        let head = VALID.replace(from, to);
         let info = check_response(head.as_bytes(), KEY, &["tea", "chat"])?;
         Ok(info.protocol.map(str::to_owned))
     }
@@ -192,12 +191,12 @@ mod tests {
 
     #[test]
     fn response_head_ends_at_blank_line() {
-        let mut bytes = GOOD.as_bytes().to_vec();
+        let mut bytes = VALID.as_bytes().to_vec();
         for cut in 0..bytes.len() {
             assert_eq!(head_len(&bytes[..cut]), None);
         }
         bytes.extend_from_slice(b"\x81\x03tea\r\n\r\n");
-        assert_eq!(head_len(&bytes), Some(GOOD.len()));
+        assert_eq!(head_len(&bytes), Some(VALID.len()));
     }
 
     #[test]

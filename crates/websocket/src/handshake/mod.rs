@@ -1,8 +1,7 @@
-//! The opening handshake (RFC 6455, 4): what makes an HTTP request an upgrade, and what makes a response its
-//! answer.
+//! The opening handshake (RFC 6455, 4): validation of upgrade requests and of their responses.
 //!
-//! The server's side judges a request that its HTTP library has parsed. The client's side, for the load
-//! generator and for tests, writes a request and reads a response head by itself.
+//! The server side validates a request that its HTTP library has parsed. The client side, for the load generator and for
+//! tests, encodes a request and parses a response head.
 //!
 //! ```
 //! use teahouse_websocket::handshake::{Upgrade, accept_key};
@@ -28,11 +27,11 @@ pub use server::{HandshakeError, Upgrade};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::{Digest, Sha1};
 
-/// The one version there is.
+/// The only version.
 const VERSION: &str = "13";
 
-/// What `Sec-WebSocket-Accept` must say to this `Sec-WebSocket-Key`: proof that the other side speaks
-/// WebSocket, and no more than that (SHA-1 guards nothing here).
+/// The `Sec-WebSocket-Accept` value for a `Sec-WebSocket-Key`. It proves only that the peer implements WebSocket; SHA-1 has
+/// no security function here.
 #[must_use]
 pub fn accept_key(key: &str) -> String {
     let digest =
@@ -40,21 +39,21 @@ pub fn accept_key(key: &str) -> String {
     STANDARD.encode(digest)
 }
 
-/// The elements of a header value that is a list; empty ones do not count (RFC 9110, 5.6.1).
+/// The elements of a list in a header value, without empty ones (RFC 9110, 5.6.1).
 fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
-/// Whether a list holds this token, whatever its case.
+/// Whether a list contains a token, ignoring case.
 fn list_has(value: &[u8], token: &str) -> bool {
     list(value).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// The text of a token (RFC 9110, 5.6.2), or `None` if it is none.
+/// The text of a token (RFC 9110, 5.6.2), or `None` if the bytes are not one.
 fn token(bytes: &[u8]) -> Option<&str> {
-    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let valid = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let text = std::str::from_utf8(bytes).ok()?;
-    (!bytes.is_empty() && bytes.iter().all(legal)).then_some(text)
+    (!bytes.is_empty() && bytes.iter().all(valid)).then_some(text)
 }
 
 #[cfg(test)]
@@ -76,8 +75,8 @@ mod tests {
     #[test]
     fn token_with_invalid_characters_is_rejected() {
         assert_eq!(token(b"teahouse.v1.json"), Some("teahouse.v1.json"));
-        for bad in [&b""[..], b"a b", b"a/b", b"a;b", "茶".as_bytes(), b"\xff", b"a\r\nb"] {
-            assert_eq!(token(bad), None);
+        for invalid in [&b""[..], b"a b", b"a/b", b"a;b", "茶".as_bytes(), b"\xff", b"a\r\nb"] {
+            assert_eq!(token(invalid), None);
         }
     }
 }

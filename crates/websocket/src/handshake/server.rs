@@ -1,4 +1,4 @@
-//! What a server asks of a request before it upgrades (RFC 6455, 4.2.1).
+//! The server side: validation of upgrade requests (RFC 6455, 4.2.1).
 
 use base64::{
     Engine,
@@ -8,7 +8,7 @@ use base64::{
 
 use super::{VERSION, accept_key, list, list_has, token};
 
-/// Why a request is not upgraded. [`status`](Self::status) and [`headers`](Self::headers) make the answer.
+/// Why a request is not upgraded. [`status`](Self::status) and [`headers`](Self::headers) form the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// Another method than GET: 405.
@@ -21,9 +21,9 @@ pub enum HandshakeError {
     #[error("exactly one Host header is needed")]
     Host,
     /// An ordinary request, without `Upgrade: websocket`: 426.
-    #[error("this address speaks WebSocket: Upgrade: websocket is missing")]
+    #[error("this is a WebSocket endpoint: Upgrade: websocket is missing")]
     NotAnUpgrade,
-    /// `Upgrade` without `Connection: Upgrade`; a proxy that does not know WebSocket drops it: 400.
+    /// `Upgrade` without `Connection: Upgrade`, which a proxy without WebSocket support removes: 400.
     #[error("Connection: Upgrade is missing; is there a proxy that removes it?")]
     Connection,
     /// Another version than 13, or none: 426.
@@ -32,13 +32,13 @@ pub enum HandshakeError {
     /// No key, two keys, or a key that is not 16 bytes in base64: 400.
     #[error("Sec-WebSocket-Key must be 16 bytes in base64, once")]
     Key,
-    /// A subprotocol's name that is not a token: 400.
+    /// A subprotocol name that is not a token: 400.
     #[error("Sec-WebSocket-Protocol must be a list of tokens")]
     Protocol,
 }
 
 impl HandshakeError {
-    /// The HTTP status to answer: 400, 405 or 426.
+    /// The HTTP status of the response: 400, 405 or 426.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -48,7 +48,7 @@ impl HandshakeError {
         }
     }
 
-    /// The headers that must go with the status: what would have been right.
+    /// The headers that the status requires.
     #[must_use]
     pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self.status() {
@@ -64,62 +64,62 @@ impl HandshakeError {
 pub struct Upgrade<'h> {
     /// `Sec-WebSocket-Key`.
     pub key: &'h str,
-    /// The subprotocols that the client offers, the dearest first. The answer names one of them, or none.
+    /// The offered subprotocols, most preferred first. The response selects one of them, or none.
     pub protocols: Vec<&'h str>,
 }
 
 impl<'h> Upgrade<'h> {
-    /// Judges a request: its method, its HTTP version, and its headers as names (in any case) and values,
-    /// repeated ones one by one. With the `http` crate: `headers.iter().map(|(name, value)| (name.as_str(),
+    /// Validates a request by its method, its HTTP version, and its headers as pairs of name (in any case) and value, in which
+    /// repeated headers are separate pairs. With the `http` crate: `headers.iter().map(|(name, value)| (name.as_str(),
     /// value.as_bytes()))`.
     ///
-    /// `Origin` is not judged here: whom to trust is the server's setting.
+    /// `Origin` is not checked here, because the allowed origins are a setting of the server.
     ///
     /// # Errors
     ///
-    /// The first rule that the request breaks.
+    /// The first rule that the request violates.
     pub fn check(
         method: &str,
         http_version: (u8, u8),
         headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
     ) -> Result<Self, HandshakeError> {
-        let mut seen = Seen::default();
+        let mut parsed = ParsedHeaders::default();
         for (name, value) in headers {
-            seen.take(name, value)?;
+            parsed.take(name, value)?;
         }
         if method != "GET" {
             return Err(HandshakeError::Method);
         }
-        if !seen.upgrade {
+        if !parsed.upgrade {
             return Err(HandshakeError::NotAnUpgrade);
         }
         if http_version < (1, 1) {
             return Err(HandshakeError::HttpVersion);
         }
-        if seen.hosts != 1 {
+        if parsed.hosts != 1 {
             return Err(HandshakeError::Host);
         }
-        if !seen.connection {
+        if !parsed.connection {
             return Err(HandshakeError::Connection);
         }
-        if !matches!(seen.version, Once::One(version) if version == VERSION.as_bytes()) {
+        if !matches!(parsed.version, Once::One(version) if version == VERSION.as_bytes()) {
             return Err(HandshakeError::Version);
         }
-        let Once::One(key) = seen.key else { return Err(HandshakeError::Key) };
-        let key = legal_key(key).ok_or(HandshakeError::Key)?;
-        Ok(Self { key, protocols: seen.protocols })
+        let Once::One(key) = parsed.key else { return Err(HandshakeError::Key) };
+        let key = valid_key(key).ok_or(HandshakeError::Key)?;
+        Ok(Self { key, protocols: parsed.protocols })
     }
 
-    /// The value of `Sec-WebSocket-Accept` in the answer.
+    /// The value of `Sec-WebSocket-Accept` in the response.
     #[must_use]
     pub fn accept_key(&self) -> String {
         accept_key(self.key)
     }
 }
 
-/// What the headers said.
+/// The relevant headers of a request.
 #[derive(Default)]
-struct Seen<'h> {
+struct ParsedHeaders<'h> {
     hosts: u32,
     upgrade: bool,
     connection: bool,
@@ -128,8 +128,7 @@ struct Seen<'h> {
     protocols: Vec<&'h str>,
 }
 
-/// A header that must not come twice (RFC 6455, 11.3.1 and 11.3.5): two readers could each believe another
-/// one.
+/// A header that must not be repeated (RFC 6455, 11.3.1 and 11.3.5), because two parsers could use different values.
 #[derive(Default)]
 enum Once<'h> {
     #[default]
@@ -147,7 +146,7 @@ impl<'h> Once<'h> {
     }
 }
 
-impl<'h> Seen<'h> {
+impl<'h> ParsedHeaders<'h> {
     fn take(&mut self, name: &str, value: &'h [u8]) -> Result<(), HandshakeError> {
         if name.eq_ignore_ascii_case("host") {
             self.hosts += 1;
@@ -168,9 +167,9 @@ impl<'h> Seen<'h> {
     }
 }
 
-/// The key as text, if it is 16 bytes in base64. Two bits of the last digit are spare; hand-written clients
-/// do not always clear them, and nothing depends on them.
-fn legal_key(key: &[u8]) -> Option<&str> {
+/// The key as text, if it is 16 bytes in base64. The unused bits of the last digit may be set: some clients do not clear
+/// them, and nothing depends on them.
+fn valid_key(key: &[u8]) -> Option<&str> {
     const LENIENT: GeneralPurpose =
         GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
     let mut decoded = [0; 18];
@@ -186,12 +185,12 @@ mod tests {
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-    /// What a browser sends, with some headers replaced (`None` removes) and then some added.
+    /// The result for a browser's request, with some headers replaced (`None` removes) and then some added.
     fn check(
         replaced: &[(&str, Option<&'static str>)],
         added: &[(&'static str, &'static str)],
     ) -> Result<Upgrade<'static>, HandshakeError> {
-        let usual = [
+        let browser = [
             ("Host", "chat.example"),
             ("Connection", "keep-alive, Upgrade"),
             ("Upgrade", "websocket"),
@@ -200,7 +199,7 @@ mod tests {
             ("Sec-WebSocket-Key", KEY),
             ("Sec-WebSocket-Extensions", "permessage-deflate"),
         ];
-        let headers = usual.into_iter().filter_map(|(name, value)| {
+        let headers = browser.into_iter().filter_map(|(name, value)| {
             match replaced.iter().find(|(replaced, _)| *replaced == name) {
                 Some((_, replacement)) => replacement.map(|value| (name, value.as_bytes())),
                 None => Some((name, value.as_bytes())),
@@ -256,8 +255,8 @@ mod tests {
         assert_eq!(HandshakeError::NotAnUpgrade.status(), 426);
         assert!(HandshakeError::NotAnUpgrade.headers().contains(&("upgrade", "websocket")));
         for value in [None, Some("keep-alive"), Some("close, upgrades")] {
-            let refused = check(&[("Connection", value)], &[]).unwrap_err();
-            assert_eq!((refused, refused.status()), (HandshakeError::Connection, 400));
+            let error = check(&[("Connection", value)], &[]).unwrap_err();
+            assert_eq!((error, error.status()), (HandshakeError::Connection, 400));
         }
     }
 
@@ -284,8 +283,8 @@ mod tests {
             Some("dGhlIHNhbXBsZSBub25jZ*=="),
             Some("dGhlIHNhbXBsZSBub25j茶="),
         ] {
-            let refused = check(&[("Sec-WebSocket-Key", value)], &[]).unwrap_err();
-            assert_eq!((refused, refused.status()), (HandshakeError::Key, 400), "{value:?}");
+            let error = check(&[("Sec-WebSocket-Key", value)], &[]).unwrap_err();
+            assert_eq!((error, error.status()), (HandshakeError::Key, 400), "{value:?}");
         }
         assert_eq!(check(&[], &[("sec-websocket-key", KEY)]), Err(HandshakeError::Key));
     }

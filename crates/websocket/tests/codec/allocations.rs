@@ -1,4 +1,4 @@
-//! What the codec allocates, counted.
+//! Allocation counts of the codec.
 
 use std::hint::black_box;
 
@@ -11,14 +11,14 @@ fn whole_message_is_decoded_without_allocation() {
         let mut bytes = masked_frame(Opcode::Text, &vec![b'x'; len], [1, 2, 3, 4]);
         bytes.extend(masked_frame(Opcode::Ping, b"there?", [5, 6, 7, 8]));
         let (mut decoder, mut messages) = (Decoder::server(), 0);
-        let counted = measure(|| {
+        let allocations = measure(|| {
             let mut input = &mut bytes[..];
             while let Some(message) = decoder.next(&mut input).unwrap() {
                 messages += 1;
                 assert!(matches!(message, Message::Text(_) | Message::Ping(_)));
             }
         });
-        assert_eq!((messages, counted.count_total), (2, 0), "{len} bytes");
+        assert_eq!((messages, allocations.count_total), (2, 0), "{len} bytes");
     }
 }
 
@@ -27,7 +27,7 @@ fn frame_encoding_allocates_once() {
     for len in [0, 128, 65_536] {
         let payload = vec![b'x'; len];
         let mut frame = Vec::new();
-        let counted = measure(|| frame = black_box(text_frame(&payload)));
-        assert_eq!((counted.count_total, counted.bytes_total), (1, frame.len() as u64));
+        let allocations = measure(|| frame = black_box(text_frame(&payload)));
+        assert_eq!((allocations.count_total, allocations.bytes_total), (1, frame.len() as u64));
     }
 }

@@ -1,6 +1,6 @@
-//! What is heard depends on the bytes alone, never on how the network cuts them.
+//! The decoded messages depend on the bytes alone, not on how the network splits them.
 
-use crate::talk::{Frame, Said, hear, reads, talk};
+use crate::conversation::{DecodedMessage, Frame, conversation, decode_all, reads};
 use proptest::prelude::*;
 use teahouse_websocket::{
     Decoder, Opcode, Role, binary_frame, close_frame, masked_frame, ping_frame, pong_frame, text_frame,
@@ -9,16 +9,16 @@ use teahouse_websocket::{
 proptest! {
     #[test]
     fn decoding_any_split_yields_same_messages(
-        talk in talk(),
+        conversation in conversation(),
         reads in reads(),
         role in prop::sample::select(&[Role::Server, Role::Client][..]),
     ) {
         let mut decoder = Decoder::new(role, 70_000);
-        let (heard, end) = hear(&mut decoder, &talk.encode(role), &reads);
+        let (decoded, end) = decode_all(&mut decoder, &conversation.encode(role), &reads);
         prop_assert_eq!(end, Ok(()));
         prop_assert!(decoder.is_idle());
-        prop_assert_eq!(decoder.is_ended(), matches!(heard.last(), Some(Said::Close(_))));
-        prop_assert!(heard == talk.said, "heard {:?}\nsaid {:?}", heard, talk.said);
+        prop_assert_eq!(decoder.is_ended(), matches!(decoded.last(), Some(DecodedMessage::Close(_))));
+        prop_assert!(decoded == conversation.expected, "decoded {:?}\nexpected {:?}", decoded, conversation.expected);
     }
 
     #[test]
@@ -31,8 +31,8 @@ proptest! {
         let mut bytes = masked_frame(Opcode::Text, text.as_bytes(), key);
         bytes.extend(masked_frame(Opcode::Binary, &binary, key));
         bytes.extend(masked_frame(Opcode::Ping, &ping, key));
-        let heard = hear(&mut Decoder::new(Role::Server, 70_000), &bytes, &[usize::MAX]);
-        prop_assert!(heard == (vec![Said::Text(text), Said::Binary(binary), Said::Ping(ping)], Ok(())));
+        let decoded = decode_all(&mut Decoder::new(Role::Server, 70_000), &bytes, &[usize::MAX]);
+        prop_assert!(decoded == (vec![DecodedMessage::Text(text), DecodedMessage::Binary(binary), DecodedMessage::Ping(ping)], Ok(())));
     }
 
     #[test]
@@ -48,25 +48,25 @@ proptest! {
         bytes.extend(pong_frame(&pong));
         let code = teahouse_websocket::CloseCode::GOING_AWAY;
         bytes.extend(close_frame(code, &reason));
-        let (heard, end) = hear(&mut Decoder::new(Role::Client, 70_000), &bytes, &[usize::MAX]);
+        let (decoded, end) = decode_all(&mut Decoder::new(Role::Client, 70_000), &bytes, &[usize::MAX]);
         prop_assert_eq!(end, Ok(()));
-        let said = [
-            Said::Text(text),
-            Said::Binary(binary),
-            Said::Ping(vec![]),
-            Said::Pong(pong),
-            Said::Close(Some((code, reason))),
+        let expected = [
+            DecodedMessage::Text(text),
+            DecodedMessage::Binary(binary),
+            DecodedMessage::Ping(vec![]),
+            DecodedMessage::Pong(pong),
+            DecodedMessage::Close(Some((code, reason))),
         ];
-        prop_assert!(heard == said);
+        prop_assert!(decoded == expected);
     }
 }
 
-/// Would take minutes if each byte cost a look at those before it.
+/// A decoder that rescans earlier bytes for each byte would take minutes.
 #[test]
 fn megabyte_in_single_bytes_is_decoded() {
     let text = "茶馆".repeat(170_000);
     let frame = Frame::new(Opcode::Text, text.as_bytes()).encode(Role::Server);
-    let (heard, end) = hear(&mut Decoder::new(Role::Server, 2 << 20), &frame, &[1]);
+    let (decoded, end) = decode_all(&mut Decoder::new(Role::Server, 2 << 20), &frame, &[1]);
     assert_eq!(end, Ok(()));
-    assert!(heard == [Said::Text(text)]);
+    assert!(decoded == [DecodedMessage::Text(text)]);
 }

@@ -1,18 +1,18 @@
-//! Input that no honest peer sends: it neither panics nor costs more memory than it was worth.
+//! Malicious input causes no panic, and no memory use out of proportion to its size.
 
-use crate::talk::{Frame, hear, reads, talk};
+use crate::conversation::{Frame, conversation, decode_all, reads};
 use proptest::{collection::vec, prelude::*};
 use teahouse_websocket::{Decoder, Opcode, ProtocolError, Role};
 
 const LIMIT: u32 = 1000;
-/// What a decoder may hold above its limit: the box itself and one control frame.
+/// The memory that a decoder may hold above its limit: the box itself and one control frame.
 const OVERHEAD: usize = 250;
 
 fn role() -> impl Strategy<Value = Role> {
     prop::sample::select(&[Role::Server, Role::Client][..])
 }
 
-/// Feeds bytes in pieces; after each, the memory is bounded by the limit and by what has arrived.
+/// Decodes bytes in pieces and asserts after each that the memory is bounded by the limit and by the received bytes.
 fn feed(decoder: &mut Decoder, bytes: &mut [u8], reads: &[usize]) -> Result<(), TestCaseError> {
     let mut rest = bytes;
     let mut arrived = 0;
@@ -49,15 +49,15 @@ proptest! {
         feed(&mut Decoder::new(role, LIMIT), &mut bytes, &reads)?;
     }
 
-    /// Almost legal conversations come further than garbage does.
+    /// Nearly valid conversations reach more states than random bytes do.
     #[test]
     fn decoder_with_corrupted_frames_stays_within_bounds(
         role in role(),
-        talk in talk(),
+        conversation in conversation(),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         reads in reads(),
     ) {
-        let mut bytes = talk.encode(role);
+        let mut bytes = conversation.encode(role);
         bytes.truncate(5000);
         for (at, byte) in damage {
             if !bytes.is_empty() {
@@ -68,7 +68,7 @@ proptest! {
         feed(&mut Decoder::new(role, LIMIT), &mut bytes, &reads)?;
     }
 
-    /// A frame whose header lost a bit is heard as something else or refused, never swallowed.
+    /// A frame with a flipped header bit decodes to another message or is rejected; it never disappears.
     #[test]
     fn flipped_header_bit_yields_message_or_error(
         role in role(),
@@ -83,10 +83,10 @@ proptest! {
         for bit in 0..header_bits {
             let mut bytes = whole.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            // Enough for any length that the limit lets through; as a header it is illegal.
+            // Enough for any length within the limit; as a header these bytes are invalid.
             bytes.resize(bytes.len() + LIMIT as usize + 14, 0xFF);
-            let (heard, end) = hear(&mut Decoder::new(role, LIMIT), &bytes, &reads);
-            prop_assert!(!heard.is_empty() || end.is_err(), "bit {bit}");
+            let (decoded, end) = decode_all(&mut Decoder::new(role, LIMIT), &bytes, &reads);
+            prop_assert!(!decoded.is_empty() || end.is_err(), "bit {bit}");
         }
     }
 }
@@ -124,8 +124,8 @@ fn sum_of_small_fragments_is_limited() {
     let mut decoder = Decoder::new(Role::Server, 10);
     let mut bytes = Frame::new(Opcode::Binary, b"12345").unfinished().encode(Role::Server);
     bytes.extend(Frame::new(Opcode::Continuation, b"67890").unfinished().encode(Role::Server));
-    assert_eq!(hear(&mut decoder, &bytes, &[3]), (vec![], Ok(())));
+    assert_eq!(decode_all(&mut decoder, &bytes, &[3]), (vec![], Ok(())));
     // Its header alone, without a payload byte.
     let over = Frame::new(Opcode::Continuation, b"!").encode(Role::Server);
-    assert_eq!(hear(&mut decoder, &over[..2], &[1]).1, Err(ProtocolError::TooBig { limit: 10 }));
+    assert_eq!(decode_all(&mut decoder, &over[..2], &[1]).1, Err(ProtocolError::TooBig { limit: 10 }));
 }

@@ -1,7 +1,7 @@
-//! The codec as its users see it.
+//! Tests of the public codec API.
 
 mod allocations;
 mod any_split;
+mod conversation;
 mod hostile;
 mod rules;
-mod talk;

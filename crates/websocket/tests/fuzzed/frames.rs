@@ -1,27 +1,27 @@
-//! What holds of the decoder for any bytes, however the network cuts them.
+//! Properties of the decoder for any bytes and any split into reads.
 
 use teahouse_websocket::{
     CloseCode, Decoder, Header, Message, Opcode, ProtocolError, Role, binary_frame, close_payload,
     close_reply, masked_frame, ping_frame, pong_frame, text_frame,
 };
 
-/// What a decoder may hold above its limit: its box and one control frame.
+/// The memory that a decoder may hold above its limit: its box and one control frame.
 const OVERHEAD: usize = 250;
 
-/// Holds the decoder to its claims for one case:
+/// Asserts the properties for one case, which `data` encodes:
 ///
 /// | byte | |
 /// |---|---|
-/// | 0 | bit 0: a client reads; bit 1: what follows describes frames, it is not the wire itself; bits 4 to 7: the limit |
-/// | 1 | how many lengths of reads follow, up to 15 |
-/// | then | these lengths, less one; then the wire |
+/// | 0 | bit 0: the decoder is a client; bit 1: the rest describes frames instead of wire bytes; bits 4 to 7: the limit |
+/// | 1 | the number of read lengths that follow, up to 15 |
+/// | then | these lengths minus one, then the wire bytes or the description |
 pub(crate) fn hold(data: &[u8]) {
     let Some(case) = Case::of(data) else { return };
-    let (said, end) = case.hear(&[usize::MAX]);
-    let (said_in_pieces, end_in_pieces) = case.hear(&case.reads);
-    assert_eq!(said, said_in_pieces, "what is heard depends on the cuts");
-    assert_eq!(end, end_in_pieces, "how it ends depends on the cuts");
-    say_again(&said);
+    let (messages, end) = case.decode(&[usize::MAX]);
+    let (messages_in_pieces, end_in_pieces) = case.decode(&case.reads);
+    assert_eq!(messages, messages_in_pieces, "the messages depend on the split");
+    assert_eq!(end, end_in_pieces, "the result depends on the split");
+    assert_round_trip(&messages);
 }
 
 struct Case {
@@ -41,17 +41,17 @@ impl Case {
         }
         let role = if flags & 1 == 0 { Role::Server } else { Role::Client };
         let wire = if flags & 2 == 0 { rest.to_vec() } else { described(rest, role) };
-        // From nothing at all to beyond the length at which a header takes eight bytes for it.
+        // From 0 to beyond the length from which a header encodes the length in eight bytes.
         let limit = [0, 1, 5, 125, 126, 300, 4096, 70_000][usize::from(flags >> 4 & 7)];
         Some(Case { role, limit, reads, wire })
     }
 
-    /// Hears the wire in reads of these lengths, over and over.
-    fn hear(&self, reads: &[usize]) -> (Vec<Said>, Result<(), ProtocolError>) {
+    /// Decodes the wire bytes in reads of these lengths, cyclically, and asserts the bounds after each.
+    fn decode(&self, reads: &[usize]) -> (Vec<DecodedMessage>, Result<(), ProtocolError>) {
         let mut decoder = Decoder::new(self.role, self.limit);
         let mut wire = self.wire.clone();
         let mut rest = &mut wire[..];
-        let (mut said, mut end, mut arrived) = (Vec::new(), Ok(()), 0);
+        let (mut messages, mut end, mut arrived) = (Vec::new(), Ok(()), 0);
         for &read in reads.iter().cycle() {
             if rest.is_empty() {
                 break;
@@ -65,7 +65,7 @@ impl Case {
                     Ok(None) => break,
                     Ok(Some(message)) => {
                         assert!(!ended, "a message after the end");
-                        said.push(Said::from(message));
+                        messages.push(DecodedMessage::from(message));
                     }
                     Err(error) => {
                         assert!(!ended && decoder.is_ended() && decoder.is_idle(), "an error is the end");
@@ -76,24 +76,25 @@ impl Case {
             assert!(input.is_empty(), "`None` means that all input was consumed");
             assert_eq!(decoder.buffered() == 0, decoder.is_idle());
             let (limit, held) = (self.limit as usize, decoder.buffered());
-            assert!(held <= limit + OVERHEAD, "{held} bytes are held, and {limit} are the limit");
-            assert!(held <= 2 * arrived + 64 + OVERHEAD, "{held} bytes are held of {arrived} that came");
+            assert!(held <= limit + OVERHEAD, "{held} bytes are held, the limit is {limit}");
+            assert!(held <= 2 * arrived + 64 + OVERHEAD, "{held} bytes are held after {arrived} received");
         }
-        for said in &said {
-            if let Said::Close(Some((code, _))) = said {
+        for message in &messages {
+            if let DecodedMessage::Close(Some((code, _))) = message {
                 let code = code.get();
                 assert!(matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999), "{code} may not be sent");
             }
-            assert!(said.len() <= if said.is_control() { 125 } else { self.limit as usize });
+            assert!(message.len() <= if message.is_control() { 125 } else { self.limit as usize });
         }
-        let closed = matches!(said.last(), Some(Said::Close(_)));
+        let closed = matches!(messages.last(), Some(DecodedMessage::Close(_)));
         assert_eq!(decoder.is_ended(), closed || end.is_err());
-        (said, end)
+        (messages, end)
     }
 }
 
-/// Frames from a description, so that small changes of it leave the rest of the wire in step: a byte with the final bit and the
-/// opcode, one of a key, one of a length, and the payload. Lengths from 250 on are long ones, of one byte each.
+/// Encodes the described frames, so that a small mutation of the input leaves later frames aligned. Each description is a byte
+/// with the final bit and the opcode, a byte of the key, a byte of the length, and the payload. A length byte from 250 on
+/// selects a long payload, which the description does not contain.
 fn described(mut bytes: &[u8], reader: Role) -> Vec<u8> {
     let mut wire = Vec::new();
     while let Some((&[first, key, len], rest)) = bytes.split_first_chunk() {
@@ -111,7 +112,7 @@ fn described(mut bytes: &[u8], reader: Role) -> Vec<u8> {
         let mask = (reader == Role::Server).then_some(key);
         let header = Header { fin: first & 0x80 != 0, opcode, mask, payload_len: payload.len() };
         wire.extend_from_slice(&header.encode());
-        // By the book, and not by the code that is tried here.
+        // Masked by an independent implementation, not by the code under test.
         let key = mask.unwrap_or_default();
         wire.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
     }
@@ -124,23 +125,23 @@ fn opcode(bits: u8) -> Option<Opcode> {
         .find(|&opcode| opcode as u8 == bits & 0x0F)
 }
 
-/// What was heard, said again with our own encoder, is heard as the same: by a server and by a client.
-fn say_again(said: &[Said]) {
+/// Asserts that the messages, encoded by this crate, decode to the same messages, on a server and on a client.
+fn assert_round_trip(messages: &[DecodedMessage]) {
     let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
-    for said in said {
-        to_client.extend(said.as_server());
-        to_server.extend(said.as_client());
+    for message in messages {
+        to_client.extend(message.as_server());
+        to_server.extend(message.as_client());
     }
     for (role, wire) in [(Role::Client, to_client), (Role::Server, to_server)] {
         let case = Case { role, limit: 1 << 20, reads: vec![], wire };
-        let (heard, end) = case.hear(&[usize::MAX]);
-        assert_eq!((&heard[..], end), (said, Ok(())), "what we encode is something else to {role:?}");
+        let (decoded, end) = case.decode(&[usize::MAX]);
+        assert_eq!((&decoded[..], end), (messages, Ok(())), "{role:?} decodes other messages");
     }
 }
 
-/// A message that owns what it says.
+/// An owned message.
 #[derive(Debug, PartialEq)]
-enum Said {
+enum DecodedMessage {
     Text(String),
     Binary(Vec<u8>),
     Ping(Vec<u8>),
@@ -148,7 +149,7 @@ enum Said {
     Close(Option<(CloseCode, String)>),
 }
 
-impl From<Message<'_>> for Said {
+impl From<Message<'_>> for DecodedMessage {
     fn from(message: Message<'_>) -> Self {
         match message {
             Message::Text(text) => Self::Text(text.to_owned()),
@@ -160,7 +161,7 @@ impl From<Message<'_>> for Said {
     }
 }
 
-impl Said {
+impl DecodedMessage {
     fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),

@@ -1,4 +1,4 @@
-//! The properties that `cargo xtask fuzz` holds for hours, here for a moment: over what is kept under `fuzz/`, and over chance.
+//! The properties that `cargo xtask fuzz` checks for hours, checked for the corpus under `fuzz/` and for a few random inputs.
 
 mod frames;
 mod handshake;
@@ -8,8 +8,8 @@ use std::path::Path;
 
 use proptest::{collection::vec, prelude::*};
 
-/// Every input that is kept for a target: what it starts from, and what once broke something.
-fn kept(target: &str) -> Vec<Vec<u8>> {
+/// The corpus of a target: its seeds, and inputs that once caused a failure.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
     let files = fs::read_dir(&corpus).expect("each target has a corpus");
     files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect()
@@ -17,16 +17,16 @@ fn kept(target: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn decoder_properties_hold_for_each_corpus_input() {
-    let kept = kept("frames");
-    assert!(kept.len() > 5);
-    kept.iter().for_each(|data| frames::hold(data));
+    let corpus = corpus("frames");
+    assert!(corpus.len() > 5);
+    corpus.iter().for_each(|data| frames::hold(data));
 }
 
 #[test]
 fn handshake_properties_hold_for_each_corpus_input() {
-    let kept = kept("handshake");
-    assert!(kept.len() > 5);
-    kept.iter().for_each(|data| handshake::hold(data));
+    let corpus = corpus("handshake");
+    assert!(corpus.len() > 5);
+    corpus.iter().for_each(|data| handshake::hold(data));
 }
 
 proptest! {

@@ -3,9 +3,9 @@
 use proptest::{collection::vec, prelude::*};
 use teahouse_websocket::{CloseCode, Decoder, Header, Message, Opcode, ProtocolError, Role, close_payload};
 
-/// A message that owns what it says.
+/// An owned message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum DecodedMessage {
     Text(String),
     Binary(Vec<u8>),
     Ping(Vec<u8>),
@@ -13,7 +13,7 @@ pub(crate) enum Said {
     Close(Option<(CloseCode, String)>),
 }
 
-impl From<Message<'_>> for Said {
+impl From<Message<'_>> for DecodedMessage {
     fn from(message: Message<'_>) -> Self {
         match message {
             Message::Text(text) => Self::Text(text.to_owned()),
@@ -48,21 +48,21 @@ impl Frame {
         let Self { fin, opcode, ref payload, key } = *self;
         let mask = (reader == Role::Server).then_some(key);
         let mut bytes = Header { fin, opcode, mask, payload_len: payload.len() }.encode().to_vec();
-        // Masked by the book, so that these tests do not lean on the code they test.
+        // Masked by an independent implementation of RFC 6455, 5.3, not by the code under test.
         let key = mask.unwrap_or_default();
         bytes.extend(payload.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]));
         bytes
     }
 }
 
-/// A conversation: its frames, and what is to be heard, in order.
+/// A conversation: its frames, and the messages that they decode to, in order.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Talk {
+pub(crate) struct Conversation {
     pub(crate) frames: Vec<Frame>,
-    pub(crate) said: Vec<Said>,
+    pub(crate) expected: Vec<DecodedMessage>,
 }
 
-impl Talk {
+impl Conversation {
     pub(crate) fn encode(&self, reader: Role) -> Vec<u8> {
         self.frames.iter().flat_map(|frame| frame.encode(reader)).collect()
     }
@@ -73,38 +73,38 @@ fn control() -> impl Strategy<Value = (bool, Vec<u8>)> {
     (any::<bool>(), prop_oneof![vec(any::<u8>(), 0..10), vec(any::<u8>(), 120..=125)])
 }
 
-fn body() -> impl Strategy<Value = Said> {
+fn body() -> impl Strategy<Value = DecodedMessage> {
     prop_oneof![
-        4 => any::<String>().prop_map(Said::Text),
-        4 => "[茶馆a-zé🫖]{0,300}".prop_map(Said::Text),
-        4 => vec(any::<u8>(), 0..300).prop_map(Said::Binary),
+        4 => any::<String>().prop_map(DecodedMessage::Text),
+        4 => "[茶馆a-zé🫖]{0,300}".prop_map(DecodedMessage::Text),
+        4 => vec(any::<u8>(), 0..300).prop_map(DecodedMessage::Binary),
         // Around the length where the header grows by eight bytes.
-        1 => (65_500_usize..65_600, any::<u8>()).prop_map(|(len, byte)| Said::Binary(vec![byte; len])),
+        1 => (65_500_usize..65_600, any::<u8>()).prop_map(|(len, byte)| DecodedMessage::Binary(vec![byte; len])),
     ]
 }
 
 /// Where a message is fragmented, and the control frames after the fragment.
 type Cut = (prop::sample::Index, Vec<(bool, Vec<u8>)>);
 
-fn message() -> impl Strategy<Value = (Said, Vec<Cut>, [u8; 4])> {
+fn message() -> impl Strategy<Value = (DecodedMessage, Vec<Cut>, [u8; 4])> {
     (body(), vec((any::<prop::sample::Index>(), vec(control(), 0..3)), 0..5), any::<[u8; 4]>())
 }
 
-/// A conversation of any legal kind: messages, whole or in fragments (empty ones too, and cut inside
-/// characters), control frames before, between and after them, perhaps a close frame at the end.
-pub(crate) fn talk() -> impl Strategy<Value = Talk> {
+/// A valid conversation: messages, whole or in fragments (which may be empty or end inside a character), control frames before,
+/// between and after them, and optionally a close frame at the end.
+pub(crate) fn conversation() -> impl Strategy<Value = Conversation> {
     let close = prop::option::of(prop::option::of((
         prop::sample::select(&[1000_u16, 1001, 1011, 3000, 4000, 4999][..]),
         any::<String>(),
     )));
     (vec(message(), 0..6), vec(control(), 0..2), close).prop_map(|(messages, controls, close)| {
-        let mut talk = Talk::default();
-        push_controls(&mut talk, controls);
+        let mut conversation = Conversation::default();
+        push_controls(&mut conversation, controls);
         for (body, cuts, key) in messages {
-            push_message(&mut talk, body, cuts, key);
+            push_message(&mut conversation, body, cuts, key);
         }
         if let Some(why) = close {
-            let (payload, said) = match why {
+            let (payload, expected) = match why {
                 None => (Vec::new(), None),
                 Some((code, reason)) => {
                     let code = CloseCode::new(code).unwrap();
@@ -113,40 +113,44 @@ pub(crate) fn talk() -> impl Strategy<Value = Talk> {
                     (payload, Some((code, reason)))
                 }
             };
-            talk.frames.push(Frame::new(Opcode::Close, &payload));
-            talk.said.push(Said::Close(said));
+            conversation.frames.push(Frame::new(Opcode::Close, &payload));
+            conversation.expected.push(DecodedMessage::Close(expected));
         }
-        talk
+        conversation
     })
 }
 
-fn push_controls(talk: &mut Talk, controls: Vec<(bool, Vec<u8>)>) {
+fn push_controls(conversation: &mut Conversation, controls: Vec<(bool, Vec<u8>)>) {
     for (ping, payload) in controls {
-        talk.frames.push(Frame::new(if ping { Opcode::Ping } else { Opcode::Pong }, &payload));
-        talk.said.push(if ping { Said::Ping(payload) } else { Said::Pong(payload) });
+        conversation.frames.push(Frame::new(if ping { Opcode::Ping } else { Opcode::Pong }, &payload));
+        conversation.expected.push(if ping {
+            DecodedMessage::Ping(payload)
+        } else {
+            DecodedMessage::Pong(payload)
+        });
     }
 }
 
-fn push_message(talk: &mut Talk, body: Said, cuts: Vec<Cut>, key: [u8; 4]) {
+fn push_message(conversation: &mut Conversation, body: DecodedMessage, cuts: Vec<Cut>, key: [u8; 4]) {
     let (mut opcode, bytes) = match &body {
-        Said::Text(text) => (Opcode::Text, text.as_bytes()),
-        Said::Binary(bytes) => (Opcode::Binary, &bytes[..]),
-        other => panic!("{other:?} is no data message"),
+        DecodedMessage::Text(text) => (Opcode::Text, text.as_bytes()),
+        DecodedMessage::Binary(bytes) => (Opcode::Binary, &bytes[..]),
+        other => panic!("{other:?} is not a data message"),
     };
     let mut cuts: Vec<_> =
         cuts.into_iter().map(|(at, between)| (at.index(bytes.len() + 1), between)).collect();
     cuts.sort_by_key(|(at, _)| *at);
     let mut from = 0;
     for (at, between) in cuts {
-        talk.frames.push(Frame { key, ..Frame::new(opcode, &bytes[from..at]).unfinished() });
-        push_controls(talk, between);
+        conversation.frames.push(Frame { key, ..Frame::new(opcode, &bytes[from..at]).unfinished() });
+        push_controls(conversation, between);
         (from, opcode) = (at, Opcode::Continuation);
     }
-    talk.frames.push(Frame { key, ..Frame::new(opcode, &bytes[from..]) });
-    talk.said.push(body);
+    conversation.frames.push(Frame { key, ..Frame::new(opcode, &bytes[from..]) });
+    conversation.expected.push(body);
 }
 
-/// Lengths of reads. Cycled, so that a few describe a long conversation.
+/// Lengths of reads, used cyclically.
 pub(crate) fn reads() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![
         Just(vec![1]),
@@ -156,15 +160,15 @@ pub(crate) fn reads() -> impl Strategy<Value = Vec<usize>> {
     ]
 }
 
-/// Reads the bytes in pieces of these lengths and collects what is heard, until the end or an error.
-pub(crate) fn hear(
+/// Decodes the bytes in reads of these lengths, until the end or an error.
+pub(crate) fn decode_all(
     decoder: &mut Decoder,
     bytes: &[u8],
     reads: &[usize],
-) -> (Vec<Said>, Result<(), ProtocolError>) {
+) -> (Vec<DecodedMessage>, Result<(), ProtocolError>) {
     let mut bytes = bytes.to_vec();
     let mut rest = &mut bytes[..];
-    let mut heard = Vec::new();
+    let mut decoded = Vec::new();
     for &read in reads.iter().cycle() {
         if rest.is_empty() {
             break;
@@ -172,13 +176,13 @@ pub(crate) fn hear(
         let mut input = rest.split_off_mut(..read.min(rest.len())).unwrap();
         loop {
             match decoder.next(&mut input) {
-                Ok(Some(message)) => heard.push(message.into()),
+                Ok(Some(message)) => decoded.push(message.into()),
                 Ok(None) => break,
-                Err(error) => return (heard, Err(error)),
+                Err(error) => return (decoded, Err(error)),
             }
         }
         assert!(input.is_empty(), "None means that all input was consumed");
         assert_eq!(decoder.buffered() == 0, decoder.is_idle());
     }
-    (heard, Ok(()))
+    (decoded, Ok(()))
 }
