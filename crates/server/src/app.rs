@@ -15,7 +15,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock, oneshot};
 use tokio::time::timeout;
 
 use crate::command_error::command_error;
-use crate::commit_batch::RoundBus;
+use crate::commit_batch::ShardBus;
 use crate::config::Config;
 use crate::handoff::UpgradedConnection;
 use crate::metrics::Metrics;
@@ -71,7 +71,7 @@ impl AppState {
         let user_ids = store_writer.reserve_user_ids(writer::ID_BLOCK)?;
         let epoch = store.epoch();
         let readers = Readers::start(&*store, READERS)?;
-        let bus: Arc<RoundBus> = Arc::new(LocalBus::new(ROUNDS));
+        let bus: Arc<ShardBus> = Arc::new(LocalBus::new(ROUNDS));
         let (writer, writer_thread) = writer::start(store_writer, Arc::clone(&bus), metrics.clone())?;
         let sessions = Arc::<Sessions>::default();
         let presence = Arc::<Mutex<Presence>>::default();
@@ -82,7 +82,7 @@ impl AppState {
             presence: Arc::clone(&presence),
             sessions: Arc::clone(&sessions),
             metrics: metrics.clone(),
-            began: Instant::now(),
+            started: Instant::now(),
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = if config.shards == 0 { cores } else { config.shards };
@@ -115,7 +115,7 @@ impl AppState {
 
     /// Takes a connection in. All of a person's are in one shard.
     pub(crate) fn arrive(&self, handoff: UpgradedConnection) {
-        self.shard_of(handoff.identity.person.id).arrive(handoff);
+        self.shard_of(handoff.identity.person.id).connect(handoff);
     }
 
     /// Has the user's shard admit a request over HTTP.
@@ -208,11 +208,11 @@ impl AppState {
         // Every connection that received 101 also receives a close frame, so in-flight upgrades reach their shards before these stop. Held to the end.
         let _permit = timeout(ON_THE_WAY, self.upgrade_gate.write()).await;
         for shard in &self.shards {
-            shard.quiet().await;
+            shard.drain().await;
         }
         self.writer.barrier().await;
         let retry_within = retry_within(self.metrics.connections());
-        let goodbyes: Vec<_> = self.shards.iter().map(|shard| shard.goodbye(retry_within)).collect();
+        let goodbyes: Vec<_> = self.shards.iter().map(|shard| shard.close(retry_within)).collect();
         for goodbye in goodbyes {
             goodbye.await;
         }
@@ -251,7 +251,7 @@ fn settings(config: &Config, epoch: &Epoch, number: usize) -> Settings {
         websocket_idle: config.timeouts.websocket_idle,
         message_assembly: config.timeouts.message_assembly,
         close: config.timeouts.close,
-        tells_presence: number == 0,
+        publishes_presence: number == 0,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the writer tells every shard after a commit.
+//! The messages and replies that the writer publishes after a commit.
 
 use std::sync::Arc;
 
@@ -12,28 +12,28 @@ use crate::encoding::{Encoding, event_frame};
 #[cfg(feature = "fault-injection")]
 use crate::fault_injection::{self, FaultInjection};
 
-/// What was committed at once, or said beside the log.
+/// A message to every shard.
 #[derive(Debug)]
 pub(crate) enum BusMessage {
     /// Events, in commit order.
     Committed(Vec<Committed>),
-    /// A frame for a room that is no event: typing, presence.
+    /// An ephemeral frame: typing, presence.
     Ephemeral {
-        /// Which room.
+        /// The room.
         room: RoomId,
-        /// The frame, header included.
+        /// The frame, including its header.
         frame: Bytes,
     },
 }
 
-/// An event that is on disk, and its JSON frame, encoded once for all shards.
+/// A committed event and its JSON frame, encoded once for all shards.
 #[derive(Debug)]
 pub(crate) struct Committed {
     pub(crate) event: Arc<Event>,
     pub(crate) frame: Box<[u8]>,
 }
 
-/// The answer to one request, and how many of the round's events come before it.
+/// The reply to a request, and the number of the batch's events that precede it.
 #[derive(Debug)]
 pub(crate) struct WriteReply {
     pub(crate) after: usize,
@@ -53,32 +53,32 @@ pub(crate) enum ReplyTarget {
     /// A shard, by the number it gave the request.
     Shard { shard: usize, request_id: u64 },
     /// A caller outside the shards.
-    ReplySender(ReplySender),
+    Caller(ReplySender),
 }
 
 /// The channel on which a caller outside the shards waits.
 pub(crate) type ReplySender = oneshot::Sender<Result<OperationResult, CommandError>>;
 
-/// The bus that carries committed batches.
-pub(crate) type RoundBus = dyn Bus<BusMessage, WriteReply>;
+/// The bus between the writer and the shards.
+pub(crate) type ShardBus = dyn Bus<BusMessage, WriteReply>;
 
-/// A batch on its way: what every shard hears, and who gets which answer.
+/// A committed batch before its publication.
 pub(crate) struct CommitBatch {
     events: Vec<Committed>,
-    /// By shard, each in the order in which its answers stand among the events.
+    /// The replies by shard, each in the order of their positions among the events.
     for_shards: Vec<(usize, Vec<WriteReply>)>,
     for_callers: Vec<(ReplySender, Result<OperationResult, CommandError>)>,
 }
 
 impl CommitBatch {
-    /// `reply_to`: for each of the batch's answers, in the same order.
+    /// `reply_to` are the targets of the batch's replies, in the same order.
     pub(crate) fn new(mut batch: Batch, reply_to: Vec<ReplyTarget>) -> Self {
         let answers = std::mem::take(&mut batch.answers);
         let mut for_callers = Vec::new();
         let mut for_shards: Vec<(usize, Vec<WriteReply>)> = Vec::new();
         for ((_, result), to) in answers.into_iter().zip(reply_to) {
             match to {
-                ReplyTarget::ReplySender(caller) => for_callers.push((caller, result)),
+                ReplyTarget::Caller(caller) => for_callers.push((caller, result)),
                 ReplyTarget::Shard { shard, request_id } => {
                     let after = result.as_ref().map_or(0, |done| events_before(&batch, done));
                     let answer = WriteReply { after, request_id, result };
@@ -90,12 +90,12 @@ impl CommitBatch {
             }
         }
         for (_, answers) in &mut for_shards {
-            // Stable: a shard's answers at one place keep the order of its requests.
+            // Stable: replies at one position keep the order of the requests.
             answers.sort_by_key(|answer| answer.after);
         }
         #[cfg_attr(
             not(feature = "fault-injection"),
-            expect(unused_mut, reason = "an honest round is not changed")
+            expect(unused_mut, reason = "only an injected fault changes the events")
         )]
         let mut events: Vec<Committed> = batch.events.into_iter().map(Committed::from).collect();
         #[cfg(feature = "fault-injection")]
@@ -103,8 +103,8 @@ impl CommitBatch {
         CommitBatch { events, for_shards, for_callers }
     }
 
-    /// Callers are answered when the shards can know.
-    pub(crate) fn publish(self, bus: &RoundBus) {
+    /// Publishes the batch to the shards, then replies to the callers outside the shards.
+    pub(crate) fn publish(self, bus: &ShardBus) {
         if !(self.events.is_empty() && self.for_shards.is_empty()) {
             bus.publish(Arc::new(BusMessage::Committed(self.events)), self.for_shards);
         }
@@ -114,7 +114,7 @@ impl CommitBatch {
     }
 }
 
-/// Each frame under its neighbour's number, where two events of one room follow each other.
+/// Swaps the frames of adjacent events of one room.
 #[cfg(feature = "fault-injection")]
 fn swap_neighbours(events: &mut [Committed]) {
     if !fault_injection::is(FaultInjection::SwapNeighbours) {
@@ -129,16 +129,16 @@ fn swap_neighbours(events: &mut [Committed]) {
     }
 }
 
-/// How many of the batch's events somebody who was answered `done` has behind them: a `joined` that says head 5 stands
-/// between the events 5 and 6 of its room, so that the shard sets the cursor there. So does the answer to a leave, for
-/// the next event may be that the same person joined again.
+/// The number of the batch's events that precede the reply `done`. A `joined` with head 5 is between the events 5 and 6 of its
+/// room, so that the shard sets the cursor there. The same applies to the reply to a leave, because the next event may be
+/// another join of the same user.
 fn events_before(batch: &Batch, done: &OperationResult) -> usize {
     let (OperationResult::Joined { room, head, .. } | OperationResult::Left { room, seq: head }) = done
     else {
         return batch.events.len();
     };
     let later = |event: &Arc<Event>| event.room == *room && event.seq > *head;
-    // From the back: most often there is nothing later.
+    // From the back, because later events are rare.
     batch
         .events
         .iter()

@@ -1,41 +1,41 @@
-//! Promises broken on purpose, so that the checks that look for broken promises can be tested. Built only with the feature
-//! `fault_injection`, which no release has; there is none of it in any other build. One at a time, named by `TEAHOUSE_FAULT_INJECTION` or, in a
-//! test, chosen for its thread. (The eighth, `synchronous-normal`, is the store's: `sqlite/open.rs`.)
+//! Injected faults, each of which violates a promise, to test that the checks detect violations. Compiled only with the feature
+//! `fault-injection`, which no release build has. `TEAHOUSE_FAULT_INJECTION` selects one fault for the process; a test selects one
+//! for its thread. The eighth, `synchronous-normal`, is implemented by the store (`sqlite/open.rs`).
 
-/// Which promise is broken, and how.
+/// An injected fault.
 #[cfg_attr(
     not(feature = "fault-injection"),
-    expect(dead_code, reason = "some are asked for only where they are built")
+    expect(dead_code, reason = "some are used only with the feature")
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FaultInjection {
-    /// What the writer was asked to keep is acknowledged whatever becomes of the commit.
+    /// Requests are acknowledged even if the commit fails.
     AcknowledgeBeforeCommit,
-    /// Of the events that somebody who comes back gets from the store, one in a thousand is left out.
+    /// Catch-up pages omit one event in a thousand.
     DropOnResume,
-    /// A message that is sent again is stored again.
+    /// A repeated send is stored again.
     DeliverTwiceOnRetry,
-    /// Two events that were committed at once are told in the wrong order.
+    /// Adjacent events of a batch are delivered in the wrong order.
     SwapNeighbours,
     /// A removed user keeps receiving events of the room.
     DeliverAfterRemoval,
-    /// What was missed is not named.
+    /// A gap is not reported.
     ForgetGap,
-    /// Something was appended, and nobody goes to tell the room's members.
+    /// An appended event does not start a fan-out.
     LoseWakeUp,
 }
 
-/// Whether this one is chosen.
+/// Whether a fault is selected.
 #[cfg(not(feature = "fault-injection"))]
 pub(crate) const fn is(_: FaultInjection) -> bool {
     false
 }
 
 #[cfg(feature = "fault-injection")]
-pub(crate) use chosen::*;
+pub(crate) use selected::*;
 
 #[cfg(feature = "fault-injection")]
-mod chosen {
+mod selected {
     use std::cell::{Cell, RefCell};
     use std::collections::HashSet;
     use std::sync::OnceLock;
@@ -57,41 +57,41 @@ mod chosen {
 
     thread_local! {
         static OF_THREAD: Cell<Option<FaultInjection>> = const { Cell::new(None) };
-        /// What was sent before.
+        /// The keys of earlier sends.
         static SENT: RefCell<HashSet<(UserId, ClientMessageId)>> = RefCell::default();
     }
 
-    /// Whether the environment names one that there is.
+    /// Whether the environment selects an existing fault.
     pub(crate) fn is_named() -> bool {
         let name = std::env::var("TEAHOUSE_FAULT_INJECTION").unwrap_or_default();
-        // That one is the store's.
+        // Implemented by the store.
         name == "synchronous-normal" || NAMES.iter().any(|(known, _)| *known == name)
     }
 
-    /// Whether this one is chosen.
+    /// Whether a fault is selected.
     pub(crate) fn is(fault_injection: FaultInjection) -> bool {
         static OF_PROCESS: OnceLock<Option<FaultInjection>> = OnceLock::new();
         let of_process = OF_PROCESS.get_or_init(|| {
             let name = std::env::var("TEAHOUSE_FAULT_INJECTION").ok()?;
-            tracing::warn!(%name, "this server breaks its promises on purpose");
+            tracing::warn!(%name, "this server has an injected fault");
             NAMES.iter().find(|(known, _)| *known == name).map(|(_, fault_injection)| *fault_injection)
         });
         OF_THREAD.get().or(*of_process) == Some(fault_injection)
     }
 
-    /// For the thread that calls.
+    /// Selects a fault for the current thread.
     #[cfg(test)]
-    pub(crate) fn choose(fault_injection: Option<FaultInjection>) {
+    pub(crate) fn select(fault_injection: Option<FaultInjection>) {
         OF_THREAD.set(fault_injection);
         SENT.take();
     }
 
-    /// Which of these are messages.
+    /// Which of the requests are sends.
     pub(crate) fn sends(requests: &[Request]) -> Vec<bool> {
         requests.iter().map(|request| matches!(request.operation, Operation::Send { .. })).collect()
     }
 
-    /// The answers of a writer that did not wait for the commit.
+    /// Replaces failures of sends by acknowledgements, as a writer that does not wait for the commit would.
     pub(crate) fn acknowledge(batch: &mut Batch, sends: &[bool]) {
         if !is(FaultInjection::AcknowledgeBeforeCommit) {
             return;
@@ -104,14 +104,14 @@ mod chosen {
         }
     }
 
-    /// One event in a thousand, always the same ones.
-    pub(crate) fn is_unlucky(event: &Event) -> bool {
+    /// Selects one event in a thousand, deterministically.
+    pub(crate) fn is_selected(event: &Event) -> bool {
         let mixed =
             (event.room.0 << 40 ^ event.seq.0 << 20 ^ event.at.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> 32).is_multiple_of(1000)
     }
 
-    /// Whether it has been sent before.
+    /// Whether the key was used before.
     pub(crate) fn is_retry(user: UserId, key: &ClientMessageId) -> bool {
         SENT.with_borrow_mut(|sent| !sent.insert((user, key.clone())))
     }

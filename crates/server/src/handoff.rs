@@ -1,4 +1,4 @@
-//! What HTTP hands to a shard: an upgraded connection, and who it speaks for.
+//! The hand-off of an upgraded connection from HTTP to a shard.
 
 use std::any::Any;
 use std::net::TcpStream;
@@ -14,38 +14,38 @@ use crate::i18n::Language;
 pub(crate) struct UpgradedConnection {
     /// Non-blocking, with the 101 already written.
     pub(crate) stream: TcpStream,
-    /// What hyper had read beyond the request: it comes before whatever the stream gives.
+    /// The bytes that hyper has read after the request; they precede the input of the stream.
     pub(crate) read_ahead: Bytes,
-    /// Who it speaks for.
+    /// The authenticated user.
     pub(crate) identity: Identity,
-    /// In which encoding.
-    pub(crate) speaks: WireProtocol,
-    /// Its slot under the connection limits.
+    /// The negotiated protocol.
+    pub(crate) protocol: WireProtocol,
+    /// The slot of the connection under the connection limits.
     pub(crate) slot: SlotGuard,
 }
 
-/// A slot under the connection limits, whatever the limiter is. It is freed when the last clone is dropped.
+/// A slot under the connection limits. Dropping the last clone frees it.
 pub(crate) type SlotGuard = Arc<dyn Any + Send + Sync>;
 
-/// Who a connection speaks for.
+/// The authenticated user of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
-    /// The person, as they are called now.
+    /// The user, with the current name.
     pub(crate) person: Person,
-    /// The session by which they can come back. `None`: a guest who leaves when the connection ends.
+    /// The session. `None` for a transient guest, who leaves when the connection ends.
     pub(crate) session: Option<TokenHash>,
-    /// Whether the store knows them already.
+    /// Whether the user is in the store.
     pub(crate) stored: bool,
 }
 
-/// What is spoken on a connection.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WireProtocol {
     /// `teahouse.v1.json`
     Json,
-    /// Lines, with notices in this language.
+    /// Lines of plain text, with notices in this language.
     PlainText(Language),
-    /// Whatever comes goes back; for conformance runs.
+    /// Returns every message; for conformance tests.
     #[cfg(feature = "echo")]
     Echo,
 }

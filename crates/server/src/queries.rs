@@ -7,32 +7,32 @@ use crate::encoding::{Encoding, event_frame};
 #[cfg(feature = "fault-injection")]
 use crate::fault_injection::{self, FaultInjection};
 pub(crate) use crate::operations::{history_of, report};
-use crate::shard::{Found, PAGE_BYTES, PAGE_EVENTS, Page, Query};
+use crate::shard::{PAGE_BYTES, PAGE_EVENTS, Page, Query, QueryResult};
 
 /// Carries out `query`.
-pub(crate) fn carry_out(query: Query, reader: &mut dyn Reader) -> Found {
+pub(crate) fn run_query(query: Query, reader: &mut dyn Reader) -> QueryResult {
     match query {
         Query::Page { room, after, until, encoding } => {
             let bounds = PageBounds { limit: PAGE_EVENTS, max_bytes: PAGE_BYTES };
             let events =
                 reader.events_after(room, after, Some(until), bounds).map_err(|error| report(&error));
             let page = events.map(|events| page_of(&events, after, until, encoding));
-            Found::Page { room, after, until, encoding, page }
+            QueryResult::Page { room, after, until, encoding, page }
         }
-        Query::Fill { room, after } => {
+        Query::Backfill { room, after } => {
             let bounds = PageBounds { limit: Limits::HISTORY_EVENTS, max_bytes: Limits::HISTORY_BYTES };
             let page = reader.events_after(room, after, None, bounds).map_err(|error| report(&error));
-            Found::Fill { room, events: page.map(|page| page.events) }
+            QueryResult::Backfill { room, events: page.map(|page| page.events) }
         }
         Query::Heads { rooms } => {
             let heads = reader.heads(&rooms).map_err(|error| report(&error)).unwrap_or_default();
             let heads =
                 rooms.into_iter().zip(heads).map(|(room, head)| (room, head.map(|head| head.seq))).collect();
-            Found::Heads { heads }
+            QueryResult::Heads { heads }
         }
         Query::Operation { of, caller, operation } => {
             let id = caller.id;
-            Found::Operation { of, id, effects: operation.read(caller, reader) }
+            QueryResult::Operation { of, id, effects: operation.read(caller, reader) }
         }
     }
 }
@@ -41,7 +41,7 @@ fn page_of(page: &EventPage, after: Seq, until: Seq, encoding: Encoding) -> Page
     let mut frames = Vec::new();
     for event in &page.events {
         #[cfg(feature = "fault-injection")]
-        if fault_injection::is(FaultInjection::DropOnResume) && fault_injection::is_unlucky(event) {
+        if fault_injection::is(FaultInjection::DropOnResume) && fault_injection::is_selected(event) {
             continue;
         }
         frames.extend_from_slice(&event_frame(event, encoding));

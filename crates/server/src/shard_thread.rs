@@ -1,4 +1,4 @@
-//! The thread around a shard: an epoll loop that feeds it sockets, rounds, answers and the time.
+//! The thread of a shard: an epoll loop that passes it socket events, bus deliveries, query results and the time.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -15,7 +15,7 @@ use rustix::net::SendFlags;
 use storage::{Actor, TokenHash};
 use tokio::sync::oneshot;
 
-use crate::commit_batch::{BusMessage, ReplySender, ReplyTarget, RoundBus, WriteReply};
+use crate::commit_batch::{BusMessage, ReplySender, ReplyTarget, ShardBus, WriteReply};
 use crate::critical_thread;
 use crate::handoff::{SlotGuard, UpgradedConnection};
 use crate::metrics::Metrics;
@@ -23,11 +23,11 @@ use crate::queries;
 use crate::readers::Readers;
 use crate::sessions::Sessions;
 use crate::shard::{
-    Admission, AdmissionRequest, Found, Query, Rejection, Settings, Shard, ShardServices, Transport,
+    Admission, AdmissionRequest, Query, QueryResult, Rejection, Settings, Shard, ShardServices, Transport,
 };
 use crate::writer::WriterHandle;
 
-/// The socket's place in epoll is the connection's place in the shard; this one is the inbox's.
+/// The epoll token of the waker. The token of a socket is the index of its connection.
 const WAKE: Token = Token(usize::MAX);
 
 /// A connection's socket.
@@ -44,23 +44,23 @@ impl Transport for Socket {
 
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match slices {
-            // `send` is cheaper than `sendmsg`, and one piece is the common case. Not by the C library, whose `send` is a place
-            // where a thread can be cancelled, and says so before and after.
+            // One slice is the common case, and `send` is cheaper than `sendmsg`. The system call is made directly: `send` of the
+            // C library is a cancellation point, which costs instructions before and after it.
             [one] => Ok(rustix::net::send(&self.stream, one, SendFlags::NOSIGNAL)?),
             _ => self.stream.write_vectored(slices),
         }
     }
 
     fn finish_writing(&mut self) {
-        // A peer that is gone already needs not be told.
+        // Fails only if the peer has disconnected.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 }
 
-/// What comes to a shard from outside its sockets and the bus.
+/// Input of a shard from other threads, apart from the bus.
 enum Input {
     UpgradedConnection(UpgradedConnection),
-    Found(Found),
+    QueryResult(QueryResult),
     HttpRequest {
         request: AdmissionRequest,
         write: Option<HttpWrite>,
@@ -93,22 +93,22 @@ pub(crate) struct HttpWrite {
     pub(crate) reply: ReplySender,
 }
 
-/// The way to a shard.
+/// A handle to a shard's thread.
 #[derive(Clone)]
 pub(crate) struct ShardHandle {
-    // owner: the shard's thread, which takes all at once; bounded by the connections and reads that may be under way. `None`:
-    // the thread has ended, and what is put here is dropped: whoever waits for an answer need not.
+    // owner: the shard's thread, which takes all inputs at once; bounded by the upgrades and reads in progress. `None`: the
+    // thread has ended, and further inputs are dropped with their reply channels.
     inputs: Arc<Mutex<Option<Vec<Input>>>>,
     waker: Arc<Waker>,
 }
 
 impl ShardHandle {
-    /// Hands a connection over.
-    pub(crate) fn arrive(&self, handoff: UpgradedConnection) {
-        self.put(Input::UpgradedConnection(handoff));
+    /// Hands an upgraded connection to the shard.
+    pub(crate) fn connect(&self, upgraded: UpgradedConnection) {
+        self.put(Input::UpgradedConnection(upgraded));
     }
 
-    /// Ends the sockets of a person whose session has ended.
+    /// Closes the connections of a user whose session has ended.
     pub(crate) async fn end_session(&self, user: UserId) {
         let (done, wait) = oneshot::channel();
         self.put(Input::SessionEnd { user, done });
@@ -123,7 +123,7 @@ impl ShardHandle {
     ) -> Result<Admission, Rejection> {
         let (admitted, wait) = oneshot::channel();
         self.put(Input::HttpRequest { request, write, admitted });
-        // A shard that has ended answers nothing.
+        // The channel is closed if the thread has ended.
         wait.await.unwrap_or_else(|_| Err(ErrorCode::ShuttingDown.into()))
     }
 
@@ -132,20 +132,20 @@ impl ShardHandle {
         self.put(Input::RoomRefund { user });
     }
 
-    /// The user was renamed over HTTP.
+    /// Applies a rename over HTTP.
     pub(crate) fn renamed(&self, user: UserId, name: UserName) {
         self.put(Input::Renamed { user, name });
     }
 
-    /// Nothing is read any more.
-    pub(crate) async fn quiet(&self) {
+    /// Stops the reading of input.
+    pub(crate) async fn drain(&self) {
         let (done, wait) = oneshot::channel();
         self.put(Input::Draining { done });
         let _ = wait.await;
     }
 
-    /// Everybody is told goodbye; returns when all have gone, or have had their time. The thread ends.
-    pub(crate) async fn goodbye(&self, retry_within: Duration) {
+    /// Closes every connection. Returns when all have ended, at the latest after the close timeout; then the thread ends.
+    pub(crate) async fn close(&self, retry_within: Duration) {
         let (done, wait) = oneshot::channel();
         self.put(Input::Closing { retry_within, done });
         let _ = wait.await;
@@ -161,7 +161,7 @@ impl ShardHandle {
         }
     }
 
-    /// The thread ends here, unless something has come meanwhile.
+    /// Ends the acceptance of inputs if none is queued. Returns whether it has ended.
     fn has_ended(&self) -> bool {
         let mut inputs = self.lock();
         if inputs.as_ref().is_none_or(Vec::is_empty) {
@@ -171,31 +171,31 @@ impl ShardHandle {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Vec<Input>>> {
-        // A push or a swap cannot leave the list torn.
+        // A panic during a push or a swap leaves the list valid.
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a shard's thread shares with the others.
+/// The values that the threads of the shards share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) writer: WriterHandle,
     pub(crate) readers: Readers,
-    pub(crate) bus: Arc<RoundBus>,
-    // owner: shared by the shards; held for one look or change, never for a recipient.
+    pub(crate) bus: Arc<ShardBus>,
+    // owner: shared by the shards; held for one read or update, never per recipient.
     pub(crate) presence: Arc<Mutex<Presence>>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) metrics: Metrics,
-    /// When the process began: the zero of every moment in it.
-    pub(crate) began: Instant,
+    /// The start of the process, from which all times are measured.
+    pub(crate) started: Instant,
 }
 
-/// The rest of the house, as one shard reaches it.
+/// The services of the server, as a shard uses them.
 struct LiveServices {
     number: usize,
     shared: Shared,
-    /// Where readers put what they find.
-    own: ShardHandle,
+    /// The handle to this shard, to which readers send results.
+    handle: ShardHandle,
 }
 
 impl ShardServices for LiveServices {
@@ -209,16 +209,18 @@ impl ShardServices for LiveServices {
     }
 
     fn read(&mut self, query: Query) -> Result<(), ErrorCode> {
-        let own = self.own.clone();
-        self.shared.readers.submit(move |reader| own.put(Input::Found(queries::carry_out(query, reader))))
+        let handle = self.handle.clone();
+        self.shared
+            .readers
+            .submit(move |reader| handle.put(Input::QueryResult(queries::run_query(query, reader))))
     }
 
-    fn aside(&mut self, room: RoomId, frame: Bytes) {
+    fn publish_ephemeral(&mut self, room: RoomId, frame: Bytes) {
         self.shared.bus.publish(Arc::new(BusMessage::Ephemeral { room, frame }), Vec::new());
     }
 
-    fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T {
-        look(&mut self.shared.presence.lock().unwrap_or_else(PoisonError::into_inner))
+    fn presence<T>(&mut self, access: impl FnOnce(&mut Presence) -> T) -> T {
+        access(&mut self.shared.presence.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn session_has_ended(&self, session: &TokenHash) -> bool {
@@ -230,7 +232,7 @@ impl ShardServices for LiveServices {
     }
 }
 
-/// Starts a shard's thread. Shards are numbered in the order in which they are started.
+/// Starts the thread of a shard. Shards are numbered in the order of their start.
 pub(crate) fn start(
     number: usize,
     settings: Settings,
@@ -239,18 +241,18 @@ pub(crate) fn start(
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
     let handle = ShardHandle { inputs: Arc::new(Mutex::new(Some(Vec::new()))), waker: Arc::clone(&waker) };
-    let rounds = shared.bus.subscribe(Box::new(move || {
-        // The shard looks at its inbox at every tick, also when it cannot be woken.
+    let inbox = shared.bus.subscribe(Box::new(move || {
+        // If the wake fails, the shard drains its inbox at the next tick.
         let _ = waker.wake();
     }));
     let metrics = shared.metrics.clone();
-    let (began, writer) = (shared.began, shared.writer.clone());
-    let services = LiveServices { number, shared, own: handle.clone() };
-    let own = handle.clone();
+    let (started, writer) = (shared.started, shared.writer.clone());
+    let services = LiveServices { number, shared, handle: handle.clone() };
+    let own_handle = handle.clone();
     let thread = critical_thread::spawn(format!("shard-{number}"), move || {
-        // Made here, for it never leaves its thread.
+        // Created on the thread that it never leaves.
         let shard = Shard::new(settings, services, metrics);
-        Loop { poll, shard, handle: own, rounds, writer, began, goodbyes: Vec::new() }.run();
+        Loop { poll, shard, handle: own_handle, inbox, writer, started, close_waiters: Vec::new() }.run();
     })?;
     Ok((handle, thread))
 }
@@ -259,11 +261,11 @@ struct Loop {
     poll: Poll,
     shard: Shard<Socket, LiveServices>,
     handle: ShardHandle,
-    rounds: bus::Inbox<BusMessage, WriteReply>,
+    inbox: bus::Inbox<BusMessage, WriteReply>,
     writer: WriterHandle,
-    began: Instant,
-    /// Who waits for the shard to be empty.
-    goodbyes: Vec<oneshot::Sender<()>>,
+    started: Instant,
+    /// Callers that wait until the shard has no connections.
+    close_waiters: Vec<oneshot::Sender<()>>,
 }
 
 impl Loop {
@@ -278,12 +280,12 @@ impl Loop {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    // Without epoll there is no shard, and half a server is worse than one that is started anew.
-                    tracing::error!(%error, "a shard cannot wait for its sockets; the process ends");
+                    // Without epoll the shard cannot run; a restart recovers the whole server.
+                    tracing::error!(%error, "a shard cannot poll its sockets; the process exits");
                     std::process::exit(70);
                 }
             }
-            let now = self.began.elapsed();
+            let now = self.started.elapsed();
             for event in &events {
                 if event.token() == WAKE {
                     continue;
@@ -295,18 +297,18 @@ impl Loop {
                     self.shard.handle_readable(now, event.token().0);
                 }
             }
-            // Before the rounds: whoever puts a goodbye here knows that what was committed before it has been published,
-            // and its answers must be written before the goodbye is.
+            // Taken before the inbox is drained: the caller of `close` has waited until all commits were published, and their
+            // replies must be written before the close frames.
             let inputs = self.handle.lock().as_mut().map(std::mem::take).unwrap_or_default();
-            let missed = self.rounds.drain(&mut deliveries);
+            let dropped = self.inbox.drain(&mut deliveries);
             for delivery in deliveries.drain(..) {
                 self.shard.handle_commit(now, delivery);
             }
-            if missed {
-                self.shard.handle_missed(now);
+            if dropped {
+                self.shard.handle_dropped_messages(now);
             }
             for input in inputs {
-                self.take(now, input);
+                self.handle_input(now, input);
             }
             if now >= next_tick {
                 next_tick = now + self.shard.poll_timeout();
@@ -314,11 +316,12 @@ impl Loop {
             }
             more = self.shard.work(now);
             if more && self.writer.is_busy() {
-                // Between two slices: where cores are few, the writer would else wait out this thread's share of one.
+                // Between two slices: on machines with few cores the writer would otherwise wait for the end of this thread's time
+                // slice.
                 std::thread::yield_now();
             }
-            if !self.goodbyes.is_empty() && self.shard.is_empty() && self.handle.has_ended() {
-                for done in self.goodbyes.drain(..) {
+            if !self.close_waiters.is_empty() && self.shard.is_empty() && self.handle.has_ended() {
+                for done in self.close_waiters.drain(..) {
                     let _ = done.send(());
                 }
                 return;
@@ -326,10 +329,10 @@ impl Loop {
         }
     }
 
-    fn take(&mut self, now: Duration, input: Input) {
+    fn handle_input(&mut self, now: Duration, input: Input) {
         match input {
-            Input::UpgradedConnection(handoff) => self.welcome(now, handoff),
-            Input::Found(found) => self.shard.handle_found(now, found),
+            Input::UpgradedConnection(upgraded) => self.connect(now, upgraded),
+            Input::QueryResult(found) => self.shard.handle_query_result(now, found),
             Input::HttpRequest { request, write, admitted } => {
                 let _ = admitted.send(self.admit(now, request, write));
             }
@@ -340,14 +343,14 @@ impl Loop {
                 let _ = done.send(());
             }
             Input::Draining { done } => {
-                // What the sockets brought before is taken in before the answer is given.
+                // Processes the input that the sockets have already.
                 self.shard.work(now);
-                self.shard.handle_quiet(now);
+                self.shard.handle_draining(now);
                 let _ = done.send(());
             }
             Input::Closing { retry_within, done } => {
-                self.shard.handle_goodbye(now, retry_within);
-                self.goodbyes.push(done);
+                self.shard.handle_closing(now, retry_within);
+                self.close_waiters.push(done);
             }
         }
     }
@@ -363,7 +366,7 @@ impl Loop {
         if let storage::Operation::Join { create_if_missing, .. } = &mut operation {
             *create_if_missing &= admission.new_room.is_ok();
         }
-        let submitted = self.writer.submit(actor, operation, ReplyTarget::ReplySender(reply));
+        let submitted = self.writer.submit(actor, operation, ReplyTarget::Caller(reply));
         if let Err(code) = submitted {
             if request.may_create_room && admission.new_room.is_ok() {
                 self.shard.handle_room_refund(request.user);
@@ -373,20 +376,20 @@ impl Loop {
         Ok(admission)
     }
 
-    fn welcome(&mut self, now: Duration, handoff: UpgradedConnection) {
-        let UpgradedConnection { stream, read_ahead, identity, speaks, slot } = handoff;
+    fn connect(&mut self, now: Duration, upgraded: UpgradedConnection) {
+        let UpgradedConnection { stream, read_ahead, identity, protocol, slot } = upgraded;
         let socket = Socket { stream: TcpStream::from_std(stream), _slot: slot };
-        let key = self.shard.handle_arrival(now, socket, identity, speaks);
-        let watched = self.shard.connection(key).is_some_and(|connection| {
+        let key = self.shard.handle_connect(now, socket, identity, protocol);
+        let registered = self.shard.connection(key).is_some_and(|connection| {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll
                 .registry()
                 .register(&mut connection.transport.stream, Token(key.index), interest)
                 .is_ok()
         });
-        if !watched {
-            // Out of memory for epoll: the peer sees a lost connection, and comes back.
-            tracing::warn!("a socket cannot be watched, and is closed");
+        if !registered {
+            // Out of kernel memory: the peer loses its connection and reconnects.
+            tracing::warn!("a socket cannot be registered with epoll and is closed");
             return self.shard.end_connection(key.index);
         }
         if !read_ahead.is_empty() {

@@ -1,5 +1,5 @@
-//! The thread that owns the store's writer: it gathers what has come since the last commit, commits it at once, and then, in
-//! commit order, tells every shard.
+//! The writer thread. It batches the requests that have arrived since the last commit, commits them together (group commit), and
+//! publishes the result to every shard in commit order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,17 +12,17 @@ use storage::{Actor, CommandError, Operation, OperationResult, Request, RequestI
 use tokio::sync::oneshot;
 
 use crate::command_error::command_error;
-use crate::commit_batch::{CommitBatch, ReplyTarget, RoundBus};
+use crate::commit_batch::{CommitBatch, ReplyTarget, ShardBus};
 use crate::critical_thread;
 use crate::metrics::Metrics;
 
-/// How many requests one commit may hold: enough to spread an fsync thin, few enough to answer soon.
-const BATCH: usize = 1024;
-/// A checkpoint may find out after the last commit that the disk cannot be trusted: so often it is asked for when nobody writes.
-const IDLE: Duration = Duration::from_secs(5);
-/// How many requests may wait or be under way. Beyond, the answer is `overloaded`.
-const QUEUE: usize = 16 * 1024;
-/// User ids are set aside in blocks of this size: a commit for each block, and ids are 64 bits wide.
+/// The maximum number of requests in a commit: enough to amortize an fsync, few enough to bound the latency.
+const MAX_BATCH: usize = 1024;
+/// How often an idle writer checks for a disk failure: a checkpoint may detect one after the last commit.
+const FAILURE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// The maximum number of requests that are queued or in progress. Further ones are rejected as `overloaded`.
+const QUEUE_CAPACITY: usize = 16 * 1024;
+/// The number of user ids that one commit reserves.
 pub(crate) const ID_BLOCK: u32 = 1024;
 
 enum Job {
@@ -33,116 +33,120 @@ enum Job {
     },
     Probe(oneshot::Sender<Result<(), CommandError>>),
     UserIds(SyncSender<Result<std::ops::Range<u64>, CommandError>>),
-    /// Answered when everything before it is committed and published.
+    /// Answered when all earlier jobs are committed and published.
     Barrier(oneshot::Sender<()>),
     Stop,
 }
 
-/// The way to the writer's thread.
+/// A handle to the writer thread.
 #[derive(Clone)]
 pub(crate) struct WriterHandle {
-    // owner: the writer's thread; cap QUEUE, held by `unfinished`; full => `overloaded`. A bounded channel would hold the memory
-    // of all its places from the start: 3 MiB of an idle server.
+    // owner: the writer thread; cap QUEUE_CAPACITY, enforced with `unfinished`; full => `overloaded`. A bounded channel would
+    // allocate all its slots at the start: 3 MiB in an idle server.
     jobs: Sender<Job>,
-    // owner: whoever asks adds, the writer's thread takes away.
+    // owner: submitters increment, the writer thread decrements.
     unfinished: Arc<AtomicUsize>,
 }
 
 impl WriterHandle {
-    /// Asks for a write. Never blocks.
+    /// Submits a write. Never blocks.
     pub(crate) fn submit(
         &self,
         actor: Actor,
         operation: Operation,
         reply_to: ReplyTarget,
     ) -> Result<(), ErrorCode> {
-        self.job(Job::Write { actor, operation, reply_to })
+        self.try_enqueue(Job::Write { actor, operation, reply_to })
     }
 
-    /// Asks for a write, and waits for its answer.
+    /// Submits a write and waits for its reply.
     pub(crate) async fn write(
         &self,
         actor: Actor,
         operation: Operation,
     ) -> Result<OperationResult, CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(actor, operation, ReplyTarget::ReplySender(reply)).map_err(command_error)?;
+        self.submit(actor, operation, ReplyTarget::Caller(reply)).map_err(command_error)?;
         answer.await.unwrap_or_else(|_| Err(command_error(ErrorCode::ShuttingDown)))
     }
 
-    /// Whether the store takes writes now.
+    /// Checks that the store accepts writes.
     pub(crate) async fn probe(&self) -> Result<(), CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.job(Job::Probe(reply)).map_err(command_error)?;
+        self.try_enqueue(Job::Probe(reply)).map_err(command_error)?;
         answer.await.unwrap_or_else(|_| Err(command_error(ErrorCode::ShuttingDown)))
     }
 
-    /// Waits until everything that was asked before is committed and published.
+    /// Waits until all earlier jobs are committed and published.
     pub(crate) async fn barrier(&self) {
         let (reply, answer) = oneshot::channel();
-        self.put(Job::Barrier(reply));
+        self.enqueue(Job::Barrier(reply));
         let _ = answer.await;
     }
 
-    /// Sets user ids aside; blocks the caller for a commit.
+    /// Reserves user ids; blocks the caller for a commit.
     pub(crate) fn user_ids(&self) -> Result<std::ops::Range<u64>, CommandError> {
         let (reply, answer) = sync_channel(1);
-        self.job(Job::UserIds(reply)).map_err(command_error)?;
+        self.try_enqueue(Job::UserIds(reply)).map_err(command_error)?;
         answer.recv().unwrap_or_else(|_| Err(command_error(ErrorCode::ShuttingDown)))
     }
 
-    /// Ends the thread after what was asked before.
+    /// Ends the thread after all earlier jobs.
     pub(crate) fn stop(&self) {
-        self.put(Job::Stop);
+        self.enqueue(Job::Stop);
     }
 
-    /// Whether it has something to do.
+    /// Whether jobs are queued or in progress.
     pub(crate) fn is_busy(&self) -> bool {
         self.unfinished.load(Ordering::Relaxed) > 0
     }
 
-    fn job(&self, job: Job) -> Result<(), ErrorCode> {
-        // Several may look at once and all go in: the bound is one of memory, and a few more are no harm.
-        if self.unfinished.load(Ordering::Relaxed) >= QUEUE {
+    fn try_enqueue(&self, job: Job) -> Result<(), ErrorCode> {
+        // Concurrent submitters may exceed the capacity by a few jobs, which is harmless: it bounds memory.
+        if self.unfinished.load(Ordering::Relaxed) >= QUEUE_CAPACITY {
             return Err(ErrorCode::Overloaded);
         }
-        if self.put(job) { Ok(()) } else { Err(ErrorCode::ShuttingDown) }
+        if self.enqueue(job) { Ok(()) } else { Err(ErrorCode::ShuttingDown) }
     }
 
-    /// Also into a full queue. Whether the thread is there to take it.
-    fn put(&self, job: Job) -> bool {
+    /// Enqueues a job even if the queue is full. Returns whether the thread is running.
+    fn enqueue(&self, job: Job) -> bool {
         self.unfinished.fetch_add(1, Ordering::Relaxed);
         self.jobs.send(job).is_ok()
     }
 }
 
-/// Starts the thread.
+/// Starts the writer thread.
 pub(crate) fn start(
     writer: Box<dyn storage::Writer>,
-    bus: Arc<RoundBus>,
+    bus: Arc<ShardBus>,
     metrics: Metrics,
 ) -> std::io::Result<(WriterHandle, JoinHandle<()>)> {
     let (jobs, inbox) = channel();
     let unfinished = Arc::<AtomicUsize>::default();
     let pipeline = CommitPipeline { writer, bus, metrics };
-    let running = WriterThread { pipeline, unfinished: Arc::clone(&unfinished), idle: IDLE };
+    let running = WriterThread {
+        pipeline,
+        unfinished: Arc::clone(&unfinished),
+        failure_check_interval: FAILURE_CHECK_INTERVAL,
+    };
     let thread = critical_thread::spawn("writer".to_owned(), move || running.run(&inbox))?;
     Ok((WriterHandle { jobs, unfinished }, thread))
 }
 
-/// What the thread owns.
+/// The state of the writer thread.
 struct WriterThread {
     pipeline: CommitPipeline,
     unfinished: Arc<AtomicUsize>,
-    /// See [`IDLE`].
-    idle: Duration,
+    /// See [`FAILURE_CHECK_INTERVAL`].
+    failure_check_interval: Duration,
 }
 
 impl WriterThread {
     fn run(mut self, inbox: &Receiver<Job>) {
         let mut running = true;
         while running {
-            let first = match inbox.recv_timeout(self.idle) {
+            let first = match inbox.recv_timeout(self.failure_check_interval) {
                 Ok(first) => first,
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
@@ -170,7 +174,7 @@ impl WriterThread {
                         break;
                     }
                 }
-                if requests.len() == BATCH {
+                if requests.len() == MAX_BATCH {
                     break;
                 }
             }
@@ -178,7 +182,7 @@ impl WriterThread {
                 self.commit(requests, reply_to);
             }
             for job in afterwards {
-                running &= self.other(job);
+                running &= self.run_job(job);
             }
             self.unfinished.fetch_sub(taken, Ordering::Relaxed);
         }
@@ -187,8 +191,8 @@ impl WriterThread {
         }
     }
 
-    /// Whether to go on.
-    fn other(&mut self, job: Job) -> bool {
+    /// Runs a job other than a write. Returns whether the thread continues.
+    fn run_job(&mut self, job: Job) -> bool {
         match job {
             Job::Probe(reply) => {
                 let _ = reply.send(self.pipeline.writer.probe(wall_clock()).map_err(|error| report(&error)));
@@ -201,7 +205,7 @@ impl WriterThread {
                 let _ = reply.send(());
             }
             Job::Stop => return false,
-            Job::Write { .. } => unreachable!("writes are committed, not set aside"),
+            Job::Write { .. } => unreachable!("writes are committed in batches"),
         }
         true
     }
@@ -213,15 +217,15 @@ impl WriterThread {
     }
 }
 
-/// What the thread does for each commit, as a value: the simulation has it under virtual time.
+/// Commits and publishes; separate from the thread, so that the simulation runs it in virtual time.
 pub(crate) struct CommitPipeline {
     pub(crate) writer: Box<dyn storage::Writer>,
-    pub(crate) bus: Arc<RoundBus>,
+    pub(crate) bus: Arc<ShardBus>,
     pub(crate) metrics: Metrics,
 }
 
 impl CommitPipeline {
-    /// Commits, and tells everybody. `Some`: the process is to end, for this reason.
+    /// Commits and publishes a batch. Returns a reason if the process must exit.
     ///
     /// **Invariant:** shards receive commit batches in commit order: only the owner of the pipeline publishes them. Shards publish
     /// ephemeral frames themselves, which have no order among the events.
@@ -239,7 +243,7 @@ impl CommitPipeline {
         crate::fault_injection::acknowledge(&mut batch, &sends);
         self.metrics.appended(started.elapsed());
         for text in &batch.internal {
-            tracing::error!(reason = %text, "the store could not do what it was asked");
+            tracing::error!(reason = %text, "the store could not execute a request");
         }
         let fatal = batch.fatal.take();
         let messages =
@@ -250,29 +254,29 @@ impl CommitPipeline {
     }
 }
 
-/// Makes guests of a killed process leave, before anybody connects.
+/// Removes the transient guests of a killed process from their rooms, before the first connection.
 pub(crate) fn cleanup_transient_users(writer: &mut dyn storage::Writer) -> Result<(), StoreError> {
     writer.cleanup_transient_users(wall_clock()).map(drop)
 }
 
-/// Nobody in particular: for requests whose author does not matter.
+/// The actor of requests that belong to no user.
 pub(crate) fn system_actor() -> Actor {
-    // "-" is a legal name, as the test below holds.
-    let name = protocol::UserName::new("-").expect("a hyphen is a name");
+    // "-" is a valid name (`system_actor_has_a_valid_name`).
+    let name = protocol::UserName::new("-").expect("a hyphen is a valid name");
     Actor { person: protocol::Person { id: UserId(0), name }, registration: None }
 }
 
 fn report(error: &StoreError) -> CommandError {
-    tracing::error!(reason = %error, "the store could not do what it was asked");
+    tracing::error!(reason = %error, "the store could not execute a request");
     if let Some(reason) = error.fatal() {
         end_process(&reason);
     }
     error.refusal()
 }
 
-/// After a failed fsync nobody knows what the disk holds: going on would acknowledge what may not be there.
+/// Exits. After a failed fsync the contents of the disk are unknown, and further acknowledgements could be false.
 fn end_process(reason: &str) -> ! {
-    tracing::error!(%reason, "the disk cannot be trusted any more; the process ends, to be started anew");
+    tracing::error!(%reason, "the disk cannot be trusted any more; the process exits and needs a restart");
     std::process::exit(70);
 }
 
@@ -290,10 +294,10 @@ mod tests {
 
     use super::*;
 
-    /// A store of which a checkpoint has found out that the disk cannot be trusted.
-    struct Broken;
+    /// A store whose checkpoint has detected a disk failure.
+    struct FailedStore;
 
-    impl storage::Writer for Broken {
+    impl storage::Writer for FailedStore {
         fn commit(&mut self, _: Timestamp, _: Vec<Request>) -> Batch {
             Batch::default()
         }
@@ -319,14 +323,17 @@ mod tests {
         let name = "writer::tests::disk_failure_found_while_idle_ends_the_process";
         let ended = critical_thread::tests::in_a_process_of_its_own(name, || {
             let pipeline = CommitPipeline {
-                writer: Box::new(Broken),
+                writer: Box::new(FailedStore),
                 bus: Arc::new(LocalBus::new(1)),
                 metrics: Metrics::new(),
             };
-            let running =
-                WriterThread { pipeline, unfinished: Arc::default(), idle: Duration::from_millis(1) };
+            let running = WriterThread {
+                pipeline,
+                unfinished: Arc::default(),
+                failure_check_interval: Duration::from_millis(1),
+            };
             let (jobs, inbox) = channel();
-            // Nobody asks for anything; if nobody looks either, this stops it, and the test fails.
+            // Without a failure check, this stops the thread, and the test fails.
             let stop = std::thread::spawn(move || {
                 std::thread::sleep(Duration::from_secs(10));
                 drop(jobs.send(Job::Stop));
@@ -341,22 +348,22 @@ mod tests {
     fn writer_queue_beyond_its_bound_is_overloaded() {
         let (jobs, inbox) = channel();
         let handle = WriterHandle { jobs, unfinished: Arc::default() };
-        let ask = || {
+        let submit = || {
             let (reply, _) = oneshot::channel();
-            handle.submit(system_actor(), Operation::LeaveAll, ReplyTarget::ReplySender(reply))
+            handle.submit(system_actor(), Operation::LeaveAll, ReplyTarget::Caller(reply))
         };
         for _ in 0..16_384 {
-            assert_eq!(ask(), Ok(()));
+            assert_eq!(submit(), Ok(()));
         }
-        assert_eq!(ask(), Err(ErrorCode::Overloaded));
+        assert_eq!(submit(), Err(ErrorCode::Overloaded));
         assert_eq!(inbox.try_iter().count(), 16_384);
         drop(inbox);
         handle.unfinished.store(0, Ordering::Relaxed);
-        assert_eq!(ask(), Err(ErrorCode::ShuttingDown));
+        assert_eq!(submit(), Err(ErrorCode::ShuttingDown));
     }
 
     #[test]
-    fn system_actor_has_a_legal_name() {
+    fn system_actor_has_a_valid_name() {
         assert_eq!(super::system_actor().person.name.as_str(), "-");
     }
 }

@@ -128,7 +128,7 @@ async fn hand_over(
                 stream,
                 read_ahead: parts.read_buf,
                 identity,
-                speaks,
+                protocol: speaks,
                 slot: peer.permit.into(),
             });
         }

@@ -1,5 +1,5 @@
-//! Requests over HTTP. The shard that owns a user admits them, for two reasons: both transports pay from the same buckets,
-//! and no write of a session comes to the writer after the end of that session.
+//! Admission of HTTP requests by the shard that owns the user, for two reasons: both transports share one rate limit, and no
+//! write of a session reaches the writer after the end of that session.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use storage::TokenHash;
 
 use super::{Shard, ShardServices, Transport};
 
-/// A request over HTTP, as far as its admission is concerned.
+/// The admission-related facts of an HTTP request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AdmissionRequest {
     pub(crate) user: UserId,
     pub(crate) session: Option<TokenHash>,
     pub(crate) rate: RateClass,
-    /// Whether it may create a room, which has a price of its own.
+    /// Whether the request may create a room, which has a rate limit of its own.
     pub(crate) may_create_room: bool,
 }
 
-/// A request that may go on.
+/// The admission of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Admission {
-    /// Whether the price of a new room was paid; if not, after how long it could be.
+    /// Whether the rate limit admits a new room; if not, the time until it does.
     pub(crate) new_room: Result<(), Duration>,
 }
 
-/// A request that may not.
+/// The rejection of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rejection {
     pub(crate) code: ErrorCode,
@@ -48,7 +48,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         request: AdmissionRequest,
     ) -> Result<Admission, Rejection> {
         self.now = now;
-        if self.stopping.is_quiet() {
+        if self.lifecycle.is_stopping() {
             return Err(ErrorCode::ShuttingDown.into());
         }
         if request.session.is_some_and(|session| self.services.session_has_ended(&session)) {
@@ -66,13 +66,13 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         Ok(Admission { new_room })
     }
 
-    /// Refunds the price of a new room: none was created.
+    /// Refunds the rate limit of a new room, because none was created.
     pub(crate) fn handle_room_refund(&mut self, user: UserId) {
         let rates = self.settings.rates;
         self.buckets_of(user).refund(RateClass::NewRoom, &rates);
     }
 
-    /// The user was renamed over HTTP.
+    /// Applies a rename over HTTP.
     pub(crate) fn handle_renamed(&mut self, now: Duration, user: UserId, name: UserName) {
         self.now = now;
         self.set_name(user, name);
@@ -87,8 +87,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 }
 
-/// Buckets of users who have no connection, in two generations: what is not used for a whole generation is forgotten, and a
-/// bucket that is forgotten is full again.
+/// The buckets of users without a connection, in two generations. Buckets that are not used for a whole generation are dropped;
+/// a dropped bucket is full at its next use.
 #[derive(Debug, Default)]
 pub(super) struct OfflineBuckets {
     // Bounded: each generation by CAPACITY.
@@ -100,7 +100,7 @@ pub(super) struct OfflineBuckets {
 impl OfflineBuckets {
     /// 64 bytes each: 2 MiB in all.
     const CAPACITY: usize = 16 * 1024;
-    /// Longer than any bucket takes to fill by default: five rooms, one each 30 s.
+    /// Longer than any bucket takes to fill with the default rates: five rooms, one per 30 s.
     const GENERATION: Duration = Duration::from_secs(180);
 
     fn of(&mut self, user: UserId, now: Duration) -> &mut SessionBuckets {
@@ -137,7 +137,10 @@ mod tests {
         while offline.of(UserId(1), s(0)).take(RateClass::NewRoom, s(0), &rates).is_ok() {}
         offline.of(UserId(2), s(181));
         assert!(offline.take(UserId(1)).take(RateClass::NewRoom, s(0), &rates).is_err());
-        assert!(offline.take(UserId(1)).take(RateClass::NewRoom, s(0), &rates).is_ok(), "taken away");
+        assert!(
+            offline.take(UserId(1)).take(RateClass::NewRoom, s(0), &rates).is_ok(),
+            "the buckets were removed"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How a connection begins, and every way in which it ends; and how all of them end when the server stops.
+//! The start and the end of connections, and the shutdown of the shard.
 
 use std::time::Duration;
 
@@ -14,38 +14,38 @@ use crate::codec::Codec;
 use crate::handoff::{Identity, WireProtocol};
 use crate::operations::{Departure, StoredPosition};
 
-/// How far stopping has come.
+/// The lifecycle of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stopping {
-    No,
-    /// Nothing is read any more; what was read is answered.
+pub(crate) enum Lifecycle {
+    Running,
+    /// Input is no longer read; pending replies are still sent.
     Draining,
-    /// Everybody has been told goodbye; their replies are read.
+    /// Every connection was sent a close frame; the close frames of the peers are read.
     Closing {
-        /// What they were told with it.
+        /// The reconnect delay in the close frames.
         retry_within: Duration,
     },
 }
 
-impl Stopping {
-    pub(super) fn is_quiet(self) -> bool {
-        self != Stopping::No
+impl Lifecycle {
+    pub(super) fn is_stopping(self) -> bool {
+        self != Lifecycle::Running
     }
 }
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
-    /// A new connection. Its place in the shard, under which its socket is to be watched.
-    pub(crate) fn handle_arrival(
+    /// Adds a connection. Returns its key, whose index is its epoll token.
+    pub(crate) fn handle_connect(
         &mut self,
         now: Duration,
         transport: L,
         Identity { person, session, stored }: Identity,
-        speaks: WireProtocol,
+        protocol: WireProtocol,
     ) -> ConnKey {
         self.now = now;
         self.generation = self.generation.wrapping_add(1);
         let tick = Tick::of(now);
-        let codec = Codec::from(speaks);
+        let codec = Codec::from(protocol);
         let entry = self.connections.vacant_entry();
         let key = ConnKey { index: entry.key(), generation: self.generation };
         entry.insert(Connection {
@@ -56,18 +56,18 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             outbox: Outbox::default(),
             subscriptions: Vec::new(),
             unanswered: 0,
-            reading_store: 0,
+            store_reads: 0,
             phase: Phase::Open,
-            // It may be writable and readable already, and an edge comes only once.
+            // The socket may be readable already, and an edge-triggered event would not be repeated.
             flags: Flags { readable: true, ..Flags::default() },
-            alive: tick,
-            begun: tick,
-            due: Tick::of(Duration::MAX),
+            last_activity: tick,
+            message_started: tick,
+            next_check: Tick::of(Duration::MAX),
             closing_since: tick,
             encoding: codec.encoding(),
             codec,
-            unread: None,
-            next_turn: 0,
+            unread_input: None,
+            first_subscription: 0,
         });
         self.metrics.connection_opened();
         let ended = session.is_some_and(|session| self.services.session_has_ended(&session));
@@ -85,19 +85,19 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let you = user_state.person(user);
         self.schedule(key.index, tick.after(self.settings.ping_interval));
         if ended {
-            // No request of theirs may reach the writer after the end of their session: it would begin again.
+            // A request that reached the writer after the end of the session would create it again.
             self.close(key, Close::SessionEnded, "the session has ended");
         } else {
-            self.greet(key, you);
+            self.send_welcome(key, you);
         }
-        if let Stopping::Closing { retry_within } = self.stopping {
-            self.close(key, Close::GoingAway, &come_back(retry_within));
+        if let Lifecycle::Closing { retry_within } = self.lifecycle {
+            self.close(key, Close::GoingAway, &retry_reason(retry_within));
         }
         self.queue_read(key.index);
         key
     }
 
-    fn greet(&mut self, key: ConnKey, you: Person) {
+    fn send_welcome(&mut self, key: ConnKey, you: Person) {
         let welcome = Welcome {
             you,
             epoch: self.settings.epoch.clone(),
@@ -109,29 +109,29 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.handle_decoded(key, greeting);
     }
 
-    /// Bytes that came before the socket was watched.
+    /// Handles bytes that were read before the socket was registered with epoll.
     pub(crate) fn handle_read_ahead(&mut self, now: Duration, key: ConnKey, bytes: &mut [u8]) {
         self.now = now;
         self.decode_input(key, bytes);
     }
 
-    /// Says goodbye. Nothing of any room is written after it.
+    /// Starts the closing handshake. No frame of a room is written after the close frame.
     pub(crate) fn close(&mut self, key: ConnKey, close: Close, reason: &str) {
         let Some(connection) = self.connection(key) else { return };
         if connection.phase != Phase::Open {
             return;
         }
-        // Every code of `Close` may be sent, as the test below holds.
+        // Every code of `Close` is valid (`every_close_has_a_valid_code`).
         let code = CloseCode::new(close.code()).unwrap_or(CloseCode::INTERNAL_ERROR);
         let phase = match close {
-            // After these the peer's bytes mean nothing any more.
+            // After these violations the peer's further bytes cannot be interpreted.
             Close::ProtocolError | Close::InvalidPayload | Close::MessageTooBig => Phase::Draining,
             _ => Phase::Closing,
         };
         self.send_close(key, phase, &websocket::close_frame(code, reason));
     }
 
-    /// The peer said goodbye first.
+    /// Answers the close frame of a peer that closed first.
     pub(super) fn answer_close(&mut self, key: ConnKey, code: Option<CloseCode>) {
         let Some(connection) = self.connection(key) else { return };
         if connection.phase != Phase::Open {
@@ -140,34 +140,36 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.send_close(key, Phase::Finishing, &websocket::close_reply(code));
     }
 
-    /// The last that is said: replies that are due come before it, and nothing after.
+    /// Sends the last frame: due replies come before it, and nothing after it.
     fn send_close(&mut self, key: ConnKey, phase: Phase, frame: &[u8]) {
         let tick = Tick::of(self.now);
-        self.leave_rooms(key);
+        self.detach_all(key);
         self.send_bytes(key, frame);
         let Some(connection) = self.connection(key) else { return };
         connection.phase = phase;
-        connection.unread = None;
+        connection.unread_input = None;
         connection.closing_since = tick;
         let due = tick.after(self.settings.close);
         self.schedule(key.index, due);
     }
 
-    fn leave_rooms(&mut self, key: ConnKey) {
+    fn detach_all(&mut self, key: ConnKey) {
         self.persist_read_position(key);
-        while let Some(room) =
-            self.connection(key).and_then(|connection| connection.subscriptions.first()).map(|m| m.room)
+        while let Some(room) = self
+            .connection(key)
+            .and_then(|connection| connection.subscriptions.first())
+            .map(|first| first.room)
         {
-            self.close_room(key, room);
+            self.detach(key, room);
         }
     }
 
-    /// Every way in which a connection can end comes here: it is freed, and its rooms are told.
+    /// Ends a connection. Every connection ends here: it is detached from its rooms and freed.
     pub(crate) fn end_connection(&mut self, index: usize) {
         let Some(key) = self.connections.get(index).map(|connection| connection.key) else { return };
-        self.leave_rooms(key);
+        self.detach_all(key);
         let connection = self.connections.remove(index);
-        self.forget_unfinished(connection.decoder.buffered());
+        self.release_assembly(connection.decoder.buffered());
         self.private_bytes = self.private_bytes.saturating_sub(connection.outbox.len());
         self.metrics.connection_closed();
         let user = connection.user;
@@ -177,17 +179,16 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             return;
         }
         if let Some(user_state) = self.users.remove(&user).filter(UserState::is_transient) {
-            // While the server stops nobody is told: the next start tells the rooms.
-            // A join that is still unanswered will store them.
+            // During shutdown the next start cleans up transient users. A pending join will store the user.
             let stored = user_state.stored || user_state.perhaps_stored || connection.unanswered > 0;
-            if stored && self.stopping == Stopping::No {
+            if stored && self.lifecycle == Lifecycle::Running {
                 self.deferred_leaves.push_back(user_state.actor(user));
                 self.submit_deferred_leaves();
             }
         }
     }
 
-    /// Guests as whom nobody can come back leave their rooms, as fast as the writer takes it.
+    /// Submits the departures of transient guests until the writer is overloaded.
     pub(super) fn submit_deferred_leaves(&mut self) {
         while let Some(actor) = self.deferred_leaves.pop_front() {
             if !self.submit_background_write(
@@ -201,7 +202,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// For a client that keeps no cursors the store keeps its read position.
+    /// Stores the read position of a client that keeps no cursors itself.
     pub(crate) fn persist_read_position(&mut self, key: ConnKey) {
         let Some(connection) = self.connection(key) else { return };
         let user = connection.user;
@@ -209,7 +210,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let Some(index) = self.rooms.index_of(room) else { return };
         let Some(seq) =
             self.connection(key).and_then(|connection| connection.subscription(index)).map(|subscription| {
-                // What a catch-up still owes has not been seen.
+                // The rest of a catch-up has not been sent yet.
                 subscription.catch_up().map_or(subscription.cursor.seq(), |catch_up| catch_up.after)
             })
         else {
@@ -231,7 +232,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// The session has ended: its sockets hear nothing more of any room from now on.
+    /// Closes the connections of a user whose session has ended. They receive no further event of any room.
     pub(crate) fn handle_session_end(&mut self, now: Duration, user: UserId) {
         self.now = now;
         let Some(user_state) = self.users.get(&user) else { return };
@@ -241,26 +242,26 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// The server stops: nothing is read any more.
-    pub(crate) fn handle_quiet(&mut self, now: Duration) {
+    /// Starts the shutdown: input is no longer read.
+    pub(crate) fn handle_draining(&mut self, now: Duration) {
         self.now = now;
-        self.stopping = Stopping::Draining;
+        self.lifecycle = Lifecycle::Draining;
         let keys: Vec<ConnKey> = self.connections.iter().map(|(_, connection)| connection.key).collect();
         for key in keys {
             self.persist_read_position(key);
         }
     }
 
-    /// The server stops: what was read is answered and what was said is written, as far as sockets take it; goodbye.
-    pub(crate) fn handle_goodbye(&mut self, now: Duration, retry_within: Duration) {
+    /// Continues the shutdown: writes the pending output, as far as the sockets accept it, and closes every connection.
+    pub(crate) fn handle_closing(&mut self, now: Duration, retry_within: Duration) {
         self.now = now;
-        // What this shard has appended goes out first, to whoever takes it.
+        // Appended events are written before the close frames.
         while !self.scheduler.has_no_output() {
-            self.write_some();
-            self.fanout_some();
+            self.write_ready();
+            self.fanout_slice();
         }
-        self.stopping = Stopping::Closing { retry_within };
-        let reason = come_back(retry_within);
+        self.lifecycle = Lifecycle::Closing { retry_within };
+        let reason = retry_reason(retry_within);
         let keys: Vec<ConnKey> = self.connections.iter().map(|(_, connection)| connection.key).collect();
         for key in keys {
             if let Some(notice) = self.connection(key).and_then(|connection| connection.codec.stopping()) {
@@ -271,14 +272,14 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// Whether everybody has gone.
+    /// Whether no connection is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.connections.is_empty()
     }
 }
 
-/// The reason of a goodbye, as docs/PROTOCOL.md has it.
-fn come_back(within: Duration) -> String {
+/// The reason in a close frame during shutdown, specified in docs/PROTOCOL.md.
+fn retry_reason(within: Duration) -> String {
     format!("retry_within_ms={}", within.as_millis())
 }
 

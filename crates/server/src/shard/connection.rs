@@ -1,4 +1,4 @@
-//! What is kept for a connection, for its place in each room, and for the person behind it.
+//! The state of a connection, of its subscriptions, and of its user.
 
 use domain::SessionBuckets;
 use protocol::{CommandId, Person, Seq, UserId, UserName};
@@ -10,52 +10,52 @@ use super::wheel::Tick;
 use crate::codec::Codec;
 use crate::encoding::Encoding;
 
-/// A connection, told apart from whoever had its place before.
+/// Identifies a connection. The generation distinguishes it from earlier connections with the same index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnKey {
     pub(crate) index: usize,
     pub(crate) generation: u32,
 }
 
-/// One upgraded connection. There may be a million: what most of them do not need is boxed.
+/// An upgraded connection. There may be a million, so rarely needed state is boxed.
 pub(crate) struct Connection<L> {
     pub(crate) transport: L,
     pub(crate) key: ConnKey,
     pub(crate) user: UserId,
     pub(crate) decoder: Decoder,
     pub(crate) outbox: Outbox,
-    /// The rooms it has open.
+    /// The rooms that the connection has open.
     pub(crate) subscriptions: Vec<Subscription>,
-    /// Commands that were handed on and have not been answered. Above [`Connection::MAX_UNANSWERED`] it is not read.
+    /// Commands that wait for the writer. From [`Connection::MAX_UNANSWERED`] on, the connection is not read.
     pub(crate) unanswered: u16,
-    /// Reads of the store under way for it, each of which may bring a large reply.
-    pub(crate) reading_store: u8,
+    /// Store reads in progress, each of which may return a large reply.
+    pub(crate) store_reads: u8,
     pub(crate) phase: Phase,
     pub(crate) flags: Flags,
-    /// The last sign of life: bytes that came, or that a socket took which had been full.
-    pub(crate) alive: Tick,
-    /// When the message that is unfinished was begun.
-    pub(crate) begun: Tick,
-    /// The tick for which the wheel holds it.
-    pub(crate) due: Tick,
-    /// When the goodbye was said.
+    /// The last time when the peer sent bytes, or accepted bytes into a full socket.
+    pub(crate) last_activity: Tick,
+    /// When the first byte of the incomplete message arrived.
+    pub(crate) message_started: Tick,
+    /// The tick of its valid entry in the timer wheel.
+    pub(crate) next_check: Tick,
+    /// When the close frame was sent.
     pub(crate) closing_since: Tick,
-    /// Which log of a room it reads: that of its codec.
+    /// The encoding of its codec, which selects the log of each room.
     pub(crate) encoding: Encoding,
     pub(crate) codec: Codec,
-    /// What had been read when it was paused: it comes before what the socket has.
-    pub(crate) unread: Option<Box<[u8]>>,
-    /// Which of its rooms has the first turn next time.
-    pub(crate) next_turn: u32,
+    /// Input that was read from the socket but not decoded before reading was paused.
+    pub(crate) unread_input: Option<Box<[u8]>>,
+    /// The subscription that the next write starts with (round-robin).
+    pub(crate) first_subscription: u32,
 }
 
 impl<L> Connection<L> {
-    /// How many commands a connection may leave unanswered before it is not read.
+    /// Backpressure: the number of commands that may wait for the writer before the connection is not read.
     pub(crate) const MAX_UNANSWERED: u16 = 256;
-    /// How many pages of the store may be under way for a connection.
+    /// The number of store reads that may be in progress for a connection.
     pub(crate) const MAX_STORE_READS: u8 = 4;
 
-    /// Whether it may still be told something.
+    /// Whether the connection may still receive frames.
     #[cfg(test)]
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open
@@ -65,126 +65,135 @@ impl<L> Connection<L> {
         self.subscriptions.iter_mut().find(|subscription| subscription.room == room)
     }
 
-    /// Whether it may be read now: a peer that does not take its answers is not asked for more questions, nor one whose questions
-    /// were too many a moment ago.
-    pub(crate) fn may_be_read(&self) -> bool {
+    /// Whether the connection may be read now. Backpressure: not while its peer does not accept replies, or while the writer is
+    /// overloaded.
+    pub(crate) fn can_read(&self) -> bool {
         !self.flags.throttled
             && self.outbox.len() < Outbox::PAUSE_BYTES
             && self.unanswered < Self::MAX_UNANSWERED
     }
 }
 
-/// Where a connection is in its life.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Open,
-    /// We said goodbye, and wait for the peer's.
+    /// The server has sent a close frame and waits for the peer's.
     Closing,
-    /// The peer broke the rules: what is written is flushed, then the write side ends; what comes is thrown away.
+    /// The peer violated the protocol: the outbox is flushed, then the write side is shut down; input is discarded.
     Draining,
-    /// Both said goodbye: what is written is flushed, then it ends.
+    /// Both sides have sent a close frame: the outbox is flushed, then the connection ends.
     Finishing,
 }
 
-/// What is true of a connection at the moment.
+/// The flags of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flags {
-    /// The socket took less than it was offered; it will say when it takes more.
+    /// The socket accepted less than it was offered; epoll reports when it is writable.
     pub(crate) blocked: bool,
-    /// It was blocked and has not caught up since: typing and presence pass it by.
+    /// The connection was blocked and has not caught up since: ephemeral frames are skipped.
     pub(crate) lagging: bool,
-    /// The socket has bytes for us.
+    /// The socket may have input.
     pub(crate) readable: bool,
-    pub(crate) in_to_read: bool,
-    pub(crate) in_to_write: bool,
-    /// A room has it in its list of those who are not read because of it.
+    /// The connection is in the read queue.
+    pub(crate) read_queued: bool,
+    /// The connection is in the write queue.
+    pub(crate) write_queued: bool,
+    /// The connection is in the `read_paused` list of a congested room.
     pub(crate) read_paused: bool,
-    /// It was told that the server has more to do than it can. Until the next tick it is not read: to refuse costs a quarter of what
-    /// it costs to do it, and who only refuses does nothing else.
+    /// A command was rejected as `overloaded`, and the connection is not read until the next tick. A rejection costs a quarter
+    /// of an execution, so a server that kept reading would spend its time on rejections.
     pub(crate) throttled: bool,
-    /// Asked for a sign of life since the last one.
+    /// A ping was sent since the last activity.
     pub(crate) pinged: bool,
-    /// The write side has been ended.
+    /// The write side is shut down.
     pub(crate) finished_writing: bool,
 }
 
-/// A connection's place in a room: 32 bytes.
+/// A connection's subscription to a room: 32 bytes.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    /// The room's place in the shard.
+    /// The index of the room in the shard.
     pub(crate) room: usize,
     pub(crate) cursor: Cursor,
-    pub(crate) special: Option<Box<Special>>,
+    pub(crate) rare_state: Option<Box<RareState>>,
 }
 
-/// What few memberships have.
+/// State that few subscriptions have.
 #[derive(Debug, Default)]
-pub(crate) struct Special {
-    /// The person is a member no more: nothing beyond this is written.
+pub(crate) struct RareState {
+    /// Where the membership ended: nothing after this position is written.
     pub(crate) end: Option<Cursor>,
-    /// Commands to answer when the end is reached: an `ok` to a `leave` says that nothing will follow.
-    pub(crate) leaving: Vec<(Option<CommandId>, Seq)>,
-    /// Until this is done the log waits.
+    /// `leave` commands whose `ok` is due when the end is reached: after it, no event of the room follows.
+    pub(crate) pending_leaves: Vec<(Option<CommandId>, Seq)>,
+    /// A catch-up, which comes before the log.
     pub(crate) catch_up: Option<CatchUp>,
 }
 
-/// Events that come from the store.
+/// A range of events that the connection receives from the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CatchUp {
-    /// The last event that was put into the outbox.
+    /// The last event that is in the outbox.
     pub(crate) after: Seq,
-    /// The last event to come from the store: the cursor stands behind it.
+    /// The last event to read from the store; the cursor is after it.
     pub(crate) until: Seq,
-    /// A page is under way.
-    pub(crate) asked: bool,
-    /// It is asked for at the next tick: it stands in the shard's list, once.
+    /// A page has been requested.
+    pub(crate) requested: bool,
+    /// The request is in the shard's list of postponed pages.
     pub(crate) postponed: bool,
 }
 
+impl CatchUp {
+    /// Whether the next page may be requested.
+    pub(crate) fn wants_page(self) -> bool {
+        !self.requested && !self.postponed
+    }
+}
+
 impl Subscription {
-    pub(crate) fn special(&mut self) -> &mut Special {
-        self.special.get_or_insert_default()
+    pub(crate) fn rare_state(&mut self) -> &mut RareState {
+        self.rare_state.get_or_insert_default()
     }
 
     pub(crate) fn end(&self) -> Option<Cursor> {
-        self.special.as_ref().and_then(|special| special.end)
+        self.rare_state.as_ref().and_then(|rare_state| rare_state.end)
     }
 
-    /// Whether it has been given everything up to the end of the membership.
+    /// Whether everything up to the end of the membership has been written.
     pub(crate) fn has_ended(&self) -> bool {
         self.catch_up().is_none() && self.end().is_some_and(|end| self.cursor.has_reached(end))
     }
 
     pub(crate) fn catch_up(&self) -> Option<CatchUp> {
-        self.special.as_ref().and_then(|special| special.catch_up)
+        self.rare_state.as_ref().and_then(|rare_state| rare_state.catch_up)
     }
 
-    /// Forgets what is special when nothing is any more.
+    /// Frees the rare state if it is empty.
     pub(crate) fn compact(&mut self) {
-        let plain = |special: &Special| {
-            special.end.is_none() && special.leaving.is_empty() && special.catch_up.is_none()
+        let is_empty = |rare_state: &RareState| {
+            rare_state.end.is_none() && rare_state.pending_leaves.is_empty() && rare_state.catch_up.is_none()
         };
-        if self.special.as_deref().is_some_and(plain) {
-            self.special = None;
+        if self.rare_state.as_deref().is_some_and(is_empty) {
+            self.rare_state = None;
         }
     }
 }
 
-/// Somebody who has a connection in this shard.
+/// A user with a connection in this shard.
 pub(crate) struct UserState {
     pub(crate) name: UserName,
     pub(crate) session: Option<TokenHash>,
-    /// Whether the store is known to know them.
+    /// Whether the user is known to be in the store.
     pub(crate) stored: bool,
-    /// A commit that would have stored them failed in a way that leaves open whether it did.
+    /// Whether a commit that would have stored the user failed with an unknown outcome.
     pub(crate) perhaps_stored: bool,
     pub(crate) buckets: SessionBuckets,
-    /// Their connections.
+    /// The indexes of the user's connections.
     pub(crate) connections: Vec<usize>,
 }
 
 impl UserState {
-    /// Whether they leave when their last connection ends: nobody could come back as them.
+    /// Whether the user leaves all rooms when the last connection ends: without a session, nobody can reconnect as this user.
     pub(crate) fn is_transient(&self) -> bool {
         self.session.is_none()
     }

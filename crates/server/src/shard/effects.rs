@@ -22,13 +22,13 @@ use crate::operations::{
 /// When a connection that reads too much may read again.
 const READ_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// The rooms of one connection, for a handler's view.
-struct OpenHere<'a> {
+/// The rooms that a connection has open, for the view of an operation handler.
+struct ConnectionRooms<'a> {
     subscriptions: &'a [Subscription],
     rooms: &'a RoomTable,
 }
 
-impl OpenRooms for OpenHere<'_> {
+impl OpenRooms for ConnectionRooms<'_> {
     fn find(&self, room: &RoomRef) -> Option<RoomId> {
         let key = match room {
             RoomRef::Id(_) => None,
@@ -39,14 +39,14 @@ impl OpenRooms for OpenHere<'_> {
             (_, Some(key)) => open.name.key() == *key,
             _ => false,
         };
-        // A user who was removed is no member, also while earlier events are still on their way.
+        // A removed user is not a member, even while earlier events are undelivered.
         let members = self.subscriptions.iter().filter(|subscription| subscription.end().is_none());
         members.map(|subscription| &self.rooms[subscription.room]).find(named).map(|room| room.id)
     }
 }
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
-    /// What a message of the client contained.
+    /// Handles the decoded contents of a client message.
     pub(super) fn handle_decoded(&mut self, of: ConnKey, decoded: Vec<Decoded>) {
         for decoded in decoded {
             match decoded {
@@ -65,7 +65,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let additional_paid = additional
             .is_some_and(|class| user_state.buckets.take(class, self.now, &self.settings.rates).is_ok());
         let Some(connection) = self.connections.get(of.index) else { return };
-        let rooms = OpenHere { subscriptions: &connection.subscriptions, rooms: &self.rooms };
+        let rooms = ConnectionRooms { subscriptions: &connection.subscriptions, rooms: &self.rooms };
         let view = View { user, name: &user_state.name, additional_paid, rooms: &rooms };
         let row = Some(request.row());
         let effects = operations::handle(&view, request);
@@ -106,9 +106,9 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                 Effect::Write { operation, on_reply } => self.submit_write(origin, operation, on_reply),
                 Effect::Read(operation) => self.submit_read(origin, operation),
                 Effect::Attach(attach) => self.grant(origin, attach),
-                Effect::JoinRefused => self.refuse_join(of),
+                Effect::JoinRefused => self.reject_join(of),
                 Effect::Ephemeral { room, frame } => {
-                    self.services.aside(room, json_frame(&frame).into());
+                    self.services.publish_ephemeral(room, json_frame(&frame).into());
                 }
                 Effect::SetName(name) => self.set_name(user, name),
                 Effect::UserStored => {
@@ -177,16 +177,16 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     fn submit_read(&mut self, origin: Origin, operation: Box<dyn ReadOperation>) {
         let Origin { of, id, user, .. } = origin;
         let Some(connection) = self.connection(of) else { return };
-        if connection.reading_store >= Connection::<L>::MAX_STORE_READS {
+        if connection.store_reads >= Connection::<L>::MAX_STORE_READS {
             return self.send_rate_limited(of, id, READ_RETRY_DELAY);
         }
-        if self.is_full() {
+        if self.outboxes_are_full() {
             return self.send_error_code(of, id, ErrorCode::Overloaded);
         }
         match self.services.read(Query::Operation { of, caller: ReadCaller { user, id }, operation }) {
             Ok(()) => {
                 if let Some(connection) = self.connection(of) {
-                    connection.reading_store += 1;
+                    connection.store_reads += 1;
                 }
             }
             Err(code) => self.send_error_code(of, id, code),
@@ -200,20 +200,20 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         id: Option<protocol::CommandId>,
         effects: Vec<Effect>,
     ) {
-        self.one_read_less(of);
+        self.finish_store_read(of);
         let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
         self.apply(Origin { of, id, user, row: None, registers: None }, effects);
     }
 
-    /// A read of the store is done, or will not be: a catch-up that waited for its slot continues.
-    pub(super) fn one_read_less(&mut self, of: ConnKey) {
+    /// Releases the slot of a store read, which a catch-up may be waiting for.
+    pub(super) fn finish_store_read(&mut self, of: ConnKey) {
         if let Some(connection) = self.connection(of) {
-            connection.reading_store = connection.reading_store.saturating_sub(1);
+            connection.store_reads = connection.store_reads.saturating_sub(1);
             self.queue_write(of.index);
         }
     }
 
-    /// The writer has answered.
+    /// Handles a reply of the writer.
     pub(super) fn handle_reply(&mut self, reply: WriteReply) {
         let Some(Pending { origin, on_reply }) = self.pending.take(reply.request_id) else { return };
         if let Some(connection) = self.connection(origin.of) {
@@ -231,11 +231,14 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     fn grant(&mut self, Origin { of, id, .. }: Origin, attach: Attach) {
         let room = attach.room;
         let join = self.connection(of).map_or(0, |connection| connection.codec.join_granted(room));
-        self.open_room(PendingSubscription { of, id, join, attach });
+        self.subscribe(PendingSubscription { of, id, join, attach });
     }
 
-    fn refuse_join(&mut self, of: ConnKey) {
-        let Some(connection) = self.connections.get_mut(of.index).filter(|it| it.key == of) else { return };
+    fn reject_join(&mut self, of: ConnKey) {
+        let Some(connection) = self.connections.get_mut(of.index).filter(|connection| connection.key == of)
+        else {
+            return;
+        };
         let open = connection.subscriptions.first().map(|subscription| self.rooms[subscription.room].id);
         connection.codec.join_refused(open);
     }
@@ -249,10 +252,10 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             // It was not open here, or is not any more.
             return self.send_ok(of, id, CommandResult::Appended { seq });
         };
-        let is_behind = subscription.end().is_none();
-        subscription.special().leaving.push((id, seq));
-        if is_behind {
-            // The event has not come yet, since the bus dropped it, and perhaps others before it: the store has them.
+        let is_missing_events = subscription.end().is_none();
+        subscription.rare_state().pending_leaves.push((id, seq));
+        if is_missing_events {
+            // The bus has dropped the event, and perhaps earlier ones: they are backfilled from the store.
             self.backfill(index, seq);
         }
         self.queue_write(of.index);
@@ -277,7 +280,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// After how long there is a token; zero if there is one now.
+    /// The time until a token is available; zero if one is available now.
     fn time_until_token(&mut self, user: UserId, class: RateClass) -> Duration {
         let rates = self.settings.rates;
         let Some(user_state) = self.users.get_mut(&user) else { return Duration::ZERO };
@@ -290,8 +293,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// A connection that requests more than the writer can do is not read until the next tick: what it sends waits in its own
-    /// socket.
+    /// Backpressure: a connection whose command was rejected as `overloaded` is not read until the next tick.
     fn throttle(&mut self, of: ConnKey) {
         let Some(connection) = self.connection(of) else { return };
         if !std::mem::replace(&mut connection.flags.throttled, true) {
@@ -299,7 +301,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// A tick has passed.
+    /// Resumes the connections that were throttled since the last tick.
     pub(super) fn resume_throttled(&mut self) {
         for of in std::mem::take(&mut self.throttled) {
             if let Some(connection) = self.connection(of) {

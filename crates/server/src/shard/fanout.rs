@@ -1,8 +1,8 @@
-//! From cursors to sockets: one write per connection and turn, however many messages it carries.
+//! Fan-out: from cursors to sockets, with one write per connection and turn for any number of messages.
 //!
-//! A room with news is walked: every member whose cursor lags gets what lies between its cursor and the tip, straight from
-//! the room's bytes. While the walk goes on new messages collect; so under load the batch grows by itself, and at rest there
-//! is no delay. A walk runs in slices; between them the shard reads, and other rooms and private replies have their turn.
+//! A room with new entries is queued. A fan-out visits every member whose cursor needs_write and writes the bytes between its cursor
+//! and the tip, directly from the log. New messages accumulate during a fan-out, so batches grow under load, and an idle server
+//! adds no delay. A fan-out runs in slices; between them the shard reads, and serves other rooms and private replies.
 
 use std::hint::black_box;
 use std::io::{ErrorKind, IoSlice};
@@ -12,69 +12,69 @@ use protocol::Seq;
 use room_log::{Cursor, Evicted, ReadOutcome, Window};
 
 use super::connection::{Connection, Phase};
-use super::room::{FANOUT_HIGH_WATER, Walk};
+use super::room::{FANOUT_HIGH_WATER, Fanout};
 use super::{Shard, ShardServices, Transport};
 
-/// Writes in a slice: a quarter of a millisecond, at 7 µs for a send. So long do other rooms, private replies and, where cores are
-/// few, other threads wait at most.
+/// The number of writes in a slice: a quarter of a millisecond, at 7 µs per send. It bounds the delay of other rooms, of private
+/// replies and, on machines with few cores, of other threads.
 const FANOUT_SLICE: usize = 32;
-/// What one connection gets in a turn.
-const TURN_BYTES: usize = 64 * 1024;
-/// Pieces of memory in one system call.
-const PIECES: usize = 16;
-/// In a larger room, who joined is told with the next message, or after [`WAIT_TIMEOUT`].
+/// The number of bytes that one connection receives in a turn.
+const WRITE_BYTES: usize = 64 * 1024;
+/// The number of slices in one system call.
+const MAX_SLICES: usize = 16;
+/// In a larger room, joins are delivered with the next message, or after [`JOIN_DELAY`].
 const LARGE_ROOM: usize = 100;
-/// How long it may wait to be told who joined a large room: as often as presence is told.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The maximum delay of joins in large rooms; the interval of presence frames.
+const JOIN_DELAY: Duration = Duration::from_secs(1);
 
-/// How a connection's turn ended.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FlushOutcome {
-    /// It has everything.
-    OperationResult,
-    /// Its turn was up before it had everything.
+    /// Everything was written.
+    Complete,
+    /// The turn ended before everything was written.
     More,
-    /// Its socket takes no more for now.
+    /// The socket is full.
     Blocked,
-    /// The peer is gone.
+    /// The peer has disconnected.
     Gone,
 }
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
-    /// The connection has something to write.
+    /// Queues a connection that has output.
     pub(crate) fn queue_write(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        if !connection.flags.blocked && !std::mem::replace(&mut connection.flags.in_to_write, true) {
+        if !connection.flags.blocked && !std::mem::replace(&mut connection.flags.write_queued, true) {
             self.scheduler.push_write(index);
         }
     }
 
-    /// The room has news that nobody waits for. When thousands join a large room within seconds, telling each of them of each
-    /// other at once would cost more than all else together.
-    pub(super) fn queue_walk_later(&mut self, index: usize) {
-        let due = self.now + WAIT_TIMEOUT;
+    /// Queues a room with a new entry that may be delayed in a large room. When thousands join within seconds, immediate delivery
+    /// of each join to each member would cost more than everything else.
+    pub(super) fn queue_fanout_later(&mut self, index: usize) {
+        let due = self.now + JOIN_DELAY;
         let room = &mut self.rooms[index];
         if room.members.len() <= LARGE_ROOM {
-            self.queue_walk(index);
+            self.queue_fanout(index);
         } else if room.due.is_none() {
-            // Also while it is walked: those who have been passed lack it.
+            // Also during a fan-out, because it has passed some members.
             room.due = Some(due);
             self.scheduler.delay_fanout(due, index);
         }
     }
 
-    /// Queues the rooms that have waited long enough.
-    pub(super) fn queue_due_walks(&mut self) {
+    /// Queues the rooms whose delayed fan-out is due.
+    pub(super) fn queue_due_fanouts(&mut self) {
         while let Some((due, index)) = self.scheduler.pop_due_fanout(self.now) {
-            // One that has been walked since waits for nothing, or for later.
+            // A fan-out since then has delivered the entry; a newer delay has a later due time.
             if self.rooms.get(index).is_some_and(|room| room.due == Some(due)) {
-                self.queue_walk(index);
+                self.queue_fanout(index);
             }
         }
     }
 
-    /// The room has news.
-    pub(super) fn queue_walk(&mut self, index: usize) {
+    /// Queues a room with a new entry.
+    pub(super) fn queue_fanout(&mut self, index: usize) {
         let room = &mut self.rooms[index];
         room.due = None;
         if let Some(fanout) = &mut room.fanout {
@@ -85,7 +85,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// The socket takes bytes again.
+    /// Handles a socket that is writable again.
     pub(crate) fn handle_writable(&mut self, now: Duration, index: usize) {
         self.now = now;
         let Some(connection) = self.connections.get_mut(index) else { return };
@@ -93,20 +93,20 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.queue_write(index);
     }
 
-    pub(super) fn write_some(&mut self) {
+    pub(super) fn write_ready(&mut self) {
         for _ in 0..FANOUT_SLICE.min(self.scheduler.writes()) {
             let Some(index) = self.scheduler.pop_write() else { return };
             let Some(connection) = self.connections.get_mut(index) else { continue };
-            connection.flags.in_to_write = false;
-            self.take_turn(index);
+            connection.flags.write_queued = false;
+            self.flush_connection(index);
         }
     }
 
-    /// A slice of the walk that is next.
-    pub(super) fn fanout_some(&mut self) {
+    /// Runs a slice of the next fan-out.
+    pub(super) fn fanout_slice(&mut self) {
         let Some(index) = self.scheduler.pop_fanout() else { return };
         let Some(room) = self.rooms.get_mut(index) else { return };
-        let mut fanout = room.fanout.take().unwrap_or_else(Walk::new);
+        let mut fanout = room.fanout.take().unwrap_or_else(Fanout::new);
         room.fanout = Some(fanout);
         let mut writes = 0;
         while writes < FANOUT_SLICE {
@@ -119,24 +119,25 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             if let Some(room) = self.rooms.get_mut(index) {
                 room.fanout.get_or_insert(fanout).next = fanout.next;
             }
-            if self.lags(member, index) {
+            if self.needs_write(member, index) {
                 writes += 1;
-                self.take_turn(member);
+                self.flush_connection(member);
             }
-            self.note_lowest(member, index);
+            self.update_floor(member, index);
         }
-        // The last member may have gone meanwhile, and the room with it.
+        // The last member may have disconnected during the slice, which removed the room.
         let Some(room) = self.rooms.get_mut(index) else { return };
         if fanout.next >= room.members.len() {
             let ended = room.fanout.take().unwrap_or(fanout);
             room.floors = ended.lowest;
             room.keeping_up = ended.keeping_up;
-            // News that may wait is no reason to walk it again, unless it has become too much.
-            let waits = room.waiting_bytes();
-            room.queued = ended.again || waits > 0 && (room.due.is_none() || waits > FANOUT_HIGH_WATER);
+            // Delayed entries alone do not start another fan-out, unless they exceed the high-water mark.
+            let undelivered = room.undelivered_bytes();
+            room.queued =
+                ended.again || undelivered > 0 && (room.due.is_none() || undelivered > FANOUT_HIGH_WATER);
             let again = room.queued;
             for member in std::mem::take(&mut room.read_paused) {
-                self.read_again(member);
+                self.resume_reading(member);
             }
             if !again {
                 return;
@@ -145,21 +146,21 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.scheduler.push_fanout(index);
     }
 
-    /// A room does not hold the connection back any more; when it is read, its rooms are asked anew.
-    pub(super) fn read_again(&mut self, index: usize) {
+    /// Resumes a connection that a room had paused. The read checks its other rooms again.
+    pub(super) fn resume_reading(&mut self, index: usize) {
         if let Some(connection) = self.connections.get_mut(index) {
             connection.flags.read_paused = false;
             self.queue_read(index);
         }
     }
 
-    /// Reads a little of those who come after: the processor fetches them from memory while it waits for what it needs now. Where
-    /// thousands are told each second nothing of a member is still in its caches when its turn comes, and one look leads to the next.
+    /// Reads a little of the next two members, so that the processor fetches them from memory during the current write. With
+    /// thousands of members, no member is still in the caches at its turn, and the loads depend on each other.
     fn prefetch(&self, index: usize, next: usize) {
         let members = &self.rooms[index].members;
         let member = |place: usize| members.get(place).and_then(|&member| self.connections.get(member));
         if let Some(second) = member(next + 1) {
-            black_box((second.phase, second.next_turn, second.outbox.len(), second.key.generation));
+            black_box((second.phase, second.first_subscription, second.outbox.len(), second.key.generation));
         }
         if let Some(first) = member(next) {
             black_box(first.subscriptions.first().map(|subscription| subscription.room));
@@ -167,8 +168,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// Whether a member has something to get that its socket may take.
-    fn lags(&self, member: usize, index: usize) -> bool {
+    /// Whether a member has output and its socket may accept it.
+    fn needs_write(&self, member: usize, index: usize) -> bool {
         let Some(connection) = self.connections.get(member) else { return false };
         if connection.flags.blocked {
             return false;
@@ -181,7 +182,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         )
     }
 
-    fn note_lowest(&mut self, member: usize, index: usize) {
+    fn update_floor(&mut self, member: usize, index: usize) {
         let Some(connection) = self.connections.get(member) else { return };
         let encoding = connection.encoding as usize;
         let Some(subscription) =
@@ -190,9 +191,9 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             return;
         };
         let cursor = subscription.cursor;
-        // Others cannot be told more now, however often the room is walked.
+        // Another fan-out would not deliver more to the other members.
         let keeps_up =
-            connection.phase == Phase::Open && !connection.flags.blocked && subscription.special.is_none();
+            connection.phase == Phase::Open && !connection.flags.blocked && subscription.rare_state.is_none();
         if let Some(fanout) = self.rooms.get_mut(index).and_then(|room| room.fanout.as_mut()) {
             let lower = |lowest: &mut Option<Cursor>| {
                 *lowest = Some(lowest.map_or(cursor, |lowest| lowest.min(cursor)));
@@ -204,57 +205,57 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// A connection's turn, and what follows from how it ended.
-    fn take_turn(&mut self, index: usize) {
-        match self.write(index) {
+    /// Writes to a connection and handles the result.
+    fn flush_connection(&mut self, index: usize) {
+        match self.write_once(index) {
             FlushOutcome::Gone => return self.end_connection(index),
             FlushOutcome::More => self.queue_write(index),
             FlushOutcome::Blocked => {}
-            FlushOutcome::OperationResult => self.when_written(index),
+            FlushOutcome::Complete => self.after_flush(index),
         }
         self.resume_io(index);
     }
 
-    /// One system call: the outbox, and behind it, if there is room, the runs of all rooms whose cursors lag.
-    fn write(&mut self, index: usize) -> FlushOutcome {
-        let Some(connection) = self.connections.get_mut(index) else { return FlushOutcome::OperationResult };
+    /// Makes one system call with the outbox and, up to the limits, the ranges of all rooms whose cursors lag.
+    fn write_once(&mut self, index: usize) -> FlushOutcome {
+        let Some(connection) = self.connections.get_mut(index) else { return FlushOutcome::Complete };
         if connection.flags.blocked {
             return FlushOutcome::Blocked;
         }
         let key = connection.key;
         let encoding = connection.encoding;
         let lagging = connection.flags.lagging;
-        let mut slices = [IoSlice::new(&[]); PIECES];
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let (mut filled, whole_outbox) = connection.outbox.slices(&mut slices);
         let private = connection.outbox.len();
-        let mut runs: [Option<(usize, Cursor, usize)>; PIECES / 2] = [None; PIECES / 2];
+        let mut ranges: [Option<(usize, Cursor, usize)>; MAX_SLICES / 2] = [None; MAX_SLICES / 2];
         let mut count = 0;
         let mut offered: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
         let mut more = !whole_outbox;
         let mut lag: Option<(usize, Evicted)> = None;
         let mut ended = None;
         if whole_outbox && connection.phase == Phase::Open {
-            // By turns, so that one busy room does not keep the others waiting.
+            // Round-robin, so that one busy room does not delay the others.
             let rooms = connection.subscriptions.len();
-            let first = connection.next_turn as usize;
-            connection.next_turn = connection.next_turn.wrapping_add(1);
+            let first = connection.first_subscription as usize;
+            connection.first_subscription = connection.first_subscription.wrapping_add(1);
             for place in (0..rooms).map(|nth| (first + nth) % rooms) {
                 let subscription = &mut connection.subscriptions[place];
                 if subscription.catch_up().is_some() {
                     continue;
                 }
-                // Asked before the log is: by now that may have gone on without this place.
+                // Checked before the log is read, which may have evicted this position.
                 if subscription.end().is_some_and(|end| subscription.cursor.has_reached(end)) {
                     ended = Some(subscription.room);
                     continue;
                 }
-                if count == runs.len() || filled + 2 > PIECES || offered >= TURN_BYTES {
+                if count == ranges.len() || filled + 2 > MAX_SLICES || offered >= WRITE_BYTES {
                     more = true;
                     break;
                 }
                 let Some(log) = self.rooms[subscription.room].existing_log(encoding) else { continue };
                 let window =
-                    Window { bytes: TURN_BYTES - offered, end: subscription.end(), numbered_only: lagging };
+                    Window { bytes: WRITE_BYTES - offered, end: subscription.end(), numbered_only: lagging };
                 match log.read(subscription.cursor, window) {
                     ReadOutcome::Nothing(cursor) => {
                         subscription.cursor = cursor;
@@ -263,23 +264,23 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                         }
                     }
                     ReadOutcome::Lagged(missed) => lag = lag.or(Some((subscription.room, missed))),
-                    ReadOutcome::ByteRange(run) => {
-                        let len = run.len();
-                        for piece in run.bytes.into_iter().filter(|piece| !piece.is_empty()) {
+                    ReadOutcome::ByteRange(range) => {
+                        let len = range.len();
+                        for piece in range.bytes.into_iter().filter(|piece| !piece.is_empty()) {
                             slices[filled] = IoSlice::new(piece);
                             filled += 1;
                         }
-                        runs[count] = Some((place, run.start, len));
+                        ranges[count] = Some((place, range.start, len));
                         (count, offered) = (count + 1, offered + len);
-                        // What lies beyond this run, or beyond entries that it passes over, is for the next turn.
-                        let after = log.advance(run.start, len).cursor;
+                        // Entries after this range, or after skipped ones, are for the next turn.
+                        let after = log.advance(range.start, len).cursor;
                         more |= subscription.end().is_some() || !after.has_reached(log.tip());
                     }
                 }
             }
         }
         if let Some(room) = ended {
-            self.close_room(key, room);
+            self.detach(key, room);
             return FlushOutcome::More;
         }
         if let Some((room, missed)) = lag {
@@ -288,7 +289,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
         if offered == 0 {
             connection.flags.lagging = false;
-            return FlushOutcome::OperationResult;
+            return FlushOutcome::Complete;
         }
         let written = match connection.transport.try_write_vectored(&slices[..filled]) {
             Ok(0) => return FlushOutcome::Gone,
@@ -302,7 +303,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         connection.outbox.consume(written.min(private));
         self.private_bytes -= written.min(private).min(self.private_bytes);
         let mut delivered = 0;
-        for &(place, start, len) in runs[..count].iter().flatten() {
+        for &(place, start, len) in ranges[..count].iter().flatten() {
             let taken = of_rooms.min(len);
             of_rooms -= taken;
             let subscription = &mut connection.subscriptions[place];
@@ -317,8 +318,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
         self.metrics.delivered(delivered, written as u64);
         if was_lagging && written > 0 {
-            // The peer took bytes out of a full socket: it lives.
-            connection.alive = super::wheel::Tick::of(self.now);
+            // A peer that accepts bytes from a full socket is alive.
+            connection.last_activity = super::wheel::Tick::of(self.now);
         }
         if written < offered {
             connection.flags.blocked = true;
@@ -329,16 +330,16 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             return FlushOutcome::More;
         }
         connection.flags.lagging = false;
-        FlushOutcome::OperationResult
+        FlushOutcome::Complete
     }
 
-    /// The log has gone on without this member: what it missed comes from the store, or is named.
+    /// Handles a member whose next events were evicted: a catch-up from the store, or a gap.
     fn handle_lag(&mut self, key: super::ConnKey, index: usize, missed: Evicted) {
         let room = self.rooms[index].id;
         let Some(connection) = self.connection(key) else { return };
         let encoding = connection.encoding;
         let Some(subscription) = connection.subscription(index) else { return };
-        // Whoever was removed gets what there was up to then, and not a word of what came later.
+        // A removed member receives the events up to its end and none after it.
         let removed = subscription.end().is_some_and(|end| end.seq() <= missed.head);
         let (cursor, head) = match subscription.end() {
             Some(end) if removed => (end, end.seq()),
@@ -352,8 +353,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             subscription.cursor = cursor;
         }
         let mut after = missed.after;
-        if removed && self.is_too_much(after, head) {
-            // The gap must not hide that one was removed: the end itself comes from the store.
+        if removed && self.exceeds_catch_up_limit(after, head) {
+            // The gap must not hide the removal: the `member_left` itself comes from the store.
             let before = Seq(head.0 - 1);
             self.send_gap(key, room, after, before);
             after = before;
@@ -361,8 +362,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.start_catch_up(key, room, after, head);
     }
 
-    /// A connection has taken everything that was private to it and everything of its rooms.
-    fn when_written(&mut self, index: usize) {
+    /// Continues the closing of a connection whose output was written completely.
+    fn after_flush(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         match connection.phase {
             Phase::Open | Phase::Closing => {}
@@ -375,16 +376,17 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// After a turn, however it ended: what had to wait for the outbox to be emptied goes on.
+    /// Resumes what waited for the outbox: reading, and the pages of catch-ups.
     pub(super) fn resume_io(&mut self, index: usize) {
-        // Whether its rooms let it be read is asked when it is read: pages of a catch-up wait for no room.
-        let goes_on = |it: &&Connection<L>| it.phase == Phase::Open && it.may_be_read();
-        let Some(connection) = self.connections.get(index).filter(goes_on) else { return };
+        // A congested room does not delay catch-up pages; the read checks for congestion.
+        let can_resume =
+            |connection: &&Connection<L>| connection.phase == Phase::Open && connection.can_read();
+        let Some(connection) = self.connections.get(index).filter(can_resume) else { return };
         let key = connection.key;
         let catching_up = connection
             .subscriptions
             .iter()
-            .any(|m| m.catch_up().is_some_and(|it| !it.asked && !it.postponed));
+            .any(|subscription| subscription.catch_up().is_some_and(|catch_up| catch_up.wants_page()));
         self.queue_read(index);
         if catching_up {
             let subscriptions = &self.connections[index].subscriptions;
@@ -394,7 +396,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                 .map(|subscription| self.rooms[subscription.room].id)
                 .collect();
             for room in rooms {
-                self.ask_for_page(key, room);
+                self.request_page(key, room);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What is true of a shard whatever happens; what is true when all has come to rest; and when all have gone.
+//! Invariants of a shard: at any time, when it is idle, and when it is empty.
 
 use std::collections::BTreeSet;
 
@@ -8,34 +8,38 @@ use room_log::{Outbox, RoomLog};
 use super::{Connection, PAGE_BYTES, Shard, ShardServices, Transport};
 use crate::encoding::Encoding;
 
-/// The most that may wait for one connection: what it is paused at, the replies to one message's commands, and the pages that
-/// may be under way.
+/// The bound of an outbox: the threshold at which reading pauses, the replies to the commands of one message, and the pages
+/// that may be in progress.
 const OUTBOX_BYTES: usize = Outbox::PAUSE_BYTES
     + 256 * 1024
     + Connection::<()>::MAX_STORE_READS as usize * (Limits::HISTORY_BYTES + 2 * PAGE_BYTES);
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
-    /// At any moment. `stored`: where a room's log ends in the store.
+    /// Checks the bounds that hold at any time. `stored` returns the head of a room in the store.
     ///
     /// # Panics
-    /// When something is not as it must be.
+    /// If a bound is violated.
     pub(crate) fn check_bounds(&self, stored: impl Fn(RoomId) -> Seq) {
         let mut private = 0;
         for (index, connection) in &self.connections {
             private += connection.outbox.len();
-            assert!(connection.outbox.len() <= OUTBOX_BYTES, "{} wait for one", connection.outbox.len());
+            assert!(
+                connection.outbox.len() <= OUTBOX_BYTES,
+                "an outbox holds {} bytes",
+                connection.outbox.len()
+            );
             assert!(connection.unanswered <= Connection::<L>::MAX_UNANSWERED + Limits::FRAME_COMMANDS as u16);
-            assert!(connection.reading_store <= Connection::<L>::MAX_STORE_READS);
+            assert!(connection.store_reads <= Connection::<L>::MAX_STORE_READS);
             for subscription in &connection.subscriptions {
                 let room = &self.rooms[subscription.room];
-                assert!(room.members.contains(&index), "{} does not know its member", room.id);
+                assert!(room.members.contains(&index), "{} lacks a member", room.id);
                 let log = room.existing_log(connection.encoding);
                 let Some(tip) = log.map(RoomLog::tip) else { panic!("{} lacks a log", room.id) };
-                assert!(tip.has_reached(subscription.cursor), "a cursor of {} beyond its tip", room.id);
+                assert!(tip.has_reached(subscription.cursor), "a cursor of {} is beyond its tip", room.id);
                 assert!(subscription.cursor.seq() <= room.head());
             }
         }
-        assert_eq!(self.private_bytes, private, "of outboxes");
+        assert_eq!(self.private_bytes, private, "bytes in outboxes");
         for (_, room) in self.rooms.iter() {
             let (head, stored) = (room.head(), stored(room.id));
             assert!(
@@ -45,7 +49,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             );
             for encoding in Encoding::ALL {
                 let Some(log) = room.existing_log(encoding) else { continue };
-                assert_eq!(log.head(), head, "the logs of {} are at one", room.id);
+                assert_eq!(log.head(), head, "the logs of {} have one head", room.id);
                 assert!(
                     log.len() <= RoomLog::HARD_BYTES + 2 * 64 * 1024,
                     "the log of {} is {}",
@@ -56,14 +60,14 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// What this shard still has to do; `None` when it is at rest.
+    /// The pending work of the shard; `None` when it is idle.
     pub(crate) fn pending_work(&self) -> Option<String> {
         let queues = [
-            (self.pending.is_empty(), "answers"),
-            (self.deferred_leaves.is_empty() && self.failed_leaves.is_empty(), "farewells"),
+            (self.pending.is_empty(), "replies"),
+            (self.deferred_leaves.is_empty() && self.failed_leaves.is_empty(), "departures"),
             (self.postponed.is_empty(), "pages"),
             (self.throttled.is_empty(), "another tick"),
-            (self.scheduler.is_idle(), "turns"),
+            (self.scheduler.is_idle(), "its queues"),
             (self.private_bytes == 0, "private bytes"),
         ];
         if let Some((_, what)) = queues.iter().find(|(empty, _)| !empty) {
@@ -71,39 +75,39 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
         for (_, room) in self.rooms.iter() {
             let id = room.id;
-            if !(room.openings.is_empty() && room.pages.is_empty()) {
-                return Some(format!("somebody waits for {id}"));
+            if !(room.pending_subscriptions.is_empty() && room.pages.is_empty()) {
+                return Some(format!("a connection waits for {id}"));
             }
             if room.fanout.is_some() || room.queued {
-                return Some(format!("{id} is walked"));
+                return Some(format!("{id} has a fan-out in progress"));
             }
             if room.members.is_empty() {
-                return Some(format!("{id} is deserted, and there"));
+                return Some(format!("{id} has no members and is open"));
             }
             let unique: BTreeSet<_> = room.members.iter().collect();
             if unique.len() != room.members.len() {
-                return Some(format!("{id} has somebody twice"));
+                return Some(format!("{id} has a member twice"));
             }
         }
         let message_assembly: usize = self.connections.iter().map(|(_, c)| c.decoder.buffered()).sum();
         if self.assembly_bytes != message_assembly {
             return Some(format!(
-                "{} unfinished bytes are counted, {message_assembly} there",
+                "{} bytes of incomplete messages are counted, {message_assembly} exist",
                 self.assembly_bytes
             ));
         }
         for (_, connection) in &self.connections {
             let flags = connection.flags;
-            if (connection.unanswered, connection.reading_store) != (0, 0) {
-                return Some(format!("{} waits for an answer", connection.user));
+            if (connection.unanswered, connection.store_reads) != (0, 0) {
+                return Some(format!("{} waits for a reply", connection.user));
             }
-            if flags.blocked || flags.in_to_read || flags.in_to_write {
-                return Some(format!("{} is not at rest: {flags:?}", connection.user));
+            if flags.blocked || flags.read_queued || flags.write_queued {
+                return Some(format!("{} is not idle: {flags:?}", connection.user));
             }
             for subscription in &connection.subscriptions {
                 let room = &self.rooms[subscription.room];
                 let log = room.existing_log(connection.encoding);
-                if subscription.special.is_some() {
+                if subscription.rare_state.is_some() {
                     return Some(format!("{} in {}: {subscription:?}", connection.user, room.id));
                 }
                 if log.is_none_or(|log| !subscription.cursor.has_reached(log.tip())) {
@@ -114,11 +118,11 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         None
     }
 
-    /// When all have gone.
+    /// Checks that nothing is left after the last connection has ended.
     ///
     /// # Panics
-    /// When something is left behind.
-    pub(crate) fn check_deserted(&self) {
+    /// If state is left.
+    pub(crate) fn check_empty(&self) {
         assert!(self.connections.is_empty() && self.users.is_empty());
         assert!(self.rooms.is_empty());
         assert!(self.pending.is_empty() && self.postponed.is_empty());

@@ -1,33 +1,33 @@
-//! A shard owns its connections outright: each is read, handled and written here and nowhere else, so that nothing about a
-//! recipient is locked, counted or allocated.
+//! A shard owns its connections: each is read, handled and written only here, so delivery neither locks, counts nor allocates
+//! per recipient.
 //!
-//! **A shard is a value, not a thread.** `handle_*` takes what happened (a connection, readable bytes, a round of the
-//! writer, what a reader found, the time), [`Shard::work`] does the next bounded piece of what is to be done. It reads no
-//! clock, waits for nothing, and knows sockets only as [`Transport`] and the rest of the house only as [`ShardServices`]; so the same
-//! code runs under a thread (`shard_thread.rs`) and under a simulation's virtual time.
+//! **A shard is a value, not a thread.** `handle_*` takes input (a new connection, readable bytes, a commit batch, the result of
+//! a query, the time), and [`Shard::work`] does the next bounded piece of work. A shard reads no clock and never blocks. It
+//! accesses sockets only through [`Transport`] and the rest of the server only through [`ShardServices`], so the same code runs
+//! on a thread (`shard_thread.rs`) and in the simulation's virtual time (`sim/`).
 //!
-//! The three roles of a connection, each with its place:
+//! The three steps of a connection:
 //!
-//! | role | file | does |
+//! | step | file | task |
 //! |---|---|---|
 //! | read | `reading.rs` | socket to messages to commands |
 //! | handle | `crate::operations`, `effects.rs`, `rooms.rs`, `timeouts.rs` | requests to effects, and effects to state |
 //! | write | `fanout.rs` | cursors to sockets |
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `connection.rs` | `Connection`, `Subscription`, `UserState`: what is kept for each |
-//! | `room.rs` | `Room`: the logs of a live room, and who is behind |
-//! | `admission.rs` | requests over HTTP pay here |
+//! | `connection.rs` | `Connection`, `Subscription`, `UserState`: the state of a connection and of a user |
+//! | `room.rs` | `Room`: the logs of an open room, its members and its fan-out |
 //! | `room_table.rs` | `RoomTable`: the open rooms, by index and by id |
-//! | `scheduler.rs` | `Scheduler`: what is read, written and fanned out next |
+//! | `scheduler.rs` | `Scheduler`: the ready queues of reading, writing and fan-out |
 //! | `pending.rs` | `PendingReplies`: requests that wait for the writer |
-//! | `effects.rs` | requests to operations, and their effects to state |
-//! | `rooms.rs` | opening and closing a room for a connection |
-//! | `catch_up.rs` | what is no longer in the log comes from the store |
-//! | `replies.rs` | private frames into outboxes |
-//! | `closing.rs` | every way in which a connection ends; stopping |
-//! | `wheel.rs` | the one coarse timer wheel |
+//! | `admission.rs` | rate limiting of HTTP requests |
+//! | `effects.rs` | dispatch of requests to operations, and application of their effects |
+//! | `rooms.rs` | attaching connections to rooms, detaching them, appending events |
+//! | `catch_up.rs` | events that are no longer in the log, from the store |
+//! | `replies.rs` | private frames to outboxes |
+//! | `closing.rs` | start and end of connections; shutdown |
+//! | `wheel.rs` | the timer wheel |
 
 mod admission;
 mod catch_up;
@@ -64,7 +64,7 @@ pub(crate) use connection::{ConnKey, Connection, UserState};
 pub(crate) use room::Room;
 #[cfg(test)]
 pub(crate) use rooms::PendingSubscription;
-pub(crate) use services::{Found, Page, Query, ShardServices, Transport};
+pub(crate) use services::{Page, Query, QueryResult, ShardServices, Transport};
 
 use crate::commit_batch::{BusMessage, WriteReply};
 use crate::metrics::Metrics;
@@ -73,60 +73,60 @@ use room_table::RoomTable;
 use scheduler::Scheduler;
 use wheel::Wheel;
 
-/// What a shard is told once.
+/// The configuration of a shard.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) epoch: Epoch,
     pub(crate) limits: Limits,
     pub(crate) rates: Rates,
-    /// A silent connection is asked for a sign of life after this long.
+    /// The server pings a connection after this long without input.
     pub(crate) ping_interval: Duration,
-    /// A connection from which nothing came, and which took nothing, for this long is dead.
+    /// A connection that neither sent nor accepted bytes for this long is dead.
     pub(crate) websocket_idle: Duration,
-    /// A message that was begun is to be ended within this.
+    /// The time limit for the reception of a whole message.
     pub(crate) message_assembly: Duration,
-    /// A peer that was told goodbye has this long to answer.
+    /// The time limit for the peer's close frame after the server's.
     pub(crate) close: Duration,
-    /// Whether this shard is the one that tells all of them who came and went.
-    pub(crate) tells_presence: bool,
+    /// Whether this shard publishes the presence frames; one shard of the server does.
+    pub(crate) publishes_presence: bool,
 }
 
-/// See the essay above.
+/// A set of connections and the rooms that they have open; see the module documentation.
 pub(crate) struct Shard<L, O> {
     pub(crate) settings: Settings,
     pub(crate) services: O,
     pub(crate) metrics: Metrics,
-    /// The moment of the call that is under way, since the process began.
+    /// The time of the current call, since the start of the process.
     pub(crate) now: Duration,
     pub(crate) connections: Slab<Connection<L>>,
-    /// Everybody who has a connection here; all connections of a session are in one shard.
+    /// The users with a connection in this shard. All connections of a user are in one shard.
     pub(crate) users: HashMap<UserId, UserState>,
     offline_buckets: admission::OfflineBuckets,
-    /// Rooms that somebody here has open.
+    /// The rooms that a connection of this shard has open.
     pub(crate) rooms: RoomTable,
     pub(crate) pending: PendingReplies,
     scheduler: Scheduler,
     wheel: Wheel,
-    /// One for all connections: only an unfinished message is kept anywhere else.
+    /// The read buffer of all connections. Only an incomplete message is buffered elsewhere.
     buffer: Vec<u8>,
-    /// Bytes of unfinished messages, of all connections.
+    /// The bytes of incomplete messages of all connections; bounded by `MAX_ASSEMBLY_BYTES`.
     assembly_bytes: usize,
-    /// What waits in the outboxes of all connections.
+    /// The bytes in the outboxes of all connections.
     private_bytes: usize,
-    /// Told apart from its predecessor in the same place.
+    /// The generation of the newest connection; distinguishes connections that reuse an index.
     generation: u32,
-    /// Pages that no reader would take: asked for again at the next tick.
+    /// Catch-up pages that could not be requested; retried at the next tick.
     postponed: Vec<(ConnKey, RoomId)>,
-    /// Who is not read until the next tick, having been refused.
+    /// Connections that are not read until the next tick, because the writer was overloaded.
     throttled: Vec<ConnKey>,
-    /// Guests who are to leave their rooms, when the writer has time.
+    /// Transient guests whose departure the writer has not accepted yet.
     deferred_leaves: VecDeque<storage::Actor>,
-    /// Those that the store could not do.
+    /// Departures that the store could not commit; retried once per second.
     failed_leaves: Vec<storage::Actor>,
     next_check: Duration,
-    /// Where the next check of rooms begins.
+    /// The room index at which the next check of rooms starts.
     next_room: usize,
-    pub(crate) stopping: closing::Stopping,
+    pub(crate) lifecycle: closing::Lifecycle,
 }
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
@@ -154,7 +154,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             failed_leaves: Vec::new(),
             next_check: Duration::ZERO,
             next_room: 0,
-            stopping: closing::Stopping::No,
+            lifecycle: closing::Lifecycle::Running,
         }
     }
 
@@ -180,17 +180,17 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// Does the next bounded piece of work: some reading, some private writing, a slice of a room's walk. `true`: there is
-    /// more to do, and nothing to wait for.
+    /// Does the next bounded piece of work: some reading, some private writing, a slice of one room's fan-out. Returns whether
+    /// more work is ready.
     pub(crate) fn work(&mut self, now: Duration) -> bool {
         self.now = now;
-        self.read_some();
-        self.write_some();
-        self.fanout_some();
+        self.read_ready();
+        self.write_ready();
+        self.fanout_slice();
         !self.scheduler.is_idle()
     }
 
-    /// A connection, if it is still the one that was meant.
+    /// The connection of `key`, unless it has ended.
     pub(crate) fn connection(&mut self, key: ConnKey) -> Option<&mut Connection<L>> {
         self.connections.get_mut(key.index).filter(|connection| connection.key.generation == key.generation)
     }

@@ -1,4 +1,4 @@
-//! Requests that wait for the store's writer.
+//! Requests that wait for the writer.
 
 use protocol::operations::Row;
 use protocol::{CommandId, UserId};
@@ -8,18 +8,18 @@ use storage::TokenHash;
 use super::ConnKey;
 use crate::operations::OnReply;
 
-/// Where effects come from: a command of a connection, or a write that the shard does by itself.
+/// The origin of effects: a command of a connection, or a background write of the shard.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
-    /// The connection. It may be gone when the answer comes.
+    /// The connection, which may end before the reply arrives.
     pub(crate) of: ConnKey,
-    /// The command's id.
+    /// The id of the command.
     pub(crate) id: Option<CommandId>,
-    /// The user. What a user did is theirs also if the connection has gone.
+    /// The user, to whom the effects apply also after the connection has ended.
     pub(crate) user: UserId,
-    /// The row of the operation, where a command is the origin.
+    /// The row of the operation, if a command is the origin.
     pub(crate) row: Option<&'static Row>,
-    /// The session that is stored with the user, if they are not known to be stored.
+    /// The session that the write stores together with a user who is not known to be stored.
     pub(crate) registers: Option<TokenHash>,
 }
 
@@ -30,27 +30,27 @@ pub(crate) struct Pending {
     pub(crate) on_reply: Box<dyn OnReply>,
 }
 
-/// The requests that wait, by the number under which the writer answers them.
+/// The waiting requests by the request id of their replies.
 ///
-/// **Invariant:** a number that is in use is not given again (`number_in_use_is_not_given_again`). Bounded by what each
-/// connection may leave unanswered.
+/// **Invariant:** the id of a waiting request is not assigned again (`request_id_in_use_is_not_reassigned`). The number of
+/// requests is bounded by [`super::Connection::MAX_UNANSWERED`] per connection.
 #[derive(Debug, Default)]
 pub(crate) struct PendingReplies {
     waiting: Slab<Pending>,
 }
 
 impl PendingReplies {
-    /// The number of the next request that is inserted.
+    /// The id of the next inserted request.
     pub(super) fn next_id(&self) -> u64 {
         self.waiting.vacant_key() as u64
     }
 
-    /// Waits for the answer to the request [`Self::next_id`].
+    /// Inserts the request with the id [`Self::next_id`].
     pub(super) fn insert(&mut self, pending: Pending) {
         self.waiting.insert(pending);
     }
 
-    /// The request that has been answered. `None`: it does not wait any more.
+    /// Removes the request that a reply belongs to. `None` if it does not wait.
     pub(super) fn take(&mut self, request_id: u64) -> Option<Pending> {
         self.waiting.try_remove(request_id as usize)
     }
@@ -73,14 +73,14 @@ mod tests {
     }
 
     #[test]
-    fn number_in_use_is_not_given_again() {
+    fn request_id_in_use_is_not_reassigned() {
         let mut replies = PendingReplies::default();
         let first = replies.next_id();
         replies.insert(pending(1));
         let second = replies.next_id();
         replies.insert(pending(2));
         assert_ne!(first, second);
-        assert_eq!(replies.take(first).map(|it| it.origin.user), Some(UserId(1)));
+        assert_eq!(replies.take(first).map(|pending| pending.origin.user), Some(UserId(1)));
         assert!(replies.take(first).is_none(), "answered once");
         assert_ne!(replies.next_id(), second);
         assert!(!replies.is_empty());

@@ -1,4 +1,5 @@
-//! From a socket to commands. All connections of a shard read into one buffer; only an unfinished message is kept.
+//! Reading: from a socket to commands. All connections of a shard share one read buffer; only an incomplete message is
+//! buffered per connection.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -10,15 +11,15 @@ use super::connection::{Connection, Phase};
 use super::wheel::Tick;
 use super::{ConnKey, Shard, ShardServices, Transport};
 
-/// What one connection is read at a turn.
+/// The size of one read.
 pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
-/// Connections that are read between two rounds of writing.
-const TURNS: usize = 256;
-/// Unfinished messages of all connections together.
-const UNFINISHED_BYTES: usize = 64 * 1024 * 1024;
+/// The number of connections that one call reads.
+const READS_PER_CALL: usize = 256;
+/// The limit for the incomplete messages of all connections together.
+const MAX_ASSEMBLY_BYTES: usize = 64 * 1024 * 1024;
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
-    /// The socket has bytes, or the peer is gone.
+    /// Handles a readable socket; also after the peer has closed it.
     pub(crate) fn handle_readable(&mut self, now: Duration, index: usize) {
         self.now = now;
         let Some(connection) = self.connections.get_mut(index) else { return };
@@ -28,56 +29,56 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     pub(super) fn queue_read(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        let waits = connection.flags.readable || connection.unread.is_some();
+        let has_input = connection.flags.readable || connection.unread_input.is_some();
         let flags = &mut connection.flags;
-        if waits && !std::mem::replace(&mut flags.in_to_read, true) {
+        if has_input && !std::mem::replace(&mut flags.read_queued, true) {
             self.scheduler.push_read(index);
         }
     }
 
-    pub(super) fn read_some(&mut self) {
-        for _ in 0..TURNS.min(self.scheduler.reads()) {
+    pub(super) fn read_ready(&mut self) {
+        for _ in 0..READS_PER_CALL.min(self.scheduler.reads()) {
             let Some(index) = self.scheduler.pop_read() else { return };
             let Some(connection) = self.connections.get_mut(index) else { continue };
-            connection.flags.in_to_read = false;
+            connection.flags.read_queued = false;
             self.read_connection(index);
         }
     }
 
-    /// Whether the connection may be read now. If one of its rooms has more to tell than can be told, the end of that room's walk
-    /// puts it back.
-    fn may_read(&mut self, index: usize) -> bool {
+    /// Whether the connection may be read now. Backpressure: if one of its rooms is congested, the end of that room's fan-out
+    /// resumes reading.
+    fn check_readable(&mut self, index: usize) -> bool {
         let Some(connection) = self.connections.get(index) else { return false };
-        let held_back_by = self.held_back_by(connection);
+        let congested_room = self.congested_room(connection);
         let connection = &mut self.connections[index];
-        if let Some(room) = held_back_by {
-            // Once, in the order in which they were refused: so whoever waits longest is read first.
+        if let Some(room) = congested_room {
+            // Once per connection, in the order of the pauses: the connection that waits longest is read first.
             if !std::mem::replace(&mut connection.flags.read_paused, true) {
                 self.rooms[room].read_paused.push(index);
             }
             return false;
         }
-        connection.may_be_read()
+        connection.can_read()
     }
 
-    /// The room because of which the connection is not read.
-    pub(super) fn held_back_by(&self, connection: &Connection<L>) -> Option<usize> {
+    /// The congested room because of which the connection is not read.
+    pub(super) fn congested_room(&self, connection: &Connection<L>) -> Option<usize> {
         let rooms = connection.subscriptions.iter().map(|subscription| subscription.room);
         rooms.into_iter().find(|&room| self.rooms[room].is_congested())
     }
 
-    /// One read. If the buffer was filled there may be more, and the connection goes to the back of the queue.
+    /// Reads once, and queues the connection again, since its socket may have more input.
     fn read_connection(&mut self, index: usize) {
-        let quiet = self.stopping.is_quiet();
+        let is_stopping = self.lifecycle.is_stopping();
         let now = Tick::of(self.now);
         let Some(connection) = self.connections.get(index) else { return };
         let discards = connection.phase != Phase::Open;
-        if !discards && (quiet || !self.may_read(index)) {
-            // `handle_reply`, `resume_io` and the end of a walk put it back when it may.
+        if !discards && (is_stopping || !self.check_readable(index)) {
+            // `handle_reply`, `resume_io` and the end of a fan-out queue it again.
             return;
         }
         let connection = &mut self.connections[index];
-        if let Some(mut unread) = connection.unread.take() {
+        if let Some(mut unread) = connection.unread_input.take() {
             let key = connection.key;
             self.decode_input(key, &mut unread);
             return self.queue_read(index);
@@ -86,10 +87,10 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         match connection.transport.try_read(&mut buffer) {
             Ok(0) => self.end_connection(index),
             Ok(len) => {
-                connection.alive = now;
+                connection.last_activity = now;
                 connection.flags.pinged = false;
                 let key = connection.key;
-                // An edge-triggered socket says so once: it is read until it has no more.
+                // An edge-triggered event is not repeated: the socket is read until it would block.
                 self.decode_input(key, &mut buffer[..len]);
                 self.queue_read(index);
             }
@@ -100,23 +101,23 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.buffer = buffer;
     }
 
-    /// Bytes of a connection: those that hyper had read ahead, or those of its socket.
+    /// Decodes and handles input of a connection.
     pub(super) fn decode_input(&mut self, key: ConnKey, mut bytes: &mut [u8]) {
         let Some(connection) = self.connection(key) else { return };
-        // Taken out for as long as its messages borrow from it.
+        // Taken out of the connection while its messages borrow from it.
         let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::server());
         let before = decoder.buffered();
-        let mut begins = decoder.is_idle();
+        let mut starts_message = decoder.is_idle();
         loop {
-            if !self.stopping.is_quiet()
-                && self.connection(key).is_some_and(|connection| !connection.may_be_read())
+            if !self.lifecycle.is_stopping()
+                && self.connection(key).is_some_and(|connection| !connection.can_read())
             {
                 break;
             }
             match decoder.next(&mut bytes) {
                 Ok(Some(message)) => {
-                    // Whatever is unfinished after a whole message was begun after it; control frames may stand inside.
-                    begins |= matches!(message, Message::Text(_) | Message::Binary(_));
+                    // An incomplete message after a whole one has started in this input. Control frames may be inside a message.
+                    starts_message |= matches!(message, Message::Text(_) | Message::Binary(_));
                     self.handle_message(key, message);
                 }
                 Ok(None) => break,
@@ -135,22 +136,22 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let message_assembly = self.settings.message_assembly;
         let buffered = decoder.buffered();
         self.assembly_bytes = self.assembly_bytes + buffered - before.min(self.assembly_bytes + buffered);
-        let too_much = buffered > 0 && self.assembly_bytes > UNFINISHED_BYTES;
+        let exceeds_limit = buffered > 0 && self.assembly_bytes > MAX_ASSEMBLY_BYTES;
         let Some(connection) = self.connection(key) else {
             self.assembly_bytes = self.assembly_bytes.saturating_sub(buffered);
             return;
         };
-        let begins = begins && !decoder.is_idle();
+        let starts_message = starts_message && !decoder.is_idle();
         connection.decoder = decoder;
         if !bytes.is_empty() && connection.phase == Phase::Open {
-            // At most a buffer's length: it is taken in before anything more is read.
-            connection.unread = Some((*bytes).into());
+            // At most the length of the read buffer: it is decoded before the next read.
+            connection.unread_input = Some((*bytes).into());
         }
-        if begins {
-            connection.begun = now;
+        if starts_message {
+            connection.message_started = now;
             self.schedule(key.index, now.after(message_assembly));
         }
-        if too_much {
+        if exceeds_limit {
             self.close(key, Close::Overloaded, "too many unfinished messages");
         }
     }
@@ -183,7 +184,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.handle_decoded(key, decoded);
     }
 
-    pub(super) fn forget_unfinished(&mut self, bytes: usize) {
+    pub(super) fn release_assembly(&mut self, bytes: usize) {
         self.assembly_bytes = self.assembly_bytes.saturating_sub(bytes);
     }
 }

@@ -1,4 +1,4 @@
-//! What is said to one connection alone: replies, refusals, a gap.
+//! Frames for one connection: replies, errors, gaps.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use super::connection::Phase;
 use super::{ConnKey, Shard, ShardServices, Transport};
 use crate::command_error::command_error;
 
-/// What may wait in all outboxes of a shard before pages of the store have to.
+/// The limit for the outboxes of all connections of a shard, above which no store read is started.
 const PRIVATE_BYTES: usize = 256 * 1024 * 1024;
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
-    /// Puts a frame into the connection's outbox, encoded by its codec.
+    /// Appends a frame to the connection's outbox, encoded by its codec.
     pub(crate) fn send_frame(&mut self, of: ConnKey, frame: ServerFrame) {
         let Some(connection) = self.connection(of) else { return };
         let bytes = connection.codec.encode(&frame);
         self.send_bytes(of, &bytes);
     }
 
-    /// Puts whole frames into the connection's outbox.
+    /// Appends whole frames to the connection's outbox.
     pub(crate) fn send_bytes(&mut self, of: ConnKey, frames: &[u8]) {
         let Some(connection) = self.connection(of).filter(|connection| connection.phase == Phase::Open)
         else {
@@ -32,7 +32,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.queue_write(of.index);
     }
 
-    /// Puts whole frames that others get too into the connection's outbox.
+    /// Appends whole frames that several connections share to the connection's outbox, without a copy.
     pub(crate) fn send_shared(&mut self, of: ConnKey, frames: Bytes) {
         let Some(connection) = self.connection(of).filter(|connection| connection.phase == Phase::Open)
         else {
@@ -44,13 +44,13 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.queue_write(of.index);
     }
 
-    /// Whether so much waits in outboxes, of connections that do not take it, that nothing large is added: it is asked for
-    /// again, or refused.
-    pub(crate) fn is_full(&self) -> bool {
+    /// Whether the outboxes hold so much that no large reply may be added: a catch-up page is postponed, and a read is
+    /// rejected.
+    pub(crate) fn outboxes_are_full(&self) -> bool {
         self.private_bytes > PRIVATE_BYTES
     }
 
-    /// Answers `ok` to a command that has an id. Others are answered only if they are refused.
+    /// Replies `ok` to a command that has an id. A command without an id is answered only by errors.
     pub(crate) fn send_ok(&mut self, of: ConnKey, id: Option<CommandId>, outcome: CommandResult) {
         let always = self.connection(of).is_some_and(|connection| connection.codec.replies_without_id());
         if id.is_some() || always {
@@ -58,22 +58,22 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// Refuses a command.
+    /// Rejects a command.
     pub(crate) fn send_error(&mut self, of: ConnKey, id: Option<CommandId>, refusal: CommandError) {
         self.metrics.error(refusal.code);
         self.send_frame(of, ErrorFrame::new(id, refusal.code, refusal.message).into());
     }
 
-    /// Refuses a command, with the words that belong to the code.
+    /// Rejects a command with the message of the error code.
     pub(crate) fn send_error_code(&mut self, of: ConnKey, id: Option<CommandId>, code: ErrorCode) {
         self.send_error(of, id, command_error(code));
     }
 
-    /// Refuses a command that came too soon.
+    /// Rejects a command that exceeds its rate limit.
     pub(crate) fn send_rate_limited(&mut self, of: ConnKey, id: Option<CommandId>, wait: Duration) {
         self.metrics.error(ErrorCode::RateLimited);
         let mut frame = ErrorFrame::new(id, ErrorCode::RateLimited, "too many of these; wait a little");
-        // Rounded up: who waits this long is let through.
+        // Rounded up, so that a retry after this time succeeds.
         frame.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
         self.send_frame(of, frame.into());
     }

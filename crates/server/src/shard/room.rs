@@ -1,4 +1,4 @@
-//! A room that somebody in this shard has open.
+//! An open room.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -10,69 +10,70 @@ use super::ConnKey;
 use super::rooms::PendingSubscription;
 use crate::encoding::{Encoding, event_frame};
 
-/// Answers are overtaken by what a reader found for as long as a round is on its way; this many removals are far more than
-/// one round's.
-const DEPARTURES: usize = 1024;
+/// The number of remembered removals. A backfill may overtake the replies of commit batches that are in transit; this is far
+/// more than the removals of those batches.
+const MAX_RECENT_REMOVALS: usize = 1024;
 
-/// A room in which so much waits to be told to those who take what comes has more to tell than can be told. Its members are
-/// not read until they have been told: else, in the end, everybody would have to be told of a gap. A log holds eight times as much.
+/// The high-water mark of a room's undelivered bytes for members that keep up. Above it the room is congested and its members are
+/// not read (backpressure); otherwise every member would eventually lag beyond the log, which holds eight times as much.
 pub(crate) const FANOUT_HIGH_WATER: usize = 512 * 1024;
 
-/// A live room: its log in each encoding that is spoken here, and who reads it.
+/// An open room: its log in each encoding in use, and its members.
 pub(crate) struct Room {
     pub(crate) id: RoomId,
     pub(crate) name: RoomName,
-    /// One for each encoding; those of plain text are made when somebody needs them.
+    /// One log per encoding. Those of plain text are created on first use.
     logs: [Option<Box<RoomLog>>; Encoding::COUNT],
-    /// At or before every cursor of that encoding, as of the last whole walk.
+    /// The lowest cursor of each encoding, as of the last complete fan-out.
     pub(crate) floors: [Option<Cursor>; Encoding::COUNT],
-    /// The same for those alone whose sockets take what comes.
+    /// The same for the members whose sockets accept output.
     pub(crate) keeping_up: [Option<Cursor>; Encoding::COUNT],
-    /// Who is not read because of it, the longest first. A place may have been given to another since, who is read for nothing.
+    /// The connections that are not read because the room is congested, longest first. An index may have been reused since;
+    /// resuming that connection is harmless.
     pub(crate) read_paused: Vec<usize>,
-    /// Connections that have it open.
+    /// The connections that have the room open.
     pub(crate) members: Vec<usize>,
-    /// The walk that is under way.
-    pub(crate) fanout: Option<Walk>,
-    /// Whether it stands in the shard's queue.
+    /// The fan-out in progress.
+    pub(crate) fanout: Option<Fanout>,
+    /// Whether the room is in the fan-out queue.
     pub(crate) queued: bool,
-    /// By when what it has to tell is told, if that may wait.
+    /// When a delayed fan-out is due.
     pub(crate) due: Option<Duration>,
-    /// The log is known to lack events up to here; a reader has been asked.
+    /// The log is missing events up to here, and a backfill is in progress.
     pub(crate) backfill_target: Option<Seq>,
-    /// Where the store said a second ago that the log ends.
+    /// The head in the store at the last check.
     pub(crate) store_head: Seq,
-    /// Who waits until the log has reached what they joined at.
-    pub(crate) openings: Vec<PendingSubscription>,
-    /// Pages under way, by what was asked for, and who waits for them.
+    /// Subscriptions that wait until the log has reached the head of their join.
+    pub(crate) pending_subscriptions: Vec<PendingSubscription>,
+    /// The connections that wait for each requested catch-up page, by its `after`, `until` and encoding.
     pub(crate) pages: HashMap<(Seq, Seq, usize), Vec<ConnKey>>,
-    /// Who was removed while the log was filled, and by which event: a join that the store answered before may come after.
+    /// Users who were removed in a backfilled range, with the event. The reply to an earlier join may arrive later.
     recent_removals: VecDeque<(UserId, Seq)>,
-    /// When something was last appended.
+    /// When the last entry was appended.
     pub(crate) appended: Duration,
 }
 
-/// A walk along the members whose cursors lag.
+/// A fan-out: one pass over the members.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Walk {
-    /// The next in `members`.
+pub(crate) struct Fanout {
+    /// The index of the next member.
     pub(crate) next: usize,
-    /// The lowest cursor so far, for each encoding.
+    /// The lowest cursor so far, by encoding.
     pub(crate) lowest: [Option<Cursor>; Encoding::COUNT],
-    /// The same for those alone whose sockets take what comes.
+    /// The same for the members whose sockets accept output.
     pub(crate) keeping_up: [Option<Cursor>; Encoding::COUNT],
-    /// Something was appended, or somebody moved, behind the walk's back: it is to be walked again.
+    /// An entry was appended, or a member was moved before `next`: another pass is needed.
     pub(crate) again: bool,
 }
 
-impl Walk {
+impl Fanout {
     pub(crate) fn new() -> Self {
-        Walk { next: 0, lowest: [None; Encoding::COUNT], keeping_up: [None; Encoding::COUNT], again: false }
+        Fanout { next: 0, lowest: [None; Encoding::COUNT], keeping_up: [None; Encoding::COUNT], again: false }
     }
 }
 
 impl Room {
-    /// A room whose log begins behind `head`.
+    /// A room whose log starts after `head`.
     pub(crate) fn new(id: RoomId, name: RoomName, head: Seq) -> Self {
         Room {
             id,
@@ -87,36 +88,35 @@ impl Room {
             due: None,
             backfill_target: None,
             store_head: head,
-            openings: Vec::new(),
+            pending_subscriptions: Vec::new(),
             pages: HashMap::new(),
             recent_removals: VecDeque::new(),
             appended: Duration::ZERO,
         }
     }
 
-    /// The last event that the log holds, or held.
+    /// The last event of the log.
     pub(crate) fn head(&self) -> Seq {
         self.json().head()
     }
 
     fn json(&self) -> &RoomLog {
-        // `new` makes this one, and nothing takes it away.
-        self.logs[Encoding::Json as usize].as_deref().expect("the JSON log is always there")
+        // `new` creates it, and nothing removes it.
+        self.logs[Encoding::Json as usize].as_deref().expect("the JSON log always exists")
     }
 
-    /// The log in `encoding`, made at the head if it is not there yet.
+    /// The log in `encoding`, created at the head on first use.
     pub(crate) fn log(&mut self, encoding: Encoding) -> &mut RoomLog {
         let head = self.head();
         self.logs[encoding as usize].get_or_insert_with(|| Box::new(RoomLog::new(head)))
     }
 
-    /// The log in `encoding`, if somebody has needed it.
+    /// The log in `encoding`, if it is in use.
     pub(crate) fn existing_log(&self, encoding: Encoding) -> Option<&RoomLog> {
         self.logs[encoding as usize].as_deref()
     }
 
-    /// Appends an event to the logs that are there. `json` is its frame, if it has been made already. `Ok(false)`: it was
-    /// known.
+    /// Appends an event to the logs in use. `json` is its encoded frame, if available. Returns whether the event was new.
     pub(crate) fn append(
         &mut self,
         now: Duration,
@@ -140,8 +140,8 @@ impl Room {
         Ok(true)
     }
 
-    /// Appends a JSON frame that is no event. Who speaks plain text does not hear of it.
-    pub(crate) fn append_aside(&mut self, now: Duration, frame: &[u8]) {
+    /// Appends an ephemeral JSON frame. Plain text has no ephemeral frames.
+    pub(crate) fn append_ephemeral(&mut self, now: Duration, frame: &[u8]) {
         let floor = self.floors[Encoding::Json as usize];
         let log = self.log(Encoding::Json);
         log.append_ephemeral(frame);
@@ -150,22 +150,22 @@ impl Room {
         self.appended = now;
     }
 
-    /// Whether more waits to be told to those who take what comes than can be told in a few turns. Sound while the room is
-    /// walked; and it is walked until nothing waits, or nothing but a little that may.
+    /// Whether the undelivered bytes exceed [`FANOUT_HIGH_WATER`]. Accurate while a fan-out is queued, which holds until little
+    /// or nothing is undelivered.
     pub(crate) fn is_congested(&self) -> bool {
-        self.queued && self.waiting_bytes() > FANOUT_HIGH_WATER
+        self.queued && self.undelivered_bytes() > FANOUT_HIGH_WATER
     }
 
-    /// What waits to be told to those who take what comes, as of the last whole walk.
-    pub(crate) fn waiting_bytes(&self) -> usize {
-        let waits = |(log, cursor): (&Option<Box<RoomLog>>, &Option<Cursor>)| match (log, cursor) {
+    /// The undelivered bytes for members that keep up, as of the last complete fan-out.
+    pub(crate) fn undelivered_bytes(&self) -> usize {
+        let undelivered = |(log, cursor): (&Option<Box<RoomLog>>, &Option<Cursor>)| match (log, cursor) {
             (Some(log), Some(cursor)) => log.bytes_after(*cursor),
             _ => 0,
         };
-        self.logs.iter().zip(&self.keeping_up).map(waits).max().unwrap_or(0)
+        self.logs.iter().zip(&self.keeping_up).map(undelivered).max().unwrap_or(0)
     }
 
-    /// A cursor was set, perhaps behind the floor.
+    /// Lowers the floor to a cursor that was set.
     pub(crate) fn lower_floor(&mut self, encoding: Encoding, cursor: Cursor) {
         let floor = &mut self.floors[encoding as usize];
         *floor = Some(floor.map_or(cursor, |floor| floor.min(cursor)));
@@ -175,15 +175,15 @@ impl Room {
         }
     }
 
-    /// Gives the memory of a quiet room back, if everybody has everything.
+    /// Releases the memory of an idle room if no member lags.
     ///
-    /// `cursor` is where a member stands, if it reads the log in that encoding.
-    pub(crate) fn release_if_quiet(
+    /// `cursor` returns the cursor of a member, if it uses the log in that encoding.
+    pub(crate) fn release_if_idle(
         &mut self,
-        quiet_since: Duration,
+        idle_since: Duration,
         cursor: impl Fn(usize, Encoding) -> Option<Cursor>,
     ) {
-        if self.appended > quiet_since || self.queued {
+        if self.appended > idle_since || self.queued {
             return;
         }
         for (log, encoding) in self.logs.iter_mut().zip(Encoding::ALL) {
@@ -201,21 +201,21 @@ impl Room {
         }
     }
 
-    /// Somebody was removed, in a stretch that came from the store.
-    pub(crate) fn note_departure(&mut self, user: UserId, seq: Seq) {
-        if self.recent_removals.len() == DEPARTURES {
+    /// Records the removal of a user in a backfilled range.
+    pub(crate) fn record_removal(&mut self, user: UserId, seq: Seq) {
+        if self.recent_removals.len() == MAX_RECENT_REMOVALS {
             self.recent_removals.pop_front();
         }
         self.recent_removals.push_back((user, seq));
     }
 
-    /// Whether `user` is known to have been removed after `head`.
-    pub(crate) fn left_after(&self, user: UserId, head: Seq) -> bool {
-        self.recent_removals.iter().any(|&(who, seq)| who == user && seq > head)
+    /// Whether `user` was removed after `head` in a backfilled range.
+    pub(crate) fn was_removed_after(&self, user: UserId, head: Seq) -> bool {
+        self.recent_removals.iter().any(|&(removed, seq)| removed == user && seq > head)
     }
 
-    /// Whether nobody here needs it.
-    pub(crate) fn is_deserted(&self) -> bool {
-        self.members.is_empty() && self.openings.is_empty()
+    /// Whether no connection has the room open or undelivered for it.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.members.is_empty() && self.pending_subscriptions.is_empty()
     }
 }

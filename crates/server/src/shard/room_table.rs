@@ -1,4 +1,4 @@
-//! The rooms that somebody in this shard has open.
+//! The rooms that are open in this shard.
 
 use std::collections::HashMap;
 use std::ops::{Index, IndexMut};

@@ -1,4 +1,4 @@
-//! Opening a room for a connection, closing it again, and what its log is told.
+//! Attaching connections to rooms and detaching them, and the events of open rooms.
 
 use protocol::{CommandId, ErrorCode, ErrorFrame, Gap, Joined, Limits, Person, Reset, RoomId, Seq};
 use room_log::SequenceGap;
@@ -13,21 +13,21 @@ use crate::encoding::Encoding;
 use crate::fault_injection::{self, FaultInjection};
 use crate::operations::Attach;
 
-/// A room to open for a connection, once its log has come as far as the store's answer.
+/// A granted join that waits until the log of the room has reached the head of the reply.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingSubscription {
     pub(crate) of: ConnKey,
     pub(crate) id: Option<CommandId>,
-    /// The number that the codec gave to the join.
+    /// The number that the codec assigned to the join.
     pub(crate) join: u32,
     pub(crate) attach: Attach,
 }
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
-    /// Opens a room that the store has said this connection's person is a member of. The answer came in its place among
-    /// the room's events, so the log stands at `head` now, unless this shard is behind.
-    pub(crate) fn open_room(&mut self, pending_subscription: PendingSubscription) {
-        // Who has gone, or was told goodbye, hears of no room any more.
+    /// Opens a room for a connection whose user is a member in the store. The reply arrives in its position among the room's
+    /// events, so the log is at `head`, unless this shard is missing events.
+    pub(crate) fn subscribe(&mut self, pending_subscription: PendingSubscription) {
+        // A connection that is closing receives no further frames of rooms.
         if self.connection(pending_subscription.of).is_none_or(|connection| connection.phase != Phase::Open) {
             return;
         }
@@ -42,15 +42,15 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             }
         };
         if self.rooms[index].head() < head {
-            self.rooms[index].openings.push(pending_subscription);
+            self.rooms[index].pending_subscriptions.push(pending_subscription);
             self.backfill(index, head);
         } else {
             self.attach(index, pending_subscription);
-            self.drop_if_deserted(index);
+            self.remove_if_unused(index);
         }
     }
 
-    /// Sets the connection's cursor in a room whose log has reached what it joined at.
+    /// Attaches a connection to a room whose log has reached the head of the join.
     pub(super) fn attach(&mut self, index: usize, pending_subscription: PendingSubscription) {
         let Some(connection) =
             self.connection(pending_subscription.of).filter(|connection| connection.phase == Phase::Open)
@@ -61,8 +61,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         if !connection.codec.is_current_join(pending_subscription.join) {
             return;
         }
-        if self.rooms[index].left_after(user, pending_subscription.attach.head) {
-            return self.not_placed(index, pending_subscription);
+        if self.rooms[index].was_removed_after(user, pending_subscription.attach.head) {
+            return self.reject_subscription(index, pending_subscription);
         }
         let PendingSubscription {
             of,
@@ -70,15 +70,16 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             attach: Attach { topic, head, n, read, after, epoch, resume, .. },
             ..
         } = pending_subscription;
-        // A room of a `resume` is not the answer to the command.
+        // In a `resume`, a `joined` frame is not the reply to the command.
         let (id, resume_id) = if resume.is_some() { (None, id) } else { (id, None) };
-        self.close_others(of, index);
+        self.detach_other_rooms(of, index);
         let Some(connection) = self.connection(of) else { return };
         let encoding = connection.encoding;
-        let here = connection.subscription(index).is_some();
-        let goes_on = connection.subscription(index).is_some_and(|subscription| !subscription.has_ended());
+        let is_attached = connection.subscription(index).is_some();
+        let continues = connection.subscription(index).is_some_and(|subscription| !subscription.has_ended());
         let room = self.rooms[index].id;
-        if !here && let Some(person) = self.users.get(&user).map(|user_state| user_state.person(user)) {
+        if !is_attached && let Some(person) = self.users.get(&user).map(|user_state| user_state.person(user))
+        {
             let now = self.now;
             self.services.presence(|presence| presence.enter(room, person, now));
         }
@@ -87,9 +88,9 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             .presence(|presence| (presence.count(room), presence.online(room, Limits::JOINED_ONLINE)));
 
         let Some(connection) = self.connection(of) else { return };
-        let after = connection.codec.start_after(here, after, read);
-        let foreign = after.is_some() && epoch.is_some_and(|epoch| epoch != self.settings.epoch);
-        let reset = foreign || after.is_some_and(|after| after > head);
+        let after = connection.codec.start_after(is_attached, after, read);
+        let is_other_epoch = after.is_some() && epoch.is_some_and(|epoch| epoch != self.settings.epoch);
+        let reset = is_other_epoch || after.is_some_and(|after| after > head);
         if reset {
             let epoch = self.settings.epoch.clone();
             self.send_frame(of, Reset { room, epoch }.into());
@@ -97,15 +98,15 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let name = self.rooms[index].name.clone();
         self.send_frame(of, Joined { id, room, name, topic, head, n, read, count, online }.into());
 
-        // The room is open already: without `after` it continues where it is. A user who was removed meanwhile, and has
-        // received that, begins again.
-        if goes_on && after.is_none() {
+        // If the room is open already, delivery continues at the current cursor unless `after` names another one. After the
+        // end of a removed membership, it starts again at the head.
+        if continues && after.is_none() {
             self.cancel_end(of, index);
         } else {
             let after = after.filter(|_| !reset).unwrap_or(head);
             self.set_cursor(of, index, encoding, after);
             if let Some(connection) = self.connection(of) {
-                // What the store has, and not where the cursor is: a new position has to be stored, too.
+                // The stored position and not the cursor, so that the cursor is stored later if it differs.
                 connection.codec.set_stored_position(room, read.map_or(Seq(0), |read| read.seq));
             }
         }
@@ -114,8 +115,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// The person was removed after the store had answered, and before the log had come so far.
-    fn not_placed(&mut self, index: usize, pending_subscription: PendingSubscription) {
+    /// Rejects a granted join whose user was removed before the log reached the head of the join.
+    fn reject_subscription(&mut self, index: usize, pending_subscription: PendingSubscription) {
         let error = CommandError::from(ErrorCode::NotAMember);
         let room = self.rooms[index].id;
         let PendingSubscription { of, id, attach, .. } = pending_subscription;
@@ -129,8 +130,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
     }
 
-    /// Some clients have one room open at a time.
-    fn close_others(&mut self, of: ConnKey, index: usize) {
+    /// Detaches a connection from its other rooms, if its codec has one room open at a time.
+    fn detach_other_rooms(&mut self, of: ConnKey, index: usize) {
         if self.connection(of).is_none_or(|connection| !connection.codec.has_one_room()) {
             return;
         }
@@ -140,11 +141,11 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             open.find(|&room| room != index)
         };
         while let Some(room) = other(self) {
-            self.close_room(of, room);
+            self.detach(of, room);
         }
     }
 
-    /// Puts a connection's cursor behind `after`: in the log, or behind a catch-up, or behind a gap.
+    /// Sets a connection's cursor after `after`: in the log, or at its tip after a catch-up or a gap.
     fn set_cursor(&mut self, of: ConnKey, index: usize, encoding: Encoding, after: Seq) {
         let room = &mut self.rooms[index];
         let id = room.id;
@@ -156,15 +157,15 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         room.lower_floor(encoding, cursor);
         let Some(connection) = self.connection(of) else { return };
         if connection.subscription(index).is_none() {
-            connection.subscriptions.push(Subscription { room: index, cursor, special: None });
+            connection.subscriptions.push(Subscription { room: index, cursor, rare_state: None });
             self.rooms[index].members.push(of.index);
         }
         let Some(connection) = self.connection(of) else { return };
         if let Some(subscription) = connection.subscription(index) {
             subscription.cursor = cursor;
-            if let Some(special) = &mut subscription.special {
-                special.catch_up = None;
-                special.end = None;
+            if let Some(rare_state) = &mut subscription.rare_state {
+                rare_state.catch_up = None;
+                rare_state.end = None;
             }
         }
         self.cancel_end(of, index);
@@ -174,48 +175,49 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.queue_write(of.index);
     }
 
-    /// The person is a member (again): an end that was set before does not hold, and a `leave` that waited for it is done.
+    /// Cancels the end of a membership, because the user has joined again, and answers the `leave` commands that waited for it.
     fn cancel_end(&mut self, of: ConnKey, index: usize) {
         self.answer_leaves(of, index);
         let Some(subscription) = self.connection(of).and_then(|connection| connection.subscription(index))
         else {
             return;
         };
-        let Some(special) = &mut subscription.special else { return };
-        special.end = None;
+        let Some(rare_state) = &mut subscription.rare_state else { return };
+        rare_state.end = None;
         subscription.compact();
     }
 
-    /// Nothing that there was before is to come any more.
+    /// Answers the `leave` commands that waited for the end: no event before it is undelivered.
     fn answer_leaves(&mut self, of: ConnKey, index: usize) {
         let subscription = self.connection(of).and_then(|connection| connection.subscription(index));
-        let Some(special) = subscription.and_then(|subscription| subscription.special.as_mut()) else {
+        let Some(rare_state) = subscription.and_then(|subscription| subscription.rare_state.as_mut()) else {
             return;
         };
-        for (id, seq) in std::mem::take(&mut special.leaving) {
+        for (id, seq) in std::mem::take(&mut rare_state.pending_leaves) {
             self.send_ok(of, id, protocol::CommandResult::Appended { seq });
         }
     }
 
-    /// What lies behind `after` up to `until` is not in the log: it comes from the store, or is named as a gap.
+    /// Starts a catch-up with the events after `after` up to `until`, which are not in the log, or sends a gap instead.
     pub(super) fn start_catch_up(&mut self, of: ConnKey, room: RoomId, after: Seq, until: Seq) {
         if until <= after {
             return;
         }
-        if self.is_too_much(after, until) {
+        if self.exceeds_catch_up_limit(after, until) {
             return self.send_gap(of, room, after, until);
         }
         self.metrics.caught_up(1);
         let Some(index) = self.rooms.index_of(room) else { return };
         if let Some(subscription) = self.connection(of).and_then(|connection| connection.subscription(index))
         {
-            subscription.special().catch_up = Some(CatchUp { after, until, asked: false, postponed: false });
+            subscription.rare_state().catch_up =
+                Some(CatchUp { after, until, requested: false, postponed: false });
         }
-        self.ask_for_page(of, room);
+        self.request_page(of, room);
     }
 
-    /// Whether so much was missed that it is named and not sent.
-    pub(super) fn is_too_much(&self, after: Seq, until: Seq) -> bool {
+    /// Whether the missed range exceeds the limit of a catch-up and is reported as a gap.
+    pub(super) fn exceeds_catch_up_limit(&self, after: Seq, until: Seq) -> bool {
         until.0.saturating_sub(after.0) > u64::from(self.settings.limits.catch_up_events)
     }
 
@@ -227,10 +229,11 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.send_frame(of, Gap { room, from: after.next(), to: until }.into());
     }
 
-    /// The room is closed for the connection; the person may well remain a member.
-    pub(crate) fn close_room(&mut self, of: ConnKey, index: usize) {
-        // Whoever is told goodbye before has no answer, comes back, and is told that it is no member.
-        if self.connection(of).and_then(|it| it.subscription(index)).is_some_and(|it| it.has_ended()) {
+    /// Detaches a connection from a room. The membership of its user is not affected.
+    pub(crate) fn detach(&mut self, of: ConnKey, index: usize) {
+        // Without its end, the `leave` stays unanswered; the client repeats it and receives `not_a_member`.
+        let subscription = self.connection(of).and_then(|connection| connection.subscription(index));
+        if subscription.is_some_and(|subscription| subscription.has_ended()) {
             self.answer_leaves(of, index);
         }
         let Some(connection) = self.connection(of) else { return };
@@ -242,39 +245,39 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         connection.subscriptions.swap_remove(at);
         let room = &mut self.rooms[index];
         let id = room.id;
-        if let Some(attach) = room.members.iter().position(|&member| member == of.index) {
-            room.members.swap_remove(attach);
+        if let Some(position) = room.members.iter().position(|&member| member == of.index) {
+            room.members.swap_remove(position);
             if let Some(fanout) = &mut room.fanout {
-                // Whoever stood last may have moved behind the walk's back.
-                fanout.again |= attach < fanout.next;
+                // The last member has moved to this index, which the fan-out may have passed.
+                fanout.again |= position < fanout.next;
             }
         }
-        // The room may have been why it was not read.
-        self.read_again(of.index);
+        // The room may have paused reading.
+        self.resume_reading(of.index);
         let now = self.now;
         self.services.presence(|presence| presence.leave(id, user, now));
-        self.drop_if_deserted(index);
+        self.remove_if_unused(index);
     }
 
-    pub(super) fn drop_if_deserted(&mut self, index: usize) {
-        if self.rooms.get(index).is_some_and(Room::is_deserted) {
+    pub(super) fn remove_if_unused(&mut self, index: usize) {
+        if self.rooms.get(index).is_some_and(Room::is_unused) {
             let room = self.rooms.remove(index);
             for of in room.pages.into_values().flatten() {
-                self.one_read_less(of);
+                self.finish_store_read(of);
             }
             self.scheduler.remove_fanout(index);
             self.metrics.rooms_changed(-1);
         }
     }
 
-    /// An event of the writer. For a room that nobody here has open it is nothing.
+    /// Appends a committed event, if its room is open in this shard.
     pub(super) fn handle_event(&mut self, committed: &Committed) {
         if let Some(index) = self.rooms.index_of(committed.event.room) {
             self.append(index, &committed.event, Some(&committed.frame));
-            // A word that came late may have brought what a reader was asked for, and did not find yet.
+            // A delayed message may contain the events that a backfill did not find in the store yet.
             self.attach_all(index);
-            // An end may have been all that waited for the room.
-            self.drop_if_deserted(index);
+            // The end of a membership may have rejected the last pending subscription.
+            self.remove_if_unused(index);
         }
     }
 
@@ -284,33 +287,33 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             Ok(false) => {}
             Ok(true) => {
                 match event.kind {
-                    protocol::EventKind::MemberJoined { .. } => return self.queue_walk_later(index),
+                    protocol::EventKind::MemberJoined { .. } => return self.queue_fanout_later(index),
                     protocol::EventKind::MemberLeft {} => self.end_memberships(index, event),
                     _ => {}
                 }
                 if fault_injection::is(FaultInjection::LoseWakeUp) && event.seq.0.is_multiple_of(3) {
                     return;
                 }
-                self.queue_walk(index);
+                self.queue_fanout(index);
             }
         }
     }
 
-    /// **Invariant:** the end is set while the event is appended, so nothing later can be written to whoever left
+    /// **Invariant:** the end is set when the event is appended, so no later event can be written to the removed user
     /// (`removed_member_receives_nothing_later`).
     fn end_memberships(&mut self, index: usize, event: &protocol::Event) {
         let user = event.by.id;
-        let openings = std::mem::take(&mut self.rooms[index].openings);
+        let pending_subscriptions = std::mem::take(&mut self.rooms[index].pending_subscriptions);
         let (ended, waiting): (Vec<PendingSubscription>, Vec<PendingSubscription>) =
-            openings.into_iter().partition(|pending_subscription| {
-                let theirs = self
+            pending_subscriptions.into_iter().partition(|pending_subscription| {
+                let is_of_user = self
                     .connection(pending_subscription.of)
                     .is_some_and(|connection| connection.user == user);
-                theirs && pending_subscription.attach.head < event.seq
+                is_of_user && pending_subscription.attach.head < event.seq
             });
-        self.rooms[index].openings = waiting;
+        self.rooms[index].pending_subscriptions = waiting;
         for pending_subscription in ended {
-            self.not_placed(index, pending_subscription);
+            self.reject_subscription(index, pending_subscription);
         }
         if fault_injection::is(FaultInjection::DeliverAfterRemoval) {
             return;
@@ -321,7 +324,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             let encoding = connection.encoding;
             let tip = self.rooms[index].log(encoding).tip();
             if let Some(subscription) = connection.subscription(index) {
-                subscription.special().end.get_or_insert(tip);
+                subscription.rare_state().end.get_or_insert(tip);
             }
         }
     }
@@ -329,32 +332,32 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     pub(super) fn handle_ephemeral(&mut self, room: RoomId, frame: &[u8]) {
         if let Some(index) = self.rooms.index_of(room) {
             let now = self.now;
-            self.rooms[index].append_aside(now, frame);
-            self.queue_walk(index);
+            self.rooms[index].append_ephemeral(now, frame);
+            self.queue_fanout(index);
         }
     }
 
-    /// The log lacks events up to `backfill_target`: the store has them.
+    /// Reads the events up to `backfill_target`, which the log is missing, from the store.
     pub(crate) fn backfill(&mut self, index: usize, backfill_target: Seq) {
         let room = &mut self.rooms[index];
-        let asked = room.backfill_target.is_some();
+        let in_progress = room.backfill_target.is_some();
         room.backfill_target = room.backfill_target.max(Some(backfill_target));
-        if !asked {
-            self.ask_to_fill(index);
+        if !in_progress {
+            self.request_backfill(index);
         }
     }
 
-    fn ask_to_fill(&mut self, index: usize) {
+    fn request_backfill(&mut self, index: usize) {
         let room = &mut self.rooms[index];
-        let query = Query::Fill { room: room.id, after: room.head() };
+        let query = Query::Backfill { room: room.id, after: room.head() };
         if self.services.read(query).is_err() {
-            // No reader has time: the check of the next second finds the hole again.
+            // The readers are busy; the next check of the heads finds the gap again.
             room.backfill_target = None;
         }
     }
 
-    /// Events that the log lacked.
-    pub(super) fn handle_filling(
+    /// Appends the events of a backfill.
+    pub(super) fn handle_backfill(
         &mut self,
         room: RoomId,
         events: Result<Vec<protocol::Event>, protocol::ErrorCode>,
@@ -367,8 +370,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             if matches!(event.kind, protocol::EventKind::MemberLeft {})
                 && event.seq > self.rooms[index].head()
             {
-                // Answers that were given before are still on their way.
-                self.rooms[index].note_departure(event.by.id, event.seq);
+                // Replies to earlier joins may still be in transit.
+                self.rooms[index].record_removal(event.by.id, event.seq);
             }
             self.append(index, event, None);
         }
@@ -376,63 +379,63 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         if self.rooms[index].head() < backfill_target && progressed {
             self.backfill(index, backfill_target);
         }
-        self.drop_if_deserted(index);
+        self.remove_if_unused(index);
     }
 
-    /// Those whose log has come as far as what they joined at.
+    /// Attaches the pending subscriptions whose head the log has reached.
     fn attach_all(&mut self, index: usize) {
         let room = &mut self.rooms[index];
-        if room.openings.is_empty() {
+        if room.pending_subscriptions.is_empty() {
             return;
         }
         let head = room.head();
         let (ready, waiting): (Vec<PendingSubscription>, Vec<PendingSubscription>) =
-            std::mem::take(&mut room.openings)
+            std::mem::take(&mut room.pending_subscriptions)
                 .into_iter()
                 .partition(|pending_subscription| pending_subscription.attach.head <= head);
-        room.openings = waiting;
+        room.pending_subscriptions = waiting;
         for pending_subscription in ready {
             self.attach(index, pending_subscription);
         }
     }
 
-    /// Where the store says that logs end. What was lacking a second ago too is asked for: younger events are on their way.
-    /// A room that the store does not know any more went with its last member.
+    /// Compares the logs with their heads in the store. Events that were missing at the last check already are backfilled; newer
+    /// ones may be in transit. A room that the store does not have was deleted with its last member.
     pub(super) fn handle_heads(&mut self, heads: Vec<(RoomId, Option<Seq>)>) {
         for (room, head) in heads {
             let Some(index) = self.rooms.index_of(room) else { continue };
             let Some(head) = head else {
-                self.close_for_all(index);
+                self.detach_all_members(index);
                 continue;
             };
             let room = &mut self.rooms[index];
-            let lacking = room.head() < room.store_head;
+            let is_missing_events = room.head() < room.store_head;
             let store_head = room.store_head;
             room.store_head = head;
-            if lacking {
+            if is_missing_events {
                 self.backfill(index, store_head);
             }
         }
     }
 
-    fn close_for_all(&mut self, index: usize) {
-        for pending_subscription in std::mem::take(&mut self.rooms[index].openings) {
-            self.not_placed(index, pending_subscription);
+    fn detach_all_members(&mut self, index: usize) {
+        for pending_subscription in std::mem::take(&mut self.rooms[index].pending_subscriptions) {
+            self.reject_subscription(index, pending_subscription);
         }
         while let Some(&member) = self.rooms.get(index).and_then(|room| room.members.first()) {
             let Some(key) = self.connections.get(member).map(|connection| connection.key) else { break };
-            // Nobody can read any more that, and how, they were removed: that they were is all that can be told.
+            // The events of the removal were deleted with the room, so the members receive an error instead.
             let room = Some(self.rooms[index].id);
             let CommandError { code, message } = CommandError::from(ErrorCode::RoomNotFound);
             self.send_frame(key, ErrorFrame { room, ..ErrorFrame::new(None, code, message) }.into());
             self.answer_leaves(key, index);
-            self.close_room(key, index);
+            self.detach(key, index);
         }
-        self.drop_if_deserted(index);
+        self.remove_if_unused(index);
     }
 
-    /// The bus dropped words: whatever the live rooms lack is read from the store.
-    pub(crate) fn handle_missed(&mut self, now: std::time::Duration) {
+    /// The bus dropped messages: backfills every open room.
+    pub(crate) fn handle_dropped_messages(&mut self, now: std::time::Duration) {
         self.now = now;
         let all: Vec<usize> = self.rooms.iter().map(|(index, _)| index).collect();
         for index in all {

@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Ready queues, each served in turn. That an index is in a queue once is for its owner to keep, with a flag beside what it
-/// queues: so queueing costs no search.
+/// The ready queues, each first in, first out. The owner of a queued item keeps a flag that the item is queued, so that an item
+/// is in a queue once and queueing needs no search.
 #[derive(Debug, Default)]
 pub(crate) struct Scheduler {
     /// Connections with bytes to read.
     read: VecDeque<usize>,
     /// Connections with private bytes to write, or that became writable.
     write: VecDeque<usize>,
-    /// Rooms with events to deliver, in the order of their turns.
+    /// Rooms with events to deliver, served round-robin.
     fanout: VecDeque<usize>,
-    /// Large rooms whose events may wait, and until when; the first that is due in front.
-    later: VecDeque<(Duration, usize)>,
+    /// Large rooms whose fan-out is delayed, with the time when it is due, in that order.
+    delayed: VecDeque<(Duration, usize)>,
 }
 
 impl Scheduler {
@@ -50,28 +50,28 @@ impl Scheduler {
         self.fanout.pop_front()
     }
 
-    /// The room is gone.
+    /// Removes a room that was closed.
     pub(super) fn remove_fanout(&mut self, room: usize) {
         self.fanout.retain(|&queued| queued != room);
     }
 
-    /// Fans a room out at `due`, which is not before that of the rooms that wait already.
+    /// Delays the fan-out of a room until `due`, which must not be before the last delayed one.
     pub(super) fn delay_fanout(&mut self, due: Duration, room: usize) {
-        debug_assert!(self.later.back().is_none_or(|(last, _)| *last <= due));
-        self.later.push_back((due, room));
+        debug_assert!(self.delayed.back().is_none_or(|(last, _)| *last <= due));
+        self.delayed.push_back((due, room));
     }
 
-    /// The next room whose time has come, with that time.
+    /// The next delayed room that is due, with its due time.
     pub(super) fn pop_due_fanout(&mut self, now: Duration) -> Option<(Duration, usize)> {
-        self.later.pop_front_if(|(due, _)| *due <= now)
+        self.delayed.pop_front_if(|(due, _)| *due <= now)
     }
 
-    /// Whether there is nothing to write, neither to a connection nor for a room.
+    /// Whether no connection and no room has output ready.
     pub(super) fn has_no_output(&self) -> bool {
         self.write.is_empty() && self.fanout.is_empty()
     }
 
-    /// Whether there is nothing to do now.
+    /// Whether no work is ready.
     pub(super) fn is_idle(&self) -> bool {
         self.read.is_empty() && self.has_no_output()
     }

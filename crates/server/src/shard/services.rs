@@ -1,4 +1,4 @@
-//! What a shard needs of the world, as it sees it.
+//! The interfaces between a shard and the rest of the server.
 
 use std::io::{self, IoSlice};
 
@@ -11,63 +11,63 @@ use super::ConnKey;
 use crate::encoding::Encoding;
 use crate::operations::{Effect, ReadCaller, ReadOperation};
 
-/// A stream of bytes that never blocks: a socket, a TLS session, a pipe in memory.
+/// A non-blocking byte stream: a socket, a TLS session, a pipe in memory.
 pub(crate) trait Transport {
     /// As `Read::read` of a non-blocking socket.
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
     /// As `Write::write_vectored` of a non-blocking socket.
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-    /// Says that nothing more will be written; what comes is still read.
+    /// Shuts down the write side; reading continues.
     fn finish_writing(&mut self);
 }
 
-/// The rest of the house. Nothing here blocks; what is asked for arrives later through a `handle_*`.
+/// The services of the server. No method blocks; results arrive later through a `handle_*` method.
 pub(crate) trait ShardServices {
-    /// Asks the store's writer. Its answer comes back with `request_id` in a round.
+    /// Submits a request to the writer. Its reply has the same `request_id` and arrives with a bus delivery.
     fn write(&mut self, actor: Actor, operation: Operation, request_id: u64) -> Result<(), ErrorCode>;
-    /// Asks a reader. What it finds comes back through [`super::Shard::handle_found`].
+    /// Submits a query to a reader. Its result arrives through [`super::Shard::handle_query_result`].
     fn read(&mut self, query: Query) -> Result<(), ErrorCode>;
-    /// Tells every shard something that is no event.
-    fn aside(&mut self, room: RoomId, frame: Bytes);
-    /// Who is online, in all shards.
-    fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T;
-    /// Whether a session has just ended. Its token was good when HTTP looked, and has ended on the way.
+    /// Publishes an ephemeral frame to every shard.
+    fn publish_ephemeral(&mut self, room: RoomId, frame: Bytes);
+    /// Accesses the presence of all shards.
+    fn presence<T>(&mut self, access: impl FnOnce(&mut Presence) -> T) -> T;
+    /// Whether a session has ended since HTTP validated its token.
     fn session_has_ended(&self, session: &TokenHash) -> bool;
-    /// A session is in the store now.
+    /// Records that a session is in the store.
     fn session_stored(&mut self, session: &TokenHash);
 }
 
-/// What a reader may be asked.
+/// A query to a reader.
 #[derive(Debug)]
 pub(crate) enum Query {
-    /// A page for everybody who came back to `room` with `after`.
+    /// A catch-up page for the connections that resume `room` at `after`.
     Page { room: RoomId, after: Seq, until: Seq, encoding: Encoding },
-    /// Events that the log of a live room lacks.
-    Fill { room: RoomId, after: Seq },
-    /// Where the logs of live rooms end.
+    /// Events that the log of an open room is missing.
+    Backfill { room: RoomId, after: Seq },
+    /// The heads of open rooms in the store.
     Heads { rooms: Vec<RoomId> },
-    /// An operation that reads.
+    /// A read operation.
     Operation { of: ConnKey, caller: ReadCaller, operation: Box<dyn ReadOperation> },
 }
 
-/// What a reader found.
+/// The result of a query.
 #[derive(Debug)]
-pub(crate) enum Found {
-    /// To [`Query::Page`].
+pub(crate) enum QueryResult {
+    /// The result of [`Query::Page`].
     Page { room: RoomId, after: Seq, until: Seq, encoding: Encoding, page: Result<Page, ErrorCode> },
-    /// To [`Query::Fill`].
-    Fill { room: RoomId, events: Result<Vec<Event>, ErrorCode> },
-    /// To [`Query::Heads`].
+    /// The result of [`Query::Backfill`].
+    Backfill { room: RoomId, events: Result<Vec<Event>, ErrorCode> },
+    /// The result of [`Query::Heads`].
     Heads { heads: Vec<(RoomId, Option<Seq>)> },
-    /// To [`Query::Operation`].
+    /// The result of [`Query::Operation`].
     Operation { of: ConnKey, id: Option<CommandId>, effects: Vec<Effect> },
 }
 
-/// A stretch of a room's log, as frames in one encoding.
+/// A range of a room's events as frames in one encoding.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
-    /// The frames, one behind the other.
+    /// The concatenated frames.
     pub(crate) frames: Bytes,
-    /// The last event in it.
+    /// The last event of the page.
     pub(crate) last: Seq,
 }

@@ -1,4 +1,4 @@
-//! Heartbeats, deadlines, and what is done once a second.
+//! Timeouts of connections, and periodic work.
 
 use std::time::Duration;
 
@@ -9,133 +9,134 @@ use super::wheel::Tick;
 use super::{Query, Shard, ShardServices, Transport};
 use crate::encoding::json_frame;
 
-/// How often live rooms are held against the store, and quiet ones give their memory back.
-const CHECK: Duration = Duration::from_secs(1);
-/// A room in which nothing was said for this long is quiet.
-const QUIET: Duration = Duration::from_secs(10);
-/// How many rooms one check asks the store for.
-const CHECKED_ROOMS: usize = 1_000;
+/// How often open rooms are compared with the store and idle ones release memory.
+const ROOM_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// A room without events for this long is idle.
+const IDLE_ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+/// The number of rooms in one query for heads.
+const ROOMS_PER_QUERY: usize = 1_000;
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
-    /// Looks at the connection again when `due` has come, if it would not be looked at before.
+    /// Schedules a check of the connection's deadlines at `due`, unless an earlier one is scheduled.
     pub(super) fn schedule(&mut self, index: usize, due: Tick) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        if due < connection.due {
-            connection.due = self.wheel.note(index, due);
+        if due < connection.next_check {
+            connection.next_check = self.wheel.schedule(index, due);
         }
     }
 
-    /// When to call [`Shard::handle_timeout`] next, at the latest.
+    /// The latest time until the next call of [`Shard::handle_timeout`].
     pub(crate) fn poll_timeout(&self) -> Duration {
         Tick::LENGTH
     }
 
-    /// Time has passed.
+    /// Handles everything that is due at `now`.
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
         self.now = now;
         let tick = Tick::of(now);
         let mut due = Vec::new();
-        self.wheel.turn(tick, &mut due);
-        for (index, noted) in due {
-            // A place may have been noted twice, or have a new connection: only the last note counts.
-            if self.connections.get(index).is_some_and(|connection| connection.due == noted) {
+        self.wheel.advance(tick, &mut due);
+        for (index, scheduled) in due {
+            // An index may have several entries, or a new connection: only the last entry is valid.
+            if self.connections.get(index).is_some_and(|connection| connection.next_check == scheduled) {
                 self.check_deadlines(index, tick);
             }
         }
         self.resume_throttled();
-        self.ask_for_postponed_pages();
-        self.queue_due_walks();
+        self.request_postponed_pages();
+        self.queue_due_fanouts();
         self.submit_deferred_leaves();
-        if self.settings.tells_presence {
+        if self.settings.publishes_presence {
             for frame in self.services.presence(|presence| presence.poll_frames(now)) {
                 let room = frame.room;
-                self.services.aside(room, json_frame(&protocol::ServerFrame::from(frame)).into());
+                self.services.publish_ephemeral(room, json_frame(&protocol::ServerFrame::from(frame)).into());
             }
         }
         if now >= self.next_check {
-            self.next_check = now + CHECK;
+            self.next_check = now + ROOM_CHECK_INTERVAL;
             self.check_rooms();
             self.deferred_leaves.extend(self.failed_leaves.drain(..));
         }
     }
 
-    /// Whatever a connection's deadlines demand now, and when to look again.
+    /// Handles the deadlines of a connection that have expired, and schedules the next check.
     fn check_deadlines(&mut self, index: usize, now: Tick) {
         let (ping_interval, websocket_idle) = (self.settings.ping_interval, self.settings.websocket_idle);
-        let (message_assembly, wait) = (self.settings.message_assembly, self.settings.close);
+        let (message_assembly, close) = (self.settings.message_assembly, self.settings.close);
         let connection = &self.connections[index];
-        let read_paused = self.held_back_by(connection).is_some();
-        let may_read = !read_paused && connection.may_be_read();
+        let read_paused = self.congested_room(connection).is_some();
+        let can_read = !read_paused && connection.can_read();
         let connection = &mut self.connections[index];
         let key = connection.key;
-        connection.due = Tick::of(Duration::MAX);
+        connection.next_check = Tick::of(Duration::MAX);
         if connection.phase != Phase::Open {
-            if connection.closing_since.is_older_than(wait, now) {
+            if connection.closing_since.is_older_than(close, now) {
                 return self.end_connection(index);
             }
-            let due = connection.closing_since.after(wait);
+            let due = connection.closing_since.after(close);
             return self.schedule(index, due);
         }
         if read_paused && connection.flags.readable && !connection.flags.blocked {
-            // It has sent something, and the room is why it has not been read.
-            connection.alive = now;
+            // The peer has sent bytes that backpressure leaves unread.
+            connection.last_activity = now;
         }
-        if connection.alive.is_older_than(websocket_idle, now) {
+        if connection.last_activity.is_older_than(websocket_idle, now) {
             return self.end_connection(index);
         }
-        let is_unfinished = !connection.decoder.is_idle();
-        if !may_read {
-            // What the peer has sent since is not asked for: that is not held against it.
-            connection.begun = now;
+        let is_incomplete = !connection.decoder.is_idle();
+        if !can_read {
+            // The rest of the message may be in the socket, unread because of backpressure.
+            connection.message_started = now;
         }
-        if is_unfinished && connection.begun.is_older_than(message_assembly, now) {
-            return self.close(key, Close::UnfinishedMessage, "a message was begun and not ended");
+        if is_incomplete && connection.message_started.is_older_than(message_assembly, now) {
+            return self.close(key, Close::UnfinishedMessage, "a message was not completed in time");
         }
-        let (alive, begun, pinged) = (connection.alive, connection.begun, connection.flags.pinged);
-        let mut due = alive.after(websocket_idle);
+        let (last_activity, started) = (connection.last_activity, connection.message_started);
+        let pinged = connection.flags.pinged;
+        let mut due = last_activity.after(websocket_idle);
         if !pinged {
-            if alive.is_older_than(ping_interval, now) {
+            if last_activity.is_older_than(ping_interval, now) {
                 connection.flags.pinged = true;
-                // By then it has answered, most likely, and the next ping is due.
+                // By then the peer has most likely replied, and the next ping is due.
                 due = due.min(now.after(ping_interval));
                 self.send_bytes(key, &websocket::ping_frame(b""));
             } else {
-                due = due.min(alive.after(ping_interval));
+                due = due.min(last_activity.after(ping_interval));
             }
         }
-        if is_unfinished {
-            due = due.min(begun.after(message_assembly));
+        if is_incomplete {
+            due = due.min(started.after(message_assembly));
         }
         self.persist_read_position(key);
         self.schedule(index, due);
     }
 
     fn check_rooms(&mut self) {
-        let quiet_since = self.now.saturating_sub(QUIET);
+        let idle_since = self.now.saturating_sub(IDLE_ROOM_TIMEOUT);
         let connections = &self.connections;
         for (index, room) in self.rooms.iter_mut() {
-            room.release_if_quiet(quiet_since, |member, encoding| {
+            room.release_if_idle(idle_since, |member, encoding| {
                 let connection = connections.get(member)?;
                 let subscriptions = &connection.subscriptions;
-                let here = subscriptions.iter().find(|subscription| subscription.room == index)?;
-                (connection.encoding == encoding).then_some(here.cursor)
+                let subscription = subscriptions.iter().find(|subscription| subscription.room == index)?;
+                (connection.encoding == encoding).then_some(subscription.cursor)
             });
         }
-        // By turns, where there are more rooms than are asked for at once.
-        let asked: Vec<RoomId> = self
+        // Round-robin, where more rooms are open than one query contains.
+        let rooms: Vec<RoomId> = self
             .rooms
             .iter()
             .filter(|(index, _)| *index >= self.next_room)
             .map(|(_, room)| room.id)
-            .take(CHECKED_ROOMS)
+            .take(ROOMS_PER_QUERY)
             .collect();
-        self.next_room = match asked.last().and_then(|last| self.rooms.index_of(*last)) {
-            Some(last) if asked.len() == CHECKED_ROOMS => last + 1,
+        self.next_room = match rooms.last().and_then(|last| self.rooms.index_of(*last)) {
+            Some(last) if rooms.len() == ROOMS_PER_QUERY => last + 1,
             _ => 0,
         };
-        if !asked.is_empty() {
-            // No reader has time: the next second is soon enough.
-            let _ = self.services.read(Query::Heads { rooms: asked });
+        if !rooms.is_empty() {
+            // If the readers are busy, the next check repeats the query.
+            let _ = self.services.read(Query::Heads { rooms });
         }
     }
 }

@@ -34,13 +34,13 @@ impl World {
         let shards = process.desks.len();
         for at in 0..shards {
             process.desks[at].shard.work(now);
-            process.desks[at].shard.handle_quiet(now);
+            process.desks[at].shard.handle_draining(now);
             process.gather(at);
         }
         let fatal = process.commit(wall_clock);
         for at in 0..shards {
             process.turn(at, now, &mut self.rng);
-            process.desks[at].shard.handle_goodbye(now, Duration::from_millis(500));
+            process.desks[at].shard.handle_closing(now, Duration::from_millis(500));
             process.gather(at);
         }
         self.tell(|| "the process is stopped".to_owned());

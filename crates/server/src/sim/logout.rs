@@ -95,7 +95,7 @@ impl World {
                     actor: system_actor(),
                     operation: Operation::EndSession { token },
                 };
-                process.requests.push_back((request, ReplyTarget::ReplySender(reply)));
+                process.requests.push_back((request, ReplyTarget::Caller(reply)));
                 return self.logouts.push(Logout { step: Step::Asked(answer), ..logout });
             }
             Step::Asked(mut answer) => match answer.try_recv() {

@@ -247,7 +247,7 @@ impl World {
         let Some(process) = &mut self.process else { return };
         let at = identity.person.id.0 as usize % process.desks.len();
         let user = identity.person.id;
-        let key = process.desks[at].shard.handle_arrival(now, pipe.clone(), identity, speaks);
+        let key = process.desks[at].shard.handle_connect(now, pipe.clone(), identity, speaks);
         let wire = self.wires.len();
         self.tell(|| format!("client {of} is {user} on connection {wire}, in shard {at}"));
         self.wires.push(LiveServices {

@@ -17,11 +17,11 @@ use storage::{MemoryStore, Reader, Request, RequestId, Store};
 use super::rng::Rng;
 use super::services::Memory;
 use super::wire::Pipe;
-use crate::commit_batch::{BusMessage, ReplyTarget, RoundBus, WriteReply};
+use crate::commit_batch::{BusMessage, ReplyTarget, ShardBus, WriteReply};
 use crate::metrics::Metrics;
 use crate::queries;
 use crate::sessions::Sessions;
-use crate::shard::{Found, Query, Settings, Shard};
+use crate::shard::{Query, QueryResult, Settings, Shard};
 use crate::writer::{self, CommitPipeline};
 
 /// How bad a day it is for the bus: one in so many words; 0 is never.
@@ -47,7 +47,7 @@ pub(super) struct Desk {
 pub(super) struct Process {
     pub(super) desks: Vec<Desk>,
     pipeline: CommitPipeline,
-    bus: Arc<RoundBus>,
+    bus: Arc<ShardBus>,
     reader: Box<dyn Reader>,
     pub(super) requests: VecDeque<(Request, ReplyTarget)>,
     pub(super) queries: VecDeque<(usize, Query)>,
@@ -72,7 +72,7 @@ impl Process {
         let mut store_writer = store.writer().expect("the process before this one is gone");
         store_writer.cleanup_transient_users(wall_clock).expect("memory does not fail here");
         let user_ids = store_writer.reserve_user_ids(writer::ID_BLOCK).expect("memory does not fail here");
-        let bus: Arc<RoundBus> = Arc::new(LocalBus::new(shape.rounds));
+        let bus: Arc<ShardBus> = Arc::new(LocalBus::new(shape.rounds));
         let metrics = Metrics::new();
         let presence = Rc::<RefCell<Presence>>::default();
         let sessions = Arc::<Sessions>::default();
@@ -94,7 +94,7 @@ impl Process {
                     websocket_idle: Duration::from_secs(75),
                     message_assembly: Duration::from_secs(30),
                     close: Duration::from_secs(5),
-                    tells_presence: number == 0,
+                    publishes_presence: number == 0,
                 };
                 let shard = Shard::new(settings, services, metrics.clone());
                 Desk { shard, inbox, called, late: Vec::new(), planned: false }
@@ -147,7 +147,7 @@ impl Process {
             desk.shard.handle_commit(now, Delivery { message, replies });
         }
         if missed {
-            desk.shard.handle_missed(now);
+            desk.shard.handle_dropped_messages(now);
         }
         let more = desk.shard.work(now);
         self.gather(at);
@@ -162,7 +162,7 @@ impl Process {
             self.requests.push_back((Request { request_id: RequestId(0), actor, operation }, reply_to));
         }
         self.queries.extend(services.queries.drain(..).map(|query| (at, query)));
-        for (room, frame) in services.asides.drain(..) {
+        for (room, frame) in services.ephemeral_frames.drain(..) {
             self.bus.publish(Arc::new(BusMessage::Ephemeral { room, frame }), Vec::new());
         }
     }
@@ -178,9 +178,9 @@ impl Process {
     }
 
     /// A reader's turn: what it found, for which shard.
-    pub(super) fn read(&mut self) -> Option<(usize, Found)> {
+    pub(super) fn read(&mut self) -> Option<(usize, QueryResult)> {
         let (at, query) = self.queries.pop_front()?;
-        Some((at, queries::carry_out(query, &mut *self.reader)))
+        Some((at, queries::run_query(query, &mut *self.reader)))
     }
 
     /// The shards that the bus has called since the last time.

@@ -198,7 +198,7 @@ impl World {
         self.run(self.now + Duration::from_secs(10), |_| false);
         let Some(process) = &mut self.process else { return };
         for desk in &process.desks {
-            desk.shard.check_deserted();
+            desk.shard.check_empty();
         }
         for user in self.gone.iter().copied() {
             for room in (1..20).map(RoomId) {

@@ -17,7 +17,7 @@ use crate::shard::{Query, ShardServices};
 pub(crate) struct Memory {
     pub(crate) requests: Vec<(Actor, Operation, u64)>,
     pub(crate) queries: Vec<Query>,
-    pub(crate) asides: Vec<(RoomId, Bytes)>,
+    pub(crate) ephemeral_frames: Vec<(RoomId, Bytes)>,
     pub(crate) presence: Rc<RefCell<Presence>>,
     pub(crate) sessions: Arc<Sessions>,
     /// The writer, or the readers, have no time.
@@ -41,8 +41,8 @@ impl ShardServices for Memory {
         Ok(())
     }
 
-    fn aside(&mut self, room: RoomId, frame: Bytes) {
-        self.asides.push((room, frame));
+    fn publish_ephemeral(&mut self, room: RoomId, frame: Bytes) {
+        self.ephemeral_frames.push((room, frame));
     }
 
     fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T {

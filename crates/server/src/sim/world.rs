@@ -17,7 +17,7 @@ use super::rng::Rng;
 use super::wire::Pipe;
 use crate::handoff::Identity;
 use crate::i18n::Language;
-use crate::shard::{ConnKey, Found};
+use crate::shard::{ConnKey, QueryResult};
 
 /// What is due.
 pub(super) enum Due {
@@ -27,7 +27,7 @@ pub(super) enum Due {
     FlushOutcome(usize),
     Commit,
     Read,
-    Found(usize, Found),
+    QueryResult(usize, QueryResult),
     /// Bytes come to the server.
     Arrives(usize, Vec<u8>),
     /// The client takes bytes from its socket.
@@ -318,13 +318,13 @@ impl World {
                 let Some(process) = &mut self.process else { return };
                 if let Some((at, found)) = process.read() {
                     let wait = self.rng.millis(0, 10);
-                    self.plan_in(wait, self.life, Due::Found(at, found));
+                    self.plan_in(wait, self.life, Due::QueryResult(at, found));
                 }
                 self.after();
             }
-            Due::Found(at, found) => {
+            Due::QueryResult(at, found) => {
                 let Some(process) = &mut self.process else { return };
-                process.desks[at].shard.handle_found(now, found);
+                process.desks[at].shard.handle_query_result(now, found);
                 self.turn(at);
             }
         }

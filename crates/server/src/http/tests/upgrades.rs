@@ -149,7 +149,7 @@ async fn whoever_has_been_let_in_is_waited_for_and_told_goodbye() {
             session: None,
             stored: false,
         },
-        speaks: crate::handoff::WireProtocol::Json,
+        protocol: crate::handoff::WireProtocol::Json,
         slot: ConnectionLimiter::new(1, 1, Metrics::new()).admit(Address::from(peer.ip())).unwrap().into(),
     });
     drop(on_the_way);

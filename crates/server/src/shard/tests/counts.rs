@@ -75,7 +75,7 @@ impl Crowd {
             let seen = Rc::<Seen>::default();
             let person = Person { id: UserId(user), name: UserName::new(&format!("guest {user}")).unwrap() };
             let identity = Identity { person, session: None, stored: true };
-            let key = shard.handle_arrival(now, Counter(Rc::clone(&seen)), identity, WireProtocol::Json);
+            let key = shard.handle_connect(now, Counter(Rc::clone(&seen)), identity, WireProtocol::Json);
             for room in 1..=rooms {
                 let attach = Attach {
                     room: RoomId(room),
@@ -88,7 +88,7 @@ impl Crowd {
                     epoch: None,
                     resume: None,
                 };
-                shard.open_room(PendingSubscription { of: key, id: None, join: 0, attach });
+                shard.subscribe(PendingSubscription { of: key, id: None, join: 0, attach });
             }
             (key, seen)
         });

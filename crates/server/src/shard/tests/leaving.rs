@@ -90,9 +90,9 @@ fn leave_during_stop_is_answered_after_earlier_events() {
     mei.takes_only(0);
     world.send(&li, "a", "before");
     world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
-    world.shard.handle_quiet(world.now);
+    world.shard.handle_draining(world.now);
     world.settle();
-    world.shard.handle_goodbye(world.now, seconds(1));
+    world.shard.handle_closing(world.now, seconds(1));
     world.make_room(&mei, usize::MAX);
     assert_eq!(mei.take_text(), ["CLOSE 1001 retry_within_ms=1000"]);
     // Whose socket took it has heard all of it.
@@ -106,7 +106,7 @@ fn waiting_join_is_opened_by_a_late_bus_message() {
     let mut mei = world.arrive(2);
     mei.take();
     // A reader is asked, and looks before anything is there to be found.
-    world.shard.handle_missed(world.now);
+    world.shard.handle_dropped_messages(world.now);
     let early: Vec<_> = std::mem::take(&mut world.shard.services.queries);
     let found: Vec<_> = early.into_iter().map(|query| world.look(query)).collect();
     world.text(&mei, r#"{"type":"join","id":1,"room":"lobby"}"#);
@@ -116,7 +116,7 @@ fn waiting_join_is_opened_by_a_late_bus_message() {
     let message = late.message.take();
     world.shard.handle_commit(world.now, late);
     for found in found {
-        world.shard.handle_found(world.now, found);
+        world.shard.handle_query_result(world.now, found);
     }
     world.shard.handle_commit(world.now, bus::Delivery { message, replies: Vec::new() });
     world.work();
@@ -140,6 +140,6 @@ fn connection_of_ended_session_sends_no_request() {
         assert!(world.shard.services.requests.is_empty());
         world.hang_up(&late);
     }
-    world.shard.check_deserted();
+    world.shard.check_empty();
     assert!(!world.is_member(1, 7));
 }

@@ -389,13 +389,13 @@ fn stop_writes_pending_events_and_closes_everybody() {
         &websocket::masked_frame(Opcode::Text, send_in_lobby("a", "last words").as_bytes(), [0; 4]),
     );
     world.shard.work(world.now);
-    world.shard.handle_quiet(world.now);
+    world.shard.handle_draining(world.now);
     world.bytes(
         &mei,
         &websocket::masked_frame(Opcode::Text, send_in_lobby("b", "too late").as_bytes(), [0; 4]),
     );
     world.settle();
-    world.shard.handle_goodbye(world.now, Duration::from_millis(500));
+    world.shard.handle_closing(world.now, Duration::from_millis(500));
     world.settle();
     let frames = mei.take();
     assert_eq!(frames[0]["body"], "last words");

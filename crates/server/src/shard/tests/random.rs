@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use storage::TokenHash;
 use websocket::{Decoder, Message, Opcode};
 
-use super::super::closing::Stopping;
+use super::super::closing::Lifecycle;
 use super::world::{Peer, World};
 use crate::handoff::WireProtocol;
 use crate::i18n::Language;
@@ -578,8 +578,8 @@ impl ByteRange {
             self.world.make_room_quietly(&client.peer, usize::MAX);
         }
         self.world.wait(Duration::from_secs(8));
-        self.world.shard.check_deserted();
-        assert!(self.world.nobody_is_online());
+        self.world.shard.check_empty();
+        assert!(self.world.no_user_is_online());
         for user in std::mem::take(&mut self.transients) {
             for room in 1..64 {
                 assert!(!self.world.is_member(room, user), "u{user} has gone, and is in r{room}");
@@ -589,10 +589,10 @@ impl ByteRange {
 
     fn check_stop(&mut self) {
         self.trace.push("stop".into());
-        self.world.shard.handle_quiet(self.world.now);
+        self.world.shard.handle_draining(self.world.now);
         self.world.settle();
-        self.world.shard.handle_goodbye(self.world.now, Duration::from_millis(500));
-        assert!(matches!(self.world.shard.stopping, Stopping::Closing { .. }));
+        self.world.shard.handle_closing(self.world.now, Duration::from_millis(500));
+        assert!(matches!(self.world.shard.lifecycle, Lifecycle::Closing { .. }));
         self.world.wait(Duration::from_secs(6));
         assert!(self.world.shard.is_empty(), "somebody is left");
         for client in &mut self.clients {

@@ -139,7 +139,7 @@ fn pages_of_closed_rooms_release_their_read_slots() {
     world.settle();
     world.wait(seconds(3));
     let lines = back.take_text();
-    assert_eq!(world.shard.connection(back.key).unwrap().reading_store, 0);
+    assert_eq!(world.shard.connection(back.key).unwrap().store_reads, 0);
     assert_eq!(lines.iter().filter(|line| line.ends_with("while you were away")).count(), 3, "{lines:#?}");
 }
 

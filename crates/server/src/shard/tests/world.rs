@@ -13,7 +13,7 @@ use storage::{Actor, MemoryStore, Operation, Reader, Request, RequestId, Store, 
 use websocket::{Decoder, Message, Opcode};
 
 use super::super::{ConnKey, Settings, Shard};
-use crate::commit_batch::{BusMessage, ReplyTarget, RoundBus, WriteReply};
+use crate::commit_batch::{BusMessage, ReplyTarget, ShardBus, WriteReply};
 use crate::handoff::{Identity, WireProtocol};
 use crate::metrics::Metrics;
 use crate::queries;
@@ -45,7 +45,7 @@ pub(super) struct Peer {
 impl World {
     pub(super) fn new() -> Self {
         let store = MemoryStore::new(RoomLimits::default());
-        let bus: Arc<RoundBus> = Arc::new(LocalBus::new(1));
+        let bus: Arc<ShardBus> = Arc::new(LocalBus::new(1));
         let inbox = bus.subscribe(Box::new(|| ()));
         World {
             pipeline: CommitPipeline { writer: store.writer().unwrap(), bus, metrics: Metrics::new() },
@@ -81,7 +81,7 @@ impl World {
         pipe.0.room.set(usize::MAX);
         let person = Person { id: UserId(user), name: UserName::new(&format!("guest {user}")).unwrap() };
         let identity = Identity { person, session, stored: false };
-        let key = self.shard.handle_arrival(self.now, pipe.clone(), identity, speaks);
+        let key = self.shard.handle_connect(self.now, pipe.clone(), identity, speaks);
         Peer { key, pipe, decoder: Decoder::client() }
     }
 
@@ -177,10 +177,10 @@ impl World {
             let dropped = delivery.message.is_none();
             self.shard.handle_commit(self.now, delivery);
             if dropped {
-                self.shard.handle_missed(self.now);
+                self.shard.handle_dropped_messages(self.now);
             }
         }
-        for (room, frame) in std::mem::take(&mut self.shard.services.asides) {
+        for (room, frame) in std::mem::take(&mut self.shard.services.ephemeral_frames) {
             let message = (!self.bus_is_down).then(|| Arc::new(BusMessage::Ephemeral { room, frame }));
             self.shard.handle_commit(self.now, Delivery { message, replies: Vec::new() });
         }
@@ -190,13 +190,13 @@ impl World {
     pub(super) fn read_all(&mut self) {
         for query in std::mem::take(&mut self.shard.services.queries) {
             let found = self.look(query);
-            self.shard.handle_found(self.now, found);
+            self.shard.handle_query_result(self.now, found);
         }
     }
 
     /// What a reader finds now.
-    pub(super) fn look(&mut self, query: crate::shard::Query) -> crate::shard::Found {
-        queries::carry_out(query, &mut *self.reader)
+    pub(super) fn look(&mut self, query: crate::shard::Query) -> crate::shard::QueryResult {
+        queries::run_query(query, &mut *self.reader)
     }
 
     /// Who is said to be online in a room.
@@ -206,7 +206,7 @@ impl World {
     }
 
     /// Whether nobody is said to be online anywhere.
-    pub(super) fn nobody_is_online(&self) -> bool {
+    pub(super) fn no_user_is_online(&self) -> bool {
         (1..64).all(|room| self.shard.services.presence.borrow().count(RoomId(room)) == 0)
     }
 
@@ -233,7 +233,7 @@ impl World {
         let services = &self.shard.services;
         services.requests.is_empty()
             && services.queries.is_empty()
-            && services.asides.is_empty()
+            && services.ephemeral_frames.is_empty()
             && self.rounds.is_empty()
     }
 
@@ -328,7 +328,7 @@ pub(super) fn settings() -> Settings {
         websocket_idle: Duration::from_secs(75),
         message_assembly: Duration::from_secs(30),
         close: Duration::from_secs(5),
-        tells_presence: true,
+        publishes_presence: true,
     }
 }
 
