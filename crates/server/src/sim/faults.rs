@@ -1,189 +1,189 @@
-//! What goes wrong, and how it is mended.
+//! Fault injection, and the end of faults.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::{Epoch, RoomId, Seq};
 
-use super::process::Losses;
-use super::world::{Due, Fault, Speaker, World};
+use super::process::BusFaults;
+use super::world::{Action, Fault, ActorClient, World};
 
 impl World {
-    /// The process ends at once; what was in its sockets may still come to the clients.
-    pub(super) fn die(&mut self) {
-        self.tell(|| "the process dies".to_owned());
-        self.recorder.note("the process dies");
+    /// Ends the process at once. The clients may still receive the bytes in its sockets.
+    pub(super) fn crash(&mut self) {
+        self.log(|| "the process crashes".to_owned());
+        self.recorder.note("the process crashes");
         self.process = None;
         self.logouts.clear();
-        for wire in 0..self.wires.len() {
-            if self.wires[wire].life == self.life && self.people[self.wires[wire].of].online == Some(wire) {
+        for conn in 0..self.connections.len() {
+            if self.connections[conn].incarnation == self.incarnation && self.actors[self.connections[conn].of].online == Some(conn) {
                 let wait = self.rng.millis(0, 300);
-                self.plan_in(wait, 0, Due::ClientLoses(wire, 1006));
+                self.schedule_in(wait, 0, Action::ClientDisconnects(conn, 1006));
             }
         }
-        self.life = 0;
+        self.incarnation = 0;
         let wait = self.rng.millis(1, 1500);
-        self.plan_in(wait, 0, Due::Start);
+        self.schedule_in(wait, 0, Action::Start);
     }
 
-    /// The operator stops the process, as `AppState::stop` does it.
+    /// Stops the process in the steps of `AppState::stop`.
     pub(super) fn stop(&mut self) {
         let (now, wall_clock) = (self.now, self.wall_clock());
         let Some(process) = self.process.as_mut().filter(|_| !self.stopping) else { return };
         self.stopping = true;
-        let shards = process.desks.len();
+        let shards = process.shards.len();
         for at in 0..shards {
-            process.desks[at].shard.work(now);
-            process.desks[at].shard.handle_draining(now);
-            process.gather(at);
+            process.shards[at].shard.work(now);
+            process.shards[at].shard.handle_draining(now);
+            process.collect_output(at);
         }
         let fatal = process.commit(wall_clock);
         for at in 0..shards {
-            process.turn(at, now, &mut self.rng);
-            process.desks[at].shard.handle_closing(now, Duration::from_millis(500));
-            process.gather(at);
+            process.run_shard(at, now, &mut self.rng);
+            process.shards[at].shard.handle_closing(now, Duration::from_millis(500));
+            process.collect_output(at);
         }
-        self.tell(|| "the process is stopped".to_owned());
+        self.log(|| "the process stops".to_owned());
         match fatal {
-            Some(_) => self.die(),
-            None => self.plan_in(Duration::from_secs(5), self.life, Due::Stopped),
+            Some(_) => self.crash(),
+            None => self.schedule_in(Duration::from_secs(5), self.incarnation, Action::CompleteStop),
         }
-        self.after();
+        self.schedule_pending_work();
     }
 
-    /// Something goes wrong, and something else later.
-    pub(super) fn go_wrong(&mut self) {
-        if !self.faulty {
+    /// Injects a random fault and schedules the next one.
+    pub(super) fn inject_fault(&mut self) {
+        if !self.faults_enabled {
             return;
         }
         let wait = self.rng.millis(100, 4000);
-        self.plan_in(wait, 0, Due::Fault);
-        let for_a_while = self.rng.millis(50, 4000);
-        let begin = |world: &mut Self, fault: Fault| {
-            world.tell(|| format!("{fault:?} for {for_a_while:?}"));
+        self.schedule_in(wait, 0, Action::InjectFault);
+        let duration = self.rng.millis(50, 4000);
+        let start_fault = |world: &mut Self, fault: Fault| {
+            world.log(|| format!("{fault:?} for {duration:?}"));
             world.faults.insert(fault as u8);
-            world.set_faults();
-            world.plan_in(for_a_while, 0, Due::Mended(fault));
+            world.apply_faults();
+            world.schedule_in(duration, 0, Action::EndFault(fault));
         };
         match self.rng.below(26) {
             0..=4 => {
-                let whose = self.rng.below(self.people.len() as u64) as usize;
-                if let Some(wire) = self.people[whose].online {
-                    self.cut(wire);
+                let of = self.rng.below(self.actors.len() as u64) as usize;
+                if let Some(conn) = self.actors[of].online {
+                    self.cut_connection(conn);
                 }
             }
             5..=8 => {
-                let whose = self.rng.below(self.people.len() as u64) as usize;
+                let of = self.rng.below(self.actors.len() as u64) as usize;
                 let until = self.now + self.rng.millis(100, 8000);
-                self.tell(|| format!("client {whose} stalls until {until:?}"));
-                self.people[whose].stalls_until = until;
+                self.log(|| format!("client {of} stalls until {until:?}"));
+                self.actors[of].stalls_until = until;
             }
-            9 | 10 if self.process.is_some() => self.die(),
+            9 | 10 if self.process.is_some() => self.crash(),
             22 => self.stop(),
             23..=25 => {
-                let whose = self.rng.below(self.people.len() as u64) as usize;
-                self.log_out(whose);
+                let of = self.rng.below(self.actors.len() as u64) as usize;
+                self.start_logout(of);
             }
             11 if self.backup.is_none() => self.backup = Some(self.store.backup()),
             11 if self.rng.one_in(2) => self.restore(),
-            12 => begin(self, Fault::Overloaded),
-            13..=15 => begin(self, Fault::Bus),
-            16 => begin(self, Fault::SlowWriter),
-            17 => begin(self, Fault::SlowReaders),
-            18 | 19 => begin(self, Fault::FailingCommits),
-            20 => begin(self, Fault::FullDisk),
-            21 => self.clock += *self.rng.of(&[-3_600_000, 3_600_000, -2_592_000_000, 2_592_000_000]),
+            12 => start_fault(self, Fault::Overloaded),
+            13..=15 => start_fault(self, Fault::Bus),
+            16 => start_fault(self, Fault::SlowWriter),
+            17 => start_fault(self, Fault::SlowReaders),
+            18 | 19 => start_fault(self, Fault::FailingCommits),
+            20 => start_fault(self, Fault::FullDisk),
+            21 => self.wall_clock_offset += *self.rng.of(&[-3_600_000, 3_600_000, -2_592_000_000, 2_592_000_000]),
             _ => {}
         }
     }
 
-    /// Nothing goes wrong from now on.
-    pub(super) fn calm(&mut self) {
-        self.faulty = false;
+    /// Ends all faults and injects no further ones.
+    pub(super) fn disable_faults(&mut self) {
+        self.faults_enabled = false;
         self.faults.clear();
-        self.set_faults();
+        self.apply_faults();
         if let Some(process) = &mut self.process {
-            process.settle_bus();
+            process.clear_bus_faults();
         }
     }
 
-    /// Things go wrong again.
-    pub(super) fn trouble(&mut self) {
-        self.faulty = true;
-        self.plan_in(Duration::from_millis(1), 0, Due::Fault);
+    /// Resumes the injection of faults.
+    pub(super) fn enable_faults(&mut self) {
+        self.faults_enabled = true;
+        self.schedule_in(Duration::from_millis(1), 0, Action::InjectFault);
     }
 
-    /// Everybody goes, and nobody comes back.
-    pub(super) fn all_hang_up(&mut self) {
-        self.deserted = true;
-        for of in 0..self.people.len() {
-            if let Some(wire) = self.people[of].online {
-                self.client_loses(wire, 1006);
+    /// Disconnects every client for good.
+    pub(super) fn disconnect_all(&mut self) {
+        self.is_closing_down = true;
+        for of in 0..self.actors.len() {
+            if let Some(conn) = self.actors[of].online {
+                self.disconnect_client(conn, 1006);
             }
         }
-        // Also those that nobody had told.
-        for wire in 0..self.wires.len() {
-            self.plan_in(Duration::ZERO, self.wires[wire].life, Due::ServerLoses(wire));
+        // This includes connections of end the server has not detected.
+        for conn in 0..self.connections.len() {
+            self.schedule_in(Duration::ZERO, self.connections[conn].incarnation, Action::ServerDisconnects(conn));
         }
     }
 
-    pub(super) fn mend(&mut self, fault: Fault) {
+    pub(super) fn end_fault(&mut self, fault: Fault) {
         self.faults.remove(&(fault as u8));
-        self.set_faults();
+        self.apply_faults();
     }
 
-    pub(super) fn set_faults(&mut self) {
-        let (overloaded, bus) = (self.has(Fault::Overloaded), self.has(Fault::Bus));
+    pub(super) fn apply_faults(&mut self) {
+        let (overloaded, bus) = (self.has_fault(Fault::Overloaded), self.has_fault(Fault::Bus));
         let Some(process) = &mut self.process else { return };
-        for desk in &mut process.desks {
-            desk.shard.services.overloaded = overloaded;
+        for sim_shard in &mut process.shards {
+            sim_shard.shard.services.overloaded = overloaded;
         }
-        process.losses = if bus { Losses { lost: 3, late: 4, twice: 5 } } else { Losses::default() };
+        process.bus_faults = if bus { BusFaults { drop: 3, delay: 4, duplicate: 5 } } else { BusFaults::default() };
     }
 
-    /// The connection is gone. One side may learn it long after the other, or only by waiting in vain.
-    pub(super) fn cut(&mut self, wire: usize) {
-        self.tell(|| format!("connection {wire} is cut"));
-        let life = self.wires[wire].life;
-        let silence = self.rng.one_in(4);
-        self.wires[wire].websocket_idle |= silence || self.rng.one_in(2);
-        let (server, client) = if silence {
-            // Neither is told: the client gives up, the server counts to 75.
+    /// Cuts a connection. One side may detect it long after the other, or only by a timeout.
+    pub(super) fn cut_connection(&mut self, conn: usize) {
+        self.log(|| format!("connection {conn} is cut"));
+        let incarnation = self.connections[conn].incarnation;
+        let is_silent = self.rng.one_in(4);
+        self.connections[conn].is_dead |= is_silent || self.rng.one_in(2);
+        let (server, client) = if is_silent {
+            // Neither side is notified: the client and the server time out.
             (None, self.rng.millis(25_000, 36_000))
         } else {
             (Some(self.rng.millis(0, 2000)), self.rng.millis(0, 2000))
         };
         if let Some(server) = server {
-            self.plan_in(server, life, Due::ServerLoses(wire));
+            self.schedule_in(server, incarnation, Action::ServerDisconnects(conn));
         }
-        self.plan_in(client, 0, Due::ClientLoses(wire, 1006));
+        self.schedule_in(client, 0, Action::ClientDisconnects(conn, 1006));
     }
 
-    /// The operator takes the store back to the backup.
+    /// Restores the backup of the store.
     pub(super) fn restore(&mut self) {
         let Some(backup) = self.backup.take() else { return };
-        self.tell(|| "restore".to_owned());
+        self.log(|| "restore".to_owned());
         if self.process.is_some() {
-            self.die();
+            self.crash();
         }
-        // What is still in sockets is of the old life, and comes to nobody.
-        for wire in &mut self.wires {
-            wire.websocket_idle = true;
+        // The bytes in sockets belong to the old process and are lost.
+        for conn in &mut self.connections {
+            conn.is_dead = true;
         }
-        self.record_what_is_stored();
+        self.record_stored_events();
         self.epochs += 1;
         let epoch = Epoch(format!("e{}", self.epochs + 1));
         self.store.restore(&backup, epoch.clone());
-        // Who has come since the backup is not known any more, and their ids are given anew.
-        self.gone.clear();
-        // And sessions that have ended since are good again.
-        self.ended.clear();
+        // The store no longer has the users created since the backup, and assigns their ids again.
+        self.departed_users.clear();
+        // Sessions that have ended since the backup are valid again.
+        self.ended_sessions.clear();
         let kept: BTreeMap<RoomId, Seq> =
             self.store.events().iter().map(|event| (event.room, event.seq)).collect();
         self.recorder.record(history::RecordKind::Restored { epoch, kept });
-        for somebody in &mut self.people {
-            if let Speaker::Lines(lines) = &mut somebody.speaker {
-                lines.forget();
+        for actor in &mut self.actors {
+            if let ActorClient::Lines(lines) = &mut actor.client {
+                lines.clear_received();
             }
         }
     }

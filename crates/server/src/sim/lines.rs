@@ -1,5 +1,5 @@
-//! Somebody with a plain-text tool: says lines, hears lines. It keeps no cursor, so what can be held against the server is what
-//! one connection hears in one room: every message from the first one on, in order, or a notice of a gap.
+//! A plain-text client. It keeps no cursor, so the checks apply to what one connection receives in one room: every message from
+//! the first one on, in order, or a notice of a gap.
 
 use std::collections::HashMap;
 
@@ -16,65 +16,65 @@ pub(super) struct LineClient {
     pub(super) session: Option<TokenHash>,
     pub(super) language: Language,
     next_line: u64,
-    /// The words by which messages are known, as they were heard without a notice between that speaks of another room or of a
-    /// gap.
-    heard: Vec<Vec<String>>,
+    /// The keys of the received messages, in segments that end with a change of room or with a gap. The key of a message is its
+    /// first word.
+    received: Vec<Vec<String>>,
 }
 
-/// Where messages stand, by the word they begin with: in which room, and which of its messages.
-pub(super) type Index = HashMap<String, (RoomId, u64)>;
+/// The room and the message number of each stored message, by its key.
+pub(super) type MessageIndex = HashMap<String, (RoomId, u64)>;
 
 impl LineClient {
     pub(super) fn new(number: u64, session: Option<TokenHash>, language: Language) -> Self {
-        LineClient { number, session, language, next_line: 0, heard: Vec::new() }
+        LineClient { number, session, language, next_line: 0, received: Vec::new() }
     }
 
-    /// A line came.
-    pub(super) fn take(&mut self, line: &str) {
+    /// Handles a line of the server.
+    pub(super) fn receive(&mut self, line: &str) {
         let i18n = i18n(self.language);
         if line.starts_with("* ") {
             let gap = notice_line(&(i18n.gap)(Seq(1), Seq(2), "?"));
-            // Up to the first number.
+            // The text before the first number.
             let gap = &gap[..gap.find('1').unwrap_or(gap.len())];
-            let arrives = ROOMS.iter().any(|room| line == notice_line(&(i18n.you_are_in)(room)));
-            if arrives || line.starts_with(gap) {
-                self.heard.push(Vec::new());
+            let is_room_change = ROOMS.iter().any(|room| line == notice_line(&(i18n.you_are_in)(room)));
+            if is_room_change || line.starts_with(gap) {
+                self.received.push(Vec::new());
             }
             return;
         }
-        let Some((_, said)) = line.split_once(": ") else { panic!("neither a notice nor said: {line}") };
-        let word = said.split(' ').next().unwrap_or_default().to_owned();
-        let Some(heard) = self.heard.last_mut() else { panic!("promise 6: in no room, and hears {line}") };
-        heard.push(word);
+        let Some((_, body)) = line.split_once(": ") else { panic!("neither a notice nor a message: {line}") };
+        let key = body.split(' ').next().unwrap_or_default().to_owned();
+        let Some(received) = self.received.last_mut() else { panic!("promise 6: in no room, and receives {line}") };
+        received.push(key);
     }
 
-    /// What it heard is held against what is stored.
-    pub(super) fn check(&self, index: &Index) {
-        for heard in &self.heard {
-            let places: Vec<(RoomId, u64)> = heard
+    /// Compares the received messages with the stored ones.
+    pub(super) fn check(&self, index: &MessageIndex) {
+        for received in &self.received {
+            let positions: Vec<(RoomId, u64)> = received
                 .iter()
-                .map(|word| {
-                    *index.get(word).unwrap_or_else(|| panic!("promise 1: heard, not stored: {word}"))
+                .map(|key| {
+                    *index.get(key).unwrap_or_else(|| panic!("promise 1: received, not stored: {key}"))
                 })
                 .collect();
-            for (pair, words) in places.windows(2).zip(heard.windows(2)) {
+            for (pair, keys) in positions.windows(2).zip(received.windows(2)) {
                 let follows = pair[1].1 == pair[0].1 + 1 && pair[0].0 == pair[1].0;
-                assert!(follows, "promise 2: a line client heard {words:?}, which are {pair:?}");
+                assert!(follows, "promise 2: a text client received {keys:?}, which are {pair:?}");
             }
         }
     }
 
-    /// The last message that it heard where it is now.
-    pub(super) fn last(&self) -> Option<&str> {
-        self.heard.last()?.last().map(String::as_str)
+    /// The key of the last received message in the current room.
+    pub(super) fn last_received(&self) -> Option<&str> {
+        self.received.last()?.last().map(String::as_str)
     }
 
-    /// The connection has ended.
-    pub(super) fn forget(&mut self) {
-        self.heard.clear();
+    /// Clears the received messages, because the connection has ended.
+    pub(super) fn clear_received(&mut self) {
+        self.received.clear();
     }
 
-    /// Something that a person does.
+    /// A random line of a user.
     pub(super) fn act(&mut self, rng: &mut Rng) -> String {
         match rng.below(20) {
             0 | 1 => format!("/join {}", rng.of(&ROOMS)),

@@ -1,5 +1,5 @@
-//! Sessions that end, as HTTP and `AppState::end_session` end them, step by step: whose it is, the word that nobody comes in with it any
-//! more, the sockets, and then the session with the memberships. Between any two of them anything may happen, also the same once more.
+//! Logouts in the steps of HTTP and `AppState::end_session`: find the session, block it, close its connections, then delete it and
+//! its memberships. Between any two steps anything may happen, including the same logout again.
 
 use std::time::Duration;
 
@@ -7,88 +7,88 @@ use protocol::UserId;
 use storage::{CommandError, Operation, OperationResult, Request, RequestId, TokenHash};
 use tokio::sync::oneshot;
 
-use super::world::{Due, World};
+use super::world::{Action, World};
 use crate::commit_batch::ReplyTarget;
 use crate::writer::system_actor;
 
-/// A logout that is under way.
+/// A logout in progress.
 pub(super) struct Logout {
     token: TokenHash,
     user: UserId,
-    /// When it goes on.
+    /// The time of the next step.
     at: Duration,
     step: Step,
 }
 
 enum Step {
-    /// HTTP knows whose session it is.
+    /// HTTP has found the user of the session.
     Identified,
-    /// The word is out; the shard has not heard of it.
-    Ending,
-    /// The sockets are closed.
-    Closed,
-    /// The writer has been asked.
-    Asked(oneshot::Receiver<Result<OperationResult, CommandError>>),
+    /// New connections of the session are rejected; existing ones are open.
+    Blocked,
+    /// The connections are closed.
+    Disconnected,
+    /// The deletion was submitted to the writer.
+    Submitted(oneshot::Receiver<Result<OperationResult, CommandError>>),
 }
 
 impl World {
-    /// Somebody logs out, wherever they are connected; perhaps in two windows at once.
-    pub(super) fn log_out(&mut self, of: usize) {
-        let token = self.people[of].speaker.session();
-        let Some((token, (person, _))) = token.and_then(|token| Some((token, self.look_up(&token)?))) else {
+    /// Starts a logout of an actor, or several concurrent ones.
+    pub(super) fn start_logout(&mut self, of: usize) {
+        let token = self.actors[of].client.session();
+        let Some((token, (person, _))) = token.and_then(|token| Some((token, self.find_session(&token)?))) else {
             return;
         };
         if self.stopping {
             return;
         }
         for _ in 0..1 + self.rng.below(3) {
-            self.tell(|| format!("client {of} logs out {}", person.id));
-            self.next_step(Logout { token, user: person.id, at: Duration::ZERO, step: Step::Identified });
+            self.log(|| format!("client {of} logs out {}", person.id));
+            self.schedule_step(Logout { token, user: person.id, at: Duration::ZERO, step: Step::Identified });
         }
     }
 
-    fn next_step(&mut self, logout: Logout) {
+    fn schedule_step(&mut self, logout: Logout) {
         let slowest = if self.rng.one_in(3) { 1500 } else { 5 };
         let wait = self.rng.millis(0, slowest);
         self.logouts.push(Logout { at: self.now + wait, ..logout });
-        self.plan_in(wait, self.life, Due::LogsOut);
+        self.schedule_in(wait, self.incarnation, Action::ContinueLogouts);
     }
 
-    /// Whatever of it is due.
-    pub(super) fn go_on_logging_out(&mut self) {
+    /// Runs the steps that are due.
+    pub(super) fn continue_logouts(&mut self) {
         for logout in std::mem::take(&mut self.logouts) {
             if logout.at > self.now {
                 self.logouts.push(logout);
             } else {
-                self.go_on_with(logout);
+                self.continue_logout(logout);
             }
         }
-        self.after();
+        self.schedule_pending_work();
     }
 
-    fn go_on_with(&mut self, logout: Logout) {
+    fn continue_logout(&mut self, logout: Logout) {
         let now = self.now;
-        // Those of a process that has died were forgotten with it.
+        // A crash has dropped the logouts of the process.
         let Some(process) = &mut self.process else { return };
         let Logout { token, user, .. } = logout;
-        let at = user.0 as usize % process.desks.len();
+        let at = user.0 as usize % process.shards.len();
         let step = match logout.step {
             Step::Identified => {
                 process.sessions.end(token);
-                Step::Ending
+                Step::Blocked
             }
-            Step::Ending => {
-                process.desks[at].shard.handle_session_end(now, user);
-                process.gather(at);
-                self.plan_turn(at, 0, 3);
-                Step::Closed
+            Step::Blocked => {
+                process.shards[at].shard.handle_session_end(now, user);
+                process.collect_output(at);
+                self.schedule_shard(at, 0, 3);
+                Step::Disconnected
             }
-            // The writer has no time.
-            Step::Closed if process.desks[at].shard.services.overloaded || self.rng.one_in(6) => {
+            // The writer is overloaded.
+            Step::Disconnected if process.shards[at].shard.services.overloaded || self.rng.one_in(6) => {
                 process.sessions.end_failed(&token);
                 return;
             }
-            Step::Closed => {
+            Step::Disconnected => {
                 let (reply, answer) = oneshot::channel();
                 let request = Request {
                     request_id: RequestId(0),
@@ -96,48 +96,48 @@ impl World {
                     operation: Operation::EndSession { token },
                 };
                 process.requests.push_back((request, ReplyTarget::Caller(reply)));
-                return self.logouts.push(Logout { step: Step::Asked(answer), ..logout });
+                return self.logouts.push(Logout { step: Step::Submitted(answer), ..logout });
             }
-            Step::Asked(mut answer) => match answer.try_recv() {
-                Ok(Ok(_)) => return self.logged_out(token, user),
-                // 503: it may be tried again.
+            Step::Submitted(mut answer) => match answer.try_recv() {
+                Ok(Ok(_)) => return self.finish_logout(token, user),
+                // 503: the client may retry.
                 Ok(Err(_)) => return process.sessions.end_failed(&token),
                 Err(oneshot::error::TryRecvError::Empty) => {
-                    return self.logouts.push(Logout { step: Step::Asked(answer), ..logout });
+                    return self.logouts.push(Logout { step: Step::Submitted(answer), ..logout });
                 }
-                // The process has died.
+                // The process has crashed.
                 Err(oneshot::error::TryRecvError::Closed) => return,
             },
         };
-        self.next_step(Logout { step, ..logout });
+        self.schedule_step(Logout { step, ..logout });
     }
 
-    /// 204: it is worth nothing any more, and nobody hears anything by it.
-    fn logged_out(&mut self, token: TokenHash, user: UserId) {
-        self.gone.push(user);
-        self.ended.insert(token.0);
-        self.tell(|| format!("{user} has logged out"));
+    /// Completes a logout (204): the session is invalid, and its connections receive nothing more.
+    fn finish_logout(&mut self, token: TokenHash, user: UserId) {
+        self.departed_users.push(user);
+        self.ended_sessions.insert(token.0);
+        self.log(|| format!("{user} has logged out"));
         let Some(process) = &self.process else { return };
         process.sessions.ended(&token);
-        self.check_ended();
+        self.check_ended_sessions();
     }
 
-    /// Nobody is here by a session that has ended, and nobody can come.
-    pub(super) fn check_ended(&mut self) {
+    /// Checks that no connection of an ended session is open and that the session is invalid.
+    pub(super) fn check_ended_sessions(&mut self) {
         let Some(process) = &mut self.process else { return };
-        for desk in &process.desks {
-            for (user, user_state) in &desk.shard.users {
-                let ended = user_state.session.is_some_and(|session| self.ended.contains(&session.0));
-                let hears = |index: &usize| desk.shard.connections[*index].is_open();
+        for sim_shard in &process.shards {
+            for (user, user_state) in &sim_shard.shard.users {
+                let ended = user_state.session.is_some_and(|session| self.ended_sessions.contains(&session.0));
+                let is_open = |index: &usize| sim_shard.shard.connections[*index].is_open();
                 assert!(
-                    !(ended && user_state.connections.iter().any(hears)),
-                    "promise 6: the session of {user} has ended, and they are there"
+                    !(ended && user_state.connections.iter().any(is_open)),
+                    "promise 6: the session of {user} has ended, and a connection is open"
                 );
             }
         }
-        for token in self.ended.clone() {
-            let found = self.look_up(&TokenHash(token));
-            assert!(found.is_none(), "promise 6: the session of {found:?} has ended, and is good");
+        for token in self.ended_sessions.clone() {
+            let found = self.find_session(&TokenHash(token));
+            assert!(found.is_none(), "promise 6: the session of {found:?} has ended, and is valid");
         }
     }
 }

@@ -1,23 +1,23 @@
-//! The whole server on one thread, under a time that passes when it is told to: its shards, commands, logs, the loom that commits
-//! and the local bus are the real ones; the store is the one in memory, the network is made of queues. A seed chooses who comes,
-//! what they say and what goes wrong: connections are cut or fall silent, readers stall, sockets take a few bytes, commits are
-//! late, fail, or are stored without a word of it, words on the bus are lost, doubled and late, the wall clock jumps, the
-//! process dies, or is stopped, and starts again; the operator restores a backup.
+//! Deterministic simulation of the whole server on one thread in virtual time. The shards, operations, logs, the commit pipeline
+//! and the local bus are the real ones; the store is in memory, and the network consists of queues. A seed determines the clients,
+//! their actions and the faults: connections are cut or time out, readers stall, sockets accept a few bytes, commits are delayed,
+//! fail, or succeed without a reply, bus messages are dropped, duplicated and delayed, the wall clock jumps, the process crashes
+//! or stops and starts again, and a backup is restored.
 //!
-//! Bounds are checked at every turn of a shard; when all has come to rest everybody must have everything, and the history of
-//! what all clients did and saw is held against the promises by the crate `history`.
+//! Bounds are checked after every run of a shard. At quiescence every client must have every event, and the crate `history`
+//! checks the recorded history of all clients against the promises.
 //!
-//! A failure prints its seed, all that happened, and the command that runs it again. `cargo xtask sim --seeds N` runs more.
+//! A failure prints its seed, a log, and the command that replays it. `cargo xtask sim --seeds N` runs more seeds.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `world.rs` | the schedule, and who is there |
-//! | `network.rs`, `faults.rs` | connections and what comes over them; what goes wrong |
-//! | `process.rs` | the server as one value |
-//! | `client.rs`, `lines.rs` | an honest client of docs/PROTOCOL.md; somebody with a plain-text tool |
-//! | `logout.rs` | sessions that end, as HTTP ends them |
-//! | `quiesce.rs` | what is checked when nothing is in progress |
-//! | `wire.rs`, `services.rs` | a connection in memory; the rest of the house as a shard sees it |
+//! | `world.rs` | the schedule, the actors and their connections |
+//! | `network.rs`, `faults.rs` | connections and the bytes on them; fault injection |
+//! | `process.rs` | the server process as one value |
+//! | `client.rs`, `lines.rs` | a client of docs/PROTOCOL.md; a plain-text client |
+//! | `logout.rs` | logouts in the steps of HTTP |
+//! | `quiesce.rs` | checks at quiescence |
+//! | `pipe.rs`, `services.rs` | a connection in memory; the services of a shard in memory |
 //! | `rng.rs` | random numbers from a seed |
 
 mod client;
@@ -29,7 +29,7 @@ mod process;
 mod quiesce;
 pub(crate) mod rng;
 pub(crate) mod services;
-pub(crate) mod wire;
+pub(crate) mod pipe;
 mod world;
 
 use std::any::Any;
@@ -38,59 +38,59 @@ use std::time::{Duration, Instant};
 
 use world::World;
 
-/// How many seeds every run of the tests takes.
+/// The number of seeds in a test run.
 const SEEDS: u64 = 100;
 
-/// What a seed came to.
+/// The totals of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Outcome {
-    heard: u64,
+    frames_received: u64,
     restarts: u64,
     digest: u64,
 }
 
-fn run(seed: u64, tells: bool) -> Outcome {
+fn run(seed: u64, verbose: bool) -> Outcome {
     let mut world = World::new(seed);
-    world.tells = tells;
-    live(&mut world)
+    world.verbose = verbose;
+    run_to_end(&mut world)
 }
 
-fn live(world: &mut World) -> Outcome {
-    let rests = 1 + world.rng.below(2);
-    for rest in 1..=rests {
+fn run_to_end(world: &mut World) -> Outcome {
+    let rounds = 1 + world.rng.below(2);
+    for round in 1..=rounds {
         let until = world.now + Duration::from_secs(5 + world.rng.below(25));
         world.run(until, |_| false);
-        world.quiesce(rest == rests);
-        if rest < rests {
-            world.trouble();
+        world.quiesce(round == rounds);
+        if round < rounds {
+            world.enable_faults();
         }
     }
     world.check_history();
-    world.end();
-    Outcome { heard: world.deliveries, restarts: world.restarts, digest: world.digest }
+    world.check_shutdown();
+    Outcome { frames_received: world.deliveries, restarts: world.restarts, digest: world.digest }
 }
 
-/// What broke, in words, if anything did.
+/// Runs a seed. Returns the message of its failure, if any.
 fn verdict(seed: u64) -> Result<Outcome, String> {
-    catch_unwind(AssertUnwindSafe(|| run(seed, false))).map_err(|defect| words(&*defect))
+    catch_unwind(AssertUnwindSafe(|| run(seed, false))).map_err(|defect| panic_message(&*defect))
 }
 
-fn words(defect: &dyn Any) -> String {
+fn panic_message(defect: &dyn Any) -> String {
     let text = defect.downcast_ref::<String>().map(String::as_str);
-    text.or(defect.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
+    text.or(defect.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message").to_owned()
 }
 
-/// What the checker makes of a seed's history, where it ends because something broke: it knows nothing of what the clients of the
-/// simulation hold against the store on the way.
+/// The checker's verdict on the history of a seed up to its failure. The checker has no access to the store, with which the
+/// clients of the simulation compare what they receive.
 #[cfg(feature = "fault-injection")]
-fn verdict_of_history(seed: u64) -> Option<String> {
+fn history_verdict(seed: u64) -> Option<String> {
     let mut world = World::new(seed);
-    let defect = words(&*catch_unwind(AssertUnwindSafe(|| live(&mut world))).err()?);
-    // Nothing else broke on the way.
+    let defect = panic_message(&*catch_unwind(AssertUnwindSafe(|| run_to_end(&mut world))).err()?);
+    // The run itself completed; the checker found the violation.
     if defect.contains("VIOLATION") {
         return Some(defect);
     }
-    world.judge_history(defect.contains("rest"))
+    world.check_partial_history(defect.contains("quiesce"))
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -103,27 +103,27 @@ fn simulation_with_faults_keeps_every_promise() {
         Some(seed) => (seed, number("TEAHOUSE_SIM_SEEDS").unwrap_or(1)),
         None => (0, number("TEAHOUSE_SIM_SEEDS").unwrap_or(SEEDS)),
     };
-    let began = Instant::now();
+    let started = Instant::now();
     let mut total = Outcome::default();
     for seed in first..first + count {
         match verdict(seed) {
             Ok(outcome) => {
-                total.heard += outcome.heard;
+                total.frames_received += outcome.frames_received;
                 total.restarts += outcome.restarts;
             }
-            Err(what) => {
-                // Once more, aloud.
+            Err(failure) => {
+                // Replays the seed with a log.
                 let again = catch_unwind(AssertUnwindSafe(|| run(seed, true)));
-                println!("{what}\nrun it again: cargo xtask sim --seed {seed}");
-                resume_unwind(again.err().unwrap_or_else(|| Box::new("it does not happen again")));
+                println!("{failure}\nreplay: cargo xtask sim --seed {seed}");
+                resume_unwind(again.err().unwrap_or_else(|| Box::new("the replay did not fail")));
             }
         }
     }
     println!(
-        "{count} seeds from {first}: {} frames heard, {} restarts of the process, {:.1} s",
-        total.heard,
+        "{count} seeds from {first}: {} frames received, {} process starts, {:.1} s",
+        total.frames_received,
         total.restarts,
-        began.elapsed().as_secs_f64()
+        started.elapsed().as_secs_f64()
     );
 }
 
@@ -132,12 +132,12 @@ fn simulation_with_faults_keeps_every_promise() {
 #[cfg(feature = "fault-injection")]
 #[test]
 fn every_injected_fault_is_detected() {
-    use crate::fault_injection::{FaultInjection, choose};
+    use crate::fault_injection::{FaultInjection, select};
 
     // A forgotten gap shows as a hole where later events arrive, and as a view that ends too early where none do.
     const HOLE: &str = "missing without a gap";
     const INCOMPLETE: &str = "quiescent member lacks events";
-    for (fault_injection, on_the_way, by_history) in [
+    for (fault_injection, by_clients, by_history) in [
         (FaultInjection::AcknowledgeBeforeCommit, "acknowledged", &["acknowledged"][..]),
         (FaultInjection::DropOnResume, "promise 2", &[HOLE]),
         (FaultInjection::DeliverTwiceOnRetry, "promise 3", &["stored"]),
@@ -146,29 +146,29 @@ fn every_injected_fault_is_detected() {
         (FaultInjection::ForgetGap, "promise 2", &[HOLE, INCOMPLETE]),
         (FaultInjection::LoseWakeUp, "promise 2", &[INCOMPLETE]),
     ] {
-        choose(Some(fault_injection));
+        select(Some(fault_injection));
         let found = (0..SEEDS).find_map(|seed| Some((seed, verdict(seed).err()?)));
-        let judged = (0..SEEDS).find_map(|seed| Some((seed, verdict_of_history(seed)?)));
-        choose(None);
-        for (found, words) in [(found, &[on_the_way][..]), (judged, by_history)] {
-            let Some((seed, found)) = found else { panic!("{SEEDS} seeds do not see {fault_injection:?}") };
+        let by_checker = (0..SEEDS).find_map(|seed| Some((seed, history_verdict(seed)?)));
+        select(None);
+        for (found, words) in [(found, &[by_clients][..]), (by_checker, by_history)] {
+            let Some((seed, found)) = found else { panic!("{SEEDS} seeds do not detect {fault_injection:?}") };
             assert!(
                 words.iter().any(|words| found.contains(words)),
-                "seed {seed} takes {fault_injection:?} for something else: {found}"
+                "seed {seed} reports {fault_injection:?} as another violation: {found}"
             );
-            println!("seed {seed} sees {fault_injection:?}");
+            println!("seed {seed} detects {fault_injection:?}");
         }
     }
 }
 
-/// Else the checker might only see that the history has no end.
+/// Otherwise the checker could report every truncated history.
 #[cfg(feature = "fault-injection")]
 #[test]
 fn truncated_history_breaks_no_promise() {
     for seed in 0..10 {
         let mut world = World::new(seed);
         world.run(world.now + Duration::from_secs(8), |_| false);
-        assert_eq!(world.judge_history(false), None, "seed {seed}");
+        assert_eq!(world.check_partial_history(false), None, "seed {seed}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! The server as one value: its shards, the loom that commits, the bus between them. When it is dropped the process has died:
-//! what was not in the store is gone.
+//! The server process as one value: its shards, the commit pipeline, the bus between them. Dropping it simulates a crash: what
+//! is not in the store is lost.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use storage::{MemoryStore, Reader, Request, RequestId, Store};
 
 use super::rng::Rng;
 use super::services::Memory;
-use super::wire::Pipe;
+use super::pipe::Pipe;
 use crate::commit_batch::{BusMessage, ReplyTarget, ShardBus, WriteReply};
 use crate::metrics::Metrics;
 use crate::queries;
@@ -24,28 +24,28 @@ use crate::sessions::Sessions;
 use crate::shard::{Query, QueryResult, Settings, Shard};
 use crate::writer::{self, CommitPipeline};
 
-/// How bad a day it is for the bus: one in so many words; 0 is never.
+/// The faults of the bus: each field is the inverse rate per message, and 0 disables the fault.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Losses {
-    pub(super) lost: u64,
-    pub(super) late: u64,
-    pub(super) twice: u64,
+pub(super) struct BusFaults {
+    pub(super) drop: u64,
+    pub(super) delay: u64,
+    pub(super) duplicate: u64,
 }
 
-/// A shard, and what lies before its door.
-pub(super) struct Desk {
+/// A shard with its inbox.
+pub(super) struct SimShard {
     pub(super) shard: Shard<Pipe, Memory>,
     inbox: Inbox<BusMessage, WriteReply>,
-    /// The bus has called.
-    called: Arc<AtomicBool>,
-    /// Words that were held up on the way.
-    late: Vec<Arc<BusMessage>>,
-    /// Whether a look at the inbox is planned.
-    pub(super) planned: bool,
+    /// Set by the bus to wake the shard.
+    woken: Arc<AtomicBool>,
+    /// Delayed messages.
+    delayed: Vec<Arc<BusMessage>>,
+    /// Whether a run of the shard is scheduled.
+    pub(super) is_scheduled: bool,
 }
 
 pub(super) struct Process {
-    pub(super) desks: Vec<Desk>,
+    pub(super) shards: Vec<SimShard>,
     pipeline: CommitPipeline,
     bus: Arc<ShardBus>,
     reader: Box<dyn Reader>,
@@ -54,32 +54,32 @@ pub(super) struct Process {
     pub(super) presence: Rc<RefCell<Presence>>,
     pub(super) sessions: Arc<Sessions>,
     user_ids: Range<u64>,
-    pub(super) losses: Losses,
+    pub(super) bus_faults: BusFaults,
 }
 
-/// What the seed chose for a whole run.
+/// The parameters of a run, chosen by the seed.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
     pub(super) shards: usize,
     pub(super) catch_up_events: u32,
-    /// How many rounds a shard may be behind.
-    pub(super) rounds: usize,
+    /// The capacity of a shard's inbox in messages.
+    pub(super) inbox_capacity: usize,
 }
 
 impl Process {
-    /// As `AppState::start` does it.
+    /// Starts the process in the steps of `AppState::start`.
     pub(super) fn start(store: &MemoryStore, shape: &Shape, wall_clock: Timestamp) -> Self {
-        let mut store_writer = store.writer().expect("the process before this one is gone");
+        let mut store_writer = store.writer().expect("the previous process has ended");
         store_writer.cleanup_transient_users(wall_clock).expect("memory does not fail here");
         let user_ids = store_writer.reserve_user_ids(writer::ID_BLOCK).expect("memory does not fail here");
-        let bus: Arc<ShardBus> = Arc::new(LocalBus::new(shape.rounds));
+        let bus: Arc<ShardBus> = Arc::new(LocalBus::new(shape.inbox_capacity));
         let metrics = Metrics::new();
         let presence = Rc::<RefCell<Presence>>::default();
         let sessions = Arc::<Sessions>::default();
-        let desks = (0..shape.shards)
+        let shards = (0..shape.shards)
             .map(|number| {
-                let called = Arc::new(AtomicBool::new(false));
-                let wake = Arc::clone(&called);
+                let woken = Arc::new(AtomicBool::new(false));
+                let wake = Arc::clone(&woken);
                 let inbox = bus.subscribe(Box::new(move || wake.store(true, Ordering::Relaxed)));
                 let services = Memory {
                     presence: Rc::clone(&presence),
@@ -97,11 +97,11 @@ impl Process {
                     publishes_presence: number == 0,
                 };
                 let shard = Shard::new(settings, services, metrics.clone());
-                Desk { shard, inbox, called, late: Vec::new(), planned: false }
+                SimShard { shard, inbox, woken, delayed: Vec::new(), is_scheduled: false }
             })
             .collect();
         Process {
-            desks,
+            shards,
             pipeline: CommitPipeline { writer: store_writer, bus: Arc::clone(&bus), metrics },
             bus,
             reader: store.reader().expect("memory does not fail here"),
@@ -110,7 +110,7 @@ impl Process {
             presence,
             sessions,
             user_ids,
-            losses: Losses::default(),
+            bus_faults: BusFaults::default(),
         }
     }
 
@@ -122,41 +122,41 @@ impl Process {
         &mut *self.reader
     }
 
-    /// One turn of a shard's thread: what has come on the bus, then some work. Whether there is more to do.
-    pub(super) fn turn(&mut self, at: usize, now: Duration, rng: &mut Rng) -> bool {
-        let losses = self.losses;
-        let desk = &mut self.desks[at];
+    /// Runs a shard once: its inbox, then a piece of work. Returns whether more work is ready.
+    pub(super) fn run_shard(&mut self, at: usize, now: Duration, rng: &mut Rng) -> bool {
+        let bus_faults = self.bus_faults;
+        let sim_shard = &mut self.shards[at];
         let mut deliveries = Vec::new();
-        let mut missed = desk.inbox.drain(&mut deliveries);
+        let mut dropped = sim_shard.inbox.drain(&mut deliveries);
         for delivery in deliveries {
             // A delayed message may arrive before or after the next one.
-            if !desk.late.is_empty() && rng.one_in(2) {
-                let message = desk.late.remove(0);
-                desk.shard.handle_commit(now, Delivery { message: Some(message), replies: Vec::new() });
+            if !sim_shard.delayed.is_empty() && rng.one_in(2) {
+                let message = sim_shard.delayed.remove(0);
+                sim_shard.shard.handle_commit(now, Delivery { message: Some(message), replies: Vec::new() });
             }
             let mut happens = |times: u64| times > 0 && rng.one_in(times);
             let Delivery { mut message, replies } = delivery;
-            if happens(losses.late) {
-                desk.late.extend(message.take());
-            } else if happens(losses.twice) {
-                desk.late.extend(message.clone());
-            } else if happens(losses.lost) && message.take().is_some() {
-                // A bus between machines may not even know.
-                missed |= happens(2);
+            if happens(bus_faults.delay) {
+                sim_shard.delayed.extend(message.take());
+            } else if happens(bus_faults.duplicate) {
+                sim_shard.delayed.extend(message.clone());
+            } else if happens(bus_faults.drop) && message.take().is_some() {
+                // A bus between machines may not report the drop.
+                dropped |= happens(2);
             }
-            desk.shard.handle_commit(now, Delivery { message, replies });
+            sim_shard.shard.handle_commit(now, Delivery { message, replies });
         }
-        if missed {
-            desk.shard.handle_dropped_messages(now);
+        if dropped {
+            sim_shard.shard.handle_dropped_messages(now);
         }
-        let more = desk.shard.work(now);
-        self.gather(at);
+        let more = sim_shard.shard.work(now);
+        self.collect_output(at);
         more
     }
 
-    /// Takes along what a shard has asked for.
-    pub(super) fn gather(&mut self, at: usize) {
-        let services = &mut self.desks[at].shard.services;
+    /// Collects the requests, queries and ephemeral frames of a shard.
+    pub(super) fn collect_output(&mut self, at: usize) {
+        let services = &mut self.shards[at].shard.services;
         for (actor, operation, request_id) in services.requests.drain(..) {
             let reply_to = ReplyTarget::Shard { shard: at, request_id };
             self.requests.push_back((Request { request_id: RequestId(0), actor, operation }, reply_to));
@@ -167,7 +167,7 @@ impl Process {
         }
     }
 
-    /// The loom's turn: all that has gathered. `Some`: the process has to end.
+    /// Commits all collected requests. Returns a reason if the process must exit.
     pub(super) fn commit(&mut self, wall_clock: Timestamp) -> Option<String> {
         let (mut requests, mut reply_to) = (Vec::new(), Vec::new());
         for (request, to) in self.requests.drain(..) {
@@ -177,28 +177,28 @@ impl Process {
         self.pipeline.commit(wall_clock, requests, reply_to)
     }
 
-    /// A reader's turn: what it found, for which shard.
+    /// Runs the next query. Returns its result and the index of the shard.
     pub(super) fn read(&mut self) -> Option<(usize, QueryResult)> {
         let (at, query) = self.queries.pop_front()?;
         Some((at, queries::run_query(query, &mut *self.reader)))
     }
 
-    /// The shards that the bus has called since the last time.
-    pub(super) fn called(&mut self) -> impl Iterator<Item = usize> {
-        let called = self.desks.iter().enumerate();
-        called.filter(|(_, desk)| desk.called.swap(false, Ordering::Relaxed)).map(|(at, _)| at)
+    /// The shards that the bus has woken since the last call.
+    pub(super) fn take_woken(&mut self) -> impl Iterator<Item = usize> {
+        let shards = self.shards.iter().enumerate();
+        shards.filter(|(_, sim_shard)| sim_shard.woken.swap(false, Ordering::Relaxed)).map(|(at, _)| at)
     }
 
-    /// Whether nothing waits for anybody.
+    /// Whether no request, query or run is pending.
     pub(super) fn is_idle(&self) -> bool {
-        self.requests.is_empty() && self.queries.is_empty() && self.desks.iter().all(|desk| !desk.planned)
+        self.requests.is_empty() && self.queries.is_empty() && self.shards.iter().all(|sim_shard| !sim_shard.is_scheduled)
     }
 
-    /// Words that were held up do not come any more.
-    pub(super) fn settle_bus(&mut self) {
-        self.losses = Losses::default();
-        for desk in &mut self.desks {
-            desk.late.clear();
+    /// Ends the faults of the bus and drops the delayed messages.
+    pub(super) fn clear_bus_faults(&mut self) {
+        self.bus_faults = BusFaults::default();
+        for sim_shard in &mut self.shards {
+            sim_shard.delayed.clear();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! When nothing goes wrong any more, all has to come right: what is checked then.
+//! The checks at quiescence, when faults have ended.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,113 +7,113 @@ use history::RecordKind;
 use protocol::{RoomId, UserId};
 
 use super::client::observed_event;
-use super::world::{Speaker, World};
+use super::world::{ActorClient, World};
 
-/// Long enough for the server to find the dead, and for them to be buried.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(100);
+/// Long enough for the server to detect dead connections by timeout and to clean up.
+const QUIESCE_TIMEOUT: Duration = Duration::from_secs(100);
 
-/// When nothing is wrong. The store's heads are looked at once a second.
-const SOON: Duration = Duration::from_secs(8);
+/// The time limit without faults. The shards compare their heads with the store once per second.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
 
 impl World {
-    /// Nothing goes wrong any more: waits until everybody has everything, and checks it. The `last` time the history says so.
+    /// Ends the faults, waits until every client has every event, and checks it. The `last` time, the history records it.
     pub(super) fn quiesce(&mut self, last: bool) {
-        self.tell(|| "nothing goes wrong any more".to_owned());
-        self.calm();
-        self.run_until_idle(WAIT_TIMEOUT);
-        // Nothing is said after this that would wake somebody up: everybody has to hear of it, and not at the next ping.
-        self.say_last_words();
-        self.run_until_idle(SOON);
-        // Some time later there is still nothing to be done, but for a ping that may be on its way.
+        self.log(|| "faults end".to_owned());
+        self.disable_faults();
+        self.run_until_idle(QUIESCE_TIMEOUT);
+        // No later message wakes a connection: these must be delivered without one, and before the next ping.
+        self.send_final_messages();
+        self.run_until_idle(RESPONSE_TIMEOUT);
+        // The system stays quiescent, apart from a ping that may be in transit.
         self.run(self.now + Duration::from_secs(3), |_| false);
         let until = self.now + Duration::from_secs(1);
         if !self.run(until, |world| world.pending_work().is_none()) {
             panic!(
-                "promise 2: it was at rest, and is not any more: {}",
+                "promise 2: it did not stay quiescent: {}",
                 self.pending_work().unwrap_or_default()
             );
         }
         self.check_quiescent(last);
     }
 
-    fn run_until_idle(&mut self, patience: Duration) {
-        let until = self.now + patience;
+    fn run_until_idle(&mut self, timeout: Duration) {
+        let until = self.now + timeout;
         let mut waits = None;
         if !self.run(until, |world| {
             waits = world.pending_work();
             waits.is_none()
         }) {
-            panic!("promise 2: it does not come to rest: {}", waits.unwrap_or_default());
+            panic!("promise 2: it does not quiesce: {}", waits.unwrap_or_default());
         }
     }
 
-    /// What is still to be done.
+    /// The pending work; `None` at quiescence.
     fn pending_work(&self) -> Option<String> {
-        for (of, somebody) in self.people.iter().enumerate() {
-            if let Speaker::Json(client) = &somebody.speaker
-                && let Some(what) = client.waits_for(&self.store)
+        for (of, actor) in self.actors.iter().enumerate() {
+            if let ActorClient::Json(client) = &actor.client
+                && let Some(what) = client.pending_work(&self.store)
             {
                 return Some(format!("client {of} waits for {what}"));
             }
-            let Some(wire) = somebody.online else { return Some(format!("client {of} is not connected")) };
-            if self.wires[wire].websocket_idle {
-                return Some(format!("client {of} does not know that its connection is dead"));
+            let Some(conn) = actor.online else { return Some(format!("client {of} is not connected")) };
+            if self.connections[conn].is_dead {
+                return Some(format!("client {of} has not detected that its connection is dead"));
             }
-            if !self.wires[wire].pipe.0.to_client.borrow().is_empty() {
-                return Some(format!("client {of} has something to read"));
+            if !self.connections[conn].pipe.0.to_client.borrow().is_empty() {
+                return Some(format!("client {of} has unread bytes"));
             }
         }
-        let Some(process) = &self.process else { return Some("there is no process".to_owned()) };
+        let Some(process) = &self.process else { return Some("no process is running".to_owned()) };
         if !process.is_idle() || !self.logouts.is_empty() {
-            return Some("somebody in the process is asked for something".to_owned());
+            return Some("the process has pending requests".to_owned());
         }
-        let connections: usize = process.desks.iter().map(|desk| desk.shard.connections.len()).sum();
-        let online = self.people.iter().filter(|somebody| somebody.online.is_some()).count();
+        let connections: usize = process.shards.iter().map(|sim_shard| sim_shard.shard.connections.len()).sum();
+        let online = self.actors.iter().filter(|actor| actor.online.is_some()).count();
         if connections != online {
-            return Some(format!("the server has {connections} connections, and there are {online}"));
+            return Some(format!("the server has {connections} connections, the clients have {online}"));
         }
-        process.desks.iter().find_map(|desk| desk.shard.pending_work())
+        process.shards.iter().find_map(|sim_shard| sim_shard.shard.pending_work())
     }
 
     fn check_quiescent(&mut self, last: bool) {
-        // Nothing that was said is there twice.
-        self.index();
-        self.check_ended();
+        // Asserts that no message is stored twice.
+        self.message_index();
+        self.check_ended_sessions();
         self.check_names();
-        let mut live: BTreeSet<(RoomId, UserId)> = BTreeSet::new();
-        for of in 0..self.people.len() {
-            let Some(wire) = self.people[of].online else { continue };
-            let (at, key) = (self.wires[wire].shard, self.wires[wire].key);
+        let mut attached: BTreeSet<(RoomId, UserId)> = BTreeSet::new();
+        for of in 0..self.actors.len() {
+            let Some(conn) = self.actors[of].online else { continue };
+            let (at, key) = (self.connections[conn].shard, self.connections[conn].key);
             let Some(process) = &mut self.process else { continue };
-            let shard = &mut process.desks[at].shard;
+            let shard = &mut process.shards[at].shard;
             let Some(connection) = shard.connection(key) else {
-                panic!("client {of} is not known to its shard")
+                panic!("the shard lacks client {of}")
             };
             let user = connection.user;
             let open: Vec<usize> =
                 connection.subscriptions.iter().map(|subscription| subscription.room).collect();
             let open: BTreeSet<RoomId> = open.into_iter().map(|room| shard.rooms[room].id).collect();
-            live.extend(open.iter().map(|room| (*room, user)));
+            attached.extend(open.iter().map(|room| (*room, user)));
             for room in &open {
                 let member = process.reader().is_member(*room, user).expect("memory does not fail here");
-                assert!(member, "promise 6: {user} is no member of {room}, and hears it");
+                assert!(member, "promise 6: {user} is not a member of {room}, and has it open");
             }
-            match &self.people[of].speaker {
-                Speaker::Json(client) => {
-                    let thinks = client.rooms();
-                    assert_eq!(thinks, open, "promise 2: what client {of} thinks to hear, and what it hears");
+            match &self.actors[of].client {
+                ActorClient::Json(client) => {
+                    let client_rooms = client.rooms();
+                    assert_eq!(client_rooms, open, "promise 2: the rooms of client {of} and of its connection");
                     if let Some(connection) = client.connection().filter(|_| last) {
                         self.recorder.quiescent(connection);
                     }
                 }
-                Speaker::Lines(lines) => {
-                    assert!(open.len() <= 1, "a line client hears {open:?}");
-                    let index = self.index();
-                    if let Some((room, n)) = lines.last().and_then(|word| index.get(word))
+                ActorClient::Lines(lines) => {
+                    assert!(open.len() <= 1, "a text client has {open:?} open");
+                    let index = self.message_index();
+                    if let Some((room, n)) = lines.last_received().and_then(|word| index.get(word))
                         && open.contains(room)
                     {
                         let head = self.store.event(*room, self.store.head(*room)).map(|event| event.n.0);
-                        assert_eq!(Some(*n), head, "promise 2: what line client {of} heard last in {room}");
+                        assert_eq!(Some(*n), head, "promise 2: the last message that text client {of} received in {room}");
                     }
                     self.check_lines(of, false);
                 }
@@ -125,39 +125,39 @@ impl World {
             let online: BTreeSet<UserId> =
                 presence.online(room, usize::MAX).iter().map(|person| person.id).collect();
             let here: BTreeSet<UserId> =
-                live.iter().filter(|(of, _)| *of == room).map(|(_, user)| *user).collect();
+                attached.iter().filter(|(of, _)| *of == room).map(|(_, user)| *user).collect();
             assert_eq!(online, here, "who is online in {room}");
         }
     }
 
-    /// Who is there is called as the store has it, and no guest is kept as new whom it knows.
+    /// Checks that the names in the shards equal those in the store, and that no stored user is provisional.
     fn check_names(&mut self) {
-        let Some(process) = self.process.as_mut().filter(|_| !self.in_doubt) else { return };
-        for desk in 0..process.desks.len() {
-            let users = &process.desks[desk].shard.users;
+        let Some(process) = self.process.as_mut().filter(|_| !self.commit_outcome_unknown) else { return };
+        for sim_shard in 0..process.shards.len() {
+            let users = &process.shards[sim_shard].shard.users;
             let users: Vec<_> = users.iter().map(|(user, it)| (*user, it.name.clone(), it.session)).collect();
             for (user, name, session) in users {
                 let Some(session) = session else { continue };
                 let stored = process.reader().person_of_session(&session).expect("memory does not fail here");
                 let Some(stored) = stored else { continue };
-                assert_eq!((user, name), (stored.id, stored.name), "as the shard and the store have it");
-                assert_eq!(process.sessions.provisional(&session), None, "the store knows {user}");
+                assert_eq!((user, name), (stored.id, stored.name), "in the shard and in the store");
+                assert_eq!(process.sessions.provisional(&session), None, "{user} is stored and provisional");
             }
         }
     }
 
     pub(super) fn check_lines(&mut self, of: usize, forget: bool) {
-        let index = self.index();
-        if let Speaker::Lines(lines) = &mut self.people[of].speaker {
+        let index = self.message_index();
+        if let ActorClient::Lines(lines) = &mut self.actors[of].client {
             lines.check(&index);
             if forget {
-                lines.forget();
+                lines.clear_received();
             }
         }
     }
 
-    /// What this life of the store came to.
-    pub(super) fn record_what_is_stored(&mut self) {
+    /// Records the stored events of the current epoch.
+    pub(super) fn record_stored_events(&mut self) {
         for event in self.store.events() {
             self.recorder.record(RecordKind::Stored {
                 room: event.room,
@@ -167,43 +167,43 @@ impl World {
         }
     }
 
-    /// The history is held against all promises.
+    /// Checks the history against all promises.
     pub(super) fn check_history(&mut self) {
-        self.record_what_is_stored();
+        self.record_stored_events();
         let records = self.recorder.take();
         let verdict = history::check(|| records.iter().cloned());
         assert!(verdict.violation.is_none(), "{verdict}");
     }
 
-    /// What the checker alone makes of all that was taken down until now. Whoever is `at_rest` is to have everything.
+    /// Checks the history up to now. If `is_quiescent`, every client must have every event.
     #[cfg(feature = "fault-injection")]
-    pub(super) fn judge_history(&mut self, is_quiescent: bool) -> Option<String> {
-        for somebody in self.people.iter().filter(|_| is_quiescent) {
-            if let Speaker::Json(client) = &somebody.speaker
+    pub(super) fn check_partial_history(&mut self, is_quiescent: bool) -> Option<String> {
+        for actor in self.actors.iter().filter(|_| is_quiescent) {
+            if let ActorClient::Json(client) = &actor.client
                 && let Some(connection) = client.connection()
             {
                 self.recorder.quiescent(connection);
             }
         }
-        self.record_what_is_stored();
+        self.record_stored_events();
         let records = self.recorder.take();
         let verdict = history::check(|| records.iter().cloned());
         verdict.violation.is_some().then(|| verdict.to_string())
     }
 
-    /// All hang up, and nothing of them is left.
-    pub(super) fn end(&mut self) {
-        self.tell(|| "all hang up".to_owned());
-        self.all_hang_up();
+    /// Disconnects every client and checks that no state is left.
+    pub(super) fn check_shutdown(&mut self) {
+        self.log(|| "all clients disconnect".to_owned());
+        self.disconnect_all();
         self.run(self.now + Duration::from_secs(10), |_| false);
         let Some(process) = &mut self.process else { return };
-        for desk in &process.desks {
-            desk.shard.check_empty();
+        for sim_shard in &process.shards {
+            sim_shard.shard.check_empty();
         }
-        for user in self.gone.iter().copied() {
+        for user in self.departed_users.iter().copied() {
             for room in (1..20).map(RoomId) {
                 let member = process.reader().is_member(room, user).expect("memory does not fail here");
-                assert!(!member, "{user} has gone, and is in {room}");
+                assert!(!member, "{user} has departed, and is a member of {room}");
             }
         }
     }

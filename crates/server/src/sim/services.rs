@@ -1,4 +1,4 @@
-//! The rest of the house as one shard reaches it, in memory: what it asks for waits until its owner comes for it.
+//! The services of a shard in memory: requests and queries are queued for their owner.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use storage::{Actor, Operation, TokenHash};
 use crate::sessions::Sessions;
 use crate::shard::{Query, ShardServices};
 
-/// See above.
+/// The in-memory services of a shard.
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) requests: Vec<(Actor, Operation, u64)>,
@@ -20,7 +20,7 @@ pub(crate) struct Memory {
     pub(crate) ephemeral_frames: Vec<(RoomId, Bytes)>,
     pub(crate) presence: Rc<RefCell<Presence>>,
     pub(crate) sessions: Arc<Sessions>,
-    /// The writer, or the readers, have no time.
+    /// Whether the writer and the readers reject requests as overloaded.
     pub(crate) overloaded: bool,
 }
 
@@ -45,8 +45,8 @@ impl ShardServices for Memory {
         self.ephemeral_frames.push((room, frame));
     }
 
-    fn presence<T>(&mut self, look: impl FnOnce(&mut Presence) -> T) -> T {
-        look(&mut self.presence.borrow_mut())
+    fn presence<T>(&mut self, access: impl FnOnce(&mut Presence) -> T) -> T {
+        access(&mut self.presence.borrow_mut())
     }
 
     fn session_has_ended(&self, session: &TokenHash) -> bool {

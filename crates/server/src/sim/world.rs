@@ -1,4 +1,4 @@
-//! The world around the process, by a schedule that the seed has made.
+//! The schedule, and the actors and connections around the process.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -10,45 +10,45 @@ use storage::{Backup, Failure, MemoryStore, TokenHash};
 use websocket::Decoder;
 
 use super::client::Client;
-use super::lines::{Index, LineClient};
+use super::lines::{MessageIndex, LineClient};
 use super::logout::Logout;
 use super::process::{Process, Shape};
 use super::rng::Rng;
-use super::wire::Pipe;
+use super::pipe::Pipe;
 use crate::handoff::Identity;
 use crate::i18n::Language;
 use crate::shard::{ConnKey, QueryResult};
 
-/// What is due.
-pub(super) enum Due {
-    /// A shard's tick.
+/// A scheduled action.
+pub(super) enum Action {
+    /// The timer tick of a shard.
     Tick(usize),
-    /// A shard looks at its inbox, and works.
-    FlushOutcome(usize),
+    /// A run of a shard.
+    RunShard(usize),
     Commit,
     Read,
     QueryResult(usize, QueryResult),
-    /// Bytes come to the server.
-    Arrives(usize, Vec<u8>),
-    /// The client takes bytes from its socket.
-    Takes(usize),
-    /// The server learns that the connection is gone.
-    ServerLoses(usize),
-    /// The client learns it, with a close code.
-    ClientLoses(usize, u16),
-    /// Somebody whom HTTP has let in comes to their shard, if it is still of that life of the process.
-    LetIn(usize, u64, Identity),
-    /// A logout goes on.
-    LogsOut,
-    /// Somebody does something.
-    Acts(usize),
-    /// Something goes wrong.
-    Fault,
-    /// What went wrong is mended.
-    Mended(Fault),
+    /// Bytes arrive at the server.
+    ServerReceives(usize, Vec<u8>),
+    /// A client reads from its socket.
+    ClientReads(usize),
+    /// The server detects the end of a connection.
+    ServerDisconnects(usize),
+    /// A client detects the end of its connection, with a close code.
+    ClientDisconnects(usize, u16),
+    /// An upgraded connection reaches its shard, if the process of that incarnation is running.
+    CompleteUpgrade(usize, u64, Identity),
+    /// The next step of logouts.
+    ContinueLogouts,
+    /// A step of an actor.
+    ActorStep(usize),
+    /// The injection of a fault.
+    InjectFault,
+    /// The end of a fault.
+    EndFault(Fault),
     Start,
-    /// Everybody has had the time to say goodbye.
-    Stopped,
+    /// The end of a stopping process.
+    CompleteStop,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,62 +61,62 @@ pub(super) enum Fault {
     FullDisk,
 }
 
-struct Planned {
+struct Scheduled {
     at: Duration,
-    /// In the order of planning.
+    /// The order of scheduling, which breaks ties.
     nth: u64,
-    /// Of which process's life it is a part; 0: of none.
-    life: u64,
-    due: Due,
+    /// The incarnation of the process that the action belongs to; 0 for none.
+    incarnation: u64,
+    action: Action,
 }
 
-impl PartialEq for Planned {
+impl PartialEq for Scheduled {
     fn eq(&self, other: &Self) -> bool {
         self.nth == other.nth
     }
 }
-impl Eq for Planned {}
-impl PartialOrd for Planned {
+impl Eq for Scheduled {}
+impl PartialOrd for Scheduled {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
-impl Ord for Planned {
+impl Ord for Scheduled {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.at, self.nth).cmp(&(other.at, other.nth))
     }
 }
 
-pub(super) enum Speaker {
+pub(super) enum ActorClient {
     Json(Box<Client>),
     Lines(LineClient),
 }
 
-pub(super) struct Actor {
-    pub(super) speaker: Speaker,
-    /// Its connection, in the list of all.
+pub(super) struct SimActor {
+    pub(super) client: ActorClient,
+    /// The index of its connection.
     pub(super) online: Option<usize>,
-    /// HTTP has let it in, and it is not with its shard yet.
-    pub(super) on_the_way: bool,
-    /// Takes nothing from its socket until then.
+    /// Whether its upgraded connection is in transit to the shard.
+    pub(super) is_upgrading: bool,
+    /// The actor does not read from its socket until then.
     pub(super) stalls_until: Duration,
     pub(super) attempts: u32,
 }
 
-pub(super) struct LiveServices {
+pub(super) struct SimConnection {
     pub(super) pipe: Pipe,
-    pub(super) life: u64,
+    pub(super) incarnation: u64,
     pub(super) of: usize,
     pub(super) shard: usize,
     pub(super) key: ConnKey,
     pub(super) decoder: Decoder,
-    /// What came and is no whole message yet.
+    /// Received bytes without a complete message.
     pub(super) text: Vec<u8>,
-    /// Bytes do not overtake each other.
-    pub(super) last_arrival: Duration,
-    /// Nothing goes through any more.
-    pub(super) websocket_idle: bool,
-    pub(super) takes_planned: bool,
+    /// The last scheduled delivery to the server; later bytes arrive later.
+    pub(super) last_delivery: Duration,
+    /// Whether the connection loses all bytes.
+    pub(super) is_dead: bool,
+    pub(super) client_read_scheduled: bool,
 }
 
 pub(super) struct World {
@@ -126,38 +126,38 @@ pub(super) struct World {
     pub(super) shape: Shape,
     pub(super) process: Option<Process>,
     pub(super) recorder: Recorder,
-    pub(super) life: u64,
+    pub(super) incarnation: u64,
     pub(super) restarts: u64,
-    plan: BinaryHeap<Reverse<Planned>>,
-    pub(super) planned: u64,
-    pub(super) people: Vec<Actor>,
-    pub(super) wires: Vec<LiveServices>,
+    schedule: BinaryHeap<Reverse<Scheduled>>,
+    pub(super) scheduled_count: u64,
+    pub(super) actors: Vec<SimActor>,
+    pub(super) connections: Vec<SimConnection>,
     pub(super) next_token: u64,
-    /// Tokens for which somebody has been made.
-    pub(super) issued: BTreeSet<[u8; 32]>,
+    /// Tokens for which a user was created.
+    pub(super) issued_tokens: BTreeSet<[u8; 32]>,
     pub(super) faults: BTreeSet<u8>,
-    pub(super) faulty: bool,
-    pub(super) commit_planned: bool,
-    pub(super) read_planned: bool,
+    pub(super) faults_enabled: bool,
+    pub(super) commit_scheduled: bool,
+    pub(super) read_scheduled: bool,
     pub(super) backup: Option<Backup>,
-    /// Nobody is let in any more.
+    /// Whether the process is stopping and rejects upgrades.
     pub(super) stopping: bool,
-    /// How far the wall clock is off.
-    pub(super) clock: i64,
+    /// The wall clock at virtual time 0.
+    pub(super) wall_clock_offset: i64,
     pub(super) epochs: u64,
-    /// Nobody comes any more.
-    pub(super) deserted: bool,
-    /// Guests as whom nobody can come back: without a session, or logged out.
-    pub(super) gone: Vec<UserId>,
+    /// Whether clients no longer connect.
+    pub(super) is_closing_down: bool,
+    /// Users without a valid session: transient guests, and users who logged out.
+    pub(super) departed_users: Vec<UserId>,
     pub(super) logouts: Vec<Logout>,
-    /// Sessions of which it was said that they have ended.
-    pub(super) ended: BTreeSet<[u8; 32]>,
-    /// A commit was stored without a word of it: what the shards hold of those who asked may be older.
-    pub(super) in_doubt: bool,
-    /// Printed when a seed is replayed.
-    pub(super) tells: bool,
+    /// Sessions whose logout was acknowledged.
+    pub(super) ended_sessions: BTreeSet<[u8; 32]>,
+    /// Whether a commit succeeded without a reply, so that names in shards may be older than in the store.
+    pub(super) commit_outcome_unknown: bool,
+    /// Whether to print a log.
+    pub(super) verbose: bool,
     pub(super) deliveries: u64,
-    /// A digest of all that was heard: the same seed gives the same.
+    /// A digest of all received messages; equal for equal seeds.
     pub(super) digest: u64,
 }
 
@@ -167,7 +167,7 @@ impl World {
         let shape = Shape {
             shards: 2 + rng.below(2) as usize,
             catch_up_events: *rng.of(&[3, 20, 1000]),
-            rounds: *rng.of(&[1, 4, 4096, 4096]),
+            inbox_capacity: *rng.of(&[1, 4, 4096, 4096]),
         };
         let store = MemoryStore::new(domain::RoomLimits::default());
         let mut world = World {
@@ -177,35 +177,35 @@ impl World {
             shape,
             process: None,
             recorder: Recorder::new(1),
-            life: 0,
+            incarnation: 0,
             restarts: 0,
-            plan: BinaryHeap::new(),
-            planned: 0,
-            people: Vec::new(),
-            wires: Vec::new(),
+            schedule: BinaryHeap::new(),
+            scheduled_count: 0,
+            actors: Vec::new(),
+            connections: Vec::new(),
             next_token: 0,
-            issued: BTreeSet::new(),
+            issued_tokens: BTreeSet::new(),
             faults: BTreeSet::new(),
-            faulty: true,
-            commit_planned: false,
-            read_planned: false,
+            faults_enabled: true,
+            commit_scheduled: false,
+            read_scheduled: false,
             backup: None,
             stopping: false,
-            clock: 1_700_000_000_000,
+            wall_clock_offset: 1_700_000_000_000,
             epochs: 0,
-            deserted: false,
-            gone: Vec::new(),
+            is_closing_down: false,
+            departed_users: Vec::new(),
             logouts: Vec::new(),
-            ended: BTreeSet::new(),
-            in_doubt: false,
-            tells: false,
+            ended_sessions: BTreeSet::new(),
+            commit_outcome_unknown: false,
+            verbose: false,
             deliveries: 0,
             digest: 0,
         };
         world.populate();
         world.start();
         let first = world.rng.millis(200, 4000);
-        world.plan_in(first, 0, Due::Fault);
+        world.schedule_in(first, 0, Action::InjectFault);
         world
     }
 
@@ -213,29 +213,29 @@ impl World {
         let count = 4 + self.rng.below(6);
         let mut sessions: Vec<TokenHash> = Vec::new();
         for number in 1..=count {
-            // Some have a second device; some are guests as whom nobody can come back.
+            // Some actors are second devices of a user, some are guests without a session.
             let session = match self.rng.below(6) {
                 0 => None,
                 1 | 2 if !sessions.is_empty() => Some(*self.rng.of(&sessions)),
                 _ => Some(self.new_session()),
             };
             sessions.extend(session);
-            let speaker = if self.rng.one_in(5) {
+            let client = if self.rng.one_in(5) {
                 let language = *self.rng.of(&[Language::En, Language::Zh]);
-                Speaker::Lines(LineClient::new(number, session, language))
+                ActorClient::Lines(LineClient::new(number, session, language))
             } else {
-                Speaker::Json(Box::new(Client::new(number, session, &mut self.recorder)))
+                ActorClient::Json(Box::new(Client::new(number, session, &mut self.recorder)))
             };
-            let at = self.people.len();
-            self.people.push(Actor {
-                speaker,
+            let at = self.actors.len();
+            self.actors.push(SimActor {
+                client,
                 online: None,
-                on_the_way: false,
+                is_upgrading: false,
                 stalls_until: Duration::ZERO,
                 attempts: 0,
             });
             let first = self.rng.millis(1, 3000);
-            self.plan_in(first, 0, Due::Acts(at));
+            self.schedule_in(first, 0, Action::ActorStep(at));
         }
     }
 
@@ -246,31 +246,31 @@ impl World {
         TokenHash(bytes)
     }
 
-    pub(super) fn tell(&mut self, what: impl FnOnce() -> String) {
-        if self.tells {
+    pub(super) fn log(&mut self, what: impl FnOnce() -> String) {
+        if self.verbose {
             let what = what();
             println!("{:9.3} {what}", self.now.as_secs_f64());
         }
     }
 
-    pub(super) fn plan_in(&mut self, wait: Duration, life: u64, due: Due) {
-        self.planned += 1;
-        self.plan.push(Reverse(Planned { at: self.now + wait, nth: self.planned, life, due }));
+    pub(super) fn schedule_in(&mut self, wait: Duration, incarnation: u64, action: Action) {
+        self.scheduled_count += 1;
+        self.schedule.push(Reverse(Scheduled { at: self.now + wait, nth: self.scheduled_count, incarnation, action }));
     }
 
     pub(super) fn wall_clock(&self) -> Timestamp {
-        Timestamp(self.clock + i64::try_from(self.now.as_millis()).unwrap_or(i64::MAX))
+        Timestamp(self.wall_clock_offset + i64::try_from(self.now.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// Runs until then, or until `done`.
+    /// Runs until the given time, or until `done` returns `true` after a tick of shard 0.
     pub(super) fn run(&mut self, until: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
-        while self.plan.peek().is_some_and(|Reverse(next)| next.at <= until) {
-            let Some(Reverse(Planned { at, life, due, .. })) = self.plan.pop() else { break };
+        while self.schedule.peek().is_some_and(|Reverse(next)| next.at <= until) {
+            let Some(Reverse(Scheduled { at, incarnation, action, .. })) = self.schedule.pop() else { break };
             self.now = at;
-            if life == 0 || life == self.life {
+            if incarnation == 0 || incarnation == self.incarnation {
                 self.recorder.set_time(u64::try_from(at.as_micros()).unwrap_or(u64::MAX));
-                let ticked = matches!(due, Due::Tick(0));
-                self.step(due);
+                let ticked = matches!(action, Action::Tick(0));
+                self.step(action);
                 if ticked && done(self) {
                     return true;
                 }
@@ -280,188 +280,188 @@ impl World {
         false
     }
 
-    fn step(&mut self, due: Due) {
+    fn step(&mut self, action: Action) {
         let now = self.now;
-        match due {
-            Due::Acts(of) => self.act(of),
-            Due::LetIn(of, life, identity) => self.begin_upgrade(of, life, identity),
-            Due::LogsOut => self.go_on_logging_out(),
-            Due::Fault => self.go_wrong(),
-            Due::Mended(fault) => self.mend(fault),
-            Due::Start => self.start(),
-            Due::Stopped => self.die(),
-            Due::Takes(wire) => self.take(wire),
-            Due::Arrives(wire, bytes) => self.arrives(wire, &bytes),
-            Due::ClientLoses(wire, code) => self.client_loses(wire, code),
-            Due::ServerLoses(wire) => {
-                let LiveServices { pipe, shard, key, .. } = &self.wires[wire];
+        match action {
+            Action::ActorStep(of) => self.actor_step(of),
+            Action::CompleteUpgrade(of, incarnation, identity) => self.complete_upgrade(of, incarnation, identity),
+            Action::ContinueLogouts => self.continue_logouts(),
+            Action::InjectFault => self.inject_fault(),
+            Action::EndFault(fault) => self.end_fault(fault),
+            Action::Start => self.start(),
+            Action::CompleteStop => self.crash(),
+            Action::ClientReads(conn) => self.client_reads(conn),
+            Action::ServerReceives(conn, bytes) => self.deliver_to_server(conn, &bytes),
+            Action::ClientDisconnects(conn, code) => self.disconnect_client(conn, code),
+            Action::ServerDisconnects(conn) => {
+                let SimConnection { pipe, shard, key, .. } = &self.connections[conn];
                 pipe.0.broken.set(true);
                 let (at, index) = (*shard, key.index);
-                self.touch(wire, |process| process.desks[at].shard.handle_readable(now, index));
+                self.with_connection(conn, |process| process.shards[at].shard.handle_readable(now, index));
             }
-            Due::Tick(at) => {
+            Action::Tick(at) => {
                 if let Some(process) = &mut self.process {
-                    process.desks[at].shard.handle_timeout(now);
-                    self.turn(at);
-                    self.plan_in(Duration::from_millis(100), self.life, Due::Tick(at));
+                    process.shards[at].shard.handle_timeout(now);
+                    self.run_shard(at);
+                    self.schedule_in(Duration::from_millis(100), self.incarnation, Action::Tick(at));
                 }
             }
-            Due::FlushOutcome(at) => {
+            Action::RunShard(at) => {
                 if let Some(process) = &mut self.process {
-                    process.desks[at].planned = false;
-                    self.turn(at);
+                    process.shards[at].is_scheduled = false;
+                    self.run_shard(at);
                 }
             }
-            Due::Commit => self.commit(),
-            Due::Read => {
-                self.read_planned = false;
+            Action::Commit => self.commit(),
+            Action::Read => {
+                self.read_scheduled = false;
                 let Some(process) = &mut self.process else { return };
                 if let Some((at, found)) = process.read() {
                     let wait = self.rng.millis(0, 10);
-                    self.plan_in(wait, self.life, Due::QueryResult(at, found));
+                    self.schedule_in(wait, self.incarnation, Action::QueryResult(at, found));
                 }
-                self.after();
+                self.schedule_pending_work();
             }
-            Due::QueryResult(at, found) => {
+            Action::QueryResult(at, found) => {
                 let Some(process) = &mut self.process else { return };
-                process.desks[at].shard.handle_query_result(now, found);
-                self.turn(at);
+                process.shards[at].shard.handle_query_result(now, found);
+                self.run_shard(at);
             }
         }
     }
 
-    /// Does something to a live connection's shard, which then has its turn.
-    pub(super) fn touch(&mut self, wire: usize, what: impl FnOnce(&mut Process)) {
-        let LiveServices { life, shard, key, .. } = &self.wires[wire];
+    /// Applies `what` to the process of an open connection and schedules a run of its shard.
+    pub(super) fn with_connection(&mut self, conn: usize, what: impl FnOnce(&mut Process)) {
+        let SimConnection { incarnation, shard, key, .. } = &self.connections[conn];
         let (at, key) = (*shard, *key);
-        if *life != self.life {
+        if *incarnation != self.incarnation {
             return;
         }
         let Some(process) = &mut self.process else { return };
-        if process.desks[at].shard.connection(key).is_some() {
+        if process.shards[at].shard.connection(key).is_some() {
             what(process);
-            self.plan_turn(at, 0, 3);
+            self.schedule_shard(at, 0, 3);
         }
     }
 
-    pub(super) fn plan_turn(&mut self, at: usize, from: u64, to: u64) {
+    pub(super) fn schedule_shard(&mut self, at: usize, from: u64, to: u64) {
         let Some(process) = &mut self.process else { return };
-        if !std::mem::replace(&mut process.desks[at].planned, true) {
+        if !std::mem::replace(&mut process.shards[at].is_scheduled, true) {
             let wait = self.rng.millis(from, to);
-            self.plan_in(wait, self.life, Due::FlushOutcome(at));
+            self.schedule_in(wait, self.incarnation, Action::RunShard(at));
         }
     }
 
-    fn turn(&mut self, at: usize) {
+    fn run_shard(&mut self, at: usize) {
         let now = self.now;
         let Some(process) = &mut self.process else { return };
-        if process.turn(at, now, &mut self.rng) {
-            self.plan_turn(at, 0, 1);
+        if process.run_shard(at, now, &mut self.rng) {
+            self.schedule_shard(at, 0, 1);
         }
         if let Some(process) = &self.process {
-            process.desks[at].shard.check_bounds(|room| self.store.head(room));
+            process.shards[at].shard.check_bounds(|room| self.store.head(room));
         }
-        self.after();
+        self.schedule_pending_work();
     }
 
-    /// What has been asked for is planned.
-    pub(super) fn after(&mut self) {
+    /// Schedules the commits, queries, shard runs and reads that are pending.
+    pub(super) fn schedule_pending_work(&mut self) {
         let Some(process) = &mut self.process else { return };
-        let called: Vec<usize> = process.called().collect();
+        let woken: Vec<usize> = process.take_woken().collect();
         let (writes, reads) = (!process.requests.is_empty(), !process.queries.is_empty());
-        for at in called {
-            self.plan_turn(at, 0, 5);
+        for at in woken {
+            self.schedule_shard(at, 0, 5);
         }
-        if writes && !std::mem::replace(&mut self.commit_planned, true) {
-            let slowest = if self.has(Fault::SlowWriter) { 1500 } else { 8 };
+        if writes && !std::mem::replace(&mut self.commit_scheduled, true) {
+            let slowest = if self.has_fault(Fault::SlowWriter) { 1500 } else { 8 };
             let wait = self.rng.millis(0, slowest);
-            self.plan_in(wait, self.life, Due::Commit);
+            self.schedule_in(wait, self.incarnation, Action::Commit);
         }
-        if reads && !std::mem::replace(&mut self.read_planned, true) {
-            let slowest = if self.has(Fault::SlowReaders) { 900 } else { 5 };
+        if reads && !std::mem::replace(&mut self.read_scheduled, true) {
+            let slowest = if self.has_fault(Fault::SlowReaders) { 900 } else { 5 };
             let wait = self.rng.millis(0, slowest);
-            self.plan_in(wait, self.life, Due::Read);
+            self.schedule_in(wait, self.incarnation, Action::Read);
         }
-        // What was written to sockets goes on its way.
-        for wire in 0..self.wires.len() {
-            let LiveServices { pipe, websocket_idle, takes_planned, of, .. } = &mut self.wires[wire];
+        // Schedules the reads of clients.
+        for conn in 0..self.connections.len() {
+            let SimConnection { pipe, is_dead, client_read_scheduled, of, .. } = &mut self.connections[conn];
             let waits = !pipe.0.to_client.borrow().is_empty()
-                || self.people[*of].online == Some(wire) && pipe.is_hung_up();
-            if !*websocket_idle && !*takes_planned && waits {
-                *takes_planned = true;
+                || self.actors[*of].online == Some(conn) && pipe.is_hung_up();
+            if !*is_dead && !*client_read_scheduled && waits {
+                *client_read_scheduled = true;
                 let wait = self.rng.millis(0, 20);
-                self.plan_in(wait, 0, Due::Takes(wire));
+                self.schedule_in(wait, 0, Action::ClientReads(conn));
             }
         }
     }
 
-    pub(super) fn has(&self, fault: Fault) -> bool {
+    pub(super) fn has_fault(&self, fault: Fault) -> bool {
         self.faults.contains(&(fault as u8))
     }
 
     fn commit(&mut self) {
-        self.commit_planned = false;
+        self.commit_scheduled = false;
         let wall_clock = self.wall_clock();
-        let failure = if self.has(Fault::FullDisk) {
+        let failure = if self.has_fault(Fault::FullDisk) {
             Some(Failure::Full)
-        } else if self.has(Fault::FailingCommits) && self.rng.one_in(2) {
+        } else if self.has_fault(Fault::FailingCommits) && self.rng.one_in(2) {
             Some(*self.rng.of(&[Failure::Lost, Failure::NotKnown]))
-        } else if self.faulty && self.rng.one_in(3000) {
+        } else if self.faults_enabled && self.rng.one_in(3000) {
             Some(*self.rng.of(&[Failure::FatalLost, Failure::FatalNotKnown]))
         } else {
             None
         };
         if let Some(failure) = failure {
             self.store.fail_next(failure);
-            self.in_doubt |= matches!(failure, Failure::NotKnown | Failure::FatalNotKnown);
-            self.tell(|| format!("commit fails: {failure:?}"));
+            self.commit_outcome_unknown |= matches!(failure, Failure::NotKnown | Failure::FatalNotKnown);
+            self.log(|| format!("commit fails: {failure:?}"));
         }
         let Some(process) = &mut self.process else { return };
         if process.requests.is_empty() {
             return;
         }
         if process.commit(wall_clock).is_some() {
-            self.die();
+            self.crash();
         }
-        self.go_on_logging_out();
-        self.after();
+        self.continue_logouts();
+        self.schedule_pending_work();
     }
 
-    /// The process begins its life.
+    /// Starts the process.
     pub(super) fn start(&mut self) {
         self.restarts += 1;
-        self.life = self.restarts;
-        (self.commit_planned, self.read_planned, self.stopping) = (false, false, false);
+        self.incarnation = self.restarts;
+        (self.commit_scheduled, self.read_scheduled, self.stopping) = (false, false, false);
         let process = Process::start(&self.store, &self.shape, self.wall_clock());
-        let shards = process.desks.len();
+        let shards = process.shards.len();
         self.process = Some(process);
         self.faults.clear();
-        self.tell(|| "the process starts".to_owned());
+        self.log(|| "the process starts".to_owned());
         for at in 0..shards {
             let first = self.rng.millis(0, 100);
-            self.plan_in(first, self.life, Due::Tick(at));
+            self.schedule_in(first, self.incarnation, Action::Tick(at));
         }
     }
 
-    /// Where messages stand.
-    pub(super) fn index(&self) -> Index {
-        let mut index = Index::new();
+    /// The positions of the stored messages. Asserts that none is stored twice.
+    pub(super) fn message_index(&self) -> MessageIndex {
+        let mut index = MessageIndex::new();
         for event in self.store.events() {
             if let protocol::EventKind::Message { body, .. } = &event.kind {
-                let word = body.as_str().split(' ').next().unwrap_or_default();
-                let before = index.insert(word.to_owned(), (event.room, event.n.0));
-                assert!(before.is_none(), "promise 3: {word} is stored twice: #{} and {before:?}", event.seq);
+                let key = body.as_str().split(' ').next().unwrap_or_default();
+                let before = index.insert(key.to_owned(), (event.room, event.n.0));
+                assert!(before.is_none(), "promise 3: {key} is stored twice: #{} and {before:?}", event.seq);
             }
         }
         index
     }
 }
 
-impl Speaker {
+impl ActorClient {
     pub(super) fn session(&self) -> Option<TokenHash> {
         match self {
-            Speaker::Json(client) => client.session,
-            Speaker::Lines(lines) => lines.session,
+            ActorClient::Json(client) => client.session,
+            ActorClient::Lines(lines) => lines.session,
         }
     }
 }

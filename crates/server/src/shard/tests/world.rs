@@ -18,7 +18,7 @@ use crate::handoff::{Identity, WireProtocol};
 use crate::metrics::Metrics;
 use crate::queries;
 use crate::sim::services::Memory;
-use crate::sim::wire::Pipe;
+use crate::sim::pipe::Pipe;
 use crate::writer::CommitPipeline;
 
 pub(super) struct World {

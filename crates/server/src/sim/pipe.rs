@@ -1,4 +1,4 @@
-//! A connection in memory.
+//! An in-memory connection.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -7,31 +7,31 @@ use std::rc::Rc;
 
 use crate::shard::Transport;
 
-/// The server's end of a connection in memory; clones are the same connection.
+/// The server's end of an in-memory connection; clones share the connection.
 #[derive(Clone, Default)]
-pub(crate) struct Pipe(pub(crate) Rc<Wire>);
+pub(crate) struct Pipe(pub(crate) Rc<PipeState>);
 
 impl Pipe {
-    /// Whether the server has dropped its clone: the client comes to the end of what was written to it.
+    /// Whether the server has dropped its clone, which the client sees as the end of the stream.
     pub(crate) fn is_hung_up(&self) -> bool {
         Rc::strong_count(&self.0) == 1
     }
 }
 
-/// What lies between the two ends.
+/// The state between the two ends.
 #[derive(Default)]
-pub(crate) struct Wire {
+pub(crate) struct PipeState {
     pub(crate) to_server: RefCell<VecDeque<u8>>,
     pub(crate) to_client: RefCell<Vec<u8>>,
-    /// How many bytes the socket still takes.
+    /// The free space in the send buffer.
     pub(crate) room: Cell<usize>,
-    /// What one write takes at most, if that is less.
-    pub(crate) mouthful: Cell<Option<usize>>,
-    /// How often the server wrote.
+    /// The limit of the next write, if it is less.
+    pub(crate) max_write: Cell<Option<usize>>,
+    /// The number of writes of the server.
     pub(crate) writes: Cell<usize>,
-    /// A write was cut short: the server waits to be told that there is room again.
-    pub(crate) starved: Cell<bool>,
-    /// The client has ended its side.
+    /// A write was incomplete, and the server waits for the socket to become writable.
+    pub(crate) write_blocked: Cell<bool>,
+    /// The client has shut down its write side.
     pub(crate) ended: Cell<bool>,
     /// The connection was reset.
     pub(crate) broken: Cell<bool>,
@@ -58,8 +58,8 @@ impl Transport for Pipe {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-        let taken = offered.min(self.0.room.get()).min(self.0.mouthful.take().unwrap_or(usize::MAX));
-        self.0.starved.set(taken < offered);
+        let taken = offered.min(self.0.room.get()).min(self.0.max_write.take().unwrap_or(usize::MAX));
+        self.0.write_blocked.set(taken < offered);
         if taken == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
