@@ -55,7 +55,7 @@ struct Client {
     reset: BTreeSet<u64>,
     names: HashMap<String, u64>,
     goodbye: bool,
-    heard: BTreeSet<String>,
+    received: BTreeSet<String>,
     /// The `ok` of a `resume` does not wait for rooms that are behind: see
     /// `resume_is_answered_after_all_its_rooms`.
     resumes_early: bool,
@@ -108,11 +108,11 @@ impl Client {
     fn line(&mut self, line: String) {
         if line.starts_with('*') {
             // Perhaps it came to another room: what it is known to have read there may be old by some lines.
-            self.heard.clear();
+            self.received.clear();
         }
         // What is said has a number in it, and nobody hears it twice.
         if let Some((_, said)) = line.split_once(": ").filter(|_| !line.starts_with('*')) {
-            assert!(self.heard.insert(said.to_owned()), "heard twice: {line}");
+            assert!(self.received.insert(said.to_owned()), "heard twice: {line}");
         }
     }
 
@@ -240,10 +240,10 @@ impl ByteRange {
         }
         let lines = self.rng.one_in(3);
         let languages = [Language::En, Language::Zh];
-        let speaks =
+        let protocol =
             if lines { WireProtocol::PlainText(*self.rng.of(&languages)) } else { WireProtocol::Json };
         let session = (!transient).then_some(TokenHash([user as u8; 32]));
-        let peer = self.world.arrive_quietly(user, speaks, session);
+        let peer = self.world.connect_without_settling(user, protocol, session);
         self.trace.push(format!("#{} is u{user} lines {lines}", peer.key.generation));
         self.clients.push(Client {
             peer,
@@ -258,7 +258,7 @@ impl ByteRange {
             reset: BTreeSet::new(),
             names: HashMap::new(),
             goodbye: false,
-            heard: BTreeSet::new(),
+            received: BTreeSet::new(),
             resumes_early: true,
         });
     }
@@ -406,28 +406,28 @@ impl ByteRange {
             }
             (81..=83, Some(index)) => {
                 let few = *self.rng.of(&[0, 10, 500, 5000]);
-                self.clients[index].peer.takes_only(few);
+                self.clients[index].peer.limit_bytes(few);
                 self.trace.push(format!("#{} takes {few}", self.clients[index].peer.key.generation));
             }
             (84..=88, Some(index)) => {
                 let many = *self.rng.of(&[7, 1000, 20_000, usize::MAX, usize::MAX]);
-                self.world.make_room_quietly(&self.clients[index].peer, many);
+                self.world.accept_bytes_without_settling(&self.clients[index].peer, many);
                 self.trace.push(format!("#{} makes room {many}", self.clients[index].peer.key.generation));
             }
             (89..=91, Some(index)) => self.clients[index].take(&mut self.acknowledged),
             (92, Some(index)) => {
                 let client = self.clients.swap_remove(index);
                 self.trace.push(format!("#{} hangs up", client.peer.key.generation));
-                self.world.hang_up_quietly(&client.peer);
+                self.world.disconnect_without_settling(&client.peer);
                 // A write to nobody does not block either.
-                self.world.make_room_quietly(&client.peer, usize::MAX);
+                self.world.accept_bytes_without_settling(&client.peer, usize::MAX);
             }
             (93, Some(index)) => {
                 let client = self.clients.swap_remove(index);
                 self.trace.push(format!("#{} says goodbye", client.peer.key.generation));
                 let goodbye = websocket::masked_frame(Opcode::Close, &[3, 232], [0; 4]);
                 self.world.bytes(&client.peer, &goodbye);
-                self.world.make_room_quietly(&client.peer, usize::MAX);
+                self.world.accept_bytes_without_settling(&client.peer, usize::MAX);
             }
             (94, _) => {
                 self.world.bus_is_down = !self.world.bus_is_down;
@@ -488,7 +488,7 @@ impl ByteRange {
         self.world.shard.services.overloaded = false;
         self.world.settle();
         for client in &self.clients {
-            self.world.make_room_quietly(&client.peer, usize::MAX);
+            self.world.accept_bytes_without_settling(&client.peer, usize::MAX);
         }
         self.world.wait(Duration::from_secs(8));
         for client in &mut self.clients {
@@ -574,8 +574,8 @@ impl ByteRange {
     fn check_when_all_have_gone(&mut self) {
         let clients = std::mem::take(&mut self.clients);
         for client in &clients {
-            self.world.hang_up_quietly(&client.peer);
-            self.world.make_room_quietly(&client.peer, usize::MAX);
+            self.world.disconnect_without_settling(&client.peer);
+            self.world.accept_bytes_without_settling(&client.peer, usize::MAX);
         }
         self.world.wait(Duration::from_secs(8));
         self.world.shard.check_empty();

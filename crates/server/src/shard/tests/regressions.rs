@@ -1,4 +1,4 @@
-//! What was found by trying to break the shard. Each was red once.
+//! Regression tests. Each has failed once.
 
 use std::time::Duration;
 
@@ -26,18 +26,18 @@ fn send_to(room: &str, key: &str, body: &str) -> String {
 #[test]
 fn departed_lagging_member_receives_its_departure() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mut slow = world.arrive_in_lobby(2);
-    let mei = world.arrive(2);
+    let li = world.connect_to_lobby(1);
+    let mut slow = world.connect_to_lobby(2);
+    let mei = world.connect(2);
     slow.take();
-    slow.takes_only(100);
+    slow.limit_bytes(100);
     world.send(&li, "before", "x");
     world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
-    // More than the log holds for whoever lags.
+    // More than the log retains for a lagging member.
     for n in 0..700 {
         world.send(&li, &format!("k{n}"), &"x".repeat(8192));
     }
-    world.make_room(&slow, usize::MAX);
+    world.accept_bytes(&slow, usize::MAX);
     assert!(are_contiguous(&slow.take_seqs(), 3, 4));
     assert!(world.shard.connection(slow.key).unwrap().subscriptions.is_empty());
 }
@@ -45,12 +45,12 @@ fn departed_lagging_member_receives_its_departure() {
 #[test]
 fn leave_then_join_receives_later_events() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mut mei = world.arrive_in_lobby(2);
+    let li = world.connect_to_lobby(1);
+    let mut mei = world.connect_to_lobby(2);
     mei.take();
     world.text(&mei, r#"[{"type":"leave","id":5,"room":"lobby"},{"type":"join","id":6,"room":"lobby"}]"#);
     world.work();
-    // In the same commit, and behind.
+    // In the same commit, after them.
     world.text(&li, &send_in_lobby("a", "same commit"));
     world.settle();
     world.send(&li, "b", "later");
@@ -64,9 +64,9 @@ fn leave_then_join_receives_later_events() {
 #[test]
 fn text_client_leaving_lobby_receives_lobby_events() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
+    let li = world.connect_to_lobby(1);
     let mut reader =
-        world.arrive_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
+        world.connect_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
     reader.take_text();
     world.text(&reader, "/leave");
     world.work();
@@ -80,8 +80,8 @@ fn text_client_leaving_lobby_receives_lobby_events() {
 #[test]
 fn leave_on_lagging_shard_ends_the_waiting_join() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mut mei = world.arrive(2);
+    let li = world.connect_to_lobby(1);
+    let mut mei = world.connect(2);
     mei.take();
     world.bus_is_down = true;
     world.text(&mei, r#"[{"type":"join","id":5,"room":"lobby"},{"type":"leave","id":6,"room":"lobby"}]"#);
@@ -97,9 +97,9 @@ fn leave_on_lagging_shard_ends_the_waiting_join() {
 #[test]
 fn leave_on_other_connection_ends_the_waiting_join() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let first = world.arrive_in_lobby(2);
-    let mut second = world.arrive(2);
+    let li = world.connect_to_lobby(1);
+    let first = world.connect_to_lobby(2);
+    let mut second = world.connect(2);
     second.take();
     world.bus_is_down = true;
     world.text(&li, &send_in_lobby("a", "dropped"));
@@ -118,21 +118,21 @@ fn leave_on_other_connection_ends_the_waiting_join() {
 fn pages_of_closed_rooms_release_their_read_slots() {
     let mut world = World::new();
     let session = Some(storage::TokenHash([7; 32]));
-    let li = world.arrive(1);
-    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), session);
+    let li = world.connect(1);
+    let reader = world.connect_as(7, WireProtocol::PlainText(Language::En), session);
     for room in ["a", "b", "c"] {
         world.send_frame(&li, &join(room));
         world.send_frame(&reader, &format!("/join {room}"));
         world.send_frame(&reader, "I was here");
     }
-    world.hang_up(&reader);
+    world.disconnect(&reader);
     for room in ["a", "b", "c"] {
         for n in 0..3 {
             world.send_frame(&li, &send_to(room, &format!("{room}{n}"), "while you were away"));
         }
     }
-    world.hang_up(&li);
-    let mut back = world.arrive_as(7, WireProtocol::PlainText(Language::En), session);
+    world.disconnect(&li);
+    let mut back = world.connect_as(7, WireProtocol::PlainText(Language::En), session);
     for room in ["a", "b", "c"] {
         world.text(&back, &format!("/join {room}"));
     }
@@ -146,7 +146,7 @@ fn pages_of_closed_rooms_release_their_read_slots() {
 #[test]
 fn busy_peer_with_split_messages_is_not_closed() {
     let mut world = World::new();
-    let mut li = world.arrive_in_lobby(1);
+    let mut li = world.connect_to_lobby(1);
     let whole = websocket::masked_frame(Opcode::Text, br#"{"type":"ping","id":1}"#, [0; 4]);
     let (front, back) = whole.split_at(9);
     world.bytes(&li, front);
@@ -162,17 +162,17 @@ fn busy_peer_with_split_messages_is_not_closed() {
 #[test]
 fn unread_message_does_not_time_out_its_sender() {
     let mut world = World::new();
-    let mut li = world.arrive_in_lobby(1);
+    let mut li = world.connect_to_lobby(1);
     li.take_text();
-    li.takes_only(0);
+    li.limit_bytes(0);
     let ping = websocket::masked_frame(Opcode::Text, br#"{"type":"ping","id":123}"#, [0; 4]);
     for _ in 0..5000 {
         world.bytes(&li, &ping);
     }
-    // It reads slowly, and lives.
+    // The peer accepts bytes slowly, so it is alive.
     for _ in 0..50 {
         world.wait(seconds(1));
-        world.make_room(&li, 50);
+        world.accept_bytes(&li, 50);
     }
     assert!(world.shard.connection(li.key).is_some());
 }
@@ -182,7 +182,7 @@ fn every_open_room_is_compared_with_the_store() {
     let mut world = World::new();
     let mut peers: Vec<Peer> = Vec::new();
     for user in 1..=11 {
-        let peer = world.arrive(user);
+        let peer = world.connect(user);
         for room in 0..100 {
             world.send_frame(&peer, &join(&format!("room-{user}-{room}")));
         }
@@ -193,7 +193,7 @@ fn every_open_room_is_compared_with_the_store() {
     world.bus_is_down = true;
     world.text(&last, &send_to("room-11-99", "a", "x"));
     world.work();
-    // The bus drops it, and no reader has time to fetch it.
+    // The bus drops it, and the readers reject the backfill.
     world.shard.services.overloaded = true;
     world.commit_all();
     world.deliver_all();
@@ -206,14 +206,14 @@ fn every_open_room_is_compared_with_the_store() {
 #[test]
 fn quiet_room_with_a_lagging_member_releases_memory() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mut slow = world.arrive_in_lobby(2);
+    let li = world.connect_to_lobby(1);
+    let mut slow = world.connect_to_lobby(2);
     world.wait(seconds(3));
-    slow.takes_only(100);
+    slow.limit_bytes(100);
     for n in 0..300 {
         world.send(&li, &format!("k{n}"), &"x".repeat(8192));
     }
-    world.make_room(&slow, usize::MAX);
+    world.accept_bytes(&slow, usize::MAX);
     slow.take();
     world.wait(seconds(13));
     let held: usize =
@@ -224,21 +224,21 @@ fn quiet_room_with_a_lagging_member_releases_memory() {
 #[test]
 fn nothing_is_written_after_a_close_frame() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mei = world.arrive_in_lobby(2);
+    let li = world.connect_to_lobby(1);
+    let mei = world.connect_to_lobby(2);
     for n in 0..10 {
         world.send(&li, &format!("k{n}"), "x");
     }
     world.wait(seconds(15));
-    world.hang_up(&mei);
-    let mut back = world.arrive(2);
+    world.disconnect(&mei);
+    let mut back = world.connect(2);
     back.take();
     world.text(&back, &json!({"type":"join","id":1,"room":"lobby","after":2}).to_string());
     world.work();
     world.shard.handle_session_end(world.now, protocol::UserId(2));
     world.settle();
     let raw = back.take_raw();
-    // 4100, big-endian.
+    // The close code 4100, big-endian.
     let goodbye = raw.windows(2).position(|pair| pair == [0x10, 0x04]);
     let at = goodbye.unwrap();
     let rest = String::from_utf8_lossy(&raw[at + 2..]).into_owned();
@@ -248,21 +248,21 @@ fn nothing_is_written_after_a_close_frame() {
 #[test]
 fn quiet_room_is_served_beside_a_backlog() {
     let mut world = World::new();
-    let li = world.arrive(1);
-    let mut slow = world.arrive(2);
+    let li = world.connect(1);
+    let mut slow = world.connect(2);
     for room in ["busy", "quiet"] {
         world.send_frame(&li, &join(room));
         world.send_frame(&slow, &join(room));
     }
     slow.take();
-    slow.takes_only(100);
+    slow.limit_bytes(100);
     for n in 0..350 {
         world.send_frame(&li, &send_to("busy", &format!("k{n}"), &"x".repeat(8192)));
     }
     world.send_frame(&li, &send_to("quiet", "q", "hear me"));
     let mut turns = 0;
     loop {
-        world.make_room(&slow, 32 * 1024);
+        world.accept_bytes(&slow, 32 * 1024);
         turns += 1;
         if slow.take().iter().any(|frame| frame["body"] == "hear me") {
             break;
@@ -275,11 +275,11 @@ fn quiet_room_is_served_beside_a_backlog() {
 #[test]
 fn lagging_peer_is_read_again_after_taking_its_replies() {
     let mut world = World::new();
-    let mut li = world.arrive_in_lobby(1);
-    let mut slow = world.arrive_in_lobby(2);
+    let mut li = world.connect_to_lobby(1);
+    let mut slow = world.connect_to_lobby(2);
     li.take();
     slow.take();
-    slow.takes_only(0);
+    slow.limit_bytes(0);
     for _ in 0..3000 {
         world.bytes(&slow, &websocket::masked_frame(Opcode::Text, br#"{"type":"ping","id":123}"#, [0; 4]));
     }
@@ -290,7 +290,7 @@ fn lagging_peer_is_read_again_after_taking_its_replies() {
             n += 1;
             world.send(&li, &format!("k{n}"), &"x".repeat(8000));
         }
-        world.make_room(&slow, 30_000);
+        world.accept_bytes(&slow, 30_000);
         slow.take();
     }
     assert!(li.take().iter().any(|frame| frame["body"] == "I am here"));
@@ -299,14 +299,14 @@ fn lagging_peer_is_read_again_after_taking_its_replies() {
 #[test]
 fn catch_up_waiting_for_other_reads_continues() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mei = world.arrive_in_lobby(2);
+    let li = world.connect_to_lobby(1);
+    let mei = world.connect_to_lobby(2);
     for n in 0..10 {
         world.send(&li, &format!("k{n}"), "x");
     }
     world.wait(seconds(15));
-    world.hang_up(&mei);
-    let mut back = world.arrive(2);
+    world.disconnect(&mei);
+    let mut back = world.connect(2);
     world.text(&back, r#"[{"type":"history","room":"lobby"},{"type":"history","room":"lobby"}]"#);
     world.text(&back, &json!({"type":"join","id":1,"room":"lobby","after":2}).to_string());
     world.work();
@@ -322,8 +322,8 @@ fn catch_up_waiting_for_other_reads_continues() {
 #[test]
 fn replies_to_malformed_input_are_bounded() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    li.takes_only(0);
+    let li = world.connect_to_lobby(1);
+    li.limit_bytes(0);
     let nonsense = format!("[{}]", ["1"; 256].join(","));
     for _ in 0..1000 {
         world.text(&li, &nonsense);
@@ -336,9 +336,9 @@ fn replies_to_malformed_input_are_bounded() {
 #[test]
 fn text_client_on_lagging_shard_has_one_room() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
+    let li = world.connect_to_lobby(1);
     world.send_frame(&li, &join("a"));
-    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
+    let reader = world.connect_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
     world.bus_is_down = true;
     world.text(&reader, "/join a");
     world.text(&reader, "/join b");
@@ -351,8 +351,8 @@ fn text_client_on_lagging_shard_has_one_room() {
 #[test]
 fn text_client_with_refused_join_stays_in_its_room() {
     let mut world = World::new();
-    let mut li = world.arrive_in_lobby(1);
-    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
+    let mut li = world.connect_to_lobby(1);
+    let reader = world.connect_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
     world.send_frame(&reader, "/join r999");
     world.send_frame(&reader, "still here");
     assert!(types(&li.take()).contains(&"message"));
@@ -361,10 +361,10 @@ fn text_client_with_refused_join_stays_in_its_room() {
 #[test]
 fn resume_is_answered_after_all_its_rooms() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mei = world.arrive_in_lobby(2);
-    world.hang_up(&mei);
-    let mut back = world.arrive(2);
+    let li = world.connect_to_lobby(1);
+    let mei = world.connect_to_lobby(2);
+    world.disconnect(&mei);
+    let mut back = world.connect(2);
     back.take();
     world.bus_is_down = true;
     world.text(&li, &send_in_lobby("a", "dropped"));
@@ -381,11 +381,11 @@ fn resume_is_answered_after_all_its_rooms() {
 #[test]
 fn join_overtaken_by_removal_opens_nothing() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let first = world.arrive_in_lobby(2);
-    let mut second = world.arrive(2);
+    let li = world.connect_to_lobby(1);
+    let first = world.connect_to_lobby(2);
+    let mut second = world.connect(2);
     second.take();
-    // A word is lost, and before the store has been asked for it more is committed, which the reader finds too.
+    // A message is dropped, and more is committed before the backfill, which returns those events as well.
     world.bus_is_down = true;
     world.text(&li, &send_in_lobby("a", "dropped"));
     world.work();
@@ -407,9 +407,9 @@ fn join_overtaken_by_removal_opens_nothing() {
 #[test]
 fn deleted_room_is_closed_after_a_lost_bus_message() {
     let mut world = World::new();
-    let first = world.arrive(2);
+    let first = world.connect(2);
     world.send_frame(&first, &join("silent"));
-    let second = world.arrive(2);
+    let second = world.connect(2);
     world.send_frame(&second, &join("silent"));
     world.bus_is_down = true;
     world.send_frame(&first, r#"{"type":"leave","id":6,"room":"silent"}"#);
@@ -421,9 +421,9 @@ fn deleted_room_is_closed_after_a_lost_bus_message() {
 #[test]
 fn waiting_join_survives_hang_up_of_another() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let first = world.arrive(2);
-    let mut second = world.arrive(3);
+    let li = world.connect_to_lobby(1);
+    let first = world.connect(2);
+    let mut second = world.connect(3);
     second.take();
     world.bus_is_down = true;
     world.text(&li, &send_in_lobby("a", "dropped"));
@@ -433,8 +433,8 @@ fn waiting_join_survives_hang_up_of_another() {
     world.commit_all();
     world.deliver_all();
     world.bus_is_down = false;
-    world.hang_up_quietly(&li);
-    world.hang_up_quietly(&first);
+    world.disconnect_without_settling(&li);
+    world.disconnect_without_settling(&first);
     world.work();
     world.read_all();
     world.settle();
@@ -445,16 +445,16 @@ fn waiting_join_survives_hang_up_of_another() {
 fn gap_does_not_hide_a_removal() {
     let mut world = World::new();
     world.shard.settings.limits.catch_up_events = 3;
-    let li = world.arrive_in_lobby(1);
-    let mut slow = world.arrive_in_lobby(2);
-    let mei = world.arrive(2);
+    let li = world.connect_to_lobby(1);
+    let mut slow = world.connect_to_lobby(2);
+    let mei = world.connect(2);
     slow.take();
-    slow.takes_only(100);
+    slow.limit_bytes(100);
     for n in 0..700 {
         world.send(&li, &format!("k{n}"), &"x".repeat(8192));
     }
     world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
-    world.make_room(&slow, usize::MAX);
+    world.accept_bytes(&slow, usize::MAX);
     let frames = slow.take();
     assert_eq!(frames.last().unwrap()["type"], "member_left", "{:?}", frames.last());
 }
@@ -462,11 +462,11 @@ fn gap_does_not_hide_a_removal() {
 #[test]
 fn failed_departure_is_retried() {
     let mut world = World::new();
-    let passer_by = world.arrive_as(7, WireProtocol::Json, None);
+    let passer_by = world.connect_as(7, WireProtocol::Json, None);
     world.send_frame(&passer_by, &join("lobby"));
     assert!(world.is_member(1, 7));
     world.store.fail_next(storage::Failure::Lost);
-    world.hang_up(&passer_by);
+    world.disconnect(&passer_by);
     assert!(world.is_member(1, 7), "the commit failed");
     world.wait(seconds(2));
     assert!(!world.is_member(1, 7));
@@ -475,11 +475,11 @@ fn failed_departure_is_retried() {
 #[test]
 fn guest_stored_by_a_failed_join_leaves_on_disconnect() {
     let mut world = World::new();
-    let mut passer_by = world.arrive_as(7, WireProtocol::Json, None);
+    let mut passer_by = world.connect_as(7, WireProtocol::Json, None);
     world.store.fail_next(storage::Failure::NotKnown);
     world.send_frame(&passer_by, &join("lobby"));
     assert_eq!(passer_by.take()[1]["code"], "unavailable");
     assert!(world.is_member(1, 7));
-    world.hang_up(&passer_by);
+    world.disconnect(&passer_by);
     assert!(!world.is_member(1, 7));
 }

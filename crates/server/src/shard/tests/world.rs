@@ -1,5 +1,4 @@
-//! A world for a shard: pipes in memory for sockets, a store in memory, and time that passes when it is told to. What runs in
-//! it is the shard itself.
+//! The test environment of a shard: in-memory pipes instead of sockets, an in-memory store, and virtual time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,15 +23,15 @@ use crate::writer::CommitPipeline;
 pub(super) struct World {
     pub(super) shard: Shard<Pipe, Memory>,
     pub(super) now: Duration,
-    /// What the writer writes to: it can be told to fail.
+    /// The store of the writer, which can inject failures.
     pub(super) store: MemoryStore,
     pipeline: CommitPipeline,
     inbox: Inbox<BusMessage, WriteReply>,
     reader: Box<dyn Reader>,
-    /// The bus drops every word while this is set.
+    /// Whether the bus drops every message.
     pub(super) bus_is_down: bool,
-    /// What was committed and has not come to the shard yet.
-    pub(super) rounds: VecDeque<Delivery<BusMessage, WriteReply>>,
+    /// Published deliveries that the shard has not received yet.
+    pub(super) deliveries: VecDeque<Delivery<BusMessage, WriteReply>>,
 }
 
 /// A client at the other end of a pipe.
@@ -55,56 +54,56 @@ impl World {
             shard: Shard::new(settings(), Memory::default(), Metrics::new()),
             now: Duration::ZERO,
             bus_is_down: false,
-            rounds: VecDeque::new(),
+            deliveries: VecDeque::new(),
         }
     }
 
-    /// Somebody with a session connects, and gets their welcome.
-    pub(super) fn arrive(&mut self, user: u64) -> Peer {
-        self.arrive_as(user, WireProtocol::Json, Some(TokenHash([u8::try_from(user).unwrap(); 32])))
+    /// Connects a user with a session, who receives the welcome.
+    pub(super) fn connect(&mut self, user: u64) -> Peer {
+        self.connect_as(user, WireProtocol::Json, Some(TokenHash([u8::try_from(user).unwrap(); 32])))
     }
 
-    pub(super) fn arrive_as(&mut self, user: u64, speaks: WireProtocol, session: Option<TokenHash>) -> Peer {
-        let peer = self.arrive_quietly(user, speaks, session);
+    pub(super) fn connect_as(&mut self, user: u64, protocol: WireProtocol, session: Option<TokenHash>) -> Peer {
+        let peer = self.connect_without_settling(user, protocol, session);
         self.settle();
         peer
     }
 
-    /// Somebody connects; nothing follows yet.
-    pub(super) fn arrive_quietly(
+    /// Connects a user without settling.
+    pub(super) fn connect_without_settling(
         &mut self,
         user: u64,
-        speaks: WireProtocol,
+        protocol: WireProtocol,
         session: Option<TokenHash>,
     ) -> Peer {
         let pipe = Pipe::default();
         pipe.0.room.set(usize::MAX);
         let person = Person { id: UserId(user), name: UserName::new(&format!("guest {user}")).unwrap() };
         let identity = Identity { person, session, stored: false };
-        let key = self.shard.handle_connect(self.now, pipe.clone(), identity, speaks);
+        let key = self.shard.handle_connect(self.now, pipe.clone(), identity, protocol);
         Peer { key, pipe, decoder: Decoder::client() }
     }
 
-    /// Somebody connects and joins the lobby; what they got so far is forgotten.
-    pub(super) fn arrive_in_lobby(&mut self, user: u64) -> Peer {
-        let mut peer = self.arrive(user);
+    /// Connects a user, joins the lobby, and discards the received frames.
+    pub(super) fn connect_to_lobby(&mut self, user: u64) -> Peer {
+        let mut peer = self.connect(user);
         self.send_frame(&peer, r#"{"type":"join","id":1,"room":"lobby"}"#);
         peer.take();
         peer
     }
 
-    /// A client sends a text message, and all that follows from it happens.
+    /// Sends a text message and settles.
     pub(super) fn send_frame(&mut self, peer: &Peer, text: &str) {
         self.bytes(peer, &websocket::masked_frame(Opcode::Text, text.as_bytes(), [1, 2, 3, 4]));
         self.settle();
     }
 
-    /// A client says something in the lobby.
+    /// Sends a chat message to the lobby and settles.
     pub(super) fn send(&mut self, peer: &Peer, key: &str, body: &str) {
         self.send_frame(peer, &send_in_lobby(key, body));
     }
 
-    /// Bytes of a client arrive; nothing follows yet.
+    /// Delivers bytes of a client without settling.
     pub(super) fn bytes(&mut self, peer: &Peer, bytes: &[u8]) {
         peer.pipe.0.to_server.borrow_mut().extend(bytes);
         if self.shard.connection(peer.key).is_some() {
@@ -112,35 +111,35 @@ impl World {
         }
     }
 
-    /// A client hangs up.
-    pub(super) fn hang_up(&mut self, peer: &Peer) {
-        self.hang_up_quietly(peer);
+    /// Disconnects a client and settles.
+    pub(super) fn disconnect(&mut self, peer: &Peer) {
+        self.disconnect_without_settling(peer);
         self.settle();
     }
 
-    /// A client hangs up; nothing follows yet.
-    pub(super) fn hang_up_quietly(&mut self, peer: &Peer) {
+    /// Disconnects a client without settling.
+    pub(super) fn disconnect_without_settling(&mut self, peer: &Peer) {
         peer.pipe.0.ended.set(true);
         if self.shard.connection(peer.key).is_some() {
             self.shard.handle_readable(self.now, peer.key.index);
         }
     }
 
-    /// A client takes so many bytes more.
-    pub(super) fn make_room(&mut self, peer: &Peer, bytes: usize) {
-        self.make_room_quietly(peer, bytes);
+    /// Lets a client accept this many more bytes, and settles.
+    pub(super) fn accept_bytes(&mut self, peer: &Peer, bytes: usize) {
+        self.accept_bytes_without_settling(peer, bytes);
         self.settle();
     }
 
-    /// A client takes so many bytes more; nothing follows yet.
-    pub(super) fn make_room_quietly(&mut self, peer: &Peer, bytes: usize) {
+    /// Lets a client accept this many more bytes, without settling.
+    pub(super) fn accept_bytes_without_settling(&mut self, peer: &Peer, bytes: usize) {
         peer.pipe.0.room.set(bytes);
         if self.shard.connection(peer.key).is_some() {
             self.shard.handle_writable(self.now, peer.key.index);
         }
     }
 
-    /// Time passes, a tick at a time.
+    /// Advances the time tick by tick, and settles after each.
     pub(super) fn wait(&mut self, time: Duration) {
         let until = self.now + time;
         while self.now < until {
@@ -150,20 +149,20 @@ impl World {
         }
     }
 
-    /// The shard works until it has nothing to do; the writer and the readers wait.
+    /// Runs the shard until it is idle, without the writer and the readers.
     ///
     /// # Panics
-    /// When it never comes to rest.
+    /// If the shard does not become idle.
     pub(super) fn work(&mut self) {
         for _ in 0..100_000 {
             if !self.shard.work(self.now) {
                 return;
             }
         }
-        panic!("the shard does not come to rest");
+        panic!("the shard does not become idle");
     }
 
-    /// The writer commits all that waits for it, at once.
+    /// Commits all submitted requests in one batch.
     pub(super) fn commit_all(&mut self) {
         let requests = std::mem::take(&mut self.shard.services.requests);
         if !requests.is_empty() {
@@ -171,9 +170,9 @@ impl World {
         }
     }
 
-    /// All that was committed comes to the shard.
+    /// Delivers all published messages and replies to the shard.
     pub(super) fn deliver_all(&mut self) {
-        while let Some(delivery) = self.rounds.pop_front() {
+        while let Some(delivery) = self.deliveries.pop_front() {
             let dropped = delivery.message.is_none();
             self.shard.handle_commit(self.now, delivery);
             if dropped {
@@ -186,36 +185,36 @@ impl World {
         }
     }
 
-    /// The readers carry out all that waits for them.
+    /// Runs all submitted queries.
     pub(super) fn read_all(&mut self) {
         for query in std::mem::take(&mut self.shard.services.queries) {
-            let found = self.look(query);
+            let found = self.run_query(query);
             self.shard.handle_query_result(self.now, found);
         }
     }
 
-    /// What a reader finds now.
-    pub(super) fn look(&mut self, query: crate::shard::Query) -> crate::shard::QueryResult {
+    /// Runs a query on the store.
+    pub(super) fn run_query(&mut self, query: crate::shard::Query) -> crate::shard::QueryResult {
         queries::run_query(query, &mut *self.reader)
     }
 
-    /// Who is said to be online in a room.
+    /// The users who are online in a room.
     pub(super) fn online(&self, room: u64) -> std::collections::BTreeSet<u64> {
         let people = self.shard.services.presence.borrow().online(RoomId(room), usize::MAX);
         people.into_iter().map(|person| person.id.0).collect()
     }
 
-    /// Whether nobody is said to be online anywhere.
+    /// Whether no user is online in any room.
     pub(super) fn no_user_is_online(&self) -> bool {
         (1..64).all(|room| self.shard.services.presence.borrow().count(RoomId(room)) == 0)
     }
 
-    /// A client sends a text message; nothing follows yet.
+    /// Sends a text message without settling.
     pub(super) fn text(&mut self, peer: &Peer, text: &str) {
         self.bytes(peer, &websocket::masked_frame(Opcode::Text, text.as_bytes(), [1, 2, 3, 4]));
     }
 
-    /// Everything that was asked for happens, until nothing is left to do.
+    /// Runs the shard, the writer, the bus and the readers until nothing is pending.
     pub(super) fn settle(&mut self) {
         loop {
             self.work();
@@ -228,36 +227,36 @@ impl World {
         }
     }
 
-    /// Whether nothing waits for anybody outside.
+    /// Whether no request, query, frame or delivery is pending.
     pub(super) fn is_idle(&self) -> bool {
         let services = &self.shard.services;
         services.requests.is_empty()
             && services.queries.is_empty()
             && services.ephemeral_frames.is_empty()
-            && self.rounds.is_empty()
+            && self.deliveries.is_empty()
     }
 
-    /// What the store knows of a room: its events.
+    /// The stored events of a room.
     pub(super) fn events_of(&mut self, room: u64) -> Vec<protocol::Event> {
         let bounds = storage::PageBounds { limit: u32::MAX - 1, max_bytes: usize::MAX };
         self.reader.events_after(RoomId(room), protocol::Seq(0), None, bounds).unwrap().events
     }
 
-    /// Whether the store has somebody as a member.
+    /// Whether a user is a member of a room in the store.
     pub(super) fn is_member(&mut self, room: u64, user: u64) -> bool {
         self.reader.is_member(RoomId(room), UserId(user)).unwrap()
     }
 
     fn commit(&mut self, requests: Vec<(Actor, Operation, u64)>) {
-        let (mut asked, mut reply_to) = (Vec::new(), Vec::new());
+        let (mut batch, mut reply_to) = (Vec::new(), Vec::new());
         for (actor, operation, request_id) in requests {
-            asked.push(Request { request_id: RequestId(asked.len() as u64), actor, operation });
+            batch.push(Request { request_id: RequestId(batch.len() as u64), actor, operation });
             reply_to.push(ReplyTarget::Shard { shard: 0, request_id });
         }
-        self.pipeline.commit(Timestamp(self.now.as_millis() as i64), asked, reply_to);
-        let mut round = Vec::new();
-        self.inbox.drain(&mut round);
-        self.rounds.extend(round.into_iter().map(|Delivery { message, replies }| Delivery {
+        self.pipeline.commit(Timestamp(self.now.as_millis() as i64), batch, reply_to);
+        let mut published = Vec::new();
+        self.inbox.drain(&mut published);
+        self.deliveries.extend(published.into_iter().map(|Delivery { message, replies }| Delivery {
             message: message.filter(|_| !self.bus_is_down),
             replies,
         }));
@@ -265,22 +264,22 @@ impl World {
 }
 
 impl Peer {
-    /// The client takes only so many bytes from now on.
-    pub(super) fn takes_only(&self, bytes: usize) {
+    /// Lets the client accept only this many more bytes.
+    pub(super) fn limit_bytes(&self, bytes: usize) {
         self.pipe.0.room.set(bytes);
     }
 
-    /// The bytes that have come since the last time, as they are.
+    /// Takes the received bytes.
     pub(super) fn take_raw(&mut self) -> Vec<u8> {
         std::mem::take(&mut *self.pipe.0.to_client.borrow_mut())
     }
 
-    /// How often the server wrote to it.
+    /// The number of writes of the server.
     pub(super) fn writes(&self) -> usize {
         self.pipe.0.writes.get()
     }
 
-    /// Every message that has come since the last time, as text; a control frame by its name.
+    /// Takes the received messages as text; control frames by name.
     pub(super) fn take_text(&mut self) -> Vec<String> {
         let mut bytes = std::mem::take(&mut *self.pipe.0.to_client.borrow_mut());
         let mut rest = &mut bytes[..];
@@ -297,7 +296,7 @@ impl Peer {
         messages
     }
 
-    /// Every JSON object that has come since the last time.
+    /// Takes the received JSON objects.
     pub(super) fn take(&mut self) -> Vec<Value> {
         self.take_text()
             .iter()
@@ -305,7 +304,7 @@ impl Peer {
             .collect()
     }
 
-    /// The numbers of the events that have come since the last time; a gap as its ends.
+    /// Takes the sequence numbers of the received events, as ranges; a gap is one range.
     pub(super) fn take_seqs(&mut self) -> Vec<(u64, u64)> {
         self.take()
             .iter()
@@ -318,7 +317,7 @@ impl Peer {
     }
 }
 
-/// As in the house, and without rates.
+/// The default settings, without rate limits.
 pub(super) fn settings() -> Settings {
     Settings {
         epoch: Epoch("e1".to_owned()),
@@ -336,10 +335,10 @@ pub(super) fn send_in_lobby(key: &str, body: &str) -> String {
     serde_json::json!({"type":"send","id":9,"room":"lobby","client_message_id":key,"body":body}).to_string()
 }
 
-/// Whether stretches follow each other without a hole, from the first to `last`.
-pub(super) fn are_contiguous(stretches: &[(u64, u64)], first: u64, last: u64) -> bool {
+/// Whether the ranges are contiguous from `first` to `last`.
+pub(super) fn are_contiguous(ranges: &[(u64, u64)], first: u64, last: u64) -> bool {
     let mut next = first;
-    for &(from, to) in stretches {
+    for &(from, to) in ranges {
         if from != next || to < from {
             return false;
         }

@@ -1,4 +1,4 @@
-//! Slips of one line that no other test would have noticed: each of these is red with one of them.
+//! One-line mutations that no other test detects: each of these tests fails with one of them.
 
 use serde_json::json;
 
@@ -17,18 +17,18 @@ fn send_frame(world: &mut World, by: &Peer, count: usize) {
 
 #[test]
 fn member_moved_during_fanout_is_not_skipped() {
-    // More than a slice of a walk.
+    // More than a fan-out slice.
     let mut world = World::new();
-    let mut members: Vec<Peer> = (1..=40).map(|user| world.arrive_in_lobby(user)).collect();
+    let mut members: Vec<Peer> = (1..=40).map(|user| world.connect_to_lobby(user)).collect();
     members.iter_mut().for_each(|member| drop(member.take_raw()));
     world.text(&members[20], &send_in_lobby("k", "hello"));
     world.shard.work(world.now);
     world.commit_all();
     world.deliver_all();
     world.shard.work(world.now);
-    assert!(members[39].take().is_empty(), "the walk has not come so far");
-    // One of those who were told goes, and the last of all stands in that place.
-    world.hang_up_quietly(&members[3]);
+    assert!(members[39].take().is_empty(), "the fan-out has not reached this member");
+    // A member that was passed disconnects, and the last member moves to its index.
+    world.disconnect_without_settling(&members[3]);
     world.work();
     assert!(types(&members[39].take()).contains(&"message"));
 }
@@ -36,10 +36,10 @@ fn member_moved_during_fanout_is_not_skipped() {
 #[test]
 fn paused_member_is_read_after_the_fanout() {
     let mut world = World::new();
-    let talkers: Vec<Peer> = (1..=40).map(|user| world.arrive_in_lobby(user)).collect();
-    // Its socket takes no more; so no turn of its own has it read again.
-    let full = world.arrive_in_lobby(41);
-    full.takes_only(0);
+    let talkers: Vec<Peer> = (1..=40).map(|user| world.connect_to_lobby(user)).collect();
+    // Its socket is full, so no flush of its own resumes reading.
+    let full = world.connect_to_lobby(41);
+    full.limit_bytes(0);
     let body = "x".repeat(BODY);
     for number in 0..64 {
         for talker in &talkers {
@@ -58,12 +58,12 @@ fn paused_member_is_read_after_the_fanout() {
 #[test]
 fn page_refused_by_readers_is_retried_at_next_tick() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mei = world.arrive_in_lobby(2);
+    let li = world.connect_to_lobby(1);
+    let mei = world.connect_to_lobby(2);
     send_frame(&mut world, &li, 5);
-    world.hang_up(&li);
-    world.hang_up(&mei);
-    let mut back = world.arrive(2);
+    world.disconnect(&li);
+    world.disconnect(&mei);
+    let mut back = world.connect(2);
     back.take();
     world.text(&back, r#"{"type":"join","id":1,"room":"lobby","after":2}"#);
     world.work();
@@ -81,12 +81,12 @@ fn page_refused_by_readers_is_retried_at_next_tick() {
 #[test]
 fn page_of_abandoned_cursor_is_ignored() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mei = world.arrive_in_lobby(2);
+    let li = world.connect_to_lobby(1);
+    let mei = world.connect_to_lobby(2);
     send_frame(&mut world, &li, 8);
-    world.hang_up(&li);
-    world.hang_up(&mei);
-    let mut back = world.arrive(2);
+    world.disconnect(&li);
+    world.disconnect(&mei);
+    let mut back = world.connect(2);
     back.take();
     for after in [7, 2] {
         world.text(&back, &json!({"type":"join","id":1,"room":"lobby","after":after}).to_string());
@@ -102,16 +102,16 @@ fn page_of_abandoned_cursor_is_ignored() {
 #[test]
 fn rejoin_after_removal_starts_at_head() {
     let mut world = World::new();
-    // More than a slice of a walk stand before it.
-    let _others: Vec<Peer> = (3..=42).map(|user| world.arrive_in_lobby(user)).collect();
-    let mut mei = world.arrive_in_lobby(2);
+    // More than a fan-out slice of members before it.
+    let _others: Vec<Peer> = (3..=42).map(|user| world.connect_to_lobby(user)).collect();
+    let mut mei = world.connect_to_lobby(2);
     mei.take();
     world.text(&mei, r#"[{"type":"leave","id":5,"room":"lobby"},{"type":"join","id":6,"room":"lobby"}]"#);
     world.shard.work(world.now);
     let join = world.shard.services.requests.pop().unwrap();
     world.commit_all();
     world.deliver_all();
-    // One turn: the end is written, and the room is not closed yet.
+    // One turn: the end is written, and the connection is not detached yet.
     world.shard.work(world.now);
     assert_eq!(types(&mei.take()), ["member_left"]);
     world.shard.services.requests.push(join);
@@ -119,14 +119,14 @@ fn rejoin_after_removal_starts_at_head() {
     world.deliver_all();
     world.settle();
     let frames = mei.take();
-    assert_eq!(types(&frames), ["joined", "ok"], "and not of its own coming: {frames:?}");
+    assert_eq!(types(&frames), ["joined", "ok"], "and not its own join: {frames:?}");
 }
 
 #[test]
 fn waiting_join_is_not_ended_by_an_earlier_removal() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mut mei = world.arrive_in_lobby(2);
+    let li = world.connect_to_lobby(1);
+    let mut mei = world.connect_to_lobby(2);
     mei.take();
     world.bus_is_down = true;
     world.text(&mei, r#"[{"type":"leave","id":5,"room":"lobby"},{"type":"join","id":6,"room":"lobby"}]"#);
@@ -141,7 +141,7 @@ fn waiting_join_is_not_ended_by_an_earlier_removal() {
 #[test]
 fn unread_input_is_read_after_unanswered_commands() {
     let mut world = World::new();
-    let mut li = world.arrive_in_lobby(1);
+    let mut li = world.connect_to_lobby(1);
     li.take();
     let many = vec![json!({"type":"read","room":"lobby","seq":1}); 256];
     world.text(&li, &json!(many).to_string());
@@ -153,13 +153,13 @@ fn unread_input_is_read_after_unanswered_commands() {
 #[test]
 fn lag_within_the_log_is_served_from_memory() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mut slow = world.arrive_in_lobby(2);
+    let li = world.connect_to_lobby(1);
+    let mut slow = world.connect_to_lobby(2);
     slow.take();
-    slow.takes_only(0);
+    slow.limit_bytes(0);
     send_frame(&mut world, &li, 200);
-    world.make_room_quietly(&slow, usize::MAX);
-    // No reader is asked.
+    world.accept_bytes_without_settling(&slow, usize::MAX);
+    // No query is submitted.
     world.work();
     assert!(are_contiguous(&slow.take_seqs(), 3, 202));
 }
@@ -168,23 +168,23 @@ fn lag_within_the_log_is_served_from_memory() {
 fn text_client_gets_missed_lines_on_next_connect() {
     let mut world = World::new();
     let session = Some(storage::TokenHash([7; 32]));
-    let li = world.arrive_in_lobby(1);
-    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), session);
+    let li = world.connect_to_lobby(1);
+    let reader = world.connect_as(7, WireProtocol::PlainText(Language::En), session);
     world.send(&li, "first", "first");
-    world.hang_up(&reader);
+    world.disconnect(&reader);
     for number in 0..5 {
         world.send(&li, &format!("k{number}"), &format!("missed {number}"));
     }
-    world.hang_up(&li);
-    let hasty = world.arrive_quietly(7, WireProtocol::PlainText(Language::En), session);
+    world.disconnect(&li);
+    let hasty = world.connect_without_settling(7, WireProtocol::PlainText(Language::En), session);
     for _ in 0..3 {
         world.work();
         world.commit_all();
         world.deliver_all();
     }
-    // Its page has not been read.
-    world.hang_up(&hasty);
-    let mut back = world.arrive_as(7, WireProtocol::PlainText(Language::En), session);
+    // Its page has not been delivered.
+    world.disconnect(&hasty);
+    let mut back = world.connect_as(7, WireProtocol::PlainText(Language::En), session);
     let lines = back.take_text();
     for number in 0..5 {
         assert!(lines.contains(&format!("guest 1: missed {number}")), "{lines:?}");
@@ -194,7 +194,7 @@ fn text_client_gets_missed_lines_on_next_connect() {
 #[test]
 fn pages_in_progress_per_connection_are_bounded() {
     let mut world = World::new();
-    let mut mei = world.arrive_in_lobby(2);
+    let mut mei = world.connect_to_lobby(2);
     for id in 0..6 {
         world.text(&mei, &json!({"type":"history","id":id,"room":"lobby"}).to_string());
     }
@@ -210,7 +210,7 @@ fn pages_in_progress_per_connection_are_bounded() {
 #[test]
 fn full_outboxes_suspend_large_reads() {
     let mut world = World::new();
-    let mut mei = world.arrive_in_lobby(2);
+    let mut mei = world.connect_to_lobby(2);
     let ask = json!({"type":"history","id":1,"room":"lobby"}).to_string();
     for (waits, code) in [(256 << 20, json!(null)), ((256 << 20) + 1, json!("overloaded"))] {
         world.shard.private_bytes = waits;

@@ -1,4 +1,4 @@
-//! Two steps that can be parted: what lies between asking and being answered, and who is still there by then.
+//! Races between a request and its reply, when the connection, the room or the membership changes in between.
 
 use serde_json::json;
 use storage::TokenHash;
@@ -13,12 +13,12 @@ use crate::i18n::Language;
 fn rename_on_closed_connection_applies_to_the_others() {
     let mut world = World::new();
     let session = TokenHash([2; 32]);
-    let mut li = world.arrive_in_lobby(1);
-    let first = world.arrive(2);
-    let second = world.arrive_in_lobby(2);
+    let mut li = world.connect_to_lobby(1);
+    let first = world.connect(2);
+    let second = world.connect_to_lobby(2);
     world.text(&first, r#"{"type":"rename","id":1,"name":"Mei"}"#);
     world.work();
-    world.hang_up_quietly(&first);
+    world.disconnect_without_settling(&first);
     world.work();
     world.settle();
     li.take();
@@ -27,7 +27,7 @@ fn rename_on_closed_connection_applies_to_the_others() {
     assert_eq!(typing["by"]["name"], "Mei");
     world.send_frame(&li, r#"{"type":"who","id":3,"room":"lobby"}"#);
     assert_eq!(li.take()[0]["people"][1]["name"], "Mei");
-    // Who comes next is the one whom the store knows.
+    // The next connection of the session gets the user from the store.
     assert_eq!(world.shard.services.sessions.provisional(&session), None);
 }
 
@@ -43,11 +43,11 @@ fn first_write_answered_after_disconnect_marks_user_stored() {
             name: protocol::UserName::new(&format!("guest {user}")).unwrap(),
         };
         world.shard.services.sessions.begin(session, person);
-        let gone = world.arrive(user);
+        let gone = world.connect(user);
         world.text(&gone, first);
         world.work();
-        world.hang_up(&gone);
-        // Else whoever looks for them finds a guest of the old name, who has done nothing.
+        world.disconnect(&gone);
+        // Otherwise a look-up of the session would find the provisional guest with the old name.
         assert_eq!(world.shard.services.sessions.provisional(&session), None, "{first}");
     }
 }
@@ -55,13 +55,13 @@ fn first_write_answered_after_disconnect_marks_user_stored() {
 #[test]
 fn catch_up_continues_after_unwanted_pages() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
+    let li = world.connect_to_lobby(1);
     for n in 0..10 {
         world.send(&li, &format!("k{n}"), "x");
     }
-    // The log of a quiet room is empty.
+    // The log of an idle room is empty.
     world.wait(seconds(15));
-    let mut back = world.arrive(2);
+    let mut back = world.connect(2);
     world.send_frame(&back, r#"{"type":"join","id":1,"room":"lobby"}"#);
     back.take();
     let joins: Vec<_> =
@@ -70,23 +70,23 @@ fn catch_up_continues_after_unwanted_pages() {
     world.work();
     world.commit_all();
     world.deliver_all();
-    // All that there was to write is written before the first page comes.
+    // All output is written before the first page arrives.
     world.work();
     world.settle();
     let last = back.take_seqs().into_iter().filter(|(from, _)| *from == 3).count();
-    assert_eq!(last, 1, "what comes behind the last cursor that was named");
+    assert_eq!(last, 1, "only the events after the last cursor");
 }
 
 #[test]
 fn repeated_wait_for_a_page_is_queued_once() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
+    let li = world.connect_to_lobby(1);
     for n in 0..10 {
         world.send(&li, &format!("k{n}"), "x");
     }
     world.wait(seconds(15));
-    let mut back = world.arrive(2);
-    // As if outboxes held all that they may.
+    let mut back = world.connect(2);
+    // Simulates full outboxes.
     let full = usize::MAX / 2;
     world.shard.private_bytes += full;
     world.send_frame(&back, r#"{"type":"join","id":1,"room":"lobby","after":1}"#);
@@ -105,19 +105,19 @@ fn repeated_wait_for_a_page_is_queued_once() {
 #[test]
 fn removed_member_gets_no_presence() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mut stalled = world.arrive_in_lobby(2);
-    let other = world.arrive(2);
+    let li = world.connect_to_lobby(1);
+    let mut stalled = world.connect_to_lobby(2);
+    let other = world.connect(2);
     stalled.take();
-    stalled.takes_only(10);
+    stalled.limit_bytes(10);
     world.send(&li, "a", "x");
     world.send_frame(&other, r#"{"type":"leave","id":5,"room":"lobby"}"#);
-    world.arrive_in_lobby(3);
+    world.connect_to_lobby(3);
     world.send_frame(
         &stalled,
         r#"[{"type":"who","id":6,"room":"lobby"},{"type":"typing","id":7,"room":"lobby"}]"#,
     );
-    world.make_room(&stalled, usize::MAX);
+    world.accept_bytes(&stalled, usize::MAX);
     let frames = stalled.take();
     for id in [6, 7] {
         let answer = frames.iter().find(|frame| frame["id"] == id).unwrap();
@@ -128,11 +128,11 @@ fn removed_member_gets_no_presence() {
 #[test]
 fn line_goes_to_the_room_of_the_last_granted_join() {
     let mut world = World::new();
-    let mut li = world.arrive_in_lobby(1);
+    let mut li = world.connect_to_lobby(1);
     world.send_frame(&li, r#"{"type":"join","id":1,"room":"tea"}"#);
-    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), Some(TokenHash([7; 32])));
+    let reader = world.connect_as(7, WireProtocol::PlainText(Language::En), Some(TokenHash([7; 32])));
     li.take();
-    // Two joins at once, of which the first is refused.
+    // Two concurrent joins, of which the first is rejected.
     world.text(&reader, "/join r99");
     world.text(&reader, "/join tea");
     world.settle();
@@ -144,14 +144,14 @@ fn line_goes_to_the_room_of_the_last_granted_join() {
 #[test]
 fn line_goes_to_a_granted_room_that_is_not_open_yet() {
     let mut world = World::new();
-    let mut li = world.arrive_in_lobby(1);
+    let mut li = world.connect_to_lobby(1);
     world.send_frame(&li, r#"{"type":"join","id":1,"room":"tea"}"#);
-    let reader = world.arrive_as(7, WireProtocol::PlainText(Language::En), Some(TokenHash([7; 32])));
+    let reader = world.connect_as(7, WireProtocol::PlainText(Language::En), Some(TokenHash([7; 32])));
     world.bus_is_down = true;
     world.text(&reader, "/join tea");
     world.work();
     world.commit_all();
-    let lost = world.rounds.pop_front().unwrap();
+    let lost = world.deliveries.pop_front().unwrap();
     world.shard.handle_commit(world.now, lost);
     world.bus_is_down = false;
     world.text(&reader, "/join r99");

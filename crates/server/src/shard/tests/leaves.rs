@@ -1,4 +1,4 @@
-//! What is owed to whoever leaves: all that was before it, and a word when that can no longer be had.
+//! Leaves: earlier events are delivered first, and a deleted room is reported.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ fn seconds(seconds: u64) -> Duration {
 #[test]
 fn leave_with_lost_bus_message_delivers_earlier_events() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mut mei = world.arrive_in_lobby(2);
+    let li = world.connect_to_lobby(1);
+    let mut mei = world.connect_to_lobby(2);
     mei.take();
     world.bus_is_down = true;
     world.text(&li, &send_in_lobby("a", "before"));
@@ -27,11 +27,11 @@ fn leave_with_lost_bus_message_delivers_earlier_events() {
     world.work();
     world.text(&li, &send_in_lobby("b", "after"));
     world.work();
-    // The answer comes, and the words do not.
+    // The reply arrives, and the bus drops the messages.
     world.commit_all();
     world.deliver_all();
     world.work();
-    assert!(mei.take().is_empty(), "nothing is known yet of what was before");
+    assert!(mei.take().is_empty(), "earlier events have not been backfilled yet");
     world.settle();
     let frames = mei.take();
     assert_eq!(types(&frames), ["message", "member_left", "ok"], "{frames:?}");
@@ -41,7 +41,7 @@ fn leave_with_lost_bus_message_delivers_earlier_events() {
 #[test]
 fn leave_waits_for_a_reader_and_is_answered() {
     let mut world = World::new();
-    let mut mei = world.arrive_in_lobby(2);
+    let mut mei = world.connect_to_lobby(2);
     mei.take();
     world.bus_is_down = true;
     world.text(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
@@ -58,10 +58,10 @@ fn leave_waits_for_a_reader_and_is_answered() {
 #[test]
 fn deleted_room_is_closed_with_an_error_to_members() {
     let mut world = World::new();
-    let mut first = world.arrive(2);
+    let mut first = world.connect(2);
     let join = json!({"type":"join","id":1,"room":"silent"}).to_string();
     world.send_frame(&first, &join);
-    let mut second = world.arrive(2);
+    let mut second = world.connect(2);
     world.send_frame(&second, &join);
     first.take();
     second.take();
@@ -82,37 +82,37 @@ fn deleted_room_is_closed_with_an_error_to_members() {
 #[test]
 fn leave_during_stop_is_answered_after_earlier_events() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mut mei = world.arrive_in_lobby(2);
-    let mut mei_too = world.arrive_in_lobby(2);
+    let li = world.connect_to_lobby(1);
+    let mut mei = world.connect_to_lobby(2);
+    let mut mei_too = world.connect_to_lobby(2);
     mei.take();
     mei_too.take();
-    mei.takes_only(0);
+    mei.limit_bytes(0);
     world.send(&li, "a", "before");
     world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
     world.shard.handle_draining(world.now);
     world.settle();
     world.shard.handle_closing(world.now, seconds(1));
-    world.make_room(&mei, usize::MAX);
+    world.accept_bytes(&mei, usize::MAX);
     assert_eq!(mei.take_text(), ["CLOSE 1001 retry_within_ms=1000"]);
-    // Whose socket took it has heard all of it.
+    // A connection whose socket accepts bytes receives everything.
     assert_eq!(&types(&mei_too.take())[..2], ["message", "member_left"]);
 }
 
 #[test]
 fn waiting_join_is_opened_by_a_late_bus_message() {
     let mut world = World::new();
-    let li = world.arrive_in_lobby(1);
-    let mut mei = world.arrive(2);
+    let li = world.connect_to_lobby(1);
+    let mut mei = world.connect(2);
     mei.take();
-    // A reader is asked, and looks before anything is there to be found.
+    // A query runs before the event is in the store.
     world.shard.handle_dropped_messages(world.now);
     let early: Vec<_> = std::mem::take(&mut world.shard.services.queries);
-    let found: Vec<_> = early.into_iter().map(|query| world.look(query)).collect();
+    let found: Vec<_> = early.into_iter().map(|query| world.run_query(query)).collect();
     world.text(&mei, r#"{"type":"join","id":1,"room":"lobby"}"#);
     world.work();
     world.commit_all();
-    let mut late = world.rounds.pop_front().unwrap();
+    let mut late = world.deliveries.pop_front().unwrap();
     let message = late.message.take();
     world.shard.handle_commit(world.now, late);
     for found in found {
@@ -128,17 +128,17 @@ fn waiting_join_is_opened_by_a_late_bus_message() {
 #[test]
 fn connection_of_ended_session_sends_no_request() {
     let mut world = World::new();
-    for speaks in [WireProtocol::Json, WireProtocol::PlainText(Language::En)] {
+    for protocol in [WireProtocol::Json, WireProtocol::PlainText(Language::En)] {
         let session = TokenHash([7; 32]);
         world.shard.services.sessions.end(session);
-        let mut late = world.arrive_quietly(7, speaks, Some(session));
-        // A reader of plain text is in the lobby without asking, if they may.
+        let mut late = world.connect_without_settling(7, protocol, Some(session));
+        // A text client would join the lobby automatically.
         assert!(world.shard.services.requests.is_empty());
         world.send_frame(&late, r#"{"type":"join","id":1,"room":"lobby"}"#);
-        // 4100, big-endian, behind an opcode and a length.
+        // 4100, big-endian, after an opcode and a length.
         assert_eq!(late.take_raw()[2..4], [0x10, 0x04]);
         assert!(world.shard.services.requests.is_empty());
-        world.hang_up(&late);
+        world.disconnect(&late);
     }
     world.shard.check_empty();
     assert!(!world.is_member(1, 7));
