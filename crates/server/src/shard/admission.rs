@@ -80,7 +80,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     fn buckets_of(&mut self, user: UserId) -> &mut SessionBuckets {
         let now = self.now;
-        match self.users.get_mut(&user) {
+        match self.connections.user_mut(user) {
             Some(user_state) => &mut user_state.buckets,
             None => self.offline_buckets.of(user, now),
         }

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use protocol::{Close, Person, UserId, Welcome};
-use room_log::Outbox;
 use storage::{Actor, Operation};
-use websocket::{CloseCode, Decoder};
+use websocket::CloseCode;
 
-use super::connection::{Connection, Flags, Phase, UserState};
+use super::connection::{Connection, Phase, UserState};
 use super::wheel::Tick;
 use super::{ConnKey, Shard, ShardServices, Transport};
 use crate::codec::Codec;
@@ -43,46 +42,26 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         protocol: WireProtocol,
     ) -> ConnKey {
         self.now = now;
-        self.generation = self.generation.wrapping_add(1);
         let tick = Tick::of(now);
         let codec = Codec::from(protocol);
-        let entry = self.connections.vacant_entry();
-        let key = ConnKey { index: entry.key(), generation: self.generation };
-        entry.insert(Connection {
-            transport,
-            key,
-            user: person.id,
-            decoder: Decoder::new(websocket::Role::Server, self.settings.limits.frame_bytes),
-            outbox: Outbox::default(),
-            subscriptions: Vec::new(),
-            unanswered: 0,
-            store_reads: 0,
-            phase: Phase::Open,
-            // The socket may be readable already, and an edge-triggered event would not be repeated.
-            flags: Flags { readable: true, ..Flags::default() },
-            last_activity: tick,
-            message_started: tick,
-            next_check: Tick::of(Duration::MAX),
-            closing_since: tick,
-            encoding: codec.encoding(),
-            codec,
-            unread_input: None,
-            first_subscription: 0,
-        });
+        let frame_bytes = self.settings.limits.frame_bytes;
+        let Person { id: user, name } = person;
+        let (key, user_state) = self.connections.insert(
+            user,
+            |key| Connection::new(key, transport, user, codec, frame_bytes, tick),
+            || UserState {
+                name,
+                session,
+                stored,
+                perhaps_stored: false,
+                buckets: self.offline_buckets.take(user),
+                connections: Vec::new(),
+            },
+        );
+        user_state.stored |= stored;
+        let you = user_state.person(user);
         self.metrics.connection_opened();
         let ended = session.is_some_and(|session| self.services.session_has_ended(&session));
-        let Person { id: user, name } = person.clone();
-        let user_state = self.users.entry(user).or_insert_with(|| UserState {
-            name,
-            session,
-            stored,
-            perhaps_stored: false,
-            buckets: self.offline_buckets.take(user),
-            connections: Vec::new(),
-        });
-        user_state.stored |= stored;
-        user_state.connections.push(key.index);
-        let you = user_state.person(user);
         self.schedule(key.index, tick.after(self.settings.ping_interval));
         if ended {
             // A request that reached the writer after the end of the session would create it again.
@@ -148,7 +127,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let Some(connection) = self.connection(key) else { return };
         connection.phase = phase;
         connection.unread_input = None;
-        connection.closing_since = tick;
+        connection.deadlines.on_close(tick);
         let due = tick.after(self.settings.close);
         self.schedule(key.index, due);
     }
@@ -168,17 +147,12 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     pub(crate) fn end_connection(&mut self, index: usize) {
         let Some(key) = self.connections.get(index).map(|connection| connection.key) else { return };
         self.detach_all(key);
-        let connection = self.connections.remove(index);
+        let Some((connection, departed)) = self.connections.remove(index) else { return };
         self.release_assembly(connection.decoder.buffered());
         self.private_bytes = self.private_bytes.saturating_sub(connection.outbox.len());
         self.metrics.connection_closed();
         let user = connection.user;
-        let Some(user_state) = self.users.get_mut(&user) else { return };
-        user_state.connections.retain(|&other| other != index);
-        if !user_state.connections.is_empty() {
-            return;
-        }
-        if let Some(user_state) = self.users.remove(&user).filter(UserState::is_transient) {
+        if let Some(user_state) = departed.filter(UserState::is_transient) {
             // During shutdown the next start cleans up transient users. A pending join will store the user.
             let stored = user_state.stored || user_state.perhaps_stored || connection.unanswered > 0;
             if stored && self.lifecycle == Lifecycle::Running {
@@ -216,7 +190,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         else {
             return;
         };
-        let Some(user_state) = self.users.get(&user).filter(|user_state| !user_state.is_transient()) else {
+        let Some(user_state) = self.connections.user(user).filter(|user_state| !user_state.is_transient())
+        else {
             return;
         };
         if seq > read {
@@ -235,9 +210,9 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Closes the connections of a user whose session has ended. They receive no further event of any room.
     pub(crate) fn handle_session_end(&mut self, now: Duration, user: UserId) {
         self.now = now;
-        let Some(user_state) = self.users.get(&user) else { return };
-        for index in user_state.connections.clone() {
-            let Some(key) = self.connections.get(index).map(|connection| connection.key) else { continue };
+        let mut keys = Vec::new();
+        self.connections.for_each_of(user, |connection| keys.push(connection.key));
+        for key in keys {
             self.close(key, Close::SessionEnded, "the session has ended");
         }
     }
@@ -246,8 +221,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     pub(crate) fn handle_draining(&mut self, now: Duration) {
         self.now = now;
         self.lifecycle = Lifecycle::Draining;
-        let keys: Vec<ConnKey> = self.connections.iter().map(|(_, connection)| connection.key).collect();
-        for key in keys {
+        for key in self.connections.keys() {
             self.persist_read_position(key);
         }
     }
@@ -262,8 +236,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         }
         self.lifecycle = Lifecycle::Closing { retry_within };
         let reason = retry_reason(retry_within);
-        let keys: Vec<ConnKey> = self.connections.iter().map(|(_, connection)| connection.key).collect();
-        for key in keys {
+        for key in self.connections.keys() {
             if let Some(notice) = self.connection(key).and_then(|connection| connection.codec.stopping()) {
                 self.send_bytes(key, &notice);
             }

@@ -6,6 +6,7 @@ use room_log::{Cursor, Outbox};
 use storage::{Actor, Registration, TokenHash};
 use websocket::Decoder;
 
+use super::deadlines::Deadlines;
 use super::wheel::Tick;
 use crate::codec::Codec;
 use crate::encoding::Encoding;
@@ -32,14 +33,9 @@ pub(crate) struct Connection<L> {
     pub(crate) store_reads: u8,
     pub(crate) phase: Phase,
     pub(crate) flags: Flags,
-    /// The last time when the peer sent bytes, or accepted bytes into a full socket.
-    pub(crate) last_activity: Tick,
-    /// When the first byte of the incomplete message arrived.
-    pub(crate) message_started: Tick,
+    pub(crate) deadlines: Deadlines,
     /// The tick of its valid entry in the timer wheel.
     pub(crate) next_check: Tick,
-    /// When the close frame was sent.
-    pub(crate) closing_since: Tick,
     /// The encoding of its codec, which selects the log of each room.
     pub(crate) encoding: Encoding,
     pub(crate) codec: Codec,
@@ -54,6 +50,36 @@ impl<L> Connection<L> {
     pub(crate) const MAX_UNANSWERED: u16 = 256;
     /// The number of store reads that may be in progress for a connection.
     pub(crate) const MAX_STORE_READS: u8 = 4;
+
+    /// An open connection without subscriptions.
+    pub(super) fn new(
+        key: ConnKey,
+        transport: L,
+        user: UserId,
+        codec: Codec,
+        max_frame_bytes: u32,
+        now: Tick,
+    ) -> Self {
+        Connection {
+            transport,
+            key,
+            user,
+            decoder: Decoder::new(websocket::Role::Server, max_frame_bytes),
+            outbox: Outbox::default(),
+            subscriptions: Vec::new(),
+            unanswered: 0,
+            store_reads: 0,
+            phase: Phase::Open,
+            // The socket may be readable already, and an edge-triggered event would not be repeated.
+            flags: Flags { readable: true, ..Flags::default() },
+            deadlines: Deadlines::new(now),
+            next_check: Tick::MAX,
+            encoding: codec.encoding(),
+            codec,
+            unread_input: None,
+            first_subscription: 0,
+        }
+    }
 
     /// Whether the connection may still receive frames.
     #[cfg(test)]
@@ -104,8 +130,6 @@ pub(crate) struct Flags {
     /// A command was rejected as `overloaded`, and the connection is not read until the next tick. A rejection costs a quarter
     /// of an execution, so a server that kept reading would spend its time on rejections.
     pub(crate) throttled: bool,
-    /// A ping was sent since the last activity.
-    pub(crate) pinged: bool,
     /// The write side is shut down.
     pub(crate) finished_writing: bool,
 }

@@ -60,11 +60,12 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     fn handle_request(&mut self, of: ConnKey, id: Option<protocol::CommandId>, request: Request) {
         let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
-        let Some(user_state) = self.users.get_mut(&user) else { return };
+        let Some(user_state) = self.connections.user_mut(user) else { return };
         let additional = operations::additional_rate_class(&request);
         let additional_paid = additional
             .is_some_and(|class| user_state.buckets.take(class, self.now, &self.settings.rates).is_ok());
         let Some(connection) = self.connections.get(of.index) else { return };
+        let Some(user_state) = self.connections.user(user) else { return };
         let rooms = ConnectionRooms { subscriptions: &connection.subscriptions, rooms: &self.rooms };
         let view = View { user, name: &user_state.name, additional_paid, rooms: &rooms };
         let row = Some(request.row());
@@ -112,7 +113,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                 }
                 Effect::SetName(name) => self.set_name(user, name),
                 Effect::UserStored => {
-                    if let Some(user_state) = self.users.get_mut(&user) {
+                    if let Some(user_state) = self.connections.user_mut(user) {
                         user_state.stored = true;
                     }
                     if let Some(session) = registers {
@@ -120,7 +121,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                     }
                 }
                 Effect::UserPerhapsStored => {
-                    if let Some(user_state) = self.users.get_mut(&user) {
+                    if let Some(user_state) = self.connections.user_mut(user) {
                         user_state.perhaps_stored = true;
                     }
                 }
@@ -137,7 +138,9 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         on_reply: Box<dyn OnReply>,
     ) {
         let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
-        let Some(actor) = self.users.get(&user).map(|user_state| user_state.actor(user)) else { return };
+        let Some(actor) = self.connections.user(user).map(|user_state| user_state.actor(user)) else {
+            return;
+        };
         let registers = actor.registration.and_then(|registration| registration.token);
         let origin = Origin { of, id, user, row, registers };
         match self.services.write(actor, operation, self.pending.next_id()) {
@@ -263,19 +266,18 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     /// The user has this name from now on, on all connections.
     pub(super) fn set_name(&mut self, user: UserId, name: UserName) {
-        let Some(user_state) = self.users.get_mut(&user) else { return };
+        let Some(user_state) = self.connections.user_mut(user) else { return };
         user_state.name = name.clone();
         let mut rooms = Vec::new();
-        for &index in &user_state.connections {
-            let Some(connection) = self.connections.get(index) else { continue };
+        self.connections.for_each_of(user, |connection| {
             rooms
                 .extend(connection.subscriptions.iter().map(|subscription| self.rooms[subscription.room].id));
-        }
+        });
         self.services.presence(|presence| presence.renamed(user, &name, rooms));
     }
 
     fn refund(&mut self, user: UserId, class: RateClass) {
-        if let Some(user_state) = self.users.get_mut(&user) {
+        if let Some(user_state) = self.connections.user_mut(user) {
             user_state.buckets.refund(class, &self.settings.rates);
         }
     }
@@ -283,7 +285,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// The time until a token is available; zero if one is available now.
     fn time_until_token(&mut self, user: UserId, class: RateClass) -> Duration {
         let rates = self.settings.rates;
-        let Some(user_state) = self.users.get_mut(&user) else { return Duration::ZERO };
+        let Some(user_state) = self.connections.user_mut(user) else { return Duration::ZERO };
         match user_state.buckets.take(class, self.now, &rates) {
             Ok(()) => {
                 user_state.buckets.refund(class, &rates);

@@ -319,7 +319,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.metrics.delivered(delivered, written as u64);
         if was_lagging && written > 0 {
             // A peer that accepts bytes from a full socket is alive.
-            connection.last_activity = super::wheel::Tick::of(self.now);
+            connection.deadlines.on_resumed_write(super::wheel::Tick::of(self.now));
         }
         if written < offered {
             connection.flags.blocked = true;

@@ -21,7 +21,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// If a bound is violated.
     pub(crate) fn check_bounds(&self, stored: impl Fn(RoomId) -> Seq) {
         let mut private = 0;
-        for (index, connection) in &self.connections {
+        for (index, connection) in self.connections.iter() {
             private += connection.outbox.len();
             assert!(
                 connection.outbox.len() <= OUTBOX_BYTES,
@@ -96,7 +96,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                 self.assembly_bytes
             ));
         }
-        for (_, connection) in &self.connections {
+        for (_, connection) in self.connections.iter() {
             let flags = connection.flags;
             if (connection.unanswered, connection.store_reads) != (0, 0) {
                 return Some(format!("{} waits for a reply", connection.user));
@@ -123,7 +123,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// # Panics
     /// If state is left.
     pub(crate) fn check_empty(&self) {
-        assert!(self.connections.is_empty() && self.users.is_empty());
+        assert!(self.connections.is_empty() && self.connections.users().next().is_none());
         assert!(self.rooms.is_empty());
         assert!(self.pending.is_empty() && self.postponed.is_empty());
         assert!(self.deferred_leaves.is_empty() && self.failed_leaves.is_empty());

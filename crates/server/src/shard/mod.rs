@@ -11,12 +11,13 @@
 //! | step | file | task |
 //! |---|---|---|
 //! | read | `reading.rs` | socket to messages to commands |
-//! | handle | `crate::operations`, `effects.rs`, `rooms.rs`, `timeouts.rs` | requests to effects, and effects to state |
+//! | handle | `crate::operations`, `effects.rs`, `rooms.rs` | requests to effects, and effects to state |
 //! | write | `fanout.rs` | cursors to sockets |
 //!
 //! | file | contents |
 //! |---|---|
 //! | `connection.rs` | `Connection`, `Subscription`, `UserState`: the state of a connection and of a user |
+//! | `connection_table.rs` | `ConnectionTable`: connections by key, and the users by id |
 //! | `room.rs` | `Room`: the logs of an open room, its members and its fan-out |
 //! | `room_table.rs` | `RoomTable`: the open rooms, by index and by id |
 //! | `scheduler.rs` | `Scheduler`: the ready queues of reading, writing and fan-out |
@@ -27,12 +28,15 @@
 //! | `catch_up.rs` | events that are no longer in the log, from the store |
 //! | `replies.rs` | private frames to outboxes |
 //! | `closing.rs` | start and end of connections; shutdown |
-//! | `wheel.rs` | the timer wheel |
+//! | `timeouts.rs` | the work of a tick |
+//! | `deadlines.rs`, `wheel.rs` | `Deadlines`: the deadlines of a connection; `Wheel`: the timer wheel |
 
 mod admission;
 mod catch_up;
 mod closing;
 mod connection;
+mod connection_table;
+mod deadlines;
 mod effects;
 mod fanout;
 #[cfg(test)]
@@ -50,17 +54,16 @@ mod tests;
 mod timeouts;
 mod wheel;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::Delivery;
 use domain::Rates;
-use protocol::{Epoch, Limits, RoomId, UserId};
-use slab::Slab;
+use protocol::{Epoch, Limits, RoomId};
 
 pub(crate) use admission::{Admission, AdmissionRequest, Rejection};
 pub(crate) use catch_up::{PAGE_BYTES, PAGE_EVENTS};
-pub(crate) use connection::{ConnKey, Connection, UserState};
+pub(crate) use connection::{ConnKey, Connection};
 pub(crate) use room::Room;
 #[cfg(test)]
 pub(crate) use rooms::PendingSubscription;
@@ -68,6 +71,7 @@ pub(crate) use services::{Page, Query, QueryResult, ShardServices, Transport};
 
 use crate::commit_batch::{BusMessage, WriteReply};
 use crate::metrics::Metrics;
+use connection_table::ConnectionTable;
 use pending::PendingReplies;
 use room_table::RoomTable;
 use scheduler::Scheduler;
@@ -98,9 +102,8 @@ pub(crate) struct Shard<L, O> {
     pub(crate) metrics: Metrics,
     /// The time of the current call, since the start of the process.
     pub(crate) now: Duration,
-    pub(crate) connections: Slab<Connection<L>>,
-    /// The users with a connection in this shard. All connections of a user are in one shard.
-    pub(crate) users: HashMap<UserId, UserState>,
+    /// The connections and their users. All connections of a user are in one shard.
+    pub(crate) connections: ConnectionTable<L>,
     offline_buckets: admission::OfflineBuckets,
     /// The rooms that a connection of this shard has open.
     pub(crate) rooms: RoomTable,
@@ -113,8 +116,6 @@ pub(crate) struct Shard<L, O> {
     assembly_bytes: usize,
     /// The bytes in the outboxes of all connections.
     private_bytes: usize,
-    /// The generation of the newest connection; distinguishes connections that reuse an index.
-    generation: u32,
     /// Catch-up pages that could not be requested; retried at the next tick.
     postponed: Vec<(ConnKey, RoomId)>,
     /// Connections that are not read until the next tick, because the writer was overloaded.
@@ -137,8 +138,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             services,
             metrics,
             now: Duration::ZERO,
-            connections: Slab::new(),
-            users: HashMap::new(),
+            connections: ConnectionTable::default(),
             offline_buckets: admission::OfflineBuckets::default(),
             rooms: RoomTable::default(),
             pending: PendingReplies::default(),
@@ -147,7 +147,6 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             buffer: vec![0; reading::BUFFER_BYTES],
             assembly_bytes: 0,
             private_bytes: 0,
-            generation: 0,
             postponed: Vec::new(),
             throttled: Vec::new(),
             deferred_leaves: VecDeque::new(),
@@ -192,6 +191,6 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     /// The connection of `key`, unless it has ended.
     pub(crate) fn connection(&mut self, key: ConnKey) -> Option<&mut Connection<L>> {
-        self.connections.get_mut(key.index).filter(|connection| connection.key.generation == key.generation)
+        self.connections.find(key)
     }
 }

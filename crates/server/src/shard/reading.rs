@@ -87,8 +87,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         match connection.transport.try_read(&mut buffer) {
             Ok(0) => self.end_connection(index),
             Ok(len) => {
-                connection.last_activity = now;
-                connection.flags.pinged = false;
+                connection.deadlines.on_read(now);
                 let key = connection.key;
                 // An edge-triggered event is not repeated: the socket is read until it would block.
                 self.decode_input(key, &mut buffer[..len]);
@@ -148,7 +147,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             connection.unread_input = Some((*bytes).into());
         }
         if starts_message {
-            connection.message_started = now;
+            connection.deadlines.on_message_start(now);
             self.schedule(key.index, now.after(message_assembly));
         }
         if exceeds_limit {
@@ -176,9 +175,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     fn handle_text(&mut self, key: ConnKey, text: &str) {
         let body_limit = self.settings.limits.body_bytes;
         let (now, rates) = (self.now, self.settings.rates);
-        let connection = self.connections.get_mut(key.index).filter(|connection| connection.key == key);
-        let Some(connection) = connection else { return };
-        let Some(user_state) = self.users.get_mut(&connection.user) else { return };
+        let Some((connection, user_state)) = self.connections.find_with_user(key) else { return };
         let mut charge = |class| user_state.buckets.take(class, now, &rates);
         let decoded = connection.codec.decode(text, body_limit, &mut charge);
         self.handle_decoded(key, decoded);

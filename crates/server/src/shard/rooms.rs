@@ -78,7 +78,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let is_attached = connection.subscription(index).is_some();
         let continues = connection.subscription(index).is_some_and(|subscription| !subscription.has_ended());
         let room = self.rooms[index].id;
-        if !is_attached && let Some(person) = self.users.get(&user).map(|user_state| user_state.person(user))
+        if !is_attached
+            && let Some(person) = self.connections.user(user).map(|user_state| user_state.person(user))
         {
             let now = self.now;
             self.services.presence(|presence| presence.enter(room, person, now));
@@ -318,15 +319,13 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         if fault_injection::is(FaultInjection::DeliverAfterRemoval) {
             return;
         }
-        let Some(user_state) = self.users.get(&event.by.id) else { return };
-        for &of in &user_state.connections {
-            let Some(connection) = self.connections.get_mut(of) else { continue };
-            let encoding = connection.encoding;
-            let tip = self.rooms[index].log(encoding).tip();
+        let room = &mut self.rooms[index];
+        self.connections.for_each_of(user, |connection| {
+            let tip = room.log(connection.encoding).tip();
             if let Some(subscription) = connection.subscription(index) {
                 subscription.rare_state().end.get_or_insert(tip);
             }
-        }
+        });
     }
 
     pub(super) fn handle_ephemeral(&mut self, room: RoomId, frame: &[u8]) {

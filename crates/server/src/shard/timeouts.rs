@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::{Close, RoomId};
 
-use super::connection::Phase;
+use super::deadlines::{Activity, Check};
 use super::wheel::Tick;
 use super::{Query, Shard, ShardServices, Transport};
 use crate::encoding::json_frame;
@@ -61,54 +61,29 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
 
     /// Handles the deadlines of a connection that have expired, and schedules the next check.
     fn check_deadlines(&mut self, index: usize, now: Tick) {
-        let (ping_interval, websocket_idle) = (self.settings.ping_interval, self.settings.websocket_idle);
-        let (message_assembly, close) = (self.settings.message_assembly, self.settings.close);
         let connection = &self.connections[index];
         let read_paused = self.congested_room(connection).is_some();
-        let can_read = !read_paused && connection.can_read();
+        let activity = Activity {
+            has_incomplete_message: !connection.decoder.is_idle(),
+            can_read: !read_paused && connection.can_read(),
+            has_unread_input: read_paused && connection.flags.readable && !connection.flags.blocked,
+        };
         let connection = &mut self.connections[index];
         let key = connection.key;
-        connection.next_check = Tick::of(Duration::MAX);
-        if connection.phase != Phase::Open {
-            if connection.closing_since.is_older_than(close, now) {
-                return self.end_connection(index);
+        connection.next_check = Tick::MAX;
+        match connection.deadlines.check(now, activity, &self.settings) {
+            Check::Expired => self.end_connection(index),
+            Check::IncompleteMessage => {
+                self.close(key, Close::UnfinishedMessage, "a message was not completed in time");
             }
-            let due = connection.closing_since.after(close);
-            return self.schedule(index, due);
-        }
-        if read_paused && connection.flags.readable && !connection.flags.blocked {
-            // The peer has sent bytes that backpressure leaves unread.
-            connection.last_activity = now;
-        }
-        if connection.last_activity.is_older_than(websocket_idle, now) {
-            return self.end_connection(index);
-        }
-        let is_incomplete = !connection.decoder.is_idle();
-        if !can_read {
-            // The rest of the message may be in the socket, unread because of backpressure.
-            connection.message_started = now;
-        }
-        if is_incomplete && connection.message_started.is_older_than(message_assembly, now) {
-            return self.close(key, Close::UnfinishedMessage, "a message was not completed in time");
-        }
-        let (last_activity, started) = (connection.last_activity, connection.message_started);
-        let pinged = connection.flags.pinged;
-        let mut due = last_activity.after(websocket_idle);
-        if !pinged {
-            if last_activity.is_older_than(ping_interval, now) {
-                connection.flags.pinged = true;
-                // By then the peer has most likely replied, and the next ping is due.
-                due = due.min(now.after(ping_interval));
-                self.send_bytes(key, &websocket::ping_frame(b""));
-            } else {
-                due = due.min(last_activity.after(ping_interval));
+            Check::Alive { next, ping } => {
+                if ping {
+                    self.send_bytes(key, &websocket::ping_frame(b""));
+                }
+                self.persist_read_position(key);
+                self.schedule(index, next);
             }
         }
-        if is_incomplete {
-            due = due.min(started.after(message_assembly));
-        }
-        self.persist_read_position(key);
-        self.schedule(index, due);
     }
 
     fn check_rooms(&mut self) {

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) struct Tick(u32);
 
 impl Tick {
+    /// Later than any deadline.
+    pub(crate) const MAX: Tick = Tick(u32::MAX);
     /// The duration of a tick.
     pub(crate) const LENGTH: Duration = Duration::from_millis(100);
 

@@ -262,7 +262,8 @@ impl Client {
     /// Fetches the first missing range of a room.
     fn fetch_gap(&mut self, room: RoomId) {
         let Some(&(from, _)) = self.rooms.get(&room).and_then(|view| view.gaps.front()) else { return };
-        let is_pending = |command: &PendingCommand| matches!(command, PendingCommand::FetchGap(of) if *of == room);
+        let is_pending =
+            |command: &PendingCommand| matches!(command, PendingCommand::FetchGap(of) if *of == room);
         if self.state().pending.values().any(is_pending) {
             return;
         }
@@ -276,12 +277,13 @@ impl Client {
         let after = match joined.id {
             Some(id) => {
                 let command = state.pending.remove(&id.0);
-                assert!(matches!(command, Some(PendingCommand::Join { .. })), "{joined:?} answers {command:?}");
+                assert!(
+                    matches!(command, Some(PendingCommand::Join { .. })),
+                    "{joined:?} answers {command:?}"
+                );
                 None
             }
-            None => {
-                Some(state.resuming.remove(&room).unwrap_or_else(|| panic!("unrequested {joined:?}")))
-            }
+            None => Some(state.resuming.remove(&room).unwrap_or_else(|| panic!("unrequested {joined:?}"))),
         };
         recorder.joined(state.connection, room, after, joined.head);
         let reset = state.reset.remove(&room);
@@ -406,7 +408,8 @@ impl Client {
         self.resend_unacknowledged(recorder);
         for room in self.rooms.keys().copied().collect::<Vec<_>>() {
             self.fetch_gap(room);
-            let is_pending = |command: &PendingCommand| matches!(command, PendingCommand::Leave(of) if *of == room);
+            let is_pending =
+                |command: &PendingCommand| matches!(command, PendingCommand::Leave(of) if *of == room);
             if self.rooms[&room].leaving && !self.state().pending.values().any(is_pending) {
                 self.send_leave(room, recorder);
             }
@@ -431,12 +434,8 @@ impl Client {
         if self.state.is_none() {
             return;
         }
-        let open: Vec<RoomId> = self
-            .rooms
-            .iter()
-            .filter(|(_, view)| view.open && !view.leaving)
-            .map(|(room, _)| *room)
-            .collect();
+        let open: Vec<RoomId> =
+            self.rooms.iter().filter(|(_, view)| view.open && !view.leaving).map(|(room, _)| *room).collect();
         if open.is_empty() {
             return self.send_join(rng);
         }
@@ -449,10 +448,21 @@ impl Client {
                 }
                 self.send_leave(room, recorder);
             }
-            4 => drop(self.send_command(PendingCommand::Other, json!({"type": "typing", "room": room}))),
-            5 => drop(self.send_command(PendingCommand::Other, json!({"type": "who", "room": room}))),
-            6 => drop(self.send_command(PendingCommand::Other, json!({"type": "rooms"}))),
-            7 => drop(self.send_command(PendingCommand::Other, json!({"type": "history", "room": room, "limit": 5}))),
+            4 => {
+                self.send_command(PendingCommand::Other, json!({"type": "typing", "room": room}));
+            }
+            5 => {
+                self.send_command(PendingCommand::Other, json!({"type": "who", "room": room}));
+            }
+            6 => {
+                self.send_command(PendingCommand::Other, json!({"type": "rooms"}));
+            }
+            7 => {
+                self.send_command(
+                    PendingCommand::Other,
+                    json!({"type": "history", "room": room, "limit": 5}),
+                );
+            }
             8 => {
                 let name = format!("person {}", rng.below(50));
                 self.send_command(PendingCommand::Other, json!({"type": "rename", "name": name}));
@@ -461,7 +471,9 @@ impl Client {
                 let seq = rng.below(50);
                 self.send_command(PendingCommand::Other, json!({"type": "read", "room": room, "seq": seq}));
             }
-            10 => drop(self.send_command(PendingCommand::Other, json!({"type": "ping"}))),
+            10 => {
+                self.send_command(PendingCommand::Other, json!({"type": "ping"}));
+            }
             _ => {
                 let many = if rng.one_in(5) { 1 + rng.below(8) } else { 1 };
                 for _ in 0..many {
@@ -490,9 +502,13 @@ impl Client {
     fn send_join(&mut self, rng: &mut Rng) {
         let name = *rng.of(&ROOMS);
         let known = self.rooms.values().any(|view| view.name == name);
-        let command = |command: &PendingCommand| matches!(command, PendingCommand::Join { name: of } if of == name);
+        let command =
+            |command: &PendingCommand| matches!(command, PendingCommand::Join { name: of } if of == name);
         if !known && !self.state().pending.values().any(command) {
-            self.send_command(PendingCommand::Join { name: name.to_owned() }, json!({"type": "join", "room": name}));
+            self.send_command(
+                PendingCommand::Join { name: name.to_owned() },
+                json!({"type": "join", "room": name}),
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::{Epoch, RoomId, Seq};
 
 use super::process::BusFaults;
-use super::world::{Action, Fault, ActorClient, World};
+use super::world::{Action, ActorClient, Fault, World};
 
 impl World {
     /// Ends the process at once. The clients may still receive the bytes in its sockets.
@@ -16,7 +16,9 @@ impl World {
         self.process = None;
         self.logouts.clear();
         for conn in 0..self.connections.len() {
-            if self.connections[conn].incarnation == self.incarnation && self.actors[self.connections[conn].of].online == Some(conn) {
+            if self.connections[conn].incarnation == self.incarnation
+                && self.actors[self.connections[conn].of].online == Some(conn)
+            {
                 let wait = self.rng.millis(0, 300);
                 self.schedule_in(wait, 0, Action::ClientDisconnects(conn, 1006));
             }
@@ -92,7 +94,10 @@ impl World {
             17 => start_fault(self, Fault::SlowReaders),
             18 | 19 => start_fault(self, Fault::FailingCommits),
             20 => start_fault(self, Fault::FullDisk),
-            21 => self.wall_clock_offset += *self.rng.of(&[-3_600_000, 3_600_000, -2_592_000_000, 2_592_000_000]),
+            21 => {
+                self.wall_clock_offset +=
+                    *self.rng.of(&[-3_600_000, 3_600_000, -2_592_000_000, 2_592_000_000])
+            }
             _ => {}
         }
     }
@@ -123,7 +128,11 @@ impl World {
         }
         // This includes connections of end the server has not detected.
         for conn in 0..self.connections.len() {
-            self.schedule_in(Duration::ZERO, self.connections[conn].incarnation, Action::ServerDisconnects(conn));
+            self.schedule_in(
+                Duration::ZERO,
+                self.connections[conn].incarnation,
+                Action::ServerDisconnects(conn),
+            );
         }
     }
 
@@ -138,7 +147,8 @@ impl World {
         for sim_shard in &mut process.shards {
             sim_shard.shard.services.overloaded = overloaded;
         }
-        process.bus_faults = if bus { BusFaults { drop: 3, delay: 4, duplicate: 5 } } else { BusFaults::default() };
+        process.bus_faults =
+            if bus { BusFaults { drop: 3, delay: 4, duplicate: 5 } } else { BusFaults::default() };
     }
 
     /// Cuts a connection. One side may detect it long after the other, or only by a timeout.

@@ -44,7 +44,9 @@ impl LineClient {
         }
         let Some((_, body)) = line.split_once(": ") else { panic!("neither a notice nor a message: {line}") };
         let key = body.split(' ').next().unwrap_or_default().to_owned();
-        let Some(received) = self.received.last_mut() else { panic!("promise 6: in no room, and receives {line}") };
+        let Some(received) = self.received.last_mut() else {
+            panic!("promise 6: in no room, and receives {line}")
+        };
         received.push(key);
     }
 

@@ -35,7 +35,8 @@ impl World {
     /// Starts a logout of an actor, or several concurrent ones.
     pub(super) fn start_logout(&mut self, of: usize) {
         let token = self.actors[of].client.session();
-        let Some((token, (person, _))) = token.and_then(|token| Some((token, self.find_session(&token)?))) else {
+        let Some((token, (person, _))) = token.and_then(|token| Some((token, self.find_session(&token)?)))
+        else {
             return;
         };
         if self.stopping {
@@ -126,8 +127,9 @@ impl World {
     pub(super) fn check_ended_sessions(&mut self) {
         let Some(process) = &mut self.process else { return };
         for sim_shard in &process.shards {
-            for (user, user_state) in &sim_shard.shard.users {
-                let ended = user_state.session.is_some_and(|session| self.ended_sessions.contains(&session.0));
+            for (user, user_state) in sim_shard.shard.connections.users() {
+                let ended =
+                    user_state.session.is_some_and(|session| self.ended_sessions.contains(&session.0));
                 let is_open = |index: &usize| sim_shard.shard.connections[*index].is_open();
                 assert!(
                     !(ended && user_state.connections.iter().any(is_open)),

@@ -25,11 +25,11 @@ mod faults;
 mod lines;
 mod logout;
 mod network;
+pub(crate) mod pipe;
 mod process;
 mod quiesce;
 pub(crate) mod rng;
 pub(crate) mod services;
-pub(crate) mod pipe;
 mod world;
 
 use std::any::Any;
@@ -151,7 +151,9 @@ fn every_injected_fault_is_detected() {
         let by_checker = (0..SEEDS).find_map(|seed| Some((seed, history_verdict(seed)?)));
         select(None);
         for (found, words) in [(found, &[by_clients][..]), (by_checker, by_history)] {
-            let Some((seed, found)) = found else { panic!("{SEEDS} seeds do not detect {fault_injection:?}") };
+            let Some((seed, found)) = found else {
+                panic!("{SEEDS} seeds do not detect {fault_injection:?}")
+            };
             assert!(
                 words.iter().any(|words| found.contains(words)),
                 "seed {seed} reports {fault_injection:?} as another violation: {found}"

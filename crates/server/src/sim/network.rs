@@ -5,7 +5,7 @@ use storage::TokenHash;
 use websocket::{Decoder, Message, Opcode};
 
 use super::pipe::Pipe;
-use super::world::{Action, SimConnection, ActorClient, World};
+use super::world::{Action, ActorClient, SimConnection, World};
 use crate::handoff::{Identity, WireProtocol};
 
 impl World {
@@ -28,7 +28,8 @@ impl World {
         }
         let short = self.faults_enabled && self.rng.one_in(30);
         let max_write = 1 + self.rng.below(500) as usize;
-        let SimConnection { pipe, is_dead, shard, key, client_read_scheduled, .. } = &mut self.connections[conn];
+        let SimConnection { pipe, is_dead, shard, key, client_read_scheduled, .. } =
+            &mut self.connections[conn];
         *client_read_scheduled = false;
         if *is_dead {
             return;

@@ -14,9 +14,9 @@ use domain::{Presence, Rates};
 use protocol::{Limits, Timestamp, UserId};
 use storage::{MemoryStore, Reader, Request, RequestId, Store};
 
+use super::pipe::Pipe;
 use super::rng::Rng;
 use super::services::Memory;
-use super::pipe::Pipe;
 use crate::commit_batch::{BusMessage, ReplyTarget, ShardBus, WriteReply};
 use crate::metrics::Metrics;
 use crate::queries;
@@ -191,7 +191,9 @@ impl Process {
 
     /// Whether no request, query or run is pending.
     pub(super) fn is_idle(&self) -> bool {
-        self.requests.is_empty() && self.queries.is_empty() && self.shards.iter().all(|sim_shard| !sim_shard.is_scheduled)
+        self.requests.is_empty()
+            && self.queries.is_empty()
+            && self.shards.iter().all(|sim_shard| !sim_shard.is_scheduled)
     }
 
     /// Ends the faults of the bus and drops the delayed messages.

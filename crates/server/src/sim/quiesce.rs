@@ -28,10 +28,7 @@ impl World {
         self.run(self.now + Duration::from_secs(3), |_| false);
         let until = self.now + Duration::from_secs(1);
         if !self.run(until, |world| world.pending_work().is_none()) {
-            panic!(
-                "promise 2: it did not stay quiescent: {}",
-                self.pending_work().unwrap_or_default()
-            );
+            panic!("promise 2: it did not stay quiescent: {}", self.pending_work().unwrap_or_default());
         }
         self.check_quiescent(last);
     }
@@ -67,7 +64,8 @@ impl World {
         if !process.is_idle() || !self.logouts.is_empty() {
             return Some("the process has pending requests".to_owned());
         }
-        let connections: usize = process.shards.iter().map(|sim_shard| sim_shard.shard.connections.len()).sum();
+        let connections: usize =
+            process.shards.iter().map(|sim_shard| sim_shard.shard.connections.len()).sum();
         let online = self.actors.iter().filter(|actor| actor.online.is_some()).count();
         if connections != online {
             return Some(format!("the server has {connections} connections, the clients have {online}"));
@@ -86,9 +84,7 @@ impl World {
             let (at, key) = (self.connections[conn].shard, self.connections[conn].key);
             let Some(process) = &mut self.process else { continue };
             let shard = &mut process.shards[at].shard;
-            let Some(connection) = shard.connection(key) else {
-                panic!("the shard lacks client {of}")
-            };
+            let Some(connection) = shard.connection(key) else { panic!("the shard lacks client {of}") };
             let user = connection.user;
             let open: Vec<usize> =
                 connection.subscriptions.iter().map(|subscription| subscription.room).collect();
@@ -101,7 +97,10 @@ impl World {
             match &self.actors[of].client {
                 ActorClient::Json(client) => {
                     let client_rooms = client.rooms();
-                    assert_eq!(client_rooms, open, "promise 2: the rooms of client {of} and of its connection");
+                    assert_eq!(
+                        client_rooms, open,
+                        "promise 2: the rooms of client {of} and of its connection"
+                    );
                     if let Some(connection) = client.connection().filter(|_| last) {
                         self.recorder.quiescent(connection);
                     }
@@ -113,7 +112,11 @@ impl World {
                         && open.contains(room)
                     {
                         let head = self.store.event(*room, self.store.head(*room)).map(|event| event.n.0);
-                        assert_eq!(Some(*n), head, "promise 2: the last message that text client {of} received in {room}");
+                        assert_eq!(
+                            Some(*n),
+                            head,
+                            "promise 2: the last message that text client {of} received in {room}"
+                        );
                     }
                     self.check_lines(of, false);
                 }
@@ -134,8 +137,9 @@ impl World {
     fn check_names(&mut self) {
         let Some(process) = self.process.as_mut().filter(|_| !self.commit_outcome_unknown) else { return };
         for sim_shard in 0..process.shards.len() {
-            let users = &process.shards[sim_shard].shard.users;
-            let users: Vec<_> = users.iter().map(|(user, it)| (*user, it.name.clone(), it.session)).collect();
+            let users = process.shards[sim_shard].shard.connections.users();
+            let users: Vec<_> =
+                users.map(|(user, state)| (user, state.name.clone(), state.session)).collect();
             for (user, name, session) in users {
                 let Some(session) = session else { continue };
                 let stored = process.reader().person_of_session(&session).expect("memory does not fail here");

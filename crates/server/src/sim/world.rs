@@ -10,11 +10,11 @@ use storage::{Backup, Failure, MemoryStore, TokenHash};
 use websocket::Decoder;
 
 use super::client::Client;
-use super::lines::{MessageIndex, LineClient};
+use super::lines::{LineClient, MessageIndex};
 use super::logout::Logout;
+use super::pipe::Pipe;
 use super::process::{Process, Shape};
 use super::rng::Rng;
-use super::pipe::Pipe;
 use crate::handoff::Identity;
 use crate::i18n::Language;
 use crate::shard::{ConnKey, QueryResult};
@@ -255,7 +255,12 @@ impl World {
 
     pub(super) fn schedule_in(&mut self, wait: Duration, incarnation: u64, action: Action) {
         self.scheduled_count += 1;
-        self.schedule.push(Reverse(Scheduled { at: self.now + wait, nth: self.scheduled_count, incarnation, action }));
+        self.schedule.push(Reverse(Scheduled {
+            at: self.now + wait,
+            nth: self.scheduled_count,
+            incarnation,
+            action,
+        }));
     }
 
     pub(super) fn wall_clock(&self) -> Timestamp {
@@ -284,7 +289,9 @@ impl World {
         let now = self.now;
         match action {
             Action::ActorStep(of) => self.actor_step(of),
-            Action::CompleteUpgrade(of, incarnation, identity) => self.complete_upgrade(of, incarnation, identity),
+            Action::CompleteUpgrade(of, incarnation, identity) => {
+                self.complete_upgrade(of, incarnation, identity)
+            }
             Action::ContinueLogouts => self.continue_logouts(),
             Action::InjectFault => self.inject_fault(),
             Action::EndFault(fault) => self.end_fault(fault),

@@ -75,7 +75,8 @@ impl CountingShard {
             let counters = Rc::<SocketCounters>::default();
             let person = Person { id: UserId(user), name: UserName::new(&format!("guest {user}")).unwrap() };
             let identity = Identity { person, session: None, stored: true };
-            let key = shard.handle_connect(now, CountingSocket(Rc::clone(&counters)), identity, WireProtocol::Json);
+            let key =
+                shard.handle_connect(now, CountingSocket(Rc::clone(&counters)), identity, WireProtocol::Json);
             for room in 1..=rooms {
                 let attach = Attach {
                     room: RoomId(room),
@@ -106,8 +107,8 @@ impl CountingShard {
     fn batch(&mut self, messages: u64) -> Arc<BusMessage> {
         let messages_sent = self.messages_sent;
         self.messages_sent += messages;
-        let events =
-            (messages_sent + 1..=messages_sent + messages).flat_map(|seq| (1..=self.rooms).map(move |room| (room, seq)));
+        let events = (messages_sent + 1..=messages_sent + messages)
+            .flat_map(|seq| (1..=self.rooms).map(move |room| (room, seq)));
         Arc::new(BusMessage::Committed(
             events.map(|(room, seq)| Committed::from(message(room, seq))).collect(),
         ))
@@ -139,7 +140,10 @@ impl CountingShard {
 
     /// The counters of each socket: reads, writes, bytes.
     fn counters(&self) -> Vec<(u64, u64, u64)> {
-        self.members.iter().map(|(_, counters)| (counters.reads.get(), counters.writes.get(), counters.bytes.get())).collect()
+        self.members
+            .iter()
+            .map(|(_, counters)| (counters.reads.get(), counters.writes.get(), counters.bytes.get()))
+            .collect()
     }
 }
 
@@ -195,7 +199,10 @@ fn delivery_to_any_number_of_members_allocates_nothing() {
         shard_under_test.reset_counters();
         let allocations = allocations(&mut shard_under_test, &batches);
         let bytes: u64 = batches.iter().map(|batch| bytes_of(batch)).sum();
-        assert!(shard_under_test.counters().iter().all(|&(_, _, got)| got == bytes), "every member receives every byte");
+        assert!(
+            shard_under_test.counters().iter().all(|&(_, _, got)| got == bytes),
+            "every member receives every byte"
+        );
         assert_eq!(allocations, 0, "{members} members in {rooms} rooms, {messages} messages per batch");
     }
 }
@@ -219,7 +226,10 @@ fn unblocked_member_continues_without_allocation() {
         shard_under_test.work();
     });
     let bytes: u64 = batches.iter().map(|batch| bytes_of(batch)).sum();
-    assert!(shard_under_test.counters().iter().all(|&(_, _, got)| got == bytes), "every member receives every byte");
+    assert!(
+        shard_under_test.counters().iter().all(|&(_, _, got)| got == bytes),
+        "every member receives every byte"
+    );
     assert_eq!(allocations.count_total, 0);
 }
 
@@ -231,7 +241,8 @@ fn batch_is_one_write_per_member_and_no_read() {
         shard_under_test.reset_counters();
         shard_under_test.deliver_and_write(&batch);
         let all = (0, 1, bytes_of(&batch));
-        let other: Vec<_> = shard_under_test.counters().into_iter().filter(|&counters| counters != all).collect();
+        let other: Vec<_> =
+            shard_under_test.counters().into_iter().filter(|&counters| counters != all).collect();
         assert!(other.is_empty(), "{members} members in {rooms} rooms, {messages} messages: {other:?}");
     }
 }
@@ -244,7 +255,11 @@ fn two_batches_at_once_are_one_write() {
     batches.iter().for_each(|batch| shard_under_test.deliver(batch));
     shard_under_test.work();
     let all = (0, 1, bytes_of(&batches[0]) + bytes_of(&batches[1]));
-    assert!(shard_under_test.counters().iter().all(|&counters| counters == all), "{:?}", shard_under_test.counters());
+    assert!(
+        shard_under_test.counters().iter().all(|&counters| counters == all),
+        "{:?}",
+        shard_under_test.counters()
+    );
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Tests of the shard with in-memory pipes and virtual time.
 
 mod allocations;
+mod grouped_joins;
 mod large_rooms;
 mod leaves;
+mod mutants;
 mod races;
 mod random;
 mod regressions;
-mod mutants;
-mod grouped_joins;
-mod world;
+pub(super) mod world;
 
 use std::time::Duration;
 
@@ -64,7 +64,11 @@ fn removed_member_receives_nothing_later() {
     let frames = mei.take();
     assert_eq!(types(&frames), ["message", "member_left", "ok"], "{frames:?}");
     assert_eq!(frames[0]["body"], "before");
-    assert_eq!(types(&second.take()), ["message", "member_left"], "the other connection of the user ends there, too");
+    assert_eq!(
+        types(&second.take()),
+        ["message", "member_left"],
+        "the other connection of the user ends there, too"
+    );
     world.send(&mei, "d", "from outside");
     assert_eq!(mei.take()[0]["code"], "not_a_member");
 }
@@ -211,7 +215,10 @@ fn dropped_bus_messages_are_read_from_the_store() {
     world.bus_is_down = false;
     world.send(&li, "last", "x");
     assert!(are_contiguous(&li.take_seqs(), 2, 8));
-    assert!(are_contiguous(&mei.take_seqs(), 8, 8), "a member that joined meanwhile starts at the head in the store");
+    assert!(
+        are_contiguous(&mei.take_seqs(), 8, 8),
+        "a member that joined meanwhile starts at the head in the store"
+    );
 }
 
 #[test]
@@ -282,7 +289,10 @@ fn unfinished_message_times_out_after_30_seconds() {
         "single bytes do not extend the timeout"
     );
     world.wait(seconds(6));
-    assert!(world.shard.connection(li.key).is_none(), "a peer that does not answer the close frame is dropped");
+    assert!(
+        world.shard.connection(li.key).is_none(),
+        "a peer that does not answer the close frame is dropped"
+    );
 }
 
 #[test]
@@ -308,7 +318,7 @@ fn transient_guest_leaves_on_disconnect() {
     let passer_by = world.connect_as(2, WireProtocol::PlainText(Language::En), None);
     world.disconnect(&passer_by);
     assert_eq!(types(&li.take())[..2], ["member_joined", "member_left"]);
-    assert!(world.shard.users.len() == 1 && world.shard.connections.len() == 1);
+    assert!(world.shard.connections.users().count() == 1 && world.shard.connections.len() == 1);
 }
 
 #[test]

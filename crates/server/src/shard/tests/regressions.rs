@@ -338,7 +338,8 @@ fn text_client_on_lagging_shard_has_one_room() {
     let mut world = World::new();
     let li = world.connect_to_lobby(1);
     world.send_frame(&li, &join("a"));
-    let reader = world.connect_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
+    let reader =
+        world.connect_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
     world.bus_is_down = true;
     world.text(&reader, "/join a");
     world.text(&reader, "/join b");
@@ -352,7 +353,8 @@ fn text_client_on_lagging_shard_has_one_room() {
 fn text_client_with_refused_join_stays_in_its_room() {
     let mut world = World::new();
     let mut li = world.connect_to_lobby(1);
-    let reader = world.connect_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
+    let reader =
+        world.connect_as(7, WireProtocol::PlainText(Language::En), Some(storage::TokenHash([7; 32])));
     world.send_frame(&reader, "/join r999");
     world.send_frame(&reader, "still here");
     assert!(types(&li.take()).contains(&"message"));

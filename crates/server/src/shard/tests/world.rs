@@ -16,8 +16,8 @@ use crate::commit_batch::{BusMessage, ReplyTarget, ShardBus, WriteReply};
 use crate::handoff::{Identity, WireProtocol};
 use crate::metrics::Metrics;
 use crate::queries;
-use crate::sim::services::Memory;
 use crate::sim::pipe::Pipe;
+use crate::sim::services::Memory;
 use crate::writer::CommitPipeline;
 
 pub(super) struct World {
@@ -63,7 +63,12 @@ impl World {
         self.connect_as(user, WireProtocol::Json, Some(TokenHash([u8::try_from(user).unwrap(); 32])))
     }
 
-    pub(super) fn connect_as(&mut self, user: u64, protocol: WireProtocol, session: Option<TokenHash>) -> Peer {
+    pub(super) fn connect_as(
+        &mut self,
+        user: u64,
+        protocol: WireProtocol,
+        session: Option<TokenHash>,
+    ) -> Peer {
         let peer = self.connect_without_settling(user, protocol, session);
         self.settle();
         peer
@@ -318,7 +323,7 @@ impl Peer {
 }
 
 /// The default settings, without rate limits.
-pub(super) fn settings() -> Settings {
+pub(in crate::shard) fn settings() -> Settings {
     Settings {
         epoch: Epoch("e1".to_owned()),
         limits: Limits::default(),

@@ -58,10 +58,17 @@ impl RandomRun {
                     }
                 }
                 let client_rooms: BTreeSet<u64> = client_rooms.difference(&gone).copied().collect();
-                assert_eq!(client_rooms, open, "u{user} #{}: the rooms of the client and of the shard", key.generation);
+                assert_eq!(
+                    client_rooms, open,
+                    "u{user} #{}: the rooms of the client and of the shard",
+                    key.generation
+                );
             }
             for room in open {
-                assert!(self.world.is_member(room, user), "u{user} is not a member of r{room}, and has it open");
+                assert!(
+                    self.world.is_member(room, user),
+                    "u{user} is not a member of r{room}, and has it open"
+                );
                 let head = self.world.events_of(room).len() as u64;
                 if let Some(view) = self.clients[at].rooms.get(&room) {
                     assert!(
@@ -108,7 +115,10 @@ impl RandomRun {
         assert!(self.world.no_user_is_online());
         for user in std::mem::take(&mut self.transients) {
             for room in 1..64 {
-                assert!(!self.world.is_member(room, user), "u{user} has departed, and is a member of r{room}");
+                assert!(
+                    !self.world.is_member(room, user),
+                    "u{user} has departed, and is a member of r{room}"
+                );
             }
         }
     }

@@ -93,9 +93,7 @@ impl Client {
         let room = frame["room"].as_str().and_then(|room| room.strip_prefix('r')?.parse::<u64>().ok());
         let number = |field: &str| frame[field].as_u64();
         let pending = number("id").map(|id| {
-            self.pending
-                .remove(&id)
-                .unwrap_or_else(|| panic!("no command is pending for {frame}"))
+            self.pending.remove(&id).unwrap_or_else(|| panic!("no command is pending for {frame}"))
         });
         match frame["type"].as_str().unwrap() {
             "welcome" | "presence" | "typing" => {}
@@ -108,7 +106,9 @@ impl Client {
                 let head = number("head").unwrap();
                 let after = match pending {
                     Some(PendingCommand::Join { after }) => after,
-                    None => Some(self.resuming.remove(&room).unwrap_or_else(|| panic!("unrequested {frame}"))),
+                    None => {
+                        Some(self.resuming.remove(&room).unwrap_or_else(|| panic!("unrequested {frame}")))
+                    }
                     Some(_) => panic!("{frame} is not a reply to that command"),
                 };
                 let view = self.rooms.entry(room).or_default();
@@ -138,7 +138,10 @@ impl Client {
                 Some(PendingCommand::Send { key }) => {
                     let seq = number("seq").unwrap();
                     let before = acknowledged.insert((self.user, key), seq);
-                    assert!(before.is_none_or(|before| before == seq), "two sequence numbers for one key: {frame}");
+                    assert!(
+                        before.is_none_or(|before| before == seq),
+                        "two sequence numbers for one key: {frame}"
+                    );
                 }
                 Some(PendingCommand::Resume) if !self.is_exempt_from_resume_order => {
                     assert!(self.resuming.is_empty(), "rooms without a reply: {frame}");
