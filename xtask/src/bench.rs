@@ -7,7 +7,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `peers`, `server_process` | the servers: how each is built and started; a running one |
+//! | `peers`, `server_process`, `home` | the servers: how each is built and started; a running one; its data, and its PostgreSQL |
 //! | `scenarios` | the scenarios, their order and their duration |
 //! | `workload` | runs one scenario of each kind |
 //! | `generator` | the load generator as a process |
@@ -20,6 +20,7 @@
 
 mod figures;
 mod generator;
+mod home;
 mod machine;
 mod peers;
 mod plot;
@@ -159,7 +160,9 @@ fn measure(workspace: &Workspace, args: &Args, file: &Path) -> Result<Results> {
 }
 
 fn run_scenario_once(bench: &Bench, round: u32, scenario: &Scenario, results: &mut Results) {
-    let batch = results.batch_of_round(round);
+    // The reference stores run after the servers whose batch sizes they use, in a scenario of their own.
+    let batches = Peer::ALL.map(|peer| (peer, results.batch_of_round(round, peer)));
+    let batch = |of: Peer| batches.iter().find(|(peer, _)| *peer == of).and_then(|(_, batch)| *batch);
     bench.run_scenario(scenario, batch, |key, peer, outcome| {
         let summary = results.add(round, key, peer, outcome);
         println!("round {round}, {key}, {}: {summary}", peer.name());
@@ -172,15 +175,12 @@ fn build(workspace: &Workspace) -> Result<()> {
         web::build_if_stale(workspace)?;
     }
     process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-loadgen"]))?;
-    // Separately, because the example enables features that the server must not have.
-    process::run(workspace.cargo().args([
-        "build",
-        "--release",
-        "-p",
-        "teahouse-storage",
-        "--example",
-        "bare",
-    ]))
+    // Separately, because the examples enable features that the server must not have.
+    for (package, example) in [("teahouse-storage", "bare"), ("teahouse-storage-postgres", "bare_postgres")] {
+        let build = ["build", "--release", "-p", package, "--example", example];
+        process::run(workspace.cargo().args(build))?;
+    }
+    Ok(())
 }
 
 /// The page with `text` between the markers.

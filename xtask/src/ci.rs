@@ -10,7 +10,6 @@ use crate::workspace::Workspace;
 use crate::{api_contract, crate_graph, faults, fuzz, generate, instruction_bench, process, test};
 
 /// The checks other than tests. clippy and doc use the same features, so that they share the checked dependencies.
-/// the same features.
 const STEPS: &[Step] = &[
     Step { name: "format", run: format, ..Step::BLANK },
     Step {
@@ -94,7 +93,6 @@ fn instruction_bench(context: &Context) -> Result<StepResult> {
 }
 
 /// Skipped if the advisory database cannot be fetched: an unreachable network is no fault of the code.
-/// worse, so it is no failure.
 fn advisories(context: &Context) -> Result<StepResult> {
     if process::output(&mut deny(context, LOCKED[0], "fetch db")).is_err() {
         return Ok(StepResult::Skipped("the advisory database cannot be fetched from here".into()));

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `kill`, `cuts`, `acks`, `half_open`, `stop`, `power`, `stalled`, `clock`, `descriptors`, `overload`, `full`, `io`, `postgres` | one fault each |
 //! | `harness`, `run_dir`, `rng` | options, builds and folders of a run; its random numbers |
+//! | `database` | the database of a run: `kill`, `cuts`, `acks` and `full` run on SQLite or on PostgreSQL |
 //! | `server_under_test`, `recorder_process`, `load_process`, `ack_drop_proxy` | the processes and the proxy of a run |
 //! | `network`, `disk`, `trace` | namespaces, the small disk, parsing `strace` |
 //! | `resource_usage`, `open_files`, `silent_peers`, `connection_limit` | measurements and parts of single faults |
@@ -17,6 +18,7 @@ mod acks;
 mod clock;
 mod connection_limit;
 mod cuts;
+mod database;
 mod descriptors;
 mod disk;
 mod full;
@@ -104,10 +106,19 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Each fault with its default options, and again on PostgreSQL if it has a choice.
 fn all_faults() -> Result<Vec<Fault>> {
-    let names = SingleFault::command();
-    let parse = |name: &str| Ok(SingleFault::try_parse_from(["faults", name])?.fault);
-    names.get_subcommands().map(|fault| parse(fault.get_name())).collect()
+    let command = SingleFault::command();
+    let mut faults = Vec::new();
+    for fault in command.get_subcommands() {
+        let words = ["faults", fault.get_name()];
+        faults.push(SingleFault::try_parse_from(words)?.fault);
+        if fault.get_arguments().any(|argument| argument.get_id() == "database") {
+            let words = words.into_iter().chain(["--database", "postgres"]);
+            faults.push(SingleFault::try_parse_from(words)?.fault);
+        }
+    }
+    Ok(faults)
 }
 
 fn run_fault(workspace: &Workspace, fault: &Fault) -> Result<()> {
@@ -189,6 +200,30 @@ pub(crate) const SHORT_RUN: &[Step] = &[
         ..BLANK
     },
     Step {
+        name: "faults kill --database postgres",
+        needs: &[Prerequisite::Postgres],
+        run: |it| done(kill::run(&it.workspace, &kill::SHORT_RUN_ON_POSTGRES)),
+        ..BLANK
+    },
+    Step {
+        name: "faults cuts --database postgres",
+        needs: &[Prerequisite::Postgres, Prerequisite::SilentNetwork],
+        run: |it| done(cuts::run(&it.workspace, &cuts::SHORT_RUN_ON_POSTGRES)),
+        ..BLANK
+    },
+    Step {
+        name: "faults acks --database postgres",
+        needs: &[Prerequisite::Postgres],
+        run: |it| done(acks::run(&it.workspace, &acks::SHORT_RUN_ON_POSTGRES)),
+        ..BLANK
+    },
+    Step {
+        name: "faults full --database postgres",
+        needs: &[Prerequisite::Postgres, Prerequisite::SmallDisk],
+        run: |it| done(full::run(&it.workspace, &full::SHORT_RUN_ON_POSTGRES)),
+        ..BLANK
+    },
+    Step {
         name: "faults postgres",
         needs: &[Prerequisite::Postgres],
         run: |it| done(postgres::run(&it.workspace, &postgres::SHORT_RUN)),
@@ -208,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_can_be_parsed_by_its_name_alone() {
+    fn every_fault_has_a_short_run_on_each_database() {
         assert_eq!(all_faults().unwrap().len(), SHORT_RUN.len());
     }
 

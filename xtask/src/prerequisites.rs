@@ -21,7 +21,7 @@ pub(crate) enum Prerequisite {
     CargoDeny,
     /// The last Python version that Autobahn's test suite supports.
     Python27,
-    /// A Python that makes virtual environments, for schemathesis.
+    /// A Python that creates virtual environments, for schemathesis.
     Python3,
     /// libFuzzer is written in C++.
     CxxCompiler,
@@ -179,7 +179,7 @@ fn strace() -> Result<(), Missing> {
     strace.args(["-o", "/dev/null", "-p", &traced.id().to_string()]);
     // strace ends with the traced program.
     let tracing = strace.stderr(Stdio::piped()).spawn();
-    let said = tracing.and_then(|mut tracing| {
+    let line = tracing.and_then(|mut tracing| {
         let mut line = String::new();
         if let Some(stderr) = tracing.stderr.take() {
             BufReader::new(stderr).read_line(&mut line)?;
@@ -190,7 +190,7 @@ fn strace() -> Result<(), Missing> {
     // Both fail only if the process has exited already.
     let _ = traced.kill();
     let _ = traced.wait();
-    let attached = said.is_ok_and(|line| line.contains(" attached"));
+    let attached = line.is_ok_and(|line| line.contains(" attached"));
     attached.then_some(()).ok_or_else(|| missing("other programs cannot be traced"))
 }
 

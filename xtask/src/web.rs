@@ -62,10 +62,10 @@ pub(crate) fn install_if_stale(workspace: &Workspace) -> Result<()> {
 }
 
 /// An output is stale if it is missing or older than its source.
-fn is_stale(made: Option<SystemTime>, source: Option<SystemTime>) -> bool {
-    match (made, source) {
+fn is_stale(built: Option<SystemTime>, source: Option<SystemTime>) -> bool {
+    match (built, source) {
         (None, _) => true,
-        (Some(made), source) => source.is_some_and(|source| source > made),
+        (Some(built), source) => source.is_some_and(|source| source > built),
     }
 }
 

@@ -132,8 +132,8 @@ impl Hub {
         if self.protocol == Peer::Hub {
             return text_frame(text.as_bytes());
         }
-        let said = format!("MSG load-0 1 {}\r\n{text}\r\nPING\r\n", text.len());
-        let (one, other) = said.as_bytes().split_at(said.len() / 2);
+        let frame = format!("MSG load-0 1 {}\r\n{text}\r\nPING\r\n", text.len());
+        let (one, other) = frame.as_bytes().split_at(frame.len() / 2);
         [binary_frame(one), binary_frame(other)].concat()
     }
 

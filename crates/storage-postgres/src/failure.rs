@@ -21,6 +21,10 @@ impl From<Error> for Failure {
             return Failure { error: StoreError::Unavailable(text), session_lost: true };
         };
         let session_lost = matches!(database.severity(), "FATAL" | "PANIC");
+        if database.severity() == "PANIC" {
+            // Whatever the code is: a COMMIT may have reached the log, and then the recovery applies it.
+            return Failure { error: StoreError::Unavailable(text), session_lost };
+        }
         Failure { error: classify(database.code(), text), session_lost }
     }
 }

@@ -1,6 +1,6 @@
 //! PostgreSQL servers for tests: in temporary folders, on free ports, stopped when the process that started them ends.
 //!
-//! The data folder is copied from a template that `initdb` makes once for all processes. PostgreSQL refuses to run as root; then it
+//! The data folder is copied from a template that `initdb` creates once for all processes. PostgreSQL refuses to run as root; then it
 //! runs as the user `postgres` of Debian's package.
 
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::DatabaseUrl;
 
-/// How to get what is missing.
+/// How to install PostgreSQL.
 pub const HOW_TO_INSTALL: &str = "on Debian `apt-get install postgresql`";
 
 /// The databases' owner, who needs no password.
@@ -24,55 +24,82 @@ const OWNER: &str = "teahouse";
 /// A running PostgreSQL server.
 pub struct Server {
     installation: Installation,
+    /// Holds the log and the Unix socket, and usually the data folder.
     folder: PathBuf,
+    data: PathBuf,
+    cores: Option<String>,
     port: u16,
     databases: AtomicU64,
     /// Stops the server and removes the folder at the end of its input: when this is dropped, or the process ends.
     watchdog: std::process::Child,
 }
 
-/// Fails, with what is missing, if PostgreSQL cannot be started here.
+/// Checks that PostgreSQL can be started here. The error states what is missing.
 pub fn find() -> io::Result<()> {
     Installation::find().map(drop)
 }
 
-/// Whether commits are synced. Only tests that end the operating system's life need it; it costs time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether commits are synced. Tests that do not measure and do not simulate a loss of power save the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// `fsync = on`.
     Full,
     /// `fsync = off`: survives the end of every process, not a loss of power.
+    #[default]
     ProcessOnly,
 }
 
+/// How a server is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// Whether commits are synced.
+    pub durability: Durability,
+    /// The parent of the data folder, if it is not next to the log: a disk that may become full.
+    pub disk: Option<&'a Path>,
+    /// Further lines of `postgresql.conf`.
+    pub settings: &'a str,
+    /// The cores it runs on, in the notation of `taskset`; all of them by default.
+    pub cores: Option<&'a str>,
+}
+
 impl Server {
-    /// Starts a server. An error says what is missing.
+    /// Starts a server with its data in a temporary folder.
     pub fn start(durability: Durability) -> io::Result<Server> {
+        Server::start_with(&Options { durability, ..Options::default() })
+    }
+
+    /// Starts a server. The error states what is missing.
+    pub fn start_with(options: &Options<'_>) -> io::Result<Server> {
         let installation = Installation::find()?;
         let template = installation.template()?;
         let folder = std::env::temp_dir().join(format!("teahouse-pg-{}-{}", std::process::id(), random()));
         fs::create_dir(&folder)?;
-        let port = free_port()?;
-        run(Command::new("cp").arg("-a").arg(template).arg(folder.join("data")))?;
         installation.give(&folder)?;
+        let data = options.disk.unwrap_or(&folder).join("data");
+        let port = free_port()?;
+        run(Command::new("cp").arg("-a").arg(template).arg(&data))?;
+        installation.give(&data)?;
         let stop = format!(
-            "cat >/dev/null; '{}' -D '{folder}/data' -m immediate -W stop; sleep 0.2; rm -rf '{folder}'",
+            "cat >/dev/null; '{}' -D '{data}' -m immediate -W stop; sleep 0.2; rm -rf '{data}' '{folder}'",
             installation.program("pg_ctl").display(),
+            data = data.display(),
             folder = folder.display()
         );
         let mut watchdog = installation.command("sh", &folder);
         // A group of its own: Ctrl-C in a terminal ends the test, and then this.
         watchdog.args(["-c", &stop]).process_group(0).stdin(Stdio::piped());
         let watchdog = watchdog.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let server = Server { installation, folder, port, databases: AtomicU64::new(0), watchdog };
-        let fsync = if durability == Durability::Full { "on" } else { "off" };
+        let cores = options.cores.map(str::to_owned);
+        let databases = AtomicU64::new(0);
+        let server = Server { installation, folder, data, cores, port, databases, watchdog };
+        let fsync = if options.durability == Durability::Full { "on" } else { "off" };
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{}'\nfsync = {fsync}\n\
-             max_connections = 50\nshared_buffers = 32MB\n",
-            server.folder.display()
+             max_connections = 50\nshared_buffers = 32MB\n{}\n",
+            server.folder.display(),
+            options.settings
         );
-        let file = server.folder.join("data/postgresql.auto.conf");
-        fs::write(&file, settings)?;
+        fs::write(server.data.join("postgresql.auto.conf"), settings)?;
         server.start_again()?;
         Ok(server)
     }
@@ -95,12 +122,12 @@ impl Server {
         }
     }
 
-    /// Makes an empty database; returns its address.
+    /// Creates an empty database; returns its address.
     pub fn create_database(&self) -> DatabaseUrl {
         self.url(&self.create_database_named())
     }
 
-    /// Makes an empty database; returns its name.
+    /// Creates an empty database; returns its name.
     pub fn create_database_named(&self) -> String {
         let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.psql("postgres", &format!("CREATE DATABASE {name}")).unwrap();
@@ -109,7 +136,7 @@ impl Server {
 
     /// The address of a database of this server.
     pub fn url(&self, database: &str) -> DatabaseUrl {
-        // Made of legal parts.
+        // Its parts are valid.
         self.address(database).parse().unwrap()
     }
 
@@ -146,6 +173,18 @@ impl Server {
         run(&mut psql)
     }
 
+    /// The contents of a database as statements, without comments and settings of the session.
+    pub fn dump(&self, database: &str) -> io::Result<String> {
+        let mut pg_dump = self.installation.command(self.installation.program("pg_dump"), &self.folder);
+        pg_dump.args(["--inserts", "--no-owner", "--no-privileges", "-d", &self.address(database)]);
+        let is_noise = |line: &&str| {
+            line.is_empty()
+                || ["--", "SET ", "SELECT pg_catalog.", "\\"].iter().any(|start| line.starts_with(start))
+        };
+        let dump = run(&mut pg_dump)?;
+        Ok(dump.lines().filter(|line| !is_noise(line)).map(|line| format!("{line}\n")).collect())
+    }
+
     /// Kills every process of the server, as a crash would, and starts it again.
     pub fn restart_immediately(&self) -> io::Result<()> {
         self.stop_immediately()?;
@@ -162,15 +201,34 @@ impl Server {
         self.pg_ctl(&["-w", "-l", &self.folder.join("log").to_string_lossy(), "start"])
     }
 
+    /// Whether its main process runs. While it recovers from a crash it does, but accepts no connections.
+    pub fn is_running(&self) -> bool {
+        self.pg_ctl(&["status"]).is_ok()
+    }
+
+    /// The server's log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
     fn pg_ctl(&self, arguments: &[&str]) -> io::Result<()> {
-        let mut pg_ctl = self.installation.command(self.installation.program("pg_ctl"), &self.folder);
-        pg_ctl.arg("-D").arg(self.folder.join("data")).args(arguments);
+        let program = self.installation.program("pg_ctl");
+        let mut pg_ctl = match &self.cores {
+            None => self.installation.command(program, &self.folder),
+            // The server inherits the cores.
+            Some(cores) => {
+                let mut taskset = self.installation.command("taskset", &self.folder);
+                taskset.args(["-c", cores]).arg(program);
+                taskset
+            }
+        };
+        pg_ctl.arg("-D").arg(&self.data).args(arguments);
         // The server inherits them, and would hold a pipe open.
         let status = pg_ctl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
         if status.success() {
             return Ok(());
         }
-        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().rev().take(5).collect();
         Err(io::Error::other(format!("pg_ctl {arguments:?} failed: {lines:?}")))
     }
@@ -225,14 +283,14 @@ impl Installation {
         command
     }
 
-    /// Makes the user who runs the server the owner of `folder` and all in it.
+    /// Sets the user who runs the server as the owner of `folder` and its contents.
     fn give(&self, folder: &Path) -> io::Result<()> {
         let Some((user, group)) = self.user else { return Ok(()) };
         chown(folder, Some(user), Some(group))?;
         run(Command::new("chown").arg("-R").arg(format!("{user}:{group}")).arg(folder)).map(drop)
     }
 
-    /// A data folder as `initdb` makes it; made once and kept among the build's files.
+    /// A data folder as `initdb` creates it; created once, and kept in the build folder.
     fn template(&self) -> io::Result<PathBuf> {
         let build = std::env::current_exe()?;
         let build = build.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "target"));

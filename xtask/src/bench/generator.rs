@@ -24,7 +24,7 @@ pub(crate) struct GeneratorProcess {
     child: Child,
     stderr: BufReader<ChildStderr>,
     /// Its error output so far.
-    said: String,
+    errors: String,
 }
 
 impl GeneratorProcess {
@@ -76,7 +76,7 @@ impl GeneratorProcess {
             .spawn()
             .context("cannot start the generator")?;
         let stderr = BufReader::new(child.stderr.take().context("the generator has no stderr")?);
-        Ok(GeneratorProcess { child, stderr, said: String::new() })
+        Ok(GeneratorProcess { child, stderr, errors: String::new() })
     }
 
     /// Waits until the measured time begins. Fails if the run ends before.
@@ -86,21 +86,21 @@ impl GeneratorProcess {
             if line.trim_end() == "measuring" {
                 return Ok(());
             }
-            self.said.push_str(&line);
+            self.errors.push_str(&line);
             line.clear();
         }
-        bail!("{}", self.said.trim())
+        bail!("{}", self.errors.trim())
     }
 
     /// Waits for the report. Fails if a promise was broken or the run could not be completed.
     pub(crate) fn finish(mut self) -> Result<Value> {
-        self.stderr.read_to_string(&mut self.said)?;
+        self.stderr.read_to_string(&mut self.errors)?;
         let mut report = String::new();
         if let Some(mut stdout) = self.child.stdout.take() {
             stdout.read_to_string(&mut report)?;
         }
         let success = self.child.wait()?.success();
-        check_report(success, &report, &self.said)
+        check_report(success, &report, &self.errors)
     }
 }
 
@@ -112,12 +112,14 @@ impl Drop for GeneratorProcess {
     }
 }
 
-fn check_report(success: bool, report: &str, said: &str) -> Result<Value> {
+fn check_report(success: bool, report: &str, errors: &str) -> Result<Value> {
     let report: Option<Value> = serde_json::from_str(report).ok();
     match report {
         Some(report) if success && report.get("gaps").is_some_and(|gaps| gaps == 0) => Ok(report),
         Some(report) => bail!("{}", broken(&report)),
-        None => bail!("{}", said.lines().filter(|line| *line != "measuring").collect::<Vec<_>>().join("; ")),
+        None => {
+            bail!("{}", errors.lines().filter(|line| *line != "measuring").collect::<Vec<_>>().join("; "))
+        }
     }
 }
 
@@ -130,13 +132,13 @@ fn broken(report: &Value) -> String {
         let count = report.get(*name)?.as_u64()?;
         (count > 0).then(|| format!("{count} {}", name.replace('_', " ")))
     };
-    let mut said: Vec<_> = PROMISES.iter().filter_map(count).collect();
+    let mut counts: Vec<_> = PROMISES.iter().filter_map(count).collect();
     if let Some(closed) =
         report.get("closed").filter(|closed| closed.as_object().is_some_and(|it| !it.is_empty()))
     {
-        said.push(format!("closed {closed}"));
+        counts.push(format!("closed {closed}"));
     }
-    if said.is_empty() { "cannot parse the generator's report".to_owned() } else { said.join(", ") }
+    if counts.is_empty() { "cannot parse the generator's report".to_owned() } else { counts.join(", ") }
 }
 
 #[cfg(test)]
@@ -145,7 +147,7 @@ mod tests {
 
     #[test]
     fn run_with_a_gap_or_a_loss_is_void() {
-        let void = |success, report, said| check_report(success, report, said).unwrap_err().to_string();
+        let void = |success, report, errors| check_report(success, report, errors).unwrap_err().to_string();
         assert!(check_report(true, r#"{"gaps":0,"deliveries_per_second":5.0}"#, "").is_ok());
         assert_eq!(void(true, r#"{"gaps":1}"#, ""), "1 gaps");
         assert_eq!(
@@ -161,7 +163,7 @@ mod tests {
         command.args(["-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        GeneratorProcess { child, stderr, said: String::new() }
+        GeneratorProcess { child, stderr, errors: String::new() }
     }
 
     #[test]

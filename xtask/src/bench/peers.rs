@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::home::Home;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -19,6 +20,8 @@ const DEBIAN_GOPATH: &str = "/usr/share/gocode";
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Peer {
     Teahouse,
+    /// The same program with PostgreSQL, on the same cores.
+    TeahousePostgres,
     /// Write, fdatasync, and a plain send to each client.
     BaselineSend,
     /// The same, batched over all messages that are ready.
@@ -28,34 +31,40 @@ pub(crate) enum Peer {
     NodeWs,
     /// No server: SQLite alone, with the server's schema.
     ReferenceStore,
+    /// No server: PostgreSQL alone, with the server's schema.
+    ReferencePostgres,
 }
 
 /// nats-server with only a WebSocket port; its own port is any free one.
 const NATS: &str = "listen: \"127.0.0.1:-1\"\nwebsocket {\n  listen: \"{address}\"\n  no_tls: true\n}\n";
 
-/// How a peer is started. `{address}` and `{home}` are replaced in each run.
+/// How a peer is started. `{address}`, `{home}` and `{database}` are replaced in each run.
 pub(crate) struct LaunchSpec {
     program: OsString,
     args: Vec<String>,
     /// A configuration file: its name in `{home}`, and its contents.
     file: Option<(&'static str, &'static str)>,
+    /// Whether it connects to PostgreSQL, at `{database}`.
+    pub(crate) with_postgres: bool,
     /// The parent of data folders. It is next to the builds, because a temporary folder may be in memory.
     pub(crate) homes: PathBuf,
 }
 
 impl LaunchSpec {
     /// The command that starts the peer on these cores.
-    pub(crate) fn command(&self, cores: &str, address: SocketAddr, home: &Path) -> Result<Command> {
+    pub(crate) fn command(&self, cores: &str, address: SocketAddr, home: &Home) -> Result<Command> {
         let fill = |text: &str| {
-            text.replace("{address}", &address.to_string()).replace("{home}", &home.to_string_lossy())
+            text.replace("{address}", &address.to_string())
+                .replace("{home}", &home.path().to_string_lossy())
+                .replace("{database}", home.database())
         };
         if let Some((name, text)) = self.file {
-            fs::write(home.join(name), fill(text))?;
+            fs::write(home.path().join(name), fill(text))?;
         }
         // taskset replaces itself with the program, so the measured process is our child.
         let mut command = Command::new("taskset");
         command.args(["-c", cores]).arg(&self.program).args(self.args.iter().map(|arg| fill(arg)));
-        command.current_dir(home);
+        command.current_dir(home.path());
         command.env("TEAHOUSE_SHARDS", "1").env("TEAHOUSE_LIMITS_ENABLED", "false");
         Ok(command)
     }
@@ -65,30 +74,40 @@ impl LaunchSpec {
 impl LaunchSpec {
     pub(crate) fn of(program: &str, args: &[&str], homes: &Path) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        LaunchSpec { program: program.into(), args, file: None, homes: homes.to_owned() }
+        LaunchSpec {
+            program: program.into(),
+            args,
+            file: None,
+            with_postgres: false,
+            homes: homes.to_owned(),
+        }
     }
 }
 
 impl Peer {
-    pub(crate) const ALL: [Peer; 7] = [
+    pub(crate) const ALL: [Peer; 9] = [
         Peer::Teahouse,
+        Peer::TeahousePostgres,
         Peer::BaselineSend,
         Peer::BaselineBatch,
         Peer::GoHub,
         Peer::Nats,
         Peer::NodeWs,
         Peer::ReferenceStore,
+        Peer::ReferencePostgres,
     ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Peer::Teahouse => "Teahouse",
+            Peer::TeahousePostgres => "Teahouse on PostgreSQL",
             Peer::BaselineSend => "baseline, plain sends",
             Peer::BaselineBatch => "baseline, one write a batch",
             Peer::GoHub => "Go hub (gorilla)",
             Peer::Nats => "nats-server (WebSocket)",
             Peer::NodeWs => "Node hub (ws)",
             Peer::ReferenceStore => "SQLite alone",
+            Peer::ReferencePostgres => "PostgreSQL alone",
         }
     }
 
@@ -96,6 +115,7 @@ impl Peer {
     pub(crate) fn stores(self) -> &'static str {
         match self {
             Peer::Teahouse | Peer::ReferenceStore => "SQLite, synced",
+            Peer::TeahousePostgres | Peer::ReferencePostgres => "PostgreSQL, synced",
             Peer::BaselineSend | Peer::BaselineBatch => "file, synced",
             Peer::GoHub | Peer::Nats | Peer::NodeWs => "nothing",
         }
@@ -104,7 +124,7 @@ impl Peer {
     /// The protocol that the generator uses, if not Teahouse's.
     pub(crate) fn dialect(self) -> Option<&'static str> {
         match self {
-            Peer::Teahouse | Peer::ReferenceStore => None,
+            Peer::Teahouse | Peer::TeahousePostgres | Peer::ReferenceStore | Peer::ReferencePostgres => None,
             Peer::BaselineSend | Peer::BaselineBatch | Peer::GoHub | Peer::NodeWs => Some("hub"),
             Peer::Nats => Some("nats"),
         }
@@ -114,8 +134,24 @@ impl Peer {
         matches!(self, Peer::BaselineSend | Peer::BaselineBatch)
     }
 
+    /// Whether the peer takes part in the scenarios that compare servers.
     pub(crate) fn is_server(self) -> bool {
-        self != Peer::ReferenceStore
+        !matches!(self, Peer::TeahousePostgres | Peer::ReferenceStore | Peer::ReferencePostgres)
+    }
+
+    /// Whether it is Teahouse, on either database.
+    pub(crate) fn is_teahouse(self) -> bool {
+        matches!(self, Peer::Teahouse | Peer::TeahousePostgres)
+    }
+
+    /// Whether it is a database without a server.
+    pub(crate) fn is_reference(self) -> bool {
+        matches!(self, Peer::ReferenceStore | Peer::ReferencePostgres)
+    }
+
+    /// The server whose batch size a reference store uses.
+    pub(crate) fn server_of_reference(self) -> Peer {
+        if self == Peer::ReferencePostgres { Peer::TeahousePostgres } else { Peer::Teahouse }
     }
 
     /// Builds the peer if necessary. Fails if its prerequisites are not installed.
@@ -126,6 +162,9 @@ impl Peer {
         let mut file = None;
         let (program, args): (OsString, _) = match self {
             Peer::Teahouse => (release("teahouse"), "--listen {address} --data {home}/data"),
+            Peer::TeahousePostgres => {
+                (release("teahouse"), "--listen {address} --data {home}/data --database {database}")
+            }
             Peer::BaselineSend => (release("baseline_server"), "--listen {address} --file {home}/log"),
             Peer::BaselineBatch => {
                 (release("baseline_server"), "--listen {address} --file {home}/log --batch")
@@ -140,12 +179,18 @@ impl Peer {
             Peer::NodeWs => {
                 let script = node_ws(&sources, &folder)?;
                 let args = vec![script, "{address}".to_owned()];
-                return Ok(LaunchSpec { program: "node".into(), args, file, homes: folder });
+                let program = "node".into();
+                return Ok(LaunchSpec { program, args, file, with_postgres: false, homes: folder });
             }
             Peer::ReferenceStore => (release("examples/bare"), "{home}/data"),
+            Peer::ReferencePostgres => (release("examples/bare_postgres"), "{database}"),
         };
         let args = args.split(' ').map(str::to_owned).collect();
-        Ok(LaunchSpec { program, args, file, homes: folder })
+        let with_postgres = matches!(self, Peer::TeahousePostgres | Peer::ReferencePostgres);
+        if with_postgres {
+            storage_postgres::testing::find().context("not installed")?;
+        }
+        Ok(LaunchSpec { program, args, file, with_postgres, homes: folder })
     }
 }
 
@@ -187,13 +232,11 @@ mod tests {
     fn placeholders_are_replaced_in_arguments_and_file() {
         let home = tempfile::tempdir().unwrap();
         let args = vec!["-c".to_owned(), "{home}/nats.conf".to_owned(), "{address}".to_owned()];
-        let start = LaunchSpec {
-            program: "nats-server".into(),
-            args,
-            file: Some(("nats.conf", NATS)),
-            homes: home.path().to_owned(),
-        };
-        let command = start.command("2", "127.0.0.1:4223".parse().unwrap(), home.path()).unwrap();
+        let homes = home.path().to_owned();
+        let file = Some(("nats.conf", NATS));
+        let start = LaunchSpec { program: "nats-server".into(), args, file, with_postgres: false, homes };
+        let home = Home::create(&start, "0").unwrap();
+        let command = start.command("2", "127.0.0.1:4223".parse().unwrap(), &home).unwrap();
         let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect();
         let file = home.path().join("nats.conf");
         assert_eq!(args, ["-c", "2", "nats-server", "-c", &*file.to_string_lossy(), "127.0.0.1:4223"]);

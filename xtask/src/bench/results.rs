@@ -57,12 +57,12 @@ impl Results {
             Err(why) => run.void = Some(format!("{why:#}")),
         }
         run.read();
-        let said = match (&run.figures, &run.void) {
+        let summary = match (&run.figures, &run.void) {
             (Some(figures), _) => figures.to_string(),
             (None, why) => format!("void: {}", why.as_deref().unwrap_or_default()),
         };
         self.runs.push(run);
-        said
+        summary
     }
 
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
@@ -128,9 +128,9 @@ impl Results {
         self.within_rounds(at("d15000"), at("d5000"), |most, least| (most - least) * 1024.0 / 10_000.0)
     }
 
-    /// Messages per commit of Teahouse in this round's durable sends.
-    pub(crate) fn batch_of_round(&self, round: u32) -> Option<f64> {
-        let of = Measure { scenario: "g100", peer: Peer::Teahouse, figure: figures::batch };
+    /// Messages per commit of this server in this round's durable sends.
+    pub(crate) fn batch_of_round(&self, round: u32, peer: Peer) -> Option<f64> {
+        let of = Measure { scenario: "g100", peer, figure: figures::batch };
         self.by_turn(of).remove(&(round, 0))
     }
 

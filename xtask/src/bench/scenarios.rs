@@ -43,7 +43,7 @@ pub(crate) enum Workload {
     Idle(Arguments),
     /// Two clients that exchange messages, with an optional background load.
     Pair(Option<Arguments>),
-    /// The reference store, without a server.
+    /// A reference store, without a server.
     ReferenceStore,
     /// The server is started, probed and stopped several times.
     Starts,
@@ -71,13 +71,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     load(
         "g1",
         |_| "--connections 1 --senders 1 --window 1",
-        |peer| matches!(peer, Peer::Teahouse | Peer::BaselineSend),
+        |peer| peer.is_teahouse() || peer == Peer::BaselineSend,
     ),
-    load("g100", |_| "--connections 100 --rooms 100 --senders 100 --window 1", is_teahouse),
+    load("g100", |_| "--connections 100 --rooms 100 --senders 100 --window 1", Peer::is_teahouse),
     Scenario {
         key: "greference",
         workload: Workload::ReferenceStore,
-        is_for: |peer| peer == Peer::ReferenceStore,
+        is_for: Peer::is_reference,
         repeat: Repeat::EachRound(1),
     },
     // On a virtual machine, waking many idle readers varies by a factor of two from one second to the next: several short turns,
@@ -97,20 +97,20 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         key: "e100",
         workload: Workload::Join(|_| "--connections 10000 --rooms 100 --senders 0 --sources 4"),
-        is_for: is_teahouse,
+        is_for: on_sqlite,
         repeat: Repeat::EachRound(1),
     },
-    Scenario { key: "h1", workload: Workload::Pair(None), is_for: is_teahouse, repeat: Repeat::EachRound(1) },
+    Scenario { key: "h1", workload: Workload::Pair(None), is_for: on_sqlite, repeat: Repeat::EachRound(1) },
     Scenario {
         key: "h2",
         workload: Workload::Pair(Some(|_| BUSY_ROOM)),
-        is_for: is_teahouse,
+        is_for: on_sqlite,
         repeat: Repeat::EachRound(1),
     },
     Scenario {
         key: "i0",
         workload: Workload::Load(|_| "--connections 800 --senders 16 --rate 2000", BUFFERS_FULL_SECONDS, 1.0),
-        is_for: is_teahouse,
+        is_for: on_sqlite,
         repeat: Repeat::EachRound(1),
     },
     Scenario {
@@ -120,13 +120,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             BUFFERS_FULL_SECONDS,
             1.0,
         ),
-        is_for: is_teahouse,
+        is_for: on_sqlite,
         repeat: Repeat::EachRound(1),
     },
     idle("d5000", |_| "--connections 5000 --senders 0 --sources 4"),
     idle("d10000", |_| "--connections 10000 --senders 0 --sources 4"),
     idle("d15000", |_| "--connections 15000 --senders 0 --sources 4"),
-    Scenario { key: "start", workload: Workload::Starts, is_for: is_teahouse, repeat: Repeat::Once },
+    Scenario { key: "start", workload: Workload::Starts, is_for: on_sqlite, repeat: Repeat::Once },
     // No threshold depends on these two.
     Scenario {
         key: "b16",
@@ -159,7 +159,7 @@ const fn idle(key: &'static str, args: Arguments) -> Scenario {
     Scenario { key, workload: Workload::Idle(args), is_for: is_server_not_baseline, repeat: Repeat::Once }
 }
 
-fn is_teahouse(peer: Peer) -> bool {
+fn on_sqlite(peer: Peer) -> bool {
     peer == Peer::Teahouse
 }
 
@@ -288,12 +288,12 @@ mod tests {
     }
 
     #[test]
-    fn full_run_with_every_peer_takes_less_than_half_an_hour() {
+    fn full_run_with_every_peer_takes_about_half_an_hour() {
         let home = std::path::Path::new("/");
         let ready: Vec<_> =
             Peer::ALL.into_iter().map(|peer| (peer, LaunchSpec::of("true", &[], home))).collect();
         let timing = Timing { seconds: 10.0, settle: 60.0 };
         let minutes = estimate(&chosen(&[]).unwrap(), &ready, 3, timing) / 60.0;
-        assert!((20.0..30.0).contains(&minutes), "{minutes}");
+        assert!((20.0..35.0).contains(&minutes), "{minutes}");
     }
 }

@@ -2,23 +2,17 @@
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tempfile::TempDir;
 
+use super::home::Home;
 use super::peers::LaunchSpec;
 use crate::process;
 
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A temporary folder on the measured disk.
-pub(crate) fn home(start: &LaunchSpec) -> Result<TempDir> {
-    Ok(tempfile::Builder::new().prefix("run-").tempdir_in(&start.homes)?)
-}
 
 /// A child process, killed when this value is dropped. Its data remains.
 pub(crate) struct ServerProcess {
@@ -30,10 +24,10 @@ pub(crate) struct ServerProcess {
 
 impl ServerProcess {
     /// Starts the server on these cores with its data in `home`. It may not accept connections yet.
-    pub(crate) fn spawn(start: &LaunchSpec, cores: &str, home: &Path) -> Result<Self> {
+    pub(crate) fn spawn(start: &LaunchSpec, cores: &str, home: &Home) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         // Not `log`: the baseline server writes its messages there.
-        let log = home.join("output.log");
+        let log = home.path().join("output.log");
         let output = File::create(&log)?;
         let mut command = start.command(cores, address, home)?;
         let started = Instant::now();
@@ -109,14 +103,14 @@ fn own_memory(status: &str) -> Option<u64> {
 /// A server that accepts connections. It is killed when this value is dropped, and its data is removed.
 pub(crate) struct RunningServer {
     pub(crate) process: ServerProcess,
-    _home: TempDir,
+    _home: Home,
 }
 
 impl RunningServer {
     /// Starts the server on these cores with an empty folder, and returns when it accepts connections.
     pub(crate) fn start(start: &LaunchSpec, cores: &str) -> Result<Self> {
-        let home = home(start)?;
-        let mut process = ServerProcess::spawn(start, cores, home.path())?;
+        let home = Home::create(start, cores)?;
+        let mut process = ServerProcess::spawn(start, cores, &home)?;
         process.wait_until(Duration::from_millis(20), |address| TcpStream::connect(address).is_ok())?;
         Ok(RunningServer { process, _home: home })
     }
@@ -138,7 +132,8 @@ mod tests {
     fn server_exits_after_sigterm() {
         let homes = tempfile::tempdir().unwrap();
         let start = LaunchSpec::of("sleep", &["60"], homes.path());
-        let process = ServerProcess::spawn(&start, "0", homes.path()).unwrap();
+        let home = Home::create(&start, "0").unwrap();
+        let process = ServerProcess::spawn(&start, "0", &home).unwrap();
         assert!(process.memory().is_ok());
         process.stop().unwrap();
     }

@@ -123,8 +123,19 @@ const TABLES: &[Table] = &[
                 "reference",
                 Peer::ReferenceStore,
             ),
+            ("Teahouse on PostgreSQL, one sender alone", "g1", Peer::TeahousePostgres),
+            ("PostgreSQL alone, one at a time", "reference1", Peer::ReferencePostgres),
+            ("Teahouse on PostgreSQL, 100 senders in rooms of one", "g100", Peer::TeahousePostgres),
+            ("PostgreSQL alone, in batches of 16", "reference16", Peer::ReferencePostgres),
+            ("PostgreSQL alone, in batches of 100", "reference100", Peer::ReferencePostgres),
+            (
+                "PostgreSQL alone, in batches as large as Teahouse's with 100 senders",
+                "reference",
+                Peer::ReferencePostgres,
+            ),
         ]),
-        note: "SQLite alone is a loop that inserts into the server's schema and does nothing else; its latency is that of one commit.",
+        note: "SQLite alone and PostgreSQL alone are loops that insert into the server's schema and do nothing else; their latency is that of \
+               one commit. PostgreSQL runs on the server's core.",
     },
     Table {
         title: "(h) A pair of clients, alone and while (f) runs",

@@ -112,6 +112,18 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        what: "(g) on PostgreSQL: durable sends a second, ratio to PostgreSQL alone in batches as large as Teahouse's",
+        unit: "×",
+        bound: AtLeast(0.75, 0.9),
+        measured: |it| {
+            ratio(
+                it,
+                ours("g100", figures::rate).of(Peer::TeahousePostgres),
+                ours("reference", figures::rate).of(Peer::ReferencePostgres),
+            )
+        },
+    },
+    Row {
         what: "(g) latency with one in flight, ratio to one commit of SQLite alone",
         unit: "×",
         bound: AtMost(2.0, 1.3),

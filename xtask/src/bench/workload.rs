@@ -1,7 +1,7 @@
 //! Runs one scenario of each kind, on a server started for it.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::generator::{GeneratorProcess, Phases};
+use super::home::Home;
 use super::machine::Cores;
 use super::peers::{LaunchSpec, Peer};
 use super::scenarios::{
@@ -16,7 +17,7 @@ use super::scenarios::{
     WARMUP_SECONDS, Workload,
 };
 use super::server_probe::{self, CommitCounters};
-use super::server_process::{self, RunningServer, ServerProcess};
+use super::server_process::{RunningServer, ServerProcess};
 use crate::process;
 
 /// What all runs share.
@@ -42,11 +43,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 impl Bench {
     /// Runs a scenario on each of its peers, and reports each run: its key, its peer, and its result (as
-    /// [`Figures`](super::figures::Figures) parses it) or why it is void. `batch` is the server's batch size in this round.
+    /// [`Figures`](super::figures::Figures) parses it) or why it is void. `batch` returns the batch size of a server in this round.
     pub(crate) fn run_scenario(
         &self,
         scenario: &Scenario,
-        batch: Option<f64>,
+        batch: impl Fn(Peer) -> Option<f64>,
         mut report_run: impl FnMut(&'static str, Peer, Result<Value>),
     ) {
         let subjects = self.ready.iter().filter(|(peer, _)| (scenario.is_for)(*peer));
@@ -64,18 +65,18 @@ impl Bench {
                 });
             }
             Workload::Idle(args) => {
-                let begun: Vec<_> = subjects
+                let started: Vec<_> = subjects
                     .map(|(peer, start)| (*peer, self.begin_idle(*peer, start, args(*peer))))
                     .collect();
-                for (peer, begun) in begun {
-                    report_run(scenario.key, peer, begun.and_then(|(server, run)| finish(server, run)));
+                for (peer, started) in started {
+                    report_run(scenario.key, peer, started.and_then(|(server, run)| finish(server, run)));
                 }
             }
             Workload::Pair(background) => subjects.for_each(|(peer, start)| {
                 report_run(scenario.key, *peer, self.pair(*peer, start, background.map(|args| args(*peer))));
             }),
-            Workload::ReferenceStore => {
-                subjects.for_each(|(peer, start)| match self.reference_store(start, batch) {
+            Workload::ReferenceStore => subjects.for_each(|(peer, start)| {
+                match self.reference_store(start, batch(peer.server_of_reference())) {
                     Ok(batches) => {
                         let keys = ["reference1", "reference16", "reference100", "reference"];
                         for (key, batch) in keys.into_iter().zip(batches) {
@@ -83,8 +84,8 @@ impl Bench {
                         }
                     }
                     Err(error) => report_run("reference100", *peer, Err(error)),
-                })
-            }
+                }
+            }),
             Workload::Starts => subjects.for_each(|(peer, start)| {
                 for (key, outcome) in
                     [("start", self.starts(start)), ("startdata", self.starts_on_data(start))]
@@ -111,7 +112,7 @@ impl Bench {
     fn load(&self, peer: Peer, start: &LaunchSpec, args: &str, phases: Phases) -> Result<Value> {
         let mut server = RunningServer::start(start, &self.cores.server)?;
         let run = self.run((peer, &server.process), args, phases)?;
-        if peer != Peer::Teahouse {
+        if !peer.is_teahouse() {
             return finish(server, run);
         }
         let outcome = with_batch(run, server.process.address);
@@ -142,12 +143,12 @@ impl Bench {
         if let Some(crowd) = &mut crowd {
             crowd.wait_until_measuring()?;
         }
-        let begun = Instant::now();
+        let started = Instant::now();
         let pair =
             GeneratorProcess::start_with_priority(&self.generator, &self.cores, subject, PAIR, phases)?
                 .finish()?;
         let Some(crowd) = crowd else { return Ok(json!({ "load": pair })) };
-        if begun.elapsed().as_secs_f64() > crowd_parts.measured {
+        if started.elapsed().as_secs_f64() > crowd_parts.measured {
             bail!("the pair ran longer than its background load");
         }
         let crowd = crowd.finish()?;
@@ -156,10 +157,10 @@ impl Bench {
 
     /// At batch sizes of 1, 16, 100, and the server's.
     fn reference_store(&self, start: &LaunchSpec, batch: Option<f64>) -> Result<Vec<Value>> {
-        let home = server_process::home(start)?;
+        let home = Home::create(start, &self.cores.server)?;
         // The reference store does not listen.
         let nowhere = ([127, 0, 0, 1], 0).into();
-        let mut command = start.command(&self.cores.server, nowhere, home.path())?;
+        let mut command = start.command(&self.cores.server, nowhere, &home)?;
         command.arg((self.timing.seconds * REFERENCE_SHARE).to_string()).args(["1", "16", "100"]);
         command.args(batch.map(|batch| batch.round().max(1.0).to_string()));
         serde_json::from_str(&process::output(&mut command)?)
@@ -167,12 +168,13 @@ impl Bench {
     }
 
     fn starts(&self, start: &LaunchSpec) -> Result<Vec<Value>> {
-        (0..STARTS_PER_FOLDER).map(|_| self.start_once(start, server_process::home(start)?.path())).collect()
+        let start_on_empty_folder = |_| self.start_once(start, &Home::create(start, &self.cores.server)?);
+        (0..STARTS_PER_FOLDER).map(start_on_empty_folder).collect()
     }
 
     fn starts_on_data(&self, start: &LaunchSpec) -> Result<Vec<Value>> {
-        let home = server_process::home(start)?;
-        let mut server = ServerProcess::spawn(start, &self.cores.server, home.path())?;
+        let home = Home::create(start, &self.cores.server)?;
+        let mut server = ServerProcess::spawn(start, &self.cores.server, &home)?;
         server.wait_until(POLL_INTERVAL, server_probe::serves_page)?;
         let phases = self.phases(self.timing.seconds.min(PREFILL_MAX_SECONDS));
         let prefill = self.run((Peer::Teahouse, &server), PREFILL, phases)?.finish()?;
@@ -182,10 +184,10 @@ impl Bench {
             it["messages"] = messages.into();
             it
         };
-        (0..STARTS_PER_FOLDER).map(|_| self.start_once(start, home.path()).map(report_run)).collect()
+        (0..STARTS_PER_FOLDER).map(|_| self.start_once(start, &home).map(report_run)).collect()
     }
 
-    fn start_once(&self, start: &LaunchSpec, home: &Path) -> Result<Value> {
+    fn start_once(&self, start: &LaunchSpec, home: &Home) -> Result<Value> {
         let mut server = ServerProcess::spawn(start, &self.cores.server, home)?;
         server.wait_until(POLL_INTERVAL, server_probe::serves_page)?;
         let ms = server.started.elapsed().as_secs_f64() * 1e3;

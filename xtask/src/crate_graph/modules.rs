@@ -151,8 +151,8 @@ fn first_names(rest: &str) -> Vec<String> {
             break;
         }
         match &mut name {
-            Some(begun) if is_of_name(c) => begun.push(c),
-            Some(begun) if !begun.is_empty() => names.extend(name.take()),
+            Some(partial) if is_of_name(c) => partial.push(c),
+            Some(partial) if !partial.is_empty() => names.extend(name.take()),
             _ => {}
         }
     }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 
 use super::ack_drop_proxy::AckDropProxy;
+use super::database::Database;
 use super::harness::{CommonArgs, Harness};
 use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::rng::Rng;
@@ -31,15 +32,21 @@ pub(crate) struct Args {
     /// How many messages the clients send.
     #[arg(long, default_value_t = 100_000)]
     pub(super) messages: u32,
+    /// The server's database.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) database: Database,
     #[command(flatten)]
     pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT_RUN: Args = Args { messages: 3_000, common: CommonArgs::SHORT_RUN };
+pub(super) const SHORT_RUN: Args =
+    Args { messages: 3_000, database: Database::Sqlite, common: CommonArgs::SHORT_RUN };
+pub(super) const SHORT_RUN_ON_POSTGRES: Args =
+    Args { messages: 2_000, database: Database::Postgres, ..SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let harness = Harness::build(workspace, &args.common)?;
-    let replay_args = format!("acks --messages {}", args.messages);
+    let replay_args = format!("acks --messages {}{}", args.messages, args.database.replay_args());
     harness.run(&replay_args, harness.seed, |run_dir| run_history(&harness, args, run_dir))
 }
 
@@ -58,6 +65,7 @@ fn minimum_activity(args: &Args) -> MinimumActivity {
 fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
     let program = harness.binary("history");
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
+    let _postgres = args.database.start(run_dir, &mut server)?;
     server.start()?;
     server.wait_until_open()?;
     let proxy = AckDropProxy::start(server.address, harness.seed)?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use super::database::Database;
 use super::harness::{CommonArgs, Harness};
 use super::network::{self, Network, NetworkFault};
 use super::recorder_process::{MinimumActivity, RecorderProcess, check};
@@ -33,18 +34,24 @@ pub(crate) struct Args {
     /// How long the run lasts.
     #[arg(long, default_value_t = 600)]
     pub(super) seconds: u64,
-    /// Messages sent per second while nobody is cut off, approximately.
+    /// Messages sent per second while no client is cut off, approximately.
     #[arg(long, default_value_t = 200)]
     pub(super) rate: u32,
+    /// The server's database. Its connections are not cut.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) database: Database,
     #[command(flatten)]
     pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT_RUN: Args = Args { seconds: 10, rate: 200, common: CommonArgs::SHORT_RUN };
+pub(super) const SHORT_RUN: Args =
+    Args { seconds: 10, rate: 200, database: Database::Sqlite, common: CommonArgs::SHORT_RUN };
+pub(super) const SHORT_RUN_ON_POSTGRES: Args = Args { seconds: 8, database: Database::Postgres, ..SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let harness = Harness::build(workspace, &args.common)?;
-    let replay_args = format!("cuts --seconds {} --rate {}", args.seconds, args.rate);
+    let replay_args =
+        format!("cuts --seconds {} --rate {}{}", args.seconds, args.rate, args.database.replay_args());
     network::in_namespace(|network| {
         harness.run(&replay_args, harness.seed, |run_dir| run_history(&harness, args, run_dir, network))
     })
@@ -67,6 +74,7 @@ fn minimum_activity(args: &Args) -> MinimumActivity {
 fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network) -> Result<()> {
     let program = harness.binary("history");
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
+    let _postgres = args.database.start(run_dir, &mut server)?;
     server.start()?;
     server.wait_until_open()?;
     let options = [

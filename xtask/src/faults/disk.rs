@@ -28,7 +28,7 @@ pub(super) fn with_small_disk<T: Send>(
             // Mounts made here must not propagate to the rest of the system.
             process::output(Command::new("mount").args(["--make-rprivate", "/"]))?;
             fs::create_dir_all(folder)?;
-            let size = format!("size={mebibytes}m,mode=700");
+            let size = format!("size={mebibytes}m,mode=755");
             process::output(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder))?;
             act()
         });
@@ -71,9 +71,9 @@ impl FillerFile {
 pub(super) fn check_integrity(database: &Path) -> Result<()> {
     let mut sqlite = Command::new("sqlite3");
     sqlite.arg(database).arg("PRAGMA integrity_check; PRAGMA foreign_key_check;");
-    let said = process::output(&mut sqlite)?;
-    if said.trim() != "ok" {
-        bail!("{} is damaged: {}", database.display(), said.trim());
+    let result = process::output(&mut sqlite)?;
+    if result.trim() != "ok" {
+        bail!("{} is damaged: {}", database.display(), result.trim());
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask faults full`: the disk fills up, and has space again.
 
+mod postgres;
 mod probe;
 
 use std::fs;
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use self::probe::{Answer, Probe};
+use self::probe::{Answer, Probe, Reads};
+use super::database::Database;
 use super::disk::{FillerFile, check_integrity, with_small_disk};
 use super::harness::{CommonArgs, Harness};
 use super::recorder_process::{MinimumActivity, RecorderProcess, check};
@@ -45,16 +47,25 @@ pub(crate) struct Args {
     /// Messages sent per second, approximately.
     #[arg(long, default_value_t = 500)]
     pub(super) rate: u32,
+    /// The database whose disk is filled.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) database: Database,
     #[command(flatten)]
     pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT_RUN: Args = Args { rounds: 3, rate: 500, common: CommonArgs::SHORT_RUN };
+pub(super) const SHORT_RUN: Args =
+    Args { rounds: 3, rate: 500, database: Database::Sqlite, common: CommonArgs::SHORT_RUN };
+pub(super) const SHORT_RUN_ON_POSTGRES: Args = Args { rounds: 2, database: Database::Postgres, ..SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let harness = Harness::build(workspace, &args.common)?;
-    let replay_args = format!("full --rounds {} --rate {}", args.rounds, args.rate);
+    let replay_args =
+        format!("full --rounds {} --rate {}{}", args.rounds, args.rate, args.database.replay_args());
     harness.run(&replay_args, harness.seed, |run_dir| {
+        if args.database == Database::Postgres {
+            return postgres::run(&harness, args, run_dir);
+        }
         let disk = run_dir.path().join("disk");
         with_small_disk(&disk, DISK_MIB, || {
             let outcome = all_rounds(&harness, args, run_dir, &disk);
@@ -85,10 +96,7 @@ fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> 
     server.set_data_dir(disk.join("data"));
     server.start()?;
     server.wait_until_open()?;
-    let options = ["--writers=15", "--receivers=5", "--rooms=4"].map(str::to_owned);
-    let options =
-        [&options[..], &[format!("--rate={}", args.rate), format!("--seed={}", harness.seed)]].concat();
-    let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
+    let mut recorder = start_recorder(harness, args, run_dir, &server)?;
     let mut probe = Probe::connect(server.address)?;
     let mut filler = FillerFile::new(&disk.join("filler"))?;
     let mut rng = Rng::new(harness.seed);
@@ -106,7 +114,8 @@ fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> 
     let (refused, read) = (probe.refused, probe.read);
     // Its connections do not survive the server.
     drop(probe);
-    let start = start_when_full(&mut server, &mut filler, &mut recorder)?;
+    let is_clear = |line: &str| line.contains("full");
+    let start = start_when_full(&mut server, &mut filler, &mut recorder, is_clear, || Ok(()))?;
     recorder.finish()?;
     check(&program, &run_dir.history(), minimum_activity(args))?;
     server.signal(Signal::TERM)?;
@@ -127,6 +136,34 @@ fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> 
     Ok(())
 }
 
+fn start_recorder(
+    harness: &Harness,
+    args: &Args,
+    run_dir: &RunDir,
+    server: &ServerUnderTest,
+) -> Result<RecorderProcess> {
+    let options = ["--writers=15", "--receivers=5", "--rooms=4"].map(str::to_owned);
+    let options =
+        [&options[..], &[format!("--rate={}", args.rate), format!("--seed={}", harness.seed)]].concat();
+    RecorderProcess::start(&harness.binary("history"), server.address, &run_dir.history(), &options)
+}
+
+/// Sends to a server whose database is never unavailable. Returns whether the message was refused because of the disk.
+fn is_refused(probe: &mut Probe) -> Result<bool> {
+    match probe.send()? {
+        Answer::Stored => Ok(false),
+        Answer::StorageFull => Ok(true),
+        Answer::Unavailable => bail!("on a full disk the error was not `storage_full`"),
+    }
+}
+
+fn check_reads(probe: &mut Probe) -> Result<()> {
+    match probe.check_reads()? {
+        Reads::Served => Ok(()),
+        Reads::Unavailable => bail!("a read was refused with `unavailable`"),
+    }
+}
+
 /// Returns the number of refusals, and the time from free space to the next stored message.
 fn run_round(
     probe: &mut Probe,
@@ -135,31 +172,31 @@ fn run_round(
     space_time: Duration,
 ) -> Result<(u64, Duration)> {
     probe.send()?;
-    probe.check_reads().context("before the disk was full")?;
+    check_reads(probe).context("before the disk was full")?;
     filler.fill(free)?;
     let mut refusals = 0;
-    let begun = Instant::now();
+    let started = Instant::now();
     while refusals == 0 {
         // A log that was reset reuses its old space, and needs no more for a while.
-        if begun.elapsed() > FILL_TIMEOUT {
+        if started.elapsed() > FILL_TIMEOUT {
             bail!("the disk has been full for {FILL_TIMEOUT:?}, and nothing was refused");
         }
-        refusals += u64::from(probe.send()? == Answer::StorageFull);
+        refusals += u64::from(is_refused(probe)?);
     }
     let full = Instant::now();
     while full.elapsed() < FULL_DURATION {
-        probe.check_reads().context("while the disk was full")?;
-        refusals += u64::from(probe.send()? == Answer::StorageFull);
+        check_reads(probe).context("while the disk was full")?;
+        refusals += u64::from(is_refused(probe)?);
     }
     filler.empty()?;
     let space_since = Instant::now();
-    while probe.send()? == Answer::StorageFull && space_since.elapsed() <= RESUME_TIMEOUT {}
+    while is_refused(probe)? && space_since.elapsed() <= RESUME_TIMEOUT {}
     let resumed = space_since.elapsed();
     if resumed > RESUME_TIMEOUT {
         bail!("after {resumed:?} with free space nothing was stored; the bound is {RESUME_TIMEOUT:?}");
     }
     while space_since.elapsed() < space_time {
-        if probe.send()? == Answer::StorageFull {
+        if is_refused(probe)? {
             bail!("a message was refused {:?} after space was freed", space_since.elapsed());
         }
         thread::sleep(SEND_INTERVAL);
@@ -167,44 +204,48 @@ fn run_round(
     Ok((refusals, resumed))
 }
 
-/// Kills the server on a full disk; after a restart it must open, or exit with a clear message.
+/// Kills the server on a full disk; after a restart it must open, or exit with a message that `is_clear`. `recover` does what the
+/// database needs when there is space again.
 fn start_when_full(
     server: &mut ServerUnderTest,
     filler: &mut FillerFile,
     recorder: &mut RecorderProcess,
+    is_clear: impl Fn(&str) -> bool,
+    recover: impl Fn() -> Result<()>,
 ) -> Result<&'static str> {
     filler.fill(0)?;
     server.kill()?;
     recorder.note("killed on a full disk")?;
     server.start()?;
     let opened = server.wait_until_open();
-    let said = match &opened {
+    let result = match &opened {
         Ok(()) => "it opened",
         Err(_) => {
             let status = server.wait_for_exit(STOP_TIMEOUT)?;
             let last = server.last_log_line()?;
-            if !last.starts_with("teahouse: ") || !last.contains("full") || last.contains("panicked") {
+            if !last.starts_with("teahouse: ") || !is_clear(&last) || last.contains("panicked") {
                 bail!("on a full disk the server exited with {status} and logged: {last}");
             }
-            "it reported that the disk is full"
+            "it reported the reason"
         }
     };
     filler.empty()?;
+    recover()?;
     if opened.is_err() {
         server.start()?;
         server.wait_until_open()?;
     }
     recorder.note("opened for the last time")?;
-    Ok(said)
+    Ok(result)
 }
 
 /// Checks the database from another process while the server has it open.
 fn check_while_open(database: &Path) -> Result<()> {
     let mut sqlite = Command::new("sqlite3");
     sqlite.arg("-readonly").args(["-cmd", ".timeout 2000"]).arg(database).arg("PRAGMA quick_check;");
-    let said = process::output(&mut sqlite)?;
-    if said.trim() != "ok" {
-        bail!("the database is damaged: {}", said.trim());
+    let result = process::output(&mut sqlite)?;
+    if result.trim() != "ok" {
+        bail!("the database is damaged: {}", result.trim());
     }
     Ok(())
 }

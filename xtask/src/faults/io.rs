@@ -129,22 +129,26 @@ struct Outcomes {
 impl Outcomes {
     /// The faults that a long run should have met, and did not.
     fn missing_faults(&self) -> Vec<&'static str> {
-        let harms = [
+        let kinds = [
             ("a failed write", self.failed_writes),
             ("a short write", self.short_writes),
             ("failed syncs", self.failed_syncs),
             ("a single failed sync", self.silent),
         ];
-        harms.into_iter().filter(|(_, lives)| *lives == 0).map(|(packet_counts, _)| packet_counts).collect()
+        kinds
+            .into_iter()
+            .filter(|(_, server_runs)| *server_runs == 0)
+            .map(|(packet_counts, _)| packet_counts)
+            .collect()
     }
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let harness = Harness::build(workspace, &args.common)?;
-    let (mut seed, mut left, mut lives) = (harness.seed, args.runs, 0);
+    let (mut seed, mut left, mut server_runs) = (harness.seed, args.runs, 0);
     let mut outcomes = Outcomes::default();
     // In about one of two hundred short runs no fault occurs, which would prove nothing: the run continues.
-    while left > 0 || outcomes.errors == 0 && lives < args.runs.saturating_mul(4) {
+    while left > 0 || outcomes.errors == 0 && server_runs < args.runs.saturating_mul(4) {
         left = if left > 0 { left } else { args.runs };
         let runs = left.min(RUNS_PER_HISTORY);
         println!("seed {seed}: {runs} server runs, {left} to go");
@@ -153,14 +157,14 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             run_history(&harness, args, run_dir, (seed, runs), &mut outcomes)
         })?;
         left -= runs;
-        lives += runs;
+        server_runs += runs;
         seed = seed.wrapping_add(1);
     }
     println!(
         "{} server runs on a failing disk: {} failed to open with a clear message, {} exited after a failed sync, {} were \
          killed; writes failed in {} of them, were short in {}, syncs failed in {}; {} traces of a failed sync show \
          no write after it; {} errors in the logs; no acknowledgement was false, and no database is damaged",
-        lives,
+        server_runs,
         outcomes.not_opened,
         outcomes.distrusted,
         outcomes.killed,
@@ -183,12 +187,12 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 /// A server run may end at once, and one that fails to open serves nobody; but not all do. The 24 cursors are those of the first
 /// joins.
 fn minimum_activity(runs: u32) -> MinimumActivity {
-    let lives = u64::from(runs);
+    let server_runs = u64::from(runs);
     MinimumActivity {
-        acknowledged: 5 * lives,
+        acknowledged: 5 * server_runs,
         percent: 10,
-        deliveries: 20 * lives,
-        resumed: 24 + 2 * lives,
+        deliveries: 20 * server_runs,
+        resumed: 24 + 2 * server_runs,
         views: 16,
     }
 }
@@ -339,11 +343,13 @@ mod tests {
     #[test]
     fn each_kind_occurs_within_six_server_runs() {
         let mut rng = Rng::new(1);
-        let lives: Vec<_> = (1..=6).map(|number| InjectedFault::for_run(number, &mut rng)).collect();
+        let server_runs: Vec<_> = (1..=6).map(|number| InjectedFault::for_run(number, &mut rng)).collect();
         for kind in [Kind::Write, Kind::ShortWrite, Kind::Sync, Kind::All] {
-            assert!(lives.iter().any(|number| matches!(number, InjectedFault::Often(it, _) if *it == kind)));
+            assert!(
+                server_runs.iter().any(|number| matches!(number, InjectedFault::Often(it, _) if *it == kind))
+            );
         }
-        assert!(lives.iter().any(|number| matches!(number, InjectedFault::Once(_))));
+        assert!(server_runs.iter().any(|number| matches!(number, InjectedFault::Once(_))));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::database::Database;
 use super::harness::{CommonArgs, Harness};
 use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::rng::Rng;
@@ -20,6 +21,8 @@ const MAX_UPTIME: Duration = Duration::from_millis(1_500);
 const KILLS_PER_STARTUP_KILL: u64 = 8;
 /// About the longest time that a start takes.
 const STARTUP_TIME: Duration = Duration::from_millis(60);
+/// The same on PostgreSQL: the server connects, and may wait for the lock of the session that was killed.
+const POSTGRES_STARTUP_TIME: Duration = Duration::from_millis(150);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -29,11 +32,16 @@ pub(crate) struct Args {
     /// Messages sent per second, approximately.
     #[arg(long, default_value_t = 1_000)]
     pub(super) rate: u32,
+    /// The server's database.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) database: Database,
     #[command(flatten)]
     pub(super) common: CommonArgs,
 }
 
-pub(super) const SHORT_RUN: Args = Args { kills: 10, rate: 1_000, common: CommonArgs::SHORT_RUN };
+pub(super) const SHORT_RUN: Args =
+    Args { kills: 10, rate: 1_000, database: Database::Sqlite, common: CommonArgs::SHORT_RUN };
+pub(super) const SHORT_RUN_ON_POSTGRES: Args = Args { kills: 5, database: Database::Postgres, ..SHORT_RUN };
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let harness = Harness::build(workspace, &args.common)?;
@@ -42,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     while left > 0 {
         let kills = left.min(KILLS_PER_HISTORY);
         println!("seed {seed}: {kills} kills, {left} to go");
-        let replay_args = format!("kill --kills {kills} --rate {}", args.rate);
+        let replay_args = format!("kill --kills {kills} --rate {}{}", args.rate, args.database.replay_args());
         harness.run(&replay_args, seed, |run_dir| run_history(&harness, args, run_dir, seed, kills))?;
         left -= kills;
         seed = seed.wrapping_add(1);
@@ -69,15 +77,20 @@ fn minimum_activity(kills: u32) -> MinimumActivity {
 fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir, seed: u64, kills: u32) -> Result<()> {
     let program = harness.binary("history");
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
+    let _postgres = args.database.start(run_dir, &mut server)?;
     server.start()?;
     server.wait_until_open()?;
     let options = [format!("--rate={}", args.rate), format!("--seed={seed}")];
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
+    let startup_time = match args.database {
+        Database::Sqlite => STARTUP_TIME,
+        Database::Postgres => POSTGRES_STARTUP_TIME,
+    };
     let mut rng = Rng::new(seed);
     for number in 1..=kills {
         // The first kill finds a server that is open.
         if number > 1 && rng.below(KILLS_PER_STARTUP_KILL) == 0 {
-            thread::sleep(rng.moment_within(STARTUP_TIME));
+            thread::sleep(rng.moment_within(startup_time));
         } else {
             if number > 1 {
                 server.wait_until_open()?;

@@ -3,10 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use storage_postgres::testing::{Durability, Server};
+use anyhow::Result;
+use storage_postgres::testing::{Durability, Options};
 
 use super::clock::check_no_disconnects;
+use super::database::TestPostgres;
 use super::harness::{CommonArgs, Harness};
 use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::rng::Rng;
@@ -55,7 +56,7 @@ fn minimum_activity(restarts: u32) -> MinimumActivity {
         acknowledged: 10 * restarts,
         percent: 10,
         deliveries: 50 * restarts,
-        // The cursors of the clients' first joins; nobody has a reason to reconnect.
+        // The cursors of the clients' first joins; no client has a reason to reconnect.
         resumed: 40,
         views: 36,
     }
@@ -63,9 +64,9 @@ fn minimum_activity(restarts: u32) -> MinimumActivity {
 
 fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir, seed: u64, restarts: u32) -> Result<()> {
     let program = harness.binary("history");
-    let postgres = Server::start(Durability::Full).context("PostgreSQL does not start")?;
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
-    server.set("TEAHOUSE_DATABASE", postgres.address(&postgres.create_database_named()));
+    let options = Options { durability: Durability::Full, ..Options::default() };
+    let postgres = TestPostgres::start(run_dir, &mut server, &options)?;
     server.start()?;
     server.wait_until_open()?;
     let options = ["--writers=30", "--receivers=6"].map(str::to_owned).into_iter();

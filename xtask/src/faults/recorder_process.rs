@@ -38,11 +38,11 @@ impl RecorderProcess {
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         // Both were piped just above.
         let (output, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let (say, lines) = channel();
+        let (sender, lines) = channel();
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 // If the receiver is gone, the rest is not needed.
-                let _ = say.send(line);
+                let _ = sender.send(line);
             }
         });
         let errors = thread::spawn(move || {
@@ -79,7 +79,7 @@ impl RecorderProcess {
 
     /// Writes a note into the history, for readers.
     pub(super) fn note(&mut self, text: &str) -> Result<()> {
-        let input = self.child.stdin.as_mut().context("the clients were already told to finish")?;
+        let input = self.child.stdin.as_mut().context("the clients were already requested to finish")?;
         if writeln!(input, "{text}").is_err() {
             return Err(self.exit_error()?);
         }

@@ -87,11 +87,11 @@ impl ServerUnderTest {
         let mut child = command.spawn().with_context(|| format!("cannot start {}", self.binary.display()))?;
         // It was piped just above.
         let output = child.stdout.take().unwrap();
-        let (say, open) = channel();
+        let (notify, open) = channel();
         thread::spawn(move || {
             // The first line reports that the server is open. The pipe is read to its end, so that the server can always write.
             for _ in BufReader::new(output).lines().map_while(Result::ok) {
-                let _ = say.send(());
+                let _ = notify.send(());
             }
         });
         self.running = Some(RunningServer { child, open });

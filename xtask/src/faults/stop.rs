@@ -92,11 +92,11 @@ fn restarts(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
         wait_for_all(&server, args.clients)?;
         let connects = ShutdownConnects::ready(server.address, &token, CONNECT_ATTEMPTS, &mut rng)?;
         recorder.note(&format!("{}{number}", reconnects::STOP_NOTE))?;
-        let told = Instant::now();
+        let signalled = Instant::now();
         server.signal(Signal::TERM)?;
         connects.begin();
         let status = server.wait_for_exit(STOP_TIMEOUT).with_context(|| format!("stop {number}"))?;
-        longest = longest.max(told.elapsed());
+        longest = longest.max(signalled.elapsed());
         if !status.success() {
             bail!("stop {number}: the server exited with {status}");
         }

@@ -1,7 +1,7 @@
 //! Verifies what each member of each room received.
 //!
 //! The first member that receives an event defines it. Every other member must receive the same event with the same number,
-//! once, in order, and without a hole that no `gap` announced. An acknowledged message must have the number of its `ok`. The
+//! once, in order, and without a missing range that no `gap` announced. An acknowledged message must have the number of its `ok`. The
 //! checker uses no socket and no clock.
 
 use super::payload::Payload;

@@ -20,7 +20,7 @@ use super::room_assignment::RoomAssignment;
 use super::senders::Sender;
 use super::{LoadError, Plan, nats};
 
-/// The most bytes of one read. Large, since a server that is behind writes much at once.
+/// The most bytes of one read. Large, since a server with a backlog writes much at once.
 const READ_BYTES: usize = 256 * 1024;
 
 /// The size of the recent frames of all rooms: some seconds of a busy room.

@@ -51,7 +51,7 @@ pub fn run(plan: &Plan, measuring: impl FnOnce()) -> Result<Report, LoadError> {
     let used = usage.end();
     let memory_after = memory();
     wait_until_caught_up(&mut pool, plan)?;
-    let behind = drain_stalled(&mut pool)?;
+    let unfinished = drain_stalled(&mut pool)?;
 
     let measured = &pool.counters.measured;
     let mut report = Report {
@@ -97,7 +97,7 @@ pub fn run(plan: &Plan, measuring: impl FnOnce()) -> Result<Report, LoadError> {
         memory_per_connection: (memory_joined.unwrap_or(0) as f64 - memory_before.unwrap_or(0) as f64)
             / f64::from(pool.joined),
     });
-    report.warnings = warnings(&joined, &used, &send_loop, behind);
+    report.warnings = warnings(&joined, &used, &send_loop, unfinished);
     report.errors = std::mem::take(&mut pool.counters.errors);
     report.closed = std::mem::take(&mut pool.counters.closed);
     report.findings = findings(pool);
@@ -119,7 +119,7 @@ fn findings(pool: ClientPool) -> Findings {
 }
 
 /// The reasons to doubt the measurements.
-fn warnings(joined: &Used, used: &Used, send_loop: &SendLoop, behind: usize) -> Vec<String> {
+fn warnings(joined: &Used, used: &Used, send_loop: &SendLoop, unfinished: usize) -> Vec<String> {
     let mut warnings = Vec::new();
     if joined.generator > MAX_GENERATOR_CPU && joined.seconds > TICK.as_secs_f64() * 20.0 {
         warnings.push(format!(
@@ -142,9 +142,9 @@ fn warnings(joined: &Used, used: &Used, send_loop: &SendLoop, behind: usize) -> 
     if send_loop.skipped > 0 {
         warnings.push(format!("{} messages were due and could not be sent", send_loop.skipped));
     }
-    if behind > 0 {
+    if unfinished > 0 {
         warnings.push(format!(
-            "{behind} stalled connections had not caught up after {} s",
+            "{unfinished} stalled connections had not caught up after {} s",
             STALLED_DRAIN_TIMEOUT.as_secs()
         ));
     }
@@ -215,9 +215,9 @@ fn drain_stalled(pool: &mut ClientPool) -> Result<usize, LoadError> {
     pool.resume_reading()?;
     let stalled = pool.readers..pool.connections.len();
     loop {
-        let behind = stalled.clone().filter(|&number| !is_caught_up(pool, number)).count();
-        if behind == 0 || Instant::now() >= until {
-            return Ok(behind);
+        let unfinished = stalled.clone().filter(|&number| !is_caught_up(pool, number)).count();
+        if unfinished == 0 || Instant::now() >= until {
+            return Ok(unfinished);
         }
         pool.poll_events(until.min(Instant::now() + Duration::from_millis(20)))?;
     }

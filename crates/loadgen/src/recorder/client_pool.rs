@@ -96,7 +96,7 @@ impl RecorderOptions {
     }
 }
 
-/// What the fault injector tells the clients to do.
+/// A command of the fault injector to the clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Instruction {
     /// Add this note to the history.

@@ -88,7 +88,7 @@ impl RecordingClient {
         Ok(send_command(socket, id, Command::Send(send))?)
     }
 
-    /// Resends messages whose replies are late, if the options say so.
+    /// Resends messages whose replies are late, if the options require it.
     pub(super) fn resend_late(
         &mut self,
         socket: &mut Client,

@@ -51,10 +51,10 @@ fn page_after(server: SocketAddr, token: &str, room: RoomId, last: Seq) -> Resul
 }
 
 /// Retries a failed request, as any client would, and returns the last error after the timeout.
-fn with_retries<T>(mut ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+fn with_retries<T>(mut request: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let deadline = Instant::now() + RETRY_TIMEOUT;
     loop {
-        match ask() {
+        match request() {
             Err(_) if Instant::now() < deadline => thread::sleep(RETRY_DELAY),
             answer => return answer,
         }
@@ -67,10 +67,10 @@ mod tests {
 
     #[test]
     fn request_that_fails_once_is_retried() {
-        let mut asked = 0;
+        let mut requests = 0;
         let answer = with_retries(|| {
-            asked += 1;
-            if asked == 1 { Err(Error::Timeout) } else { Ok(asked) }
+            requests += 1;
+            if requests == 1 { Err(Error::Timeout) } else { Ok(requests) }
         });
         assert_eq!(answer.unwrap(), 2);
     }

@@ -18,8 +18,14 @@ fn fixture() -> Option<Fixture> {
 
 storage::store_tests!(fixture);
 
+/// Each case costs thousands of round trips, so the usual run has few. `PROPTEST_CASES=100` runs more.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(4);
+    ProptestConfig { cases, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn postgresql_and_model_agree_on_random_requests(steps in random_requests::steps()) {

@@ -4,7 +4,6 @@ use domain::RoomLimits;
 use protocol::RoomRef;
 use storage::{LOBBY, Store};
 
-use crate::migrate::{self, Found, MIGRATIONS};
 use crate::session::{Role, Session};
 use crate::testing::Server;
 use crate::{DatabaseUrl, OpenError, PostgresStore};
@@ -107,44 +106,6 @@ fn unix_socket_is_an_address() {
     let Some(server) = Server::shared() else { return };
     let name = server.create_database_named();
     drop(open(&server.socket_address(&name).parse().unwrap()).unwrap());
-}
-
-#[test]
-fn killed_migration_continues_at_the_next_start() {
-    let Some(server) = Server::shared() else { return };
-    let name = server.create_database_named();
-    let schema = |name: &str| {
-        let columns = "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns \
-                       WHERE table_schema = 'public' ORDER BY 1, ordinal_position";
-        server.psql(name, columns).unwrap()
-    };
-    let kill = "SELECT pg_terminate_backend(pg_backend_pid())";
-    for stop_at in 0..MIGRATIONS.len() {
-        let mut session = Session::open(&server.url(&name), Role::Writer, "test").unwrap();
-        let found = migrate::find(&mut session).unwrap();
-        let mut step = 0;
-        let stopped = migrate::run(&mut session, MIGRATIONS, found, &mut |session| {
-            step += 1;
-            if step > 1 { session.execute(kill) } else { Ok(()) }
-        });
-        assert_eq!(stopped.is_ok(), stop_at + 1 == MIGRATIONS.len());
-    }
-    // Within a migration: the transaction is undone as a whole.
-    let mut session = Session::open(&server.url(&name), Role::Writer, "test").unwrap();
-    let before = migrate::find(&mut session).unwrap();
-    let broken = migrate::Migration { sql: "CREATE TABLE half (id int); SELECT 1 / 0;", compat: 1 };
-    let known = MIGRATIONS.len() as i64;
-    let all = MIGRATIONS.iter().map(|it| migrate::Migration { sql: it.sql, compat: it.compat });
-    let all: Vec<_> = all.chain([broken]).collect();
-    assert!(migrate::run(&mut session, &all, before, &mut |_| Ok(())).is_err());
-    drop(session);
-    let mut session = Session::open(&server.url(&name), Role::Writer, "test").unwrap();
-    let compat = MIGRATIONS[MIGRATIONS.len() - 1].compat;
-    assert_eq!(migrate::find(&mut session).unwrap(), Found::Schema { version: known, compat });
-    drop(session);
-    let fresh = server.create_database_named();
-    drop(open(&server.url(&fresh)).unwrap());
-    assert_eq!(schema(&name), schema(&fresh));
 }
 
 #[test]

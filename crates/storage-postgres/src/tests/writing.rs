@@ -1,4 +1,4 @@
-//! What only a store behind a network can promise of its writer.
+//! Properties of the writer that only a store on a network has.
 
 use std::time::{Duration, Instant};
 

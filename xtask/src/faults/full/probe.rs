@@ -32,6 +32,16 @@ pub(super) struct Probe {
 pub(super) enum Answer {
     Stored,
     StorageFull,
+    /// The database does not answer.
+    Unavailable,
+}
+
+/// What happened to the reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reads {
+    Served,
+    /// The database does not answer.
+    Unavailable,
 }
 
 impl Probe {
@@ -53,16 +63,20 @@ impl Probe {
         let took = started.elapsed();
         let answer = match answer {
             Ok(seq) => {
-                let heard = self.listener.event_where(|event| event.seq >= seq);
-                heard.context("a stored message did not reach the listener")?;
+                let received = self.listener.event_where(|event| event.seq >= seq);
+                received.context("a stored message did not reach the listener")?;
                 self.last = seq;
                 Answer::Stored
             }
-            Err(Error::Refused(error)) if error.code == ErrorCode::StorageFull && error.retryable => {
+            Err(Error::Refused(error)) if error.retryable => {
                 self.refused = self.refused.max(took);
-                Answer::StorageFull
+                match error.code {
+                    ErrorCode::StorageFull => Answer::StorageFull,
+                    ErrorCode::Unavailable => Answer::Unavailable,
+                    other => bail!("a send was refused with `{other}`"),
+                }
             }
-            Err(error) => return Err(error).context("on a full disk the error was not `storage_full`"),
+            Err(error) => return Err(error).context("a send failed otherwise than by a retryable error"),
         };
         if took > RESPONSE_TIMEOUT {
             bail!("{answer:?} took {took:?}");
@@ -71,34 +85,60 @@ impl Probe {
     }
 
     /// Reads over the open socket, over HTTP, and by resuming on another connection.
-    pub(super) fn check_reads(&mut self) -> Result<()> {
+    pub(super) fn check_reads(&mut self) -> Result<Reads> {
         let started = Instant::now();
+        let reads = self.read_all();
+        let took = started.elapsed();
+        // Five calls and a connection.
+        if took > 3 * RESPONSE_TIMEOUT {
+            bail!("reading took {took:?}, with the result {reads:?}");
+        }
+        let reads = reads?;
+        if reads == Reads::Served {
+            self.read = self.read.max(took);
+        }
+        Ok(reads)
+    }
+
+    fn read_all(&mut self) -> Result<Reads> {
         let from = Seq(self.last.0.saturating_sub(3));
         let room = RoomRef::Id(self.room);
         let history = History { room, after: Some(from), before: None, limit: Some(10) };
-        match self.sender.call(&Command::History(history))? {
-            Reply::Ok(CommandResult::Events(page)) if !page.events.is_empty() => {}
+        match self.sender.call(&Command::History(history)) {
+            Ok(Reply::Ok(CommandResult::Events(page))) if !page.events.is_empty() => {}
+            Err(error) if is_unavailable(&error) => return Ok(Reads::Unavailable),
             other => bail!("`history` was answered {other:?}"),
         }
         let (bearer, path) =
             (format!("Bearer {}", self.token), format!("/api/v1/rooms/{}/events?after={from}", self.room));
         let page = http(self.server, "GET", &path, &[("Authorization", &bearer)], b"")?;
-        if page.status != 200 {
-            bail!("{path} was answered {}: {}", page.status, page.text());
+        match page.status {
+            200 => {}
+            503 if page.text().contains("unavailable") => return Ok(Reads::Unavailable),
+            other => bail!("{path} was answered {other}: {}", page.text()),
         }
-        let mut back = Client::connect(self.server, Options::bearer(&self.token))?;
+        let mut back = match Client::connect(self.server, Options::bearer(&self.token)) {
+            Err(error) if is_unavailable(&error) => return Ok(Reads::Unavailable),
+            other => other?,
+        };
         let rooms = BTreeMap::from([(self.room, from)]);
         let epoch = back.welcome().map(|welcome| welcome.epoch.clone());
-        back.call(&Command::Resume(Resume { rooms, epoch }))?;
+        match back.call(&Command::Resume(Resume { rooms, epoch })) {
+            Err(error) if is_unavailable(&error) => return Ok(Reads::Unavailable),
+            other => other?,
+        };
         back.event_where(|event| event.seq == self.last)
             .context("the resumed connection did not receive what it missed")?;
         self.listener.roundtrip()?;
-        let took = started.elapsed();
-        self.read = self.read.max(took);
-        // Five calls and a connection.
-        if took > 3 * RESPONSE_TIMEOUT {
-            bail!("reading took {took:?}");
-        }
-        Ok(())
+        Ok(Reads::Served)
+    }
+}
+
+/// A retryable refusal, or a status of the upgrade that means the same.
+fn is_unavailable(error: &Error) -> bool {
+    match error {
+        Error::Refused(error) => error.code == ErrorCode::Unavailable && error.retryable,
+        Error::Upgrade(status) => *status == 503,
+        _ => false,
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn is_short_write(call: &Call) -> bool {
     if call.name != "pwrite64" {
         false
     } else if call.on.ends_with(".db-wal") {
-        let in_frame = end.checked_sub(LOG_HEADER).map(|behind| behind % (FRAME_HEADER + PAGE));
+        let in_frame = end.checked_sub(LOG_HEADER).map(|offset| offset % (FRAME_HEADER + PAGE));
         !matches!(in_frame, Some(0 | FRAME_HEADER))
     } else {
         call.on.ends_with(".db") && !end.is_multiple_of(PAGE)

@@ -166,9 +166,9 @@ fn parse_response(received: &[u8]) -> Result<Option<Outcomes>> {
     let mut bytes = rest.to_vec();
     let mut input = &mut bytes[..];
     while let Some(message) = decoder.next(&mut input)? {
-        if let Message::Close(said) = message {
+        if let Message::Close(close) = message {
             let (code, reason) =
-                said.map_or((1005, String::new()), |(code, reason)| (code.get(), reason.to_owned()));
+                close.map_or((1005, String::new()), |(code, reason)| (code.get(), reason.to_owned()));
             if code != 1001 || !reason.starts_with("retry_within_ms=") {
                 bail!("a client that connected during the shutdown was closed with {code} {reason:?}");
             }

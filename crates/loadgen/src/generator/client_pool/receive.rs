@@ -215,7 +215,7 @@ impl ClientPool {
 
     fn handle_error(&mut self, number: usize, frame: &Frame<'_>) -> Result<(), LoadError> {
         let code = frame.code.clone().unwrap_or_default();
-        // Half a second if the server does not say when.
+        // Half a second if the server does not state when.
         let again_us = self.now_us + frame.retry_after_ms.unwrap_or(500).saturating_mul(1000);
         let join = self.join_of(frame.id).filter(|&join| {
             matches!(self.connections[number].stage, Stage::Joining)
