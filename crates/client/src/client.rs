@@ -6,9 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use protocol::{
-    ClientMessageId, Command, CommandEnvelope, CommandId, CommandResult, ControlFrame, Event, Join, Joined,
-    MessageBody, RoomRef, Seq, ServerFrame, UserName, Welcome,
+    Appended, ClientMessageId, Command, CommandEnvelope, CommandId, ControlFrame, Event, Join, Joined,
+    MessageBody, OkFrame, RoomRef, Seq, ServerFrame, UserName, Welcome,
 };
+use serde::de::DeserializeOwned;
 use websocket::handshake::{ClientRequest, ResponseError, check_response, client_key, head_len};
 use websocket::{CloseCode, Decoder, Message, Opcode, Role, append_masked, close_payload};
 
@@ -38,13 +39,31 @@ pub enum Received {
     End,
 }
 
-/// The reply to a command that was not refused.
+/// The frame that answers a command that was not refused.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
+pub enum ReplyFrame {
     /// `joined`
     Joined(Joined),
     /// `ok`
-    Ok(CommandResult),
+    Ok(OkFrame),
+}
+
+impl ReplyFrame {
+    /// The reply that an `ok` carries: that of the operation of the command.
+    pub fn ok<R: DeserializeOwned>(&self) -> Result<R, Error> {
+        match self {
+            ReplyFrame::Ok(ok) => read_reply(ok),
+            ReplyFrame::Joined(joined) => Err(Error::Unreadable {
+                text: format!("{joined:?}"),
+                error: "joined instead of ok".to_owned(),
+            }),
+        }
+    }
+}
+
+/// The reply in an `ok`, for the operation of its command.
+pub fn read_reply<R: DeserializeOwned>(ok: &OkFrame) -> Result<R, Error> {
+    ok.reply().map_err(|error| Error::Unreadable { text: format!("{ok:?}"), error: error.to_string() })
 }
 
 /// A blocking client. Calls that expect a reply wait for [`Options::timeout`]. Frames that arrive meanwhile are kept in order,
@@ -173,13 +192,13 @@ impl Client {
     }
 
     /// Sends a command and waits for its reply; a refusal is [`Error::Refused`].
-    pub fn call(&mut self, command: &Command) -> Result<Reply, Error> {
+    pub fn call(&mut self, command: &Command) -> Result<ReplyFrame, Error> {
         let id = self.start(command)?;
         self.reply_to(id)
     }
 
     /// Waits for the reply to a command that was [started](Self::start).
-    pub fn reply_to(&mut self, id: CommandId) -> Result<Reply, Error> {
+    pub fn reply_to(&mut self, id: CommandId) -> Result<ReplyFrame, Error> {
         let id = Some(id);
         let frame = self.frame_where(|frame| match frame {
             ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => ok.id == id,
@@ -188,8 +207,8 @@ impl Client {
             _ => false,
         })?;
         match frame {
-            ServerFrame::ControlFrame(ControlFrame::Joined(joined)) => Ok(Reply::Joined(joined)),
-            ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => Ok(Reply::Ok(ok.outcome)),
+            ServerFrame::ControlFrame(ControlFrame::Joined(joined)) => Ok(ReplyFrame::Joined(joined)),
+            ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => Ok(ReplyFrame::Ok(ok)),
             ServerFrame::ControlFrame(ControlFrame::Error(error)) => Err(Error::Refused(error)),
             other => Err(unexpected(&other)),
         }
@@ -220,9 +239,9 @@ impl Client {
     /// Joins a room.
     pub fn join_with(&mut self, join: Join) -> Result<Joined, Error> {
         match self.call(&Command::Join(join))? {
-            Reply::Joined(joined) => Ok(joined),
-            Reply::Ok(outcome) => Err(Error::Unreadable {
-                text: format!("{outcome:?}"),
+            ReplyFrame::Joined(joined) => Ok(joined),
+            ReplyFrame::Ok(ok) => Err(Error::Unreadable {
+                text: format!("{ok:?}"),
                 error: "ok instead of joined".to_owned(),
             }),
         }
@@ -240,17 +259,12 @@ impl Client {
         key: &str,
         body: &str,
     ) -> Result<Seq, Error> {
-        match self.call(&send_command(room, key, body)?)? {
-            Reply::Ok(CommandResult::Appended { seq }) => Ok(seq),
-            other => Err(Error::Unreadable {
-                text: format!("{other:?}"),
-                error: "expected ok with a seq".to_owned(),
-            }),
-        }
+        let Appended { seq } = self.call(&send_command(room, key, body)?)?.ok()?;
+        Ok(seq)
     }
 
     /// Changes the user's name.
-    pub fn rename(&mut self, name: UserName) -> Result<Reply, Error> {
+    pub fn rename(&mut self, name: UserName) -> Result<ReplyFrame, Error> {
         self.call(&Command::Rename(protocol::Rename { name }))
     }
 

@@ -30,7 +30,7 @@ mod error;
 mod http;
 mod options;
 
-pub use client::{Client, Received, Reply};
+pub use client::{Client, Received, ReplyFrame, read_reply};
 pub use dial::{dial, dial_nonblocking};
 pub use error::Error;
 pub use http::{Response, http, http_from, new_session, new_session_from};

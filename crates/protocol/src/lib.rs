@@ -60,12 +60,12 @@ pub use ids::{CommandId, Epoch, InvalidId, MessageCount, RoomId, Seq, UserId};
 pub use limits::Limits;
 pub use names::{InvalidName, RoomName, RoomRef, UserName};
 pub use operations::{
-    Command, History, Join, Leave, OPERATIONS, Operation, Permission, Ping, RateClass, Read, Rename, Resume,
-    Rooms, Send, SetTopic, TopicSet, Who,
+    Command, History, Join, Leave, OPERATIONS, Operation, Permission, Ping, RateClass, Read, Rename, Reply,
+    Resume, Rooms, Send, SetTopic, TopicSet, Who,
 };
 pub use server_frame::{
-    Appended, CommandResult, ControlFrame, Done, ErrorFrame, EventPage, Gap, Joined, Named, OkFrame,
-    PeoplePage, Presence, ReadPosition, Reset, RoomPage, RoomSummary, ServerFrame, Typing, Welcome,
+    Appended, ControlFrame, Done, ErrorFrame, EventPage, Gap, Joined, Named, OkBody, OkFrame, PeoplePage,
+    Presence, ReadPosition, Reset, RoomPage, RoomSummary, ServerFrame, Typing, Welcome,
 };
 pub use session::{CreateSession, Session};
 pub use timestamp::Timestamp;

@@ -1,11 +1,15 @@
 //! The frames of a server.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
-    CommandId, Epoch, ErrorCode, Event, Limits, MessageCount, Person, RoomId, RoomName, Seq, Topic, UserId,
-    UserName,
+    CommandId, Epoch, ErrorCode, Event, Limits, MessageCount, OPERATIONS, Person, Reply, RoomId, RoomName,
+    Seq, Topic, UserId, UserName,
 };
 
 /// A frame of the server.
@@ -88,46 +92,62 @@ pub struct ReadPosition {
     pub n: MessageCount,
 }
 
-/// `ok`: the result of a command. Its fields depend on the command.
+/// `ok`: a command was carried out. The other fields are those of its reply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OkFrame {
     /// The id of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
-    /// The result.
+    /// The reply.
     #[serde(flatten)]
-    pub outcome: CommandResult,
+    pub body: OkBody,
 }
 
-/// The result of a command. The order of the variants matters for reading one back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// The fields of an `ok`. They do not name the operation, so a recipient has them as fields until
+/// [`OkFrame::reply`] reads them as the reply of the command that it sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum CommandResult {
-    /// `who`
-    People(PeoplePage),
-    /// `rooms`
-    Rooms(RoomPage),
-    /// `history`
-    Events(EventPage),
-    /// `read`
-    Read(ReadPosition),
-    /// `send`, `leave`: the event's number.
-    Appended {
-        /// The number of the event.
-        seq: Seq,
-    },
-    /// `rename`
-    Named {
-        /// The name in force.
-        name: UserName,
-    },
-    /// `set_topic`
-    Topic {
-        /// The topic in force.
-        topic: Topic,
-    },
-    /// `resume`, `typing`, `ping`
-    Done {},
+pub enum OkBody {
+    /// The reply, at the sender.
+    #[serde(skip_deserializing)]
+    Reply(Reply),
+    /// The fields, at the recipient.
+    Fields(Map<String, Value>),
+}
+
+impl OkFrame {
+    /// The frame with this reply.
+    #[must_use]
+    pub fn new(id: Option<CommandId>, reply: Reply) -> Self {
+        OkFrame { id, body: OkBody::Reply(reply) }
+    }
+
+    /// The reply to a command whose operation has replies of this type.
+    pub fn reply<R: DeserializeOwned>(&self) -> Result<R, serde_json::Error> {
+        match &self.body {
+            OkBody::Reply(reply) => serde_json::from_value(serde_json::to_value(reply)?),
+            OkBody::Fields(fields) => R::deserialize(fields),
+        }
+    }
+}
+
+impl JsonSchema for OkBody {
+    fn schema_name() -> Cow<'static, str> {
+        "OkBody".into()
+    }
+
+    /// The replies of all operations, each type once. A `join` is answered by the frame `joined`.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let joined = generator.subschema_for::<Joined>();
+        let mut replies: Vec<Schema> = Vec::new();
+        for definition in OPERATIONS {
+            let reply = (definition.reply)(generator);
+            if reply != joined && !replies.contains(&reply) {
+                replies.push(reply);
+            }
+        }
+        json_schema!({ "anyOf": replies })
+    }
 }
 
 /// The reply to `send` and `leave`.
@@ -290,7 +310,7 @@ impl ErrorFrame {
     }
 }
 
-macro_rules! beside {
+macro_rules! control_frames {
     ($($variant:ident: $type:ty),*) => {$(
         impl From<$type> for ServerFrame {
             fn from(frame: $type) -> Self {
@@ -299,10 +319,36 @@ macro_rules! beside {
         }
     )*};
 }
-beside!(Welcome: Welcome, Joined: Joined, Ok: OkFrame, Error: ErrorFrame, Gap: Gap, Reset: Reset, Presence: Presence, Typing: Typing);
+control_frames!(Welcome: Welcome, Joined: Joined, Ok: OkFrame, Error: ErrorFrame, Gap: Gap, Reset: Reset, Presence: Presence, Typing: Typing);
 
 impl From<Event> for ServerFrame {
     fn from(event: Event) -> Self {
         ServerFrame::Event(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{History, Operation};
+
+    #[test]
+    fn ok_read_back_has_the_reply_of_its_operation() {
+        let page = EventPage { events: Vec::new(), more: true };
+        let sent = ServerFrame::from(OkFrame::new(Some(CommandId(8)), Reply::History(page.clone())));
+        let ServerFrame::ControlFrame(ControlFrame::Ok(ok)) = serde_json::from_str(&sent.to_json()).unwrap()
+        else {
+            panic!("{}", sent.to_json());
+        };
+        assert_eq!(ok.id, Some(CommandId(8)));
+        assert_eq!(ok.reply::<<History as Operation>::Reply>().unwrap(), page);
+        assert!(ok.reply::<Appended>().is_err(), "of another operation");
+    }
+
+    #[test]
+    fn ok_without_fields_is_a_reply_that_has_none() {
+        let ok: OkFrame = serde_json::from_str(r#"{"id":2}"#).unwrap();
+        assert_eq!(ok.reply::<Done>().unwrap(), Done {});
+        assert!(ok.reply::<Appended>().is_err());
     }
 }

@@ -1,11 +1,12 @@
 //! How a client handles each frame.
 
 use protocol::{
-    CommandId, CommandResult, ControlFrame, ErrorCode, ErrorFrame, Event, Gap, Joined, Seq, ServerFrame,
+    Appended, CommandId, ControlFrame, ErrorCode, ErrorFrame, Event, EventPage, Gap, Joined, OkFrame, Seq,
+    ServerFrame,
 };
 
 use super::recording_client::{Exit, Pending, RecordingClient, RoomState};
-use client::Client;
+use client::{Client, read_reply};
 
 impl RecordingClient {
     pub(super) fn handle_frame(
@@ -18,7 +19,7 @@ impl RecordingClient {
             ServerFrame::Event(event) => self.receive_event(on, &event)?,
             ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => {
                 if let Some(id) = ok.id {
-                    self.handle_ok(socket, on, id, ok.outcome)?;
+                    self.handle_ok(socket, on, id, &ok)?;
                 }
             }
             ServerFrame::ControlFrame(ControlFrame::Error(error)) => self.handle_error(socket, on, &error)?,
@@ -75,10 +76,11 @@ impl RecordingClient {
         socket: &mut Client,
         on: history::ConnectionId,
         id: CommandId,
-        outcome: CommandResult,
+        ok: &OkFrame,
     ) -> Result<(), Exit> {
-        match (self.pending.remove(&id), outcome) {
-            (Some(Pending::History(room)), CommandResult::Events(page)) => {
+        match self.pending.remove(&id) {
+            Some(Pending::History(room)) => {
+                let page: EventPage = read_reply(ok)?;
                 self.history_file.now()?.history_page(on, room, &page.events);
                 if let Some(room_state) = self.rooms.get_mut(&room) {
                     let last = page.events.last().map_or(Seq(0), |event| event.seq);
@@ -89,20 +91,23 @@ impl RecordingClient {
                 }
                 self.request_history(socket, room)?;
             }
-            (Some(Pending::Leave(room)), CommandResult::Appended { seq }) => {
+            Some(Pending::Leave(room)) => {
+                let Appended { seq } = read_reply(ok)?;
                 self.history_file.now()?.ok(on, id, seq);
                 self.rooms.remove(&room);
                 self.rejoin(socket, room)?;
             }
-            (Some(_), _) => {}
-            (None, CommandResult::Appended { seq }) => {
-                self.history_file.now()?.ok(on, id, seq);
-                self.settle(id);
-            }
+            Some(Pending::Join | Pending::Resume | Pending::Ping) => {}
             // Every other command is in `pending`.
-            (None, outcome) => {
-                self.history_file.now()?.note(format!("{on}: ok ({id}) without a command: {outcome:?}"));
-            }
+            None => match ok.reply() {
+                Ok(Appended { seq }) => {
+                    self.history_file.now()?.ok(on, id, seq);
+                    self.settle(id);
+                }
+                Err(_) => {
+                    self.history_file.now()?.note(format!("{on}: ok ({id}) without a command: {ok:?}"));
+                }
+            },
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! One definition per operation.
 //!
 //! Each file holds one operation: the request, its fields as a client writes them, the check from the one to the other, and
-//! its [`Row`]. The table below is the only list of them. From it come [`Command`] and its parser, the HTTP routes, the
+//! its [`Row`]. The table below is the only list of them. From it come [`Command`] and its parser, [`Reply`], the HTTP routes, the
 //! OpenAPI document, the types of the web client, and the tables of `docs/PROTOCOL.md` and `docs/PERMISSIONS.md`.
 //!
 //! To add an operation: a file here, its `mod` and `use`, and its line in the table.
@@ -47,7 +47,7 @@ pub trait Operation: Serialize + Sized {
     /// The fields as the client writes them, before names and bodies are checked: so that each mistake gets its own code.
     type Fields: DeserializeOwned + JsonSchema;
     /// What a success returns.
-    type Reply: JsonSchema;
+    type Reply: Serialize + DeserializeOwned + JsonSchema;
     /// Everything else about it.
     const ROW: Row;
 
@@ -72,6 +72,13 @@ macro_rules! operations {
         #[serde(tag = "type", rename_all = "snake_case")]
         pub enum Command {
             $(#[doc = concat!("[`", stringify!($name), "`]")] $name($name),)*
+        }
+
+        /// The reply to a command that was carried out. Its JSON does not name the operation.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub enum Reply {
+            $(#[doc = concat!("To [`", stringify!($name), "`]")] $name(<$name as Operation>::Reply),)*
         }
 
         /// Every operation, in the order of the documents.

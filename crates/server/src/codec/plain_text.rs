@@ -6,7 +6,7 @@
 use domain::RateClass;
 use domain::slash::{Line, parse};
 use protocol::{
-    Command, CommandResult, ControlFrame, ErrorCode, ErrorFrame, Join, Leave, MessageBody, Rename, RoomId,
+    Command, ControlFrame, ErrorCode, ErrorFrame, Join, Leave, MessageBody, OkBody, Rename, Reply, RoomId,
     RoomName, RoomRef, Rooms, Seq, ServerFrame, SetTopic, Topic, UserName, Welcome, Who,
 };
 
@@ -181,13 +181,15 @@ impl PlainText {
                 vec![(i18n.gap)(gap.from, gap.to, name)]
             }
             ControlFrame::Error(error) => vec![refusal(error, self.language)],
-            ControlFrame::Ok(ok) => match &ok.outcome {
-                CommandResult::People(page) => {
+            ControlFrame::Ok(ok) => match &ok.body {
+                OkBody::Reply(Reply::Who(page)) => {
                     let names: Vec<&str> = page.people.iter().map(|person| person.name.as_str()).collect();
                     vec![(i18n.who)(&names, page.count)]
                 }
-                CommandResult::Rooms(page) if page.rooms.is_empty() => vec![i18n.no_rooms.to_owned()],
-                CommandResult::Rooms(page) => {
+                OkBody::Reply(Reply::Rooms(page)) if page.rooms.is_empty() => {
+                    vec![i18n.no_rooms.to_owned()]
+                }
+                OkBody::Reply(Reply::Rooms(page)) => {
                     let mut lines: Vec<String> =
                         page.rooms.iter().map(|room| (i18n.room)(room.name.as_str(), room.count)).collect();
                     if page.next.is_some() {

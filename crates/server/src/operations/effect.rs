@@ -5,8 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use domain::{Presence, RateClass};
 use protocol::{
-    CommandId, CommandResult, Epoch, MessageCount, ReadPosition, RoomId, RoomName, Seq, ServerFrame, Topic,
-    UserId, UserName,
+    CommandId, Epoch, MessageCount, ReadPosition, Reply, RoomId, RoomName, Seq, ServerFrame, Topic, UserId,
+    UserName,
 };
 use storage::{Actor, CommandError, Operation, OperationResult, Reader};
 
@@ -16,9 +16,9 @@ use super::resume::ResumeProgress;
 #[derive(Debug)]
 pub(crate) enum Effect {
     /// Reply `ok`, if the command has an id or the codec answers without one.
-    Reply(CommandResult),
+    Reply(Reply),
     /// Reply `ok` whether the command has an id or not.
-    ReplyAlways(CommandResult),
+    ReplyAlways(Reply),
     /// Reply `ok` with something that presence knows.
     ReplyFromPresence(PresenceReply),
     /// Reply `ok` once the connection has everything of the room up to this event.
@@ -105,8 +105,8 @@ pub(crate) struct ReadCaller {
     pub(crate) id: Option<CommandId>,
 }
 
-/// A result that is completed from presence.
-pub(crate) struct PresenceReply(pub(crate) Box<dyn FnOnce(&mut Presence) -> CommandResult + Send>);
+/// A reply that is completed from presence.
+pub(crate) struct PresenceReply(pub(crate) Box<dyn FnOnce(&mut Presence) -> Reply + Send>);
 
 impl fmt::Debug for PresenceReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use domain::{MemberContext, Permission, RoomLimits};
 use protocol::{
-    CommandId, CommandResult, ErrorCode, EventPage, History, Limits, OkFrame, RoomId, Seq, ServerFrame,
-    UserId,
+    CommandId, ErrorCode, EventPage, History, Limits, OkFrame, Reply, RoomId, Seq, ServerFrame, UserId,
 };
 use storage::{CommandError, PageBounds, Reader, StoreError};
 
@@ -62,7 +61,7 @@ fn may_read(reader: &mut dyn Reader, room: RoomId, user: UserId) -> Result<(), C
 
 /// A page as the reply of the command.
 fn history_frame(id: CommandId, page: EventPage) -> Bytes {
-    json_frame(&ServerFrame::from(OkFrame { id: Some(id), outcome: CommandResult::Events(page) })).into()
+    json_frame(&ServerFrame::from(OkFrame::new(Some(id), Reply::History(page)))).into()
 }
 
 /// The code for a failure of the store, whose cause goes to the log.

@@ -1,10 +1,10 @@
 //! `ping`: check that the server answers. The reply comes also without an id, since the client waits for one.
 
-use protocol::{CommandResult, Ping};
+use protocol::{Done, Ping, Reply};
 
 use super::effect::Effect;
 use super::view::View;
 
 pub(super) fn handle(_: &View<'_>, _: Ping) -> Vec<Effect> {
-    vec![Effect::ReplyAlways(CommandResult::Done {})]
+    vec![Effect::ReplyAlways(Reply::Ping(Done {}))]
 }

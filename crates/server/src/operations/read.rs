@@ -1,6 +1,6 @@
 //! `read`: move the user's read position.
 
-use protocol::{CommandResult, Read};
+use protocol::{Read, Reply};
 use storage::{Operation, OperationResult};
 
 use super::effect::{Effect, OnReply, unexpected};
@@ -17,6 +17,6 @@ struct ReadReply;
 impl OnReply for ReadReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
         let OperationResult::Read(_, position) = result else { return unexpected(&result) };
-        vec![Effect::Reply(CommandResult::Read(position))]
+        vec![Effect::Reply(Reply::Read(position))]
     }
 }

@@ -1,6 +1,6 @@
 //! `rename`: change the user's name, in every room.
 
-use protocol::{CommandResult, Rename};
+use protocol::{Named, Rename, Reply};
 use storage::{CommandError, Operation, OperationResult};
 
 use super::effect::{Effect, OnReply, unexpected};
@@ -16,7 +16,7 @@ struct RenameReply;
 impl OnReply for RenameReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
         let OperationResult::Renamed { name } = result else { return unexpected(&result) };
-        let reply = Effect::Reply(CommandResult::Named { name: name.clone() });
+        let reply = Effect::Reply(Reply::Rename(Named { name: name.clone() }));
         vec![Effect::UserStored, Effect::SetName(name), reply]
     }
 

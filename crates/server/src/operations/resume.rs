@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use protocol::{CommandResult, Epoch, Resume, RoomId, Seq};
+use protocol::{Done, Epoch, Reply, Resume, RoomId, Seq};
 use storage::{CommandError, Operation, OperationResult};
 
 use super::effect::{Attach, Effect, OnReply, unexpected};
@@ -12,7 +12,7 @@ use super::view::View;
 pub(super) fn handle(_: &View<'_>, resume: Resume) -> Vec<Effect> {
     let Resume { rooms, epoch } = resume;
     if rooms.is_empty() {
-        return vec![Effect::Reply(CommandResult::Done {})];
+        return vec![Effect::Reply(Reply::Resume(Done {}))];
     }
     let progress = ResumeProgress { unanswered: Arc::new(AtomicUsize::new(rooms.len())) };
     let open = |(room, after)| {
@@ -32,7 +32,7 @@ impl ResumeProgress {
     /// One of its rooms is open.
     pub(crate) fn room_opened(&self) -> Option<Effect> {
         let was = self.unanswered.fetch_sub(1, Ordering::Relaxed);
-        (was == 1).then_some(Effect::Reply(CommandResult::Done {}))
+        (was == 1).then_some(Effect::Reply(Reply::Resume(Done {})))
     }
 
     /// One of its rooms cannot be opened; the others can.

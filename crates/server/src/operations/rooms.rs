@@ -1,6 +1,6 @@
 //! `rooms`: the rooms, a page at a time. The store has the rooms, and presence has the number of people online.
 
-use protocol::{CommandResult, Limits, Rooms};
+use protocol::{Limits, Reply, Rooms};
 use storage::{Reader, RoomQuery};
 
 use super::effect::{Effect, PresenceReply, ReadCaller, ReadOperation};
@@ -21,7 +21,7 @@ impl ReadOperation for Rooms {
                     for summary in &mut page.rooms {
                         summary.count = presence.count(summary.room);
                     }
-                    CommandResult::Rooms(page)
+                    Reply::Rooms(page)
                 });
                 vec![Effect::ReplyFromPresence(PresenceReply(reply))]
             }

@@ -1,6 +1,6 @@
 //! `send`: append a message to a room. The `ok` means that it is on disk.
 
-use protocol::{ClientMessageId, CommandResult, MessageBody, RoomRef, Send};
+use protocol::{Appended, ClientMessageId, MessageBody, Reply, RoomRef, Send};
 use storage::{Operation, OperationResult};
 
 use super::effect::{Effect, OnReply, unexpected};
@@ -36,6 +36,6 @@ struct SendReply;
 impl OnReply for SendReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
         let OperationResult::Sent { seq, .. } = result else { return unexpected(&result) };
-        vec![Effect::Reply(CommandResult::Appended { seq })]
+        vec![Effect::Reply(Reply::Send(Appended { seq }))]
     }
 }

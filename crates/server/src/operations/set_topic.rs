@@ -1,6 +1,6 @@
 //! `set_topic`: change the topic of a room.
 
-use protocol::{CommandResult, SetTopic};
+use protocol::{Reply, SetTopic, TopicSet};
 use storage::{Operation, OperationResult};
 
 use super::effect::{Effect, OnReply, unexpected};
@@ -16,6 +16,6 @@ struct SetTopicReply;
 impl OnReply for SetTopicReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
         let OperationResult::TopicSet { topic } = result else { return unexpected(&result) };
-        vec![Effect::Reply(CommandResult::Topic { topic })]
+        vec![Effect::Reply(Reply::SetTopic(TopicSet { topic }))]
     }
 }

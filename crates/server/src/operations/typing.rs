@@ -1,6 +1,6 @@
 //! `typing`: notify the room. It is no event; a connection that lags does not receive it.
 
-use protocol::{CommandResult, ServerFrame, Typing, operations};
+use protocol::{Done, Reply, ServerFrame, Typing, operations};
 
 use super::effect::Effect;
 use super::view::View;
@@ -9,7 +9,7 @@ pub(super) fn handle(view: &View<'_>, typing: operations::Typing) -> Vec<Effect>
     match view.open_room(&typing.room) {
         Ok(room) => {
             let frame = ServerFrame::from(Typing { room, by: view.person() });
-            vec![Effect::Ephemeral { room, frame }, Effect::Reply(CommandResult::Done {})]
+            vec![Effect::Ephemeral { room, frame }, Effect::Reply(Reply::Typing(Done {}))]
         }
         Err(error) => vec![Effect::Error(error)],
     }

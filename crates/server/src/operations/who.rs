@@ -1,6 +1,6 @@
 //! `who`: the people who are online in a room, a page at a time.
 
-use protocol::{CommandResult, Limits, Who};
+use protocol::{Limits, Reply, Who};
 
 use super::effect::{Effect, PresenceReply};
 use super::view::View;
@@ -13,7 +13,7 @@ pub(super) fn handle(view: &View<'_>, who: Who) -> Vec<Effect> {
     let limit = who.limit.unwrap_or(Limits::PAGE).clamp(1, Limits::PAGE);
     let after = who.after;
     let page = Box::new(move |presence: &mut domain::Presence| {
-        CommandResult::People(presence.page(room, after, limit))
+        Reply::Who(presence.page(room, after, limit))
     });
     vec![Effect::ReplyFromPresence(PresenceReply(page))]
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::RateClass;
-use protocol::{CommandResult, ErrorCode, ErrorFrame, OkFrame, RoomId, RoomRef, Seq, UserId, UserName};
+use protocol::{Appended, ErrorCode, ErrorFrame, OkFrame, Reply, RoomId, RoomRef, Seq, UserId, UserName};
 use storage::{Actor, CommandError, Operation};
 
 use super::connection::Subscription;
@@ -78,11 +78,11 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let Origin { of, id, user, row, registers } = origin;
         for effect in effects {
             match effect {
-                Effect::Reply(result) => self.send_ok(of, id, result),
-                Effect::ReplyAlways(outcome) => self.send_frame(of, OkFrame { id, outcome }.into()),
+                Effect::Reply(reply) => self.send_ok(of, id, reply),
+                Effect::ReplyAlways(reply) => self.send_frame(of, OkFrame::new(id, reply).into()),
                 Effect::ReplyFromPresence(PresenceReply(reply)) => {
-                    let result = self.services.presence(reply);
-                    self.send_ok(of, id, result);
+                    let reply = self.services.presence(reply);
+                    self.send_ok(of, id, reply);
                 }
                 Effect::ReplyAfter { room, seq } => self.reply_after(origin, room, seq),
                 Effect::Frame(frame) => self.send_shared(of, frame),
@@ -253,7 +253,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             index.and_then(|index| Some((index, self.connection(of)?.subscription(index)?)))
         else {
             // It was not open here, or is not any more.
-            return self.send_ok(of, id, CommandResult::Appended { seq });
+            return self.send_ok(of, id, Reply::Leave(Appended { seq }));
         };
         let is_missing_events = subscription.end().is_none();
         subscription.rare_state().pending_leaves.push((id, seq));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::{CommandId, CommandResult, ErrorCode, ErrorFrame, OkFrame, ServerFrame};
+use protocol::{CommandId, ErrorCode, ErrorFrame, OkFrame, Reply, ServerFrame};
 use storage::CommandError;
 
 use super::connection::Phase;
@@ -51,10 +51,10 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 
     /// Replies `ok` to a command that has an id. A command without an id is answered only by errors.
-    pub(crate) fn send_ok(&mut self, of: ConnKey, id: Option<CommandId>, outcome: CommandResult) {
+    pub(crate) fn send_ok(&mut self, of: ConnKey, id: Option<CommandId>, reply: Reply) {
         let always = self.connection(of).is_some_and(|connection| connection.codec.replies_without_id());
         if id.is_some() || always {
-            self.send_frame(of, OkFrame { id, outcome }.into());
+            self.send_frame(of, OkFrame::new(id, reply).into());
         }
     }
 

@@ -1,6 +1,8 @@
 //! Attaching connections to rooms and detaching them, and the events of open rooms.
 
-use protocol::{CommandId, ErrorCode, ErrorFrame, Gap, Joined, Limits, Person, Reset, RoomId, Seq};
+use protocol::{
+    Appended, CommandId, ErrorCode, ErrorFrame, Gap, Joined, Limits, Person, Reply, Reset, RoomId, Seq,
+};
 use room_log::SequenceGap;
 use storage::CommandError;
 
@@ -195,7 +197,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             return;
         };
         for (id, seq) in std::mem::take(&mut rare_state.pending_leaves) {
-            self.send_ok(of, id, protocol::CommandResult::Appended { seq });
+            self.send_ok(of, id, Reply::Leave(Appended { seq }));
         }
     }
 

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use history::{ConnectionId, ObservedEvent, ObservedKind, RecordKind, Recorder};
 use protocol::{
-    ClientMessageId, CommandId, CommandResult, ControlFrame, Epoch, ErrorCode, ErrorFrame, Event, EventKind,
-    Gap, Joined, MessageBody, OkFrame, RoomId, Seq, ServerFrame, UserId,
+    Appended, ClientMessageId, CommandId, ControlFrame, Done, Epoch, ErrorCode, ErrorFrame, Event, EventKind,
+    EventPage, Gap, Joined, MessageBody, OkFrame, RoomId, Seq, ServerFrame, UserId,
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use storage::{MemoryStore, TokenHash};
 
@@ -158,7 +159,7 @@ impl Client {
                 self.resend_unacknowledged(recorder);
             }
             ServerFrame::ControlFrame(ControlFrame::Joined(joined)) => self.apply_joined(&joined, recorder),
-            ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => self.handle_ok(ok, recorder),
+            ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => self.handle_ok(&ok, recorder),
             ServerFrame::ControlFrame(ControlFrame::Error(error)) => self.handle_error(&error, recorder),
             ServerFrame::ControlFrame(ControlFrame::Gap(gap)) => self.apply_gap(gap, recorder),
             ServerFrame::ControlFrame(ControlFrame::Reset(reset)) => {
@@ -315,22 +316,25 @@ impl Client {
         self.fetch_gap(room);
     }
 
-    fn handle_ok(&mut self, ok: OkFrame, recorder: &mut Recorder) {
+    fn handle_ok(&mut self, ok: &OkFrame, recorder: &mut Recorder) {
         let Some(id) = ok.id else { panic!("an ok without an id: {ok:?}") };
         let command = self.take_pending(id);
         let connection = self.state().connection;
-        match (command, ok.outcome) {
-            (PendingCommand::Send(key), CommandResult::Appended { seq }) => {
+        match command {
+            PendingCommand::Send(key) => {
+                let Appended { seq } = reply_of(ok);
                 recorder.ok(connection, id, seq);
                 self.unacknowledged.retain(|send| send.key != key);
             }
-            (PendingCommand::Leave(room), CommandResult::Appended { seq }) => {
+            PendingCommand::Leave(room) => {
+                let Appended { seq } = reply_of(ok);
                 recorder.ok(connection, id, seq);
                 if self.rooms.get(&room).is_some_and(|view| view.joined_at < seq) {
                     self.rooms.remove(&room);
                 }
             }
-            (PendingCommand::FetchGap(room), CommandResult::Events(page)) => {
+            PendingCommand::FetchGap(room) => {
+                let page: EventPage = reply_of(ok);
                 let events = page.events.iter().map(observed_event).collect();
                 recorder.record(RecordKind::HistoryPage { connection, room, events });
                 let Some(view) = self.rooms.get_mut(&room) else { return };
@@ -348,7 +352,8 @@ impl Client {
                 }
                 self.fetch_gap(room);
             }
-            (PendingCommand::Resume, CommandResult::Done {}) => {
+            PendingCommand::Resume => {
+                let Done {} = reply_of(ok);
                 // Another `resume` may be pending.
                 let is_pending = |command: &PendingCommand| matches!(command, PendingCommand::Resume);
                 let state = self.state();
@@ -356,8 +361,8 @@ impl Client {
                     assert!(state.resuming.is_empty(), "rooms without a reply: {:?}", state.resuming);
                 }
             }
-            (PendingCommand::Other, _) => {}
-            (command, outcome) => panic!("{command:?} was answered {outcome:?}"),
+            PendingCommand::Other => {}
+            PendingCommand::Join { .. } => panic!("a join was answered {ok:?}"),
         }
     }
 
@@ -555,4 +560,9 @@ impl Client {
     pub(super) fn rooms(&self) -> BTreeSet<RoomId> {
         self.rooms.keys().copied().collect()
     }
+}
+
+/// The reply of an operation, as docs/PROTOCOL.md describes it.
+fn reply_of<R: DeserializeOwned>(ok: &OkFrame) -> R {
+    ok.reply().unwrap_or_else(|error| panic!("{error}: {ok:?}"))
 }

@@ -1,7 +1,7 @@
 //! The operations over HTTP: each done once, each kind of refusal, and the same state as over WebSocket.
 
 use client::{Response, http};
-use protocol::{CommandResult, EventKind};
+use protocol::{EventKind, EventPage};
 use serde_json::{Value, json};
 
 use crate::server::TestServer;
@@ -244,13 +244,13 @@ fn ended_session_does_nothing_more() {
     // Whoever had joined has left.
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
-    let load_reply = ann.call(&protocol::Command::History(protocol::History {
+    let reply = ann.call(&protocol::Command::History(protocol::History {
         room: "lobby".parse().unwrap(),
         after: Some(protocol::Seq(0)),
         before: None,
         limit: Some(500),
     }));
-    let client::Reply::Ok(CommandResult::Events(page)) = load_reply.unwrap() else { panic!("no page") };
+    let page: EventPage = reply.unwrap().ok().unwrap();
     let joined = |event: &&protocol::Event| matches!(event.kind, EventKind::MemberJoined { .. });
     let (joined, others): (Vec<_>, Vec<_>) = page.events.iter().partition(joined);
     let left = others.iter().filter(|event| matches!(event.kind, EventKind::MemberLeft {})).count();

@@ -99,10 +99,10 @@ fn killed_server_keeps_acknowledged_messages_once() {
                 server.kill();
             }
             match li.reply_to(id) {
-                Ok(client::Reply::Ok(protocol::CommandResult::Appended { seq })) => {
+                Ok(reply) => {
+                    let protocol::Appended { seq } = reply.ok().unwrap();
                     acknowledged.insert(text, seq.0);
                 }
-                Ok(other) => panic!("{other:?}"),
                 Err(Error::Closed { code: 1006, .. } | Error::Io(_)) => break,
                 Err(error) => panic!("{error}"),
             }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use client::{Client, Error, Options, Reply, http, new_session};
-use protocol::{Command, CommandResult, ErrorCode, History, Resume, RoomId, RoomRef, Seq};
+use client::{Client, Error, Options, http, new_session};
+use protocol::{Command, ErrorCode, EventPage, History, Resume, RoomId, RoomRef, Seq};
 
 /// Twice the promised second, for a busy machine.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -104,8 +104,8 @@ impl Probe {
         let from = Seq(self.last.0.saturating_sub(3));
         let room = RoomRef::Id(self.room);
         let history = History { room, after: Some(from), before: None, limit: Some(10) };
-        match self.sender.call(&Command::History(history)) {
-            Ok(Reply::Ok(CommandResult::Events(page))) if !page.events.is_empty() => {}
+        match self.sender.call(&Command::History(history)).and_then(|reply| reply.ok::<EventPage>()) {
+            Ok(page) if !page.events.is_empty() => {}
             Err(error) if is_unavailable(&error) => return Ok(Reads::Unavailable),
             other => bail!("`history` was answered {other:?}"),
         }
