@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use bus::LocalBus;
 use domain::{Presence, Rates, RoomLimits};
-use protocol::{Epoch, ErrorCode, Limits, UserId, UserName};
-use storage::{Actor, CommandError, Operation, OperationResult, Reader, SqliteStore, Store, TokenHash};
+use protocol::{Epoch, ErrorCode, Limits, RateClass, UserId, UserName};
+use storage::{CommandError, Operation, Reader, SqliteStore, Store, TokenHash};
 use storage_postgres::PostgresStore;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock, oneshot};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::time::timeout;
 
 use crate::command_error::command_error;
@@ -19,10 +19,11 @@ use crate::commit_batch::ShardBus;
 use crate::config::Config;
 use crate::handoff::UpgradedConnection;
 use crate::metrics::Metrics;
+use crate::operations::Effect;
 use crate::readers::Readers;
 use crate::sessions::Sessions;
-use crate::shard::{Admission, AdmissionRequest, Rejection, Settings};
-use crate::shard_thread::{self, HttpWrite, ShardHandle, Shared};
+use crate::shard::{HttpRequest, Rejection, Settings};
+use crate::shard_thread::{self, HttpEffects, HttpWrite, ShardHandle, Shared};
 use crate::writer::{self, WriterHandle};
 
 /// Reads of SQLite are short: a few threads serve all shards.
@@ -118,28 +119,24 @@ impl AppState {
         self.shard_of(handoff.identity.person.id).connect(handoff);
     }
 
-    /// Has the user's shard admit a request over HTTP.
-    pub(crate) async fn admit(&self, request: AdmissionRequest) -> Result<Admission, Rejection> {
-        self.shard_of(request.user).admit(request, None).await
+    /// Handles a request over HTTP on the user's shard, and waits for the writer if it writes. The effects are those that
+    /// the caller applies.
+    pub(crate) async fn handle(&self, request: HttpRequest) -> Result<Vec<Effect>, Rejection> {
+        let shard = self.shard_of(request.identity.person.id);
+        let HttpEffects { mut effects, write } = shard.handle(request).await?;
+        if let Some(HttpWrite { on_reply, answer }) = write {
+            let stopped = |_| Err(command_error(ErrorCode::ShuttingDown));
+            effects.extend(match answer.await.unwrap_or_else(stopped) {
+                Ok(result) => on_reply.done(result),
+                Err(error) => on_reply.failed(error),
+            });
+        }
+        Ok(effects)
     }
 
-    /// Has the user's shard admit a request over HTTP that writes, and waits for the writer's reply.
-    pub(crate) async fn admit_write(
-        &self,
-        request: AdmissionRequest,
-        actor: Actor,
-        operation: Operation,
-    ) -> Result<(Admission, Result<OperationResult, CommandError>), Rejection> {
-        let (reply, answer) = oneshot::channel();
-        let write = HttpWrite { actor, operation, reply };
-        let admission = self.shard_of(request.user).admit(request, Some(write)).await?;
-        let result = answer.await.unwrap_or_else(|_| Err(command_error(ErrorCode::ShuttingDown)));
-        Ok((admission, result))
-    }
-
-    /// Refunds the price of a room that was not created.
-    pub(crate) fn refund_room(&self, user: UserId) {
-        self.shard_of(user).refund_room(user);
+    /// Returns a token that a request over HTTP took in advance.
+    pub(crate) fn refund(&self, user: UserId, class: RateClass) {
+        self.shard_of(user).refund(user, class);
     }
 
     /// Gives a user's connections the name that it took over HTTP.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::Person;
-use storage::TokenHash;
+use storage::{Actor, Registration, TokenHash};
 
 use crate::i18n::Language;
 
@@ -36,6 +36,14 @@ pub(crate) struct Identity {
     pub(crate) session: Option<TokenHash>,
     /// Whether the user is in the store.
     pub(crate) stored: bool,
+}
+
+impl Identity {
+    /// The user as the store's writer needs them. A guest is stored with the first `join` or `rename`.
+    pub(crate) fn actor(&self) -> Actor {
+        let registration = (!self.stored).then_some(Registration { token: self.session });
+        Actor { person: self.person.clone(), registration }
+    }
 }
 
 /// The protocol of a connection.

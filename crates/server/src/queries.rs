@@ -1,12 +1,12 @@
 //! The queries of shards, carried out on a reader's thread.
 
-use protocol::{EventPage, Limits, Seq};
+use protocol::{CommandId, EventPage, Limits, OkFrame, Seq, ServerFrame};
 use storage::{PageBounds, Reader};
 
-use crate::encoding::{Encoding, event_frame};
+use crate::encoding::{Encoding, event_frame, json_frame};
 #[cfg(feature = "fault-injection")]
 use crate::fault_injection::{self, FaultInjection};
-pub(crate) use crate::operations::{history_of, report};
+use crate::operations::{Effect, report};
 use crate::shard::{PAGE_BYTES, PAGE_EVENTS, Page, Query, QueryResult};
 
 /// Carries out `query`.
@@ -30,10 +30,24 @@ pub(crate) fn run_query(query: Query, reader: &mut dyn Reader) -> QueryResult {
                 rooms.into_iter().zip(heads).map(|(room, head)| (room, head.map(|head| head.seq))).collect();
             QueryResult::Heads { heads }
         }
-        Query::Operation { of, caller, operation } => {
-            let id = caller.id;
-            QueryResult::Operation { of, id, effects: operation.read(caller, reader) }
+        Query::Operation { origin, encoding, operation } => {
+            let effects = operation.read(origin.user, reader).into_iter();
+            let effects = effects.filter_map(|effect| encode_reply(effect, origin.id, encoding)).collect();
+            QueryResult::Operation { origin, effects }
         }
+    }
+}
+
+/// Encodes a reply on the reader's thread: a page of history is as large as replies get. Plain text has its codec on the
+/// shard's thread.
+fn encode_reply(effect: Effect, id: Option<CommandId>, encoding: Encoding) -> Option<Effect> {
+    match (effect, encoding) {
+        // A command without an id has no reply but an error.
+        (Effect::Reply(reply), Encoding::Json) => {
+            let frame = ServerFrame::from(OkFrame::new(Some(id?), reply));
+            Some(Effect::Frame(json_frame(&frame).into()))
+        }
+        (effect, _) => Some(effect),
     }
 }
 

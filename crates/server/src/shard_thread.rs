@@ -10,20 +10,22 @@ use bytes::Bytes;
 use domain::Presence;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use protocol::{ErrorCode, RoomId, UserId, UserName};
+use protocol::{ErrorCode, RateClass, RoomId, UserId, UserName};
 use rustix::net::SendFlags;
-use storage::{Actor, TokenHash};
+use storage::{Actor, CommandError, OperationResult, TokenHash};
 use tokio::sync::oneshot;
 
-use crate::commit_batch::{BusMessage, ReplySender, ReplyTarget, ShardBus, WriteReply};
+use crate::command_error::command_error;
+use crate::commit_batch::{BusMessage, ReplyTarget, ShardBus, WriteReply};
 use crate::critical_thread;
 use crate::handoff::{SlotGuard, UpgradedConnection};
 use crate::metrics::Metrics;
+use crate::operations::{Effect, OnReply};
 use crate::queries;
 use crate::readers::Readers;
 use crate::sessions::Sessions;
 use crate::shard::{
-    Admission, AdmissionRequest, Query, QueryResult, Rejection, Settings, Shard, ShardServices, Transport,
+    HttpRequest, Query, QueryResult, Rejection, Settings, Shard, ShardServices, Transport,
 };
 use crate::writer::WriterHandle;
 
@@ -62,12 +64,12 @@ enum Input {
     UpgradedConnection(UpgradedConnection),
     QueryResult(QueryResult),
     HttpRequest {
-        request: AdmissionRequest,
-        write: Option<HttpWrite>,
-        admitted: oneshot::Sender<Result<Admission, Rejection>>,
+        request: HttpRequest,
+        handled: oneshot::Sender<Result<HttpEffects, Rejection>>,
     },
-    RoomRefund {
+    Refund {
         user: UserId,
+        class: RateClass,
     },
     Renamed {
         user: UserId,
@@ -86,11 +88,18 @@ enum Input {
     },
 }
 
-/// What an admitted request over HTTP writes.
+/// The effects of a request over HTTP. Its write has been submitted.
+pub(crate) struct HttpEffects {
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) write: Option<HttpWrite>,
+}
+
+/// A write that was submitted for a request over HTTP.
 pub(crate) struct HttpWrite {
-    pub(crate) actor: Actor,
-    pub(crate) operation: storage::Operation,
-    pub(crate) reply: ReplySender,
+    /// What follows from the answer.
+    pub(crate) on_reply: Box<dyn OnReply>,
+    /// The writer's answer.
+    pub(crate) answer: oneshot::Receiver<Result<OperationResult, CommandError>>,
 }
 
 /// A handle to a shard's thread.
@@ -115,21 +124,17 @@ impl ShardHandle {
         let _ = wait.await;
     }
 
-    /// Admits a request over HTTP. What it writes goes to the writer from the shard's thread.
-    pub(crate) async fn admit(
-        &self,
-        request: AdmissionRequest,
-        write: Option<HttpWrite>,
-    ) -> Result<Admission, Rejection> {
-        let (admitted, wait) = oneshot::channel();
-        self.put(Input::HttpRequest { request, write, admitted });
+    /// Handles a request over HTTP. Its write is submitted from the shard's thread.
+    pub(crate) async fn handle(&self, request: HttpRequest) -> Result<HttpEffects, Rejection> {
+        let (handled, wait) = oneshot::channel();
+        self.put(Input::HttpRequest { request, handled });
         // The channel is closed if the thread has ended.
         wait.await.unwrap_or_else(|_| Err(ErrorCode::ShuttingDown.into()))
     }
 
-    /// Refunds the price of a room that was not created.
-    pub(crate) fn refund_room(&self, user: UserId) {
-        self.put(Input::RoomRefund { user });
+    /// Returns a token that a request over HTTP took in advance.
+    pub(crate) fn refund(&self, user: UserId, class: RateClass) {
+        self.put(Input::Refund { user, class });
     }
 
     /// Applies a rename over HTTP.
@@ -333,10 +338,10 @@ impl Loop {
         match input {
             Input::UpgradedConnection(upgraded) => self.connect(now, upgraded),
             Input::QueryResult(found) => self.shard.handle_query_result(now, found),
-            Input::HttpRequest { request, write, admitted } => {
-                let _ = admitted.send(self.admit(now, request, write));
+            Input::HttpRequest { request, handled } => {
+                let _ = handled.send(self.handle_http_request(now, request));
             }
-            Input::RoomRefund { user } => self.shard.handle_room_refund(user),
+            Input::Refund { user, class } => self.shard.handle_refund(user, class),
             Input::Renamed { user, name } => self.shard.handle_renamed(now, user, name),
             Input::SessionEnd { user, done } => {
                 self.shard.handle_session_end(now, user);
@@ -355,25 +360,23 @@ impl Loop {
         }
     }
 
-    fn admit(
-        &mut self,
-        now: Duration,
-        request: AdmissionRequest,
-        write: Option<HttpWrite>,
-    ) -> Result<Admission, Rejection> {
-        let admission = self.shard.handle_admission(now, request)?;
-        let Some(HttpWrite { actor, mut operation, reply }) = write else { return Ok(admission) };
-        if let storage::Operation::Join { create_if_missing, .. } = &mut operation {
-            *create_if_missing &= admission.new_room.is_ok();
-        }
-        let submitted = self.writer.submit(actor, operation, ReplyTarget::Caller(reply));
-        if let Err(code) = submitted {
-            if request.may_create_room && admission.new_room.is_ok() {
-                self.shard.handle_room_refund(request.user);
+    fn handle_http_request(&mut self, now: Duration, request: HttpRequest) -> Result<HttpEffects, Rejection> {
+        let actor = request.identity.actor();
+        let (mut effects, mut write) = (Vec::new(), None);
+        for effect in self.shard.handle_http_request(now, request)? {
+            match effect {
+                Effect::Write { operation, on_reply } if write.is_none() => {
+                    let (reply, answer) = oneshot::channel();
+                    let target = ReplyTarget::Caller(reply);
+                    match self.writer.submit(actor.clone(), operation, target) {
+                        Ok(()) => write = Some(HttpWrite { on_reply, answer }),
+                        Err(code) => effects.extend(on_reply.failed(command_error(code))),
+                    }
+                }
+                effect => effects.push(effect),
             }
-            return Err(code.into());
         }
-        Ok(admission)
+        Ok(HttpEffects { effects, write })
     }
 
     fn connect(&mut self, now: Duration, upgraded: UpgradedConnection) {

@@ -26,7 +26,7 @@ pub struct Who {
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "WhoRequest")]
 pub struct Fields {
-    /// The room, by id or name. Over WebSocket it is one that is open on this connection.
+    /// The room, by id or name.
     #[schemars(with = "RoomRef")]
     room: String,
     /// The last person of the page before.

@@ -15,7 +15,7 @@
 //! | `upgrade.rs` | `/ws` |
 //! | `session.rs` | `/api/v1/session` |
 //! | `operations.rs` | the routes of the operation table: from a request to a command |
-//! | `execute.rs` | what each command does over HTTP |
+//! | `effects.rs` | from the effects of an operation to a response |
 //! | `request_body.rs` | a body, within bounds |
 //! | `docs/` | `/api/v1/openapi.json`, `/api/docs` |
 //! | `health.rs` | `/healthz`, `/readyz`, `/metrics` |
@@ -27,8 +27,8 @@ mod connection;
 mod connection_deadlines;
 mod connection_limiter;
 mod docs;
+mod effects;
 mod error;
-mod execute;
 mod health;
 mod identity;
 mod operations;

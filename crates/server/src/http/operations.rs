@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::identity::Credential;
 use super::origin::RequestOrigin;
 use super::request_body::read_body;
-use super::{ApiError, HttpState, execute};
+use super::{ApiError, HttpState, effects};
 
 /// What the handler of an operation needs of its row.
 struct Endpoint {
@@ -84,7 +84,7 @@ impl Endpoint {
         };
         let parameters = self.parameters(path, &parts, body)?;
         let command = Command::from_parameters(self.row.name, parameters, state.config.max_message_bytes)?;
-        execute::execute(state, identity, command).await
+        effects::execute(state, identity, command, self.route.creates).await
     }
 
     /// One object of all parameters. The path wins over the query and the body, which may not both name a field.

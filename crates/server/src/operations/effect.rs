@@ -1,11 +1,12 @@
 //! What an operation wants done. Handlers and replies return effects; the shard applies them.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{Presence, RateClass};
 use protocol::{
-    CommandId, Epoch, MessageCount, ReadPosition, Reply, RoomId, RoomName, Seq, ServerFrame, Topic, UserId,
+    Epoch, MessageCount, ReadPosition, Reply, RoomId, RoomName, Seq, ServerFrame, Topic, UserId,
     UserName,
 };
 use storage::{Actor, CommandError, Operation, OperationResult, Reader};
@@ -17,9 +18,11 @@ use super::resume::ResumeProgress;
 pub(crate) enum Effect {
     /// Reply `ok`, if the command has an id or the codec answers without one.
     Reply(Reply),
+    /// The same for a command that had been carried out before. Over HTTP, its status is not that of something new.
+    Repeated(Reply),
     /// Reply `ok` whether the command has an id or not.
     ReplyAlways(Reply),
-    /// Reply `ok` with something that presence knows.
+    /// Reply `ok`, with facts from presence.
     ReplyFromPresence(PresenceReply),
     /// Reply `ok` once the connection has everything of the room up to this event.
     ReplyAfter {
@@ -27,8 +30,10 @@ pub(crate) enum Effect {
         room: RoomId,
         /// The event that ended the membership.
         seq: Seq,
+        /// The reply.
+        reply: Reply,
     },
-    /// Send a reply that has been encoded.
+    /// Send a reply that a reader's thread has encoded.
     Frame(Bytes),
     /// Reply `error`.
     Error(CommandError),
@@ -39,8 +44,8 @@ pub(crate) enum Effect {
         /// The error.
         error: CommandError,
     },
-    /// Reply `rate_limited`, with the time after which this class has a token.
-    RateLimited(RateClass),
+    /// Reply `rate_limited`, with the time after which there is a token.
+    RateLimited(Duration),
     /// Return a token that was taken in advance.
     Refund(RateClass),
     /// Submit to the store's writer.
@@ -90,19 +95,10 @@ pub(super) fn unexpected(result: &OperationResult) -> Vec<Effect> {
     Vec::new()
 }
 
-/// An operation that only reads. It runs on a reader's thread, which also encodes large replies.
+/// An operation that only reads. It runs on a reader's thread.
 pub(crate) trait ReadOperation: fmt::Debug + Send {
-    /// Reads, and returns what follows.
-    fn read(self: Box<Self>, caller: ReadCaller, reader: &mut dyn Reader) -> Vec<Effect>;
-}
-
-/// Who reads, and for which command.
-#[derive(Clone, Debug)]
-pub(crate) struct ReadCaller {
-    /// The user.
-    pub(crate) user: UserId,
-    /// The command's id.
-    pub(crate) id: Option<CommandId>,
+    /// Reads for `user`, and returns what follows.
+    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<Effect>;
 }
 
 /// A reply that is completed from presence.

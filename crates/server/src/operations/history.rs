@@ -1,43 +1,28 @@
-//! `history`: a page of a room's events. The reply is encoded where it is read, and is as large as it gets.
+//! `history`: a page of a room's events.
 
-use bytes::Bytes;
-use domain::{MemberContext, Permission, RoomLimits};
-use protocol::{
-    CommandId, ErrorCode, EventPage, History, Limits, OkFrame, Reply, RoomId, Seq, ServerFrame, UserId,
-};
-use storage::{CommandError, PageBounds, Reader, StoreError};
+use domain::Permission;
+use protocol::{EventPage, History, Limits, Reply, Seq, UserId};
+use storage::{CommandError, PageBounds, Reader};
 
-use super::effect::{Effect, ReadCaller, ReadOperation};
+use super::access::{check_in_store, permitted_room, store_failure};
+use super::effect::{Effect, ReadOperation};
 use super::view::View;
-use crate::encoding::json_frame;
 
 pub(super) fn handle(_: &View<'_>, history: History) -> Vec<Effect> {
     vec![Effect::Read(Box::new(history))]
 }
 
 impl ReadOperation for History {
-    fn read(self: Box<Self>, ReadCaller { user, id }: ReadCaller, reader: &mut dyn Reader) -> Vec<Effect> {
-        match history_of(reader, user, &self) {
-            // Without an id only an error is answered.
-            Ok(page) => id.map(|id| Effect::Frame(history_frame(id, page))).into_iter().collect(),
-            Err(error) => {
-                debug_assert_ne!(error.code, ErrorCode::Malformed);
-                vec![Effect::Error(error)]
-            }
-        }
+    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<Effect> {
+        vec![match page(reader, user, &self) {
+            Ok(page) => Effect::Reply(Reply::History(page)),
+            Err(error) => Effect::Error(error),
+        }]
     }
 }
 
-/// A page of a room's events, for a member: for the command `history`, and over HTTP.
-pub(crate) fn history_of(
-    reader: &mut dyn Reader,
-    user: UserId,
-    history: &History,
-) -> Result<EventPage, CommandError> {
-    let refuse = |error: StoreError| command_error(&error);
-    let found = reader.room(&history.room).map_err(refuse)?;
-    let room = found.ok_or_else(|| CommandError::from(ErrorCode::RoomNotFound))?.room;
-    may_read(reader, room, user)?;
+fn page(reader: &mut dyn Reader, user: UserId, history: &History) -> Result<EventPage, CommandError> {
+    let room = permitted_room(reader, Permission::Member, &history.room, user)?;
     let limit = history.limit.unwrap_or(Limits::HISTORY_EVENTS_DEFAULT).clamp(1, Limits::HISTORY_EVENTS);
     let bounds = PageBounds { limit, max_bytes: Limits::HISTORY_BYTES };
     let page = match (history.after, history.before) {
@@ -46,40 +31,22 @@ pub(crate) fn history_of(
         // Beyond the head there is nothing, however far.
         (None, None) => reader.events_before(room, Seq(u64::MAX), bounds),
     };
-    let page = page.map_err(refuse)?;
+    let page = page.map_err(|error| store_failure(&error))?;
     // Checked again: the user may have left between the two, and what was read then is not for them. Members may read
     // everything, so a user who is still a member may have what was read before.
-    may_read(reader, room, user)?;
+    check_in_store(reader, Permission::Member, room, user)?;
     Ok(page)
-}
-
-fn may_read(reader: &mut dyn Reader, room: RoomId, user: UserId) -> Result<(), CommandError> {
-    let member = reader.is_member(room, user).map_err(|error| command_error(&error))?;
-    domain::check(Permission::Member, MemberContext { member, rooms_joined: 0 }, &RoomLimits::default())
-        .map_err(CommandError::from)
-}
-
-/// A page as the reply of the command.
-fn history_frame(id: CommandId, page: EventPage) -> Bytes {
-    json_frame(&ServerFrame::from(OkFrame::new(Some(id), Reply::History(page)))).into()
-}
-
-/// The code for a failure of the store, whose cause goes to the log.
-pub(crate) fn report(error: &StoreError) -> ErrorCode {
-    tracing::error!(reason = %error, "the store could not be read");
-    error.refusal().code
-}
-
-pub(super) fn command_error(error: &StoreError) -> CommandError {
-    CommandError::from(report(error))
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::{MessageBody, Person, ReadPosition, RoomName, RoomPage, RoomRef, Timestamp, UserName};
+    use domain::RoomLimits;
+    use protocol::{
+        ErrorCode, MessageBody, Person, ReadPosition, RoomId, RoomName, RoomPage, RoomRef, Timestamp, UserName,
+    };
     use storage::{
         Actor, Head, LOBBY, MemoryStore, OpenRoom, Operation, Registration, Request, RequestId, RoomInfo,
-        RoomQuery, Store, TokenHash,
+        RoomQuery, Store, StoreError, TokenHash,
     };
 
     use super::*;
@@ -168,7 +135,7 @@ mod tests {
             };
             let mut reader = Interrupted { reader: store.reader().unwrap(), happens: Box::new(happens) };
             let history = History { room: RoomRef::Id(LOBBY), after, before, limit: None };
-            let refused = history_of(&mut reader, UserId(2), &history).unwrap_err();
+            let refused = page(&mut reader, UserId(2), &history).unwrap_err();
             assert_eq!(refused.code, ErrorCode::NotAMember);
         }
     }

@@ -1,5 +1,7 @@
 //! `join`: become a member, of a new room if need be, and receive its events.
 
+use std::time::Duration;
+
 use domain::RateClass;
 use protocol::{Epoch, ErrorCode, Join, RoomRef, Seq};
 use storage::{CommandError, Operation, OperationResult};
@@ -17,9 +19,9 @@ pub(super) fn additional_cost(join: &Join) -> Option<RateClass> {
 /// A user who cannot pay for a new room may still join an existing one.
 pub(super) fn handle(view: &View<'_>, join: Join) -> Vec<Effect> {
     let Join { room, after, epoch } = join;
-    let create_if_missing = view.additional_paid;
-    let by_name = matches!(room, RoomRef::Name(_));
-    let on_reply = Box::new(JoinReply { after, epoch, paid: create_if_missing, by_name });
+    let price = view.additional_token;
+    let create_if_missing = price == Some(Ok(()));
+    let on_reply = Box::new(JoinReply { after, epoch, price });
     vec![Effect::Write { operation: Operation::Join { room, create_if_missing }, on_reply }]
 }
 
@@ -27,9 +29,14 @@ pub(super) fn handle(view: &View<'_>, join: Join) -> Vec<Effect> {
 struct JoinReply {
     after: Option<Seq>,
     epoch: Option<Epoch>,
-    /// The price of a new room was paid.
-    paid: bool,
-    by_name: bool,
+    /// Whether the price of a new room was paid, or after how long it can be; `None` for a join that creates no room.
+    price: Option<Result<(), Duration>>,
+}
+
+impl JoinReply {
+    fn refund(&self) -> Option<Effect> {
+        (self.price == Some(Ok(()))).then_some(Effect::Refund(RateClass::NewRoom))
+    }
 }
 
 impl OnReply for JoinReply {
@@ -37,11 +44,9 @@ impl OnReply for JoinReply {
         let OperationResult::Joined { room, name, topic, head, n, read, created } = result else {
             return unexpected(&result);
         };
-        let JoinReply { after, epoch, paid, .. } = *self;
         let mut effects = vec![Effect::UserStored];
-        if paid && !created {
-            effects.push(Effect::Refund(RateClass::NewRoom));
-        }
+        effects.extend(self.refund().filter(|_| !created));
+        let JoinReply { after, epoch, .. } = *self;
         effects.push(Effect::Attach(Attach { room, name, topic, head, n, read, after, epoch, resume: None }));
         effects
     }
@@ -49,12 +54,10 @@ impl OnReply for JoinReply {
     fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
         let mut effects = vec![Effect::JoinRefused];
         effects.extend(super::perhaps_stored(&error));
-        if self.paid {
-            effects.push(Effect::Refund(RateClass::NewRoom));
-        }
-        effects.push(match error.code {
+        effects.extend(self.refund());
+        effects.push(match (error.code, self.price) {
             // The room does not exist, and the user has created too many rooms to create it now.
-            ErrorCode::RoomNotFound if self.by_name && !self.paid => Effect::RateLimited(RateClass::NewRoom),
+            (ErrorCode::RoomNotFound, Some(Err(wait))) => Effect::RateLimited(wait),
             _ => Effect::Error(error),
         });
         effects
@@ -86,8 +89,11 @@ mod tests {
         }
     }
 
+    const WAIT: Duration = Duration::from_secs(30);
+
     fn reply(paid: bool) -> Box<JoinReply> {
-        Box::new(JoinReply { after: None, epoch: None, paid, by_name: true })
+        let price = Some(if paid { Ok(()) } else { Err(WAIT) });
+        Box::new(JoinReply { after: None, epoch: None, price })
     }
 
     #[test]
@@ -119,6 +125,6 @@ mod tests {
     #[test]
     fn unpaid_join_of_missing_room_is_rate_limited() {
         let effects = reply(false).failed(CommandError::from(ErrorCode::RoomNotFound));
-        assert!(matches!(effects[..], [Effect::JoinRefused, Effect::RateLimited(RateClass::NewRoom)]));
+        assert!(matches!(effects[..], [Effect::JoinRefused, Effect::RateLimited(WAIT)]));
     }
 }

@@ -1,6 +1,6 @@
 //! `leave`: stop being a member. After the `ok` nothing of the room follows.
 
-use protocol::Leave;
+use protocol::{Appended, Leave, Reply};
 use storage::{Operation, OperationResult};
 
 use super::effect::{Effect, OnReply, unexpected};
@@ -17,6 +17,6 @@ impl OnReply for LeaveReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
         let OperationResult::Left { room, seq } = result else { return unexpected(&result) };
         // Earlier events are still on their way to this connection, and come before the `ok`.
-        vec![Effect::ReplyAfter { room, seq }]
+        vec![Effect::ReplyAfter { room, seq, reply: Reply::Leave(Appended { seq }) }]
     }
 }

@@ -5,6 +5,7 @@
 //! checked before the store is asked, to refuse early; the store checks the same rules again inside the transaction
 //! (`domain::guard`), and its decision counts.
 
+mod access;
 mod background;
 mod effect;
 mod history;
@@ -26,10 +27,10 @@ use protocol::operations::Row;
 use protocol::{Command, ErrorCode, MessageBody, Operation, RoomName, RoomRef};
 use storage::CommandError;
 
+pub(crate) use access::report;
 pub(crate) use background::{Departure, StoredPosition};
-pub(crate) use effect::{Attach, Effect, OnReply, PresenceReply, ReadCaller, ReadOperation};
-pub(crate) use history::{history_of, report};
-pub(crate) use view::{OpenRooms, View};
+pub(crate) use effect::{Attach, Effect, OnReply, PresenceReply, ReadOperation};
+pub(crate) use view::{NoOpenRooms, OpenRooms, View};
 
 /// What a codec decodes.
 #[derive(Debug, PartialEq)]
@@ -97,7 +98,7 @@ pub(crate) fn handle(view: &View<'_>, request: Request) -> Vec<Effect> {
 }
 
 /// A second rate class, for what a request may cause. Without a token the request is carried out in part:
-/// [`View::additional_paid`].
+/// [`View::additional_token`].
 pub(crate) fn additional_rate_class(request: &Request) -> Option<RateClass> {
     match request {
         Request::Command(Command::Join(join)) => join::additional_cost(join),

@@ -1,10 +1,10 @@
-//! `rooms`: the rooms, a page at a time. The store has the rooms, and presence has the number of people online.
+//! `rooms`: the rooms, a page at a time. The store has the rooms, and presence has the number of users online.
 
-use protocol::{Limits, Reply, Rooms};
+use protocol::{Limits, Reply, Rooms, UserId};
 use storage::{Reader, RoomQuery};
 
-use super::effect::{Effect, PresenceReply, ReadCaller, ReadOperation};
-use super::history::command_error;
+use super::access::store_failure;
+use super::effect::{Effect, PresenceReply, ReadOperation};
 use super::view::View;
 
 pub(super) fn handle(_: &View<'_>, rooms: Rooms) -> Vec<Effect> {
@@ -12,9 +12,9 @@ pub(super) fn handle(_: &View<'_>, rooms: Rooms) -> Vec<Effect> {
 }
 
 impl ReadOperation for Rooms {
-    fn read(self: Box<Self>, caller: ReadCaller, reader: &mut dyn Reader) -> Vec<Effect> {
+    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<Effect> {
         let limit = self.limit.unwrap_or(Limits::PAGE).clamp(1, Limits::PAGE);
-        let query = RoomQuery { user: caller.user, joined: self.joined, after: self.after, limit };
+        let query = RoomQuery { user, joined: self.joined, after: self.after, limit };
         match reader.rooms(query) {
             Ok(mut page) => {
                 let reply = Box::new(move |presence: &mut domain::Presence| {
@@ -25,7 +25,7 @@ impl ReadOperation for Rooms {
                 });
                 vec![Effect::ReplyFromPresence(PresenceReply(reply))]
             }
-            Err(error) => vec![Effect::Error(command_error(&error))],
+            Err(error) => vec![Effect::Error(store_failure(&error))],
         }
     }
 }

@@ -35,7 +35,8 @@ struct SendReply;
 
 impl OnReply for SendReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
-        let OperationResult::Sent { seq, .. } = result else { return unexpected(&result) };
-        vec![Effect::Reply(Reply::Send(Appended { seq }))]
+        let OperationResult::Sent { seq, repeated, .. } = result else { return unexpected(&result) };
+        let reply = Reply::Send(Appended { seq });
+        vec![if repeated { Effect::Repeated(reply) } else { Effect::Reply(reply) }]
     }
 }

@@ -1,12 +1,13 @@
 //! `typing`: notify the room. It is no event; a connection that lags does not receive it.
 
+use domain::Permission;
 use protocol::{Done, Reply, ServerFrame, Typing, operations};
 
 use super::effect::Effect;
 use super::view::View;
 
 pub(super) fn handle(view: &View<'_>, typing: operations::Typing) -> Vec<Effect> {
-    match view.open_room(&typing.room) {
+    match view.permitted_room(Permission::Member, &typing.room) {
         Ok(room) => {
             let frame = ServerFrame::from(Typing { room, by: view.person() });
             vec![Effect::Ephemeral { room, frame }, Effect::Reply(Reply::Typing(Done {}))]

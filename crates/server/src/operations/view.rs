@@ -1,18 +1,33 @@
-//! What a handler sees of the connection that sent the command.
+//! What a handler sees of the user and the connection that sent the command.
 
+use std::time::Duration;
+
+use domain::Permission;
 use protocol::{ErrorCode, Person, RoomId, RoomRef, UserId, UserName};
 use storage::CommandError;
 
-/// A read-only view of a connection and its user.
+use super::access;
+
+/// A read-only view of the user, and of the connection if there is one.
 pub(crate) struct View<'a> {
     /// The user.
     pub(crate) user: UserId,
     /// The user's name.
     pub(crate) name: &'a UserName,
-    /// Whether a token of the operation's additional rate class was taken.
-    pub(crate) additional_paid: bool,
-    /// The rooms that the connection has open.
+    /// Whether a token of the request's additional rate class was taken, or after how long there is one. `None`: it has no
+    /// such class.
+    pub(crate) additional_token: Option<Result<(), Duration>>,
+    /// The rooms that the connection has open. A request over HTTP has none.
     pub(crate) rooms: &'a dyn OpenRooms,
+}
+
+/// No rooms, as over HTTP.
+pub(crate) struct NoOpenRooms;
+
+impl OpenRooms for NoOpenRooms {
+    fn find(&self, _: &RoomRef) -> Option<RoomId> {
+        None
+    }
 }
 
 /// The rooms that a connection has open.
@@ -22,9 +37,15 @@ pub(crate) trait OpenRooms {
 }
 
 impl View<'_> {
-    /// The open room that a command names, or the error for one that is not open.
-    pub(super) fn open_room(&self, room: &RoomRef) -> Result<RoomId, CommandError> {
-        self.rooms.find(room).ok_or_else(|| CommandError::from(ErrorCode::NotAMember))
+    /// The open room that a command names, if the user has `permission` in it. An open room proves the membership.
+    pub(super) fn permitted_room(
+        &self,
+        permission: Permission,
+        room: &RoomRef,
+    ) -> Result<RoomId, CommandError> {
+        let room = self.rooms.find(room);
+        access::check(permission, room.is_some())?;
+        room.ok_or_else(|| ErrorCode::NotAMember.into())
     }
 
     /// The user, as other users see them.
@@ -50,6 +71,6 @@ pub(super) mod tests {
     /// Calls `with` with the view of user 7.
     pub(in crate::operations) fn view<T>(is_open: bool, with: impl FnOnce(&View<'_>) -> T) -> T {
         let name = UserName::new("Li").unwrap();
-        with(&View { user: UserId(7), name: &name, additional_paid: false, rooms: &Lobby(is_open) })
+        with(&View { user: UserId(7), name: &name, additional_token: None, rooms: &Lobby(is_open) })
     }
 }

@@ -1,36 +1,63 @@
-//! `who`: the people who are online in a room, a page at a time.
+//! `who`: the users who are online in a room, a page at a time. The store has the membership, and presence has the users.
 
-use protocol::{Limits, Reply, Who};
+use domain::{Permission, Presence};
+use protocol::{Limits, Reply, UserId, Who};
+use storage::Reader;
 
-use super::effect::{Effect, PresenceReply};
+use super::access::permitted_room;
+use super::effect::{Effect, PresenceReply, ReadOperation};
 use super::view::View;
 
-pub(super) fn handle(view: &View<'_>, who: Who) -> Vec<Effect> {
-    let room = match view.open_room(&who.room) {
-        Ok(room) => room,
-        Err(error) => return vec![Effect::Error(error)],
-    };
-    let limit = who.limit.unwrap_or(Limits::PAGE).clamp(1, Limits::PAGE);
-    let after = who.after;
-    let page = Box::new(move |presence: &mut domain::Presence| {
-        Reply::Who(presence.page(room, after, limit))
-    });
-    vec![Effect::ReplyFromPresence(PresenceReply(page))]
+pub(super) fn handle(_: &View<'_>, who: Who) -> Vec<Effect> {
+    vec![Effect::Read(Box::new(who))]
+}
+
+impl ReadOperation for Who {
+    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<Effect> {
+        let room = match permitted_room(reader, Permission::Member, &self.room, user) {
+            Ok(room) => room,
+            Err(error) => return vec![Effect::Error(error)],
+        };
+        let (after, limit) = (self.after, self.limit.unwrap_or(Limits::PAGE).clamp(1, Limits::PAGE));
+        let reply = move |presence: &mut Presence| Reply::Who(presence.page(room, after, limit));
+        vec![Effect::ReplyFromPresence(PresenceReply(Box::new(reply)))]
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::ErrorCode;
+    use domain::RoomLimits;
+    use protocol::{ErrorCode, Person, RoomId, RoomRef, Timestamp, UserName};
+    use storage::{Actor, MemoryStore, Operation, Registration, Request, RequestId, Store};
 
-    use super::super::view::tests::view;
+    use super::super::lobby;
     use super::*;
 
+    /// The effects of `who` for a user; user 1 is a member of the lobby.
+    fn who(room: RoomRef, user: u64) -> Vec<Effect> {
+        let store = MemoryStore::new(RoomLimits::default());
+        let person = Person { id: UserId(1), name: UserName::new("Li").unwrap() };
+        let actor = Actor { person, registration: Some(Registration { token: None }) };
+        let operation = Operation::Join { room: lobby(), create_if_missing: false };
+        let join = Request { request_id: RequestId(0), actor, operation };
+        drop(store.writer().unwrap().commit(Timestamp(0), vec![join]));
+        let who = Who { room, after: None, limit: None };
+        Box::new(who).read(UserId(user), &mut *store.reader().unwrap())
+    }
+
     #[test]
-    fn who_in_closed_room_is_refused() {
-        let who = || Who { room: super::super::lobby(), after: None, limit: None };
-        let effects = view(false, |view| handle(view, who()));
-        assert!(matches!(&effects[..], [Effect::Error(error)] if error.code == ErrorCode::NotAMember));
-        let effects = view(true, |view| handle(view, who()));
-        assert!(matches!(effects[..], [Effect::ReplyFromPresence(_)]));
+    fn member_receives_who_is_online() {
+        assert!(matches!(who(lobby(), 1)[..], [Effect::ReplyFromPresence(_)]));
+    }
+
+    #[test]
+    fn who_of_a_user_who_is_no_member_is_refused() {
+        for (room, code) in [
+            (lobby(), ErrorCode::NotAMember),
+            (RoomRef::Id(RoomId(99)), ErrorCode::RoomNotFound),
+        ] {
+            let effects = who(room, 2);
+            assert!(matches!(&effects[..], [Effect::Error(error)] if error.code == code), "{effects:?}");
+        }
     }
 }

@@ -6,28 +6,21 @@ use std::time::Duration;
 
 use domain::{RateClass, SessionBuckets};
 use protocol::{ErrorCode, UserId, UserName};
-use storage::TokenHash;
 
 use super::{Shard, ShardServices, Transport};
+use crate::handoff::Identity;
+use crate::operations::{self, Effect, NoOpenRooms, Request, View};
 
-/// The admission-related facts of an HTTP request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AdmissionRequest {
-    pub(crate) user: UserId,
-    pub(crate) session: Option<TokenHash>,
-    pub(crate) rate: RateClass,
-    /// Whether the request may create a room, which has a rate limit of its own.
-    pub(crate) may_create_room: bool,
+/// A request over HTTP.
+#[derive(Debug)]
+pub(crate) struct HttpRequest {
+    /// The user.
+    pub(crate) identity: Identity,
+    /// The request, whose rate has not been charged.
+    pub(crate) request: Request,
 }
 
-/// The admission of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Admission {
-    /// Whether the rate limit admits a new room; if not, the time until it does.
-    pub(crate) new_room: Result<(), Duration>,
-}
-
-/// The rejection of a request.
+/// A request that is not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rejection {
     pub(crate) code: ErrorCode,
@@ -41,35 +34,35 @@ impl From<ErrorCode> for Rejection {
 }
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
-    /// Admits a request over HTTP, or rejects it.
-    pub(crate) fn handle_admission(
+    /// Charges a request over HTTP and calls its handler, or rejects it. The caller applies the effects.
+    pub(crate) fn handle_http_request(
         &mut self,
         now: Duration,
-        request: AdmissionRequest,
-    ) -> Result<Admission, Rejection> {
+        HttpRequest { identity, request }: HttpRequest,
+    ) -> Result<Vec<Effect>, Rejection> {
         self.now = now;
         if self.lifecycle.is_stopping() {
             return Err(ErrorCode::ShuttingDown.into());
         }
-        if request.session.is_some_and(|session| self.services.session_has_ended(&session)) {
+        if identity.session.is_some_and(|session| self.services.session_has_ended(&session)) {
             return Err(ErrorCode::Unauthorized.into());
         }
+        let user = identity.person.id;
         let rates = self.settings.rates;
-        let buckets = self.buckets_of(request.user);
+        let buckets = self.buckets_of(user);
         buckets
-            .take(request.rate, now, &rates)
+            .take(request.row().rate, now, &rates)
             .map_err(|wait| Rejection { code: ErrorCode::RateLimited, retry_after: Some(wait) })?;
-        let new_room = match request.may_create_room {
-            true => buckets.take(RateClass::NewRoom, now, &rates),
-            false => Ok(()),
-        };
-        Ok(Admission { new_room })
+        let additional = operations::additional_rate_class(&request);
+        let additional_token = additional.map(|class| buckets.take(class, now, &rates));
+        let view = View { user, name: &identity.person.name, additional_token, rooms: &NoOpenRooms };
+        Ok(operations::handle(&view, request))
     }
 
-    /// Refunds the rate limit of a new room, because none was created.
-    pub(crate) fn handle_room_refund(&mut self, user: UserId) {
+    /// Returns a token that a request over HTTP took in advance.
+    pub(crate) fn handle_refund(&mut self, user: UserId, class: RateClass) {
         let rates = self.settings.rates;
-        self.buckets_of(user).refund(RateClass::NewRoom, &rates);
+        self.buckets_of(user).refund(class, &rates);
     }
 
     /// Applies a rename over HTTP.

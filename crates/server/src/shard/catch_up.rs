@@ -122,7 +122,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             }
             QueryResult::Backfill { room, events } => self.handle_backfill(room, events),
             QueryResult::Heads { heads } => self.handle_heads(heads),
-            QueryResult::Operation { of, id, effects } => self.handle_read_done(of, id, effects),
+            QueryResult::Operation { origin, effects } => self.handle_read_done(origin, effects),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The state of a connection, of its subscriptions, and of its user.
 
 use domain::SessionBuckets;
-use protocol::{CommandId, Person, Seq, UserId, UserName};
+use protocol::{CommandId, Person, Reply, Seq, UserId, UserName};
 use room_log::{Cursor, Outbox};
 use storage::{Actor, Registration, TokenHash};
 use websocket::Decoder;
@@ -149,7 +149,7 @@ pub(crate) struct RareState {
     /// Where the membership ended: nothing after this position is written.
     pub(crate) end: Option<Cursor>,
     /// `leave` commands whose `ok` is due when the end is reached: after it, no event of the room follows.
-    pub(crate) pending_leaves: Vec<(Option<CommandId>, Seq)>,
+    pub(crate) pending_leaves: Vec<(Option<CommandId>, Reply)>,
     /// A catch-up, which comes before the log.
     pub(crate) catch_up: Option<CatchUp>,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::RateClass;
-use protocol::{Appended, ErrorCode, ErrorFrame, OkFrame, Reply, RoomId, RoomRef, Seq, UserId, UserName};
+use protocol::{ErrorCode, ErrorFrame, OkFrame, Reply, RoomId, RoomRef, Seq, UserId, UserName};
 use storage::{Actor, CommandError, Operation};
 
 use super::connection::Subscription;
@@ -16,7 +16,7 @@ use crate::command_error::command_error;
 use crate::commit_batch::WriteReply;
 use crate::encoding::json_frame;
 use crate::operations::{
-    self, Attach, Effect, OnReply, OpenRooms, PresenceReply, ReadCaller, ReadOperation, Request, View,
+    self, Attach, Effect, OnReply, OpenRooms, PresenceReply, ReadOperation, Request, View,
 };
 
 /// When a connection that reads too much may read again.
@@ -62,12 +62,12 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
         let Some(user_state) = self.connections.user_mut(user) else { return };
         let additional = operations::additional_rate_class(&request);
-        let additional_paid = additional
-            .is_some_and(|class| user_state.buckets.take(class, self.now, &self.settings.rates).is_ok());
+        let additional_token =
+            additional.map(|class| user_state.buckets.take(class, self.now, &self.settings.rates));
         let Some(connection) = self.connections.get(of.index) else { return };
         let Some(user_state) = self.connections.user(user) else { return };
         let rooms = ConnectionRooms { subscriptions: &connection.subscriptions, rooms: &self.rooms };
-        let view = View { user, name: &user_state.name, additional_paid, rooms: &rooms };
+        let view = View { user, name: &user_state.name, additional_token, rooms: &rooms };
         let row = Some(request.row());
         let effects = operations::handle(&view, request);
         self.apply(Origin { of, id, user, row, registers: None }, effects);
@@ -78,13 +78,13 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let Origin { of, id, user, row, registers } = origin;
         for effect in effects {
             match effect {
-                Effect::Reply(reply) => self.send_ok(of, id, reply),
+                Effect::Reply(reply) | Effect::Repeated(reply) => self.send_ok(of, id, reply),
                 Effect::ReplyAlways(reply) => self.send_frame(of, OkFrame::new(id, reply).into()),
                 Effect::ReplyFromPresence(PresenceReply(reply)) => {
                     let reply = self.services.presence(reply);
                     self.send_ok(of, id, reply);
                 }
-                Effect::ReplyAfter { room, seq } => self.reply_after(origin, room, seq),
+                Effect::ReplyAfter { room, seq, reply } => self.reply_after(origin, room, seq, reply),
                 Effect::Frame(frame) => self.send_shared(of, frame),
                 Effect::Error(error) => {
                     debug_assert!(
@@ -99,10 +99,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                     let frame = ErrorFrame { room: Some(room), ..ErrorFrame::new(None, code, message) };
                     self.send_frame(of, frame.into());
                 }
-                Effect::RateLimited(class) => {
-                    let wait = self.time_until_token(user, class);
-                    self.send_rate_limited(of, id, wait);
-                }
+                Effect::RateLimited(wait) => self.send_rate_limited(of, id, wait),
                 Effect::Refund(class) => self.refund(user, class),
                 Effect::Write { operation, on_reply } => self.submit_write(origin, operation, on_reply),
                 Effect::Read(operation) => self.submit_read(origin, operation),
@@ -178,15 +175,16 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Submits to a reader, unless too many reads are in progress for the connection, each of which may bring a quarter of a
     /// megabyte.
     fn submit_read(&mut self, origin: Origin, operation: Box<dyn ReadOperation>) {
-        let Origin { of, id, user, .. } = origin;
+        let Origin { of, id, .. } = origin;
         let Some(connection) = self.connection(of) else { return };
         if connection.store_reads >= Connection::<L>::MAX_STORE_READS {
             return self.send_rate_limited(of, id, READ_RETRY_DELAY);
         }
+        let encoding = connection.codec.encoding();
         if self.outboxes_are_full() {
             return self.send_error_code(of, id, ErrorCode::Overloaded);
         }
-        match self.services.read(Query::Operation { of, caller: ReadCaller { user, id }, operation }) {
+        match self.services.read(Query::Operation { origin, encoding, operation }) {
             Ok(()) => {
                 if let Some(connection) = self.connection(of) {
                     connection.store_reads += 1;
@@ -197,15 +195,11 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 
     /// A read of an operation is done.
-    pub(super) fn handle_read_done(
-        &mut self,
-        of: ConnKey,
-        id: Option<protocol::CommandId>,
-        effects: Vec<Effect>,
-    ) {
-        self.finish_store_read(of);
-        let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
-        self.apply(Origin { of, id, user, row: None, registers: None }, effects);
+    pub(super) fn handle_read_done(&mut self, origin: Origin, effects: Vec<Effect>) {
+        self.finish_store_read(origin.of);
+        if self.connection(origin.of).is_some() {
+            self.apply(origin, effects);
+        }
     }
 
     /// Releases the slot of a store read, which a catch-up may be waiting for.
@@ -247,16 +241,16 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 
     /// The membership has ended in the store. Earlier events are still on their way to this connection, and come before the `ok`.
-    fn reply_after(&mut self, Origin { of, id, .. }: Origin, room: RoomId, seq: Seq) {
+    fn reply_after(&mut self, Origin { of, id, .. }: Origin, room: RoomId, seq: Seq, reply: Reply) {
         let index = self.rooms.index_of(room);
         let Some((index, subscription)) =
             index.and_then(|index| Some((index, self.connection(of)?.subscription(index)?)))
         else {
             // It was not open here, or is not any more.
-            return self.send_ok(of, id, Reply::Leave(Appended { seq }));
+            return self.send_ok(of, id, reply);
         };
         let is_missing_events = subscription.end().is_none();
-        subscription.rare_state().pending_leaves.push((id, seq));
+        subscription.rare_state().pending_leaves.push((id, reply));
         if is_missing_events {
             // The bus has dropped the event, and perhaps earlier ones: they are backfilled from the store.
             self.backfill(index, seq);
@@ -279,19 +273,6 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     fn refund(&mut self, user: UserId, class: RateClass) {
         if let Some(user_state) = self.connections.user_mut(user) {
             user_state.buckets.refund(class, &self.settings.rates);
-        }
-    }
-
-    /// The time until a token is available; zero if one is available now.
-    fn time_until_token(&mut self, user: UserId, class: RateClass) -> Duration {
-        let rates = self.settings.rates;
-        let Some(user_state) = self.connections.user_mut(user) else { return Duration::ZERO };
-        match user_state.buckets.take(class, self.now, &rates) {
-            Ok(()) => {
-                user_state.buckets.refund(class, &rates);
-                Duration::ZERO
-            }
-            Err(wait) => wait,
         }
     }
 

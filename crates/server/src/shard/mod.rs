@@ -61,7 +61,7 @@ use bus::Delivery;
 use domain::Rates;
 use protocol::{Epoch, Limits, RoomId};
 
-pub(crate) use admission::{Admission, AdmissionRequest, Rejection};
+pub(crate) use admission::{HttpRequest, Rejection};
 pub(crate) use catch_up::{PAGE_BYTES, PAGE_EVENTS};
 pub(crate) use connection::{ConnKey, Connection};
 pub(crate) use room::Room;

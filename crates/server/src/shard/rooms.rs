@@ -1,8 +1,6 @@
 //! Attaching connections to rooms and detaching them, and the events of open rooms.
 
-use protocol::{
-    Appended, CommandId, ErrorCode, ErrorFrame, Gap, Joined, Limits, Person, Reply, Reset, RoomId, Seq,
-};
+use protocol::{CommandId, ErrorCode, ErrorFrame, Gap, Joined, Limits, Person, Reset, RoomId, Seq};
 use room_log::SequenceGap;
 use storage::CommandError;
 
@@ -196,8 +194,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let Some(rare_state) = subscription.and_then(|subscription| subscription.rare_state.as_mut()) else {
             return;
         };
-        for (id, seq) in std::mem::take(&mut rare_state.pending_leaves) {
-            self.send_ok(of, id, Reply::Leave(Appended { seq }));
+        for (id, reply) in std::mem::take(&mut rare_state.pending_leaves) {
+            self.send_ok(of, id, reply);
         }
     }
 

@@ -4,12 +4,12 @@ use std::io::{self, IoSlice};
 
 use bytes::Bytes;
 use domain::Presence;
-use protocol::{CommandId, ErrorCode, Event, RoomId, Seq};
+use protocol::{ErrorCode, Event, RoomId, Seq};
 use storage::{Actor, Operation, TokenHash};
 
-use super::ConnKey;
+use super::pending::Origin;
 use crate::encoding::Encoding;
-use crate::operations::{Effect, ReadCaller, ReadOperation};
+use crate::operations::{Effect, ReadOperation};
 
 /// A non-blocking byte stream: a socket, a TLS session, a pipe in memory.
 pub(crate) trait Transport {
@@ -47,7 +47,7 @@ pub(crate) enum Query {
     /// The heads of open rooms in the store.
     Heads { rooms: Vec<RoomId> },
     /// A read operation.
-    Operation { of: ConnKey, caller: ReadCaller, operation: Box<dyn ReadOperation> },
+    Operation { origin: Origin, encoding: Encoding, operation: Box<dyn ReadOperation> },
 }
 
 /// The result of a query.
@@ -60,7 +60,7 @@ pub(crate) enum QueryResult {
     /// The result of [`Query::Heads`].
     Heads { heads: Vec<(RoomId, Option<Seq>)> },
     /// The result of [`Query::Operation`].
-    Operation { of: ConnKey, id: Option<CommandId>, effects: Vec<Effect> },
+    Operation { origin: Origin, effects: Vec<Effect> },
 }
 
 /// A range of a room's events as frames in one encoding.
