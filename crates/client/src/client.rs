@@ -240,10 +240,9 @@ impl Client {
     pub fn join_with(&mut self, join: Join) -> Result<Joined, Error> {
         match self.call(&Command::Join(join))? {
             ReplyFrame::Joined(joined) => Ok(joined),
-            ReplyFrame::Ok(ok) => Err(Error::Unreadable {
-                text: format!("{ok:?}"),
-                error: "ok instead of joined".to_owned(),
-            }),
+            ReplyFrame::Ok(ok) => {
+                Err(Error::Unreadable { text: format!("{ok:?}"), error: "ok instead of joined".to_owned() })
+            }
         }
     }
 

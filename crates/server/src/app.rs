@@ -1,4 +1,4 @@
-//! The house: the store, its writer and readers, the bus, the shards, wired to each other; and what HTTP sees of them.
+//! The running server: the store with its writer and readers, the bus and the shards, and their interface for HTTP.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,34 +28,35 @@ use crate::writer::{self, WriterHandle};
 
 /// Reads of SQLite are short: a few threads serve all shards.
 pub(crate) const READERS: usize = 3;
-/// How many rounds a shard may be behind before it reads from the store instead.
-const ROUNDS: usize = 4 * 1024;
-/// A store that took a write this recently is writable.
-const PROBE: Duration = Duration::from_secs(1);
-/// How long a stop waits for those who have been let in to be with their shard: their 101 is a few bytes into an empty buffer.
-const ON_THE_WAY: Duration = Duration::from_secs(1);
+/// How many bus messages a shard may be behind before it reads from the store instead.
+const INBOX: usize = 4 * 1024;
+/// How long the result of a probe of the store is valid.
+const PROBE_TTL: Duration = Duration::from_secs(1);
+/// How long a stop waits for upgrades to reach their shard: each 101 is a few bytes into an empty buffer.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What answers the house's probe, and when it did.
+/// The result of the last probe, and its time.
 type Probed = Option<(Instant, Result<(), CommandError>)>;
 
-/// Somebody is on the way to a shard: a stop waits until this is dropped.
+/// An upgrade that has not reached its shard: a stop waits until this is dropped.
 pub(crate) struct UpgradeGuard {
     _permit: OwnedRwLockReadGuard<()>,
 }
 
-/// Everything behind HTTP.
+/// The state that all HTTP requests share.
 pub(crate) struct AppState {
     pub(crate) sessions: Arc<Sessions>,
     writer: WriterHandle,
     readers: Readers,
     shards: Vec<ShardHandle>,
-    // owner: shared with the shards; held for one look.
+    // owner: shared with the shards; held for one look-up.
     presence: Arc<Mutex<Presence>>,
-    /// Ids set aside and not given yet.
+    /// Ids that are reserved in the store and not assigned yet.
     user_ids: Mutex<Range<u64>>,
     probed: tokio::sync::Mutex<Probed>,
     stopping: AtomicBool,
-    // owner: each who is on the way to a shard reads, from before its 101 until the shard has it; who stops writes.
+    // owner: each upgrade holds it for reading, from before its 101 until the shard has the connection; a stop takes it for
+    // writing.
     upgrade_gate: Arc<RwLock<()>>,
     metrics: Metrics,
     writer_thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -68,11 +69,11 @@ impl AppState {
         let store = open_store(config, RoomLimits { rooms_per_person })?;
         let mut store_writer = store.writer()?;
         writer::cleanup_transient_users(&mut *store_writer)
-            .context("guests of the last run cannot be made to leave")?;
+            .context("guests of the previous run could not be removed from their rooms")?;
         let user_ids = store_writer.reserve_user_ids(writer::ID_BLOCK)?;
         let epoch = store.epoch();
         let readers = Readers::start(&*store, READERS)?;
-        let bus: Arc<ShardBus> = Arc::new(LocalBus::new(ROUNDS));
+        let bus: Arc<ShardBus> = Arc::new(LocalBus::new(INBOX));
         let (writer, writer_thread) = writer::start(store_writer, Arc::clone(&bus), metrics.clone())?;
         let sessions = Arc::<Sessions>::default();
         let presence = Arc::<Mutex<Presence>>::default();
@@ -107,14 +108,15 @@ impl AppState {
         }))
     }
 
-    /// To be asked before a 101, and held until the connection [has arrived](Self::arrive). `None`: nobody is let in any more.
+    /// Permits an upgrade. Requested before the 101, and held until the connection [has arrived](Self::arrive). `None`: the
+    /// server is stopping.
     pub(crate) fn begin_upgrade(&self) -> Option<UpgradeGuard> {
         let upgrade_gate = Arc::clone(&self.upgrade_gate).try_read_owned().ok()?;
         // Read while holding the gate: the stop waits for every upgrade that began before the flag was set.
         (!self.is_stopping()).then_some(UpgradeGuard { _permit: upgrade_gate })
     }
 
-    /// Takes a connection in. All of a person's are in one shard.
+    /// Hands a connection to the shard of its user. All connections of a user are in one shard.
     pub(crate) fn arrive(&self, handoff: UpgradedConnection) {
         self.shard_of(handoff.identity.person.id).connect(handoff);
     }
@@ -144,12 +146,12 @@ impl AppState {
         self.shard_of(user).renamed(user, name);
     }
 
-    /// Who is online.
-    pub(crate) fn presence<T>(&self, look: impl FnOnce(&mut Presence) -> T) -> T {
-        look(&mut self.presence.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Calls `read` with the presence of all shards.
+    pub(crate) fn presence<T>(&self, read: impl FnOnce(&mut Presence) -> T) -> T {
+        read(&mut self.presence.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Has `read` called on a reader's thread.
+    /// Calls `read` on a reader's thread.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut dyn Reader) -> T + Send + 'static,
@@ -157,20 +159,20 @@ impl AppState {
         self.readers.read(read).await
     }
 
-    /// Ends a session: it is worth nothing any more, and its sockets are closed, when this returns. A guest whose session
-    /// has ended can never come back, and leaves its rooms.
+    /// Ends a session. When this returns, its token is invalid and its connections are closed. A guest whose session has
+    /// ended cannot return, and leaves its rooms.
     pub(crate) async fn end_session(&self, token: TokenHash, user: UserId) -> Result<(), CommandError> {
-        // The caller has told `sessions` that nobody comes in with it any more. Whoever is in goes, and what they asked
-        // for before is committed before.
+        // The caller has marked the session in `sessions`, so that no new connection uses it. The shard closes the present
+        // connections; what they requested before is committed before.
         self.shard_of(user).end_session(user).await;
         self.writer.write(writer::system_actor(), Operation::EndSession { token }).await.map(drop)
     }
 
-    /// Whether the store takes writes, as of a second ago at most.
+    /// Whether the store accepts writes, as of at most a second ago.
     pub(crate) async fn probe(&self) -> Result<(), CommandError> {
         let mut probed = self.probed.lock().await;
         if let Some((at, result)) = &*probed
-            && at.elapsed() < PROBE
+            && at.elapsed() < PROBE_TTL
         {
             return result.clone();
         }
@@ -184,26 +186,27 @@ impl AppState {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// An id that nobody had.
+    /// A user id that has never been assigned.
     pub(crate) fn new_user_id(&self) -> Result<UserId, CommandError> {
         let mut ids = self.user_ids.lock().unwrap_or_else(PoisonError::into_inner);
         if ids.is_empty() {
-            // A commit, once in a thousand guests.
+            // One commit per thousand guests.
             *ids = tokio::task::block_in_place(|| self.writer.user_ids())?;
         }
         ids.next().map(UserId).ok_or_else(|| CommandError::from(ErrorCode::Internal))
     }
 
-    /// From here on nothing is let in.
+    /// Refuses requests and upgrades from now on.
     pub(crate) fn begin_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Commits what was asked, answers it, tells every client when to come back, and brings the store to rest.
+    /// Commits and answers what was requested, sends every client the time to reconnect, and closes the store.
     pub(crate) async fn stop(&self) {
         self.begin_stopping();
-        // Every connection that received 101 also receives a close frame, so in-flight upgrades reach their shards before these stop. Held to the end.
-        let _permit = timeout(ON_THE_WAY, self.upgrade_gate.write()).await;
+        // Every connection that received 101 also receives a close frame, so in-flight upgrades reach their shards before these
+        // stop. Held to the end.
+        let _permit = timeout(UPGRADE_TIMEOUT, self.upgrade_gate.write()).await;
         for shard in &self.shards {
             shard.drain().await;
         }
@@ -216,7 +219,7 @@ impl AppState {
         self.writer.stop();
         let thread = self.writer_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // It checkpoints, and ends; a panic of it has been logged.
+            // It checkpoints and ends. A panic has been logged.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }
@@ -226,7 +229,7 @@ impl AppState {
     }
 }
 
-/// Three users come back at once, and ten thousand do not stampede.
+/// Spreads reconnects: at once for a few users, over many seconds for ten thousand.
 fn retry_within(connections: u64) -> Duration {
     Duration::from_millis((connections * 5).max(500))
 }

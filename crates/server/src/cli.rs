@@ -144,7 +144,7 @@ async fn run_server(loaded: Loaded) -> Result<()> {
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping");
-    serving.accept_no_more();
+    serving.stop_accepting();
     let impatience = async {
         // A supervisor repeats SIGTERM out of habit; somebody who presses Ctrl-C again wants it to end.
         interrupt.recv().await;

@@ -1,4 +1,4 @@
-//! The queries of shards, carried out on a reader's thread.
+//! The queries of shards, executed on a reader's thread.
 
 use protocol::{CommandId, EventPage, Limits, OkFrame, Seq, ServerFrame};
 use storage::{PageBounds, Reader};
@@ -60,7 +60,7 @@ fn page_of(page: &EventPage, after: Seq, until: Seq, encoding: Encoding) -> Page
         }
         frames.extend_from_slice(&event_frame(event, encoding));
     }
-    // A room that is gone has no events any more: there is nothing to wait for.
+    // A deleted room has no events: there is nothing to wait for.
     let last = page.events.last().map_or(until, |event| event.seq).max(after);
     Page { frames: frames.into(), last: if page.more { last } else { until } }
 }

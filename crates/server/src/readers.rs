@@ -1,4 +1,4 @@
-//! The threads that read the store: for pages of history, catch-ups, lists.
+//! The threads that read the store, for pages of history, catch-ups and lists.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,12 +8,12 @@ use storage::{Reader, Store, StoreError};
 
 use crate::critical_thread;
 
-/// How many reads may wait. Beyond, `overloaded`; a catch-up asks again at the next tick.
+/// How many reads may wait. Beyond it a read is `overloaded`; a catch-up is submitted again at the next tick.
 const QUEUE: usize = 4 * 1024;
 
 type Read = Box<dyn FnOnce(&mut dyn Reader) + Send>;
 
-/// The way to the readers' threads.
+/// A handle to the readers' threads.
 #[derive(Clone)]
 pub(crate) struct Readers {
     // owner: the reader threads; cap QUEUE; full => `overloaded`.
@@ -34,7 +34,7 @@ impl Readers {
         Ok(Readers { queue })
     }
 
-    /// Has `read` called on a reader's thread. Never blocks.
+    /// Calls `read` on a reader's thread. Never blocks.
     pub(crate) fn submit(
         &self,
         read: impl FnOnce(&mut dyn Reader) + Send + 'static,
@@ -45,7 +45,7 @@ impl Readers {
         })
     }
 
-    /// Has `read` called on a reader's thread, and waits for what it gives.
+    /// Calls `read` on a reader's thread, and waits for its result.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut dyn Reader) -> T + Send + 'static,
@@ -60,7 +60,7 @@ impl Readers {
 
 fn run(mut reader: Box<dyn Reader>, inbox: &Mutex<Receiver<Read>>) {
     loop {
-        // The lock is held while waiting: whoever waits takes the next, and the others wait for the lock.
+        // The lock is held while waiting: one thread waits for the next read, and the others wait for the lock.
         let read = inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(read) = read else { return };
         read(&mut *reader);

@@ -1,7 +1,7 @@
-//! Sessions: opaque tokens, of which only hashes are kept, and guests who have not done anything durable yet.
+//! Sessions: opaque tokens, of which only hashes are kept, and guests who are not stored yet.
 //!
-//! A guest is stored at its first durable act, so that whoever only looks in costs no row. Until then its session is
-//! here, and a restart forgets it. Why tokens are what they are: `docs/adr/0003-sessions.md`.
+//! A guest is stored with the first `join` or `rename`, so that a guest who only reads lists costs no row. Until then the
+//! session is in memory, and a restart forgets it. The reasons for the form of tokens are in `docs/adr/0003-sessions.md`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,23 +13,24 @@ use protocol::Person;
 use sha2::{Digest, Sha256};
 use storage::TokenHash;
 
-/// Guests kept in memory at most: beyond, the oldest goes. About 20 MB.
-const PROVISIONAL: usize = 100_000;
+/// The most guests kept in memory, about 20 MB. Beyond it the oldest is dropped.
+const MAX_PROVISIONAL: usize = 100_000;
 
-/// A guest who did nothing durable for so long is forgotten.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+/// How long a guest is kept who is not stored.
+const PROVISIONAL_TTL: Duration = Duration::from_secs(24 * 3600);
 
-/// An upgrade that was under way when its session ended has come to a shard, or failed, long before.
-const REMEMBER_ENDED: Duration = Duration::from_secs(600);
+/// How long an ended session is remembered. An upgrade that was in progress when its session ended has reached a shard, or
+/// failed, long before.
+const ENDED_TTL: Duration = Duration::from_secs(600);
 
-/// Ended sessions remembered at most. Far more logouts than readers could check in [`REMEMBER_ENDED`].
-const ENDED: usize = 100_000;
+/// The most ended sessions remembered: far more than the readers can look up in [`ENDED_TTL`].
+const MAX_ENDED: usize = 100_000;
 
 /// 256 random bits as 43 characters of base64url. Shown once, to its owner.
 pub(crate) struct Token(String);
 
 impl Token {
-    /// A new one, from the system's randomness.
+    /// A new token, from the system's random numbers.
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
@@ -39,11 +40,11 @@ impl Token {
     /// A token that a client sent, if it has the form of one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
-        // Decoded to check its form; one spelling each, so that the text can be hashed as it is.
+        // Decoded to check its form. Each token has one encoding, so that the text can be hashed unchanged.
         (URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) == Ok(32)).then(|| Token(text.to_owned()))
     }
 
-    /// What is kept of it. Plain SHA-256: there is nothing to guess in 256 random bits that a slow hash would protect.
+    /// The hash that is kept. SHA-256 suffices: a slow hash protects guessable secrets, and 256 random bits are not.
     pub(crate) fn hash(&self) -> TokenHash {
         TokenHash(Sha256::digest(self.0.as_bytes()).into())
     }
@@ -53,7 +54,7 @@ impl Token {
     }
 }
 
-/// Sessions that the store does not know: not yet, or no more.
+/// Sessions that are not in the store: not yet, or no longer.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     // owner: shared by HTTP and the shards; held for a few map operations, never across an await.
@@ -63,8 +64,8 @@ pub(crate) struct Sessions {
 #[derive(Debug, Default)]
 struct Inner {
     provisional: Aging<Person>,
-    /// Sessions that are being ended, by how many at once: several windows may log out in the same moment, and what becomes of one
-    /// says nothing of the other. No more than there are requests.
+    /// Sessions that are being ended, with the number of requests that do so: several windows may log out at the same moment,
+    /// and one may fail while the other succeeds. Bounded by the requests in progress.
     ending: HashMap<TokenHash, u32>,
     ended: Aging<()>,
 }
@@ -72,54 +73,54 @@ struct Inner {
 impl Sessions {
     /// Keeps a new guest until it is stored, forgotten or ended.
     pub(crate) fn begin(&self, token: TokenHash, person: Person) {
-        self.lock().provisional.insert(token, person, Instant::now(), WAIT_TIMEOUT, PROVISIONAL);
+        self.lock().provisional.insert(token, person, Instant::now(), PROVISIONAL_TTL, MAX_PROVISIONAL);
     }
 
     /// The guest of a session that is not stored.
     pub(crate) fn provisional(&self, token: &TokenHash) -> Option<Person> {
         let mut inner = self.lock();
-        inner.provisional.forget_old(Instant::now(), WAIT_TIMEOUT);
+        inner.provisional.drop_expired(Instant::now(), PROVISIONAL_TTL);
         if inner.has_ended(token) {
             return None;
         }
         inner.provisional.map.get(token).map(|(_, person)| person.clone())
     }
 
-    /// The store knows this session from now on.
+    /// The session is in the store.
     pub(crate) fn stored(&self, token: &TokenHash) {
         self.lock().provisional.map.remove(token);
     }
 
-    /// The session is about to end: from here on [`Sessions::has_ended`] says so. To be called before its connections
-    /// are closed and before the store is told; and then one of the two that follow.
+    /// Marks the session as ended, for [`Sessions::has_ended`]. Called before its connections are closed and before the store
+    /// deletes it; [`Sessions::ended`] or [`Sessions::end_failed`] follows.
     pub(crate) fn end(&self, token: TokenHash) {
         *self.lock().ending.entry(token).or_default() += 1;
     }
 
-    /// The store knows the session no more.
+    /// The store has deleted the session.
     pub(crate) fn ended(&self, token: &TokenHash) {
         let mut inner = self.lock();
         inner.provisional.map.remove(token);
-        inner.ended.insert(*token, (), Instant::now(), REMEMBER_ENDED, ENDED);
-        inner.one_ending_less(token);
+        inner.ended.insert(*token, (), Instant::now(), ENDED_TTL, MAX_ENDED);
+        inner.finish_ending(token);
     }
 
-    /// The store could not be told, so that the session would be back after a restart: it has not ended, and whoever
-    /// wanted it to may try again. Unless somebody else is about to end it, or has.
+    /// The store could not delete the session, so that it would be valid after a restart: it has not ended, and the client
+    /// may try again; unless another request is ending it, or has.
     pub(crate) fn end_failed(&self, token: &TokenHash) {
-        self.lock().one_ending_less(token);
+        self.lock().finish_ending(token);
     }
 
-    /// Whether the session has just ended. A shard asks when a connection arrives: its token may have been good when
-    /// HTTP looked, and have ended on the way. `end` comes before the shards close what they have, so a connection
-    /// either is closed by that, or arrives later and is refused here.
+    /// Whether the session has just ended. A shard checks this when a connection arrives: the session may have ended after
+    /// HTTP validated its token. `end` comes before the shards close their connections, so that a connection is either
+    /// closed by its shard or arrives later and is refused.
     pub(crate) fn has_ended(&self, token: &TokenHash) -> bool {
         self.lock().has_ended(token)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Every change is one map operation and its line in the queue; a panic between them leaves a line too many,
-        // which is passed over.
+        // Every change is one map operation and its entry in the queue; a panic between them leaves a surplus entry, which is
+        // skipped.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -129,7 +130,7 @@ impl Inner {
         self.ending.contains_key(token) || self.ended.map.contains_key(token)
     }
 
-    fn one_ending_less(&mut self, token: &TokenHash) {
+    fn finish_ending(&mut self, token: &TokenHash) {
         if let Some(count) = self.ending.get_mut(token) {
             *count -= 1;
             if *count == 0 {
@@ -139,12 +140,12 @@ impl Inner {
     }
 }
 
-/// A map that forgets: by age, and the oldest beyond its bound.
+/// A map that drops entries by age, and the oldest beyond its bound.
 #[derive(Debug)]
 struct Aging<V> {
     map: HashMap<TokenHash, (Instant, V)>,
-    /// By age. A token that is no more in the map, or there with another time, is passed over; there are at most twice
-    /// as many as the bound, because the queue is swept when it is that long.
+    /// By age. An entry whose token is not in the map, or has another time there, is skipped. At most twice the bound, since
+    /// the queue is compacted when it is that long.
     order: VecDeque<(Instant, TokenHash)>,
 }
 
@@ -155,27 +156,27 @@ impl<V> Default for Aging<V> {
 }
 
 impl<V> Aging<V> {
-    fn insert(&mut self, token: TokenHash, value: V, now: Instant, patience: Duration, bound: usize) {
-        self.forget_old(now, patience);
-        while self.map.len() >= bound && self.forget_oldest() {}
+    fn insert(&mut self, token: TokenHash, value: V, now: Instant, max_age: Duration, bound: usize) {
+        self.drop_expired(now, max_age);
+        while self.map.len() >= bound && self.drop_oldest() {}
         if self.order.len() >= bound.saturating_mul(2) {
             let map = &self.map;
-            self.order.retain(|(at, token)| map.get(token).is_some_and(|(begun, _)| begun == at));
+            self.order.retain(|(at, token)| map.get(token).is_some_and(|(inserted, _)| inserted == at));
         }
         self.map.insert(token, (now, value));
         self.order.push_back((now, token));
     }
 
-    fn forget_old(&mut self, now: Instant, patience: Duration) {
-        while self.order.front().is_some_and(|(at, _)| now.duration_since(*at) > patience) {
-            self.forget_oldest();
+    fn drop_expired(&mut self, now: Instant, max_age: Duration) {
+        while self.order.front().is_some_and(|(at, _)| now.duration_since(*at) > max_age) {
+            self.drop_oldest();
         }
     }
 
-    /// False if there is none.
-    fn forget_oldest(&mut self) -> bool {
+    /// `false` if there is no entry.
+    fn drop_oldest(&mut self) -> bool {
         let Some((at, token)) = self.order.pop_front() else { return false };
-        if self.map.get(&token).is_some_and(|(begun, _)| *begun == at) {
+        if self.map.get(&token).is_some_and(|(inserted, _)| *inserted == at) {
             self.map.remove(&token);
         }
         true
@@ -263,7 +264,7 @@ mod tests {
         sessions.end_failed(&hash(1));
         assert!(
             sessions.has_ended(&hash(1)),
-            "the other one has closed its connections, and comes to the store"
+            "the other request has closed the connections, and will delete it from the store"
         );
         assert_eq!(sessions.provisional(&hash(1)), None);
         sessions.ended(&hash(1));
@@ -284,7 +285,7 @@ mod tests {
                 hash(number),
                 number,
                 begin + Duration::from_millis(number.into()),
-                WAIT_TIMEOUT,
+                PROVISIONAL_TTL,
                 10,
             );
             assert!(aging.map.len() <= 10 && aging.order.len() <= 20);
@@ -297,7 +298,7 @@ mod tests {
         let mut aging = Aging::default();
         let now = Instant::now();
         for number in 0..1000 {
-            aging.insert(hash(number), (), now, WAIT_TIMEOUT, 10);
+            aging.insert(hash(number), (), now, PROVISIONAL_TTL, 10);
             aging.map.remove(&hash(number));
             assert!(aging.order.len() <= 20);
         }
@@ -310,11 +311,11 @@ mod tests {
         let s = Duration::from_secs;
         aging.insert(hash(1), (), begin, s(60), 10);
         aging.insert(hash(2), (), begin + s(30), s(60), 10);
-        // Begun anew, it is as young as its second beginning.
+        // Inserted again, it has the age of the second insertion.
         aging.insert(hash(1), (), begin + s(40), s(60), 10);
-        aging.forget_old(begin + s(61), s(60));
+        aging.drop_expired(begin + s(61), s(60));
         assert!(aging.map.contains_key(&hash(1)) && aging.map.contains_key(&hash(2)));
-        aging.forget_old(begin + s(91), s(60));
+        aging.drop_expired(begin + s(91), s(60));
         assert!(aging.map.contains_key(&hash(1)) && !aging.map.contains_key(&hash(2)));
     }
 }

@@ -24,9 +24,7 @@ use crate::operations::{Effect, OnReply};
 use crate::queries;
 use crate::readers::Readers;
 use crate::sessions::Sessions;
-use crate::shard::{
-    HttpRequest, Query, QueryResult, Rejection, Settings, Shard, ShardServices, Transport,
-};
+use crate::shard::{HttpRequest, Query, QueryResult, Rejection, Settings, Shard, ShardServices, Transport};
 use crate::writer::WriterHandle;
 
 /// The epoll token of the waker. The token of a socket is the index of its connection.
@@ -63,29 +61,12 @@ impl Transport for Socket {
 enum Input {
     UpgradedConnection(UpgradedConnection),
     QueryResult(QueryResult),
-    HttpRequest {
-        request: HttpRequest,
-        handled: oneshot::Sender<Result<HttpEffects, Rejection>>,
-    },
-    Refund {
-        user: UserId,
-        class: RateClass,
-    },
-    Renamed {
-        user: UserId,
-        name: UserName,
-    },
-    SessionEnd {
-        user: UserId,
-        done: oneshot::Sender<()>,
-    },
-    Draining {
-        done: oneshot::Sender<()>,
-    },
-    Closing {
-        retry_within: Duration,
-        done: oneshot::Sender<()>,
-    },
+    HttpRequest { request: HttpRequest, handled: oneshot::Sender<Result<HttpEffects, Rejection>> },
+    Refund { user: UserId, class: RateClass },
+    Renamed { user: UserId, name: UserName },
+    SessionEnd { user: UserId, done: oneshot::Sender<()> },
+    Draining { done: oneshot::Sender<()> },
+    Closing { retry_within: Duration, done: oneshot::Sender<()> },
 }
 
 /// The effects of a request over HTTP. Its write has been submitted.

@@ -61,8 +61,8 @@ pub(crate) enum Codec {
 }
 
 impl From<WireProtocol> for Codec {
-    fn from(speaks: WireProtocol) -> Self {
-        match speaks {
+    fn from(protocol: WireProtocol) -> Self {
+        match protocol {
             WireProtocol::Json => Codec::Json,
             WireProtocol::PlainText(language) => Codec::PlainText(Box::new(PlainText::new(language))),
             #[cfg(feature = "echo")]

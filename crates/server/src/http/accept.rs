@@ -1,4 +1,4 @@
-//! The listening socket and the loop that accepts; how connections are turned away, and how all of it ends.
+//! The listening socket and the accept loop; rejection of connections, and shutdown.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -20,41 +20,42 @@ use super::connection_limiter::ConnectionLimiter;
 use super::{Address, ApiError, Peer, health};
 use crate::config::Config;
 
-/// Connections that wait for us to accept them: many come back at once after a restart. The kernel has a cap of its own.
+/// Connections that wait to be accepted: many clients reconnect at once after a restart. The kernel has its own limit.
 const BACKLOG: i32 = 4096;
 
-/// What the kernel may hold for a connection and has not sent: two turns of its (`shard/walk.rs`). Left alone it holds some MiB
-/// for each that stopped reading, and a thousand of those would cost more than all the rest of the server.
+/// The most unsent bytes that the kernel buffers for a connection: two slices of fan-out (`shard/fanout.rs`). By default the
+/// kernel buffers some MiB for a client that stops reading, and a thousand of those would need more memory than the server.
 const UNSENT: u32 = 128 * 1024;
 
-/// After an accept that failed for want of something: long enough not to spin, short enough not to be noticed.
+/// The delay after an accept that failed for lack of files or memory: long enough not to spin, short enough to go unnoticed.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// At the brink every other accept fails: the log need not hear of each.
+/// At the limit every other accept fails: the log has one line per interval.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Who is turned away may take so long to say something, and to hear it; else the kernel would drop our answer with a reset.
+/// How long a rejected client may take to send its request, and to read the response. Without reading the request first the
+/// kernel would reset the connection and drop the response.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// As many at a time; who comes beyond is told as well, without our waiting for them to listen. Where few files may be open, an
-/// eighth of them.
-const LISTENING: u64 = 64;
+/// The most rejections in progress. Beyond it a client is sent its response without waiting for its request. An eighth of the
+/// files that may be open, if that is less.
+const MAX_REJECTIONS: u64 = 64;
 
-/// Files that are opened later and are no connections: the one that is being turned away, a database that is reopened.
+/// Files that are opened later and are no connections: the connection that is being rejected, a database that is reopened.
 const SPARE_FILES: u64 = 16;
 
-/// What is open before the first connection comes, where that cannot be counted: the database once for each who reads or writes
-/// it, epolls, standard streams.
+/// The files that are open before the first connection, where they cannot be counted: the database once for each reader and
+/// writer, epolls, standard streams.
 const USUAL_FILES: u64 = 64;
 
-/// Where the server's life stands, as seen from here.
+/// The state of the server's HTTP side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Accepting.
     Open,
-    /// Accepting no more; those who are here are served.
+    /// No new connections; the present ones are served.
     Closing,
-    /// Each connection ends when it has its answer.
+    /// Each connection ends after its response.
     Ending,
 }
 
@@ -64,23 +65,23 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Lets go of the port. Connections that are here are served on, so that `/readyz` can say how things stand.
-    pub(crate) fn accept_no_more(&self) {
+    /// Closes the port. Present connections are still served, so that `/readyz` can report the state.
+    pub(crate) fn stop_accepting(&self) {
         self.stage.send_replace(Stage::Closing);
     }
 
     /// Lets requests in flight finish, and ends all HTTP connections.
-    pub(crate) async fn finish(self, connection_deadlines: Duration) {
+    pub(crate) async fn finish(self, limit: Duration) {
         self.stage.send_replace(Stage::Ending);
-        // Each connection holds a receiver until it ends. Who is late is cut off with the runtime.
-        let _ = timeout(connection_deadlines, self.stage.closed()).await;
+        // Each connection holds a receiver until it ends. One that ends too late is cut off with the runtime.
+        let _ = timeout(limit, self.stage.closed()).await;
     }
 }
 
-/// Binds the port, or says in one line why not.
+/// Binds the port; the error is one line for the operator.
 pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener> {
     let listener = match bind(address) {
-        // A machine without IPv6 still has all its addresses.
+        // On a machine without IPv6, all IPv4 addresses.
         Err(error) if address.ip().is_unspecified() && address.is_ipv6() && is_no_ipv6(&error) => {
             bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
         }
@@ -108,7 +109,7 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
-    // Its connections inherit it.
+    // Inherited by its connections.
     socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -117,12 +118,12 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 fn is_no_ipv6(error: &io::Error) -> bool {
-    // EAFNOSUPPORT: the kernel has none. EADDRNOTAVAIL: it is switched off.
+    // EAFNOSUPPORT: the kernel has no IPv6. EADDRNOTAVAIL: it is switched off.
     error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
         || error.kind() == ErrorKind::AddrNotAvailable
 }
 
-/// Each connection is a file, and many systems begin with 1,024.
+/// Raises the limit of open files: each connection is a file, and many systems start with 1,024.
 pub(crate) fn raise_file_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
@@ -130,55 +131,55 @@ pub(crate) fn raise_file_limit() {
     }
 }
 
-/// How many connections there is room for, and how many more that are told no.
+/// How many connections are accepted, and how many more are rejected at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
+pub(super) struct Capacity {
     pub(super) connections: u32,
-    listening: usize,
+    rejections: usize,
 }
 
-impl Room {
-    /// No more than the configuration says, and no more than files can be open: a connection that cannot be accepted cannot be
-    /// told no, and a store that finds no file fails. To be asked when all else is open.
+impl Capacity {
+    /// At most the configured number, and at most as many as files can be open: a connection that cannot be accepted cannot be
+    /// rejected, and a store that cannot open a file fails. Measured when all other files are open.
     pub(super) fn measure(config: &Config) -> Self {
         let wanted = config.limits.connections;
         let limit = getrlimit(Resource::Nofile).current;
-        // The one that counts is among them.
+        // The folder that is being read is one of them.
         let open = fs::read_dir("/proc/self/fd").map_or(USUAL_FILES, |open| open.count() as u64);
-        let room =
+        let capacity =
             limit.map_or(Self::of(wanted, u64::MAX), |limit| Self::of(wanted, limit.saturating_sub(open)));
-        if config.limits.enabled && room.connections < wanted {
+        if config.limits.enabled && capacity.connections < wanted {
             tracing::warn!(
                 limit,
-                connections = room.connections,
+                connections = capacity.connections,
                 wanted,
                 "fewer open files are allowed than limits.connections needs; raise the hard limit (ulimit -Hn)"
             );
         }
-        room
+        capacity
     }
 
     pub(super) fn of(wanted: u32, files: u64) -> Self {
-        let listening = LISTENING.min(files / 8);
-        let left = files.saturating_sub(listening + SPARE_FILES).max(1);
+        let rejections = MAX_REJECTIONS.min(files / 8);
+        let left = files.saturating_sub(rejections + SPARE_FILES).max(1);
         // At most 64.
-        Room {
+        Capacity {
             connections: u32::try_from(left).unwrap_or(u32::MAX).min(wanted),
-            listening: listening as usize,
+            rejections: rejections as usize,
         }
     }
 }
 
-/// Accepts until told otherwise.
+/// Accepts connections until the stage changes.
 pub(super) fn serve(
     listener: TcpListener,
     server: Server,
     connection_limiter: Arc<ConnectionLimiter>,
-    room: Room,
+    capacity: Capacity,
 ) -> Serving {
     let (stage, watched) = watch::channel(Stage::Open);
-    let listening = Arc::new(Semaphore::new(room.listening));
-    tokio::spawn(accept(listener, Arc::new(server), connection_limiter, listening, watched));
+    let rejections = Arc::new(Semaphore::new(capacity.rejections));
+    tokio::spawn(accept(listener, Arc::new(server), connection_limiter, rejections, watched));
     Serving { stage }
 }
 
@@ -186,7 +187,7 @@ async fn accept(
     listener: TcpListener,
     server: Arc<Server>,
     connection_limiter: Arc<ConnectionLimiter>,
-    listening: Arc<Semaphore>,
+    rejections: Arc<Semaphore>,
     mut stage: watch::Receiver<Stage>,
 ) {
     let (mut failing, mut full) = (LogThrottle::default(), LogThrottle::default());
@@ -198,15 +199,15 @@ async fn accept(
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
-            // The client gave up while it waited: nothing is wrong here.
+            // The client gave up while it waited, which is no fault of the server.
             Err(error)
                 if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) =>
             {
                 continue;
             }
             Err(error) => {
-                // Out of files or memory: the waiting connection stays, so the next accept fails at once as well.
-                if failing.may_speak() {
+                // Out of files or memory: the connection stays in the backlog, so that the next accept fails at once as well.
+                if failing.may_log() {
                     tracing::error!(%error, "cannot accept connections");
                 }
                 sleep(ACCEPT_RETRY_DELAY).await;
@@ -221,23 +222,23 @@ async fn accept(
             }
             Err(refusal) => {
                 server.metrics.error(refusal.code);
-                if refusal.code == ErrorCode::Overloaded && full.may_speak() {
-                    tracing::warn!("connections are turned away: there are as many as the server takes");
+                if refusal.code == ErrorCode::Overloaded && full.may_log() {
+                    tracing::warn!("connections are rejected: limits.connections is reached");
                 }
                 // A stream that cannot be written to needs no answer.
-                let _ = reject(stream, &refusal, &listening);
+                let _ = reject(stream, &refusal, &rejections);
             }
         }
     }
 }
 
-/// Something that is told once, and again when it still goes on much later.
+/// Limits a repeated log line to one per [`LOG_INTERVAL`].
 #[derive(Default)]
 struct LogThrottle(Option<Instant>);
 
 impl LogThrottle {
-    fn may_speak(&mut self) -> bool {
-        let may = self.0.is_none_or(|said| said.elapsed() > LOG_INTERVAL);
+    fn may_log(&mut self) -> bool {
+        let may = self.0.is_none_or(|logged| logged.elapsed() > LOG_INTERVAL);
         if may {
             self.0 = Some(Instant::now());
         }
@@ -245,29 +246,29 @@ impl LogThrottle {
     }
 }
 
-/// Answers a connection that finds no place.
-fn reject(stream: TcpStream, refusal: &ApiError, listening: &Arc<Semaphore>) -> io::Result<()> {
+/// Sends the error to a connection beyond the limits.
+fn reject(stream: TcpStream, refusal: &ApiError, rejections: &Arc<Semaphore>) -> io::Result<()> {
     let refusal = refusal.to_bytes();
-    let Ok(place) = Arc::clone(listening).try_acquire_owned() else {
-        // A few hundred bytes into an empty buffer: taken at once or not at all.
+    let Ok(permit) = Arc::clone(rejections).try_acquire_owned() else {
+        // A few hundred bytes fit into an empty buffer.
         return stream.into_std()?.write_all(&refusal);
     };
     tokio::spawn(async move {
-        let _place = place;
+        let _permit = permit;
         // A peer that cannot be written to needs no reply.
-        let _ = timeout(2 * DRAIN_TIMEOUT, hear_and_refuse(stream, &refusal)).await;
+        let _ = timeout(2 * DRAIN_TIMEOUT, read_and_reject(stream, &refusal)).await;
     });
     Ok(())
 }
 
-/// A supervisor that is told no would end a process that is merely full: it hears what it asks for.
-async fn hear_and_refuse(mut stream: TcpStream, refusal: &[u8]) -> io::Result<()> {
-    let mut heard = [0; 1024];
-    let read = timeout(DRAIN_TIMEOUT, stream.read(&mut heard)).await.unwrap_or(Ok(0))?;
-    let answer = if heard[..read].starts_with(health::ASKS_WHETHER_ALIVE) { health::ALIVE } else { refusal };
+/// Reads the request first: a supervisor's health check must succeed, or it would end a process that is merely full.
+async fn read_and_reject(mut stream: TcpStream, refusal: &[u8]) -> io::Result<()> {
+    let mut request = [0; 1024];
+    let read = timeout(DRAIN_TIMEOUT, stream.read(&mut request)).await.unwrap_or(Ok(0))?;
+    let answer = if request[..read].starts_with(health::REQUEST_LINE) { health::ALIVE } else { refusal };
     stream.write_all(answer).await?;
     stream.shutdown().await?;
-    while stream.read(&mut heard).await? > 0 {}
+    while stream.read(&mut request).await? > 0 {}
     Ok(())
 }
 
@@ -276,17 +277,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_may_be_open_bound_the_connections() {
-        let room = |wanted, files| {
-            let room = Room::of(wanted, files);
-            (room.connections, room.listening)
+    fn open_file_limit_bounds_the_connections() {
+        let capacity = |wanted, files| {
+            let capacity = Capacity::of(wanted, files);
+            (capacity.connections, capacity.rejections)
         };
-        assert_eq!(room(10_000, 1_000_000), (10_000, 64));
-        assert_eq!(room(u32::MAX, u64::MAX), (u32::MAX, 64));
-        assert_eq!(room(10_000, 1_024), (944, 64));
-        assert_eq!(room(10_000, 228), (184, 28));
-        assert_eq!(room(100, 228), (100, 28));
-        // Somebody has to come in to see that there is no room.
-        assert_eq!(room(10_000, 0), (1, 0));
+        assert_eq!(capacity(10_000, 1_000_000), (10_000, 64));
+        assert_eq!(capacity(u32::MAX, u64::MAX), (u32::MAX, 64));
+        assert_eq!(capacity(10_000, 1_024), (944, 64));
+        assert_eq!(capacity(10_000, 228), (184, 28));
+        assert_eq!(capacity(100, 228), (100, 28));
+        // One connection is always accepted.
+        assert_eq!(capacity(10_000, 0), (1, 0));
     }
 }

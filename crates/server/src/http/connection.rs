@@ -1,4 +1,4 @@
-//! One HTTP connection: hyper serves it while patience lasts, and every answer bears what every answer must.
+//! One HTTP connection: hyper serves it within its deadlines, and every response has the common headers.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -27,23 +27,24 @@ use super::connection_deadlines::{ConnectionDeadlines, Watched};
 use crate::config::Timeouts;
 use crate::metrics::Metrics;
 
-/// What every connection is served with.
+/// The state that all connections share.
 pub(super) struct Server {
     pub(super) router: Router,
     pub(super) timeouts: Timeouts,
     pub(super) metrics: Metrics,
 }
 
-/// The longest head of a request; also how much of an answer hyper takes over at once.
+/// The longest head of a request, and the most bytes of a response that hyper buffers.
 const HEAD_BYTES: usize = 32 * 1024;
 
-/// **Threat:** text of one person running as script in the page of another. Nothing runs that is not our own file; no
-/// other site may frame the page, be its base or receive its forms.
+/// **Threat:** text of one user runs as script in the page of another. Only the server's own files run as scripts; no other
+/// site may frame the page, be its base or receive its forms.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
      frame-ancestors 'none'";
 
-const ALWAYS: [(HeaderName, HeaderValue); 4] = [
+/// The headers of every response.
+const COMMON_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -57,7 +58,7 @@ pub(super) async fn serve(
     server: Arc<Server>,
     mut stage: watch::Receiver<Stage>,
 ) {
-    // Small frames should not wait for each other; without it they only come later.
+    // Small frames must not wait for each other. A failure only delays them.
     let _ = stream.set_nodelay(true);
     let connection_deadlines = ConnectionDeadlines::new(server.timeouts);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&connection_deadlines)));
@@ -85,11 +86,11 @@ pub(super) async fn serve(
             held = Some(stage);
             connection.as_mut().graceful_shutdown();
         }
-        // What a client does wrong is no news to us, and hyper has told it what it could.
+        // An error is the client's, and hyper has answered it where it could.
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        // All that moves the deadline happens within that poll.
+        // The deadline changes only within that poll.
         let until = connection_deadlines.until();
         if alarm.deadline() != until {
             alarm.as_mut().reset(until);
@@ -121,9 +122,9 @@ fn answer(
     })
 }
 
-/// Adds what every answer bears.
+/// Adds the common headers.
 fn complete(headers: &mut HeaderMap) {
-    headers.extend(ALWAYS);
-    // What is not said to be cacheable is somebody's own.
+    headers.extend(COMMON_HEADERS);
+    // A response without its own rule is private to its user.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

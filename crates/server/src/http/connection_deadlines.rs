@@ -1,7 +1,7 @@
-//! When the patience with a connection ends: for its first byte, for a request's head, for the answer, between requests.
+//! The deadlines of a connection: for its first byte, for a request's head, for the response, between requests.
 //!
-//! hyper has one deadline, for heads, which also runs between requests; we want several, and the same for a client that
-//! takes not a byte of what it asked for. So the stream itself notes what comes and goes.
+//! hyper has one deadline, for heads, which also runs between requests. The server needs several, also one for a client that
+//! reads nothing of its response. So the stream itself reports its reads and writes.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::config::Timeouts;
 /// A handler that takes longer than this has a defect: the slowest one waits for sockets to close, five seconds.
 const HANDLING: Duration = Duration::from_secs(30);
 
-/// How a connection stands, and until when it may stand so.
+/// The phase of a connection, and its deadline.
 #[derive(Debug)]
 pub(crate) struct ConnectionDeadlines {
     timeouts: Timeouts,
@@ -34,13 +34,13 @@ struct State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing has come yet.
+    /// No byte has arrived.
     Silent,
     /// A request head has started to arrive.
     Head,
-    /// A handler is at work.
+    /// A handler is running.
     Handling,
-    /// The answer is on its way, or was sent, and no further request has started.
+    /// The response is being sent or was sent, and no further request has started.
     Answered,
 }
 
@@ -51,46 +51,46 @@ impl ConnectionDeadlines {
         Arc::new(ConnectionDeadlines { timeouts, state: Mutex::new(State { phase: Phase::Silent, until }) })
     }
 
-    /// When it ends, as things stand.
+    /// The deadline of the present phase.
     pub(crate) fn until(&self) -> Instant {
         self.state().until
     }
 
-    /// A whole head has come.
+    /// A whole head has arrived.
     pub(crate) fn handling(&self) {
         self.begin(Phase::Handling, HANDLING);
     }
 
-    /// The answer is known.
+    /// The response is ready.
     pub(crate) fn answered(&self) {
         self.begin(Phase::Answered, self.timeouts.http_keep_alive);
     }
 
     pub(super) fn on_read(&self) {
-        // A byte more of the same head buys no more time.
+        // A further byte of the same head does not extend the deadline.
         if matches!(self.state().phase, Phase::Silent | Phase::Answered) {
             self.begin(Phase::Head, self.timeouts.headers);
         }
     }
 
     pub(super) fn on_write(&self) {
-        // A slow reader has as long as it reads.
+        // A slow reader may take as long as it keeps reading.
         if self.state().phase == Phase::Answered {
             self.begin(Phase::Answered, self.timeouts.http_keep_alive);
         }
     }
 
-    fn begin(&self, phase: Phase, connection_deadlines: Duration) {
-        *self.state() = State { phase, until: Instant::now() + connection_deadlines };
+    fn begin(&self, phase: Phase, limit: Duration) {
+        *self.state() = State { phase, until: Instant::now() + limit };
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A plain assignment cannot be left half done.
+        // An assignment is atomic with respect to panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A TCP stream that tells [`ConnectionDeadlines`] what comes and goes.
+/// A TCP stream that reports its reads and writes to [`ConnectionDeadlines`].
 #[derive(Debug)]
 pub(crate) struct Watched {
     stream: TcpStream,
@@ -98,12 +98,12 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Watches a stream.
+    /// Wraps a stream.
     pub(crate) fn new(stream: TcpStream, connection_deadlines: Arc<ConnectionDeadlines>) -> Self {
         Watched { stream, connection_deadlines }
     }
 
-    /// The stream, watched no more.
+    /// The stream without its deadlines.
     pub(crate) fn into_stream(self) -> TcpStream {
         self.stream
     }

@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and from one address.
+//! The limits of connections, in total and per address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,10 +11,11 @@ use super::ApiError;
 use crate::handoff::SlotGuard;
 use crate::metrics::Metrics;
 
-/// Whom a connection counts for: an IPv4 address, or the /64 of an IPv6 one, all of which its owner can use at will.
+/// The address for which a connection counts: an IPv4 address, or the /64 network of an IPv6 one, all of whose addresses belong
+/// to one owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Address {
-    /// Also when it came as `::ffff:192.0.2.1`.
+    /// Also for `::ffff:192.0.2.1`.
     V4(Ipv4Addr),
     /// The first 64 bits.
     V6(u64),
@@ -24,13 +25,13 @@ impl From<IpAddr> for Address {
     fn from(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Address::V4(ip),
-            // Half of 128 bits: the cast keeps them all.
+            // The upper half of 128 bits: the cast is lossless.
             IpAddr::V6(ip) => Address::V6((ip.to_bits() >> 64) as u64),
         }
     }
 }
 
-/// The caps, and how much of them is taken.
+/// The limits, and the connections that count.
 #[derive(Debug)]
 pub(crate) struct ConnectionLimiter {
     in_all: u32,
@@ -47,18 +48,18 @@ struct Taken {
 }
 
 impl ConnectionLimiter {
-    /// With nothing taken.
+    /// A limiter without connections.
     pub(crate) fn new(in_all: u32, per_address: u32, metrics: Metrics) -> Arc<Self> {
         Arc::new(ConnectionLimiter { in_all, per_address, metrics, taken: Mutex::default() })
     }
 
-    /// A place for a connection, or the refusal to send to it.
+    /// A slot for a connection, or the error to send to it.
     pub(crate) fn admit(self: &Arc<Self>, address: Address) -> Result<Permit, ApiError> {
         let mut taken = self.taken();
         if taken.in_all >= self.in_all {
             return Err(ApiError::new(
                 ErrorCode::Overloaded,
-                "the server has as many connections as it takes",
+                "the server has as many connections as it accepts",
             ));
         }
         let of_address = taken.by_address.entry(address).or_default();
@@ -76,13 +77,12 @@ impl ConnectionLimiter {
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        // Nothing in the short sections can panic half-way.
+        // The short critical sections cannot panic half-way.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection's place under the caps. It goes wherever the connection goes, and is given back when the last clone is
-/// dropped.
+/// A connection's slot within the limits. It moves with the connection, and is freed when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Permit {
     slot: Arc<Slot>,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_cannot_take_all_places() {
+    fn one_address_cannot_take_all_slots() {
         let connection_limiter = ConnectionLimiter::new(3, 2, Metrics::new());
         let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
         let first = connection_limiter.admit(one).unwrap();
@@ -144,13 +144,13 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_taken_until_the_last_clone_goes() {
+    fn slot_is_taken_until_the_last_clone_is_dropped() {
         let connection_limiter = ConnectionLimiter::new(1, 1, Metrics::new());
         let permit = connection_limiter.admit(address("::1")).unwrap();
-        let with_the_upgraded_stream = permit.clone();
+        let upgraded = permit.clone();
         drop(permit);
         assert!(connection_limiter.admit(address("::1")).is_err());
-        drop(with_the_upgraded_stream);
+        drop(upgraded);
         assert!(connection_limiter.taken().by_address.is_empty());
         assert!(connection_limiter.admit(address("::1")).is_ok());
     }

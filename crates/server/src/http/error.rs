@@ -1,4 +1,4 @@
-//! How HTTP says no: a status, and the same stable codes as on the wire.
+//! The response to a request that failed: a status, and the same stable codes as over WebSocket.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use protocol::{ErrorCode, HttpError};
 use storage::StoreError;
 
-/// Why a request was not done. The message is public.
+/// Why a request failed. The message is public.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -21,12 +21,12 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
-    /// With the status that belongs to the code.
+    /// An error with the status of its code.
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        // `every_code_has_a_status` reads them all.
+        // `every_code_has_a_status` checks them all.
         let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = match code {
-            // RFC 9110, 15.5.2: a 401 says what would do.
+            // Required by RFC 9110, 15.5.2.
             ErrorCode::Unauthorized => vec![("www-authenticate", "Bearer")],
             _ => Vec::new(),
         };
@@ -38,40 +38,40 @@ impl ApiError {
         ErrorCode::Unauthorized.into()
     }
 
-    /// No such address.
+    /// No route has this path.
     pub(crate) fn not_found() -> Self {
         ErrorCode::NotFound.into()
     }
 
-    /// An address, but not for this method. `Allow` is added where the routes are known.
+    /// The path has a route, but not for this method. The router adds `Allow`.
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(ErrorCode::NotFound, "this address does not know this method")
+        Self::new(ErrorCode::NotFound, "this path does not have this method")
             .with_status(StatusCode::METHOD_NOT_ALLOWED)
     }
 
-    /// Too often.
+    /// The request exceeds a rate; `wait` is the time until a token.
     pub(crate) fn too_often(message: &'static str, wait: Duration) -> Self {
         ApiError { retry_after: Some(wait), ..Self::new(ErrorCode::RateLimited, message) }
     }
 
-    /// The store failed. What it says goes into the log, here and nowhere else.
+    /// A failure of the store, whose cause goes to the log and nowhere else.
     pub(crate) fn of_store(error: &StoreError) -> Self {
         tracing::warn!(%error, "the store failed an HTTP request");
         error.refusal().into()
     }
 
-    /// Another status than the code's own, where HTTP has a better one.
+    /// The same error with a status that fits better than the code's own.
     pub(crate) fn with_status(self, status: StatusCode) -> Self {
         ApiError { status, ..self }
     }
 
-    /// With headers that the status asks for.
+    /// The same error with the headers that its status requires.
     pub(crate) fn with_headers(mut self, headers: &[(&'static str, &'static str)]) -> Self {
         self.headers.extend_from_slice(headers);
         self
     }
 
-    /// The status line and everything after it, for a connection that HTTP does not serve.
+    /// The whole response, for a connection that hyper does not serve.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let body = self.body();
         let reason = self.status.canonical_reason().unwrap_or_default();
@@ -89,15 +89,15 @@ impl ApiError {
 
     fn body(&self) -> Vec<u8> {
         let retry_after_ms =
-            // Rounded up: a client that waits this long is let through.
+            // Rounded up: a client that waits this long is accepted.
             self.retry_after.map(|wait| u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1));
         let retryable = self.code.is_retryable();
-        // Three strings, a bool and a number cannot fail to be written.
+        // Strings, a bool and a number cannot fail to be serialized.
         serde_json::to_vec(&HttpError { code: self.code, message: &self.message, retryable, retry_after_ms })
             .unwrap_or_default()
     }
 
-    /// `Retry-After` knows whole seconds only: rounded up, so that nobody comes too early.
+    /// `Retry-After` has whole seconds only: rounded up, so that no client comes too early.
     fn retry_after_seconds(&self) -> Option<u64> {
         match self.retry_after {
             Some(wait) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
@@ -113,8 +113,8 @@ impl From<ErrorCode> for ApiError {
 }
 
 impl From<storage::CommandError> for ApiError {
-    fn from(refusal: storage::CommandError) -> Self {
-        Self::new(refusal.code, refusal.message)
+    fn from(error: storage::CommandError) -> Self {
+        Self::new(error.code, error.message)
     }
 }
 
@@ -130,7 +130,7 @@ impl IntoResponse for ApiError {
         for (name, value) in self.headers {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        // Counted where every response passes.
+        // For the metrics, which count every response.
         response.extensions_mut().insert(self.code);
         response
     }
@@ -143,35 +143,35 @@ mod tests {
     #[test]
     fn every_code_has_a_status() {
         for code in ErrorCode::ALL {
-            let refusal = ApiError::from(*code);
-            assert_eq!(refusal.status.as_u16(), code.http_status(), "{code}");
-            assert!(refusal.status.is_client_error() || refusal.status.is_server_error());
+            let error = ApiError::from(*code);
+            assert_eq!(error.status.as_u16(), code.http_status(), "{code}");
+            assert!(error.status.is_client_error() || error.status.is_server_error());
         }
     }
 
     #[test]
-    fn a_wait_is_told_in_both_units_and_never_too_short() {
-        let refusal = ApiError::too_often("too often", Duration::from_millis(1500));
-        let text = String::from_utf8(refusal.to_bytes()).unwrap();
+    fn retry_delay_has_both_units_and_is_rounded_up() {
+        let error = ApiError::too_often("too often", Duration::from_millis(1500));
+        let text = String::from_utf8(error.to_bytes()).unwrap();
         assert!(text.starts_with("HTTP/1.1 429 Too Many Requests\r\n"), "{text}");
         assert!(text.contains("\r\nretry-after: 2\r\n"));
         assert!(text.ends_with(
             r#"{"code":"rate_limited","message":"too often","retryable":true,"retry_after_ms":1500}"#
         ));
-        let response = refusal.into_response();
+        let response = error.into_response();
         assert_eq!(response.headers()["retry-after"], "2");
     }
 
     #[test]
-    fn what_cannot_succeed_later_does_not_invite_to_retry() {
+    fn permanent_error_has_no_retry_after() {
         let response = ApiError::unauthorized().into_response();
         assert!(!response.headers().contains_key(header::RETRY_AFTER));
         assert_eq!(response.headers()["www-authenticate"], "Bearer");
     }
 
     #[test]
-    fn the_cause_of_a_store_failure_is_not_public() {
-        let refusal = ApiError::of_store(&StoreError::Unavailable("/var/lib/secret.db".to_owned()));
-        assert!(!String::from_utf8(refusal.to_bytes()).unwrap().contains("secret"));
+    fn cause_of_a_store_failure_is_not_public() {
+        let error = ApiError::of_store(&StoreError::Unavailable("/var/lib/secret.db".to_owned()));
+        assert!(!String::from_utf8(error.to_bytes()).unwrap().contains("secret"));
     }
 }

@@ -1,5 +1,5 @@
-//! For supervisors and monitors: alive, ready, counters. They answer everybody: they hold no names and no words, and
-//! whoever wants them unseen closes these three addresses in the proxy before us.
+//! Health checks and metrics, for supervisors and monitors. They are public, since they contain no names and no messages; a
+//! reverse proxy can hide these three paths.
 
 use std::sync::Arc;
 
@@ -11,26 +11,26 @@ use protocol::ErrorCode;
 use super::{ApiError, HttpState};
 use crate::metrics;
 
-/// The beginning of a request for [`alive`] from a connection that found no place, and the whole answer to it.
-pub(super) const ASKS_WHETHER_ALIVE: &[u8] = b"GET /healthz ";
+/// The start of a request for [`alive`] on a connection beyond the limits, and the whole response to it.
+pub(super) const REQUEST_LINE: &[u8] = b"GET /healthz ";
 pub(super) const ALIVE: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
 
-/// `GET /healthz`: the process answers. It asks nobody else, so that a store that is slow gets nobody killed.
+/// `GET /healthz`: the process answers. It depends on nothing else, so that a slow store does not get the process killed.
 pub(super) async fn alive() -> &'static str {
     "ok"
 }
 
-/// `GET /readyz`: messages can be taken; the store can be written and we are not stopping.
-pub(super) async fn ready(State(front): State<Arc<HttpState>>) -> Result<&'static str, ApiError> {
-    if front.app.is_stopping() {
+/// `GET /readyz`: messages are accepted: the store is writable, and the server is not stopping.
+pub(super) async fn ready(State(state): State<Arc<HttpState>>) -> Result<&'static str, ApiError> {
+    if state.app.is_stopping() {
         return Err(ErrorCode::ShuttingDown.into());
     }
-    front.app.probe().await?;
+    state.app.probe().await?;
     Ok("ready")
 }
 
 /// `GET /metrics`
-pub(super) async fn metrics(State(front): State<Arc<HttpState>>) -> Response {
-    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], front.metrics.render()).into_response()
+pub(super) async fn metrics(State(state): State<Arc<HttpState>>) -> Response {
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], state.metrics.render()).into_response()
 }

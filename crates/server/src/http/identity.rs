@@ -1,4 +1,4 @@
-//! From what a request brings to the person it speaks for.
+//! From the credential of a request to its user.
 
 use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap};
 use protocol::{ErrorCode, Person, UserName};
@@ -12,7 +12,7 @@ use crate::sessions::Token;
 /// The cookie's name.
 pub(super) const COOKIE_NAME: &str = "teahouse_session";
 
-/// What a request brings to show who it is.
+/// The credential of a request.
 pub(super) enum Credential {
     /// Nothing.
     None,
@@ -23,19 +23,19 @@ pub(super) enum Credential {
 }
 
 impl Credential {
-    /// A bearer token, or else the cookie, where `sender` is one whose cookie counts.
-    pub(super) fn of(headers: &HeaderMap, sender: &RequestOrigin) -> Self {
+    /// A bearer token, or else the cookie, unless `origin` is a page whose cookie does not count.
+    pub(super) fn of(headers: &HeaderMap, origin: &RequestOrigin) -> Self {
         match bearer(headers) {
-            Credential::None if *sender != RequestOrigin::Allowed => cookie(headers),
+            Credential::None if *origin != RequestOrigin::Allowed => cookie(headers),
             bearer => bearer,
         }
     }
 
-    /// The same for a request that changes something. **Threat:** another site's page has its visitor's browser send
-    /// the cookie along; so here it counts only where the browser says that the page is ours.
-    pub(super) fn for_change(headers: &HeaderMap, sender: &RequestOrigin) -> Self {
+    /// The same for a request that changes something. **Threat:** another site's page makes its visitor's browser send the
+    /// cookie; so it counts only where the browser names the server's own page.
+    pub(super) fn for_change(headers: &HeaderMap, origin: &RequestOrigin) -> Self {
         match bearer(headers) {
-            Credential::None if matches!(sender, RequestOrigin::SameOrigin(_)) => cookie(headers),
+            Credential::None if matches!(origin, RequestOrigin::SameOrigin(_)) => cookie(headers),
             bearer => bearer,
         }
     }
@@ -46,7 +46,7 @@ fn bearer(headers: &HeaderMap) -> Credential {
     let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
         return Credential::Malformed;
     };
-    // Other schemes are for a proxy before us.
+    // Other schemes are for a reverse proxy.
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Credential::None;
     }
@@ -54,7 +54,7 @@ fn bearer(headers: &HeaderMap) -> Credential {
 }
 
 fn cookie(headers: &HeaderMap) -> Credential {
-    // Other cookies of the host may hold anything.
+    // Other cookies of the host may have any value.
     let cookies =
         headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     let mut ours = cookies
@@ -64,14 +64,14 @@ fn cookie(headers: &HeaderMap) -> Credential {
     token.map_or(Credential::Malformed, Credential::Token)
 }
 
-/// The language that the request's sender likes best.
+/// The preferred language of the request.
 pub(super) fn language(headers: &HeaderMap) -> Language {
     let header = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     header.map_or(Language::En, Language::from_accept_language)
 }
 
 impl HttpState {
-    /// The person behind a credential; `None` if it brings nobody.
+    /// The user of a credential; `None` if it has none.
     pub(super) async fn identify(&self, credential: Credential) -> Result<Option<Identity>, ApiError> {
         let Credential::Token(token) = credential else { return Ok(None) };
         let hash = token.hash();
@@ -79,7 +79,7 @@ impl HttpState {
         if sessions.has_ended(&hash) {
             return Ok(None);
         }
-        // First those that are not stored: one that is stored meanwhile is found by the second look.
+        // First the sessions that are not stored: one that is stored meanwhile is found in the store.
         if let Some(person) = sessions.provisional(&hash) {
             return Ok(Some(Identity { person, session: Some(hash), stored: false }));
         }
@@ -88,12 +88,12 @@ impl HttpState {
         Ok(person.map(|person| Identity { person, session: Some(hash), stored: true }))
     }
 
-    /// The person behind a credential, or the refusal.
+    /// The user of a credential, or the error.
     pub(super) async fn must_identify(&self, credential: Credential) -> Result<Identity, ApiError> {
         self.identify(credential).await?.ok_or_else(ApiError::unauthorized)
     }
 
-    /// Somebody new, if this address may make guests at the moment.
+    /// A new guest, if the rate of this address permits one.
     pub(super) fn new_guest(
         &self,
         peer: &Peer,
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_comes_as_bearer_or_as_cookie() {
+    fn token_is_read_from_bearer_or_cookie() {
         for (name, value, expected) in [
             ("authorization", format!("Bearer {TOKEN}"), "token"),
             ("authorization", format!("bearer  {TOKEN}"), "token"),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_of_a_listed_page_is_ignored() {
+    fn cookie_of_an_allowed_page_is_ignored() {
         let cookie = format!("{COOKIE_NAME}={TOKEN}");
         let headers = headers(&[("cookie", &cookie)]);
         assert_eq!(text(&Credential::of(&headers, &RequestOrigin::Allowed)), "none");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_by_cookie_needs_our_own_page() {
+    fn change_by_cookie_requires_the_own_page() {
         let cookie = format!("{COOKIE_NAME}={TOKEN}");
         let by_cookie = headers(&[("cookie", &cookie)]);
         assert_eq!(text(&Credential::for_change(&by_cookie, &RequestOrigin::Absent)), "none");

@@ -1,26 +1,26 @@
-//! HTTP: the page, the API, and the way by which a connection comes to its shard.
+//! HTTP: the web client, the API, and the upgrade that hands a connection to its shard.
 //!
-//! A connection is accepted under the caps (`accept.rs`, `connection_limiter.rs`), served while patience lasts (`connection.rs`,
-//! `connection_deadlines.rs`), and asks one of the routes below. `/ws` (`upgrade.rs`) hands the bare stream to the house and is done
-//! with it. Nothing here knows rooms or cursors.
+//! A connection is accepted within the limits (`accept.rs`, `connection_limiter.rs`), served within its deadlines
+//! (`connection.rs`, `connection_deadlines.rs`), and calls one of the routes below. `/ws` (`upgrade.rs`) hands the stream to a shard.
+//! The module has no rooms and no cursors.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `accept.rs` | the socket, the accept loop, turning away, ending |
-//! | `connection_limiter.rs` | connections in all and per address; [`Permit`] |
-//! | `connection.rs` | one connection: hyper, deadlines, what every answer bears |
+//! | `accept.rs` | the socket, the accept loop, rejection, shutdown |
+//! | `connection_limiter.rs` | the limits of connections, in total and per address; [`Permit`] |
+//! | `connection.rs` | one connection: hyper, deadlines, the headers of every response |
 //! | `connection_deadlines.rs` | the deadlines of a connection |
-//! | `origin.rs` | which pages may do what |
-//! | `identity.rs` | from a token to a person; new guests |
+//! | `origin.rs` | the page that a request comes from, and its rights |
+//! | `identity.rs` | from a token to a user; new guests |
 //! | `upgrade.rs` | `/ws` |
 //! | `session.rs` | `/api/v1/session` |
 //! | `operations.rs` | the routes of the operation table: from a request to a command |
 //! | `effects.rs` | from the effects of an operation to a response |
-//! | `request_body.rs` | a body, within bounds |
+//! | `request_body.rs` | a request's body, with bounds of size and time |
 //! | `docs/` | `/api/v1/openapi.json`, `/api/docs` |
 //! | `health.rs` | `/healthz`, `/readyz`, `/metrics` |
 //! | `page.rs` | the embedded web client |
-//! | `refusal.rs` | how HTTP says no |
+//! | `error.rs` | [`ApiError`]: the response to a request that failed |
 
 mod accept;
 mod connection;
@@ -54,44 +54,44 @@ pub(crate) use error::ApiError;
 use crate::app::AppState;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use accept::Room;
+use accept::Capacity;
 use connection_limiter::ConnectionLimiter;
 use page::Page;
 
-/// What the routes share.
+/// The state that the routes share.
 pub(crate) struct HttpState {
     config: Arc<Config>,
     app: Arc<AppState>,
     metrics: Metrics,
     page: Page,
     start: Instant,
-    // owner: each request that creates a guest; held for one look-up; cap KeyedBuckets::CAPACITY, beyond it the fullest is forgotten.
+    // owner: each request that creates a guest; held for one look-up; cap KeyedBuckets::CAPACITY, beyond it the fullest is dropped.
     guests: Mutex<KeyedBuckets<Address>>,
 }
 
-/// Begins to accept. The house must be ready to take arrivals.
+/// Starts to accept connections. The shards must be running.
 pub(crate) fn serve(
     listener: tokio::net::TcpListener,
     config: Arc<Config>,
     app: Arc<AppState>,
     metrics: Metrics,
 ) -> Serving {
-    let room = Room::measure(&config);
+    let capacity = Capacity::measure(&config);
     let connection_limiter =
-        ConnectionLimiter::new(room.connections, config.limits.connections_per_address, metrics.clone());
+        ConnectionLimiter::new(capacity.connections, config.limits.connections_per_address, metrics.clone());
     let timeouts = config.timeouts;
     let router = router(HttpState::new(config, app, metrics.clone()));
-    accept::serve(listener, connection::Server { router, timeouts, metrics }, connection_limiter, room)
+    accept::serve(listener, connection::Server { router, timeouts, metrics }, connection_limiter, capacity)
 }
 
-/// Who is at the other end; in the extensions of every request.
+/// The client's address and its slot, in the extensions of every request.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     address: Address,
     permit: Permit,
 }
 
-fn router(front: HttpState) -> Router {
+fn router(state: HttpState) -> Router {
     let router = docs::add_routes(operations::add_routes(Router::new()))
         .route("/ws", get(upgrade::open))
         .route("/api/v1/session", get(session::show).post(session::begin).delete(session::end))
@@ -103,7 +103,7 @@ fn router(front: HttpState) -> Router {
     router
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .fallback(page::file)
-        .with_state(Arc::new(front))
+        .with_state(Arc::new(state))
 }
 
 impl HttpState {
@@ -118,20 +118,20 @@ impl HttpState {
         }
     }
 
-    /// Takes a token from `key`'s bucket, or refuses in these words.
+    /// Takes a token from `key`'s bucket, or returns an error with this message.
     fn acquire<K: Ord + Clone>(
         &self,
         buckets: &Mutex<KeyedBuckets<K>>,
         key: &K,
         rate: Rate,
-        words: &'static str,
+        message: &'static str,
     ) -> Result<(), ApiError> {
         if !self.config.limits.rates.enabled {
             return Ok(());
         }
-        // A bucket that a panic left half taken is off by one token.
+        // A panic while the lock was held leaves a bucket off by at most one token.
         let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.take(key, self.now(), rate).map_err(|wait| ApiError::too_often(words, wait))
+        buckets.take(key, self.now(), rate).map_err(|wait| ApiError::too_often(message, wait))
     }
 
     fn now(&self) -> Duration {
@@ -139,7 +139,7 @@ impl HttpState {
     }
 }
 
-/// A number for things that need not be secret, such as which tea a guest is called after.
+/// A random number for purposes without secrecy, such as the name of a guest.
 fn any_number() -> u64 {
     RandomState::new().hash_one(())
 }

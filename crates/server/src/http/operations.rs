@@ -18,7 +18,7 @@ use super::origin::RequestOrigin;
 use super::request_body::read_body;
 use super::{ApiError, HttpState, effects};
 
-/// What the handler of an operation needs of its row.
+/// The parts of an operation's row that its handler uses.
 struct Endpoint {
     row: &'static Row,
     route: Route,
@@ -100,15 +100,15 @@ impl Endpoint {
             // Unknown fields are ignored, as in a frame.
             let Some(field_type) = self.fields.get(&name) else { continue };
             if parameters.insert(name, field_type.read(text)).is_some() {
-                return Err(malformed("a parameter is there twice"));
+                return Err(malformed("a parameter occurs twice"));
             }
         }
         for name in self.route.omits {
             parameters.remove(*name);
         }
-        // What is not UTF-8 is no name.
+        // A path that is not UTF-8 has no name.
         let path =
-            path.ok_or_else(|| ApiError::new(ErrorCode::InvalidName, "this is no room's id or name"))?;
+            path.ok_or_else(|| ApiError::new(ErrorCode::InvalidName, "not the id or name of a room"))?;
         for (name, text) in &path {
             parameters.insert(name.to_owned(), Value::String(text.to_owned()));
         }

@@ -1,7 +1,7 @@
-//! Which page a request comes from, and what that page may do here.
+//! The page that a request comes from, and its rights.
 //!
-//! **Threat:** any page on the web can make its visitor's browser connect to this server, cookie and all. The browser
-//! says truthfully which page it was, in `Origin`; so only our own page's requests count with their cookie.
+//! **Threat:** any page on the web can make its visitor's browser connect to this server, with the cookie. The browser names the
+//! page in `Origin`; so the cookie counts only in requests from the server's own page.
 
 use http::header::{HOST, HeaderMap, ORIGIN};
 use protocol::ErrorCode;
@@ -9,19 +9,19 @@ use protocol::ErrorCode;
 use super::ApiError;
 use crate::origin::Origin;
 
-/// Who sent a request, as far as cookies are concerned.
+/// The sender of a request, as far as cookies are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RequestOrigin {
-    /// No page: a program; or a browser that fetches from our own page with GET, which needs no `Origin`.
+    /// No page: a program; or a browser that sends a GET from the server's own page, which needs no `Origin`.
     Absent,
-    /// Our own page, whose cookie counts.
+    /// The server's own page, whose cookie counts.
     SameOrigin(Origin),
-    /// A page that is listed. It may connect, but not in its visitor's name.
+    /// A page in the list of allowed origins. It may connect, but not in its visitor's name.
     Allowed,
 }
 
 impl RequestOrigin {
-    /// Reads it from the request's headers; a page that is neither ours nor listed is refused.
+    /// Reads the origin from the request's headers. A page that is neither the server's own nor in the list is refused.
     pub(crate) fn of(headers: &HeaderMap, allowed: &[String]) -> Result<Self, ApiError> {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else { return Ok(RequestOrigin::Absent) };
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_page_is_known_by_host_and_port() {
+    fn own_page_has_the_host_and_port_of_the_request() {
         for (origin, host) in [
             ("http://localhost:9999", "localhost:9999"),
             ("https://chat.example", "chat.example"),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn another_host_or_port_is_another_page() {
+    fn page_of_another_host_or_port_is_refused() {
         for (origin, host) in [
             ("http://localhost:8080", "localhost:9999"),
             ("http://localhost", "localhost:9999"),
@@ -96,12 +96,12 @@ mod tests {
     }
 
     #[test]
-    fn without_an_origin_there_is_no_page() {
+    fn request_without_origin_has_no_page() {
         assert_eq!(sender(&[], &["chat.example"]), Some(RequestOrigin::Absent));
     }
 
     #[test]
-    fn two_origins_or_two_hosts_are_believed_neither() {
+    fn request_with_two_origins_or_two_hosts_is_refused() {
         let ours = "http://chat.example";
         assert_eq!(sender(&[ours, "http://evil.example"], &["chat.example"]), None);
         assert_eq!(sender(&[ours], &["chat.example", "evil.example"]), None);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_page_may_connect_but_is_not_ours() {
+    fn allowed_page_is_not_the_own_page() {
         assert_eq!(sender(&["https://listed.example"], &["chat.example"]), Some(RequestOrigin::Allowed));
         assert_eq!(sender(&["https://LISTED.example:443"], &["chat.example"]), Some(RequestOrigin::Allowed));
         assert_eq!(sender(&["http://listed.example"], &["chat.example"]), None);

@@ -1,4 +1,4 @@
-//! The web client, embedded when the program was built; or a page that says that it is not there.
+//! The web client, embedded in the binary; or a page that explains how to build it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::{ApiError, HttpState};
 use crate::i18n::{Language, i18n};
 
-/// What `npm run build` left; nothing, if it did not run.
+/// The output of `npm run build`; empty if it did not run.
 #[derive(Embed)]
 #[folder = "../../web/dist"]
 #[allow_missing = true]
@@ -24,10 +24,10 @@ struct Dist;
 
 const INDEX: &str = "index.html";
 
-/// Names below it hold a hash of their content, so that what is cached is never stale.
+/// File names below this path contain a hash of their content, so that a cached file is never stale.
 const HASHED: &str = "assets/";
 
-/// Everything that can be fetched, by path without the leading slash.
+/// All files, by path without the leading slash.
 pub(super) struct Page {
     files: HashMap<String, File>,
 }
@@ -36,21 +36,21 @@ struct File {
     content_type: HeaderValue,
     cache_control: HeaderValue,
     plain: Variant,
-    /// In the order in which we would rather send them.
-    packed: Vec<(&'static str, Variant)>,
+    /// In order of preference.
+    compressed: Vec<(&'static str, Variant)>,
 }
 
 struct Variant {
     bytes: Bytes,
-    /// Of these very bytes, so a strong one: another encoding has another tag.
+    /// A strong entity tag: another encoding has another tag.
     etag: HeaderValue,
 }
 
-/// Endings of ready-made siblings, and what `Accept-Encoding` calls them.
-const PACKED: [(&str, &str); 2] = [(".br", "br"), (".gz", "gzip")];
+/// Endings of precompressed files, and their names in `Accept-Encoding`.
+const COMPRESSED: [(&str, &str); 2] = [(".br", "br"), (".gz", "gzip")];
 
 impl Page {
-    /// What was there when the program was built.
+    /// The files that are embedded in the binary.
     pub(super) fn embedded() -> Self {
         let files = Dist::iter().filter_map(|path| {
             let bytes = match Dist::get(&path)?.data {
@@ -69,10 +69,10 @@ impl Page {
         }
         let mut files = HashMap::new();
         for (path, bytes) in &found {
-            if is_packed_sibling(path, &found) {
+            if is_compressed_sibling(path, &found) {
                 continue;
             }
-            let packed = PACKED.iter().filter_map(|(ending, encoding)| {
+            let compressed = COMPRESSED.iter().filter_map(|(ending, encoding)| {
                 Some((*encoding, Variant::of(found.get(&format!("{path}{ending}"))?.clone())))
             });
             let cache_control =
@@ -81,7 +81,7 @@ impl Page {
                 content_type: HeaderValue::from_static(content_type(path)),
                 cache_control: HeaderValue::from_static(cache_control),
                 plain: Variant::of(bytes.clone()),
-                packed: packed.collect(),
+                compressed: compressed.collect(),
             };
             files.insert(path.clone(), file);
         }
@@ -95,17 +95,17 @@ impl Page {
         if *method != Method::GET && *method != Method::HEAD {
             return Err(ApiError::method_not_allowed().with_headers(&[("allow", "GET, HEAD")]));
         }
-        let packed = file.packed.iter().find(|(encoding, _)| accepts(headers, encoding));
+        let compressed = file.compressed.iter().find(|(encoding, _)| accepts(headers, encoding));
         let (encoding, variant) =
-            packed.map_or((None, &file.plain), |(encoding, variant)| (Some(*encoding), variant));
+            compressed.map_or((None, &file.plain), |(encoding, variant)| (Some(*encoding), variant));
         let mut response = Response::new(Body::empty());
         let answer = response.headers_mut();
         answer.insert(header::CACHE_CONTROL, file.cache_control.clone());
         answer.insert(header::ETAG, variant.etag.clone());
-        if !file.packed.is_empty() {
+        if !file.compressed.is_empty() {
             answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         }
-        if knows(headers, &variant.etag) {
+        if has_current(headers, &variant.etag) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return Ok(response);
         }
@@ -128,18 +128,20 @@ impl Variant {
     }
 }
 
-/// Whatever no route knows: a file, or nothing.
+/// Serves a path without a route: a file, or `not_found`.
 pub(super) async fn file(
-    State(front): State<Arc<HttpState>>,
+    State(state): State<Arc<HttpState>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    front.page.answer(&method, uri.path(), &headers)
+    state.page.answer(&method, uri.path(), &headers)
 }
 
-fn is_packed_sibling(path: &str, found: &HashMap<String, Bytes>) -> bool {
-    PACKED.iter().any(|(ending, _)| path.strip_suffix(ending).is_some_and(|plain| found.contains_key(plain)))
+fn is_compressed_sibling(path: &str, found: &HashMap<String, Bytes>) -> bool {
+    COMPRESSED
+        .iter()
+        .any(|(ending, _)| path.strip_suffix(ending).is_some_and(|plain| found.contains_key(plain)))
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -178,15 +180,15 @@ fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
 }
 
 /// Whether the client has these bytes already.
-fn knows(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+fn has_current(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().any(|value| {
         let mut tags = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        // A proxy that packs on the way makes a weak one of ours; for this question it is the same (RFC 9110, 13.1.2).
+        // A proxy that compresses makes the tag weak; for this comparison it is equal (RFC 9110, 13.1.2).
         tags.any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
     })
 }
 
-/// The page of a server that was built without its web client. No style: the policy allows files only.
+/// The page of a server that was built without its web client. It has no style: the policy permits files only.
 fn stand_in() -> String {
     let section = |language| {
         let t = i18n(language);
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_smallest_form_that_the_client_takes_is_sent() {
+    async fn smallest_accepted_encoding_is_sent() {
         let path = "/assets/app-1a2b.js";
         for (accepted, encoding, text) in [
             ("gzip, deflate, br, zstd", Some("br"), "brotli"),
@@ -258,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_has_its_own_tag() {
+    fn each_encoding_has_its_own_tag() {
         let tag =
             |accepted| get("/assets/app-1a2b.js", &[("accept-encoding", accepted)]).headers()["etag"].clone();
         assert_ne!(tag("br"), tag("gzip"));
@@ -266,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_has_is_not_sent_again() {
+    fn current_file_is_not_sent_again() {
         let tag = get("/", &[]).headers()["etag"].to_str().unwrap().to_owned();
         for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
             let response = get("/", &[("if-none-match", &known)]);
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn hashed_files_are_kept_and_others_are_asked_for() {
+    fn hashed_files_are_immutable_and_others_revalidated() {
         assert_eq!(
             get("/assets/app-1a2b.js", &[]).headers()["cache-control"],
             "public, max-age=31536000, immutable"
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_there() {
+    fn unknown_path_is_not_found() {
         for path in
             ["/nope", "/assets/app-1a2b.js.br", "/../Cargo.toml", "//index.html", "/assets/", "/index.html/"]
         {

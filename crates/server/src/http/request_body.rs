@@ -1,4 +1,4 @@
-//! Reading a request's body, within a bound of bytes and of time.
+//! Reading a request's body, with bounds of size and time.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::ApiError;
 
-/// The whole body. The connection is closed after a body that was not read to its end.
+/// The whole body. After a body that was not read to its end the connection is closed.
 pub(super) async fn read_body(body: Body, max_bytes: usize, within: Duration) -> Result<Bytes, ApiError> {
     let read = timeout(within, to_bytes(body, max_bytes)).await.map_err(|_| {
         ApiError::new(ErrorCode::Malformed, "the request's body did not arrive in time")

@@ -1,4 +1,4 @@
-//! `/api/v1/session`: becoming a guest, being told who one is, ending it.
+//! `/api/v1/session`: creating, reading and ending a session.
 
 use std::sync::Arc;
 
@@ -21,59 +21,59 @@ const BODY_BYTES: usize = 16 * 1024;
 /// 400 days, the longest that browsers keep a cookie.
 const COOKIE_SECONDS: u32 = 400 * 24 * 3600;
 
-/// `GET`: who am I?
+/// `GET`: the user of the session.
 pub(super) async fn show(
-    State(front): State<Arc<HttpState>>,
+    State(state): State<Arc<HttpState>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let sender = RequestOrigin::of(&headers, &front.config.allowed_origins)?;
-    let identity = front.must_identify(Credential::of(&headers, &sender)).await?;
+    let origin = RequestOrigin::of(&headers, &state.config.allowed_origins)?;
+    let identity = state.must_identify(Credential::of(&headers, &origin)).await?;
     Ok(json(StatusCode::OK, &Session { user: identity.person, token: None }))
 }
 
-/// `POST`: make me a guest, unless I am somebody already.
+/// `POST`: a new guest, unless the request has a session.
 pub(super) async fn begin(
-    State(front): State<Arc<HttpState>>,
+    State(state): State<Arc<HttpState>>,
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let sender = RequestOrigin::of(&parts.headers, &front.config.allowed_origins)?;
-    let wish = parse_request(&read_body(body, BODY_BYTES, front.config.timeouts.headers).await?)?;
-    if let Some(identity) = front.identify(Credential::for_change(&parts.headers, &sender)).await? {
+    let origin = RequestOrigin::of(&parts.headers, &state.config.allowed_origins)?;
+    let create = parse_request(&read_body(body, BODY_BYTES, state.config.timeouts.headers).await?)?;
+    if let Some(identity) = state.identify(Credential::for_change(&parts.headers, &origin)).await? {
         return Ok(json(StatusCode::OK, &Session { user: identity.person, token: None }));
     }
-    let name = wish.name.as_deref().map(UserName::new).transpose();
+    let name = create.name.as_deref().map(UserName::new).transpose();
     let name = name.map_err(|error| ApiError::new(ErrorCode::InvalidName, error.to_string()))?;
-    let person = front.new_guest(&peer, name, language(&parts.headers))?;
+    let person = state.new_guest(&peer, name, language(&parts.headers))?;
     let token = Token::new().map_err(|error| {
-        tracing::error!(%error, "the system gives no randomness");
+        tracing::error!(%error, "the system has no random numbers");
         ErrorCode::Internal
     })?;
-    front.app.sessions.begin(token.hash(), person.clone());
-    Ok(match sender {
+    state.app.sessions.begin(token.hash(), person.clone());
+    Ok(match origin {
         RequestOrigin::SameOrigin(origin) => {
             let mut response = json(StatusCode::CREATED, &Session { user: person, token: None });
             set_cookie(&mut response, token.as_str(), COOKIE_SECONDS, origin.is_https())?;
             response
         }
-        // A listed page gets no cookie: it would be one of our own page's.
+        // An allowed page gets no cookie: the cookie would count for the server's own page.
         RequestOrigin::Absent | RequestOrigin::Allowed => {
             json(StatusCode::CREATED, &Session { user: person, token: Some(token.as_str().to_owned()) })
         }
     })
 }
 
-/// `DELETE`: the answer comes when the session's connections are closed.
+/// `DELETE`: the response comes when the session's connections are closed.
 pub(super) async fn end(
-    State(front): State<Arc<HttpState>>,
+    State(state): State<Arc<HttpState>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let sender = RequestOrigin::of(&headers, &front.config.allowed_origins)?;
-    let identity = front.must_identify(Credential::for_change(&headers, &sender)).await?;
+    let origin = RequestOrigin::of(&headers, &state.config.allowed_origins)?;
+    let identity = state.must_identify(Credential::for_change(&headers, &origin)).await?;
     let Some(session) = identity.session else { return Err(ApiError::unauthorized()) };
-    let app = Arc::clone(&front.app);
-    // In a task of its own: whoever goes away without waiting has ended the session all the same.
+    let app = Arc::clone(&state.app);
+    // In its own task: a client that disconnects without waiting has ended the session all the same.
     let ending = tokio::spawn(async move {
         let sessions = &app.sessions;
         sessions.end(session);
@@ -86,7 +86,7 @@ pub(super) async fn end(
     });
     ending.await.map_err(|_| ErrorCode::Internal)??;
     let mut response = StatusCode::NO_CONTENT.into_response();
-    if let RequestOrigin::SameOrigin(origin) = sender {
+    if let RequestOrigin::SameOrigin(origin) = origin {
         set_cookie(&mut response, "", 0, origin.is_https())?;
     }
     Ok(response)

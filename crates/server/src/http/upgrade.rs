@@ -1,4 +1,4 @@
-//! `/ws`: from a request to a bare stream on its way to a shard.
+//! `/ws`: from a request to a stream that is handed to a shard.
 
 use std::sync::Arc;
 
@@ -24,24 +24,24 @@ const JSON: &str = "teahouse.v1.json";
 
 /// `GET /ws`
 pub(super) async fn open(
-    State(front): State<Arc<HttpState>>,
+    State(state): State<Arc<HttpState>>,
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    upgrade(&front, peer, request, choose).await
+    upgrade(&state, peer, request, choose).await
 }
 
-/// `GET /echo`: the same way, for conformance runs.
+/// `GET /echo`: the same for conformance runs.
 #[cfg(feature = "echo")]
 pub(super) async fn open_echo(
-    State(front): State<Arc<HttpState>>,
+    State(state): State<Arc<HttpState>>,
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    upgrade(&front, peer, request, |_, _| Ok((WireProtocol::Echo, None))).await
+    upgrade(&state, peer, request, |_, _| Ok((WireProtocol::Echo, None))).await
 }
 
-/// What will be spoken, and what the answer says about it.
+/// The protocol of the connection, and the header that names it.
 type Choice = Result<(WireProtocol, Option<HeaderValue>), ApiError>;
 
 fn choose(offered: &[&str], headers: &http::HeaderMap) -> Choice {
@@ -53,12 +53,12 @@ fn choose(offered: &[&str], headers: &http::HeaderMap) -> Choice {
     }
     Err(ApiError::new(
         ErrorCode::Malformed,
-        "no such subprotocol: teahouse.v1.json is the one there is; without any, plain text is spoken",
+        "unknown subprotocol: the only one is teahouse.v1.json; without a subprotocol the connection uses plain text",
     ))
 }
 
 async fn upgrade(
-    front: &HttpState,
+    state: &HttpState,
     peer: Peer,
     mut request: Request,
     choose: impl FnOnce(&[&str], &http::HeaderMap) -> Choice,
@@ -70,25 +70,25 @@ async fn upgrade(
         version,
         headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())),
     )
-    .map_err(refusal_of_handshake)?;
-    let sender = RequestOrigin::of(headers, &front.config.allowed_origins)?;
-    let (speaks, protocol) = choose(&upgrade.protocols, headers)?;
+    .map_err(handshake_error)?;
+    let origin = RequestOrigin::of(headers, &state.config.allowed_origins)?;
+    let (protocol, subprotocol) = choose(&upgrade.protocols, headers)?;
     let accept = upgrade.accept_key();
-    if front.app.is_stopping() {
+    if state.app.is_stopping() {
         return Err(ErrorCode::ShuttingDown.into());
     }
     let language = language(headers);
-    let identity = match Credential::of(headers, &sender) {
+    let identity = match Credential::of(headers, &origin) {
         Credential::None => {
-            Identity { person: front.new_guest(&peer, None, language)?, session: None, stored: false }
+            Identity { person: state.new_guest(&peer, None, language)?, session: None, stored: false }
         }
-        credential => front.must_identify(credential).await?,
+        credential => state.must_identify(credential).await?,
     };
 
-    // Asked again, for it may have begun to stop meanwhile; from here to the shard nothing but the 101 is waited for.
-    let on_the_way = front.app.begin_upgrade().ok_or(ErrorCode::ShuttingDown)?;
+    // Checked again: the server may be stopping by now. From here to the shard only the 101 is waited for.
+    let guard = state.app.begin_upgrade().ok_or(ErrorCode::ShuttingDown)?;
     let upgraded = hyper::upgrade::on(&mut request);
-    tokio::spawn(hand_over(Arc::clone(&front.app), on_the_way, upgraded, identity, speaks, peer));
+    tokio::spawn(hand_over(Arc::clone(&state.app), guard, upgraded, identity, protocol, peer));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -96,27 +96,27 @@ async fn upgrade(
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     // Base64 of a hash is visible ASCII.
     headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_str(&accept).map_err(|_| ErrorCode::Internal)?);
-    if let Some(protocol) = protocol {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    if let Some(subprotocol) = subprotocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
     }
     Ok(response)
 }
 
-fn refusal_of_handshake(error: HandshakeError) -> ApiError {
+fn handshake_error(error: HandshakeError) -> ApiError {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
     ApiError::new(ErrorCode::Malformed, error.to_string()).with_status(status).with_headers(error.headers())
 }
 
-/// Waits until the 101 is out, which lasts no longer than the connection's deadline, and gives the stream away.
+/// Waits until the 101 is sent, at most until the connection's deadline, and hands the stream to its shard.
 async fn hand_over(
     app: Arc<AppState>,
-    _on_the_way: UpgradeGuard,
+    _guard: UpgradeGuard,
     upgraded: OnUpgrade,
     identity: Identity,
-    speaks: WireProtocol,
+    protocol: WireProtocol,
     peer: Peer,
 ) {
-    // The client went away first.
+    // The client disconnected.
     let Ok(upgraded) = upgraded.await else { return };
     let Ok(parts) = upgraded.downcast::<TokioIo<Watched>>() else {
         tracing::error!("an upgraded connection is not the stream that was accepted");
@@ -128,7 +128,7 @@ async fn hand_over(
                 stream,
                 read_ahead: parts.read_buf,
                 identity,
-                protocol: speaks,
+                protocol,
                 slot: peer.permit.into(),
             });
         }

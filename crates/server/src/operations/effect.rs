@@ -6,8 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::{Presence, RateClass};
 use protocol::{
-    Epoch, MessageCount, ReadPosition, Reply, RoomId, RoomName, Seq, ServerFrame, Topic, UserId,
-    UserName,
+    Epoch, MessageCount, ReadPosition, Reply, RoomId, RoomName, Seq, ServerFrame, Topic, UserId, UserName,
 };
 use storage::{Actor, CommandError, Operation, OperationResult, Reader};
 

@@ -42,7 +42,8 @@ fn page(reader: &mut dyn Reader, user: UserId, history: &History) -> Result<Even
 mod tests {
     use domain::RoomLimits;
     use protocol::{
-        ErrorCode, MessageBody, Person, ReadPosition, RoomId, RoomName, RoomPage, RoomRef, Timestamp, UserName,
+        ErrorCode, MessageBody, Person, ReadPosition, RoomId, RoomName, RoomPage, RoomRef, Timestamp,
+        UserName,
     };
     use storage::{
         Actor, Head, LOBBY, MemoryStore, OpenRoom, Operation, Registration, Request, RequestId, RoomInfo,

@@ -52,10 +52,9 @@ mod tests {
 
     #[test]
     fn who_of_a_user_who_is_no_member_is_refused() {
-        for (room, code) in [
-            (lobby(), ErrorCode::NotAMember),
-            (RoomRef::Id(RoomId(99)), ErrorCode::RoomNotFound),
-        ] {
+        for (room, code) in
+            [(lobby(), ErrorCode::NotAMember), (RoomRef::Id(RoomId(99)), ErrorCode::RoomNotFound)]
+        {
             let effects = who(room, 2);
             assert!(matches!(&effects[..], [Effect::Error(error)] if error.code == code), "{effects:?}");
         }

@@ -117,7 +117,7 @@ async fn who_stops_lets_go_of_the_port_and_answers_who_is_here() {
     let running = Running::start(&[]);
     let mut here = inside(&running).await;
     running.app.begin_stopping();
-    running.serving.accept_no_more();
+    running.serving.stop_accepting();
     let let_go = async { while TcpStream::connect(running.address).await.is_ok() {} };
     timeout(WAIT_TIMEOUT, let_go).await.expect("the port is still there");
     here.write(request("GET /readyz", &[], "")).await;

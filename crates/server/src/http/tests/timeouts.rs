@@ -95,7 +95,8 @@ async fn who_takes_not_a_byte_of_the_answer_is_given_up() {
     };
     let listener = listen(config.listen).unwrap();
     let mut wire = Wire::connect(listener.local_addr().unwrap()).await;
-    let _serving = accept::serve(listener, server, ConnectionLimiter::new(1, 1, metrics), Room::of(1, 1024));
+    let _serving =
+        accept::serve(listener, server, ConnectionLimiter::new(1, 1, metrics), Capacity::of(1, 1024));
     wire.write(request("GET /", &[], "")).await;
     timeout(WAIT_TIMEOUT, given_up).await.expect("the connection is still there").unwrap();
 }
