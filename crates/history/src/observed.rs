@@ -121,7 +121,7 @@ impl ObservedEvent {
                 ObservedKind::Joined
             }
             EventKind::MemberLeft {} => ObservedKind::Left,
-            EventKind::Renamed { .. } | EventKind::TopicChanged { .. } => ObservedKind::Other,
+            _ => ObservedKind::Other,
         };
         ObservedEvent { seq: event.seq, kind, user: event.by.id, also_joined, key, body, hash }
     }

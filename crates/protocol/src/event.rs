@@ -1,7 +1,13 @@
 //! One numbered entry of a room's log.
 
+use std::{fmt, iter};
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapDeserializer;
+use serde::de::{self, Error as _};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::{ClientMessageId, MessageBody, MessageCount, RoomId, Seq, Timestamp, Topic, UserId, UserName};
 
@@ -33,8 +39,9 @@ pub struct Event {
 }
 
 /// The kind of an event.
+// `remote` makes the derived functions inherent ones, for the kinds of this version; the traits add `Unknown`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", remote = "Self")]
 pub enum EventKind {
     /// A message.
     Message {
@@ -62,6 +69,135 @@ pub enum EventKind {
         /// The new topic. Empty: the topic was removed.
         topic: Topic,
     },
+    /// A kind that this version does not define: a newer server appended the event.
+    #[serde(skip)]
+    Unknown(UnknownKind),
+}
+
+/// A kind of event that this version does not define. It encodes to what was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownKind {
+    name: String,
+    fields: Map<String, Value>,
+}
+
+impl UnknownKind {
+    /// The event's `type`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Serialize for UnknownKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1 + self.fields.len()))?;
+        map.serialize_entry("type", &self.name)?;
+        for (field, value) in &self.fields {
+            map.serialize_entry(field, value)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for EventKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            EventKind::Unknown(unknown) => unknown.serialize(serializer),
+            kind => EventKind::serialize(kind, serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for EventKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Map::deserialize(deserializer)?;
+        let error = match EventKind::deserialize(&fields) {
+            Ok(kind) => return Ok(kind),
+            Err(error) => error,
+        };
+        match fields.remove("type") {
+            Some(Value::String(name)) if !is_defined(&name) => {
+                Ok(EventKind::Unknown(UnknownKind { name, fields }))
+            }
+            _ => Err(D::Error::custom(error)),
+        }
+    }
+}
+
+/// Whether this version defines the kind `name`. Then an event that cannot be read is an error, and not an unknown kind.
+fn is_defined(name: &str) -> bool {
+    // Without other fields, only the type itself can be an unknown variant.
+    let only_type = MapDeserializer::<_, TypeError>::new(iter::once(("type", name)));
+    !matches!(EventKind::deserialize(only_type), Err(TypeError::UnknownVariant))
+}
+
+/// Separates an unknown type from missing fields.
+#[derive(Debug)]
+enum TypeError {
+    UnknownVariant,
+    Other,
+}
+
+impl fmt::Display for TypeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl std::error::Error for TypeError {}
+
+impl de::Error for TypeError {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        TypeError::Other
+    }
+
+    fn unknown_variant(_: &str, _: &'static [&'static str]) -> Self {
+        TypeError::UnknownVariant
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(kind: &Value) -> Value {
+        let mut event = json!({"room": "r1", "seq": 9, "n": 4, "by": {"id": "u1", "name": "Li"},
+            "at": "2026-11-22T10:00:00.123Z"});
+        event.as_object_mut().unwrap().extend(kind.as_object().unwrap().clone());
+        event
+    }
+
+    #[test]
+    fn event_of_unknown_kind_encodes_to_what_was_read() {
+        for kind in [
+            json!({"type": "pinned", "target": 3, "note": {"body": "茶", "list": [1, -2, 0.5, null, true]}}),
+            json!({"type": "closed"}),
+            json!({"type": "Message", "body": ""}),
+        ] {
+            let text = event(&kind).to_string();
+            let read: Event = serde_json::from_str(&text).unwrap();
+            let EventKind::Unknown(unknown) = &read.kind else { panic!("{read:?}") };
+            assert_eq!(kind["type"], unknown.name());
+            assert_eq!(serde_json::to_value(&read).unwrap(), event(&kind));
+        }
+    }
+
+    #[test]
+    fn defined_kind_with_wrong_fields_is_an_error() {
+        for kind in [
+            json!({"type": "message"}),
+            json!({"type": "message", "body": 3}),
+            json!({"type": "renamed"}),
+            json!({"type": "topic_changed", "topic": "a\nb"}),
+            json!({"type": 7}),
+            json!({}),
+        ] {
+            assert!(serde_json::from_value::<Event>(event(&kind)).is_err(), "{kind}");
+        }
+    }
 }
 
 /// Events as frames, for `golden/server.json`.

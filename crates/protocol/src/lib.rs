@@ -54,7 +54,7 @@ pub use body::{ClientMessageId, InvalidBody, InvalidKey, MessageBody};
 pub use close::Close;
 pub use command::{CommandEnvelope, parse_frame};
 pub use error::{ErrorCode, HttpError};
-pub use event::{EVENT_EXAMPLES, Event, EventKind, Person};
+pub use event::{EVENT_EXAMPLES, Event, EventKind, Person, UnknownKind};
 pub use frame_error::FrameError;
 pub use ids::{CommandId, Epoch, InvalidId, MessageCount, RoomId, Seq, UserId};
 pub use limits::Limits;

@@ -62,6 +62,10 @@ fn line(event: &Event, language: Language) -> String {
         EventKind::TopicChanged { topic } => {
             notice_line(&(i18n.topic_changed)(name, &domain::sanitize_line(topic.as_str())))
         }
+        // Without words, because no language has any for it. Every event has a line: a log's entries have bytes.
+        EventKind::Unknown(unknown) => {
+            notice_line(&format!("{name} [{}]", domain::sanitize_line(unknown.name())))
+        }
     }
 }
 
@@ -91,6 +95,7 @@ mod tests {
             EventKind::Renamed { old_name: UserName::new("A\nB\u{2028}C").unwrap() },
             EventKind::TopicChanged { topic: protocol::Topic::new("a\u{202e}b * Bob: x").unwrap() },
             EventKind::TopicChanged { topic: protocol::Topic::default() },
+            serde_json::from_str(r#"{"type": "pinned\n* Bob: x"}"#).unwrap(),
         ] {
             event.kind = kind;
             for language in [Language::En, Language::Zh] {

@@ -219,6 +219,14 @@ impl<B: Backend> Writer for CommitLoop<B> {
         let batch = self.commit_once(now, &requests)?;
         Ok(Batch { answers: Vec::new(), ..batch })
     }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn store_event(&mut self, event: protocol::Event) -> Result<(), StoreError> {
+        let (now, mut changes) = (event.at, Changes::default());
+        changes.add(Effect::AppendEvent(event));
+        self.backend.begin(&[], &mut World::default())?;
+        self.backend.commit(now, &changes)
+    }
 }
 
 /// A request to leave every room, which uses the stored name.

@@ -11,6 +11,7 @@ mod people;
 mod sending;
 mod together;
 mod topics;
+mod unknown_kinds;
 
 pub use fixture::*;
 pub use joining::*;
@@ -19,6 +20,7 @@ pub use people::*;
 pub use sending::*;
 pub use together::*;
 pub use topics::*;
+pub use unknown_kinds::*;
 
 /// Makes a test of each function below, for the store that `$fixture()` returns; a function that returns `None` skips the tests,
 /// where its database is not installed.
@@ -46,6 +48,8 @@ macro_rules! store_tests {
             // topics
             topic_is_appended_stored_and_listed, same_topic_appends_nothing, empty_topic_removes_the_topic,
             topic_of_a_batch_is_the_last_one, topic_requires_membership, topic_of_a_deleted_room_is_gone,
+            // unknown kinds of events
+            event_of_unknown_kind_is_stored_unchanged,
             // people
             guest_is_stored_with_the_first_join, refused_join_stores_no_user, guest_can_rename_before_joining,
             unknown_user_without_registration_is_refused, ended_session_has_no_user, user_without_session_leaves_all_rooms, ended_session_is_not_stored_again,

@@ -129,6 +129,12 @@ pub trait Writer: Send {
     /// Transient users, whose connections ended with the previous process, leave their rooms. Called once, before the
     /// first connection. The batch has no answers.
     fn cleanup_transient_users(&mut self, now: Timestamp) -> Result<Batch, StoreError>;
+
+    /// Stores an event that no request can append, such as one of an unknown kind.
+    #[cfg(any(test, feature = "testing"))]
+    fn store_event(&mut self, _event: protocol::Event) -> Result<(), StoreError> {
+        Err(StoreError::Defect("this writer stores no events without a request".to_owned()))
+    }
 }
 
 /// Looks things up. Sees whole commits only.

@@ -203,9 +203,7 @@ fn check_invariants(fixture: &mut Fixture) -> TestCaseResult {
                     }
                 }
                 EventKind::MemberLeft {} => prop_assert!(members.remove(&event.by.id)),
-                EventKind::Renamed { .. } | EventKind::TopicChanged { .. } => {
-                    prop_assert!(members.contains(&event.by.id))
-                }
+                _ => prop_assert!(members.contains(&event.by.id)),
             }
             prop_assert_eq!((event.seq.0, event.n.0), (seq, n));
         }

@@ -85,6 +85,7 @@ mod tests {
             EventKind::MemberLeft {},
             EventKind::Renamed { old_name: name("Li \\ Lei") },
             EventKind::TopicChanged { topic: Topic::new("今天喝 \"龙井\"").unwrap() },
+            serde_json::from_str(r#"{"type": "pinned", "target": 3, "note": {"body": "茶"}}"#).unwrap(),
         ] {
             let stored = StoredKind::of(&kind).unwrap();
             let read = StoredKind {
@@ -95,5 +96,11 @@ mod tests {
             };
             assert_eq!(read.into_event_kind().unwrap(), kind);
         }
+    }
+
+    #[test]
+    fn message_without_a_body_is_corrupt() {
+        let stored = StoredKind { kind: "message", client_message_id: None, body: None, payload: None };
+        assert!(matches!(stored.into_event_kind(), Err(StoreError::Corrupt(_))));
     }
 }

@@ -112,10 +112,10 @@ impl Fixture {
                 .iter()
                 .fold(format!("+{}", event.by.id), |line, other| format!("{line} +{}", other.id)),
             EventKind::MemberLeft {} => format!("-{}", event.by.id),
-            EventKind::TopicChanged { topic } => format!("{} topic {topic}", event.by.id),
             EventKind::Renamed { old_name } => {
                 format!("{} {} -> {}", event.by.id, old_name.as_str(), event.by.name.as_str())
             }
+            other => format!("{} {other:?}", event.by.id),
         };
         self.events(room).into_iter().map(kind).collect()
     }

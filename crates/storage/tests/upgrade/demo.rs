@@ -100,6 +100,7 @@ pub(crate) fn line(event: &Event) -> String {
         EventKind::MemberLeft {} => format!("{by} left"),
         EventKind::Renamed { old_name } => format!("{by} was {old_name}"),
         EventKind::TopicChanged { topic } => format!("{by} changed the topic to {topic}"),
+        other => format!("{by}: {other:?}"),
     }
 }
 

@@ -149,9 +149,7 @@ impl ClientPool {
 
     fn handle_frame(&mut self, number: usize, frame: &Frame<'_>, bytes: &[u8]) -> Result<(), LoadError> {
         match &*frame.kind {
-            "message" | "member_joined" | "member_left" | "renamed" | "topic_changed" => {
-                self.handle_event(number, frame, bytes)
-            }
+            "message" => self.handle_event(number, frame, bytes),
             "ok" => self.handle_ok(number, frame),
             "error" => return self.handle_error(number, frame),
             "joined" => self.handle_joined(number, frame),
@@ -161,7 +159,8 @@ impl ClientPool {
                 _ => self.checker.unexpected(),
             },
             "presence" | "typing" => {}
-            _ => self.checker.unexpected(),
+            // Every other numbered frame of a room is an event.
+            _ => self.handle_event(number, frame, bytes),
         }
         Ok(())
     }
@@ -171,10 +170,10 @@ impl ClientPool {
             return self.checker.unexpected();
         };
         let content = match &frame.body {
-            None => Content::Notice,
-            Some(body) => {
+            Some(body) if frame.kind == "message" => {
                 Payload::read(body.as_bytes(), self.body).map_or(Content::Altered, Content::Message)
             }
+            _ => Content::Notice,
         };
         if self.checker.receive(&mut self.members[place], seq, content, bytes) {
             self.delivered(number, content);
