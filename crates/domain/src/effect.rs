@@ -1,6 +1,8 @@
 //! What a decision changes.
 
-use protocol::{ErrorCode, Event, Person, ReadPosition, RoomId, RoomName, Seq, Topic, UserId, UserName};
+use protocol::{
+    ErrorCode, Event, Person, ReadPosition, RoomAttributes, RoomId, RoomName, Seq, UserId, UserName,
+};
 
 use crate::{Fact, OperationResult, TokenHash};
 
@@ -55,12 +57,12 @@ pub enum Effect {
         /// The room.
         room: RoomId,
     },
-    /// The topic of a room changes.
-    SetRoomTopic {
+    /// Attributes of a room change.
+    SetRoomAttributes {
         /// The room.
         room: RoomId,
-        /// The new topic.
-        topic: Topic,
+        /// All attributes, also those that stay.
+        attributes: RoomAttributes,
     },
     /// An event is appended, with the number that follows the room's head.
     AppendEvent(Event),

@@ -40,7 +40,10 @@ pub mod slash;
 mod world;
 
 pub use bucket::{Rate, TokenBucket};
-pub use decide::{decide, facts};
+pub use decide::{
+    Context, Decide, Decision, EndSession, Join, JoinedRoom, LeaveAll, LeftRoom, Open, Operation,
+    OperationResult, Send, SentMessage, Stop, decide, facts,
+};
 pub use effect::{Effect, Outcome};
 pub use fact::Fact;
 pub use guard::{MemberContext, RoomLimits, check};
@@ -49,9 +52,7 @@ pub use line::sanitize_line;
 pub use presence::Presence;
 pub use protocol::{Permission, RateClass};
 pub use rates::{KeyedBuckets, Rates, SessionBuckets};
-pub use request::{
-    Actor, CommandError, Operation, OperationResult, Registration, Request, RequestId, TokenHash,
-};
+pub use request::{Actor, CommandError, Registration, Request, RequestId, TokenHash};
 pub use slash::Line;
 pub use world::{KeyedMessage, Room, World};
 

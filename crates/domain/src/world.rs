@@ -5,8 +5,8 @@ mod overlay;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use protocol::{
-    ClientMessageId, MessageBody, MessageCount, ReadPosition, RoomId, RoomName, RoomRef, Seq, Timestamp,
-    Topic, UserId, UserName,
+    ClientMessageId, MessageBody, MessageCount, ReadPosition, RoomId, RoomInfo, RoomName, RoomRef, Seq,
+    Timestamp, UserId, UserName,
 };
 
 use crate::{Fact, TokenHash};
@@ -14,12 +14,8 @@ use crate::{Fact, TokenHash};
 /// A room, with the end of its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// Its id.
-    pub id: RoomId,
-    /// Its name as it is stored.
-    pub name: RoomName,
-    /// Its topic.
-    pub topic: Topic,
+    /// What its members see.
+    pub info: RoomInfo,
     /// The number of its last event; 0 if there is none.
     pub head: Seq,
     /// Its message count.
@@ -32,7 +28,13 @@ impl Room {
     /// A room without events.
     #[must_use]
     pub fn new(id: RoomId, name: RoomName) -> Self {
-        Room { id, name, topic: Topic::default(), head: Seq(0), n: MessageCount(0), last_at: None }
+        Room { info: RoomInfo::new(id, name), head: Seq(0), n: MessageCount(0), last_at: None }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> RoomId {
+        self.info.room
     }
 }
 
@@ -80,7 +82,7 @@ pub struct World {
 impl World {
     /// Records [`Fact::Room`].
     pub fn load_room(&mut self, reference: &RoomRef, room: Option<Room>) {
-        let id = room.as_ref().map(|room| room.id);
+        let id = room.as_ref().map(|room| room.id());
         match reference {
             RoomRef::Name(name) => {
                 self.room_ids.entry(name.key()).or_insert(id);
@@ -91,7 +93,7 @@ impl World {
             RoomRef::Id(_) => {}
         }
         if let Some(room) = room {
-            self.rooms.entry(room.id).or_insert(Some(room));
+            self.rooms.entry(room.id()).or_insert(Some(room));
         }
     }
 
@@ -167,7 +169,7 @@ impl World {
 impl World {
     /// The id of the room, if it exists.
     pub fn room_id(&self, reference: &RoomRef) -> Result<Option<RoomId>, Fact> {
-        self.room(reference).map(|room| room.map(|room| room.id))
+        self.room(reference).map(|room| room.map(|room| room.id()))
     }
 
     /// The room, if it exists.
@@ -245,6 +247,6 @@ impl World {
 
     /// How many people the `member_joined` at the room's head names, if it was appended in this batch.
     pub(crate) fn join_group(&self, room: &Room) -> Option<usize> {
-        self.join_groups.get(&room.id).filter(|(seq, _)| *seq == room.head).map(|(_, people)| *people)
+        self.join_groups.get(&room.id()).filter(|(seq, _)| *seq == room.head).map(|(_, people)| *people)
     }
 }

@@ -44,6 +44,7 @@ mod limits;
 mod names;
 pub mod openapi;
 pub mod operations;
+mod room_info;
 mod schema;
 mod server_frame;
 mod session;
@@ -63,6 +64,7 @@ pub use operations::{
     Command, History, Join, Leave, OPERATIONS, Operation, Permission, Ping, RateClass, Read, Rename, Reply,
     Resume, Rooms, Send, SetTopic, TopicSet, Who,
 };
+pub use room_info::{RoomAttributes, RoomInfo};
 pub use server_frame::{
     Appended, ControlFrame, Done, ErrorFrame, EventPage, Gap, Joined, Named, OkBody, OkFrame, PeoplePage,
     Presence, ReadPosition, Reset, RoomPage, RoomSummary, ServerFrame, Typing, Welcome,

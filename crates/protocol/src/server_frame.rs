@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    CommandId, Epoch, ErrorCode, Event, Limits, MessageCount, OPERATIONS, Person, Reply, RoomId, RoomName,
-    Seq, Topic, UserId, UserName,
+    CommandId, Epoch, ErrorCode, Event, Limits, MessageCount, OPERATIONS, Person, Reply, RoomId, RoomInfo,
+    Seq, UserId, UserName,
 };
 
 /// A frame of the server.
@@ -63,13 +63,9 @@ pub struct Joined {
     /// The id of the `join`; absent for a room of a `resume`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
-    /// The room's id.
-    pub room: RoomId,
-    /// The room's name.
-    pub name: RoomName,
-    /// The room's topic; absent if there is none.
-    #[serde(default, skip_serializing_if = "Topic::is_empty")]
-    pub topic: Topic,
+    /// The room.
+    #[serde(flatten)]
+    pub info: RoomInfo,
     /// The number of the last event.
     pub head: Seq,
     /// The messages up to it.
@@ -193,13 +189,9 @@ pub struct RoomPage {
 /// A room in a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoomSummary {
-    /// The id.
-    pub room: RoomId,
-    /// The name.
-    pub name: RoomName,
-    /// The topic; absent if there is none.
-    #[serde(default, skip_serializing_if = "Topic::is_empty")]
-    pub topic: Topic,
+    /// The room.
+    #[serde(flatten)]
+    pub info: RoomInfo,
     /// The number of the last event.
     pub head: Seq,
     /// The messages up to it.

@@ -9,7 +9,7 @@ use anyhow::Context;
 use bus::LocalBus;
 use domain::{Presence, Rates, RoomLimits};
 use protocol::{Epoch, ErrorCode, Limits, RateClass, UserId, UserName};
-use storage::{CommandError, Operation, Reader, SqliteStore, Store, TokenHash};
+use storage::{CommandError, Reader, SqliteStore, Store, TokenHash};
 use storage_postgres::PostgresStore;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::time::timeout;
@@ -165,7 +165,7 @@ impl AppState {
         // The caller has marked the session in `sessions`, so that no new connection uses it. The shard closes the present
         // connections; what they requested before is committed before.
         self.shard_of(user).end_session(user).await;
-        self.writer.write(writer::system_actor(), Operation::EndSession { token }).await.map(drop)
+        self.writer.write(writer::system_actor(), domain::EndSession { token }.into()).await.map(drop)
     }
 
     /// Whether the store accepts writes, as of at most a second ago.

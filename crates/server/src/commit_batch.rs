@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bus::Bus;
 use bytes::Bytes;
+use domain::LeftRoom;
 use protocol::{Event, RoomId};
+
 use storage::{Batch, CommandError, OperationResult};
 use tokio::sync::oneshot;
 
@@ -133,9 +135,10 @@ fn swap_neighbours(events: &mut [Committed]) {
 /// room, so that the shard sets the cursor there. The same applies to the reply to a leave, because the next event may be
 /// another join of the same user.
 fn events_before(batch: &Batch, done: &OperationResult) -> usize {
-    let (OperationResult::Joined { room, head, .. } | OperationResult::Left { room, seq: head }) = done
-    else {
-        return batch.events.len();
+    let (room, head) = match done {
+        OperationResult::Join(joined) | OperationResult::Open(joined) => (&joined.info.room, &joined.head),
+        OperationResult::Leave(LeftRoom { room, seq }) => (room, seq),
+        _ => return batch.events.len(),
     };
     let later = |event: &Arc<Event>| event.room == *room && event.seq > *head;
     // From the back, because later events are rare.
@@ -148,7 +151,8 @@ fn events_before(batch: &Batch, done: &OperationResult) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{EventKind, MessageCount, Person, RoomName, Seq, Timestamp, UserId, UserName};
+    use domain::JoinedRoom;
+    use protocol::{EventKind, MessageCount, Person, RoomInfo, RoomName, Seq, Timestamp, UserId, UserName};
 
     use super::*;
 
@@ -162,18 +166,21 @@ mod tests {
     fn join_is_answered_between_its_neighbouring_events() {
         let events = vec![event(1, 5), event(2, 1), event(1, 6), event(2, 2), event(1, 7)];
         let batch = Batch { events, ..Batch::default() };
-        let joined = |room, head| OperationResult::Joined {
-            room: RoomId(room),
-            name: RoomName::new("x").unwrap(),
-            topic: protocol::Topic::default(),
-            head: Seq(head),
-            n: MessageCount(0),
-            read: None,
-            created: false,
+        let joined = |room, head| {
+            OperationResult::Join(JoinedRoom {
+                info: RoomInfo::new(RoomId(room), RoomName::new("x").unwrap()),
+                head: Seq(head),
+                n: MessageCount(0),
+                read: None,
+                created: false,
+            })
         };
         let at = |room, head| events_before(&batch, &joined(room, head));
         assert_eq!([at(1, 4), at(1, 5), at(1, 6), at(1, 7)], [0, 1, 3, 5]);
         assert_eq!([at(2, 0), at(2, 1), at(2, 2), at(3, 9)], [1, 2, 4, 5]);
-        assert_eq!(events_before(&batch, &OperationResult::Left { room: RoomId(1), seq: Seq(6) }), 3);
+        assert_eq!(
+            events_before(&batch, &OperationResult::Leave(LeftRoom { room: RoomId(1), seq: Seq(6) })),
+            3
+        );
     }
 }

@@ -88,7 +88,10 @@ mod selected {
 
     /// Which of the requests are sends.
     pub(crate) fn sends(requests: &[Request]) -> Vec<bool> {
-        requests.iter().map(|request| matches!(request.operation, Operation::Send { .. })).collect()
+        requests
+            .iter()
+            .map(|request| matches!(request.operation, Operation::Send(domain::Send { .. })))
+            .collect()
     }
 
     /// Replaces failures of sends by acknowledgements, as a writer that does not wait for the commit would.
@@ -99,7 +102,11 @@ mod selected {
         for ((_, answer), _) in batch.answers.iter_mut().zip(sends).filter(|(_, is_send)| **is_send) {
             let failed = |code| matches!(code, ErrorCode::Unavailable | ErrorCode::StorageFull);
             if answer.as_ref().is_err_and(|refusal| failed(refusal.code)) {
-                *answer = Ok(OperationResult::Sent { room: RoomId(1), seq: Seq(1_000_000), repeated: false });
+                *answer = Ok(OperationResult::Send(domain::SentMessage {
+                    room: RoomId(1),
+                    seq: Seq(1_000_000),
+                    repeated: false,
+                }));
             }
         }
     }

@@ -350,7 +350,7 @@ mod tests {
         let handle = WriterHandle { jobs, unfinished: Arc::default() };
         let submit = || {
             let (reply, _) = oneshot::channel();
-            handle.submit(system_actor(), Operation::LeaveAll, ReplyTarget::Caller(reply))
+            handle.submit(system_actor(), domain::LeaveAll.into(), ReplyTarget::Caller(reply))
         };
         for _ in 0..16_384 {
             assert_eq!(submit(), Ok(()));

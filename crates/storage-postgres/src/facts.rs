@@ -10,12 +10,12 @@ use protocol::{MessageCount, ReadPosition, RoomId, RoomRef, Seq, Timestamp, User
 use storage::StoreError;
 use tokio_postgres::Row;
 
-use crate::rows::{get, int, message_body, read_position, room_name, topic, uint, user_name};
+use crate::rows::{get, int, message_body, read_position, room_info, uint, user_name};
 use crate::step::Step;
 
 const USERS: &str =
     "SELECT id, name FROM user_account WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE";
-const ROOMS: &str = "SELECT id, name, head_seq, head_n, head_at, name_key, topic FROM room \
+const ROOMS: &str = "SELECT id, name, attributes::text, head_seq, head_n, head_at, name_key FROM room \
     WHERE id = ANY($1::bigint[]) OR name_key = ANY($2::text[]) ORDER BY id FOR NO KEY UPDATE";
 /// The rooms of a list of references: an id, or else a key; and a number that belongs to each.
 macro_rules! of_references {
@@ -201,13 +201,13 @@ impl Found {
         match sql {
             USERS => drop(self.users.insert(user(0)?, user_name(row, 1)?)),
             ROOMS => {
-                let last_at = get::<Option<i64>>(row, 4)?.map(Timestamp);
-                let (id, name) = (room(0)?, room_name(row, 1)?);
-                if let Some(key) = get::<Option<String>>(row, 5)? {
-                    self.room_ids.insert(key, id);
+                let info = room_info(row)?;
+                let last_at = get::<Option<i64>>(row, 5)?.map(Timestamp);
+                if let Some(key) = get::<Option<String>>(row, 6)? {
+                    self.room_ids.insert(key, info.room);
                 }
-                let topic = topic(row, 6)?;
-                self.rooms.insert(id, Room { id, name, topic, head: Seq(uint(row, 2)?), n: n(3)?, last_at });
+                let room = Room { info, head: Seq(uint(row, 3)?), n: n(4)?, last_at };
+                self.rooms.insert(room.id(), room);
             }
             MEMBERS => drop(self.members.insert((room(0)?, user(1)?), user_name(row, 2)?)),
             POSITIONS => {

@@ -22,6 +22,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("../migrations/0002_joined_with.sql"), compat: 1 },
     // Older programs cannot read a room's events of kind `topic_changed`.
     Migration { sql: include_str!("../migrations/0003_topic.sql"), compat: 3 },
+    // Older programs read the column `topic`.
+    Migration { sql: include_str!("../migrations/0004_room_attributes.sql"), compat: 4 },
 ];
 
 /// What a database holds before the migrations.

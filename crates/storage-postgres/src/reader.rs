@@ -5,12 +5,14 @@ use std::sync::Arc;
 use protocol::{
     EventPage, MessageCount, Person, ReadPosition, RoomId, RoomPage, RoomRef, RoomSummary, Seq, UserId,
 };
-use storage::{Head, OpenRoom, PageBounds, PageBuilder, Reader, RoomInfo, RoomQuery, StoreError, TokenHash};
+use storage::{
+    Head, OpenRoom, PageBounds, PageBuilder, Reader, RoomQuery, StoreError, StoredRoom, TokenHash,
+};
 use tokio_postgres::Row;
 
 use crate::failure::Failure;
 use crate::link::Link;
-use crate::rows::{event, event_columns, get, int, read_position, room_name, topic, uint, user_name};
+use crate::rows::{event, event_columns, get, int, read_position, room_info, uint, user_name};
 use crate::session::{Params, Role, Session};
 use crate::target::Target;
 
@@ -47,13 +49,9 @@ fn head(row: &Row, column: usize) -> Result<Head, StoreError> {
     Ok(Head { seq: Seq(uint(row, column)?), n: MessageCount(uint(row, column + 1)?) })
 }
 
-fn info(row: &Row) -> Result<RoomInfo, StoreError> {
-    Ok(RoomInfo {
-        room: RoomId(uint(row, 0)?),
-        name: room_name(row, 1)?,
-        head: head(row, 2)?,
-        topic: topic(row, 4)?,
-    })
+/// A room from the columns of [`room_info`] and its head.
+fn stored_room(row: &Row) -> Result<StoredRoom, StoreError> {
+    Ok(StoredRoom { info: room_info(row)?, head: head(row, 3)? })
 }
 
 fn ints(rooms: &[RoomId]) -> Vec<i64> {
@@ -67,17 +65,18 @@ impl Reader for PostgresReader {
         row.map(|row| Ok(Person { id: UserId(uint(&row, 0)?), name: user_name(&row, 1)? })).transpose()
     }
 
-    fn room(&mut self, room: &RoomRef) -> Result<Option<RoomInfo>, StoreError> {
+    fn room(&mut self, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError> {
         let row = match room {
-            RoomRef::Id(id) => {
-                self.row("SELECT id, name, head_seq, head_n, topic FROM room WHERE id = $1", &[&int(id.0)])
-            }
+            RoomRef::Id(id) => self.row(
+                "SELECT id, name, attributes::text, head_seq, head_n FROM room WHERE id = $1",
+                &[&int(id.0)],
+            ),
             RoomRef::Name(name) => self.row(
-                "SELECT id, name, head_seq, head_n, topic FROM room WHERE name_key = $1",
+                "SELECT id, name, attributes::text, head_seq, head_n FROM room WHERE name_key = $1",
                 &[&name.key()],
             ),
         };
-        row?.map(|row| info(&row)).transpose()
+        row?.map(|row| stored_room(&row)).transpose()
     }
 
     fn is_member(&mut self, room: RoomId, user: UserId) -> Result<bool, StoreError> {
@@ -92,7 +91,7 @@ impl Reader for PostgresReader {
     }
 
     fn open_rooms(&mut self, user: UserId, rooms: &[RoomId]) -> Result<Vec<Option<OpenRoom>>, StoreError> {
-        let sql = "SELECT r.id, r.name, r.head_seq, r.head_n, r.topic, m.room IS NOT NULL, p.seq, p.n \
+        let sql = "SELECT r.id, r.name, r.attributes::text, r.head_seq, r.head_n, m.room IS NOT NULL, p.seq, p.n \
                    FROM unnest($2::bigint[]) WITH ORDINALITY AS asked (room, position) \
                    LEFT JOIN room r ON r.id = asked.room \
                    LEFT JOIN membership m ON m.room = asked.room AND m.user_id = $1 \
@@ -102,7 +101,7 @@ impl Reader for PostgresReader {
             if get::<Option<i64>>(row, 0)?.is_none() {
                 return Ok(None);
             }
-            Ok(Some(OpenRoom { info: info(row)?, member: get(row, 5)?, read: read_position(row, 6)? }))
+            Ok(Some(OpenRoom { room: stored_room(row)?, member: get(row, 5)?, read: read_position(row, 6)? }))
         };
         self.rows(sql, &[&int(user.0), &ints(rooms)])?.iter().map(open).collect()
     }
@@ -154,11 +153,11 @@ impl Reader for PostgresReader {
     fn rooms(&mut self, query: RoomQuery) -> Result<RoomPage, StoreError> {
         // A room without a global name is visible to its members only.
         let sql = if query.joined {
-            "SELECT r.id, r.name, r.head_seq, r.head_n, r.topic, true, p.seq, p.n FROM membership m JOIN room r ON r.id = m.room \
+            "SELECT r.id, r.name, r.attributes::text, r.head_seq, r.head_n, true, p.seq, p.n FROM membership m JOIN room r ON r.id = m.room \
              LEFT JOIN read_position p ON p.room = m.room AND p.user_id = m.user_id \
              WHERE m.user_id = $1 AND m.room > $2 ORDER BY m.room LIMIT $3"
         } else {
-            "SELECT r.id, r.name, r.head_seq, r.head_n, r.topic, m.room IS NOT NULL, p.seq, p.n FROM room r \
+            "SELECT r.id, r.name, r.attributes::text, r.head_seq, r.head_n, m.room IS NOT NULL, p.seq, p.n FROM room r \
              LEFT JOIN membership m ON m.room = r.id AND m.user_id = $1 \
              LEFT JOIN read_position p ON p.room = r.id AND p.user_id = $1 \
              WHERE r.id > $2 AND (r.name_key IS NOT NULL OR m.room IS NOT NULL) ORDER BY r.id LIMIT $3"
@@ -169,21 +168,12 @@ impl Reader for PostgresReader {
         let mut page = RoomPage { rooms: Vec::new(), next: None };
         for row in self.rows(sql, &[&int(query.user.0), &after, &wanted])? {
             if page.rooms.len() == limit as usize {
-                page.next = page.rooms.last().map(|room| room.room);
+                page.next = page.rooms.last().map(|room| room.info.room);
                 break;
             }
-            let RoomInfo { room, name, topic, head } = info(&row)?;
+            let StoredRoom { info, head } = stored_room(&row)?;
             let (joined, read) = (get(&row, 5)?, read_position(&row, 6)?);
-            page.rooms.push(RoomSummary {
-                room,
-                name,
-                topic,
-                head: head.seq,
-                n: head.n,
-                count: 0,
-                joined,
-                read,
-            });
+            page.rooms.push(RoomSummary { info, head: head.seq, n: head.n, count: 0, joined, read });
         }
         Ok(page)
     }

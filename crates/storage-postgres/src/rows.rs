@@ -1,10 +1,10 @@
 //! Rows as values, and values as parameters.
 
 use protocol::{
-    Event, MessageBody, MessageCount, Person, ReadPosition, RoomId, RoomName, Seq, Timestamp, Topic, UserId,
-    UserName,
+    Event, MessageBody, MessageCount, Person, ReadPosition, RoomId, RoomInfo, RoomName, Seq, Timestamp,
+    UserId, UserName,
 };
-use storage::{StoreError, StoredKind};
+use storage::{StoreError, StoredKind, attributes_from_json};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
@@ -40,12 +40,14 @@ pub(crate) fn user_name(row: &Row, column: usize) -> Result<UserName, StoreError
     UserName::new(get(row, column)?).map_err(corrupt)
 }
 
-pub(crate) fn room_name(row: &Row, column: usize) -> Result<RoomName, StoreError> {
+fn room_name(row: &Row, column: usize) -> Result<RoomName, StoreError> {
     RoomName::new(get(row, column)?).map_err(corrupt)
 }
 
-pub(crate) fn topic(row: &Row, column: usize) -> Result<Topic, StoreError> {
-    Topic::new(get(row, column)?).map_err(corrupt)
+/// A room from the columns `id, name, attributes::text`.
+pub(crate) fn room_info(row: &Row) -> Result<RoomInfo, StoreError> {
+    let room = RoomId(uint(row, 0)?);
+    Ok(RoomInfo { room, name: room_name(row, 1)?, attributes: attributes_from_json(get(row, 2)?)? })
 }
 
 pub(crate) fn message_body(row: &Row, column: usize) -> Result<MessageBody, StoreError> {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{RoomId, Timestamp};
-use storage::{Changes, StoreError, StoredKind};
+use storage::{Changes, StoreError, StoredKind, attributes_to_json};
 use tokio_postgres::types::ToSql;
 
 use crate::rows::int;
@@ -28,8 +28,8 @@ const SESSIONS: &str = "INSERT INTO session (token_hash, user_id, created_at) \
 const ROOMS: &str = "INSERT INTO room (id, name, name_key, created_by, created_at) \
     SELECT id, name, name_key, created_by, $5::bigint \
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS new (id, name, name_key, created_by)";
-const TOPICS: &str = "UPDATE room r SET topic = new.topic FROM unnest($1::bigint[], $2::text[]) AS new (id, topic) \
-    WHERE r.id = new.id";
+const ATTRIBUTES: &str = "UPDATE room r SET attributes = new.attributes::jsonb \
+    FROM unnest($1::bigint[], $2::text[]) AS new (id, attributes) WHERE r.id = new.id";
 const NEXT_ROOM: &str = "UPDATE counter SET value = greatest(value, $1::bigint) WHERE key = 'next_room'";
 const MEMBERSHIPS: &str = "INSERT INTO membership (room, user_id, since_seq) \
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) \
@@ -59,7 +59,7 @@ pub(crate) const STATEMENTS: [&str; 17] = [
     NAMES,
     SESSIONS,
     ROOMS,
-    TOPICS,
+    ATTRIBUTES,
     NEXT_ROOM,
     MEMBERSHIPS,
     POSITIONS,
@@ -76,7 +76,7 @@ pub(crate) fn steps(now: Timestamp, changes: &Changes) -> Result<Vec<Step>, Stor
     }
     delete(changes, &mut steps);
     insert_users(now, changes, &mut steps);
-    insert_rooms(now, changes, &mut steps);
+    insert_rooms(now, changes, &mut steps)?;
     insert_memberships(changes, &mut steps);
     insert_events(changes, &mut steps)?;
     push(&mut steps, COMMITS, 1, []);
@@ -137,7 +137,7 @@ fn insert_users(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) {
     push(steps, SESSIONS, sessions.len(), columns);
 }
 
-fn insert_rooms(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) {
+fn insert_rooms(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) -> Result<(), StoreError> {
     let rooms = || changes.rooms.iter().filter(|room| !changes.deleted_rooms.contains(&room.id));
     let columns = [
         column(rooms().map(|room| int(room.id.0))),
@@ -147,16 +147,15 @@ fn insert_rooms(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) {
         Box::new(now.0),
     ];
     push(steps, ROOMS, rooms().count(), columns);
-    let topics = &changes.topics;
-    let columns = [
-        column(topics.keys().map(|room| int(room.0))),
-        column(topics.values().map(|topic| topic.as_str().to_owned())),
-    ];
-    push(steps, TOPICS, topics.len(), columns);
+    let attributes = changes.attributes.values().map(attributes_to_json).collect::<Result<Vec<_>, _>>()?;
+    let rows = attributes.len();
+    let columns = [column(changes.attributes.keys().map(|room| int(room.0))), column(attributes)];
+    push(steps, ATTRIBUTES, rows, columns);
     // The id of a room that is created and deleted at once is used up too.
     if let Some(last) = changes.rooms.iter().map(|room| room.id.0).max() {
         push(steps, NEXT_ROOM, 1, [Box::new(int(last.saturating_add(1)))]);
     }
+    Ok(())
 }
 
 fn insert_memberships(changes: &Changes, steps: &mut Vec<Step>) {

@@ -70,19 +70,19 @@ fn ask(writer: &mut dyn Writer, deeds: impl Iterator<Item = (u64, Operation)>) {
 }
 
 fn join(room: u64) -> Operation {
-    Operation::Join {
+    Operation::Join(domain::Join {
         room: RoomRef::Name(RoomName::new(&format!("room-{room}")).expect("a name")),
         create_if_missing: true,
-    }
+    })
 }
 
 fn say(room: u64, key: u64) -> Operation {
     let start = std::process::id();
-    Operation::Send {
+    Operation::Send(domain::Send {
         room: RoomRef::Id(RoomId(room + 1)),
         key: Some(ClientMessageId::new(format!("0192f3a0-{start:08x}-7000-{key:016x}")).expect("a key")),
         body: MessageBody::new("x".repeat(128), 8192).expect("a body"),
-    }
+    })
 }
 
 fn time<E>(what: &str, times: u32, mut deed: impl FnMut() -> Result<(), E>) -> Result<(), E> {

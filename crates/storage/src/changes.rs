@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use domain::{Effect, TokenHash};
-use protocol::{Event, EventKind, Person, ReadPosition, RoomId, RoomName, Seq, Topic, UserId, UserName};
+use protocol::{
+    Event, EventKind, Person, ReadPosition, RoomAttributes, RoomId, RoomName, Seq, UserId, UserName,
+};
 
 /// What a backend writes for one batch. The fields are in the order in which they apply, so that each row's references
 /// exist and no name is taken twice. A key appears once in each field.
@@ -23,8 +25,8 @@ pub struct Changes {
     /// The rooms that the batch created. A database inserts those that are not [deleted](Changes::is_deleted) again, and
     /// never gives out an id up to the last one, whether the room still exists or not.
     pub rooms: Vec<NewRoom>,
-    /// New topics of rooms, also of rooms that the batch created or deleted.
-    pub topics: BTreeMap<RoomId, Topic>,
+    /// New attributes of rooms, also of rooms that the batch created or deleted.
+    pub attributes: BTreeMap<RoomId, RoomAttributes>,
     /// The events of the batch, numbered, in commit order. A `member_joined` names everybody who shares it. A database
     /// appends those whose room is not [deleted](Changes::is_deleted).
     pub events: Vec<Arc<Event>>,
@@ -70,7 +72,7 @@ impl Changes {
             && self.names.is_empty()
             && self.sessions.is_empty()
             && self.rooms.is_empty()
-            && self.topics.is_empty()
+            && self.attributes.is_empty()
             && self.events.is_empty()
             && self.memberships.is_empty()
             && self.read_positions.is_empty()
@@ -110,7 +112,9 @@ impl Changes {
                 self.deleted.insert(room);
                 self.deleted_rooms.push(room);
             }
-            Effect::SetRoomTopic { room, topic } => drop(self.topics.insert(room, topic)),
+            Effect::SetRoomAttributes { room, attributes } => {
+                self.attributes.insert(room, attributes);
+            }
             Effect::AppendEvent(event) => self.append(event),
             Effect::ShareJoin { room, person } => self.share_join(room, person),
             Effect::InsertMembership { room, user, since } => {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use domain::{
-    Actor, CommandError, Effect, Fact, Operation, OperationResult, Outcome, Request, RequestId, RoomLimits,
+    Actor, CommandError, Effect, Fact, LeaveAll, OperationResult, Outcome, Request, RequestId, RoomLimits,
     World, decide, facts,
 };
 use protocol::{Person, Timestamp, UserId, UserName};
@@ -234,5 +234,5 @@ fn leave_all(user: UserId) -> Request {
     // The domain tests that this is a name.
     let name = UserName::new("guest").expect("a name by construction");
     let actor = Actor { person: Person { id: user, name }, registration: None };
-    Request { request_id: RequestId(0), actor, operation: Operation::LeaveAll }
+    Request { request_id: RequestId(0), actor, operation: LeaveAll.into() }
 }

@@ -24,6 +24,7 @@
 //! | `changes.rs` | [`Changes`]: the net changes of a batch, grouped by table |
 //! | `batch.rs` | [`Batch`]: what a commit did |
 //! | `stored_kind.rs` | [`StoredKind`]: the kind of an event in columns |
+//! | `stored_attributes.rs` | the attributes of a room as a column |
 //! | `error.rs` | what can go wrong, in words for the log; and for clients, [`CommandError`] |
 //! | `page.rs` | how a page of events is bounded |
 //! | `sqlite/` | the SQLite store |
@@ -33,7 +34,7 @@
 //! ```
 //! use protocol::{MessageBody, Person, RoomName, RoomRef, Timestamp, UserId, UserName};
 //! use teahouse_storage::{
-//!     Actor, MemoryStore, Operation, OperationResult, Registration, Request, RequestId, Store,
+//!     Actor, MemoryStore, OperationResult, Registration, Request, RequestId, Store,
 //! };
 //!
 //! let store = MemoryStore::new(domain::RoomLimits::default());
@@ -48,12 +49,17 @@
 //!         Request {
 //!             request_id: RequestId(1),
 //!             actor: actor.clone(),
-//!             operation: Operation::Join { room: lobby.clone(), create_if_missing: true },
+//!             operation: domain::Join { room: lobby.clone(), create_if_missing: true }.into(),
 //!         },
-//!         Request { request_id: RequestId(2), actor, operation: Operation::Send { room: lobby, key: None, body } },
+//!         Request {
+//!             request_id: RequestId(2),
+//!             actor,
+//!             operation: domain::Send { room: lobby, key: None, body }.into(),
+//!         },
 //!     ],
 //! );
-//! assert!(matches!(batch.answers[1].1, Ok(OperationResult::Sent { seq: protocol::Seq(2), repeated: false, .. })));
+//! let Ok(OperationResult::Send(sent)) = &batch.answers[1].1 else { panic!() };
+//! assert_eq!((sent.seq, sent.repeated), (protocol::Seq(2), false));
 //! assert_eq!(batch.events.len(), 2);
 //! ```
 
@@ -65,6 +71,7 @@ mod error;
 mod memory;
 mod page;
 mod sqlite;
+mod stored_attributes;
 mod stored_kind;
 
 #[cfg(any(test, feature = "testing"))]
@@ -76,8 +83,8 @@ pub mod random_requests;
 use std::ops::Range;
 
 use protocol::{
-    Epoch, EventPage, MessageCount, Person, ReadPosition, RoomId, RoomName, RoomPage, RoomRef, Seq,
-    Timestamp, Topic, UserId,
+    Epoch, EventPage, MessageCount, Person, ReadPosition, RoomId, RoomInfo, RoomPage, RoomRef, Seq,
+    Timestamp, UserId,
 };
 
 pub use backend::Backend;
@@ -91,6 +98,7 @@ pub use error::{OpenError, StoreError};
 pub use memory::{Backup, Failure, MemoryStore};
 pub use page::{PageBounds, PageBuilder};
 pub use sqlite::SqliteStore;
+pub use stored_attributes::{attributes_from_json, attributes_to_json};
 pub use stored_kind::StoredKind;
 
 /// A database of rooms.
@@ -143,7 +151,7 @@ pub trait Reader: Send {
     fn person_of_session(&mut self, token: &TokenHash) -> Result<Option<Person>, StoreError>;
 
     /// A room by id or name.
-    fn room(&mut self, room: &RoomRef) -> Result<Option<RoomInfo>, StoreError>;
+    fn room(&mut self, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError>;
 
     /// Whether `user` is a member of `room`.
     fn is_member(&mut self, room: RoomId, user: UserId) -> Result<bool, StoreError>;
@@ -185,13 +193,9 @@ pub trait Reader: Send {
 
 /// A room and its head.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoomInfo {
-    /// Its id.
-    pub room: RoomId,
-    /// Its name.
-    pub name: RoomName,
-    /// Its topic.
-    pub topic: Topic,
+pub struct StoredRoom {
+    /// What its members see.
+    pub info: RoomInfo,
     /// Its head.
     pub head: Head,
 }
@@ -209,7 +213,7 @@ pub struct Head {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenRoom {
     /// The room.
-    pub info: RoomInfo,
+    pub room: StoredRoom,
     /// Whether the user is a member.
     pub member: bool,
     /// The user's read position.

@@ -54,19 +54,19 @@ fn operation() -> impl Strategy<Value = Operation> {
     let body = text.prop_map(|text| MessageBody::new(text, 8192).unwrap());
     let keys = prop_oneof![Just(None), (0u8..4).prop_map(|n| Some(key(&format!("k{n}"))))];
     prop_oneof![
-        8 => (room(), prop::bool::weighted(0.9)).prop_map(|(room, create_if_missing)| Operation::Join { room, create_if_missing }),
-        3 => (1u64..6).prop_map(|room| Operation::Open { room: RoomId(room) }),
-        2 => (0u64..8).prop_map(|room| Operation::Open { room: RoomId(room) }),
-        4 => room().prop_map(|room| Operation::Leave { room }),
-        8 => (room(), keys, body).prop_map(|(room, key, body)| Operation::Send { room, key, body }),
+        8 => (room(), prop::bool::weighted(0.9)).prop_map(|(room, create_if_missing)| Operation::from(domain::Join { room, create_if_missing })),
+        3 => (1u64..6).prop_map(|room| Operation::from(domain::Open { room: RoomId(room) })),
+        2 => (0u64..8).prop_map(|room| Operation::from(domain::Open { room: RoomId(room) })),
+        4 => room().prop_map(|room| Operation::from(protocol::Leave { room })),
+        8 => (room(), keys, body).prop_map(|(room, key, body)| Operation::from(domain::Send { room, key, body })),
         2 => (0u8..3).prop_map(|n| rename(&format!("name {n}"))),
-        3 => (room(), 0u64..12).prop_map(|(room, seq)| Operation::Read { room, seq: Seq(seq) }),
-        2 => (room(), prop::sample::select(vec!["", "tea", "龙井"])).prop_map(|(room, topic)| Operation::SetTopic {
+        3 => (room(), 0u64..12).prop_map(|(room, seq)| Operation::from(protocol::Read { room, seq: Seq(seq) })),
+        2 => (room(), prop::sample::select(vec!["", "tea", "龙井"])).prop_map(|(room, topic)| Operation::from(protocol::SetTopic {
             room,
             topic: Topic::new(topic).unwrap(),
-        }),
-        1 => Just(Operation::LeaveAll),
-        1 => (1u64..4).prop_map(|n| Operation::EndSession { token: token(n) }),
+        })),
+        1 => Just(Operation::from(domain::LeaveAll)),
+        1 => (1u64..4).prop_map(|n| Operation::from(domain::EndSession { token: token(n) })),
     ]
 }
 

@@ -152,7 +152,7 @@ impl ClockController {
         self.rooms += 1;
         let (_, token) = client::new_session(address, None)?;
         let mut client = client::Client::connect(address, client::Options::bearer(&token))?;
-        let room = client.join(&format!("clock-{}", self.rooms))?.room;
+        let room = client.join(&format!("clock-{}", self.rooms))?.info.room;
         let bearer = format!("Bearer {token}");
         let path = format!("/api/v1/rooms/{room}/events");
         let page: EventPage =

@@ -80,7 +80,8 @@ fn run_once(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network)
         // Dropped before the threads are joined, on every path.
         let stop_on_drop = StopOnDrop(&state.has_ended);
         let mut speaker = Client::connect(address, Options::default())?;
-        let [calm, loud] = [speaker.join(PeerKind::CALM_ROOM)?.room, speaker.join(PeerKind::LOUD_ROOM)?.room];
+        let [calm, loud] =
+            [speaker.join(PeerKind::CALM_ROOM)?.info.room, speaker.join(PeerKind::LOUD_ROOM)?.info.room];
         let listeners: Vec<_> = (0..LISTENERS)
             .map(|_| {
                 let mut client = Client::connect(address, Options::default())?;

@@ -1,33 +1,43 @@
 //! Invalidate a session token. A user without another session leaves every room.
 
-use super::leave_all::leave_every_room;
-use super::{Context, Decision};
-use crate::{Effect, Fact, OperationResult, TokenHash};
+use protocol::UserId;
 
-pub(super) fn facts(token: &TokenHash) -> Vec<Fact> {
-    vec![Fact::Session(*token)]
+use super::leave_all::leave_every_room;
+use super::{Context, Decide, Decision};
+use crate::{Effect, Fact, TokenHash};
+
+/// Invalidate a session token. A user without another session cannot return, and leaves every room. The actor is ignored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndSession {
+    /// The session. An unknown one counts as ended.
+    pub token: TokenHash,
 }
 
-pub(super) fn decide(context: &Context<'_>, token: &TokenHash) -> Decision {
-    let Some(user) = context.world.session(token)? else {
-        return Ok((Vec::new(), OperationResult::SessionEnded));
-    };
-    let mut effects = vec![Effect::DeleteSession { token: *token, user }];
-    if context.world.session_count(user)? <= 1 {
-        leave_every_room(context, user, &mut effects)?;
+impl Decide for EndSession {
+    type Done = ();
+
+    fn facts(&self, _: UserId) -> Vec<Fact> {
+        vec![Fact::Session(self.token)]
     }
-    Ok((effects, OperationResult::SessionEnded))
+
+    fn decide(&self, context: &Context<'_>) -> Decision<()> {
+        let token = self.token;
+        let Some(user) = context.world.session(&token)? else { return Ok((Vec::new(), ())) };
+        let mut effects = vec![Effect::DeleteSession { token, user }];
+        if context.world.session_count(user)? <= 1 {
+            leave_every_room(context, user, &mut effects)?;
+        }
+        Ok((effects, ()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::UserId;
-
     use super::*;
     use crate::decide::testing::{TEA, TOKEN, outcome, world};
-    use crate::{Operation, Outcome};
+    use crate::{OperationResult, Outcome};
 
-    const END: Operation = Operation::EndSession { token: TOKEN };
+    const END: EndSession = EndSession { token: TOKEN };
 
     #[test]
     fn last_session_takes_the_user_out_of_all_rooms() {
@@ -49,7 +59,7 @@ mod tests {
     fn ended_session_ends_without_effects() {
         let mut world = world();
         world.apply(&Effect::DeleteSession { token: TOKEN, user: UserId(1) });
-        let done = Outcome::Done(Vec::new(), OperationResult::SessionEnded);
+        let done = Outcome::Done(Vec::new(), OperationResult::EndSession(()));
         assert_eq!(outcome(&world, 9, END), done);
     }
 }

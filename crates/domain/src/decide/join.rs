@@ -1,53 +1,85 @@
 //! Become a member of a room, which the request may create.
 
-use protocol::{ErrorCode, EventKind, Limits, Person, RoomName, RoomRef, UserId};
+use protocol::{
+    ErrorCode, EventKind, Limits, MessageCount, Person, ReadPosition, RoomInfo, RoomName, RoomRef, Seq,
+    UserId,
+};
 
-use super::{Context, Decision, Stop};
+use super::{Context, Decide, Decision, Stop};
 use crate::world::Room;
-use crate::{Effect, Fact, MemberContext, OperationResult, Permission, check};
+use crate::{Effect, Fact, MemberContext, Permission, check};
 
-pub(super) fn facts(room: &RoomRef, user: UserId) -> Vec<Fact> {
-    vec![
-        Fact::Room(room.clone()),
-        Fact::Member(room.clone(), user),
-        Fact::ReadPosition(room.clone(), user),
-        Fact::User(user),
-        Fact::RoomsOf(user),
-    ]
+/// Become a member. For a member nothing is appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// The room.
+    pub room: RoomRef,
+    /// Create the room if no room has this name.
+    pub create_if_missing: bool,
 }
 
-pub(super) fn decide(context: &Context<'_>, reference: &RoomRef, create_if_missing: bool) -> Decision {
-    let user = context.user();
-    let found = context.world.room(reference)?;
-    let member = match found {
-        Some(room) => context.world.is_member(room.id, user)?,
-        None => false,
-    };
-    if let (Some(room), true) = (found, member) {
-        return Ok((Vec::new(), joined(context, room, false)?));
+/// A room of which the user is a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinedRoom {
+    /// What its members see, as of `head`.
+    pub info: RoomInfo,
+    /// The number of its last event: of `member_joined`, if the user became a member now.
+    pub head: Seq,
+    /// Its message count.
+    pub n: MessageCount,
+    /// The user's read position.
+    pub read: Option<ReadPosition>,
+    /// Whether the request created the room.
+    pub created: bool,
+}
+
+impl Decide for Join {
+    type Done = JoinedRoom;
+
+    fn facts(&self, user: UserId) -> Vec<Fact> {
+        vec![
+            Fact::Room(self.room.clone()),
+            Fact::Member(self.room.clone(), user),
+            Fact::ReadPosition(self.room.clone(), user),
+            Fact::User(user),
+            Fact::RoomsOf(user),
+        ]
     }
-    let new_name = match (found, reference) {
-        (Some(_), _) => None,
-        (None, RoomRef::Name(name)) if create_if_missing => Some(name),
-        (None, _) => return Err(ErrorCode::RoomNotFound.into()),
-    };
-    let rooms_joined = u32::try_from(context.world.rooms_of(user)?.len()).unwrap_or(u32::MAX);
-    check(Permission::Join, MemberContext { member, rooms_joined }, context.limits)?;
-    let mut effects = Vec::new();
-    let person = context.registered(&mut effects)?;
-    let mut room = match (found, new_name) {
-        (Some(room), _) => room.clone(),
-        (None, Some(name)) => new_room(context, name, &mut effects)?,
-        (None, None) => return Err(ErrorCode::RoomNotFound.into()),
-    };
-    let mut result =
-        if found.is_some() { joined(context, &room, false)? } else { with_read_position(&room, None, true) };
-    append(context, &mut room, person, &mut effects);
-    effects.push(Effect::InsertMembership { room: room.id, user, since: room.head });
-    if let OperationResult::Joined { head, .. } = &mut result {
-        *head = room.head;
+
+    fn decide(&self, context: &Context<'_>) -> Decision<JoinedRoom> {
+        let user = context.user();
+        let found = context.world.room(&self.room)?;
+        let member = match found {
+            Some(room) => context.world.is_member(room.id(), user)?,
+            None => false,
+        };
+        if let (Some(room), true) = (found, member) {
+            return Ok((Vec::new(), joined(context, room, false)?));
+        }
+        let new_name = match (found, &self.room) {
+            (Some(_), _) => None,
+            (None, RoomRef::Name(name)) if self.create_if_missing => Some(name),
+            (None, _) => return Err(ErrorCode::RoomNotFound.into()),
+        };
+        let rooms_joined = u32::try_from(context.world.rooms_of(user)?.len()).unwrap_or(u32::MAX);
+        check(Permission::Join, MemberContext { member, rooms_joined }, context.limits)?;
+        let mut effects = Vec::new();
+        let person = context.registered(&mut effects)?;
+        let mut room = match (found, new_name) {
+            (Some(room), _) => room.clone(),
+            (None, Some(name)) => new_room(context, name, &mut effects)?,
+            (None, None) => return Err(ErrorCode::RoomNotFound.into()),
+        };
+        let mut done = if found.is_some() {
+            joined(context, &room, false)?
+        } else {
+            with_read_position(&room, None, true)
+        };
+        append(context, &mut room, person, &mut effects);
+        effects.push(Effect::InsertMembership { room: room.id(), user, since: room.head });
+        done.head = room.head;
+        Ok((effects, done))
     }
-    Ok((effects, result))
 }
 
 fn new_room(context: &Context<'_>, name: &RoomName, effects: &mut Vec<Effect>) -> Result<Room, Stop> {
@@ -60,7 +92,7 @@ fn new_room(context: &Context<'_>, name: &RoomName, effects: &mut Vec<Effect>) -
 /// otherwise appends one.
 fn append(context: &Context<'_>, room: &mut Room, person: Person, effects: &mut Vec<Effect>) {
     if context.world.join_group(room).is_some_and(|people| people < Limits::JOINED_TOGETHER) {
-        effects.push(Effect::ShareJoin { room: room.id, person });
+        effects.push(Effect::ShareJoin { room: room.id(), person });
         return;
     }
     let event = context.event(room, person, EventKind::MemberJoined { also_joined: Vec::new() });
@@ -69,33 +101,25 @@ fn append(context: &Context<'_>, room: &mut Room, person: Person, effects: &mut 
 }
 
 /// The result for a room that exists, as it stands.
-pub(super) fn joined(context: &Context<'_>, room: &Room, created: bool) -> Result<OperationResult, Stop> {
-    let read = context.world.read_position(room.id, context.user())?;
+pub(super) fn joined(context: &Context<'_>, room: &Room, created: bool) -> Result<JoinedRoom, Stop> {
+    let read = context.world.read_position(room.id(), context.user())?;
     Ok(with_read_position(room, read, created))
 }
 
-fn with_read_position(room: &Room, read: Option<protocol::ReadPosition>, created: bool) -> OperationResult {
-    OperationResult::Joined {
-        room: room.id,
-        name: room.name.clone(),
-        topic: room.topic.clone(),
-        head: room.head,
-        n: room.n,
-        read,
-        created,
-    }
+fn with_read_position(room: &Room, read: Option<ReadPosition>, created: bool) -> JoinedRoom {
+    JoinedRoom { info: room.info.clone(), head: room.head, n: room.n, read, created }
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::{Event, MessageCount, RoomId, Seq};
+    use protocol::{Event, RoomId};
 
     use super::*;
     use crate::decide::testing::{LIMITS, NOW, TEA, outcome, person, room_name, world};
-    use crate::{Actor, Operation, Outcome, Request, RequestId, TokenHash, World};
+    use crate::{Actor, OperationResult, Outcome, Request, RequestId, TokenHash, World};
 
-    fn join(name: &str, create_if_missing: bool) -> Operation {
-        Operation::Join { room: RoomRef::Name(room_name(name)), create_if_missing }
+    fn join(name: &str, create_if_missing: bool) -> Join {
+        Join { room: RoomRef::Name(room_name(name)), create_if_missing }
     }
 
     fn joined_event(room: RoomId, seq: u64, n: u64, who: u64) -> Effect {
@@ -122,7 +146,7 @@ mod tests {
                 Effect::InsertMembership { room: TEA, user, since: Seq(10) },
             ]
         );
-        assert!(matches!(result, OperationResult::Joined { head: Seq(10), created: false, .. }));
+        assert!(matches!(result, OperationResult::Join(JoinedRoom { head: Seq(10), created: false, .. })));
     }
 
     #[test]
@@ -132,7 +156,7 @@ mod tests {
         let Outcome::Done(effects, result) = outcome(&world(), 2, join("new", true)) else { panic!() };
         let created = Effect::InsertRoom { room: RoomId(6), name: room_name("new"), created_by: UserId(2) };
         assert_eq!(effects[2..4], [created, joined_event(RoomId(6), 1, 0, 2)]);
-        assert!(matches!(result, OperationResult::Joined { head: Seq(1), created: true, .. }));
+        assert!(matches!(result, OperationResult::Join(JoinedRoom { head: Seq(1), created: true, .. })));
     }
 
     #[test]
@@ -158,7 +182,7 @@ mod tests {
                 Effect::InsertMembership { room: TEA, user: UserId(3), since: Seq(10) },
             ]
         );
-        assert!(matches!(result, OperationResult::Joined { head: Seq(10), .. }));
+        assert!(matches!(result, OperationResult::Join(JoinedRoom { head: Seq(10), .. })));
     }
 
     #[test]
@@ -174,7 +198,7 @@ mod tests {
     #[test]
     fn unknown_user_without_registration_is_refused() {
         let actor = Actor { person: person(2), registration: None };
-        let request = Request { request_id: RequestId(1), actor, operation: join("tea", true) };
+        let request = Request { request_id: RequestId(1), actor, operation: join("tea", true).into() };
         let refused = Outcome::Refused(ErrorCode::Unauthorized);
         assert_eq!(crate::decide(&world(), NOW, &LIMITS, &request), refused);
     }

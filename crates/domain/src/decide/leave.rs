@@ -1,38 +1,52 @@
 //! End a membership. A room without messages is deleted with its last member.
 
-use protocol::{ErrorCode, RoomRef, UserId};
+pub(super) use protocol::Leave;
+use protocol::{ErrorCode, RoomId, Seq, UserId};
 
-use super::{Context, Decision};
-use crate::{Fact, OperationResult, Permission};
+use super::{Context, Decide, Decision};
+use crate::{Fact, Permission};
 
-pub(super) fn facts(room: &RoomRef, user: UserId) -> Vec<Fact> {
-    vec![Fact::Room(room.clone()), Fact::Member(room.clone(), user)]
+/// A membership that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeftRoom {
+    /// The room's id.
+    pub room: RoomId,
+    /// The number of `member_left`.
+    pub seq: Seq,
 }
 
-pub(super) fn decide(context: &Context<'_>, room: &RoomRef) -> Decision {
-    let (room, person) = context.member_of(Permission::Member, room)?;
-    let mut effects = Vec::new();
-    let seqs = context.remove_member(&[room], &person, &mut effects)?;
-    let seq = *seqs.first().ok_or(ErrorCode::Internal)?;
-    Ok((effects, OperationResult::Left { room: room.id, seq }))
+impl Decide for Leave {
+    type Done = LeftRoom;
+
+    fn facts(&self, user: UserId) -> Vec<Fact> {
+        vec![Fact::Room(self.room.clone()), Fact::Member(self.room.clone(), user)]
+    }
+
+    fn decide(&self, context: &Context<'_>) -> Decision<LeftRoom> {
+        let (room, person) = context.member_of(Permission::Member, &self.room)?;
+        let mut effects = Vec::new();
+        let seqs = context.remove_member(&[room], &person, &mut effects)?;
+        let seq = *seqs.first().ok_or(ErrorCode::Internal)?;
+        Ok((effects, LeftRoom { room: room.id(), seq }))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::{EventKind, MessageCount, RoomId, Seq};
+    use protocol::{EventKind, MessageCount, RoomInfo, RoomRef};
 
     use super::*;
     use crate::decide::testing::{TEA, outcome, person, room_name, tea, world};
-    use crate::{Effect, LOBBY, Operation, Outcome, Room, World};
+    use crate::{Effect, LOBBY, OperationResult, Outcome, Room, World};
 
-    fn leave(room: RoomId) -> Operation {
-        Operation::Leave { room: RoomRef::Id(room) }
+    fn leave(room: RoomId) -> Leave {
+        Leave { room: RoomRef::Id(room) }
     }
 
     /// User 1 is a member of the room, which has no message.
     fn silent(room: RoomId, members: u64) -> World {
         let mut world = World::default();
-        let silent = Room { id: room, name: room_name("silent"), n: MessageCount(0), ..tea() };
+        let silent = Room { info: RoomInfo::new(room, room_name("silent")), n: MessageCount(0), ..tea() };
         world.load_room(&RoomRef::Id(room), Some(silent));
         world.load_member(room, UserId(1), Some(person(1).name));
         world.load_member_count(room, members);
@@ -47,7 +61,7 @@ mod tests {
         };
         assert_eq!((&event.kind, event.by.name.as_str()), (&EventKind::MemberLeft {}, "stored"));
         assert_eq!((*room, *user), (TEA, UserId(1)));
-        assert_eq!(result, OperationResult::Left { room: TEA, seq: Seq(10) });
+        assert_eq!(result, OperationResult::Leave(LeftRoom { room: TEA, seq: Seq(10) }));
     }
 
     #[test]
@@ -68,7 +82,7 @@ mod tests {
 
     #[test]
     fn room_that_does_not_exist_is_not_found() {
-        let leave = Operation::Leave { room: RoomRef::Name(room_name("new")) };
+        let leave = Leave { room: RoomRef::Name(room_name("new")) };
         assert_eq!(outcome(&world(), 1, leave), Outcome::Refused(ErrorCode::RoomNotFound));
     }
 }

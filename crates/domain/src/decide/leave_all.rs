@@ -2,17 +2,25 @@
 
 use protocol::UserId;
 
-use super::{Context, Decision, Stop};
-use crate::{Effect, Fact, OperationResult};
+use super::{Context, Decide, Decision, Stop};
+use crate::{Effect, Fact};
 
-pub(super) fn facts(user: UserId) -> Vec<Fact> {
-    vec![Fact::User(user), Fact::RoomsOf(user)]
-}
+/// Leave every room: the connection of a transient user has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaveAll;
 
-pub(super) fn decide(context: &Context<'_>) -> Decision {
-    let mut effects = Vec::new();
-    leave_every_room(context, context.user(), &mut effects)?;
-    Ok((effects, OperationResult::LeftAll))
+impl Decide for LeaveAll {
+    type Done = ();
+
+    fn facts(&self, user: UserId) -> Vec<Fact> {
+        vec![Fact::User(user), Fact::RoomsOf(user)]
+    }
+
+    fn decide(&self, context: &Context<'_>) -> Decision<()> {
+        let mut effects = Vec::new();
+        leave_every_room(context, context.user(), &mut effects)?;
+        Ok((effects, ()))
+    }
 }
 
 /// In the order of the rooms' ids. A user who is not stored is in no room.
@@ -35,19 +43,19 @@ mod tests {
 
     use super::*;
     use crate::decide::testing::{TEA, outcome, world};
-    use crate::{Operation, Outcome};
+    use crate::{OperationResult, Outcome};
 
     #[test]
     fn user_leaves_each_of_their_rooms() {
-        let Outcome::Done(effects, result) = outcome(&world(), 1, Operation::LeaveAll) else { panic!() };
+        let Outcome::Done(effects, result) = outcome(&world(), 1, LeaveAll) else { panic!() };
         assert_eq!(effects[1], Effect::DeleteMembership { room: TEA, user: UserId(1) });
-        assert_eq!((effects.len(), result), (2, OperationResult::LeftAll));
+        assert_eq!((effects.len(), result), (2, OperationResult::LeaveAll(())));
     }
 
     #[test]
     fn user_who_is_not_stored_has_nothing_to_leave() {
-        let done = Outcome::Done(Vec::new(), OperationResult::LeftAll);
-        assert_eq!(outcome(&world(), 2, Operation::LeaveAll), done);
+        let done = Outcome::Done(Vec::new(), OperationResult::LeaveAll(()));
+        assert_eq!(outcome(&world(), 2, LeaveAll), done);
     }
 
     #[test]
@@ -56,6 +64,6 @@ mod tests {
         world.apply(&Effect::InsertMembership { room: RoomId(8), user: UserId(1), since: protocol::Seq(1) });
         world.apply(&Effect::InsertMembership { room: RoomId(9), user: UserId(1), since: protocol::Seq(1) });
         let missing = [8, 9].map(|room| Fact::Room(RoomRef::Id(RoomId(room)))).to_vec();
-        assert_eq!(outcome(&world, 1, Operation::LeaveAll), Outcome::Missing(missing));
+        assert_eq!(outcome(&world, 1, LeaveAll), Outcome::Missing(missing));
     }
 }

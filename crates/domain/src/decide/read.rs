@@ -1,32 +1,39 @@
 //! Advance a read position: never back, never past the head.
 
-use protocol::{MessageCount, ReadPosition, RoomRef, Seq, UserId};
+pub(super) use protocol::Read;
+use protocol::{MessageCount, ReadPosition, Seq, UserId};
 
-use super::{Context, Decision, Stop};
+use super::{Context, Decide, Decision, Stop};
 use crate::world::Room;
-use crate::{Effect, Fact, OperationResult, Permission};
+use crate::{Effect, Fact, Permission};
 
-pub(super) fn facts(room: &RoomRef, user: UserId, seq: Seq) -> Vec<Fact> {
-    vec![
-        Fact::Room(room.clone()),
-        Fact::Member(room.clone(), user),
-        Fact::ReadPosition(room.clone(), user),
-        Fact::MessageCount(room.clone(), seq),
-    ]
-}
+impl Decide for Read {
+    /// The position in force.
+    type Done = ReadPosition;
 
-pub(super) fn decide(context: &Context<'_>, reference: &RoomRef, seq: Seq) -> Decision {
-    let (room, person) = context.member_of(Permission::Member, reference)?;
-    let seq = seq.min(room.head);
-    let before = context.world.read_position(room.id, person.id)?;
-    if let Some(before) = before
-        && before.seq >= seq
-    {
-        return Ok((Vec::new(), OperationResult::Read(room.id, before)));
+    fn facts(&self, user: UserId) -> Vec<Fact> {
+        let room = || self.room.clone();
+        vec![
+            Fact::Room(room()),
+            Fact::Member(room(), user),
+            Fact::ReadPosition(room(), user),
+            Fact::MessageCount(room(), self.seq),
+        ]
     }
-    let position = ReadPosition { seq, n: message_count(context, room, seq)? };
-    let effect = Effect::SetReadPosition { room: room.id, user: person.id, position };
-    Ok((vec![effect], OperationResult::Read(room.id, position)))
+
+    fn decide(&self, context: &Context<'_>) -> Decision<ReadPosition> {
+        let (room, person) = context.member_of(Permission::Member, &self.room)?;
+        let seq = self.seq.min(room.head);
+        let before = context.world.read_position(room.id(), person.id)?;
+        if let Some(before) = before
+            && before.seq >= seq
+        {
+            return Ok((Vec::new(), before));
+        }
+        let position = ReadPosition { seq, n: message_count(context, room, seq)? };
+        let effect = Effect::SetReadPosition { room: room.id(), user: person.id, position };
+        Ok((vec![effect], position))
+    }
 }
 
 fn message_count(context: &Context<'_>, room: &Room, seq: Seq) -> Result<MessageCount, Stop> {
@@ -36,19 +43,19 @@ fn message_count(context: &Context<'_>, room: &Room, seq: Seq) -> Result<Message
     if seq == Seq(0) {
         return Ok(MessageCount(0));
     }
-    Ok(context.world.message_count(room.id, seq)?.unwrap_or_default())
+    Ok(context.world.message_count(room.id(), seq)?.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::ErrorCode;
+    use protocol::{ErrorCode, RoomRef};
 
     use super::*;
     use crate::decide::testing::{TEA, outcome, world};
-    use crate::{Operation, Outcome};
+    use crate::{OperationResult, Outcome};
 
-    fn read(seq: u64) -> Operation {
-        Operation::Read { room: RoomRef::Id(TEA), seq: Seq(seq) }
+    fn read(seq: u64) -> Read {
+        Read { room: RoomRef::Id(TEA), seq: Seq(seq) }
     }
 
     fn position(seq: u64, n: u64) -> ReadPosition {
@@ -58,7 +65,7 @@ mod tests {
     #[test]
     fn position_stops_at_the_head() {
         let Outcome::Done(effects, result) = outcome(&world(), 1, read(99)) else { panic!() };
-        assert_eq!(result, OperationResult::Read(TEA, position(9, 4)));
+        assert_eq!(result, OperationResult::Read(position(9, 4)));
         let set = Effect::SetReadPosition { room: TEA, user: UserId(1), position: position(9, 4) };
         assert_eq!(effects, [set]);
     }
@@ -70,7 +77,7 @@ mod tests {
         assert_eq!(outcome(&world, 1, read(5)), Outcome::Missing(vec![missing]));
         world.load_message_count(TEA, Seq(5), Some(MessageCount(2)));
         let Outcome::Done(_, result) = outcome(&world, 1, read(5)) else { panic!() };
-        assert_eq!(result, OperationResult::Read(TEA, position(5, 2)));
+        assert_eq!(result, OperationResult::Read(position(5, 2)));
     }
 
     #[test]
@@ -78,7 +85,7 @@ mod tests {
         let mut world = world();
         let position = position(7, 3);
         world.apply(&Effect::SetReadPosition { room: TEA, user: UserId(1), position });
-        let done = Outcome::Done(Vec::new(), OperationResult::Read(TEA, position));
+        let done = Outcome::Done(Vec::new(), OperationResult::Read(position));
         assert_eq!(outcome(&world, 1, read(5)), done);
     }
 

@@ -1,36 +1,42 @@
 //! Change a user's name, in every room of theirs.
 
-use protocol::{EventKind, Person, UserId, UserName};
+pub(super) use protocol::Rename;
+use protocol::{EventKind, Named, Person, UserId};
 
-use super::{Context, Decision};
-use crate::{Effect, Fact, OperationResult};
+use super::{Context, Decide, Decision};
+use crate::{Effect, Fact};
 
-pub(super) fn facts(user: UserId) -> Vec<Fact> {
-    vec![Fact::User(user), Fact::RoomsOf(user)]
-}
+impl Decide for Rename {
+    type Done = Named;
 
-pub(super) fn decide(context: &Context<'_>, name: &UserName) -> Decision {
-    let mut effects = Vec::new();
-    let old = context.registered(&mut effects)?;
-    if old.name != *name {
-        effects.push(Effect::SetUserName { user: old.id, name: name.clone() });
-        for room in context.rooms(context.world.rooms_of(old.id)?.iter().copied())? {
-            let by = Person { id: old.id, name: name.clone() };
-            let event = context.event(room, by, EventKind::Renamed { old_name: old.name.clone() });
-            effects.push(Effect::AppendEvent(event));
-        }
+    fn facts(&self, user: UserId) -> Vec<Fact> {
+        vec![Fact::User(user), Fact::RoomsOf(user)]
     }
-    Ok((effects, OperationResult::Renamed { name: name.clone() }))
+
+    fn decide(&self, context: &Context<'_>) -> Decision<Named> {
+        let name = &self.name;
+        let mut effects = Vec::new();
+        let old = context.registered(&mut effects)?;
+        if old.name != *name {
+            effects.push(Effect::SetUserName { user: old.id, name: name.clone() });
+            for room in context.rooms(context.world.rooms_of(old.id)?.iter().copied())? {
+                let by = Person { id: old.id, name: name.clone() };
+                let event = context.event(room, by, EventKind::Renamed { old_name: old.name.clone() });
+                effects.push(Effect::AppendEvent(event));
+            }
+        }
+        Ok((effects, Named { name: name.clone() }))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Outcome;
     use crate::decide::testing::{TEA, outcome, user_name, world};
-    use crate::{Operation, Outcome};
 
-    fn rename(name: &str) -> Operation {
-        Operation::Rename { name: user_name(name) }
+    fn rename(name: &str) -> Rename {
+        Rename { name: user_name(name) }
     }
 
     #[test]

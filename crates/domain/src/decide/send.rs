@@ -1,48 +1,69 @@
 //! Send a message. The idempotency key is checked before the rules: the sender may have left since the first attempt, and
 //! still has to learn that the message was stored.
 
-use protocol::{ClientMessageId, ErrorCode, EventKind, MessageBody, RoomRef, UserId};
+use protocol::{ClientMessageId, ErrorCode, EventKind, MessageBody, RoomId, RoomRef, Seq, UserId};
 
-use super::{Context, Decision};
-use crate::{Effect, Fact, OperationResult, Permission};
+use super::{Context, Decide, Decision};
+use crate::{Effect, Fact, Permission};
 
-pub(super) fn facts(room: &RoomRef, user: UserId, key: Option<&ClientMessageId>) -> Vec<Fact> {
-    let mut facts = vec![Fact::Room(room.clone()), Fact::Member(room.clone(), user)];
-    facts.extend(key.map(|key| Fact::KeyedMessage(user, key.clone())));
-    facts
+/// Send a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Send {
+    /// The room.
+    pub room: RoomRef,
+    /// The idempotency key: the same key, room and body is the same message. A message from plain text has none.
+    pub key: Option<ClientMessageId>,
+    /// The text.
+    pub body: MessageBody,
 }
 
-pub(super) fn decide(
-    context: &Context<'_>,
-    reference: &RoomRef,
-    key: Option<&ClientMessageId>,
-    body: &MessageBody,
-) -> Decision {
-    if let Some(key) = key
-        && let Some(sent) = context.world.keyed_message(context.user(), key)?
-    {
-        let same = context.world.room_id(reference)? == Some(sent.room) && sent.body == *body;
-        return if same {
-            let result = OperationResult::Sent { room: sent.room, seq: sent.seq, repeated: true };
-            Ok((Vec::new(), result))
-        } else {
-            Err(ErrorCode::KeyConflict.into())
-        };
+/// A message that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentMessage {
+    /// The room's id.
+    pub room: RoomId,
+    /// The number of the message.
+    pub seq: Seq,
+    /// The message was stored before; nothing was appended.
+    pub repeated: bool,
+}
+
+impl Decide for Send {
+    type Done = SentMessage;
+
+    fn facts(&self, user: UserId) -> Vec<Fact> {
+        let mut facts = vec![Fact::Room(self.room.clone()), Fact::Member(self.room.clone(), user)];
+        facts.extend(self.key.as_ref().map(|key| Fact::KeyedMessage(user, key.clone())));
+        facts
     }
-    let (room, person) = context.member_of(Permission::Member, reference)?;
-    let kind = EventKind::Message { client_message_id: key.cloned(), body: body.clone() };
-    let event = context.event(room, person, kind);
-    let result = OperationResult::Sent { room: room.id, seq: event.seq, repeated: false };
-    Ok((vec![Effect::AppendEvent(event)], result))
+
+    fn decide(&self, context: &Context<'_>) -> Decision<SentMessage> {
+        let Send { room, key, body } = self;
+        if let Some(key) = key
+            && let Some(sent) = context.world.keyed_message(context.user(), key)?
+        {
+            let same = context.world.room_id(room)? == Some(sent.room) && sent.body == *body;
+            return if same {
+                Ok((Vec::new(), SentMessage { room: sent.room, seq: sent.seq, repeated: true }))
+            } else {
+                Err(ErrorCode::KeyConflict.into())
+            };
+        }
+        let (room, person) = context.member_of(Permission::Member, room)?;
+        let kind = EventKind::Message { client_message_id: key.clone(), body: body.clone() };
+        let event = context.event(room, person, kind);
+        let sent = SentMessage { room: room.id(), seq: event.seq, repeated: false };
+        Ok((vec![Effect::AppendEvent(event)], sent))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::{MessageCount, RoomId, Seq, Timestamp};
+    use protocol::{MessageCount, Timestamp};
 
     use super::*;
     use crate::decide::testing::{LIMITS, TEA, outcome, request, world};
-    use crate::{KeyedMessage, Operation, Outcome, World};
+    use crate::{KeyedMessage, OperationResult, Outcome, World};
 
     fn key() -> ClientMessageId {
         ClientMessageId::new("k1").unwrap()
@@ -52,8 +73,8 @@ mod tests {
         MessageBody::new(text, 8192).unwrap()
     }
 
-    fn send(room: RoomId, text: &str) -> Operation {
-        Operation::Send { room: RoomRef::Id(room), key: Some(key()), body: body(text) }
+    fn send(room: RoomId, text: &str) -> Send {
+        Send { room: RoomRef::Id(room), key: Some(key()), body: body(text) }
     }
 
     /// User 1 has sent "hello" under the key, or nothing.
@@ -73,7 +94,7 @@ mod tests {
         };
         let [Effect::AppendEvent(event)] = &effects[..] else { panic!("{effects:?}") };
         assert_eq!((event.seq, event.n, event.by.name.as_str()), (Seq(10), MessageCount(5), "stored"));
-        assert_eq!(result, OperationResult::Sent { room: TEA, seq: Seq(10), repeated: false });
+        assert_eq!(result, OperationResult::Send(SentMessage { room: TEA, seq: Seq(10), repeated: false }));
     }
 
     #[test]
@@ -86,7 +107,7 @@ mod tests {
 
     #[test]
     fn repeated_message_is_answered_with_its_first_number() {
-        let sent = OperationResult::Sent { room: TEA, seq: Seq(3), repeated: true };
+        let sent = OperationResult::Send(SentMessage { room: TEA, seq: Seq(3), repeated: true });
         assert_eq!(outcome(&with_key(true), 1, send(TEA, "hello")), Outcome::Done(Vec::new(), sent));
     }
 

@@ -1,44 +1,48 @@
 //! Change the topic of a room.
 
-use protocol::{EventKind, RoomRef, Topic, UserId};
+pub(super) use protocol::SetTopic;
+use protocol::{EventKind, TopicSet, UserId};
 
-use super::{Context, Decision};
-use crate::{Effect, Fact, OperationResult, Permission};
+use super::{Context, Decide, Decision};
+use crate::{Fact, Permission};
 
-pub(super) fn facts(room: &RoomRef, user: UserId) -> Vec<Fact> {
-    vec![Fact::Room(room.clone()), Fact::Member(room.clone(), user)]
-}
+impl Decide for SetTopic {
+    type Done = TopicSet;
 
-pub(super) fn decide(context: &Context<'_>, reference: &RoomRef, topic: &Topic) -> Decision {
-    let (room, person) = context.member_of(Permission::Member, reference)?;
-    let mut effects = Vec::new();
-    if room.topic != *topic {
-        let event = context.event(room, person, EventKind::TopicChanged { topic: topic.clone() });
-        effects.push(Effect::AppendEvent(event));
-        effects.push(Effect::SetRoomTopic { room: room.id, topic: topic.clone() });
+    fn facts(&self, user: UserId) -> Vec<Fact> {
+        vec![Fact::Room(self.room.clone()), Fact::Member(self.room.clone(), user)]
     }
-    Ok((effects, OperationResult::TopicSet { topic: topic.clone() }))
+
+    fn decide(&self, context: &Context<'_>) -> Decision<TopicSet> {
+        let (room, person) = context.member_of(Permission::Member, &self.room)?;
+        let topic = self.topic.clone();
+        let kind = EventKind::TopicChanged { topic: topic.clone() };
+        Ok((context.change_attributes(room, person, kind), TopicSet { topic }))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::{ErrorCode, MessageCount, RoomId, Seq};
+    use protocol::{ErrorCode, MessageCount, RoomAttributes, RoomId, RoomRef, Seq, Topic};
 
     use super::*;
     use crate::decide::testing::{TEA, outcome, world};
-    use crate::{Operation, Outcome, World};
+    use crate::{Effect, OperationResult, Outcome, World};
 
     fn topic(text: &str) -> Topic {
         Topic::new(text).unwrap()
     }
 
-    fn set_topic(room: RoomId, text: &str) -> Operation {
-        Operation::SetTopic { room: RoomRef::Id(room), topic: topic(text) }
+    fn set_topic(room: RoomId, text: &str) -> SetTopic {
+        SetTopic { room: RoomRef::Id(room), topic: topic(text) }
     }
 
     fn with_topic(text: &str) -> World {
         let mut world = world();
-        world.apply(&Effect::SetRoomTopic { room: TEA, topic: topic(text) });
+        world.apply(&Effect::SetRoomAttributes {
+            room: TEA,
+            attributes: RoomAttributes { topic: topic(text) },
+        });
         world.load_room(&RoomRef::Id(RoomId(77)), None);
         world
     }
@@ -48,13 +52,16 @@ mod tests {
         let Outcome::Done(effects, result) = outcome(&with_topic("old"), 1, set_topic(TEA, "new")) else {
             panic!()
         };
-        let [Effect::AppendEvent(event), Effect::SetRoomTopic { room: TEA, topic: stored }] = &effects[..]
+        let [Effect::AppendEvent(event), Effect::SetRoomAttributes { room: TEA, attributes }] = &effects[..]
         else {
             panic!("{effects:?}")
         };
         assert_eq!((event.seq, event.n, event.by.name.as_str()), (Seq(10), MessageCount(4), "stored"));
         assert_eq!(event.kind, EventKind::TopicChanged { topic: topic("new") });
-        assert_eq!((stored, result), (&topic("new"), OperationResult::TopicSet { topic: topic("new") }));
+        assert_eq!(
+            (&attributes.topic, result),
+            (&topic("new"), OperationResult::SetTopic(TopicSet { topic: topic("new") }))
+        );
     }
 
     #[test]
@@ -65,7 +72,7 @@ mod tests {
 
     #[test]
     fn same_topic_has_no_effects() {
-        let result = OperationResult::TopicSet { topic: topic("old") };
+        let result = OperationResult::SetTopic(TopicSet { topic: topic("old") });
         assert_eq!(outcome(&with_topic("old"), 1, set_topic(TEA, "old")), Outcome::Done(Vec::new(), result));
     }
 

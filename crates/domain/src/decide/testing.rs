@@ -1,6 +1,6 @@
 //! Worlds and requests for unit tests.
 
-use protocol::{MessageCount, Person, RoomId, RoomName, RoomRef, Seq, Timestamp, Topic, UserId, UserName};
+use protocol::{MessageCount, Person, RoomId, RoomInfo, RoomName, RoomRef, Seq, Timestamp, UserId, UserName};
 
 use crate::world::Room;
 use crate::{
@@ -27,9 +27,7 @@ pub(crate) fn person(n: u64) -> Person {
 /// The room "tea" with 9 events, 4 of them messages.
 pub(crate) fn tea() -> Room {
     Room {
-        id: TEA,
-        name: room_name("tea"),
-        topic: Topic::default(),
+        info: RoomInfo::new(TEA, room_name("tea")),
         head: Seq(9),
         n: MessageCount(4),
         last_at: Some(Timestamp(500)),
@@ -58,11 +56,15 @@ pub(crate) fn world() -> World {
 }
 
 /// A request of user `n`, who may be stored with a session.
-pub(crate) fn request(n: u64, operation: Operation) -> Request {
+pub(crate) fn request(n: u64, operation: impl Into<Operation>) -> Request {
     let registration = Some(Registration { token: Some(TokenHash([8; 32])) });
-    Request { request_id: RequestId(1), actor: Actor { person: person(n), registration }, operation }
+    Request {
+        request_id: RequestId(1),
+        actor: Actor { person: person(n), registration },
+        operation: operation.into(),
+    }
 }
 
-pub(crate) fn outcome(world: &World, n: u64, operation: Operation) -> Outcome {
+pub(crate) fn outcome(world: &World, n: u64, operation: impl Into<Operation>) -> Outcome {
     decide(world, NOW, &LIMITS, &request(n, operation))
 }

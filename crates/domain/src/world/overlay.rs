@@ -30,12 +30,12 @@ impl World {
             }
             Effect::DeleteRoom { room } => {
                 if let Some(Some(deleted)) = self.rooms.insert(*room, None) {
-                    self.room_ids.insert(deleted.name.key(), None);
+                    self.room_ids.insert(deleted.info.name.key(), None);
                 }
             }
-            Effect::SetRoomTopic { room, topic } => {
+            Effect::SetRoomAttributes { room, attributes } => {
                 if let Some(Some(room)) = self.rooms.get_mut(room) {
-                    room.topic = topic.clone();
+                    room.info.attributes = attributes.clone();
                 }
             }
             Effect::AppendEvent(event) => self.append(event),

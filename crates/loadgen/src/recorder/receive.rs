@@ -49,13 +49,13 @@ impl RecordingClient {
     }
 
     fn handle_joined(&mut self, on: history::ConnectionId, joined: &Joined) -> Result<(), Exit> {
-        let room_state = self.rooms.entry(joined.room).or_default();
+        let room_state = self.rooms.entry(joined.info.room).or_default();
         // A `join` of these clients has no cursor, and its `joined` has an id; a room of a `resume` has none.
         let after = joined.id.is_none().then_some(room_state.resumed_from);
         if room_state.was_reset || after.is_none() {
             *room_state = RoomState { cursor: joined.head, ..RoomState::default() };
         }
-        self.history_file.now()?.joined(on, joined.room, after, joined.head);
+        self.history_file.now()?.joined(on, joined.info.room, after, joined.head);
         if let Some(id) = joined.id {
             self.pending.remove(&id);
         }

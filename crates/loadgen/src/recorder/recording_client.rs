@@ -158,9 +158,11 @@ impl RecordingClient {
             (0..count).map(|further| (first + further * number) % plan.rooms).collect();
         for number in numbers {
             let joined = socket.join(&room_name(number))?;
-            history_file.now()?.joined(on, joined.room, None, joined.head);
+            history_file.now()?.joined(on, joined.info.room, None, joined.head);
             // A second join of a room must not move the cursor: the events between were not received.
-            rooms.entry(joined.room).or_insert(RoomState { cursor: joined.head, ..RoomState::default() });
+            rooms
+                .entry(joined.info.room)
+                .or_insert(RoomState { cursor: joined.head, ..RoomState::default() });
         }
         // Events that arrived meanwhile were not recorded. They are delivered again, since the cursors are at the joins.
         history_file.now()?.closed(on, 1006);

@@ -27,7 +27,7 @@ pub(super) fn read_rooms(
     for number in 0..plan.rooms {
         // The reader's own join is the last event. The clients wait for it as for any other.
         let join = || Client::connect(server, Options::bearer(&token))?.join(&room_name(number));
-        let room = with_retries(join)?.room;
+        let room = with_retries(join)?.info.room;
         let mut last = Seq(0);
         loop {
             let page = with_retries(|| page_after(server, &token, room, last))?;

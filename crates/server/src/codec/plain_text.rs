@@ -161,7 +161,7 @@ impl PlainText {
     /// A frame as lines; most frames have none.
     pub(super) fn encode(&mut self, frame: &ServerFrame) -> Vec<u8> {
         if let ServerFrame::ControlFrame(ControlFrame::Joined(joined)) = frame {
-            self.opened = Some((joined.room, joined.name.clone()));
+            self.opened = Some((joined.info.room, joined.info.name.clone()));
         }
         self.notices(frame).iter().flat_map(|text| notice_frame(text)).collect()
     }
@@ -171,9 +171,9 @@ impl PlainText {
         let ServerFrame::ControlFrame(frame) = frame else { return Vec::new() };
         match frame {
             ControlFrame::Joined(joined) => {
-                let topic = domain::sanitize_line(joined.topic.as_str());
+                let topic = domain::sanitize_line(joined.info.attributes.topic.as_str());
                 let topic = (!topic.is_empty()).then(|| (i18n.topic)(&topic));
-                std::iter::once((i18n.you_are_in)(joined.name.as_str())).chain(topic).collect()
+                std::iter::once((i18n.you_are_in)(joined.info.name.as_str())).chain(topic).collect()
             }
             ControlFrame::Gap(gap) => {
                 let opened = self.opened.as_ref().filter(|(room, _)| *room == gap.room);
@@ -190,8 +190,11 @@ impl PlainText {
                     vec![i18n.no_rooms.to_owned()]
                 }
                 OkBody::Reply(Reply::Rooms(page)) => {
-                    let mut lines: Vec<String> =
-                        page.rooms.iter().map(|room| (i18n.room)(room.name.as_str(), room.count)).collect();
+                    let mut lines: Vec<String> = page
+                        .rooms
+                        .iter()
+                        .map(|room| (i18n.room)(room.info.name.as_str(), room.count))
+                        .collect();
                     if page.next.is_some() {
                         lines.push(i18n.and_more.to_owned());
                     }
@@ -237,7 +240,7 @@ fn refusal(error: &ErrorFrame, language: Language) -> String {
 mod tests {
     use std::time::Duration;
 
-    use protocol::{Gap, Joined, MessageCount};
+    use protocol::{Gap, Joined, MessageCount, RoomInfo};
 
     use super::*;
 
@@ -246,21 +249,9 @@ mod tests {
     }
 
     fn joined(room: u64, name: &str) -> ServerFrame {
-        let name = RoomName::new(name).unwrap();
+        let info = RoomInfo::new(RoomId(room), RoomName::new(name).unwrap());
         let (head, n) = (Seq(0), MessageCount(0));
-        let online = Vec::new();
-        Joined {
-            id: None,
-            room: RoomId(room),
-            name,
-            topic: Topic::default(),
-            head,
-            n,
-            read: None,
-            count: 1,
-            online,
-        }
-        .into()
+        Joined { id: None, info, head, n, read: None, count: 1, online: Vec::new() }.into()
     }
 
     /// The room to which a message goes.

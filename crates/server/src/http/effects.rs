@@ -101,11 +101,12 @@ impl Execution<'_> {
     }
 
     fn joined(&self, attach: Attach) -> Joined {
-        let Attach { room, name, topic, head, n, read, .. } = attach;
+        let Attach { info, head, n, read, .. } = attach;
+        let room = info.room;
         let (count, online) = self
             .app
             .presence(|presence| (presence.count(room), presence.online(room, Limits::JOINED_ONLINE)));
-        Joined { id: None, room, name, topic, head, n, read, count, online }
+        Joined { id: None, info, head, n, read, count, online }
     }
 }
 

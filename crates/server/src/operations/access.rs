@@ -12,7 +12,7 @@ pub(super) fn permitted_room(
     user: UserId,
 ) -> Result<RoomId, CommandError> {
     let found = reader.room(room).map_err(|error| store_failure(&error))?;
-    let room = found.ok_or(ErrorCode::RoomNotFound)?.room;
+    let room = found.ok_or(ErrorCode::RoomNotFound)?.info.room;
     check_in_store(reader, permission, room, user)?;
     Ok(room)
 }

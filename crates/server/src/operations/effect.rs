@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::{Presence, RateClass};
 use protocol::{
-    Epoch, MessageCount, ReadPosition, Reply, RoomId, RoomName, Seq, ServerFrame, Topic, UserId, UserName,
+    Epoch, MessageCount, ReadPosition, Reply, RoomId, RoomInfo, Seq, ServerFrame, UserId, UserName,
 };
 use storage::{Actor, CommandError, Operation, OperationResult, Reader};
 
@@ -112,12 +112,8 @@ impl fmt::Debug for PresenceReply {
 /// A room to open for a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Attach {
-    /// The room.
-    pub(crate) room: RoomId,
-    /// Its name.
-    pub(crate) name: RoomName,
-    /// Its topic as of `head`.
-    pub(crate) topic: Topic,
+    /// The room, as of `head`.
+    pub(crate) info: RoomInfo,
     /// Its last event, as the store answered.
     pub(crate) head: Seq,
     /// Its message count at `head`.

@@ -46,8 +46,8 @@ mod tests {
         UserName,
     };
     use storage::{
-        Actor, Head, LOBBY, MemoryStore, OpenRoom, Operation, Registration, Request, RequestId, RoomInfo,
-        RoomQuery, Store, StoreError, TokenHash,
+        Actor, Head, LOBBY, MemoryStore, OpenRoom, Operation, Registration, Request, RequestId, RoomQuery,
+        Store, StoreError, StoredRoom, TokenHash,
     };
 
     use super::*;
@@ -62,7 +62,7 @@ mod tests {
         fn person_of_session(&mut self, token: &TokenHash) -> Result<Option<Person>, StoreError> {
             self.reader.person_of_session(token)
         }
-        fn room(&mut self, room: &RoomRef) -> Result<Option<RoomInfo>, StoreError> {
+        fn room(&mut self, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError> {
             self.reader.room(room)
         }
         fn is_member(&mut self, room: RoomId, user: UserId) -> Result<bool, StoreError> {
@@ -127,12 +127,12 @@ mod tests {
             let store = MemoryStore::new(RoomLimits::default());
             let mut writer = store.writer().unwrap();
             let mut commit = |requests| drop(writer.commit(Timestamp(0), requests));
-            let join = || Operation::Join { room: lobby(), create_if_missing: false };
+            let join = || domain::Join { room: lobby(), create_if_missing: false }.into();
             commit(vec![by(1, join()), by(2, join())]);
             let happens = || {
                 let body = MessageBody::new("secret".to_owned(), 100).unwrap();
-                let said = Operation::Send { room: lobby(), key: None, body };
-                commit(vec![by(2, Operation::Leave { room: lobby() }), by(1, said)]);
+                let said = domain::Send { room: lobby(), key: None, body }.into();
+                commit(vec![by(2, protocol::Leave { room: lobby() }.into()), by(1, said)]);
             };
             let mut reader = Interrupted { reader: store.reader().unwrap(), happens: Box::new(happens) };
             let history = History { room: RoomRef::Id(LOBBY), after, before, limit: None };

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use domain::RateClass;
+use domain::{JoinedRoom, RateClass};
 use protocol::{Epoch, ErrorCode, Join, RoomRef, Seq};
-use storage::{CommandError, Operation, OperationResult};
+use storage::{CommandError, OperationResult};
 
 use super::effect::{Attach, Effect, OnReply, unexpected};
 use super::view::View;
@@ -22,7 +22,7 @@ pub(super) fn handle(view: &View<'_>, join: Join) -> Vec<Effect> {
     let price = view.additional_token;
     let create_if_missing = price == Some(Ok(()));
     let on_reply = Box::new(JoinReply { after, epoch, price });
-    vec![Effect::Write { operation: Operation::Join { room, create_if_missing }, on_reply }]
+    vec![Effect::Write { operation: domain::Join { room, create_if_missing }.into(), on_reply }]
 }
 
 #[derive(Debug)]
@@ -41,13 +41,13 @@ impl JoinReply {
 
 impl OnReply for JoinReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
-        let OperationResult::Joined { room, name, topic, head, n, read, created } = result else {
+        let OperationResult::Join(JoinedRoom { info, head, n, read, created }) = result else {
             return unexpected(&result);
         };
         let mut effects = vec![Effect::UserStored];
         effects.extend(self.refund().filter(|_| !created));
         let JoinReply { after, epoch, .. } = *self;
-        effects.push(Effect::Attach(Attach { room, name, topic, head, n, read, after, epoch, resume: None }));
+        effects.push(Effect::Attach(Attach { info, head, n, read, after, epoch, resume: None }));
         effects
     }
 
@@ -66,7 +66,7 @@ impl OnReply for JoinReply {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{MessageCount, RoomId, RoomName};
+    use protocol::{MessageCount, RoomId, RoomInfo, RoomName};
 
     use super::super::view::tests::view;
     use super::*;
@@ -76,17 +76,8 @@ mod tests {
     }
 
     fn joined(created: bool) -> OperationResult {
-        let name = RoomName::new("tea").unwrap();
-        let (head, n) = (Seq(0), MessageCount(0));
-        OperationResult::Joined {
-            room: RoomId(2),
-            name,
-            topic: protocol::Topic::default(),
-            head,
-            n,
-            read: None,
-            created,
-        }
+        let info = RoomInfo::new(RoomId(2), RoomName::new("tea").unwrap());
+        OperationResult::Join(JoinedRoom { info, head: Seq(0), n: MessageCount(0), read: None, created })
     }
 
     const WAIT: Duration = Duration::from_secs(30);
@@ -106,7 +97,11 @@ mod tests {
     #[test]
     fn join_that_was_not_paid_creates_no_room() {
         let effects = view(false, |view| handle(view, by_name("tea")));
-        let [Effect::Write { operation: Operation::Join { create_if_missing, .. }, .. }] = &effects[..]
+        let [
+            Effect::Write {
+                operation: storage::Operation::Join(domain::Join { create_if_missing, .. }), ..
+            },
+        ] = &effects[..]
         else {
             panic!("{effects:?}");
         };

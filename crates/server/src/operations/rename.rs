@@ -1,13 +1,13 @@
 //! `rename`: change the user's name, in every room.
 
 use protocol::{Named, Rename, Reply};
-use storage::{CommandError, Operation, OperationResult};
+use storage::{CommandError, OperationResult};
 
 use super::effect::{Effect, OnReply, unexpected};
 use super::view::View;
 
-pub(super) fn handle(_: &View<'_>, Rename { name }: Rename) -> Vec<Effect> {
-    vec![Effect::Write { operation: Operation::Rename { name }, on_reply: Box::new(RenameReply) }]
+pub(super) fn handle(_: &View<'_>, rename: Rename) -> Vec<Effect> {
+    vec![Effect::Write { operation: rename.into(), on_reply: Box::new(RenameReply) }]
 }
 
 #[derive(Debug)]
@@ -15,7 +15,7 @@ struct RenameReply;
 
 impl OnReply for RenameReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
-        let OperationResult::Renamed { name } = result else { return unexpected(&result) };
+        let OperationResult::Rename(Named { name }) = result else { return unexpected(&result) };
         let reply = Effect::Reply(Reply::Rename(Named { name: name.clone() }));
         vec![Effect::UserStored, Effect::SetName(name), reply]
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use domain::JoinedRoom;
 use protocol::{Done, Epoch, Reply, Resume, RoomId, Seq};
-use storage::{CommandError, Operation, OperationResult};
+use storage::{CommandError, OperationResult};
 
 use super::effect::{Attach, Effect, OnReply, unexpected};
 use super::view::View;
@@ -17,7 +18,7 @@ pub(super) fn handle(_: &View<'_>, resume: Resume) -> Vec<Effect> {
     let progress = ResumeProgress { unanswered: Arc::new(AtomicUsize::new(rooms.len())) };
     let open = |(room, after)| {
         let on_reply = OpenReply { room, after, epoch: epoch.clone(), progress: progress.clone() };
-        Effect::Write { operation: Operation::Open { room }, on_reply: Box::new(on_reply) }
+        Effect::Write { operation: domain::Open { room }.into(), on_reply: Box::new(on_reply) }
     };
     rooms.into_iter().map(open).collect()
 }
@@ -51,15 +52,12 @@ struct OpenReply {
 
 impl OnReply for OpenReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
-        let OperationResult::Joined { room, name, topic, head, n, read, .. } = result else {
+        let OperationResult::Open(JoinedRoom { info, head, n, read, .. }) = result else {
             return unexpected(&result);
         };
         let OpenReply { after, epoch, progress, .. } = *self;
         let (after, resume) = (Some(after), Some(progress));
-        vec![
-            Effect::UserStored,
-            Effect::Attach(Attach { room, name, topic, head, n, read, after, epoch, resume }),
-        ]
+        vec![Effect::UserStored, Effect::Attach(Attach { info, head, n, read, after, epoch, resume })]
     }
 
     fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {

@@ -19,7 +19,7 @@ impl ReadOperation for Rooms {
             Ok(mut page) => {
                 let reply = Box::new(move |presence: &mut domain::Presence| {
                     for summary in &mut page.rooms {
-                        summary.count = presence.count(summary.room);
+                        summary.count = presence.count(summary.info.room);
                     }
                     Reply::Rooms(page)
                 });

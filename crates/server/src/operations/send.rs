@@ -1,7 +1,8 @@
 //! `send`: append a message to a room. The `ok` means that it is on disk.
 
+use domain::SentMessage;
 use protocol::{Appended, ClientMessageId, MessageBody, Reply, RoomRef, Send};
-use storage::{Operation, OperationResult};
+use storage::OperationResult;
 
 use super::effect::{Effect, OnReply, unexpected};
 use super::view::View;
@@ -27,7 +28,7 @@ pub(super) fn handle_message(room: RoomRef, body: MessageBody) -> Vec<Effect> {
 }
 
 fn write(room: RoomRef, key: Option<ClientMessageId>, body: MessageBody) -> Vec<Effect> {
-    vec![Effect::Write { operation: Operation::Send { room, key, body }, on_reply: Box::new(SendReply) }]
+    vec![Effect::Write { operation: domain::Send { room, key, body }.into(), on_reply: Box::new(SendReply) }]
 }
 
 #[derive(Debug)]
@@ -35,7 +36,9 @@ struct SendReply;
 
 impl OnReply for SendReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
-        let OperationResult::Sent { seq, repeated, .. } = result else { return unexpected(&result) };
+        let OperationResult::Send(SentMessage { seq, repeated, .. }) = result else {
+            return unexpected(&result);
+        };
         let reply = Reply::Send(Appended { seq });
         vec![if repeated { Effect::Repeated(reply) } else { Effect::Reply(reply) }]
     }

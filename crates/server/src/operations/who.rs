@@ -28,7 +28,7 @@ impl ReadOperation for Who {
 mod tests {
     use domain::RoomLimits;
     use protocol::{ErrorCode, Person, RoomId, RoomRef, Timestamp, UserName};
-    use storage::{Actor, MemoryStore, Operation, Registration, Request, RequestId, Store};
+    use storage::{Actor, MemoryStore, Registration, Request, RequestId, Store};
 
     use super::super::lobby;
     use super::*;
@@ -38,7 +38,7 @@ mod tests {
         let store = MemoryStore::new(RoomLimits::default());
         let person = Person { id: UserId(1), name: UserName::new("Li").unwrap() };
         let actor = Actor { person, registration: Some(Registration { token: None }) };
-        let operation = Operation::Join { room: lobby(), create_if_missing: false };
+        let operation = domain::Join { room: lobby(), create_if_missing: false }.into();
         let join = Request { request_id: RequestId(0), actor, operation };
         drop(store.writer().unwrap().commit(Timestamp(0), vec![join]));
         let who = Who { room, after: None, limit: None };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::{Close, Person, UserId, Welcome};
-use storage::{Actor, Operation};
+use storage::Actor;
 use websocket::CloseCode;
 
 use super::connection::{Connection, Phase, UserState};
@@ -168,7 +168,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             if !self.submit_background_write(
                 actor.clone(),
                 Box::new(Departure(actor.clone())),
-                Operation::LeaveAll,
+                domain::LeaveAll.into(),
             ) {
                 self.deferred_leaves.push_front(actor);
                 return;
@@ -199,7 +199,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             if self.submit_background_write(
                 actor,
                 Box::new(StoredPosition),
-                Operation::Read { room: protocol::RoomRef::Id(room), seq },
+                protocol::Read { room: protocol::RoomRef::Id(room), seq }.into(),
             ) && let Some(connection) = self.connection(key)
             {
                 connection.codec.set_stored_position(room, seq);

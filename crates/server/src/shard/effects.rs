@@ -226,7 +226,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 
     fn grant(&mut self, Origin { of, id, .. }: Origin, attach: Attach) {
-        let room = attach.room;
+        let room = attach.info.room;
         let join = self.connection(of).map_or(0, |connection| connection.codec.join_granted(room));
         self.subscribe(PendingSubscription { of, id, join, attach });
     }

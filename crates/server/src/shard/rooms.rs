@@ -31,11 +31,12 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         if self.connection(pending_subscription.of).is_none_or(|connection| connection.phase != Phase::Open) {
             return;
         }
-        let Attach { room, head, .. } = pending_subscription.attach;
+        let Attach { ref info, head, .. } = pending_subscription.attach;
+        let room = info.room;
         let index = match self.rooms.index_of(room) {
             Some(index) => index,
             None => {
-                let name = pending_subscription.attach.name.clone();
+                let name = info.name.clone();
                 let index = self.rooms.insert(Room::new(room, name, head));
                 self.metrics.rooms_changed(1);
                 index
@@ -67,7 +68,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let PendingSubscription {
             of,
             id,
-            attach: Attach { topic, head, n, read, after, epoch, resume, .. },
+            attach: Attach { info, head, n, read, after, epoch, resume, .. },
             ..
         } = pending_subscription;
         // In a `resume`, a `joined` frame is not the reply to the command.
@@ -96,8 +97,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             let epoch = self.settings.epoch.clone();
             self.send_frame(of, Reset { room, epoch }.into());
         }
-        let name = self.rooms[index].name.clone();
-        self.send_frame(of, Joined { id, room, name, topic, head, n, read, count, online }.into());
+        self.send_frame(of, Joined { id, info, head, n, read, count, online }.into());
 
         // If the room is open already, delivery continues at the current cursor unless `after` names another one. After the
         // end of a removed membership, it starts again at the head.

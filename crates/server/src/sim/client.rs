@@ -274,7 +274,7 @@ impl Client {
 
     fn apply_joined(&mut self, joined: &Joined, recorder: &mut Recorder) {
         let state = self.state.as_mut().expect("welcome comes first");
-        let room = joined.room;
+        let room = joined.info.room;
         let after = match joined.id {
             Some(id) => {
                 let command = state.pending.remove(&id.0);
@@ -289,7 +289,7 @@ impl Client {
         recorder.joined(state.connection, room, after, joined.head);
         let reset = state.reset.remove(&room);
         let epoch = state.epoch.clone();
-        let name = joined.name.as_str().to_owned();
+        let name = joined.info.name.as_str().to_owned();
         let head = joined.head;
         let view = self.rooms.entry(room).or_insert_with(|| RoomView {
             name: String::new(),

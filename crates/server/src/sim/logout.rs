@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use protocol::UserId;
-use storage::{CommandError, Operation, OperationResult, Request, RequestId, TokenHash};
+use storage::{CommandError, OperationResult, Request, RequestId, TokenHash};
 use tokio::sync::oneshot;
 
 use super::world::{Action, World};
@@ -94,7 +94,7 @@ impl World {
                 let request = Request {
                     request_id: RequestId(0),
                     actor: system_actor(),
-                    operation: Operation::EndSession { token },
+                    operation: domain::EndSession { token }.into(),
                 };
                 process.requests.push_back((request, ReplyTarget::Caller(reply)));
                 return self.logouts.push(Logout { step: Step::Submitted(answer), ..logout });

@@ -75,7 +75,7 @@ fn batch_is_one_system_call_per_member() {
     let calm = [("SHARDS", "1"), ("TIMEOUTS_PING_INTERVAL", "10m"), ("TIMEOUTS_WEBSOCKET_IDLE", "20m")];
     let server = TestServer::with(&calm);
     let mut members: Vec<Client> = (0..MEMBERS).map(|_| server.guest()).collect();
-    let room = members[0].join("lobby").unwrap().room;
+    let room = members[0].join("lobby").unwrap().info.room;
     members[1..].iter_mut().for_each(|member| drop(member.join("lobby").unwrap()));
     // The last that is said of who came: from now on the room is quiet.
     let all_are_here = |frame: &ServerFrame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Presence(presence)) if u64::from(presence.count) == MEMBERS);

@@ -10,7 +10,7 @@ use crate::talk::{Talk, bearer, body};
 /// A room in which `count` messages were said after its maker joined: 1, 2, 3 …
 fn room_with(server: &TestServer, name: &str, count: u64) -> RoomId {
     let (mut host, _) = server.person("Host");
-    let room = host.join(name).unwrap().room;
+    let room = host.join(name).unwrap().info.room;
     say_many(&mut host, room, 1..=count);
     room
 }
@@ -78,7 +78,7 @@ fn resume_is_served_from_memory() {
     let server = TestServer::with(&[("SHARDS", "1")]);
     let (mut li, token) = server.person("Li");
     let mut ann = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     let head = ann.join("lobby").unwrap().head.0;
     li.event_where(|event| event.seq.0 == head).unwrap();
     drop(li);
@@ -99,13 +99,13 @@ fn resume_after_restart_is_served_from_the_store() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let (mut ann, anns) = server.person("Ann");
-    let room = li.join("茶馆").unwrap().room;
+    let room = li.join("茶馆").unwrap().info.room;
     let head = ann.join("茶馆").unwrap().head.0;
     say_many(&mut ann, room, 1..=1000);
     server.restart();
     let mut li = server.back(&token);
     let joined = li.join_after(room, head);
-    assert_eq!((joined.head.0, joined.n.0, joined.name.as_str()), (head + 1000, 1000, "茶馆"));
+    assert_eq!((joined.head.0, joined.n.0, joined.info.name.as_str()), (head + 1000, 1000, "茶馆"));
     let missed = li.events_of(room, head, 1000);
     assert!(missed.iter().zip(1..).all(|(event, number)| body(event) == number.to_string()));
     let mut ann = server.back(&anns);
@@ -119,7 +119,7 @@ fn gap_above_a_thousand_is_filled_by_history() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let (mut ann, anns) = server.person("Ann");
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     let head = ann.join("lobby").unwrap().head.0;
     say_many(&mut ann, room, 1..=1001);
     server.restart();
@@ -181,7 +181,7 @@ fn history_pages_reach_the_first_event() {
 fn history_page_is_bounded_by_256_kib() {
     let server = TestServer::open();
     let mut li = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     for _ in 0..50 {
         li.send_body(room, &"x".repeat(8192)).unwrap();
     }
@@ -250,8 +250,8 @@ fn resume_opens_own_rooms_and_refuses_others() {
     let mut elsewhere = server.guest();
     elsewhere.join("strangers").unwrap();
     let (mut li, token) = server.person("Li");
-    let tea = li.join("tea").unwrap().room;
-    let coffee = li.join("coffee").unwrap().room;
+    let tea = li.join("tea").unwrap().info.room;
+    let coffee = li.join("coffee").unwrap().info.room;
     host.join("tea").unwrap();
     host.join("coffee").unwrap();
     drop(li);
@@ -281,7 +281,7 @@ fn resume_opens_own_rooms_and_refuses_others() {
     assert_eq!(errors, [(Some(secret), "not_a_member"), (Some(RoomId(999)), "room_not_found")]);
     for (room, after, last) in [(tea, 2, 13), (coffee, 22, 23)] {
         let joined = frames.iter().position(
-            |frame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Joined(joined)) if joined.room == room),
+            |frame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Joined(joined)) if joined.info.room == room),
         );
         let events: Vec<(usize, u64)> = frames
             .iter()
@@ -305,7 +305,7 @@ fn former_member_cannot_resume() {
     let server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let mut ann = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
     li.ask(json!({"type":"leave","room":"lobby"}));
     drop(li);
@@ -338,7 +338,7 @@ fn catch_up_during_messages_is_contiguous() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let (mut ann, anns) = server.person("Ann");
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     let head = ann.join("lobby").unwrap().head.0;
     say_many(&mut ann, room, 1..=900);
     server.restart();

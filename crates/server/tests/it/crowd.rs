@@ -54,7 +54,7 @@ fn two_thousand_concurrent_resumes_are_complete() {
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
     let mut server = TestServer::open();
     let (mut ann, anns) = server.person("Ann");
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     let members = spread((0..WITH_CURSOR + AWAY).collect(), |_| {
         let (mut client, token) = server.person("Member");
         client.join("lobby").unwrap();

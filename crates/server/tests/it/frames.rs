@@ -85,7 +85,7 @@ fn golden_commands_get_golden_replies() {
     // The rooms r1 to r12, and 60 events in r1, as the golden frames have them.
     li.join("lobby").unwrap();
     for number in 2..=12 {
-        assert_eq!(li.join(&format!("room-{number}")).unwrap().room.0, number);
+        assert_eq!(li.join(&format!("room-{number}")).unwrap().info.room.0, number);
     }
     let lobby = protocol::RoomId(1);
     for number in 1..=60 {
@@ -154,7 +154,7 @@ fn events_and_ephemeral_frames_match_golden_frames() {
     li.send_text(r#"{"type":"join","id":1,"room":"tea"}"#).unwrap();
     until_reply(&mut li, 1);
     let mut ann = server.guest();
-    let room = ann.join("tea").unwrap().room;
+    let room = ann.join("tea").unwrap().info.room;
     ann.ask(json!({"type":"typing","room":"tea"}));
     ann.send_body(room, "hello").unwrap();
     ann.ask(json!({"type":"rename","name":"安"}));
@@ -175,7 +175,7 @@ fn events_and_ephemeral_frames_match_golden_frames() {
 fn each_id_in_a_mixed_array_is_answered_once() {
     let server = TestServer::open();
     let mut li = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     li.send_text(&format!(
         r#"[{{"type":"ping","id":1}},{{"type":"dance","id":2}},3,{{"type":"send","id":4,"room":"{room}","client_message_id":"k","body":"hi"}},
             {{"type":"send","id":5,"room":"{room}","client_message_id":"k","body":"ho"}},{{"type":"who","id":6,"room":"{room}"}},

@@ -199,7 +199,7 @@ fn both_transports_pay_from_the_same_buckets() {
     li.post("/api/v1/rooms/lobby/join", json!({}));
     assert_eq!(li.send("a", "one").0, 201);
     let mut socket = server.back(&token);
-    let room = socket.join("lobby").unwrap().room;
+    let room = socket.join("lobby").unwrap().info.room;
     socket.send_body(room, "two").unwrap();
     let (status, body) = li.send("c", "three");
     assert!(body["retry_after_ms"].as_u64().unwrap() > 1000, "{body}");

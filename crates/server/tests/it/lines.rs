@@ -57,7 +57,7 @@ fn text_and_json_clients_share_a_room() {
     let server = TestServer::open();
     let mut li = named(&server, "Li");
     let (mut ann, _) = server.person("Ann");
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     assert_eq!(li.next_line().unwrap(), "* Ann joined");
     li.send_text("hello, Ann").unwrap();
     let event = ann.next_event().unwrap();
@@ -81,7 +81,7 @@ fn line_cannot_be_forged() {
     let server = TestServer::open();
     let mut li = server.lines(plain_text());
     let (mut ann, _) = server.person("Ann");
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     for (typed, line) in [
         ("one\nLi: two", "Ann: one Li: two"),
         ("one\r\n* Li left", "Ann: one  * Li left"),
@@ -185,7 +185,7 @@ fn notices_are_in_the_requested_language() {
     assert!(li.next_line().unwrap().contains("，欢迎！你在 lobby"));
     assert_eq!(li.next_line().unwrap(), "* 你在 lobby");
     let (mut ann, _) = server.person("Ann");
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     ann.send_body(room, "你好").unwrap();
     li.send_text("/brew").unwrap();
     ann.ask(json!({"type":"leave","room":"lobby"}));
@@ -205,7 +205,7 @@ fn notices_are_in_the_requested_language() {
 fn text_client_without_token_starts_at_head() {
     let server = TestServer::open();
     let (mut ann, _) = server.person("Ann");
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     ann.send_body(room, "before").unwrap();
     let mut li = server.lines(plain_text());
     ann.send_body(room, "after").unwrap();
@@ -226,7 +226,7 @@ fn numbers_until(client: &mut Client, last: u64) -> Vec<u64> {
 fn text_client_with_token_keeps_its_position() {
     let mut server = TestServer::open();
     let (mut ann, anns) = server.person("Ann");
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     let token = server.token("Li");
     let mut li = server.lines(bearer(&token));
     say_many(&mut ann, room, 1..=5);
@@ -267,7 +267,7 @@ fn text_client_with_token_keeps_its_position() {
 fn position_is_kept_in_a_room_without_events() {
     let server = TestServer::open();
     let (mut ann, _) = server.person("Ann");
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     say_many(&mut ann, room, 1..=3);
     let token = server.token("Li");
     server.lines(bearer(&token)).close().unwrap();
@@ -279,7 +279,7 @@ fn position_is_kept_in_a_room_without_events() {
 fn position_is_kept_per_room() {
     let mut server = TestServer::open();
     let (mut ann, _) = server.person("Ann");
-    let tea = ann.join("tea").unwrap().room;
+    let tea = ann.join("tea").unwrap().info.room;
     let token = server.token("Li");
     let mut li = server.lines(bearer(&token));
     li.send_text("/join tea").unwrap();

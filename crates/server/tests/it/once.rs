@@ -18,8 +18,8 @@ fn send(room: RoomId, key: &str, body: &str) -> Value {
 fn repeated_send_returns_first_seq_or_conflicts() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
-    let tea = li.join("tea").unwrap().room;
-    let coffee = li.join("coffee").unwrap().room;
+    let tea = li.join("tea").unwrap().info.room;
+    let coffee = li.join("coffee").unwrap().info.room;
     let first = li.ask(send(tea, "k", "hello"))["seq"].clone();
     assert_eq!(first, 2);
     for round in 0..2 {
@@ -43,7 +43,7 @@ fn repeated_send_returns_first_seq_or_conflicts() {
 fn same_key_of_two_users_is_two_messages() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
     assert_eq!(li.ask(send(room, "k", "hello"))["seq"], 3);
     assert_eq!(ann.ask(send(room, "k", "hello"))["seq"], 4);
@@ -54,7 +54,7 @@ fn same_key_of_two_users_is_two_messages() {
 fn former_member_may_repeat_but_not_send() {
     let server = TestServer::open();
     let mut li = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     assert_eq!(li.ask(send(room, "k", "hello"))["seq"], 2);
     li.ask(json!({"type":"leave","room":"lobby"}));
     assert_eq!(li.ask(send(room, "k", "hello"))["seq"], 2);
@@ -67,7 +67,7 @@ fn former_member_may_repeat_but_not_send() {
 fn message_key_has_1_to_64_visible_characters() {
     let server = TestServer::open();
     let mut li = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     for bad in ["", " ", "a b", "键", "a\n", &"k".repeat(65)] {
         assert_eq!(li.refused_with(send(room, bad, "hello")), "malformed", "{bad:?}");
     }
@@ -81,7 +81,7 @@ fn message_key_has_1_to_64_visible_characters() {
 fn killed_server_keeps_acknowledged_messages_once() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     let mut asked: Vec<String> = Vec::new();
     let mut acknowledged: BTreeMap<String, u64> = BTreeMap::new();
     for burst in 0..3_u64 {

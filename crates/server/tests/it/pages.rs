@@ -17,7 +17,7 @@ fn health_readiness_and_metrics_reflect_the_state() {
     assert_eq!(server.get("/readyz").status, 200);
     let (mut li, token) = server.person("Li");
     let mut ann = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
     for number in 0..5 {
         let seq = li.send_body(room, &number.to_string()).unwrap();

@@ -131,7 +131,7 @@ fn large_presence_is_a_count_and_pages() {
 fn typing_reaches_its_room_and_needs_membership() {
     let server = TestServer::open();
     let (mut li, mut ann, mut mei) = (server.guest(), server.guest(), server.guest());
-    let tea = li.join("tea").unwrap().room;
+    let tea = li.join("tea").unwrap().info.room;
     ann.join("tea").unwrap();
     mei.join("coffee").unwrap();
     ann.join("coffee").unwrap();
@@ -211,7 +211,7 @@ fn guests_of_killed_server_leave_at_next_start() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let mut guest = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     let head = guest.join("lobby").unwrap().head.0;
     let (me, other) = (li.me(), guest.me());
     server.kill();

@@ -53,10 +53,13 @@ fn room_is_found_regardless_of_case_and_width() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
     let made = li.join("Tea").unwrap();
-    assert_eq!((made.name.as_str(), made.head.0, made.n.0, made.count), ("Tea", 1, 0, 1));
+    assert_eq!((made.info.name.as_str(), made.head.0, made.n.0, made.count), ("Tea", 1, 0, 1));
     for (spelling, head) in [("tea", 2), ("TEA", 2), ("ｔｅａ", 2), ("#tea", 2)] {
         let joined = ann.join(spelling).unwrap();
-        assert_eq!((joined.room, joined.name.as_str(), joined.head.0), (made.room, "Tea", head));
+        assert_eq!(
+            (joined.info.room, joined.info.name.as_str(), joined.head.0),
+            (made.info.room, "Tea", head)
+        );
     }
     assert_eq!(
         ann.refused_with(json!({"type":"join","room":"r999"})),
@@ -72,7 +75,7 @@ fn concurrent_creation_makes_one_room() {
     for client in &mut clients {
         client.send_text(r#"{"type":"join","id":1,"room":"tea"}"#).unwrap();
     }
-    let rooms: Vec<RoomId> = clients.iter_mut().map(|client| client.join("tea").unwrap().room).collect();
+    let rooms: Vec<RoomId> = clients.iter_mut().map(|client| client.join("tea").unwrap().info.room).collect();
     assert!(rooms.iter().all(|room| *room == rooms[0]), "{rooms:?}");
 }
 
@@ -80,9 +83,9 @@ fn concurrent_creation_makes_one_room() {
 fn room_is_deleted_with_last_member_except_lobby() {
     let server = TestServer::open();
     let mut li = server.guest();
-    let silent = li.join("silent").unwrap().room;
-    let spoken = li.join("spoken").unwrap().room;
-    let lobby = li.join("lobby").unwrap().room;
+    let silent = li.join("silent").unwrap().info.room;
+    let spoken = li.join("spoken").unwrap().info.room;
+    let lobby = li.join("lobby").unwrap().info.room;
     li.send_body(spoken, "hello").unwrap();
     for room in ["silent", "spoken", "lobby"] {
         assert_eq!(li.ask(json!({"type":"leave","room":room}))["type"], "ok");
@@ -92,16 +95,16 @@ fn room_is_deleted_with_last_member_except_lobby() {
         rooms["rooms"].as_array().unwrap().iter().map(|room| room["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["lobby", "spoken"]);
     assert_eq!(li.refused_with(json!({"type":"join","room":silent.to_string()})), "room_not_found");
-    assert_ne!(li.join("silent").unwrap().room, silent, "an id is not used again");
-    assert_eq!(li.join("spoken").unwrap().room, spoken);
-    assert_eq!(li.join("lobby").unwrap().room, lobby);
+    assert_ne!(li.join("silent").unwrap().info.room, silent, "an id is not used again");
+    assert_eq!(li.join("spoken").unwrap().info.room, spoken);
+    assert_eq!(li.join("lobby").unwrap().info.room, lobby);
 }
 
 #[test]
 fn rooms_are_listed_by_id_in_pages() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
-    let lobby = li.join("lobby").unwrap().room;
+    let lobby = li.join("lobby").unwrap().info.room;
     for number in 0..5 {
         ann.join(&format!("room-{number}")).unwrap();
     }
@@ -171,7 +174,7 @@ fn rename_reaches_every_room_and_persists() {
 fn read_position_never_moves_back_and_persists() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     for number in 1..=5 {
         li.send_body(room, &number.to_string()).unwrap();
     }
@@ -196,7 +199,7 @@ fn leave_is_answered_last() {
     let (mut li, token) = server.person("Li");
     let mut also_li = server.back(&token);
     let mut ann = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     also_li.join("lobby").unwrap();
     let head = ann.join("lobby").unwrap().head.0;
     let ids: Vec<_> = (0..300)
@@ -228,7 +231,7 @@ fn leave_reply_follows_the_last_event() {
     let server = TestServer::open();
     let mut li = server.guest();
     let mut ann = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
     for round in 0..20 {
         for number in 0..10 {
@@ -255,7 +258,7 @@ fn leave_reply_follows_the_last_event() {
 fn rejoined_member_receives_new_events() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     for round in 0..3 {
         assert_eq!(li.join("lobby").unwrap().count, 2);
         ann.send_body(room, &format!("hello {round}")).unwrap();
@@ -272,7 +275,7 @@ fn leave_and_join_in_one_frame_is_a_member() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
     let mut line = server.lines(crate::talk::plain_text());
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
     for round in 0..30 {
         // What comes before keeps the store busy, so that the rest is done at once.

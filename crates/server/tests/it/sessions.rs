@@ -151,7 +151,7 @@ fn logout_closes_every_connection_before_its_reply() {
     let mut also_li = server.back(&token);
     let mut line = server.lines(bearer(&token));
     let mut ann = server.guest();
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     li.join("lobby").unwrap();
     also_li.join("lobby").unwrap();
     let who = li.me();
@@ -253,7 +253,7 @@ fn guest_is_stored_at_the_first_join() {
 fn tokens_are_neither_stored_nor_logged() {
     let mut server = TestServer::with(&[("LOG", "trace")]);
     let (mut li, token) = server.person("Somebody");
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     li.send_body(room, "a body that can be found").unwrap();
     let origin = format!("http://{}", server.addr);
     let cookie = cookie_of(&session(&server, "POST", &[("Origin", &origin)], ""));

@@ -52,7 +52,7 @@ fn all_or_gaps(client: &mut Client, room: RoomId, after: u64, last: u64) -> u64 
 fn slow_reader_catches_up_and_delays_nobody() {
     let server = TestServer::open();
     let (mut ann, mut mei) = (server.guest(), server.guest());
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     mei.join("lobby").unwrap();
     let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     let head = slow.join("lobby").unwrap().head.0;
@@ -74,7 +74,7 @@ fn slow_reader_catches_up_and_delays_nobody() {
 fn too_slow_reader_gets_a_gap() {
     let server = TestServer::open();
     let mut ann = server.guest();
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     let (first, token) = server.person("Slow");
     drop(first);
     let slow = Options { receive_buffer: SMALL, ..bearer(&token) };
@@ -114,7 +114,7 @@ fn too_slow_reader_gets_a_gap() {
 fn socket_buffer_of_unread_peer_is_small() {
     let mut server = TestServer::open();
     let mut ann = server.guest();
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     slow.join("lobby").unwrap();
     say_large(&mut ann, room, 0..600, 8192);
@@ -134,7 +134,7 @@ fn leave_of_slow_reader_delivers_earlier_events_only() {
     let (li, token) = server.person("Li");
     drop(li);
     let (mut ann, _) = server.person("Ann");
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..bearer(&token) }).unwrap();
     let head = slow.join("lobby").unwrap().head.0;
     say_large(&mut ann, room, 0..300, 8192);
@@ -151,7 +151,7 @@ fn leave_of_slow_reader_delivers_earlier_events_only() {
 fn slow_reader_leave_reply_comes_last() {
     let server = TestServer::open();
     let mut ann = server.guest();
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     let head = slow.join("lobby").unwrap().head.0;
     say_large(&mut ann, room, 0..500, 8192);
@@ -226,7 +226,7 @@ fn peak_memory(server: &TestServer) -> u64 {
 fn peer_that_does_not_read_is_not_read() {
     let server = TestServer::open();
     let mut ann = server.guest();
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     say_large(&mut ann, room, 0..60, 8192);
     let mut greedy = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     greedy.join("lobby").unwrap();
@@ -258,7 +258,7 @@ fn requests_are_read_no_faster_than_replies_are_taken() {
     // In one shard: each time that Ann is heard, the other one has had a turn to be read, too.
     let server = TestServer::with(&[("SHARDS", "1")]);
     let mut ann = server.guest();
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     let greedy = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() });
     let mut greedy = greedy.unwrap();
     // Three bytes each, and a hundred for the answer.
@@ -292,7 +292,7 @@ fn requests_are_read_no_faster_than_replies_are_taken() {
 fn large_page_does_not_delay_other_replies() {
     let server = TestServer::open();
     let mut ann = server.guest();
-    let room = ann.join("lobby").unwrap().room;
+    let room = ann.join("lobby").unwrap().info.room;
     say_large(&mut ann, room, 0..60, 8192);
     let greedy: Vec<Client> = (0..20)
         .map(|_| {

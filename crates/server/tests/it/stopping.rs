@@ -61,7 +61,7 @@ fn stop_answers_pending_commands_durably() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let mut ann = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
     let mut ids: BTreeSet<u64> =
         (0..1000).map(|number| li.start(&saying(room, &number.to_string())).unwrap().0).collect();
@@ -112,7 +112,7 @@ fn stop_answers_pending_commands_durably() {
 fn stop_delivers_earlier_messages_before_close() {
     let mut server = TestServer::with(&[("SHARDS", "1")]);
     let (mut li, token) = server.person("Li");
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     let mut crowd: Vec<Client> = (0..400).map(|_| server.guest()).collect();
     let ids: Vec<_> = crowd.iter_mut().map(|client| client.start(&joining()).unwrap()).collect();
     for (client, id) in crowd.iter_mut().zip(ids) {
@@ -176,7 +176,7 @@ fn repeated_stops_answer_what_they_commit() {
     // The narrow place between the commit and the goodbye, several times.
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     let mut told = 0;
     for round in 0..10 {
         for number in 0..3 {
@@ -276,7 +276,7 @@ fn unresponsive_peer_does_not_delay_the_stop() {
     let mut server = TestServer::with(&[("TIMEOUTS_CLOSE", "100ms")]);
     let mut deaf = server.guest();
     let (mut li, token) = server.person("Li");
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     deaf.join("lobby").unwrap();
     let slow = client::Options { receive_buffer: Some(4096), ..crate::talk::bearer(&token) };
     let mut slow = Client::connect(server.addr, slow).unwrap();
@@ -294,7 +294,7 @@ fn unresponsive_peer_does_not_delay_the_stop() {
 fn stopped_server_leaves_no_write_ahead_log() {
     let mut server = TestServer::open();
     let mut li = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     li.send_body(room, "into the database").unwrap();
     drop(li);
     server.stop();

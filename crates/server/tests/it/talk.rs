@@ -125,7 +125,7 @@ impl Talk for Client {
         self.call(&Command::Resume(Resume { rooms: wanted, epoch })).unwrap();
         let joined = rooms.iter().map(|&(room, _)| {
             let frame = self.frame_where(
-                |frame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Joined(joined)) if joined.room == room),
+                |frame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Joined(joined)) if joined.info.room == room),
             );
             match frame.unwrap() {
                 ServerFrame::ControlFrame(ControlFrame::Joined(joined)) => joined,

@@ -12,7 +12,7 @@ fn two_members_receive_one_order() {
     let server = TestServer::open();
     let (mut li, _) = server.person("李雷");
     let (mut ann, _) = server.person("Ann");
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     let head = ann.join("lobby").unwrap().head.0;
     // Both at once, without waiting for replies.
     for number in 0..100 {
@@ -45,7 +45,7 @@ fn body_is_delivered_unchanged() {
     let server = TestServer::open();
     let mut li = server.guest();
     let mut ann = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
     let longest = "茶".repeat(8192 / 3) + "ab";
     assert_eq!(longest.len(), 8192);
@@ -79,7 +79,7 @@ fn body_above_the_limit_is_refused() {
         };
         let mut li = server.guest();
         assert_eq!(li.welcome().unwrap().limits.body_bytes, limit);
-        let room = li.join("lobby").unwrap().room;
+        let room = li.join("lobby").unwrap().info.room;
         let at_it = "x".repeat(limit as usize);
         let command = |body: &str| json!({"type":"send","room":room.to_string(),"client_message_id":body.len().to_string(),"body":body});
         assert_eq!(li.refused_with(command(&format!("{at_it}x"))), "body_too_long");
@@ -106,7 +106,7 @@ fn message_reaches_all_connections_of_its_sender() {
     let server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let mut also_li = server.back(&token);
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     let second = also_li.join("lobby").unwrap();
     assert_eq!(second.head.0, 1, "a second connection is no second member");
     let seq = li.send_body(room, "hello").unwrap();
@@ -123,8 +123,8 @@ fn events_reach_members_only() {
     let server = TestServer::open();
     let mut li = server.guest();
     let mut ann = server.guest();
-    let tea = li.join("tea").unwrap().room;
-    let coffee = ann.join("coffee").unwrap().room;
+    let tea = li.join("tea").unwrap().info.room;
+    let coffee = ann.join("coffee").unwrap().info.room;
     li.send_body(tea, "for the tea room").unwrap();
     ann.send_body(coffee, "for the coffee room").unwrap();
     ann.event_where(|event| event.room == coffee && matches!(event.kind, EventKind::Message { .. })).unwrap();
@@ -135,7 +135,7 @@ fn events_reach_members_only() {
 fn server_sends_no_binary_or_fragmented_frames() {
     let server = TestServer::open();
     let mut li = server.guest();
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     li.send_body(room, "hello").unwrap();
     li.send_text(r#"{"type":"history","id":1,"room":"lobby"}"#).unwrap();
     loop {

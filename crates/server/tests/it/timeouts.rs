@@ -115,7 +115,7 @@ fn peer_without_pong_is_dropped_and_goes_offline() {
     let server = only(&[("TIMEOUTS_PING_INTERVAL", "300ms"), ("TIMEOUTS_WEBSOCKET_IDLE", "1500ms")]);
     let mut dead = server.guest();
     dead.answer_pings = false;
-    let room = dead.join("lobby").unwrap().room;
+    let room = dead.join("lobby").unwrap().info.room;
     assert_eq!(dead.closed().unwrap(), 1006, "a dead peer is told nothing");
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
@@ -166,7 +166,7 @@ fn close_frame_is_answered_and_ends_the_connection() {
 fn commands_before_close_are_done_and_later_ones_not() {
     let server = only(&[]);
     let (mut li, token) = server.person("Li");
-    let room = li.join("lobby").unwrap().room;
+    let room = li.join("lobby").unwrap().info.room;
     let mut bytes = Vec::new();
     for text in ["before", "after"] {
         let said =

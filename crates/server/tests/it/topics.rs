@@ -34,7 +34,7 @@ fn line(client: &mut Client, part: &str) -> String {
 fn topic_reaches_members_and_those_who_join_later() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
-    let room = li.join("tea").unwrap().room;
+    let room = li.join("tea").unwrap().info.room;
     ann.join("tea").unwrap();
     assert_eq!(li.next_event().unwrap().seq.0, 2);
     let reply = li.ask(set_topic("tea", " 今天喝龙井 "));
@@ -70,7 +70,7 @@ fn topic_survives_a_restart() {
     li.ask(set_topic("lobby", "龙井"));
     server.restart();
     let mut li = server.back(&token);
-    assert_eq!(li.join("lobby").unwrap().topic.as_str(), "龙井");
+    assert_eq!(li.join("lobby").unwrap().info.attributes.topic.as_str(), "龙井");
     let page = li.ask(json!({"type":"history","room":"lobby"}));
     assert_eq!(page["events"][1]["topic"], "龙井");
 }

@@ -26,7 +26,7 @@ fn empty_database_becomes_a_store_and_keeps_its_epoch() {
     let store = open(&url).unwrap();
     let epoch = store.epoch();
     let lobby = store.reader().unwrap().room(&RoomRef::Id(LOBBY)).unwrap().unwrap();
-    assert_eq!((lobby.room, lobby.name.as_str()), (LOBBY, "lobby"));
+    assert_eq!((lobby.info.room, lobby.info.name.as_str()), (LOBBY, "lobby"));
     drop(store);
     assert_eq!(open(&url).unwrap().epoch(), epoch);
     assert_ne!(open(&server.create_database()).unwrap().epoch(), epoch);

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use domain::RoomLimits;
-use protocol::{EventKind, RoomId, Seq, Timestamp, Topic, UserId};
+use domain::{EndSession, RoomLimits, SentMessage};
+use protocol::{EventKind, RoomId, Seq, SetTopic, Timestamp, Topic, UserId};
 use storage::conformance::{
     Fixture, guest, join, key, leave, named, read, rename, send, token, transient_guest,
 };
-use storage::{LOBBY, Operation, OperationResult};
+use storage::{LOBBY, OperationResult};
 
 use super::frozen::Frozen;
 use super::schema::schema;
@@ -26,7 +26,7 @@ fn open(server: &Server, database: &str) -> Fixture {
 /// Something of everything that a store holds, in two languages.
 fn write_demo(fixture: &mut Fixture) {
     fixture.writer.reserve_user_ids(100).unwrap();
-    let topic = Operation::SetTopic { room: named("茶馆"), topic: Topic::new("今天喝龙井").unwrap() };
+    let set_topic = SetTopic { room: named("茶馆"), topic: Topic::new("今天喝龙井").unwrap() };
     let batches = [
         vec![(guest(1), join("lobby")), (guest(2), join("lobby")), (guest(3), join("lobby"))],
         vec![
@@ -37,11 +37,11 @@ fn write_demo(fixture: &mut Fixture) {
         vec![(guest(1), join("茶馆")), (guest(2), join("茶馆"))],
         vec![(guest(1), send("茶馆", Some("k2"), "it's \"tea\"")), (guest(2), send("茶馆", None, "me too"))],
         vec![(guest(2), rename("韩梅梅")), (guest(3), leave("lobby"))],
-        vec![(guest(2), read("茶馆", u64::MAX >> 1)), (guest(2), topic)],
+        vec![(guest(2), read("茶馆", u64::MAX >> 1)), (guest(2), set_topic.into())],
         vec![(guest(3), join("gone"))],
         vec![(guest(3), leave("gone"))],
         vec![(transient_guest(4), join("lobby"))],
-        vec![(guest(5), join("lobby")), (guest(5), Operation::EndSession { token: token(5) })],
+        vec![(guest(5), join("lobby")), (guest(5), EndSession { token: token(5) }.into())],
     ];
     for (at, batch) in (1..).zip(batches) {
         fixture.now = Timestamp(at * 1_000);
@@ -60,8 +60,13 @@ const LOBBY_EVENTS: [&str; 8] = [
     "+u5",
     "-u5",
 ];
-const TEA_EVENTS: [&str; 5] =
-    ["+u1 +u2", "u1: it's \"tea\"", "u2: me too", "u2 guest 2 -> 韩梅梅", "u2 topic 今天喝龙井"];
+const TEA_EVENTS: [&str; 5] = [
+    "+u1 +u2",
+    "u1: it's \"tea\"",
+    "u2: me too",
+    "u2 guest 2 -> 韩梅梅",
+    r#"u2 {"type":"topic_changed","topic":"今天喝龙井"}"#,
+];
 
 #[test]
 fn upgraded_schema_is_that_of_a_new_database() {
@@ -89,7 +94,8 @@ fn upgraded_database_keeps_its_contents() {
         assert_eq!(fixture.kinds(TEA), TEA_EVENTS);
         let reader = &mut fixture.reader;
         let room = reader.room(&named("茶馆")).unwrap().unwrap();
-        assert_eq!((room.room, room.name.as_str(), room.topic.as_str()), (TEA, "茶馆", "今天喝龙井"));
+        let (info, topic) = (&room.info, room.info.attributes.topic.as_str());
+        assert_eq!((info.room, info.name.as_str(), topic), (TEA, "茶馆", "今天喝龙井"));
         assert_eq!((room.head.seq, room.head.n.0), (Seq(TEA_EVENTS.len() as u64), 2));
         assert_eq!(reader.room(&named("gone")).unwrap(), None);
         let mut members = |room| -> BTreeSet<u64> {
@@ -117,7 +123,8 @@ fn upgraded_database_continues_its_numbers() {
         fixture.now = Timestamp(99_000);
         assert_eq!(fixture.writer.reserve_user_ids(10).unwrap(), 101..111);
         let repeated = fixture.done(1, send("lobby", Some("k1"), "你好，茶馆 👩‍🚀"));
-        assert_eq!(repeated, OperationResult::Sent { room: LOBBY, seq: Seq(2), repeated: true });
+        let sent = SentMessage { room: LOBBY, seq: Seq(2), repeated: true };
+        assert_eq!(repeated, OperationResult::Send(sent));
         assert_eq!(fixture.send(1, "lobby", "and on"), Seq(LOBBY_EVENTS.len() as u64 + 1));
         assert_eq!(fixture.join(1, "new"), RoomId(4), "room 3 was deleted, and its id is not used again");
         let EventKind::Message { client_message_id, .. } = &fixture.events(LOBBY)[1].kind else {

@@ -30,12 +30,12 @@ fn room(name: &str) -> RoomRef {
 }
 
 fn join(name: &str) -> Operation {
-    Operation::Join { room: room(name), create_if_missing: true }
+    domain::Join { room: room(name), create_if_missing: true }.into()
 }
 
 fn send(name: &str, key: &str) -> Operation {
     let body = MessageBody::new("你好", 8192).unwrap();
-    Operation::Send { room: room(name), key: Some(ClientMessageId::new(key).unwrap()), body }
+    domain::Send { room: room(name), key: Some(ClientMessageId::new(key).unwrap()), body }.into()
 }
 
 fn commit(writer: &mut dyn Writer, requests: impl IntoIterator<Item = (Actor, Operation)>) -> Batch {
@@ -79,7 +79,10 @@ fn batch_costs_two_round_trips() {
     assert_eq!(proxy.take_turns(), 2);
     // The same again changes nothing, and costs no more.
     let repeated = commit(&mut *writer, [(actor(1), send("lobby", "alone"))]);
-    assert!(matches!(repeated.answers[0].1, Ok(OperationResult::Sent { repeated: true, .. })));
+    assert!(matches!(
+        repeated.answers[0].1,
+        Ok(OperationResult::Send(domain::SentMessage { repeated: true, .. }))
+    ));
     assert_eq!(proxy.take_turns(), 2);
     all_done(&commit(&mut *writer, (101..=200).map(|n| (actor(n), join("lobby")))));
     assert!(proxy.take_turns() <= 3, "users who join are looked up and stored together");

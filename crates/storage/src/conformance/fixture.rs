@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use domain::SentMessage;
 use protocol::{
     ClientMessageId, ErrorCode, Event, EventKind, MessageBody, Person, RoomId, RoomName, RoomRef, Seq,
     Timestamp, UserId, UserName,
@@ -64,9 +65,9 @@ impl Fixture {
     pub fn one(
         &mut self,
         who: u64,
-        operation: Operation,
+        operation: impl Into<Operation>,
     ) -> (Result<OperationResult, ErrorCode>, Vec<Arc<Event>>) {
-        let mut batch = self.all([(guest(who), operation)]);
+        let mut batch = self.all([(guest(who), operation.into())]);
         assert_eq!(batch.internal, Vec::<String>::new());
         let (request_id, answer) = batch.answers.pop().unwrap();
         assert_eq!(request_id, RequestId(100));
@@ -74,12 +75,12 @@ impl Fixture {
     }
 
     /// Commits one request that succeeds.
-    pub fn done(&mut self, who: u64, operation: Operation) -> OperationResult {
+    pub fn done(&mut self, who: u64, operation: impl Into<Operation>) -> OperationResult {
         self.one(who, operation).0.unwrap()
     }
 
     /// Commits one request that is refused and appends nothing.
-    pub fn refused(&mut self, who: u64, operation: Operation) -> ErrorCode {
+    pub fn refused(&mut self, who: u64, operation: impl Into<Operation>) -> ErrorCode {
         let (answer, events) = self.one(who, operation);
         assert_eq!(events, []);
         answer.unwrap_err()
@@ -87,14 +88,14 @@ impl Fixture {
 
     pub fn join(&mut self, who: u64, name: &str) -> RoomId {
         match self.done(who, join(name)) {
-            OperationResult::Joined { room, .. } => room,
+            OperationResult::Join(joined) => joined.info.room,
             other => panic!("{other:?}"),
         }
     }
 
     pub fn send(&mut self, who: u64, name: &str, text: &str) -> Seq {
         match self.done(who, send(name, None, text)) {
-            OperationResult::Sent { seq, .. } => seq,
+            OperationResult::Send(SentMessage { seq, .. }) => seq,
             other => panic!("{other:?}"),
         }
     }
@@ -115,7 +116,7 @@ impl Fixture {
             EventKind::Renamed { old_name } => {
                 format!("{} {} -> {}", event.by.id, old_name.as_str(), event.by.name.as_str())
             }
-            other => format!("{} {other:?}", event.by.id),
+            other => format!("{} {}", event.by.id, serde_json::to_string(&other).unwrap()),
         };
         self.events(room).into_iter().map(kind).collect()
     }
@@ -152,21 +153,22 @@ pub fn key(key: &str) -> ClientMessageId {
 }
 
 pub fn join(name: &str) -> Operation {
-    Operation::Join { room: named(name), create_if_missing: true }
+    domain::Join { room: named(name), create_if_missing: true }.into()
 }
 
 pub fn leave(name: &str) -> Operation {
-    Operation::Leave { room: named(name) }
+    protocol::Leave { room: named(name) }.into()
 }
 
 pub fn send(name: &str, key_text: Option<&str>, text: &str) -> Operation {
-    Operation::Send { room: named(name), key: key_text.map(key), body: MessageBody::new(text, 8192).unwrap() }
+    let body = MessageBody::new(text, 8192).unwrap();
+    domain::Send { room: named(name), key: key_text.map(key), body }.into()
 }
 
 pub fn rename(name: &str) -> Operation {
-    Operation::Rename { name: user_name(name) }
+    protocol::Rename { name: user_name(name) }.into()
 }
 
 pub fn read(name: &str, seq: u64) -> Operation {
-    Operation::Read { room: named(name), seq: Seq(seq) }
+    protocol::Read { room: named(name), seq: Seq(seq) }.into()
 }

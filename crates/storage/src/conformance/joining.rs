@@ -1,13 +1,14 @@
 //! Rooms and people come and go.
 
+use domain::{JoinedRoom, LeftRoom};
 use protocol::{ErrorCode, RoomId, RoomRef, Seq};
 
 use super::fixture::*;
-use crate::{LOBBY, Operation, OperationResult};
+use crate::{LOBBY, OperationResult};
 
 pub fn lobby_exists_and_is_never_deleted(fixture: &mut Fixture) {
     let lobby = fixture.reader.room(&named("Lobby")).unwrap().unwrap();
-    assert_eq!((lobby.room, lobby.name.as_str(), lobby.head.seq), (LOBBY, "lobby", Seq(0)));
+    assert_eq!((lobby.info.room, lobby.info.name.as_str(), lobby.head.seq), (LOBBY, "lobby", Seq(0)));
     assert_eq!(fixture.join(1, "lobby"), LOBBY);
     let batch = fixture.all([(guest(1), leave("lobby"))]);
     assert_eq!(batch.gone, []);
@@ -18,25 +19,33 @@ pub fn room_names_match_caselessly(fixture: &mut Fixture) {
     let room = fixture.join(1, "Straße-Tea");
     for spelling in ["STRASSE-TEA", "#straße-tea", "straße-ｔｅａ"] {
         assert_eq!(fixture.join(1, spelling), room, "{spelling}");
-        assert_eq!(fixture.reader.room(&named(spelling)).unwrap().unwrap().room, room, "{spelling}");
+        assert_eq!(fixture.reader.room(&named(spelling)).unwrap().unwrap().info.room, room, "{spelling}");
     }
     // It is shown as it was first written.
-    assert_eq!(fixture.reader.room(&RoomRef::Id(room)).unwrap().unwrap().name.as_str(), "Straße-Tea");
-    let OperationResult::Joined { name, .. } = fixture.done(2, join("STRASSE-TEA")) else { panic!() };
-    assert_eq!(name.as_str(), "Straße-Tea");
+    assert_eq!(fixture.reader.room(&RoomRef::Id(room)).unwrap().unwrap().info.name.as_str(), "Straße-Tea");
+    let OperationResult::Join(JoinedRoom { info, .. }) = fixture.done(2, join("STRASSE-TEA")) else {
+        panic!()
+    };
+    assert_eq!(info.name.as_str(), "Straße-Tea");
 }
 
 pub fn missing_room_is_created_on_request_only(fixture: &mut Fixture) {
-    let by_name = Operation::Join { room: named("tea"), create_if_missing: false };
+    let by_name = domain::Join { room: named("tea"), create_if_missing: false };
     assert_eq!(fixture.refused(1, by_name.clone()), ErrorCode::RoomNotFound);
     for create_if_missing in [true, false] {
-        let by_id = Operation::Join { room: RoomRef::Id(RoomId(77)), create_if_missing };
+        let by_id = domain::Join { room: RoomRef::Id(RoomId(77)), create_if_missing };
         assert_eq!(fixture.refused(1, by_id), ErrorCode::RoomNotFound);
     }
     let room = fixture.join(2, "tea");
-    assert!(matches!(fixture.done(1, by_name), OperationResult::Joined { head: Seq(2), created: false, .. }));
-    let by_id = Operation::Join { room: RoomRef::Id(room), create_if_missing: false };
-    assert!(matches!(fixture.done(3, by_id), OperationResult::Joined { head: Seq(3), created: false, .. }));
+    assert!(matches!(
+        fixture.done(1, by_name),
+        OperationResult::Join(JoinedRoom { head: Seq(2), created: false, .. })
+    ));
+    let by_id = domain::Join { room: RoomRef::Id(room), create_if_missing: false };
+    assert!(matches!(
+        fixture.done(3, by_id),
+        OperationResult::Join(JoinedRoom { head: Seq(3), created: false, .. })
+    ));
 }
 
 pub fn rejoin_of_member_appends_nothing(fixture: &mut Fixture) {
@@ -45,29 +54,29 @@ pub fn rejoin_of_member_appends_nothing(fixture: &mut Fixture) {
     fixture.done(1, read("tea", 2));
     let (answer, events) = fixture.one(1, join("TEA"));
     assert_eq!(events, []);
-    let Ok(OperationResult::Joined { room: again, head, n, read, created, .. }) = answer else {
+    let Ok(OperationResult::Join(JoinedRoom { info: again, head, n, read, created })) = answer else {
         panic!("{answer:?}")
     };
-    assert_eq!((again, head, n.0, read.unwrap().seq, created), (room, Seq(2), 1, Seq(2), false));
+    assert_eq!((again.room, head, n.0, read.unwrap().seq, created), (room, Seq(2), 1, Seq(2), false));
 }
 
 pub fn open_requires_membership(fixture: &mut Fixture) {
     let room = fixture.join(1, "tea");
     fixture.send(1, "tea", "hello");
     fixture.done(1, read("tea", 2));
-    let (answer, events) = fixture.one(1, Operation::Open { room });
+    let (answer, events) = fixture.one(1, domain::Open { room });
     assert_eq!(events, []);
-    let Ok(OperationResult::Joined { room: opened, name, head, read, created, .. }) = answer else {
+    let Ok(OperationResult::Open(JoinedRoom { info: opened, head, read, created, .. })) = answer else {
         panic!("{answer:?}")
     };
     assert_eq!(
-        (opened, name.as_str(), head, read.unwrap().seq, created),
+        (opened.room, opened.name.as_str(), head, read.unwrap().seq, created),
         (room, "tea", Seq(2), Seq(2), false)
     );
-    assert_eq!(fixture.refused(2, Operation::Open { room }), ErrorCode::NotAMember);
-    assert_eq!(fixture.refused(1, Operation::Open { room: RoomId(77) }), ErrorCode::RoomNotFound);
+    assert_eq!(fixture.refused(2, domain::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(fixture.refused(1, domain::Open { room: RoomId(77) }), ErrorCode::RoomNotFound);
     fixture.done(1, leave("tea"));
-    assert_eq!(fixture.refused(1, Operation::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(fixture.refused(1, domain::Open { room }), ErrorCode::NotAMember);
 }
 
 pub fn leave_requires_membership(fixture: &mut Fixture) {
@@ -75,7 +84,7 @@ pub fn leave_requires_membership(fixture: &mut Fixture) {
     assert_eq!(fixture.refused(2, leave("tea")), ErrorCode::NotAMember);
     assert_eq!(fixture.refused(1, leave("nowhere")), ErrorCode::RoomNotFound);
     fixture.send(1, "tea", "bye");
-    assert_eq!(fixture.done(1, leave("tea")), OperationResult::Left { room, seq: Seq(3) });
+    assert_eq!(fixture.done(1, leave("tea")), OperationResult::Leave(LeftRoom { room, seq: Seq(3) }));
     assert_eq!(fixture.refused(1, leave("tea")), ErrorCode::NotAMember);
     assert!(!fixture.reader.is_member(room, person(1).id).unwrap());
 }
@@ -85,7 +94,7 @@ pub fn former_member_can_join_again(fixture: &mut Fixture) {
     fixture.send(1, "tea", "hello");
     fixture.done(1, read("tea", 2));
     fixture.done(1, leave("tea"));
-    let OperationResult::Joined { head, read, .. } = fixture.done(1, join("tea")) else { panic!() };
+    let OperationResult::Join(JoinedRoom { head, read, .. }) = fixture.done(1, join("tea")) else { panic!() };
     // How far they had read is not forgotten.
     assert_eq!((head, read.unwrap().seq), (Seq(4), Seq(2)));
     assert_eq!(fixture.kinds(room), ["+u1", "u1: hello", "-u1", "+u1"]);
@@ -95,13 +104,14 @@ pub fn open_answers_like_a_repeated_join(fixture: &mut Fixture) {
     let room = fixture.join(1, "tea");
     fixture.send(1, "tea", "hello");
     fixture.done(1, read("tea", 2));
-    let (answer, events) = fixture.one(1, Operation::Open { room });
+    let (answer, events) = fixture.one(1, domain::Open { room });
     assert_eq!(events, []);
-    assert_eq!(answer, Ok(fixture.done(1, join("tea"))));
-    assert_eq!(fixture.refused(2, Operation::Open { room }), ErrorCode::NotAMember);
-    assert_eq!(fixture.refused(1, Operation::Open { room: RoomId(99) }), ErrorCode::RoomNotFound);
+    let OperationResult::Join(joined) = fixture.done(1, join("tea")) else { panic!() };
+    assert_eq!(answer, Ok(OperationResult::Open(joined)));
+    assert_eq!(fixture.refused(2, domain::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(fixture.refused(1, domain::Open { room: RoomId(99) }), ErrorCode::RoomNotFound);
     fixture.done(1, leave("tea"));
-    assert_eq!(fixture.refused(1, Operation::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(fixture.refused(1, domain::Open { room }), ErrorCode::NotAMember);
 }
 
 pub fn join_beyond_room_limit_is_refused(fixture: &mut Fixture) {
@@ -151,7 +161,7 @@ pub fn room_id_is_never_reused(fixture: &mut Fixture) {
     let third = fixture.join(1, "tea");
     assert_eq!(third, RoomId(first.0 + 2));
     assert_eq!(fixture.kinds(third), ["+u1"]);
-    let old = Operation::Join { room: RoomRef::Id(first), create_if_missing: true };
+    let old = domain::Join { room: RoomRef::Id(first), create_if_missing: true };
     assert_eq!(fixture.refused(1, old), ErrorCode::RoomNotFound);
 }
 
@@ -169,16 +179,16 @@ pub fn transient_user_leaves_all_rooms(fixture: &mut Fixture) {
         (transient_guest(2), join("lobby")),
         (transient_guest(2), join("tea")),
         (transient_guest(2), join("own")),
-        (transient_guest(2), Operation::LeaveAll),
-        (transient_guest(3), Operation::LeaveAll),
+        (transient_guest(2), domain::LeaveAll.into()),
+        (transient_guest(3), domain::LeaveAll.into()),
     ]);
-    assert_eq!(batch.answers[3].1, Ok(OperationResult::LeftAll));
-    assert_eq!(batch.answers[4].1, Ok(OperationResult::LeftAll));
+    assert_eq!(batch.answers[3].1, Ok(OperationResult::LeaveAll(())));
+    assert_eq!(batch.answers[4].1, Ok(OperationResult::LeaveAll(())));
     assert_eq!(batch.events.len(), 6);
     assert_eq!(batch.gone.len(), 1);
     assert_eq!(fixture.kinds(tea), ["+u1", "+u2", "-u2"]);
     assert_eq!(fixture.kinds(LOBBY), ["+u2", "-u2"]);
-    assert_eq!(fixture.all([(transient_guest(2), Operation::LeaveAll)]).events, []);
+    assert_eq!(fixture.all([(transient_guest(2), domain::LeaveAll.into())]).events, []);
 }
 
 pub fn cleanup_removes_transient_users_only(fixture: &mut Fixture) {
@@ -188,7 +198,7 @@ pub fn cleanup_removes_transient_users_only(fixture: &mut Fixture) {
         (transient_guest(3), join("lobby")),
         (transient_guest(3), join("own")),
     ]);
-    fixture.all([(transient_guest(2), Operation::LeaveAll)]);
+    fixture.all([(transient_guest(2), domain::LeaveAll.into())]);
     let batch = fixture.writer.cleanup_transient_users(fixture.now).unwrap();
     assert_eq!((batch.events.len(), batch.gone.len(), batch.answers.len()), (2, 1, 0));
     assert_eq!(fixture.kinds(LOBBY), ["+u1", "+u2 +u3", "-u2", "-u3"]);

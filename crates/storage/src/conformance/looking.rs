@@ -15,21 +15,21 @@ pub fn read_position_never_goes_back(fixture: &mut Fixture) {
     fixture.join(2, "tea");
     fixture.send(1, "tea", "two");
     assert_eq!(fixture.reader.read_position(room, UserId(1)).unwrap(), None);
-    assert_eq!(fixture.done(1, read("tea", 0)), OperationResult::Read(room, position(0, 0)));
-    assert_eq!(fixture.done(1, read("tea", 3)), OperationResult::Read(room, position(3, 1)));
-    assert_eq!(fixture.done(1, read("tea", 2)), OperationResult::Read(room, position(3, 1)));
-    assert_eq!(fixture.done(1, read("tea", 4)), OperationResult::Read(room, position(4, 2)));
+    assert_eq!(fixture.done(1, read("tea", 0)), OperationResult::Read(position(0, 0)));
+    assert_eq!(fixture.done(1, read("tea", 3)), OperationResult::Read(position(3, 1)));
+    assert_eq!(fixture.done(1, read("tea", 2)), OperationResult::Read(position(3, 1)));
+    assert_eq!(fixture.done(1, read("tea", 4)), OperationResult::Read(position(4, 2)));
     assert_eq!(fixture.reader.read_position(room, UserId(1)).unwrap(), Some(position(4, 2)));
     assert_eq!(fixture.reader.read_position(room, UserId(2)).unwrap(), None);
 }
 
 pub fn read_position_stops_at_the_head(fixture: &mut Fixture) {
-    let room = fixture.join(1, "tea");
+    fixture.join(1, "tea");
     fixture.send(1, "tea", "one");
-    assert_eq!(fixture.done(1, read("tea", u64::MAX)), OperationResult::Read(room, position(2, 1)));
+    assert_eq!(fixture.done(1, read("tea", u64::MAX)), OperationResult::Read(position(2, 1)));
     // And moves on with it.
     fixture.send(1, "tea", "two");
-    assert_eq!(fixture.done(1, read("tea", 3)), OperationResult::Read(room, position(3, 2)));
+    assert_eq!(fixture.done(1, read("tea", 3)), OperationResult::Read(position(3, 2)));
 }
 
 pub fn read_requires_membership(fixture: &mut Fixture) {
@@ -154,7 +154,7 @@ pub fn rooms_are_listed_by_page(fixture: &mut Fixture) {
     fixture.done(1, read("tea", 1));
     let mut list = |joined, after: Option<RoomId>, limit| {
         let page = fixture.reader.rooms(RoomQuery { user: UserId(1), joined, after, limit }).unwrap();
-        (page.rooms.iter().map(|room| (room.room, room.joined)).collect::<Vec<_>>(), page.next)
+        (page.rooms.iter().map(|room| (room.info.room, room.joined)).collect::<Vec<_>>(), page.next)
     };
     assert_eq!(list(false, None, 10), (vec![(LOBBY, false), (tea, true), (coffee, false)], None));
     assert_eq!(list(false, None, 2), (vec![(LOBBY, false), (tea, true)], Some(tea)));
@@ -164,7 +164,7 @@ pub fn rooms_are_listed_by_page(fixture: &mut Fixture) {
     assert_eq!(list(false, None, 0), (vec![(LOBBY, false)], Some(LOBBY)));
     let query = RoomQuery { user: UserId(1), joined: true, after: None, limit: 1 };
     let room = fixture.reader.rooms(query).unwrap().rooms.remove(0);
-    assert_eq!((room.name.as_str(), room.head, room.n, room.count), ("tea", Seq(2), MessageCount(1), 0));
+    assert_eq!((room.info.name.as_str(), room.head, room.n, room.count), ("tea", Seq(2), MessageCount(1), 0));
     assert_eq!(room.read, Some(position(1, 0)));
 }
 
@@ -177,10 +177,10 @@ pub fn open_rooms_answers_in_request_order(fixture: &mut Fixture) {
     let open = fixture.reader.open_rooms(UserId(1), &[coffee, RoomId(99), tea, coffee]).unwrap();
     let room = |at: usize| open[at].as_ref().unwrap();
     assert_eq!(open.len(), 4);
-    assert_eq!((room(0).info.room, room(0).member, room(0).read), (coffee, false, None));
+    assert_eq!((room(0).room.info.room, room(0).member, room(0).read), (coffee, false, None));
     assert_eq!(open[1], None);
-    assert_eq!((room(2).info.name.as_str(), room(2).member), ("tea", true));
-    assert_eq!(room(2).info.head, Head { seq: Seq(3), n: MessageCount(1) });
+    assert_eq!((room(2).room.info.name.as_str(), room(2).member), ("tea", true));
+    assert_eq!(room(2).room.head, Head { seq: Seq(3), n: MessageCount(1) });
     assert_eq!(room(2).read, Some(position(3, 1)));
     assert_eq!(open[3], open[0]);
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use protocol::{ErrorCode, Seq};
+use protocol::{ErrorCode, Named, Seq};
 
 use super::fixture::*;
-use crate::{Actor, LOBBY, Operation, OperationResult, RequestId, StoreError};
+use crate::{Actor, LOBBY, OperationResult, RequestId, StoreError};
 
 pub fn guest_is_stored_with_the_first_join(fixture: &mut Fixture) {
     assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap(), None);
@@ -19,14 +19,14 @@ pub fn guest_is_stored_with_the_first_join(fixture: &mut Fixture) {
 
 pub fn refused_join_stores_no_user(fixture: &mut Fixture) {
     assert_eq!(
-        fixture.refused(1, Operation::Join { room: named("tea"), create_if_missing: false }),
+        fixture.refused(1, domain::Join { room: named("tea"), create_if_missing: false }),
         ErrorCode::RoomNotFound
     );
     assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap(), None);
 }
 
 pub fn guest_can_rename_before_joining(fixture: &mut Fixture) {
-    assert_eq!(fixture.done(1, rename("李雷")), OperationResult::Renamed { name: user_name("李雷") });
+    assert_eq!(fixture.done(1, rename("李雷")), OperationResult::Rename(Named { name: user_name("李雷") }));
     // The asker may have asked for the join before it heard of the rename.
     let (_, events) = fixture.one(1, join("tea"));
     assert_eq!(events[0].by.name, user_name("李雷"));
@@ -45,18 +45,18 @@ pub fn unknown_user_without_registration_is_refused(fixture: &mut Fixture) {
 pub fn ended_session_has_no_user(fixture: &mut Fixture) {
     fixture.join(1, "tea");
     fixture.join(2, "tea");
-    let end = Operation::EndSession { token: token(1) };
-    assert_eq!(fixture.done(9, end.clone()), OperationResult::SessionEnded);
+    let end = domain::EndSession { token: token(1) };
+    assert_eq!(fixture.done(9, end.clone()), OperationResult::EndSession(()));
     assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap(), None);
     assert_eq!(fixture.reader.person_of_session(&token(2)).unwrap(), Some(person(2)));
-    assert_eq!(fixture.done(9, end), OperationResult::SessionEnded);
+    assert_eq!(fixture.done(9, end), OperationResult::EndSession(()));
 }
 
 pub fn user_without_session_leaves_all_rooms(fixture: &mut Fixture) {
     let tea = fixture.join(1, "tea");
     fixture.join(2, "tea");
     fixture.join(1, "own");
-    let batch = fixture.all([(guest(9), Operation::EndSession { token: token(1) })]);
+    let batch = fixture.all([(guest(9), domain::EndSession { token: token(1) }.into())]);
     assert_eq!((batch.events.len(), batch.gone.len()), (2, 1));
     assert_eq!(fixture.kinds(tea), ["+u1", "+u2", "-u1"]);
     assert!(!fixture.reader.is_member(tea, person(1).id).unwrap());
@@ -67,7 +67,7 @@ pub fn ended_session_is_not_stored_again(fixture: &mut Fixture) {
     // The second join was asked for before its asker knew that the guest is stored.
     fixture.all([
         (guest(1), join("tea")),
-        (guest(1), Operation::EndSession { token: token(1) }),
+        (guest(1), domain::EndSession { token: token(1) }.into()),
         (guest(1), join("coffee")),
     ]);
     assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap(), None);
@@ -78,7 +78,7 @@ pub fn rename_is_appended_in_every_room(fixture: &mut Fixture) {
     fixture.join(2, "tea");
     let milk = fixture.join(2, "milk");
     let batch = fixture.all([(guest(1), rename("Li")), (guest(1), send("tea", None, "it is me"))]);
-    assert_eq!(batch.answers[0].1, Ok(OperationResult::Renamed { name: user_name("Li") }));
+    assert_eq!(batch.answers[0].1, Ok(OperationResult::Rename(Named { name: user_name("Li") })));
     assert_eq!(batch.events.len(), 3);
     assert_eq!(batch.events[2].by.name, user_name("Li"));
     assert_eq!(fixture.kinds(tea)[2..], ["u1 guest 1 -> Li", "u1: it is me"]);
@@ -91,7 +91,7 @@ pub fn rename_is_appended_in_every_room(fixture: &mut Fixture) {
 pub fn rename_to_same_name_appends_nothing(fixture: &mut Fixture) {
     fixture.join(1, "tea");
     let (answer, events) = fixture.one(1, rename(" guest  1 "));
-    assert_eq!((answer, events), (Ok(OperationResult::Renamed { name: user_name("guest 1") }), vec![]));
+    assert_eq!((answer, events), (Ok(OperationResult::Rename(Named { name: user_name("guest 1") })), vec![]));
 }
 
 pub fn events_carry_the_stored_name(fixture: &mut Fixture) {
@@ -109,7 +109,7 @@ pub fn every_request_is_answered_once(fixture: &mut Fixture) {
             1 => send("tea", Some("same"), "hello"),
             2 => leave("nowhere"),
             3 => read("tea", n),
-            _ => Operation::EndSession { token: token(n) },
+            _ => domain::EndSession { token: token(n) }.into(),
         };
         (guest(n % 3), operation)
     }));

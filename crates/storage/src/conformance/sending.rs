@@ -1,5 +1,6 @@
 //! What is said is numbered, once.
 
+use domain::SentMessage;
 use protocol::{ErrorCode, EventKind, MessageCount, Seq, Timestamp};
 
 use super::fixture::*;
@@ -41,10 +42,13 @@ pub fn n_counts_messages_only(fixture: &mut Fixture) {
 pub fn repeated_send_returns_first_seq(fixture: &mut Fixture) {
     let room = fixture.join(1, "tea");
     let send = send("tea", Some("k1"), "hello");
-    assert_eq!(fixture.done(1, send.clone()), OperationResult::Sent { room, seq: Seq(2), repeated: false });
+    assert_eq!(
+        fixture.done(1, send.clone()),
+        OperationResult::Send(SentMessage { room, seq: Seq(2), repeated: false })
+    );
     fixture.send(1, "tea", "in between");
     let (answer, events) = fixture.one(1, send);
-    assert_eq!(answer, Ok(OperationResult::Sent { room, seq: Seq(2), repeated: true }));
+    assert_eq!(answer, Ok(OperationResult::Send(SentMessage { room, seq: Seq(2), repeated: true })));
     assert_eq!(events, []);
     assert_eq!(fixture.send(1, "tea", "after"), Seq(4));
 }
@@ -54,7 +58,7 @@ pub fn repeated_send_in_one_batch_is_one_message(fixture: &mut Fixture) {
     let send = || (guest(1), send("tea", Some("k1"), "hello"));
     let batch = fixture.all([send(), send()]);
     let answers: Vec<_> = batch.answers.into_iter().map(|(_, answer)| answer.unwrap()).collect();
-    let sent = |repeated| OperationResult::Sent { room, seq: Seq(2), repeated };
+    let sent = |repeated| OperationResult::Send(SentMessage { room, seq: Seq(2), repeated });
     assert_eq!(answers, [sent(false), sent(true)]);
     assert_eq!(batch.events.len(), 1);
 }
@@ -63,7 +67,7 @@ pub fn repeated_send_after_leaving_returns_first_seq(fixture: &mut Fixture) {
     let room = fixture.join(1, "tea");
     fixture.done(1, send("tea", Some("k1"), "hello"));
     fixture.done(1, leave("tea"));
-    let sent = OperationResult::Sent { room, seq: Seq(2), repeated: true };
+    let sent = OperationResult::Send(SentMessage { room, seq: Seq(2), repeated: true });
     assert_eq!(fixture.done(1, send("tea", Some("k1"), "hello")), sent);
     assert_eq!(fixture.refused(1, send("tea", Some("k2"), "hello")), ErrorCode::NotAMember);
 }
@@ -94,7 +98,7 @@ pub fn key_is_scoped_to_its_sender(fixture: &mut Fixture) {
     let room = fixture.join(1, "tea");
     fixture.join(2, "tea");
     fixture.done(1, send("tea", Some("k1"), "hello"));
-    let sent = OperationResult::Sent { room, seq: Seq(4), repeated: false };
+    let sent = OperationResult::Send(SentMessage { room, seq: Seq(4), repeated: false });
     assert_eq!(fixture.done(2, send("tea", Some("k1"), "hello")), sent);
     assert_eq!(fixture.refused(2, send("tea", Some("k1"), "bye")), ErrorCode::KeyConflict);
 }

@@ -1,5 +1,6 @@
 //! People who join a room in one commit share an event.
 
+use domain::{JoinedRoom, LeftRoom};
 use protocol::{Event, EventKind, Limits, Person, Seq};
 
 use super::fixture::*;
@@ -8,7 +9,7 @@ use crate::{Batch, LOBBY, Operation, OperationResult};
 /// The heads that those who joined were told, in the order of the requests; 0 for every other answer.
 fn heads(batch: &Batch) -> Vec<u64> {
     let head = |answer: &Result<OperationResult, crate::CommandError>| match answer {
-        Ok(OperationResult::Joined { head, .. }) => head.0,
+        Ok(OperationResult::Join(JoinedRoom { head, .. })) => head.0,
         _ => 0,
     };
     batch.answers.iter().map(|(_, answer)| head(answer)).collect()
@@ -31,7 +32,10 @@ pub fn joins_of_one_batch_share_an_event(fixture: &mut Fixture) {
         (guest(3), join("lobby")),
         (transient_guest(4), join("TEA")),
         (guest(5), join("lobby")),
-        (guest(6), Operation::Join { room: protocol::RoomRef::Id(tea), create_if_missing: false }),
+        (
+            guest(6),
+            Operation::Join(domain::Join { room: protocol::RoomRef::Id(tea), create_if_missing: false }),
+        ),
     ]);
     assert_eq!(heads(&batch), [2, 1, 2, 1, 2]);
     assert_eq!(batch.events.len(), 2);
@@ -47,7 +51,7 @@ pub fn joins_of_one_batch_share_an_event(fixture: &mut Fixture) {
         }
     }
     // Another commit is another moment.
-    let OperationResult::Joined { head, .. } = fixture.done(7, join("tea")) else { panic!() };
+    let OperationResult::Join(JoinedRoom { head, .. }) = fixture.done(7, join("tea")) else { panic!() };
     assert_eq!(head, Seq(3));
     assert_eq!(fixture.kinds(tea), ["+u1", "+u2 +u4 +u6", "+u7"]);
 }
@@ -104,7 +108,10 @@ pub fn rejoin_in_one_batch_is_named_again(fixture: &mut Fixture) {
         (guest(2), join("tea")),
         (guest(4), join("tea")),
     ]);
-    assert_eq!(batch.answers[2].1, Ok(OperationResult::Left { room: batch.events[0].room, seq: Seq(3) }));
+    assert_eq!(
+        batch.answers[2].1,
+        Ok(OperationResult::Leave(LeftRoom { room: batch.events[0].room, seq: Seq(3) }))
+    );
     assert_eq!(fixture.kinds(batch.events[0].room), ["+u1", "+u2 +u3", "-u2", "+u2 +u4"]);
 }
 
@@ -145,7 +152,9 @@ pub fn creator_is_first_in_the_shared_join(fixture: &mut Fixture) {
     let created: Vec<bool> = batch
         .answers
         .iter()
-        .map(|(_, answer)| matches!(answer, Ok(OperationResult::Joined { head: Seq(1), created: true, .. })))
+        .map(|(_, answer)| {
+            matches!(answer, Ok(OperationResult::Join(JoinedRoom { head: Seq(1), created: true, .. })))
+        })
         .collect();
     assert_eq!(created, [true, false, false]);
 }

@@ -1,6 +1,6 @@
 //! The topic of a room.
 
-use protocol::{ErrorCode, EventKind, MessageCount, RoomRef, Seq, Topic};
+use protocol::{ErrorCode, EventKind, MessageCount, RoomRef, Seq, Topic, TopicSet};
 
 use super::fixture::*;
 use crate::{Operation, OperationResult, RoomQuery};
@@ -10,11 +10,11 @@ fn topic(text: &str) -> Topic {
 }
 
 fn set_topic(name: &str, text: &str) -> Operation {
-    Operation::SetTopic { room: named(name), topic: topic(text) }
+    protocol::SetTopic { room: named(name), topic: topic(text) }.into()
 }
 
 fn stored_topic(fixture: &mut Fixture, name: &str) -> String {
-    fixture.reader.room(&named(name)).unwrap().unwrap().topic.to_string()
+    fixture.reader.room(&named(name)).unwrap().unwrap().info.attributes.topic.to_string()
 }
 
 pub fn topic_is_appended_stored_and_listed(fixture: &mut Fixture) {
@@ -22,20 +22,23 @@ pub fn topic_is_appended_stored_and_listed(fixture: &mut Fixture) {
     fixture.send(1, "tea", "hello");
     let text = "今天喝 \"龙井\" \\ 👩‍🚀";
     let result = fixture.done(1, set_topic("tea", text));
-    assert_eq!(result, OperationResult::TopicSet { topic: topic(text) });
+    assert_eq!(result, OperationResult::SetTopic(TopicSet { topic: topic(text) }));
     let event = fixture.events(room).pop().unwrap();
     assert_eq!(event.kind, EventKind::TopicChanged { topic: topic(text) });
     assert_eq!((event.seq, event.n, event.by), (Seq(3), MessageCount(1), person(1)));
     assert_eq!(stored_topic(fixture, "tea"), text);
     let query = RoomQuery { user: protocol::UserId(1), joined: true, after: None, limit: 10 };
-    assert_eq!(fixture.reader.rooms(query).unwrap().rooms[0].topic, topic(text));
+    assert_eq!(fixture.reader.rooms(query).unwrap().rooms[0].info.attributes.topic, topic(text));
     let all = RoomQuery { joined: false, ..query };
-    assert_eq!(fixture.reader.rooms(all).unwrap().rooms[1].topic, topic(text));
+    assert_eq!(fixture.reader.rooms(all).unwrap().rooms[1].info.attributes.topic, topic(text));
     let open = fixture.reader.open_rooms(protocol::UserId(1), &[room]).unwrap().remove(0).unwrap();
-    assert_eq!(open.info.topic, topic(text));
-    for operation in [join("tea"), Operation::Open { room }] {
-        let OperationResult::Joined { topic: joined, .. } = fixture.done(1, operation) else { panic!() };
-        assert_eq!(joined, topic(text));
+    assert_eq!(open.room.info.attributes.topic, topic(text));
+    for operation in [join("tea"), Operation::Open(domain::Open { room })] {
+        let (OperationResult::Join(joined) | OperationResult::Open(joined)) = fixture.done(1, operation)
+        else {
+            panic!()
+        };
+        assert_eq!(joined.info.attributes.topic, topic(text));
     }
 }
 
@@ -45,7 +48,7 @@ pub fn same_topic_appends_nothing(fixture: &mut Fixture) {
     assert_eq!(fixture.events(room).len(), 1, "there was none");
     fixture.done(1, set_topic("tea", "龙井"));
     let (answer, events) = fixture.one(1, set_topic("tea", "龙井"));
-    assert_eq!(answer, Ok(OperationResult::TopicSet { topic: topic("龙井") }));
+    assert_eq!(answer, Ok(OperationResult::SetTopic(TopicSet { topic: topic("龙井") })));
     assert_eq!(events, []);
 }
 
@@ -66,8 +69,8 @@ pub fn topic_of_a_batch_is_the_last_one(fixture: &mut Fixture) {
         (guest(2), join("tea")),
     ]);
     assert_eq!(batch.events.len(), 4);
-    let Ok(OperationResult::Joined { topic: joined, .. }) = &batch.answers[4].1 else { panic!() };
-    assert_eq!(joined, &topic("two"));
+    let Ok(OperationResult::Join(joined)) = &batch.answers[4].1 else { panic!() };
+    assert_eq!(joined.info.attributes.topic, topic("two"));
     assert_eq!(stored_topic(fixture, "tea"), "two");
 }
 

@@ -8,7 +8,10 @@ use super::fixture::*;
 pub fn event_of_unknown_kind_is_stored_unchanged(fixture: &mut Fixture) {
     let room = fixture.join(1, "tea");
     for (seq, kind) in [
-        (2, json!({"type": "pinned", "target": 1, "note": {"body": "茶 \"x\"", "list": [1, -2, null, true]}})),
+        (
+            2,
+            json!({"type": "pinned", "target": 1, "note": {"body": "茶 \"x\"", "list": [1, -2, null, true]}}),
+        ),
         (3, json!({"type": "closed"})),
     ] {
         let kind: EventKind = serde_json::from_value(kind).unwrap();

@@ -118,7 +118,7 @@ fn room(state: &State, id: RoomId) -> Option<Room> {
     let room = state.rooms.get(&id)?;
     let head = room.head();
     let last_at = room.events.last().map(|event| event.at);
-    Some(Room { id, name: room.name.clone(), topic: room.topic.clone(), head: head.seq, n: head.n, last_at })
+    Some(Room { info: room.info.clone(), head: head.seq, n: head.n, last_at })
 }
 
 fn keyed_message(event: &Event) -> Option<KeyedMessage> {
@@ -146,11 +146,11 @@ fn apply(state: &mut State, changes: &Changes) {
     for new in &changes.rooms {
         state.next_room = new.id.0 + 1;
         state.by_key.insert(new.name.key(), new.id);
-        state.rooms.insert(new.id, state::Room::new(new.name.clone()));
+        state.rooms.insert(new.id, state::Room::new(new.id, new.name.clone()));
     }
-    for (room, topic) in &changes.topics {
+    for (room, attributes) in &changes.attributes {
         if let Some(room) = state.rooms.get_mut(room) {
-            room.topic = topic.clone();
+            room.info.attributes = attributes.clone();
         }
     }
     for event in &changes.events {
@@ -177,8 +177,8 @@ fn apply(state: &mut State, changes: &Changes) {
     for id in &changes.deleted_rooms {
         if let Some(room) = state.rooms.remove(id) {
             // The name may belong to a room that the same batch created later.
-            if state.by_key.get(&room.name.key()) == Some(id) {
-                state.by_key.remove(&room.name.key());
+            if state.by_key.get(&room.info.name.key()) == Some(id) {
+                state.by_key.remove(&room.info.name.key());
             }
             state.deleted.insert(*id, room);
         }

@@ -5,10 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use domain::{MemberContext, Permission, RoomLimits};
+use domain::{
+    EndSession, Join, JoinedRoom, LeaveAll, LeftRoom, MemberContext, Open, Permission, RoomLimits, Send,
+    SentMessage,
+};
 use protocol::{
-    ClientMessageId, ErrorCode, Event, EventKind, Limits, MessageBody, MessageCount, Person, ReadPosition,
-    RoomId, RoomRef, Seq, Timestamp, Topic, UserId, UserName,
+    ClientMessageId, ErrorCode, Event, EventKind, Leave, Limits, MessageBody, MessageCount, Named, Person,
+    Read, ReadPosition, Rename, RoomId, RoomRef, Seq, SetTopic, Timestamp, Topic, TopicSet, UserId, UserName,
 };
 
 use super::Shared;
@@ -75,19 +78,22 @@ struct Work<'s> {
 
 impl Work<'_> {
     fn carry_out(&mut self, actor: &Actor, operation: Operation) -> Result<OperationResult, ErrorCode> {
+        #[allow(unreachable_patterns, reason = "the model may lack an operation that is newer")]
         match operation {
-            Operation::Join { room, create_if_missing } => self.join(actor, room, create_if_missing),
-            Operation::Open { room } => self.open(actor, room),
-            Operation::Leave { room } => {
+            Operation::Join(Join { room, create_if_missing }) => self.join(actor, room, create_if_missing),
+            Operation::Open(Open { room }) => self.open(actor, room),
+            Operation::Leave(Leave { room }) => {
                 let room = self.room_for(Permission::Member, actor, &room)?;
-                Ok(OperationResult::Left { room, seq: self.remove_member(room, actor.person.id)? })
+                Ok(OperationResult::Leave(LeftRoom { room, seq: self.remove_member(room, actor.person.id)? }))
             }
-            Operation::Send { room, key, body } => self.send(actor, &room, key, body),
-            Operation::SetTopic { room, topic } => self.set_topic(actor, &room, topic),
-            Operation::Rename { name } => self.rename(actor, name),
-            Operation::Read { room, seq } => self.read(actor, &room, seq),
-            Operation::LeaveAll => Ok(self.leave_all(actor.person.id)),
-            Operation::EndSession { token } => Ok(self.end_session(&token)),
+            Operation::Send(Send { room, key, body }) => self.send(actor, &room, key, body),
+            Operation::SetTopic(SetTopic { room, topic }) => self.set_topic(actor, &room, topic),
+            Operation::Rename(Rename { name }) => self.rename(actor, name),
+            Operation::Read(Read { room, seq }) => self.read(actor, &room, seq),
+            Operation::LeaveAll(LeaveAll) => Ok(self.leave_all(actor.person.id)),
+            Operation::EndSession(EndSession { token }) => Ok(self.end_session(&token)),
+            // The random requests have no operation that the model lacks.
+            _ => Err(ErrorCode::Internal),
         }
     }
 
@@ -115,31 +121,28 @@ impl Work<'_> {
         if let Some(name) = name {
             self.state.next_room += 1;
             self.state.by_key.insert(name.key(), id);
-            self.state.rooms.insert(id, Room::new(name));
+            self.state.rooms.insert(id, Room::new(id, name));
         }
         if !member {
             self.append_join(id, user)?;
         }
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         room.members.insert(user);
-        let (name, head, read) = (room.name.clone(), room.head(), room.read.get(&user).copied());
-        let topic = room.topic.clone();
-        Ok(OperationResult::Joined { room: id, name, topic, head: head.seq, n: head.n, read, created })
+        let (info, head, read) = (room.info.clone(), room.head(), room.read.get(&user).copied());
+        Ok(OperationResult::Join(JoinedRoom { info, head: head.seq, n: head.n, read, created }))
     }
 
     fn open(&mut self, actor: &Actor, room: RoomId) -> Result<OperationResult, ErrorCode> {
         let id = self.room_for(Permission::Member, actor, &RoomRef::Id(room))?;
         let room = &self.state.rooms[&id];
         let (head, read) = (room.head(), room.read.get(&actor.person.id).copied());
-        Ok(OperationResult::Joined {
-            room: id,
-            name: room.name.clone(),
-            topic: room.topic.clone(),
+        Ok(OperationResult::Open(JoinedRoom {
+            info: room.info.clone(),
             head: head.seq,
             n: head.n,
             read,
             created: false,
-        })
+        }))
     }
 
     fn send(
@@ -156,7 +159,7 @@ impl Work<'_> {
             let event = &self.state.rooms[&sent_in].events[(seq.0 - 1) as usize];
             let same = matches!(&event.kind, EventKind::Message { body: sent, .. } if *sent == body);
             return if found == Some(sent_in) && same {
-                Ok(OperationResult::Sent { room: sent_in, seq, repeated: true })
+                Ok(OperationResult::Send(SentMessage { room: sent_in, seq, repeated: true }))
             } else {
                 Err(ErrorCode::KeyConflict)
             };
@@ -166,7 +169,7 @@ impl Work<'_> {
         if let Some(key) = key_of_user {
             self.state.keyed.insert(key, (room, seq));
         }
-        Ok(OperationResult::Sent { room, seq, repeated: false })
+        Ok(OperationResult::Send(SentMessage { room, seq, repeated: false }))
     }
 
     fn set_topic(
@@ -177,10 +180,10 @@ impl Work<'_> {
     ) -> Result<OperationResult, ErrorCode> {
         let id = self.room_for(Permission::Member, actor, room)?;
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
-        if std::mem::replace(&mut room.topic, topic.clone()) != topic {
+        if std::mem::replace(&mut room.info.attributes.topic, topic.clone()) != topic {
             self.append(id, actor.person.id, EventKind::TopicChanged { topic: topic.clone() })?;
         }
-        Ok(OperationResult::TopicSet { topic })
+        Ok(OperationResult::SetTopic(TopicSet { topic }))
     }
 
     fn rename(&mut self, actor: &Actor, name: UserName) -> Result<OperationResult, ErrorCode> {
@@ -193,7 +196,7 @@ impl Work<'_> {
                 self.append(room, user, EventKind::Renamed { old_name: old_name.clone() })?;
             }
         }
-        Ok(OperationResult::Renamed { name })
+        Ok(OperationResult::Rename(Named { name }))
     }
 
     fn read(&mut self, actor: &Actor, room: &RoomRef, seq: Seq) -> Result<OperationResult, ErrorCode> {
@@ -205,7 +208,7 @@ impl Work<'_> {
         if position.seq < seq {
             *position = ReadPosition { seq, n };
         }
-        Ok(OperationResult::Read(id, *position))
+        Ok(OperationResult::Read(*position))
     }
 
     fn leave_all(&mut self, user: UserId) -> OperationResult {
@@ -213,7 +216,7 @@ impl Work<'_> {
             // These are the rooms of which the user is a member: leaving one is not refused.
             let _ = self.remove_member(room, user);
         }
-        OperationResult::LeftAll
+        OperationResult::LeaveAll(())
     }
 
     fn end_session(&mut self, token: &TokenHash) -> OperationResult {
@@ -222,7 +225,7 @@ impl Work<'_> {
         {
             self.leave_all(user);
         }
-        OperationResult::SessionEnded
+        OperationResult::EndSession(())
     }
 
     fn registration(&mut self, actor: &Actor) -> Result<(), ErrorCode> {
@@ -250,7 +253,7 @@ impl Work<'_> {
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         room.members.remove(&user);
         if room.members.is_empty() && room.head().n == MessageCount(0) && id != LOBBY {
-            self.state.by_key.remove(&room.name.key());
+            self.state.by_key.remove(&room.info.name.key());
             if let Some(room) = self.state.rooms.remove(&id) {
                 self.state.deleted.insert(id, room);
             }

@@ -7,16 +7,16 @@ use protocol::{EventPage, Person, ReadPosition, RoomId, RoomPage, RoomRef, RoomS
 use super::Shared;
 use super::state::State;
 use crate::page::PageBuilder;
-use crate::{Head, OpenRoom, PageBounds, Reader, RoomInfo, RoomQuery, StoreError, TokenHash};
+use crate::{Head, OpenRoom, PageBounds, Reader, RoomQuery, StoreError, StoredRoom, TokenHash};
 
 pub(super) struct MemoryReader {
     pub(super) shared: Arc<Shared>,
     pub(super) seen: Option<u64>,
 }
 
-fn info(state: &State, id: RoomId) -> Option<RoomInfo> {
+fn stored_room(state: &State, id: RoomId) -> Option<StoredRoom> {
     let room = state.rooms.get(&id)?;
-    Some(RoomInfo { room: id, name: room.name.clone(), topic: room.topic.clone(), head: room.head() })
+    Some(StoredRoom { info: room.info.clone(), head: room.head() })
 }
 
 impl Reader for MemoryReader {
@@ -26,9 +26,9 @@ impl Reader for MemoryReader {
         Ok(state.sessions.get(token).and_then(person))
     }
 
-    fn room(&mut self, room: &RoomRef) -> Result<Option<RoomInfo>, StoreError> {
+    fn room(&mut self, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError> {
         let state = self.shared.state();
-        Ok(state.find(room).and_then(|id| info(&state, id)))
+        Ok(state.find(room).and_then(|id| stored_room(&state, id)))
     }
 
     fn is_member(&mut self, room: RoomId, user: UserId) -> Result<bool, StoreError> {
@@ -43,7 +43,7 @@ impl Reader for MemoryReader {
         let state = self.shared.state();
         let open = |id: &RoomId| {
             let read = state.rooms.get(id)?.read.get(&user).copied();
-            Some(OpenRoom { info: info(&state, *id)?, member: state.is_member(*id, user), read })
+            Some(OpenRoom { room: stored_room(&state, *id)?, member: state.is_member(*id, user), read })
         };
         Ok(rooms.iter().map(open).collect())
     }
@@ -86,10 +86,8 @@ impl Reader for MemoryReader {
         });
         let mut rooms: Vec<RoomSummary> = listed
             .take((query.limit.max(1) as usize).saturating_add(1))
-            .map(|(id, room)| RoomSummary {
-                room: *id,
-                name: room.name.clone(),
-                topic: room.topic.clone(),
+            .map(|(_, room)| RoomSummary {
+                info: room.info.clone(),
                 head: room.head().seq,
                 n: room.head().n,
                 count: 0,
@@ -99,7 +97,7 @@ impl Reader for MemoryReader {
             .collect();
         let more = rooms.len() > query.limit.max(1) as usize;
         rooms.truncate(query.limit.max(1) as usize);
-        let next = rooms.last().map(|room| room.room).filter(|_| more);
+        let next = rooms.last().map(|room| room.info.room).filter(|_| more);
         Ok(RoomPage { rooms, next })
     }
 

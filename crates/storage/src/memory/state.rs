@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use protocol::{
-    ClientMessageId, Epoch, Event, MessageCount, ReadPosition, RoomId, RoomName, RoomRef, Seq, Topic, UserId,
-    UserName,
+    ClientMessageId, Epoch, Event, MessageCount, ReadPosition, RoomId, RoomInfo, RoomName, RoomRef, Seq,
+    UserId, UserName,
 };
 
 use super::Failure;
@@ -39,8 +39,7 @@ pub(super) struct Stored {
 
 #[derive(Clone)]
 pub(super) struct Room {
-    pub(super) name: RoomName,
-    pub(super) topic: Topic,
+    pub(super) info: RoomInfo,
     /// Event `seq` has index `seq - 1`.
     pub(super) events: Vec<Arc<Event>>,
     pub(super) members: BTreeSet<UserId>,
@@ -48,10 +47,9 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(name: RoomName) -> Self {
+    pub(super) fn new(id: RoomId, name: RoomName) -> Self {
         Room {
-            name,
-            topic: Topic::default(),
+            info: RoomInfo::new(id, name),
             events: Vec::new(),
             members: BTreeSet::new(),
             read: BTreeMap::new(),
@@ -81,7 +79,7 @@ impl State {
         let lobby = RoomName::new(RoomName::LOBBY).expect("the lobby's name is a room's name");
         State {
             by_key: HashMap::from([(lobby.key(), LOBBY)]),
-            rooms: BTreeMap::from([(LOBBY, Room::new(lobby))]),
+            rooms: BTreeMap::from([(LOBBY, Room::new(LOBBY, lobby))]),
             deleted: BTreeMap::new(),
             people: BTreeMap::new(),
             sessions: HashMap::new(),

@@ -4,7 +4,7 @@ use protocol::Timestamp;
 use rusqlite::{Connection, Result, params};
 
 use super::rows::{self, execute, int};
-use crate::Changes;
+use crate::{Changes, attributes_to_json};
 
 pub(super) fn apply(conn: &Connection, now: Timestamp, changes: &Changes) -> Result<()> {
     for token in &changes.ended_sessions {
@@ -34,8 +34,10 @@ fn apply_rooms(conn: &Connection, now: Timestamp, changes: &Changes) -> Result<(
         let (name, key) = (new.name.as_str(), new.name.key());
         execute(conn, sql, params![int(new.id.0), name, key, now.0, int(new.created_by.0)])?;
     }
-    for (room, topic) in &changes.topics {
-        execute(conn, "UPDATE room SET topic = ?2 WHERE id = ?1", params![int(room.0), topic.as_str()])?;
+    for (room, attributes) in &changes.attributes {
+        let json = attributes_to_json(attributes)
+            .map_err(|cause| rusqlite::Error::ToSqlConversionFailure(Box::new(cause)))?;
+        execute(conn, "UPDATE room SET attributes = ?2 WHERE id = ?1", params![int(room.0), json])?;
     }
     // SQLite counts the ids that it has seen; one that the batch used up and deleted is not among them.
     if let Some(last) = changes.rooms.last().filter(|last| changes.is_deleted(last.id)) {

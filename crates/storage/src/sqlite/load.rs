@@ -1,7 +1,7 @@
 //! Facts: each is a look-up by a key or a short range, with a cached statement.
 
 use domain::{Fact, KeyedMessage, Room, World};
-use protocol::{ClientMessageId, MessageCount, RoomId, RoomName, RoomRef, Seq, Timestamp, Topic, UserId};
+use protocol::{ClientMessageId, MessageCount, RoomId, RoomInfo, RoomRef, Seq, Timestamp, UserId};
 use rusqlite::{Connection, Result, Row, params};
 
 use super::room_cache::RoomCache;
@@ -87,22 +87,34 @@ fn room(conn: &Connection, cache: &mut RoomCache, reference: &RoomRef) -> Result
     {
         return Ok(Some(room.clone()));
     }
-    let Some((id, name, topic)) = rows::find_room(conn, reference)? else { return Ok(None) };
-    if let Some(room) = cache.get(id) {
-        return Ok(Some(room.clone()));
-    }
-    let room = with_head(conn, id, name, topic)?;
-    cache.insert(room.clone());
-    Ok(Some(room))
+    // The name and the attributes of a room in the cache are not read.
+    let found = rows::find_room(conn, reference, |id, row| match cache.get(id) {
+        Some(room) => Ok(Found::Cached(room.clone())),
+        None => rows::room_info(id, row).map(Found::Stored),
+    })?;
+    Ok(match found {
+        Some(Found::Cached(room)) => Some(room),
+        Some(Found::Stored(info)) => {
+            let room = with_head(conn, info)?;
+            cache.insert(room.clone());
+            Some(room)
+        }
+        None => None,
+    })
 }
 
-fn with_head(conn: &Connection, id: RoomId, name: RoomName, topic: Topic) -> Result<Room> {
+enum Found {
+    Cached(Room),
+    Stored(RoomInfo),
+}
+
+fn with_head(conn: &Connection, info: RoomInfo) -> Result<Room> {
     let sql = "SELECT seq, n, at FROM room_event WHERE room = ?1 ORDER BY seq DESC LIMIT 1";
-    let last = first(conn, sql, [int(id.0)], |row| {
+    let last = first(conn, sql, [int(info.room.0)], |row| {
         Ok((Seq(uint(row, 0)?), MessageCount(uint(row, 1)?), Timestamp(row.get(2)?)))
     })?;
     let (head, n, last_at) = last.map_or((Seq(0), MessageCount(0), None), |(seq, n, at)| (seq, n, Some(at)));
-    Ok(Room { id, name, topic, head, n, last_at })
+    Ok(Room { info, head, n, last_at })
 }
 
 fn keyed_message(conn: &Connection, user: UserId, key: &ClientMessageId) -> Result<Option<KeyedMessage>> {

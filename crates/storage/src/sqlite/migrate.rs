@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_rooms.sql"),
     include_str!("../../migrations/0002_joined_with.sql"),
     include_str!("../../migrations/0003_topic.sql"),
+    include_str!("../../migrations/0004_room_attributes.sql"),
 ];
 
 /// "Teah", as the first migration writes it.

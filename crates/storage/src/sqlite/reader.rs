@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::rows::{self, event_columns, first, int, uint};
 use super::{Folder, open};
 use crate::page::PageBuilder;
-use crate::{Head, OpenRoom, PageBounds, Reader, RoomInfo, RoomQuery, StoreError, TokenHash};
+use crate::{Head, OpenRoom, PageBounds, Reader, RoomQuery, StoreError, StoredRoom, TokenHash};
 
 /// One connection that reads.
 pub(super) struct SqliteReader {
@@ -53,22 +53,20 @@ fn is_member(conn: &Connection, room: RoomId, user: UserId) -> Result<bool, Stor
     Ok(first(conn, sql, params![int(room.0), int(user.0)], |_| Ok(()))?.is_some())
 }
 
-fn info(conn: &Connection, room: &RoomRef) -> Result<Option<RoomInfo>, StoreError> {
-    let Some((room, name, topic)) = rows::find_room(conn, room)? else { return Ok(None) };
-    Ok(Some(RoomInfo { room, name, topic, head: head(conn, room)? }))
+fn stored_room(conn: &Connection, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError> {
+    let Some(info) = rows::find_room(conn, room, rows::room_info)? else { return Ok(None) };
+    Ok(Some(StoredRoom { head: head(conn, info.room)?, info }))
 }
 
 /// Of a room of which nothing else is needed.
 fn summary(row: &Row<'_>) -> rusqlite::Result<RoomSummary> {
     Ok(RoomSummary {
-        room: RoomId(uint(row, 0)?),
-        name: rows::room_name(row, 1)?,
-        topic: rows::topic(row, 5)?,
+        info: rows::room_info(RoomId(uint(row, 0)?), row)?,
         head: Seq(0),
         n: MessageCount(0),
         count: 0,
-        joined: row.get(2)?,
-        read: rows::read_position(row, 3)?,
+        joined: row.get(3)?,
+        read: rows::read_position(row, 4)?,
     })
 }
 
@@ -80,8 +78,8 @@ impl Reader for SqliteReader {
         })?)
     }
 
-    fn room(&mut self, room: &RoomRef) -> Result<Option<RoomInfo>, StoreError> {
-        info(&*self.moment()?, room)
+    fn room(&mut self, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError> {
+        stored_room(&*self.moment()?, room)
     }
 
     fn is_member(&mut self, room: RoomId, user: UserId) -> Result<bool, StoreError> {
@@ -95,10 +93,10 @@ impl Reader for SqliteReader {
     fn open_rooms(&mut self, user: UserId, rooms: &[RoomId]) -> Result<Vec<Option<OpenRoom>>, StoreError> {
         let conn = &*self.moment()?;
         let open = |room: &RoomId| {
-            let Some(info) = info(conn, &RoomRef::Id(*room))? else { return Ok(None) };
+            let Some(stored) = stored_room(conn, &RoomRef::Id(*room))? else { return Ok(None) };
             let member = is_member(conn, *room, user)?;
             let read = rows::find_position(conn, *room, user)?;
-            Ok(Some(OpenRoom { info, member, read }))
+            Ok(Some(OpenRoom { room: stored, member, read }))
         };
         rooms.iter().map(open).collect()
     }
@@ -150,11 +148,11 @@ impl Reader for SqliteReader {
     fn rooms(&mut self, query: RoomQuery) -> Result<RoomPage, StoreError> {
         // A room without a global name is shown to its members only.
         let sql = if query.joined {
-            "SELECT r.id, r.name, 1, p.seq, p.n, r.topic FROM membership m JOIN room r ON r.id = m.room \
+            "SELECT r.id, r.name, r.attributes, 1, p.seq, p.n FROM membership m JOIN room r ON r.id = m.room \
              LEFT JOIN read_position p ON p.room = m.room AND p.user = m.user \
              WHERE m.user = ?1 AND m.room > ?2 ORDER BY m.room LIMIT ?3"
         } else {
-            "SELECT r.id, r.name, m.user IS NOT NULL, p.seq, p.n, r.topic FROM room r \
+            "SELECT r.id, r.name, r.attributes, m.user IS NOT NULL, p.seq, p.n FROM room r \
              LEFT JOIN membership m ON m.room = r.id AND m.user = ?1 \
              LEFT JOIN read_position p ON p.room = r.id AND p.user = ?1 \
              WHERE r.id > ?2 AND (r.name_key IS NOT NULL OR m.user IS NOT NULL) ORDER BY r.id LIMIT ?3"
@@ -167,13 +165,13 @@ impl Reader for SqliteReader {
         let mut rows = rooms.query(params![int(query.user.0), after, limit.saturating_add(1)])?;
         while let Some(row) = rows.next()? {
             if page.rooms.len() == limit as usize {
-                page.next = page.rooms.last().map(|room| room.room);
+                page.next = page.rooms.last().map(|room| room.info.room);
                 break;
             }
             page.rooms.push(summary(row)?);
         }
         for room in &mut page.rooms {
-            let head = head(conn, room.room)?;
+            let head = head(conn, room.info.room)?;
             (room.head, room.n) = (head.seq, head.n);
         }
         Ok(page)

@@ -28,7 +28,7 @@ impl RoomCache {
         if self.rooms.len() >= Self::CAPACITY {
             self.rooms.clear();
         }
-        self.rooms.insert(room.id, room);
+        self.rooms.insert(room.id(), room);
     }
 
     pub(super) fn clear(&mut self) {
@@ -42,9 +42,9 @@ impl RoomCache {
                 (room.head, room.n, room.last_at) = (event.seq, event.n, Some(event.at));
             }
         }
-        for (room, topic) in &changes.topics {
+        for (room, attributes) in &changes.attributes {
             if let Some(room) = self.rooms.get_mut(room) {
-                room.topic = topic.clone();
+                room.info.attributes = attributes.clone();
             }
         }
         for room in &changes.deleted_rooms {

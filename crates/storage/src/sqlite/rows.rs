@@ -1,13 +1,13 @@
 //! Rows and values, both ways.
 
 use protocol::{
-    ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, ReadPosition, RoomId, RoomName,
-    RoomRef, Seq, Timestamp, Topic, UserId, UserName,
+    ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, ReadPosition, RoomAttributes,
+    RoomId, RoomInfo, RoomName, RoomRef, Seq, Timestamp, UserId, UserName,
 };
 use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Params, Result, Row, params};
 
-use crate::StoredKind;
+use crate::{StoredKind, attributes_from_json};
 
 /// The columns that [`event`] reads, in its order.
 macro_rules! event_columns {
@@ -52,8 +52,13 @@ pub(super) fn room_name(row: &Row<'_>, column: usize) -> Result<RoomName> {
     text(row, column, RoomName::new)
 }
 
-pub(super) fn topic(row: &Row<'_>, column: usize) -> Result<Topic> {
-    text(row, column, Topic::new)
+pub(super) fn attributes(row: &Row<'_>, column: usize) -> Result<RoomAttributes> {
+    text(row, column, attributes_from_json)
+}
+
+/// A room from the columns `id, name, attributes`, of which the id has been read.
+pub(super) fn room_info(room: RoomId, row: &Row<'_>) -> Result<RoomInfo> {
+    Ok(RoomInfo { room, name: room_name(row, 1)?, attributes: attributes(row, 2)? })
 }
 
 pub(super) fn message_body(row: &Row<'_>, column: usize) -> Result<MessageBody> {
@@ -151,12 +156,19 @@ fn joined_with(event: &Event) -> Option<String> {
     }
 }
 
-pub(super) fn find_room(conn: &Connection, room: &RoomRef) -> Result<Option<(RoomId, RoomName, Topic)>> {
-    let read = |row: &Row<'_>| Ok((RoomId(uint(row, 0)?), room_name(row, 1)?, topic(row, 2)?));
+/// Finds a room; `read` gets its id, and the row for [`room_info`].
+pub(super) fn find_room<T>(
+    conn: &Connection,
+    room: &RoomRef,
+    read: impl FnOnce(RoomId, &Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    let read = |row: &Row<'_>| read(RoomId(uint(row, 0)?), row);
     match room {
-        RoomRef::Id(id) => first(conn, "SELECT id, name, topic FROM room WHERE id = ?1", [int(id.0)], read),
+        RoomRef::Id(id) => {
+            first(conn, "SELECT id, name, attributes FROM room WHERE id = ?1", [int(id.0)], read)
+        }
         RoomRef::Name(name) => {
-            first(conn, "SELECT id, name, topic FROM room WHERE name_key = ?1", [name.key()], read)
+            first(conn, "SELECT id, name, attributes FROM room WHERE name_key = ?1", [name.key()], read)
         }
     }
 }

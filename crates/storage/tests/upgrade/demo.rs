@@ -29,20 +29,20 @@ pub(crate) fn build_demo(folder: &Path) {
         vec![(&li, join("lobby")), (&han, join("lobby")), (&bob, join("lobby"))],
         vec![
             (&li, say("lobby", Some("k1"), "你好，茶馆 👩‍🚀")),
-            (&li, Operation::Read { room: RoomRef::Id(LOBBY), seq: Seq(u64::MAX >> 1) }),
+            (&li, protocol::Read { room: RoomRef::Id(LOBBY), seq: Seq(u64::MAX >> 1) }.into()),
             (&han, say("lobby", None, "Hello, everybody\nand a second line")),
         ],
         vec![(&li, join("茶馆")), (&han, join("茶馆"))],
         vec![(&li, say("茶馆", Some("k2"), "今天喝龙井")), (&han, say("茶馆", None, "me too"))],
         vec![(&han, rename("韩梅梅")), (&bob, leave("lobby"))],
         vec![
-            (&han, Operation::Read { room: named("茶馆"), seq: Seq(u64::MAX >> 1) }),
-            (&han, Operation::SetTopic { room: named("茶馆"), topic: topic("今天喝龙井") }),
+            (&han, protocol::Read { room: named("茶馆"), seq: Seq(u64::MAX >> 1) }.into()),
+            (&han, protocol::SetTopic { room: named("茶馆"), topic: topic("今天喝龙井") }.into()),
         ],
         vec![(&bob, join("gone"))],
         vec![(&bob, leave("gone"))],
         vec![(&passer_by, join("lobby")), (&passer_by, say("lobby", None, "路过而已"))],
-        vec![(&ann, join("lobby")), (&ann, Operation::EndSession { token: token(5) })],
+        vec![(&ann, join("lobby")), (&ann, domain::EndSession { token: token(5) }.into())],
     ];
     for (at, batch) in (1..).zip(batches) {
         let batch = commit(
@@ -125,22 +125,22 @@ pub(crate) fn named(name: &str) -> RoomRef {
 }
 
 pub(crate) fn join(name: &str) -> Operation {
-    Operation::Join { room: named(name), create_if_missing: true }
+    domain::Join { room: named(name), create_if_missing: true }.into()
 }
 
 pub(crate) fn leave(name: &str) -> Operation {
-    Operation::Leave { room: named(name) }
+    protocol::Leave { room: named(name) }.into()
 }
 
 pub(crate) fn say(name: &str, key: Option<&str>, text: &str) -> Operation {
     let key = key.map(|key| ClientMessageId::new(key).unwrap());
-    Operation::Send { room: named(name), key, body: MessageBody::new(text, 8192).unwrap() }
+    domain::Send { room: named(name), key, body: MessageBody::new(text, 8192).unwrap() }.into()
 }
 
 pub(crate) fn rename(name: &str) -> Operation {
-    Operation::Rename { name: UserName::new(name).unwrap() }
+    protocol::Rename { name: UserName::new(name).unwrap() }.into()
 }
 
 pub(crate) fn read(name: &str, seq: u64) -> Operation {
-    Operation::Read { room: named(name), seq: Seq(seq) }
+    protocol::Read { room: named(name), seq: Seq(seq) }.into()
 }

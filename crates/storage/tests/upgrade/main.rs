@@ -11,7 +11,7 @@ use demo::*;
 use frozen::{Frozen, dump, schema};
 use protocol::{ErrorCode, RoomId, Seq, Timestamp, UserId};
 use rusqlite::Connection;
-use teahouse_storage::{OperationResult, Reader, RoomQuery, SqliteStore, Store};
+use teahouse_storage::{OperationResult, Reader, RoomQuery, SqliteStore, Store, StoredRoom};
 
 /// The demo data as the logs show it. Schema 1 has no shared joins, and no topic is older than schema 3.
 fn history(schema: i64) -> [Vec<&'static str>; 2] {
@@ -93,11 +93,11 @@ fn check_demo(reader: &mut dyn Reader, version: i64) {
     let [lobby, tea] = history(version);
     assert_eq!(said(reader, LOBBY), lobby);
     assert_eq!(said(reader, TEA), tea);
-    assert_eq!(reader.room(&named("lobby")).unwrap().unwrap().room, LOBBY);
-    let room = reader.room(&named("茶馆")).unwrap().unwrap();
-    assert_eq!((room.room, room.name.as_str(), room.head.n.0), (TEA, "茶馆", 2));
-    assert_eq!(room.head.seq, Seq(tea.len() as u64));
-    assert_eq!(room.topic.as_str(), if version < 3 { "" } else { "今天喝龙井" });
+    assert_eq!(reader.room(&named("lobby")).unwrap().unwrap().info.room, LOBBY);
+    let StoredRoom { info: room, head } = reader.room(&named("茶馆")).unwrap().unwrap();
+    assert_eq!((room.room, room.name.as_str(), head.n.0), (TEA, "茶馆", 2));
+    assert_eq!(head.seq, Seq(tea.len() as u64));
+    assert_eq!(room.attributes.topic.as_str(), if version < 3 { "" } else { "今天喝龙井" });
     assert_eq!(reader.room(&named("gone")).unwrap(), None);
     let heads = reader.heads(&[LOBBY, TEA, RoomId(3)]).unwrap();
     let heads: Vec<_> = heads.iter().map(|head| head.map(|head| (head.seq.0, head.n.0))).collect();
@@ -121,14 +121,14 @@ fn check_demo(reader: &mut dyn Reader, version: i64) {
     // Unread is what was said in a room less what had been said where one has read to: 3 - 1, and 2 - 2.
     let unread = |reader: &mut dyn Reader, user, room| {
         let open = reader.open_rooms(UserId(user), &[room]).unwrap().remove(0).unwrap();
-        open.read.map(|read| open.info.head.n.0 - read.n.0)
+        open.read.map(|read| open.room.head.n.0 - read.n.0)
     };
     assert_eq!(unread(reader, 1, LOBBY), Some(2));
     assert_eq!(unread(reader, 2, TEA), Some(0));
     assert_eq!(unread(reader, 2, LOBBY), None);
     let query = RoomQuery { user: UserId(1), joined: true, after: None, limit: 10 };
     let rooms: Vec<_> =
-        reader.rooms(query).unwrap().rooms.into_iter().map(|room| room.name.to_string()).collect();
+        reader.rooms(query).unwrap().rooms.into_iter().map(|room| room.info.name.to_string()).collect();
     assert_eq!(rooms, ["lobby", "茶馆"]);
 }
 
@@ -167,21 +167,28 @@ fn a_frozen_store_goes_on_where_it_was() {
             // Behind `u4 Passer-by left`.
             let next = lobby.len() as u64 + 2;
             let k1 = Seq(if frozen.version == 1 { 4 } else { 2 });
-            assert_eq!(answers[0], Ok(OperationResult::Sent { room: LOBBY, seq: k1, repeated: true }));
+            assert_eq!(
+                answers[0],
+                Ok(OperationResult::Send(domain::SentMessage { room: LOBBY, seq: k1, repeated: true }))
+            );
             assert_eq!(answers[1], Err(ErrorCode::KeyConflict));
             assert_eq!(
                 answers[2],
-                Ok(OperationResult::Sent { room: LOBBY, seq: Seq(next), repeated: false })
+                Ok(OperationResult::Send(domain::SentMessage {
+                    room: LOBBY,
+                    seq: Seq(next),
+                    repeated: false
+                }))
             );
             assert_eq!(answers[3], Err(ErrorCode::NotAMember));
             let joined = |at: usize| match &answers[at] {
-                Ok(OperationResult::Joined { room, head, .. }) => (*room, *head),
+                Ok(OperationResult::Join(joined)) => (joined.info.room, joined.head),
                 other => panic!("{other:?}"),
             };
             assert_eq!([joined(4), joined(5)], [(LOBBY, Seq(next + 1)); 2]);
             assert_eq!(joined(6).0, RoomId(4), "room 3 was, and its id is not given again");
             assert!(
-                matches!(&answers[7], Ok(OperationResult::Read(LOBBY, at)) if at.n.0 == 1),
+                matches!(&answers[7], Ok(OperationResult::Read(at)) if at.n.0 == 1),
                 "a position does not go back"
             );
         }

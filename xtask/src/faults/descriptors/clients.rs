@@ -28,7 +28,7 @@ impl ConnectedClients {
     pub(super) fn connect(&mut self, server: SocketAddr) -> Result<bool> {
         match Client::connect(server, Options::default()) {
             Ok(mut client) => {
-                self.room = Some(client.join(ROOM)?.room);
+                self.room = Some(client.join(ROOM)?.info.room);
                 self.clients.push(client);
                 Ok(true)
             }

@@ -48,7 +48,7 @@ impl Probe {
     pub(super) fn connect(server: SocketAddr) -> Result<Self> {
         let (_, token) = new_session(server, Some("Probe"))?;
         let mut sender = Client::connect(server, Options::bearer(&token))?;
-        let (room, last) = sender.join(ROOM).map(|joined| (joined.room, joined.head))?;
+        let (room, last) = sender.join(ROOM).map(|joined| (joined.info.room, joined.head))?;
         let mut listener = Client::connect(server, Options::default())?;
         listener.join(ROOM)?;
         let (refused, read) = (Duration::ZERO, Duration::ZERO);

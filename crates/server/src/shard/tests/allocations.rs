@@ -12,8 +12,8 @@ use std::time::Duration;
 use allocation_counter::measure;
 use bus::Delivery;
 use protocol::{
-    ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, RoomId, RoomName, Seq, Timestamp,
-    UserId, UserName,
+    ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, RoomId, RoomInfo, RoomName, Seq,
+    Timestamp, UserId, UserName,
 };
 
 use super::super::{ConnKey, PendingSubscription, Shard, Transport};
@@ -79,9 +79,7 @@ impl CountingShard {
                 shard.handle_connect(now, CountingSocket(Rc::clone(&counters)), identity, WireProtocol::Json);
             for room in 1..=rooms {
                 let attach = Attach {
-                    room: RoomId(room),
-                    name: RoomName::new(&format!("room-{room}")).unwrap(),
-                    topic: protocol::Topic::default(),
+                    info: RoomInfo::new(RoomId(room), RoomName::new(&format!("room-{room}")).unwrap()),
                     head: Seq(0),
                     n: MessageCount(0),
                     read: None,

@@ -13,7 +13,7 @@ use protocol::{ErrorCode, Seq, Timestamp};
 
 use super::{commit, open};
 use crate::conformance::*;
-use crate::{Operation, OperationResult, Store, StoreError};
+use crate::{OperationResult, Store, StoreError};
 
 const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
@@ -30,14 +30,14 @@ fn really_full_disk_refuses_and_recovers() {
     let text = "x".repeat(4_000);
     let mut acknowledged = 1;
     let refusal = loop {
-        let back = (guest(1), Operation::Open { room: crate::LOBBY });
+        let back = (guest(1), domain::Open { room: crate::LOBBY }.into());
         let texts = (0..3).map(|_| (guest(1), send("lobby", None, &text)));
         let again = (guest(1), join("lobby"));
         let mut batch = commit(&mut *writer, texts.clone().take(1).chain([back, again]).chain(texts.skip(1)));
         // Coming back needs no room, nor does joining where one is, whatever becomes of the others.
         for (_, opened) in batch.answers.drain(1..3) {
             assert!(
-                matches!(opened, Ok(OperationResult::Joined { head, .. }) if head >= Seq(acknowledged as u64)),
+                matches!(opened, Ok(OperationResult::Open(domain::JoinedRoom { head, .. })) if head >= Seq(acknowledged as u64)),
                 "{opened:?}"
             );
         }
@@ -57,7 +57,7 @@ fn really_full_disk_refuses_and_recovers() {
     writer.probe(Timestamp(0)).unwrap();
     let batch = commit(&mut *writer, [(guest(1), send("lobby", None, &text))]);
     assert!(
-        matches!(batch.answers[0].1, Ok(OperationResult::Sent { seq, .. }) if seq == Seq(acknowledged as u64 + 1))
+        matches!(batch.answers[0].1, Ok(OperationResult::Send(domain::SentMessage { seq, .. })) if seq == Seq(acknowledged as u64 + 1))
     );
     drop((writer, reader, store));
     let store = open(&folder.path().join("data"));

@@ -25,7 +25,7 @@ fn setup() -> Setup {
 
 impl Setup {
     fn on_disk(&mut self) -> u64 {
-        let room = self.reader.room(&named("tea")).unwrap().unwrap().room;
+        let room = self.reader.room(&named("tea")).unwrap().unwrap().info.room;
         let events = self.reader.events_after(room, Seq(0), None, ALL).unwrap().events;
         assert!(events.iter().zip(1..).all(|(event, seq)| event.seq == Seq(seq)), "a hole");
         events.len() as u64
@@ -33,7 +33,11 @@ impl Setup {
 
     fn last(&mut self) -> Event {
         let room = self.reader.room(&named("tea")).unwrap().unwrap();
-        self.reader.events_after(room.room, Seq(room.head.seq.0 - 1), None, ALL).unwrap().events.remove(0)
+        self.reader
+            .events_after(room.info.room, Seq(room.head.seq.0 - 1), None, ALL)
+            .unwrap()
+            .events
+            .remove(0)
     }
 
     fn send(&mut self, texts: &[&str]) -> Batch {
@@ -47,7 +51,7 @@ fn codes(batch: &Batch) -> Vec<Option<ErrorCode>> {
 
 fn sent(batch: &Batch, at: usize) -> u64 {
     match &batch.answers[at].1 {
-        Ok(OperationResult::Sent { seq, .. }) => seq.0,
+        Ok(OperationResult::Send(domain::SentMessage { seq, .. })) => seq.0,
         other => panic!("{other:?}"),
     }
 }
@@ -168,7 +172,7 @@ fn single_failed_request_leaves_no_trace() {
 fn rename_failed_in_one_room_is_undone_in_all() {
     let mut setup = setup();
     commit(&mut setup.writer, [(guest(1), join("zoo")), (guest(1), send("zoo", None, "hello"))]);
-    let zoo = setup.reader.room(&named("zoo")).unwrap().unwrap().room;
+    let zoo = setup.reader.room(&named("zoo")).unwrap().unwrap().info.room;
     let trigger = format!(
         "CREATE TEMP TRIGGER boom BEFORE INSERT ON room_event WHEN NEW.kind = 'renamed' AND NEW.room = {} \
          BEGIN SELECT RAISE(ABORT, 'hush'); END",

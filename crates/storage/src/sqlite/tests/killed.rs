@@ -27,7 +27,9 @@ fn burst() {
         let batch =
             commit(&mut *writer, texts.iter().map(|text| (guest(1), send("lobby", Some(text), text))));
         for ((_, answer), text) in batch.answers.iter().zip(&texts) {
-            let Ok(OperationResult::Sent { seq, .. }) = answer else { panic!("{answer:?}") };
+            let Ok(OperationResult::Send(domain::SentMessage { seq, .. })) = answer else {
+                panic!("{answer:?}")
+            };
             writeln!(out, "ok {seq} {text}").unwrap();
         }
         out.flush().unwrap();

@@ -53,7 +53,7 @@ impl Found {
         let seq = Seq(before.len() as u64 + 2);
         assert_eq!(
             batch.answers[1].1,
-            Ok(OperationResult::Sent { room: crate::LOBBY, seq, repeated: false })
+            Ok(OperationResult::Send(domain::SentMessage { room: crate::LOBBY, seq, repeated: false }))
         );
         drop((writer, reader, store));
         assert_eq!(schema(folder), schema(upgraded(self).path()));

@@ -46,7 +46,7 @@ fn everything_survives_reopening() {
     let batch = commit(&mut *writer, [send(), (guest(2), join("new"))]);
     assert_eq!(
         batch.answers[0].1,
-        Ok(OperationResult::Sent { room: RoomId(2), seq: Seq(2), repeated: true })
+        Ok(OperationResult::Send(domain::SentMessage { room: RoomId(2), seq: Seq(2), repeated: true }))
     );
     // Room 3 was, and is no more.
     assert_eq!(batch.events[0].room, RoomId(4));

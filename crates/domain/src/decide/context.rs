@@ -1,0 +1,134 @@
+//! What a decision sees, and the steps that several operations share.
+
+use protocol::{ErrorCode, Event, EventKind, MessageCount, Person, RoomId, RoomRef, Seq, Timestamp, UserId};
+
+use super::Stop;
+use crate::world::Room;
+use crate::{Actor, Effect, Fact, LOBBY, MemberContext, Permission, RoomLimits, World, check};
+
+/// What every operation sees.
+pub struct Context<'c> {
+    pub(super) world: &'c World,
+    pub(super) now: Timestamp,
+    pub(super) limits: &'c RoomLimits,
+    pub(super) actor: &'c Actor,
+}
+
+impl<'c> Context<'c> {
+    /// The id of the actor.
+    pub(super) fn user(&self) -> UserId {
+        self.actor.person.id
+    }
+
+    /// The room, which must exist.
+    pub(super) fn room(&self, reference: &RoomRef) -> Result<&'c Room, Stop> {
+        Ok(self.world.room(reference)?.ok_or(ErrorCode::RoomNotFound)?)
+    }
+
+    /// The room, and the actor under their stored name, if the actor may use `permission` there as a member.
+    pub(super) fn member_of(
+        &self,
+        permission: Permission,
+        reference: &RoomRef,
+    ) -> Result<(&'c Room, Person), Stop> {
+        let room = self.room(reference)?;
+        let member = self.world.is_member(room.id(), self.user())?;
+        check(permission, MemberContext { member, rooms_joined: 0 }, self.limits)?;
+        Ok((room, self.stored(self.user())?))
+    }
+
+    /// The user under their stored name.
+    pub(super) fn stored(&self, user: UserId) -> Result<Person, Stop> {
+        let name = self.world.user(user)?.ok_or(ErrorCode::Unauthorized)?;
+        Ok(Person { id: user, name: name.clone() })
+    }
+
+    /// The actor under their stored name; `effects` store an actor who is new and may be stored.
+    pub(super) fn registered(&self, effects: &mut Vec<Effect>) -> Result<Person, Stop> {
+        let user = self.user();
+        if self.world.user(user)?.is_some() {
+            return self.stored(user);
+        }
+        let registration = self.actor.registration.as_ref().ok_or(ErrorCode::Unauthorized)?;
+        let person = self.actor.person.clone();
+        let transient = registration.token.is_none();
+        effects.push(Effect::InsertUser { user, name: person.name.clone(), transient });
+        effects.extend(registration.token.map(|token| Effect::InsertSession { token, user }));
+        Ok(person)
+    }
+
+    /// The rooms with these ids, which exist. All missing facts are reported at once.
+    pub(super) fn rooms(&self, ids: impl IntoIterator<Item = RoomId>) -> Result<Vec<&'c Room>, Stop> {
+        self.all(ids, |id| self.world.room(&RoomRef::Id(id)))
+            .map(|rooms| rooms.into_iter().flatten().collect())
+    }
+
+    /// Looks up each of `keys`, and reports all missing facts at once.
+    fn all<K, T>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+        look_up: impl Fn(K) -> Result<T, Fact>,
+    ) -> Result<Vec<T>, Stop> {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for key in keys {
+            match look_up(key) {
+                Ok(value) => found.push(value),
+                Err(fact) => missing.push(fact),
+            }
+        }
+        if missing.is_empty() { Ok(found) } else { Err(Stop::Missing(missing)) }
+    }
+
+    /// The next event of the room.
+    pub(super) fn event(&self, room: &Room, by: Person, kind: EventKind) -> Event {
+        let messages = u64::from(matches!(kind, EventKind::Message { .. }));
+        Event {
+            kind,
+            room: room.id(),
+            seq: room.head.next(),
+            n: MessageCount(room.n.0 + messages),
+            by,
+            // Clocks go back; the times in a room do not.
+            at: room.last_at.map_or(self.now, |last| last.max(self.now)),
+        }
+    }
+
+    /// The effects of an event that changes attributes of the room: none if the room has these already.
+    pub(super) fn change_attributes(&self, room: &Room, by: Person, kind: EventKind) -> Vec<Effect> {
+        let mut attributes = room.info.attributes.clone();
+        attributes.apply(&kind);
+        if attributes == room.info.attributes {
+            return Vec::new();
+        }
+        let event = self.event(room, by, kind);
+        vec![Effect::AppendEvent(event), Effect::SetRoomAttributes { room: room.id(), attributes }]
+    }
+
+    /// Whether the room is deleted when its last member leaves.
+    fn is_disposable(room: &Room) -> bool {
+        room.id() != LOBBY && room.n == MessageCount(0)
+    }
+
+    /// Ends memberships that exist, each in another room, and deletes the rooms that end with them. The numbers of the
+    /// `member_left` events.
+    pub(super) fn remove_member(
+        &self,
+        rooms: &[&Room],
+        person: &Person,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Vec<Seq>, Stop> {
+        let disposable = rooms.iter().filter(|room| Self::is_disposable(room));
+        let counts = self.all(disposable, |room| Ok((room.id(), self.world.member_count(room.id())?)))?;
+        let mut seqs = Vec::with_capacity(rooms.len());
+        for room in rooms {
+            let event = self.event(room, person.clone(), EventKind::MemberLeft {});
+            seqs.push(event.seq);
+            effects.push(Effect::AppendEvent(event));
+            effects.push(Effect::DeleteMembership { room: room.id(), user: person.id });
+            if counts.iter().any(|(id, count)| *id == room.id() && *count <= 1) {
+                effects.push(Effect::DeleteRoom { room: room.id() });
+            }
+        }
+        Ok(seqs)
+    }
+}

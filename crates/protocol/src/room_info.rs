@@ -1,0 +1,69 @@
+//! What a room is, as its members see it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{EventKind, RoomId, RoomName, Topic};
+
+/// A room: its identity and its attributes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RoomInfo {
+    /// The room's id.
+    pub room: RoomId,
+    /// The room's name.
+    pub name: RoomName,
+    /// The attributes that can change.
+    #[serde(flatten)]
+    pub attributes: RoomAttributes,
+}
+
+impl RoomInfo {
+    /// A room whose attributes nobody has changed yet.
+    #[must_use]
+    pub fn new(room: RoomId, name: RoomName) -> Self {
+        RoomInfo { room, name, attributes: RoomAttributes::default() }
+    }
+}
+
+/// The attributes of a room that events can change. Stores keep them as this JSON: a field is absent while it has its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RoomAttributes {
+    /// The room's topic; absent if there is none.
+    #[serde(default, skip_serializing_if = "Topic::is_empty")]
+    pub topic: Topic,
+}
+
+impl RoomAttributes {
+    /// Applies an event of the room.
+    pub fn apply(&mut self, kind: &EventKind) {
+        match kind {
+            EventKind::TopicChanged { topic } => self.topic = topic.clone(),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic_changed(topic: &str) -> EventKind {
+        EventKind::TopicChanged { topic: Topic::new(topic).unwrap() }
+    }
+
+    #[test]
+    fn event_changes_its_attribute_only() {
+        let mut attributes = RoomAttributes::default();
+        attributes.apply(&topic_changed("龙井"));
+        attributes.apply(&EventKind::MemberLeft {});
+        assert_eq!(attributes.topic.as_str(), "龙井");
+        attributes.apply(&topic_changed(""));
+        assert_eq!(attributes, RoomAttributes::default());
+    }
+
+    #[test]
+    fn default_attributes_are_an_empty_object() {
+        assert_eq!(serde_json::to_string(&RoomAttributes::default()).unwrap(), "{}");
+        assert_eq!(serde_json::from_str::<RoomAttributes>("{}").unwrap(), RoomAttributes::default());
+    }
+}
