@@ -37,10 +37,10 @@ test('background room shows its unread count', async ({ env }) => {
   await ann.openRoom('tea');
   await bob.send('one');
   await bob.send('two');
-  await ann.roomLink('lobby').filter({ hasText: ann.t.rooms.unread(2) }).waitFor();
+  await ann.roomLink('lobby').filter({ hasText: ann.t.rooms.unread({ n: 2 }) }).waitFor();
   await ann.roomLink('lobby').click();
   await ann.message('two').waitFor();
-  await expect.poll(() => ann.roomLink('lobby').textContent()).not.toContain(ann.t.rooms.unread(2));
+  await expect.poll(() => ann.roomLink('lobby').textContent()).not.toContain(ann.t.rooms.unread({ n: 2 }));
 });
 
 test('Chinese and emoji arrive unchanged', async ({ env }) => {
@@ -68,7 +68,7 @@ test('people list shows who is online', async ({ env }) => {
     await user.people.getByRole('listitem').filter({ hasText: '李雷' }).waitFor();
     expect(await user.people.getByRole('listitem').count()).toBe(2);
   }
-  await ann.page.getByRole('button', { name: ann.t.people.show(2) }).waitFor();
+  await ann.page.getByRole('button', { name: ann.t.people.show({ n: 2 }) }).waitFor();
   await li.page.close();
   await expect.poll(() => ann.people.getByRole('listitem').allTextContents()).toHaveLength(1);
 });
@@ -78,11 +78,11 @@ test('typing user is shown to others', async ({ env }) => {
   const ann = await env.login('Ann');
   const li = await env.login('李雷', { locale: 'zh-CN' });
   // The indicator is shown for five seconds only, so the check starts before the typing.
-  const seen = ann.page.getByText(ann.t.typing.one('李雷')).waitFor();
+  const seen = ann.page.getByText(ann.t.typing.one({ name: '李雷' })).waitFor();
   await Promise.all([seen, li.composer('lobby').pressSequentially('等一下')]);
   await li.composer('lobby').press('Enter');
   await ann.message('等一下').waitFor();
-  await ann.page.getByText(ann.t.typing.one('李雷')).waitFor({ state: 'detached' });
+  await ann.page.getByText(ann.t.typing.one({ name: '李雷' })).waitFor({ state: 'detached' });
 });
 
 test('reload shows all messages once and in order', async ({ env }) => {

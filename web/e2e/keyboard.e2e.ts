@@ -67,7 +67,7 @@ test('keyboard alone is enough to log in, send and switch rooms', async ({ env }
   await keyboard.type('Ann');
   await keyboard.press('Enter');
   await ann.composer('lobby').waitFor();
-  await expect.poll(() => focused(ann)).toEqual({ role: 'textbox', name: t.composer.label('#lobby'), visible: true });
+  await expect.poll(() => focused(ann)).toEqual({ role: 'textbox', name: t.composer.label({ room: '#lobby' }), visible: true });
   await keyboard.type('No mouse needed.');
   await keyboard.press('Enter');
   await bob.message('No mouse needed.').waitFor();
@@ -77,7 +77,7 @@ test('keyboard alone is enough to log in, send and switch rooms', async ({ env }
   await keyboard.type('tea');
   await keyboard.press('Enter');
   await ann.composer('tea').waitFor();
-  await expect.poll(async () => (await focused(ann))?.name).toBe(t.composer.label('#tea'));
+  await expect.poll(async () => (await focused(ann))?.name).toBe(t.composer.label({ room: '#tea' }));
   await keyboard.type('Here neither.');
   await keyboard.press('Enter');
   await expect.poll(() => ann.storedMessages('tea')).toMatchObject([{ text: 'Here neither.' }]);
@@ -111,14 +111,14 @@ test('every tab stop has a name and a visible focus', async ({ env }) => {
     await ann.messages.last().and(ann.page.locator('[data-seq]')).waitFor();
     // Through the chat screen and around to its start.
     await tabUntil(ann, 'link', t.app.skip);
-    await tabUntil(ann, 'button', t.menu.title('Ann'));
+    await tabUntil(ann, 'button', t.menu.title({ name: 'Ann' }));
     await ann.page.keyboard.press('Enter');
     await ann.page.getByRole('dialog').waitFor();
     await tabUntil(ann, 'button', t.menu.logout);
     await ann.page.keyboard.press('Escape');
     await ann.page.getByRole('dialog').waitFor({ state: 'hidden' });
     // The focus returns to the button that opened the dialog.
-    await expect.poll(async () => (await focused(ann))?.name).toContain(t.menu.title('Ann'));
+    await expect.poll(async () => (await focused(ann))?.name).toContain(t.menu.title({ name: 'Ann' }));
   }
 });
 
@@ -129,8 +129,8 @@ test('new messages are announced once, history is not', async ({ env }) => {
   await bob.message('before').and(bob.page.locator('[data-seq]')).waitFor();
   const ann = await env.login('Ann');
   await ann.message('before').waitFor();
-  const readOut = ann.page.getByRole('log', { name: ann.t.chat.newLine });
+  const readOut = ann.page.getByRole('log', { name: ann.t.chat.new_line });
   await bob.send('Good evening');
-  await readOut.getByText(ann.t.chat.announce('Bob', 'Good evening')).waitFor();
-  expect(await readOut.textContent()).toBe(ann.t.chat.announce('Bob', 'Good evening'));
+  await readOut.getByText(ann.t.chat.announce({ name: 'Bob', text: 'Good evening' })).waitFor();
+  expect(await readOut.textContent()).toBe(ann.t.chat.announce({ name: 'Bob', text: 'Good evening' }));
 });

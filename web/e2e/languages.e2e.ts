@@ -11,8 +11,9 @@ function textsOf(locale: Locale): Set<string> {
     return typeof value === 'object' && value !== null ? Object.values(value).flatMap(texts) : [];
   };
   const other = new Set(texts(DICTIONARIES[locale === 'en' ? 'zh' : 'en']));
-  const { language, ...words } = DICTIONARIES[locale];
-  return new Set(texts(words).filter((text) => text !== language && !other.has(text)));
+  const words = DICTIONARIES[locale];
+  // The language switch is in both languages.
+  return new Set(texts(words).filter((text) => text !== words.app.language && !other.has(text)));
 }
 
 /** Every text on the page, including accessible names, placeholders and titles. */
@@ -41,12 +42,12 @@ async function checkVisibleTexts(user: User, locale: Locale): Promise<void> {
   const { page } = user;
   const t = DICTIONARIES[locale];
   await expectOnlyLocale(locale, page);
-  await page.getByRole('textbox', { name: t.composer.label('#lobby') }).fill('/');
+  await page.getByRole('textbox', { name: t.composer.label({ room: '#lobby' }) }).fill('/');
   await page.getByRole('list', { name: t.composer.commands }).waitFor();
   await expectOnlyLocale(locale, page);
-  await page.getByRole('textbox', { name: t.composer.label('#lobby') }).fill('');
-  await page.getByRole('button', { name: t.menu.title(user.name) }).click();
-  await page.getByRole('dialog', { name: t.menu.title(user.name) }).waitFor();
+  await page.getByRole('textbox', { name: t.composer.label({ room: '#lobby' }) }).fill('');
+  await page.getByRole('button', { name: t.menu.title({ name: user.name }) }).click();
+  await page.getByRole('dialog', { name: t.menu.title({ name: user.name }) }).waitFor();
   await expectOnlyLocale(locale, page);
   await page.getByRole('button', { name: t.menu.help }).click();
   await page.getByRole('dialog', { name: t.menu.help }).waitFor();
@@ -56,7 +57,7 @@ async function checkVisibleTexts(user: User, locale: Locale): Promise<void> {
 }
 
 for (const [tag, locale] of [['zh-CN', 'zh'], ['zh-TW', 'zh'], ['en-US', 'en'], ['fr-FR', 'en']] as const) {
-  test(`browser with ${tag} gets the page in ${DICTIONARIES[locale].language}`, async ({ env }) => {
+  test(`browser with ${tag} gets the page in ${DICTIONARIES[locale].app.language}`, async ({ env }) => {
     await env.startServer();
     const user = await env.openPage('Kim', { locale: tag });
     await user.page.getByRole('heading', { name: DICTIONARIES[locale].app.name }).waitFor();
@@ -69,23 +70,23 @@ test('language switch changes every text and is remembered', async ({ env }) => 
   const user = await env.openPage('Kim', { locale: 'en-US' });
   const { page } = user;
   const { en, zh } = DICTIONARIES;
-  await page.getByRole('group', { name: en.menu.language }).getByRole('radio', { name: zh.language }).check();
+  await page.getByRole('group', { name: en.menu.language }).getByRole('radio', { name: zh.app.language }).check();
   await page.getByRole('textbox', { name: zh.login.name }).waitFor();
   await expectOnlyLocale('zh', page);
 
   await page.reload();
   await page.getByRole('textbox', { name: zh.login.name }).fill('Kim');
   await page.getByRole('button', { name: zh.login.enter }).click();
-  await page.getByRole('textbox', { name: zh.composer.label('#lobby') }).waitFor();
+  await page.getByRole('textbox', { name: zh.composer.label({ room: '#lobby' }) }).waitFor();
   await checkVisibleTexts(user, 'zh');
 
   // Back to English from the settings.
-  await page.getByRole('button', { name: zh.menu.title('Kim') }).click();
-  await page.getByRole('group', { name: zh.menu.language }).getByRole('radio', { name: en.language }).check();
-  await page.getByRole('dialog', { name: en.menu.title('Kim') }).waitFor();
+  await page.getByRole('button', { name: zh.menu.title({ name: 'Kim' }) }).click();
+  await page.getByRole('group', { name: zh.menu.language }).getByRole('radio', { name: en.app.language }).check();
+  await page.getByRole('dialog', { name: en.menu.title({ name: 'Kim' }) }).waitFor();
   await page.keyboard.press('Escape');
   await checkVisibleTexts(user, 'en');
   await page.reload();
-  await page.getByRole('textbox', { name: en.composer.label('#lobby') }).waitFor();
+  await page.getByRole('textbox', { name: en.composer.label({ room: '#lobby' }) }).waitFor();
   await expectOnlyLocale('en', page);
 });

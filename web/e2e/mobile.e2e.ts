@@ -50,7 +50,7 @@ for (const locale of ['en-US', 'zh-CN']) {
     await ann.send(`/join ${'r'.repeat(64)}`);
     await ann.composer('r'.repeat(64)).waitFor();
     await expectNoOverflow(ann);
-    await expectVisibleInViewport(ann, ann.page.getByRole('button', { name: ann.t.people.show(1) }));
+    await expectVisibleInViewport(ann, ann.page.getByRole('button', { name: ann.t.people.show({ n: 1 }) }));
   });
 
   test(`phone layout (${locale}) shows rooms and people in drawers`, async ({ env }) => {
@@ -70,7 +70,7 @@ for (const locale of ['en-US', 'zh-CN']) {
     const takesFocus = (area: HTMLElement) => (area.focus(), document.activeElement === area);
     expect(await ann.composer('lobby').evaluate(takesFocus)).toBe(false);
     await ann.rooms.getByRole('textbox', { name: t.rooms.find }).fill('茶馆');
-    await ann.rooms.getByRole('button', { name: t.rooms.open('茶馆') }).tap();
+    await ann.rooms.getByRole('button', { name: t.rooms.open({ name: '茶馆' }) }).tap();
     await ann.composer('茶馆').waitFor();
     await expect.poll(() => ann.rooms.count()).toBe(0);
 
@@ -79,7 +79,7 @@ for (const locale of ['en-US', 'zh-CN']) {
     await ann.composer('lobby').waitFor();
     await expect.poll(() => ann.rooms.count()).toBe(0);
 
-    await page.getByRole('button', { name: t.people.show(2) }).tap();
+    await page.getByRole('button', { name: t.people.show({ n: 2 }) }).tap();
     await ann.people.getByText('Bob', { exact: true }).waitFor();
     await expectVisibleInViewport(ann, ann.people.getByText('Bob', { exact: true }));
     await expectNoOverflow(ann);

@@ -78,7 +78,7 @@ async function openAs(env: TestEnv, guest: User, view: (typeof VIEWS)[number], o
 /** Waits until the read positions of a user reached the server, so that every page shows the same unread count. */
 async function waitForUnread(env: TestEnv, guest: User, view: (typeof VIEWS)[number]): Promise<void> {
   const user = await openAs(env, guest, view, {});
-  const badge = user.roomLink(view.elsewhere).getByText(user.t.rooms.unread(view.unread), { exact: true });
+  const badge = user.roomLink(view.elsewhere).getByText(user.t.rooms.unread({ n: view.unread }), { exact: true });
   for (let tries = 1; !(await badge.isVisible()); tries++) {
     if (tries > 50) throw new Error(`${view.who} never had ${view.unread} unread in ${view.elsewhere}`);
     await user.page.reload();
@@ -116,18 +116,18 @@ export async function run(folder: string | undefined): Promise<void> {
           const typist = guests.get('韩梅梅')!;
           await typist.openRoom(view.room);
           await typist.composer(view.room).fill('');
-          while (!(await page.getByText(t.typing.one('韩梅梅')).isVisible())) await typist.composer(view.room).press('x');
+          while (!(await page.getByText(t.typing.one({ name: '韩梅梅' })).isVisible())) await typist.composer(view.room).press('x');
           await page.screenshot({ path: path('room') });
           if (narrow) {
             await page.getByRole('button', { name: t.rooms.show }).tap();
             await user.roomLink(view.room).waitFor();
             await page.screenshot({ path: path('rooms') });
             await user.rooms.getByRole('button', { name: t.rooms.close }).tap();
-            await page.getByRole('button', { name: t.people.show(4) }).tap();
+            await page.getByRole('button', { name: t.people.show({ n: 4 }) }).tap();
             await user.people.getByText('Tomás', { exact: true }).waitFor();
             await page.screenshot({ path: path('people') });
           } else {
-            await page.getByRole('button', { name: t.menu.title(view.who) }).click();
+            await page.getByRole('button', { name: t.menu.title({ name: view.who }) }).click();
             await page.getByRole('dialog').waitFor();
             await page.screenshot({ path: path('settings') });
           }

@@ -37,9 +37,9 @@ test('logout ends the session and allows a new login', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   const { page, t } = ann;
-  await page.getByRole('button', { name: t.menu.title('Ann') }).click();
+  await page.getByRole('button', { name: t.menu.title({ name: 'Ann' }) }).click();
   await page.getByRole('button', { name: t.menu.logout }).click();
-  await page.getByRole('button', { name: t.menu.logoutYes, exact: true }).click();
+  await page.getByRole('button', { name: t.menu.logout_yes, exact: true }).click();
   await ann.nameInput.waitFor();
   expect((await ann.context.request.get(new URL('/api/v1/session', page.url()).href)).status()).toBe(401);
   await ann.login();

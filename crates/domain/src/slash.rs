@@ -15,7 +15,7 @@ pub enum Line {
     Leave,
     /// `/name NAME`
     Name(String),
-    /// `/topic TEXT`
+    /// `/topic TEXT`; without a text, the topic is removed.
     Topic(String),
     /// `/who`
     Who,
@@ -41,7 +41,7 @@ pub fn parse(line: &str) -> Line {
     match word.to_ascii_lowercase().as_str() {
         "join" => with(argument, Line::Join, "join"),
         "name" => with(argument, Line::Name, "name"),
-        "topic" => with(argument, Line::Topic, "topic"),
+        "topic" => Line::Topic(argument.to_owned()),
         "leave" => Line::Leave,
         "who" => Line::Who,
         "rooms" => Line::Rooms,

@@ -1,10 +1,11 @@
 //! How an event becomes the bytes that go to the sockets: once for each encoding that somebody in the room speaks.
 
 use protocol::{Event, EventKind};
+use serde_json::Value;
 
-use crate::i18n::{Language, i18n};
+use crate::i18n::Language;
 
-/// So many of those who joined together does a line name; the rest are counted.
+/// How many users a line about a grouped join names; the others are counted.
 const NAMED: usize = 5;
 
 /// The encodings that a room's log may be held in.
@@ -46,27 +47,32 @@ pub(crate) fn notice_line(text: &str) -> String {
     format!("* {text}")
 }
 
-/// An event as a line. Whatever a person chose in it has been made one line, so that nobody can forge another's.
+/// An event as a line. Texts that a user chose are one line each, so that nobody can forge the line of another user.
 fn line(event: &Event, language: Language) -> String {
-    let i18n = i18n(language);
     let name = event.by.name.as_str();
     match &event.kind {
         EventKind::Message { body, .. } => format!("{name}: {}", domain::sanitize_line(body.as_str())),
-        EventKind::MemberJoined { also_joined } => {
+        kind @ EventKind::MemberJoined { also_joined } => {
             let others = also_joined.iter().map(|person| person.name.as_str());
             let names: Vec<&str> = std::iter::once(name).chain(others).take(NAMED).collect();
-            notice_line(&(i18n.joined)(&names, also_joined.len() + 1))
+            system_line(kind, &language.enumerate(&names, also_joined.len() + 1), language)
         }
-        EventKind::MemberLeft {} => notice_line(&(i18n.left)(name)),
-        EventKind::Renamed { old_name } => notice_line(&(i18n.renamed)(old_name.as_str(), name)),
-        EventKind::TopicChanged { topic } => {
-            notice_line(&(i18n.topic_changed)(name, &domain::sanitize_line(topic.as_str())))
-        }
-        // Without words, because no language has any for it. Every event has a line: a log's entries have bytes.
-        EventKind::Unknown(unknown) => {
-            notice_line(&format!("{name} [{}]", domain::sanitize_line(unknown.name())))
-        }
+        kind => system_line(kind, name, language),
     }
+}
+
+/// The text `event.TYPE`, with the fields of the event and the name of the user who caused it.
+fn system_line(kind: &EventKind, name: &str, language: Language) -> String {
+    let fields = serde_json::to_value(kind).unwrap_or_default();
+    let of_type = fields["type"].as_str().unwrap_or_default();
+    let text = language.event(of_type, |field| match &fields[field] {
+        _ if field == "name" => name.to_owned(),
+        Value::String(text) => domain::sanitize_line(text),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    });
+    // Only an event of a newer version has no text. It has a line all the same: a log's entries have bytes.
+    notice_line(&text.unwrap_or_else(|| format!("{name} [{}]", domain::sanitize_line(of_type))))
 }
 
 #[cfg(test)]
@@ -110,23 +116,23 @@ mod tests {
     #[test]
     fn grouped_join_is_one_line_with_at_most_five_names() {
         for (names, en, zh) in [
-            (vec!["Ann"], "* Ann joined", "* Ann 加入了房间"),
-            (vec!["Ann", "Bob"], "* Ann and Bob joined", "* Ann、Bob 加入了房间"),
-            (vec!["Ann", "Bob", "李雷"], "* Ann, Bob and 李雷 joined", "* Ann、Bob、李雷 加入了房间"),
+            (vec!["Ann"], "* Ann joined", "* Ann 进来了"),
+            (vec!["Ann", "Bob"], "* Ann and Bob joined", "* Ann 和 Bob 进来了"),
+            (vec!["Ann", "Bob", "李雷"], "* Ann, Bob and 李雷 joined", "* Ann、Bob 和 李雷 进来了"),
             (
                 vec!["Ann", "Bob", "Cleo", "Dora", "Emil"],
                 "* Ann, Bob, Cleo, Dora and Emil joined",
-                "* Ann、Bob、Cleo、Dora、Emil 加入了房间",
+                "* Ann、Bob、Cleo、Dora 和 Emil 进来了",
             ),
             (
                 vec!["Ann", "Bob", "Cleo", "Dora", "Emil", "Finn"],
                 "* Ann, Bob, Cleo, Dora, Emil and 1 other joined",
-                "* Ann、Bob、Cleo、Dora、Emil 等 6 人加入了房间",
+                "* Ann、Bob、Cleo、Dora、Emil 和 另外 1 人 进来了",
             ),
             (
                 [["Ann", "Bob", "Cleo", "Dora", "Emil"].as_slice(), &["Finn"; 95]].concat(),
                 "* Ann, Bob, Cleo, Dora, Emil and 95 others joined",
-                "* Ann、Bob、Cleo、Dora、Emil 等 100 人加入了房间",
+                "* Ann、Bob、Cleo、Dora、Emil 和 另外 95 人 进来了",
             ),
         ] {
             let event = joined(&names);

@@ -5,7 +5,7 @@ export type Line =
   | { kind: 'name'; name: string }
   | { kind: 'topic'; topic: string }
   | { kind: 'leave' | 'who' | 'rooms' | 'help' }
-  | { kind: 'incomplete'; command: CommandWithArgument }
+  | { kind: 'incomplete'; command: 'join' | 'name' }
   | { kind: 'unknown'; word: string };
 
 export const COMMANDS = ['join', 'leave', 'name', 'topic', 'who', 'rooms', 'help'] as const;
@@ -34,7 +34,7 @@ export function parseLine(line: string): Line {
     case 'name':
       return argument === '' ? { kind: 'incomplete', command: 'name' } : { kind: 'name', name: argument };
     case 'topic':
-      return argument === '' ? { kind: 'incomplete', command: 'topic' } : { kind: 'topic', topic: argument };
+      return { kind: 'topic', topic: argument };
     case 'leave':
       return { kind: 'leave' };
     case 'who':

@@ -1,7 +1,6 @@
-import { en } from './en';
-import { zh } from './zh';
+import { en, zh } from './generated';
 
-/** The texts that every language must define; a missing key does not compile. */
+/** The texts of a language, by group and key: from texts/*.toml. */
 export type Dictionary = typeof en;
 export type Locale = 'en' | 'zh';
 

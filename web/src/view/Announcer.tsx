@@ -18,12 +18,12 @@ export function Announcer() {
     if (events.length === 0) return;
     const added =
       events.length > MAX_ANNOUNCED
-        ? [{ text: t().chat.announceMany(events.length) }]
-        : events.flatMap((event) => (event.type === 'message' ? [{ text: t().chat.announce(event.by.name, event.body) }] : []));
+        ? [{ text: t().chat.announce_many({ n: events.length }) }]
+        : events.flatMap((event) => (event.type === 'message' ? [{ text: t().chat.announce({ name: event.by.name, text: event.body }) }] : []));
     setLines((lines) => [...lines, ...added].slice(-MAX_LINES));
   });
   return (
-    <div class="sr-only" role="log" aria-live="polite" aria-relevant="additions" aria-label={t().chat.newLine}>
+    <div class="sr-only" role="log" aria-live="polite" aria-relevant="additions" aria-label={t().chat.new_line}>
       <For each={lines()}>{(line) => <p>{line.text}</p>}</For>
     </div>
   );

@@ -64,20 +64,20 @@ export function Composer(props: { room: RoomId }) {
       case 'name': {
         const checked = userName(line.name);
         if (!checked.ok) setError(ctx.userNameError(checked.why));
-        else if (!app.rename(checked.name)) setError(t().connection.notNow);
+        else if (!app.rename(checked.name)) setError(t().connection.not_now);
         else return true;
         return false;
       }
       case 'topic': {
         const checked = topicText(line.topic);
-        if (!checked.ok) setError(checked.why === 'too_long' ? t().error.topic_too_long : t().topic.character);
-        else if (!app.setTopic(checked.topic)) setError(t().connection.notNow);
+        if (!checked.ok) setError(t().error.topic_too_long);
+        else if (!app.setTopic(checked.topic)) setError(t().connection.not_now);
         else return true;
         return false;
       }
       case 'leave':
-        if (roomKey(name()) === `#${LOBBY}`) setError(t().rooms.lobbyStays);
-        else if (!app.leaveRoom()) setError(t().connection.notNow);
+        if (roomKey(name()) === `#${LOBBY}`) setError(t().rooms.lobby_stays);
+        else if (!app.leaveRoom()) setError(t().connection.not_now);
         else return true;
         return false;
       case 'who':
@@ -92,10 +92,10 @@ export function Composer(props: { room: RoomId }) {
         ctx.setDialog('help');
         return true;
       case 'incomplete':
-        setError(t().slash.needs[line.command]);
+        setError(t().slash_missing[line.command]);
         return false;
       case 'unknown':
-        setError(t().slash.unknown(line.word));
+        setError(t().help.unknown({ word: line.word }));
         return false;
     }
   };
@@ -152,8 +152,8 @@ export function Composer(props: { room: RoomId }) {
           dir="auto"
           enterkeyhint="send"
           autocomplete="off"
-          placeholder={t().composer.placeholder(name())}
-          aria-label={t().composer.label(name())}
+          placeholder={t().composer.placeholder({ room: name() })}
+          aria-label={t().composer.label({ room: name() })}
           aria-describedby={left() < NEAR_LIMIT ? 'composer-left' : error() !== '' ? 'composer-error' : undefined}
           aria-invalid={left() < 0}
           onInput={(event) => {
@@ -168,7 +168,7 @@ export function Composer(props: { room: RoomId }) {
         />
         <Show when={left() < NEAR_LIMIT}>
           <span class="bytes-left" id="composer-left" role="status">
-            {left() < 0 ? t().composer.over(ctx.format().number(-left())) : t().composer.left(ctx.format().number(left()))}
+            {left() < 0 ? t().composer.over({ n: ctx.format().number(-left()) }) : t().composer.left({ n: ctx.format().number(left()) })}
           </span>
         </Show>
         <button type="submit" class="send" aria-label={t().composer.send} title={t().composer.send} disabled={!sendable()}>

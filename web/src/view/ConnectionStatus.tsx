@@ -38,8 +38,10 @@ export function ConnectionStatus() {
         return t().connection.offline;
       case 'stopped':
         return t().connection.stopped;
-      case 'waiting':
-        return t().connection.waiting(Math.max(0, Math.ceil((until() - now()) / 1000)));
+      case 'waiting': {
+        const seconds = Math.ceil((until() - now()) / 1000);
+        return seconds > 0 ? t().connection.waiting({ seconds }) : t().connection.retrying;
+      }
       default:
         return t().connection.connecting;
     }

@@ -28,19 +28,19 @@ export function Conversation() {
     else ctx.setPeopleOpen(!ctx.peopleOpen());
   };
   const leave = () => {
-    if (isLobby()) ctx.notify(t().rooms.lobbyStays);
-    else if (!app.leaveRoom()) ctx.notify(t().connection.notNow);
+    if (isLobby()) ctx.notify(t().rooms.lobby_stays);
+    else if (!app.leaveRoom()) ctx.notify(t().connection.not_now);
   };
 
   return (
-    <main class="conversation" id="conversation" inert={ctx.drawer() !== null} aria-label={t().chat.label(name())}>
+    <main class="conversation" id="conversation" inert={ctx.drawer() !== null} aria-label={t().chat.label({ room: name() })}>
       <header class="conversation-header">
         <button type="button" class="icon-button only-narrow rooms-button" onClick={() => ctx.setDrawer('rooms')}>
           <RoomsIcon />
           <span class="sr-only">{t().rooms.show}</span>
           <Show when={unreadElsewhere() > 0}>
             <span class="dot" aria-hidden="true" />
-            <span class="sr-only">{t().rooms.unread(unreadElsewhere())}</span>
+            <span class="sr-only">{t().rooms.unread({ n: unreadElsewhere() })}</span>
           </Show>
         </button>
         <h1>
@@ -49,8 +49,8 @@ export function Conversation() {
         </h1>
         <Show when={topic() !== ''}>
           <p class="topic" dir="auto" title={topic()}>
-            <span class="sr-only">{t().topic.label}</span>
-            {topic()}
+            <span class="sr-only">{t().room_attribute.topic({ value: topic() })}</span>
+            <span aria-hidden="true">{topic()}</span>
           </p>
         </Show>
         <Show when={id() !== null && !isLobby()}>
@@ -61,8 +61,8 @@ export function Conversation() {
         <button
           type="button"
           class="icon-button people-button"
-          aria-label={t().people.show(count())}
-          title={t().people.show(count())}
+          aria-label={t().people.show({ n: count() })}
+          title={t().people.show({ n: count() })}
           aria-expanded={peopleShown()}
           onClick={togglePeople}
         >

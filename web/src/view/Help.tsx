@@ -7,13 +7,13 @@ import { Dialog } from './Dialog';
 export function Help() {
   const { t } = useApp();
   const line = (command: (typeof COMMANDS)[number]) => {
-    return hasArgument(command) ? `/${command} ${t().slash.arguments[command]}` : `/${command}`;
+    return hasArgument(command) ? `/${command} ${t().slash_argument[command]}` : `/${command}`;
   };
   const keys = (): [string[], string][] => [
-    [['Enter'], t().slash.keySend],
-    [['Shift', 'Enter'], t().slash.keyLine],
-    [['Alt', '↑ ↓'], t().slash.keyRoom],
-    [['Esc'], t().slash.keyClose],
+    [['Enter'], t().keys.send],
+    [['Shift', 'Enter'], t().keys.line],
+    [['Alt', '↑ ↓'], t().keys.room],
+    [['Esc'], t().keys.close],
   ];
   return (
     <Dialog which="help" title={t().menu.help}>
@@ -27,11 +27,11 @@ export function Help() {
           )}
         </For>
         <div>
-          <dt><code>{`//${t().slash.textArgument}`}</code></dt>
-          <dd>{t().slash.escape}</dd>
+          <dt><code>//…</code></dt>
+          <dd>{t().help.escape}</dd>
         </div>
       </dl>
-      <h3>{t().slash.keys}</h3>
+      <h3>{t().keys.title}</h3>
       <dl class="help">
         <For each={keys()}>
           {([combination, meaning]) => (

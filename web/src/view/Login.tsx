@@ -29,7 +29,7 @@ export function Login() {
     const failed = await app.createSession(checked.name);
     setBusy(false);
     if (failed === null) return;
-    setError(() => () => (failed === 'unreachable' ? t().login.unreachable : failed === 'invalid_name' ? t().name.userCharacter : ctx.errorText(failed)));
+    setError(() => () => (failed === 'unreachable' ? t().login.unreachable : failed === 'invalid_name' ? t().name.user_character : ctx.errorText(failed)));
   };
 
   return (

@@ -3,7 +3,7 @@ import { capacity, type EventWindow, extendBack, extendForward, FOLLOW_LATEST, l
 import { buildRows, reuseRows, type Row } from '../core/rows';
 import { dayOf } from '../i18n/format';
 import type { RoomId } from '../protocol/types';
-import { useApp } from './context';
+import { capped, useApp } from './context';
 import { DownIcon } from './Icons';
 import { listen } from './listen';
 import { MessageRow, PendingRow } from './MessageRow';
@@ -215,7 +215,7 @@ export function MessageList(props: { room: RoomId }) {
         <Show when={empty()}>
           <div class="empty">
             <p>{t().chat.empty}</p>
-            <p class="hint">{t().chat.emptyHint}</p>
+            <p class="hint">{t().chat.empty_hint}</p>
           </div>
         </Show>
       </div>
@@ -224,7 +224,7 @@ export function MessageList(props: { room: RoomId }) {
       </Show>
       <Show when={scrolledAway()}>
         <button type="button" class="jump-button" classList={{ fresh: unread() > 0 }} onClick={jumpToEnd}>
-          {unread() > 0 ? t().chat.latestNew(unread()) : t().chat.latest}
+          {unread() > 0 ? t().chat.latest_new({ n: unread(), shown: capped(unread()) }) : t().chat.latest}
           <DownIcon />
         </button>
       </Show>

@@ -46,7 +46,7 @@ export function PendingRow(props: { row: RowOf<'pending'> }) {
   const you = app.chat.you;
   const needsDecision = state === 'failed' || state === 'held';
   const label = () => {
-    if (state === 'failed') return t().sending.failed(errorText(code ?? 'internal'));
+    if (state === 'failed') return t().sending.failed({ why: errorText(code ?? 'internal') });
     if (state === 'held') return t().sending.held;
     if (state === 'waiting') return code ? errorText(code) : t().sending.waiting;
     return t().sending.sending;

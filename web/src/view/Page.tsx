@@ -1,6 +1,6 @@
 import { createEffect, Match, Show, Switch } from 'solid-js';
 import type { Notice } from '../core/chat';
-import { useApp } from './context';
+import { capped, useApp } from './context';
 import { Conversation } from './Conversation';
 import { Help } from './Help';
 import { Logo } from './Icons';
@@ -49,20 +49,22 @@ function ChatPage() {
   const roomTitle = ctx.select(() => app.chat.activeRoom?.name ?? null);
   const unread = ctx.select(() => app.chat.unreadTotal);
   createEffect(() => {
-    document.title = t().app.title(unread(), roomTitle());
+    const count = unread() > 0 ? `(${capped(unread())}) ` : '';
+    const room = roomTitle();
+    document.title = `${count}${room === null ? '' : `${room} · `}${t().app.name}`;
   });
 
   const noticeText = (notice: Notice): string => {
     switch (notice.kind) {
       case 'renamed':
-        return t().notice.renamed(notice.name);
+        return t().notice.renamed({ name: notice.name });
       case 'removed':
-        return t().notice.removed(notice.room);
+        return t().notice.removed({ room: notice.room });
       case 'reset':
         return t().notice.reset;
       case 'failed': {
-        const why = notice.code === 'invalid_name' && notice.command === 'join' ? t().name.roomCharacter : ctx.errorText(notice.code);
-        return notice.subject === undefined ? why : t().notice.join(notice.subject, why);
+        const why = notice.code === 'invalid_name' && notice.command === 'join' ? t().name.room_character : ctx.errorText(notice.code);
+        return notice.subject === undefined ? why : t().notice.join({ room: notice.subject, why });
       }
     }
   };

@@ -81,7 +81,7 @@ export function People() {
           </For>
         </ul>
         <Show when={rest() > 0}>
-          <p class="people-rest">{t().people.rest(ctx.format().number(rest()))}</p>
+          <p class="people-rest">{t().people.rest({ n: ctx.format().number(rest()) })}</p>
           <button
             type="button"
             class="text-button"

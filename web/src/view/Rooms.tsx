@@ -132,7 +132,7 @@ export function Rooms() {
           {(name) => (
             <button type="button" class="room-link create" {...tabStopProps('+')} onClick={() => enter(name())}>
               <PlusIcon />
-              <span class="room-name">{t().rooms.open(name())}</span>
+              <span class="room-name">{t().rooms.open({ name: name() })}</span>
             </button>
           )}
         </Show>
@@ -156,7 +156,7 @@ export function Rooms() {
                       <span class="room-name"><bdi>{name()}</bdi></span>
                       <Show when={count() > 0}>
                         <span class="count" aria-hidden="true">{ctx.format().number(count())}</span>
-                        <span class="sr-only">{t().rooms.people(count())}</span>
+                        <span class="sr-only">{t().rooms.people({ n: count() })}</span>
                       </Show>
                     </button>
                   </li>
@@ -170,7 +170,7 @@ export function Rooms() {
         </Show>
       </nav>
       <footer class="rooms-footer">
-        <button type="button" class="profile-button" aria-haspopup="dialog" aria-label={t().menu.title(you())} onClick={() => ctx.setDialog('settings')}>
+        <button type="button" class="profile-button" aria-haspopup="dialog" aria-label={t().menu.title({ name: you() })} onClick={() => ctx.setDialog('settings')}>
           <Avatar id={yourId()} name={you()} />
           <span class="profile-name"><bdi>{you()}</bdi></span>
           <SettingsIcon />
@@ -200,7 +200,7 @@ function YourRoom(props: { id: RoomId; tabStop: boolean; onFocus: () => void; on
         <span class="room-name"><bdi>{name()}</bdi></span>
         <Show when={unread() > 0}>
           <span class="badge" aria-hidden="true">{unread() > 99 ? '99+' : unread()}</span>
-          <span class="sr-only">{t().rooms.unread(unread())}</span>
+          <span class="sr-only">{t().rooms.unread({ n: unread() })}</span>
         </Show>
       </button>
     </li>

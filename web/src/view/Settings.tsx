@@ -10,7 +10,7 @@ export function Settings() {
   const ctx = useApp();
   const you = ctx.select(() => ctx.app.chat.you?.name ?? '');
   return (
-    <Dialog which="settings" title={ctx.t().menu.title(you())}>
+    <Dialog which="settings" title={ctx.t().menu.title({ name: you() })}>
       <SettingsForm name={you()} />
     </Dialog>
   );
@@ -28,12 +28,12 @@ function SettingsForm(props: { name: string }) {
     event.preventDefault();
     const checked = userName(name());
     if (!checked.ok) setError(ctx.userNameError(checked.why));
-    else if (checked.name !== props.name && !app.rename(checked.name)) setError(t().connection.notNow);
+    else if (checked.name !== props.name && !app.rename(checked.name)) setError(t().connection.not_now);
     else ctx.setDialog(null);
   };
   const logout = async () => {
     ctx.setDialog(null);
-    if (!(await app.deleteSession())) ctx.notify(t().connection.notNow, true);
+    if (!(await app.deleteSession())) ctx.notify(t().connection.not_now, true);
   };
 
   return (
@@ -80,9 +80,9 @@ function SettingsForm(props: { name: string }) {
             </>
           }
         >
-          <p>{t().menu.logoutConfirm}</p>
-          <button type="button" class="secondary" onClick={() => setConfirming(false)}>{t().menu.logoutNo}</button>
-          <button type="button" class="primary danger" onClick={() => void logout()}>{t().menu.logoutYes}</button>
+          <p>{t().menu.logout_confirm}</p>
+          <button type="button" class="secondary" onClick={() => setConfirming(false)}>{t().menu.logout_no}</button>
+          <button type="button" class="primary danger" onClick={() => void logout()}>{t().menu.logout_yes}</button>
         </Show>
       </div>
     </div>

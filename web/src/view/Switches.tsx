@@ -29,7 +29,7 @@ function Choice<T extends string>(props: ChoiceProps<T>) {
 
 export function LanguageSwitch() {
   const { t, locale, setLocale } = useApp();
-  const options = (Object.keys(DICTIONARIES) as Locale[]).map((value) => ({ value, text: DICTIONARIES[value].language, lang: LANG[value] }));
+  const options = (Object.keys(DICTIONARIES) as Locale[]).map((value) => ({ value, text: DICTIONARIES[value].app.language, lang: LANG[value] }));
   return <Choice label={t().menu.language} name="language" options={options} value={locale()} onChoose={setLocale} />;
 }
 

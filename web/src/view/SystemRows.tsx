@@ -24,7 +24,7 @@ export function NewRow() {
   const { t } = useApp();
   return (
     <li class="row unread-marker" data-key="new">
-      <span>{t().chat.newLine}</span>
+      <span>{t().chat.new_line}</span>
     </li>
   );
 }
@@ -34,7 +34,7 @@ export function StartRow() {
   return (
     <li class="row start" data-key="start">
       <Logo />
-      <p>{t().chat.begins(`#${app.chat.activeRoom?.name ?? ''}`)}</p>
+      <p>{t().chat.begins({ room: `#${app.chat.activeRoom?.name ?? ''}` })}</p>
     </li>
   );
 }
@@ -44,7 +44,7 @@ export function GapRow(props: { row: RowOf<'gap'> }) {
   const busy = select(() => app.chat.activeRoom?.fetching !== null);
   return (
     <li class="row gap" data-key={props.row.key}>
-      <span>{busy() ? t().chat.loading : t().chat.missing(format().number(props.row.size))}</span>
+      <span>{busy() ? t().chat.loading : t().chat.missing({ n: format().number(props.row.size) })}</span>
       <button type="button" class="text-button" disabled={busy()} onClick={() => app.fetchGap(props.row.to)}>
         {t().chat.load}
       </button>
@@ -57,7 +57,7 @@ export function TopicRow(props: { row: RowOf<'topic'> }) {
   const { by, topic } = props.row.event;
   return (
     <li class="row membership" data-key={props.row.key}>
-      <span>{topic === '' ? ctx.t().topic.removed(by.name) : ctx.t().topic.changed(by.name, topic)}</span>
+      <span>{ctx.t().event.topic_changed({ name: by.name, topic })}</span>
       <time datetime={new Date(props.row.at).toISOString()}>{ctx.format().time(props.row.at)}</time>
     </li>
   );

@@ -6,8 +6,8 @@ export function TypingLine() {
   const text = select(() => {
     const names = [...(app.chat.activeRoom?.typers.values() ?? [])].map((typer) => typer.name);
     if (names.length === 0) return '';
-    if (names.length === 1) return t().typing.one(format().list(names));
-    return names.length <= 3 ? t().typing.few(format().list(names)) : t().typing.many;
+    if (names.length === 1) return t().typing.one({ name: format().list(names) });
+    return names.length <= 3 ? t().typing.few({ names: format().list(names) }) : t().typing.many;
   });
   return (
     <p class="typing" classList={{ shown: text() !== '' }}>

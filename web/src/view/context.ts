@@ -126,14 +126,19 @@ export function createAppContext(app: App): AppContext {
     },
     errorText: (code) => t().error[code],
     roomNameError(fault) {
-      const { roomEmpty, roomLong, roomCharacter, roomLooksLikeId } = t().name;
-      return { empty: roomEmpty, too_long: roomLong, character: roomCharacter, looks_like_id: roomLooksLikeId }[fault];
+      const words = t();
+      return { empty: words.name.room_empty, too_long: words.name.room_long, character: words.name.room_character, looks_like_id: words.name.room_looks_like_id }[fault];
     },
     userNameError(fault) {
-      const { userEmpty, userLong, userCharacter } = t().name;
-      return { empty: userEmpty, too_long: userLong, character: userCharacter, looks_like_id: userCharacter }[fault];
+      const words = t();
+      return { empty: words.name.user_empty, too_long: words.name.user_long, character: words.name.user_character, looks_like_id: words.name.user_character }[fault];
     },
   };
+}
+
+/** A count for narrow places. */
+export function capped(count: number): string {
+  return count > 99 ? '99+' : `${count}`;
 }
 
 function matches(query: string): Accessor<boolean> {

@@ -1,7 +1,9 @@
-//! `cargo xtask generate`: writes what is derived from the table of operations and is committed all the same, so that a
-//! reader sees it and a review shows its changes. With `--check` it writes nothing, and fails if something is stale.
+//! `cargo xtask generate`: writes what is derived from the table of operations and from the texts, and is committed all the
+//! same, so that a reader sees it and a review shows its changes. With `--check` it writes nothing, and fails if something is
+//! stale.
 
 mod tables;
+mod texts;
 mod typescript;
 
 use std::fs;
@@ -70,6 +72,7 @@ fn files(root: &Path) -> Result<Vec<(String, String)>> {
     files.push(("crates/protocol/golden/client.json".to_owned(), protocol::golden::client()));
     files.push(("crates/protocol/golden/server.json".to_owned(), protocol::golden::server()));
     files.push(("web/src/protocol/examples.ts".to_owned(), typescript::examples()));
+    files.extend(texts::files(root)?);
     for path in ["docs/PROTOCOL.md", "docs/PERMISSIONS.md"] {
         let text = fs::read_to_string(root.join(path)).with_context(|| format!("{path} cannot be read"))?;
         files.push((path.to_owned(), tables::fill(&text).with_context(|| path.to_owned())?));

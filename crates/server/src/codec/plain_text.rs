@@ -13,8 +13,11 @@ use protocol::{
 use super::{Charge, Decoded};
 use crate::command_error::command_error;
 use crate::encoding::{Encoding, notice_line};
-use crate::i18n::{Language, i18n};
+use crate::i18n::Language;
 use crate::operations::{Request, lobby};
+
+/// The slash commands, in the order of the help.
+const COMMANDS: &[&str] = &["join", "leave", "name", "topic", "who", "rooms", "help"];
 
 /// The state of a plain-text connection.
 #[derive(Debug)]
@@ -56,13 +59,12 @@ impl PlainText {
 
     /// The first line on a connection; and the lobby.
     pub(super) fn greet(&mut self, welcome: &Welcome) -> Vec<Decoded> {
-        let text = (i18n(self.language).welcome)(welcome.you.name.as_str(), RoomName::LOBBY);
+        let text = self.language.plain_welcome(&welcome.you.name, RoomName::LOBBY);
         vec![notice(&text), self.switch_room(lobby())]
     }
 
     /// A line from a client.
     pub(super) fn decode(&mut self, line: &str, body_limit: u32, charge: Charge<'_>) -> Vec<Decoded> {
-        let i18n = i18n(self.language);
         // A tool that sends what was typed up to and with the Enter means the line.
         let line = line.strip_suffix('\n').unwrap_or(line);
         let line = line.strip_suffix('\r').unwrap_or(line);
@@ -103,12 +105,25 @@ impl PlainText {
                 vec![request(Command::Who(Who { room: self.room.clone(), after: None, limit: None }))]
             }
             Line::Rooms => vec![request(Command::Rooms(Rooms::default()))],
-            Line::Help => i18n.help.iter().map(|line| notice(line)).collect(),
+            Line::Help => self.help(),
             Line::Unknown(word) => {
-                vec![notice(&(i18n.error)(&(i18n.unknown_command)(&sanitize_echo(&word))))]
+                vec![self.failure(&self.language.help_unknown(sanitize_echo(&word)))]
             }
-            Line::Incomplete(command) => vec![notice(&(i18n.error)(&(i18n.incomplete)(command)))],
+            Line::Incomplete(word) => {
+                vec![self.failure(self.language.slash_missing(word).unwrap_or_default())]
+            }
         }
+    }
+
+    fn help(&self) -> Vec<Decoded> {
+        let lines = COMMANDS.iter().map(|word| self.language.help_line(word));
+        let escape = format!("//… - {}", self.language.help_escape());
+        lines.chain([escape]).map(|line| notice(&line)).collect()
+    }
+
+    /// A notice that a line was not executed.
+    fn failure(&self, what: &str) -> Decoded {
+        notice(&self.language.plain_error(what))
     }
 
     /// Messages go to `room` from now on. The room that is open closes when this one opens.
@@ -155,7 +170,7 @@ impl PlainText {
 
     /// The last line before a goodbye.
     pub(super) fn stopping(&self) -> Vec<u8> {
-        notice_frame(i18n(self.language).stopping)
+        notice_frame(self.language.plain_stopping())
     }
 
     /// A frame as lines; most frames have none.
@@ -167,36 +182,43 @@ impl PlainText {
     }
 
     fn notices(&self, frame: &ServerFrame) -> Vec<String> {
-        let i18n = i18n(self.language);
+        let language = self.language;
         let ServerFrame::ControlFrame(frame) = frame else { return Vec::new() };
         match frame {
             ControlFrame::Joined(joined) => {
                 let topic = domain::sanitize_line(joined.info.attributes.topic.as_str());
-                let topic = (!topic.is_empty()).then(|| (i18n.topic)(&topic));
-                std::iter::once((i18n.you_are_in)(joined.info.name.as_str())).chain(topic).collect()
+                let topic = (!topic.is_empty())
+                    .then(|| language.room_attribute("topic", |_| topic.clone()))
+                    .flatten();
+                std::iter::once(language.plain_you_are_in(&joined.info.name)).chain(topic).collect()
             }
             ControlFrame::Gap(gap) => {
                 let opened = self.opened.as_ref().filter(|(room, _)| *room == gap.room);
                 let name = opened.map_or("?", |(_, name)| name.as_str());
-                vec![(i18n.gap)(gap.from, gap.to, name)]
+                vec![language.plain_gap(gap.from, name, gap.to)]
             }
             ControlFrame::Error(error) => vec![refusal(error, self.language)],
             ControlFrame::Ok(ok) => match &ok.body {
                 OkBody::Reply(Reply::Who(page)) => {
                     let names: Vec<&str> = page.people.iter().map(|person| person.name.as_str()).collect();
-                    vec![(i18n.who)(&names, page.count)]
+                    let missing = (page.count as usize).saturating_sub(names.len());
+                    let names = names.join(language.list_separator());
+                    vec![match missing {
+                        0 => language.plain_who(page.count, names),
+                        missing => language.plain_who_more(page.count, missing, names),
+                    }]
                 }
                 OkBody::Reply(Reply::Rooms(page)) if page.rooms.is_empty() => {
-                    vec![i18n.no_rooms.to_owned()]
+                    vec![language.plain_no_rooms().to_owned()]
                 }
                 OkBody::Reply(Reply::Rooms(page)) => {
                     let mut lines: Vec<String> = page
                         .rooms
                         .iter()
-                        .map(|room| (i18n.room)(room.info.name.as_str(), room.count))
+                        .map(|room| language.plain_room(room.count, &room.info.name))
                         .collect();
                     if page.next.is_some() {
-                        lines.push(i18n.and_more.to_owned());
+                        lines.push(language.plain_and_more().to_owned());
                     }
                     lines
                 }
@@ -232,8 +254,7 @@ fn sanitize_echo(word: &str) -> String {
 }
 
 fn refusal(error: &ErrorFrame, language: Language) -> String {
-    let i18n = i18n(language);
-    (i18n.error)((i18n.refusal)(error.code))
+    language.plain_error(language.error_text(error.code))
 }
 
 #[cfg(test)]
@@ -272,6 +293,24 @@ mod tests {
             assert_eq!(lines.len(), 1);
             let line = &lines[0];
             assert!(line.contains("59") && line.contains("1812") && line.contains("lobby"), "{line}");
+        }
+    }
+
+    #[test]
+    fn people_that_are_not_listed_are_counted() {
+        let person = |id, name: &str| protocol::Person {
+            id: protocol::UserId(id),
+            name: UserName::new(name).unwrap(),
+        };
+        for (count, en, zh) in [
+            (2, "2 online: Li, 李雷", "2 人在线：Li、李雷"),
+            (5, "5 online: Li, 李雷 and 3 more", "5 人在线：Li、李雷 和另外 3 人"),
+        ] {
+            let people = vec![person(1, "Li"), person(2, "李雷")];
+            let page = Reply::Who(protocol::PeoplePage { count, people, next: None });
+            let frame = ServerFrame::from(protocol::OkFrame::new(None, page));
+            assert_eq!(PlainText::new(Language::En).notices(&frame), [en]);
+            assert_eq!(PlainText::new(Language::Zh).notices(&frame), [zh]);
         }
     }
 

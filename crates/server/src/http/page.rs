@@ -14,7 +14,7 @@ use rust_embed::Embed;
 use sha2::{Digest, Sha256};
 
 use super::{ApiError, HttpState};
-use crate::i18n::{Language, i18n};
+use crate::i18n::Language;
 
 /// The output of `npm run build`; empty if it did not run.
 #[derive(Embed)]
@@ -190,12 +190,13 @@ fn has_current(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 
 /// The page of a server that was built without its web client. It has no style: the policy permits files only.
 fn stand_in() -> String {
-    let section = |language| {
-        let t = i18n(language);
-        let (tag, page) = (t.tag, &t.page);
+    let section = |language: Language| {
         format!(
-            "<section lang=\"{tag}\">\n<h1>{}</h1>\n<p>{}</p>\n<p>{}</p>\n<pre><code>cargo xtask run</code></pre>\n</section>\n",
-            page.title, page.works, page.build
+            "<section lang=\"{}\">\n<h1>{}</h1>\n<p>{}</p>\n<p>{}</p>\n<pre><code>cargo xtask run</code></pre>\n</section>\n",
+            language.tag(),
+            language.stand_in_title(),
+            language.stand_in_works(),
+            language.stand_in_build()
         )
     };
     format!(
@@ -309,8 +310,8 @@ mod tests {
         let text = body(response).await;
         for part in [
             "cargo xtask run",
-            i18n(Language::En).page.title,
-            i18n(Language::Zh).page.title,
+            Language::En.stand_in_title(),
+            Language::Zh.stand_in_title(),
             "lang=\"zh-Hans\"",
         ] {
             assert!(text.contains(part), "{part}");

@@ -1,14 +1,12 @@
-//! What the server itself says to people, in their language: notices to plain-text clients, and the page that stands in
-//! for the web client. (The web client has dictionaries of its own; errors in JSON are for programmers, and in English.)
-//!
-//! A dictionary is a value of [`Texts`]: a text that one language lacks does not compile.
+//! The texts that the server itself sends to people: notices to plain-text clients, and the page that is served without the web
+//! client. They come from `texts/*.toml`, by way of `generated.rs`: a method of [`Language`] for each text. Errors in JSON are
+//! for programmers, and in English.
 
-mod en;
-mod zh;
+mod generated;
 
-use protocol::{ErrorCode, Seq};
+use protocol::ErrorCode;
 
-/// A language that the server speaks.
+/// A language of the server's texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Language {
     /// English
@@ -18,7 +16,7 @@ pub(crate) enum Language {
 }
 
 impl Language {
-    /// What `Accept-Language` likes best of what there is (RFC 9110, 12.5.4); English if it likes neither.
+    /// The language with the highest weight in `Accept-Language` (RFC 9110, 12.5.4); English if there is neither.
     pub(crate) fn from_accept_language(header: &str) -> Self {
         let mut best = (0.0, Language::En);
         // A header is at most a few KiB; among equals the first wins.
@@ -40,68 +38,40 @@ impl Language {
         }
         best.1
     }
-}
 
-/// The dictionary of a language.
-pub(crate) fn i18n(language: Language) -> &'static Texts {
-    match language {
-        Language::En => &en::TEXTS,
-        Language::Zh => &zh::TEXTS,
+    /// The tag for `<html lang>`.
+    pub(crate) fn tag(self) -> &'static str {
+        match self {
+            Language::En => "en",
+            Language::Zh => "zh-Hans",
+        }
     }
-}
 
-/// Everything the server says to people. Notices are without the `* ` before them.
-pub(crate) struct Texts {
-    /// For `<html lang>`.
-    pub(crate) tag: &'static str,
-    /// (names, count): who became members of the room one talks in; the names may be fewer than the count.
-    pub(crate) joined: fn(&[&str], usize) -> String,
-    /// (name) is a member no more.
-    pub(crate) left: fn(&str) -> String,
-    /// (was, name)
-    pub(crate) renamed: fn(&str, &str) -> String,
-    /// (topic): the topic of the room one has joined.
-    pub(crate) topic: fn(&str) -> String,
-    /// (name, topic): somebody changed the topic; an empty one was removed.
-    pub(crate) topic_changed: fn(&str, &str) -> String,
-    /// (from, to, room): events that were not written out.
-    pub(crate) gap: fn(Seq, Seq, &str) -> String,
-    /// (name, room): the first line on a connection.
-    pub(crate) welcome: fn(&str, &str) -> String,
-    /// (room): where one talks from now on.
-    pub(crate) you_are_in: fn(&str) -> String,
-    /// (names, count): who is online; the names may be fewer than the count.
-    pub(crate) who: fn(&[&str], u32) -> String,
-    /// (name, online): one line of the list of rooms.
-    pub(crate) room: fn(&str, u32) -> String,
-    /// There are no rooms to list.
-    pub(crate) no_rooms: &'static str,
-    /// More than fits; the rest is not shown.
-    pub(crate) and_more: &'static str,
-    /// The answer to `/help`, line by line.
-    pub(crate) help: &'static [&'static str],
-    /// (what is wrong): a refusal.
-    pub(crate) error: fn(&str) -> String,
-    /// What is wrong, for each code.
-    pub(crate) refusal: fn(ErrorCode) -> &'static str,
-    /// (word): no command has this name.
-    pub(crate) unknown_command: fn(&str) -> String,
-    /// (command): it lacks its argument.
-    pub(crate) incomplete: fn(&str) -> String,
-    /// The server stops.
-    pub(crate) stopping: &'static str,
-    /// The page that stands in for the web client.
-    pub(crate) page: PageTexts,
-}
+    /// The text of an error.
+    pub(crate) fn error_text(self, code: ErrorCode) -> &'static str {
+        // `cargo xtask generate` fails if a code has no text.
+        self.error(code.as_str()).unwrap_or_default()
+    }
 
-/// The page that is served when the server was built without the web client.
-pub(crate) struct PageTexts {
-    /// What is the matter.
-    pub(crate) title: &'static str,
-    /// What works all the same.
-    pub(crate) works: &'static str,
-    /// Before the command that builds it.
-    pub(crate) build: &'static str,
+    /// The line of a slash command in the help.
+    pub(crate) fn help_line(self, word: &str) -> String {
+        let argument = self.slash_argument(word).map(|argument| format!(" {argument}")).unwrap_or_default();
+        format!("/{word}{argument} - {}", self.slash(word).unwrap_or_default())
+    }
+
+    /// An enumeration of `count` names, of which some may be missing: "Ann, Bob and 3 others".
+    pub(crate) fn enumerate(self, names: &[&str], count: usize) -> String {
+        let others = match count.saturating_sub(names.len()) {
+            0 => None,
+            n => Some(self.people_others(n)),
+        };
+        let mut items: Vec<&str> = names.iter().copied().chain(others.as_deref()).collect();
+        let Some(last) = items.pop() else { return String::new() };
+        match items.is_empty() {
+            true => last.to_owned(),
+            false => self.list_last(last, items.join(self.list_separator())),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -130,68 +100,37 @@ mod tests {
     }
 
     #[test]
-    fn every_line_command_is_in_the_help() {
-        for language in [Language::En, Language::Zh] {
-            let help = i18n(language).help.join("\n");
-            for command in ["/join", "/leave", "/name", "/topic", "/who", "/rooms", "/help", "//"] {
-                assert!(help.contains(command), "{language:?} {command}");
-            }
+    fn every_error_code_has_a_text_in_both_languages() {
+        for &code in ErrorCode::ALL {
+            let [en, zh] = [Language::En, Language::Zh].map(|language| language.error_text(code));
+            assert!(!en.is_empty() && !zh.is_empty() && en != zh, "{code}");
         }
     }
 
     #[test]
-    fn every_text_is_one_line_and_is_translated() {
-        let all = |language| {
-            let t = i18n(language);
-            let mut all = vec![
-                (t.joined)(&["Li"], 1),
-                (t.joined)(&["Li", "Ann"], 2),
-                (t.joined)(&["Li", "Ann"], 5),
-                (t.left)("Li"),
-                (t.renamed)("Li", "Lei"),
-                (t.topic)("Tea"),
-                (t.topic_changed)("Li", "Tea"),
-                (t.topic_changed)("Li", ""),
-                (t.gap)(Seq(59), Seq(1812), "lobby"),
-                (t.welcome)("Li", "lobby"),
-                (t.you_are_in)("lobby"),
-                (t.who)(&["Li", "Ann"], 5),
-                (t.room)("lobby", 3),
-                t.no_rooms.to_owned(),
-                t.and_more.to_owned(),
-                (t.error)("x"),
-                (t.unknown_command)("brew"),
-                (t.incomplete)("join"),
-                t.stopping.to_owned(),
-                t.page.title.to_owned(),
-                t.page.works.to_owned(),
-                t.page.build.to_owned(),
-            ];
-            all.extend(ErrorCode::ALL.iter().map(|code| (t.refusal)(*code).to_owned()));
-            all.extend(t.help.iter().map(|line| (*line).to_owned()));
-            all
-        };
-        for (en, zh) in all(Language::En).into_iter().zip(all(Language::Zh)) {
-            assert_ne!(en, zh);
-            for text in [en, zh] {
-                assert!(!text.is_empty() && !text.chars().any(char::is_control), "{text:?}");
-            }
+    fn enumeration_counts_the_missing_names() {
+        let names = ["Ann", "Bob", "李雷"];
+        for (names, count, en, zh) in [
+            (&names[..0], 0, "", ""),
+            (&names[..1], 1, "Ann", "Ann"),
+            (&names[..2], 2, "Ann and Bob", "Ann 和 Bob"),
+            (&names[..], 3, "Ann, Bob and 李雷", "Ann、Bob 和 李雷"),
+            (&names[..2], 3, "Ann, Bob and 1 other", "Ann、Bob 和 另外 1 人"),
+            (&names[..2], 97, "Ann, Bob and 95 others", "Ann、Bob 和 另外 95 人"),
+        ] {
+            assert_eq!(Language::En.enumerate(names, count), en);
+            assert_eq!(Language::Zh.enumerate(names, count), zh);
         }
+    }
+
+    #[test]
+    fn text_replaced_for_plain_text_differs_from_the_page() {
+        assert_eq!(Language::En.error_text(ErrorCode::UnknownType), "There is no such command.");
+        assert_eq!(Language::En.error_text(ErrorCode::RoomNotFound), "This room does not exist.");
     }
 
     #[test]
     fn gap_text_matches_the_protocol_document() {
-        let t = i18n(Language::En);
-        assert_eq!((t.gap)(Seq(59), Seq(1812), "lobby"), "missed 59 to 1812 in lobby");
-        assert_eq!((t.joined)(&["Ann"], 1), "Ann joined");
-        assert_eq!((t.error)((t.refusal)(ErrorCode::RateLimited)), "error: too often; wait a moment");
-    }
-
-    #[test]
-    fn truncated_list_has_the_missing_count() {
-        assert_eq!((i18n(Language::En).who)(&["Li", "Ann"], 2), "2 online: Li, Ann");
-        assert_eq!((i18n(Language::En).who)(&["Li", "Ann"], 5), "5 online: Li, Ann and 3 more");
-        assert_eq!((i18n(Language::Zh).who)(&["李雷", "Ann"], 2), "2 人在线：李雷、Ann");
-        assert_eq!((i18n(Language::Zh).who)(&["李雷", "Ann"], 5), "5 人在线：李雷、Ann 等");
+        assert_eq!(Language::En.plain_gap(59, "lobby", 1812), "missed 59 to 1812 in lobby");
     }
 }

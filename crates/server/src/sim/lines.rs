@@ -9,7 +9,7 @@ use storage::TokenHash;
 use super::client::ROOMS;
 use super::rng::Rng;
 use crate::encoding::notice_line;
-use crate::i18n::{Language, i18n};
+use crate::i18n::Language;
 
 pub(super) struct LineClient {
     number: u64,
@@ -31,12 +31,12 @@ impl LineClient {
 
     /// Handles a line of the server.
     pub(super) fn receive(&mut self, line: &str) {
-        let i18n = i18n(self.language);
         if line.starts_with("* ") {
-            let gap = notice_line(&(i18n.gap)(Seq(1), Seq(2), "?"));
+            let gap = notice_line(&self.language.plain_gap(Seq(1), "?", Seq(2)));
             // The text before the first number.
             let gap = &gap[..gap.find('1').unwrap_or(gap.len())];
-            let is_room_change = ROOMS.iter().any(|room| line == notice_line(&(i18n.you_are_in)(room)));
+            let is_room_change =
+                ROOMS.iter().any(|room| line == notice_line(&self.language.plain_you_are_in(room)));
             if is_room_change || line.starts_with(gap) {
                 self.received.push(Vec::new());
             }

@@ -96,7 +96,7 @@ fn line_cannot_be_forged() {
     }
     for bad in ["* Li", "/Li", "Li: x", "a\u{202e}b"] {
         li.send_text(&format!("/name {bad}")).unwrap();
-        assert_eq!(notice(&mut li, "error"), "* error: this name is not allowed", "{bad:?}");
+        assert_eq!(notice(&mut li, "error"), "* error: That name cannot be used.", "{bad:?}");
     }
     // A line client says one line, too, whatever it sends in one frame.
     li.send_text("/name Li").unwrap();
@@ -139,15 +139,14 @@ fn every_documented_line_command_works() {
         assert!(line.starts_with(&format!("* {command}")), "{line}");
     }
     for (line, part) in [
-        ("/brew tea", "there is no command /brew"),
-        ("/join", "which room?"),
-        ("/name ", "which name?"),
-        ("/topic", "which topic?"),
-        ("/join a b", "this name is not allowed"),
-        ("/join r999", "there is no such room"),
-        ("", "there is nothing in this message"),
-        ("  ", "there is nothing in this message"),
-        (&"x".repeat(8193), "this message is too long"),
+        ("/brew tea", "There is no command /brew"),
+        ("/join", "Which room?"),
+        ("/name ", "Which name?"),
+        ("/join a b", "That name cannot be used."),
+        ("/join r999", "This room does not exist."),
+        ("", "The message is empty."),
+        ("  ", "The message is empty."),
+        (&"x".repeat(8193), "The message is too long."),
     ] {
         li.send_text(line).unwrap();
         let head: String = line.chars().take(20).collect();
@@ -192,10 +191,10 @@ fn notices_are_in_the_requested_language() {
     let mut heard: Vec<String> = (0..4).map(|_| li.next_line().unwrap()).collect();
     heard.sort();
     let mut expected = [
-        "* Ann 加入了房间",
+        "* Ann 进来了",
         "Ann: 你好",
-        "* 出错了：没有 /brew 这个命令，输入 /help 查看全部命令",
-        "* Ann 离开了房间",
+        "* 出错了：没有 /brew 这个命令。输入 /help 可以查看全部命令；要原样说出来，请以两个斜杠开头。",
+        "* Ann 离开了",
     ];
     expected.sort_unstable();
     assert_eq!(heard, expected);
@@ -318,5 +317,5 @@ fn rate_limited_line_is_refused_in_a_line() {
     let mut li = server.lines(plain_text());
     li.send_text("one").unwrap();
     li.send_text("two").unwrap();
-    assert_eq!(notice(&mut li, "error"), "* error: too often; wait a moment");
+    assert_eq!(notice(&mut li, "error"), "* error: That was a little too fast. Please wait a moment.");
 }

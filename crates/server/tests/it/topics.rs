@@ -138,14 +138,15 @@ fn topic_is_a_command_and_a_notice_in_plain_text() {
     let chinese = vec![("Accept-Language".to_owned(), "zh".to_owned())];
     let mut ann = server.lines(client::Options { headers: chinese, ..plain_text() });
     li.send_text("/topic Tea, all day").unwrap();
-    assert!(line(&mut li, "topic").ends_with(" changed the topic to: Tea, all day"));
-    assert!(line(&mut ann, "话题").ends_with(" 把话题改为：Tea, all day"));
+    assert!(line(&mut li, "topic").ends_with(" changed the topic to “Tea, all day”"));
+    assert!(line(&mut ann, "话题").ends_with(" 把话题改为“Tea, all day”"));
     let mut bob = server.lines(plain_text());
-    assert_eq!(line(&mut bob, "topic"), "* topic: Tea, all day");
+    assert_eq!(line(&mut bob, "Topic"), "* Topic: Tea, all day");
     bob.send_text("/topic").unwrap();
-    assert_eq!(line(&mut bob, "topic"), "* error: which topic? /topic TEXT");
+    assert!(line(&mut bob, "topic").ends_with(" removed the topic"));
+    assert!(line(&mut ann, "话题").ends_with(" 清除了话题"));
     bob.send_text(&format!("/topic {}", "茶".repeat(251))).unwrap();
-    assert!(line(&mut bob, "topic").starts_with("* error: this topic is too long"));
+    assert!(line(&mut bob, "topic").starts_with("* error: A topic has at most 250 characters."));
     bob.send_text("/topic a\u{7}b").unwrap();
     assert!(line(&mut bob, "error").starts_with("* error: "));
 }

@@ -1,0 +1,68 @@
+//! The user-visible texts: reads and checks `texts/*.toml`, and writes the dictionaries of the page and of the server.
+
+mod catalog;
+mod page;
+mod pattern;
+mod server;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use catalog::Catalog;
+
+/// Groups whose texts are looked up by a key that comes from a row, an event or an error code.
+const KEYED: &[&str] = &["error", "event", "room_attribute", "slash", "slash_argument", "slash_missing"];
+
+/// The generated files: the page's dictionary and the server's.
+pub(crate) fn files(root: &Path) -> Result<Vec<(String, String)>> {
+    let read = |name: &str| -> Result<Catalog> {
+        let path = format!("texts/{name}.toml");
+        let text = fs::read_to_string(root.join(&path)).with_context(|| format!("{path} cannot be read"))?;
+        Catalog::parse(&text).context(path)
+    };
+    let (shared, page, plain_text) = (read("shared")?, read("page")?, read("plain_text")?);
+    check_keys(&shared)?;
+    let page = shared.extended(page)?;
+    let server = shared.replaced_by(plain_text)?;
+    Ok(vec![
+        ("web/src/i18n/generated.ts".to_owned(), page::module(&page)),
+        ("crates/server/src/i18n/generated.rs".to_owned(), server::module(&server, root)?),
+    ])
+}
+
+/// Checks that each error code and each event has a text, and that nothing else has one.
+fn check_keys(shared: &Catalog) -> Result<()> {
+    let codes = protocol::ErrorCode::ALL.iter().map(|code| (code.as_str().to_owned(), Vec::new()));
+    check_group(shared, "error", codes.collect())?;
+    check_group(shared, "event", event_fields())
+}
+
+/// The fields of each event that is shown as a text. A message is shown as its body.
+fn event_fields() -> BTreeMap<String, Vec<String>> {
+    let document = protocol::openapi::document();
+    let kinds = document["components"]["schemas"]["Event"]["oneOf"].as_array().cloned().unwrap_or_default();
+    let fields = kinds.iter().map(|kind| {
+        let name = kind["properties"]["type"]["const"].as_str().unwrap_or_default().to_owned();
+        let fields = kind["properties"].as_object().into_iter().flat_map(|map| map.keys().cloned());
+        (name, fields.chain(["name".to_owned()]).collect())
+    });
+    fields.filter(|(name, _)| name != "message").collect()
+}
+
+/// Checks that a group has exactly these keys, and that the parameters of each text are among those listed.
+fn check_group(texts: &Catalog, group: &str, expected: BTreeMap<String, Vec<String>>) -> Result<()> {
+    let found = texts.group(group);
+    if let Some(missing) = expected.keys().find(|key| !found.contains_key(*key)) {
+        bail!("texts/shared.toml lacks {group}.{missing}");
+    }
+    for (key, text) in found {
+        let Some(fields) = expected.get(key) else { bail!("{group}.{key} is not used") };
+        if let Some(unknown) = text.parameters().iter().find(|name| !fields.contains(name)) {
+            bail!("{group}.{key} has a parameter {{{unknown}}} that does not exist");
+        }
+    }
+    Ok(())
+}
