@@ -28,18 +28,15 @@ export function openRoom(chat: Chat, nameOrId: string): void {
 }
 
 export function leaveRoom(chat: Chat, room: Room): Command | null {
-  if (!chat.ready || chat.isPending('leave')) return null;
-  return chat.track({ type: 'leave', room: room.id });
+  return chat.isPending('leave') ? null : perform(chat, { type: 'leave', room: room.id });
 }
 
-export function rename(chat: Chat, name: string): Command | null {
+/** Sends a command that needs no special handling. If it fails, a notice is shown. */
+export function perform(chat: Chat, command: Command): Command | null {
   if (!chat.ready) return null;
-  return chat.track({ type: 'rename', name });
-}
-
-export function setTopic(chat: Chat, room: Room, topic: string): Command | null {
-  if (!chat.ready) return null;
-  return chat.track({ type: 'set_topic', room: room.id, topic });
+  const tracked = chat.track(command);
+  chat.startedByUser.add(tracked);
+  return tracked;
 }
 
 /** Reports that the user is typing, throttled. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Command, Joined, ServerFrame } from '../protocol/types';
+import type { Command, ServerFrame } from '../protocol/types';
 import * as actions from './actions';
 import { Chat, READ_INTERVAL, TYPING_INTERVAL } from './chat';
 import { receive } from './receive';
@@ -364,38 +364,21 @@ describe('people', () => {
   });
 });
 
-describe('topic', () => {
-  const changed = (seq: number, topic: string): ServerFrame => ({ type: 'topic_changed', room: 'r1', seq, n: 3, by: { id: 'u9', name: 'Bob' }, at: at(seq), topic });
-
-  test('topic follows joined and live events', () => {
+describe('commands of the user', () => {
+  test('command without special handling is sent on a connection only', () => {
     chat = chatInLobby(3);
-    expect(chat.room('r1')?.topic).toBe('');
-    receiveAll(changed(4, '今天喝龙井'));
-    expect(chat.room('r1')?.topic).toBe('今天喝龙井');
-    receiveAll(changed(5, ''));
-    expect(chat.room('r1')?.topic).toBe('');
-  });
-
-  test('earlier topic in a catch-up is ignored', () => {
-    chat = chatInLobby(3);
+    expect(actions.perform(chat, { type: 'rename', name: 'Lei' })).toMatchObject({ type: 'rename', name: 'Lei', id: expect.any(Number) });
     chat.disconnected();
-    receiveAll(welcome(), { ...(joined({ head: 5, n: 3 }) as Joined), topic: 'now' }, changed(4, 'before'));
-    expect(chat.room('r1')?.topic).toBe('now');
+    expect(actions.perform(chat, { type: 'rename', name: 'Lei' })).toBeNull();
   });
 
-  test('set_topic names the active room', () => {
+  test('error is shown for a command of the user only', () => {
     chat = chatInLobby(3);
-    const command = actions.setTopic(chat, chat.room('r1')!, 'tea');
-    expect(command).toMatchObject({ type: 'set_topic', room: 'r1', topic: 'tea' });
-    chat.disconnected();
-    expect(actions.setTopic(chat, chat.room('r1')!, 'tea')).toBeNull();
-  });
-
-  test('refused topic is reported', () => {
-    chat = chatInLobby(3);
-    const command = actions.setTopic(chat, chat.room('r1')!, 'tea')!;
-    receiveAll({ type: 'error', id: command.id!, code: 'not_a_member', message: '', retryable: false });
-    expect(chat.notices).toEqual([{ kind: 'failed', command: 'set_topic', code: 'not_a_member' }]);
+    const commands: Command[] = [actions.perform(chat, { type: 'ping' })!, chat.track<Command>({ type: 'ping' })];
+    for (const command of commands) {
+      receiveAll({ type: 'error', id: command.id!, code: 'not_a_member', message: '', retryable: false });
+    }
+    expect(chat.notices).toEqual([{ kind: 'failed', command: 'ping', code: 'not_a_member' }]);
   });
 });
 

@@ -66,6 +66,8 @@ export class Chat {
 
   /** Commands in flight, by `id`. */
   readonly pending = new Map<number, Command>();
+  /** Those of them that the user started. */
+  readonly startedByUser = new WeakSet<Command>();
   readonly notices: Notice[] = [];
   /** New messages of the active room, for screen readers. */
   readonly announcements: RoomEvent[] = [];

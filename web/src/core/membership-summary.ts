@@ -1,4 +1,10 @@
-import type { RoomEvent, UserId } from '../protocol/types';
+import type { MemberJoined, MemberLeft, Renamed, RoomEvent, UserId } from '../protocol/types';
+
+export type MembershipEvent = MemberJoined | MemberLeft | Renamed;
+
+export function isMembership(event: RoomEvent): event is MembershipEvent {
+  return event.type === 'member_joined' || event.type === 'member_left' || event.type === 'renamed';
+}
 
 /** The net effect of consecutive membership events; each user occurs once. */
 export interface MembershipSummary {
@@ -12,10 +18,9 @@ export interface MembershipSummary {
 }
 
 /** Summarizes consecutive `member_joined`, `member_left` and `renamed` events, so that they take one row. */
-export function summarizeMembership(run: readonly RoomEvent[]): MembershipSummary {
-  const people = new Map<UserId, { name: string; first: RoomEvent['type'] | null; last: RoomEvent['type'] | null; oldName: string | null }>();
+export function summarizeMembership(run: readonly MembershipEvent[]): MembershipSummary {
+  const people = new Map<UserId, { name: string; first: MembershipEvent['type'] | null; last: MembershipEvent['type'] | null; oldName: string | null }>();
   for (const event of run) {
-    if (event.type === 'unknown' || event.type === 'topic_changed') continue;
     const together = event.type === 'member_joined' && event.also_joined ? [event.by, ...event.also_joined] : [event.by];
     for (const { id, name } of together) {
       let person = people.get(id);

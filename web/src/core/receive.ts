@@ -57,7 +57,7 @@ function onJoined(chat: Chat, joined: Joined): void {
   room.head = Math.max(room.head, joined.head);
   room.catchUpEnd = joined.head;
   room.n = joined.n;
-  room.updateTopic(joined.topic ?? '', joined.head);
+  room.updateAttributes(joined, joined.head);
   room.setPeople(joined.count, joined.online);
   room.updateRead(joined.read);
   if (!room.read) {
@@ -89,7 +89,7 @@ function onEvent(chat: Chat, event: RoomEvent): void {
   room.head = Math.max(room.head, event.seq);
   const unreadBefore = room.unread;
   room.n = Math.max(room.n, event.n);
-  if (event.type === 'topic_changed') room.updateTopic(event.topic, event.seq);
+  room.applyAttributes(event);
   if (event.type === 'message') onMessage(chat, room, event, unreadBefore, live);
   else if (event.type === 'renamed') onRenamed(chat, room, event.by.id, event.by.name, live);
   else if (event.type === 'member_left' && live) onLeft(chat, room, event);

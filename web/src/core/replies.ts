@@ -36,7 +36,7 @@ export function onOk(chat: Chat, command: Command, ok: OkFrame, now: number, ran
   }
 }
 
-/** Handles an error: a retryable one is retried silently, others are shown. */
+/** Handles an error. Commands of `reconcile` are retried silently; the error of a command that the user started is shown. */
 export function onCommandError(chat: Chat, command: Command, error: ErrorFrame, now: number, random: number): void {
   const wait = retryDelay(2, random, error.retry_after_ms);
   switch (command.type) {
@@ -70,13 +70,8 @@ export function onCommandError(chat: Chat, command: Command, error: ErrorFrame, 
     case 'rooms':
       chat.retryAt = now + wait;
       return;
-    case 'rename':
-    case 'set_topic':
-    case 'leave':
-      chat.notices.push({ kind: 'failed', command: command.type, code: error.code });
-      return;
     default:
-      return;
+      if (chat.startedByUser.has(command)) chat.notices.push({ kind: 'failed', command: command.type, code: error.code });
   }
 }
 
@@ -100,7 +95,7 @@ function addJoinedRooms(chat: Chat, rooms: readonly RoomSummary[]): void {
     room.head = summary.head;
     room.n = summary.n;
     room.count = summary.count;
-    room.updateTopic(summary.topic ?? '', summary.head);
+    room.updateAttributes(summary, summary.head);
     room.updateRead(summary.read);
   }
 }
@@ -137,7 +132,7 @@ function onHistory(chat: Chat, command: CommandOf<'history'>, ok: OkFrame, now: 
   }
   for (const event of events) {
     // Also one that a gap left out.
-    if (event.type === 'topic_changed') room.updateTopic(event.topic, event.seq);
+    room.applyAttributes(event);
     if (event.type === 'message' && event.by.id === chat.you?.id && event.client_message_id !== undefined) {
       chat.outbox.settle(event.client_message_id);
     }

@@ -1,4 +1,5 @@
-import type { Person, ReadPosition, RoomId, Seq, UserId } from '../protocol/types';
+import { ROOM_ATTRIBUTES } from '../protocol/generated';
+import type { Person, ReadPosition, RoomEvent, RoomId, RoomAttributes, Seq, UserId } from '../protocol/types';
 import type { PageRequest } from './backfill';
 import { RoomLog } from './room-log';
 
@@ -13,9 +14,10 @@ export class Room {
   state: 'closed' | 'opening' | 'open' = 'closed';
   /** The `after` of the pending `join` or `resume`; undefined: only new events. */
   requestedAfter: Seq | undefined;
-  /** The topic as of event `topicSeq`; empty: none. */
-  topic = '';
-  topicSeq: Seq = 0;
+  /** The attributes of the room, such as its topic. */
+  readonly attributes: RoomAttributes = {};
+  /** The event as of which each attribute is known. */
+  readonly attributeSeqs = new Map<string, Seq>();
   log: RoomLog | null = null;
   head: Seq = 0;
   n = 0;
@@ -62,11 +64,22 @@ export class Room {
     this.read = { seq, n: this.n };
   }
 
-  /** Merges the topic as of an event: only a later one counts. */
-  updateTopic(topic: string, seq: Seq): void {
-    if (seq < this.topicSeq) return;
-    this.topic = topic;
-    this.topicSeq = seq;
+  /** Merges the attributes as of event `seq`. An absent one has no value. */
+  updateAttributes(values: RoomAttributes, seq: Seq): void {
+    for (const name of ROOM_ATTRIBUTES) this.#setAttribute(name, values[name], seq);
+  }
+
+  /** Merges the attributes that an event changes: its fields with their names. */
+  applyAttributes(event: RoomEvent): void {
+    const fields = event as Partial<RoomAttributes>;
+    for (const name of ROOM_ATTRIBUTES) if (name in fields) this.#setAttribute(name, fields[name], event.seq);
+  }
+
+  /** Of each attribute, only a later value counts: history is loaded backwards. */
+  #setAttribute<K extends keyof RoomAttributes>(name: K, value: RoomAttributes[K], seq: Seq): void {
+    if (seq < (this.attributeSeqs.get(name) ?? 0)) return;
+    this.attributes[name] = value;
+    this.attributeSeqs.set(name, seq);
   }
 
   /** Merges a read position from the server: only a later one counts. */
@@ -89,7 +102,7 @@ export class Room {
     this.readAssumed = false;
     this.readReported = 0;
     this.marker = null;
-    this.topicSeq = 0;
+    this.attributeSeqs.clear();
     this.fetching = null;
     this.gapTarget = null;
   }

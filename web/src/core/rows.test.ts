@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { RoomEvent } from '../protocol/types';
-import { summarizeMembership } from './membership-summary';
+import { type MembershipEvent, summarizeMembership } from './membership-summary';
 import type { OutboxItem } from './outbox';
 import { buildRows, GROUP_INTERVAL, reuseRows, type Row, type RowInput } from './rows';
 import { message } from './testing';
@@ -36,10 +36,15 @@ describe('rows', () => {
     expect(shape(rows)).toEqual(['day', 's1 leads', 'membership', 's4 leads']);
   });
 
-  test('changed topic is a row of its own', () => {
-    const topic: RoomEvent = { ...membership('member_joined', 2, 'Bob'), type: 'topic_changed', topic: '今天喝龙井' };
-    const rows = buildRows({ ...base, events: [messageAt(1, 0), topic, membership('member_joined', 3, 'Cleo'), messageAt(4, 2)] });
-    expect(shape(rows)).toEqual(['day', 's1 leads', 'topic', 'membership', 's4 leads']);
+  test('event without a view of its own has a row', () => {
+    const noted = { ...membership('member_joined', 2, 'Bob'), type: 'noted', note: 'tea' } as unknown as RoomEvent;
+    const rows = buildRows({ ...base, events: [messageAt(1, 0), noted, membership('member_joined', 3, 'Cleo'), messageAt(4, 2)] });
+    expect(shape(rows)).toEqual(['day', 's1 leads', 'event', 'membership', 's4 leads']);
+  });
+
+  test('event of an unknown type has no row', () => {
+    const unknown: RoomEvent = { ...membership('member_joined', 2, 'Bob'), type: 'unknown' };
+    expect(shape(buildRows({ ...base, events: [messageAt(1, 0), unknown, messageAt(3, 1)] }))).toEqual(['day', 's1 leads', 's3']);
   });
 
   test('unread marker precedes the first unread message of others', () => {
@@ -83,8 +88,8 @@ describe('rows', () => {
 
 describe('membership summary', () => {
   const by = (id: string, name = id) => ({ id: id as 'u1', name });
-  const run = (...steps: [RoomEvent['type'], string][]) =>
-    summarizeMembership(steps.map(([type, id], i) => ({ type, room: 'r1', seq: i + 1, n: 0, by: by(id), at: '', old_name: 'old', body: '' }) as RoomEvent));
+  const run = (...steps: [MembershipEvent['type'], string][]) =>
+    summarizeMembership(steps.map(([type, id], i) => ({ type, room: 'r1', seq: i + 1, n: 0, by: by(id), at: '', old_name: 'old' }) as MembershipEvent));
 
   test('user occurs once, by first and last event', () => {
     expect(run(['member_joined', 'a'], ['member_joined', 'b'], ['member_left', 'b'], ['member_left', 'c'], ['member_left', 'd'], ['member_joined', 'd'])).toEqual({

@@ -1,6 +1,6 @@
 import type { MessageEvent, RoomEvent, Seq, UserId } from '../protocol/types';
 import { rangeSize } from './backfill';
-import { type MembershipSummary, summarizeMembership } from './membership-summary';
+import { isMembership, type MembershipEvent, type MembershipSummary, summarizeMembership } from './membership-summary';
 import type { OutboxItem } from './outbox';
 import type { SeqRange } from './room-log';
 
@@ -14,7 +14,7 @@ export type Row =
   | { kind: 'new'; key: string }
   | { kind: 'gap'; key: string; from: Seq; to: Seq; size: number }
   | { kind: 'membership'; key: string; at: number; summary: MembershipSummary }
-  | { kind: 'topic'; key: string; at: number; event: Extract<RoomEvent, { type: 'topic_changed' }> }
+  | { kind: 'event'; key: string; at: number; event: RoomEvent }
   | { kind: 'message'; key: string; event: MessageEvent; at: number; startsGroup: boolean; own: boolean }
   | { kind: 'pending'; key: string; item: OutboxItem; state: OutboxItem['state']; code: OutboxItem['code']; startsGroup: boolean };
 
@@ -34,7 +34,7 @@ export interface RowInput {
 export function buildRows(input: RowInput): Row[] {
   const rows: Row[] = [];
   let day = '';
-  let run: RoomEvent[] = [];
+  let run: MembershipEvent[] = [];
   let last: { by: UserId; name: string; at: number } | null = null;
   let markerPlaced = input.marker === null;
   let nextGap = 0;
@@ -73,14 +73,15 @@ export function buildRows(input: RowInput): Row[] {
     addGaps(event.seq);
     const at = Date.parse(event.at);
     enterDay(at);
-    if (event.type === 'topic_changed') {
-      flush();
-      last = null;
-      rows.push({ kind: 'topic', key: `t${event.seq}`, at, event });
+    if (isMembership(event)) {
+      run.push(event);
       continue;
     }
+    if (event.type === 'unknown') continue;
     if (event.type !== 'message') {
-      run.push(event);
+      flush();
+      last = null;
+      rows.push({ kind: 'event', key: `e${(event as RoomEvent).seq}`, at, event });
       continue;
     }
     const own = event.by.id === input.you;

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseSync, traverse } from '@babel/core';
 import { describe, expect, test } from 'vitest';
+import { eventText } from '../view/eventText';
 import { membershipText } from '../view/membershipText';
 import { createFormat, isolated } from './format';
 import { chooseLocale, DICTIONARIES, type Locale } from './index';
@@ -53,12 +54,16 @@ describe('dictionary', () => {
     expect(unused).toEqual([]);
   });
 
+  test('event is a text with its fields and the name of the user', () => {
+    const event = { type: 'renamed', room: 'r1', seq: 1, n: 0, by: { id: 'u1', name: 'Anna' }, at: '', old_name: 'Ann' } as const;
+    expect(eventText(event, DICTIONARIES.en)).toBe('Ann is now called Anna');
+    expect(eventText(event, DICTIONARIES.zh)).toBe('Ann改名为Anna');
+  });
+
   test('form of a text depends on its parameters', () => {
     const { en, zh } = DICTIONARIES;
     expect([0, 1, 2].map((n) => en.people.show({ n }))).toEqual(['Who is here: 0 people', 'Who is here: 1 person', 'Who is here: 2 people']);
     expect(zh.people.show({ n: 1 })).toBe('看看谁在：1人');
-    expect(en.event.topic_changed({ name: 'Ann', topic: 'Tea' })).toBe('Ann changed the topic to “Tea”');
-    expect(zh.event.topic_changed({ name: 'Ann', topic: '' })).toBe('Ann清除了话题');
   });
 });
 

@@ -85,6 +85,10 @@ export type TypingFrame = Valid<typeof typingFrame>;
 const FRAMES = { welcome: welcomeFrame, joined: joinedFrame, ok: okFrame, error: errorFrame, gap: gapFrame, reset: resetFrame, presence: presenceFrame, typing: typingFrame };
 export const controlFrame = tagged<Valid<(typeof FRAMES)[keyof typeof FRAMES]>>(FRAMES);
 
+/** The attributes of a room that events change. */
+export const ROOM_ATTRIBUTES = ['topic'] as const;
+export type RoomAttributes = { topic?: string };
+
 export type Command =
   | { type: 'history'; room: string; after?: number; before?: number; id?: number; limit?: number }
   | { type: 'join'; room: string; after?: number; epoch?: string; id?: number }

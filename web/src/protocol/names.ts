@@ -6,7 +6,6 @@
 export const LOBBY = 'lobby';
 export const ROOM_NAME_CHARS = 64;
 export const USER_NAME_CHARS = 32;
-export const TOPIC_CHARS = 250;
 
 export type NameFault = 'empty' | 'too_long' | 'character' | 'looks_like_id';
 export type Name = { ok: true; name: string } | { ok: false; why: NameFault };
@@ -41,14 +40,6 @@ export function userName(text: string): Name {
   if (characters(name) > USER_NAME_CHARS) return wrong('too_long');
   if (/[\p{Cc}:：]/u.test(name) || /^[*/\p{M}]/u.test(name) || INVISIBLE.test(name)) return wrong('character');
   return { ok: true, name };
-}
-
-/** One line without control characters; the empty one is no topic. */
-export function topicText(text: string): { ok: true; topic: string } | { ok: false; why: 'too_long' | 'character' } {
-  const topic = text.replace(SPACE_AROUND, '');
-  if (/[\p{Cc}\u2028\u2029]/u.test(topic)) return { ok: false, why: 'character' };
-  if (characters(topic) > TOPIC_CHARS) return { ok: false, why: 'too_long' };
-  return { ok: true, topic };
 }
 
 function characters(text: string): number {

@@ -125,13 +125,12 @@ export class App {
 
   rename(name: string): boolean {
     storage.savePreference('name', name);
-    return this.#command(actions.rename(this.chat, name));
+    return this.#command(actions.perform(this.chat, { type: 'rename', name }));
   }
 
-  /** Returns false without a connection. */
-  setTopic(topic: string): boolean {
-    const room = this.chat.activeRoom;
-    return room !== null && this.#command(actions.setTopic(this.chat, room, topic));
+  /** Sends a command that needs no special handling. Returns false without a connection. */
+  perform(command: Command): boolean {
+    return this.#command(actions.perform(this.chat, command));
   }
 
   reportTyping(): void {

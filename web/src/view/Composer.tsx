@@ -2,7 +2,7 @@ import { createMemo, createSignal, For, onMount, Show } from 'solid-js';
 import { enterSends } from '../core/ime';
 import { type CommandName, hasArgument, matchCommands, parseLine } from '../core/slash';
 import { utf8Bytes } from '../protocol/encode';
-import { LOBBY, roomKey, roomName, topicText, userName } from '../protocol/names';
+import { LOBBY, roomKey, roomName, userName } from '../protocol/names';
 import type { RoomId } from '../protocol/types';
 import { loadDraft, saveDraft } from '../shell/storage';
 import { useApp } from './context';
@@ -68,13 +68,10 @@ export function Composer(props: { room: RoomId }) {
         else return true;
         return false;
       }
-      case 'topic': {
-        const checked = topicText(line.topic);
-        if (!checked.ok) setError(t().error.topic_too_long);
-        else if (!app.setTopic(checked.topic)) setError(t().connection.not_now);
-        else return true;
+      case 'topic':
+        if (app.perform({ type: 'set_topic', room: props.room, topic: line.topic })) return true;
+        setError(t().connection.not_now);
         return false;
-      }
       case 'leave':
         if (roomKey(name()) === `#${LOBBY}`) setError(t().rooms.lobby_stays);
         else if (!app.leaveRoom()) setError(t().connection.not_now);

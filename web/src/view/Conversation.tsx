@@ -14,7 +14,7 @@ export function Conversation() {
   const { app, t } = ctx;
   const id = ctx.select(() => app.chat.active);
   const name = ctx.select(() => app.chat.activeRoom?.name ?? app.chat.pendingRoom ?? '');
-  const topic = ctx.select(() => app.chat.activeRoom?.topic ?? '');
+  const topic = ctx.select(() => app.chat.activeRoom?.attributes.topic ?? '');
   const count = ctx.select(() => app.chat.activeRoom?.count ?? 0);
   const unreadElsewhere = ctx.select(() => {
     let total = 0;

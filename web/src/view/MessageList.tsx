@@ -7,7 +7,7 @@ import { capped, useApp } from './context';
 import { DownIcon } from './Icons';
 import { listen } from './listen';
 import { MessageRow, PendingRow } from './MessageRow';
-import { DayRow, GapRow, MembershipRow, NewRow, StartRow, TopicRow } from './SystemRows';
+import { DayRow, EventRow, GapRow, MembershipRow, NewRow, StartRow } from './SystemRows';
 
 /** Within this distance in pixels, the list counts as scrolled to the end. */
 const END_DISTANCE = 60;
@@ -242,8 +242,8 @@ function RowView(props: { row: Row }) {
       return <PendingRow row={row} />;
     case 'membership':
       return <MembershipRow row={row} />;
-    case 'topic':
-      return <TopicRow row={row} />;
+    case 'event':
+      return <EventRow row={row} />;
     case 'day':
       return <DayRow row={row} />;
     case 'new':

@@ -1,6 +1,7 @@
 import { createSignal, onCleanup } from 'solid-js';
 import type { Row } from '../core/rows';
 import { useApp } from './context';
+import { eventText } from './eventText';
 import { Logo } from './Icons';
 import { membershipText } from './membershipText';
 
@@ -52,12 +53,12 @@ export function GapRow(props: { row: RowOf<'gap'> }) {
   );
 }
 
-export function TopicRow(props: { row: RowOf<'topic'> }) {
+/** An event that has no view of its own. */
+export function EventRow(props: { row: RowOf<'event'> }) {
   const ctx = useApp();
-  const { by, topic } = props.row.event;
   return (
     <li class="row membership" data-key={props.row.key}>
-      <span>{ctx.t().event.topic_changed({ name: by.name, topic })}</span>
+      <span>{eventText(props.row.event, ctx.t())}</span>
       <time datetime={new Date(props.row.at).toISOString()}>{ctx.format().time(props.row.at)}</time>
     </li>
   );

@@ -16,6 +16,7 @@ pub(crate) fn module(document: &Value) -> Result<String> {
     module.error_codes()?;
     module.events()?;
     module.frames()?;
+    module.room_attributes()?;
     module.commands()?;
     Ok(module.text)
 }
@@ -95,6 +96,26 @@ impl Module<'_> {
         }
         let kinds = names.join(", ");
         self.text.push_str(&format!("\nconst FRAMES = {{ {kinds} }};\nexport const controlFrame = tagged<Valid<(typeof FRAMES)[keyof typeof FRAMES]>>(FRAMES);\n"));
+        Ok(())
+    }
+
+    /// The attributes of a room that events change: the page takes them from any event that has a field with such a name.
+    fn room_attributes(&mut self) -> Result<()> {
+        const ATTRIBUTES: &[&str] = &["topic"];
+        let fields = self.schemas["RoomSummary"]["properties"].as_object().context("a room has no fields")?;
+        let mut names = Vec::new();
+        let mut members = Vec::new();
+        for name in ATTRIBUTES {
+            let field = fields.get(*name).with_context(|| format!("a room has no {name}"))?;
+            names.push(format!("'{name}'"));
+            members.push(format!("{name}?: {}", self.type_of(field)?));
+        }
+        self.text.push_str(&format!(
+            "\n/** The attributes of a room that events change. */\n\
+             export const ROOM_ATTRIBUTES = [{}] as const;\nexport type RoomAttributes = {{ {} }};\n",
+            names.join(", "),
+            members.join("; ")
+        ));
         Ok(())
     }
 
