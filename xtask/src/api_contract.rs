@@ -22,7 +22,7 @@ const SETTINGS: &str =
     "[parameters]\n\"path.room\" = [\"lobby\", \"r1\", \"LOBBY\", \"r99\", \"nowhere\", \"a b\"]\n";
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    process::run(workspace.cargo().args(["build", "-p", "teahouse"]))?;
+    process::run(&mut workspace.build_programs())?;
     let home = workspace.target.join("api-contract");
     let program = install(&home)?;
     let settings = home.join("schemathesis.toml");

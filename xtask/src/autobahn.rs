@@ -51,7 +51,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 
 /// Copies the binary, because the next build without the feature replaces it.
 fn build_with_echo(workspace: &Workspace, home: &Path) -> Result<std::path::PathBuf> {
-    process::run(workspace.cargo().args(["build", "-p", "teahouse", "--features", "echo"]))?;
+    process::run(workspace.build_programs().args(["--features", "teahouse/echo"]))?;
     let kept = home.join("teahouse-echo");
     fs::copy(workspace.binary("debug", "teahouse"), &kept).context("cannot copy the echo server")?;
     Ok(kept)

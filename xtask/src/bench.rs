@@ -174,7 +174,7 @@ fn build(workspace: &Workspace) -> Result<()> {
     if Prerequisite::Node.check().is_ok() {
         web::build_if_stale(workspace)?;
     }
-    process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-loadgen"]))?;
+    process::run(workspace.build_programs().arg("--release"))?;
     // Separately, because the examples enable features that the server must not have.
     for (package, example) in [("teahouse-storage", "bare"), ("teahouse-storage-postgres", "bare_postgres")] {
         let build = ["build", "--release", "-p", package, "--example", example];

@@ -32,12 +32,6 @@ const STEPS: &[Step] = &[
     Step { name: "doc", run: doc, ..Step::BLANK },
     Step { name: "instructions", run: instruction_bench, ..Step::BLANK },
     Step {
-        name: "api-contract",
-        needs: &[Prerequisite::Python3],
-        run: |it| api_contract::run(&it.workspace).map(|()| StepResult::Ok),
-        ..Step::BLANK
-    },
-    Step {
         name: "fuzz",
         needs: &[Prerequisite::CxxCompiler],
         run: |it| fuzz::smoke_test(&it.workspace).map(|()| StepResult::Ok),
@@ -45,9 +39,17 @@ const STEPS: &[Step] = &[
     },
 ];
 
+/// After the tests, because the server is compiled again when the web client has been built.
+const API_CONTRACT: Step = Step {
+    name: "api-contract",
+    needs: &[Prerequisite::Python3],
+    run: |it| api_contract::run(&it.workspace).map(|()| StepResult::Ok),
+    ..Step::BLANK
+};
+
 pub(crate) fn run(workspace: Workspace) -> ExitCode {
     let context = Context { workspace, all: true, test_filter: Vec::new() };
-    steps::run(&context, STEPS.iter().chain(test::all()).chain(faults::SHORT_RUN))
+    steps::run(&context, STEPS.iter().chain(test::all()).chain([&API_CONTRACT]).chain(faults::SHORT_RUN))
 }
 
 fn cargo(context: &Context, args: &str) -> Result<StepResult> {

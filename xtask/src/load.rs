@@ -10,7 +10,7 @@ use crate::server::Server;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, mut args: Vec<OsString>) -> Result<()> {
-    process::run(workspace.cargo().args(["build", "--release", "-p", "teahouse", "-p", "teahouse-loadgen"]))?;
+    process::run(workspace.build_programs().arg("--release"))?;
     let mut server = None;
     if needs_a_server(&args) {
         let own = server.insert(Server::start(&workspace.binary("release", "teahouse"))?);

@@ -39,7 +39,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 /// Breaks each promise on purpose; the simulation has to detect it.
 pub(crate) fn prove(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "-p", "teahouse", "--lib", "--features", "fault-injection"]);
+    // The whole workspace, so that the dependencies have the features of the ordinary tests and are not compiled again.
+    cargo.args(["test", "--workspace", "--lib", "--features", "teahouse/fault-injection"]);
     cargo.args(["--", "--exact", "sim::every_injected_fault_is_detected"]);
     cargo.arg("sim::truncated_history_breaks_no_promise");
     process::run(&mut cargo)

@@ -118,7 +118,7 @@ fn doctests(context: &Context) -> Result<StepResult> {
 /// `TEAHOUSE_NETNS` is `1` if they can create a network namespace, else `0`.
 fn end_to_end(context: &Context) -> Result<StepResult> {
     let workspace = &context.workspace;
-    process::run(workspace.cargo().args(["build", "-p", "teahouse"]))?;
+    process::run(&mut workspace.build_programs())?;
     web::install_if_stale(workspace)?;
     let mut npm: Command = web::npm_run(workspace, "e2e");
     npm.env("TEAHOUSE_BIN", workspace.binary("debug", "teahouse"));

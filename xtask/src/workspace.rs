@@ -46,6 +46,14 @@ impl Workspace {
         cargo
     }
 
+    /// The command that builds the server and the load programs, to which a caller adds a profile or features. All callers build the same
+    /// packages: Cargo unifies the features of what is built together, so another selection would compile the dependencies again.
+    pub(crate) fn build_programs(&self) -> Command {
+        let mut cargo = self.cargo();
+        cargo.args(["build", "-p", "teahouse", "-p", "teahouse-loadgen"]);
+        cargo
+    }
+
     /// The path of the binary `name` in a profile's folder (`debug`, `release`).
     pub(crate) fn binary(&self, profile: &str, name: &str) -> PathBuf {
         self.target.join(profile).join(name)

@@ -45,22 +45,11 @@ pub(super) struct Harness<'a> {
 
 impl<'a> Harness<'a> {
     pub(super) fn build(workspace: &'a Workspace, common: &'a CommonArgs) -> Result<Self> {
-        let mut cargo = workspace.cargo();
-        cargo.args(["build", "-p", "teahouse", "-p", "teahouse-loadgen"]);
-        process::run(cargo.args(common.profile()))?;
+        process::run(workspace.build_programs().args(common.profile()))?;
         if common.inject {
             // A program of its own, so that it cannot be mistaken for the regular server.
-            let mut cargo = workspace.cargo();
-            cargo.args([
-                "build",
-                "-p",
-                "teahouse",
-                "--features",
-                "fault-injection",
-                "--bin",
-                "fault_injected",
-            ]);
-            process::run(cargo.args(common.profile()))?;
+            let features = ["--features", "teahouse/fault-injection", "--bin", "fault_injected"];
+            process::run(workspace.build_programs().args(features).args(common.profile()))?;
         }
         Ok(Self { workspace, seed: common.seed.unwrap_or_else(any_seed), common })
     }
