@@ -16,7 +16,7 @@ impl Cursor {
         self.seq
     }
 
-    /// The cursor that is further behind.
+    /// The lower of the two cursors.
     #[must_use]
     pub fn min(self, other: Cursor) -> Cursor {
         if other.position < self.position { other } else { self }

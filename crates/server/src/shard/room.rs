@@ -214,7 +214,7 @@ impl Room {
         self.recent_removals.iter().any(|&(removed, seq)| removed == user && seq > head)
     }
 
-    /// Whether no connection has the room open or undelivered for it.
+    /// Whether no connection has the room open or waits for it.
     pub(crate) fn is_unused(&self) -> bool {
         self.members.is_empty() && self.pending_subscriptions.is_empty()
     }

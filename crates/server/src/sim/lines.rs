@@ -86,7 +86,7 @@ impl LineClient {
             5 => format!("/name line {}", rng.below(9)),
             _ => {
                 self.next_line += 1;
-                format!("l{}-{} said", self.number, self.next_line)
+                format!("l{}-{} text", self.number, self.next_line)
             }
         }
     }

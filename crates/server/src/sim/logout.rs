@@ -90,21 +90,21 @@ impl World {
                 return;
             }
             Step::Disconnected => {
-                let (reply, answer) = oneshot::channel();
+                let (reply, result) = oneshot::channel();
                 let request = Request {
                     request_id: RequestId(0),
                     actor: system_actor(),
                     operation: domain::EndSession { token }.into(),
                 };
                 process.requests.push_back((request, ReplyTarget::Caller(reply)));
-                return self.logouts.push(Logout { step: Step::Submitted(answer), ..logout });
+                return self.logouts.push(Logout { step: Step::Submitted(result), ..logout });
             }
-            Step::Submitted(mut answer) => match answer.try_recv() {
+            Step::Submitted(mut result) => match result.try_recv() {
                 Ok(Ok(_)) => return self.finish_logout(token, user),
                 // 503: the client may retry.
                 Ok(Err(_)) => return process.sessions.end_failed(&token),
                 Err(oneshot::error::TryRecvError::Empty) => {
-                    return self.logouts.push(Logout { step: Step::Submitted(answer), ..logout });
+                    return self.logouts.push(Logout { step: Step::Submitted(result), ..logout });
                 }
                 // The process has crashed.
                 Err(oneshot::error::TryRecvError::Closed) => return,

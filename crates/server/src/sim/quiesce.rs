@@ -108,7 +108,7 @@ impl World {
                 ActorClient::Lines(lines) => {
                     assert!(open.len() <= 1, "a text client has {open:?} open");
                     let index = self.message_index();
-                    if let Some((room, n)) = lines.last_received().and_then(|word| index.get(word))
+                    if let Some((room, n)) = lines.last_received().and_then(|key| index.get(key))
                         && open.contains(room)
                     {
                         let head = self.store.event(*room, self.store.head(*room)).map(|event| event.n.0);

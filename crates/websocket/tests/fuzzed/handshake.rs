@@ -210,11 +210,11 @@ fn check_response_mutation(key: [u8; 16], offered: &[&str], splices: &[Splice<'_
     assert!(key == another || result == Err(ResponseError::Accept), "the response matches any key");
 }
 
-fn replaced(text: &[u8], word: &[u8], by: &[u8]) -> Vec<u8> {
+fn replaced(text: &[u8], pattern: &[u8], by: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
-        match rest.strip_prefix(word) {
+        match rest.strip_prefix(pattern) {
             Some(after) => {
                 out.extend_from_slice(by);
                 rest = after;

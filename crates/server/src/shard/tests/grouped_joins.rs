@@ -76,6 +76,6 @@ fn only_the_creator_pays_for_a_room() {
     for n in 0..5 {
         world.send_frame(&other, &join(&format!("own{n}")));
     }
-    let answers = other.take();
-    assert_eq!(types(&answers).iter().filter(|kind| **kind == "joined").count(), 5, "{answers:?}");
+    let replies = other.take();
+    assert_eq!(types(&replies).iter().filter(|kind| **kind == "joined").count(), 5, "{replies:?}");
 }

@@ -89,7 +89,8 @@ fn congested_room_pauses_reading_its_members() {
         world.deliver_all();
         let shard = &world.shard;
         let log = shard.rooms.iter().next().unwrap().1.existing_log(Encoding::Json).unwrap();
-        let lags = shard.connections.iter().map(|(_, it)| log.bytes_after(it.subscriptions[0].cursor));
+        let lags =
+            shard.connections.iter().map(|(_, member)| log.bytes_after(member.subscriptions[0].cursor));
         let furthest = lags.max().unwrap();
         assert!(furthest < RoomLog::HARD_BYTES * 3 / 4, "a member that keeps up lags by {furthest} bytes");
     }

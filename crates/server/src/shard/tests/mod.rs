@@ -90,7 +90,7 @@ fn one_write_carries_all_new_events() {
 }
 
 #[test]
-fn stalled_reader_delays_nobody_and_loses_nothing() {
+fn stalled_reader_delays_no_member_and_loses_nothing() {
     let mut world = World::new();
     let mut li = world.connect_to_lobby(1);
     let mut slow = world.connect_to_lobby(2);
@@ -170,11 +170,11 @@ fn resume_is_served_from_log_or_store_or_as_gap() {
         );
         let frames = back.take();
         let joined = frames.iter().position(|frame| frame["type"] == "joined").unwrap();
-        assert_eq!(types(&frames)[..joined], ["welcome"], "joined comes before the room's events");
+        assert_eq!(types(&frames)[..joined], ["welcome"], "joined precedes the events of the room");
         assert_eq!(frames[joined]["head"], 1202);
         assert_eq!(frames.iter().any(|frame| frame["type"] == "gap"), gap, "after {after}");
         assert_eq!(frames.iter().filter(|frame| frame["type"] == "ok" && frame["id"] == 2).count(), 1);
-        let told: Vec<(u64, u64)> = frames
+        let ranges: Vec<(u64, u64)> = frames
             .iter()
             .filter_map(|frame| match frame["type"].as_str()? {
                 "gap" => Some((frame["from"].as_u64()?, frame["to"].as_u64()?)),
@@ -182,7 +182,7 @@ fn resume_is_served_from_log_or_store_or_as_gap() {
                 _ => None,
             })
             .collect();
-        assert!(are_contiguous(&told, after + 1, 1202), "after {after}: {:?}", told.first());
+        assert!(are_contiguous(&ranges, after + 1, 1202), "after {after}: {:?}", ranges.first());
         world.disconnect(&back);
     }
 }
@@ -349,8 +349,8 @@ fn overloaded_sender_is_not_read_until_the_next_tick() {
     assert_eq!(types(&li.take()), ["error"]);
     world.shard.services.overloaded = false;
     world.wait(Duration::from_millis(100));
-    let said = li.take().iter().filter(|frame| frame["type"] == "message").count();
-    assert_eq!(said, 8);
+    let sent = li.take().iter().filter(|frame| frame["type"] == "message").count();
+    assert_eq!(sent, 8);
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn text_client_gets_lines_and_keeps_its_position() {
 }
 
 #[test]
-fn stop_writes_pending_events_and_closes_everybody() {
+fn shutdown_writes_pending_events_and_closes_all() {
     let mut world = World::new();
     let mut li = world.connect_to_lobby(1);
     let mut mei = world.connect_to_lobby(2);
@@ -416,7 +416,7 @@ fn stop_writes_pending_events_and_closes_everybody() {
 }
 
 #[test]
-fn quiet_room_releases_memory() {
+fn idle_room_releases_memory() {
     let mut world = World::new();
     let mut li = world.connect_to_lobby(1);
     world.send(&li, "a", &"x".repeat(5000));

@@ -51,8 +51,8 @@ fn paused_member_is_read_after_the_fanout() {
         world.deliver_all();
     }
     world.settle();
-    let said = world.events_of(1).iter().filter(|event| event.by.id == protocol::UserId(41)).count();
-    assert_eq!(said, 1 + 64);
+    let sent = world.events_of(1).iter().filter(|event| event.by.id == protocol::UserId(41)).count();
+    assert_eq!(sent, 1 + 64);
 }
 
 #[test]

@@ -120,8 +120,8 @@ fn removed_member_gets_no_presence() {
     world.accept_bytes(&stalled, usize::MAX);
     let frames = stalled.take();
     for id in [6, 7] {
-        let answer = frames.iter().find(|frame| frame["id"] == id).unwrap();
-        assert_eq!(answer["code"], "not_a_member", "{frames:?}");
+        let reply = frames.iter().find(|frame| frame["id"] == id).unwrap();
+        assert_eq!(reply["code"], "not_a_member", "{frames:?}");
     }
 }
 
@@ -137,8 +137,8 @@ fn line_goes_to_the_room_of_the_last_granted_join() {
     world.text(&reader, "/join tea");
     world.settle();
     world.send_frame(&reader, "hello");
-    let said = li.take().into_iter().find(|frame| frame["type"] == "message").unwrap();
-    assert_eq!(said["room"], "r2");
+    let message = li.take().into_iter().find(|frame| frame["type"] == "message").unwrap();
+    assert_eq!(message["room"], "r2");
 }
 
 #[test]
@@ -160,6 +160,6 @@ fn line_goes_to_a_granted_room_that_is_not_open_yet() {
     li.take();
     world.send_frame(&reader, "hello");
     let frames = li.take();
-    let said = frames.iter().find(|frame| frame["type"] == "message").unwrap();
-    assert_eq!(said["room"], "r2", "{:?}", types(&frames));
+    let message = frames.iter().find(|frame| frame["type"] == "message").unwrap();
+    assert_eq!(message["room"], "r2", "{:?}", types(&frames));
 }

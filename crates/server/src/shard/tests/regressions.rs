@@ -204,7 +204,7 @@ fn every_open_room_is_compared_with_the_store() {
 }
 
 #[test]
-fn quiet_room_with_a_lagging_member_releases_memory() {
+fn idle_room_with_a_lagging_member_releases_memory() {
     let mut world = World::new();
     let li = world.connect_to_lobby(1);
     let mut slow = world.connect_to_lobby(2);
@@ -239,14 +239,14 @@ fn nothing_is_written_after_a_close_frame() {
     world.settle();
     let raw = back.take_raw();
     // The close code 4100, big-endian.
-    let goodbye = raw.windows(2).position(|pair| pair == [0x10, 0x04]);
-    let at = goodbye.unwrap();
+    let close_code = raw.windows(2).position(|pair| pair == [0x10, 0x04]);
+    let at = close_code.unwrap();
     let rest = String::from_utf8_lossy(&raw[at + 2..]).into_owned();
     assert!(!rest.contains("\"type\""), "{rest}");
 }
 
 #[test]
-fn quiet_room_is_served_beside_a_backlog() {
+fn idle_room_is_served_despite_a_backlog() {
     let mut world = World::new();
     let li = world.connect(1);
     let mut slow = world.connect(2);
@@ -259,12 +259,12 @@ fn quiet_room_is_served_beside_a_backlog() {
     for n in 0..350 {
         world.send_frame(&li, &send_to("busy", &format!("k{n}"), &"x".repeat(8192)));
     }
-    world.send_frame(&li, &send_to("quiet", "q", "hear me"));
+    world.send_frame(&li, &send_to("quiet", "q", "urgent"));
     let mut turns = 0;
     loop {
         world.accept_bytes(&slow, 32 * 1024);
         turns += 1;
-        if slow.take().iter().any(|frame| frame["body"] == "hear me") {
+        if slow.take().iter().any(|frame| frame["body"] == "urgent") {
             break;
         }
         assert!(turns < 200);
