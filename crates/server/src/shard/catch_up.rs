@@ -3,12 +3,13 @@
 //!
 //! Concurrent catch-ups share reads: connections that resume a room at the same cursor receive the same bytes.
 
-use protocol::{RoomId, Seq};
+use protocol::{Gap, RoomId, Seq};
 use room_log::Outbox;
 
 use super::connection::CatchUp;
 use super::{ConnKey, Page, Query, QueryResult, Shard, ShardServices, Transport};
 use crate::encoding::Encoding;
+use crate::fault_injection::{self, FaultInjection};
 
 /// The maximum number of events in a catch-up page. It bounds the memory of ten thousand concurrent catch-ups.
 pub(crate) const PAGE_EVENTS: u32 = 128;
@@ -18,6 +19,37 @@ const PAGES: u8 = 2;
 pub(crate) const PAGE_BYTES: usize = 64 * 1024;
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
+    /// Starts a catch-up with the events after `after` up to `until`, which are not in the log, or sends a gap instead.
+    pub(super) fn start_catch_up(&mut self, of: ConnKey, room: RoomId, after: Seq, until: Seq) {
+        if until <= after {
+            return;
+        }
+        if self.exceeds_catch_up_limit(after, until) {
+            return self.send_gap(of, room, after, until);
+        }
+        self.metrics.caught_up(1);
+        let Some(index) = self.rooms.index_of(room) else { return };
+        if let Some(subscription) = self.connection(of).and_then(|connection| connection.subscription(index))
+        {
+            subscription.rare_state().catch_up =
+                Some(CatchUp { after, until, requested: false, postponed: false });
+        }
+        self.request_page(of, room);
+    }
+
+    /// Whether the missed range exceeds the limit of a catch-up and is reported as a gap.
+    pub(super) fn exceeds_catch_up_limit(&self, after: Seq, until: Seq) -> bool {
+        until.0.saturating_sub(after.0) > u64::from(self.settings.limits.catch_up_events)
+    }
+
+    pub(super) fn send_gap(&mut self, of: ConnKey, room: RoomId, after: Seq, until: Seq) {
+        if fault_injection::is(FaultInjection::ForgetGap) {
+            return;
+        }
+        self.metrics.gaps(1);
+        self.send_frame(of, Gap { room, from: after.next(), to: until }.into());
+    }
+
     /// Requests the next page of a connection's catch-up, if the peer has accepted the previous one and none is in progress.
     pub(super) fn request_page(&mut self, of: ConnKey, room: RoomId) {
         let Some(index) = self.rooms.index_of(room) else { return };

@@ -6,10 +6,10 @@ use domain::RateClass;
 use protocol::{ErrorCode, ErrorFrame, OkFrame, Reply, RoomId, RoomRef, Seq, UserId, UserName};
 use storage::{Actor, CommandError, Operation};
 
+use super::attach::PendingSubscription;
 use super::connection::Subscription;
 use super::pending::{Origin, Pending};
 use super::room_table::RoomTable;
-use super::rooms::PendingSubscription;
 use super::{ConnKey, Connection, Query, Room, Shard, ShardServices, Transport};
 use crate::codec::Decoded;
 use crate::command_error::command_error;

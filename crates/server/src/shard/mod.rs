@@ -11,7 +11,7 @@
 //! | step | file | task |
 //! |---|---|---|
 //! | read | `reading.rs` | socket to messages to commands |
-//! | handle | `crate::operations`, `effects.rs`, `rooms.rs` | requests to effects, and effects to state |
+//! | handle | `crate::operations`, `effects.rs`, `attach.rs` | requests to effects, and effects to state |
 //! | write | `fanout.rs` | cursors to sockets |
 //!
 //! | file | contents |
@@ -24,7 +24,8 @@
 //! | `pending.rs` | `PendingReplies`: requests that wait for the writer |
 //! | `admission.rs` | rate limiting of HTTP requests |
 //! | `effects.rs` | dispatch of requests to operations, and application of their effects |
-//! | `rooms.rs` | attaching connections to rooms, detaching them, appending events |
+//! | `attach.rs` | attaching connections to rooms, detaching them |
+//! | `room_events.rs` | appending events to rooms, backfill of missing ones |
 //! | `catch_up.rs` | events that are no longer in the log, from the store |
 //! | `replies.rs` | private frames to outboxes |
 //! | `closing.rs` | start and end of connections; shutdown |
@@ -32,6 +33,7 @@
 //! | `deadlines.rs`, `wheel.rs` | `Deadlines`: the deadlines of a connection; `Wheel`: the timer wheel |
 
 mod admission;
+mod attach;
 mod catch_up;
 mod closing;
 mod connection;
@@ -45,8 +47,8 @@ mod pending;
 mod reading;
 mod replies;
 mod room;
+mod room_events;
 mod room_table;
-mod rooms;
 mod scheduler;
 mod services;
 #[cfg(test)]
@@ -62,11 +64,11 @@ use domain::Rates;
 use protocol::{Epoch, Limits, RoomId};
 
 pub(crate) use admission::{HttpRequest, Rejection};
+#[cfg(test)]
+pub(crate) use attach::PendingSubscription;
 pub(crate) use catch_up::{PAGE_BYTES, PAGE_EVENTS};
 pub(crate) use connection::{ConnKey, Connection};
 pub(crate) use room::Room;
-#[cfg(test)]
-pub(crate) use rooms::PendingSubscription;
 pub(crate) use services::{Page, Query, QueryResult, ShardServices, Transport};
 
 use crate::commit_batch::{BusMessage, WriteReply};

@@ -14,7 +14,7 @@
 //! | `world.rs` | the schedule, the actors and their connections |
 //! | `network.rs`, `faults.rs` | connections and the bytes on them; fault injection |
 //! | `process.rs` | the server process as one value |
-//! | `client.rs`, `lines.rs` | a client of docs/PROTOCOL.md; a plain-text client |
+//! | `client/`, `lines.rs` | a client of docs/PROTOCOL.md; a plain-text client |
 //! | `logout.rs` | logouts in the steps of HTTP |
 //! | `quiesce.rs` | checks at quiescence |
 //! | `pipe.rs`, `services.rs` | a connection in memory; the services of a shard in memory |
