@@ -1,26 +1,26 @@
-//! The process: configuration, HTTP, shards, the embedded page, metrics.
+//! The server process: configuration, HTTP, shards, the embedded web client, metrics.
 //!
-//! The way of one message, from socket to disk to sockets, is printed at the top of `docs/ARCHITECTURE.md`.
+//! `docs/ARCHITECTURE.md` traces a message from the socket through the store to the sockets of the members.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `config/`, `cli.rs`, `logging.rs` | what is in force, and where each value came from |
-//! | `http/` | accepting, the page, sessions, the upgrade to WebSocket |
-//! | `handoff.rs` | what HTTP hands to a shard |
-//! | `shard/` | a shard owns its connections: reads, handles, writes |
-//! | `operations/` | one operation, one file: a request to effects, and the store's answer to effects |
-//! | `codec/` | messages of a client to requests, replies to bytes: JSON and plain text |
-//! | `encoding.rs` | events as bytes, once for each encoding |
-//! | `writer.rs`, `round.rs` | the thread that commits, and what it tells the shards |
-//! | `readers.rs`, `queries.rs` | the threads that read the store, and what they are asked |
-//! | `app.rs` | all of these, wired to each other |
-//! | `sessions.rs` | tokens, and guests who are not stored yet |
-//! | `i18n/` | what the server says to people, in both languages |
-//! | `metrics.rs` | what `/metrics` tells |
-//! | `sim/` | all of these under virtual time, for the tests: what goes wrong comes from a seed |
-//! | `fault_injection.rs` | promises broken on purpose, to prove that the tests see it; no part of a release |
-//! | `critical_thread.rs` | threads whose end is the process's end |
-//! | `instruction_bench.rs`, `bin/instruction_bench.rs` | what `cargo xtask instructions` counts; no part of a release |
+//! | `config/`, `cli.rs`, `logging.rs` | settings and their sources, the command line, logging |
+//! | `http/` | accepting connections, the web client, the HTTP API, sessions, the upgrade to WebSocket |
+//! | `handoff.rs` | the hand-off of an upgraded connection from HTTP to a shard |
+//! | `shard/`, `shard_thread.rs` | a shard owns its connections: it reads, handles and writes them; its thread |
+//! | `operations/` | one file per operation: from a request to effects, and from the writer's reply to effects |
+//! | `codec/` | client messages to requests, replies to bytes: JSON and plain text |
+//! | `encoding.rs` | events as bytes, encoded once per encoding |
+//! | `writer.rs`, `commit_batch.rs` | the thread that commits, and what it publishes to the shards |
+//! | `readers.rs`, `queries.rs` | the threads that read the store, and the queries that they run |
+//! | `app.rs` | start, wiring and stop of all of these |
+//! | `sessions.rs` | tokens, and sessions whose guests are not stored yet |
+//! | `i18n/` | user-visible texts in both languages |
+//! | `metrics.rs` | the metrics of `/metrics` |
+//! | `sim/` | deterministic simulation of the server in virtual time, with faults from a seed; tests only |
+//! | `fault_injection.rs` | injected faults that prove that the tests detect violations; not in release builds |
+//! | `critical_thread.rs` | threads whose end must end the process |
+//! | `instruction_bench.rs`, `bin/instruction_bench.rs` | the program that `cargo xtask instructions` measures; not in release builds |
 
 mod app;
 mod cli;
@@ -52,7 +52,7 @@ mod writer;
 
 pub use cli::main;
 
-/// Whether `TEAHOUSE_FAULT_INJECTION` names a promise that can be broken: with another name, or none, the server would be honest.
+/// Whether `TEAHOUSE_FAULT_INJECTION` selects an existing fault. With another value, or none, the server would inject nothing.
 #[cfg(feature = "fault-injection")]
 #[must_use]
 pub fn fault_injection_is_named() -> bool {

@@ -20,21 +20,21 @@ pub(crate) const PAGE_BYTES: usize = 64 * 1024;
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Starts a catch-up with the events after `after` up to `until`, which are not in the log, or sends a gap instead.
-    pub(super) fn start_catch_up(&mut self, of: ConnKey, room: RoomId, after: Seq, until: Seq) {
+    pub(super) fn start_catch_up(&mut self, key: ConnKey, room: RoomId, after: Seq, until: Seq) {
         if until <= after {
             return;
         }
         if self.exceeds_catch_up_limit(after, until) {
-            return self.send_gap(of, room, after, until);
+            return self.send_gap(key, room, after, until);
         }
         self.metrics.caught_up(1);
         let Some(index) = self.rooms.index_of(room) else { return };
-        if let Some(subscription) = self.connection(of).and_then(|connection| connection.subscription(index))
+        if let Some(subscription) = self.connection(key).and_then(|connection| connection.subscription(index))
         {
             subscription.rare_state().catch_up =
                 Some(CatchUp { after, until, requested: false, postponed: false });
         }
-        self.request_page(of, room);
+        self.request_page(key, room);
     }
 
     /// Whether the missed range exceeds the limit of a catch-up and is reported as a gap.
@@ -42,38 +42,38 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         until.0.saturating_sub(after.0) > u64::from(self.settings.limits.catch_up_events)
     }
 
-    pub(super) fn send_gap(&mut self, of: ConnKey, room: RoomId, after: Seq, until: Seq) {
+    pub(super) fn send_gap(&mut self, key: ConnKey, room: RoomId, after: Seq, until: Seq) {
         if fault_injection::is(FaultInjection::ForgetGap) {
             return;
         }
         self.metrics.gaps(1);
-        self.send_frame(of, Gap { room, from: after.next(), to: until }.into());
+        self.send_frame(key, Gap { room, from: after.next(), to: until }.into());
     }
 
     /// Requests the next page of a connection's catch-up, if the peer has accepted the previous one and none is in progress.
-    pub(super) fn request_page(&mut self, of: ConnKey, room: RoomId) {
+    pub(super) fn request_page(&mut self, key: ConnKey, room: RoomId) {
         let Some(index) = self.rooms.index_of(room) else { return };
-        let Some(connection) = self.connection(of) else { return };
+        let Some(connection) = self.connection(key) else { return };
         // At most two pages at a time for any number of rooms; `resume_io` requests the next one.
         if connection.outbox.len() >= Outbox::PAUSE_BYTES || connection.store_reads >= PAGES {
             return;
         }
         let encoding = connection.encoding;
         let is_full = self.outboxes_are_full();
-        let Some(catch_up) = self.catch_up(of, index).filter(|catch_up| catch_up.wants_page()) else {
+        let Some(catch_up) = self.catch_up(key, index).filter(|catch_up| catch_up.wants_page()) else {
             return;
         };
         if is_full {
             catch_up.postponed = true;
-            self.postponed.push((of, room));
+            self.postponed.push((key, room));
             return;
         }
         catch_up.requested = true;
         let (after, until) = (catch_up.after, catch_up.until);
-        let Some(connection) = self.connection(of) else { return };
+        let Some(connection) = self.connection(key) else { return };
         connection.store_reads += 1;
         let waiters = self.rooms[index].pages.entry((after, until, encoding as usize)).or_default();
-        waiters.push(of);
+        waiters.push(key);
         if waiters.len() == 1 && self.services.read(Query::Page { room, after, until, encoding }).is_err() {
             self.page_failed(index, (after, until, encoding as usize));
         }
@@ -86,15 +86,15 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         page: Option<Page>,
     ) {
         let Some(index) = self.rooms.index_of(room) else { return };
-        let key = (after, until, encoding as usize);
+        let range = (after, until, encoding as usize);
         let Some(page) = page else {
-            self.page_failed(index, key);
+            self.page_failed(index, range);
             return;
         };
-        for of in self.rooms[index].pages.remove(&key).unwrap_or_default() {
+        for key in self.rooms[index].pages.remove(&range).unwrap_or_default() {
             // Also without a catch-up: another room of the connection may wait for the slot.
-            self.finish_store_read(of);
-            let subscription = self.connection(of).and_then(|connection| connection.subscription(index));
+            self.finish_store_read(key);
+            let subscription = self.connection(key).and_then(|connection| connection.subscription(index));
             let Some(subscription) = subscription else { continue };
             let Some(rare_state) = &mut subscription.rare_state else { continue };
             let Some(catch_up) = rare_state
@@ -110,38 +110,38 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                 rare_state.catch_up = None;
                 subscription.compact();
             }
-            self.send_shared(of, page.frames.clone());
+            self.send_shared(key, page.frames.clone());
         }
     }
 
     /// No reader was available: the waiting connections request the page again at the next tick.
-    fn page_failed(&mut self, index: usize, key: (Seq, Seq, usize)) {
+    fn page_failed(&mut self, index: usize, range: (Seq, Seq, usize)) {
         let room = self.rooms[index].id;
-        for of in self.rooms[index].pages.remove(&key).unwrap_or_default() {
-            let same_range = |catch_up: &&mut CatchUp| (catch_up.after, catch_up.until) == (key.0, key.1);
-            let Some(catch_up) = self.catch_up(of, index).filter(same_range) else {
-                self.finish_store_read(of);
+        for key in self.rooms[index].pages.remove(&range).unwrap_or_default() {
+            let same_range = |catch_up: &&mut CatchUp| (catch_up.after, catch_up.until) == (range.0, range.1);
+            let Some(catch_up) = self.catch_up(key, index).filter(same_range) else {
+                self.finish_store_read(key);
                 continue;
             };
             (catch_up.requested, catch_up.postponed) = (false, true);
-            self.postponed.push((of, room));
-            if let Some(connection) = self.connection(of) {
+            self.postponed.push((key, room));
+            if let Some(connection) = self.connection(key) {
                 connection.store_reads = connection.store_reads.saturating_sub(1);
             }
         }
     }
 
-    fn catch_up(&mut self, of: ConnKey, index: usize) -> Option<&mut CatchUp> {
-        self.connection(of)?.subscription(index)?.rare_state.as_mut()?.catch_up.as_mut()
+    fn catch_up(&mut self, key: ConnKey, index: usize) -> Option<&mut CatchUp> {
+        self.connection(key)?.subscription(index)?.rare_state.as_mut()?.catch_up.as_mut()
     }
 
     pub(super) fn request_postponed_pages(&mut self) {
-        for (of, room) in std::mem::take(&mut self.postponed) {
+        for (key, room) in std::mem::take(&mut self.postponed) {
             let Some(index) = self.rooms.index_of(room) else { continue };
-            if let Some(catch_up) = self.catch_up(of, index) {
+            if let Some(catch_up) = self.catch_up(key, index) {
                 catch_up.postponed = false;
             }
-            self.request_page(of, room);
+            self.request_page(key, room);
         }
     }
 

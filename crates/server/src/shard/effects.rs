@@ -47,64 +47,64 @@ impl OpenRooms for ConnectionRooms<'_> {
 
 impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Handles the decoded contents of a client message.
-    pub(super) fn handle_decoded(&mut self, of: ConnKey, decoded: Vec<Decoded>) {
+    pub(super) fn handle_decoded(&mut self, key: ConnKey, decoded: Vec<Decoded>) {
         for decoded in decoded {
             match decoded {
-                Decoded::Request { id, request } => self.handle_request(of, id, request),
-                Decoded::Error { id, error } => self.send_error(of, id, error),
-                Decoded::RateLimited { id, wait } => self.send_rate_limited(of, id, wait),
-                Decoded::Frames(frames) => self.send_bytes(of, &frames),
+                Decoded::Request { id, request } => self.handle_request(key, id, request),
+                Decoded::Error { id, error } => self.send_error(key, id, error),
+                Decoded::RateLimited { id, wait } => self.send_rate_limited(key, id, wait),
+                Decoded::Frames(frames) => self.send_bytes(key, &frames),
             }
         }
     }
 
-    fn handle_request(&mut self, of: ConnKey, id: Option<protocol::CommandId>, request: Request) {
-        let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
+    fn handle_request(&mut self, key: ConnKey, id: Option<protocol::CommandId>, request: Request) {
+        let Some(user) = self.connection(key).map(|connection| connection.user) else { return };
         let Some(user_state) = self.connections.user_mut(user) else { return };
         let additional = operations::additional_rate_class(&request);
         let additional_token =
             additional.map(|class| user_state.buckets.take(class, self.now, &self.settings.rates));
-        let Some(connection) = self.connections.get(of.index) else { return };
+        let Some(connection) = self.connections.get(key.index) else { return };
         let Some(user_state) = self.connections.user(user) else { return };
         let rooms = ConnectionRooms { subscriptions: &connection.subscriptions, rooms: &self.rooms };
         let view = View { user, name: &user_state.name, additional_token, rooms: &rooms };
         let row = Some(request.row());
         let effects = operations::handle(&view, request);
-        self.apply(Origin { of, id, user, row, registers: None }, effects);
+        self.apply(Origin { key, id, user, row, registers: None }, effects);
     }
 
     /// Applies effects, in their order.
     pub(super) fn apply(&mut self, origin: Origin, effects: Vec<Effect>) {
-        let Origin { of, id, user, row, registers } = origin;
+        let Origin { key, id, user, row, registers } = origin;
         for effect in effects {
             match effect {
-                Effect::Reply(reply) | Effect::Repeated(reply) => self.send_ok(of, id, reply),
-                Effect::ReplyAlways(reply) => self.send_frame(of, OkFrame::new(id, reply).into()),
+                Effect::Reply(reply) | Effect::Repeated(reply) => self.send_ok(key, id, reply),
+                Effect::ReplyAlways(reply) => self.send_frame(key, OkFrame::new(id, reply).into()),
                 Effect::ReplyFromPresence(PresenceReply(reply)) => {
                     let reply = self.services.presence(reply);
-                    self.send_ok(of, id, reply);
+                    self.send_ok(key, id, reply);
                 }
                 Effect::ReplyAfter { room, seq, reply } => self.reply_after(origin, room, seq, reply),
-                Effect::Frame(frame) => self.send_shared(of, frame),
+                Effect::Frame(frame) => self.send_shared(key, frame),
                 Effect::Error(error) => {
                     debug_assert!(
                         row.is_none_or(|row| row.may_return_over_websocket(error.code)),
                         "{row:?} returned {}",
                         error.code
                     );
-                    self.send_error(of, id, error);
+                    self.send_error(key, id, error);
                 }
                 Effect::RoomError { room, error: CommandError { code, message } } => {
                     self.metrics.error(code);
                     let frame = ErrorFrame { room: Some(room), ..ErrorFrame::new(None, code, message) };
-                    self.send_frame(of, frame.into());
+                    self.send_frame(key, frame.into());
                 }
-                Effect::RateLimited(wait) => self.send_rate_limited(of, id, wait),
+                Effect::RateLimited(wait) => self.send_rate_limited(key, id, wait),
                 Effect::Refund(class) => self.refund(user, class),
                 Effect::Write { operation, on_reply } => self.submit_write(origin, operation, on_reply),
                 Effect::Read(operation) => self.submit_read(origin, operation),
                 Effect::Attach(attach) => self.grant(origin, attach),
-                Effect::JoinRefused => self.reject_join(of),
+                Effect::JoinRefused => self.reject_join(key),
                 Effect::Ephemeral { room, frame } => {
                     self.services.publish_ephemeral(room, json_frame(&frame).into());
                 }
@@ -130,26 +130,26 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Submits to the writer on behalf of a connection. If it is not available, that is answered here.
     fn submit_write(
         &mut self,
-        Origin { of, id, row, .. }: Origin,
+        Origin { key, id, row, .. }: Origin,
         operation: Operation,
         on_reply: Box<dyn OnReply>,
     ) {
-        let Some(user) = self.connection(of).map(|connection| connection.user) else { return };
+        let Some(user) = self.connection(key).map(|connection| connection.user) else { return };
         let Some(actor) = self.connections.user(user).map(|user_state| user_state.actor(user)) else {
             return;
         };
         let registers = actor.registration.and_then(|registration| registration.token);
-        let origin = Origin { of, id, user, row, registers };
+        let origin = Origin { key, id, user, row, registers };
         match self.services.write(actor, operation, self.pending.next_id()) {
             Ok(()) => {
                 self.pending.insert(Pending { origin, on_reply });
-                if let Some(connection) = self.connection(of) {
+                if let Some(connection) = self.connection(key) {
                     connection.unanswered = connection.unanswered.saturating_add(1);
                 }
             }
             Err(code) => {
                 if code == ErrorCode::Overloaded {
-                    self.throttle(of);
+                    self.throttle(key);
                 }
                 self.apply(origin, on_reply.failed(command_error(code)));
             }
@@ -163,8 +163,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         on_reply: Box<dyn OnReply>,
         operation: Operation,
     ) -> bool {
-        let of = ConnKey { index: usize::MAX, generation: 0 };
-        let origin = Origin { of, id: None, user: actor.person.id, row: None, registers: None };
+        let key = ConnKey { index: usize::MAX, generation: 0 };
+        let origin = Origin { key, id: None, user: actor.person.id, row: None, registers: None };
         let submitted = self.services.write(actor, operation, self.pending.next_id()).is_ok();
         if submitted {
             self.pending.insert(Pending { origin, on_reply });
@@ -175,48 +175,48 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     /// Submits to a reader, unless too many reads are in progress for the connection, each of which may bring a quarter of a
     /// megabyte.
     fn submit_read(&mut self, origin: Origin, operation: Box<dyn ReadOperation>) {
-        let Origin { of, id, .. } = origin;
-        let Some(connection) = self.connection(of) else { return };
+        let Origin { key, id, .. } = origin;
+        let Some(connection) = self.connection(key) else { return };
         if connection.store_reads >= Connection::<L>::MAX_STORE_READS {
-            return self.send_rate_limited(of, id, READ_RETRY_DELAY);
+            return self.send_rate_limited(key, id, READ_RETRY_DELAY);
         }
         let encoding = connection.codec.encoding();
         if self.outboxes_are_full() {
-            return self.send_error_code(of, id, ErrorCode::Overloaded);
+            return self.send_error_code(key, id, ErrorCode::Overloaded);
         }
         match self.services.read(Query::Operation { origin, encoding, operation }) {
             Ok(()) => {
-                if let Some(connection) = self.connection(of) {
+                if let Some(connection) = self.connection(key) {
                     connection.store_reads += 1;
                 }
             }
-            Err(code) => self.send_error_code(of, id, code),
+            Err(code) => self.send_error_code(key, id, code),
         }
     }
 
     /// A read of an operation is done.
     pub(super) fn handle_read_done(&mut self, origin: Origin, effects: Vec<Effect>) {
-        self.finish_store_read(origin.of);
-        if self.connection(origin.of).is_some() {
+        self.finish_store_read(origin.key);
+        if self.connection(origin.key).is_some() {
             self.apply(origin, effects);
         }
     }
 
     /// Releases the slot of a store read, which a catch-up may be waiting for.
-    pub(super) fn finish_store_read(&mut self, of: ConnKey) {
-        if let Some(connection) = self.connection(of) {
+    pub(super) fn finish_store_read(&mut self, key: ConnKey) {
+        if let Some(connection) = self.connection(key) {
             connection.store_reads = connection.store_reads.saturating_sub(1);
-            self.queue_write(of.index);
+            self.queue_write(key.index);
         }
     }
 
     /// Handles a reply of the writer.
     pub(super) fn handle_reply(&mut self, reply: WriteReply) {
         let Some(Pending { origin, on_reply }) = self.pending.take(reply.request_id) else { return };
-        if let Some(connection) = self.connection(origin.of) {
+        if let Some(connection) = self.connection(origin.key) {
             connection.unanswered = connection.unanswered.saturating_sub(1);
             // It may be read again.
-            self.queue_read(origin.of.index);
+            self.queue_read(origin.key.index);
         }
         let effects = match reply.result {
             Ok(result) => on_reply.done(result),
@@ -225,14 +225,14 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.apply(origin, effects);
     }
 
-    fn grant(&mut self, Origin { of, id, .. }: Origin, attach: Attach) {
+    fn grant(&mut self, Origin { key, id, .. }: Origin, attach: Attach) {
         let room = attach.info.room;
-        let join = self.connection(of).map_or(0, |connection| connection.codec.join_granted(room));
-        self.subscribe(PendingSubscription { of, id, join, attach });
+        let join = self.connection(key).map_or(0, |connection| connection.codec.join_granted(room));
+        self.subscribe(PendingSubscription { key, id, join, attach });
     }
 
-    fn reject_join(&mut self, of: ConnKey) {
-        let Some(connection) = self.connections.get_mut(of.index).filter(|connection| connection.key == of)
+    fn reject_join(&mut self, key: ConnKey) {
+        let Some(connection) = self.connections.get_mut(key.index).filter(|connection| connection.key == key)
         else {
             return;
         };
@@ -241,13 +241,13 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 
     /// The membership has ended in the store. Earlier events are still on their way to this connection, and come before the `ok`.
-    fn reply_after(&mut self, Origin { of, id, .. }: Origin, room: RoomId, seq: Seq, reply: Reply) {
+    fn reply_after(&mut self, Origin { key, id, .. }: Origin, room: RoomId, seq: Seq, reply: Reply) {
         let index = self.rooms.index_of(room);
         let Some((index, subscription)) =
-            index.and_then(|index| Some((index, self.connection(of)?.subscription(index)?)))
+            index.and_then(|index| Some((index, self.connection(key)?.subscription(index)?)))
         else {
             // It was not open here, or is not any more.
-            return self.send_ok(of, id, reply);
+            return self.send_ok(key, id, reply);
         };
         let is_missing_events = subscription.end().is_none();
         subscription.rare_state().pending_leaves.push((id, reply));
@@ -255,7 +255,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             // The bus has dropped the event, and perhaps earlier ones: they are backfilled from the store.
             self.backfill(index, seq);
         }
-        self.queue_write(of.index);
+        self.queue_write(key.index);
     }
 
     /// The user has this name from now on, on all connections.
@@ -277,19 +277,19 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 
     /// Backpressure: a connection whose command was rejected as `overloaded` is not read until the next tick.
-    fn throttle(&mut self, of: ConnKey) {
-        let Some(connection) = self.connection(of) else { return };
+    fn throttle(&mut self, key: ConnKey) {
+        let Some(connection) = self.connection(key) else { return };
         if !std::mem::replace(&mut connection.flags.throttled, true) {
-            self.throttled.push(of);
+            self.throttled.push(key);
         }
     }
 
     /// Resumes the connections that were throttled since the last tick.
     pub(super) fn resume_throttled(&mut self) {
-        for of in std::mem::take(&mut self.throttled) {
-            if let Some(connection) = self.connection(of) {
+        for key in std::mem::take(&mut self.throttled) {
+            if let Some(connection) = self.connection(key) {
                 connection.flags.throttled = false;
-                self.resume_io(of.index);
+                self.resume_io(key.index);
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::operations::OnReply;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
     /// The connection, which may end before the reply arrives.
-    pub(crate) of: ConnKey,
+    pub(crate) key: ConnKey,
     /// The id of the command.
     pub(crate) id: Option<CommandId>,
     /// The user, to whom the effects apply also after the connection has ended.
@@ -67,8 +67,8 @@ mod tests {
     use crate::operations::StoredPosition;
 
     fn pending(user: u64) -> Pending {
-        let of = ConnKey { index: 0, generation: 0 };
-        let origin = Origin { of, id: None, user: UserId(user), row: None, registers: None };
+        let key = ConnKey { index: 0, generation: 0 };
+        let origin = Origin { key, id: None, user: UserId(user), row: None, registers: None };
         Pending { origin, on_reply: Box::new(StoredPosition) }
     }
 

@@ -47,7 +47,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         let (ended, waiting): (Vec<PendingSubscription>, Vec<PendingSubscription>) =
             pending_subscriptions.into_iter().partition(|pending_subscription| {
                 let is_of_user = self
-                    .connection(pending_subscription.of)
+                    .connection(pending_subscription.key)
                     .is_some_and(|connection| connection.user == user);
                 is_of_user && pending_subscription.attach.head < event.seq
             });

@@ -87,7 +87,7 @@ impl CountingShard {
                     epoch: None,
                     resume: None,
                 };
-                shard.subscribe(PendingSubscription { of: key, id: None, join: 0, attach });
+                shard.subscribe(PendingSubscription { key, id: None, join: 0, attach });
             }
             (key, counters)
         });
