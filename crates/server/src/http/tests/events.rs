@@ -2,20 +2,20 @@
 
 use super::*;
 
-/// A member of the lobby in which three things were said, and its `Authorization` header.
-async fn talk(running: &Running) -> String {
+/// The `Authorization` header of a member of the lobby, which has three messages.
+async fn member_of_lobby(running: &Running) -> String {
     let bearer = format!("Authorization: Bearer {}", running.guest().await);
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
     assert_eq!(wire.answer().await.status, 101);
     wire.send_frame(r#"{"type":"join","id":1,"room":"lobby"}"#).await;
-    wire.hear_of("joined").await;
+    wire.next_of("joined").await;
     for key in 1..=3 {
         wire.send_frame(&format!(
             r#"{{"type":"send","id":{key},"room":"r1","client_message_id":"k{key}","body":"你好 {key}"}}"#
         ))
         .await;
-        wire.hear_of("ok").await;
+        wire.next_of("ok").await;
     }
     bearer
 }
@@ -28,9 +28,9 @@ fn numbers(answer: &Answer) -> (Vec<u64>, bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_reads_pages_in_both_directions() {
+async fn member_reads_pages_in_both_directions() {
     let running = Running::start(&[]);
-    let bearer = talk(&running).await;
+    let bearer = member_of_lobby(&running).await;
     let page = async |query: &str| numbers(&running.get(&format!("/api/v1/rooms/{query}"), &[&bearer]).await);
     assert_eq!(page("r1/events").await, (vec![1, 2, 3, 4], false));
     assert_eq!(page("LOBBY/events?after=0").await, (vec![1, 2, 3, 4], false));
@@ -48,7 +48,7 @@ async fn a_member_reads_pages_in_both_directions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_reads_too_many_pages_is_told_to_wait() {
+async fn pages_beyond_the_rate_are_rate_limited() {
     let running = Running::start(&[("limits.commands", "0.001/h burst 2")]);
     let bearer = format!("Authorization: Bearer {}", running.guest().await);
     for status in [403, 403, 429] {

@@ -1,7 +1,7 @@
-//! HTTP over real sockets: a house in a folder of its own, and a client that writes bytes and reads bytes.
+//! HTTP over real sockets: a server in its own folder, and a client that writes and reads bytes.
 
 mod events;
-mod places;
+mod limits;
 mod refusals;
 mod sessions;
 mod timeouts;
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::config::tests::config_with;
 
-/// After this a test that waits has failed; none that passes waits for it.
+/// After this a test that waits has failed. A test that passes never waits as long.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server on a free loopback port.
@@ -50,7 +50,7 @@ impl Running {
         Wire::connect(self.address).await
     }
 
-    /// One request on a connection of its own; `headers` are lines without their ends, `Host` is added.
+    /// Sends one request on its own connection. `headers` are lines without their ends; `Host` is added.
     async fn ask(&self, request_line: &str, headers: &[&str], body: &str) -> Answer {
         let mut wire = self.connect().await;
         wire.write(&request(request_line, headers, body)).await;
@@ -81,7 +81,7 @@ fn request(request_line: &str, headers: &[&str], body: &str) -> String {
     format!("{text}\r\n{body}")
 }
 
-/// A connection, seen byte by byte.
+/// A connection, byte by byte.
 struct Wire {
     stream: TcpStream,
     unread: Vec<u8>,
@@ -102,16 +102,16 @@ impl Wire {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// False at the end of the connection, however it ended.
+    /// `false` at the end of the connection, however it ended.
     async fn read_more(&mut self) -> bool {
         let mut buffer = [0; 4096];
-        let read = timeout(WAIT_TIMEOUT, self.stream.read(&mut buffer)).await.expect("nothing came");
+        let read = timeout(WAIT_TIMEOUT, self.stream.read(&mut buffer)).await.expect("nothing arrived");
         let read = read.unwrap_or(0);
         self.unread.extend_from_slice(&buffer[..read]);
         read > 0
     }
 
-    /// Everything until the other side closes.
+    /// Everything until the server closes.
     async fn rest(mut self) -> String {
         while self.read_more().await {}
         String::from_utf8_lossy(&self.unread).into_owned()
@@ -147,8 +147,8 @@ impl Wire {
         self.write(frame(text)).await;
     }
 
-    /// The next text message, unmasked and unfragmented as a server sends it; pings are passed over.
-    async fn hear(&mut self) -> String {
+    /// The next text message, unmasked and unfragmented as a server sends it. Pings are skipped.
+    async fn next_text(&mut self) -> String {
         loop {
             let head = self.take(2).await;
             let length = match head[1] {
@@ -165,15 +165,15 @@ impl Wire {
         }
     }
 
-    /// Listens until an object of this type comes.
-    async fn hear_of(&mut self, kind: &str) -> Value {
+    /// Reads until an object of this type arrives.
+    async fn next_of(&mut self, kind: &str) -> Value {
         loop {
-            let heard: Value = serde_json::from_str(&self.hear().await).unwrap();
-            let heard = match heard {
+            let received: Value = serde_json::from_str(&self.next_text().await).unwrap();
+            let received = match received {
                 Value::Array(several) => several,
                 one => vec![one],
             };
-            if let Some(found) = heard.into_iter().find(|object| object["type"] == kind) {
+            if let Some(found) = received.into_iter().find(|object| object["type"] == kind) {
                 return found;
             }
         }
@@ -188,7 +188,7 @@ fn frame(text: &str) -> Vec<u8> {
             frame.push(0x80 | 126);
             frame.extend(long.to_be_bytes());
         }
-        Err(_) => unreachable!("no test says so much"),
+        Err(_) => unreachable!("no test sends so much"),
     }
     frame.extend([0; 4]);
     frame.extend(text.as_bytes());
@@ -204,7 +204,7 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Status and code of a refusal, after a look at its form.
+    /// The status and the code of an error, after a check of its form.
     fn refusal(&self) -> (u16, String) {
         assert_eq!(self.headers["content-type"], "application/json");
         let body = self.json();

@@ -1,9 +1,9 @@
-//! Requests that are refused, each with its status and its code; and what every answer bears.
+//! Errors with their statuses and codes, and the headers of every response.
 
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_refusal_has_its_status_and_its_code() {
+async fn every_error_has_its_status_and_its_code() {
     let running = Running::start(&[]);
     let token = running.guest().await;
     let bearer = format!("Authorization: Bearer {token}");
@@ -49,7 +49,7 @@ async fn every_refusal_has_its_status_and_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_that_is_not_right_is_refused() {
+async fn invalid_upgrade_is_refused() {
     let running = Running::start(&[("allowed_origins", "https://listed.example")]);
     let cases: &[(&[&str], u16, &str)] = &[
         (&["Sec-WebSocket-Protocol: other"], 400, "malformed"),
@@ -74,7 +74,7 @@ async fn an_upgrade_that_is_not_right_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_without_end_is_refused_before_it_is_kept() {
+async fn endless_head_is_refused_at_its_limit() {
     let running = Running::start(&[]);
     let mut wire = running.connect().await;
     wire.write(format!("GET / HTTP/1.1\r\nHost: chat.example\r\nX: {}", "x".repeat(40_000))).await;
@@ -98,7 +98,7 @@ async fn every_response_has_the_policy_and_explicit_caching() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_request_is_answered_without_a_body() {
+async fn head_request_is_answered_without_a_body() {
     let running = Running::start(&[]);
     let length = running.get("/", &[]).await.body.len();
     for path in ["/", "/healthz"] {
@@ -111,7 +111,7 @@ async fn a_head_request_is_answered_without_a_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_watches_is_told() {
+async fn health_and_metrics_are_public() {
     let running = Running::start(&[]);
     assert_eq!(running.get("/healthz", &[]).await.text(), "ok");
     assert_eq!(running.get("/readyz", &[]).await.text(), "ready");
@@ -119,7 +119,7 @@ async fn whoever_watches_is_told() {
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[JSON_PROTOCOL])).await;
     wire.answer().await;
-    wire.hear_of("welcome").await;
+    wire.next_of("welcome").await;
     let answer = running.get("/metrics", &[]).await;
     assert!(answer.headers["content-type"].starts_with("application/openmetrics-text"));
     let text = answer.text();

@@ -1,4 +1,4 @@
-//! Every way to stand still is found out. In each test one deadline is short, and the others are out of reach.
+//! Each way to stall a connection has its deadline. In each test one is short, and the others are out of reach.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -16,13 +16,13 @@ fn short(key: &'static str) -> Running {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_connection_is_closed() {
+async fn silent_connection_is_closed() {
     let running = short("timeouts.first_byte");
     assert_eq!(running.connect().await.rest().await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_half_sent_head_is_closed() {
+async fn half_sent_head_is_closed() {
     let running = short("timeouts.headers");
     for half in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: chat.example\r\nX: "] {
         let mut wire = running.connect().await;
@@ -32,7 +32,7 @@ async fn a_half_sent_head_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_head_that_is_half_sent_is_closed() {
+async fn half_sent_second_head_is_closed() {
     let running = short("timeouts.headers");
     let mut wire = running.connect().await;
     wire.write(request("GET /healthz", &[], "")).await;
@@ -42,7 +42,7 @@ async fn a_second_head_that_is_half_sent_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_connection_is_closed() {
+async fn idle_connection_is_closed() {
     let running = short("timeouts.http_keep_alive");
     let mut wire = running.connect().await;
     wire.write(request("GET /healthz", &[], "")).await;
@@ -51,7 +51,7 @@ async fn an_idle_connection_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_half_sent_body_is_answered_and_closed() {
+async fn half_sent_body_is_answered_and_closed() {
     let running = short("timeouts.headers");
     let mut wire = running.connect().await;
     wire.write("POST /api/v1/session HTTP/1.1\r\nHost: chat.example\r\nContent-Length: 100\r\n\r\n{\"name\"")
@@ -60,29 +60,29 @@ async fn a_half_sent_body_is_answered_and_closed() {
     assert_eq!(wire.rest().await, "");
 }
 
-/// Megabytes of which nobody takes one; tells when they are dropped.
-struct Burden(Vec<u8>, Option<oneshot::Sender<()>>);
+/// A large body that no client reads; it notifies when it is dropped.
+struct UnreadBody(Vec<u8>, Option<oneshot::Sender<()>>);
 
-impl AsRef<[u8]> for Burden {
+impl AsRef<[u8]> for UnreadBody {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl Drop for Burden {
+impl Drop for UnreadBody {
     fn drop(&mut self) {
         let _ = self.1.take().map(|dropped| dropped.send(()));
     }
 }
 
 #[tokio::test]
-async fn who_takes_not_a_byte_of_the_answer_is_given_up() {
-    let (dropped, given_up) = oneshot::channel();
-    // More than the kernel takes for a reader who does not read.
-    let burden = Arc::new(Mutex::new(Some(Bytes::from_owner(Burden(vec![b'x'; 64 << 20], Some(dropped))))));
+async fn client_that_reads_no_response_is_closed() {
+    let (dropped, closed) = oneshot::channel();
+    // More than the kernel buffers.
+    let body = Arc::new(Mutex::new(Some(Bytes::from_owner(UnreadBody(vec![b'x'; 64 << 20], Some(dropped))))));
     let answer = move || {
-        let burden = burden.lock().unwrap().take();
-        async move { Body::from(burden.unwrap()) }
+        let body = body.lock().unwrap().take();
+        async move { Body::from(body.unwrap()) }
     };
     let config = config_with(
         &[&LONG[..], &[("timeouts.http_keep_alive", "50ms"), ("listen", "127.0.0.1:0")]].concat(),
@@ -98,11 +98,11 @@ async fn who_takes_not_a_byte_of_the_answer_is_given_up() {
     let _serving =
         accept::serve(listener, server, ConnectionLimiter::new(1, 1, metrics), Capacity::of(1, 1024));
     wire.write(request("GET /", &[], "")).await;
-    timeout(WAIT_TIMEOUT, given_up).await.expect("the connection is still there").unwrap();
+    timeout(WAIT_TIMEOUT, closed).await.expect("the connection is still open").unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn patience_is_moved_by_what_is_due_and_not_by_a_byte_more() {
+async fn deadline_moves_with_the_phase_and_not_with_each_byte() {
     let config = config_with(&[
         ("timeouts.first_byte", "3s"),
         ("timeouts.headers", "5s"),
@@ -115,14 +115,14 @@ async fn patience_is_moved_by_what_is_due_and_not_by_a_byte_more() {
     assert_eq!(until(), 3);
     second().await;
     connection_deadlines.on_read();
-    assert_eq!(until(), 6, "a head has begun");
+    assert_eq!(until(), 6, "a head has started");
     second().await;
     connection_deadlines.on_read();
-    assert_eq!(until(), 6, "a head that trickles");
+    assert_eq!(until(), 6, "a head that arrives slowly");
     connection_deadlines.handling();
     connection_deadlines.on_read();
     connection_deadlines.on_write();
-    assert_eq!(until(), 32, "a handler is at work");
+    assert_eq!(until(), 32, "a handler is running");
     second().await;
     connection_deadlines.answered();
     assert_eq!(until(), 10, "the next head is due");
@@ -130,7 +130,7 @@ async fn patience_is_moved_by_what_is_due_and_not_by_a_byte_more() {
     connection_deadlines.on_write();
     assert_eq!(until(), 11, "a slow reader that reads");
     connection_deadlines.on_read();
-    assert_eq!(until(), 9, "the next head has begun");
+    assert_eq!(until(), 9, "the next head has started");
     connection_deadlines.on_write();
     assert_eq!(until(), 9);
 }

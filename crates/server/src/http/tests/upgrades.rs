@@ -1,9 +1,9 @@
-//! From a request to a WebSocket.
+//! The upgrade from a request to a WebSocket.
 
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_names_the_subprotocol_and_proves_that_it_was_read() {
+async fn upgrade_response_has_the_subprotocol_and_accept_key() {
     let running = Running::start(&[]);
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&["Sec-WebSocket-Protocol: chat, teahouse.v1.json"])).await;
@@ -12,19 +12,19 @@ async fn the_answer_names_the_subprotocol_and_proves_that_it_was_read() {
     assert_eq!(answer.headers["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     assert_eq!(answer.headers["sec-websocket-protocol"], "teahouse.v1.json");
     assert!(!answer.headers.contains_key("sec-websocket-extensions"));
-    let welcome = wire.hear_of("welcome").await;
+    let welcome = wire.next_of("welcome").await;
     assert!(welcome["you"]["name"].as_str().unwrap().is_ascii());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_came_right_behind_the_request_is_not_lost() {
+async fn frame_sent_right_after_the_request_is_not_lost() {
     let running = Running::start(&[]);
     let mut wire = running.connect().await;
     let mut bytes = upgrade_with(&[JSON_PROTOCOL]).into_bytes();
     bytes.extend(frame(r#"{"type":"ping","id":7}"#));
     wire.write(bytes).await;
     assert_eq!(wire.answer().await.status, 101);
-    assert_eq!(wire.hear_of("ok").await["id"], 7);
+    assert_eq!(wire.next_of("ok").await["id"], 7);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,18 +36,18 @@ async fn upgrade_without_subprotocol_uses_plain_text_and_language() {
         let answer = wire.answer().await;
         assert_eq!(answer.status, 101);
         assert!(!answer.headers.contains_key("sec-websocket-protocol"));
-        let line = wire.hear().await;
+        let line = wire.next_text().await;
         assert!(line.starts_with("* ") && line.contains(part), "{line}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_brings_a_session_is_who_it_says() {
+async fn upgrade_with_a_session_has_its_user() {
     let running = Running::start(&[("allowed_origins", "https://listed.example")]);
-    let begun =
+    let created =
         running.ask("POST /api/v1/session", &["Origin: http://chat.example"], "{\"name\":\"李雷\"}").await;
-    let cookie = format!("Cookie: {}", begun.headers["set-cookie"].split(';').next().unwrap());
-    let known = begun.json()["user"].clone();
+    let cookie = format!("Cookie: {}", created.headers["set-cookie"].split(';').next().unwrap());
+    let known = created.json()["user"].clone();
     for (headers, same) in [
         (vec!["Origin: http://chat.example", cookie.as_str()], true),
         (vec![cookie.as_str()], true),
@@ -57,13 +57,13 @@ async fn who_brings_a_session_is_who_it_says() {
         let mut wire = running.connect().await;
         wire.write(upgrade_with(&[&headers[..], &[JSON_PROTOCOL]].concat())).await;
         assert_eq!(wire.answer().await.status, 101, "{headers:?}");
-        let you = wire.hear_of("welcome").await["you"].clone();
+        let you = wire.next_of("welcome").await["you"].clone();
         assert_eq!(you == known, same, "{headers:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_guest_who_was_stored_is_found_in_the_store() {
+async fn stored_guest_is_found_in_the_store() {
     let running = Running::start(&[]);
     let token = running.guest().await;
     let bearer = format!("Authorization: Bearer {token}");
@@ -71,24 +71,24 @@ async fn a_guest_who_was_stored_is_found_in_the_store() {
     wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
     wire.answer().await;
     wire.send_frame(r#"{"type":"rename","id":1,"name":"韩梅梅"}"#).await;
-    wire.hear_of("ok").await;
+    wire.next_of("ok").await;
     wire.send_frame(r#"{"type":"join","id":2,"room":"lobby"}"#).await;
-    wire.hear_of("joined").await;
+    wire.next_of("joined").await;
     let hash = crate::sessions::Token::parse(&token).unwrap().hash();
     assert_eq!(running.app.sessions.provisional(&hash), None);
     let known = running.get("/api/v1/session", &[&bearer]).await;
     assert_eq!(known.json()["user"]["name"], "韩梅梅");
 }
 
-/// Keeps all threads that read the store from doing so until it is dropped.
+/// Blocks all readers of the store until it is dropped.
 async fn hold_readers(app: &Arc<AppState>) -> Vec<std::sync::mpsc::Sender<()>> {
     let mut all = Vec::new();
     for _ in 0..crate::app::READERS {
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let (send_frame, is_held) = tokio::sync::oneshot::channel();
+        let (started, is_held) = tokio::sync::oneshot::channel();
         let app = Arc::clone(app);
         let hold = move |_: &mut dyn storage::Reader| {
-            let _ = send_frame.send(());
+            let _ = started.send(());
             held.recv()
         };
         tokio::spawn(async move { app.read(hold).await });
@@ -99,18 +99,18 @@ async fn hold_readers(app: &Arc<AppState>) -> Vec<std::sync::mpsc::Sender<()>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_recognized_only_when_it_stops_is_not_let_in() {
+async fn upgrade_authenticated_during_a_stop_is_refused() {
     let running = Running::start(&[]);
     let bearer = format!("Authorization: Bearer {}", running.guest().await);
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
     wire.answer().await;
     wire.send_frame(r#"{"type":"join","id":1,"room":"lobby"}"#).await;
-    wire.hear_of("joined").await;
+    wire.next_of("joined").await;
     let held = hold_readers(&running.app).await;
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[JSON_PROTOCOL, &bearer])).await;
-    // By then the other request waits for the store.
+    // Meanwhile the other request waits for the store.
     for _ in 0..100 {
         running.get("/healthz", &[]).await;
     }
@@ -120,22 +120,22 @@ async fn who_is_recognized_only_when_it_stops_is_not_let_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_has_been_let_in_is_waited_for_and_told_goodbye() {
+async fn stop_waits_for_upgrades_and_closes_them() {
     let running = Running::start(&[]);
-    let on_the_way = running.app.begin_upgrade().unwrap();
+    let guard = running.app.begin_upgrade().unwrap();
     let app = Arc::clone(&running.app);
     let stopping = tokio::spawn(async move { app.stop().await });
-    let nobody_is_let_in = async {
+    let stops_upgrades = async {
         while running.app.begin_upgrade().is_some() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(WAIT_TIMEOUT, nobody_is_let_in).await.expect("it does not stop");
-    // Long enough for a stop that waits for nobody.
+    timeout(WAIT_TIMEOUT, stops_upgrades).await.expect("it does not stop");
+    // Long enough for a stop that does not wait.
     for _ in 0..100 {
         running.get("/healthz", &[]).await;
     }
-    assert!(!stopping.is_finished(), "somebody was on the way");
+    assert!(!stopping.is_finished(), "an upgrade was in progress");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut wire = Wire::connect(listener.local_addr().unwrap()).await;
     let (stream, peer) = listener.accept().unwrap();
@@ -152,8 +152,8 @@ async fn whoever_has_been_let_in_is_waited_for_and_told_goodbye() {
         protocol: crate::handoff::WireProtocol::Json,
         slot: ConnectionLimiter::new(1, 1, Metrics::new()).admit(Address::from(peer.ip())).unwrap().into(),
     });
-    drop(on_the_way);
-    wire.hear_of("welcome").await;
+    drop(guard);
+    wire.next_of("welcome").await;
     assert_eq!(wire.take(2).await[0], 0x88);
     assert_eq!(wire.rest().await, "\u{3}\u{fffd}retry_within_ms=500");
     timeout(WAIT_TIMEOUT, stopping).await.expect("it stops").unwrap();
@@ -161,11 +161,11 @@ async fn whoever_has_been_let_in_is_waited_for_and_told_goodbye() {
 
 #[cfg(feature = "echo")]
 #[tokio::test(flavor = "multi_thread")]
-async fn an_echo_says_what_was_said() {
+async fn echo_returns_the_message() {
     let running = Running::start(&[]);
     let mut wire = running.connect().await;
     wire.write(request("GET /echo", &UPGRADE, "")).await;
     assert_eq!(wire.answer().await.status, 101);
     wire.send_frame("茶").await;
-    assert_eq!(wire.hear().await, "茶");
+    assert_eq!(wire.next_text().await, "茶");
 }

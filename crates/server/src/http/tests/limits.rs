@@ -1,17 +1,17 @@
-//! Caps over sockets: who finds no place is told so, completely, and keeps nothing of ours.
+//! The connection limits over sockets: a rejected client receives a whole response, and holds no slot.
 
 use super::*;
 
-/// A connection that has been let in for certain.
-async fn inside(running: &Running) -> Wire {
+/// A connection that has been accepted.
+async fn accepted(running: &Running) -> Wire {
     let mut wire = running.connect().await;
     wire.write(request("GET /metrics", &[], "")).await;
     assert_eq!(wire.answer().await.status, 200);
     wire
 }
 
-/// Asks until there is a place; each refused try is a round trip, which is time enough for the server to notice.
-async fn eventually_inside(running: &Running) {
+/// Tries until a connection is accepted; each rejected try is a round trip.
+async fn eventually_accepted(running: &Running) {
     let trying = async {
         loop {
             if running.get("/metrics", &[]).await.status == 200 {
@@ -19,67 +19,67 @@ async fn eventually_inside(running: &Running) {
             }
         }
     };
-    timeout(WAIT_TIMEOUT, trying).await.expect("the place was not given back");
+    timeout(WAIT_TIMEOUT, trying).await.expect("the slot was not freed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn beyond_the_cap_of_an_address_comes_429_and_beyond_all_503() {
+async fn connection_beyond_a_limit_is_429_or_503() {
     for (cap, status, code) in
         [("limits.connections_per_address", 429, "rate_limited"), ("limits.connections", 503, "overloaded")]
     {
         let running = Running::start(&[(cap, "1")]);
-        let first = inside(&running).await;
+        let first = accepted(&running).await;
         let mut second = running.connect().await;
         second.write(request("GET /metrics", &[], "")).await;
         assert_eq!(second.answer().await.refusal(), (status, code.to_owned()));
         assert_eq!(second.rest().await, "", "it is closed");
         drop(first);
-        eventually_inside(&running).await;
+        eventually_accepted(&running).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_turned_away_and_stays_keeps_nobody_from_being_told() {
+async fn silent_rejected_clients_do_not_block_rejections() {
     let running = Running::start(&[("limits.connections", "1")]);
-    let _first = inside(&running).await;
-    let mut stubborn = Vec::new();
+    let _first = accepted(&running).await;
+    let mut silent = Vec::new();
     for _ in 0..100 {
-        stubborn.push(running.connect().await);
+        silent.push(running.connect().await);
     }
-    // They say nothing, and do not go when they have been told.
-    for wire in &mut stubborn {
+    // They send nothing, and stay connected after the response.
+    for wire in &mut silent {
         assert_eq!(wire.answer().await.refusal(), (503, "overloaded".to_owned()));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_websocket_has_its_place_until_it_ends() {
+async fn websocket_holds_its_slot_until_it_ends() {
     let running = Running::start(&[("limits.connections", "1")]);
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[JSON_PROTOCOL])).await;
     assert_eq!(wire.answer().await.status, 101);
-    wire.hear_of("welcome").await;
+    wire.next_of("welcome").await;
     assert_eq!(running.get("/metrics", &[]).await.status, 503);
     drop(wire);
-    eventually_inside(&running).await;
+    eventually_accepted(&running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_that_are_off_cap_nothing() {
+async fn disabled_limits_reject_nothing() {
     let running = Running::start(&[
         ("limits.connections", "1"),
         ("limits.guest_creation", "0.001/h burst 1"),
         ("limits.enabled", "false"),
     ]);
-    let _first = inside(&running).await;
-    let _second = inside(&running).await;
+    let _first = accepted(&running).await;
+    let _second = accepted(&running).await;
     for _ in 0..3 {
         running.guest().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guests_of_one_address_are_limited_however_they_are_made() {
+async fn guests_of_one_address_share_a_rate_on_all_routes() {
     let running = Running::start(&[("limits.guest_creation", "0.001/h burst 2")]);
     let token = running.guest().await;
     let mut wire = running.connect().await;
@@ -90,7 +90,7 @@ async fn guests_of_one_address_are_limited_however_they_are_made() {
     let answer = running.get("/ws", &UPGRADE).await;
     assert_eq!(answer.refusal(), limited);
     assert!(answer.json()["retry_after_ms"].as_u64().unwrap() > 1000);
-    // Who is somebody already makes no guest.
+    // A client with a session creates no guest.
     let bearer = format!("Authorization: Bearer {token}");
     let mut wire = running.connect().await;
     wire.write(upgrade_with(&[&bearer])).await;
@@ -98,7 +98,7 @@ async fn guests_of_one_address_are_limited_however_they_are_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_in_use_is_one_clear_line() {
+async fn port_in_use_is_one_clear_line() {
     let running = Running::start(&[]);
     let error = listen(running.address).unwrap_err();
     assert_eq!(
@@ -113,21 +113,21 @@ async fn a_port_in_use_is_one_clear_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_stops_lets_go_of_the_port_and_answers_who_is_here() {
+async fn stop_closes_the_port_and_answers_connected_clients() {
     let running = Running::start(&[]);
-    let mut here = inside(&running).await;
+    let mut connected = accepted(&running).await;
     running.app.begin_stopping();
     running.serving.stop_accepting();
-    let let_go = async { while TcpStream::connect(running.address).await.is_ok() {} };
-    timeout(WAIT_TIMEOUT, let_go).await.expect("the port is still there");
-    here.write(request("GET /readyz", &[], "")).await;
-    assert_eq!(here.answer().await.refusal(), (503, "shutting_down".to_owned()));
-    here.write(request("POST /api/v1/session", &[], "")).await;
-    assert_eq!(here.answer().await.refusal(), (503, "shutting_down".to_owned()));
-    here.write(upgrade_with(&[])).await;
-    assert_eq!(here.answer().await.refusal(), (503, "shutting_down".to_owned()));
+    let closed = async { while TcpStream::connect(running.address).await.is_ok() {} };
+    timeout(WAIT_TIMEOUT, closed).await.expect("the port is still open");
+    connected.write(request("GET /readyz", &[], "")).await;
+    assert_eq!(connected.answer().await.refusal(), (503, "shutting_down".to_owned()));
+    connected.write(request("POST /api/v1/session", &[], "")).await;
+    assert_eq!(connected.answer().await.refusal(), (503, "shutting_down".to_owned()));
+    connected.write(upgrade_with(&[])).await;
+    assert_eq!(connected.answer().await.refusal(), (503, "shutting_down".to_owned()));
     timeout(WAIT_TIMEOUT, running.serving.finish(WAIT_TIMEOUT * 2))
         .await
-        .expect("an idle connection holds the end");
-    assert_eq!(here.rest().await, "");
+        .expect("an idle connection blocks the stop");
+    assert_eq!(connected.rest().await, "");
 }
