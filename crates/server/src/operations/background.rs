@@ -1,10 +1,10 @@
-//! Writes that the shard does by itself: no command waits for them.
+//! Writes of the shard for which no command waits.
 
 use storage::{Actor, CommandError, OperationResult};
 
 use super::effect::{Effect, OnReply};
 
-/// The departure of a transient user from all rooms. It has to be done.
+/// The departure of a transient user from all rooms. It is retried until it succeeds.
 #[derive(Debug)]
 pub(crate) struct Departure(pub(crate) Actor);
 
@@ -18,7 +18,7 @@ impl OnReply for Departure {
     }
 }
 
-/// A read position that the server keeps for the client. The next one makes up for one that was lost.
+/// A read position that the server keeps for the client. One that fails is replaced by the next one.
 #[derive(Debug)]
 pub(crate) struct StoredPosition;
 

@@ -1,4 +1,4 @@
-//! What an operation wants done. Handlers and replies return effects; the shard applies them.
+//! The effects of an operation. Handlers and replies return them; the shard or HTTP applies them.
 
 use std::fmt;
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub(crate) enum Effect {
     Attach(Attach),
     /// A join was answered, and opens no room.
     JoinRefused,
-    /// Send a frame that is no event to everybody in the room.
+    /// Send a frame that is no event to all connections that have the room open.
     Ephemeral {
         /// The room.
         room: RoomId,

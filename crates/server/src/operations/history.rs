@@ -28,7 +28,7 @@ fn page(reader: &mut dyn Reader, user: UserId, history: &History) -> Result<Even
     let page = match (history.after, history.before) {
         (Some(after), _) => reader.events_after(room, after, None, bounds),
         (None, Some(before)) => reader.events_before(room, before, bounds),
-        // Beyond the head there is nothing, however far.
+        // The newest events: no event has a greater number.
         (None, None) => reader.events_before(room, Seq(u64::MAX), bounds),
     };
     let page = page.map_err(|error| store_failure(&error))?;

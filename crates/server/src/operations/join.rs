@@ -1,4 +1,4 @@
-//! `join`: become a member, of a new room if need be, and receive its events.
+//! `join`: become a member of a room, which may be new, and receive its events.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use storage::{CommandError, OperationResult};
 use super::effect::{Attach, Effect, OnReply, unexpected};
 use super::view::View;
 
-/// Creating a room costs more than finding one, and only the store knows which it is. So the price is paid in advance, and
-/// returned if the room existed. The lobby always exists.
+/// Creating a room costs a token of its own, but whether the room exists is decided in the store. So the token is taken in advance,
+/// and returned if the room existed. The lobby always exists.
 pub(super) fn additional_cost(join: &Join) -> Option<RateClass> {
     let may_create = matches!(join.room, RoomRef::Name(_)) && join.room != super::lobby();
     may_create.then_some(RateClass::NewRoom)
 }
 
-/// A user who cannot pay for a new room may still join an existing one.
+/// A user without a token for a new room may still join an existing one.
 pub(super) fn handle(view: &View<'_>, join: Join) -> Vec<Effect> {
     let Join { room, after, epoch } = join;
     let price = view.additional_token;

@@ -1,4 +1,4 @@
-//! `leave`: stop being a member. After the `ok` nothing of the room follows.
+//! `leave`: end the membership. No event of the room follows the `ok`.
 
 use domain::LeftRoom;
 use protocol::{Appended, Leave, Reply};
@@ -17,7 +17,7 @@ struct LeaveReply;
 impl OnReply for LeaveReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
         let OperationResult::Leave(LeftRoom { room, seq }) = result else { return unexpected(&result) };
-        // Earlier events are still on their way to this connection, and come before the `ok`.
+        // Earlier events that are still being delivered to this connection precede the `ok`.
         vec![Effect::ReplyAfter { room, seq, reply: Reply::Leave(Appended { seq }) }]
     }
 }

@@ -1,9 +1,9 @@
-//! One operation, one file: its handler, and what follows from the store's answer.
+//! The handlers of the operations, for both transports.
 //!
-//! A handler takes a request and a read-only [`View`], and returns [`Effect`]s. An operation is a file here, its `mod`, and its
-//! row in the table below; the shard applies effects and does not know operations. Rates and what the shard knows by itself are
-//! checked before the store is asked, to refuse early; the store checks the same rules again inside the transaction
-//! (`domain::guard`), and its decision counts.
+//! A handler takes a request and a read-only [`View`], and returns [`Effect`]s, which the shard applies for a connection
+//! (`shard/effects.rs`) and HTTP for a request (`http/effects.rs`). An operation is a line in the table below: `write` if its reply
+//! is what its decision in `domain` returns, or else a file here with its handler. Rates and open rooms are checked here, to refuse
+//! early; the rules of a write are checked inside the store's transaction (`domain::decide`).
 
 mod access;
 mod background;
@@ -12,27 +12,26 @@ mod history;
 mod join;
 mod leave;
 mod ping;
-mod read;
 mod rename;
 mod resume;
 mod rooms;
 mod send;
-mod set_topic;
 mod typing;
 mod view;
 mod who;
+mod write;
 
 use domain::RateClass;
 use protocol::operations::Row;
-use protocol::{Command, ErrorCode, MessageBody, Operation, RoomName, RoomRef};
-use storage::CommandError;
+use protocol::{Command, ErrorCode, MessageBody, Operation, Reply, RoomName, RoomRef};
+use storage::{CommandError, OperationResult};
 
 pub(crate) use access::report;
 pub(crate) use background::{Departure, StoredPosition};
 pub(crate) use effect::{Attach, Effect, OnReply, PresenceReply, ReadOperation};
 pub(crate) use view::{NoOpenRooms, OpenRooms, View};
 
-/// What a codec decodes.
+/// A decoded request.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Request {
     /// A command of the protocol.
@@ -67,25 +66,37 @@ macro_rules! operations {
         /// Calls the handler of the command's operation.
         fn handle_command(view: &View<'_>, command: Command) -> Vec<Effect> {
             match command {
-                $(Command::$name(request) => $module::handle(view, request),)*
+                $(Command::$name(request) => handler!($name $module, view, request),)*
             }
         }
     };
 }
 
-// Each operation, and the module with its handler.
+macro_rules! handler {
+    ($name:ident write, $view:ident, $request:ident) => {
+        write::submit($request.into(), |result| match result {
+            OperationResult::$name(done) => Ok(Reply::$name(done)),
+            other => Err(other),
+        })
+    };
+    ($name:ident $module:ident, $view:ident, $request:ident) => {
+        $module::handle($view, $request)
+    };
+}
+
+// Each operation, and the module with its handler, or `write`.
 operations! {
     Join => join,
     Resume => resume,
     Leave => leave,
     Send => send,
-    SetTopic => set_topic,
+    SetTopic => write,
     Typing => typing,
     Who => who,
     Rename => rename,
     Rooms => rooms,
     History => history,
-    Read => read,
+    Read => write,
     Ping => ping,
 }
 
@@ -97,7 +108,7 @@ pub(crate) fn handle(view: &View<'_>, request: Request) -> Vec<Effect> {
     }
 }
 
-/// A second rate class, for what a request may cause. Without a token the request is carried out in part:
+/// A second rate class, for a further effect of the request. Without a token it is carried out without that effect:
 /// [`View::additional_token`].
 pub(crate) fn additional_rate_class(request: &Request) -> Option<RateClass> {
     match request {
@@ -106,13 +117,13 @@ pub(crate) fn additional_rate_class(request: &Request) -> Option<RateClass> {
     }
 }
 
-/// The room that everybody finds.
+/// The room that always exists.
 pub(crate) fn lobby() -> RoomRef {
     // The name is a constant, and the tests of `protocol` check that it is legal.
     RoomRef::Name(RoomName::new(RoomName::LOBBY).expect("lobby is a room's name"))
 }
 
-/// After these errors it is not known whether a user who would have been stored was.
+/// After these errors it is unknown whether the user was stored.
 fn perhaps_stored(error: &CommandError) -> Option<Effect> {
     matches!(error.code, ErrorCode::Unavailable | ErrorCode::Internal).then_some(Effect::UserPerhapsStored)
 }

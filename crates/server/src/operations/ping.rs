@@ -1,4 +1,4 @@
-//! `ping`: check that the server answers. The reply comes also without an id, since the client waits for one.
+//! `ping`: check that the server answers. It is answered also without an id, since the client waits for the reply.
 
 use protocol::{Done, Ping, Reply};
 

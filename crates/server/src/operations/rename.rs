@@ -1,4 +1,4 @@
-//! `rename`: change the user's name, in every room.
+//! `rename`: change the user's name in every room.
 
 use protocol::{Named, Rename, Reply};
 use storage::{CommandError, OperationResult};

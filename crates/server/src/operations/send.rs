@@ -1,4 +1,4 @@
-//! `send`: append a message to a room. The `ok` means that it is on disk.
+//! `send`: append a message to a room. The `ok` means that it is durable.
 
 use domain::SentMessage;
 use protocol::{Appended, ClientMessageId, MessageBody, Reply, RoomRef, Send};
@@ -22,7 +22,7 @@ pub(super) fn handle(view: &View<'_>, send: Send) -> Vec<Effect> {
     write(room, key, body)
 }
 
-/// A message of a client that has no message ids, and so cannot repeat it.
+/// A message of a client without message ids, which cannot retry it.
 pub(super) fn handle_message(room: RoomRef, body: MessageBody) -> Vec<Effect> {
     write(room, None, body)
 }

@@ -1,4 +1,4 @@
-//! `typing`: notify the room. It is no event; a connection that lags does not receive it.
+//! `typing`: notify the room with a frame that is no event. A connection that lags does not receive it.
 
 use domain::Permission;
 use protocol::{Done, Reply, ServerFrame, Typing, operations};
