@@ -1,4 +1,4 @@
-//! The command line: what may be said on it, and the life of a server from its configuration to its end.
+//! The command line, and the life of a server from its configuration to its end.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -17,14 +17,13 @@ use crate::http;
 use crate::logging;
 use crate::metrics::Metrics;
 
-/// The command line or the configuration is wrong. The same as clap's own.
+/// The exit code for a wrong command line or configuration, equal to clap's.
 const MISUSE: u8 = 2;
 
-/// How long the house may take to stop: a disk that hangs must not keep a supervisor waiting.
+/// How long the store and the shards may take to stop: a disk that hangs must not keep a supervisor waiting.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
 
-/// How long HTTP requests in flight may take after the house has stopped; with the house's nine seconds it stays below
-/// the ten after which supervisors kill.
+/// How long HTTP requests in flight may take after that. The sum is below the ten seconds after which supervisors kill.
 const LAST_REQUESTS: Duration = Duration::from_millis(500);
 
 /// A self-hosted chat server: rooms, people and messages over WebSocket.
@@ -87,14 +86,14 @@ impl SettingFlags {
 pub fn main() -> ExitCode {
     let CommandLine { command, settings } = CommandLine::parse();
     if let Some(Command::Config { example: true }) = command {
-        return send_frame(&config::example());
+        return print(&config::example());
     }
     let loaded = match Loaded::load(&settings.into_flags(), std::env::vars_os()) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error, MISUSE),
     };
     match command {
-        Some(Command::Config { .. }) => send_frame(&config::effective(&loaded)),
+        Some(Command::Config { .. }) => print(&config::effective(&loaded)),
         None | Some(Command::Serve) => match serve(loaded) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format_args!("{error:#}"), 1),
@@ -102,8 +101,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A closed standard output is not an error of ours.
-fn send_frame(text: &str) -> ExitCode {
+/// Prints to standard output. A closed one is no error.
+fn print(text: &str) -> ExitCode {
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
@@ -115,7 +114,7 @@ fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
 }
 
 fn serve(loaded: Loaded) -> Result<()> {
-    logging::begin(&loaded.config);
+    logging::start(&loaded.config);
     http::raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("http").build();
     let runtime = runtime.context("cannot start threads")?;
@@ -145,18 +144,18 @@ async fn run_server(loaded: Loaded) -> Result<()> {
     }
     tracing::info!("stopping");
     serving.stop_accepting();
-    let impatience = async {
-        // A supervisor repeats SIGTERM out of habit; somebody who presses Ctrl-C again wants it to end.
+    let second_interrupt = async {
+        // A second Ctrl-C ends the process at once. A second SIGTERM does not: supervisors repeat it as a routine.
         interrupt.recv().await;
         tracing::warn!("stopped at once");
         std::process::exit(130);
     };
     tokio::select! {
         () = app.stop() => {}
-        () = impatience => {}
+        () = second_interrupt => {}
         () = tokio::time::sleep(DRAIN_TIMEOUT) => {
-            // Whatever was acknowledged is on disk; what was not will be sent again.
-            tracing::warn!("the store did not come to rest in time; the process ends all the same");
+            // Acknowledged messages are durable, and clients send the others again.
+            tracing::warn!("the server did not stop in time; the process exits");
             std::process::exit(1);
         }
     }
@@ -165,7 +164,7 @@ async fn run_server(loaded: Loaded) -> Result<()> {
     Ok(())
 }
 
-/// What to type into a browser on this machine.
+/// The host and port for a browser on this machine.
 fn display_url(address: SocketAddr) -> String {
     let everywhere = match address.ip() {
         IpAddr::V4(ip) => ip.is_unspecified(),

@@ -1,5 +1,5 @@
-//! Threads without which the house is not whole: when one of them dies of a defect, the process ends, for its supervisor to
-//! restart it. Half a server that looks alive is worse than one that is down for a second.
+//! Threads without which the server does not work: a panic in one of them ends the process, and its supervisor restarts it.
+//! A partial server that looks alive is worse than one that is down for a second.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,9 +8,9 @@ use std::thread::{Builder, JoinHandle};
 /// Starts a thread whose panic ends the process.
 pub(crate) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name.clone()).spawn(move || {
-        // Nothing of what the thread owned is used again: the process ends.
+        // Unwind safety: the process exits, so that nothing of the thread's state is used again.
         if catch_unwind(AssertUnwindSafe(body)).is_err() {
-            tracing::error!(thread = %name, "a defect ended this thread; the process ends, and its supervisor restarts it");
+            tracing::error!(thread = %name, "the thread panicked; the process exits");
             std::process::exit(70);
         }
     })
@@ -20,12 +20,12 @@ pub(crate) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::R
 pub(crate) mod tests {
     use std::process::Command;
 
-    /// Runs `body` in a process of its own, which is this test once more, called `name`; the code with which it ended.
-    pub(crate) fn in_a_process_of_its_own(name: &str, body: impl FnOnce()) -> Option<i32> {
+    /// Runs `body` in its own process, which is the test `name` run again, and returns the exit code.
+    pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) -> Option<i32> {
         const ALONE: &str = "TEAHOUSE_TEST_ALONE";
         if std::env::var_os(ALONE).is_some() {
             body();
-            // Who comes here was not ended.
+            // Reached only if the process was not ended.
             std::process::exit(0);
         }
         let test = std::env::current_exe().unwrap();
@@ -36,7 +36,7 @@ pub(crate) mod tests {
     #[test]
     fn panicking_critical_thread_ends_the_process() {
         let name = "critical_thread::tests::panicking_critical_thread_ends_the_process";
-        let ended = in_a_process_of_its_own(name, || {
+        let ended = in_own_process(name, || {
             let thread = super::spawn("doomed".to_owned(), || panic!("a defect")).unwrap();
             drop(thread.join());
         });

@@ -1,4 +1,4 @@
-//! How an event becomes the bytes that go to the sockets: once for each encoding that somebody in the room speaks.
+//! Events as the bytes of frames, once for each encoding that a connection in the room uses.
 
 use protocol::{Event, EventKind};
 use serde_json::Value;
@@ -20,9 +20,9 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// How many there are.
+    /// The number of encodings.
     pub(crate) const COUNT: usize = 3;
-    /// All of them, in the order of their numbers.
+    /// All encodings, in the order of their numbers.
     pub(crate) const ALL: [Encoding; Self::COUNT] = [Encoding::Json, Encoding::LinesEn, Encoding::LinesZh];
 }
 

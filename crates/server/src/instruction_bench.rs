@@ -1,4 +1,4 @@
-//! What `bin/instruction_bench.rs` counts of that which the crate keeps to itself.
+//! Private functions that `bin/instruction_bench.rs` measures.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use protocol::Event;
 
 use crate::commit_batch::Committed;
 
-/// An event's frame, as the writer makes it for all shards.
+/// The frame of an event, as the writer encodes it for all shards.
 #[must_use]
 pub fn encode(event: &Arc<Event>) -> Box<[u8]> {
     Committed::from(Arc::clone(event)).frame

@@ -8,7 +8,7 @@
 //! | `http/` | accepting connections, the web client, the HTTP API, sessions, the upgrade to WebSocket |
 //! | `handoff.rs` | the hand-off of an upgraded connection from HTTP to a shard |
 //! | `shard/`, `shard_thread.rs` | a shard owns its connections: it reads, handles and writes them; its thread |
-//! | `operations/` | one file per operation: from a request to effects, and from the writer's reply to effects |
+//! | `operations/` | the handlers of the operations: from a request to effects, and from the writer's reply to effects |
 //! | `codec/` | client messages to requests, replies to bytes: JSON and plain text |
 //! | `encoding.rs` | events as bytes, encoded once per encoding |
 //! | `writer.rs`, `commit_batch.rs` | the thread that commits, and what it publishes to the shards |

@@ -1,4 +1,4 @@
-//! What `/metrics` tells: counters that whoever does something adds to, once a batch and not once a message.
+//! The counters of `/metrics`. They are updated once per batch, not once per message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use protocol::ErrorCode;
 /// The content type of OpenMetrics text, which Prometheus reads.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// From a commit that the disk's cache took to one that waits for a tired disk, in seconds.
+/// The buckets in seconds, from a commit into the disk's cache to one on a slow disk.
 const APPEND_SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
-/// Shared by everybody who counts; a clone is another handle to the same numbers.
+/// A handle to the counters. A clone is another handle to the same counters.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics(Arc<Inner>);
 
@@ -76,7 +76,7 @@ impl Metrics {
             registry: Registry::default(),
         };
         registry.register("connections", "WebSocket connections that are open", inner.connections.clone());
-        registry.register("open_rooms", "Rooms with somebody online", inner.rooms.clone());
+        registry.register("open_rooms", "Rooms with users online", inner.rooms.clone());
         registry.register("messages", "Messages stored", inner.messages.clone());
         registry.register("deliveries", "Events written to connections", inner.deliveries.clone());
         registry.register_with_unit(
@@ -101,10 +101,10 @@ impl Metrics {
         registry.register("http_requests", "HTTP requests answered, by class of status", inner.http.clone());
         registry.register(
             "tcp_connections",
-            "TCP connections under the caps, WebSockets among them",
+            "Accepted TCP connections, including WebSockets",
             inner.http_connections.clone(),
         );
-        // Present from the first scrape, so that a rate over a code that appears later begins at zero.
+        // Present from the first scrape, so that the rate of a code that occurs later starts at zero.
         for code in ErrorCode::ALL {
             inner.errors.get_or_create_owned(&Code { code: CodeValue(*code) });
         }
@@ -117,17 +117,17 @@ impl Metrics {
         self.0.connections.inc();
     }
 
-    /// A WebSocket was closed, however.
+    /// A WebSocket was closed, for any reason.
     pub(crate) fn connection_closed(&self) {
         self.0.connections.dec();
     }
 
-    /// How many WebSockets are open.
+    /// The number of open WebSockets.
     pub(crate) fn connections(&self) -> u64 {
         u64::try_from(self.0.connections.get()).unwrap_or(0)
     }
 
-    /// A room came into a shard's memory (1) or went (-1).
+    /// A shard opened a room (1) or closed one (-1).
     pub(crate) fn rooms_changed(&self, by: i64) {
         self.0.rooms.inc_by(by);
     }
@@ -143,32 +143,32 @@ impl Metrics {
         self.0.bytes_sent.inc_by(bytes);
     }
 
-    /// Readers were told a gap.
+    /// Connections were sent a gap.
     pub(crate) fn gaps(&self, count: u64) {
         self.0.gaps.inc_by(count);
     }
 
-    /// Somebody came back to a room and was served from the store.
+    /// Connections resumed a room from the store.
     pub(crate) fn caught_up(&self, count: u64) {
         self.0.catch_ups.inc_by(count);
     }
 
-    /// Something was errors.
+    /// A command or a request failed with this code.
     pub(crate) fn error(&self, code: ErrorCode) {
         self.0.errors.get_or_create_owned(&Code { code: CodeValue(code) }).inc();
     }
 
-    /// A batch was committed, so long after its first request came.
+    /// A batch was committed; `took` is the duration of the commit.
     pub(crate) fn appended(&self, took: Duration) {
         self.0.append.observe(took.as_secs_f64());
     }
 
-    /// A TCP connection came under the caps.
+    /// A TCP connection was accepted.
     pub(crate) fn tcp_opened(&self) {
         self.0.http_connections.inc();
     }
 
-    /// A TCP connection, WebSocket or not, gave its place back.
+    /// A TCP connection, WebSocket or not, was closed.
     pub(crate) fn tcp_closed(&self) {
         self.0.http_connections.dec();
     }
@@ -185,7 +185,7 @@ impl Metrics {
         self.0.http.get_or_create_owned(&Class { status }).inc();
     }
 
-    /// All of them, as text.
+    /// All counters, as OpenMetrics text.
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
         // Writing into a string cannot fail.

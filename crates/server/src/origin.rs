@@ -11,7 +11,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Reads `https://example.org:8443`. `null` is no origin: any sandboxed frame has it.
+    /// Parses `https://example.org:8443`. `null` is refused: any sandboxed frame has it.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
@@ -47,13 +47,13 @@ impl Origin {
         })
     }
 
-    /// Whether a request to this `Host` stays within the origin. The scheme is taken to be the page's: behind a proxy
+    /// Whether a request to this `Host` stays within the origin. The scheme is assumed to be the page's: behind a proxy
     /// that ends TLS we do not see it, and a page at the same host and port is ours in either case.
     pub(crate) fn is_at(&self, host: &str) -> bool {
         Origin::parse(&format!("{}://{host}", self.scheme)).is_some_and(|here| here == *self)
     }
 
-    /// Whether what is told to the page stays secret on its way there.
+    /// Whether the transport to the page is encrypted.
     pub(crate) fn is_https(&self) -> bool {
         self.scheme == "https"
     }

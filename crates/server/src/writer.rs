@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn disk_failure_found_while_idle_ends_the_process() {
         let name = "writer::tests::disk_failure_found_while_idle_ends_the_process";
-        let ended = critical_thread::tests::in_a_process_of_its_own(name, || {
+        let ended = critical_thread::tests::in_own_process(name, || {
             let pipeline = CommitPipeline {
                 writer: Box::new(FailedStore),
                 bus: Arc::new(LocalBus::new(1)),

@@ -1,7 +1,7 @@
-//! Codecs: what a client sends becomes requests, and what the shard sends becomes bytes.
+//! The codecs of a connection: messages of the client to requests, and frames to bytes.
 //!
-//! A connection has one codec, with its own state. The shard does not know which one it is: what differs between clients
-//! beyond the encoding (whether they keep cursors, whether they have message ids) is asked of the codec.
+//! A connection has one codec, with its own state. The shard does not depend on which one: the codec also decides what differs
+//! between clients beyond the encoding (whether they keep cursors, whether they have message ids).
 
 mod json;
 mod plain_text;
@@ -20,7 +20,7 @@ use plain_text::PlainText;
 /// Takes a token of the user's bucket, or returns the time after which there is one.
 pub(crate) type Charge<'a> = &'a mut dyn FnMut(RateClass) -> Result<(), Duration>;
 
-/// One thing that a message of the client contained.
+/// A part of a client's message.
 #[derive(Debug)]
 pub(crate) enum Decoded {
     /// A request whose rate has been charged.
@@ -30,18 +30,18 @@ pub(crate) enum Decoded {
         /// The request.
         request: Request,
     },
-    /// Something that is no request.
+    /// A part that is no request.
     Error {
         /// The id, where it could be read.
         id: Option<CommandId>,
         /// The error.
         error: CommandError,
     },
-    /// A request that came too soon.
+    /// A request beyond its rate.
     RateLimited {
         /// The id of the command.
         id: Option<CommandId>,
-        /// When it may come.
+        /// The time until a token.
         wait: Duration,
     },
     /// Whole frames to send back.
@@ -55,7 +55,7 @@ pub(crate) enum Codec {
     Json,
     /// Lines of text. Boxed: most connections do not have it.
     PlainText(Box<PlainText>),
-    /// What comes goes back; for conformance runs.
+    /// Returns every message; for conformance tests.
     #[cfg(feature = "echo")]
     Echo,
 }
@@ -72,7 +72,7 @@ impl From<WireProtocol> for Codec {
 }
 
 impl Codec {
-    /// Which log of a room it reads.
+    /// The encoding of the events that it sends.
     pub(crate) fn encoding(&self) -> Encoding {
         match self {
             Codec::Json => Encoding::Json,
@@ -82,7 +82,7 @@ impl Codec {
         }
     }
 
-    /// What a new connection is sent, and what it requests by itself.
+    /// The first frames of a connection, and the requests that it makes by itself.
     pub(crate) fn greet(&mut self, welcome: Welcome) -> Vec<Decoded> {
         match self {
             Codec::Json => json::greet(welcome),
@@ -112,7 +112,7 @@ impl Codec {
         }
     }
 
-    /// A frame for this connection alone, as bytes; empty if the client is not sent it.
+    /// A frame for this connection alone as bytes; empty if the codec has no form of it.
     pub(crate) fn encode(&mut self, frame: &ServerFrame) -> Vec<u8> {
         match self {
             Codec::Json => crate::encoding::json_frame(frame),
@@ -132,7 +132,7 @@ impl Codec {
         matches!(self, Codec::PlainText(_))
     }
 
-    /// What is sent before the server says goodbye.
+    /// The frames before the close frame of a server that stops.
     pub(crate) fn stopping(&self) -> Option<Vec<u8>> {
         match self {
             Codec::PlainText(text) => Some(text.stopping()),
@@ -140,7 +140,8 @@ impl Codec {
         }
     }
 
-    /// A join was granted; the room opens when its log has come so far. Returns the number of the join among those granted.
+    /// A join was permitted; the room opens when its log has reached the join. Returns the number of the join among those
+    /// permitted.
     pub(crate) fn join_granted(&mut self, room: RoomId) -> u32 {
         match self {
             Codec::PlainText(text) => text.join_granted(room),
@@ -155,7 +156,7 @@ impl Codec {
         }
     }
 
-    /// Whether the join of this number still counts.
+    /// Whether the join of this number is the last one.
     pub(crate) fn is_current_join(&self, join: u32) -> bool {
         match self {
             Codec::PlainText(text) => text.is_current_join(join),
@@ -163,8 +164,8 @@ impl Codec {
         }
     }
 
-    /// The event after which a room continues for the client. `None`: where it is, or at the head. `requested` is what
-    /// the client has by its own account, `read` what the store has.
+    /// The event after which a room continues for the client. `None`: at its cursor, or at the head. `requested` is the
+    /// client's cursor, `read` the read position in the store.
     pub(crate) fn start_after(
         &self,
         is_open: bool,
@@ -178,7 +179,7 @@ impl Codec {
         }
     }
 
-    /// The read position that the server keeps for the client: the room, and what the store has of it.
+    /// The read position that the server keeps for the client: the room, and the position in the store.
     pub(crate) fn stored_position(&self) -> Option<(RoomId, Seq)> {
         match self {
             Codec::PlainText(text) => text.stored_position(),
@@ -186,7 +187,7 @@ impl Codec {
         }
     }
 
-    /// The store has this read position.
+    /// The read position in the store has changed.
     pub(crate) fn set_stored_position(&mut self, room: RoomId, seq: Seq) {
         if let Codec::PlainText(text) = self {
             text.set_stored_position(room, seq);
