@@ -72,7 +72,7 @@ pub(super) fn exceed_connection_limit(
         }
     }
     println!(
-        "{} clients connected at a limit of {connection_limit}: {} were accepted besides the recorded ones, {rejected} got 503 `overloaded`",
+        "{} clients connected at a limit of {connection_limit}: {} were accepted in addition to the recorded ones, {rejected} got 503 `overloaded`",
         connection_limit * 2,
         connected.len()
     );

@@ -79,9 +79,9 @@ fn run_once(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network)
     thread::scope(|scope| {
         // Dropped before the threads are joined, on every path.
         let stop_on_drop = StopOnDrop(&state.has_ended);
-        let mut speaker = Client::connect(address, Options::default())?;
+        let mut sender = Client::connect(address, Options::default())?;
         let [calm, loud] =
-            [speaker.join(PeerKind::CALM_ROOM)?.info.room, speaker.join(PeerKind::LOUD_ROOM)?.info.room];
+            [sender.join(PeerKind::CALM_ROOM)?.info.room, sender.join(PeerKind::LOUD_ROOM)?.info.room];
         let listeners: Vec<_> = (0..LISTENERS)
             .map(|_| {
                 let mut client = Client::connect(address, Options::default())?;
@@ -96,12 +96,12 @@ fn run_once(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network)
             let large_body = "茶".repeat(LOUD_BYTES / "茶".len());
             while !state.has_ended.load(Ordering::SeqCst) {
                 for (room, body) in [(calm, "tea?"), (loud, &large_body)] {
-                    speaker.send_body(room, body)?;
+                    sender.send_body(room, body)?;
                     state.sent.fetch_add(1, Ordering::SeqCst);
                 }
                 thread::sleep(MESSAGE_INTERVAL);
             }
-            Ok(speaker)
+            Ok(sender)
         });
 
         // The first peer of a kind may open a descriptor that stays, such as a database connection.
@@ -139,8 +139,8 @@ fn run_once(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network)
         );
 
         stop_on_drop.now();
-        let speaker = speaking.join().unwrap_or_else(|panic| resume_unwind(panic));
-        let speaker = speaker.context("the live speaker got no answer")?;
+        let sender = speaking.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let sender = sender.context("the active sender got no reply")?;
         for listener in listeners {
             let received = listener.join().unwrap_or_else(|panic| resume_unwind(panic));
             received.context("a live listener was disconnected or missed a message")?;
@@ -154,7 +154,7 @@ fn run_once(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network)
         check_descriptors(&before, &after)?;
         network.set_faults([])?;
         drop(silent_peers);
-        drop(speaker);
+        drop(sender);
         Client::connect(address, Options::default())?.join(PeerKind::CALM_ROOM)?;
         Ok(())
     })

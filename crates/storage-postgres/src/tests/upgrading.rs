@@ -17,6 +17,8 @@ use crate::migrate::MIGRATIONS;
 use crate::testing::Server;
 
 const TEA: RoomId = RoomId(2);
+/// The schema of the first release with PostgreSQL.
+const FIRST: usize = 3;
 const LIMITS: RoomLimits = RoomLimits { rooms_per_person: 10 };
 
 fn open(server: &Server, database: &str) -> Fixture {
@@ -67,6 +69,16 @@ const TEA_EVENTS: [&str; 5] = [
     "u2 guest 2 -> 韩梅梅",
     r#"u2 {"type":"topic_changed","topic":"今天喝龙井"}"#,
 ];
+
+#[test]
+fn every_schema_since_the_first_release_is_frozen() {
+    let versions: Vec<usize> = Frozen::all().iter().map(|frozen| frozen.version).collect();
+    assert_eq!(
+        versions,
+        (FIRST..=MIGRATIONS.len()).collect::<Vec<_>>(),
+        "frozen/README.md describes how to add one"
+    );
+}
 
 #[test]
 fn upgraded_schema_is_that_of_a_new_database() {
