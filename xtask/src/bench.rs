@@ -176,7 +176,9 @@ fn build(workspace: &Workspace) -> Result<()> {
     }
     process::run(workspace.build_programs().arg("--release"))?;
     // Separately, because the examples enable features that the server must not have.
-    for (package, example) in [("teahouse-storage", "bare"), ("teahouse-storage-postgres", "bare_postgres")] {
+    for (package, example) in
+        [("teahouse-storage-sqlite", "bare"), ("teahouse-storage-postgres", "bare_postgres")]
+    {
         let build = ["build", "--release", "-p", package, "--example", example];
         process::run(workspace.cargo().args(build))?;
     }

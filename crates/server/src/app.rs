@@ -9,8 +9,9 @@ use anyhow::Context;
 use bus::LocalBus;
 use domain::{Presence, Rates, RoomLimits};
 use protocol::{Epoch, ErrorCode, Limits, RateClass, UserId, UserName};
-use storage::{CommandError, Reader, SqliteStore, Store, TokenHash};
+use storage::{CommandError, Reader, Store, TokenHash};
 use storage_postgres::PostgresStore;
+use storage_sqlite::SqliteStore;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::time::timeout;
 

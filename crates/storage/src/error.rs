@@ -1,8 +1,5 @@
 //! A store's errors, described for the operator.
 
-use std::io;
-use std::path::PathBuf;
-
 use protocol::ErrorCode;
 
 use crate::CommandError;
@@ -48,52 +45,4 @@ impl StoreError {
     pub fn fatal(&self) -> Option<String> {
         matches!(self, StoreError::Fatal(_)).then(|| self.to_string())
     }
-}
-
-/// Why a store could not be opened: one clear line each.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The folder is not there and cannot be made, or cannot be written.
-    #[error("cannot write the data folder {}: {cause}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// Another process has it open.
-    #[error("another teahouse is using this data folder: {}", path.display())]
-    Locked {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A later version of the program has been here.
-    #[error(
-        "{} was written by a newer teahouse: its schema is {found}, this program knows {known}",
-        path.display()
-    )]
-    Newer {
-        /// The database.
-        path: PathBuf,
-        /// The schema found.
-        found: i64,
-        /// The newest schema that this program knows.
-        known: i64,
-    },
-    /// Another program's file, or a damaged one.
-    #[error("{} is not a Teahouse database, or it is damaged: {cause}", path.display())]
-    NotADatabase {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: String,
-    },
-    /// Anything else.
-    #[error("cannot open {}: {cause}", path.display())]
-    Database {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        cause: StoreError,
-    },
 }

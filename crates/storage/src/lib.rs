@@ -7,7 +7,7 @@
 //! The rules are in [`domain::decide`]. The writer of every database is [`CommitLoop`]; a database is a [`Backend`], which
 //! loads facts and writes changes, and names no error code (`backends_name_no_error_code`).
 //!
-//! The crate has no threads but SQLite's checkpoints, no tasks, clocks or sockets: `now` is an argument, and the owner of the
+//! The crate has no threads, tasks, clocks or sockets: `now` is an argument, and the owner of the
 //! writer decides how long to gather requests and where to send the batch.
 //!
 //! **Invariant:** a room's events are numbered 1, 2, 3 … without a hole, whatever is refused, fails or is killed in between
@@ -27,7 +27,6 @@
 //! | `stored_attributes.rs` | the attributes of a room as a column |
 //! | `error.rs` | what can go wrong, in words for the log; and for clients, [`CommandError`] |
 //! | `page.rs` | how a page of events is bounded |
-//! | `sqlite/` | the SQLite store |
 //! | `memory/` | the store for tests and simulations |
 //! | `conformance.rs` | the tests that every store must pass; `random_requests.rs` compares the stores |
 //!
@@ -70,7 +69,6 @@ mod commit_loop;
 mod error;
 mod memory;
 mod page;
-mod sqlite;
 mod stored_attributes;
 mod stored_kind;
 
@@ -94,10 +92,9 @@ pub use commit_loop::CommitLoop;
 pub use domain::{
     Actor, CommandError, LOBBY, Operation, OperationResult, Registration, Request, RequestId, TokenHash,
 };
-pub use error::{OpenError, StoreError};
+pub use error::StoreError;
 pub use memory::{Backup, Failure, MemoryStore};
 pub use page::{PageBounds, PageBuilder};
-pub use sqlite::SqliteStore;
 pub use stored_attributes::{attributes_from_json, attributes_to_json};
 pub use stored_kind::StoredKind;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The sources of the backends. The model of the rules is no backend.
-const FOLDERS: &[&str] = &["src/sqlite", "src/memory", "../storage-sqlite/src", "../storage-postgres/src"];
+const FOLDERS: &[&str] = &["src/memory", "../storage-sqlite/src", "../storage-postgres/src"];
 const MODEL: &str = "src/memory/model.rs";
 
 #[test]

@@ -25,7 +25,7 @@ use crate::workspace::Workspace;
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Below this message rate the run counts as stuck.
 const MIN_RATE: u32 = 20;
-/// Turns off the sync of commits: `synchronous` in `crates/storage/src/sqlite/open.rs`.
+/// Turns off the sync of commits: `synchronous` in `crates/storage-sqlite/src/open.rs`.
 const FAULT_INJECTION: (&str, &str) = ("TEAHOUSE_FAULT_INJECTION", "synchronous-normal");
 
 #[derive(clap::Args)]

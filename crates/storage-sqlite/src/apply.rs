@@ -4,7 +4,7 @@ use protocol::Timestamp;
 use rusqlite::{Connection, Result, params};
 
 use super::rows::{self, execute, int};
-use crate::{Changes, attributes_to_json};
+use storage::{Changes, attributes_to_json};
 
 pub(super) fn apply(conn: &Connection, now: Timestamp, changes: &Changes) -> Result<()> {
     for token in &changes.ended_sessions {

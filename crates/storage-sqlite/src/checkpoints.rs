@@ -13,9 +13,10 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
+use storage::StoreError;
 
+use super::failure::{Failure, store_error};
 use super::open;
-use crate::StoreError;
 
 /// When the log is brought into the database, by how many pages it has.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +68,7 @@ impl Checkpoints {
     }
 
     /// Has each commit of `conn` look at how long the log has become.
-    pub(super) fn watch(&self, conn: &mut Connection, bounds: Bounds) -> Result<(), StoreError> {
+    pub(super) fn watch(&self, conn: &mut Connection, bounds: Bounds) -> Result<(), Failure> {
         let Some(ask) = self.ask.clone() else { return Ok(()) };
         let shared = Arc::clone(&self.shared);
         conn.wal_hook(Some(move |log: &mut Wal, pages| {
@@ -75,7 +76,7 @@ impl Checkpoints {
             if pages >= bounds.at_once || done && pages >= bounds.soon {
                 // Busy: the thread is at it, and the next commit looks again. No failure here is one of the commit, which is
                 // done.
-                shared.note(log.checkpoint().map_err(StoreError::from).err());
+                shared.note(log.checkpoint().map_err(store_error).err());
             } else if pages >= bounds.soon {
                 let _ = ask.try_send(());
             }
@@ -130,7 +131,7 @@ fn run(database: &Path, asked: &Receiver<()>, shared: &Shared) {
     let mut conn = None;
     let mut failing = false;
     while asked.recv().is_ok() {
-        let outcome = checkpoint(database, &mut conn);
+        let outcome = checkpoint(database, &mut conn).map_err(StoreError::from);
         #[cfg(test)]
         shared.passes.fetch_add(1, Ordering::Release);
         match &outcome {
@@ -151,7 +152,7 @@ fn run(database: &Path, asked: &Receiver<()>, shared: &Shared) {
     }
 }
 
-fn checkpoint(database: &Path, conn: &mut Option<Connection>) -> Result<(), StoreError> {
+fn checkpoint(database: &Path, conn: &mut Option<Connection>) -> Result<(), Failure> {
     let conn = match conn {
         Some(conn) => conn,
         None => conn.insert(open::for_checkpoints(database)?),

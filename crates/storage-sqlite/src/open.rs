@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use protocol::Epoch;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use storage::StoreError;
 
-use super::migrate;
-use crate::{OpenError, StoreError};
+use super::failure::Failure;
+use super::{OpenError, migrate};
 
 /// Somebody who is just ending holds the folder a moment longer; so does a child between `fork` and `exec`, which has
 /// open what its parent had. Whoever holds it longer than this is there to stay.
@@ -47,7 +48,7 @@ pub(super) fn prepare(dir: &Path, database: &Path) -> Result<Epoch, OpenError> {
             .and_then(|()| sync_dir(dir))
             .map_err(|cause| OpenError::Folder { path: dir.to_owned(), cause })?;
     }
-    let fail = |cause| match cause {
+    let fail = |failure: Failure| match StoreError::from(failure) {
         StoreError::Corrupt(cause) => OpenError::NotADatabase { path: database.to_owned(), cause },
         cause => OpenError::Database { path: database.to_owned(), cause },
     };
@@ -64,7 +65,7 @@ pub(super) fn prepare(dir: &Path, database: &Path) -> Result<Epoch, OpenError> {
 }
 
 /// The connection that writes.
-pub(super) fn for_writing(database: &Path) -> Result<Connection, StoreError> {
+pub(super) fn for_writing(database: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(database, flags)?;
     make_durable(&conn)?;
@@ -75,7 +76,7 @@ pub(super) fn for_writing(database: &Path) -> Result<Connection, StoreError> {
 }
 
 /// The connection that brings the write-ahead log into the database. It reads no page of its own.
-pub(super) fn for_checkpoints(database: &Path) -> Result<Connection, StoreError> {
+pub(super) fn for_checkpoints(database: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(database, flags)?;
     make_durable(&conn)?;
@@ -83,7 +84,7 @@ pub(super) fn for_checkpoints(database: &Path) -> Result<Connection, StoreError>
 }
 
 /// A connection that cannot write.
-pub(super) fn for_reading(database: &Path) -> Result<Connection, StoreError> {
+pub(super) fn for_reading(database: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(database, flags)?;
     be_brief(&conn)?;
@@ -94,11 +95,12 @@ pub(super) fn for_reading(database: &Path) -> Result<Connection, StoreError> {
 }
 
 /// What makes an acknowledged message survive a loss of power. The test `commits_are_synced` reads it back.
-fn make_durable(conn: &Connection) -> Result<(), StoreError> {
+fn make_durable(conn: &Connection) -> Result<(), Failure> {
     be_brief(conn)?;
     let mode: String = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
-        return Err(StoreError::Unavailable(format!("no write-ahead log on this file system, only {mode}")));
+        let cause = format!("no write-ahead log on this file system, only {mode}");
+        return Err(StoreError::Unavailable(cause).into());
     }
     conn.pragma_update(None, "synchronous", synchronous())?;
     conn.pragma_update(None, "foreign_keys", true)?;
@@ -122,7 +124,7 @@ fn synchronous() -> &'static str {
 }
 
 /// One process, one writer: nobody is waited for but a checkpoint or a recovery. An answer within a second is promised.
-fn be_brief(conn: &Connection) -> Result<(), StoreError> {
+fn be_brief(conn: &Connection) -> Result<(), Failure> {
     conn.busy_timeout(Duration::from_millis(800))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     // A damaged page is noticed when it is read, instead of being believed.

@@ -5,12 +5,13 @@ use std::ops::Range;
 use domain::{Fact, World};
 use protocol::{Timestamp, UserId};
 use rusqlite::Connection;
+use storage::{Backend, Changes, StoreError};
 
 use super::checkpoints::{Bounds, Checkpoints};
+use super::failure::{Failure, store_error};
 use super::room_cache::RoomCache;
 use super::rows::{execute, first, int, uint};
 use super::{WriterPlace, apply, load, open};
-use crate::{Backend, Changes, StoreError};
 
 /// A transaction that may write, from its first statement on.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -43,19 +44,19 @@ impl SqliteBackend {
     /// Runs `work` on the connection. An error ends the transaction.
     fn run<T>(
         &mut self,
-        work: impl FnOnce(&Connection, &mut RoomCache) -> Result<T, StoreError>,
+        work: impl FnOnce(&Connection, &mut RoomCache) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
         if let Some(broken) = self.broken() {
             return Err(broken.clone());
         }
-        let result = self.connect().and_then(|(conn, cache)| work(conn, cache));
+        let result = self.connect().and_then(|(conn, cache)| work(conn, cache)).map_err(StoreError::from);
         if let Err(error) = &result {
             self.recover(error);
         }
         result
     }
 
-    fn connect(&mut self) -> Result<(&Connection, &mut RoomCache), StoreError> {
+    fn connect(&mut self) -> Result<(&Connection, &mut RoomCache), Failure> {
         let conn = match self.conn.take() {
             Some(conn) => self.conn.insert(conn),
             None => self.conn.insert(open_watched(&self.place, &self.checkpoints)?),
@@ -80,10 +81,7 @@ impl SqliteBackend {
     }
 
     /// Runs `work` in a transaction of its own.
-    fn transact<T>(
-        &mut self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn transact<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
         self.run(|conn, _| {
             execute(conn, BEGIN, [])?;
             let value = work(conn)?;
@@ -118,14 +116,14 @@ impl SqliteBackend {
     }
 }
 
-fn open_watched(place: &WriterPlace, checkpoints: &Checkpoints) -> Result<Connection, StoreError> {
+fn open_watched(place: &WriterPlace, checkpoints: &Checkpoints) -> Result<Connection, Failure> {
     let mut conn = open::for_writing(place.database())?;
     checkpoints.watch(&mut conn, Bounds::USUAL)?;
     Ok(conn)
 }
 
 fn commit(conn: &Connection) -> Result<(), StoreError> {
-    execute(conn, "COMMIT", []).map_err(|error| match StoreError::from(error) {
+    execute(conn, "COMMIT", []).map_err(|error| match store_error(error) {
         // The frame that commits comes last: cut short, it is none, and nothing was stored.
         error @ (StoreError::Full(_) | StoreError::Fatal(_)) => error,
         error => StoreError::Unavailable(format!("COMMIT failed: {error}")),
@@ -185,8 +183,7 @@ impl Backend for SqliteBackend {
         }
         let Some(conn) = &self.conn else { return Ok(()) };
         // The row tells whether a reader was in the way. Then the log stays a little longer, and nothing is lost.
-        let done =
-            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from);
+        let done = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(store_error);
         if let Err(error) = &done {
             self.recover(error);
         }

@@ -1,11 +1,11 @@
 //! A full disk, a failed COMMIT, a failed statement: no answer claims what is not stored.
 
 use protocol::{ErrorCode, Event, EventKind, Seq, Timestamp};
+use storage::conformance::*;
+use storage::{Batch, OperationResult, Reader, Store, StoreError, Writer};
 
 use super::{commit, open};
-use crate::conformance::*;
-use crate::sqlite::SqliteWriter;
-use crate::{Batch, OperationResult, Reader, Store, StoreError, Writer};
+use crate::SqliteWriter;
 
 struct Setup {
     writer: SqliteWriter,

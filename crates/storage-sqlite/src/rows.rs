@@ -7,7 +7,7 @@ use protocol::{
 use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Params, Result, Row, params};
 
-use crate::{StoredKind, attributes_from_json};
+use storage::{StoredKind, attributes_from_json};
 
 /// The columns that [`event`] reads, in its order.
 macro_rules! event_columns {

@@ -7,13 +7,13 @@ use protocol::{
     ClientMessageId, Event, EventKind, MessageBody, Person, RoomId, RoomName, RoomRef, Seq, Timestamp, Topic,
     UserId, UserName,
 };
-use teahouse_storage::{
-    Actor, Batch, Operation, PageBounds, Reader, Registration, Request, RequestId, SqliteStore, Store,
-    TokenHash, Writer,
+use storage::{
+    Actor, Batch, Operation, PageBounds, Reader, Registration, Request, RequestId, Store, TokenHash, Writer,
 };
+use teahouse_storage_sqlite::SqliteStore;
 
 pub(crate) const LIMITS: RoomLimits = RoomLimits { rooms_per_person: 10 };
-pub(crate) const LOBBY: RoomId = teahouse_storage::LOBBY;
+pub(crate) const LOBBY: RoomId = storage::LOBBY;
 pub(crate) const TEA: RoomId = RoomId(2);
 
 /// Writes it into a new folder, and closes the store.

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection, TransactionBehavior};
+use storage::StoreError;
 
-use crate::{OpenError, StoreError};
+use super::OpenError;
+use super::failure::{Failure, store_error};
 
 /// In order; the first makes version 1. One that was released is never edited: the next one mends it.
 pub(super) const MIGRATIONS: &[&str] = &[
-    include_str!("../../migrations/0001_rooms.sql"),
-    include_str!("../../migrations/0002_joined_with.sql"),
-    include_str!("../../migrations/0003_topic.sql"),
-    include_str!("../../migrations/0004_room_attributes.sql"),
+    include_str!("../migrations/0001_rooms.sql"),
+    include_str!("../migrations/0002_joined_with.sql"),
+    include_str!("../migrations/0003_topic.sql"),
+    include_str!("../migrations/0004_room_attributes.sql"),
 ];
 
 /// "Teah", as the first migration writes it.
@@ -29,7 +31,7 @@ pub(super) fn check(conn: &Connection, database: &Path) -> Result<(), OpenError>
         ))
     };
     let path = database.to_owned();
-    let (application, version, tables) = match facts().map_err(StoreError::from) {
+    let (application, version, tables) = match facts().map_err(store_error) {
         Ok(facts) => facts,
         Err(StoreError::Corrupt(cause)) => return Err(OpenError::NotADatabase { path, cause }),
         Err(cause) => return Err(OpenError::Database { path, cause }),
@@ -46,17 +48,17 @@ pub(super) fn check(conn: &Connection, database: &Path) -> Result<(), OpenError>
 }
 
 /// Runs what is missing.
-pub(super) fn run(conn: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn run(conn: &mut Connection) -> Result<(), Failure> {
     run_of(MIGRATIONS, conn, &mut || ())
 }
 
 /// Runs what is missing of `migrations`, each in its own transaction, so that a stop at any point leaves a version that is whole:
-/// the next start goes on from there (`sqlite/tests/migrating.rs`). `before` each statement, a test may stop it.
+/// the next start goes on from there (`tests/migrating.rs`). `before` each statement, a test may stop it.
 pub(super) fn run_of(
     migrations: &[&str],
     conn: &mut Connection,
     before: &mut dyn FnMut(),
-) -> Result<(), StoreError> {
+) -> Result<(), Failure> {
     loop {
         let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let version: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;

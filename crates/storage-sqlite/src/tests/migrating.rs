@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 
 use protocol::{Event, Seq};
 use rusqlite::Connection;
+use storage::conformance::*;
+use storage::{OperationResult, Store};
 use tempfile::TempDir;
 
 use super::{commit, open};
-use crate::conformance::*;
-use crate::sqlite::migrate::{MIGRATIONS, run, run_of};
-use crate::sqlite::open::for_writing;
-use crate::{OperationResult, Store};
+use crate::migrate::{MIGRATIONS, run, run_of};
+use crate::open::for_writing;
 
 const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
@@ -44,7 +44,7 @@ impl Found {
         };
         let store = open(folder);
         let (mut writer, mut reader) = (store.writer().unwrap(), store.reader().unwrap());
-        let before = reader.events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events;
+        let before = reader.events_after(storage::LOBBY, Seq(0), None, ALL).unwrap().events;
         assert_eq!(before, expected);
         let batch = commit(
             &mut *writer,
@@ -53,7 +53,7 @@ impl Found {
         let seq = Seq(before.len() as u64 + 2);
         assert_eq!(
             batch.answers[1].1,
-            Ok(OperationResult::Send(domain::SentMessage { room: crate::LOBBY, seq, repeated: false }))
+            Ok(OperationResult::Send(domain::SentMessage { room: storage::LOBBY, seq, repeated: false }))
         );
         drop((writer, reader, store));
         assert_eq!(schema(folder), schema(upgraded(self).path()));
@@ -76,7 +76,7 @@ fn upgraded(found: Found) -> TempDir {
 }
 
 fn events(folder: &Path) -> Vec<Event> {
-    open(folder).reader().unwrap().events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events
+    open(folder).reader().unwrap().events_after(storage::LOBBY, Seq(0), None, ALL).unwrap().events
 }
 
 /// The version, and all tables and indexes. Whole, or it panics.
@@ -137,7 +137,7 @@ fn upgrade_the_folder() {
 }
 
 fn this_test(name: &str) -> [String; 4] {
-    let name = format!("sqlite::tests::migrating::{name}");
+    let name = format!("tests::migrating::{name}");
     [name, "--exact".to_owned(), "--ignored".to_owned(), "--nocapture".to_owned()]
 }
 

@@ -1,4 +1,21 @@
 //! The embedded store: one folder, one SQLite database, one process.
+//!
+//! It implements the ports of `teahouse-storage`. The writer is that crate's commit loop over `SqliteBackend`, which loads
+//! facts by point look-ups with cached statements, and writes changes row by row. The rules are in `teahouse-domain`.
+//!
+//! The crate has one thread, which checkpoints the write-ahead log. Everything else runs on the thread of the caller.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `open.rs` | the lock of the folder; connections and their settings |
+//! | `migrate.rs` | the schema, and upgrades of older ones |
+//! | `backend.rs` | transactions of the writer, and what happens when they fail |
+//! | `load.rs`, `apply.rs` | facts from rows, changes to rows |
+//! | `rows.rs` | columns as values, and values as columns |
+//! | `room_cache.rs` | rooms in use, so that a message does not read them |
+//! | `reader.rs` | the read port |
+//! | `checkpoints.rs` | the thread that checkpoints the write-ahead log |
+//! | `failure.rs`, `open_error.rs` | what SQLite's errors mean |
 
 mod apply;
 mod backend;
@@ -7,6 +24,7 @@ mod failure;
 mod load;
 mod migrate;
 mod open;
+mod open_error;
 mod reader;
 mod room_cache;
 mod rows;
@@ -22,8 +40,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use domain::RoomLimits;
 use protocol::Epoch;
 
-use crate::{CommitLoop, OpenError, Reader, Store, StoreError, Writer};
+use storage::{CommitLoop, Reader, Store, StoreError, Writer};
+
 use backend::SqliteBackend;
+pub use open_error::OpenError;
 use reader::SqliteReader;
 
 /// A store in a folder of its own. No other process opens the folder while this, its writer or one of its readers lives.

@@ -1,4 +1,4 @@
-//! What SQLite itself can do on this disk: `cargo run --release -p teahouse-storage --example bare FOLDER SECONDS BATCH…`.
+//! What SQLite itself can do on this disk: `cargo run --release -p teahouse-storage-sqlite --example bare FOLDER SECONDS BATCH…`.
 //!
 //! Messages are inserted into our schema, with the settings of the server's writer, so many a transaction, and nothing else is
 //! done: no rules, no membership looked up, nobody told. For each batch size one object of a JSON list is printed. `cargo
@@ -13,7 +13,7 @@ use rusqlite::{Connection, Statement, params};
 /// In their order. They are the server's, so that the schema is.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_rooms.sql")];
 
-/// As in the server's writer (`src/sqlite/open.rs`): a commit returns when it is on disk. SQLite itself brings its log into the
+/// As in the server's writer (`src/open.rs`): a commit returns when it is on disk. SQLite itself brings its log into the
 /// database, within the commit that made it long; the server has a thread for that.
 const SETTINGS: &str = "PRAGMA journal_mode = wal; PRAGMA synchronous = FULL; PRAGMA foreign_keys = on; \
     PRAGMA secure_delete = on; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 67108864; \

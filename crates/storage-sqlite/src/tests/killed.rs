@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use protocol::{EventKind, Seq};
+use storage::conformance::*;
+use storage::{OperationResult, Store};
 
 use super::{commit, open};
-use crate::conformance::*;
-use crate::{OperationResult, Store};
 
 const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
@@ -42,7 +42,7 @@ fn killed_process_loses_nothing_acknowledged() {
     let mut acknowledged: Vec<(u64, String)> = Vec::new();
     for lines in [1, 20, 75, 200] {
         let mut burst = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "sqlite::tests::killed::burst", "--ignored", "--nocapture"])
+            .args(["--exact", "tests::killed::burst", "--ignored", "--nocapture"])
             .env(FOLDER, folder.path())
             .stdout(Stdio::piped())
             .spawn()
@@ -63,7 +63,7 @@ fn killed_process_loses_nothing_acknowledged() {
         burst.wait().unwrap();
 
         let store = open(folder.path());
-        let events = store.reader().unwrap().events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events;
+        let events = store.reader().unwrap().events_after(storage::LOBBY, Seq(0), None, ALL).unwrap().events;
         assert!(events.iter().zip(1..).all(|(event, seq)| event.seq == Seq(seq)), "a hole");
         for (seq, text) in &acknowledged {
             let EventKind::Message { body, .. } = &events[*seq as usize - 1].kind else { panic!("{seq}") };

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use protocol::{EventKind, RoomId, Seq};
 use rusqlite::Connection;
+use storage::conformance::*;
+use storage::{OperationResult, Reader, Store, Writer};
 
 use super::{LIMITS, commit, open};
-use crate::conformance::*;
-use crate::sqlite::SqliteWriter;
-use crate::sqlite::checkpoints::Bounds;
-use crate::{OpenError, OperationResult, Reader, SqliteStore, Store, Writer};
+use crate::checkpoints::Bounds;
+use crate::{OpenError, SqliteStore, SqliteWriter};
 
 fn refused(dir: &Path) -> OpenError {
     SqliteStore::open(dir, LIMITS).err().expect("it must not open")
@@ -57,7 +57,7 @@ fn everything_survives_reopening() {
 fn store_of_version_1_is_opened_complete() {
     let folder = tempfile::tempdir().unwrap();
     let old = Connection::open(folder.path().join("teahouse.db")).unwrap();
-    old.execute_batch(include_str!("../../../migrations/0001_rooms.sql")).unwrap();
+    old.execute_batch(include_str!("../../migrations/0001_rooms.sql")).unwrap();
     old.execute_batch(
         "INSERT INTO meta (key, value) VALUES ('epoch', 'e1');
          INSERT INTO person (id, name, transient, created_at) VALUES (1, 'guest 1', 0, 5);
@@ -72,11 +72,11 @@ fn store_of_version_1_is_opened_complete() {
     let store = open(folder.path());
     assert_eq!(store.epoch().0, "e1");
     let (mut writer, mut reader) = (store.writer().unwrap(), store.reader().unwrap());
-    let before = reader.events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events;
+    let before = reader.events_after(storage::LOBBY, Seq(0), None, ALL).unwrap().events;
     assert_eq!((before.len(), &before[0].by), (2, &person(1)));
     assert_eq!(before[0].kind, EventKind::MemberJoined { also_joined: Vec::new() });
     let batch = commit(&mut *writer, [(guest(2), join("lobby")), (guest(3), join("lobby"))]);
-    let after = reader.events_after(crate::LOBBY, Seq(2), None, ALL).unwrap().events;
+    let after = reader.events_after(storage::LOBBY, Seq(2), None, ALL).unwrap().events;
     assert_eq!((after.len(), &after[0]), (1, &*batch.events[0]));
     assert_eq!(after[0].kind, EventKind::MemberJoined { also_joined: vec![person(3)] });
 }

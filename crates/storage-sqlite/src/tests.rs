@@ -9,11 +9,12 @@ mod opening;
 use std::path::Path;
 
 use domain::RoomLimits;
+use proptest::prelude::*;
 use protocol::Timestamp;
+use storage::conformance::{Fixture, ROOMS};
+use storage::{Actor, Batch, MemoryStore, Operation, Request, RequestId, Writer, random_requests};
 
 use super::SqliteStore;
-use crate::conformance::{Fixture, ROOMS};
-use crate::{Actor, Batch, Operation, Request, RequestId, Writer};
 
 const LIMITS: RoomLimits = RoomLimits { rooms_per_person: ROOMS };
 
@@ -34,4 +35,16 @@ fn commit(writer: &mut dyn Writer, requests: impl IntoIterator<Item = (Actor, Op
     writer.commit(Timestamp(1_000), requests)
 }
 
-crate::store_tests!(fixture);
+storage::store_tests!(fixture);
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sqlite_and_model_agree_on_random_requests(steps in random_requests::steps()) {
+        let model = MemoryStore::new(random_requests::LIMITS);
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = || Fixture::new(Box::new(SqliteStore::open(folder.path(), random_requests::LIMITS).unwrap()));
+        random_requests::compare(steps, &mut [&mut || Fixture::of_model(&model), &mut { sqlite }])?;
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::Room;
 use protocol::RoomId;
 
-use crate::Changes;
+use storage::Changes;
 
 /// Rooms as they are committed, so that a message costs no look at the one before it. Valid because there is one writer.
 ///

@@ -10,10 +10,10 @@ use std::path::Path;
 use std::process::Command;
 
 use protocol::{ErrorCode, Seq, Timestamp};
+use storage::conformance::*;
+use storage::{OperationResult, Store, StoreError};
 
 use super::{commit, open};
-use crate::conformance::*;
-use crate::{OperationResult, Store, StoreError};
 
 const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
@@ -30,7 +30,7 @@ fn really_full_disk_refuses_and_recovers() {
     let text = "x".repeat(4_000);
     let mut acknowledged = 1;
     let refusal = loop {
-        let back = (guest(1), domain::Open { room: crate::LOBBY }.into());
+        let back = (guest(1), domain::Open { room: storage::LOBBY }.into());
         let texts = (0..3).map(|_| (guest(1), send("lobby", None, &text)));
         let again = (guest(1), join("lobby"));
         let mut batch = commit(&mut *writer, texts.clone().take(1).chain([back, again]).chain(texts.skip(1)));
@@ -51,7 +51,7 @@ fn really_full_disk_refuses_and_recovers() {
     };
     assert_eq!(refusal.code, ErrorCode::StorageFull);
     assert!(matches!(writer.probe(Timestamp(0)), Err(StoreError::Full(_))));
-    let on_disk = reader.events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events;
+    let on_disk = reader.events_after(storage::LOBBY, Seq(0), None, ALL).unwrap().events;
     assert_eq!(on_disk.len(), acknowledged);
     std::fs::remove_file(ballast).unwrap();
     writer.probe(Timestamp(0)).unwrap();
@@ -61,7 +61,7 @@ fn really_full_disk_refuses_and_recovers() {
     );
     drop((writer, reader, store));
     let store = open(&folder.path().join("data"));
-    let on_disk = store.reader().unwrap().events_after(crate::LOBBY, Seq(0), None, ALL).unwrap().events;
+    let on_disk = store.reader().unwrap().events_after(storage::LOBBY, Seq(0), None, ALL).unwrap().events;
     assert_eq!(on_disk.len(), acknowledged + 1);
 }
 
@@ -96,7 +96,7 @@ fn failed_sync_ends_writing() {
         .arg(folder.path().join("trace"))
         .args(["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO:when=20"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "sqlite::tests::disk::sync_until_it_fails", "--ignored", "--nocapture"])
+        .args(["--exact", "tests::disk::sync_until_it_fails", "--ignored", "--nocapture"])
         .env(FOLDER, folder.path().join("data"))
         .output()
         .expect("strace runs");

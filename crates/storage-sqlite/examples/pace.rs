@@ -1,4 +1,4 @@
-//! How fast this machine's disk lets people talk: `cargo run --release -p teahouse-storage --example pace [FOLDER]`.
+//! How fast this machine's disk lets people talk: `cargo run --release -p teahouse-storage-sqlite --example pace [FOLDER]`.
 //!
 //! It prints, and asserts nothing: an fsync takes what it takes.
 
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use protocol::{
     ClientMessageId, MessageBody, Person, RoomId, RoomName, RoomRef, Seq, Timestamp, UserId, UserName,
 };
-use teahouse_storage::{
-    Actor, Operation, PageBounds, Registration, Request, RequestId, RoomQuery, SqliteStore, Store, TokenHash,
-    Writer,
+use storage::{
+    Actor, Operation, PageBounds, Registration, Request, RequestId, RoomQuery, Store, TokenHash, Writer,
 };
+use teahouse_storage_sqlite::SqliteStore;
 
 const ROOMS: u64 = 1_000;
 

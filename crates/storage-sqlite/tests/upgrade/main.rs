@@ -11,7 +11,8 @@ use demo::*;
 use frozen::{Frozen, dump, schema};
 use protocol::{ErrorCode, RoomId, Seq, Timestamp, UserId};
 use rusqlite::Connection;
-use teahouse_storage::{OperationResult, Reader, RoomQuery, SqliteStore, Store, StoredRoom};
+use storage::{OperationResult, Reader, RoomQuery, Store, StoredRoom};
+use teahouse_storage_sqlite::SqliteStore;
 
 /// The demo data as the logs show it. Schema 1 has no shared joins, and no topic is older than schema 3.
 fn history(schema: i64) -> [Vec<&'static str>; 2] {
