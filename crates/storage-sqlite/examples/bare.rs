@@ -1,8 +1,8 @@
-//! What SQLite itself can do on this disk: `cargo run --release -p teahouse-storage-sqlite --example bare FOLDER SECONDS BATCH…`.
+//! The rate of SQLite alone on this disk: `cargo run --release -p teahouse-storage-sqlite --example bare FOLDER SECONDS BATCH…`.
 //!
-//! Messages are inserted into our schema, with the settings of the server's writer, so many a transaction, and nothing else is
-//! done: no rules, no membership looked up, nobody told. For each batch size one object of a JSON list is printed. `cargo
-//! xtask bench` holds the server's durable sends against it.
+//! Inserts messages into the server's schema, with the settings of the server's writer, in transactions of each batch size. Nothing
+//! else is done: no rules, no look-ups, no delivery. Prints a JSON list with an object per batch size. `cargo xtask bench` compares
+//! the server's durable sends with it.
 
 use std::error::Error;
 use std::path::Path;
@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Statement, params};
 
-/// In their order. They are the server's, so that the schema is.
+/// The server's first schema: later ones add only columns that a message does not have.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_rooms.sql")];
 
-/// As in the server's writer (`src/open.rs`): a commit returns when it is on disk. SQLite itself brings its log into the
-/// database, within the commit that made it long; the server has a thread for that.
+/// As in the server's writer (`src/open.rs`): a commit returns when it is on disk. SQLite checkpoints its log within the commit
+/// that made it long; the server has a thread for that.
 const SETTINGS: &str = "PRAGMA journal_mode = wal; PRAGMA synchronous = FULL; PRAGMA foreign_keys = on; \
     PRAGMA secure_delete = on; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 67108864; \
     PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = on; PRAGMA cache_size = -32768;";
 
-/// Each with one sender, as in the scenario that this is held against.
+/// Each with one sender, as in the scenario that this is compared with.
 const ROOMS: i64 = 100;
 
 const INSERT: &str = "INSERT INTO room_event (room, seq, n, kind, sender, sender_name, at, client_message_id, body, was) \
-    VALUES (?1, ?2, ?3, 'message', ?1, 'guest-somebody', ?4, ?5, ?6, NULL) \
+    VALUES (?1, ?2, ?3, 'message', ?1, 'guest-of-the-room', ?4, ?5, ?6, NULL) \
     ON CONFLICT (sender, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -42,12 +42,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A database of its own, with a hundred people in as many rooms.
+/// Creates a database with a user per room.
 fn open(folder: &Path) -> Result<Connection, Box<dyn Error>> {
     std::fs::create_dir_all(folder)?;
     let file = folder.join("bare.db");
     if file.exists() {
-        return Err(format!("{} is there already", file.display()).into());
+        return Err(format!("{} exists already", file.display()).into());
     }
     let conn = Connection::open(file)?;
     conn.execute_batch(SETTINGS)?;
@@ -55,14 +55,14 @@ fn open(folder: &Path) -> Result<Connection, Box<dyn Error>> {
         conn.execute_batch(migration)?;
     }
     for room in 1..=ROOMS {
-        conn.execute("INSERT INTO person VALUES (?1, 'guest-somebody', 1, 0)", [room])?;
+        conn.execute("INSERT INTO person VALUES (?1, 'guest-of-the-room', 1, 0)", [room])?;
         // The schema brings the first room.
         conn.execute("INSERT OR IGNORE INTO room (id, name, created_at) VALUES (?1, 'room', 0)", [room])?;
     }
     Ok(conn)
 }
 
-/// Commits batches for this long; `sent` are all messages so far.
+/// Commits batches for this long; `sent` counts all messages so far.
 fn measure(
     conn: &Connection,
     batch: i64,
@@ -77,14 +77,14 @@ fn measure(
     let mut took = Vec::new();
     let started = Instant::now();
     while took.is_empty() || started.elapsed() < time {
-        let begun = Instant::now();
+        let commit_started = Instant::now();
         begin.execute([])?;
         for _ in 0..batch {
             send(&mut insert, *sent)?;
             *sent += 1;
         }
         commit.execute([])?;
-        took.push(begun.elapsed());
+        took.push(commit_started.elapsed());
     }
     let per_second = took.len() as f64 * batch as f64 / started.elapsed().as_secs_f64();
     took.sort_unstable();
@@ -92,7 +92,7 @@ fn measure(
     Ok(serde_json::json!({ "batch": batch, "per_second": per_second, "commit_ms_p50": commit_ms_p50 }))
 }
 
-/// The rooms take turns.
+/// Inserts a message; the rooms take turns.
 fn send(insert: &mut Statement<'_>, number: i64) -> rusqlite::Result<()> {
     let (room, seq) = (number % ROOMS + 1, number / ROOMS + 1);
     let key = format!("{room:08x}-{seq:016x}");
@@ -100,6 +100,6 @@ fn send(insert: &mut Statement<'_>, number: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// As long as the load generator's.
+/// As long as the load generator's bodies.
 const BODY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
                     0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

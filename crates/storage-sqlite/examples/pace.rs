@@ -1,6 +1,6 @@
-//! How fast this machine's disk lets people talk: `cargo run --release -p teahouse-storage-sqlite --example pace [FOLDER]`.
+//! The rate of durable messages on this machine's disk: `cargo run --release -p teahouse-storage-sqlite --example pace [FOLDER]`.
 //!
-//! It prints, and asserts nothing: an fsync takes what it takes.
+//! It prints and asserts nothing: the duration of an fsync depends on the disk.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut writer = store.writer()?;
     let mut key = 0u64;
     for first in (1..ROOMS).step_by(100) {
-        ask(&mut *writer, (first..first + 100).map(|room| (1, join(room))));
+        commit(&mut *writer, (first..first + 100).map(|room| (1, join(room))));
     }
     println!("folder: {}", folder.display());
     for (batch, rooms) in [(1, 1), (64, 1), (64, ROOMS), (1_024, ROOMS)] {
@@ -30,18 +30,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(3) {
             let at = Instant::now();
-            ask(
+            commit(
                 &mut *writer,
                 (0..batch).map(|n| {
                     key += 1;
-                    (1, say(n % rooms + 1, key))
+                    (1, send(n % rooms + 1, key))
                 }),
             );
             sent += batch;
             slowest = slowest.max(at.elapsed());
         }
-        let pace = sent as f64 / started.elapsed().as_secs_f64();
-        println!("sends, {batch:4} a commit, {rooms:4} rooms: {pace:9.0}/s; slowest commit {slowest:?}");
+        let rate = sent as f64 / started.elapsed().as_secs_f64();
+        println!("sends, {batch:4} a commit, {rooms:4} rooms: {rate:9.0}/s; slowest commit {slowest:?}");
     }
     let mut reader = store.reader()?;
     let bounds = PageBounds { limit: 50, max_bytes: 256 * 1024 };
@@ -55,40 +55,39 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn ask(writer: &mut dyn Writer, deeds: impl Iterator<Item = (u64, Operation)>) {
-    let request = |(n, (who, deed)): (u64, (u64, Operation))| {
-        let name = UserName::new("somebody").expect("a name");
+fn commit(writer: &mut dyn Writer, operations: impl Iterator<Item = (u64, Operation)>) {
+    let request = |(n, (user, operation)): (u64, (u64, Operation))| {
+        let name = UserName::new("guest").expect("a name");
         let registration = Some(Registration { token: Some(TokenHash([1; 32])) });
         Request {
             request_id: RequestId(n),
-            actor: Actor { person: Person { id: UserId(who), name }, registration },
-            operation: deed,
+            actor: Actor { person: Person { id: UserId(user), name }, registration },
+            operation,
         }
     };
-    let batch = writer.commit(Timestamp(1), (0..).zip(deeds).map(request).collect());
+    let batch = writer.commit(Timestamp(1), (0..).zip(operations).map(request).collect());
     assert!(batch.answers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.internal);
 }
 
 fn join(room: u64) -> Operation {
-    Operation::Join(domain::Join {
-        room: RoomRef::Name(RoomName::new(&format!("room-{room}")).expect("a name")),
-        create_if_missing: true,
-    })
+    let room = RoomRef::Name(RoomName::new(&format!("room-{room}")).expect("a name"));
+    domain::Join { room, create_if_missing: true }.into()
 }
 
-fn say(room: u64, key: u64) -> Operation {
+fn send(room: u64, key: u64) -> Operation {
     let start = std::process::id();
-    Operation::Send(domain::Send {
+    let send = domain::Send {
         room: RoomRef::Id(RoomId(room + 1)),
         key: Some(ClientMessageId::new(format!("0192f3a0-{start:08x}-7000-{key:016x}")).expect("a key")),
         body: MessageBody::new("x".repeat(128), 8192).expect("a body"),
-    })
+    };
+    send.into()
 }
 
-fn time<E>(what: &str, times: u32, mut deed: impl FnMut() -> Result<(), E>) -> Result<(), E> {
+fn time<E>(what: &str, times: u32, mut run: impl FnMut() -> Result<(), E>) -> Result<(), E> {
     let started = Instant::now();
     for _ in 0..times {
-        deed()?;
+        run()?;
     }
     println!("{what}: {:?}", started.elapsed() / times);
     Ok(())

@@ -25,7 +25,7 @@ pub(crate) struct SqliteBackend {
     broken: Option<StoreError>,
     /// After the connection, whose commits request checkpoints.
     checkpoints: Checkpoints,
-    /// After the connections: SQLite's files are closed before the folder is given up.
+    /// After the connections: SQLite's files are closed before another writer may be opened.
     place: WriterPlace,
 }
 
@@ -73,7 +73,7 @@ impl SqliteBackend {
             Some(conn) => conn.is_autocommit() || conn.execute_batch("ROLLBACK").is_ok(),
             None => false,
         };
-        // A full disk or a failed constraint is no reason to distrust the connection, and opening one may need room itself.
+        // A full disk or a failed constraint is no reason to distrust the connection, and opening another may need disk space.
         let trusted = matches!(error, StoreError::Full(_) | StoreError::Defect(_));
         if !(trusted && undone) {
             self.conn = None;
@@ -95,7 +95,7 @@ impl SqliteBackend {
         self.conn.as_ref().expect("the connection is open")
     }
 
-    /// Checkpoints at other lengths of the log.
+    /// Sets other bounds of the log.
     #[cfg(test)]
     pub(super) fn checkpoint_at(&mut self, bounds: Bounds) -> &Checkpoints {
         let conn = self.conn.as_mut().expect("the connection is open");
@@ -124,7 +124,7 @@ fn open_watched(place: &WriterPlace, checkpoints: &Checkpoints) -> Result<Connec
 
 fn commit(conn: &Connection) -> Result<(), StoreError> {
     execute(conn, "COMMIT", []).map_err(|error| match store_error(error) {
-        // The frame that commits comes last: cut short, it is none, and nothing was stored.
+        // The frame that commits is written last: an incomplete one is ignored, and nothing was stored.
         error @ (StoreError::Full(_) | StoreError::Fatal(_)) => error,
         error => StoreError::Unavailable(format!("COMMIT failed: {error}")),
     })?;
@@ -154,7 +154,7 @@ impl Backend for SqliteBackend {
 
     fn rollback(&mut self) {
         let undone = self.run(|conn, _| Ok(execute(conn, "ROLLBACK", [])?));
-        // `run` has given up a connection that cannot roll back.
+        // `run` has closed a connection that cannot roll back.
         drop(undone);
     }
 
@@ -182,7 +182,7 @@ impl Backend for SqliteBackend {
             return Err(broken.clone());
         }
         let Some(conn) = &self.conn else { return Ok(()) };
-        // The row tells whether a reader was in the way. Then the log stays a little longer, and nothing is lost.
+        // The row says whether a reader prevented it. Then the log stays a little longer, and nothing is lost.
         let done = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(store_error);
         if let Err(error) = &done {
             self.recover(error);

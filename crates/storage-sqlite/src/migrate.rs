@@ -9,7 +9,7 @@ use storage::StoreError;
 use super::OpenError;
 use super::failure::{Failure, store_error};
 
-/// In order; the first makes version 1. One that was released is never edited: the next one mends it.
+/// In order; the first makes version 1. A migration that was released is never edited: the next one corrects it.
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_rooms.sql"),
     include_str!("../migrations/0002_joined_with.sql"),
@@ -20,7 +20,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
 /// "Teah", as the first migration writes it.
 const APPLICATION_ID: i64 = 0x5465_6168;
 
-/// Refuses a database that is not ours to write. Writes nothing.
+/// Refuses the database of another program or of a newer version. Writes nothing.
 pub(super) fn check(conn: &Connection, database: &Path) -> Result<(), OpenError> {
     let facts = || -> rusqlite::Result<(i64, i64, i64)> {
         let number = |sql| conn.query_row(sql, [], |row| row.get(0));
@@ -47,13 +47,13 @@ pub(super) fn check(conn: &Connection, database: &Path) -> Result<(), OpenError>
     Ok(())
 }
 
-/// Runs what is missing.
+/// Runs the missing migrations.
 pub(super) fn run(conn: &mut Connection) -> Result<(), Failure> {
     run_of(MIGRATIONS, conn, &mut || ())
 }
 
-/// Runs what is missing of `migrations`, each in its own transaction, so that a stop at any point leaves a version that is whole:
-/// the next start goes on from there (`tests/migrating.rs`). `before` each statement, a test may stop it.
+/// Runs the missing ones of `migrations`, each in a transaction of its own, so that a stop at any point leaves a complete version
+/// and the next start continues from there (`tests/migrating.rs`). A test may stop it `before` each statement.
 pub(super) fn run_of(
     migrations: &[&str],
     conn: &mut Connection,
@@ -80,7 +80,7 @@ pub(super) fn run_of(
     }
 }
 
-/// Random, so that no two stores ever have the same, whatever was copied or restored.
+/// Random, so that no two stores ever have the same epoch, whatever was copied or restored.
 fn new_epoch() -> Result<String, StoreError> {
     let random = getrandom::u64().map_err(|e| StoreError::Unavailable(format!("no randomness: {e}")))?;
     Ok(format!("e{random:016x}"))

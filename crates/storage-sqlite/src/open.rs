@@ -14,23 +14,23 @@ use storage::StoreError;
 use super::failure::Failure;
 use super::{OpenError, migrate};
 
-/// Somebody who is just ending holds the folder a moment longer; so does a child between `fork` and `exec`, which has
-/// open what its parent had. Whoever holds it longer than this is there to stay.
-const STILL_ENDING: Duration = Duration::from_secs(1);
+/// How long to wait for a lock. A process that is ending holds it a moment longer; so does a child between `fork` and `exec`,
+/// which has its parent's files open.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Makes the folder if it is absent, and takes it for this process.
+/// Creates the folder if it is absent, and locks it for this process.
 pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     let folder = |cause| OpenError::Folder { path: dir.to_owned(), cause };
     if !dir.is_dir() {
         make_private_dir(dir).map_err(folder)?;
     }
     let lock = private_file(&dir.join("teahouse.lock")).map_err(folder)?;
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) if begun.elapsed() < STILL_ENDING => {
-                thread::sleep(STILL_ENDING / 50)
+            Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_TIMEOUT => {
+                thread::sleep(LOCK_TIMEOUT / 50)
             }
             Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path: dir.to_owned() }),
             Err(TryLockError::Error(cause)) => return Err(folder(cause)),
@@ -38,11 +38,11 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Makes or upgrades the database; gives its epoch.
+/// Creates or upgrades the database; returns its epoch.
 pub(super) fn prepare(dir: &Path, database: &Path) -> Result<Epoch, OpenError> {
     if !database.exists() {
-        // SQLite gives its other files the mode of this one. No connection of this process is open yet: closing the file
-        // afterwards would take that connection's locks away.
+        // SQLite gives its other files the mode of this one. No connection of this process is open yet: closing the file later
+        // would release the locks of that connection.
         private_file(database)
             .and_then(|file| file.sync_all())
             .and_then(|()| sync_dir(dir))
@@ -69,13 +69,13 @@ pub(super) fn for_writing(database: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(database, flags)?;
     make_durable(&conn)?;
-    // KiB; taken as it is needed. The ends of a few thousand rooms' logs, and of the index of keys, stay at hand.
+    // KiB, allocated as needed. It holds the ends of a few thousand rooms' logs, and of the index of keys.
     conn.pragma_update(None, "cache_size", -32 * 1024)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }
 
-/// The connection that brings the write-ahead log into the database. It reads no page of its own.
+/// The connection that checkpoints the write-ahead log. It needs no page cache.
 pub(super) fn for_checkpoints(database: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(database, flags)?;
@@ -87,16 +87,16 @@ pub(super) fn for_checkpoints(database: &Path) -> Result<Connection, Failure> {
 pub(super) fn for_reading(database: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(database, flags)?;
-    be_brief(&conn)?;
+    set_common_options(&conn)?;
     conn.pragma_update(None, "query_only", true)?;
     conn.pragma_update(None, "cache_size", -8 * 1024)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }
 
-/// What makes an acknowledged message survive a loss of power. The test `commits_are_synced` reads it back.
+/// The options that make an acknowledged message survive a loss of power. The test `commits_are_synced` reads them back.
 fn make_durable(conn: &Connection) -> Result<(), Failure> {
-    be_brief(conn)?;
+    set_common_options(conn)?;
     let mode: String = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
         let cause = format!("no write-ahead log on this file system, only {mode}");
@@ -105,7 +105,7 @@ fn make_durable(conn: &Connection) -> Result<(), Failure> {
     conn.pragma_update(None, "synchronous", synchronous())?;
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "secure_delete", true)?;
-    // A burst may leave a longer file behind; it is cut back.
+    // After a burst the file is truncated.
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     Ok(())
 }
@@ -116,20 +116,21 @@ const fn synchronous() -> &'static str {
     "FULL"
 }
 
-/// A promise broken on purpose, in no release: commits are not synced. `cargo xtask faults power` has to see it.
+/// A promise broken on purpose, in no release: commits are not synced. `cargo xtask faults power` has to detect it.
 #[cfg(feature = "fault-injection")]
 fn synchronous() -> &'static str {
     let is_chosen = std::env::var("TEAHOUSE_FAULT_INJECTION").is_ok_and(|name| name == "synchronous-normal");
     if is_chosen { "NORMAL" } else { "FULL" }
 }
 
-/// One process, one writer: nobody is waited for but a checkpoint or a recovery. An answer within a second is promised.
-fn be_brief(conn: &Connection) -> Result<(), Failure> {
+/// Options of every connection. With one process and one writer, only a checkpoint or a recovery holds a lock; an answer within
+/// a second is promised.
+fn set_common_options(conn: &Connection) -> Result<(), Failure> {
     conn.busy_timeout(Duration::from_millis(800))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
-    // A damaged page is noticed when it is read, instead of being believed.
+    // A damaged page is an error when it is read.
     conn.pragma_update(None, "cell_size_check", true)?;
-    // A plan once made is kept. Without this a statement whose values might have changed the plan is compiled anew each time.
+    // A query plan is kept. Without this, a statement is compiled again whenever its values might change the plan.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
@@ -154,7 +155,7 @@ fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// A new name in a folder is on disk only when the folder is.
+/// A new file name is durable only after its folder is synced.
 fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! Looking things up, on a connection that cannot write.
+//! The read port, on a connection that cannot write.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use super::{Folder, open};
 /// One connection that reads.
 pub(super) struct SqliteReader {
     conn: Connection,
-    /// SQLite's count of others' commits, when this reader was last asked.
+    /// SQLite's count of other connections' commits at the last call of `changed`.
     seen: Option<i64>,
-    /// Keeps the folder locked while anybody reads in it.
+    /// Keeps the folder locked as long as there is a reader.
     _folder: Arc<Folder>,
 }
 
@@ -40,7 +40,7 @@ impl SqliteReader {
     }
 }
 
-/// Where a log ends: one step from the right end of the room's stretch of the table.
+/// The last event of a room: one step from the end of the room's range of the primary key.
 const HEAD: &str = "SELECT seq, n FROM room_event WHERE room = ?1 ORDER BY seq DESC LIMIT 1";
 
 fn head(conn: &Connection, room: RoomId) -> Result<Head> {
@@ -60,7 +60,7 @@ fn stored_room(conn: &Connection, room: &RoomRef) -> Result<Option<StoredRoom>> 
     Ok(Some(StoredRoom { head: head(conn, info.room)?, info }))
 }
 
-/// Of a room of which nothing else is needed.
+/// A room of a list, without its head.
 fn summary(row: &Row<'_>) -> Result<RoomSummary> {
     Ok(RoomSummary {
         info: rows::room_info(RoomId(uint(row, 0)?), row)?,

@@ -1,19 +1,19 @@
-//! How a page of events is bounded.
+//! Bounds of a page of events.
 
 use std::io;
 
 use protocol::{Event, EventPage};
 
-/// How large a page may be. It holds at least one event, if there is one.
+/// The largest size of a page. A page holds at least one event, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageBounds {
-    /// At most so many events.
+    /// The number of events.
     pub limit: u32,
-    /// The events' JSON, and the commas between them, come to no more than this.
+    /// The length of the events' JSON, with the commas between them.
     pub max_bytes: usize,
 }
 
-/// A page that is being filled, for the adapters.
+/// A page that a backend fills.
 pub struct PageBuilder {
     bounds: PageBounds,
     bytes: usize,
@@ -59,7 +59,7 @@ impl PageBuilder {
     }
 }
 
-/// Counted rather than written: a page is encoded where it is sent.
+/// The length of the event's JSON. It is counted and not kept: a page is encoded where it is sent.
 fn json_bytes(event: &Event) -> usize {
     struct Count(usize);
     impl io::Write for Count {
@@ -73,7 +73,7 @@ fn json_bytes(event: &Event) -> usize {
         }
     }
     let mut count = Count(0);
-    // Neither the writer nor the event's encoding can fail; and a page that is a little longer would do no harm.
+    // Neither the writer nor the encoding can fail, and a slightly longer page would be harmless.
     let _ = serde_json::to_writer(&mut count, event);
     count.0
 }
