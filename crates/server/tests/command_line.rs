@@ -132,8 +132,10 @@ fn newer_database_is_refused_unchanged_with_exit_code_1() {
     std::fs::write(&database, &bytes).unwrap();
     let (code, line) = refused(&said(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
     assert_eq!(code, 1);
-    let newer =
-        format!("was written by a newer teahouse: its schema is {}, this program knows {known}", known + 1);
+    let newer = format!(
+        "was written by a newer teahouse: its schema is {}, this program supports {known}",
+        known + 1
+    );
     assert!(line.contains("teahouse.db") && line.ends_with(&newer), "{line}");
     assert!(std::fs::read(&database).unwrap() == bytes, "it was written to");
 }

@@ -93,7 +93,7 @@ impl Backend for PostgresBackend {
     fn reserve_user_ids(&mut self, count: u32) -> Result<Range<u64>, StoreError> {
         let count = u64::from(count);
         let sql = "UPDATE counter SET value = value + $1 WHERE key = 'next_user' RETURNING value";
-        // Repeated after a lost answer, it leaves ids unused, which harms nobody.
+        // Repeated after a lost answer, it leaves ids unused, which is harmless.
         let rows = self.repeat(|session| session.query(sql, &[&int(count)]))?;
         let missing = || StoreError::Corrupt("the counter of user ids is missing".to_owned());
         let end = uint(rows.first().ok_or_else(missing)?, 0)?;

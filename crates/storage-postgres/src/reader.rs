@@ -92,11 +92,11 @@ impl Reader for PostgresReader {
 
     fn open_rooms(&mut self, user: UserId, rooms: &[RoomId]) -> Result<Vec<Option<OpenRoom>>, StoreError> {
         let sql = "SELECT r.id, r.name, r.attributes::text, r.head_seq, r.head_n, m.room IS NOT NULL, p.seq, p.n \
-                   FROM unnest($2::bigint[]) WITH ORDINALITY AS asked (room, position) \
-                   LEFT JOIN room r ON r.id = asked.room \
-                   LEFT JOIN membership m ON m.room = asked.room AND m.user_id = $1 \
-                   LEFT JOIN read_position p ON p.room = asked.room AND p.user_id = $1 \
-                   ORDER BY asked.position";
+                   FROM unnest($2::bigint[]) WITH ORDINALITY AS requested (room, position) \
+                   LEFT JOIN room r ON r.id = requested.room \
+                   LEFT JOIN membership m ON m.room = requested.room AND m.user_id = $1 \
+                   LEFT JOIN read_position p ON p.room = requested.room AND p.user_id = $1 \
+                   ORDER BY requested.position";
         let open = |row: &Row| {
             if get::<Option<i64>>(row, 0)?.is_none() {
                 return Ok(None);
@@ -179,8 +179,8 @@ impl Reader for PostgresReader {
     }
 
     fn heads(&mut self, rooms: &[RoomId]) -> Result<Vec<Option<Head>>, StoreError> {
-        let sql = "SELECT r.head_seq, r.head_n FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (room, position) \
-                   LEFT JOIN room r ON r.id = asked.room ORDER BY asked.position";
+        let sql = "SELECT r.head_seq, r.head_n FROM unnest($1::bigint[]) WITH ORDINALITY AS requested (room, position) \
+                   LEFT JOIN room r ON r.id = requested.room ORDER BY requested.position";
         let head = |row: &Row| match get::<Option<i64>>(row, 0)? {
             Some(_) => head(row, 0).map(Some),
             None => Ok(None),

@@ -13,7 +13,7 @@ pub enum OpenError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
     /// Another process has it open.
@@ -22,9 +22,9 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
-    /// A later version of the program has been here.
+    /// A newer version of the program has written it.
     #[error(
-        "{} was written by a newer teahouse: its schema is {found}, this program knows {known}",
+        "{} was written by a newer teahouse: its schema is {found}, this program supports {known}",
         path.display()
     )]
     Newer {
@@ -32,10 +32,10 @@ pub enum OpenError {
         path: PathBuf,
         /// The schema found.
         found: i64,
-        /// The newest schema that this program knows.
+        /// The newest schema that this program supports.
         known: i64,
     },
-    /// Another program's file, or a damaged one.
+    /// The file of another program, or a damaged one.
     #[error("{} is not a Teahouse database, or it is damaged: {cause}", path.display())]
     NotADatabase {
         /// The file.

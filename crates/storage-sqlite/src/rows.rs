@@ -179,7 +179,7 @@ pub(super) fn find_position(conn: &Connection, room: RoomId, user: UserId) -> Re
     Ok(found.flatten())
 }
 
-/// The first row, if there is one, by a statement that is kept for the next time.
+/// The first row, if there is one, of a cached statement.
 pub(super) fn first<T>(
     conn: &Connection,
     sql: &str,
@@ -190,7 +190,7 @@ pub(super) fn first<T>(
     statement.query_row(params, read).optional()
 }
 
-/// Runs a statement that is kept for the next time; says how many rows it changed.
+/// Runs a cached statement; returns the number of changed rows.
 pub(super) fn execute(conn: &Connection, sql: &str, params: impl Params) -> Result<usize> {
     conn.prepare_cached(sql)?.execute(params)
 }

@@ -19,7 +19,7 @@ pub enum StoreError {
     /// A statement that should not fail, failed.
     #[error("a defect of the store: {0}")]
     Defect(String),
-    /// An fsync failed: the kernel may have dropped what it could not write, and a second fsync would not tell.
+    /// An fsync failed: the kernel may have dropped what it could not write, and a second fsync would succeed.
     #[error("writing to the disk failed, and what it holds is not known: {0}")]
     Fatal(String),
     /// The one writer has been given out.

@@ -10,7 +10,7 @@ fn corrupt(cause: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(cause.to_string())
 }
 
-/// What an event says, in columns. Fields without a column of their own are in `payload`, as JSON: a new kind of event needs no
+/// The kind of an event, in columns. Fields without a column of their own are in `payload`, as JSON: a new kind of event needs no
 /// code here.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StoredKind<T> {

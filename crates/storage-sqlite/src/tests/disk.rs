@@ -100,10 +100,10 @@ fn failed_sync_ends_writing() {
         .env(FOLDER, folder.path().join("data"))
         .output()
         .expect("strace runs");
-    let said = String::from_utf8_lossy(&run.stdout);
+    let output = String::from_utf8_lossy(&run.stdout);
     assert!(
-        run.status.success() && said.contains("fatal after"),
-        "{said}{}",
+        run.status.success() && output.contains("fatal after"),
+        "{output}{}",
         String::from_utf8_lossy(&run.stderr)
     );
 }

@@ -66,7 +66,7 @@ fn failed_commit_leaves_no_trace() {
     assert_eq!((batch.events.len(), batch.gone.len(), batch.internal.len()), (0, 0, 1));
     assert_eq!(batch.fatal, None);
     assert_eq!(setup.on_disk(), 3);
-    // The connection was opened anew, without the hook, and as durable as the first.
+    // The connection was opened again, without the hook, and is as durable as the first.
     assert_eq!(sent(&setup.send(&["after"]), 0), 4);
     let synchronous: i64 =
         setup.writer.backend().connection().query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
@@ -114,7 +114,7 @@ fn full_disk_refuses_and_recovers() {
     assert_eq!(full.fatal, None);
     acknowledged += full.events.len() as u64;
     assert_eq!(full.answers.iter().filter(|(_, answer)| answer.is_ok()).count(), full.events.len());
-    // Reading goes on, and nothing was acknowledged that is not there.
+    // Readers continue, and nothing was acknowledged that is not stored.
     assert_eq!(setup.on_disk(), acknowledged);
     let again = setup.send(&[&large]);
     assert_eq!(codes(&again), [Some(ErrorCode::StorageFull)]);
@@ -125,7 +125,7 @@ fn full_disk_refuses_and_recovers() {
     assert_eq!(setup.on_disk(), acknowledged + 1);
 }
 
-/// Has the next statement that writes `boom` fail, with a text that nobody outside should read.
+/// Makes the next statement that writes `boom` fail, with a text that no client may receive.
 fn boom(writer: &SqliteWriter, action: &str) {
     let trigger = format!(
         "CREATE TEMP TRIGGER boom BEFORE INSERT ON room_event WHEN NEW.body = 'boom' OR NEW.was = 'boom' \
@@ -261,7 +261,7 @@ fn event_of_another_program_is_not_overwritten() {
 fn locked_database_is_unavailable_then_recovers() {
     let mut setup = setup();
     let database = setup._folder.path().join("teahouse.db");
-    // Somebody's tool holds the write lock: the answer comes within the second that is promised, not never.
+    // Another program holds the write lock: the answer comes within the promised second.
     let tool = rusqlite::Connection::open(&database).unwrap();
     tool.execute_batch("BEGIN IMMEDIATE").unwrap();
     let batch = setup.send(&["one"]);

@@ -12,7 +12,7 @@ use super::{commit, open};
 
 const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
-/// Not a test: the process that is killed. It says `ok SEQ TEXT` of what was acknowledged, for as long as it lives.
+/// Not a test: the process that is killed. It prints `ok SEQ TEXT` for each acknowledged message until then.
 #[test]
 #[ignore = "run by killed_process_loses_nothing_acknowledged"]
 fn burst() {
@@ -47,19 +47,19 @@ fn killed_process_loses_nothing_acknowledged() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = BufReader::new(burst.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let mut heard = 0;
-        for line in said {
+        let output = BufReader::new(burst.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut received = 0;
+        for line in output {
             // What was already written to the pipe when the kill came counts as well; a line cut short does not.
             let Some(("ok", rest)) = line.split_once(' ') else { continue };
             let Some((seq, text)) = rest.split_once(' ') else { continue };
             acknowledged.push((seq.parse().unwrap(), text.to_owned()));
-            heard += 1;
-            if heard == lines {
+            received += 1;
+            if received == lines {
                 burst.kill().unwrap();
             }
         }
-        assert!(heard >= lines, "it ended by itself");
+        assert!(received >= lines, "it ended by itself");
         burst.wait().unwrap();
 
         let store = open(folder.path());

@@ -1,4 +1,4 @@
-//! A migration that is stopped, anyhow and anywhere: the next start finishes it, and nothing is lost.
+//! Migrations that are interrupted: the next start completes them, and nothing is lost.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
@@ -90,7 +90,7 @@ fn schema(folder: &Path) -> (usize, Vec<String>) {
     (version as usize, all)
 }
 
-/// What a process that dies now leaves behind.
+/// The files that a process leaves if it is killed now.
 fn left_behind(folder: &Path) -> TempDir {
     let left = tempfile::tempdir().unwrap();
     for name in ["teahouse.db", "teahouse.db-wal"] {
@@ -175,7 +175,7 @@ fn upgrade_killed_before_any_write_is_completed() {
     }
 }
 
-/// Migrations as they will be one day, over much that has been said.
+/// Migrations that rewrite many events.
 const LONG: [&str; 2] = [
     "ALTER TABLE room_event ADD COLUMN words TEXT;
      UPDATE room_event SET words = upper(body) || ' ' || length(body);
@@ -198,17 +198,17 @@ fn small_cache(folder: &Path) -> Connection {
     conn
 }
 
-/// Not a test: the process that is killed. It says a word every few thousand steps of the database's machine.
+/// Not a test: the process that is killed. It prints a line every few thousand steps of SQLite's virtual machine.
 #[test]
 #[ignore = "run by long_migration_killed_midway_is_completed"]
 fn migrate_for_long() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let mut conn = small_cache(Path::new(&folder));
-    let word = || {
+    let step = || {
         println!("step");
         std::io::stdout().flush().is_err()
     };
-    conn.progress_handler(5_000, Some(word)).unwrap();
+    conn.progress_handler(5_000, Some(step)).unwrap();
     run_of(&with_long(), &mut conn, &mut || ()).unwrap();
 }
 
@@ -223,27 +223,27 @@ fn much() -> TempDir {
     folder
 }
 
-/// How many words were said until it was killed, or ended by itself.
-fn migrate_until(folder: &Path, words: usize) -> (usize, bool) {
+/// The number of lines until the process was killed, or ended by itself.
+fn migrate_until(folder: &Path, lines: usize) -> (usize, bool) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(this_test("migrate_for_long"))
         .env(FOLDER, folder)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut heard = 0;
-    for _ in said.filter(|line| line.ends_with("step")) {
-        heard += 1;
-        if heard == words {
+    let output = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut received = 0;
+    for _ in output.filter(|line| line.ends_with("step")) {
+        received += 1;
+        if received == lines {
             child.kill().unwrap();
         }
     }
-    (heard, child.wait().unwrap().success())
+    (received, child.wait().unwrap().success())
 }
 
-/// The sum of all that was said, wherever the schema keeps it.
-fn told(conn: &Connection) -> (i64, i64) {
+/// The number of the messages and the sum of their lengths.
+fn messages(conn: &Connection) -> (i64, i64) {
     let sql = "SELECT count(*), sum(length(body)) FROM room_event WHERE seq >= 1000";
     conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
 }
@@ -252,18 +252,18 @@ fn told(conn: &Connection) -> (i64, i64) {
 fn long_migration_killed_midway_is_completed() {
     const KILLS: usize = 10;
     let whole = much();
-    let expected = told(&Connection::open(database(whole.path())).unwrap());
+    let expected = messages(&Connection::open(database(whole.path())).unwrap());
     assert_eq!(expected.0, MUCH);
-    let (words, success) = migrate_until(whole.path(), usize::MAX);
-    assert!(success && words > 2 * KILLS, "{words} words are too few to be killed among");
+    let (lines, success) = migrate_until(whole.path(), usize::MAX);
+    assert!(success && lines > 2 * KILLS, "{lines} lines are too few kill points");
     let done = schema(whole.path());
     let mut killed_at = Vec::new();
     for kill in 0..KILLS {
         let folder = much();
-        let (_, success) = migrate_until(folder.path(), 1 + kill * words / KILLS);
+        let (_, success) = migrate_until(folder.path(), 1 + kill * lines / KILLS);
         let (version, _) = schema(folder.path());
         let mut conn = small_cache(folder.path());
-        assert_eq!(told(&conn), expected);
+        assert_eq!(messages(&conn), expected);
         // What it left is one version or the next, and never a part of one.
         let partly = ["words", "event"].map(|name| {
             let sql = "SELECT (SELECT count(*) FROM pragma_table_info('room_event') WHERE name = ?1)
@@ -273,14 +273,14 @@ fn long_migration_killed_midway_is_completed() {
         let long = MIGRATIONS.len();
         assert_eq!(partly, [version == long + 1, version == long + 2], "at {version}");
         run_of(&with_long(), &mut conn, &mut || ()).unwrap();
-        assert_eq!(told(&conn), expected);
+        assert_eq!(messages(&conn), expected);
         drop(conn);
         assert_eq!(schema(folder.path()), done);
         killed_at.push((version, success));
     }
     let killed = killed_at.iter().filter(|(_, success)| !success).count();
     assert!(killed > KILLS / 2, "{killed_at:?}");
-    // The program that knows no such migrations leaves them alone.
+    // A program without these migrations does not change the schema.
     let mut conn = for_writing(&database(whole.path())).unwrap();
     run(&mut conn).unwrap();
     drop(conn);

@@ -52,7 +52,7 @@ fn everything_survives_reopening() {
     assert_eq!(batch.events[0].room, RoomId(4));
 }
 
-/// Written as version 1 wrote it: what was there stays, and what is new works beside it.
+/// A store of version 1: its contents stay, and new features work with them.
 #[test]
 fn store_of_version_1_is_opened_complete() {
     let folder = tempfile::tempdir().unwrap();
@@ -202,7 +202,7 @@ fn damaged_database_is_refused() {
         |bytes| bytes.fill(0x55),
         |bytes| bytes[..16].fill(0),
         |bytes| bytes.truncate(bytes.len() / 2),
-        // The page that says which tables there are.
+        // The page with the list of tables.
         |bytes| bytes[100..4096].fill(0xff),
     ];
     for (number, damage) in damages.into_iter().enumerate() {
@@ -262,7 +262,7 @@ fn pages_after(writer: &mut SqliteWriter, settle: impl Fn(&mut SqliteWriter)) ->
         commit(writer, (0..40).map(|_| (guest(1), send("tea", None, &text))));
     }
     settle(writer);
-    // Whoever finds all of the log in the database begins it anew.
+    // A commit that finds all pages of the log in the database reuses its file.
     commit(writer, [(guest(1), send("tea", None, "short"))]);
     let sql = "PRAGMA wal_checkpoint(PASSIVE)";
     writer.backend().connection().query_row(sql, [], |row| row.get(1)).unwrap()
@@ -287,7 +287,7 @@ fn overlong_wal_is_checkpointed_by_the_commit() {
     writer.backend_mut().checkpoint_at(Bounds { soon: i32::MAX, at_once: 200 });
     let pages = pages_after(&mut writer, |_| {});
     assert!(pages < 400, "{pages}");
-    // It is begun anew each time, and was never longer than that.
+    // Its file is reused each time, and was never longer than that.
     let log = std::fs::metadata(folder.path().join("teahouse.db-wal")).unwrap();
     assert!(log.len() < 3 << 20, "{}", log.len());
     writer.checkpoint().unwrap();

@@ -28,12 +28,12 @@ pub(crate) fn build_demo(folder: &Path) {
     let batches: Vec<Vec<(&Actor, Operation)>> = vec![
         vec![(&li, join("lobby")), (&han, join("lobby")), (&bob, join("lobby"))],
         vec![
-            (&li, say("lobby", Some("k1"), "你好，茶馆 👩‍🚀")),
+            (&li, send("lobby", Some("k1"), "你好，茶馆 👩‍🚀")),
             (&li, protocol::Read { room: RoomRef::Id(LOBBY), seq: Seq(u64::MAX >> 1) }.into()),
-            (&han, say("lobby", None, "Hello, everybody\nand a second line")),
+            (&han, send("lobby", None, "Hello, everybody\nand a second line")),
         ],
         vec![(&li, join("茶馆")), (&han, join("茶馆"))],
-        vec![(&li, say("茶馆", Some("k2"), "今天喝龙井")), (&han, say("茶馆", None, "me too"))],
+        vec![(&li, send("茶馆", Some("k2"), "今天喝龙井")), (&han, send("茶馆", None, "me too"))],
         vec![(&han, rename("韩梅梅")), (&bob, leave("lobby"))],
         vec![
             (&han, protocol::Read { room: named("茶馆"), seq: Seq(u64::MAX >> 1) }.into()),
@@ -41,7 +41,7 @@ pub(crate) fn build_demo(folder: &Path) {
         ],
         vec![(&bob, join("gone"))],
         vec![(&bob, leave("gone"))],
-        vec![(&passer_by, join("lobby")), (&passer_by, say("lobby", None, "路过而已"))],
+        vec![(&passer_by, join("lobby")), (&passer_by, send("lobby", None, "路过而已"))],
         vec![(&ann, join("lobby")), (&ann, domain::EndSession { token: token(5) }.into())],
     ];
     for (at, batch) in (1..).zip(batches) {
@@ -67,7 +67,7 @@ pub(crate) fn commit(
 }
 
 /// All events of a room, one line each.
-pub(crate) fn said(reader: &mut dyn Reader, room: RoomId) -> Vec<String> {
+pub(crate) fn event_lines(reader: &mut dyn Reader, room: RoomId) -> Vec<String> {
     let bounds = PageBounds { limit: 10_000, max_bytes: usize::MAX };
     let events = reader.events_after(room, Seq(0), None, bounds).unwrap().events;
     for (event, seq) in events.iter().zip(1..) {
@@ -132,7 +132,7 @@ pub(crate) fn leave(name: &str) -> Operation {
     protocol::Leave { room: named(name) }.into()
 }
 
-pub(crate) fn say(name: &str, key: Option<&str>, text: &str) -> Operation {
+pub(crate) fn send(name: &str, key: Option<&str>, text: &str) -> Operation {
     let key = key.map(|key| ClientMessageId::new(key).unwrap());
     domain::Send { room: named(name), key, body: MessageBody::new(text, 8192).unwrap() }.into()
 }

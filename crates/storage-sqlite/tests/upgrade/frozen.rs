@@ -43,7 +43,7 @@ impl Frozen {
         copy
     }
 
-    /// As its text has it: SQLite is not asked what the program under test is to be asked.
+    /// The epoch in its text, independent of the program under test.
     pub(crate) fn epoch(&self) -> String {
         let text = fs::read_to_string(self.text()).unwrap();
         let row = text.lines().find_map(|line| line.strip_prefix("INSERT INTO meta VALUES ('epoch', '"));

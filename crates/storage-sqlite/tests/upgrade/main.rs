@@ -1,5 +1,5 @@
-//! Databases as released programs wrote them, opened by this one: all is there, and it goes on. `frozen/README.md` says how to
-//! add one.
+//! Databases as released programs wrote them, opened by this one: their contents are complete, and their numbers continue.
+//! `frozen/README.md` describes how to add one.
 
 mod demo;
 mod frozen;
@@ -47,23 +47,23 @@ fn every_schema_that_was_released_is_frozen() {
     let conn = Connection::open(fresh.path().join("teahouse.db")).unwrap();
     let known: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     let versions: Vec<i64> = Frozen::all().iter().map(|frozen| frozen.version).collect();
-    assert_eq!(versions, (1..=known).collect::<Vec<_>>(), "frozen/README.md says how to add one");
+    assert_eq!(versions, (1..=known).collect::<Vec<_>>(), "frozen/README.md describes how to add one");
 }
 
 #[test]
-fn a_frozen_file_is_what_its_text_says() {
+fn frozen_file_equals_its_text() {
     for frozen in Frozen::all() {
         let copy = frozen.copy();
         let conn = Connection::open(copy.path().join("teahouse.db")).unwrap();
         let text = fs::read_to_string(frozen.text()).unwrap();
-        assert!(dump(&conn) == text, "schema {} is not what its text says", frozen.version);
+        assert!(dump(&conn) == text, "schema {} differs from its text", frozen.version);
         assert!(text.contains(&format!("PRAGMA user_version = {};", frozen.version)));
     }
 }
 
 /// So no migration can be edited once it was released: who has run it would have another schema than who runs it now.
 #[test]
-fn a_store_that_was_upgraded_has_the_schema_of_a_new_one() {
+fn upgraded_store_has_the_schema_of_a_new_one() {
     let fresh = tempfile::tempdir().unwrap();
     drop(SqliteStore::open(fresh.path(), LIMITS).unwrap());
     let expected = schema(&Connection::open(fresh.path().join("teahouse.db")).unwrap());
@@ -80,7 +80,7 @@ fn a_store_that_was_upgraded_has_the_schema_of_a_new_one() {
 }
 
 #[test]
-fn everything_in_a_frozen_store_means_what_it_meant() {
+fn frozen_store_keeps_its_contents() {
     for frozen in Frozen::all() {
         let copy = frozen.copy();
         let epoch = frozen.epoch();
@@ -92,8 +92,8 @@ fn everything_in_a_frozen_store_means_what_it_meant() {
 
 fn check_demo(reader: &mut dyn Reader, version: i64) {
     let [lobby, tea] = history(version);
-    assert_eq!(said(reader, LOBBY), lobby);
-    assert_eq!(said(reader, TEA), tea);
+    assert_eq!(event_lines(reader, LOBBY), lobby);
+    assert_eq!(event_lines(reader, TEA), tea);
     assert_eq!(reader.room(&named("lobby")).unwrap().unwrap().info.room, LOBBY);
     let StoredRoom { info: room, head } = reader.room(&named("茶馆")).unwrap().unwrap();
     assert_eq!((room.room, room.name.as_str(), head.n.0), (TEA, "茶馆", 2));
@@ -119,7 +119,7 @@ fn check_demo(reader: &mut dyn Reader, version: i64) {
     assert_eq!(name(reader, 3), Some((3, "Bob".to_owned())));
     assert_eq!((name(reader, 4), name(reader, 5)), (None, None), "no session, and one that was ended");
 
-    // Unread is what was said in a room less what had been said where one has read to: 3 - 1, and 2 - 2.
+    // The unread messages of a room are its messages minus those up to the read position: 3 - 1, and 2 - 2.
     let unread = |reader: &mut dyn Reader, user, room| {
         let open = reader.open_rooms(UserId(user), &[room]).unwrap().remove(0).unwrap();
         open.read.map(|read| open.room.head.n.0 - read.n.0)
@@ -134,7 +134,7 @@ fn check_demo(reader: &mut dyn Reader, version: i64) {
 }
 
 #[test]
-fn a_frozen_store_goes_on_where_it_was() {
+fn frozen_store_continues_its_numbers() {
     for frozen in Frozen::all() {
         let copy = frozen.copy();
         let [lobby, tea] = history(frozen.version);
@@ -153,10 +153,10 @@ fn a_frozen_store_goes_on_where_it_was() {
                 &mut *writer,
                 9_001,
                 [
-                    (guest(1, "李雷"), say("lobby", Some("k1"), "你好，茶馆 👩‍🚀")),
-                    (guest(1, "李雷"), say("lobby", Some("k1"), "something else")),
-                    (guest(2, "韩梅梅"), say("lobby", Some("k1"), "k1 of another person is another key")),
-                    (guest(3, "Bob"), say("lobby", None, "he has left")),
+                    (guest(1, "李雷"), send("lobby", Some("k1"), "你好，茶馆 👩‍🚀")),
+                    (guest(1, "李雷"), send("lobby", Some("k1"), "something else")),
+                    (guest(2, "韩梅梅"), send("lobby", Some("k1"), "k1 of another person is another key")),
+                    (guest(3, "Bob"), send("lobby", None, "he has left")),
                     (guest(101, "Zoë"), join("lobby")),
                     (guest(102, "王芳"), join("lobby")),
                     (guest(1, "李雷"), join("new")),
@@ -201,13 +201,13 @@ fn a_frozen_store_goes_on_where_it_was() {
             "u2 韩梅梅 [k1]: k1 of another person is another key",
             "u101 Zoë joined with u102 王芳",
         ];
-        assert_eq!(said(&mut *reader, LOBBY), [&lobby[..], &more].concat());
-        assert_eq!(said(&mut *reader, TEA), tea);
+        assert_eq!(event_lines(&mut *reader, LOBBY), [&lobby[..], &more].concat());
+        assert_eq!(event_lines(&mut *reader, TEA), tea);
         assert_eq!(reader.person_of_session(&token(101)).unwrap().unwrap().id, UserId(101));
     }
 }
 
-/// An old program that was killed leaves its last words in the log, and the schema is brought up to date behind them.
+/// An old program that was killed leaves its last messages in the write-ahead log; the upgrade keeps them.
 #[test]
 fn log_of_a_killed_server_survives_an_upgrade() {
     for frozen in Frozen::all() {
@@ -225,8 +225,8 @@ fn log_of_a_killed_server_survives_an_upgrade() {
         }
         drop(old);
         let store = SqliteStore::open(left.path(), LIMITS).unwrap();
-        let said = said(&mut *store.reader().unwrap(), TEA);
-        assert_eq!(said.last().unwrap(), "u1 李雷 [last]: 最后一句");
+        let lines = event_lines(&mut *store.reader().unwrap(), TEA);
+        assert_eq!(lines.last().unwrap(), "u1 李雷 [last]: 最后一句");
     }
 }
 
@@ -248,7 +248,7 @@ fn freeze() {
 }
 
 #[test]
-fn a_frozen_file_can_be_reviewed() {
+fn frozen_file_is_small_enough_to_review() {
     let bytes: u64 =
         Frozen::all().iter().map(|frozen| fs::metadata(frozen.file()).unwrap().len()).max().unwrap();
     assert!(bytes <= 100 << 10, "{bytes} bytes; the demo data is enough");

@@ -31,7 +31,7 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// A store with the limit [`ROOMS`], unless the tests say otherwise.
+    /// A store with the limit [`ROOMS`], unless a test needs another.
     pub fn new(store: Box<dyn Store>) -> Self {
         let writer = store.writer().unwrap();
         Fixture::with_writer(store, writer)

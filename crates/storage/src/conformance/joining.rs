@@ -132,7 +132,7 @@ pub fn room_without_messages_is_deleted_with_last_member(fixture: &mut Fixture) 
     let room = fixture.join(1, "tea");
     fixture.join(2, "tea");
     fixture.done(1, read("tea", 2));
-    fixture.done(2, rename("Somebody"));
+    fixture.done(2, rename("Li"));
     assert_eq!(fixture.all([(guest(1), leave("tea"))]).gone, []);
     let batch = fixture.all([(guest(2), leave("tea"))]);
     assert_eq!(batch.gone, [room]);

@@ -42,7 +42,7 @@ pub fn read_requires_membership(fixture: &mut Fixture) {
 
 fn ten_events(fixture: &mut Fixture) -> RoomId {
     let room = fixture.join(1, "tea");
-    // A room beside it, so that a page that forgets the room is noticed.
+    // Another room, so that a page with events of the wrong room fails the test.
     fixture.join(1, "coffee");
     fixture.send(1, "coffee", "not this");
     for n in 2..=10 {
@@ -105,7 +105,7 @@ pub fn page_is_bounded_in_bytes(fixture: &mut Fixture) {
     assert_eq!((page.events.len(), page.more), (3, true));
     let page = after(size(&events));
     assert_eq!((page.events.len(), page.more), (10, false));
-    // One at least, or nobody would ever come past it.
+    // At least one event, so that a client always makes progress.
     let page = after(0);
     assert_eq!((page.events.len(), page.more), (1, true));
     let bounds = PageBounds { limit: 100, max_bytes: size(&events[7..]) };

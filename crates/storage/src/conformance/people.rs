@@ -11,7 +11,7 @@ pub fn guest_is_stored_with_the_first_join(fixture: &mut Fixture) {
     assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap(), None);
     fixture.join(1, "tea");
     assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap(), Some(person(1)));
-    // From then on the asker need not know how.
+    // From then on a request needs no registration.
     let known = Actor { registration: None, ..guest(1) };
     let batch = fixture.all([(known, send("tea", None, "hello"))]);
     assert!(batch.answers[0].1.is_ok());
@@ -27,16 +27,19 @@ pub fn refused_join_stores_no_user(fixture: &mut Fixture) {
 
 pub fn guest_can_rename_before_joining(fixture: &mut Fixture) {
     assert_eq!(fixture.done(1, rename("李雷")), OperationResult::Rename(Named { name: user_name("李雷") }));
-    // The asker may have asked for the join before it heard of the rename.
+    // The join may have been requested before the answer to the rename arrived.
     let (_, events) = fixture.one(1, join("tea"));
     assert_eq!(events[0].by.name, user_name("李雷"));
     assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap().unwrap().name, user_name("李雷"));
 }
 
 pub fn unknown_user_without_registration_is_refused(fixture: &mut Fixture) {
-    let nobody = || Actor { registration: None, ..guest(1) };
-    let batch =
-        fixture.all([(nobody(), join("tea")), (nobody(), rename("Nobody")), (nobody(), leave("lobby"))]);
+    let unregistered = || Actor { registration: None, ..guest(1) };
+    let batch = fixture.all([
+        (unregistered(), join("tea")),
+        (unregistered(), rename("New")),
+        (unregistered(), leave("lobby")),
+    ]);
     let codes: Vec<_> = batch.answers.iter().map(|(_, answer)| answer.as_ref().unwrap_err().code).collect();
     assert_eq!(codes, [ErrorCode::Unauthorized, ErrorCode::Unauthorized, ErrorCode::NotAMember]);
     assert_eq!(fixture.reader.room(&named("tea")).unwrap(), None);
@@ -64,7 +67,7 @@ pub fn user_without_session_leaves_all_rooms(fixture: &mut Fixture) {
 }
 
 pub fn ended_session_is_not_stored_again(fixture: &mut Fixture) {
-    // The second join was asked for before its asker knew that the guest is stored.
+    // The second join was requested before the answer to the first one arrived.
     fixture.all([
         (guest(1), join("tea")),
         (guest(1), domain::EndSession { token: token(1) }.into()),
@@ -84,7 +87,7 @@ pub fn rename_is_appended_in_every_room(fixture: &mut Fixture) {
     assert_eq!(fixture.kinds(tea)[2..], ["u1 guest 1 -> Li", "u1: it is me"]);
     assert_eq!(fixture.kinds(coffee)[1..], ["u1 guest 1 -> Li"]);
     assert_eq!(fixture.kinds(milk), ["+u2"]);
-    // What was said before bears the name of then.
+    // Earlier events keep the earlier name.
     assert_eq!(fixture.events(tea)[0].by.name, user_name("guest 1"));
 }
 
@@ -97,7 +100,7 @@ pub fn rename_to_same_name_appends_nothing(fixture: &mut Fixture) {
 pub fn events_carry_the_stored_name(fixture: &mut Fixture) {
     fixture.join(1, "tea");
     fixture.done(1, rename("Li"));
-    // `guest(1)` still says "guest 1": another connection of the same person, that has not heard of it.
+    // `guest(1)` still has the name "guest 1": another connection of the same user, before it receives the rename.
     let (_, events) = fixture.one(1, send("tea", None, "hello"));
     assert_eq!(events[0].by.name, user_name("Li"));
 }
@@ -123,9 +126,9 @@ pub fn every_request_is_answered_once(fixture: &mut Fixture) {
 pub fn second_writer_is_refused(fixture: &mut Fixture) {
     assert!(matches!(fixture.store.writer().err(), Some(StoreError::WriterTaken)));
     fixture.store.reader().unwrap();
-    // Given up, it can be taken again, and knows what the first one did.
+    // After the writer is dropped, there can be another, which continues where the first one stopped.
     fixture.join(1, "lobby");
-    fixture.writer = Box::new(Nobody);
+    fixture.writer = Box::new(NoWriter);
     fixture.writer = fixture.store.writer().unwrap();
     assert_eq!(fixture.send(1, "lobby", "hello"), Seq(2));
 }
@@ -139,9 +142,9 @@ pub fn probe_appends_nothing(fixture: &mut Fixture) {
 }
 
 /// Stands where a writer was.
-struct Nobody;
+struct NoWriter;
 
-impl crate::Writer for Nobody {
+impl crate::Writer for NoWriter {
     fn commit(&mut self, _: protocol::Timestamp, _: Vec<crate::Request>) -> crate::Batch {
         unreachable!()
     }

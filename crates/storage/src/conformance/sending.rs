@@ -1,4 +1,4 @@
-//! What is said is numbered, once.
+//! Messages: numbers, idempotency keys, times.
 
 use domain::SentMessage;
 use protocol::{ErrorCode, EventKind, MessageCount, Seq, Timestamp};

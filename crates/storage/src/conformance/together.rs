@@ -6,7 +6,7 @@ use protocol::{Event, EventKind, Limits, Person, Seq};
 use super::fixture::*;
 use crate::{Batch, LOBBY, Operation, OperationResult};
 
-/// The heads that those who joined were told, in the order of the requests; 0 for every other answer.
+/// The heads in the answers to joins, in the order of the requests; 0 for every other answer.
 fn heads(batch: &Batch) -> Vec<u64> {
     let head = |answer: &Result<OperationResult, crate::CommandError>| match answer {
         Ok(OperationResult::Join(JoinedRoom { head, .. })) => head.0,
@@ -59,10 +59,10 @@ pub fn joins_of_one_batch_share_an_event(fixture: &mut Fixture) {
 pub fn shared_join_is_stored_with_all_names(fixture: &mut Fixture) {
     let batch = fixture.all((1..=30).map(|who| (guest(who), join("tea"))));
     let room = batch.events[0].room;
-    let told: Vec<Event> = batch.events.iter().map(|event| (**event).clone()).collect();
-    assert_eq!(joined(&told[0]), (1..=30).map(person).collect::<Vec<_>>());
-    assert_eq!(fixture.events(room), told);
-    assert_eq!(fixture.reader.events_before(room, Seq(2), ALL).unwrap().events, told);
+    let published: Vec<Event> = batch.events.iter().map(|event| (**event).clone()).collect();
+    assert_eq!(joined(&published[0]), (1..=30).map(person).collect::<Vec<_>>());
+    assert_eq!(fixture.events(room), published);
+    assert_eq!(fixture.reader.events_before(room, Seq(2), ALL).unwrap().events, published);
 }
 
 pub fn shared_join_names_at_most_a_hundred(fixture: &mut Fixture) {
@@ -86,7 +86,7 @@ pub fn event_between_two_joins_separates_them(fixture: &mut Fixture) {
         (guest(4), join("tea")),
         (guest(4), rename("Four")),
         (guest(5), join("tea")),
-        // What appends nothing parts nobody.
+        // A request that appends nothing does not separate joins.
         (guest(2), join("tea")),
         (guest(2), read("tea", 99)),
         (guest(9), send("tea", None, "let me in")),

@@ -22,5 +22,5 @@ pub fn event_of_unknown_kind_is_stored_unchanged(fixture: &mut Fixture) {
         assert_eq!(fixture.events(room).pop(), Some(event.clone()));
         assert_eq!(fixture.reader.events_before(room, Seq(9), ALL).unwrap().events.pop(), Some(event));
     }
-    assert_eq!(fixture.send(1, "tea", "hello"), Seq(4), "the log goes on");
+    assert_eq!(fixture.send(1, "tea", "hello"), Seq(4), "the log continues");
 }

@@ -57,8 +57,8 @@ impl Reader for MemoryReader {
     ) -> Result<EventPage, StoreError> {
         let mut page = PageBuilder::new(bounds);
         if let Some(room) = self.shared.state().rooms.get(&room) {
-            let asked = |seq: Seq| seq > after && up_to.is_none_or(|up_to| seq <= up_to);
-            let mut events = room.events.iter().filter(|event| asked(event.seq));
+            let in_range = |seq: Seq| seq > after && up_to.is_none_or(|up_to| seq <= up_to);
+            let mut events = room.events.iter().filter(|event| in_range(event.seq));
             while events.next().is_some_and(|event| page.take((**event).clone())) {}
         }
         Ok(page.done())
