@@ -58,7 +58,7 @@ pub(crate) struct Args {
     /// Seconds between the last join and the measurement of the memory of idle connections.
     #[arg(long, default_value_t = 60.0)]
     settle: f64,
-    /// The cores of the server and of the generator, in the notation of `taskset`.
+    /// The cores of the server, of the generator and of PostgreSQL (by default both), in the notation of `taskset`.
     #[arg(long, default_value = "0:1")]
     cores: Cores,
     /// Run only these scenarios, named by key (`b128`) or letter (`b`): `--only a,b128,g`.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use storage_postgres::testing::{Durability, Options, Server};
 use tempfile::TempDir;
 
+use super::machine::Cores;
 use super::peers::LaunchSpec;
 
 /// PostgreSQL's own default, as on a server; tests have less.
@@ -27,8 +28,8 @@ struct Postgres {
 }
 
 impl Home {
-    /// Creates the folder, and starts PostgreSQL on these cores if the peer uses it.
-    pub(crate) fn create(start: &LaunchSpec, cores: &str) -> Result<Self> {
+    /// Creates the folder, and starts PostgreSQL on its cores if the peer uses it.
+    pub(crate) fn create(start: &LaunchSpec, cores: &Cores) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         // PostgreSQL may run as another user.
         let folder =
@@ -41,7 +42,7 @@ impl Home {
                 durability: Durability::Full,
                 disk: Some(&disk),
                 settings: SETTINGS,
-                cores: Some(cores),
+                cores: Some(&cores.postgres),
             };
             let server = Server::start_with(&options).context("PostgreSQL does not start")?;
             let database = server.address(&server.create_database_named());

@@ -10,11 +10,13 @@ use anyhow::{Context, Result};
 use super::scenarios::Timing;
 use crate::process;
 
-/// The cores of the server and of the generator.
+/// The cores of the server, of the generator and of PostgreSQL.
 #[derive(Clone, Debug)]
 pub(crate) struct Cores {
     pub(crate) server: String,
     pub(crate) generator: String,
+    /// By default all of them: where there are two, neither is free for it.
+    pub(crate) postgres: String,
 }
 
 impl Cores {
@@ -31,12 +33,16 @@ impl FromStr for Cores {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let is_list = |list: &str| list.starts_with(|c: char| c.is_ascii_digit());
-        match text.split_once(':') {
-            Some((server, generator)) if is_list(server) && is_list(generator) => {
-                Ok(Cores { server: server.to_owned(), generator: generator.to_owned() })
-            }
-            _ => Err("cores are given like 0:1 or 0-3:4-7, the server's first".to_owned()),
+        let lists: Vec<&str> = text.split(':').collect();
+        let (server, generator, postgres) = match lists[..] {
+            [server, generator] => (server, generator, format!("{server},{generator}")),
+            [server, generator, postgres] => (server, generator, postgres.to_owned()),
+            _ => ("", "", String::new()),
+        };
+        if ![server, generator, &postgres].into_iter().all(is_list) {
+            return Err("cores are given like 0:1, 0-3:4-7 or 0:1:2, the server's first".to_owned());
         }
+        Ok(Cores { server: server.to_owned(), generator: generator.to_owned(), postgres })
     }
 }
 
@@ -101,10 +107,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cores_are_parsed_as_two_lists() {
+    fn cores_are_parsed_as_lists() {
         let cores: Cores = "0-1:2,3".parse().unwrap();
-        assert_eq!((cores.server.as_str(), cores.generator.as_str()), ("0-1", "2,3"));
-        assert!("0".parse::<Cores>().is_err() && ":1".parse::<Cores>().is_err());
+        assert_eq!([cores.server, cores.generator, cores.postgres], ["0-1", "2,3", "0-1,2,3"]);
+        assert_eq!("0:1:2".parse::<Cores>().unwrap().postgres, "2");
+        assert!(["0", ":1", "0:1:", "0:1:2:3"].into_iter().all(|cores| cores.parse::<Cores>().is_err()));
     }
 
     #[test]

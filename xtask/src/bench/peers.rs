@@ -20,7 +20,7 @@ const DEBIAN_GOPATH: &str = "/usr/share/gocode";
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Peer {
     Teahouse,
-    /// The same program with PostgreSQL, on the same cores.
+    /// The same program with PostgreSQL.
     TeahousePostgres,
     /// Write, fdatasync, and a plain send to each client.
     BaselineSend,
@@ -235,7 +235,7 @@ mod tests {
         let homes = home.path().to_owned();
         let file = Some(("nats.conf", NATS));
         let start = LaunchSpec { program: "nats-server".into(), args, file, with_postgres: false, homes };
-        let home = Home::create(&start, "0").unwrap();
+        let home = Home::create(&start, &"0:0".parse().unwrap()).unwrap();
         let command = start.command("2", "127.0.0.1:4223".parse().unwrap(), &home).unwrap();
         let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect();
         let file = home.path().join("nats.conf");

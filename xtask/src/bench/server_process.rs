@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::home::Home;
+use super::machine::Cores;
 use super::peers::LaunchSpec;
 use crate::process;
 
@@ -23,13 +24,13 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts the server on these cores with its data in `home`. It may not accept connections yet.
-    pub(crate) fn spawn(start: &LaunchSpec, cores: &str, home: &Home) -> Result<Self> {
+    /// Starts the server on its cores with its data in `home`. It may not accept connections yet.
+    pub(crate) fn spawn(start: &LaunchSpec, cores: &Cores, home: &Home) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         // Not `log`: the baseline server writes its messages there.
         let log = home.path().join("output.log");
         let output = File::create(&log)?;
-        let mut command = start.command(cores, address, home)?;
+        let mut command = start.command(&cores.server, address, home)?;
         let started = Instant::now();
         let child =
             command.stdout(output.try_clone()?).stderr(output).spawn().context("cannot start taskset")?;
@@ -107,8 +108,8 @@ pub(crate) struct RunningServer {
 }
 
 impl RunningServer {
-    /// Starts the server on these cores with an empty folder, and returns when it accepts connections.
-    pub(crate) fn start(start: &LaunchSpec, cores: &str) -> Result<Self> {
+    /// Starts the server on its cores with an empty folder, and returns when it accepts connections.
+    pub(crate) fn start(start: &LaunchSpec, cores: &Cores) -> Result<Self> {
         let home = Home::create(start, cores)?;
         let mut process = ServerProcess::spawn(start, cores, &home)?;
         process.wait_until(Duration::from_millis(20), |address| TcpStream::connect(address).is_ok())?;
@@ -120,11 +121,15 @@ impl RunningServer {
 mod tests {
     use super::*;
 
+    fn cores() -> Cores {
+        "0:0".parse().unwrap()
+    }
+
     #[test]
     fn server_that_exits_at_once_is_an_error_with_its_log() {
         let homes = tempfile::tempdir().unwrap();
         let start = LaunchSpec::of("ls", &["--no-such-option"], homes.path());
-        let error = RunningServer::start(&start, "0").err().unwrap().to_string();
+        let error = RunningServer::start(&start, &cores()).err().unwrap().to_string();
         assert!(error.contains("no-such-option"), "{error}");
     }
 
@@ -132,8 +137,8 @@ mod tests {
     fn server_exits_after_sigterm() {
         let homes = tempfile::tempdir().unwrap();
         let start = LaunchSpec::of("sleep", &["60"], homes.path());
-        let home = Home::create(&start, "0").unwrap();
-        let process = ServerProcess::spawn(&start, "0", &home).unwrap();
+        let home = Home::create(&start, &cores()).unwrap();
+        let process = ServerProcess::spawn(&start, &cores(), &home).unwrap();
         assert!(process.memory().is_ok());
         process.stop().unwrap();
     }

@@ -135,7 +135,7 @@ const TABLES: &[Table] = &[
             ),
         ]),
         note: "SQLite alone and PostgreSQL alone are loops that insert into the server's schema and do nothing else; their latency is that of \
-               one commit. PostgreSQL runs on the server's core.",
+               one commit. PostgreSQL runs on both cores.",
     },
     Table {
         title: "(h) A pair of clients, alone and while (f) runs",

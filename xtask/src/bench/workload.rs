@@ -110,7 +110,7 @@ impl Bench {
     }
 
     fn load(&self, peer: Peer, start: &LaunchSpec, args: &str, phases: Phases) -> Result<Value> {
-        let mut server = RunningServer::start(start, &self.cores.server)?;
+        let mut server = RunningServer::start(start, &self.cores)?;
         let run = self.run((peer, &server.process), args, phases)?;
         if !peer.is_teahouse() {
             return finish(server, run);
@@ -127,7 +127,7 @@ impl Bench {
         start: &LaunchSpec,
         args: &str,
     ) -> Result<(RunningServer, GeneratorProcess)> {
-        let server = RunningServer::start(start, &self.cores.server)?;
+        let server = RunningServer::start(start, &self.cores)?;
         let phases = Phases { settle: 0.0, warmup: 0.0, measured: self.timing.settle.max(0.1) };
         let mut run = self.run((peer, &server.process), args, phases)?;
         run.wait_until_measuring()?;
@@ -135,7 +135,7 @@ impl Bench {
     }
 
     fn pair(&self, peer: Peer, start: &LaunchSpec, background: Option<&str>) -> Result<Value> {
-        let server = RunningServer::start(start, &self.cores.server)?;
+        let server = RunningServer::start(start, &self.cores)?;
         let subject = (peer, &server.process);
         let phases = self.phases(self.timing.seconds);
         let crowd_parts = Phases { measured: self.timing.seconds + BACKGROUND_EXTRA_SECONDS, ..phases };
@@ -157,7 +157,7 @@ impl Bench {
 
     /// At batch sizes of 1, 16, 100, and the server's.
     fn reference_store(&self, start: &LaunchSpec, batch: Option<f64>) -> Result<Vec<Value>> {
-        let home = Home::create(start, &self.cores.server)?;
+        let home = Home::create(start, &self.cores)?;
         // The reference store does not listen.
         let nowhere = ([127, 0, 0, 1], 0).into();
         let mut command = start.command(&self.cores.server, nowhere, &home)?;
@@ -168,13 +168,13 @@ impl Bench {
     }
 
     fn starts(&self, start: &LaunchSpec) -> Result<Vec<Value>> {
-        let start_on_empty_folder = |_| self.start_once(start, &Home::create(start, &self.cores.server)?);
+        let start_on_empty_folder = |_| self.start_once(start, &Home::create(start, &self.cores)?);
         (0..STARTS_PER_FOLDER).map(start_on_empty_folder).collect()
     }
 
     fn starts_on_data(&self, start: &LaunchSpec) -> Result<Vec<Value>> {
-        let home = Home::create(start, &self.cores.server)?;
-        let mut server = ServerProcess::spawn(start, &self.cores.server, &home)?;
+        let home = Home::create(start, &self.cores)?;
+        let mut server = ServerProcess::spawn(start, &self.cores, &home)?;
         server.wait_until(POLL_INTERVAL, server_probe::serves_page)?;
         let phases = self.phases(self.timing.seconds.min(PREFILL_MAX_SECONDS));
         let prefill = self.run((Peer::Teahouse, &server), PREFILL, phases)?.finish()?;
@@ -188,7 +188,7 @@ impl Bench {
     }
 
     fn start_once(&self, start: &LaunchSpec, home: &Home) -> Result<Value> {
-        let mut server = ServerProcess::spawn(start, &self.cores.server, home)?;
+        let mut server = ServerProcess::spawn(start, &self.cores, home)?;
         server.wait_until(POLL_INTERVAL, server_probe::serves_page)?;
         let ms = server.started.elapsed().as_secs_f64() * 1e3;
         thread::sleep(Duration::from_secs_f64(IDLE_SECONDS));
