@@ -1,83 +1,93 @@
-//! Lines that begin with a slash. The web client reads lines the same way; `golden/slash.json` holds the two together.
+//! Lines that begin with a slash. The words come from the rows of the operations. The web client reads lines by the same grammar;
+//! `golden/slash.json` is the test of both.
 
-/// What parts a command from what follows it: what a keyboard gives, the ideographic space of Chinese and Japanese ones too.
-/// A short list and not all of Unicode's, so that it is the same in every language.
+use protocol::operations::{OPERATIONS, Row, Slash};
+
+/// The separators between a command and its argument, with the ideographic space of Chinese and Japanese keyboards. A fixed list
+/// and not all of Unicode's, so that it is the same in every implementation.
 const SPACES: [char; 5] = [' ', '\t', '\n', '\r', '\u{3000}'];
 
-/// What a line means. Whether a name is legal is found out later, where it becomes one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// Said as it stands, less the first slash of two.
-    Say(String),
-    /// `/join ROOM`
-    Join(String),
-    /// `/leave`
-    Leave,
-    /// `/name NAME`
-    Name(String),
-    /// `/topic TEXT`; without a text, the topic is removed.
-    Topic(String),
-    /// `/who`
-    Who,
-    /// `/rooms`
-    Rooms,
+/// The word that lists the commands. It is not an operation.
+pub const HELP: &str = "help";
+
+/// The meaning of a line. Whether an argument is valid is the operation's check.
+#[derive(Clone, Copy, Debug)]
+pub enum Line<'l> {
+    /// A message, without the first slash of two.
+    Message(&'l str),
+    /// The slash command of an operation.
+    Command {
+        /// The row of the operation.
+        row: &'static Row,
+        /// Its word, and the field that takes the argument.
+        slash: Slash,
+        /// The rest of the line; empty if there is none.
+        argument: &'l str,
+    },
     /// `/help`
     Help,
-    /// No command has this name. It is not said: what was meant for the server may not be meant for the room.
-    Unknown(String),
-    /// The command, without what it needs.
-    Incomplete(&'static str),
+    /// No command has this word. It is not sent: what was meant for the server may not be meant for the room.
+    Unknown(&'l str),
 }
 
-/// Reads a line. Only a slash in the very first place makes a command: whoever begins with a space speaks.
+/// Reads a line. Only a slash at the very start makes a command: a line that begins with a space is a message.
 #[must_use]
-pub fn parse(line: &str) -> Line {
-    let Some(rest) = line.strip_prefix('/') else { return Line::Say(line.to_owned()) };
+pub fn parse(line: &str) -> Line<'_> {
+    let Some(rest) = line.strip_prefix('/') else { return Line::Message(line) };
     if rest.starts_with('/') {
-        return Line::Say(rest.to_owned());
+        return Line::Message(rest);
     }
     let (word, argument) = rest.split_once(SPACES).unwrap_or((rest, ""));
     let argument = argument.trim_matches(SPACES);
-    match word.to_ascii_lowercase().as_str() {
-        "join" => with(argument, Line::Join, "join"),
-        "name" => with(argument, Line::Name, "name"),
-        "topic" => Line::Topic(argument.to_owned()),
-        "leave" => Line::Leave,
-        "who" => Line::Who,
-        "rooms" => Line::Rooms,
-        "help" => Line::Help,
-        _ => Line::Unknown(word.to_owned()),
+    if word.eq_ignore_ascii_case(HELP) {
+        return Line::Help;
+    }
+    match commands().find(|(_, slash)| word.eq_ignore_ascii_case(slash.word)) {
+        Some((row, slash)) => Line::Command { row, slash, argument },
+        None => Line::Unknown(word),
     }
 }
 
-fn with(argument: &str, command: fn(String) -> Line, name: &'static str) -> Line {
-    if argument.is_empty() { Line::Incomplete(name) } else { command(argument.to_owned()) }
+/// Every slash command but `help`, in the order of the documents.
+pub fn commands() -> impl Iterator<Item = (&'static Row, Slash)> {
+    OPERATIONS.iter().filter_map(|definition| Some((definition.row, definition.row.slash?)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use protocol::Command;
+    use serde_json::{Map, Value, json};
 
     use super::*;
 
-    fn to_json(line: Line) -> Value {
+    /// The meaning as the golden file writes it. A command without the argument that its operation needs is incomplete.
+    fn to_json(line: Line<'_>) -> Value {
+        let is_complete = |row: &Row, field: &str, argument: &str| {
+            let fields = [("room", "lobby"), (field, argument)];
+            let fields: Map<_, _> =
+                fields.map(|(name, value)| (name.to_owned(), json!(value))).into_iter().collect();
+            !argument.is_empty() || Command::from_parameters(row.name, fields, 100).is_ok()
+        };
         match line {
-            Line::Say(text) => json!({ "say": text }),
-            Line::Join(room) => json!({ "join": room }),
-            Line::Leave => json!("leave"),
-            Line::Name(name) => json!({ "name": name }),
-            Line::Topic(topic) => json!({ "topic": topic }),
-            Line::Who => json!("who"),
-            Line::Rooms => json!("rooms"),
+            Line::Message(text) => json!({ "say": text }),
+            Line::Command { row, slash: Slash { word, argument: Some(field) }, argument } => {
+                if is_complete(row, field, argument) {
+                    json!({ word: argument })
+                } else {
+                    json!({ "incomplete": word })
+                }
+            }
+            Line::Command { slash, .. } => json!(slash.word),
             Line::Help => json!("help"),
             Line::Unknown(word) => json!({ "unknown": word }),
-            Line::Incomplete(command) => json!({ "incomplete": command }),
         }
     }
 
     #[test]
-    fn lines_mean_what_the_golden_file_says() {
+    fn line_is_parsed_as_in_the_golden_file() {
         let cases: Vec<Value> = serde_json::from_str(include_str!("../golden/slash.json")).unwrap();
         assert!(cases.len() > 30);
         for case in cases {
@@ -86,11 +96,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn words_are_unique_and_lower_case() {
+        let mut words = BTreeSet::from([HELP]);
+        for (_, slash) in commands() {
+            assert!(words.insert(slash.word), "{}", slash.word);
+            assert!(slash.word.chars().all(|c| c.is_ascii_lowercase()), "{}", slash.word);
+        }
+    }
+
     proptest! {
         #[test]
-        fn whatever_a_person_wants_to_say_can_be_said(text in "\\PC*") {
+        fn any_text_can_be_sent_as_a_message(text in "\\PC*") {
             let line = if text.starts_with('/') { format!("/{text}") } else { text.clone() };
-            prop_assert_eq!(parse(&line), Line::Say(text));
+            prop_assert!(matches!(parse(&line), Line::Message(message) if message == text));
         }
     }
 }

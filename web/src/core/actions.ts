@@ -1,5 +1,5 @@
 import type { Command, RoomId, Seq } from '../protocol/types';
-import { type Chat, TYPING_INTERVAL } from './chat';
+import { type Chat, TYPING_INTERVAL, type TypedLine } from './chat';
 import { DIRECTORY_MAX_AGE } from './reconcile';
 import type { Room } from './room';
 
@@ -32,10 +32,10 @@ export function leaveRoom(chat: Chat, room: Room): Command | null {
 }
 
 /** Sends a command that needs no special handling. If it fails, a notice is shown. */
-export function perform(chat: Chat, command: Command): Command | null {
+export function perform(chat: Chat, command: Command, line?: TypedLine): Command | null {
   if (!chat.ready) return null;
   const tracked = chat.track(command);
-  chat.startedByUser.add(tracked);
+  chat.startedByUser.set(tracked, line);
   return tracked;
 }
 

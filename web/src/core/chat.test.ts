@@ -372,6 +372,14 @@ describe('commands of the user', () => {
     expect(actions.perform(chat, { type: 'rename', name: 'Lei' })).toBeNull();
   });
 
+  test('failed command returns the line that the user typed', () => {
+    chat = chatInLobby(3);
+    const line = { room: 'r1', text: '/name Lei' } as const;
+    const command = actions.perform(chat, { type: 'rename', name: 'Lei' }, line)!;
+    receiveAll({ type: 'error', id: command.id!, code: 'rate_limited', message: '', retryable: true });
+    expect(chat.notices).toMatchObject([{ kind: 'failed', line }]);
+  });
+
   test('error is shown for a command of the user only', () => {
     chat = chatInLobby(3);
     const commands: Command[] = [actions.perform(chat, { type: 'ping' })!, chat.track<Command>({ type: 'ping' })];

@@ -13,9 +13,15 @@ export const TYPING_INTERVAL = 3_000;
 export const MAX_EVENTS = 12_000;
 export const MAX_EVENTS_BACKGROUND = 1_000;
 
+/** A line of the composer. It returns there if its command fails. */
+export interface TypedLine {
+  room: RoomId;
+  text: string;
+}
+
 /** A short notification for the user. */
 export type Notice =
-  | { kind: 'failed'; command: Command['type']; code: ErrorCode; subject?: string }
+  | { kind: 'failed'; command: Command['type']; code: ErrorCode; subject?: string; line?: TypedLine | undefined }
   | { kind: 'removed'; room: string }
   | { kind: 'reset' }
   | { kind: 'renamed'; name: string };
@@ -66,8 +72,8 @@ export class Chat {
 
   /** Commands in flight, by `id`. */
   readonly pending = new Map<number, Command>();
-  /** Those of them that the user started. */
-  readonly startedByUser = new WeakSet<Command>();
+  /** Those of them that the user started, with the line that the user typed. */
+  readonly startedByUser = new WeakMap<Command, TypedLine | undefined>();
   readonly notices: Notice[] = [];
   /** New messages of the active room, for screen readers. */
   readonly announcements: RoomEvent[] = [];

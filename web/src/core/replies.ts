@@ -71,7 +71,8 @@ export function onCommandError(chat: Chat, command: Command, error: ErrorFrame, 
       chat.retryAt = now + wait;
       return;
     default:
-      if (chat.startedByUser.has(command)) chat.notices.push({ kind: 'failed', command: command.type, code: error.code });
+      if (!chat.startedByUser.has(command)) return;
+      chat.notices.push({ kind: 'failed', command: command.type, code: error.code, line: chat.startedByUser.get(command) });
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { type Line, matchCommands, parseLine } from './slash';
+import { commandOf, type Line, matchCommands, parseLine, WORDS } from './slash';
 
 const cases: { line: string; is: unknown }[] = JSON.parse(
   readFileSync(new URL('../../../crates/domain/golden/slash.json', import.meta.url), 'utf8'),
@@ -10,14 +10,10 @@ function golden(line: Line): unknown {
   switch (line.kind) {
     case 'message':
       return { say: line.text };
-    case 'join':
-      return { join: line.room };
-    case 'name':
-      return { name: line.name };
-    case 'topic':
-      return { topic: line.topic };
+    case 'command':
+      return line.slash.argument === null ? line.slash.word : { [line.slash.word]: line.argument };
     case 'incomplete':
-      return { incomplete: line.command };
+      return { incomplete: line.word };
     case 'unknown':
       return { unknown: line.word };
     default:
@@ -34,8 +30,20 @@ test('Kelvin sign in a command is not folded to k', () => {
   expect(parseLine('/\u212Aick')).toEqual({ kind: 'unknown', word: '\u212Aick' });
 });
 
+test('argument and current room are fields of the command', () => {
+  const command = (line: string) => {
+    const parsed = parseLine(line);
+    return parsed.kind === 'command' ? commandOf(parsed.slash, parsed.argument, 'r7') : parsed;
+  };
+  expect(command('/leave')).toEqual({ type: 'leave', room: 'r7' });
+  expect(command('/name Li')).toEqual({ type: 'rename', name: 'Li' });
+  expect(command('/join tea')).toEqual({ type: 'join', room: 'tea' });
+  expect(command('/rooms')).toEqual({ type: 'rooms' });
+});
+
 test('commands are completed while the first word is typed', () => {
-  expect(matchCommands('/')).toEqual(['join', 'leave', 'name', 'topic', 'who', 'rooms', 'help']);
+  expect(matchCommands('/')).toEqual(WORDS);
+  expect(WORDS).toEqual(expect.arrayContaining(['join', 'leave', 'name', 'who', 'rooms', 'help']));
   expect(matchCommands('/J')).toEqual(['join']);
   expect(matchCommands('/join ')).toEqual([]);
   expect(matchCommands('//')).toEqual([]);

@@ -1,19 +1,23 @@
+import { SLASH_COMMANDS } from '../protocol/generated';
+import type { Command, RoomId } from '../protocol/types';
+
+/** A slash command of the operation table. */
+export type SlashCommand = (typeof SLASH_COMMANDS)[number];
+export type SlashWord = SlashCommand['word'] | 'help';
+
 /** The meaning of a composer line, as in the server's plain-text protocol; see `crates/domain/golden/slash.json`. */
 export type Line =
   | { kind: 'message'; text: string }
-  | { kind: 'join'; room: string }
-  | { kind: 'name'; name: string }
-  | { kind: 'topic'; topic: string }
-  | { kind: 'leave' | 'who' | 'rooms' | 'help' }
-  | { kind: 'incomplete'; command: 'join' | 'name' }
+  | { kind: 'command'; slash: SlashCommand; argument: string }
+  | { kind: 'incomplete'; word: SlashWord }
+  | { kind: 'help' }
   | { kind: 'unknown'; word: string };
 
-export const COMMANDS = ['join', 'leave', 'name', 'topic', 'who', 'rooms', 'help'] as const;
-export type CommandName = (typeof COMMANDS)[number];
-export type CommandWithArgument = 'join' | 'name' | 'topic';
+/** Every word, in the order of the help. */
+export const WORDS: readonly SlashWord[] = [...SLASH_COMMANDS.map(({ word }) => word), 'help'];
 
-export function hasArgument(command: CommandName): command is CommandWithArgument {
-  return command === 'join' || command === 'name' || command === 'topic';
+export function hasArgument(word: SlashWord): boolean {
+  return SLASH_COMMANDS.some((slash) => slash.word === word && slash.argument !== null);
 }
 
 /** The separators between a command and its argument. A fixed list, identical in all implementations. */
@@ -28,28 +32,22 @@ export function parseLine(line: string): Line {
   const [, word = '', rest = ''] = COMMAND.exec(line) ?? [];
   const argument = rest.replace(OUTER_SPACES, '');
   // Folds ASCII letters only: `toLowerCase` would turn the Kelvin sign into k.
-  switch (word.replace(/[A-Z]/g, (letter) => letter.toLowerCase())) {
-    case 'join':
-      return argument === '' ? { kind: 'incomplete', command: 'join' } : { kind: 'join', room: argument };
-    case 'name':
-      return argument === '' ? { kind: 'incomplete', command: 'name' } : { kind: 'name', name: argument };
-    case 'topic':
-      return { kind: 'topic', topic: argument };
-    case 'leave':
-      return { kind: 'leave' };
-    case 'who':
-      return { kind: 'who' };
-    case 'rooms':
-      return { kind: 'rooms' };
-    case 'help':
-      return { kind: 'help' };
-    default:
-      return { kind: 'unknown', word };
-  }
+  const folded = word.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  if (folded === 'help') return { kind: 'help' };
+  const slash = SLASH_COMMANDS.find((command) => command.word === folded);
+  if (!slash) return { kind: 'unknown', word };
+  const isIncomplete = argument === '' && slash.argument !== null && !slash.mayBeEmpty;
+  return isIncomplete ? { kind: 'incomplete', word: slash.word } : { kind: 'command', slash, argument };
 }
 
-/** The commands that complete a partially typed line. */
-export function matchCommands(line: string): CommandName[] {
+/** The command of a line: the rest of the line is one of its fields, and the current room another. */
+export function commandOf(slash: SlashCommand, argument: string, room: RoomId): Command {
+  const fields = { ...(slash.inRoom && { room }), ...(slash.argument !== null && { [slash.argument]: argument }) };
+  return { type: slash.operation, ...fields } as Command;
+}
+
+/** The words that complete a partially typed line. */
+export function matchCommands(line: string): SlashWord[] {
   const typed = /^\/([a-z]*)$/i.exec(line);
-  return typed ? COMMANDS.filter((name) => name.startsWith(typed[1]!.toLowerCase())) : [];
+  return typed ? WORDS.filter((word) => word.startsWith(typed[1]!.toLowerCase())) : [];
 }

@@ -102,3 +102,13 @@ export type Command =
   | { type: 'set_topic'; room: string; topic: string; id?: number }
   | { type: 'typing'; room: string; id?: number }
   | { type: 'who'; room: string; after?: UserId; id?: number; limit?: number };
+
+/** The slash commands: `argument` is the field that takes the rest of the line; the current room is the field `room`. */
+export const SLASH_COMMANDS = [
+  { word: 'join', operation: 'join', argument: 'room', mayBeEmpty: false, inRoom: false },
+  { word: 'leave', operation: 'leave', argument: null, mayBeEmpty: false, inRoom: true },
+  { word: 'topic', operation: 'set_topic', argument: 'topic', mayBeEmpty: true, inRoom: true },
+  { word: 'who', operation: 'who', argument: null, mayBeEmpty: false, inRoom: true },
+  { word: 'name', operation: 'rename', argument: 'name', mayBeEmpty: false, inRoom: false },
+  { word: 'rooms', operation: 'rooms', argument: null, mayBeEmpty: false, inRoom: false },
+] as const;

@@ -1,7 +1,7 @@
 import { createSignal } from 'solid-js';
 import * as actions from '../core/actions';
 import { retryDelay } from '../core/backoff';
-import { Chat } from '../core/chat';
+import { Chat, type TypedLine } from '../core/chat';
 import { Clock } from '../core/clock';
 import { Connection, type ConnectionEffect } from '../core/connection';
 import { receive } from '../core/receive';
@@ -129,8 +129,8 @@ export class App {
   }
 
   /** Sends a command that needs no special handling. Returns false without a connection. */
-  perform(command: Command): boolean {
-    return this.#command(actions.perform(this.chat, command));
+  perform(command: Command, line?: TypedLine): boolean {
+    return this.#command(actions.perform(this.chat, command, line));
   }
 
   reportTyping(): void {

@@ -1,6 +1,6 @@
-import { createMemo, createSignal, For, onMount, Show } from 'solid-js';
+import { createEffect, createMemo, createSignal, For, onMount, Show, untrack } from 'solid-js';
 import { enterSends } from '../core/ime';
-import { type CommandName, hasArgument, matchCommands, parseLine } from '../core/slash';
+import { commandOf, hasArgument, matchCommands, parseLine, type SlashCommand, type SlashWord } from '../core/slash';
 import { utf8Bytes } from '../protocol/encode';
 import { LOBBY, roomKey, roomName, userName } from '../protocol/names';
 import type { RoomId } from '../protocol/types';
@@ -40,6 +40,10 @@ export function Composer(props: { room: RoomId }) {
     if (area.value !== next) area.value = next;
     resize();
   };
+  createEffect(() => {
+    const line = ctx.failedLine();
+    if (line?.room === props.room && untrack(text) === '') write(line.text);
+  });
   onMount(() => {
     area.value = text();
     resize();
@@ -47,35 +51,28 @@ export function Composer(props: { room: RoomId }) {
     if (!matchMedia('(pointer: coarse)').matches && ctx.drawer() === null) area.focus({ preventScroll: true });
   });
 
-  /** Executes the line. Returns false if it failed; then the text stays and an error is shown. */
-  const runLine = (): boolean => {
-    const line = parseLine(text());
-    switch (line.kind) {
-      case 'message':
-        // Trailing white space, often a stray Enter, is not part of the message.
-        app.sendMessage(props.room, line.text.trimEnd());
-        return true;
+  /** Executes a slash command. Those that the page does in its own way come first. */
+  const runCommand = (slash: SlashCommand, argument: string): boolean => {
+    const sent = (isSent: boolean) => {
+      if (!isSent) setError(t().connection.not_now);
+      return isSent;
+    };
+    switch (slash.operation) {
       case 'join': {
-        const checked = roomName(line.room);
+        const checked = roomName(argument);
         if (!checked.ok) setError(ctx.roomNameError(checked.why));
         else app.openRoom(checked.name);
         return checked.ok;
       }
-      case 'name': {
-        const checked = userName(line.name);
-        if (!checked.ok) setError(ctx.userNameError(checked.why));
-        else if (!app.rename(checked.name)) setError(t().connection.not_now);
-        else return true;
+      case 'rename': {
+        const checked = userName(argument);
+        if (checked.ok) return sent(app.rename(checked.name));
+        setError(ctx.userNameError(checked.why));
         return false;
       }
-      case 'topic':
-        if (app.perform({ type: 'set_topic', room: props.room, topic: line.topic })) return true;
-        setError(t().connection.not_now);
-        return false;
       case 'leave':
-        if (roomKey(name()) === `#${LOBBY}`) setError(t().rooms.lobby_stays);
-        else if (!app.leaveRoom()) setError(t().connection.not_now);
-        else return true;
+        if (roomKey(name()) !== `#${LOBBY}`) return sent(app.leaveRoom());
+        setError(t().rooms.lobby_stays);
         return false;
       case 'who':
         if (ctx.peopleInDrawer()) ctx.setDrawer('people');
@@ -85,11 +82,25 @@ export function Composer(props: { room: RoomId }) {
         if (ctx.roomsInDrawer()) ctx.setDrawer('rooms');
         else document.getElementById('room-search')?.focus();
         return true;
+      default:
+        return sent(app.perform(commandOf(slash, argument, props.room), { room: props.room, text: text() }));
+    }
+  };
+  /** Executes the line. Returns false if it failed; then the text stays and an error is shown. */
+  const runLine = (): boolean => {
+    const line = parseLine(text());
+    switch (line.kind) {
+      case 'message':
+        // Trailing white space, often a stray Enter, is not part of the message.
+        app.sendMessage(props.room, line.text.trimEnd());
+        return true;
+      case 'command':
+        return runCommand(line.slash, line.argument);
       case 'help':
         ctx.setDialog('help');
         return true;
       case 'incomplete':
-        setError(t().slash_missing[line.command]);
+        setError((t().slash_missing as Partial<Record<SlashWord, string>>)[line.word] ?? '');
         return false;
       case 'unknown':
         setError(t().help.unknown({ word: line.word }));
@@ -110,8 +121,8 @@ export function Composer(props: { room: RoomId }) {
       complete(completions()[0]!);
     }
   };
-  const complete = (command: CommandName) => {
-    write(`/${command}${hasArgument(command) ? ' ' : ''}`);
+  const complete = (word: SlashWord) => {
+    write(`/${word}${hasArgument(word) ? ' ' : ''}`);
     area.focus();
   };
 
@@ -127,11 +138,11 @@ export function Composer(props: { room: RoomId }) {
       <Show when={completions().length > 0}>
         <ul class="completions" aria-label={t().composer.commands}>
           <For each={completions()}>
-            {(command) => (
+            {(word) => (
               <li>
-                <button type="button" onClick={() => complete(command)}>
-                  <code>{`/${command}`}</code>
-                  <span>{t().slash[command]}</span>
+                <button type="button" onClick={() => complete(word)}>
+                  <code>{`/${word}`}</code>
+                  <span>{t().slash[word]}</span>
                 </button>
               </li>
             )}

@@ -1,13 +1,14 @@
 import { For } from 'solid-js';
-import { COMMANDS, hasArgument } from '../core/slash';
+import { type SlashWord, WORDS } from '../core/slash';
 import { useApp } from './context';
 import { Dialog } from './Dialog';
 
 /** Lists the commands and the keyboard shortcuts. */
 export function Help() {
   const { t } = useApp();
-  const line = (command: (typeof COMMANDS)[number]) => {
-    return hasArgument(command) ? `/${command} ${t().slash_argument[command]}` : `/${command}`;
+  const line = (word: SlashWord) => {
+    const argument = (t().slash_argument as Partial<Record<SlashWord, string>>)[word];
+    return argument === undefined ? `/${word}` : `/${word} ${argument}`;
   };
   const keys = (): [string[], string][] => [
     [['Enter'], t().keys.send],
@@ -18,11 +19,11 @@ export function Help() {
   return (
     <Dialog which="help" title={t().menu.help}>
       <dl class="help">
-        <For each={COMMANDS}>
-          {(command) => (
+        <For each={WORDS}>
+          {(word) => (
             <div>
-              <dt><code>{line(command)}</code></dt>
-              <dd>{t().slash[command]}</dd>
+              <dt><code>{line(word)}</code></dt>
+              <dd>{t().slash[word]}</dd>
             </div>
           )}
         </For>

@@ -70,7 +70,10 @@ function ChatPage() {
   };
   createEffect(() => {
     void app.revision;
-    for (const notice of app.chat.notices.splice(0)) ctx.notify(noticeText(notice), notice.kind !== 'renamed');
+    for (const notice of app.chat.notices.splice(0)) {
+      ctx.notify(noticeText(notice), notice.kind !== 'renamed');
+      if (notice.kind === 'failed' && notice.line) ctx.setFailedLine(notice.line);
+    }
   });
 
   const onKeyDown = (event: KeyboardEvent) => {

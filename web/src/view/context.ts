@@ -1,4 +1,5 @@
 import { type Accessor, createContext, createEffect, createMemo, createSignal, useContext } from 'solid-js';
+import type { TypedLine } from '../core/chat';
 import { chooseLocale, DICTIONARIES, type Dictionary, LANG, type Locale } from '../i18n';
 import { createFormat, type Format } from '../i18n/format';
 import type { NameFault } from '../protocol/names';
@@ -38,6 +39,9 @@ export interface AppContext {
   setPeopleOpen(open: boolean): void;
   dialog: Accessor<'settings' | 'help' | null>;
   setDialog(dialog: 'settings' | 'help' | null): void;
+  /** The last line whose command failed. */
+  failedLine: Accessor<TypedLine | null>;
+  setFailedLine(line: TypedLine): void;
   toasts: Accessor<readonly Toast[]>;
   notify(text: string, urgent?: boolean): void;
   dismiss(id: number): void;
@@ -66,6 +70,7 @@ export function createAppContext(app: App): AppContext {
   let opener: Element | null = null;
   const [peopleOpen, setPeopleOpenSignal] = createSignal(loadPreference('people') !== 'closed');
   const [dialog, setDialog] = createSignal<'settings' | 'help' | null>(null);
+  const [failedLine, setFailedLine] = createSignal<TypedLine | null>(null);
   const [toasts, setToasts] = createSignal<readonly Toast[]>([]);
   const t = createMemo(() => DICTIONARIES[locale()]);
   const format = createMemo(() => createFormat(locale(), navigator.languages));
@@ -111,6 +116,8 @@ export function createAppContext(app: App): AppContext {
     },
     dialog,
     setDialog,
+    failedLine,
+    setFailedLine,
     toasts,
     notify(text, urgent = false) {
       const id = nextToast++;

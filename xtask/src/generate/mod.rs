@@ -6,10 +6,14 @@ mod tables;
 mod texts;
 mod typescript;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use protocol::operations::{Row, Slash};
+use protocol::{Command, Limits};
+use serde_json::{Map, Value};
 
 use crate::workspace::Workspace;
 
@@ -65,6 +69,23 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     run(workspace, &Args { check: true })
 }
 
+/// Whether the argument of a slash command may be empty: whether its operation accepts it.
+fn may_be_empty(row: &Row, slash: Slash) -> bool {
+    let Some(argument) = slash.argument else { return false };
+    let mut fields = Map::from_iter([("room".to_owned(), Value::from("lobby"))]);
+    fields.insert(argument.to_owned(), Value::from(""));
+    Command::from_parameters(row.name, fields, Limits::BODY_BYTES).is_ok()
+}
+
+/// The attributes of a room that events change: the fields of events that a room has, too.
+fn room_attributes(document: &Value) -> BTreeSet<String> {
+    let schemas = &document["components"]["schemas"];
+    let room = &schemas["RoomSummary"]["properties"];
+    let kinds = schemas["Event"]["oneOf"].as_array().into_iter().flatten();
+    let fields = kinds.filter_map(|kind| kind["properties"].as_object()).flat_map(|fields| fields.keys());
+    fields.filter(|field| room.get(field.as_str()).is_some()).cloned().collect()
+}
+
 fn files(root: &Path) -> Result<Vec<(String, String)>> {
     let mut files = vec![("docs/openapi.json".to_owned(), protocol::openapi::text())];
     let document = protocol::openapi::document();
@@ -72,10 +93,27 @@ fn files(root: &Path) -> Result<Vec<(String, String)>> {
     files.push(("crates/protocol/golden/client.json".to_owned(), protocol::golden::client()));
     files.push(("crates/protocol/golden/server.json".to_owned(), protocol::golden::server()));
     files.push(("web/src/protocol/examples.ts".to_owned(), typescript::examples()));
-    files.extend(texts::files(root)?);
+    let texts = texts::shared(root)?;
+    files.extend(texts::files(root, &texts)?);
     for path in ["docs/PROTOCOL.md", "docs/PERMISSIONS.md"] {
         let text = fs::read_to_string(root.join(path)).with_context(|| format!("{path} cannot be read"))?;
-        files.push((path.to_owned(), tables::fill(&text).with_context(|| path.to_owned())?));
+        files.push((path.to_owned(), tables::fill(&text, &texts).with_context(|| path.to_owned())?));
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_that_event_and_room_share_is_an_attribute() {
+        let properties =
+            |names: &[&str]| Value::from_iter(names.iter().map(|name| ((*name).to_owned(), Value::Null)));
+        let kind = serde_json::json!({"properties": properties(&["type", "note", "by"])});
+        let room = serde_json::json!({"properties": properties(&["room", "note"])});
+        let schemas = serde_json::json!({"Event": {"oneOf": [kind]}, "RoomSummary": room});
+        let attributes = room_attributes(&serde_json::json!({"components": {"schemas": schemas}}));
+        assert_eq!(attributes, BTreeSet::from(["note".to_owned()]));
+    }
 }

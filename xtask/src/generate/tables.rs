@@ -4,8 +4,10 @@ use anyhow::{Context, Result, bail};
 use protocol::ErrorCode;
 use protocol::operations::{OPERATIONS, Row};
 
+use super::texts::Catalog;
+
 /// The document with its tables as they are to be.
-pub(crate) fn fill(text: &str) -> Result<String> {
+pub(crate) fn fill(text: &str, texts: &Catalog) -> Result<String> {
     const BEGIN: &str = "<!-- generated: ";
     let mut filled = String::new();
     let mut rest = text;
@@ -15,18 +17,19 @@ pub(crate) fn fill(text: &str) -> Result<String> {
         let end = format!("<!-- end of {name} -->");
         let end_at = after.find(&end).with_context(|| format!("`{end}` is missing"))?;
         filled.push_str(&rest[..at]);
-        filled.push_str(&format!("{BEGIN}{name} -->\n{}", table(name)?));
+        filled.push_str(&format!("{BEGIN}{name} -->\n{}", table(name, texts)?));
         rest = &after[end_at..];
     }
     Ok(filled + rest)
 }
 
-fn table(name: &str) -> Result<String> {
+fn table(name: &str, texts: &Catalog) -> Result<String> {
     Ok(match name {
         "operations" => operations(),
         "events" => events(),
         "errors" => errors(),
         "permissions" => permissions(),
+        "slash commands" => slash_commands(texts),
         _ => bail!("no table is called `{name}`"),
     })
 }
@@ -112,9 +115,26 @@ fn permissions() -> String {
     )
 }
 
+/// The lines of plain text. Their texts are those of `/help`.
+fn slash_commands(texts: &Catalog) -> String {
+    let english = |group: &str, key: &str| texts.group(group).get(key).map(|text| text.en.other.as_str());
+    let words = rows().filter_map(|row| row.slash).map(|slash| slash.word).chain(["help"]);
+    let lines = words.map(|word| {
+        let argument =
+            english("slash_argument", word).map(|argument| format!(" {argument}")).unwrap_or_default();
+        vec![code(format!("/{word}{argument}")), english("slash", word).unwrap_or_default().to_owned()]
+    });
+    let escape = vec![code("//…"), english("help", "escape").unwrap_or_default().to_owned()];
+    markdown(&["line", "effect"], lines.chain([escape]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fill(text: &str) -> Result<String> {
+        super::fill(text, &Catalog::default())
+    }
 
     #[test]
     fn table_between_markers_is_replaced() {

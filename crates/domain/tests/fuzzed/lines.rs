@@ -65,25 +65,23 @@ fn judge_line(name: &UserName, body: &str) {
     assert_eq!(sanitize_line(&line), line);
 }
 
-/// What is typed is read as one thing, and what is to be said can be said.
+/// A typed line has one meaning, and any text can be sent as a message.
 fn judge_typed(text: &str) {
     const SPACES: [char; 5] = [' ', '\t', '\n', '\r', '\u{3000}'];
     let parsed = parse(text);
-    match &parsed {
-        Line::Say(said) => {
-            let slash = if said.starts_with('/') { "/" } else { "" };
-            assert_eq!(format!("{slash}{said}"), text);
+    match parsed {
+        Line::Message(message) => {
+            let slash = if message.starts_with('/') { "/" } else { "" };
+            assert_eq!(format!("{slash}{message}"), text);
         }
-        Line::Join(argument) | Line::Name(argument) | Line::Topic(argument) => {
-            assert!(!argument.is_empty() && argument.trim_matches(SPACES) == argument, "{argument:?}");
-            assert!(text.contains(&argument[..]));
+        Line::Command { argument, .. } => {
+            assert!(argument.trim_matches(SPACES) == argument && text.contains(argument), "{argument:?}");
         }
-        Line::Unknown(word) => {
-            assert!(text.strip_prefix('/').is_some_and(|rest| rest.starts_with(&word[..])))
-        }
-        _ => {}
+        Line::Unknown(word) => assert!(text.strip_prefix('/').is_some_and(|rest| rest.starts_with(word))),
+        Line::Help => {}
     }
-    assert_eq!(!matches!(parsed, Line::Say(_)), text.starts_with('/') && !text.starts_with("//"));
-    let to_say = if text.starts_with('/') { format!("/{text}") } else { text.to_owned() };
-    assert_eq!(parse(&to_say), Line::Say(text.to_owned()));
+    let is_message = matches!(parsed, Line::Message(_));
+    assert_eq!(!is_message, text.starts_with('/') && !text.starts_with("//"));
+    let escaped = if text.starts_with('/') { format!("/{text}") } else { text.to_owned() };
+    assert!(matches!(parse(&escaped), Line::Message(message) if message == text), "{escaped:?}");
 }

@@ -4,20 +4,19 @@
 //! A client of this kind keeps no cursors and sends no ids: the codec's state replaces both. It is in one room at a time.
 
 use domain::RateClass;
-use domain::slash::{Line, parse};
+use domain::slash::{HELP, Line, commands, parse};
+use protocol::operations::{Operation, Row, Slash};
 use protocol::{
-    Command, ControlFrame, ErrorCode, ErrorFrame, Join, Leave, MessageBody, OkBody, Rename, Reply, RoomId,
-    RoomName, RoomRef, Rooms, Seq, ServerFrame, SetTopic, Topic, UserName, Welcome, Who,
+    Command, ControlFrame, ErrorCode, ErrorFrame, FrameError, Join, MessageBody, OkBody, Reply,
+    RoomAttributes, RoomId, RoomName, RoomRef, Send, Seq, ServerFrame, Welcome,
 };
+use serde_json::{Map, Value};
 
 use super::{Charge, Decoded};
 use crate::command_error::command_error;
 use crate::encoding::{Encoding, notice_line};
 use crate::i18n::Language;
 use crate::operations::{Request, lobby};
-
-/// The slash commands, in the order of the help.
-const COMMANDS: &[&str] = &["join", "leave", "name", "topic", "who", "rooms", "help"];
 
 /// The state of a plain-text connection.
 #[derive(Debug)]
@@ -70,53 +69,50 @@ impl PlainText {
         let line = line.strip_suffix('\r').unwrap_or(line);
         let parsed = parse(line);
         let class = match parsed {
-            Line::Say(_) | Line::Topic(_) => RateClass::Message,
-            Line::Join(_) | Line::Leave => RateClass::Join,
-            _ => RateClass::Other,
+            Line::Message(_) => Send::ROW.rate,
+            Line::Command { row, .. } => row.rate,
+            Line::Help | Line::Unknown(_) => RateClass::Other,
         };
         if let Err(wait) = charge(class) {
             return vec![Decoded::RateLimited { id: None, wait }];
         }
         match parsed {
-            Line::Say(text) => match MessageBody::new(text, body_limit) {
+            Line::Message(text) => match MessageBody::new(text, body_limit) {
                 Ok(body) => vec![request(Request::Message { room: self.room.clone(), body })],
-                Err(error) => vec![refused(protocol::FrameError::from(error).code)],
+                Err(error) => vec![refused(FrameError::from(error).code)],
             },
-            Line::Join(name) => match name.parse::<RoomRef>() {
-                Ok(room) => vec![self.switch_room(room)],
-                Err(_) => vec![refused(ErrorCode::InvalidName)],
-            },
-            Line::Leave => {
-                self.granted = None;
-                let leave = request(Command::Leave(Leave { room: self.room.clone() }));
-                vec![leave, self.switch_room(lobby())]
-            }
-            Line::Name(name) => match UserName::new(&name) {
-                Ok(name) => vec![request(Command::Rename(Rename { name }))],
-                Err(_) => vec![refused(ErrorCode::InvalidName)],
-            },
-            Line::Topic(text) => match Topic::new(&text) {
-                Ok(topic) => {
-                    vec![request(Command::SetTopic(SetTopic { room: self.room.clone(), topic }))]
-                }
-                Err(error) => vec![refused(protocol::FrameError::from(error).code)],
-            },
-            Line::Who => {
-                vec![request(Command::Who(Who { room: self.room.clone(), after: None, limit: None }))]
-            }
-            Line::Rooms => vec![request(Command::Rooms(Rooms::default()))],
+            Line::Command { row, slash, argument } => self.command(row, slash, argument, body_limit),
             Line::Help => self.help(),
             Line::Unknown(word) => {
-                vec![self.failure(&self.language.help_unknown(sanitize_echo(&word)))]
-            }
-            Line::Incomplete(word) => {
-                vec![self.failure(self.language.slash_missing(word).unwrap_or_default())]
+                vec![self.failure(&self.language.help_unknown(sanitize_echo(word)))]
             }
         }
     }
 
+    /// A slash command. Its fields are read as those of an HTTP request; the current room is one of them.
+    fn command(&mut self, row: &Row, slash: Slash, argument: &str, body_limit: u32) -> Vec<Decoded> {
+        // An operation without a room ignores it, as any field that it does not have.
+        let mut fields = Map::from_iter([("room".to_owned(), Value::from(self.room.to_string()))]);
+        if let Some(field) = slash.argument {
+            fields.insert(field.to_owned(), Value::from(argument));
+        }
+        match Command::from_parameters(row.name, fields, body_limit) {
+            Ok(Command::Join(join)) => vec![self.switch_room(join.room)],
+            Ok(Command::Leave(leave)) => {
+                self.granted = None;
+                vec![request(Command::Leave(leave)), self.switch_room(lobby())]
+            }
+            Ok(command) => vec![request(command)],
+            Err(error) => match self.language.slash_missing(slash.word).filter(|_| argument.is_empty()) {
+                Some(missing) => vec![self.failure(missing)],
+                None => vec![refused(error.code)],
+            },
+        }
+    }
+
     fn help(&self) -> Vec<Decoded> {
-        let lines = COMMANDS.iter().map(|word| self.language.help_line(word));
+        let words = commands().map(|(_, slash)| slash.word).chain([HELP]);
+        let lines = words.map(|word| self.language.help_line(word));
         let escape = format!("//… - {}", self.language.help_escape());
         lines.chain([escape]).map(|line| notice(&line)).collect()
     }
@@ -186,11 +182,9 @@ impl PlainText {
         let ServerFrame::ControlFrame(frame) = frame else { return Vec::new() };
         match frame {
             ControlFrame::Joined(joined) => {
-                let topic = domain::sanitize_line(joined.info.attributes.topic.as_str());
-                let topic = (!topic.is_empty())
-                    .then(|| language.room_attribute("topic", |_| topic.clone()))
-                    .flatten();
-                std::iter::once(language.plain_you_are_in(&joined.info.name)).chain(topic).collect()
+                let mut lines = vec![language.plain_you_are_in(&joined.info.name)];
+                lines.extend(room_attributes(&joined.info.attributes, language));
+                lines
             }
             ControlFrame::Gap(gap) => {
                 let opened = self.opened.as_ref().filter(|(room, _)| *room == gap.room);
@@ -232,6 +226,17 @@ impl PlainText {
     }
 }
 
+/// The attributes of a room that have a value, one a line.
+fn room_attributes(attributes: &RoomAttributes, language: Language) -> Vec<String> {
+    // An attribute without a value is absent.
+    let Ok(Value::Object(fields)) = serde_json::to_value(attributes) else { return Vec::new() };
+    let line = |(name, value): (&String, &Value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), domain::sanitize_line);
+        language.room_attribute(name, |_| value.clone())
+    };
+    fields.iter().filter_map(line).collect()
+}
+
 fn request(request: impl Into<Request>) -> Decoded {
     Decoded::Request { id: None, request: request.into() }
 }
@@ -261,7 +266,7 @@ fn refusal(error: &ErrorFrame, language: Language) -> String {
 mod tests {
     use std::time::Duration;
 
-    use protocol::{Gap, Joined, MessageCount, RoomInfo};
+    use protocol::{Gap, Joined, MessageCount, RoomInfo, UserName};
 
     use super::*;
 

@@ -127,6 +127,89 @@ impl Language {
         })
     }
 
+    /// `room_attribute.{key}`. `None`: there is no such text.
+    pub(crate) fn room_attribute(self, key: &str, value: impl Fn(&str) -> String) -> Option<String> {
+        Some(match key {
+            "topic" => {
+                let value = value("value");
+                match self {
+                    En => format!("Topic: {value}"),
+                    Zh => format!("话题：{value}"),
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    /// `slash.{key}`. `None`: there is no such text.
+    pub(crate) fn slash(self, key: &str) -> Option<&'static str> {
+        Some(match key {
+            "help" => match self {
+                En => "show this list",
+                Zh => "显示这份列表",
+            },
+            "join" => match self {
+                En => "go to a room, or open a new one",
+                Zh => "去一个房间，没有就新开一间",
+            },
+            "leave" => match self {
+                En => "leave this room",
+                Zh => "离开这个房间",
+            },
+            "name" => match self {
+                En => "change your name",
+                Zh => "改名字",
+            },
+            "rooms" => match self {
+                En => "see which rooms there are",
+                Zh => "看看有哪些房间",
+            },
+            "topic" => match self {
+                En => "change the topic of this room; without text, remove it",
+                Zh => "更改这个房间的话题，不写内容就清除",
+            },
+            "who" => match self {
+                En => "see who is here",
+                Zh => "看看谁在",
+            },
+            _ => return None,
+        })
+    }
+
+    /// `slash_argument.{key}`. `None`: there is no such text.
+    pub(crate) fn slash_argument(self, key: &str) -> Option<&'static str> {
+        Some(match key {
+            "join" => match self {
+                En => "ROOM",
+                Zh => "房间名",
+            },
+            "name" => match self {
+                En => "NAME",
+                Zh => "名字",
+            },
+            "topic" => match self {
+                En => "TEXT",
+                Zh => "话题",
+            },
+            _ => return None,
+        })
+    }
+
+    /// `slash_missing.{key}`. `None`: there is no such text.
+    pub(crate) fn slash_missing(self, key: &str) -> Option<&'static str> {
+        Some(match key {
+            "join" => match self {
+                En => "Which room? Like this: /join tea",
+                Zh => "去哪个房间？例如：/join 茶馆",
+            },
+            "name" => match self {
+                En => "Which name? Like this: /name Ann",
+                Zh => "改成什么名字？例如：/name 李雷",
+            },
+            _ => return None,
+        })
+    }
+
     /// `help.escape`
     pub(crate) fn help_escape(self) -> &'static str {
         match self {
@@ -255,89 +338,6 @@ impl Language {
             En => format!("you are in {room}"),
             Zh => format!("你在 {room}"),
         }
-    }
-
-    /// `room_attribute.{key}`. `None`: there is no such text.
-    pub(crate) fn room_attribute(self, key: &str, value: impl Fn(&str) -> String) -> Option<String> {
-        Some(match key {
-            "topic" => {
-                let value = value("value");
-                match self {
-                    En => format!("Topic: {value}"),
-                    Zh => format!("话题：{value}"),
-                }
-            }
-            _ => return None,
-        })
-    }
-
-    /// `slash.{key}`. `None`: there is no such text.
-    pub(crate) fn slash(self, key: &str) -> Option<&'static str> {
-        Some(match key {
-            "help" => match self {
-                En => "show this list",
-                Zh => "显示这份列表",
-            },
-            "join" => match self {
-                En => "go to a room, or open a new one",
-                Zh => "去一个房间，没有就新开一间",
-            },
-            "leave" => match self {
-                En => "leave this room",
-                Zh => "离开这个房间",
-            },
-            "name" => match self {
-                En => "change your name",
-                Zh => "改名字",
-            },
-            "rooms" => match self {
-                En => "see which rooms there are",
-                Zh => "看看有哪些房间",
-            },
-            "topic" => match self {
-                En => "change the topic of this room; without text, remove it",
-                Zh => "更改这个房间的话题，不写内容就清除",
-            },
-            "who" => match self {
-                En => "see who is here",
-                Zh => "看看谁在",
-            },
-            _ => return None,
-        })
-    }
-
-    /// `slash_argument.{key}`. `None`: there is no such text.
-    pub(crate) fn slash_argument(self, key: &str) -> Option<&'static str> {
-        Some(match key {
-            "join" => match self {
-                En => "ROOM",
-                Zh => "房间名",
-            },
-            "name" => match self {
-                En => "NAME",
-                Zh => "名字",
-            },
-            "topic" => match self {
-                En => "TEXT",
-                Zh => "话题",
-            },
-            _ => return None,
-        })
-    }
-
-    /// `slash_missing.{key}`. `None`: there is no such text.
-    pub(crate) fn slash_missing(self, key: &str) -> Option<&'static str> {
-        Some(match key {
-            "join" => match self {
-                En => "Which room? Like this: /join tea",
-                Zh => "去哪个房间？例如：/join 茶馆",
-            },
-            "name" => match self {
-                En => "Which name? Like this: /name Ann",
-                Zh => "改成什么名字？例如：/name 李雷",
-            },
-            _ => return None,
-        })
     }
 
     /// `stand_in.build`

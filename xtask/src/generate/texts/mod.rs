@@ -10,34 +10,63 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use protocol::operations::{OPERATIONS, Row, Slash};
 
-use catalog::Catalog;
+pub(crate) use catalog::Catalog;
 
-/// Groups whose texts are looked up by a key that comes from a row, an event or an error code.
-const KEYED: &[&str] = &["error", "event", "room_attribute", "slash", "slash_argument", "slash_missing"];
+/// Groups whose texts are looked up by a key that comes from a row, an event or an error code, and whether they have parameters.
+const KEYED: &[(&str, bool)] = &[
+    ("error", false),
+    ("event", true),
+    ("room_attribute", true),
+    ("slash", false),
+    ("slash_argument", false),
+    ("slash_missing", false),
+];
+
+/// The texts of the page and of plain text.
+pub(crate) fn shared(root: &Path) -> Result<Catalog> {
+    let texts = read(root, "shared")?;
+    check_keys(&texts)?;
+    Ok(texts)
+}
+
+fn read(root: &Path, name: &str) -> Result<Catalog> {
+    let path = format!("texts/{name}.toml");
+    let text = fs::read_to_string(root.join(&path)).with_context(|| format!("{path} cannot be read"))?;
+    Catalog::parse(&text).context(path)
+}
 
 /// The generated files: the page's dictionary and the server's.
-pub(crate) fn files(root: &Path) -> Result<Vec<(String, String)>> {
-    let read = |name: &str| -> Result<Catalog> {
-        let path = format!("texts/{name}.toml");
-        let text = fs::read_to_string(root.join(&path)).with_context(|| format!("{path} cannot be read"))?;
-        Catalog::parse(&text).context(path)
-    };
-    let (shared, page, plain_text) = (read("shared")?, read("page")?, read("plain_text")?);
-    check_keys(&shared)?;
-    let page = shared.extended(page)?;
-    let server = shared.replaced_by(plain_text)?;
+pub(crate) fn files(root: &Path, shared: &Catalog) -> Result<Vec<(String, String)>> {
+    let page = shared.extended(read(root, "page")?)?;
+    let server = shared.replaced_by(read(root, "plain_text")?)?;
     Ok(vec![
         ("web/src/i18n/generated.ts".to_owned(), page::module(&page)),
         ("crates/server/src/i18n/generated.rs".to_owned(), server::module(&server, root)?),
     ])
 }
 
-/// Checks that each error code and each event has a text, and that nothing else has one.
+/// Checks that each error code, event, slash command and room attribute has its texts, and that nothing else has one.
 fn check_keys(shared: &Catalog) -> Result<()> {
     let codes = protocol::ErrorCode::ALL.iter().map(|code| (code.as_str().to_owned(), Vec::new()));
     check_group(shared, "error", codes.collect())?;
-    check_group(shared, "event", event_fields())
+    check_group(shared, "event", event_fields())?;
+    let attributes = super::room_attributes(&protocol::openapi::document())
+        .into_iter()
+        .map(|name| (name, vec!["value".to_owned()]));
+    check_group(shared, "room_attribute", attributes.collect())?;
+    let words = |is_listed: fn(&Row, Slash) -> bool| {
+        let words = OPERATIONS.iter().filter_map(|definition| Some((definition.row, definition.row.slash?)));
+        words
+            .filter(move |(row, slash)| is_listed(row, *slash))
+            .map(|(_, slash)| (slash.word.to_owned(), Vec::new()))
+    };
+    check_group(shared, "slash", words(|_, _| true).chain([("help".to_owned(), Vec::new())]).collect())?;
+    check_group(shared, "slash_argument", words(|_, slash| slash.argument.is_some()).collect())?;
+    let needs_argument =
+        |row: &Row, slash: Slash| slash.argument.is_some() && !super::may_be_empty(row, slash);
+    check_group(shared, "slash_missing", words(needs_argument).collect())
 }
 
 /// The fields of each event that is shown as a text. A message is shown as its body.
