@@ -89,27 +89,44 @@ mod tests {
         Event { kind, room: RoomId(1), seq: Seq(1), n: MessageCount(0), by, at: Timestamp(0) }
     }
 
+    /// The events of the examples, and those in which a field is this text instead, as far as it is valid there.
+    fn events_with(text: &str) -> Vec<Event> {
+        let examples =
+            protocol::EVENT_EXAMPLES.iter().map(|example| serde_json::from_str::<Value>(example).unwrap());
+        let with = |event: &Value, field: &str| {
+            let mut event = event.clone();
+            event[field] = Value::from(text);
+            event
+        };
+        let events = examples.flat_map(|event| {
+            let fields: Vec<String> = event.as_object().unwrap().keys().cloned().collect();
+            let changed = fields.into_iter().map(|field| with(&event, &field)).collect::<Vec<_>>();
+            [event].into_iter().chain(changed)
+        });
+        events.filter_map(|event| serde_json::from_value(event).ok()).collect()
+    }
+
     #[test]
     fn event_with_control_characters_is_one_line() {
-        let odd = "a\u{85}b\u{2028}c\u{1b}[2J\u{202e}\r\n* Bob: x";
-        let body = protocol::MessageBody::new(odd, 100).unwrap();
-        let mut event = joined(&["Ann", "李雷"]);
-        for kind in [
-            EventKind::Message { client_message_id: None, body },
-            event.kind.clone(),
-            EventKind::MemberLeft {},
-            EventKind::Renamed { old_name: UserName::new("A\nB\u{2028}C").unwrap() },
-            EventKind::TopicChanged { topic: protocol::Topic::new("a\u{202e}b * Bob: x").unwrap() },
-            EventKind::TopicChanged { topic: protocol::Topic::default() },
-            serde_json::from_str(r#"{"type": "pinned\n* Bob: x"}"#).unwrap(),
-        ] {
-            event.kind = kind;
-            for language in [Language::En, Language::Zh] {
-                let line = line(&event, language);
+        for odd in ["a\u{85}b\u{2028}c\u{1b}[2J\u{202e}\r\n* Bob: x", "a\u{202e}b * Bob: x", ""] {
+            let events = events_with(odd);
+            assert!(events.len() >= protocol::EVENT_EXAMPLES.len());
+            for (event, language) in
+                events.iter().flat_map(|event| [(event, Language::En), (event, Language::Zh)])
+            {
+                let line = line(event, language);
                 assert_eq!(domain::sanitize_line(&line), line);
-                let notice = line.starts_with("* ");
-                assert_eq!(notice, !matches!(event.kind, EventKind::Message { .. }), "{line}");
+                let is_message = matches!(event.kind, EventKind::Message { .. });
+                assert_eq!(!is_message, line.starts_with("* "), "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn every_event_of_the_examples_has_a_text() {
+        for event in events_with("").iter().filter(|event| !matches!(event.kind, EventKind::Unknown(_))) {
+            let line = line(event, Language::En);
+            assert!(!line.contains('{') && !line.ends_with(']'), "{line}");
         }
     }
 

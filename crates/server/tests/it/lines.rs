@@ -134,9 +134,13 @@ fn every_documented_line_command_works() {
     notice(&mut li, "you are in lobby");
     assert_eq!(notice(&mut ann, "Li"), "* Li left");
     li.send_text("/help").unwrap();
-    for command in ["/join", "/leave", "/topic", "/who", "/name", "/rooms", "/help", "//"] {
-        let line = li.next_line().unwrap();
-        assert!(line.starts_with(&format!("* {command}")), "{line}");
+    let mut help = Vec::new();
+    while help.last().is_none_or(|line: &String| !line.starts_with("* //")) {
+        help.push(li.next_line().unwrap());
+    }
+    for command in ["/join", "/leave", "/who", "/name", "/rooms", "/help"] {
+        let has_word = |line: &String| line.strip_prefix("* ").is_some_and(|line| line.starts_with(command));
+        assert!(help.iter().any(has_word), "{command} {help:?}");
     }
     for (line, part) in [
         ("/brew tea", "There is no command /brew"),
