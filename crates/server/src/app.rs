@@ -109,7 +109,7 @@ impl AppState {
         }))
     }
 
-    /// Permits an upgrade. Requested before the 101, and held until the connection [has arrived](Self::arrive). `None`: the
+    /// Permits an upgrade. Requested before the 101, and held until the connection [has arrived](Self::connect). `None`: the
     /// server is stopping.
     pub(crate) fn begin_upgrade(&self) -> Option<UpgradeGuard> {
         let upgrade_gate = Arc::clone(&self.upgrade_gate).try_read_owned().ok()?;
@@ -118,7 +118,7 @@ impl AppState {
     }
 
     /// Hands a connection to the shard of its user. All connections of a user are in one shard.
-    pub(crate) fn arrive(&self, handoff: UpgradedConnection) {
+    pub(crate) fn connect(&self, handoff: UpgradedConnection) {
         self.shard_of(handoff.identity.person.id).connect(handoff);
     }
 

@@ -124,7 +124,7 @@ async fn hand_over(
     };
     match parts.io.into_inner().into_stream().into_std() {
         Ok(stream) => {
-            app.arrive(UpgradedConnection {
+            app.connect(UpgradedConnection {
                 stream,
                 read_ahead: parts.read_buf,
                 identity,

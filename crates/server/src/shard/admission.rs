@@ -33,7 +33,7 @@ impl From<ErrorCode> for Rejection {
     }
 }
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Charges a request over HTTP and calls its handler, or rejects it. The caller applies the effects.
     pub(crate) fn handle_http_request(
         &mut self,

@@ -20,7 +20,7 @@ pub(crate) struct PendingSubscription {
     pub(crate) attach: Attach,
 }
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Opens a room for a connection whose user is a member in the store. The reply arrives in its position among the room's
     /// events, so the log is at `head`, unless this shard is missing events.
     pub(crate) fn subscribe(&mut self, pending_subscription: PendingSubscription) {

@@ -18,7 +18,7 @@ const PAGES: u8 = 2;
 /// The maximum size of a catch-up page, see [`PAGE_EVENTS`].
 pub(crate) const PAGE_BYTES: usize = 64 * 1024;
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Starts a catch-up with the events after `after` up to `until`, which are not in the log, or sends a gap instead.
     pub(super) fn start_catch_up(&mut self, key: ConnKey, room: RoomId, after: Seq, until: Seq) {
         if until <= after {

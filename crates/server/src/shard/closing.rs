@@ -32,12 +32,12 @@ impl Lifecycle {
     }
 }
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Adds a connection. Returns its key, whose index is its epoll token.
     pub(crate) fn handle_connect(
         &mut self,
         now: Duration,
-        transport: L,
+        transport: T,
         Identity { person, session, stored }: Identity,
         protocol: WireProtocol,
     ) -> ConnKey {
@@ -156,21 +156,21 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             // During shutdown the next start cleans up transient users. A pending join will store the user.
             let stored = user_state.stored || user_state.perhaps_stored || connection.unanswered > 0;
             if stored && self.lifecycle == Lifecycle::Running {
-                self.deferred_leaves.push_back(user_state.actor(user));
-                self.submit_deferred_leaves();
+                self.departures.push(user_state.actor(user));
+                self.submit_departures();
             }
         }
     }
 
     /// Submits the departures of transient guests until the writer is overloaded.
-    pub(super) fn submit_deferred_leaves(&mut self) {
-        while let Some(actor) = self.deferred_leaves.pop_front() {
+    pub(super) fn submit_departures(&mut self) {
+        while let Some(actor) = self.departures.pop() {
             if !self.submit_background_write(
                 actor.clone(),
                 Box::new(Departure(actor.clone())),
                 domain::LeaveAll.into(),
             ) {
-                self.deferred_leaves.push_front(actor);
+                self.departures.put_back(actor);
                 return;
             }
         }

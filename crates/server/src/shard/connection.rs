@@ -19,8 +19,8 @@ pub(crate) struct ConnKey {
 }
 
 /// An upgraded connection. There may be a million, so rarely needed state is boxed.
-pub(crate) struct Connection<L> {
-    pub(crate) transport: L,
+pub(crate) struct Connection<T> {
+    pub(crate) transport: T,
     pub(crate) key: ConnKey,
     pub(crate) user: UserId,
     pub(crate) decoder: Decoder,
@@ -45,7 +45,7 @@ pub(crate) struct Connection<L> {
     pub(crate) first_subscription: u32,
 }
 
-impl<L> Connection<L> {
+impl<T> Connection<T> {
     /// Backpressure: the number of commands that may wait for the writer before the connection is not read.
     pub(crate) const MAX_UNANSWERED: u16 = 256;
     /// The number of store reads that may be in progress for a connection.
@@ -54,7 +54,7 @@ impl<L> Connection<L> {
     /// An open connection without subscriptions.
     pub(super) fn new(
         key: ConnKey,
-        transport: L,
+        transport: T,
         user: UserId,
         codec: Codec,
         max_frame_bytes: u32,

@@ -14,26 +14,26 @@ use super::connection::{ConnKey, Connection, UserState};
 ///
 /// **Invariant:** a user is in the table as long as one of its connections is, and lists each of them once
 /// (`user_stays_until_its_last_connection_ends`).
-pub(crate) struct ConnectionTable<L> {
-    slots: Slab<Connection<L>>,
+pub(crate) struct ConnectionTable<T> {
+    slots: Slab<Connection<T>>,
     users: HashMap<UserId, UserState>,
     /// The generation of the newest connection.
     generation: u32,
 }
 
-impl<L> Default for ConnectionTable<L> {
+impl<T> Default for ConnectionTable<T> {
     fn default() -> Self {
         ConnectionTable { slots: Slab::new(), users: HashMap::new(), generation: 0 }
     }
 }
 
-impl<L> ConnectionTable<L> {
+impl<T> ConnectionTable<T> {
     /// Adds a connection of `user`, and the user with its first connection. Both values are created on demand; the connection
     /// receives its key.
     pub(super) fn insert(
         &mut self,
         user: UserId,
-        connection: impl FnOnce(ConnKey) -> Connection<L>,
+        connection: impl FnOnce(ConnKey) -> Connection<T>,
         first: impl FnOnce() -> UserState,
     ) -> (ConnKey, &mut UserState) {
         self.generation = self.generation.wrapping_add(1);
@@ -46,7 +46,7 @@ impl<L> ConnectionTable<L> {
     }
 
     /// Removes a connection, and its user with the last connection.
-    pub(super) fn remove(&mut self, index: usize) -> Option<(Connection<L>, Option<UserState>)> {
+    pub(super) fn remove(&mut self, index: usize) -> Option<(Connection<T>, Option<UserState>)> {
         let connection = self.slots.try_remove(index)?;
         let user_state = self.users.get_mut(&connection.user)?;
         user_state.connections.retain(|&other| other != index);
@@ -56,22 +56,22 @@ impl<L> ConnectionTable<L> {
     }
 
     /// The connection of `key`, unless it has ended.
-    pub(super) fn find(&mut self, key: ConnKey) -> Option<&mut Connection<L>> {
+    pub(super) fn find(&mut self, key: ConnKey) -> Option<&mut Connection<T>> {
         self.slots.get_mut(key.index).filter(|connection| connection.key.generation == key.generation)
     }
 
     /// The connection of `key` and its user.
-    pub(super) fn find_with_user(&mut self, key: ConnKey) -> Option<(&mut Connection<L>, &mut UserState)> {
+    pub(super) fn find_with_user(&mut self, key: ConnKey) -> Option<(&mut Connection<T>, &mut UserState)> {
         let connection = self.slots.get_mut(key.index).filter(|connection| connection.key == key)?;
         let user_state = self.users.get_mut(&connection.user)?;
         Some((connection, user_state))
     }
 
-    pub(super) fn get(&self, index: usize) -> Option<&Connection<L>> {
+    pub(super) fn get(&self, index: usize) -> Option<&Connection<T>> {
         self.slots.get(index)
     }
 
-    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Connection<L>> {
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Connection<T>> {
         self.slots.get_mut(index)
     }
 
@@ -85,7 +85,7 @@ impl<L> ConnectionTable<L> {
     }
 
     /// Calls `visit` with each connection of a user.
-    pub(super) fn for_each_of(&mut self, user: UserId, mut visit: impl FnMut(&mut Connection<L>)) {
+    pub(super) fn for_each_of(&mut self, user: UserId, mut visit: impl FnMut(&mut Connection<T>)) {
         for &index in self.users.get(&user).map_or(&[][..], |user_state| &user_state.connections) {
             if let Some(connection) = self.slots.get_mut(index) {
                 visit(connection);
@@ -104,8 +104,8 @@ impl<L> ConnectionTable<L> {
 }
 
 #[cfg(test)]
-impl<L> ConnectionTable<L> {
-    pub(crate) fn iter(&self) -> slab::Iter<'_, Connection<L>> {
+impl<T> ConnectionTable<T> {
+    pub(crate) fn iter(&self) -> slab::Iter<'_, Connection<T>> {
         self.slots.iter()
     }
 
@@ -118,16 +118,16 @@ impl<L> ConnectionTable<L> {
     }
 }
 
-impl<L> Index<usize> for ConnectionTable<L> {
-    type Output = Connection<L>;
+impl<T> Index<usize> for ConnectionTable<T> {
+    type Output = Connection<T>;
 
-    fn index(&self, index: usize) -> &Connection<L> {
+    fn index(&self, index: usize) -> &Connection<T> {
         &self.slots[index]
     }
 }
 
-impl<L> IndexMut<usize> for ConnectionTable<L> {
-    fn index_mut(&mut self, index: usize) -> &mut Connection<L> {
+impl<T> IndexMut<usize> for ConnectionTable<T> {
+    fn index_mut(&mut self, index: usize) -> &mut Connection<T> {
         &mut self.slots[index]
     }
 }

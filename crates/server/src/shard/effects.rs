@@ -45,7 +45,7 @@ impl OpenRooms for ConnectionRooms<'_> {
     }
 }
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Handles the decoded contents of a client message.
     pub(super) fn handle_decoded(&mut self, key: ConnKey, decoded: Vec<Decoded>) {
         for decoded in decoded {
@@ -122,7 +122,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                         user_state.perhaps_stored = true;
                     }
                 }
-                Effect::RetryDeparture(actor) => self.failed_leaves.push(actor),
+                Effect::RetryDeparture(actor) => self.departures.fail(actor),
             }
         }
     }
@@ -177,7 +177,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     fn submit_read(&mut self, origin: Origin, operation: Box<dyn ReadOperation>) {
         let Origin { key, id, .. } = origin;
         let Some(connection) = self.connection(key) else { return };
-        if connection.store_reads >= Connection::<L>::MAX_STORE_READS {
+        if connection.store_reads >= Connection::<T>::MAX_STORE_READS {
             return self.send_rate_limited(key, id, READ_RETRY_DELAY);
         }
         let encoding = connection.codec.encoding();

@@ -40,7 +40,7 @@ enum FlushOutcome {
     Gone,
 }
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Queues a connection that has output.
     pub(crate) fn queue_write(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
@@ -380,7 +380,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     pub(super) fn resume_io(&mut self, index: usize) {
         // A congested room does not delay catch-up pages; the read checks for congestion.
         let can_resume =
-            |connection: &&Connection<L>| connection.phase == Phase::Open && connection.can_read();
+            |connection: &&Connection<T>| connection.phase == Phase::Open && connection.can_read();
         let Some(connection) = self.connections.get(index).filter(can_resume) else { return };
         let key = connection.key;
         let catching_up = connection

@@ -14,7 +14,7 @@ const OUTBOX_BYTES: usize = Outbox::PAUSE_BYTES
     + 256 * 1024
     + Connection::<()>::MAX_STORE_READS as usize * (Limits::HISTORY_BYTES + 2 * PAGE_BYTES);
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Checks the bounds that hold at any time. `stored` returns the head of a room in the store.
     ///
     /// # Panics
@@ -28,8 +28,8 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
                 "an outbox holds {} bytes",
                 connection.outbox.len()
             );
-            assert!(connection.unanswered <= Connection::<L>::MAX_UNANSWERED + Limits::FRAME_COMMANDS as u16);
-            assert!(connection.store_reads <= Connection::<L>::MAX_STORE_READS);
+            assert!(connection.unanswered <= Connection::<T>::MAX_UNANSWERED + Limits::FRAME_COMMANDS as u16);
+            assert!(connection.store_reads <= Connection::<T>::MAX_STORE_READS);
             for subscription in &connection.subscriptions {
                 let room = &self.rooms[subscription.room];
                 assert!(room.members.contains(&index), "{} lacks a member", room.id);
@@ -64,7 +64,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     pub(crate) fn pending_work(&self) -> Option<String> {
         let queues = [
             (self.pending.is_empty(), "replies"),
-            (self.deferred_leaves.is_empty() && self.failed_leaves.is_empty(), "departures"),
+            (self.departures.is_empty(), "departures"),
             (self.postponed.is_empty(), "pages"),
             (self.throttled.is_empty(), "another tick"),
             (self.scheduler.is_idle(), "its queues"),
@@ -126,7 +126,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         assert!(self.connections.is_empty() && self.connections.users().next().is_none());
         assert!(self.rooms.is_empty());
         assert!(self.pending.is_empty() && self.postponed.is_empty());
-        assert!(self.deferred_leaves.is_empty() && self.failed_leaves.is_empty());
+        assert!(self.departures.is_empty());
         assert_eq!((self.private_bytes, self.assembly_bytes), (0, 0));
     }
 }

@@ -22,6 +22,7 @@
 //! | `room_table.rs` | `RoomTable`: the open rooms, by index and by id |
 //! | `scheduler.rs` | `Scheduler`: the ready queues of reading, writing and fan-out |
 //! | `pending.rs` | `PendingReplies`: requests that wait for the writer |
+//! | `departures.rs` | `Departures`: transient guests who leave their rooms |
 //! | `admission.rs` | rate limiting of HTTP requests |
 //! | `effects.rs` | dispatch of requests to operations, and application of their effects |
 //! | `attach.rs` | attaching connections to rooms, detaching them |
@@ -39,6 +40,7 @@ mod closing;
 mod connection;
 mod connection_table;
 mod deadlines;
+mod departures;
 mod effects;
 mod fanout;
 #[cfg(test)]
@@ -56,7 +58,6 @@ mod tests;
 mod timeouts;
 mod wheel;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::Delivery;
@@ -74,6 +75,7 @@ pub(crate) use services::{Page, Query, QueryResult, ShardServices, Transport};
 use crate::commit_batch::{BusMessage, WriteReply};
 use crate::metrics::Metrics;
 use connection_table::ConnectionTable;
+use departures::Departures;
 use pending::PendingReplies;
 use room_table::RoomTable;
 use scheduler::Scheduler;
@@ -98,14 +100,14 @@ pub(crate) struct Settings {
 }
 
 /// A set of connections and the rooms that they have open; see the module documentation.
-pub(crate) struct Shard<L, O> {
+pub(crate) struct Shard<T, S> {
     pub(crate) settings: Settings,
-    pub(crate) services: O,
+    pub(crate) services: S,
     pub(crate) metrics: Metrics,
     /// The time of the current call, since the start of the process.
     pub(crate) now: Duration,
     /// The connections and their users. All connections of a user are in one shard.
-    pub(crate) connections: ConnectionTable<L>,
+    pub(crate) connections: ConnectionTable<T>,
     offline_buckets: admission::OfflineBuckets,
     /// The rooms that a connection of this shard has open.
     pub(crate) rooms: RoomTable,
@@ -122,19 +124,16 @@ pub(crate) struct Shard<L, O> {
     postponed: Vec<(ConnKey, RoomId)>,
     /// Connections that are not read until the next tick, because the writer was overloaded.
     throttled: Vec<ConnKey>,
-    /// Transient guests whose departure the writer has not accepted yet.
-    deferred_leaves: VecDeque<storage::Actor>,
-    /// Departures that the store could not commit; retried once per second.
-    failed_leaves: Vec<storage::Actor>,
+    departures: Departures,
     next_check: Duration,
     /// The room index at which the next check of rooms starts.
     next_room: usize,
     pub(crate) lifecycle: closing::Lifecycle,
 }
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// An empty shard.
-    pub(crate) fn new(settings: Settings, services: O, metrics: Metrics) -> Self {
+    pub(crate) fn new(settings: Settings, services: S, metrics: Metrics) -> Self {
         Shard {
             settings,
             services,
@@ -151,8 +150,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
             private_bytes: 0,
             postponed: Vec::new(),
             throttled: Vec::new(),
-            deferred_leaves: VecDeque::new(),
-            failed_leaves: Vec::new(),
+            departures: Departures::default(),
             next_check: Duration::ZERO,
             next_room: 0,
             lifecycle: closing::Lifecycle::Running,
@@ -192,7 +190,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 
     /// The connection of `key`, unless it has ended.
-    pub(crate) fn connection(&mut self, key: ConnKey) -> Option<&mut Connection<L>> {
+    pub(crate) fn connection(&mut self, key: ConnKey) -> Option<&mut Connection<T>> {
         self.connections.find(key)
     }
 }

@@ -18,7 +18,7 @@ const READS_PER_CALL: usize = 256;
 /// The limit for the incomplete messages of all connections together.
 const MAX_ASSEMBLY_BYTES: usize = 64 * 1024 * 1024;
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Handles a readable socket; also after the peer has closed it.
     pub(crate) fn handle_readable(&mut self, now: Duration, index: usize) {
         self.now = now;
@@ -62,7 +62,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
     }
 
     /// The congested room because of which the connection is not read.
-    pub(super) fn congested_room(&self, connection: &Connection<L>) -> Option<usize> {
+    pub(super) fn congested_room(&self, connection: &Connection<T>) -> Option<usize> {
         let rooms = connection.subscriptions.iter().map(|subscription| subscription.room);
         rooms.into_iter().find(|&room| self.rooms[room].is_congested())
     }

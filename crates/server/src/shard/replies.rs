@@ -13,7 +13,7 @@ use crate::command_error::command_error;
 /// The limit for the outboxes of all connections of a shard, above which no store read is started.
 const PRIVATE_BYTES: usize = 256 * 1024 * 1024;
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Appends a frame to the connection's outbox, encoded by its codec.
     pub(crate) fn send_frame(&mut self, key: ConnKey, frame: ServerFrame) {
         let Some(connection) = self.connection(key) else { return };

@@ -9,7 +9,7 @@ use super::{Query, Shard, ShardServices, Transport};
 use crate::commit_batch::Committed;
 use crate::fault_injection::{self, FaultInjection};
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Appends a committed event, if its room is open in this shard.
     pub(super) fn handle_event(&mut self, committed: &Committed) {
         if let Some(index) = self.rooms.index_of(committed.event.room) {

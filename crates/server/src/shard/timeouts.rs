@@ -16,7 +16,7 @@ const IDLE_ROOM_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of rooms in one query for heads.
 const ROOMS_PER_QUERY: usize = 1_000;
 
-impl<L: Transport, O: ShardServices> Shard<L, O> {
+impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Schedules a check of the connection's deadlines at `due`, unless an earlier one is scheduled.
     pub(super) fn schedule(&mut self, index: usize, due: Tick) {
         let Some(connection) = self.connections.get_mut(index) else { return };
@@ -45,7 +45,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         self.resume_throttled();
         self.request_postponed_pages();
         self.queue_due_fanouts();
-        self.submit_deferred_leaves();
+        self.submit_departures();
         if self.settings.publishes_presence {
             for frame in self.services.presence(|presence| presence.poll_frames(now)) {
                 let room = frame.room;
@@ -55,7 +55,7 @@ impl<L: Transport, O: ShardServices> Shard<L, O> {
         if now >= self.next_check {
             self.next_check = now + ROOM_CHECK_INTERVAL;
             self.check_rooms();
-            self.deferred_leaves.extend(self.failed_leaves.drain(..));
+            self.departures.retry_failed();
         }
     }
 

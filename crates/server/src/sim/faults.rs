@@ -126,7 +126,7 @@ impl World {
                 self.disconnect_client(conn, 1006);
             }
         }
-        // This includes connections of end the server has not detected.
+        // This includes connections whose end the server has not detected.
         for conn in 0..self.connections.len() {
             self.schedule_in(
                 Duration::ZERO,

@@ -141,7 +141,7 @@ async fn stop_waits_for_upgrades_and_closes_them() {
     let (stream, peer) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     let name = protocol::UserName::new("Li").unwrap();
-    running.app.arrive(crate::handoff::UpgradedConnection {
+    running.app.connect(crate::handoff::UpgradedConnection {
         stream,
         read_ahead: bytes::Bytes::new(),
         identity: crate::handoff::Identity {
