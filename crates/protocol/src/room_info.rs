@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{EventKind, RoomId, RoomName, Topic};
 
@@ -31,6 +32,10 @@ pub struct RoomAttributes {
     /// The room's topic; absent if there is none.
     #[serde(default, skip_serializing_if = "Topic::is_empty")]
     pub topic: Topic,
+    /// Attributes that this version does not define: a newer one has set them. They are carried unchanged.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub unknown: Map<String, Value>,
 }
 
 impl RoomAttributes {
@@ -59,6 +64,15 @@ mod tests {
         assert_eq!(attributes.topic.as_str(), "龙井");
         attributes.apply(&topic_changed(""));
         assert_eq!(attributes, RoomAttributes::default());
+    }
+
+    #[test]
+    fn unknown_attributes_encode_to_what_was_read() {
+        let json = serde_json::json!({"room": "r5", "name": "tea", "picture": {"id": 7}});
+        let mut info: RoomInfo = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&info).unwrap(), json);
+        info.attributes.apply(&topic_changed("龙井"));
+        assert_eq!(serde_json::to_value(&info).unwrap()["picture"], json["picture"]);
     }
 
     #[test]

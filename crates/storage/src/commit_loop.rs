@@ -221,9 +221,9 @@ impl<B: Backend> Writer for CommitLoop<B> {
     }
 
     #[cfg(any(test, feature = "testing"))]
-    fn store_event(&mut self, event: protocol::Event) -> Result<(), StoreError> {
-        let (now, mut changes) = (event.at, Changes::default());
-        changes.add(Effect::AppendEvent(event));
+    fn commit_effects(&mut self, now: Timestamp, effects: Vec<Effect>) -> Result<(), StoreError> {
+        let mut changes = Changes::default();
+        effects.into_iter().for_each(|effect| changes.add(effect));
         self.backend.begin(&[], &mut World::default())?;
         self.backend.commit(now, &changes)
     }

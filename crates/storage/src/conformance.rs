@@ -4,22 +4,22 @@
 //! store in another crate enables the feature `testing`, and writes
 //! `teahouse_storage::store_tests!(fixture);` where `fn fixture() -> Fixture` opens the store with the limit [`ROOMS`].
 
+mod attributes;
 mod fixture;
 mod joining;
 mod looking;
 mod people;
 mod sending;
 mod together;
-mod topics;
 mod unknown_kinds;
 
+pub use attributes::*;
 pub use fixture::*;
 pub use joining::*;
 pub use looking::*;
 pub use people::*;
 pub use sending::*;
 pub use together::*;
-pub use topics::*;
 pub use unknown_kinds::*;
 
 /// Makes a test of each function below, for the store that `$fixture()` returns; a function that returns `None` skips the tests,
@@ -45,9 +45,8 @@ macro_rules! store_tests {
             event_between_two_joins_separates_them, rejoin_in_one_batch_is_named_again,
             refused_join_is_not_in_the_shared_event, room_created_and_deleted_in_one_batch_leaves_nothing,
             creator_is_first_in_the_shared_join,
-            // topics
-            topic_is_appended_stored_and_listed, same_topic_appends_nothing, empty_topic_removes_the_topic,
-            topic_of_a_batch_is_the_last_one, topic_requires_membership, topic_of_a_deleted_room_is_gone,
+            // attributes of rooms
+            attributes_are_stored_and_listed, attributes_of_a_batch_are_the_last_ones, attributes_of_a_deleted_room_are_gone,
             // unknown kinds of events
             event_of_unknown_kind_is_stored_unchanged,
             // people

@@ -135,10 +135,10 @@ pub trait Writer: Send {
     /// first connection. The batch has no answers.
     fn cleanup_transient_users(&mut self, now: Timestamp) -> Result<Batch, StoreError>;
 
-    /// Stores an event that no request can append, such as one of an unknown kind.
+    /// Commits effects that no request of this version has, such as an event of an unknown kind.
     #[cfg(any(test, feature = "testing"))]
-    fn store_event(&mut self, _event: protocol::Event) -> Result<(), StoreError> {
-        Err(StoreError::Defect("this writer stores no events without a request".to_owned()))
+    fn commit_effects(&mut self, _now: Timestamp, _effects: Vec<domain::Effect>) -> Result<(), StoreError> {
+        Err(StoreError::Defect("this writer commits no effects without a request".to_owned()))
     }
 }
 

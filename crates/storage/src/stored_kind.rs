@@ -63,7 +63,7 @@ impl StoredKind<String> {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{Person, Topic, UserId, UserName};
+    use protocol::{Person, UserId, UserName};
 
     use super::*;
 
@@ -84,8 +84,8 @@ mod tests {
             EventKind::MemberJoined { also_joined: others },
             EventKind::MemberLeft {},
             EventKind::Renamed { old_name: name("Li \\ Lei") },
-            EventKind::TopicChanged { topic: Topic::new("今天喝 \"龙井\"").unwrap() },
-            serde_json::from_str(r#"{"type": "pinned", "target": 3, "note": {"body": "茶"}}"#).unwrap(),
+            serde_json::from_str(r#"{"type": "pinned", "target": 3, "note": {"body": "茶 \\"龙井\\""}}"#)
+                .unwrap(),
         ] {
             let stored = StoredKind::of(&kind).unwrap();
             let read = StoredKind {

@@ -39,10 +39,8 @@ mod tests {
 
     fn with_topic(text: &str) -> World {
         let mut world = world();
-        world.apply(&Effect::SetRoomAttributes {
-            room: TEA,
-            attributes: RoomAttributes { topic: topic(text) },
-        });
+        let attributes = RoomAttributes { topic: topic(text), ..RoomAttributes::default() };
+        world.apply(&Effect::SetRoomAttributes { room: TEA, attributes });
         world.load_room(&RoomRef::Id(RoomId(77)), None);
         world
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use domain::{EndSession, RoomLimits, SentMessage};
-use protocol::{EventKind, RoomId, Seq, SetTopic, Timestamp, Topic, UserId};
+use domain::{Effect, EndSession, RoomLimits, SentMessage};
+use protocol::{Event, EventKind, MessageCount, Person, RoomId, Seq, Timestamp, UserId};
 use storage::conformance::{
-    Fixture, guest, join, key, leave, named, read, rename, send, token, transient_guest,
+    Fixture, guest, join, key, leave, named, person, read, rename, send, token, transient_guest, user_name,
 };
-use storage::{LOBBY, OperationResult};
+use storage::{LOBBY, OperationResult, attributes_from_json, attributes_to_json};
 
 use super::frozen::Frozen;
 use super::schema::schema;
@@ -28,7 +28,6 @@ fn open(server: &Server, database: &str) -> Fixture {
 /// Something of everything that a store holds, in two languages.
 fn write_demo(fixture: &mut Fixture) {
     fixture.writer.reserve_user_ids(100).unwrap();
-    let set_topic = SetTopic { room: named("茶馆"), topic: Topic::new("今天喝龙井").unwrap() };
     let batches = [
         vec![(guest(1), join("lobby")), (guest(2), join("lobby")), (guest(3), join("lobby"))],
         vec![
@@ -39,7 +38,7 @@ fn write_demo(fixture: &mut Fixture) {
         vec![(guest(1), join("茶馆")), (guest(2), join("茶馆"))],
         vec![(guest(1), send("茶馆", Some("k2"), "it's \"tea\"")), (guest(2), send("茶馆", None, "me too"))],
         vec![(guest(2), rename("韩梅梅")), (guest(3), leave("lobby"))],
-        vec![(guest(2), read("茶馆", u64::MAX >> 1)), (guest(2), set_topic.into())],
+        vec![(guest(2), read("茶馆", u64::MAX >> 1))],
         vec![(guest(3), join("gone"))],
         vec![(guest(3), leave("gone"))],
         vec![(transient_guest(4), join("lobby"))],
@@ -50,6 +49,17 @@ fn write_demo(fixture: &mut Fixture) {
         let batch = fixture.all(batch);
         assert!(batch.answers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.answers);
     }
+    let at = Timestamp(20_000);
+    fixture.writer.commit_effects(at, attribute_effects(at)).unwrap();
+}
+
+/// The last event of the demo data, which changes an attribute of a room.
+fn attribute_effects(at: Timestamp) -> Vec<Effect> {
+    let kind = serde_json::from_str(r#"{"type":"topic_changed","topic":"今天喝龙井"}"#).unwrap();
+    let by = Person { name: user_name("韩梅梅"), ..person(2) };
+    let event = Event { kind, room: TEA, seq: Seq(5), n: MessageCount(2), by, at };
+    let attributes = attributes_from_json(r#"{"topic":"今天喝龙井"}"#).unwrap();
+    vec![Effect::AppendEvent(event), Effect::SetRoomAttributes { room: TEA, attributes }]
 }
 
 const LOBBY_EVENTS: [&str; 8] = [
@@ -106,8 +116,9 @@ fn upgraded_database_keeps_its_contents() {
         assert_eq!(fixture.kinds(TEA), TEA_EVENTS);
         let reader = &mut fixture.reader;
         let room = reader.room(&named("茶馆")).unwrap().unwrap();
-        let (info, topic) = (&room.info, room.info.attributes.topic.as_str());
-        assert_eq!((info.room, info.name.as_str(), topic), (TEA, "茶馆", "今天喝龙井"));
+        let attributes = attributes_to_json(&room.info.attributes).unwrap();
+        assert_eq!((room.info.room, room.info.name.as_str()), (TEA, "茶馆"));
+        assert_eq!(attributes, r#"{"topic":"今天喝龙井"}"#);
         assert_eq!((room.head.seq, room.head.n.0), (Seq(TEA_EVENTS.len() as u64), 2));
         assert_eq!(reader.room(&named("gone")).unwrap(), None);
         let mut members = |room| -> BTreeSet<u64> {

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use domain::RoomLimits;
+use domain::{Effect, RoomLimits};
 use protocol::{
-    ClientMessageId, Event, EventKind, MessageBody, Person, RoomId, RoomName, RoomRef, Seq, Timestamp, Topic,
-    UserId, UserName,
+    ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, RoomId, RoomName, RoomRef, Seq,
+    Timestamp, UserId, UserName,
 };
 use storage::{
     Actor, Batch, Operation, PageBounds, Reader, Registration, Request, RequestId, Store, TokenHash, Writer,
+    attributes_from_json,
 };
 use teahouse_storage_sqlite::SqliteStore;
 
@@ -35,10 +36,7 @@ pub(crate) fn build_demo(folder: &Path) {
         vec![(&li, join("茶馆")), (&han, join("茶馆"))],
         vec![(&li, send("茶馆", Some("k2"), "今天喝龙井")), (&han, send("茶馆", None, "me too"))],
         vec![(&han, rename("韩梅梅")), (&bob, leave("lobby"))],
-        vec![
-            (&han, protocol::Read { room: named("茶馆"), seq: Seq(u64::MAX >> 1) }.into()),
-            (&han, protocol::SetTopic { room: named("茶馆"), topic: topic("今天喝龙井") }.into()),
-        ],
+        vec![(&han, protocol::Read { room: named("茶馆"), seq: Seq(u64::MAX >> 1) }.into())],
         vec![(&bob, join("gone"))],
         vec![(&bob, leave("gone"))],
         vec![(&passer_by, join("lobby")), (&passer_by, send("lobby", None, "路过而已"))],
@@ -52,7 +50,17 @@ pub(crate) fn build_demo(folder: &Path) {
         );
         assert!(batch.answers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.answers);
     }
+    writer.commit_effects(Timestamp(20_000), attribute_effects(Timestamp(20_000))).unwrap();
     writer.checkpoint().unwrap();
+}
+
+/// The last event of the demo data, which changes an attribute of a room.
+fn attribute_effects(at: Timestamp) -> Vec<Effect> {
+    let kind = serde_json::from_str(r#"{"type":"topic_changed","topic":"今天喝龙井"}"#).unwrap();
+    let by = person(2, "韩梅梅");
+    let event = Event { kind, room: TEA, seq: Seq(5), n: MessageCount(2), by, at };
+    let attributes = attributes_from_json(r#"{"topic":"今天喝龙井"}"#).unwrap();
+    vec![Effect::AppendEvent(event), Effect::SetRoomAttributes { room: TEA, attributes }]
 }
 
 pub(crate) fn commit(
@@ -99,13 +107,8 @@ pub(crate) fn line(event: &Event) -> String {
         }
         EventKind::MemberLeft {} => format!("{by} left"),
         EventKind::Renamed { old_name } => format!("{by} was {old_name}"),
-        EventKind::TopicChanged { topic } => format!("{by} changed the topic to {topic}"),
-        other => format!("{by}: {other:?}"),
+        other => format!("{by} {}", serde_json::to_string(other).unwrap()),
     }
-}
-
-pub(crate) fn topic(text: &str) -> Topic {
-    Topic::new(text).unwrap()
 }
 
 pub(crate) fn person(id: u64, name: &str) -> Person {

@@ -11,7 +11,7 @@ use demo::*;
 use frozen::{Frozen, dump, schema};
 use protocol::{ErrorCode, RoomId, Seq, Timestamp, UserId};
 use rusqlite::Connection;
-use storage::{OperationResult, Reader, RoomQuery, Store, StoredRoom};
+use storage::{OperationResult, Reader, RoomQuery, Store, StoredRoom, attributes_to_json};
 use teahouse_storage_sqlite::SqliteStore;
 
 /// The demo data as the logs show it. Schema 1 has no shared joins, and no topic is older than schema 3.
@@ -33,8 +33,11 @@ fn history(schema: i64) -> [Vec<&'static str>; 2] {
         1 => &["u1 李雷 joined", "u2 Han Meimei joined"],
         _ => &["u1 李雷 joined with u2 Han Meimei"],
     };
-    let topic: &[&str] =
-        if schema < 3 { &[] } else { &["u2 韩梅梅 changed the topic to 今天喝龙井"] };
+    let topic: &[&str] = if schema < 3 {
+        &[]
+    } else {
+        &[r#"u2 韩梅梅 {"type":"topic_changed","topic":"今天喝龙井"}"#]
+    };
     // Since then, a user whose last session ends leaves their rooms.
     let left: &[&str] = if schema < 3 { &[] } else { &["u5 Ann left"] };
     [[joined, &lobby, left].concat(), [joined_tea, &tea, topic].concat()]
@@ -98,7 +101,8 @@ fn check_demo(reader: &mut dyn Reader, version: i64) {
     let StoredRoom { info: room, head } = reader.room(&named("茶馆")).unwrap().unwrap();
     assert_eq!((room.room, room.name.as_str(), head.n.0), (TEA, "茶馆", 2));
     assert_eq!(head.seq, Seq(tea.len() as u64));
-    assert_eq!(room.attributes.topic.as_str(), if version < 3 { "" } else { "今天喝龙井" });
+    let attributes = if version < 3 { "{}" } else { r#"{"topic":"今天喝龙井"}"# };
+    assert_eq!(attributes_to_json(&room.attributes).unwrap(), attributes);
     assert_eq!(reader.room(&named("gone")).unwrap(), None);
     let heads = reader.heads(&[LOBBY, TEA, RoomId(3)]).unwrap();
     let heads: Vec<_> = heads.iter().map(|head| head.map(|head| (head.seq.0, head.n.0))).collect();

@@ -1,5 +1,6 @@
 //! Events of kinds that this version does not define.
 
+use domain::Effect;
 use protocol::{Event, EventKind, MessageCount, Seq, Timestamp};
 use serde_json::json;
 
@@ -18,7 +19,7 @@ pub fn event_of_unknown_kind_is_stored_unchanged(fixture: &mut Fixture) {
         assert!(matches!(kind, EventKind::Unknown(_)));
         let event =
             Event { kind, room, seq: Seq(seq), n: MessageCount(0), by: person(1), at: Timestamp(1_000) };
-        fixture.writer.store_event(event.clone()).unwrap();
+        fixture.writer.commit_effects(fixture.now, vec![Effect::AppendEvent(event.clone())]).unwrap();
         assert_eq!(fixture.events(room).pop(), Some(event.clone()));
         assert_eq!(fixture.reader.events_before(room, Seq(9), ALL).unwrap().events.pop(), Some(event));
     }
