@@ -139,7 +139,9 @@ impl Writer {
             client.execute(&self.commits, &[]),
             client.batch_execute("COMMIT")
         );
-        (events?, commits?, committed?);
+        events?;
+        commits?;
+        committed?;
         Ok(())
     }
 }
