@@ -84,7 +84,7 @@ mod tests {
             EventKind::MemberJoined { also_joined: others },
             EventKind::MemberLeft {},
             EventKind::Renamed { old_name: name("Li \\ Lei") },
-            serde_json::from_str(r#"{"type": "pinned", "target": 3, "note": {"body": "茶 \\"龙井\\""}}"#)
+            serde_json::from_str(r#"{"type": "pinned", "target": 3, "note": {"body": "茶 \"龙井\""}}"#)
                 .unwrap(),
         ] {
             let stored = StoredKind::of(&kind).unwrap();
