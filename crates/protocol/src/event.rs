@@ -157,6 +157,18 @@ impl de::Error for TypeError {
     }
 }
 
+/// Events as frames, for `golden/server.json`.
+pub const EVENT_EXAMPLES: &[&str] = &[
+    r#"{"type":"message","room":"r1","seq":58,"n":52,"by":{"id":"u7","name":"李雷"},"at":"2026-11-22T10:00:00.123Z","client_message_id":"0192f3a0-7b1e-7c00-8000-000000000001","body":"你好 👩‍🚀\n<script>"}"#,
+    r#"{"type":"message","room":"r1","seq":59,"n":53,"by":{"id":"u8","name":"Han Meimei"},"at":"2026-11-22T10:00:01.000Z","body":"said in plain text"}"#,
+    r#"{"type":"member_joined","room":"r1","seq":60,"n":53,"by":{"id":"u9","name":"Ann"},"at":"2026-11-22T10:00:02.000Z"}"#,
+    r#"{"type":"member_joined","room":"r1","seq":60,"n":53,"by":{"id":"u9","name":"Ann"},"at":"2026-11-22T10:00:02.000Z","also_joined":[{"id":"u10","name":"李雷"},{"id":"u11","name":"Bob"}]}"#,
+    r#"{"type":"member_left","room":"r1","seq":61,"n":53,"by":{"id":"u9","name":"Ann"},"at":"2026-11-22T10:00:03.000Z"}"#,
+    r#"{"type":"renamed","room":"r1","seq":62,"n":53,"by":{"id":"u8","name":"韩梅梅"},"at":"2026-11-22T10:00:04.000Z","old_name":"Han Meimei"}"#,
+    r#"{"type":"topic_changed","room":"r1","seq":63,"n":53,"by":{"id":"u8","name":"韩梅梅"},"at":"2026-11-22T10:00:05.000Z","topic":"今天喝龙井"}"#,
+    r#"{"type":"topic_changed","room":"r1","seq":64,"n":53,"by":{"id":"u8","name":"韩梅梅"},"at":"2026-11-22T10:00:06.000Z","topic":""}"#,
+];
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -199,15 +211,3 @@ mod tests {
         }
     }
 }
-
-/// Events as frames, for `golden/server.json`.
-pub const EVENT_EXAMPLES: &[&str] = &[
-    r#"{"type":"message","room":"r1","seq":58,"n":52,"by":{"id":"u7","name":"李雷"},"at":"2026-11-22T10:00:00.123Z","client_message_id":"0192f3a0-7b1e-7c00-8000-000000000001","body":"你好 👩‍🚀\n<script>"}"#,
-    r#"{"type":"message","room":"r1","seq":59,"n":53,"by":{"id":"u8","name":"Han Meimei"},"at":"2026-11-22T10:00:01.000Z","body":"said in plain text"}"#,
-    r#"{"type":"member_joined","room":"r1","seq":60,"n":53,"by":{"id":"u9","name":"Ann"},"at":"2026-11-22T10:00:02.000Z"}"#,
-    r#"{"type":"member_joined","room":"r1","seq":60,"n":53,"by":{"id":"u9","name":"Ann"},"at":"2026-11-22T10:00:02.000Z","also_joined":[{"id":"u10","name":"李雷"},{"id":"u11","name":"Bob"}]}"#,
-    r#"{"type":"member_left","room":"r1","seq":61,"n":53,"by":{"id":"u9","name":"Ann"},"at":"2026-11-22T10:00:03.000Z"}"#,
-    r#"{"type":"renamed","room":"r1","seq":62,"n":53,"by":{"id":"u8","name":"韩梅梅"},"at":"2026-11-22T10:00:04.000Z","old_name":"Han Meimei"}"#,
-    r#"{"type":"topic_changed","room":"r1","seq":63,"n":53,"by":{"id":"u8","name":"韩梅梅"},"at":"2026-11-22T10:00:05.000Z","topic":"今天喝龙井"}"#,
-    r#"{"type":"topic_changed","room":"r1","seq":64,"n":53,"by":{"id":"u8","name":"韩梅梅"},"at":"2026-11-22T10:00:06.000Z","topic":""}"#,
-];
