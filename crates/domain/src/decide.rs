@@ -15,9 +15,9 @@ mod set_topic;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use protocol::{ErrorCode, Timestamp, UserId};
+use protocol::{Command, ErrorCode, Reply, Timestamp, UserId};
 
-use crate::{Effect, Fact, Outcome, Request, RoomLimits, World};
+use crate::{Actor, Effect, Fact, RequestId, RoomLimits, World};
 pub use context::Context;
 pub use end_session::EndSession;
 pub use join::{Join, JoinedRoom};
@@ -25,6 +25,28 @@ pub use leave::LeftRoom;
 pub use leave_all::LeaveAll;
 pub use open::Open;
 pub use send::{Send, SentMessage};
+
+/// One durable change, requested by one user.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Returned with the answer.
+    pub request_id: RequestId,
+    /// The user who makes the request.
+    pub actor: Actor,
+    /// The requested change.
+    pub operation: Operation,
+}
+
+/// The result of [`decide`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The request is permitted. The effects apply in this order; a request that changes nothing has none.
+    Done(Vec<Effect>, OperationResult),
+    /// The rules forbid the request. It has no effects.
+    Refused(ErrorCode),
+    /// The decision depends on facts that are not in the world yet.
+    Missing(Vec<Fact>),
+}
 
 /// The rules of one operation.
 pub trait Decide {
@@ -63,7 +85,35 @@ impl From<Fact> for Stop {
 }
 
 macro_rules! operations {
-    ($($name:ident => $module:ident,)*) => {
+    (
+        plain { $($plain:ident => $plain_module:ident,)* }
+        others { $($other:ident => $other_module:ident,)* }
+    ) => {
+        operations! { @all $($plain => $plain_module,)* $($other => $other_module,)* }
+
+        /// The plain operations. The error is a command of another operation.
+        impl TryFrom<Command> for Operation {
+            type Error = Command;
+
+            fn try_from(command: Command) -> Result<Self, Command> {
+                match command {
+                    $(Command::$plain(request) => Ok(Operation::$plain(request)),)*
+                    other => Err(other),
+                }
+            }
+        }
+
+        impl OperationResult {
+            /// The reply to a plain operation. The error is the result of another one.
+            pub fn into_reply(self) -> Result<Reply, Box<Self>> {
+                match self {
+                    $(OperationResult::$plain(done) => Ok(Reply::$plain(done)),)*
+                    other => Err(Box::new(other)),
+                }
+            }
+        }
+    };
+    (@all $($name:ident => $module:ident,)*) => {
         /// The changes that can be requested. [`decide`] checks the rules inside the transaction.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Operation {
@@ -105,16 +155,21 @@ macro_rules! operations {
     };
 }
 
+// An operation is plain if its request and its result are those of the protocol.
 operations! {
-    Join => join,
-    Open => open,
-    Leave => leave,
-    Send => send,
-    SetTopic => set_topic,
-    Rename => rename,
-    Read => read,
-    LeaveAll => leave_all,
-    EndSession => end_session,
+    plain {
+        SetTopic => set_topic,
+        Rename => rename,
+        Read => read,
+    }
+    others {
+        Join => join,
+        Open => open,
+        Leave => leave,
+        Send => send,
+        LeaveAll => leave_all,
+        EndSession => end_session,
+    }
 }
 
 /// The facts to load before [`decide`] is called. It may still miss some that depend on these.

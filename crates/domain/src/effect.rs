@@ -1,21 +1,8 @@
 //! What a decision changes.
 
-use protocol::{
-    ErrorCode, Event, Person, ReadPosition, RoomAttributes, RoomId, RoomName, Seq, UserId, UserName,
-};
+use protocol::{Event, Person, ReadPosition, RoomAttributes, RoomId, RoomName, Seq, UserId, UserName};
 
-use crate::{Fact, OperationResult, TokenHash};
-
-/// The result of [`decide`](crate::decide()).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The request is permitted. The effects apply in this order; a request that changes nothing has none.
-    Done(Vec<Effect>, OperationResult),
-    /// The rules forbid the request. It has no effects.
-    Refused(ErrorCode),
-    /// The decision depends on facts that are not in the world yet.
-    Missing(Vec<Fact>),
-}
+use crate::TokenHash;
 
 /// One change of the stored state.
 #[derive(Clone, Debug, PartialEq, Eq)]

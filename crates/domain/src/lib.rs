@@ -9,7 +9,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `decide.rs`, `decide/` | the decision on each operation, and the facts that it requires |
-//! | `request.rs`, `fact.rs`, `world.rs`, `effect.rs` | requests, facts, the view of the stored facts, effects |
+//! | `request.rs`, `fact.rs`, `world.rs`, `effect.rs` | actors and errors, facts, the view of the stored facts, effects |
 //! | `guard.rs` | permission checks |
 //! | `bucket.rs` | a token bucket in eight bytes |
 //! | `rates.rs` | rate limits; the buckets of sessions and of addresses |
@@ -42,9 +42,9 @@ mod world;
 pub use bucket::{Rate, TokenBucket};
 pub use decide::{
     Context, Decide, Decision, EndSession, Join, JoinedRoom, LeaveAll, LeftRoom, Open, Operation,
-    OperationResult, Send, SentMessage, Stop, decide, facts,
+    OperationResult, Outcome, Request, Send, SentMessage, Stop, decide, facts,
 };
-pub use effect::{Effect, Outcome};
+pub use effect::Effect;
 pub use fact::Fact;
 pub use guard::{MemberContext, RoomLimits, check};
 pub use guest_name::generate_guest_name;
@@ -52,7 +52,7 @@ pub use line::sanitize_line;
 pub use presence::Presence;
 pub use protocol::{Permission, RateClass};
 pub use rates::{KeyedBuckets, Rates, SessionBuckets};
-pub use request::{Actor, CommandError, Registration, Request, RequestId, TokenHash};
+pub use request::{Actor, CommandError, Registration, RequestId, TokenHash};
 pub use slash::Line;
 pub use world::{KeyedMessage, Room, World};
 

@@ -1,10 +1,8 @@
-//! Requests for durable changes.
+//! Who makes a request, and why it failed.
 
 use std::fmt;
 
 use protocol::{ErrorCode, Person};
-
-use crate::Operation;
 
 /// Correlates an answer with its request. Chosen by the caller, opaque to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,23 +29,12 @@ pub struct Actor {
     pub registration: Option<Registration>,
 }
 
-/// How a guest is stored: with the first permitted [`Operation::Join`], or the first [`Operation::Rename`].
+/// How a guest is stored: with the first permitted [`Join`](crate::Join), or the first [`Rename`](protocol::Rename).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registration {
     /// The session with which the user can return. `None`: the user is *transient* and leaves all rooms when their
     /// connection ends. Stored only together with a new user, so that nothing revives a session that has ended.
     pub token: Option<TokenHash>,
-}
-
-/// One durable change, requested by one user.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Request {
-    /// Returned with the answer.
-    pub request_id: RequestId,
-    /// The user who makes the request.
-    pub actor: Actor,
-    /// The requested change.
-    pub operation: Operation,
 }
 
 /// Why a request failed: a code for programs, and a message for the author of the client.

@@ -22,7 +22,6 @@
 //! | `golden.rs` | the generated files of `golden/` |
 //! | `error.rs` | `ErrorCode`: the stable codes, whether each is retryable, its HTTP status |
 //! | `close.rs` | the close codes, and what a client does on each |
-//! | `topic.rs` | `Topic`: the topic of a room |
 //! | `limits.rs` | the sizes that both sides know |
 //!
 //! ```
@@ -49,7 +48,6 @@ mod schema;
 mod server_frame;
 mod session;
 mod timestamp;
-mod topic;
 
 pub use body::{ClientMessageId, InvalidBody, InvalidKey, MessageBody};
 pub use close::Close;
@@ -60,10 +58,7 @@ pub use frame_error::FrameError;
 pub use ids::{CommandId, Epoch, InvalidId, MessageCount, RoomId, Seq, UserId};
 pub use limits::Limits;
 pub use names::{InvalidName, RoomName, RoomRef, UserName};
-pub use operations::{
-    Command, History, Join, Leave, OPERATIONS, Operation, Permission, Ping, RateClass, Read, Rename, Reply,
-    Resume, Rooms, Send, SetTopic, TopicSet, Who,
-};
+pub use operations::*;
 pub use room_info::{RoomAttributes, RoomInfo};
 pub use server_frame::{
     Appended, ControlFrame, Done, ErrorFrame, EventPage, Gap, Joined, Named, OkBody, OkFrame, PeoplePage,
@@ -71,4 +66,3 @@ pub use server_frame::{
 };
 pub use session::{CreateSession, Session};
 pub use timestamp::Timestamp;
-pub use topic::{InvalidTopic, Topic};

@@ -31,8 +31,6 @@ impl Limits {
     pub const ROOM_NAME_CHARS: u32 = 64;
     /// Longest name of a user, in characters after NFC.
     pub const USER_NAME_CHARS: u32 = 32;
-    /// Longest topic of a room, in Unicode scalar values.
-    pub const TOPIC_CHARS: u32 = 250;
     /// Beyond this many missed events the answer is `gap`.
     pub const CATCH_UP_EVENTS: u32 = 1_000;
     /// Longest page of history, in events.

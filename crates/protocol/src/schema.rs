@@ -1,11 +1,8 @@
 //! JSON Schemas of the types that read and write their JSON by hand.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use std::borrow::Cow;
-
 use crate::{
     ClientMessageId, CommandId, Epoch, Limits, MessageBody, MessageCount, RoomId, RoomName, RoomRef, Seq,
-    Timestamp, Topic, UserId, UserName,
+    Timestamp, UserId, UserName,
 };
 
 /// The largest integer that JavaScript, and so JSON in practice, holds exactly.
@@ -13,17 +10,18 @@ const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 macro_rules! schemas {
     ($($type:ident = { $($schema:tt)* };)*) => {$(
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($type).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ $($schema)* })
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ $($schema)* })
             }
         }
     )*};
 }
+pub(crate) use schemas;
 
 schemas! {
     RoomId = {
@@ -87,12 +85,6 @@ schemas! {
         "maxLength": Limits::USER_NAME_CHARS,
         "description": "A name of a user. No control or invisible characters, no `:`, and no `*` or `/` in front. Not unique.",
         "examples": ["李雷"],
-    };
-    Topic = {
-        "type": "string",
-        "maxLength": Limits::TOPIC_CHARS,
-        "description": "The topic of a room: one line, without control characters. Counted in Unicode scalar values, after white space around it is removed.",
-        "examples": ["今天喝龙井"],
     };
     ClientMessageId = {
         "type": "string",

@@ -57,8 +57,8 @@ impl Operation for Join {
             r#"{"type":"join","room":"茶馆"}"#,
         ],
         replies: &[
-            r#"{"type":"joined","id":1,"room":"r1","name":"lobby","topic":"Tea, all day","head":57,"n":51,"read":{"seq":40,"n":38},"count":3,"online":[{"id":"u7","name":"李雷"},{"id":"u8","name":"Han Meimei"}]}"#,
-            r#"{"type":"joined","room":"r12","name":"茶馆","topic":"今天喝龙井","head":0,"n":0,"count":1,"online":[]}"#,
+            r#"{"type":"joined","id":1,"room":"r1","name":"lobby","head":57,"n":51,"read":{"seq":40,"n":38},"count":3,"online":[{"id":"u7","name":"李雷"},{"id":"u8","name":"Han Meimei"}]}"#,
+            r#"{"type":"joined","room":"r12","name":"茶馆","head":0,"n":0,"count":1,"online":[]}"#,
         ],
     };
 

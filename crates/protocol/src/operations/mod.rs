@@ -36,7 +36,7 @@ pub use resume::Resume;
 pub use rooms::Rooms;
 pub use row::{Access, Method, Permission, RateClass, Route, Row, Slash};
 pub use send::Send;
-pub use set_topic::{SetTopic, TopicSet};
+pub use set_topic::{InvalidTopic, SetTopic, Topic, TopicSet};
 pub use typing::Typing;
 pub use who::Who;
 

@@ -54,7 +54,7 @@ impl Operation for Rooms {
             r#"{"type":"rooms","id":7,"joined":true,"after":"r3","limit":20}"#,
         ],
         replies: &[
-            r#"{"type":"ok","id":7,"rooms":[{"room":"r1","name":"lobby","topic":"Tea, all day","head":62,"n":53,"count":3,"joined":true,"read":{"seq":40,"n":38}},{"room":"r12","name":"茶馆","head":0,"n":0,"count":0,"joined":false}],"next":"r12"}"#,
+            r#"{"type":"ok","id":7,"rooms":[{"room":"r1","name":"lobby","head":62,"n":53,"count":3,"joined":true,"read":{"seq":40,"n":38}},{"room":"r12","name":"茶馆","head":0,"n":0,"count":0,"joined":false}],"next":"r12"}"#,
         ],
     };
 

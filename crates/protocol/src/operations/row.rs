@@ -25,7 +25,7 @@ pub struct Row {
     pub slash: Option<Slash>,
     /// Requests as frames, for `golden/client.json`.
     pub requests: &'static [&'static str],
-    /// Replies as frames, for `golden/server.json`.
+    /// Replies, and other frames with what it changes, for `golden/server.json`.
     pub replies: &'static [&'static str],
 }
 

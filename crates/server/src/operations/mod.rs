@@ -1,9 +1,9 @@
 //! The handlers of the operations, for both transports.
 //!
 //! A handler takes a request and a read-only [`View`], and returns [`Effect`]s, which the shard applies for a connection
-//! (`shard/effects.rs`) and HTTP for a request (`http/effects.rs`). An operation is a line in the table below: `write` if its reply
-//! is what its decision in `domain` returns, or else a file here with its handler. Rates and open rooms are checked here, to refuse
-//! early; the rules of a write are checked inside the store's transaction (`domain::decide`).
+//! (`shard/effects.rs`) and HTTP for a request (`http/effects.rs`). An operation has a file here and a line in `handle_command`,
+//! unless it is a plain write, whose reply is what its decision in `domain` returns. Rates and open rooms are checked here, to
+//! refuse early; the rules of a write are checked inside the store's transaction (`domain::decide`).
 
 mod access;
 mod background;
@@ -23,8 +23,8 @@ mod write;
 
 use domain::RateClass;
 use protocol::operations::Row;
-use protocol::{Command, ErrorCode, MessageBody, Operation, Reply, RoomName, RoomRef};
-use storage::{CommandError, OperationResult};
+use protocol::{Command, ErrorCode, MessageBody, Operation, RoomName, RoomRef};
+use storage::CommandError;
 
 pub(crate) use access::report;
 pub(crate) use background::{Departure, StoredPosition};
@@ -61,43 +61,21 @@ impl From<Command> for Request {
     }
 }
 
-macro_rules! operations {
-    ($($name:ident => $module:ident,)*) => {
-        /// Calls the handler of the command's operation.
-        fn handle_command(view: &View<'_>, command: Command) -> Vec<Effect> {
-            match command {
-                $(Command::$name(request) => handler!($name $module, view, request),)*
-            }
-        }
-    };
-}
-
-macro_rules! handler {
-    ($name:ident write, $view:ident, $request:ident) => {
-        write::submit($request.into(), |result| match result {
-            OperationResult::$name(done) => Ok(Reply::$name(done)),
-            other => Err(other),
-        })
-    };
-    ($name:ident $module:ident, $view:ident, $request:ident) => {
-        $module::handle($view, $request)
-    };
-}
-
-// Each operation, and the module with its handler, or `write`.
-operations! {
-    Join => join,
-    Resume => resume,
-    Leave => leave,
-    Send => send,
-    SetTopic => write,
-    Typing => typing,
-    Who => who,
-    Rename => rename,
-    Rooms => rooms,
-    History => history,
-    Read => write,
-    Ping => ping,
+/// Calls the handler of the command's operation. A command without one is a plain write.
+fn handle_command(view: &View<'_>, command: Command) -> Vec<Effect> {
+    match command {
+        Command::Join(request) => join::handle(view, request),
+        Command::Resume(request) => resume::handle(view, request),
+        Command::Leave(request) => leave::handle(view, request),
+        Command::Send(request) => send::handle(view, request),
+        Command::Typing(request) => typing::handle(view, request),
+        Command::Who(request) => who::handle(view, request),
+        Command::Rename(request) => rename::handle(view, request),
+        Command::Rooms(request) => rooms::handle(view, request),
+        Command::History(request) => history::handle(view, request),
+        Command::Ping(request) => ping::handle(view, request),
+        command => write::handle(command),
+    }
 }
 
 /// Calls the handler of the request's operation.

@@ -1,24 +1,28 @@
-//! A plain write: its reply is what the decision returned. Such an operation needs only its line in the table.
+//! A plain write: its request is decided as it is, and its reply is what the decision returned. Such an operation needs no code here.
 
-use protocol::Reply;
+use protocol::{Command, ErrorCode};
 use storage::{Operation, OperationResult};
 
 use super::effect::{Effect, OnReply, unexpected};
 
-/// Turns the result of the operation into its reply. The error is a result of another operation.
-type ToReply = fn(OperationResult) -> Result<Reply, OperationResult>;
-
 /// Submits the write, and replies with its result.
-pub(super) fn submit(operation: Operation, to_reply: ToReply) -> Vec<Effect> {
-    vec![Effect::Write { operation, on_reply: Box::new(WriteReply(to_reply)) }]
+pub(super) fn handle(command: Command) -> Vec<Effect> {
+    match Operation::try_from(command) {
+        Ok(operation) => vec![Effect::Write { operation, on_reply: Box::new(WriteReply) }],
+        Err(command) => {
+            // `every_operation_has_a_handler`
+            tracing::error!(operation = command.row().name, "an operation without a handler");
+            vec![Effect::Error(ErrorCode::Internal.into())]
+        }
+    }
 }
 
 #[derive(Debug)]
-struct WriteReply(ToReply);
+struct WriteReply;
 
 impl OnReply for WriteReply {
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
-        match (self.0)(result) {
+        match result.into_reply() {
             Ok(reply) => vec![Effect::Reply(reply)],
             Err(result) => unexpected(&result),
         }
@@ -27,20 +31,31 @@ impl OnReply for WriteReply {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{Command, MessageCount, Read, ReadPosition, Seq};
+    use protocol::{CommandEnvelope, MessageCount, OPERATIONS, Read, ReadPosition, Reply, Seq};
 
     use super::super::view::tests::view;
-    use super::super::{handle, lobby};
+    use super::super::{handle as handle_request, lobby};
     use super::*;
 
     #[test]
     fn plain_write_is_answered_with_its_result() {
         let read = Read { room: lobby(), seq: Seq(4) };
-        let mut effects = view(false, |view| handle(view, Command::Read(read.clone()).into()));
+        let mut effects = view(false, |view| handle_request(view, Command::Read(read.clone()).into()));
         let Some(Effect::Write { operation, on_reply }) = effects.pop() else { panic!("{effects:?}") };
         assert_eq!(operation, Operation::Read(read));
         let position = ReadPosition { seq: Seq(4), n: MessageCount(2) };
         let effects = on_reply.done(OperationResult::Read(position));
         assert!(matches!(effects[..], [Effect::Reply(Reply::Read(it))] if it == position), "{effects:?}");
+    }
+
+    #[test]
+    fn every_operation_has_a_handler() {
+        for request in OPERATIONS.iter().flat_map(|definition| definition.row.requests) {
+            let command = CommandEnvelope::parse(request, 8192).unwrap().command;
+            let effects = view(true, |view| handle_request(view, command.into()));
+            let is_internal =
+                |effect: &Effect| matches!(effect, Effect::Error(error) if error.code == ErrorCode::Internal);
+            assert!(!effects.iter().any(is_internal), "{request}");
+        }
     }
 }
