@@ -48,7 +48,7 @@ export function Conversation() {
           <bdi>{name()}</bdi>
         </h1>
         <Show when={topic() !== ''}>
-          <p class="topic" dir="auto" title={topic()}>
+          <p class="subtitle" dir="auto" title={topic()}>
             <span class="sr-only">{t().room_attribute.topic({ value: topic() })}</span>
             <span aria-hidden="true">{topic()}</span>
           </p>
