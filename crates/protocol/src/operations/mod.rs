@@ -17,7 +17,6 @@ mod resume;
 mod rooms;
 mod row;
 mod send;
-mod set_topic;
 mod typing;
 mod who;
 
@@ -36,7 +35,6 @@ pub use resume::Resume;
 pub use rooms::Rooms;
 pub use row::{Access, Method, Permission, RateClass, Route, Row, Slash};
 pub use send::Send;
-pub use set_topic::{InvalidTopic, SetTopic, Topic, TopicSet};
 pub use typing::Typing;
 pub use who::Who;
 
@@ -119,7 +117,6 @@ operations! {
     Resume,
     Leave,
     Send,
-    SetTopic,
     Typing,
     Who,
     Rename,

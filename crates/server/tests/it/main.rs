@@ -17,7 +17,6 @@
 //! | `framing.rs` | RFC 6455 |
 //! | `http_operations.rs` | the operations over HTTP |
 //! | `stopping.rs`, `starting.rs` | the life of the process |
-//! | `topics.rs` | the topic of a room |
 //! | `crowd.rs` | two thousand at once |
 //! | `calls.rs` | what a round costs in system calls |
 //! | `postgres.rs` | the program on PostgreSQL |
@@ -44,4 +43,3 @@ mod stopping;
 mod talk;
 mod talking;
 mod timeouts;
-mod topics;
