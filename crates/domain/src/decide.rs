@@ -11,6 +11,7 @@ mod open;
 mod read;
 mod rename;
 mod send;
+mod set_topic;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -157,6 +158,7 @@ macro_rules! operations {
 // An operation is plain if its request and its result are those of the protocol.
 operations! {
     plain {
+        SetTopic => set_topic,
         Rename => rename,
         Read => read,
     }

@@ -67,6 +67,9 @@ codes! {
     /// The message is longer than `limits.body_bytes`, or the HTTP body is too long.
     BodyTooLong = "body_too_long", false, 413,
         message: "the message is too long";
+    /// The topic is longer than 250 characters.
+    TopicTooLong = "topic_too_long", false, 400,
+        message: "a topic has at most 250 characters";
     /// No room has this id or name.
     RoomNotFound = "room_not_found", false, 404,
         message: "there is no such room";

@@ -9,7 +9,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::{ClientMessageId, MessageBody, MessageCount, RoomId, Seq, Timestamp, UserId, UserName};
+use crate::{ClientMessageId, MessageBody, MessageCount, RoomId, Seq, Timestamp, Topic, UserId, UserName};
 
 /// A user, as others see them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +63,11 @@ pub enum EventKind {
     Renamed {
         /// The previous name.
         old_name: UserName,
+    },
+    /// `by` changed the topic of the room.
+    TopicChanged {
+        /// The new topic. Empty: the topic was removed.
+        topic: Topic,
     },
     /// A kind that this version does not define: a newer server appended the event.
     #[serde(skip)]
@@ -160,6 +165,8 @@ pub const EVENT_EXAMPLES: &[&str] = &[
     r#"{"type":"member_joined","room":"r1","seq":60,"n":53,"by":{"id":"u9","name":"Ann"},"at":"2026-11-22T10:00:02.000Z","also_joined":[{"id":"u10","name":"李雷"},{"id":"u11","name":"Bob"}]}"#,
     r#"{"type":"member_left","room":"r1","seq":61,"n":53,"by":{"id":"u9","name":"Ann"},"at":"2026-11-22T10:00:03.000Z"}"#,
     r#"{"type":"renamed","room":"r1","seq":62,"n":53,"by":{"id":"u8","name":"韩梅梅"},"at":"2026-11-22T10:00:04.000Z","old_name":"Han Meimei"}"#,
+    r#"{"type":"topic_changed","room":"r1","seq":63,"n":53,"by":{"id":"u8","name":"韩梅梅"},"at":"2026-11-22T10:00:05.000Z","topic":"今天喝龙井"}"#,
+    r#"{"type":"topic_changed","room":"r1","seq":64,"n":53,"by":{"id":"u8","name":"韩梅梅"},"at":"2026-11-22T10:00:06.000Z","topic":""}"#,
 ];
 
 #[cfg(test)]
@@ -196,6 +203,7 @@ mod tests {
             json!({"type": "message"}),
             json!({"type": "message", "body": 3}),
             json!({"type": "renamed"}),
+            json!({"type": "topic_changed", "topic": "a\nb"}),
             json!({"type": 7}),
             json!({}),
         ] {

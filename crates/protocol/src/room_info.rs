@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{EventKind, RoomId, RoomName};
+use crate::{EventKind, RoomId, RoomName, Topic};
 
 /// A room: its identity and its attributes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,9 @@ impl RoomInfo {
 /// The attributes of a room that events can change. Stores keep them as this JSON: a field is absent while it has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoomAttributes {
+    /// The room's topic; absent if there is none.
+    #[serde(default, skip_serializing_if = "Topic::is_empty")]
+    pub topic: Topic,
     /// Attributes that this version does not define: a newer one has set them. They are carried unchanged.
     #[serde(flatten)]
     #[schemars(skip)]
@@ -38,7 +41,11 @@ pub struct RoomAttributes {
 impl RoomAttributes {
     /// Applies an event of the room.
     pub fn apply(&mut self, kind: &EventKind) {
-        let _ = (self, kind);
+        #[allow(clippy::single_match, reason = "each attribute has its arm")]
+        match kind {
+            EventKind::TopicChanged { topic } => self.topic = topic.clone(),
+            _ => {}
+        }
     }
 }
 
@@ -46,11 +53,27 @@ impl RoomAttributes {
 mod tests {
     use super::*;
 
+    fn topic_changed(topic: &str) -> EventKind {
+        EventKind::TopicChanged { topic: Topic::new(topic).unwrap() }
+    }
+
+    #[test]
+    fn event_changes_its_attribute_only() {
+        let mut attributes = RoomAttributes::default();
+        attributes.apply(&topic_changed("龙井"));
+        attributes.apply(&EventKind::MemberLeft {});
+        assert_eq!(attributes.topic.as_str(), "龙井");
+        attributes.apply(&topic_changed(""));
+        assert_eq!(attributes, RoomAttributes::default());
+    }
+
     #[test]
     fn unknown_attributes_encode_to_what_was_read() {
         let json = serde_json::json!({"room": "r5", "name": "tea", "picture": {"id": 7}});
         let mut info: RoomInfo = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(serde_json::to_value(&info).unwrap(), json);
+        info.attributes.apply(&topic_changed("龙井"));
+        assert_eq!(serde_json::to_value(&info).unwrap()["picture"], json["picture"]);
     }
 
     #[test]

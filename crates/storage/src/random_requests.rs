@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-use protocol::{EventKind, Limits, MessageBody, RoomId, RoomRef, Seq, Timestamp, UserId};
+use protocol::{EventKind, Limits, MessageBody, RoomId, RoomRef, Seq, Timestamp, Topic, UserId};
 
 use crate::conformance::*;
 use crate::{Actor, Batch, Operation, PageBounds, Registration, Request, RequestId, RoomQuery};
@@ -61,6 +61,10 @@ fn operation() -> impl Strategy<Value = Operation> {
         8 => (room(), keys, body).prop_map(|(room, key, body)| Operation::from(domain::Send { room, key, body })),
         2 => (0u8..3).prop_map(|n| rename(&format!("name {n}"))),
         3 => (room(), 0u64..12).prop_map(|(room, seq)| Operation::from(protocol::Read { room, seq: Seq(seq) })),
+        2 => (room(), prop::sample::select(vec!["", "tea", "龙井"])).prop_map(|(room, topic)| Operation::from(protocol::SetTopic {
+            room,
+            topic: Topic::new(topic).unwrap(),
+        })),
         1 => Just(Operation::from(domain::LeaveAll)),
         1 => (1u64..4).prop_map(|n| Operation::from(domain::EndSession { token: token(n) })),
     ]

@@ -59,6 +59,7 @@ export const en = {
     shutting_down: 'The server is restarting.',
     storage_full: 'The server’s disk is full. It retries automatically.',
     too_many_rooms: 'You are in too many rooms. Leave one first.',
+    topic_too_long: 'A topic has at most 250 characters.',
     unauthorized: 'Your session has ended. Please come in again.',
     unavailable: 'The server cannot save anything just now. It retries automatically.',
     unknown_type: 'The server does not support this yet. Reloading the page may help.',
@@ -67,6 +68,7 @@ export const en = {
     member_joined: (p: { name: Value }) => `${p.name} joined`,
     member_left: (p: { name: Value }) => `${p.name} left`,
     renamed: (p: { name: Value; old_name: Value }) => `${p.old_name} is now called ${p.name}`,
+    topic_changed: (p: { name: Value; topic: Value }) => p.topic === '' ? `${p.name} removed the topic` : `${p.name} changed the topic to “${p.topic}”`,
   },
   help: {
     escape: 'send a line that begins with a slash',
@@ -134,6 +136,7 @@ export const en = {
     you: 'you',
   },
   room_attribute: {
+    topic: (p: { value: Value }) => `Topic: ${p.value}`,
   },
   rooms: {
     close: 'Close',
@@ -163,11 +166,13 @@ export const en = {
     leave: 'leave this room',
     name: 'change your name',
     rooms: 'see which rooms there are',
+    topic: 'change the topic of this room; without text, remove it',
     who: 'see who is here',
   },
   slash_argument: {
     join: 'ROOM',
     name: 'NAME',
+    topic: 'TEXT',
   },
   slash_missing: {
     join: 'Which room? Like this: /join tea',
@@ -238,6 +243,7 @@ export const zh: typeof en = {
     shutting_down: '服务器正在重启。',
     storage_full: '服务器的磁盘满了，会自动重试。',
     too_many_rooms: '你加入的房间已经到上限了，先离开一间吧。',
+    topic_too_long: '话题最多250个字符。',
     unauthorized: '会话已经结束，请重新登录。',
     unavailable: '服务器暂时无法保存，会自动重试。',
     unknown_type: '服务器还不认识这个操作，刷新页面也许就好了。',
@@ -246,6 +252,7 @@ export const zh: typeof en = {
     member_joined: (p) => `${p.name}进来了`,
     member_left: (p) => `${p.name}离开了`,
     renamed: (p) => `${p.old_name}改名为${p.name}`,
+    topic_changed: (p) => p.topic === '' ? `${p.name}清除了话题` : `${p.name}把话题改为“${p.topic}”`,
   },
   help: {
     escape: '说一句以斜杠开头的话',
@@ -313,6 +320,7 @@ export const zh: typeof en = {
     you: '你',
   },
   room_attribute: {
+    topic: (p) => `话题：${p.value}`,
   },
   rooms: {
     close: '关闭',
@@ -342,11 +350,13 @@ export const zh: typeof en = {
     leave: '离开这个房间',
     name: '改名字',
     rooms: '看看有哪些房间',
+    topic: '更改这个房间的话题，不写内容就清除',
     who: '看看谁在',
   },
   slash_argument: {
     join: '房间名',
     name: '名字',
+    topic: '话题',
   },
   slash_missing: {
     join: '去哪个房间？例如：/join 茶馆',

@@ -8,6 +8,8 @@ export const COMMANDS: Command[] = [
   {"type":"resume","id":2,"rooms":{"r1":57,"r12":0},"epoch":"e1"},
   {"type":"leave","id":3,"room":"r1"},
   {"type":"send","id":4,"room":"r1","client_message_id":"0192f3a0-7b1e-7c00-8000-000000000001","body":"你好 👩‍🚀\n<script>"},
+  {"type":"set_topic","id":4,"room":"r1","topic":"今天喝龙井"},
+  {"type":"set_topic","room":"茶馆","topic":""},
   {"type":"typing","room":"r1"},
   {"type":"who","id":5,"room":"r1"},
   {"type":"who","id":5,"room":"r1","after":"u7","limit":20},

@@ -7,6 +7,7 @@ export const ERROR_CODES = [
   'invalid_name',
   'body_empty',
   'body_too_long',
+  'topic_too_long',
   'room_not_found',
   'not_a_member',
   'key_conflict',
@@ -42,7 +43,10 @@ export type MemberLeftEvent = Valid<typeof memberLeftEvent>;
 export const renamedEvent = object({ at: text, by: person, n: count, old_name: text, room: roomId, seq: count, type: is('renamed') });
 export type RenamedEvent = Valid<typeof renamedEvent>;
 
-const EVENTS = { message: messageEvent, member_joined: memberJoinedEvent, member_left: memberLeftEvent, renamed: renamedEvent };
+export const topicChangedEvent = object({ at: text, by: person, n: count, room: roomId, seq: count, topic: text, type: is('topic_changed') });
+export type TopicChangedEvent = Valid<typeof topicChangedEvent>;
+
+const EVENTS = { message: messageEvent, member_joined: memberJoinedEvent, member_left: memberLeftEvent, renamed: renamedEvent, topic_changed: topicChangedEvent };
 export const event = eventOf<Valid<(typeof EVENTS)[keyof typeof EVENTS]>, Numbered>(EVENTS, numbered, ['welcome', 'joined', 'ok', 'error', 'gap', 'reset', 'presence', 'typing']);
 
 export const limits = object({ body_bytes: count, catch_up_events: count, frame_bytes: count, history_events: count, room_name_chars: count, user_name_chars: count });
@@ -54,13 +58,13 @@ export type WelcomeFrame = Valid<typeof welcomeFrame>;
 export const readPosition = object({ n: count, seq: count });
 export type ReadPosition = Valid<typeof readPosition>;
 
-export const joinedFrame = object({ count: count, head: count, n: count, name: text, online: list(person), room: roomId, type: is('joined') }, { id: count, read: readPosition });
+export const joinedFrame = object({ count: count, head: count, n: count, name: text, online: list(person), room: roomId, type: is('joined') }, { id: count, read: readPosition, topic: text });
 export type JoinedFrame = Valid<typeof joinedFrame>;
 
-export const roomSummary = object({ count: count, head: count, joined: flag, n: count, name: text, room: roomId }, { read: readPosition });
+export const roomSummary = object({ count: count, head: count, joined: flag, n: count, name: text, room: roomId }, { read: readPosition, topic: text });
 export type RoomSummary = Valid<typeof roomSummary>;
 
-export const okFrame = object({ type: is('ok') }, { count: count, events: list(event), id: count, more: flag, n: count, name: text, next: text, people: list(person), rooms: list(roomSummary), seq: count });
+export const okFrame = object({ type: is('ok') }, { count: count, events: list(event), id: count, more: flag, n: count, name: text, next: text, people: list(person), rooms: list(roomSummary), seq: count, topic: text });
 export type OkFrame = Valid<typeof okFrame>;
 
 export const errorFrame = object({ code: errorCode, message: text, retryable: flag, type: is('error') }, { id: count, retry_after_ms: count, room: roomId });
@@ -82,8 +86,8 @@ const FRAMES = { welcome: welcomeFrame, joined: joinedFrame, ok: okFrame, error:
 export const controlFrame = tagged<Valid<(typeof FRAMES)[keyof typeof FRAMES]>>(FRAMES);
 
 /** The attributes of a room that events change. */
-export const ROOM_ATTRIBUTES = [] as const;
-export type RoomAttributes = {  };
+export const ROOM_ATTRIBUTES = ['topic'] as const;
+export type RoomAttributes = { topic?: string };
 
 export type Command =
   | { type: 'history'; room: string; after?: number; before?: number; id?: number; limit?: number }
@@ -95,6 +99,7 @@ export type Command =
   | { type: 'resume'; rooms: Record<RoomId, number>; epoch?: string; id?: number }
   | { type: 'rooms'; after?: RoomId; id?: number; joined?: boolean; limit?: number }
   | { type: 'send'; body: string; client_message_id: string; room: string; id?: number }
+  | { type: 'set_topic'; room: string; topic: string; id?: number }
   | { type: 'typing'; room: string; id?: number }
   | { type: 'who'; room: string; after?: UserId; id?: number; limit?: number };
 
@@ -102,6 +107,7 @@ export type Command =
 export const SLASH_COMMANDS = [
   { word: 'join', operation: 'join', argument: 'room', mayBeEmpty: false, inRoom: false },
   { word: 'leave', operation: 'leave', argument: null, mayBeEmpty: false, inRoom: true },
+  { word: 'topic', operation: 'set_topic', argument: 'topic', mayBeEmpty: true, inRoom: true },
   { word: 'who', operation: 'who', argument: null, mayBeEmpty: false, inRoom: true },
   { word: 'name', operation: 'rename', argument: 'name', mayBeEmpty: false, inRoom: false },
   { word: 'rooms', operation: 'rooms', argument: null, mayBeEmpty: false, inRoom: false },

@@ -14,6 +14,7 @@ export function Conversation() {
   const { app, t } = ctx;
   const id = ctx.select(() => app.chat.active);
   const name = ctx.select(() => app.chat.activeRoom?.name ?? app.chat.pendingRoom ?? '');
+  const topic = ctx.select(() => app.chat.activeRoom?.attributes.topic ?? '');
   const count = ctx.select(() => app.chat.activeRoom?.count ?? 0);
   const unreadElsewhere = ctx.select(() => {
     let total = 0;
@@ -46,6 +47,12 @@ export function Conversation() {
           <span class="hash" aria-hidden="true">#</span>
           <bdi>{name()}</bdi>
         </h1>
+        <Show when={topic() !== ''}>
+          <p class="subtitle" dir="auto" title={topic()}>
+            <span class="sr-only">{t().room_attribute.topic({ value: topic() })}</span>
+            <span aria-hidden="true">{topic()}</span>
+          </p>
+        </Show>
         <Show when={id() !== null && !isLobby()}>
           <button type="button" class="icon-button" aria-label={t().rooms.leave} title={t().rooms.leave} onClick={leave}>
             <LeaveIcon />

@@ -17,6 +17,7 @@ mod resume;
 mod rooms;
 mod row;
 mod send;
+mod set_topic;
 mod typing;
 mod who;
 
@@ -35,6 +36,7 @@ pub use resume::Resume;
 pub use rooms::Rooms;
 pub use row::{Access, Method, Permission, RateClass, Route, Row, Slash};
 pub use send::Send;
+pub use set_topic::{InvalidTopic, SetTopic, Topic, TopicSet};
 pub use typing::Typing;
 pub use who::Who;
 
@@ -117,6 +119,7 @@ operations! {
     Resume,
     Leave,
     Send,
+    SetTopic,
     Typing,
     Who,
     Rename,

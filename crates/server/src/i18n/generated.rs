@@ -68,6 +68,10 @@ impl Language {
                 En => "You are in too many rooms. /leave one first.",
                 Zh => "你加入的房间已经到上限了，请先用 /leave 离开一间。",
             },
+            "topic_too_long" => match self {
+                En => "A topic has at most 250 characters.",
+                Zh => "话题最多 250 个字符。",
+            },
             "unauthorized" => match self {
                 En => "Your session has ended. Please come in again.",
                 Zh => "会话已经结束，请重新登录。",
@@ -109,14 +113,32 @@ impl Language {
                     Zh => format!("{old_name} 改名为 {name}"),
                 }
             }
+            "topic_changed" => {
+                let name = value("name");
+                let topic = value("topic");
+                match self {
+                    En if topic.is_empty() => format!("{name} removed the topic"),
+                    En => format!("{name} changed the topic to “{topic}”"),
+                    Zh if topic.is_empty() => format!("{name} 清除了话题"),
+                    Zh => format!("{name} 把话题改为“{topic}”"),
+                }
+            }
             _ => return None,
         })
     }
 
     /// `room_attribute.{key}`. `None`: there is no such text.
     pub(crate) fn room_attribute(self, key: &str, value: impl Fn(&str) -> String) -> Option<String> {
-        let _ = (key, value);
-        None
+        Some(match key {
+            "topic" => {
+                let value = value("value");
+                match self {
+                    En => format!("Topic: {value}"),
+                    Zh => format!("话题：{value}"),
+                }
+            }
+            _ => return None,
+        })
     }
 
     /// `slash.{key}`. `None`: there is no such text.
@@ -142,6 +164,10 @@ impl Language {
                 En => "see which rooms there are",
                 Zh => "看看有哪些房间",
             },
+            "topic" => match self {
+                En => "change the topic of this room; without text, remove it",
+                Zh => "更改这个房间的话题，不写内容就清除",
+            },
             "who" => match self {
                 En => "see who is here",
                 Zh => "看看谁在",
@@ -160,6 +186,10 @@ impl Language {
             "name" => match self {
                 En => "NAME",
                 Zh => "名字",
+            },
+            "topic" => match self {
+                En => "TEXT",
+                Zh => "话题",
             },
             _ => return None,
         })

@@ -17,6 +17,7 @@
 //! | `framing.rs` | RFC 6455 |
 //! | `http_operations.rs` | the operations over HTTP |
 //! | `stopping.rs`, `starting.rs` | the life of the process |
+//! | `topics.rs` | the topic of a room |
 //! | `crowd.rs` | two thousand at once |
 //! | `calls.rs` | what a round costs in system calls |
 //! | `postgres.rs` | the program on PostgreSQL |
@@ -43,3 +44,4 @@ mod stopping;
 mod talk;
 mod talking;
 mod timeouts;
+mod topics;

@@ -11,7 +11,7 @@ use domain::{
 };
 use protocol::{
     ClientMessageId, ErrorCode, Event, EventKind, Leave, Limits, MessageBody, MessageCount, Named, Person,
-    Read, ReadPosition, Rename, RoomId, RoomRef, Seq, Timestamp, UserId, UserName,
+    Read, ReadPosition, Rename, RoomId, RoomRef, Seq, SetTopic, Timestamp, Topic, TopicSet, UserId, UserName,
 };
 
 use super::Shared;
@@ -87,6 +87,7 @@ impl Work<'_> {
                 Ok(OperationResult::Leave(LeftRoom { room, seq: self.remove_member(room, actor.person.id)? }))
             }
             Operation::Send(Send { room, key, body }) => self.send(actor, &room, key, body),
+            Operation::SetTopic(SetTopic { room, topic }) => self.set_topic(actor, &room, topic),
             Operation::Rename(Rename { name }) => self.rename(actor, name),
             Operation::Read(Read { room, seq }) => self.read(actor, &room, seq),
             Operation::LeaveAll(LeaveAll) => Ok(self.leave_all(actor.person.id)),
@@ -169,6 +170,20 @@ impl Work<'_> {
             self.state.keyed.insert(key, (room, seq));
         }
         Ok(OperationResult::Send(SentMessage { room, seq, repeated: false }))
+    }
+
+    fn set_topic(
+        &mut self,
+        actor: &Actor,
+        room: &RoomRef,
+        topic: Topic,
+    ) -> Result<OperationResult, ErrorCode> {
+        let id = self.room_for(Permission::Member, actor, room)?;
+        let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
+        if std::mem::replace(&mut room.info.attributes.topic, topic.clone()) != topic {
+            self.append(id, actor.person.id, EventKind::TopicChanged { topic: topic.clone() })?;
+        }
+        Ok(OperationResult::SetTopic(TopicSet { topic }))
     }
 
     fn rename(&mut self, actor: &Actor, name: UserName) -> Result<OperationResult, ErrorCode> {
