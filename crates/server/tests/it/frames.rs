@@ -1,14 +1,14 @@
-//! Commands as the protocol document writes them, and frames that are none.
+//! Commands as the protocol document writes them, and malformed frames.
 
 use std::collections::BTreeMap;
 
 use client::Client;
 use serde_json::{Map, Value, json};
 
+use crate::client_ext::ClientExt;
 use crate::server::TestServer;
-use crate::talk::Talk;
 
-/// Fields that a frame of the kind may have or lack; and the attributes of a room, which are absent while they have their default.
+/// Optional fields of frames; and the attributes of a room, which are absent while they have their default.
 const OPTIONAL: [&str; 8] =
     ["id", "next", "read", "retry_after_ms", "online", "offline", "client_message_id", "room"];
 
@@ -64,14 +64,14 @@ fn next_objects(client: &mut Client) -> Vec<Value> {
 
 /// Everything up to the reply to `id`.
 fn until_reply(client: &mut Client, id: u64) -> Vec<Value> {
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     loop {
         for object in next_objects(client) {
             check_shape(&object);
             let done = object["id"] == id;
-            heard.push(object);
+            received.push(object);
             if done {
-                return heard;
+                return received;
             }
         }
     }
@@ -81,8 +81,8 @@ fn until_reply(client: &mut Client, id: u64) -> Vec<Value> {
 fn golden_commands_get_golden_replies() {
     let server = TestServer::open();
     let token = server.token("李雷");
-    let mut li = server.back(&token);
-    // The rooms r1 to r12, and 60 events in r1, as the golden frames have them.
+    let mut li = server.reconnect(&token);
+    // The golden frames refer to rooms r1 to r12, and to 60 events in r1.
     li.join("lobby").unwrap();
     for number in 2..=12 {
         assert_eq!(li.join(&format!("room-{number}")).unwrap().info.room.0, number);
@@ -94,8 +94,8 @@ fn golden_commands_get_golden_replies() {
     drop(li);
 
     for command in client_frames() {
-        // By the bare socket: the client of the library would let an unknown field pass.
-        let mut li = client::Client::open(server.addr, crate::talk::bearer(&token)).unwrap();
+        // Reads raw text frames: the client library ignores unknown fields.
+        let mut li = client::Client::open(server.addr, crate::client_ext::bearer(&token)).unwrap();
         let welcome = next_objects(&mut li);
         check_shape(&welcome[0]);
         assert_eq!(welcome[0]["type"], "welcome", "welcome comes first");
@@ -108,8 +108,8 @@ fn golden_commands_get_golden_replies() {
             command["epoch"] = epoch.clone();
         }
         li.send_text(&command.to_string()).unwrap();
-        let asked = command["id"].as_u64();
-        let heard = match asked {
+        let id = command["id"].as_u64();
+        let received = match id {
             Some(id) => until_reply(&mut li, id),
             None => {
                 li.send_text(
@@ -119,11 +119,11 @@ fn golden_commands_get_golden_replies() {
                 until_reply(&mut li, 7001)
             }
         };
-        assert!(heard.iter().all(|frame| frame["type"] != "error"), "{command} was refused: {heard:?}");
+        assert!(received.iter().all(|frame| frame["type"] != "error"), "{command} was refused: {received:?}");
         let replies: Vec<&Value> =
-            heard.iter().filter(|frame| asked.is_some() && frame["id"] == command["id"]).collect();
+            received.iter().filter(|frame| id.is_some() && frame["id"] == command["id"]).collect();
         let kind = command["type"].as_str().unwrap();
-        match (asked, kind) {
+        match (id, kind) {
             (None, _) => {}
             (_, "join") => assert_eq!(replies[0]["type"], "joined"),
             _ => assert_eq!(replies[0]["type"], "ok"),
@@ -137,12 +137,15 @@ fn golden_commands_get_golden_replies() {
             "read" => "n",
             _ => "type",
         };
-        assert!(asked.is_none() || replies[0].get(field).is_some(), "{command}: {replies:?}");
+        assert!(id.is_none() || replies[0].get(field).is_some(), "{command}: {replies:?}");
         if kind == "resume" {
-            let rooms: Vec<&Value> =
-                heard.iter().filter(|frame| frame["type"] == "joined").map(|frame| &frame["room"]).collect();
+            let rooms: Vec<&Value> = received
+                .iter()
+                .filter(|frame| frame["type"] == "joined")
+                .map(|frame| &frame["room"])
+                .collect();
             assert_eq!(rooms, ["r1", "r12"]);
-            assert!(heard.iter().all(|frame| frame["type"] != "joined" || frame.get("id").is_none()));
+            assert!(received.iter().all(|frame| frame["type"] != "joined" || frame.get("id").is_none()));
         }
     }
 }
@@ -150,14 +153,14 @@ fn golden_commands_get_golden_replies() {
 #[test]
 fn events_and_ephemeral_frames_match_golden_frames() {
     let server = TestServer::open();
-    let mut li = client::Client::open(server.addr, crate::talk::options()).unwrap();
+    let mut li = client::Client::open(server.addr, crate::client_ext::options()).unwrap();
     li.send_text(r#"{"type":"join","id":1,"room":"tea"}"#).unwrap();
     until_reply(&mut li, 1);
     let mut ann = server.guest();
     let room = ann.join("tea").unwrap().info.room;
-    ann.ask(json!({"type":"typing","room":"tea"}));
+    ann.request(json!({"type":"typing","room":"tea"}));
     ann.send_body(room, "hello").unwrap();
-    ann.ask(json!({"type":"rename","name":"安"}));
+    ann.request(json!({"type":"rename","name":"安"}));
     drop(ann);
     let mut wanted = vec!["member_joined", "typing", "message", "renamed", "presence", "member_left"];
     while !wanted.is_empty() {
@@ -167,8 +170,8 @@ fn events_and_ephemeral_frames_match_golden_frames() {
         }
     }
     li.send_text(r#"{"type":"join","id":2,"room":"tea","after":1,"epoch":"another"}"#).unwrap();
-    let heard = until_reply(&mut li, 2);
-    assert!(heard.iter().any(|object| object["type"] == "reset"), "{heard:?}");
+    let received = until_reply(&mut li, 2);
+    assert!(received.iter().any(|object| object["type"] == "reset"), "{received:?}");
 }
 
 #[test]
@@ -203,7 +206,7 @@ fn each_id_in_a_mixed_array_is_answered_once() {
         let objects = next_objects(&mut li);
         count(objects, &mut counts);
     }
-    assert_eq!(counts.remove(&None), Some(vec!["error".to_owned(); 2]), "what has no id: 3 and null");
+    assert_eq!(counts.remove(&None), Some(vec!["error".to_owned(); 2]), "3 and null have no id");
     for (id, kinds) in counts {
         let expected = match id {
             Some(2 | 5 | 8 | 11) => "error",
@@ -231,11 +234,11 @@ fn command_without_id_gets_only_errors_and_pong() {
         r#"{"type":"leave","room":"lobby"}"#,
     ] {
         li.send_text(silent).unwrap();
-        // Through the reader and through the writer, so that both have had their say.
-        li.ask(json!({"type":"rooms"}));
-        li.ask(json!({"type":"join","room":"lobby"}));
-        let heard = li.heard();
-        let reply = heard.iter().find(|frame| {
+        // One request through the reader thread and one through the writer thread: both have sent their frames after these.
+        li.request(json!({"type":"rooms"}));
+        li.request(json!({"type":"join","room":"lobby"}));
+        let received = li.received();
+        let reply = received.iter().find(|frame| {
             let json = frame.to_json();
             ["ok", "joined", "error"].iter().any(|kind| json.contains(&format!(r#""type":"{kind}""#)))
         });
@@ -243,7 +246,7 @@ fn command_without_id_gets_only_errors_and_pong() {
     }
     for answered in [r#"{"type":"ping"}"#, r#"{"type":"leave","room":"nowhere"}"#, r#"{"type":"dance"}"#] {
         li.send_text(answered).unwrap();
-        let reply = li.next_frame(crate::talk::WAIT_TIMEOUT).unwrap().to_json();
+        let reply = li.next_frame(crate::client_ext::WAIT_TIMEOUT).unwrap().to_json();
         assert!(reply.contains("ok") || reply.contains("error"), "{answered} {reply}");
         assert!(!reply.contains(r#""id""#), "{reply}");
     }
@@ -284,12 +287,13 @@ fn malformed_command_is_refused_and_connection_stays() {
     ] {
         li.send_text(text).unwrap();
         let head: String = text.chars().take(60).collect();
-        let reply =
-            li.next_frame(crate::talk::WAIT_TIMEOUT).unwrap_or_else(|error| panic!("{error} to {head}"));
+        let reply = li
+            .next_frame(crate::client_ext::WAIT_TIMEOUT)
+            .unwrap_or_else(|error| panic!("{error} to {head}"));
         let reply: Value = serde_json::from_str(&reply.to_json()).unwrap();
         assert_eq!((&reply["type"], &reply["code"]), (&json!("error"), &json!(code)), "{head} {reply}");
     }
-    assert_eq!(li.heard(), [], "257 commands are one refusal, and none of them is carried out");
+    assert_eq!(li.received(), [], "257 commands get one error, and none of them is executed");
 }
 
 #[test]
@@ -298,16 +302,17 @@ fn array_holds_at_most_256_commands() {
     let mut li = server.guest();
     li.send_text("[]").unwrap();
     li.send_text(&format!("[{}]", vec![r#"{"type":"ping"}"#; 256].join(","))).unwrap();
-    assert_eq!(li.heard().len(), 256);
+    assert_eq!(li.received().len(), 256);
 }
 
 #[test]
 fn unknown_fields_are_ignored() {
     let server = TestServer::open();
     let mut li = server.guest();
-    let joined = li.ask(json!({"type":"join","room":"lobby","colour":"green","rooms":[1,{"x":null}]}));
+    let joined = li.request(json!({"type":"join","room":"lobby","colour":"green","rooms":[1,{"x":null}]}));
     assert_eq!(joined["type"], "joined");
-    let ok =
-        li.ask(json!({"type":"send","room":"lobby","client_message_id":"k","body":"hi","by":"Ann","seq":1}));
+    let ok = li.request(
+        json!({"type":"send","room":"lobby","client_message_id":"k","body":"hi","by":"Ann","seq":1}),
+    );
     assert_eq!(ok["seq"], 2);
 }

@@ -1,4 +1,4 @@
-//! RFC 6455 at the socket, to the letter.
+//! Conformance to RFC 6455 at the socket.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use client::{Client, Received, http};
 use websocket::{Opcode, append_masked};
 
+use crate::client_ext::{ClientExt, WAIT_TIMEOUT, options, plain_text};
 use crate::server::TestServer;
-use crate::talk::{Talk, WAIT_TIMEOUT, options, plain_text};
 
 const KEY: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
 
@@ -69,7 +69,7 @@ fn framing_errors_close_with_the_matching_code() {
             assert_eq!(client.closed().unwrap(), code, "{what}");
         }
     }
-    server.guest().heard();
+    server.guest().received();
 }
 
 #[test]
@@ -80,8 +80,8 @@ fn ping_is_answered_with_its_payload() {
         li.send_message(Opcode::Ping, payload).unwrap();
         assert_eq!(li.next_message(WAIT_TIMEOUT).unwrap(), Received::Pong(payload.to_vec()));
     }
-    li.send_message(Opcode::Pong, b"nobody asked").unwrap();
-    assert_eq!(li.heard(), []);
+    li.send_message(Opcode::Pong, b"unsolicited").unwrap();
+    assert_eq!(li.received(), []);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn fragmented_message_with_interleaved_ping_is_read() {
         li.send_bytes(&[byte]).unwrap();
     }
     let event = ann.event_where(|event| matches!(event.kind, protocol::EventKind::Message { .. })).unwrap();
-    assert_eq!(crate::talk::body(&event), "茶👩‍🚀");
+    assert_eq!(crate::client_ext::body(&event), "茶👩‍🚀");
     let mut pongs = 0;
     li.send_text(r#"{"type":"ping","id":1}"#).unwrap();
     loop {
@@ -139,17 +139,17 @@ fn bytes_after_the_upgrade_are_read_first() {
     let mut stream = TcpStream::connect(server.addr).unwrap();
     stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
     let mut bytes = upgrade(&server, "").into_bytes();
-    // Whole ones, and one that is cut.
+    // Two complete frames, and one that is cut.
     let lines = [frame(0x81, b"one"), frame(0x81, b"two"), frame(0x81, b"three")].concat();
     bytes.extend_from_slice(&lines[..lines.len() - 2]);
     stream.write_all(&bytes).unwrap();
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     let mut chunk = [0; 1024];
-    while !heard.windows(4).any(|found| found == b"\r\n\r\n") {
+    while !received.windows(4).any(|found| found == b"\r\n\r\n") {
         let read = stream.read(&mut chunk).unwrap();
-        heard.extend_from_slice(&chunk[..read]);
+        received.extend_from_slice(&chunk[..read]);
     }
-    let head = String::from_utf8_lossy(&heard);
+    let head = String::from_utf8_lossy(&received);
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(
         head.to_ascii_lowercase().contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
@@ -158,9 +158,9 @@ fn bytes_after_the_upgrade_are_read_first() {
     stream.write_all(&lines[lines.len() - 2..]).unwrap();
     for line in ["one", "two", "three"] {
         loop {
-            let heard = ann.next_line().unwrap();
-            if !heard.starts_with("* ") {
-                assert!(heard.ends_with(&format!(": {line}")), "{heard}");
+            let received = ann.next_line().unwrap();
+            if !received.starts_with("* ") {
+                assert!(received.ends_with(&format!(": {line}")), "{received}");
                 break;
             }
         }
@@ -170,25 +170,29 @@ fn bytes_after_the_upgrade_are_read_first() {
 #[test]
 fn invalid_upgrade_is_refused_over_http() {
     let server = TestServer::open();
-    let ask = |headers: &[(&str, &str)]| {
+    let request = |headers: &[(&str, &str)]| {
         let mut all = vec![("Connection", "Upgrade"), ("Upgrade", "websocket")];
         all.extend_from_slice(headers);
         http(server.addr, "GET", "/ws", &all, b"").unwrap()
     };
     let key = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
     let version = ("Sec-WebSocket-Version", "13");
-    let answer = ask(&[key, ("Sec-WebSocket-Version", "8")]);
+    let answer = request(&[key, ("Sec-WebSocket-Version", "8")]);
     assert_eq!((answer.status, answer.header("sec-websocket-version")), (426, Some("13")));
-    assert_eq!(ask(&[version]).status, 400, "no key");
-    assert_eq!(ask(&[version, ("Sec-WebSocket-Key", "c2hvcnQ=")]).status, 400, "a short key");
-    assert_eq!(ask(&[key, version, ("Sec-WebSocket-Protocol", "teahouse.v9.xml")]).status, 400);
+    assert_eq!(request(&[version]).status, 400, "no key");
+    assert_eq!(request(&[version, ("Sec-WebSocket-Key", "c2hvcnQ=")]).status, 400, "a short key");
+    assert_eq!(request(&[key, version, ("Sec-WebSocket-Protocol", "teahouse.v9.xml")]).status, 400);
     let plain = server.get("/ws");
     assert!(plain.status == 400 || plain.status == 426, "{}", plain.status);
     let refusal: serde_json::Value = plain.json().unwrap();
     assert_eq!(refusal["code"], "malformed");
     let client = Client::open(server.addr, options()).unwrap();
     assert_eq!(client.protocol(), Some("teahouse.v1.json"));
-    assert_eq!(Client::open(server.addr, plain_text()).unwrap().protocol(), None, "none was offered");
+    assert_eq!(
+        Client::open(server.addr, plain_text()).unwrap().protocol(),
+        None,
+        "no subprotocol was offered"
+    );
 }
 
 #[test]
@@ -202,13 +206,13 @@ fn known_subprotocol_is_chosen_among_several() {
         let mut stream = TcpStream::connect(server.addr).unwrap();
         stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
         stream.write_all(upgrade(&server, offered).as_bytes()).unwrap();
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let mut chunk = [0; 1024];
-        while !heard.windows(4).any(|found| found == b"\r\n\r\n") {
+        while !received.windows(4).any(|found| found == b"\r\n\r\n") {
             let read = stream.read(&mut chunk).unwrap();
-            heard.extend_from_slice(&chunk[..read]);
+            received.extend_from_slice(&chunk[..read]);
         }
-        let head = String::from_utf8_lossy(&heard).to_ascii_lowercase();
+        let head = String::from_utf8_lossy(&received).to_ascii_lowercase();
         assert!(head.starts_with("http/1.1 101 "), "{head}");
         assert_eq!(head.contains("sec-websocket-protocol: teahouse.v1.json\r\n"), chosen, "{head}");
         assert!(!head.contains("chat"), "{head}");
@@ -217,10 +221,13 @@ fn known_subprotocol_is_chosen_among_several() {
     let mut stream = TcpStream::connect(server.addr).unwrap();
     stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
     stream.write_all(old.as_bytes()).unwrap();
-    let mut heard = [0; 1024];
-    let read = stream.read(&mut heard).unwrap();
-    let heard = String::from_utf8_lossy(&heard[..read]);
-    assert!(heard.contains(" 400 ") || heard.contains(" 426 ") || heard.contains(" 505 "), "{heard}");
+    let mut received = [0; 1024];
+    let read = stream.read(&mut received).unwrap();
+    let received = String::from_utf8_lossy(&received[..read]);
+    assert!(
+        received.contains(" 400 ") || received.contains(" 426 ") || received.contains(" 505 "),
+        "{received}"
+    );
 }
 
 #[test]

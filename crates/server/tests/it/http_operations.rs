@@ -1,13 +1,13 @@
-//! The operations over HTTP: each done once, each kind of refusal, and the same state as over WebSocket.
+//! The operations over HTTP: each of them once, each kind of error, and state shared with WebSocket connections.
 
 use client::{Response, http};
 use protocol::{EventKind, EventPage};
 use serde_json::{Value, json};
 
+use crate::client_ext::ClientExt;
 use crate::server::TestServer;
-use crate::talk::Talk;
 
-/// A user who speaks HTTP.
+/// A user of the HTTP API.
 pub(crate) struct HttpUser<'s> {
     server: &'s TestServer,
     bearer: String,
@@ -47,7 +47,7 @@ fn answer(response: &Response) -> (u16, Value) {
     (response.status, response.json().unwrap())
 }
 
-/// The status and the code of a refusal, after a look at its form.
+/// The status and the code of an error response, after a check of its fields.
 pub(crate) fn refusal((status, body): (u16, Value)) -> (u16, String) {
     assert!(body["message"].is_string() && body["retryable"].is_boolean(), "{body}");
     (status, body["code"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned())
@@ -104,14 +104,14 @@ fn connections_receive_what_is_done_over_http() {
     ann.join("lobby").unwrap();
     assert_eq!(li.post("/api/v1/rooms/lobby/join", json!({})).0, 200);
     let joined = ann.next_event().unwrap();
-    assert!(matches!(joined.kind, EventKind::MemberJoined { .. }) && joined.by.id == socket.me());
-    // Nothing more is appended: they are a member.
+    assert!(matches!(joined.kind, EventKind::MemberJoined { .. }) && joined.by.id == socket.user_id());
+    // Nothing is appended: the user is a member already.
     assert_eq!(socket.join("lobby").unwrap().head, joined.seq);
     assert_eq!(li.put("/api/v1/name", json!({"name":"Lei"})).0, 200);
     for client in [&mut socket, &mut ann] {
         assert!(matches!(client.next_event().unwrap().kind, EventKind::Renamed { .. }));
     }
-    let who = ann.ask(json!({"type":"who","room":"lobby"}));
+    let who = ann.request(json!({"type":"who","room":"lobby"}));
     assert!(who["people"].as_array().unwrap().iter().any(|person| person["name"] == "Lei"), "{who}");
     assert_eq!(li.get("/api/v1/rooms/lobby/online").1, json!({"count":who["count"],"people":who["people"]}));
     assert_eq!(li.post("/api/v1/rooms/lobby/leave", json!({})).0, 200);
@@ -119,12 +119,12 @@ fn connections_receive_what_is_done_over_http() {
         assert!(matches!(client.next_event().unwrap().kind, EventKind::MemberLeft {}));
     }
     ann.send_body(protocol::RoomId(1), "after the end").unwrap();
-    assert!(socket.heard().iter().all(|frame| !frame.to_json().contains("after the end")));
+    assert!(socket.received().iter().all(|frame| !frame.to_json().contains("after the end")));
     assert_eq!(socket.refused_with(json!({"type":"typing","room":"lobby"})), "not_a_member");
 }
 
 #[test]
-fn requests_that_are_wrong_get_the_code_of_their_mistake() {
+fn invalid_http_request_gets_the_matching_error() {
     let server = TestServer::open();
     let li = HttpUser::new(&server, "Li");
     li.post("/api/v1/rooms/lobby/join", json!({}));
@@ -178,7 +178,7 @@ fn request_without_session_is_unauthorized() {
     let unauthorized = Some((401, "unauthorized".to_owned()));
     assert_eq!(status("POST", join, &[]), unauthorized);
     assert_eq!(status("GET", "/api/v1/rooms", &[]), unauthorized);
-    // Another site's form sends the cookie without being asked.
+    // A form on another site sends the cookie automatically.
     assert_eq!(status("POST", join, &[("Cookie", &cookie)]), unauthorized);
     let foreign = [("Origin", "https://evil.example"), ("Cookie", cookie.as_str())];
     assert_eq!(status("POST", join, &foreign), Some((403, "forbidden_origin".to_owned())));
@@ -187,7 +187,7 @@ fn request_without_session_is_unauthorized() {
 }
 
 #[test]
-fn both_transports_pay_from_the_same_buckets() {
+fn both_transports_share_the_rate_limits() {
     let limits = [
         ("LIMITS_ENABLED", "true"),
         ("LIMITS_MESSAGES", "0.001/h burst 2"),
@@ -198,13 +198,13 @@ fn both_transports_pay_from_the_same_buckets() {
     let li = HttpUser::of(&server, &token);
     li.post("/api/v1/rooms/lobby/join", json!({}));
     assert_eq!(li.send("a", "one").0, 201);
-    let mut socket = server.back(&token);
+    let mut socket = server.reconnect(&token);
     let room = socket.join("lobby").unwrap().info.room;
     socket.send_body(room, "two").unwrap();
     let (status, body) = li.send("c", "three");
     assert!(body["retry_after_ms"].as_u64().unwrap() > 1000, "{body}");
     assert_eq!(refusal((status, body)), (429, "rate_limited".to_owned()));
-    // A room that is there costs nothing, the first new one is paid for, the second is too much.
+    // Joining an existing room is free; the first new room is within the limit, the second exceeds it.
     assert_eq!(li.post("/api/v1/rooms/lobby/join", json!({})).0, 200);
     assert_eq!(li.post("/api/v1/rooms/first/join", json!({})).0, 200);
     assert_eq!(li.post("/api/v1/rooms/first/join", json!({})).0, 200);
@@ -213,14 +213,14 @@ fn both_transports_pay_from_the_same_buckets() {
 }
 
 #[test]
-fn guest_is_stored_with_the_first_durable_act_over_http() {
+fn guest_is_stored_at_the_first_durable_http_operation() {
     let mut server = TestServer::open();
-    let (joined, renamed, looked) = (server.token("Li"), server.token("Ann"), server.token("Bob"));
+    let (joined, renamed, inactive) = (server.token("Li"), server.token("Ann"), server.token("Bob"));
     assert_eq!(HttpUser::of(&server, &joined).post("/api/v1/rooms/lobby/join", json!({})).0, 200);
     assert_eq!(HttpUser::of(&server, &renamed).put("/api/v1/name", json!({"name":"Han"})).0, 200);
-    assert_eq!(HttpUser::of(&server, &looked).get("/api/v1/rooms").0, 200);
+    assert_eq!(HttpUser::of(&server, &inactive).get("/api/v1/rooms").0, 200);
     server.restart();
-    for (token, name) in [(&joined, Some("Li")), (&renamed, Some("Han")), (&looked, None)] {
+    for (token, name) in [(&joined, Some("Li")), (&renamed, Some("Han")), (&inactive, None)] {
         let (status, session) = HttpUser::of(&server, token).get("/api/v1/session");
         assert_eq!(
             (status, session["user"]["name"].as_str()),
@@ -230,7 +230,7 @@ fn guest_is_stored_with_the_first_durable_act_over_http() {
 }
 
 #[test]
-fn ended_session_does_nothing_more() {
+fn ended_session_has_no_further_effect() {
     let server = TestServer::open();
     for _ in 0..10 {
         let token = server.token("Li");
@@ -241,7 +241,7 @@ fn ended_session_does_nothing_more() {
         });
         assert_eq!(li.get("/api/v1/rooms").0, 401);
     }
-    // Whoever had joined has left.
+    // Every user who had joined has left.
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
     let reply = ann.call(&protocol::Command::History(protocol::History {
@@ -254,7 +254,7 @@ fn ended_session_does_nothing_more() {
     let joined = |event: &&protocol::Event| matches!(event.kind, EventKind::MemberJoined { .. });
     let (joined, others): (Vec<_>, Vec<_>) = page.events.iter().partition(joined);
     let left = others.iter().filter(|event| matches!(event.kind, EventKind::MemberLeft {})).count();
-    assert_eq!(joined.len(), left + 1, "all but Ann");
+    assert_eq!(joined.len(), left + 1, "all but Ann have left");
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn document_and_its_page_are_public_and_self_contained() {
     for path in ["/api/docs", "/api/docs.css", "/api/docs.js"] {
         let file = server.get(path);
         assert_eq!(file.status, 200, "{path}");
-        // Nothing is fetched from elsewhere.
+        // The page loads nothing from other hosts.
         assert!(!file.text().contains("http://") && !file.text().contains("https://"), "{path}");
     }
 }

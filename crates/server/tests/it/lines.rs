@@ -1,15 +1,15 @@
-//! Plain text: the same rooms, as lines.
+//! The plain text protocol: the same rooms, as lines.
 
 use client::{Client, Options, Received};
 use protocol::EventKind;
 use serde_json::json;
 
-use crate::coming_back::say_many;
+use crate::client_ext::{ClientExt, WAIT_TIMEOUT, bearer, body, plain_text};
+use crate::resume::send_numbers;
 use crate::server::TestServer;
-use crate::talk::{Talk, WAIT_TIMEOUT, bearer, body, plain_text};
 
 /// The next line that is not a notice.
-fn said(client: &mut Client) -> String {
+fn next_message_line(client: &mut Client) -> String {
     loop {
         let line = client.next_line().unwrap();
         if !line.starts_with("* ") {
@@ -18,7 +18,7 @@ fn said(client: &mut Client) -> String {
     }
 }
 
-/// The next notice that holds this.
+/// The next notice that contains `part`.
 fn notice(client: &mut Client, part: &str) -> String {
     loop {
         let line = client.next_line().unwrap();
@@ -33,7 +33,7 @@ fn in_chinese() -> Options {
     Options { headers, ..plain_text() }
 }
 
-/// A line client called so.
+/// A line client with this name.
 fn named(server: &TestServer, name: &str) -> Client {
     let mut client = server.lines(plain_text());
     client.send_text(&format!("/name {name}")).unwrap();
@@ -48,7 +48,7 @@ fn message_reaches_everybody_as_a_line() {
     let mut ann = server.lines(plain_text());
     li.send_text("你好 👩‍🚀 <script>").unwrap();
     for client in [&mut li, &mut ann] {
-        assert_eq!(said(client), "李雷: 你好 👩‍🚀 <script>");
+        assert_eq!(next_message_line(client), "李雷: 你好 👩‍🚀 <script>");
     }
 }
 
@@ -66,11 +66,11 @@ fn text_and_json_clients_share_a_room() {
     ann.send_body(room, "hello, Li").unwrap();
     assert_eq!(li.next_line().unwrap(), "Li: hello, Ann");
     assert_eq!(li.next_line().unwrap(), "Ann: hello, Li");
-    ann.ask(json!({"type":"rename","name":"安"}));
+    ann.request(json!({"type":"rename","name":"安"}));
     assert_eq!(li.next_line().unwrap(), "* Ann is now called 安");
-    ann.ask(json!({"type":"typing","room":"lobby"}));
-    ann.ask(json!({"type":"leave","room":"lobby"}));
-    assert_eq!(li.next_line().unwrap(), "* 安 left", "and not a word of who types");
+    ann.request(json!({"type":"typing","room":"lobby"}));
+    ann.request(json!({"type":"leave","room":"lobby"}));
+    assert_eq!(li.next_line().unwrap(), "* 安 left", "typing sends no line");
     li.send_text("/leave").unwrap();
     li.send_text("/who").unwrap();
     assert_eq!(notice(&mut li, "online"), "* 1 online: Li");
@@ -92,16 +92,16 @@ fn line_cannot_be_forged() {
         ("* Li left", "Ann: * Li left"),
     ] {
         ann.send_body(room, typed).unwrap();
-        assert_eq!(said(&mut li), line, "{typed:?}");
+        assert_eq!(next_message_line(&mut li), line, "{typed:?}");
     }
     for bad in ["* Li", "/Li", "Li: x", "a\u{202e}b"] {
         li.send_text(&format!("/name {bad}")).unwrap();
         assert_eq!(notice(&mut li, "error"), "* error: That name cannot be used.", "{bad:?}");
     }
-    // A line client says one line, too, whatever it sends in one frame.
+    // A frame from a line client is one line, too.
     li.send_text("/name Li").unwrap();
     li.send_text("one\nAnn: two\r\n").unwrap();
-    assert_eq!(said(&mut li), "Li: one Ann: two");
+    assert_eq!(next_message_line(&mut li), "Li: one Ann: two");
 }
 
 #[test]
@@ -119,16 +119,16 @@ fn every_documented_line_command_works() {
     li.send_text("here alone").unwrap();
     assert_eq!(li.next_line().unwrap(), "Li: here alone");
     ann.send_text("in the lobby").unwrap();
-    assert_eq!(said(&mut ann), "Ann: in the lobby");
+    assert_eq!(next_message_line(&mut ann), "Ann: in the lobby");
     li.send_text("/rooms").unwrap();
-    assert_eq!(li.next_line().unwrap(), "* #lobby (1 online)", "and not a word from there");
+    assert_eq!(li.next_line().unwrap(), "* #lobby (1 online)", "the lobby's message is not delivered");
     assert_eq!(li.next_line().unwrap(), "* #茶馆 (1 online)");
     ann.send_text("/JOIN 茶馆").unwrap();
     assert_eq!(li.next_line().unwrap(), "* Ann joined");
     notice(&mut ann, "you are in 茶馆");
     li.send_text("//join is a command").unwrap();
     for client in [&mut li, &mut ann] {
-        assert_eq!(said(client), "Li: /join is a command");
+        assert_eq!(next_message_line(client), "Li: /join is a command");
     }
     li.send_text("/leave").unwrap();
     notice(&mut li, "you are in lobby");
@@ -191,9 +191,9 @@ fn notices_are_in_the_requested_language() {
     let room = ann.join("lobby").unwrap().info.room;
     ann.send_body(room, "你好").unwrap();
     li.send_text("/brew").unwrap();
-    ann.ask(json!({"type":"leave","room":"lobby"}));
-    let mut heard: Vec<String> = (0..4).map(|_| li.next_line().unwrap()).collect();
-    heard.sort();
+    ann.request(json!({"type":"leave","room":"lobby"}));
+    let mut received: Vec<String> = (0..4).map(|_| li.next_line().unwrap()).collect();
+    received.sort();
     let mut expected = [
         "* Ann 进来了",
         "Ann: 你好",
@@ -201,7 +201,7 @@ fn notices_are_in_the_requested_language() {
         "* Ann 离开了",
     ];
     expected.sort_unstable();
-    assert_eq!(heard, expected);
+    assert_eq!(received, expected);
 }
 
 #[test]
@@ -215,50 +215,50 @@ fn text_client_without_token_starts_at_head() {
     assert_eq!(li.next_line().unwrap(), "Ann: after");
 }
 
-/// Numbers that were said, until this one.
+/// The numbers in the next messages, up to and including `last`.
 fn numbers_until(client: &mut Client, last: u64) -> Vec<u64> {
-    let mut heard = Vec::new();
-    while heard.last() != Some(&last) {
-        let line = said(client);
-        heard.push(line.strip_prefix("Ann: ").unwrap().parse().unwrap());
+    let mut received = Vec::new();
+    while received.last() != Some(&last) {
+        let line = next_message_line(client);
+        received.push(line.strip_prefix("Ann: ").unwrap().parse().unwrap());
     }
-    heard
+    received
 }
 
 #[test]
 fn text_client_with_token_keeps_its_position() {
     let mut server = TestServer::open();
-    let (mut ann, anns) = server.person("Ann");
+    let (mut ann, ann_token) = server.person("Ann");
     let room = ann.join("lobby").unwrap().info.room;
     let token = server.token("Li");
     let mut li = server.lines(bearer(&token));
-    say_many(&mut ann, room, 1..=5);
+    send_numbers(&mut ann, room, 1..=5);
     assert_eq!(numbers_until(&mut li, 5), [1, 2, 3, 4, 5]);
     li.close().unwrap();
-    // From the log in memory.
-    say_many(&mut ann, room, 6..=10);
+    // Served from the log in memory.
+    send_numbers(&mut ann, room, 6..=10);
     let mut li = server.lines(bearer(&token));
     assert_eq!(numbers_until(&mut li, 10), [6, 7, 8, 9, 10]);
     drop(li);
     server.until_metric("teahouse_connections", |open| open == 1.0);
-    // From the store.
-    say_many(&mut ann, room, 11..=300);
+    // Served from the store.
+    send_numbers(&mut ann, room, 11..=300);
     server.restart();
     let mut li = server.lines(bearer(&token));
     assert_eq!(numbers_until(&mut li, 300), (11..=300).collect::<Vec<_>>());
-    // The server stops while Li is there: what was written out counts as seen.
+    // The server stops while Li is connected: delivered lines count as read.
     server.restart();
-    let mut ann = server.back(&anns);
+    let mut ann = server.reconnect(&ann_token);
     ann.join("lobby").unwrap();
     ann.send_body(room, "301").unwrap();
     let mut li = server.lines(bearer(&token));
     assert_eq!(numbers_until(&mut li, 301), [301]);
     li.close().unwrap();
-    // Too much.
-    say_many(&mut ann, room, 302..=1302);
+    // More than the server catches up.
+    send_numbers(&mut ann, room, 302..=1302);
     server.restart();
     let mut li = server.lines(bearer(&token));
-    let mut ann = server.back(&anns);
+    let mut ann = server.reconnect(&ann_token);
     let joined = ann.join("lobby").unwrap();
     let line = notice(&mut li, "missed");
     assert_eq!(line, format!("* missed {} to {} in lobby", joined.head.0 - 1000, joined.head.0));
@@ -271,10 +271,10 @@ fn position_is_kept_in_a_room_without_events() {
     let server = TestServer::open();
     let (mut ann, _) = server.person("Ann");
     let room = ann.join("lobby").unwrap().info.room;
-    say_many(&mut ann, room, 1..=3);
+    send_numbers(&mut ann, room, 1..=3);
     let token = server.token("Li");
     server.lines(bearer(&token)).close().unwrap();
-    say_many(&mut ann, room, 4..=6);
+    send_numbers(&mut ann, room, 4..=6);
     assert_eq!(numbers_until(&mut server.lines(bearer(&token)), 6), [4, 5, 6]);
 }
 
@@ -287,15 +287,15 @@ fn position_is_kept_per_room() {
     let mut li = server.lines(bearer(&token));
     li.send_text("/join tea").unwrap();
     notice(&mut li, "you are in tea");
-    say_many(&mut ann, tea, 1..=2);
+    send_numbers(&mut ann, tea, 1..=2);
     assert_eq!(numbers_until(&mut li, 2), [1, 2]);
     li.send_text("/join lobby").unwrap();
     notice(&mut li, "you are in lobby");
-    say_many(&mut ann, tea, 3..=4);
+    send_numbers(&mut ann, tea, 3..=4);
     li.send_text("/join tea").unwrap();
     assert_eq!(numbers_until(&mut li, 4), [3, 4]);
     li.close().unwrap();
-    say_many(&mut ann, tea, 5..=6);
+    send_numbers(&mut ann, tea, 5..=6);
     server.restart();
     let mut li = server.lines(bearer(&token));
     li.send_text("/join tea").unwrap();

@@ -1,47 +1,47 @@
-//! The whole program over real sockets: each test starts the server itself, and talks to it as strangers would.
+//! Integration tests over real sockets: each test starts the server program and connects as an ordinary client does.
 //!
-//! | file | what it holds the server to |
+//! | file | what it tests |
 //! |---|---|
-//! | `server.rs`, `talk.rs` | starting, ending and talking to a server; no claims |
-//! | `frames.rs` | the golden frames; ids and replies; what is no command |
-//! | `talking.rs` | people who talk: order, bodies, numbers |
-//! | `coming_back.rs` | cursors, gaps, resets |
-//! | `slow.rs` | readers who do not read |
-//! | `once.rs` | a message that is sent again; a server that is killed |
+//! | `server.rs`, `client_ext.rs` | helpers: start, stop and use a server; no tests |
+//! | `frames.rs` | the golden frames; ids and replies; malformed commands |
+//! | `messages.rs` | messages: order, bodies, sequence numbers |
+//! | `resume.rs` | cursors, gaps, resets |
+//! | `slow.rs` | backpressure: clients that do not read |
+//! | `idempotency.rs` | repeated sends; a server that is killed |
 //! | `rooms.rs` | names, rooms and memberships |
-//! | `presence.rs` | who is here, and who types |
-//! | `refusals.rs` | codes, rates, caps |
-//! | `sessions.rs` | who one is |
-//! | `lines.rs` | plain text |
-//! | `timeouts.rs` | those who stand still |
+//! | `presence.rs` | presence and typing |
+//! | `refusals.rs` | error codes, rate limits, connection limits |
+//! | `sessions.rs` | sessions: tokens, cookies, origins |
+//! | `lines.rs` | the plain text protocol |
+//! | `timeouts.rs` | timeouts of idle and unresponsive peers |
 //! | `framing.rs` | RFC 6455 |
 //! | `http_operations.rs` | the operations over HTTP |
-//! | `stopping.rs`, `starting.rs` | the life of the process |
+//! | `stopping.rs`, `starting.rs` | start and shutdown of the process |
 //! | `topics.rs` | the topic of a room |
-//! | `crowd.rs` | two thousand at once |
-//! | `calls.rs` | what a round costs in system calls |
+//! | `mass_resume.rs` | two thousand concurrent resumes |
+//! | `system_calls.rs` | system calls per batch |
 //! | `postgres.rs` | the program on PostgreSQL |
-//! | `pages.rs` | what HTTP serves |
+//! | `pages.rs` | the web page, health checks and metrics |
 
-mod calls;
-mod coming_back;
-mod crowd;
+mod client_ext;
 mod frames;
 mod framing;
 mod http_operations;
+mod idempotency;
 mod lines;
-mod once;
+mod mass_resume;
+mod messages;
 mod pages;
 mod postgres;
 mod presence;
 mod refusals;
+mod resume;
 mod rooms;
 mod server;
 mod sessions;
 mod slow;
 mod starting;
 mod stopping;
-mod talk;
-mod talking;
+mod system_calls;
 mod timeouts;
 mod topics;

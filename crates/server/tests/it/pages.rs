@@ -1,10 +1,10 @@
-//! What HTTP serves beside the sessions: the page, and what supervisors ask.
+//! The web page, health checks and metrics over HTTP.
 
 use client::{Response, http};
 use serde_json::json;
 
+use crate::client_ext::ClientExt;
 use crate::server::TestServer;
-use crate::talk::Talk;
 
 fn get(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> Response {
     http(server.addr, "GET", path, headers, b"").unwrap()
@@ -35,7 +35,7 @@ fn health_readiness_and_metrics_reflect_the_state() {
         assert_eq!(server.metric(name), value, "{name}");
     }
     assert!(server.metric("teahouse_open_rooms") >= 1.0);
-    // Five messages to two people, and Ann's join to Li.
+    // Five messages to two users, and Ann's join to Li.
     server.until_metric("teahouse_deliveries_total", |delivered| delivered == 11.0);
     assert!(server.metric("teahouse_commit_duration_seconds_count") >= 5.0);
     assert!(server.metric("teahouse_sent_bytes_total") > 1000.0);
@@ -62,14 +62,14 @@ fn page_has_a_strict_policy_and_an_etag() {
     );
     assert!(built || (page.text().contains("lang=\"zh-Hans\"") && page.text().contains("lang=\"en\"")));
     let tag = page.header("etag").unwrap();
-    let known = get(&server, "/", &[("If-None-Match", tag)]);
-    assert_eq!((known.status, known.body.len(), known.header("etag")), (304, 0, Some(tag)));
+    let cached = get(&server, "/", &[("If-None-Match", tag)]);
+    assert_eq!((cached.status, cached.body.len(), cached.header("etag")), (304, 0, Some(tag)));
     assert_eq!(get(&server, "/", &[("If-None-Match", "\"x\"")]).status, 200);
     let head = http(server.addr, "HEAD", "/", &[], b"").unwrap();
     assert_eq!((head.status, head.header("etag")), (200, Some(tag)));
 
     let mut addresses = vec!["/".to_owned()];
-    // Everything that the page names.
+    // Every path that the page refers to.
     for part in page.text().split('"').filter(|part| part.starts_with('/') && part.len() > 1) {
         assert_eq!(server.get(part).status, 200, "{part}");
         addresses.push(part.to_owned());
@@ -95,7 +95,7 @@ fn page_has_a_strict_policy_and_an_etag() {
                 assert_eq!(packed.header("content-encoding"), Some(encoding), "{path}");
                 assert_eq!(packed.header("vary"), Some("accept-encoding"));
                 assert!(packed.body.len() < plain.body.len());
-                assert_ne!(packed.header("etag"), plain.header("etag"), "other bytes have another tag");
+                assert_ne!(packed.header("etag"), plain.header("etag"), "each encoding has its own tag");
                 assert_eq!(packed.header("content-type"), plain.header("content-type"));
             }
         }

@@ -1,10 +1,10 @@
-//! The program on PostgreSQL. What the store promises is tested in its crate; here is that the program uses it.
+//! The program on PostgreSQL. The tests of the store are in its crate; these test that the program uses it.
 
 use serde_json::{Value, json};
 use storage_postgres::testing::Server;
 
+use crate::client_ext::ClientExt;
 use crate::server::{TestServer, program, run};
-use crate::talk::Talk;
 
 fn send(key: &str) -> Value {
     json!({"type":"send","room":"lobby","client_message_id":key,"body":"你好"})
@@ -14,22 +14,22 @@ fn send(key: &str) -> Value {
 fn messages_survive_restarts_of_both_programs() {
     let Some(postgres) = Server::start_or_skip() else { return };
     let address = postgres.address(&postgres.create_database_named());
-    // Refusals during a restart are logged as errors.
+    // Failed commands during a restart are logged as errors.
     let mut server = TestServer::with(&[("DATABASE", &address), ("LOG", "off")]);
     let (mut li, token) = server.person("李雷");
     li.join("lobby").unwrap();
     for n in 0..3 {
         postgres.restart_immediately().unwrap();
-        // On the connection from before: PostgreSQL's restart costs no client its connection.
-        let sent = (0..20).map(|_| li.ask(send(&n.to_string()))).find(|answer| answer["type"] == "ok");
+        // On the same connection: a restart of PostgreSQL ends no client connection.
+        let sent = (0..20).map(|_| li.request(send(&n.to_string()))).find(|answer| answer["type"] == "ok");
         assert_eq!(sent.unwrap()["seq"], n + 2);
     }
     server.restart();
-    let mut li = server.back(&token);
-    let page = li.ask(json!({"type":"history","room":"lobby"}));
+    let mut li = server.reconnect(&token);
+    let page = li.request(json!({"type":"history","room":"lobby"}));
     let seqs: Vec<_> = page["events"].as_array().unwrap().iter().map(|event| event["seq"].clone()).collect();
     assert_eq!(seqs, [1, 2, 3, 4]);
-    assert_eq!(li.ask(send("1"))["seq"], 3, "the key is in the database");
+    assert_eq!(li.request(send("1"))["seq"], 3, "the key is in the database");
     assert!(!server.data().join("teahouse.db").exists());
 }
 

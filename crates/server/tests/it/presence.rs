@@ -1,4 +1,4 @@
-//! Who is here, who types, and who leaves with their connection.
+//! Presence, typing, and guests who leave when their connection ends.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use client::Client;
 use protocol::{ControlFrame, EventKind, Presence, ServerFrame, UserId};
 use serde_json::{Value, json};
 
+use crate::client_ext::{ClientExt, plain_text};
 use crate::server::TestServer;
-use crate::talk::{Talk, plain_text};
 
 fn presence(client: &mut Client, wanted: impl Fn(&Presence) -> bool) -> Presence {
     let frame = client.frame_where(
@@ -20,7 +20,7 @@ fn presence(client: &mut Client, wanted: impl Fn(&Presence) -> bool) -> Presence
 }
 
 fn count(client: &mut Client) -> Value {
-    client.ask(json!({"type":"who","room":"lobby"}))["count"].clone()
+    client.request(json!({"type":"who","room":"lobby"}))["count"].clone()
 }
 
 #[test]
@@ -31,15 +31,18 @@ fn presence_changes_reach_the_room() {
     let (mut li, _) = server.person("Li");
     let joined = li.join("lobby").unwrap();
     assert_eq!(joined.count, 2);
-    assert_eq!(joined.online.iter().map(|person| person.id).collect::<Vec<_>>(), [ann.me(), li.me()]);
-    let came = presence(&mut ann, |frame| frame.online.iter().any(|person| person.id == li.me()));
-    assert_eq!((came.count, came.offline), (2, vec![]));
-    let who = li.me();
+    assert_eq!(
+        joined.online.iter().map(|person| person.id).collect::<Vec<_>>(),
+        [ann.user_id(), li.user_id()]
+    );
+    let arrival = presence(&mut ann, |frame| frame.online.iter().any(|person| person.id == li.user_id()));
+    assert_eq!((arrival.count, arrival.offline), (2, vec![]));
+    let who = li.user_id();
     li.close().unwrap();
-    let went = presence(&mut ann, |frame| frame.offline.contains(&who));
-    assert_eq!((went.count, went.online), (1, vec![]));
-    let heard = ann.heard();
-    assert!(!heard.iter().any(|frame| matches!(frame, ServerFrame::Event(event) if matches!(event.kind, EventKind::MemberLeft {}))), "who can come back is a member still: {heard:?}");
+    let departure = presence(&mut ann, |frame| frame.offline.contains(&who));
+    assert_eq!((departure.count, departure.online), (1, vec![]));
+    let received = ann.received();
+    assert!(!received.iter().any(|frame| matches!(frame, ServerFrame::Event(event) if matches!(event.kind, EventKind::MemberLeft {}))), "a user with a token stays a member: {received:?}");
 }
 
 #[test]
@@ -48,8 +51,8 @@ fn closing_one_of_two_connections_keeps_presence() {
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
     let (mut li, token) = server.person("Li");
-    let mut also_li = server.back(&token);
-    let who = li.me();
+    let mut also_li = server.reconnect(&token);
+    let who = li.user_id();
     li.join("lobby").unwrap();
     assert_eq!(also_li.join("lobby").unwrap().count, 2);
     presence(&mut ann, |frame| frame.online.iter().any(|person| person.id == who));
@@ -57,8 +60,8 @@ fn closing_one_of_two_connections_keeps_presence() {
     assert_eq!(count(&mut ann), 2);
     also_li.close().unwrap();
     assert_eq!(count(&mut ann), 1);
-    let went = presence(&mut ann, |frame| frame.offline.contains(&who));
-    assert_eq!(went.count, 1);
+    let departure = presence(&mut ann, |frame| frame.offline.contains(&who));
+    assert_eq!(departure.count, 1);
 }
 
 #[test]
@@ -68,21 +71,21 @@ fn reconnect_within_a_second_changes_no_presence() {
     ann.join("lobby").unwrap();
     let (mut li, token) = server.person("Li");
     li.join("lobby").unwrap();
-    let who = li.me();
+    let who = li.user_id();
     presence(&mut ann, |frame| frame.online.iter().any(|person| person.id == who));
     li.close().unwrap();
-    let mut li = server.back(&token);
+    let mut li = server.reconnect(&token);
     li.join("lobby").unwrap();
     let (mut mei, _) = server.person("Mei");
     mei.join("lobby").unwrap();
-    // If the machine stands still for a second both are told; else neither is.
+    // If the machine stalls for a second, both changes are sent; otherwise neither is.
     let mut balance = 0;
     loop {
-        let told = presence(&mut ann, |_| true);
-        balance += i32::from(told.online.iter().any(|person| person.id == who));
-        balance -= i32::from(told.offline.contains(&who));
-        if told.online.iter().any(|person| person.id == mei.me()) {
-            assert_eq!(told.count, 3);
+        let change = presence(&mut ann, |_| true);
+        balance += i32::from(change.online.iter().any(|person| person.id == who));
+        balance -= i32::from(change.offline.contains(&who));
+        if change.online.iter().any(|person| person.id == mei.user_id()) {
+            assert_eq!(change.count, 3);
             break;
         }
     }
@@ -92,15 +95,19 @@ fn reconnect_within_a_second_changes_no_presence() {
 #[test]
 fn large_presence_is_a_count_and_pages() {
     let server = TestServer::open();
-    let mut crowd: Vec<Client> = (0..120).map(|_| server.guest()).collect();
-    for client in &mut crowd {
+    let mut clients: Vec<Client> = (0..120).map(|_| server.guest()).collect();
+    for client in &mut clients {
         client.join("lobby").unwrap();
     }
-    let last = &mut crowd[119];
+    let last = &mut clients[119];
     let joined = last.join("lobby").unwrap();
     assert_eq!((joined.count, joined.online.len()), (120, 50));
-    let told = presence(last, |frame| frame.count == 120);
-    assert_eq!((told.online, told.offline), (vec![], vec![]), "beyond a hundred the count alone");
+    let summary = presence(last, |frame| frame.count == 120);
+    assert_eq!(
+        (summary.online, summary.offline),
+        (vec![], vec![]),
+        "above a hundred users only the count is sent"
+    );
     for (limit, size) in [(json!(50), 50), (json!(1000), 100), (Value::Null, 100)] {
         let mut people: Vec<UserId> = Vec::new();
         let mut command = json!({"type":"who","room":"lobby"});
@@ -108,12 +115,12 @@ fn large_presence_is_a_count_and_pages() {
             command["limit"] = limit;
         }
         loop {
-            let page = crowd[0].ask(command.clone());
+            let page = clients[0].request(command.clone());
             assert_eq!(page["count"], 120);
-            let page_of = page["people"].as_array().unwrap();
-            assert!(page_of.len() <= size);
+            let listed = page["people"].as_array().unwrap();
+            assert!(listed.len() <= size);
             people.extend(
-                page_of.iter().map(|person| person["id"].as_str().unwrap().parse::<UserId>().unwrap()),
+                listed.iter().map(|person| person["id"].as_str().unwrap().parse::<UserId>().unwrap()),
             );
             match page.get("next") {
                 Some(next) => command["after"] = next.clone(),
@@ -121,7 +128,7 @@ fn large_presence_is_a_count_and_pages() {
             }
         }
         assert!(people.is_sorted());
-        let all: BTreeSet<UserId> = crowd.iter().map(|client| client.me()).collect();
+        let all: BTreeSet<UserId> = clients.iter().map(|client| client.user_id()).collect();
         assert_eq!(people.iter().copied().collect::<BTreeSet<_>>(), all);
         assert_eq!(people.len(), 120);
     }
@@ -135,13 +142,13 @@ fn typing_reaches_its_room_and_needs_membership() {
     ann.join("tea").unwrap();
     mei.join("coffee").unwrap();
     ann.join("coffee").unwrap();
-    assert_eq!(li.ask(json!({"type":"typing","room":"tea"}))["type"], "ok");
+    assert_eq!(li.request(json!({"type":"typing","room":"tea"}))["type"], "ok");
     let is_typing = |frame: &ServerFrame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Typing(_)));
     let ServerFrame::ControlFrame(ControlFrame::Typing(typing)) = ann.frame_where(is_typing).unwrap() else {
         unreachable!()
     };
-    assert_eq!((typing.room, typing.by.id), (tea, li.me()));
-    assert_eq!(mei.heard().iter().filter(|frame| is_typing(frame)).count(), 0);
+    assert_eq!((typing.room, typing.by.id), (tea, li.user_id()));
+    assert_eq!(mei.received().iter().filter(|frame| is_typing(frame)).count(), 0);
     for command in ["typing", "who"] {
         assert_eq!(mei.refused_with(json!({"type":command,"room":"tea"})), "not_a_member");
         assert_eq!(mei.refused_with(json!({"type":command,"room":tea.to_string()})), "not_a_member");
@@ -163,7 +170,7 @@ fn guest_without_token_leaves_on_any_disconnect() {
     ann.join("tea").unwrap();
     for way in ["close", "end", "reset", "binary"] {
         let mut li = server.guest();
-        let who = li.me();
+        let who = li.user_id();
         li.join("lobby").unwrap();
         li.join("tea").unwrap();
         match way {
@@ -188,19 +195,19 @@ fn guest_gone_before_join_reply_leaves() {
     ann.join("lobby").unwrap();
     const MANY: usize = 30;
     for _ in 0..MANY {
-        // A line client is in the lobby at once; and this one is gone at once.
+        // The server joins a line client to the lobby at once; this one disconnects at once.
         Client::open(server.addr, plain_text()).unwrap().reset();
     }
-    let (mut came, mut went) = (BTreeSet::new(), BTreeSet::new());
-    while went.len() < MANY {
+    let (mut joined, mut left) = (BTreeSet::new(), BTreeSet::new());
+    while left.len() < MANY {
         let event = ann.next_event().unwrap();
         match event.kind {
             EventKind::MemberJoined { also_joined } => {
                 for person in std::iter::once(event.by).chain(also_joined) {
-                    assert!(came.insert(person.id));
+                    assert!(joined.insert(person.id));
                 }
             }
-            EventKind::MemberLeft {} => assert!(came.contains(&event.by.id) && went.insert(event.by.id)),
+            EventKind::MemberLeft {} => assert!(joined.contains(&event.by.id) && left.insert(event.by.id)),
             other => panic!("{other:?}"),
         }
     }
@@ -213,13 +220,13 @@ fn guests_of_killed_server_leave_at_next_start() {
     let mut guest = server.guest();
     let room = li.join("lobby").unwrap().info.room;
     let head = guest.join("lobby").unwrap().head.0;
-    let (me, other) = (li.me(), guest.me());
+    let (own, other) = (li.user_id(), guest.user_id());
     server.kill();
     server.start();
-    let mut li = server.back(&token);
+    let mut li = server.reconnect(&token);
     li.resume(&[(room, head)]);
     let event = li.events_of(room, head, 1).remove(0);
     assert_eq!((event.by.id, event.kind), (other, EventKind::MemberLeft {}));
-    assert_eq!(li.me(), me);
+    assert_eq!(li.user_id(), own);
     assert_eq!(count(&mut li), 1);
 }

@@ -1,14 +1,14 @@
-//! Refusals by code, rates that run out, and caps.
+//! Error codes, rate limits and connection limits.
 
 use std::net::IpAddr;
 
 use client::{Client, Error, Options, http, http_from, new_session};
 use serde_json::{Value, json};
 
+use crate::client_ext::{ClientExt, WAIT_TIMEOUT, connect_error, options, plain_text};
 use crate::server::TestServer;
-use crate::talk::{Talk, WAIT_TIMEOUT, options, plain_text, why};
 
-/// So seldom that within a test it is never again.
+/// A rate that refills nothing within a test.
 const NEVER: &str = "0.01/h burst 2";
 
 fn elsewhere() -> Option<IpAddr> {
@@ -48,11 +48,11 @@ fn each_rate_is_separate_and_has_retry_after() {
         let (mut li, token) = server.person("Li");
         li.join("lobby").unwrap();
         for command in first.iter().filter(|command| !command.is_null()) {
-            assert_ne!(li.ask(command.clone())["type"], "error", "{setting} {command}");
+            assert_ne!(li.request(command.clone())["type"], "error", "{setting} {command}");
         }
-        let mut also_li = server.back(&token);
+        let mut also_li = server.reconnect(&token);
         for client in [&mut li, &mut also_li] {
-            let reply = client.ask(refused.clone());
+            let reply = client.request(refused.clone());
             assert_eq!(
                 (&reply["code"], &reply["retryable"]),
                 (&json!("rate_limited"), &json!(true)),
@@ -61,19 +61,19 @@ fn each_rate_is_separate_and_has_retry_after() {
             let wait = reply["retry_after_ms"].as_u64().unwrap();
             assert!((1_000_000..=360_000_001).contains(&wait), "{setting}: {wait}");
         }
-        // The others go on, and so does everybody else.
+        // The other limits still allow, and so do the limits of other users.
         for (other, command) in [
             ("LIMITS_MESSAGES", send(9)),
             ("LIMITS_TYPING", typing()),
             ("LIMITS_COMMANDS", json!({"type":"ping"})),
         ] {
             if other != setting {
-                assert_eq!(li.ask(command)["type"], "ok", "{setting} {other}");
+                assert_eq!(li.request(command)["type"], "ok", "{setting} {other}");
             }
         }
         let mut ann = server.guest();
         ann.join("lobby").unwrap();
-        assert_ne!(ann.ask(refused)["type"], "error", "{setting}");
+        assert_ne!(ann.request(refused)["type"], "error", "{setting}");
         assert!(server.metric(r#"teahouse_errors_total{code="rate_limited"}"#) >= 2.0);
     }
 }
@@ -83,7 +83,7 @@ fn limited_creator_still_joins_existing_rooms() {
     let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_NEW_ROOMS", NEVER)]);
     let (mut li, mut ann) = (server.guest(), server.guest());
     ann.join("tea").unwrap();
-    // To find a room is not to make one, however often.
+    // Joining an existing room creates none, however often.
     for _ in 0..5 {
         li.join("tea").unwrap();
         li.join("lobby").unwrap();
@@ -93,7 +93,7 @@ fn limited_creator_still_joins_existing_rooms() {
     assert_eq!(li.refused_with(json!({"type":"join","room":"three"})), "rate_limited");
     li.join("tea").unwrap();
     li.join("one").unwrap();
-    // Nor does a name that is none cost anything, or a room by an id that is none.
+    // An unknown room id costs nothing, either.
     assert_eq!(ann.refused_with(json!({"type":"join","room":"r999"})), "room_not_found");
     ann.join("four").unwrap();
     assert_eq!(ann.refused_with(json!({"type":"join","room":"five"})), "rate_limited");
@@ -108,7 +108,7 @@ fn retry_after_the_announced_time_succeeds() {
     let mut refused = 0;
     for key in 0..5 {
         loop {
-            let reply = li.ask(send(key));
+            let reply = li.request(send(key));
             if reply["type"] == "ok" {
                 break;
             }
@@ -138,11 +138,11 @@ fn disabled_limits_refuse_nothing() {
     for number in 0..5 {
         li.join(&format!("room-{number}")).unwrap();
         li.join("lobby").unwrap();
-        assert_eq!(li.ask(send(number))["type"], "ok");
-        assert_eq!(li.ask(typing())["type"], "ok");
-        assert_eq!(li.ask(json!({"type":"ping"}))["type"], "ok");
+        assert_eq!(li.request(send(number))["type"], "ok");
+        assert_eq!(li.request(typing())["type"], "ok");
+        assert_eq!(li.request(json!({"type":"ping"}))["type"], "ok");
     }
-    // But the bounds on sizes hold.
+    // The limits on sizes still apply.
     assert_eq!(
         li.refused_with(
             json!({"type":"send","room":"lobby","client_message_id":"k","body":"x".repeat(8193)})
@@ -166,10 +166,10 @@ fn guest_creation_is_limited_per_address() {
     assert!(refusal["retry_after_ms"].as_u64().unwrap() > 1_000_000);
     assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1000);
     for options in [options(), plain_text()] {
-        assert!(matches!(why(Client::open(server.addr, options)), Error::Upgrade(429)));
+        assert!(matches!(connect_error(Client::open(server.addr, options)), Error::Upgrade(429)));
     }
-    // Who is somebody already is no new guest; and another address has its own.
-    server.back(&token);
+    // A user with a token is not a new guest; and another address has its own limit.
+    server.reconnect(&token);
     assert_eq!(http_from(elsewhere(), server.addr, "POST", "/api/v1/session", &[], b"").unwrap().status, 201);
     Client::connect(server.addr, Options { source: elsewhere(), ..options() }).unwrap();
 }
@@ -180,10 +180,10 @@ fn history_over_http_is_rate_limited() {
     let (mut li, token) = server.person("Li");
     li.join("lobby").unwrap();
     let header = format!("Bearer {token}");
-    let ask = || {
+    let request = || {
         http(server.addr, "GET", "/api/v1/rooms/lobby/events", &[("Authorization", &header)], b"").unwrap()
     };
-    assert_eq!([ask().status, ask().status, ask().status], [200, 200, 429]);
+    assert_eq!([request().status, request().status, request().status], [200, 200, 429]);
 }
 
 #[test]
@@ -197,16 +197,16 @@ fn connections_above_the_limit_are_refused_and_released() {
     let there = Options { source: elsewhere(), ..options() };
     let first = eventually(&server, &here);
     let _second = eventually(&server, &here);
-    assert!(matches!(why(Client::open(server.addr, here.clone())), Error::Upgrade(429)));
+    assert!(matches!(connect_error(Client::open(server.addr, here.clone())), Error::Upgrade(429)));
     let answer = http(server.addr, "GET", "/readyz", &[], b"").unwrap();
     let refusal: Value = answer.json().unwrap();
     assert_eq!((answer.status, &refusal["code"]), (429, &json!("rate_limited")));
     let third = eventually(&server, &there);
-    assert!(matches!(why(Client::open(server.addr, there.clone())), Error::Upgrade(503)));
+    assert!(matches!(connect_error(Client::open(server.addr, there.clone())), Error::Upgrade(503)));
     let answer = http_from(elsewhere(), server.addr, "GET", "/readyz", &[], b"").unwrap();
     let refusal: Value = answer.json().unwrap();
     assert_eq!((answer.status, &refusal["code"]), (503, &json!("overloaded")));
-    // Full is not dead: whoever ends what is dead hears so.
+    // A full server is alive: the health check still succeeds.
     for source in [None, Some(elsewhere())] {
         let answer = match source {
             None => http(server.addr, "GET", "/healthz", &[], b"").unwrap(),
@@ -214,7 +214,7 @@ fn connections_above_the_limit_are_refused_and_released() {
         };
         assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
     }
-    // However a connection ends, its place is free again.
+    // Each way of ending a connection releases its slot.
     first.close().unwrap();
     let mut again = eventually(&server, &here);
     again.send_bytes(&[0xff, 0xff]).unwrap();
@@ -226,7 +226,7 @@ fn connections_above_the_limit_are_refused_and_released() {
     eventually(&server, &there);
 }
 
-/// A place may take a moment to be given back; each try is a round trip.
+/// Retries until a slot is released, which may take a moment; each attempt is a round trip.
 fn eventually(server: &TestServer, options: &Options) -> Client {
     let begin = std::time::Instant::now();
     loop {

@@ -1,10 +1,10 @@
-//! Names, rooms, memberships, and how far one has read.
+//! Names, rooms, memberships, and read positions.
 
 use protocol::{EventKind, RoomId};
 use serde_json::{Value, json};
 
+use crate::client_ext::{ClientExt, body};
 use crate::server::TestServer;
-use crate::talk::{Talk, body};
 
 fn golden_names() -> Value {
     serde_json::from_str(include_str!("../../../protocol/golden/names.json")).unwrap()
@@ -16,22 +16,22 @@ fn room_names_match_the_golden_file() {
     let mut li = server.guest();
     let names = golden_names();
     for (typed, shown) in names["room"]["accepted"].as_object().unwrap() {
-        let joined = li.ask(json!({"type":"join","room":typed}));
+        let joined = li.request(json!({"type":"join","room":typed}));
         assert_eq!((&joined["type"], &joined["name"]), (&json!("joined"), shown), "{typed:?}");
     }
     for bad in names["room"]["refused"].as_array().unwrap() {
         let command = json!({"type":"join","room":bad});
-        // What looks like an id is one, in the one spelling that ids have.
+        // Text in the canonical form of an id is an id.
         let is_id = bad.as_str().unwrap().parse::<RoomId>().is_ok();
         let expected = if is_id {
-            li.ask(command);
+            li.request(command);
             continue;
         } else {
             "invalid_name"
         };
         assert_eq!(li.refused_with(command), expected, "{bad:?}");
     }
-    assert_eq!(li.ask(json!({"type":"join","room":"x".repeat(64)}))["type"], "joined");
+    assert_eq!(li.request(json!({"type":"join","room":"x".repeat(64)}))["type"], "joined");
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn user_names_match_the_golden_file() {
     let mut li = server.guest();
     let names = golden_names();
     for (typed, shown) in names["user"]["accepted"].as_object().unwrap() {
-        let ok = li.ask(json!({"type":"rename","name":typed}));
+        let ok = li.request(json!({"type":"rename","name":typed}));
         assert_eq!((&ok["type"], &ok["name"]), (&json!("ok"), shown), "{typed:?}");
     }
     for bad in names["user"]["refused"].as_array().unwrap() {
@@ -52,19 +52,19 @@ fn user_names_match_the_golden_file() {
 fn room_is_found_regardless_of_case_and_width() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
-    let made = li.join("Tea").unwrap();
-    assert_eq!((made.info.name.as_str(), made.head.0, made.n.0, made.count), ("Tea", 1, 0, 1));
+    let created = li.join("Tea").unwrap();
+    assert_eq!((created.info.name.as_str(), created.head.0, created.n.0, created.count), ("Tea", 1, 0, 1));
     for (spelling, head) in [("tea", 2), ("TEA", 2), ("ｔｅａ", 2), ("#tea", 2)] {
         let joined = ann.join(spelling).unwrap();
         assert_eq!(
             (joined.info.room, joined.info.name.as_str(), joined.head.0),
-            (made.info.room, "Tea", head)
+            (created.info.room, "Tea", head)
         );
     }
     assert_eq!(
         ann.refused_with(json!({"type":"join","room":"r999"})),
         "room_not_found",
-        "an id makes nothing"
+        "a join by id creates no room"
     );
 }
 
@@ -88,14 +88,14 @@ fn room_is_deleted_with_last_member_except_lobby() {
     let lobby = li.join("lobby").unwrap().info.room;
     li.send_body(spoken, "hello").unwrap();
     for room in ["silent", "spoken", "lobby"] {
-        assert_eq!(li.ask(json!({"type":"leave","room":room}))["type"], "ok");
+        assert_eq!(li.request(json!({"type":"leave","room":room}))["type"], "ok");
     }
-    let rooms = li.ask(json!({"type":"rooms"}));
+    let rooms = li.request(json!({"type":"rooms"}));
     let names: Vec<&str> =
         rooms["rooms"].as_array().unwrap().iter().map(|room| room["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["lobby", "spoken"]);
     assert_eq!(li.refused_with(json!({"type":"join","room":silent.to_string()})), "room_not_found");
-    assert_ne!(li.join("silent").unwrap().info.room, silent, "an id is not used again");
+    assert_ne!(li.join("silent").unwrap().info.room, silent, "ids are not reused");
     assert_eq!(li.join("spoken").unwrap().info.room, spoken);
     assert_eq!(li.join("lobby").unwrap().info.room, lobby);
 }
@@ -110,7 +110,7 @@ fn rooms_are_listed_by_id_in_pages() {
     }
     li.join("room-3").unwrap();
     li.send_body(lobby, "hello").unwrap();
-    li.ask(json!({"type":"read","room":"lobby","seq":2}));
+    li.request(json!({"type":"read","room":"lobby","seq":2}));
     let mut found = Vec::new();
     let mut after = Value::Null;
     loop {
@@ -118,7 +118,7 @@ fn rooms_are_listed_by_id_in_pages() {
         if !after.is_null() {
             command["after"] = after;
         }
-        let page = li.ask(command);
+        let page = li.request(command);
         let rooms = page["rooms"].as_array().unwrap().clone();
         assert!(rooms.len() <= 2);
         found.extend(rooms);
@@ -138,7 +138,7 @@ fn rooms_are_listed_by_id_in_pages() {
         (&json!(false), &json!(1), None)
     );
     assert_eq!(found[4]["count"], 2);
-    let mine = li.ask(json!({"type":"rooms","joined":true}));
+    let mine = li.request(json!({"type":"rooms","joined":true}));
     let mine: Vec<&str> =
         mine["rooms"].as_array().unwrap().iter().map(|room| room["name"].as_str().unwrap()).collect();
     assert_eq!(mine, ["lobby", "room-3"]);
@@ -154,20 +154,20 @@ fn rename_reaches_every_room_and_persists() {
         ann.join(room).unwrap();
     }
     li.join("elsewhere").unwrap();
-    assert_eq!(li.ask(json!({"type":"rename","name":" 李  雷 "}))["name"], "李 雷");
+    assert_eq!(li.request(json!({"type":"rename","name":" 李  雷 "}))["name"], "李 雷");
     for _ in 0..2 {
         let event = ann.event_where(|event| matches!(event.kind, EventKind::Renamed { .. })).unwrap();
         assert_eq!(event.kind, EventKind::Renamed { old_name: protocol::UserName::new("Li").unwrap() });
-        assert_eq!((event.by.id, event.by.name.as_str()), (li.me(), "李 雷"));
+        assert_eq!((event.by.id, event.by.name.as_str()), (li.user_id(), "李 雷"));
     }
-    let who = ann.ask(json!({"type":"who","room":"tea"}));
-    assert!(who["people"].as_array().unwrap().contains(&json!({"id":li.me(),"name":"李 雷"})), "{who}");
-    // To be called what one is called is no event.
-    let head = ann.ask(json!({"type":"history","room":"tea","limit":1}))["events"][0]["seq"].clone();
-    li.ask(json!({"type":"rename","name":"李 雷"}));
-    assert_eq!(ann.ask(json!({"type":"history","room":"tea","limit":1}))["events"][0]["seq"], head);
+    let who = ann.request(json!({"type":"who","room":"tea"}));
+    assert!(who["people"].as_array().unwrap().contains(&json!({"id":li.user_id(),"name":"李 雷"})), "{who}");
+    // A rename to the present name appends no event.
+    let head = ann.request(json!({"type":"history","room":"tea","limit":1}))["events"][0]["seq"].clone();
+    li.request(json!({"type":"rename","name":"李 雷"}));
+    assert_eq!(ann.request(json!({"type":"history","room":"tea","limit":1}))["events"][0]["seq"], head);
     server.restart();
-    assert_eq!(server.back(&token).welcome().unwrap().you.name.as_str(), "李 雷");
+    assert_eq!(server.reconnect(&token).welcome().unwrap().you.name.as_str(), "李 雷");
 }
 
 #[test]
@@ -178,18 +178,18 @@ fn read_position_never_moves_back_and_persists() {
     for number in 1..=5 {
         li.send_body(room, &number.to_string()).unwrap();
     }
-    for (asked, seq, n) in [(4, 4, 3), (2, 4, 3), (0, 4, 3), (5, 5, 4), (u64::MAX, 6, 5), (1, 6, 5)] {
-        let position = li.ask(json!({"type":"read","room":"lobby","seq":asked}));
-        assert_eq!((&position["seq"], &position["n"]), (&json!(seq), &json!(n)), "{asked}");
+    for (requested, seq, n) in [(4, 4, 3), (2, 4, 3), (0, 4, 3), (5, 5, 4), (u64::MAX, 6, 5), (1, 6, 5)] {
+        let position = li.request(json!({"type":"read","room":"lobby","seq":requested}));
+        assert_eq!((&position["seq"], &position["n"]), (&json!(seq), &json!(n)), "{requested}");
     }
-    let (mut ann, anns) = server.person("Ann");
+    let (mut ann, ann_token) = server.person("Ann");
     ann.join("lobby").unwrap();
-    assert_eq!(ann.ask(json!({"type":"read","room":"lobby","seq":3}))["n"], 2);
+    assert_eq!(ann.request(json!({"type":"read","room":"lobby","seq":3}))["n"], 2);
     server.restart();
-    let joined = server.back(&token).join("lobby").unwrap();
+    let joined = server.reconnect(&token).join("lobby").unwrap();
     let read = joined.read.unwrap();
     assert_eq!((read.seq.0, read.n.0, joined.n.0), (6, 5, 5), "nothing is unread");
-    let joined = server.back(&anns).join("lobby").unwrap();
+    let joined = server.reconnect(&ann_token).join("lobby").unwrap();
     assert_eq!(joined.n.0 - joined.read.unwrap().n.0, 3, "three are unread");
 }
 
@@ -197,28 +197,31 @@ fn read_position_never_moves_back_and_persists() {
 fn leave_is_answered_last() {
     let server = TestServer::open();
     let (mut li, token) = server.person("Li");
-    let mut also_li = server.back(&token);
+    let mut also_li = server.reconnect(&token);
     let mut ann = server.guest();
     let room = li.join("lobby").unwrap().info.room;
     also_li.join("lobby").unwrap();
     let head = ann.join("lobby").unwrap().head.0;
     let ids: Vec<_> = (0..300)
-        .map(|number| ann.start(&crate::coming_back::saying(room, &number.to_string())).unwrap())
+        .map(|number| ann.start(&crate::resume::message_command(room, &number.to_string())).unwrap())
         .collect();
-    // In the midst of it.
+    // Li leaves while Ann's messages are being delivered.
     ann.reply_to(ids[100]).unwrap();
     li.send_text(r#"{"type":"leave","id":1,"room":"lobby"}"#).unwrap();
     for id in &ids[101..] {
         ann.reply_to(*id).unwrap();
     }
     let left = ann.event_where(|event| matches!(event.kind, EventKind::MemberLeft {})).unwrap();
-    assert_eq!(left.by.id, li.me());
+    assert_eq!(left.by.id, li.user_id());
     ann.send_body(room, "not for Li").unwrap();
     for client in [&mut li, &mut also_li] {
         client.event_where(|event| event.seq.0 == head).unwrap();
         client.events_of(room, head, left.seq.0 - head);
-        let heard = client.heard();
-        assert!(heard.iter().all(|frame| !matches!(frame, protocol::ServerFrame::Event(_))), "{heard:?}");
+        let received = client.received();
+        assert!(
+            received.iter().all(|frame| !matches!(frame, protocol::ServerFrame::Event(_))),
+            "{received:?}"
+        );
     }
     assert_eq!(
         li.refused_with(json!({"type":"send","room":"lobby","client_message_id":"k","body":"x"})),
@@ -235,14 +238,14 @@ fn leave_reply_follows_the_last_event() {
     ann.join("lobby").unwrap();
     for round in 0..20 {
         for number in 0..10 {
-            ann.start(&crate::coming_back::saying(room, &format!("{round}-{number}"))).unwrap();
+            ann.start(&crate::resume::message_command(room, &format!("{round}-{number}"))).unwrap();
         }
         li.send_text(r#"{"type":"leave","id":1,"room":"lobby"}"#).unwrap();
         let mut last = 0;
         loop {
-            match li.next_frame(crate::talk::WAIT_TIMEOUT).unwrap() {
+            match li.next_frame(crate::client_ext::WAIT_TIMEOUT).unwrap() {
                 protocol::ServerFrame::Event(event) => last = event.seq.0,
-                frame if crate::talk::reply_id(&frame) == Some(1) => {
+                frame if crate::client_ext::reply_id(&frame) == Some(1) => {
                     let reply: Value = serde_json::from_str(&frame.to_json()).unwrap();
                     assert_eq!(reply["seq"], last, "{reply}");
                     break;
@@ -263,7 +266,7 @@ fn rejoined_member_receives_new_events() {
         assert_eq!(li.join("lobby").unwrap().count, 2);
         ann.send_body(room, &format!("hello {round}")).unwrap();
         assert_eq!(body(&li.next_event().unwrap()), format!("hello {round}"));
-        li.ask(json!({"type":"leave","room":"lobby"}));
+        li.request(json!({"type":"leave","room":"lobby"}));
         assert!(matches!(li.next_event().unwrap().kind, EventKind::MemberLeft {}));
         assert_eq!(li.refused_with(json!({"type":"leave","room":"lobby"})), "not_a_member");
     }
@@ -274,11 +277,11 @@ fn rejoined_member_receives_new_events() {
 fn leave_and_join_in_one_frame_is_a_member() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
-    let mut line = server.lines(crate::talk::plain_text());
+    let mut line = server.lines(crate::client_ext::plain_text());
     let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
     for round in 0..30 {
-        // What comes before keeps the store busy, so that the rest is done at once.
+        // The send keeps the store busy, so that leave and join share a batch.
         li.send_text(&format!(
             r#"[{{"type":"send","id":1,"room":"lobby","client_message_id":"{round}","body":"x"}},
                 {{"type":"leave","id":2,"room":"lobby"}},{{"type":"join","id":3,"room":"lobby"}}]"#
@@ -286,8 +289,8 @@ fn leave_and_join_in_one_frame_is_a_member() {
         .unwrap();
         line.send_text("y").unwrap();
         line.send_text("/leave").unwrap();
-        li.frame_where(|frame| crate::talk::reply_id(frame) == Some(2)).unwrap();
-        li.frame_where(|frame| crate::talk::reply_id(frame) == Some(3)).unwrap();
+        li.frame_where(|frame| crate::client_ext::reply_id(frame) == Some(2)).unwrap();
+        li.frame_where(|frame| crate::client_ext::reply_id(frame) == Some(3)).unwrap();
         loop {
             if line.next_line().unwrap() == "* you are in lobby" {
                 break;
@@ -311,7 +314,7 @@ fn rooms_per_user_are_limited() {
     li.join("one").unwrap();
     li.join("two").unwrap();
     assert_eq!(li.refused_with(json!({"type":"join","room":"three"})), "too_many_rooms");
-    assert_eq!(li.join("one").unwrap().head.0, 1, "those one is in can be joined all the same");
-    li.ask(json!({"type":"leave","room":"one"}));
+    assert_eq!(li.join("one").unwrap().head.0, 1, "rooms of the user can still be joined");
+    li.request(json!({"type":"leave","room":"one"}));
     li.join("three").unwrap();
 }

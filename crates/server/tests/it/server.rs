@@ -1,4 +1,4 @@
-//! A real server for a test: the program itself, in a folder and at an address of its own.
+//! A real server for a test: the program itself, with its own folder and address.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -14,10 +14,9 @@ use client::{Response, http};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::talk::WAIT_TIMEOUT;
+use crate::client_ext::WAIT_TIMEOUT;
 
-/// A server that ends with the test. Unless a test is about them, caps and rates are off; there are two shards, also
-/// where there is one core.
+/// A server that is killed at the end of the test. By default limits are off, and there are two shards, even on one core.
 pub(crate) struct TestServer {
     folder: TempDir,
     settings: Vec<(String, String)>,
@@ -27,23 +26,24 @@ pub(crate) struct TestServer {
 
 struct Running {
     child: Child,
-    /// Everything that the program printed, when it has ended. Locked, for tests share a house between threads.
+    /// Receives everything that the program printed, after it has exited. In a mutex because tests share a server
+    /// between threads.
     printed: Mutex<Receiver<String>>,
 }
 
-/// How a run of the program that should not last ended.
+/// The result of a run of the program that exits by itself.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) stderr: String,
 }
 
 impl TestServer {
-    /// With limits off.
+    /// Starts a server with limits off.
     pub(crate) fn open() -> Self {
         Self::with(&[])
     }
 
-    /// With these settings, such as `("LIMITS_ENABLED", "true")`.
+    /// Starts a server with these settings, such as `("LIMITS_ENABLED", "true")`.
     pub(crate) fn with(settings: &[(&str, &str)]) -> Self {
         let own = settings.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
         let mut server = TestServer {
@@ -56,69 +56,70 @@ impl TestServer {
         server
     }
 
-    /// Starts it, again at the same address.
+    /// Starts the server; after a stop, at the same address.
     pub(crate) fn start(&mut self) {
-        assert!(self.running.is_none(), "it is running");
+        assert!(self.running.is_none(), "the server is running");
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut child = self.command().stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let addr = line.trim().strip_prefix("Teahouse is open at http://").and_then(|addr| addr.parse().ok());
-        self.addr = addr.unwrap_or_else(|| panic!("it printed {line:?}, and logged\n{}", self.log()));
+        self.addr = addr.unwrap_or_else(|| panic!("the server printed {line:?}, and logged\n{}", self.log()));
         let (send, printed) = channel();
-        // Read in a thread, so that the program never waits for us.
+        // Read in a thread, so that the program never blocks on a full pipe.
         spawn(move || {
             let mut rest = line;
-            // What is no text would be a finding, and shows as an empty rest.
+            // Invalid UTF-8 would be a defect, and shows as an empty rest.
             let _ = stdout.read_to_string(&mut rest);
             let _ = send.send(rest);
         });
         self.running = Some(Running { child, printed: Mutex::new(printed) });
     }
 
-    /// SIGTERM, and the end: how it exited, and everything that it printed.
+    /// Sends SIGTERM and waits: returns the exit status, and everything that the server printed.
     pub(crate) fn stop(&mut self) -> (ExitStatus, String) {
         self.terminate();
         self.wait()
     }
 
-    /// SIGTERM.
+    /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
-    /// Waits for the end.
+    /// Waits until the server exits.
     pub(crate) fn wait(&mut self) -> (ExitStatus, String) {
-        let running = self.running.as_mut().expect("it is running");
-        let printed = running.printed.get_mut().unwrap().recv_timeout(WAIT_TIMEOUT).expect("it does not end");
+        let running = self.running.as_mut().expect("the server is running");
+        let printed =
+            running.printed.get_mut().unwrap().recv_timeout(WAIT_TIMEOUT).expect("the server exits");
         let status = running.child.wait().unwrap();
         self.running = None;
         (status, printed)
     }
 
-    /// SIGKILL, and the end.
+    /// Sends SIGKILL and waits.
     pub(crate) fn kill(&mut self) {
-        let mut running = self.running.take().expect("it is running");
+        let mut running = self.running.take().expect("the server is running");
         running.child.kill().unwrap();
         running.child.wait().unwrap();
     }
 
-    /// SIGTERM, and started anew.
+    /// Stops the server with SIGTERM and starts it again.
     pub(crate) fn restart(&mut self) {
         let (status, _) = self.stop();
         assert!(status.success(), "{status}\n{}", self.log());
         self.start();
     }
 
-    /// The program with this house's settings.
+    /// The program with the settings of this server.
     pub(crate) fn command(&self) -> Command {
         let mut command = program();
         command.current_dir(self.folder.path());
         command.env("TEAHOUSE_LISTEN", self.addr.to_string());
         command.env("TEAHOUSE_DATA", self.data());
         command.env("TEAHOUSE_SHARDS", "2").env("TEAHOUSE_LIMITS_ENABLED", "false");
-        // Clients of tests seldom answer a goodbye, and nobody wants to wait for them.
+        // The clients in tests seldom answer a close frame; a short timeout keeps a stop fast.
         command.env("TEAHOUSE_TIMEOUTS_CLOSE", "300ms");
         for (key, value) in &self.settings {
             command.env(format!("TEAHOUSE_{key}"), value);
@@ -131,7 +132,7 @@ impl TestServer {
         self.folder.path().join("data")
     }
 
-    /// Everything in the data folder, bytes behind bytes.
+    /// The contents of all files in the data folder, concatenated.
     pub(crate) fn stored_bytes(&self) -> Vec<u8> {
         fs::read_dir(self.data())
             .unwrap()
@@ -139,24 +140,24 @@ impl TestServer {
             .collect()
     }
 
-    /// What it has logged in all its lives.
+    /// Everything that the server has logged, including before restarts.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// `GET`, without anything beside.
+    /// Sends a `GET` without extra headers.
     pub(crate) fn get(&self, path: &str) -> Response {
         http(self.addr, "GET", path, &[], b"").unwrap()
     }
 
-    /// A number out of `/metrics`.
+    /// The value of one metric in `/metrics`.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = self.get("/metrics").text();
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         value.unwrap_or_else(|| panic!("{name} is not in\n{text}"))
     }
 
-    /// Looks until it is so; each look is a request, which is time enough for the server to come to it.
+    /// Polls until the metric satisfies `wanted`. Each poll is a request, so the loop does not spin.
     pub(crate) fn until_metric(&self, name: &str, wanted: impl Fn(f64) -> bool) {
         let begin = std::time::Instant::now();
         loop {
@@ -169,7 +170,7 @@ impl TestServer {
     }
 
     pub(crate) fn pid(&self) -> Pid {
-        Pid::from_child(&self.running.as_ref().expect("it is running").child)
+        Pid::from_child(&self.running.as_ref().expect("the server is running").child)
     }
 
     fn log_path(&self) -> PathBuf {
@@ -187,15 +188,15 @@ impl Drop for TestServer {
         if panicking() {
             let skipped = log.lines().count().saturating_sub(30);
             let last: Vec<&str> = log.lines().skip(skipped).collect();
-            eprintln!("the server's last words:\n{}", last.join("\n"));
+            eprintln!("the end of the server's log:\n{}", last.join("\n"));
         } else {
-            // Whatever a client does, it must not bring the server to this.
+            // No client may cause a panic or an error in the log.
             assert!(!log.contains("panicked") && !log.contains("\"ERROR\""), "{log}");
         }
     }
 }
 
-/// The program, without any of the settings that the tests' environment may hold.
+/// The program, without settings from the environment of the tests.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_teahouse"));
     for (name, _) in std::env::vars_os() {
@@ -207,17 +208,17 @@ pub(crate) fn program() -> Command {
     command
 }
 
-/// Runs the program to its end, which should come by itself.
+/// Runs the program until it exits by itself.
 pub(crate) fn run(command: &mut Command) -> Ended {
     let output = command.output().unwrap();
     Ended { code: output.status.code(), stderr: String::from_utf8(output.stderr).unwrap() }
 }
 
-/// Each house has an address of its own, so that no connection of another test can be given its port while it restarts.
+/// A distinct loopback address for each server, so that no connection of another test can take its port while it restarts.
 fn own_address() -> IpAddr {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let [a, b] = std::process::id().to_be_bytes()[2..] else { unreachable!("two bytes are left") };
-    // 127.0.0.0/8 is this machine; 127.0.0.1 is left to others.
+    // 127.0.0.0/8 is this machine; 127.0.0.1 is left to other programs.
     Ipv4Addr::new(127, 1 + a % 200, b, 1 + u8::try_from(number % 250).unwrap()).into()
 }

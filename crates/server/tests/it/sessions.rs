@@ -1,11 +1,11 @@
-//! Who one is: tokens, cookies, origins, and the end of a session.
+//! Sessions: tokens, cookies, origins, and logout.
 
 use client::{Client, Error, Options, Received, Response, http, new_session};
 use protocol::EventKind;
 use serde_json::{Value, json};
 
+use crate::client_ext::{ClientExt, WAIT_TIMEOUT, bearer, connect_error, options};
 use crate::server::TestServer;
-use crate::talk::{Talk, WAIT_TIMEOUT, bearer, options, why};
 
 fn session(server: &TestServer, method: &str, headers: &[(&str, &str)], body: &str) -> Response {
     http(server.addr, method, "/api/v1/session", headers, body.as_bytes()).unwrap()
@@ -30,12 +30,12 @@ fn program_gets_a_token_and_no_cookie() {
     assert_eq!(token.len(), 43, "256 bits");
     let found: Value = with_token(&server, "GET", token).json().unwrap();
     assert_eq!(found, json!({"user":made["user"]}));
-    assert_eq!(json!(server.back(token).me()), made["user"]["id"]);
+    assert_eq!(json!(server.reconnect(token).user_id()), made["user"]["id"]);
     assert_eq!(with_token(&server, "DELETE", token).status, 204);
     for method in ["GET", "DELETE"] {
         assert_eq!(with_token(&server, method, token).status, 401);
     }
-    assert!(matches!(why(Client::open(server.addr, bearer(token))), Error::Upgrade(401)));
+    assert!(matches!(connect_error(Client::open(server.addr, bearer(token))), Error::Upgrade(401)));
 }
 
 #[test]
@@ -58,13 +58,13 @@ fn browser_gets_a_cookie_and_no_token() {
         server.addr,
         Options { origin: Some(origin.clone()), cookie: Some(cookie.clone()), ..options() },
     );
-    assert_eq!(json!(client.unwrap().me()), made["user"]["id"]);
+    assert_eq!(json!(client.unwrap().user_id()), made["user"]["id"]);
     let ended = session(&server, "DELETE", &[("Origin", &origin), ("Cookie", &cookie)], "");
     assert_eq!(ended.status, 204);
     assert!(ended.header("set-cookie").unwrap().contains("Max-Age=0"));
     assert_eq!(session(&server, "GET", &[("Cookie", &cookie)], "").status, 401);
     let fresh = session(&server, "POST", &[("Origin", &origin), ("Cookie", &cookie)], "");
-    assert_eq!(fresh.status, 201, "a cookie that is worth nothing is replaced");
+    assert_eq!(fresh.status, 201, "an invalid cookie is replaced");
     let secure = session(&server, "POST", &[("Origin", "https://tea.example"), ("Host", "tea.example")], "");
     assert!(secure.header("set-cookie").unwrap().contains("Secure"), "behind a proxy that ends TLS");
 }
@@ -85,7 +85,7 @@ fn foreign_page_is_refused_and_listed_page_is_a_guest() {
     for foreign in
         ["https://evil.example", "null", "http://listed.example", "https://listed.example.evil.example"]
     {
-        assert!(matches!(why(upgrade(foreign)), Error::Upgrade(403)), "{foreign}");
+        assert!(matches!(connect_error(upgrade(foreign)), Error::Upgrade(403)), "{foreign}");
         for method in ["GET", "POST", "DELETE"] {
             let answer = session(&server, method, &[("Origin", foreign), ("Cookie", &cookie)], "");
             let refusal: Value = answer.json().unwrap();
@@ -97,12 +97,12 @@ fn foreign_page_is_refused_and_listed_page_is_a_guest() {
         }
     }
     let listed = "https://listed.example";
-    assert_ne!(json!(upgrade(listed).unwrap().me()), li, "its cookie does not count");
+    assert_ne!(json!(upgrade(listed).unwrap().user_id()), li, "the cookie is ignored for a listed origin");
     let answer = session(&server, "POST", &[("Origin", listed), ("Cookie", &cookie)], "");
     assert_eq!((answer.status, answer.header("set-cookie")), (201, None));
     assert_eq!(session(&server, "DELETE", &[("Origin", listed), ("Cookie", &cookie)], "").status, 401);
-    assert_eq!(json!(upgrade(&own).unwrap().me()), li, "and our own page's does, still");
-    // Another site's form sends the cookie without being asked; it ends no session.
+    assert_eq!(json!(upgrade(&own).unwrap().user_id()), li, "the cookie of the own page stays valid");
+    // A form on another site sends the cookie automatically; without an origin it ends no session.
     assert_eq!(session(&server, "DELETE", &[("Cookie", &cookie)], "").status, 401);
     assert_eq!(session(&server, "GET", &[("Cookie", &cookie)], "").status, 200);
 }
@@ -113,12 +113,15 @@ fn malformed_token_is_refused_and_makes_no_guest() {
     for bad in ["x", "", &"A".repeat(43), &"A".repeat(5000)] {
         for protocol in [Some(Options::JSON.to_owned()), None] {
             let options = Options { protocol, ..bearer(bad) };
-            assert!(matches!(why(Client::open(server.addr, options)), Error::Upgrade(401)), "{bad}");
+            assert!(
+                matches!(connect_error(Client::open(server.addr, options)), Error::Upgrade(401)),
+                "{bad}"
+            );
         }
         assert_eq!(with_token(&server, "GET", bad).status, 401);
     }
     let cookie = Options { cookie: Some("teahouse_session=x".to_owned()), ..options() };
-    assert!(matches!(why(Client::open(server.addr, cookie)), Error::Upgrade(401)));
+    assert!(matches!(connect_error(Client::open(server.addr, cookie)), Error::Upgrade(401)));
 }
 
 #[test]
@@ -138,7 +141,7 @@ fn malformed_session_request_is_refused() {
     }
     for body in ["", "{}", r#"{"name":null,"x":1}"#] {
         let made: Value = session(&server, "POST", &[], body).json().unwrap();
-        assert!(!made["user"]["name"].as_str().unwrap().is_empty(), "a name is made up");
+        assert!(!made["user"]["name"].as_str().unwrap().is_empty(), "the server generates a name");
     }
     let made: Value = session(&server, "POST", &[("Accept-Language", "zh-CN")], "").json().unwrap();
     assert!(!made["user"]["name"].as_str().unwrap().is_ascii(), "in Chinese: {made}");
@@ -148,22 +151,22 @@ fn malformed_session_request_is_refused() {
 fn logout_closes_every_connection_before_its_reply() {
     let server = TestServer::open();
     let (mut li, token) = server.person("Li");
-    let mut also_li = server.back(&token);
+    let mut also_li = server.reconnect(&token);
     let mut line = server.lines(bearer(&token));
     let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().info.room;
     li.join("lobby").unwrap();
     also_li.join("lobby").unwrap();
-    let who = li.me();
+    let who = li.user_id();
     for number in 0..200 {
-        ann.start(&crate::coming_back::saying(room, &number.to_string())).unwrap();
+        ann.start(&crate::resume::message_command(room, &number.to_string())).unwrap();
     }
     assert_eq!(with_token(&server, "DELETE", &token).status, 204);
-    ann.send_body(room, "behind Li's back").unwrap();
+    ann.send_body(room, "after the logout").unwrap();
     for client in [&mut li, &mut also_li, &mut line] {
         loop {
             match client.next_message(WAIT_TIMEOUT).unwrap() {
-                Received::Text(text) => assert!(!text.contains("behind"), "{text}"),
+                Received::Text(text) => assert!(!text.contains("after the logout"), "{text}"),
                 Received::Close(code, _) => {
                     assert_eq!(code, 4100);
                     break;
@@ -173,7 +176,7 @@ fn logout_closes_every_connection_before_its_reply() {
             }
         }
     }
-    // Nobody can come back as Li: Li leaves.
+    // No token of Li is left, so Li leaves.
     ann.event_where(|event| event.by.id == who && matches!(event.kind, EventKind::MemberLeft {})).unwrap();
 }
 
@@ -182,7 +185,7 @@ fn connection_during_logout_is_closed() {
     let server = TestServer::open();
     for round in 0..15 {
         let (mut li, token) = server.person("Li");
-        // Stored, and not.
+        // Every other user is stored.
         if round % 2 == 0 {
             li.join("lobby").unwrap();
         }
@@ -214,8 +217,8 @@ fn ended_token_stays_invalid() {
     let mut tokens = Vec::new();
     for number in 0..20 {
         let token = server.token("Li");
-        let mut li = server.back(&token);
-        // While the join that would store the session is on its way, or after it, or without one.
+        let mut li = server.reconnect(&token);
+        // While the join that would store the session is in flight, after it, or without one.
         match number % 3 {
             0 => li.send_text(r#"{"type":"join","id":1,"room":"lobby"}"#).unwrap(),
             1 => drop(li.join("lobby").unwrap()),
@@ -227,7 +230,7 @@ fn ended_token_stays_invalid() {
     for _ in 0..2 {
         for token in &tokens {
             assert_eq!(with_token(&server, "GET", token).status, 401);
-            assert!(matches!(why(Client::open(server.addr, bearer(token))), Error::Upgrade(401)));
+            assert!(matches!(connect_error(Client::open(server.addr, bearer(token))), Error::Upgrade(401)));
         }
         server.restart();
     }
@@ -236,17 +239,17 @@ fn ended_token_stays_invalid() {
 #[test]
 fn guest_is_stored_at_the_first_join() {
     let mut server = TestServer::open();
-    let looked = server.token("Looked");
+    let inactive = server.token("Inactive");
     let joined = server.token("Joined");
-    let before = server.back(&looked).me();
-    assert_eq!(server.back(&looked).me(), before, "until the restart");
-    server.back(&joined).join("lobby").unwrap();
+    let before = server.reconnect(&inactive).user_id();
+    assert_eq!(server.reconnect(&inactive).user_id(), before, "until the restart");
+    server.reconnect(&joined).join("lobby").unwrap();
     server.restart();
-    assert_eq!(with_token(&server, "GET", &looked).status, 401);
+    assert_eq!(with_token(&server, "GET", &inactive).status, 401);
     let found: Value = with_token(&server, "GET", &joined).json().unwrap();
     assert_eq!(found["user"]["name"], "Joined");
     let fresh = new_session(server.addr, None).unwrap().0;
-    assert!(fresh.id > before, "an id is not given twice");
+    assert!(fresh.id > before, "ids are not reused");
 }
 
 #[test]
@@ -267,7 +270,7 @@ fn tokens_are_neither_stored_nor_logged() {
         if !running {
             server.stop();
         }
-        assert!(search(&server, b"a body that can be found"), "else nothing would be found");
+        assert!(search(&server, b"a body that can be found"), "the search finds what is stored");
         for token in [&token, &secret] {
             assert!(!search(&server, token.as_bytes()));
             let raw =
@@ -275,6 +278,6 @@ fn tokens_are_neither_stored_nor_logged() {
             assert!(!search(&server, &raw));
             assert!(!server.log().contains(token.as_str()));
         }
-        assert!(!server.log().contains("a body that can be found"), "nor what was said");
+        assert!(!server.log().contains("a body that can be found"), "message bodies are not logged");
     }
 }

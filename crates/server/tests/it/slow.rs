@@ -1,4 +1,4 @@
-//! Who does not read costs nobody anything, and is told what was missed.
+//! Backpressure: a client that does not read delays no other client, and receives a gap for what it missed.
 
 use std::io::{Read, Write};
 
@@ -7,17 +7,17 @@ use protocol::{ControlFrame, RoomId, ServerFrame};
 use serde_json::{Value, json};
 use websocket::{Opcode, append_masked};
 
-use crate::coming_back::saying;
+use crate::client_ext::{ClientExt, WAIT_TIMEOUT, bearer, body, options};
+use crate::resume::message_command;
 use crate::server::TestServer;
-use crate::talk::{Talk, WAIT_TIMEOUT, bearer, body, options};
 
-/// A kernel that holds little for us.
+/// A small receive buffer, so that the kernel holds little for the client.
 const SMALL: Option<usize> = Some(4096);
 
-fn say_large(client: &mut Client, room: RoomId, numbers: std::ops::Range<u64>, size: usize) {
+fn send_large(client: &mut Client, room: RoomId, numbers: std::ops::Range<u64>, size: usize) {
     let mut started = Vec::new();
     for number in numbers {
-        started.push(client.start(&saying(room, &format!("{number:0size$}"))).unwrap());
+        started.push(client.start(&message_command(room, &format!("{number:0size$}"))).unwrap());
         if started.len() == 16 {
             started.drain(..).for_each(|id| drop(client.reply_to(id).unwrap()));
         }
@@ -25,7 +25,7 @@ fn say_large(client: &mut Client, room: RoomId, numbers: std::ops::Range<u64>, s
     started.into_iter().for_each(|id| drop(client.reply_to(id).unwrap()));
 }
 
-/// Reads up to the event `last`: what came, and the stretches that were named as missed, must meet without a hole.
+/// Reads up to the event `last`: events and gaps must be contiguous. Returns the number of missed events.
 fn all_or_gaps(client: &mut Client, room: RoomId, after: u64, last: u64) -> u64 {
     let (mut next, mut missed) = (after + 1, 0);
     while next <= last {
@@ -56,7 +56,7 @@ fn slow_reader_catches_up_and_delays_nobody() {
     mei.join("lobby").unwrap();
     let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     let head = slow.join("lobby").unwrap().head.0;
-    // Fourteen megabytes, for every character is written in six; the log in memory holds four, and the kernel some.
+    // Fourteen megabytes: each character is six bytes in JSON. The log in memory holds four megabytes, and the kernel some.
     let catch_ups = server.metric("teahouse_catch_ups_total");
     let wide = "\u{1}".repeat(8000);
     for number in 0..300 {
@@ -65,7 +65,7 @@ fn slow_reader_catches_up_and_delays_nobody() {
         mei.event_where(|event| event.seq.0 == seq).unwrap();
     }
     assert_eq!(all_or_gaps(&mut slow, room, head, head + 300), 0);
-    assert!(server.metric("teahouse_catch_ups_total") > catch_ups, "else the log was not outrun");
+    assert!(server.metric("teahouse_catch_ups_total") > catch_ups, "the reader fell out of the log");
     ann.send_body(room, "live").unwrap();
     assert_eq!(body(&slow.events_of(room, head + 300, 1)[0]), "live");
 }
@@ -80,32 +80,33 @@ fn too_slow_reader_gets_a_gap() {
     let slow = Options { receive_buffer: SMALL, ..bearer(&token) };
     let mut slow = Client::connect(server.addr, slow).unwrap();
     let mut lines =
-        Client::connect(server.addr, Options { receive_buffer: SMALL, ..crate::talk::plain_text() }).unwrap();
+        Client::connect(server.addr, Options { receive_buffer: SMALL, ..crate::client_ext::plain_text() })
+            .unwrap();
     lines.next_line().unwrap();
     lines.next_line().unwrap();
     let head = slow.join("lobby").unwrap().head.0;
-    say_large(&mut ann, room, 0..2500, 3000);
+    send_large(&mut ann, room, 0..2500, 3000);
     let last = head + 2500;
     let missed = all_or_gaps(&mut slow, room, head, last);
     assert!(missed > 1000, "{missed}");
     assert!(server.metric("teahouse_gaps_total") >= 1.0);
     ann.send_body(room, "live").unwrap();
     assert_eq!(body(&slow.events_of(room, last, 1)[0]), "live");
-    // What was named can be fetched.
-    let page = slow.ask(json!({"type":"history","room":"lobby","after":head,"limit":1}));
+    // The events in the gap can be fetched.
+    let page = slow.request(json!({"type":"history","room":"lobby","after":head,"limit":1}));
     assert_eq!(page["events"][0]["seq"], head + 1);
-    // A line client is told in a line; what it is not told that it missed, it gets.
-    let (mut said, mut missed) = (0, 0);
-    while said + missed < 2501 {
+    // A line client receives a notice for each gap, and every message outside the gaps.
+    let (mut lines_read, mut missed) = (0, 0);
+    while lines_read + missed < 2501 {
         let line = lines.next_line().unwrap();
-        let stretch = line.strip_prefix("* missed ").and_then(|line| line.strip_suffix(" in lobby"));
-        if let Some((from, to)) = stretch.and_then(|stretch| stretch.split_once(" to ")) {
+        let range = line.strip_prefix("* missed ").and_then(|line| line.strip_suffix(" in lobby"));
+        if let Some((from, to)) = range.and_then(|range| range.split_once(" to ")) {
             missed += to.parse::<u64>().unwrap() - from.parse::<u64>().unwrap() + 1;
         } else if !line.starts_with("* ") {
-            said += 1;
+            lines_read += 1;
         }
     }
-    assert!(said + missed == 2501 && missed > 1000, "{said} lines and {missed} missed");
+    assert!(lines_read + missed == 2501 && missed > 1000, "{lines_read} lines and {missed} missed");
     ann.send_body(room, "again").unwrap();
     assert!(lines.next_line().unwrap().ends_with(": again"));
 }
@@ -117,8 +118,8 @@ fn socket_buffer_of_unread_peer_is_small() {
     let room = ann.join("lobby").unwrap().info.room;
     let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     slow.join("lobby").unwrap();
-    say_large(&mut ann, room, 0..600, 8192);
-    // What the kernel has taken outlives the program; what the program has not handed over does not.
+    send_large(&mut ann, room, 0..600, 8192);
+    // Data in the kernel's socket buffer outlives the program; data in the program's own buffers does not.
     server.kill();
     let (mut held, mut chunk) = (0, vec![0; 64 * 1024]);
     slow.stream().set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
@@ -137,14 +138,15 @@ fn leave_of_slow_reader_delivers_earlier_events_only() {
     let room = ann.join("lobby").unwrap().info.room;
     let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..bearer(&token) }).unwrap();
     let head = slow.join("lobby").unwrap().head.0;
-    say_large(&mut ann, room, 0..300, 8192);
-    // By another connection, while the slow one has not read a fifth of it.
-    let left = server.back(&token).ask(json!({"type":"leave","room":"lobby"}))["seq"].as_u64().unwrap();
+    send_large(&mut ann, room, 0..300, 8192);
+    // Leaves by another connection, before the slow one has read a fifth of the messages.
+    let left =
+        server.reconnect(&token).request(json!({"type":"leave","room":"lobby"}))["seq"].as_u64().unwrap();
     assert_eq!(left, head + 301);
-    say_large(&mut ann, room, 300..700, 8192);
+    send_large(&mut ann, room, 300..700, 8192);
     assert_eq!(all_or_gaps(&mut slow, room, head, left), 0);
-    let heard = slow.heard();
-    assert!(!heard.iter().any(|frame| matches!(frame, ServerFrame::Event(_))), "{}", heard.len());
+    let received = slow.received();
+    assert!(!received.iter().any(|frame| matches!(frame, ServerFrame::Event(_))), "{}", received.len());
 }
 
 #[test]
@@ -154,30 +156,30 @@ fn slow_reader_leave_reply_comes_last() {
     let room = ann.join("lobby").unwrap().info.room;
     let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     let head = slow.join("lobby").unwrap().head.0;
-    say_large(&mut ann, room, 0..500, 8192);
+    send_large(&mut ann, room, 0..500, 8192);
     slow.send_text(r#"{"type":"leave","id":7,"room":"lobby"}"#).unwrap();
     let left = ann.event_where(|event| event.kind == protocol::EventKind::MemberLeft {}).unwrap().seq.0;
-    say_large(&mut ann, room, 500..1000, 8192);
+    send_large(&mut ann, room, 500..1000, 8192);
     assert_eq!(all_or_gaps(&mut slow, room, head, left), 0);
     let reply = slow.next_frame(WAIT_TIMEOUT).unwrap();
-    assert_eq!(crate::talk::reply_id(&reply), Some(7), "{reply:?}");
-    assert_eq!(slow.heard(), []);
+    assert_eq!(crate::client_ext::reply_id(&reply), Some(7), "{reply:?}");
+    assert_eq!(slow.received(), []);
 }
 
 #[test]
 fn unfinished_messages_are_bounded_in_total() {
     let server = TestServer::with(&[("SHARDS", "1")]);
-    // A fragment, and a ping by which one sees whether it was taken.
-    let mut begun = Vec::new();
-    append_masked(&mut begun, Opcode::Text, &[b' '; 64_000], [1, 2, 3, 4]);
-    begun[0] &= 0x7f;
-    append_masked(&mut begun, Opcode::Ping, b"taken", [1, 2, 3, 4]);
-    let (mut taken, mut refused) = (Vec::new(), 0);
+    // A fragment, then a ping whose pong shows that the server buffered the fragment.
+    let mut unfinished = Vec::new();
+    append_masked(&mut unfinished, Opcode::Text, &[b' '; 64_000], [1, 2, 3, 4]);
+    unfinished[0] &= 0x7f;
+    append_masked(&mut unfinished, Opcode::Ping, b"buffered", [1, 2, 3, 4]);
+    let (mut accepted, mut refused) = (Vec::new(), 0);
     for _ in 0..1200 {
         let mut client = server.guest();
-        client.send_bytes(&begun).unwrap();
+        client.send_bytes(&unfinished).unwrap();
         match client.next_message(WAIT_TIMEOUT).unwrap() {
-            Received::Pong(_) => taken.push(client),
+            Received::Pong(_) => accepted.push(client),
             Received::Close(code, _) => {
                 assert_eq!(code, 4001);
                 refused += 1;
@@ -189,33 +191,33 @@ fn unfinished_messages_are_bounded_in_total() {
         }
     }
     assert!(
-        refused > 3 && taken.len() * 64_000 <= 64 << 20 && taken.len() > 500,
+        refused > 3 && accepted.len() * 64_000 <= 64 << 20 && accepted.len() > 500,
         "{} {refused}",
-        taken.len()
+        accepted.len()
     );
-    // Those who were taken can end what they began; and room is made by it.
-    for client in taken.iter_mut().take(10) {
+    // Accepted clients can finish their messages, which frees memory.
+    for client in accepted.iter_mut().take(10) {
         let mut rest = Vec::new();
         append_masked(&mut rest, Opcode::Continuation, br#"{"type":"ping","id":1}"#, [1, 2, 3, 4]);
         client.send_bytes(&rest).unwrap();
-        client.frame_where(|frame| crate::talk::reply_id(frame) == Some(1)).unwrap();
+        client.frame_where(|frame| crate::client_ext::reply_id(frame) == Some(1)).unwrap();
     }
     let mut again = server.guest();
-    again.send_bytes(&begun).unwrap();
+    again.send_bytes(&unfinished).unwrap();
     assert!(matches!(again.next_message(WAIT_TIMEOUT).unwrap(), Received::Pong(_)));
-    drop(taken);
+    drop(accepted);
     server.until_metric("teahouse_connections", |open| open == 1.0);
-    let mut crowd: Vec<Client> = (0..100).map(|_| server.guest()).collect();
-    for client in &mut crowd {
-        client.send_bytes(&begun).unwrap();
+    let mut clients: Vec<Client> = (0..100).map(|_| server.guest()).collect();
+    for client in &mut clients {
+        client.send_bytes(&unfinished).unwrap();
         assert!(
             matches!(client.next_message(WAIT_TIMEOUT).unwrap(), Received::Pong(_)),
-            "all of it was given back"
+            "all of the memory was released"
         );
     }
 }
 
-/// The most memory that the process ever had, in KiB.
+/// The peak resident memory of the process, in KiB.
 fn peak_memory(server: &TestServer) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid().as_raw_nonzero())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -227,13 +229,13 @@ fn peer_that_does_not_read_is_not_read() {
     let server = TestServer::open();
     let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().info.room;
-    say_large(&mut ann, room, 0..60, 8192);
-    let mut greedy = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
-    greedy.join("lobby").unwrap();
+    send_large(&mut ann, room, 0..60, 8192);
+    let mut flooding = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
+    flooding.join("lobby").unwrap();
     let before = peak_memory(&server);
-    // A hundred megabytes of answers.
+    // A hundred megabytes of replies.
     for id in 0..400 {
-        greedy
+        flooding
             .send_text(&json!({"type":"history","id":id,"room":"lobby","after":0,"limit":500}).to_string())
             .unwrap();
     }
@@ -244,7 +246,7 @@ fn peer_that_does_not_read_is_not_read() {
     assert!(grown < 32 * 1024, "{grown} KiB");
     let mut answered = vec![0; 400];
     while answered.iter().sum::<u32>() < 400 {
-        if let Some(id) = crate::talk::reply_id(&greedy.next_frame(WAIT_TIMEOUT).unwrap()) {
+        if let Some(id) = crate::client_ext::reply_id(&flooding.next_frame(WAIT_TIMEOUT).unwrap()) {
             answered[usize::try_from(id).unwrap()] += 1;
         }
     }
@@ -254,36 +256,36 @@ fn peer_that_does_not_read_is_not_read() {
 }
 
 #[test]
-fn requests_are_read_no_faster_than_replies_are_taken() {
-    // In one shard: each time that Ann is heard, the other one has had a turn to be read, too.
+fn requests_are_read_no_faster_than_replies() {
+    // One shard: for each reply to Ann, the shard had a turn to read the flooding client, too.
     let server = TestServer::with(&[("SHARDS", "1")]);
     let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().info.room;
-    let greedy = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() });
-    let mut greedy = greedy.unwrap();
-    // Three bytes each, and a hundred for the answer.
-    let mut questions = Vec::new();
+    let flooding = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() });
+    let mut flooding = flooding.unwrap();
+    // Three bytes per command, a hundred per reply.
+    let mut commands = Vec::new();
     append_masked(
-        &mut questions,
+        &mut commands,
         Opcode::Text,
         format!("[{}]", vec!["{}"; 256].join(",")).as_bytes(),
         [1, 2, 3, 4],
     );
     let before = peak_memory(&server);
-    let stream = greedy.stream().try_clone().unwrap();
-    let asking = std::thread::spawn(move || (0..1000).try_for_each(|_| (&stream).write_all(&questions)));
+    let stream = flooding.stream().try_clone().unwrap();
+    let sending = std::thread::spawn(move || (0..1000).try_for_each(|_| (&stream).write_all(&commands)));
     for _ in 0..100 {
         ann.send_body(room, "others go on").unwrap();
     }
-    let mut answers = 0;
-    while answers < 256_000 {
-        match greedy.next_message(WAIT_TIMEOUT).unwrap() {
+    let mut replies = 0;
+    while replies < 256_000 {
+        match flooding.next_message(WAIT_TIMEOUT).unwrap() {
             Received::Text(text) => assert!(text.contains("malformed")),
             other => panic!("{other:?}"),
         }
-        answers += 1;
+        replies += 1;
     }
-    asking.join().unwrap().unwrap();
+    sending.join().unwrap().unwrap();
     let grown = peak_memory(&server) - before;
     assert!(grown < 12 * 1024, "{grown} KiB");
 }
@@ -293,23 +295,23 @@ fn large_page_does_not_delay_other_replies() {
     let server = TestServer::open();
     let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().info.room;
-    say_large(&mut ann, room, 0..60, 8192);
-    let greedy: Vec<Client> = (0..20)
+    send_large(&mut ann, room, 0..60, 8192);
+    let flooding: Vec<Client> = (0..20)
         .map(|_| {
-            let mut greedy =
+            let mut flooding =
                 Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
-            greedy.join("lobby").unwrap();
+            flooding.join("lobby").unwrap();
             for id in 0..10 {
-                greedy
+                flooding
                     .send_text(
                         &json!({"type":"history","id":id,"room":"lobby","after":0,"limit":500}).to_string(),
                     )
                     .unwrap();
             }
-            greedy
+            flooding
         })
         .collect();
-    let page: Value = ann.ask(json!({"type":"history","room":"lobby","limit":1}));
+    let page: Value = ann.request(json!({"type":"history","room":"lobby","limit":1}));
     assert_eq!(page["type"], "ok");
-    drop(greedy);
+    drop(flooding);
 }

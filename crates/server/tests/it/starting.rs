@@ -1,15 +1,15 @@
-//! What keeps the program from starting is one line, and an exit code that is not 0.
+//! Failures to start: one line on stderr, and a nonzero exit code.
 
 use std::fs;
 use std::net::TcpListener;
 
+use crate::client_ext::ClientExt;
 use crate::server::{Ended, TestServer, program, run};
-use crate::talk::Talk;
 
-/// One line for a person, which holds these words.
+/// Expects this exit code and one plain line that contains these words.
 fn check(ended: &Ended, code: i32, words: &[&str]) {
     assert_eq!(ended.code, Some(code), "{}", ended.stderr);
-    // On the way there may be log lines, which are JSON here; the last line is the one for people.
+    // Log lines are JSON here; the one plain line is for the operator.
     let plain: Vec<&str> = ended.stderr.lines().filter(|line| !line.starts_with('{')).collect();
     let [line] = plain[..] else { panic!("not one line: {:?}", ended.stderr) };
     assert!(line.starts_with("teahouse: "), "{line}");
@@ -26,11 +26,11 @@ fn data_folder_in_use_is_refused() {
         .arg(server.data())
         .env("TEAHOUSE_LOG", "error"));
     check(&second, 1, &["another teahouse", &server.data().display().to_string()]);
-    server.guest().heard();
-    // A killed one leaves no lock behind.
+    server.guest().received();
+    // A killed server leaves no lock.
     server.kill();
     server.start();
-    server.guest().heard();
+    server.guest().received();
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn flags_override_environment_and_file() {
         let line = printed.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
         assert!(line.contains(value) && line.contains(source), "{line}");
     }
-    // What is printed can be read again.
+    // The printed configuration can be read again.
     fs::write(folder.path().join("teahouse.toml"), &printed).unwrap();
     assert!(program().current_dir(folder.path()).arg("config").output().unwrap().status.success());
     let example = program().args(["config", "--example"]).output().unwrap();

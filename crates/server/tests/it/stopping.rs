@@ -1,4 +1,4 @@
-//! SIGTERM: everybody is told, nothing is lost, and it ends.
+//! Graceful shutdown: every client receives a close frame, no committed message is lost, and the process exits.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -10,16 +10,16 @@ use protocol::{Command, EventKind, Join, ServerFrame};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::coming_back::saying;
+use crate::client_ext::{ClientExt, WAIT_TIMEOUT, plain_text, reply_id};
+use crate::resume::message_command;
 use crate::server::TestServer;
-use crate::talk::{Talk, WAIT_TIMEOUT, plain_text, reply_id};
 
-/// The close frame, after whatever comes before it.
-fn goodbye(client: &mut Client) -> (u16, String) {
+/// Reads up to the close frame; returns its code and reason.
+fn read_close_frame(client: &mut Client) -> (u16, String) {
     loop {
         match client.next_message(WAIT_TIMEOUT).unwrap() {
             Received::Close(code, reason) => return (code, reason),
-            Received::End => panic!("it ended without a goodbye"),
+            Received::End => panic!("the connection ended without a close frame"),
             _ => {}
         }
     }
@@ -34,7 +34,7 @@ fn stop_announces_retry_delay_and_exits_0() {
         clients[0].join("lobby").unwrap();
         kill_process(server.pid(), signal).unwrap();
         for client in &mut clients {
-            assert_eq!(goodbye(client), (1001, "retry_within_ms=500".to_owned()));
+            assert_eq!(read_close_frame(client), (1001, "retry_within_ms=500".to_owned()));
         }
         drop(clients);
         let (status, printed) = server.wait();
@@ -50,7 +50,7 @@ fn stop_of_many_connections_spreads_retries() {
     let mut clients: Vec<Client> = (0..150).map(|_| server.guest()).collect();
     server.terminate();
     for client in &mut clients {
-        assert_eq!(goodbye(client), (1001, "retry_within_ms=750".to_owned()));
+        assert_eq!(read_close_frame(client), (1001, "retry_within_ms=750".to_owned()));
     }
     drop(clients);
     assert!(server.wait().0.success());
@@ -64,13 +64,13 @@ fn stop_answers_pending_commands_durably() {
     let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
     let mut ids: BTreeSet<u64> =
-        (0..1000).map(|number| li.start(&saying(room, &number.to_string())).unwrap().0).collect();
+        (0..1000).map(|number| li.start(&message_command(room, &number.to_string())).unwrap().0).collect();
     server.terminate();
-    let (mut answered, mut heard) = (Vec::new(), Vec::new());
+    let (mut answered, mut received) = (Vec::new(), Vec::new());
     let end = loop {
         match li.next_frame(WAIT_TIMEOUT) {
             Ok(ServerFrame::Event(event)) if matches!(event.kind, EventKind::Message { .. }) => {
-                heard.push(event)
+                received.push(event)
             }
             Ok(frame) => {
                 if let Some(id) = reply_id(&frame) {
@@ -90,22 +90,22 @@ fn stop_answers_pending_commands_durably() {
     drop((li, ann));
     assert!(server.wait().0.success());
     server.start();
-    let mut li = server.back(&token);
+    let mut li = server.reconnect(&token);
     li.join("lobby").unwrap();
     let mut stored = BTreeSet::new();
     loop {
         let after = stored.last().copied().unwrap_or(0);
-        let page = li.ask(json!({"type":"history","room":"lobby","after":after,"limit":500}));
+        let page = li.request(json!({"type":"history","room":"lobby","after":after,"limit":500}));
         stored.extend(page["events"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()));
         if page["more"] == false {
             break;
         }
     }
     assert!(answered.iter().all(|seq| stored.contains(seq)));
-    assert!(heard.iter().all(|event| stored.contains(&event.seq.0)));
-    // What was committed was also answered, and heard: nobody has to ask again for what is known.
-    let said = stored.len() as u64 - 3;
-    assert_eq!((answered.len() as u64, heard.len() as u64), (said, said), "of {said} that were stored");
+    assert!(received.iter().all(|event| stored.contains(&event.seq.0)));
+    // Every committed message was also answered and delivered: no client has to repeat one.
+    let messages = stored.len() as u64 - 3;
+    assert_eq!((answered.len() as u64, received.len() as u64), (messages, messages), "of {messages} stored");
 }
 
 #[test]
@@ -113,32 +113,32 @@ fn stop_delivers_earlier_messages_before_close() {
     let mut server = TestServer::with(&[("SHARDS", "1")]);
     let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().info.room;
-    let mut crowd: Vec<Client> = (0..400).map(|_| server.guest()).collect();
-    let ids: Vec<_> = crowd.iter_mut().map(|client| client.start(&joining()).unwrap()).collect();
-    for (client, id) in crowd.iter_mut().zip(ids) {
+    let mut clients: Vec<Client> = (0..400).map(|_| server.guest()).collect();
+    let ids: Vec<_> = clients.iter_mut().map(|client| client.start(&join_lobby()).unwrap()).collect();
+    for (client, id) in clients.iter_mut().zip(ids) {
         client.reply_to(id).unwrap();
     }
-    // Somebody who goes on talking, so that there is always something on its way to many.
-    let (tell, told) = std::sync::mpsc::channel();
-    let talking = std::thread::spawn(move || {
+    // Li keeps sending, so that a delivery to many members is always in progress.
+    let (reply_sender, replies) = std::sync::mpsc::channel();
+    let sending = std::thread::spawn(move || {
         let mut number = 0;
-        let mut talk = |li: &mut Client| {
+        let mut send_next = |li: &mut Client| {
             number += 1;
-            li.start(&saying(room, &number.to_string()))
+            li.start(&message_command(room, &number.to_string()))
         };
         for _ in 0..4 {
-            talk(&mut li).unwrap();
+            send_next(&mut li).unwrap();
         }
         while let Ok(frame) = li.next_frame(WAIT_TIMEOUT) {
             if reply_id(&frame).is_some() {
-                let _ = tell.send(());
-                let _ = talk(&mut li);
+                let _ = reply_sender.send(());
+                let _ = send_next(&mut li);
             }
         }
     });
-    told.iter().take(30).for_each(drop);
+    replies.iter().take(30).for_each(drop);
     server.terminate();
-    let heard: Vec<usize> = crowd
+    let received: Vec<usize> = clients
         .iter_mut()
         .map(|client| {
             let mut messages = 0;
@@ -156,31 +156,31 @@ fn stop_delivers_earlier_messages_before_close() {
             }
         })
         .collect();
-    talking.join().unwrap();
-    drop(crowd);
+    sending.join().unwrap();
+    drop(clients);
     assert!(server.wait().0.success());
     server.start();
-    let stored = server.back(&token).join("lobby").unwrap().n.0;
+    let stored = server.reconnect(&token).join("lobby").unwrap().n.0;
     assert!(
-        heard.iter().all(|messages| *messages as u64 == stored),
-        "{stored} were stored, and heard: {heard:?}"
+        received.iter().all(|messages| *messages as u64 == stored),
+        "{stored} were stored, and the clients received {received:?}"
     );
 }
 
-fn joining() -> Command {
+fn join_lobby() -> Command {
     Command::Join(Join { room: "lobby".parse().unwrap(), after: None, epoch: None })
 }
 
 #[test]
 fn repeated_stops_answer_what_they_commit() {
-    // The narrow place between the commit and the goodbye, several times.
+    // Hits the window between the commit and the close frame, in several rounds.
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().info.room;
-    let mut told = 0;
+    let mut previous = 0;
     for round in 0..10 {
         for number in 0..3 {
-            li.start(&saying(room, &format!("{round}-{number}"))).unwrap();
+            li.start(&message_command(room, &format!("{round}-{number}"))).unwrap();
         }
         server.terminate();
         let mut answered = 0;
@@ -190,53 +190,53 @@ fn repeated_stops_answer_what_they_commit() {
         drop(li);
         assert!(server.wait().0.success());
         server.start();
-        li = server.back(&token);
+        li = server.reconnect(&token);
         let joined = li.join("lobby").unwrap();
-        assert_eq!(joined.n.0 - told, answered, "committed, and answered, in round {round}");
-        told = joined.n.0;
+        assert_eq!(joined.n.0 - previous, answered, "committed, and answered, in round {round}");
+        previous = joined.n.0;
     }
 }
 
 #[test]
 fn stopping_server_refuses_connections_and_is_not_ready() {
     let mut server = TestServer::with(&[("TIMEOUTS_CLOSE", "30s")]);
-    let mut stubborn = server.guest();
-    let mut here = TcpStream::connect(server.addr).unwrap();
-    here.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
-    let mut ask = |path: &str| {
-        here.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
-        let mut heard = String::new();
+    let mut unresponsive = server.guest();
+    let mut kept_alive = TcpStream::connect(server.addr).unwrap();
+    kept_alive.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
+    let mut request = |path: &str| {
+        kept_alive.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        let mut received = String::new();
         let mut chunk = [0; 4096];
-        while !(heard.contains("\r\n\r\n")
-            && (heard.ends_with('}') || heard.ends_with("ready") || heard.ends_with("ok")))
+        while !(received.contains("\r\n\r\n")
+            && (received.ends_with('}') || received.ends_with("ready") || received.ends_with("ok")))
         {
-            let read = here.read(&mut chunk).unwrap();
-            assert!(read > 0, "{heard}");
-            heard.push_str(&String::from_utf8_lossy(&chunk[..read]));
+            let read = kept_alive.read(&mut chunk).unwrap();
+            assert!(read > 0, "{received}");
+            received.push_str(&String::from_utf8_lossy(&chunk[..read]));
         }
-        heard
+        received
     };
-    assert!(ask("/readyz").starts_with("HTTP/1.1 200 "));
+    assert!(request("/readyz").starts_with("HTTP/1.1 200 "));
     server.terminate();
-    assert_eq!(goodbye(&mut stubborn).0, 1001);
-    let answer = ask("/readyz");
+    assert_eq!(read_close_frame(&mut unresponsive).0, 1001);
+    let answer = request("/readyz");
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("shutting_down"), "{answer}");
-    assert!(ask("/healthz").starts_with("HTTP/1.1 200 "), "alive it is");
+    assert!(request("/healthz").starts_with("HTTP/1.1 200 "), "the process is alive");
     let begin = Instant::now();
     while TcpStream::connect(server.addr).is_ok() {
         assert!(begin.elapsed() < WAIT_TIMEOUT, "the port is still open");
     }
     assert!(matches!(Client::open(server.addr, plain_text()), Err(Error::Io(_))));
-    // The goodbye is answered: there is nothing to wait for.
-    stubborn.send_message(websocket::Opcode::Close, &[0x03, 0xe9]).unwrap();
-    assert_eq!(stubborn.next_message(WAIT_TIMEOUT).unwrap(), Received::End);
+    // After the close reply there is nothing to wait for.
+    unresponsive.send_message(websocket::Opcode::Close, &[0x03, 0xe9]).unwrap();
+    assert_eq!(unresponsive.next_message(WAIT_TIMEOUT).unwrap(), Received::End);
     assert!(server.wait().0.success());
 }
 
 #[test]
 fn connection_upgraded_during_stop_is_closed() {
     let mut server = TestServer::open();
-    // Whom a stop meets between the request and the shard is luck.
+    // Which connections are between request and shard during a stop depends on timing.
     for round in 0..5 {
         let mut arriving: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(server.addr).unwrap()).collect();
         for stream in &mut arriving {
@@ -245,14 +245,14 @@ fn connection_upgraded_during_stop_is_closed() {
         }
         server.terminate();
         for stream in &mut arriving {
-            // Who is not let in may be cut off.
+            // A refused connection may be reset.
             let _ = stream.write_all(b"\r\n");
         }
         for stream in &mut arriving {
-            let mut heard = Vec::new();
-            // Reset: nobody has read its request.
-            let _ = stream.read_to_end(&mut heard);
-            let text = String::from_utf8_lossy(&heard);
+            let mut received = Vec::new();
+            // A reset means that the server has not read the request.
+            let _ = stream.read_to_end(&mut received);
+            let text = String::from_utf8_lossy(&received);
             assert!(
                 if text.starts_with("HTTP/1.1 101 ") {
                     text.contains("\u{3}\u{fffd}retry_within_ms=")
@@ -274,11 +274,11 @@ const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpg
 #[test]
 fn unresponsive_peer_does_not_delay_the_stop() {
     let mut server = TestServer::with(&[("TIMEOUTS_CLOSE", "100ms")]);
-    let mut deaf = server.guest();
+    let mut unresponsive = server.guest();
     let (mut li, token) = server.person("Li");
     let room = li.join("lobby").unwrap().info.room;
-    deaf.join("lobby").unwrap();
-    let slow = client::Options { receive_buffer: Some(4096), ..crate::talk::bearer(&token) };
+    unresponsive.join("lobby").unwrap();
+    let slow = client::Options { receive_buffer: Some(4096), ..crate::client_ext::bearer(&token) };
     let mut slow = Client::connect(server.addr, slow).unwrap();
     slow.join("lobby").unwrap();
     for number in 0..400 {
@@ -287,7 +287,7 @@ fn unresponsive_peer_does_not_delay_the_stop() {
     server.terminate();
     let (status, _) = server.wait();
     assert!(status.success());
-    drop((deaf, slow, li));
+    drop((unresponsive, slow, li));
 }
 
 #[test]

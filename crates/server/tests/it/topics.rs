@@ -4,9 +4,9 @@ use client::Client;
 use protocol::EventKind;
 use serde_json::{Value, json};
 
+use crate::client_ext::{ClientExt, plain_text};
 use crate::http_operations::{HttpUser, refusal};
 use crate::server::TestServer;
-use crate::talk::{Talk, plain_text};
 
 fn set_topic(room: &str, topic: &str) -> Value {
     json!({"type":"set_topic","room":room,"topic":topic})
@@ -20,7 +20,7 @@ fn next_topic(client: &mut Client) -> String {
     }
 }
 
-/// The next line with `part`.
+/// The next line that contains `part`.
 fn line(client: &mut Client, part: &str) -> String {
     loop {
         let line = client.next_line().unwrap();
@@ -31,24 +31,24 @@ fn line(client: &mut Client, part: &str) -> String {
 }
 
 #[test]
-fn topic_reaches_members_and_those_who_join_later() {
+fn topic_reaches_members_and_later_joiners() {
     let server = TestServer::open();
     let (mut li, mut ann) = (server.guest(), server.guest());
     let room = li.join("tea").unwrap().info.room;
     ann.join("tea").unwrap();
     assert_eq!(li.next_event().unwrap().seq.0, 2);
-    let reply = li.ask(set_topic("tea", " 今天喝龙井 "));
+    let reply = li.request(set_topic("tea", " 今天喝龙井 "));
     assert_eq!((&reply["type"], &reply["topic"]), (&json!("ok"), &json!("今天喝龙井")));
     let event = ann.next_event().unwrap();
-    assert_eq!((event.room, event.seq.0, event.n.0, event.by.id), (room, 3, 0, li.me()));
+    assert_eq!((event.room, event.seq.0, event.n.0, event.by.id), (room, 3, 0, li.user_id()));
     assert!(matches!(event.kind, EventKind::TopicChanged { topic } if topic.as_str() == "今天喝龙井"));
     assert_eq!(next_topic(&mut li), "今天喝龙井");
     let mut bob = server.guest();
-    assert_eq!(bob.ask(json!({"type":"join","room":"tea"}))["topic"], "今天喝龙井");
-    let listed = bob.ask(json!({"type":"rooms","joined":true}));
+    assert_eq!(bob.request(json!({"type":"join","room":"tea"}))["topic"], "今天喝龙井");
+    let listed = bob.request(json!({"type":"rooms","joined":true}));
     assert_eq!(listed["rooms"][0]["topic"], "今天喝龙井");
-    assert_eq!(bob.ask(set_topic("tea", ""))["topic"], "");
-    assert!(bob.ask(json!({"type":"join","room":"tea"})).get("topic").is_none());
+    assert_eq!(bob.request(set_topic("tea", ""))["topic"], "");
+    assert!(bob.request(json!({"type":"join","room":"tea"})).get("topic").is_none());
 }
 
 #[test]
@@ -57,9 +57,9 @@ fn same_topic_is_appended_once() {
     let mut li = server.guest();
     li.join("tea").unwrap();
     for _ in 0..2 {
-        assert_eq!(li.ask(set_topic("tea", "x"))["topic"], "x");
+        assert_eq!(li.request(set_topic("tea", "x"))["topic"], "x");
     }
-    assert_eq!(li.ask(json!({"type":"history","room":"tea"}))["events"].as_array().unwrap().len(), 2);
+    assert_eq!(li.request(json!({"type":"history","room":"tea"}))["events"].as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -67,11 +67,11 @@ fn topic_survives_a_restart() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
     li.join("lobby").unwrap();
-    li.ask(set_topic("lobby", "龙井"));
+    li.request(set_topic("lobby", "龙井"));
     server.restart();
-    let mut li = server.back(&token);
+    let mut li = server.reconnect(&token);
     assert_eq!(li.join("lobby").unwrap().info.attributes.topic.as_str(), "龙井");
-    let page = li.ask(json!({"type":"history","room":"lobby"}));
+    let page = li.request(json!({"type":"history","room":"lobby"}));
     assert_eq!(page["events"][1]["topic"], "龙井");
 }
 
@@ -98,7 +98,7 @@ fn refused_topics_have_the_codes_of_the_protocol() {
         assert_eq!(refusal(http.put(&path, json!({"topic":topic}))), (status, code.to_owned()), "{topic:?}");
     }
     assert_eq!(li.refused_with(json!({"type":"set_topic","room":"lobby"})), "malformed");
-    assert_eq!(li.ask(set_topic("lobby", &longest))["topic"], longest);
+    assert_eq!(li.request(set_topic("lobby", &longest))["topic"], longest);
 }
 
 #[test]
@@ -107,16 +107,16 @@ fn topics_are_limited_like_messages() {
     let server = TestServer::with(&settings);
     let (mut li, token) = server.person("Li");
     li.join("lobby").unwrap();
-    assert_eq!(li.ask(set_topic("lobby", "one"))["type"], "ok");
+    assert_eq!(li.request(set_topic("lobby", "one"))["type"], "ok");
     let message = json!({"type":"send","room":"lobby","client_message_id":"k","body":"x"});
-    assert_eq!(li.ask(message)["type"], "ok");
+    assert_eq!(li.request(message)["type"], "ok");
     assert_eq!(li.refused_with(set_topic("lobby", "two")), "rate_limited");
     let over_http = HttpUser::of(&server, &token).put("/api/v1/rooms/lobby/topic", json!({"topic":"two"}));
     assert_eq!(refusal(over_http), (429, "rate_limited".to_owned()));
 }
 
 #[test]
-fn topic_over_http_is_that_of_the_room() {
+fn topic_set_over_http_reaches_the_room() {
     let server = TestServer::open();
     let li = HttpUser::new(&server, "Li");
     li.post("/api/v1/rooms/tea/join", json!({}));

@@ -1,7 +1,7 @@
-//! What a round costs the shard in system calls, as the kernel sees it: one write for each member, and nothing else that
-//! grows with them. `crates/server/src/shard/tests/counts.rs` counts the same without a kernel.
+//! System calls of a shard per batch, as the kernel counts them: one write for each member, and nothing else that grows
+//! with their number. `crates/server/src/shard/tests/allocations.rs` counts reads and writes without a kernel.
 //!
-//! Where there is no `strace`, or no right to trace, this is left out; `cargo xtask test` says so.
+//! Without `strace`, or without the right to trace, the test is skipped and prints the reason.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,8 +13,8 @@ use client::Client;
 use protocol::{ControlFrame, ServerFrame};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::client_ext::{ClientExt, body};
 use crate::server::TestServer;
-use crate::talk::{Talk, body};
 
 const MEMBERS: u64 = 200;
 const ROUNDS: u64 = 20;
@@ -22,35 +22,35 @@ const ROUNDS: u64 = 20;
 /// A thread of the server under `strace`.
 struct Trace {
     strace: Child,
-    said: BufReader<ChildStderr>,
+    stderr: BufReader<ChildStderr>,
     file: PathBuf,
 }
 
 impl Trace {
-    /// `Err`: why it cannot be.
+    /// Attaches `strace` to a thread. `Err` holds the reason why it cannot.
     fn of(server: &TestServer, thread: &str) -> Result<Self, String> {
         let file = server.data().join("trace");
         let mut strace = Command::new("strace");
-        strace.args(["-p", &id_of(server, thread), "-o"]).arg(&file).stderr(Stdio::piped());
+        strace.args(["-p", &thread_id(server, thread), "-o"]).arg(&file).stderr(Stdio::piped());
         let mut strace = match strace.spawn() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err("strace is missing".to_owned()),
             spawned => spawned.unwrap(),
         };
-        let mut said = BufReader::new(strace.stderr.take().unwrap());
+        let mut stderr = BufReader::new(strace.stderr.take().unwrap());
         let mut line = String::new();
-        said.read_line(&mut line).unwrap();
+        stderr.read_line(&mut line).unwrap();
         if !line.contains(" attached") {
-            said.read_to_string(&mut line).unwrap();
+            stderr.read_to_string(&mut line).unwrap();
             strace.wait().unwrap();
             return Err(line);
         }
-        Ok(Trace { strace, said, file })
+        Ok(Trace { strace, stderr, file })
     }
 
-    /// Ends it: how often each call was made.
+    /// Ends the trace, and returns the number of each system call.
     fn end(mut self) -> BTreeMap<String, u64> {
         kill_process(Pid::from_child(&self.strace), Signal::INT).unwrap();
-        self.said.read_to_string(&mut String::new()).unwrap();
+        self.stderr.read_to_string(&mut String::new()).unwrap();
         self.strace.wait().unwrap();
         let mut calls = BTreeMap::new();
         for line in fs::read_to_string(self.file).unwrap().lines() {
@@ -61,8 +61,8 @@ impl Trace {
     }
 }
 
-/// The kernel's number of the server's thread with this name.
-fn id_of(server: &TestServer, name: &str) -> String {
+/// The kernel's id of the server's thread with this name.
+fn thread_id(server: &TestServer, name: &str) -> String {
     let threads = PathBuf::from(format!("/proc/{}/task", server.pid().as_raw_nonzero()));
     let mut threads = fs::read_dir(threads).unwrap().map(|thread| thread.unwrap());
     let found = threads.find(|thread| fs::read_to_string(thread.path().join("comm")).unwrap().trim() == name);
@@ -71,26 +71,26 @@ fn id_of(server: &TestServer, name: &str) -> String {
 
 #[test]
 fn batch_is_one_system_call_per_member() {
-    // Nobody is asked for a sign of life meanwhile.
-    let calm = [("SHARDS", "1"), ("TIMEOUTS_PING_INTERVAL", "10m"), ("TIMEOUTS_WEBSOCKET_IDLE", "20m")];
-    let server = TestServer::with(&calm);
+    // No pings during the measurement.
+    let settings = [("SHARDS", "1"), ("TIMEOUTS_PING_INTERVAL", "10m"), ("TIMEOUTS_WEBSOCKET_IDLE", "20m")];
+    let server = TestServer::with(&settings);
     let mut members: Vec<Client> = (0..MEMBERS).map(|_| server.guest()).collect();
     let room = members[0].join("lobby").unwrap().info.room;
     members[1..].iter_mut().for_each(|member| drop(member.join("lobby").unwrap()));
-    // The last that is said of who came: from now on the room is quiet.
-    let all_are_here = |frame: &ServerFrame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Presence(presence)) if u64::from(presence.count) == MEMBERS);
-    members.iter_mut().for_each(|member| drop(member.frame_where(all_are_here).unwrap()));
-    members.iter_mut().for_each(|member| drop(member.heard()));
+    // Wait for the last presence frame: from then on the room is idle.
+    let all_are_online = |frame: &ServerFrame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Presence(presence)) if u64::from(presence.count) == MEMBERS);
+    members.iter_mut().for_each(|member| drop(member.frame_where(all_are_online).unwrap()));
+    members.iter_mut().for_each(|member| drop(member.received()));
 
     let trace = match Trace::of(&server, "shard-0") {
         Ok(trace) => trace,
-        Err(why) => return eprintln!("left out: {why}"),
+        Err(reason) => return eprintln!("skipped: {reason}"),
     };
     for round in 0..ROUNDS {
-        let said = format!("round {round}");
-        members[0].send_body(room, &said).unwrap();
+        let text = format!("round {round}");
+        members[0].send_body(room, &text).unwrap();
         for member in &mut members {
-            assert_eq!(body(&member.next_event().unwrap()), said);
+            assert_eq!(body(&member.next_event().unwrap()), text);
         }
     }
     let calls = trace.end();
@@ -99,10 +99,10 @@ fn batch_is_one_system_call_per_member() {
         .partition(|(name, _)| ["write", "writev", "sendto", "sendmsg", "sendmmsg"].contains(&name.as_str()));
     let count = |calls: &[(&String, &u64)]| calls.iter().map(|(_, count)| **count).sum::<u64>();
     assert_eq!(count(&writes), MEMBERS * ROUNDS, "{calls:?}");
-    // Waiting, the sender's message, waking the writer, a slice of the walk now and then: some for each round, and whatever
-    // a second that passes brings; none for each member.
+    // Polling, reading the sender's message, waking the writer, an occasional fan-out slice: a few for each batch and each
+    // second; none for each member.
     assert!(count(&others) < MEMBERS * ROUNDS / 4, "{calls:?}");
-    // What the sender said, and that there is no more.
+    // One read of the sender's message, and one that returns no more data.
     assert!(calls.get("recvfrom") <= Some(&(2 * ROUNDS)), "{calls:?}");
     assert!(!calls.contains_key("epoll_ctl"), "{calls:?}");
 }

@@ -1,11 +1,11 @@
-//! People who talk.
+//! Messages: order, delivery, and limits of bodies and frames.
 
 use client::Received;
 use protocol::EventKind;
 use serde_json::json;
 
+use crate::client_ext::{ClientExt, WAIT_TIMEOUT, body};
 use crate::server::TestServer;
-use crate::talk::{Talk, WAIT_TIMEOUT, body};
 
 #[test]
 fn two_members_receive_one_order() {
@@ -14,7 +14,7 @@ fn two_members_receive_one_order() {
     let (mut ann, _) = server.person("Ann");
     let room = li.join("lobby").unwrap().info.room;
     let head = ann.join("lobby").unwrap().head.0;
-    // Both at once, without waiting for replies.
+    // Both send at once, without waiting for replies.
     for number in 0..100 {
         for client in [&mut li, &mut ann] {
             let command = json!({"type":"send","room":room.to_string(),"client_message_id":format!("k{number}"),"body":number.to_string()});
@@ -22,18 +22,21 @@ fn two_members_receive_one_order() {
         }
     }
     let joined = li.next_event().unwrap();
-    assert_eq!((joined.kind, joined.by.id), (EventKind::MemberJoined { also_joined: Vec::new() }, ann.me()));
-    let heard = li.events_of(room, head, 200);
-    assert_eq!(ann.events_of(room, head, 200), heard);
-    for (before, event) in heard.iter().enumerate() {
+    assert_eq!(
+        (joined.kind, joined.by.id),
+        (EventKind::MemberJoined { also_joined: Vec::new() }, ann.user_id())
+    );
+    let received = li.events_of(room, head, 200);
+    assert_eq!(ann.events_of(room, head, 200), received);
+    for (before, event) in received.iter().enumerate() {
         assert_eq!(event.n.0, before as u64 + 1, "n counts messages");
         let EventKind::Message { client_message_id: Some(key), body } = &event.kind else {
             panic!("{event:?}")
         };
-        assert_eq!(key.as_str(), format!("k{}", body.as_str()), "the key that its sender gave it");
+        assert_eq!(key.as_str(), format!("k{}", body.as_str()), "the key is that of the sender");
     }
     for (client, name) in [(&li, "李雷"), (&ann, "Ann")] {
-        let own: Vec<_> = heard.iter().filter(|event| event.by.id == client.me()).collect();
+        let own: Vec<_> = received.iter().filter(|event| event.by.id == client.user_id()).collect();
         assert!(own.iter().all(|event| event.by.name.as_str() == name));
         let bodies: Vec<String> = own.iter().map(|event| body(event).to_owned()).collect();
         assert_eq!(bodies, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
@@ -58,14 +61,14 @@ fn body_is_delivered_unchanged() {
         " leading and trailing\n",
         "e\u{301} and é are not the same",
         "\u{202e}right to left\u{2028}\u{feff}",
-        "/join is said here, not done",
+        "/join is text here, not a command",
         &longest,
         &controls,
     ] {
         let seq = li.send_body(room, typed).unwrap();
         let event = ann.event_where(|event| event.seq == seq).unwrap();
         assert_eq!(body(&event), typed);
-        let page = ann.ask(json!({"type":"history","room":"lobby","limit":1}));
+        let page = ann.request(json!({"type":"history","room":"lobby","limit":1}));
         assert_eq!(page["events"][0]["body"], typed);
     }
 }
@@ -80,10 +83,10 @@ fn body_above_the_limit_is_refused() {
         let mut li = server.guest();
         assert_eq!(li.welcome().unwrap().limits.body_bytes, limit);
         let room = li.join("lobby").unwrap().info.room;
-        let at_it = "x".repeat(limit as usize);
+        let longest = "x".repeat(limit as usize);
         let command = |body: &str| json!({"type":"send","room":room.to_string(),"client_message_id":body.len().to_string(),"body":body});
-        assert_eq!(li.refused_with(command(&format!("{at_it}x"))), "body_too_long");
-        assert_eq!(li.ask(command(&at_it))["type"], "ok");
+        assert_eq!(li.refused_with(command(&format!("{longest}x"))), "body_too_long");
+        assert_eq!(li.request(command(&longest))["type"], "ok");
     }
 }
 
@@ -96,7 +99,7 @@ fn frame_above_64_kib_closes_with_1009() {
         empty.replace(r#""""#, &format!(r#""{}""#, "x".repeat(len - empty.len())))
     };
     li.send_text(&frame(65_536)).unwrap();
-    li.heard();
+    li.received();
     li.send_text(&frame(65_537)).unwrap();
     assert_eq!(li.closed().unwrap(), 1009);
 }
@@ -105,10 +108,10 @@ fn frame_above_64_kib_closes_with_1009() {
 fn message_reaches_all_connections_of_its_sender() {
     let server = TestServer::open();
     let (mut li, token) = server.person("Li");
-    let mut also_li = server.back(&token);
+    let mut also_li = server.reconnect(&token);
     let room = li.join("lobby").unwrap().info.room;
     let second = also_li.join("lobby").unwrap();
-    assert_eq!(second.head.0, 1, "a second connection is no second member");
+    assert_eq!(second.head.0, 1, "a second connection appends no event");
     let seq = li.send_body(room, "hello").unwrap();
     for client in [&mut li, &mut also_li] {
         assert_eq!(
@@ -128,7 +131,7 @@ fn events_reach_members_only() {
     li.send_body(tea, "for the tea room").unwrap();
     ann.send_body(coffee, "for the coffee room").unwrap();
     ann.event_where(|event| event.room == coffee && matches!(event.kind, EventKind::Message { .. })).unwrap();
-    assert_eq!(ann.heard().iter().filter(|frame| frame.to_json().contains("tea")).count(), 0);
+    assert_eq!(ann.received().iter().filter(|frame| frame.to_json().contains("tea")).count(), 0);
 }
 
 #[test]

@@ -1,25 +1,25 @@
-//! A client is a cursor: what it missed comes, once and in order, or is named.
+//! Resume from a cursor: missed events arrive once and in order, or a gap names them.
 
 use client::{Client, http};
 use protocol::{Command, ControlFrame, Event, EventPage, RoomId, ServerFrame};
 use serde_json::json;
 
+use crate::client_ext::{ClientExt, bearer, body};
 use crate::server::TestServer;
-use crate::talk::{Talk, bearer, body};
 
-/// A room in which `count` messages were said after its maker joined: 1, 2, 3 …
+/// A room with `count` messages after the join of its creator: 1, 2, 3 …
 fn room_with(server: &TestServer, name: &str, count: u64) -> RoomId {
     let (mut host, _) = server.person("Host");
     let room = host.join(name).unwrap().info.room;
-    say_many(&mut host, room, 1..=count);
+    send_numbers(&mut host, room, 1..=count);
     room
 }
 
-/// Says numbers as fast as the server takes them, and waits for the last one's `ok`.
-pub(crate) fn say_many(client: &mut Client, room: RoomId, numbers: std::ops::RangeInclusive<u64>) {
+/// Sends numbers as fast as the server accepts them, and waits for the last `ok`.
+pub(crate) fn send_numbers(client: &mut Client, room: RoomId, numbers: std::ops::RangeInclusive<u64>) {
     let mut started = Vec::new();
     for number in numbers {
-        started.push(client.start(&saying(room, &number.to_string())).unwrap());
+        started.push(client.start(&message_command(room, &number.to_string())).unwrap());
         if started.len() == 100 {
             for id in started.drain(..) {
                 client.reply_to(id).unwrap();
@@ -31,12 +31,13 @@ pub(crate) fn say_many(client: &mut Client, room: RoomId, numbers: std::ops::Ran
     }
 }
 
-pub(crate) fn saying(room: RoomId, text: &str) -> Command {
+/// A `send` command whose idempotency key is derived from the text.
+pub(crate) fn message_command(room: RoomId, text: &str) -> Command {
     Command::Send(protocol::Send {
         room: protocol::RoomRef::Id(room),
-        // Long ones differ at the end.
+        // Long texts differ at the end.
         client_message_id: protocol::ClientMessageId::new(format!(
-            "say-{}",
+            "key-{}",
             &text[text.len().saturating_sub(40)..]
         ))
         .unwrap(),
@@ -44,7 +45,7 @@ pub(crate) fn saying(room: RoomId, text: &str) -> Command {
     })
 }
 
-/// All events after `after`, page by page: over the command, and over HTTP, which must agree.
+/// All events after `after`, page by page: by the command, and over HTTP, which must return the same.
 fn history(
     server: &TestServer,
     client: &mut Client,
@@ -56,7 +57,8 @@ fn history(
     let (mut events, mut by_http) = (Vec::<Event>::new(), Vec::<Event>::new());
     while events.last().map_or(after, |event| event.seq.0) < to {
         let after = events.last().map_or(after, |event| event.seq.0);
-        let reply = client.ask(json!({"type":"history","room":room.to_string(),"after":after,"limit":500}));
+        let reply =
+            client.request(json!({"type":"history","room":room.to_string(),"after":after,"limit":500}));
         let page: EventPage = serde_json::from_value(reply).unwrap();
         assert!(!page.events.is_empty());
         events.extend(page.events);
@@ -74,7 +76,7 @@ fn history(
 
 #[test]
 fn resume_is_served_from_memory() {
-    // Each shard has its own memory of a room, for as long as somebody there has it open.
+    // Each shard has its own log of a room in memory, for as long as one of its connections has the room open.
     let server = TestServer::with(&[("SHARDS", "1")]);
     let (mut li, token) = server.person("Li");
     let mut ann = server.guest();
@@ -82,14 +84,14 @@ fn resume_is_served_from_memory() {
     let head = ann.join("lobby").unwrap().head.0;
     li.event_where(|event| event.seq.0 == head).unwrap();
     drop(li);
-    say_many(&mut ann, room, 1..=50);
+    send_numbers(&mut ann, room, 1..=50);
     let before = server.metric("teahouse_catch_ups_total");
-    let mut li = server.back(&token);
+    let mut li = server.reconnect(&token);
     let joined = li.resume(&[(room, head)]);
     assert_eq!((joined[0].head.0, joined[0].n.0), (head + 50, 50));
     let missed = li.events_of(room, head, 50);
     assert_eq!(body(&missed[49]), "50");
-    assert_eq!(server.metric("teahouse_catch_ups_total"), before, "the store was not asked");
+    assert_eq!(server.metric("teahouse_catch_ups_total"), before, "the store was not read");
     ann.send_body(room, "live").unwrap();
     assert_eq!(body(&li.events_of(room, head + 50, 1)[0]), "live");
 }
@@ -98,17 +100,17 @@ fn resume_is_served_from_memory() {
 fn resume_after_restart_is_served_from_the_store() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
-    let (mut ann, anns) = server.person("Ann");
+    let (mut ann, ann_token) = server.person("Ann");
     let room = li.join("茶馆").unwrap().info.room;
     let head = ann.join("茶馆").unwrap().head.0;
-    say_many(&mut ann, room, 1..=1000);
+    send_numbers(&mut ann, room, 1..=1000);
     server.restart();
-    let mut li = server.back(&token);
+    let mut li = server.reconnect(&token);
     let joined = li.join_after(room, head);
     assert_eq!((joined.head.0, joined.n.0, joined.info.name.as_str()), (head + 1000, 1000, "茶馆"));
     let missed = li.events_of(room, head, 1000);
     assert!(missed.iter().zip(1..).all(|(event, number)| body(event) == number.to_string()));
-    let mut ann = server.back(&anns);
+    let mut ann = server.reconnect(&ann_token);
     ann.resume(&[(room, head + 1000)]);
     ann.send_body(room, "live").unwrap();
     assert_eq!(body(&li.events_of(room, head + 1000, 1)[0]), "live");
@@ -118,16 +120,16 @@ fn resume_after_restart_is_served_from_the_store() {
 fn gap_above_a_thousand_is_filled_by_history() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
-    let (mut ann, anns) = server.person("Ann");
+    let (mut ann, ann_token) = server.person("Ann");
     let room = li.join("lobby").unwrap().info.room;
     let head = ann.join("lobby").unwrap().head.0;
-    say_many(&mut ann, room, 1..=1001);
+    send_numbers(&mut ann, room, 1..=1001);
     server.restart();
-    let mut li = server.back(&token);
+    let mut li = server.reconnect(&token);
     assert_eq!(li.join_after(room, head).head.0, head + 1001);
     let gap = li.gap();
     assert_eq!((gap.room, gap.from.0, gap.to.0), (room, head + 1, head + 1001));
-    let mut ann = server.back(&anns);
+    let mut ann = server.reconnect(&ann_token);
     ann.join_after(room, head + 1001);
     ann.send_body(room, "live").unwrap();
     assert_eq!(body(&li.events_of(room, head + 1001, 1)[0]), "live", "live events follow the gap");
@@ -147,9 +149,9 @@ fn history_pages_reach_the_first_event() {
     let mut before = head + 1;
     let mut pages = Vec::new();
     loop {
-        let reply = li.ask(json!({"type":"history","room":room.to_string(),"before":before}));
+        let reply = li.request(json!({"type":"history","room":room.to_string(),"before":before}));
         let page: EventPage = serde_json::from_value(reply).unwrap();
-        assert!(page.events.len() <= 100, "100 unless asked otherwise");
+        assert!(page.events.len() <= 100, "the default limit is 100");
         before = page.events[0].seq.0;
         let more = page.more;
         pages.push(page.events);
@@ -159,21 +161,21 @@ fn history_pages_reach_the_first_event() {
     }
     let seqs: Vec<u64> = pages.iter().rev().flatten().map(|event| event.seq.0).collect();
     assert_eq!(seqs, (1..=head).collect::<Vec<_>>());
-    // Beyond both ends there is nothing, however far.
+    // Pages beyond either end are empty.
     for command in [
         json!({"type":"history","room":"lobby","before":1}),
         json!({"type":"history","room":"lobby","before":0}),
         json!({"type":"history","room":"lobby","after":head}),
         json!({"type":"history","room":"lobby","after":u64::MAX}),
     ] {
-        let reply = li.ask(command.clone());
+        let reply = li.request(command.clone());
         assert_eq!((&reply["events"], &reply["more"]), (&json!([]), &json!(false)), "{command}");
     }
-    let newest = li.ask(json!({"type":"history","room":"lobby","before":u64::MAX,"limit":1}));
+    let newest = li.request(json!({"type":"history","room":"lobby","before":u64::MAX,"limit":1}));
     assert_eq!(newest["events"][0]["seq"], head);
-    let clamped = li.ask(json!({"type":"history","room":"lobby","limit":0}));
+    let clamped = li.request(json!({"type":"history","room":"lobby","limit":0}));
     assert_eq!(clamped["events"].as_array().unwrap().len(), 1);
-    let clamped = li.ask(json!({"type":"history","room":"lobby","limit":4_000_000_000_u64}));
+    let clamped = li.request(json!({"type":"history","room":"lobby","limit":4_000_000_000_u64}));
     assert_eq!(clamped["events"].as_array().unwrap().len() as u64, head);
 }
 
@@ -188,7 +190,7 @@ fn history_page_is_bounded_by_256_kib() {
     let mut after = 0;
     let mut pages = 0;
     loop {
-        let reply = li.ask(json!({"type":"history","room":"lobby","after":after,"limit":500}));
+        let reply = li.request(json!({"type":"history","room":"lobby","after":after,"limit":500}));
         let page: EventPage = serde_json::from_value(reply).unwrap();
         let bytes: usize = page.events.iter().map(|event| serde_json::to_string(event).unwrap().len()).sum();
         assert!(bytes <= 256 * 1024 + 9000, "{bytes}");
@@ -210,24 +212,24 @@ fn foreign_epoch_or_cursor_above_head_is_reset() {
     let head = li.join("lobby").unwrap().head.0;
     let epoch = json!(li.welcome().unwrap().epoch);
     drop(li);
-    let resets = |after: u64, named: &serde_json::Value| {
+    let resets = |after: u64, epoch_sent: &serde_json::Value| {
         for command in [
-            json!({"type":"join","room":"lobby","after":after,"epoch":named}),
-            json!({"type":"resume","rooms":{room.to_string():after},"epoch":named}),
+            json!({"type":"join","room":"lobby","after":after,"epoch":epoch_sent}),
+            json!({"type":"resume","rooms":{room.to_string():after},"epoch":epoch_sent}),
         ] {
-            let mut li = server.back(&token);
-            li.ask(command.clone());
-            let mut heard = li.heard();
-            heard.retain(|frame| !matches!(frame, ServerFrame::ControlFrame(ControlFrame::Presence(_))));
-            let reset = heard.iter().any(|frame| {
+            let mut li = server.reconnect(&token);
+            li.request(command.clone());
+            let mut received = li.received();
+            received.retain(|frame| !matches!(frame, ServerFrame::ControlFrame(ControlFrame::Presence(_))));
+            let reset = received.iter().any(|frame| {
                 matches!(frame, ServerFrame::ControlFrame(ControlFrame::Reset(reset)) if reset.room == room && json!(reset.epoch) == epoch)
             });
-            let events = heard.iter().any(|frame| matches!(frame, ServerFrame::Event(_)));
-            assert!(!(reset && events), "nothing of before follows a reset: {heard:?}");
+            let events = received.iter().any(|frame| matches!(frame, ServerFrame::Event(_)));
+            assert!(!(reset && events), "no earlier event follows a reset: {received:?}");
             assert_eq!(
                 reset,
-                matches!(heard.first(), Some(ServerFrame::ControlFrame(ControlFrame::Reset(_)))),
-                "{command}: {heard:?}"
+                matches!(received.first(), Some(ServerFrame::ControlFrame(ControlFrame::Reset(_)))),
+                "{command}: {received:?}"
             );
             if !reset {
                 return false;
@@ -255,11 +257,11 @@ fn resume_opens_own_rooms_and_refuses_others() {
     host.join("tea").unwrap();
     host.join("coffee").unwrap();
     drop(li);
-    say_many(&mut host, tea, 1..=10);
-    say_many(&mut host, coffee, 11..=30);
-    let mut li = server.back(&token);
+    send_numbers(&mut host, tea, 1..=10);
+    send_numbers(&mut host, coffee, 11..=30);
+    let mut li = server.reconnect(&token);
     let rooms = json!({tea.to_string(): 2, coffee.to_string(): 22, secret.to_string(): 0, "r999": 5});
-    let reply = li.ask(json!({"type":"resume","rooms":rooms}));
+    let reply = li.request(json!({"type":"resume","rooms":rooms}));
     assert_eq!(reply["type"], "ok");
     elsewhere.send_body(secret, "not for Li").unwrap();
     host.send_body(tea, "live tea").unwrap();
@@ -269,7 +271,7 @@ fn resume_opens_own_rooms_and_refuses_others() {
         .iter()
         .all(|last| frames.iter().any(|frame: &ServerFrame| frame.to_json().contains(last)))
     {
-        frames.push(li.next_frame(crate::talk::WAIT_TIMEOUT).unwrap());
+        frames.push(li.next_frame(crate::client_ext::WAIT_TIMEOUT).unwrap());
     }
     let errors: Vec<_> = frames
         .iter()
@@ -286,8 +288,8 @@ fn resume_opens_own_rooms_and_refuses_others() {
         let events: Vec<(usize, u64)> = frames
             .iter()
             .enumerate()
-            .filter_map(|(place, frame)| match frame {
-                ServerFrame::Event(event) if event.room == room => Some((place, event.seq.0)),
+            .filter_map(|(index, frame)| match frame {
+                ServerFrame::Event(event) if event.room == room => Some((index, event.seq.0)),
                 _ => None,
             })
             .collect();
@@ -307,15 +309,17 @@ fn former_member_cannot_resume() {
     let mut ann = server.guest();
     let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
-    li.ask(json!({"type":"leave","room":"lobby"}));
+    li.request(json!({"type":"leave","room":"lobby"}));
     drop(li);
-    let mut li = server.back(&token);
-    let reply = li.ask(json!({"type":"resume","rooms":{room.to_string():1}}));
+    let mut li = server.reconnect(&token);
+    let reply = li.request(json!({"type":"resume","rooms":{room.to_string():1}}));
     assert_eq!(reply["type"], "ok");
     ann.send_body(room, "not for Li").unwrap();
     ann.event_where(|event| matches!(event.kind, protocol::EventKind::Message { .. })).unwrap();
-    let heard = li.heard();
-    let [ServerFrame::ControlFrame(ControlFrame::Error(error))] = &heard[..] else { panic!("{heard:?}") };
+    let received = li.received();
+    let [ServerFrame::ControlFrame(ControlFrame::Error(error))] = &received[..] else {
+        panic!("{received:?}")
+    };
     assert_eq!((error.room, error.code.as_str()), (Some(room), "not_a_member"));
 }
 
@@ -329,27 +333,27 @@ fn resume_of_more_than_500_rooms_is_malformed() {
         json!({"type":"resume","rooms":rooms})
     };
     assert_eq!(li.refused_with(rooms(501)), "malformed");
-    assert_eq!(li.ask(rooms(500))["type"], "ok");
-    assert_eq!(li.heard().len(), 500, "one error for each");
+    assert_eq!(li.request(rooms(500))["type"], "ok");
+    assert_eq!(li.received().len(), 500, "one error for each");
 }
 
 #[test]
 fn catch_up_during_messages_is_contiguous() {
     let mut server = TestServer::open();
     let (mut li, token) = server.person("Li");
-    let (mut ann, anns) = server.person("Ann");
+    let (mut ann, ann_token) = server.person("Ann");
     let room = li.join("lobby").unwrap().info.room;
     let head = ann.join("lobby").unwrap().head.0;
-    say_many(&mut ann, room, 1..=900);
+    send_numbers(&mut ann, room, 1..=900);
     server.restart();
-    let mut ann = server.back(&anns);
+    let mut ann = server.reconnect(&ann_token);
     ann.join_after(room, head + 900);
-    // Some of what Ann says now is before the head that the returning clients are told, some of it after.
+    // Some of these messages are before the head that the resuming clients receive, some after.
     let ids: Vec<_> =
-        (901..=1300).map(|number| ann.start(&saying(room, &number.to_string())).unwrap()).collect();
-    let mut back: Vec<Client> =
+        (901..=1300).map(|number| ann.start(&message_command(room, &number.to_string())).unwrap()).collect();
+    let mut resumed: Vec<Client> =
         (0..8).map(|_| Client::connect(server.addr, bearer(&token)).unwrap()).collect();
-    for (number, client) in back.iter_mut().enumerate() {
+    for (number, client) in resumed.iter_mut().enumerate() {
         let after = head + 100 * number as u64;
         client
             .send_text(&json!({"type":"resume","id":1,"rooms":{room.to_string():after}}).to_string())
@@ -358,15 +362,15 @@ fn catch_up_during_messages_is_contiguous() {
     for id in ids {
         ann.reply_to(id).unwrap();
     }
-    for (number, client) in back.iter_mut().enumerate() {
+    for (number, client) in resumed.iter_mut().enumerate() {
         let mut next = head + 100 * number as u64 + 1;
         while next <= head + 1300 {
-            match client.next_frame(crate::talk::WAIT_TIMEOUT).unwrap() {
+            match client.next_frame(crate::client_ext::WAIT_TIMEOUT).unwrap() {
                 ServerFrame::Event(event) => {
                     assert_eq!((event.seq.0, body(&event)), (next, (next - head).to_string().as_str()));
                     next += 1;
                 }
-                // Told a gap, one is told where it begins and ends.
+                // A gap starts at the next event.
                 ServerFrame::ControlFrame(ControlFrame::Gap(gap)) => {
                     assert_eq!(gap.from.0, next);
                     next = gap.to.0 + 1;
@@ -386,37 +390,37 @@ fn resume_of_open_room_moves_the_cursor() {
     li.events_of(room, 0, 0);
     li.resume(&[(room, 0)]);
     li.events_of(room, 0, head);
-    // Without a cursor it goes on where it was.
+    // A join without a cursor does not move it.
     li.join("lobby").unwrap();
     li.send_body(room, "once").unwrap();
     assert_eq!(body(&li.events_of(room, head, 1)[0]), "once");
 }
 
 #[test]
-fn stranger_cannot_read_history() {
+fn non_member_cannot_read_history() {
     let server = TestServer::open();
     let room = room_with(&server, "lobby", 3);
     let (mut li, token) = server.person("Li");
     assert_eq!(li.refused_with(json!({"type":"history","room":"lobby"})), "not_a_member");
     assert_eq!(li.refused_with(json!({"type":"history","room":"nowhere"})), "room_not_found");
-    let ask = |path: &str, token: &str| {
+    let request = |path: &str, token: &str| {
         http(server.addr, "GET", path, &[("Authorization", &format!("Bearer {token}"))], b"").unwrap()
     };
-    assert_eq!(ask(&format!("/api/v1/rooms/{room}/events"), &token).status, 403);
-    assert_eq!(ask("/api/v1/rooms/r999/events", &token).status, 404);
-    assert_eq!(ask("/api/v1/rooms/lobby/events", &"A".repeat(43)).status, 401);
+    assert_eq!(request(&format!("/api/v1/rooms/{room}/events"), &token).status, 403);
+    assert_eq!(request("/api/v1/rooms/r999/events", &token).status, 404);
+    assert_eq!(request("/api/v1/rooms/lobby/events", &"A".repeat(43)).status, 401);
     assert_eq!(server.get("/api/v1/rooms/lobby/events").status, 401);
     li.join("lobby").unwrap();
-    let answer = ask("/api/v1/rooms/LOBBY/events?after=1&limit=2", &token);
+    let answer = request("/api/v1/rooms/LOBBY/events?after=1&limit=2", &token);
     let page: EventPage = answer.json().unwrap();
     assert_eq!(page.events.iter().map(|event| event.seq.0).collect::<Vec<_>>(), [2, 3]);
     li.join("茶馆").unwrap();
-    assert_eq!(ask("/api/v1/rooms/%E8%8C%B6%E9%A6%86/events", &token).status, 200);
-    assert_eq!(ask("/api/v1/rooms/%ff/events", &token).status, 400);
-    assert_eq!(ask("/api/v1/rooms/a%20b/events", &token).status, 400);
+    assert_eq!(request("/api/v1/rooms/%E8%8C%B6%E9%A6%86/events", &token).status, 200);
+    assert_eq!(request("/api/v1/rooms/%ff/events", &token).status, 400);
+    assert_eq!(request("/api/v1/rooms/a%20b/events", &token).status, 400);
     for bad in ["after=1&before=3", "after=x", "limit=-1"] {
-        assert_eq!(ask(&format!("/api/v1/rooms/lobby/events?{bad}"), &token).status, 400, "{bad}");
+        assert_eq!(request(&format!("/api/v1/rooms/lobby/events?{bad}"), &token).status, 400, "{bad}");
     }
-    li.ask(json!({"type":"leave","room":"lobby"}));
-    assert_eq!(ask("/api/v1/rooms/lobby/events", &token).status, 403);
+    li.request(json!({"type":"leave","room":"lobby"}));
+    assert_eq!(request("/api/v1/rooms/lobby/events", &token).status, 403);
 }

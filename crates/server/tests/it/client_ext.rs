@@ -1,4 +1,4 @@
-//! How the tests talk to a server.
+//! Client helpers of the tests: connecting, and requests with their replies.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::server::TestServer;
 
-/// Far more than anything takes; who waits as long has found a defect.
+/// Far longer than any operation takes: a test that waits this long has found a defect.
 pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Ids that no [`Client::call`] gives.
+/// Command ids that [`Client::call`] does not assign.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1_000_000);
 
 pub(crate) fn options() -> Options {
@@ -32,65 +32,65 @@ pub(crate) fn plain_text() -> Options {
 }
 
 impl TestServer {
-    /// A new guest, who leaves when the connection ends.
+    /// Connects a new guest without a token, who leaves when the connection ends.
     pub(crate) fn guest(&self) -> Client {
         Client::connect(self.addr, options()).unwrap()
     }
 
-    /// A new guest who can come back, and the token to do it.
+    /// Connects a new guest with a token, and returns the token for a later [`Self::reconnect`].
     pub(crate) fn person(&self, name: &str) -> (Client, String) {
         let token = self.token(name);
-        (self.back(&token), token)
+        (self.reconnect(&token), token)
     }
 
-    /// The token of a new guest.
+    /// Creates a session for a new guest and returns its token.
     pub(crate) fn token(&self, name: &str) -> String {
         new_session(self.addr, Some(name)).unwrap().1
     }
 
-    /// Somebody who comes back.
-    pub(crate) fn back(&self, token: &str) -> Client {
+    /// Connects the user of this token.
+    pub(crate) fn reconnect(&self, token: &str) -> Client {
         Client::connect(self.addr, bearer(token)).unwrap()
     }
 
-    /// A line client, greeted and in the lobby.
+    /// Connects a line client and reads its greeting; it is in the lobby.
     pub(crate) fn lines(&self, options: Options) -> Client {
         let mut client = Client::connect(self.addr, Options { protocol: None, ..options }).unwrap();
         let greeting = client.next_line().unwrap();
         assert!(greeting.starts_with("* "), "{greeting}");
-        let place = client.next_line().unwrap();
-        assert!(place.starts_with("* ") && place.contains("lobby"), "{place}");
+        let room = client.next_line().unwrap();
+        assert!(room.starts_with("* ") && room.contains("lobby"), "{room}");
         client
     }
 }
 
-/// What tests do with a client beyond what it can by itself.
-pub(crate) trait Talk {
-    /// Sends these fields under a fresh id, and returns the reply as it came.
-    fn ask(&mut self, command: Value) -> Value;
-    /// Sends these fields, which must be refused, and returns the code.
+/// Helpers of the tests on top of [`Client`].
+pub(crate) trait ClientExt {
+    /// Sends these fields under a fresh id, and returns the reply as JSON.
+    fn request(&mut self, command: Value) -> Value;
+    /// Sends these fields, expects an error, and returns its code.
     fn refused_with(&mut self, command: Value) -> String;
-    /// Who one is.
-    fn me(&self) -> UserId;
-    /// Comes back to one room.
+    /// The id of the connected user, from `welcome`.
+    fn user_id(&self) -> UserId;
+    /// Joins one room with a cursor.
     fn join_after(&mut self, room: RoomId, after: u64) -> Joined;
-    /// Comes back to rooms: what was `joined`, in order.
+    /// Resumes rooms, and returns their `joined` frames in order.
     fn resume(&mut self, rooms: &[(RoomId, u64)]) -> Vec<Joined>;
-    /// The next `count` events, which must be all of one room and follow `after` without a hole.
+    /// The next `count` events, which must all be of this room and follow `after` without a hole.
     fn events_of(&mut self, room: RoomId, after: u64, count: u64) -> Vec<Event>;
-    /// All frames until nothing more is to be read after a round trip. What another thread of the server has yet to say may
-    /// still come later.
-    fn heard(&mut self) -> Vec<ServerFrame>;
-    /// The bodies of the next messages, until one that is `last`.
+    /// All frames received up to the end of a round trip. Frames that another thread of the server has yet to send may
+    /// still arrive later.
+    fn received(&mut self) -> Vec<ServerFrame>;
+    /// The bodies of the next messages, up to and including `last`.
     fn bodies_until(&mut self, last: &str) -> Vec<String>;
-    /// The gap that is told next.
+    /// The next gap.
     fn gap(&mut self) -> protocol::Gap;
-    /// Ends without a goodbye: with a reset.
+    /// Ends the connection with a TCP reset, without a close frame.
     fn reset(self);
 }
 
-impl Talk for Client {
-    fn ask(&mut self, mut command: Value) -> Value {
+impl ClientExt for Client {
+    fn request(&mut self, mut command: Value) -> Value {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         command["id"] = json!(id);
         self.send_text(&command.to_string()).unwrap();
@@ -99,8 +99,8 @@ impl Talk for Client {
     }
 
     fn refused_with(&mut self, command: Value) -> String {
-        let reply = self.ask(command.clone());
-        assert_eq!(reply["type"], "error", "{command} was answered {reply}");
+        let reply = self.request(command.clone());
+        assert_eq!(reply["type"], "error", "{command} got {reply}");
         let code = reply["code"].as_str().unwrap();
         let known = ErrorCode::ALL.iter().find(|known| known.as_str() == code);
         let known = known.unwrap_or_else(|| panic!("{code} is not in the protocol"));
@@ -110,8 +110,8 @@ impl Talk for Client {
         code.to_owned()
     }
 
-    fn me(&self) -> UserId {
-        self.welcome().expect("JSON is spoken").you.id
+    fn user_id(&self) -> UserId {
+        self.welcome().expect("the client uses JSON").you.id
     }
 
     fn join_after(&mut self, room: RoomId, after: u64) -> Joined {
@@ -121,8 +121,8 @@ impl Talk for Client {
 
     fn resume(&mut self, rooms: &[(RoomId, u64)]) -> Vec<Joined> {
         let epoch = self.welcome().map(|welcome| welcome.epoch.clone());
-        let wanted: BTreeMap<_, _> = rooms.iter().map(|&(room, after)| (room, Seq(after))).collect();
-        self.call(&Command::Resume(Resume { rooms: wanted, epoch })).unwrap();
+        let cursors: BTreeMap<_, _> = rooms.iter().map(|&(room, after)| (room, Seq(after))).collect();
+        self.call(&Command::Resume(Resume { rooms: cursors, epoch })).unwrap();
         let joined = rooms.iter().map(|&(room, _)| {
             let frame = self.frame_where(
                 |frame| matches!(frame, ServerFrame::ControlFrame(ControlFrame::Joined(joined)) if joined.info.room == room),
@@ -143,7 +143,7 @@ impl Talk for Client {
         events
     }
 
-    fn heard(&mut self) -> Vec<ServerFrame> {
+    fn received(&mut self) -> Vec<ServerFrame> {
         self.roundtrip().unwrap()
     }
 
@@ -174,7 +174,7 @@ impl Talk for Client {
     }
 }
 
-/// The id that a frame answers, if it answers one.
+/// The command id of a reply frame, if it has one.
 pub(crate) fn reply_id(frame: &ServerFrame) -> Option<u64> {
     match frame {
         ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => ok.id,
@@ -185,18 +185,18 @@ pub(crate) fn reply_id(frame: &ServerFrame) -> Option<u64> {
     .map(|id| id.0)
 }
 
-/// What a message says.
+/// The body of a message.
 pub(crate) fn body(event: &Event) -> &str {
     match &event.kind {
         EventKind::Message { body, .. } => body.as_str(),
-        other => panic!("no message but {other:?}"),
+        other => panic!("not a message: {other:?}"),
     }
 }
 
-/// Why a connection could not be made, or ended.
-pub(crate) fn why(result: Result<Client, Error>) -> Error {
+/// The error with which a connection was refused.
+pub(crate) fn connect_error(result: Result<Client, Error>) -> Error {
     match result {
         Err(error) => error,
-        Ok(_) => panic!("it was let in"),
+        Ok(_) => panic!("the connection was accepted"),
     }
 }
