@@ -1,4 +1,4 @@
-//! The program as its operator meets it: exit codes, one clear line for each mistake, the address to open, the end.
+//! The command line: exit codes, one clear line for each error, the printed address, and shutdown.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,12 +11,12 @@ use tempfile::TempDir;
 
 fn teahouse(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_teahouse"));
-    // Its settings are these alone.
+    // No settings from the environment or another folder.
     command.current_dir(home).env_clear().args(args);
     command
 }
 
-fn said(home: &TempDir, args: &[&str]) -> Output {
+fn run(home: &TempDir, args: &[&str]) -> Output {
     teahouse(home.path(), args).output().unwrap()
 }
 
@@ -28,7 +28,7 @@ fn refused(output: &Output) -> (i32, String) {
     (output.status.code().unwrap(), lines[0].to_owned())
 }
 
-/// A server that was started, and killed if the test ends before it does.
+/// A running server, which is killed when the test ends.
 struct Server {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -52,7 +52,7 @@ impl Server {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits for its end: what it said last, and how it ended.
+    /// Waits until the server exits; returns the rest of its output, and its exit status.
     fn end(mut self) -> (String, std::process::ExitStatus) {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
@@ -62,7 +62,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Fails only if it has ended.
+        // Fails only if the server has exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -78,14 +78,18 @@ fn bad_setting_is_one_line_and_exit_code_2() {
         (&["--config", "bad.toml"], "teahouse: bad.toml:2: shards = \"many\": expected a whole number"),
         (&["config", "--config", "bad.toml"], "teahouse: bad.toml:2: "),
     ] {
-        let (code, said) = refused(&said(&home, args));
-        assert_eq!(code, 2, "{said}");
-        assert!(said.starts_with(line), "{said}");
+        let (code, message) = refused(&run(&home, args));
+        assert_eq!(code, 2, "{message}");
+        assert!(message.starts_with(line), "{message}");
     }
     let output = teahouse(home.path(), &[]).env("TEAHOUSE_LISTEM", "x").output().unwrap();
     assert!(refused(&output).1.ends_with("did you mean TEAHOUSE_LISTEN?"));
-    assert_eq!(said(&home, &["--lisen", "x"]).status.code(), Some(2));
-    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "nothing was made before all was checked");
+    assert_eq!(run(&home, &["--lisen", "x"]).status.code(), Some(2));
+    assert_eq!(
+        std::fs::read_dir(home.path()).unwrap().count(),
+        1,
+        "all settings are checked before a file is created"
+    );
 }
 
 #[test]
@@ -93,7 +97,7 @@ fn port_in_use_is_one_line_and_exit_code_1() {
     let home = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let (code, line) = refused(&said(&home, &["--listen", &address]));
+    let (code, line) = refused(&run(&home, &["--listen", &address]));
     assert_eq!(code, 1);
     assert_eq!(
         line,
@@ -107,37 +111,37 @@ fn port_in_use_is_one_line_and_exit_code_1() {
 fn unusable_data_folder_is_one_line_and_exit_code_1() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("file"), "").unwrap();
-    let (code, line) = refused(&said(&home, &["--listen", "127.0.0.1:0", "--data", "file/data"]));
+    let (code, line) = refused(&run(&home, &["--listen", "127.0.0.1:0", "--data", "file/data"]));
     assert_eq!(code, 1);
     assert!(line.contains("data folder") && line.contains("file/data"), "{line}");
     let first = Server::start(&home);
-    let (code, line) = refused(&said(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
+    let (code, line) = refused(&run(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
     assert_eq!(code, 1);
     assert!(line.contains("another teahouse is using this data folder"), "{line}");
     drop(first);
 }
 
-/// An operator who goes back to an older program is told so, and the data is left for the newer one.
+/// After a downgrade the older program refuses to start, and leaves the data unchanged for the newer one.
 #[test]
 fn newer_database_is_refused_unchanged_with_exit_code_1() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(&home);
     server.signal(Signal::TERM);
     assert_eq!(server.end().1.code(), Some(0));
-    // After an orderly end all is in the one file, whose header has the schema's number in these four bytes.
+    // After a graceful shutdown all data is in the one file, whose header has the schema version in these four bytes.
     let database = home.path().join("data/teahouse.db");
     let mut bytes = std::fs::read(&database).unwrap();
-    let known = u32::from_be_bytes(bytes[60..64].try_into().unwrap());
-    bytes[60..64].copy_from_slice(&(known + 1).to_be_bytes());
+    let supported = u32::from_be_bytes(bytes[60..64].try_into().unwrap());
+    bytes[60..64].copy_from_slice(&(supported + 1).to_be_bytes());
     std::fs::write(&database, &bytes).unwrap();
-    let (code, line) = refused(&said(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
+    let (code, line) = refused(&run(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
     assert_eq!(code, 1);
     let newer = format!(
-        "was written by a newer teahouse: its schema is {}, this program supports {known}",
-        known + 1
+        "was written by a newer teahouse: its schema is {}, this program supports {supported}",
+        supported + 1
     );
     assert!(line.contains("teahouse.db") && line.ends_with(&newer), "{line}");
-    assert!(std::fs::read(&database).unwrap() == bytes, "it was written to");
+    assert!(std::fs::read(&database).unwrap() == bytes, "the database is unchanged");
 }
 
 #[test]
@@ -156,8 +160,8 @@ fn printed_configuration_names_its_sources() {
     ] {
         assert!(text.lines().any(|line| line.starts_with(start) && line.ends_with(end)), "{start}\n{text}");
     }
-    assert!(!home.path().join("x").exists(), "printing makes nothing");
-    let version = String::from_utf8(said(&home, &["--version"]).stdout).unwrap();
+    assert!(!home.path().join("x").exists(), "printing creates no folder");
+    let version = String::from_utf8(run(&home, &["--version"]).stdout).unwrap();
     assert_eq!(version, format!("teahouse {}\n", env!("CARGO_PKG_VERSION")));
 }
 
@@ -170,12 +174,12 @@ fn signal_stops_the_server_gracefully() {
         server.signal(signal);
         let (rest, status) = server.end();
         assert_eq!(status.code(), Some(0), "{:?}", status.signal());
-        assert_eq!(rest, "", "one line on stdout is all a script has to read");
+        assert_eq!(rest, "", "the server prints one line to stdout");
     }
 }
 
-/// Reads a frame of the server, which is never masked and here never long: its first byte.
-fn pass_over_frame(client: &mut impl Read) -> u8 {
+/// Reads a frame of the server, which is unmasked and shorter than 64 KiB; returns its first byte.
+fn skip_frame(client: &mut impl Read) -> u8 {
     let mut head = [0; 2];
     client.read_exact(&mut head).unwrap();
     let mut length = u64::from(head[1]);
@@ -205,11 +209,11 @@ fn second_interrupt_exits_at_once() {
         line.clear();
         client.read_line(&mut line).unwrap();
     }
-    // Until it has been greeted, it may not have come to the shard that will say goodbye.
-    assert_eq!(pass_over_frame(&mut client), 0x81);
+    // The greeting shows that the connection has reached its shard, which sends the close frame.
+    assert_eq!(skip_frame(&mut client), 0x81);
     server.signal(Signal::INT);
-    // It says goodbye, and waits for an answer that does not come.
-    while pass_over_frame(&mut client) != 0x88 {}
+    // The server sends a close frame, and waits for a reply that does not come.
+    while skip_frame(&mut client) != 0x88 {}
     server.signal(Signal::INT);
     assert_eq!(server.end().1.code(), Some(130));
 }
