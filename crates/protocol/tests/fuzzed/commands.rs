@@ -1,4 +1,4 @@
-//! What holds of any text that a client sends as a command.
+//! Properties of parsing, for any text that a client sends as a command.
 
 use std::str::from_utf8;
 
@@ -8,33 +8,32 @@ use teahouse_protocol::{Command, CommandEnvelope, FrameError, Limits, RoomName, 
 /// The longest body in these cases, in bytes.
 const BODY_LIMIT: u32 = 100;
 
-/// Longest text for the person who writes the client, in bytes. A frame that is answered with more than itself would have us
-/// work for whoever sends it.
+/// The longest error message, in bytes. A reply much longer than its frame would amplify the traffic of an attacker.
 const MESSAGE_BYTES: usize = 1024;
 
-/// Holds the reader of commands to its claims, for one frame's text.
+/// Checks the properties of the parser, for the text of one frame.
 pub(crate) fn hold(data: &[u8]) {
     let Ok(text) = from_utf8(data) else { return };
     let frame = match parse_frame(text, BODY_LIMIT) {
         Ok(frame) => frame,
-        Err(error) => return clear(&error, text),
+        Err(error) => return check_error(&error, text),
     };
     assert!(frame.len() <= Limits::FRAME_COMMANDS);
     if let [Err(error)] = &frame[..] {
-        clear(error, text);
+        check_error(error, text);
     }
-    let said: Vec<CommandEnvelope> = frame.into_iter().filter_map(Result::ok).collect();
-    said.iter().for_each(legal);
-    // Together in an array they are the same as alone.
-    let again = serde_json::to_string(&said).expect("a command is JSON");
+    let commands: Vec<CommandEnvelope> = frame.into_iter().filter_map(Result::ok).collect();
+    commands.iter().for_each(check_command);
+    // Commands parse the same in an array as alone.
+    let again = serde_json::to_string(&commands).expect("a command is JSON");
     let read: Vec<_> = parse_frame(&again, BODY_LIMIT).expect("an array of commands").into_iter().collect();
-    assert_eq!(read, said.into_iter().map(Ok).collect::<Vec<_>>(), "{again}");
+    assert_eq!(read, commands.into_iter().map(Ok).collect::<Vec<_>>(), "{again}");
 }
 
-/// An error answers with the id that was there, and does not repeat the whole frame.
-fn clear(error: &FrameError, text: &str) {
+/// Checks that an error has the id of the command, and does not repeat the whole frame.
+fn check_error(error: &FrameError, text: &str) {
     assert!(error.message.len() <= MESSAGE_BYTES, "{} bytes of {error:?}", error.message.len());
-    // A text with half a character in it has an id that can be read, and is no JSON as a whole.
+    // A text with half a surrogate pair has a readable id, but is not JSON as a whole.
     let Ok(frame) = serde_json::from_str::<Value>(text) else { return };
     let command = frame.get(0).unwrap_or(&frame);
     assert!(error.id.is_none() || command.is_object(), "{command} has no id: {error:?}");
@@ -42,11 +41,11 @@ fn clear(error: &FrameError, text: &str) {
     assert!(error.id.is_none() || error.id.map(|id| id.0) == named, "{error:?} answers {named:?}");
 }
 
-/// What a command holds is legal, and says the same when it is written and read.
-fn legal(numbered: &CommandEnvelope) {
-    let text = serde_json::to_string(numbered).expect("a command is JSON");
-    assert_eq!(CommandEnvelope::parse(&text, BODY_LIMIT).as_ref(), Ok(numbered), "{text}");
-    match &numbered.command {
+/// Checks that the fields of a command are legal, and that it is equal after serializing and parsing.
+fn check_command(envelope: &CommandEnvelope) {
+    let text = serde_json::to_string(envelope).expect("a command is JSON");
+    assert_eq!(CommandEnvelope::parse(&text, BODY_LIMIT).as_ref(), Ok(envelope), "{text}");
+    match &envelope.command {
         Command::Send(send) => {
             assert!(send.body.as_str().len() <= BODY_LIMIT as usize);
             assert!(!send.body.as_str().contains('\0') && !send.body.as_str().trim().is_empty());
@@ -56,7 +55,7 @@ fn legal(numbered: &CommandEnvelope) {
             assert_eq!(
                 UserName::new(name.as_str()).as_ref(),
                 Ok(name),
-                "a name is no name when it is read again"
+                "a name is refused when it is parsed again"
             );
             assert!(name.as_str().chars().count() <= Limits::USER_NAME_CHARS as usize);
         }
