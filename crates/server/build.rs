@@ -1,4 +1,4 @@
-//! Has the program built anew when the web client was built. Runs nothing: a build needs no Node.
+//! Makes Cargo rebuild the program after a build of the web client. Runs no command: a build needs no Node.
 
 use std::path::Path;
 

@@ -32,7 +32,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("encode-message", encode),
     ("log-append", append),
     ("log-deliver", deliver),
-    ("log-deliver-lagging", deliver_to_who_lags),
+    ("log-deliver-lagging", deliver_to_lagging_member),
 ];
 
 /// What one connection is read at a time.
@@ -160,9 +160,9 @@ fn deliver(times: u64) {
     }
 }
 
-/// A turn's worth to a member who is far behind, among notices that pass it by, and whose socket takes less than it is
-/// offered.
-fn deliver_to_who_lags(times: u64) {
+/// One turn of delivery to a lagging member: ephemeral frames are skipped, and the socket accepts fewer bytes than the turn
+/// offers.
+fn deliver_to_lagging_member(times: u64) {
     let mut log = log();
     let head = log.head().0;
     for seq in head + 1..=head + 250 {
