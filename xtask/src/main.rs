@@ -3,7 +3,7 @@
 //! Each command has a file. `test` and `ci` are tables of [`steps::Step`]s, so that a new check is a new row. No other
 //! crate depends on this one.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | `run`, `test`, `ci`, `crate_graph`, `instruction_bench`, `api_contract`, `autobahn`, `fuzz`, `generate`, `load`, `bench`, `sim`, `faults` | one command each |
 //! | `steps` | runs a table of steps and prints the summary |
@@ -59,7 +59,8 @@ enum Command {
     },
     /// Run every test: Rust, web client, end to end in Chromium.
     Test(test::Args),
-    /// Run every check of CI: format, crate graph, licences, lints, docs, instruction counts, fuzz targets, all tests.
+    /// Run every check of CI: format, crate graph, generated files, licences, advisories, lints, docs, instruction counts,
+    /// fuzz targets, all tests, the API contract, short fault runs.
     Ci,
     /// Check the dependencies between crates and between the modules of a crate.
     CrateGraph,
@@ -71,7 +72,7 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Check the HTTP API against its OpenAPI document.
     ApiContract,
-    /// Write what is derived from the table of operations: the OpenAPI document, tables of the documents.
+    /// Write the derived files: golden frames, the OpenAPI document, tables of the documents, TypeScript, texts, settings.
     Generate(generate::Args),
     /// Load a server and check every frame that it sends.
     // The load generator answers `--help`.
