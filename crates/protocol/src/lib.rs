@@ -1,28 +1,31 @@
-//! What is said: the vocabulary that every other crate speaks.
+//! The wire protocol as values: operations, commands, events, replies, errors and limits, and their JSON.
 //!
-//! Ids and counters are newtypes; a [`RoomName`], a [`UserName`], a [`MessageBody`] or a [`ClientMessageId`] that exists
-//! is legal, because only this crate makes one. [`Command`] is what a client may say, [`Event`] is what a room's log holds,
-//! and [`ServerFrame`] is everything that a server may say. `docs/PROTOCOL.md` tells the same to people who write clients,
-//! and the frames under `golden/` hold the two together, here and in the web client.
+//! A [`Command`] is a request of a client, an [`Event`] is an entry of a room's log, and a [`ServerFrame`] is anything that the
+//! server sends. Ids and counters are newtypes. A [`RoomName`], a [`UserName`], a [`MessageBody`] and a [`ClientMessageId`] are
+//! checked when they are created, so every existing value is valid. Each operation is defined once, by its row in
+//! `operations/`; the parser, the HTTP routes, the OpenAPI document and the tables of `docs/PROTOCOL.md` come from the rows. The
+//! frames in `golden/` are generated from the examples in the rows and events; tests of Rust and of the web client read them.
 //!
-//! It does **not** know sockets, clocks, databases, or who may do what: it is values and their JSON.
+//! Out of scope: sockets, clocks, databases, permissions. A row names the permission that its operation requires; the rules are
+//! in the crate `domain`.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | `ids.rs` | `RoomId`, `UserId`, `Seq`, `MessageCount`, `Epoch`, `CommandId` |
-//! | `names.rs` | the rules of room names and people's names |
+//! | `names.rs` | names of rooms and of users, and their rules |
 //! | `body.rs` | `MessageBody`, `ClientMessageId` |
+//! | `room_info.rs` | `RoomInfo`, `RoomAttributes`: what a room is to its members |
 //! | `timestamp.rs` | `Timestamp`: milliseconds, RFC 3339 on the wire |
 //! | `operations/` | the table of operations, and one file for each |
-//! | `command.rs` | how a text frame becomes commands |
-//! | `openapi/` | the OpenAPI document |
+//! | `command.rs`, `frame_error.rs` | parsing of a text frame into commands, and the error of what is none |
+//! | `openapi/`, `schema.rs` | the OpenAPI document; JSON Schemas of the types with JSON of their own |
 //! | `session.rs` | the bodies of `/api/v1/session` |
 //! | `event.rs` | `Event`: one numbered entry of a room's log |
 //! | `server_frame.rs` | `ServerFrame`: welcome, joined, ok, error, gap, reset, presence, typing |
 //! | `golden.rs` | the generated files of `golden/` |
 //! | `error.rs` | `ErrorCode`: the stable codes, whether each is retryable, its HTTP status |
-//! | `close.rs` | the close codes, and what a client does on each |
-//! | `limits.rs` | the sizes that both sides know |
+//! | `close.rs` | the close codes, and the reaction of a client to each |
+//! | `limits.rs` | the limits that clients and server share |
 //!
 //! ```
 //! use teahouse_protocol::{Command, parse_frame};
