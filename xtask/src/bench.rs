@@ -5,7 +5,7 @@
 //! becomes slower affects all of them, and ratios compare figures of one round. A run in which the generator finds messages lost,
 //! duplicated, out of order or announced as a gap is void, and its figures are not used.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | `peers`, `server_process`, `home` | the servers: how each is built and started; a running one; its data, and its PostgreSQL |
 //! | `scenarios` | the scenarios, their order and their duration |

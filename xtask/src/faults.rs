@@ -4,7 +4,7 @@
 //! Clients (`history record`) write histories of what they send and receive; afterwards `history check` compares these with the
 //! promises. A run that fails keeps its histories, the data folder and the server's log, and prints its seed.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | `kill`, `cuts`, `acks`, `half_open`, `stop`, `power`, `stalled`, `clock`, `descriptors`, `overload`, `full`, `io`, `postgres` | one fault each |
 //! | `harness`, `run_dir`, `rng` | options, builds and folders of a run; its random numbers |

@@ -4,7 +4,7 @@
 //! operation; callgrind counts two runs, and their difference is the operation alone. `gungraun` (formerly `iai-callgrind`) does the
 //! same, but needs a runner of exactly its own version on every machine; these 150 lines need only valgrind.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | `record` | recorded counts and their conditions: reads, writes, compares |
 

@@ -5,11 +5,13 @@
 //! | file | contents |
 //! |---|---|
 //! | `config/`, `cli.rs`, `logging.rs` | settings and their sources, the command line, logging |
+//! | `origin.rs` | the origin of a web page, compared with `Host` and with the configuration |
 //! | `http/` | accepting connections, the web client, the HTTP API, sessions, the upgrade to WebSocket |
 //! | `handoff.rs` | the hand-off of an upgraded connection from HTTP to a shard |
 //! | `shard/`, `shard_thread.rs` | a shard owns its connections: it reads, handles and writes them; its thread |
 //! | `operations/` | the handlers of the operations: from a request to effects, and from the writer's reply to effects |
 //! | `codec/` | client messages to requests, replies to bytes: JSON and plain text |
+//! | `command_error.rs` | the errors of the server itself, as opposed to those of the store |
 //! | `encoding.rs` | events as bytes, encoded once per encoding |
 //! | `writer.rs`, `commit_batch.rs` | the thread that commits, and what it publishes to the shards |
 //! | `readers.rs`, `queries.rs` | the threads that read the store, and the queries that they run |

@@ -13,16 +13,19 @@
 //!
 //! | file | contents |
 //! |---|---|
+//! | `store.rs` | [`PostgresStore`]: a database, opened and checked |
+//! | `target.rs` | how this process reaches the database, and its right to write |
 //! | `url.rs` | the database's address, and its form without the password |
 //! | `session.rs` | one connection: its settings, its prepared statements, its time limits |
 //! | `link.rs` | a session that is replaced when it is lost |
 //! | `lock.rs` | the advisory lock |
 //! | `migrate.rs` | the schema and its versions |
-//! | `failure.rs` | PostgreSQL's error codes as [`storage::StoreError`] |
+//! | `failure.rs`, `open_error.rs` | PostgreSQL's error codes as [`storage::StoreError`]; why a database cannot be opened |
 //! | `rows.rs` | rows as values, and values as parameters |
 //! | `reader.rs` | the [`storage::Reader`] port |
 //! | `backend.rs` | the [`storage::Backend`] port, from which `storage` makes the writer |
 //! | `facts.rs` | the look-ups of a batch, and what they found |
+//! | `step.rs` | a statement of a pipeline, with its parameters |
 //! | `write.rs` | the changes of a batch as statements |
 //! | `testing.rs` | PostgreSQL servers for tests |
 

@@ -5,7 +5,7 @@
 //!
 //! The crate has one thread, which checkpoints the write-ahead log. Everything else runs on the thread of the caller.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | `open.rs` | the lock of the folder; connections and their settings |
 //! | `migrate.rs` | the schema, and upgrades of older ones |

@@ -12,12 +12,15 @@
 //!
 //! **Invariant:** a room's events are numbered 1, 2, 3 … without a hole, whatever is refused, fails or is killed in between
 //! (`events_are_numbered_without_holes`, `failed_commit_leaves_no_trace`, `killed_process_loses_nothing_acknowledged`).
-//! **Invariant:** everything in a [`Batch`] is durable.
+//! **Invariant:** every event and every successful answer of a [`Batch`] is durable (`commits_are_synced`,
+//! `killed_process_loses_nothing_acknowledged`, `nothing_is_written_after_a_failed_sync`, `failed_commit_leaves_no_trace`,
+//! `session_settings_win_over_those_of_the_database`). The memory store, which is for tests and simulations, keeps it for the
+//! life of its value only.
 //!
 //! The feature `testing` makes the test suites reachable for stores of other crates: `store_tests!` in
 //! `conformance`, and `random_requests::compare`.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | `backend.rs` | [`Backend`]: what a database has to do |
 //! | `commit_loop.rs` | [`CommitLoop`]: the writer over any backend: load, decide, apply, commit |

@@ -15,8 +15,9 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `decode.rs` | [`Decoder`] and [`Message`]: decoding, with the zero-copy path |
-//! | `partial.rs` | the buffer of an incomplete frame or message |
+//! | `decode.rs`, `message.rs` | [`Decoder`] and [`Message`]: decoding, with the zero-copy path |
+//! | `role.rs` | the role of the endpoint that decodes: server or client |
+//! | `partial.rs`, `growth.rs` | the buffer of an incomplete frame or message, and how it grows |
 //! | `header.rs` | [`Header`]: the 2 to 14 bytes before a payload, decoded and encoded |
 //! | `frame.rs` | encoders for whole frames |
 //! | `mask.rs` | masking, eight bytes per step |

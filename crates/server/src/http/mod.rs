@@ -4,7 +4,7 @@
 //! (`connection.rs`, `connection_deadlines.rs`), and calls one of the routes below. `/ws` (`upgrade.rs`) hands the stream to a shard.
 //! The module has no rooms and no cursors.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | `accept.rs` | the socket, the accept loop, rejection, shutdown |
 //! | `connection_limiter.rs` | the limits of connections, in total and per address; [`Permit`] |

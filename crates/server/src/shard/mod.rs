@@ -16,6 +16,7 @@
 //!
 //! | file | contents |
 //! |---|---|
+//! | `services.rs` | [`Transport`] and [`ShardServices`]: the interfaces to sockets and to the rest of the server |
 //! | `connection.rs` | `Connection`, `Subscription`, `UserState`: the state of a connection and of a user |
 //! | `connection_table.rs` | `ConnectionTable`: connections by key, and the users by id |
 //! | `room.rs` | `Room`: the logs of an open room, its members and its fan-out |
@@ -32,6 +33,7 @@
 //! | `closing.rs` | start and end of connections; shutdown |
 //! | `timeouts.rs` | the work of a tick |
 //! | `deadlines.rs`, `wheel.rs` | `Deadlines`: the deadlines of a connection; `Wheel`: the timer wheel |
+//! | `invariants.rs` | the invariants of a shard; tests only |
 
 mod admission;
 mod attach;
