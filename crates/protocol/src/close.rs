@@ -39,11 +39,4 @@ impl Close {
             Close::SessionEnded => 4100,
         }
     }
-
-    /// Whether a client should reconnect automatically after `code`: not in the range 4100 to 4199, and not after errors that its
-    /// own frames would cause again.
-    #[must_use]
-    pub fn should_reconnect(code: u16) -> bool {
-        !matches!(code, 1002 | 1003 | 1007 | 1009 | 4100..=4199)
-    }
 }

@@ -36,7 +36,7 @@ macro_rules! codes {
                 match self { $(ErrorCode::$variant => $retryable,)* }
             }
 
-            /// A message for the author of a client, where there is none that says more.
+            /// A message for the author of a client, where there is no more specific one.
             #[must_use]
             pub fn message(self) -> &'static str {
                 match self { $(ErrorCode::$variant => $message,)* }

@@ -41,10 +41,8 @@ pub struct RoomAttributes {
 impl RoomAttributes {
     /// Applies an event of the room.
     pub fn apply(&mut self, kind: &EventKind) {
-        #[allow(clippy::single_match, reason = "each attribute has its arm")]
-        match kind {
-            EventKind::TopicChanged { topic } => self.topic = topic.clone(),
-            _ => {}
+        if let EventKind::TopicChanged { topic } = kind {
+            self.topic = topic.clone();
         }
     }
 }

@@ -160,7 +160,7 @@ pub struct Named {
     pub name: UserName,
 }
 
-/// A reply that says only that it is done.
+/// A reply without content: the command was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Done {}
 

@@ -15,7 +15,6 @@ use storage_sqlite::SqliteStore;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::time::timeout;
 
-use crate::command_error::command_error;
 use crate::commit_batch::ShardBus;
 use crate::config::Config;
 use crate::handoff::UpgradedConnection;
@@ -128,7 +127,7 @@ impl AppState {
         let shard = self.shard_of(request.identity.person.id);
         let HttpEffects { mut effects, write } = shard.handle(request).await?;
         if let Some(HttpWrite { on_reply, answer }) = write {
-            let stopped = |_| Err(command_error(ErrorCode::ShuttingDown));
+            let stopped = |_| Err(CommandError::from(ErrorCode::ShuttingDown));
             effects.extend(match answer.await.unwrap_or_else(stopped) {
                 Ok(result) => on_reply.done(result),
                 Err(error) => on_reply.failed(error),
@@ -213,9 +212,9 @@ impl AppState {
         }
         self.writer.barrier().await;
         let retry_within = retry_within(self.metrics.connections());
-        let goodbyes: Vec<_> = self.shards.iter().map(|shard| shard.close(retry_within)).collect();
-        for goodbye in goodbyes {
-            goodbye.await;
+        let closing: Vec<_> = self.shards.iter().map(|shard| shard.close(retry_within)).collect();
+        for closed in closing {
+            closed.await;
         }
         self.writer.stop();
         let thread = self.writer_thread.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,6 +1,6 @@
 //! Injected faults, each of which violates a promise, to test that the checks detect violations. Compiled only with the feature
 //! `fault-injection`, which no release build has. `TEAHOUSE_FAULT_INJECTION` selects one fault for the process; a test selects one
-//! for its thread. The eighth, `synchronous-normal`, is implemented by the store (`sqlite/open.rs`).
+//! for its thread. The eighth, `synchronous-normal`, is implemented by the store (`crates/storage-sqlite/src/open.rs`).
 
 /// An injected fault.
 #[cfg_attr(

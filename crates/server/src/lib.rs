@@ -27,7 +27,6 @@
 mod app;
 mod cli;
 mod codec;
-mod command_error;
 mod commit_batch;
 mod config;
 mod critical_thread;

@@ -85,13 +85,17 @@ impl Metrics {
             Unit::Bytes,
             inner.bytes_sent.clone(),
         );
-        registry.register("gaps", "Stretches that a reader was told it missed", inner.gaps.clone());
+        registry.register(
+            "gaps",
+            "Ranges of events that were reported to a client as a gap",
+            inner.gaps.clone(),
+        );
         registry.register(
             "catch_ups",
             "Returns to a room that were served from the store",
             inner.catch_ups.clone(),
         );
-        registry.register("errors", "Refusals, by their code", inner.errors.clone());
+        registry.register("errors", "Errors returned, by code", inner.errors.clone());
         registry.register_with_unit(
             "commit_duration",
             "From the first waiting request to its commit",

@@ -15,7 +15,6 @@ use rustix::net::SendFlags;
 use storage::{Actor, CommandError, OperationResult, TokenHash};
 use tokio::sync::oneshot;
 
-use crate::command_error::command_error;
 use crate::commit_batch::{BusMessage, ReplyTarget, ShardBus, WriteReply};
 use crate::critical_thread;
 use crate::handoff::{SlotGuard, UpgradedConnection};
@@ -351,7 +350,7 @@ impl Loop {
                     let target = ReplyTarget::Caller(reply);
                     match self.writer.submit(actor.clone(), operation, target) {
                         Ok(()) => write = Some(HttpWrite { on_reply, answer }),
-                        Err(code) => effects.extend(on_reply.failed(command_error(code))),
+                        Err(code) => effects.extend(on_reply.failed(CommandError::from(code))),
                     }
                 }
                 effect => effects.push(effect),

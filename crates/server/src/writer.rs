@@ -11,7 +11,6 @@ use protocol::{ErrorCode, EventKind, Timestamp, UserId};
 use storage::{Actor, CommandError, Operation, OperationResult, Request, RequestId, StoreError};
 use tokio::sync::oneshot;
 
-use crate::command_error::command_error;
 use crate::commit_batch::{CommitBatch, ReplyTarget, ShardBus};
 use crate::critical_thread;
 use crate::metrics::Metrics;
@@ -66,15 +65,15 @@ impl WriterHandle {
         operation: Operation,
     ) -> Result<OperationResult, CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(actor, operation, ReplyTarget::Caller(reply)).map_err(command_error)?;
-        answer.await.unwrap_or_else(|_| Err(command_error(ErrorCode::ShuttingDown)))
+        self.submit(actor, operation, ReplyTarget::Caller(reply)).map_err(CommandError::from)?;
+        answer.await.unwrap_or_else(|_| Err(CommandError::from(ErrorCode::ShuttingDown)))
     }
 
     /// Checks that the store accepts writes.
     pub(crate) async fn probe(&self) -> Result<(), CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.try_enqueue(Job::Probe(reply)).map_err(command_error)?;
-        answer.await.unwrap_or_else(|_| Err(command_error(ErrorCode::ShuttingDown)))
+        self.try_enqueue(Job::Probe(reply)).map_err(CommandError::from)?;
+        answer.await.unwrap_or_else(|_| Err(CommandError::from(ErrorCode::ShuttingDown)))
     }
 
     /// Waits until all earlier jobs are committed and published.
@@ -87,8 +86,8 @@ impl WriterHandle {
     /// Reserves user ids; blocks the caller for a commit.
     pub(crate) fn user_ids(&self) -> Result<std::ops::Range<u64>, CommandError> {
         let (reply, answer) = sync_channel(1);
-        self.try_enqueue(Job::UserIds(reply)).map_err(command_error)?;
-        answer.recv().unwrap_or_else(|_| Err(command_error(ErrorCode::ShuttingDown)))
+        self.try_enqueue(Job::UserIds(reply)).map_err(CommandError::from)?;
+        answer.recv().unwrap_or_else(|_| Err(CommandError::from(ErrorCode::ShuttingDown)))
     }
 
     /// Ends the thread after all earlier jobs.

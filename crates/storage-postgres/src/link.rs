@@ -72,7 +72,7 @@ impl Link {
         })
     }
 
-    /// Forgets the session: what state it is in is not known.
+    /// Drops the session, whose state is unknown.
     pub(crate) fn drop_session(&mut self) {
         self.session = None;
     }

@@ -1,4 +1,4 @@
-//! The ends of rooms' logs between transactions.
+//! Rooms as they are committed, with the ends of their logs, kept between transactions.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What only a store that remembers can promise. `conformance` has the rest.
+//! What only a store on disk can promise. `conformance` has the rest.
 
 mod disk;
 mod failing;

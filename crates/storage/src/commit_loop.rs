@@ -32,6 +32,7 @@ impl<B: Backend> CommitLoop<B> {
     }
 
     /// The database, for tests that break it.
+    #[cfg(any(test, feature = "testing"))]
     pub fn backend_mut(&mut self) -> &mut B {
         &mut self.backend
     }

@@ -76,7 +76,7 @@ mod stored_attributes;
 mod stored_kind;
 
 #[cfg(any(test, feature = "testing"))]
-#[allow(missing_docs, reason = "a test's name is its documentation")]
+#[expect(missing_docs, reason = "a test's name is its documentation")]
 pub mod conformance;
 #[cfg(any(test, feature = "testing"))]
 pub mod random_requests;

@@ -14,7 +14,7 @@ use crate::{Actor, Batch, Operation, PageBounds, Registration, Request, RequestI
 pub const LIMITS: domain::RoomLimits = domain::RoomLimits { rooms_per_person: 3 };
 
 /// The most joins of one batch: more than can share an event.
-const CROWD: u64 = 130;
+const MANY_USERS: u64 = 130;
 
 /// One step of a history.
 #[derive(Clone, Debug)]
@@ -87,10 +87,10 @@ fn step() -> impl Strategy<Value = Step> {
 fn crowd() -> impl Strategy<Value = Vec<(Actor, Operation)>> {
     let others =
         prop::collection::vec((prop::sample::select(vec![0, 50, 99, 100, 101]), actor(), operation()), 0..6);
-    let (first, count) = (prop_oneof![Just(1), 1..CROWD], prop_oneof![Just(CROWD), 1..CROWD]);
+    let (first, count) = (prop_oneof![Just(1), 1..MANY_USERS], prop_oneof![Just(MANY_USERS), 1..MANY_USERS]);
     (prop_oneof![Just("tea"), Just("lobby")], first, count, others).prop_map(
         |(room, first, count, others)| {
-            let people = first..=CROWD.min(first + count);
+            let people = first..=MANY_USERS.min(first + count);
             let mut requests: Vec<_> = people
                 .map(|n| (if n % 3 == 0 { transient_guest(n) } else { guest(n) }, join(room)))
                 .collect();
@@ -207,7 +207,7 @@ fn check_invariants(fixture: &mut Fixture) -> TestCaseResult {
             }
             prop_assert_eq!((event.seq.0, event.n.0), (seq, n));
         }
-        for user in (0..=CROWD).map(UserId) {
+        for user in (0..=MANY_USERS).map(UserId) {
             prop_assert_eq!(fixture.reader.is_member(room, user).unwrap(), members.contains(&user));
         }
     }

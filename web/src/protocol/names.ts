@@ -1,6 +1,6 @@
 /**
- * The rules of names, as `crates/protocol` has them, so that a wrong name is told before it is sent. The server has the last
- * word; the golden names hold both together.
+ * The rules of names, as `crates/protocol` has them, so that a wrong name is reported before it is sent. The server
+ * decides; the golden names keep both equal.
  */
 
 export const LOBBY = 'lobby';

@@ -86,7 +86,7 @@ pub(crate) fn conditions(root: &Path, rounds: u32, timing: Timing) -> Result<Str
         commit(root)?,
         field(&cpu, "model name"),
         (kib + (1 << 19)) >> 20,
-        read("/proc/sys/kernel/osrelease").trim(),
+        read("/proc/sys/kernel/osrelease").split('-').next().unwrap_or_default().trim(),
         timing.seconds,
         timing.settle,
     ))

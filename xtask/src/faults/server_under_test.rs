@@ -34,7 +34,6 @@ struct RunningServer {
     open: Receiver<()>,
 }
 
-#[expect(dead_code, reason = "some of the methods are for faults that do not exist yet")]
 impl ServerUnderTest {
     /// On a port that is free now; the server is not started yet.
     pub(super) fn new(binary: PathBuf, folder: &Path) -> Result<Self> {
@@ -61,11 +60,6 @@ impl ServerUnderTest {
     /// Uses another data folder than `data` in the run's folder.
     pub(super) fn set_data_dir(&mut self, data: PathBuf) {
         self.data = data;
-    }
-
-    /// Uses another address than the free port on 127.0.0.1, such as one in a network namespace.
-    pub(super) fn set_address(&mut self, address: SocketAddr) {
-        self.address = address;
     }
 
     /// Starts the server through a program that replaces itself with it (`ip netns exec NAME`, `prlimit --nofile=256`), so that the

@@ -188,7 +188,7 @@ fn responses(
     responses.into()
 }
 
-/// What the document says of an operation on a live connection.
+/// The description of an operation on a live connection.
 fn websocket(schemas: &mut Schemas, definition: &Definition) -> Value {
     let Row { name, summary, reply, http, permission, rate, events, .. } = definition.row;
     let errors: Vec<&str> = definition

@@ -1,4 +1,4 @@
-//! What a row of the table says about an operation.
+//! The row of an operation: everything about it but its types.
 
 use crate::ErrorCode;
 

@@ -11,9 +11,9 @@ use protocol::{
     RoomAttributes, RoomId, RoomName, RoomRef, Send, Seq, ServerFrame, Welcome,
 };
 use serde_json::{Map, Value};
+use storage::CommandError;
 
 use super::{Charge, Decoded};
-use crate::command_error::command_error;
 use crate::encoding::{Encoding, notice_line};
 use crate::i18n::Language;
 use crate::operations::{Request, lobby};
@@ -164,7 +164,7 @@ impl PlainText {
         self.stored = Some((room, seq));
     }
 
-    /// The last line before a goodbye.
+    /// The last line before the close frame of a stop.
     pub(super) fn stopping(&self) -> Vec<u8> {
         notice_frame(self.language.plain_stopping())
     }
@@ -242,7 +242,7 @@ fn request(request: impl Into<Request>) -> Decoded {
 }
 
 fn refused(code: ErrorCode) -> Decoded {
-    Decoded::Error { id: None, error: command_error(code) }
+    Decoded::Error { id: None, error: CommandError::from(code) }
 }
 
 fn notice(text: &str) -> Decoded {

@@ -12,7 +12,6 @@ use super::pending::{Origin, Pending};
 use super::room_table::RoomTable;
 use super::{ConnKey, Connection, Query, Room, Shard, ShardServices, Transport};
 use crate::codec::Decoded;
-use crate::command_error::command_error;
 use crate::commit_batch::WriteReply;
 use crate::encoding::json_frame;
 use crate::operations::{
@@ -151,7 +150,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
                 if code == ErrorCode::Overloaded {
                     self.throttle(key);
                 }
-                self.apply(origin, on_reply.failed(command_error(code)));
+                self.apply(origin, on_reply.failed(CommandError::from(code)));
             }
         }
     }

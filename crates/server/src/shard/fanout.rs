@@ -1,6 +1,6 @@
 //! Fan-out: from cursors to sockets, with one write per connection and turn for any number of messages.
 //!
-//! A room with new entries is queued. A fan-out visits every member whose cursor needs_write and writes the bytes between its cursor
+//! A room with new entries is queued. A fan-out visits every member whose cursor is behind the tip and writes the bytes between its cursor
 //! and the tip, directly from the log. New messages accumulate during a fan-out, so batches grow under load, and an idle server
 //! adds no delay. A fan-out runs in slices; between them the shard reads, and serves other rooms and private replies.
 

@@ -89,10 +89,10 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
                 return Some(format!("{id} has a member twice"));
             }
         }
-        let message_assembly: usize = self.connections.iter().map(|(_, c)| c.decoder.buffered()).sum();
-        if self.assembly_bytes != message_assembly {
+        let buffered: usize = self.connections.iter().map(|(_, c)| c.decoder.buffered()).sum();
+        if self.assembly_bytes != buffered {
             return Some(format!(
-                "{} bytes of incomplete messages are counted, {message_assembly} exist",
+                "{} bytes of incomplete messages are counted, {buffered} exist",
                 self.assembly_bytes
             ));
         }

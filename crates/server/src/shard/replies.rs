@@ -8,7 +8,6 @@ use storage::CommandError;
 
 use super::connection::Phase;
 use super::{ConnKey, Shard, ShardServices, Transport};
-use crate::command_error::command_error;
 
 /// The limit for the outboxes of all connections of a shard, above which no store read is started.
 const PRIVATE_BYTES: usize = 256 * 1024 * 1024;
@@ -66,7 +65,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
 
     /// Rejects a command with the message of the error code.
     pub(crate) fn send_error_code(&mut self, key: ConnKey, id: Option<CommandId>, code: ErrorCode) {
-        self.send_error(key, id, command_error(code));
+        self.send_error(key, id, CommandError::from(code));
     }
 
     /// Rejects a command that exceeds its rate limit.
