@@ -17,7 +17,7 @@
 //! let (_, token) = teahouse_client::new_session(addr, Some("Li"))?;
 //! let mut li = Client::connect(addr, Options::bearer(&token))?;
 //! let mut ann = Client::connect(addr, Options::default())?;
-//! let room = li.join("lobby")?.room;
+//! let room = li.join("lobby")?.info.room;
 //! ann.join("lobby")?;
 //! let seq = li.send_body(room, "hello")?;
 //! let event = ann.event_where(|event| event.seq == seq)?;
