@@ -44,7 +44,7 @@ const BURST_MIN_REJECTED: usize = 150;
 /// Events per second that the connected clients must receive while the server is full.
 const MIN_MESSAGES_PER_SECOND: usize = 2;
 /// The server's log message when it is full. It appears at the start and then at most every ten seconds.
-const FULL_MESSAGE: &str = "connections are turned away";
+const FULL_MESSAGE: &str = "connections are rejected";
 const LOG_INTERVAL_SECS: u64 = 10;
 
 #[derive(clap::Args)]
