@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! mount -t tmpfs -o size=2m none /mnt/small
-//! TEAHOUSE_TEST_SMALL_DISK=/mnt/small cargo test -p teahouse-storage really_full -- --ignored
-//! cargo test -p teahouse-storage failed_sync -- --ignored      (strace)
+//! TEAHOUSE_TEST_SMALL_DISK=/mnt/small cargo test -p teahouse-storage-sqlite really_full -- --ignored
+//! cargo test -p teahouse-storage-sqlite failed_sync -- --ignored      (strace)
 //! ```
 
 use std::path::Path;
