@@ -59,18 +59,18 @@ test('Chinese and emoji arrive unchanged', async ({ env }) => {
   expect((await li.storedMessages('lobby')).map(({ text }) => text)).toEqual(texts);
 });
 
-test('people list shows who is online', async ({ env }) => {
+test('users list shows who is online', async ({ env }) => {
   await env.startServer();
   const ann = await env.login('Ann');
   const li = await env.login('李雷', { locale: 'zh-CN' });
   for (const user of [ann, li]) {
-    await user.people.getByRole('listitem').filter({ hasText: 'Ann' }).waitFor();
-    await user.people.getByRole('listitem').filter({ hasText: '李雷' }).waitFor();
-    expect(await user.people.getByRole('listitem').count()).toBe(2);
+    await user.users.getByRole('listitem').filter({ hasText: 'Ann' }).waitFor();
+    await user.users.getByRole('listitem').filter({ hasText: '李雷' }).waitFor();
+    expect(await user.users.getByRole('listitem').count()).toBe(2);
   }
-  await ann.page.getByRole('button', { name: ann.t.people.show({ n: 2 }) }).waitFor();
+  await ann.page.getByRole('button', { name: ann.t.users.show({ n: 2 }) }).waitFor();
   await li.page.close();
-  await expect.poll(() => ann.people.getByRole('listitem').allTextContents()).toHaveLength(1);
+  await expect.poll(() => ann.users.getByRole('listitem').allTextContents()).toHaveLength(1);
 });
 
 test('typing user is shown to others', async ({ env }) => {

@@ -23,7 +23,7 @@ test('markup is shown as text', async ({ env }) => {
     for (const inside of ['script', 'img', 'svg:not([aria-hidden])', 'style', 'a']) {
       expect(await user.messages.locator(inside).count(), inside).toBe(0);
     }
-    await user.people.getByText('<i onclick=1>', { exact: true }).waitFor();
+    await user.users.getByText('<i onclick=1>', { exact: true }).waitFor();
   }
   await bob.page.reload();
   await expect.poll(() => bob.texts()).toEqual(HOSTILE_TEXTS);

@@ -50,17 +50,17 @@ for (const locale of ['en-US', 'zh-CN']) {
     await ann.send(`/join ${'r'.repeat(64)}`);
     await ann.composer('r'.repeat(64)).waitFor();
     await expectNoOverflow(ann);
-    await expectVisibleInViewport(ann, ann.page.getByRole('button', { name: ann.t.people.show({ n: 1 }) }));
+    await expectVisibleInViewport(ann, ann.page.getByRole('button', { name: ann.t.users.show({ n: 1 }) }));
   });
 
-  test(`phone layout (${locale}) shows rooms and people in drawers`, async ({ env }) => {
+  test(`phone layout (${locale}) shows rooms and users in drawers`, async ({ env }) => {
     await env.startServer();
     const ann = await env.login('Ann', { ...PHONE, locale });
     const { page, t } = ann;
     await env.login('Bob');
     // A closed drawer is hidden from touch and from screen readers.
     expect(await ann.rooms.count()).toBe(0);
-    expect(await ann.people.count()).toBe(0);
+    expect(await ann.users.count()).toBe(0);
 
     await page.getByRole('button', { name: t.rooms.show }).tap();
     await ann.roomLink('lobby').waitFor();
@@ -79,12 +79,12 @@ for (const locale of ['en-US', 'zh-CN']) {
     await ann.composer('lobby').waitFor();
     await expect.poll(() => ann.rooms.count()).toBe(0);
 
-    await page.getByRole('button', { name: t.people.show({ n: 2 }) }).tap();
-    await ann.people.getByText('Bob', { exact: true }).waitFor();
-    await expectVisibleInViewport(ann, ann.people.getByText('Bob', { exact: true }));
+    await page.getByRole('button', { name: t.users.show({ n: 2 }) }).tap();
+    await ann.users.getByText('Bob', { exact: true }).waitFor();
+    await expectVisibleInViewport(ann, ann.users.getByText('Bob', { exact: true }));
     await expectNoOverflow(ann);
-    await ann.people.getByRole('button', { name: t.rooms.close }).tap();
-    await expect.poll(() => ann.people.count()).toBe(0);
+    await ann.users.getByRole('button', { name: t.rooms.close }).tap();
+    await expect.poll(() => ann.users.count()).toBe(0);
 
     // A tap outside the drawer closes it.
     await page.getByRole('button', { name: t.rooms.show }).tap();

@@ -123,9 +123,9 @@ export async function run(folder: string | undefined): Promise<void> {
             await user.roomLink(view.room).waitFor();
             await page.screenshot({ path: path('rooms') });
             await user.rooms.getByRole('button', { name: t.rooms.close }).tap();
-            await page.getByRole('button', { name: t.people.show({ n: 4 }) }).tap();
-            await user.people.getByText('Tomás', { exact: true }).waitFor();
-            await page.screenshot({ path: path('people') });
+            await page.getByRole('button', { name: t.users.show({ n: 4 }) }).tap();
+            await user.users.getByText('Tomás', { exact: true }).waitFor();
+            await page.screenshot({ path: path('users') });
           } else {
             await page.getByRole('button', { name: t.menu.title({ name: view.who }) }).click();
             await page.getByRole('dialog').waitFor();

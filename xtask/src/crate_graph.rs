@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn crate_that_is_in_no_table_is_refused() {
+    fn crate_that_is_in_no_table_is_rejected() {
         let wrong = graph(&[("teahouse-attic", &[])]).forbidden_edges();
         assert!(wrong.len() == 1 && wrong[0].starts_with("teahouse-attic is in no table"), "{wrong:?}");
     }

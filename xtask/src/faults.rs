@@ -85,9 +85,9 @@ enum Fault {
     Clock(clock::Args),
     /// More clients than 256 file descriptors allow: further ones are rejected, connected ones are served, and free slots are reused.
     Descriptors(descriptors::Args),
-    /// Twice the messages and twice the connections that the server can take: the excess is refused, the rest is served.
+    /// Twice the messages and twice the connections that the server can take: the excess is rejected, the rest is served.
     Overload(overload::Args),
-    /// The disk fills up repeatedly: sends are refused, reads are served, and sends resume when there is space.
+    /// The disk fills up repeatedly: sends are rejected, reads are served, and sends resume when there is space.
     Full(full::Args),
     /// Writes and syncs sometimes fail: no message is acknowledged without being stored, no database is damaged, and the server exits after
     /// a failed sync.

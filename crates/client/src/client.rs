@@ -39,7 +39,7 @@ pub enum Received {
     End,
 }
 
-/// The frame that answers a command that was not refused.
+/// The frame that answers a command that was not rejected.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReplyFrame {
     /// `joined`
@@ -178,7 +178,7 @@ impl Client {
 
     // Sending.
 
-    /// Sends a command without an id. Only a refusal has a reply.
+    /// Sends a command without an id. Only a rejection has a reply.
     pub fn send(&mut self, command: &Command) -> Result<(), Error> {
         self.send_json(&CommandEnvelope { id: None, command: command.clone() })
     }
@@ -191,7 +191,7 @@ impl Client {
         Ok(id)
     }
 
-    /// Sends a command and waits for its reply; a refusal is [`Error::Refused`].
+    /// Sends a command and waits for its reply; a rejection is [`Error::Rejected`].
     pub fn call(&mut self, command: &Command) -> Result<ReplyFrame, Error> {
         let id = self.start(command)?;
         self.reply_to(id)
@@ -209,21 +209,21 @@ impl Client {
         match frame {
             ServerFrame::ControlFrame(ControlFrame::Joined(joined)) => Ok(ReplyFrame::Joined(joined)),
             ServerFrame::ControlFrame(ControlFrame::Ok(ok)) => Ok(ReplyFrame::Ok(ok)),
-            ServerFrame::ControlFrame(ControlFrame::Error(error)) => Err(Error::Refused(error)),
+            ServerFrame::ControlFrame(ControlFrame::Error(error)) => Err(Error::Rejected(error)),
             other => Err(unexpected(&other)),
         }
     }
 
-    /// Sends a command that must be refused, and returns the refusal.
+    /// Sends a command that must be rejected, and returns the rejection.
     ///
     /// # Panics
     ///
-    /// If it was not refused: this is for tests.
-    pub fn refused(&mut self, command: &Command) -> Result<protocol::ErrorFrame, Error> {
+    /// If it was not rejected: this is for tests.
+    pub fn rejected(&mut self, command: &Command) -> Result<protocol::ErrorFrame, Error> {
         match self.call(command) {
-            Err(Error::Refused(frame)) => Ok(frame),
+            Err(Error::Rejected(frame)) => Ok(frame),
             Err(error) => Err(error),
-            Ok(reply) => panic!("{command:?} was not refused but answered: {reply:?}"),
+            Ok(reply) => panic!("{command:?} was not rejected but answered: {reply:?}"),
         }
     }
 

@@ -38,17 +38,17 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
-    /// The server refused the command.
-    #[error("refused: {} ({})", .0.code, .0.message)]
-    Refused(ErrorFrame),
+    /// The server rejected the command.
+    #[error("rejected: {} ({})", .0.code, .0.message)]
+    Rejected(ErrorFrame),
 }
 
 impl Error {
-    /// The error code of a refusal.
+    /// The error code of a rejection.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Error::Refused(frame) => Some(frame.code),
+            Error::Rejected(frame) => Some(frame.code),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use protocol::Person;
+use protocol::User;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -108,7 +108,7 @@ pub fn http_from(
 }
 
 /// Creates a guest as a program does, without `Origin`. Returns the guest and the token of its session.
-pub fn new_session(addr: SocketAddr, name: Option<&str>) -> Result<(Person, String), Error> {
+pub fn new_session(addr: SocketAddr, name: Option<&str>) -> Result<(User, String), Error> {
     new_session_from(None, addr, name)
 }
 
@@ -117,10 +117,10 @@ pub fn new_session_from(
     source: Option<IpAddr>,
     addr: SocketAddr,
     name: Option<&str>,
-) -> Result<(Person, String), Error> {
+) -> Result<(User, String), Error> {
     #[derive(Deserialize)]
     struct Session {
-        user: Person,
+        user: User,
         token: String,
     }
     let body = match name {

@@ -43,7 +43,7 @@ pub enum Outcome {
     /// The request is permitted. The effects apply in this order; a request that changes nothing has none.
     Done(Vec<Effect>, OperationResult),
     /// The rules forbid the request. It has no effects.
-    Refused(ErrorCode),
+    Rejected(ErrorCode),
     /// The decision depends on facts that are not in the world yet.
     Missing(Vec<Fact>),
 }
@@ -67,14 +67,14 @@ pub type Decision<T> = Result<(Vec<Effect>, T), Stop>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// The rules forbid it.
-    Refused(ErrorCode),
+    Rejected(ErrorCode),
     /// The decision depends on facts that are not in the world yet.
     Missing(Vec<Fact>),
 }
 
 impl From<ErrorCode> for Stop {
     fn from(code: ErrorCode) -> Self {
-        Stop::Refused(code)
+        Stop::Rejected(code)
     }
 }
 
@@ -175,15 +175,15 @@ operations! {
 /// The facts to load before [`decide`] is called. It may still miss some that depend on these.
 #[must_use]
 pub fn facts(request: &Request) -> Vec<Fact> {
-    request.operation.facts(request.actor.person.id)
+    request.operation.facts(request.actor.user.id)
 }
 
-/// Decides a request: what it changes, why it is refused, or which facts are missing.
+/// Decides a request: what it changes, why it is rejected, or which facts are missing.
 #[must_use]
 pub fn decide(world: &World, now: Timestamp, limits: &RoomLimits, request: &Request) -> Outcome {
     match request.operation.decide(&Context { world, now, limits, actor: &request.actor }) {
         Ok((effects, result)) => Outcome::Done(effects, result),
-        Err(Stop::Refused(code)) => Outcome::Refused(code),
+        Err(Stop::Rejected(code)) => Outcome::Rejected(code),
         Err(Stop::Missing(facts)) => Outcome::Missing(facts),
     }
 }

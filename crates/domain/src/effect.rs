@@ -1,6 +1,6 @@
 //! What a decision changes.
 
-use protocol::{Event, Person, ReadPosition, RoomAttributes, RoomId, RoomName, Seq, UserId, UserName};
+use protocol::{Event, ReadPosition, RoomAttributes, RoomId, RoomName, Seq, User, UserId, UserName};
 
 use crate::TokenHash;
 
@@ -58,7 +58,7 @@ pub enum Effect {
         /// The room.
         room: RoomId,
         /// The user who joins.
-        person: Person,
+        user: User,
     },
     /// A membership begins.
     InsertMembership {

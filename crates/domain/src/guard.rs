@@ -15,12 +15,12 @@ pub struct MemberContext {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomLimits {
     /// The number of rooms of which one user can be a member. Each is a cursor in memory and a row in the store.
-    pub rooms_per_person: u32,
+    pub rooms_per_user: u32,
 }
 
 impl Default for RoomLimits {
     fn default() -> Self {
-        RoomLimits { rooms_per_person: 200 }
+        RoomLimits { rooms_per_user: 200 }
     }
 }
 
@@ -29,7 +29,7 @@ pub fn check(permission: Permission, context: MemberContext, limits: &RoomLimits
     match permission {
         _ if context.member => Ok(()),
         Permission::Member => Err(ErrorCode::NotAMember),
-        Permission::Join if context.rooms_joined >= limits.rooms_per_person => Err(ErrorCode::TooManyRooms),
+        Permission::Join if context.rooms_joined >= limits.rooms_per_user => Err(ErrorCode::TooManyRooms),
         Permission::Join => Ok(()),
     }
 }
@@ -38,7 +38,7 @@ pub fn check(permission: Permission, context: MemberContext, limits: &RoomLimits
 mod tests {
     use super::*;
 
-    const LIMITS: RoomLimits = RoomLimits { rooms_per_person: 3 };
+    const LIMITS: RoomLimits = RoomLimits { rooms_per_user: 3 };
 
     fn member() -> MemberContext {
         MemberContext { member: true, rooms_joined: 1 }

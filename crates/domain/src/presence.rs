@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
 
-use protocol::{Limits, PeoplePage, Person, RoomId, UserId, UserName};
+use protocol::{Limits, RoomId, User, UserId, UserName, UserPage};
 
 /// How long changes are coalesced into one frame. A user who reconnects within this interval never appears offline.
 const COALESCE_INTERVAL: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ pub struct Presence {
 #[derive(Clone, Debug, Default)]
 struct Room {
     /// By id, so that enter, leave and paging are O(log n) under a flood of joins.
-    people: BTreeMap<UserId, Online>,
+    users: BTreeMap<UserId, Online>,
     /// Users who came online or went offline since the last frame, and whether that frame had them as online. Cleared by
     /// each frame, so it is bounded by the changes of one second.
     changed: BTreeMap<UserId, bool>,
@@ -38,15 +38,15 @@ struct Online {
 
 impl Presence {
     /// Adds a connection of a user in a room. Returns whether it is the first one.
-    pub fn enter(&mut self, id: RoomId, person: Person, now: Duration) -> bool {
+    pub fn enter(&mut self, id: RoomId, user: User, now: Duration) -> bool {
         let room = self.rooms.entry(id).or_default();
-        if let Some(online) = room.people.get_mut(&person.id) {
+        if let Some(online) = room.users.get_mut(&user.id) {
             online.connections += 1;
-            online.name = person.name;
+            online.name = user.name;
             return false;
         }
-        room.people.insert(person.id, Online { name: person.name, connections: 1 });
-        room.changed.entry(person.id).or_insert(false);
+        room.users.insert(user.id, Online { name: user.name, connections: 1 });
+        room.changed.entry(user.id).or_insert(false);
         schedule(&mut self.due, room, id, now);
         true
     }
@@ -54,14 +54,14 @@ impl Presence {
     /// Removes a connection of a user in a room. Returns whether it was the last one.
     pub fn leave(&mut self, id: RoomId, user: UserId, now: Duration) -> bool {
         let Some(room) = self.rooms.get_mut(&id) else { return false };
-        let Some(online) = room.people.get_mut(&user) else { return false };
+        let Some(online) = room.users.get_mut(&user) else { return false };
         online.connections -= 1;
         if online.connections > 0 {
             return false;
         }
-        room.people.remove(&user);
+        room.users.remove(&user);
         room.changed.entry(user).or_insert(true);
-        if room.people.is_empty() {
+        if room.users.is_empty() {
             if let Some(frame_due) = room.frame_due {
                 self.due.remove(&(frame_due, id));
             }
@@ -75,7 +75,7 @@ impl Presence {
     /// Sets the new name of a user in `rooms`. No frame follows: the members receive a `renamed` event from the log.
     pub fn renamed(&mut self, user: UserId, name: &UserName, rooms: impl IntoIterator<Item = RoomId>) {
         for id in rooms {
-            if let Some(online) = self.rooms.get_mut(&id).and_then(|room| room.people.get_mut(&user)) {
+            if let Some(online) = self.rooms.get_mut(&id).and_then(|room| room.users.get_mut(&user)) {
                 online.name = name.clone();
             }
         }
@@ -90,27 +90,27 @@ impl Presence {
     /// Whether a user is online in a room.
     #[must_use]
     pub fn is_online(&self, room: RoomId, user: UserId) -> bool {
-        self.rooms.get(&room).is_some_and(|room| room.people.contains_key(&user))
+        self.rooms.get(&room).is_some_and(|room| room.users.contains_key(&user))
     }
 
     /// At most `limit` of the users who are online in a room, ordered by id.
     #[must_use]
-    pub fn online(&self, room: RoomId, limit: usize) -> Vec<Person> {
+    pub fn online(&self, room: RoomId, limit: usize) -> Vec<User> {
         self.rooms.get(&room).map_or_else(Vec::new, |room| room.after(None).take(limit).collect())
     }
 
     /// The page that follows the user `after`, who may have gone offline, of at most `limit` and [`Limits::PAGE`] users.
     #[must_use]
-    pub fn page(&self, room: RoomId, after: Option<UserId>, limit: u32) -> PeoplePage {
+    pub fn page(&self, room: RoomId, after: Option<UserId>, limit: u32) -> UserPage {
         let limit = limit.clamp(1, Limits::PAGE) as usize;
         let Some(room) = self.rooms.get(&room) else {
-            return PeoplePage { count: 0, people: Vec::new(), next: None };
+            return UserPage { count: 0, users: Vec::new(), next: None };
         };
-        let mut people: Vec<Person> = room.after(after).take(limit + 1).collect();
-        let more = people.len() > limit;
-        people.truncate(limit);
-        let next = if more { people.last().map(|person| person.id) } else { None };
-        PeoplePage { count: room.count(), people, next }
+        let mut users: Vec<User> = room.after(after).take(limit + 1).collect();
+        let more = users.len() > limit;
+        users.truncate(limit);
+        let next = if more { users.last().map(|user| user.id) } else { None };
+        UserPage { count: room.count(), users, next }
     }
 
     /// When the next frame is due.
@@ -142,14 +142,14 @@ fn schedule(due: &mut BTreeSet<(Duration, RoomId)>, room: &mut Room, id: RoomId,
 
 impl Room {
     fn count(&self) -> u32 {
-        u32::try_from(self.people.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.users.len()).unwrap_or(u32::MAX)
     }
 
-    fn after(&self, after: Option<UserId>) -> impl Iterator<Item = Person> {
+    fn after(&self, after: Option<UserId>) -> impl Iterator<Item = User> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.people
+        self.users
             .range((start, Bound::Unbounded))
-            .map(|(&id, online)| Person { id, name: online.name.clone() })
+            .map(|(&id, online)| User { id, name: online.name.clone() })
     }
 
     fn take_frame(&mut self, id: RoomId) -> Option<protocol::Presence> {
@@ -163,8 +163,8 @@ impl Room {
             return (before != count).then_some(frame);
         }
         for (user, was_online) in changed {
-            match (was_online, self.people.get(&user)) {
-                (false, Some(online)) => frame.online.push(Person { id: user, name: online.name.clone() }),
+            match (was_online, self.users.get(&user)) {
+                (false, Some(online)) => frame.online.push(User { id: user, name: online.name.clone() }),
                 (true, None) => frame.offline.push(user),
                 (true, Some(_)) | (false, None) => {}
             }

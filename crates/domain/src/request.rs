@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use protocol::{ErrorCode, Person};
+use protocol::{ErrorCode, User};
 
 /// Correlates an answer with its request. Chosen by the caller, opaque to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +24,7 @@ impl fmt::Debug for TokenHash {
 pub struct Actor {
     /// The user's id, and the name to store if the user is new. For a stored user the **stored** name goes into events,
     /// so that no event carries the old name after `renamed`.
-    pub person: Person,
+    pub user: User,
     /// How to store the user if they are not stored yet. Required until the caller has seen that they are.
     pub registration: Option<Registration>,
 }

@@ -70,7 +70,7 @@ pub struct World {
     next_room: Option<RoomId>,
     /// Rooms that the batch created: a store has nothing to load about them.
     created: HashSet<RoomId>,
-    /// How many people the `member_joined` at a room's head names, if it was appended in this batch.
+    /// How many users the `member_joined` at a room's head names, if it was appended in this batch.
     join_groups: HashMap<RoomId, (Seq, usize)>,
     /// What the effects so far did to memberships and session counts, for sets and counts that are loaded later.
     membership_changes: BTreeMap<(UserId, RoomId), bool>,
@@ -245,8 +245,8 @@ impl World {
         self.next_room.ok_or(Fact::NextRoom)
     }
 
-    /// How many people the `member_joined` at the room's head names, if it was appended in this batch.
+    /// How many users the `member_joined` at the room's head names, if it was appended in this batch.
     pub(crate) fn join_group(&self, room: &Room) -> Option<usize> {
-        self.join_groups.get(&room.id()).filter(|(seq, _)| *seq == room.head).map(|(_, people)| *people)
+        self.join_groups.get(&room.id()).filter(|(seq, _)| *seq == room.head).map(|(_, users)| *users)
     }
 }

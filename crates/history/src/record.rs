@@ -102,7 +102,7 @@ pub enum RecordKind {
         /// The `seq` of the event that the command appended.
         seq: Seq,
     },
-    /// A refusal: this attempt certainly had no effect.
+    /// A rejection: this attempt certainly had no effect.
     Failed {
         /// The connection.
         connection: ConnectionId,
@@ -266,7 +266,7 @@ impl fmt::Display for Record {
             }
             RecordKind::Leave { id, room, .. } => write!(f, "sends leave ({id}) for {room}"),
             RecordKind::Ok { id, seq, .. } => write!(f, "ok ({id}) #{seq}"),
-            RecordKind::Failed { id, code, .. } => write!(f, "refused ({id}): {code}"),
+            RecordKind::Failed { id, code, .. } => write!(f, "rejected ({id}): {code}"),
             RecordKind::Unknown { id, code, .. } => write!(f, "unknown ({id}): {code}"),
             RecordKind::Joined { room, after: Some(after), head, .. } => {
                 write!(f, "joined {room} after #{after}, head #{head}")

@@ -90,7 +90,7 @@ impl Recorder {
     }
 
     /// A `send` or a `leave` received `error`. The code determines whether it may have been executed all the same.
-    pub fn refused(&mut self, connection: ConnectionId, id: CommandId, code: ErrorCode) {
+    pub fn rejected(&mut self, connection: ConnectionId, id: CommandId, code: ErrorCode) {
         self.record(match code {
             ErrorCode::Unavailable | ErrorCode::Internal => RecordKind::Unknown { connection, id, code },
             _ => RecordKind::Failed { connection, id, code },

@@ -17,8 +17,8 @@ pub enum Rule {
     WrongSeq,
     /// A message is stored that no client sent.
     NeverSent,
-    /// A message is stored though every attempt was refused definitely.
-    RefusedButStored,
+    /// A message is stored though every attempt was rejected definitely.
+    RejectedButStored,
     /// A message is stored with another body or in another room than it was sent with.
     StoredAltered,
     /// One sender's `client_message_id` is stored twice.
@@ -75,7 +75,7 @@ impl Rule {
             Rule::AcknowledgedButLost => "an acknowledged message is not stored",
             Rule::WrongSeq => "a message was acknowledged with another event's seq",
             Rule::NeverSent => "a message is stored that no client sent",
-            Rule::RefusedButStored => "a message is stored though it was refused",
+            Rule::RejectedButStored => "a message is stored though it was rejected",
             Rule::StoredAltered => "a stored message differs from what was sent",
             Rule::StoredTwice => "a message is stored twice",
             Rule::SeqNotContiguous => "a room's events are not numbered 1, 2, 3 …",
@@ -119,8 +119,8 @@ pub struct Counts {
     pub operations: u64,
     /// Attempts that received `ok`.
     pub acknowledged: u64,
-    /// Attempts that were refused definitely.
-    pub refused: u64,
+    /// Attempts that were rejected definitely.
+    pub rejected: u64,
     /// Attempts whose result the client never received.
     pub unknown: u64,
     /// Messages that were stored by an attempt whose result the client never received: those that it did not resend, and those
@@ -149,8 +149,8 @@ impl fmt::Display for Counts {
         let it = self;
         writeln!(
             f,
-            "{} operations: {} acknowledged, {} refused, {} unknown ({} of these were stored)",
-            it.operations, it.acknowledged, it.refused, it.unknown, it.unknown_but_stored
+            "{} operations: {} acknowledged, {} rejected, {} unknown ({} of these were stored)",
+            it.operations, it.acknowledged, it.rejected, it.unknown, it.unknown_but_stored
         )?;
         writeln!(
             f,

@@ -110,7 +110,7 @@ fn command_without_a_reply_is_reported() {
 }
 
 #[test]
-fn refusal_is_counted_and_no_violation() {
+fn rejection_is_counted_and_no_violation() {
     let report = report(Fault::RateLimitOnce);
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.errors, [("rate_limited".to_owned(), 1)].into());

@@ -98,7 +98,7 @@ mod tests {
     use crate::ErrorCode;
     use crate::Ping;
 
-    fn refusal(text: &str) -> FrameError {
+    fn rejection(text: &str) -> FrameError {
         match parse_frame(text, 100) {
             Err(error) => error,
             Ok(mut commands) => commands.remove(0).unwrap_err(),
@@ -132,18 +132,18 @@ mod tests {
             (r#"{"id":5}"#, ErrorCode::Malformed),
             (r#"{"id":5,"type":10}"#, ErrorCode::Malformed),
         ] {
-            let error = refusal(text);
+            let error = rejection(text);
             assert_eq!((error.id, error.code), (Some(CommandId(5)), code), "{text}");
         }
         for text in ["", "hello", "1", "null", "\"ping\"", "{", r#"{"type":"ping","id":"x"}"#, "[1", "[{]"] {
-            assert_eq!(refusal(text).code, ErrorCode::Malformed, "{text:?}");
+            assert_eq!(rejection(text).code, ErrorCode::Malformed, "{text:?}");
         }
     }
 
     #[test]
     fn a_list_in_the_place_of_a_command_is_answered_to_nobody() {
         for text in [r#"[[5,"ping"]]"#, r#"[[5,"dance"]]"#, r#"[ [5] ]"#] {
-            let error = refusal(text);
+            let error = rejection(text);
             assert_eq!((error.id, error.code), (None, ErrorCode::Malformed), "{text}");
         }
     }
@@ -158,7 +158,7 @@ mod tests {
             format!(r#"["{long}"]"#),
             format!(r#"{{"type":"join","room":"{long}"}}"#),
         ] {
-            let error = refusal(&text);
+            let error = rejection(&text);
             assert!(error.message.chars().count() <= 201, "{} characters", error.message.chars().count());
         }
     }

@@ -13,7 +13,7 @@ use crate::{ClientMessageId, MessageBody, MessageCount, RoomId, Seq, Timestamp, 
 
 /// A user, as others see them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub struct Person {
+pub struct User {
     /// The id, which never changes.
     pub id: UserId,
     /// The name at the time.
@@ -33,7 +33,7 @@ pub struct Event {
     /// The messages of the room up to and including this event.
     pub n: MessageCount,
     /// The user who caused it.
-    pub by: Person,
+    pub by: User,
     /// The time of the commit. Within a room it never goes back.
     pub at: Timestamp,
 }
@@ -55,7 +55,7 @@ pub enum EventKind {
     MemberJoined {
         /// The others, in the order in which they joined; at most 99.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        also_joined: Vec<Person>,
+        also_joined: Vec<User>,
     },
     /// `by` is no longer a member.
     MemberLeft {},

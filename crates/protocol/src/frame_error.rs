@@ -15,7 +15,7 @@ pub struct FrameError {
 }
 
 impl FrameError {
-    /// Messages quote what they refuse; beyond this many characters they are cut.
+    /// Messages quote what they reject; beyond this many characters they are cut.
     const MESSAGE_CHARS: usize = 200;
 
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {

@@ -56,7 +56,7 @@ pub use body::{ClientMessageId, InvalidBody, InvalidKey, MessageBody};
 pub use close::Close;
 pub use command::{CommandEnvelope, parse_frame};
 pub use error::{ErrorCode, HttpError};
-pub use event::{EVENT_EXAMPLES, Event, EventKind, Person, UnknownKind};
+pub use event::{EVENT_EXAMPLES, Event, EventKind, UnknownKind, User};
 pub use frame_error::FrameError;
 pub use ids::{CommandId, Epoch, InvalidId, MessageCount, RoomId, Seq, UserId};
 pub use limits::Limits;
@@ -64,8 +64,8 @@ pub use names::{InvalidName, RoomName, RoomRef, UserName};
 pub use operations::*;
 pub use room_info::{RoomAttributes, RoomInfo};
 pub use server_frame::{
-    Appended, ControlFrame, Done, ErrorFrame, EventPage, Gap, Joined, Named, OkBody, OkFrame, PeoplePage,
-    Presence, ReadPosition, Reset, RoomPage, RoomSummary, ServerFrame, Typing, Welcome,
+    Appended, ControlFrame, Done, ErrorFrame, EventPage, Gap, Joined, Named, OkBody, OkFrame, Presence,
+    ReadPosition, Reset, RoomPage, RoomSummary, ServerFrame, Typing, UserPage, Welcome,
 };
 pub use session::{CreateSession, Session};
 pub use timestamp::Timestamp;

@@ -39,13 +39,13 @@ impl Limits {
     pub const HISTORY_EVENTS_DEFAULT: u32 = 100;
     /// A page of history ends early when its events come to more than this, in bytes of JSON.
     pub const HISTORY_BYTES: usize = 256 * 1024;
-    /// Longest page of `who`, in people, and of `rooms`, in rooms.
+    /// Longest page of `who`, in users, and of `rooms`, in rooms.
     pub const PAGE: u32 = 100;
-    /// How many people `joined` names at most.
+    /// How many users `joined` names at most.
     pub const JOINED_ONLINE: usize = 50;
-    /// In rooms with more people online than this, `presence` gives the count alone.
+    /// In rooms with more users online than this, `presence` gives the count alone.
     pub const PRESENCE_NAMES: u32 = 100;
-    /// How many people one `member_joined` names at most. A name of 32 characters of four bytes, an id of 20 digits and what JSON
+    /// How many users one `member_joined` names at most. A name of 32 characters of four bytes, an id of 20 digits and what JSON
     /// puts around them come to 180 bytes, so the event stays below 20 KiB: far from what a frame may hold.
     pub const JOINED_TOGETHER: usize = 100;
     /// How many rooms one `resume` may name.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    CommandId, Epoch, ErrorCode, Event, Limits, MessageCount, OPERATIONS, Person, Reply, RoomId, RoomInfo,
-    Seq, UserId, UserName,
+    CommandId, Epoch, ErrorCode, Event, Limits, MessageCount, OPERATIONS, Reply, RoomId, RoomInfo, Seq, User,
+    UserId, UserName,
 };
 
 /// A frame of the server.
@@ -32,7 +32,7 @@ pub enum ControlFrame {
     Joined(Joined),
     /// A command was carried out.
     Ok(OkFrame),
-    /// A command was refused.
+    /// A command was rejected.
     Error(ErrorFrame),
     /// Events that the server does not send by itself.
     Gap(Gap),
@@ -48,7 +48,7 @@ pub enum ControlFrame {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Welcome {
     /// The user of this connection.
-    pub you: Person,
+    pub you: User,
     /// The epoch of the store.
     pub epoch: Epoch,
     /// The limits in force.
@@ -76,7 +76,7 @@ pub struct Joined {
     /// How many users are online in the room.
     pub count: u32,
     /// At most 50 of them; `who` lists all.
-    pub online: Vec<Person>,
+    pub online: Vec<User>,
 }
 
 /// A read position.
@@ -166,11 +166,11 @@ pub struct Done {}
 
 /// A page of the users who are online in a room, by id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PeoplePage {
+pub struct UserPage {
     /// How many are online in all.
     pub count: u32,
     /// The users of this page.
-    pub people: Vec<Person>,
+    pub users: Vec<User>,
     /// The `after` of the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<UserId>,
@@ -214,7 +214,7 @@ pub struct EventPage {
     pub more: bool,
 }
 
-/// `error`: a command was refused.
+/// `error`: a command was rejected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorFrame {
     /// The id of the command, if it had one.
@@ -263,7 +263,7 @@ pub struct Presence {
     pub count: u32,
     /// Users who went online. Empty if more than 100 are online.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub online: Vec<Person>,
+    pub online: Vec<User>,
     /// Users who went offline. Empty if more than 100 are online.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offline: Vec<UserId>,
@@ -275,7 +275,7 @@ pub struct Typing {
     /// The room.
     pub room: RoomId,
     /// The user.
-    pub by: Person,
+    pub by: User,
 }
 
 impl ServerFrame {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Person, UserName};
+use crate::{User, UserName};
 
 /// The body of `create_session`. No body is the same as `{}`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -17,7 +17,7 @@ pub struct CreateSession {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     /// The user of the session.
-    pub user: Person,
+    pub user: User,
     /// The secret token. Only in the answer that created the session, and only to a program: a browser gets a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 use teahouse_protocol::{
-    CommandEnvelope, ErrorCode, Event, EventKind, Limits, MessageCount, OPERATIONS, Person, RoomId, RoomName,
-    Seq, ServerFrame, Timestamp, UserId, UserName,
+    CommandEnvelope, ErrorCode, Event, EventKind, Limits, MessageCount, OPERATIONS, RoomId, RoomName, Seq,
+    ServerFrame, Timestamp, User, UserId, UserName,
 };
 
 fn golden(text: &str) -> Vec<Value> {
@@ -51,13 +51,13 @@ fn every_operation_has_examples_of_its_own() {
 fn full_event_of_joint_joins_is_far_below_the_frame_limit() {
     // The longest names; `"` and `\` would be two bytes each.
     let name = UserName::new(&"𠮷".repeat(Limits::USER_NAME_CHARS as usize)).unwrap();
-    let person = Person { id: UserId(u64::MAX), name };
+    let user = User { id: UserId(u64::MAX), name };
     let event = Event {
-        kind: EventKind::MemberJoined { also_joined: vec![person.clone(); Limits::JOINED_TOGETHER - 1] },
+        kind: EventKind::MemberJoined { also_joined: vec![user.clone(); Limits::JOINED_TOGETHER - 1] },
         room: RoomId(u64::MAX),
         seq: Seq(u64::MAX),
         n: MessageCount(u64::MAX),
-        by: person,
+        by: user,
         at: Timestamp(0),
     };
     let bytes = serde_json::to_vec(&event).unwrap().len();
@@ -73,10 +73,10 @@ fn name_rules_match_the_golden_file() {
     for (text, name) in names["user"]["accepted"].as_object().unwrap() {
         assert_eq!(UserName::new(text).unwrap().as_str(), name, "{text}");
     }
-    for text in names["room"]["refused"].as_array().unwrap() {
+    for text in names["room"]["rejected"].as_array().unwrap() {
         assert!(RoomName::new(text.as_str().unwrap()).is_err(), "{text}");
     }
-    for text in names["user"]["refused"].as_array().unwrap() {
+    for text in names["user"]["rejected"].as_array().unwrap() {
         assert!(UserName::new(text.as_str().unwrap()).is_err(), "{text}");
     }
 }

@@ -65,8 +65,8 @@ pub(crate) struct AppState {
 impl AppState {
     /// Opens the store and starts every thread.
     pub(crate) fn start(config: &Config, metrics: Metrics) -> anyhow::Result<Arc<AppState>> {
-        let rooms_per_person = if config.limits.enabled { config.limits.rooms_per_person } else { u32::MAX };
-        let store = open_store(config, RoomLimits { rooms_per_person })?;
+        let rooms_per_user = if config.limits.enabled { config.limits.rooms_per_user } else { u32::MAX };
+        let store = open_store(config, RoomLimits { rooms_per_user })?;
         let mut store_writer = store.writer()?;
         writer::cleanup_transient_users(&mut *store_writer)
             .context("guests of the previous run could not be removed from their rooms")?;
@@ -118,13 +118,13 @@ impl AppState {
 
     /// Hands a connection to the shard of its user. All connections of a user are in one shard.
     pub(crate) fn connect(&self, handoff: UpgradedConnection) {
-        self.shard_of(handoff.identity.person.id).connect(handoff);
+        self.shard_of(handoff.identity.user.id).connect(handoff);
     }
 
     /// Handles a request over HTTP on the user's shard, and waits for the writer if it writes. The effects are those that
     /// the caller applies.
     pub(crate) async fn handle(&self, request: HttpRequest) -> Result<Vec<Effect>, Rejection> {
-        let shard = self.shard_of(request.identity.person.id);
+        let shard = self.shard_of(request.identity.user.id);
         let HttpEffects { mut effects, write } = shard.handle(request).await?;
         if let Some(HttpWrite { on_reply, answer }) = write {
             let stopped = |_| Err(CommandError::from(ErrorCode::ShuttingDown));
@@ -196,7 +196,7 @@ impl AppState {
         ids.next().map(UserId).ok_or_else(|| CommandError::from(ErrorCode::Internal))
     }
 
-    /// Refuses requests and upgrades from now on.
+    /// Rejects requests and upgrades from now on.
     pub(crate) fn begin_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }

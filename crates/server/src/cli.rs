@@ -26,7 +26,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
 /// How long HTTP requests in flight may take after that. The sum is below the ten seconds after which supervisors kill.
 const LAST_REQUESTS: Duration = Duration::from_millis(500);
 
-/// A self-hosted chat server: rooms, people and messages over WebSocket.
+/// A self-hosted chat server: rooms, users and messages over WebSocket.
 #[derive(Debug, Parser)]
 #[command(
     name = "teahouse",
@@ -57,7 +57,7 @@ enum Command {
 const LISTEN_HELP: &str =
     "Address to listen on: 127.0.0.1:9999 is this machine only, [::]:9999 is all addresses";
 
-/// Texts here, and not parsed values: a bad one is refused in the same words wherever it was given.
+/// Texts here, and not parsed values: a bad one is rejected in the same words wherever it was given.
 #[derive(Debug, Args)]
 struct SettingFlags {
     #[arg(long, global = true, value_name = "ADDR:PORT", help = LISTEN_HELP)]
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_flag_is_refused() {
+    fn unknown_flag_is_rejected() {
         for line in [["teahouse", "--lisen", "x"], ["teahouse", "brew", "x"]] {
             assert!(CommandLine::try_parse_from(line).is_err());
         }

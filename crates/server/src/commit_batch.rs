@@ -152,12 +152,12 @@ fn events_before(batch: &Batch, done: &OperationResult) -> usize {
 #[cfg(test)]
 mod tests {
     use domain::JoinedRoom;
-    use protocol::{EventKind, MessageCount, Person, RoomInfo, RoomName, Seq, Timestamp, UserId, UserName};
+    use protocol::{EventKind, MessageCount, RoomInfo, RoomName, Seq, Timestamp, User, UserId, UserName};
 
     use super::*;
 
     fn event(room: u64, seq: u64) -> Arc<Event> {
-        let by = Person { id: UserId(1), name: UserName::new("Li").unwrap() };
+        let by = User { id: UserId(1), name: UserName::new("Li").unwrap() };
         let kind = EventKind::MemberJoined { also_joined: Vec::new() };
         Arc::new(Event { kind, room: RoomId(room), seq: Seq(seq), n: MessageCount(0), by, at: Timestamp(0) })
     }

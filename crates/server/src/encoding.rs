@@ -53,7 +53,7 @@ fn line(event: &Event, language: Language) -> String {
     match &event.kind {
         EventKind::Message { body, .. } => format!("{name}: {}", domain::sanitize_line(body.as_str())),
         kind @ EventKind::MemberJoined { also_joined } => {
-            let others = also_joined.iter().map(|person| person.name.as_str());
+            let others = also_joined.iter().map(|user| user.name.as_str());
             let names: Vec<&str> = std::iter::once(name).chain(others).take(NAMED).collect();
             system_line(kind, &language.enumerate(&names, also_joined.len() + 1), language)
         }
@@ -77,15 +77,15 @@ fn system_line(kind: &EventKind, name: &str, language: Language) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{MessageCount, Person, RoomId, Seq, Timestamp, UserId, UserName};
+    use protocol::{MessageCount, RoomId, Seq, Timestamp, User, UserId, UserName};
 
     use super::*;
 
     fn joined(names: &[&str]) -> Event {
-        let mut people =
-            (1..).zip(names).map(|(n, name)| Person { id: UserId(n), name: UserName::new(name).unwrap() });
-        let by = people.next().unwrap();
-        let kind = EventKind::MemberJoined { also_joined: people.collect() };
+        let mut users =
+            (1..).zip(names).map(|(n, name)| User { id: UserId(n), name: UserName::new(name).unwrap() });
+        let by = users.next().unwrap();
+        let kind = EventKind::MemberJoined { also_joined: users.collect() };
         Event { kind, room: RoomId(1), seq: Seq(1), n: MessageCount(0), by, at: Timestamp(0) }
     }
 

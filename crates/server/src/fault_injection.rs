@@ -101,7 +101,7 @@ mod selected {
         }
         for ((_, answer), _) in batch.answers.iter_mut().zip(sends).filter(|(_, is_send)| **is_send) {
             let failed = |code| matches!(code, ErrorCode::Unavailable | ErrorCode::StorageFull);
-            if answer.as_ref().is_err_and(|refusal| failed(refusal.code)) {
+            if answer.as_ref().is_err_and(|rejection| failed(rejection.code)) {
                 *answer = Ok(OperationResult::Send(domain::SentMessage {
                     room: RoomId(1),
                     seq: Seq(1_000_000),

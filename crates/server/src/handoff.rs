@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use protocol::Person;
+use protocol::User;
 use storage::{Actor, Registration, TokenHash};
 
 use crate::i18n::Language;
@@ -31,7 +31,7 @@ pub(crate) type SlotGuard = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     /// The user, with the current name.
-    pub(crate) person: Person,
+    pub(crate) user: User,
     /// The session. `None` for a transient guest, who leaves when the connection ends.
     pub(crate) session: Option<TokenHash>,
     /// Whether the user is in the store.
@@ -42,7 +42,7 @@ impl Identity {
     /// The user as the store's writer needs them. A guest is stored with the first `join` or `rename`.
     pub(crate) fn actor(&self) -> Actor {
         let registration = (!self.stored).then_some(Registration { token: self.session });
-        Actor { person: self.person.clone(), registration }
+        Actor { user: self.user.clone(), registration }
     }
 }
 

@@ -1,6 +1,6 @@
-//! The log: fields on standard error, formatted for people on a terminal, and as JSON otherwise.
+//! The log: fields on standard error, formatted for reading on a terminal, and as JSON otherwise.
 //!
-//! The log never contains message bodies, tokens or addresses: more people read and copy it than are members of a room.
+//! The log never contains message bodies, tokens or addresses: its readers need not be members of a room.
 
 use std::io::{self, IsTerminal};
 use std::panic;

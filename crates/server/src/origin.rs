@@ -11,7 +11,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Parses `https://example.org:8443`. `null` is refused: any sandboxed frame has it.
+    /// Parses `https://example.org:8443`. `null` is rejected: any sandboxed frame has it.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use protocol::Person;
+use protocol::User;
 use sha2::{Digest, Sha256};
 use storage::TokenHash;
 
@@ -63,7 +63,7 @@ pub(crate) struct Sessions {
 
 #[derive(Debug, Default)]
 struct Inner {
-    provisional: Aging<Person>,
+    provisional: Aging<User>,
     /// Sessions that are being ended, with the number of requests that do so: several windows may log out at the same moment,
     /// and one may fail while the other succeeds. Bounded by the requests in progress.
     ending: HashMap<TokenHash, u32>,
@@ -72,18 +72,18 @@ struct Inner {
 
 impl Sessions {
     /// Keeps a new guest until it is stored, forgotten or ended.
-    pub(crate) fn begin(&self, token: TokenHash, person: Person) {
-        self.lock().provisional.insert(token, person, Instant::now(), PROVISIONAL_TTL, MAX_PROVISIONAL);
+    pub(crate) fn begin(&self, token: TokenHash, user: User) {
+        self.lock().provisional.insert(token, user, Instant::now(), PROVISIONAL_TTL, MAX_PROVISIONAL);
     }
 
     /// The guest of a session that is not stored.
-    pub(crate) fn provisional(&self, token: &TokenHash) -> Option<Person> {
+    pub(crate) fn provisional(&self, token: &TokenHash) -> Option<User> {
         let mut inner = self.lock();
         inner.provisional.drop_expired(Instant::now(), PROVISIONAL_TTL);
         if inner.has_ended(token) {
             return None;
         }
-        inner.provisional.map.get(token).map(|(_, person)| person.clone())
+        inner.provisional.map.get(token).map(|(_, user)| user.clone())
     }
 
     /// The session is in the store.
@@ -113,7 +113,7 @@ impl Sessions {
 
     /// Whether the session has just ended. A shard checks this when a connection arrives: the session may have ended after
     /// HTTP validated its token. `end` comes before the shards close their connections, so that a connection is either
-    /// closed by its shard or arrives later and is refused.
+    /// closed by its shard or arrives later and is rejected.
     pub(crate) fn has_ended(&self, token: &TokenHash) -> bool {
         self.lock().has_ended(token)
     }
@@ -195,8 +195,8 @@ mod tests {
         TokenHash(bytes)
     }
 
-    fn li() -> Person {
-        Person { id: UserId(7), name: UserName::new("李雷").unwrap() }
+    fn li() -> User {
+        User { id: UserId(7), name: UserName::new("李雷").unwrap() }
     }
 
     #[test]

@@ -262,7 +262,7 @@ pub(crate) fn cleanup_transient_users(writer: &mut dyn storage::Writer) -> Resul
 pub(crate) fn system_actor() -> Actor {
     // "-" is a valid name (`system_actor_has_a_valid_name`).
     let name = protocol::UserName::new("-").expect("a hyphen is a valid name");
-    Actor { person: protocol::Person { id: UserId(0), name }, registration: None }
+    Actor { user: protocol::User { id: UserId(0), name }, registration: None }
 }
 
 fn report(error: &StoreError) -> CommandError {
@@ -270,7 +270,7 @@ fn report(error: &StoreError) -> CommandError {
     if let Some(reason) = error.fatal() {
         end_process(&reason);
     }
-    error.refusal()
+    error.rejection()
 }
 
 /// Exits. After a failed fsync the contents of the disk are unknown, and further acknowledgements could be false.
@@ -363,6 +363,6 @@ mod tests {
 
     #[test]
     fn system_actor_has_a_valid_name() {
-        assert_eq!(super::system_actor().person.name.as_str(), "-");
+        assert_eq!(super::system_actor().user.name.as_str(), "-");
     }
 }

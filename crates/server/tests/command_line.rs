@@ -21,7 +21,7 @@ fn run(home: &TempDir, args: &[&str]) -> Output {
 }
 
 /// Exit code, and the one line on stderr.
-fn refused(output: &Output) -> (i32, String) {
+fn rejected(output: &Output) -> (i32, String) {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("teahouse: ")).collect();
     assert_eq!(lines.len(), 1, "{text}");
@@ -78,12 +78,12 @@ fn bad_setting_is_one_line_and_exit_code_2() {
         (&["--config", "bad.toml"], "teahouse: bad.toml:2: shards = \"many\": expected a whole number"),
         (&["config", "--config", "bad.toml"], "teahouse: bad.toml:2: "),
     ] {
-        let (code, message) = refused(&run(&home, args));
+        let (code, message) = rejected(&run(&home, args));
         assert_eq!(code, 2, "{message}");
         assert!(message.starts_with(line), "{message}");
     }
     let output = teahouse(home.path(), &[]).env("TEAHOUSE_LISTEM", "x").output().unwrap();
-    assert!(refused(&output).1.ends_with("did you mean TEAHOUSE_LISTEN?"));
+    assert!(rejected(&output).1.ends_with("did you mean TEAHOUSE_LISTEN?"));
     assert_eq!(run(&home, &["--lisen", "x"]).status.code(), Some(2));
     assert_eq!(
         std::fs::read_dir(home.path()).unwrap().count(),
@@ -97,7 +97,7 @@ fn port_in_use_is_one_line_and_exit_code_1() {
     let home = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let (code, line) = refused(&run(&home, &["--listen", &address]));
+    let (code, line) = rejected(&run(&home, &["--listen", &address]));
     assert_eq!(code, 1);
     assert_eq!(
         line,
@@ -111,19 +111,19 @@ fn port_in_use_is_one_line_and_exit_code_1() {
 fn unusable_data_folder_is_one_line_and_exit_code_1() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("file"), "").unwrap();
-    let (code, line) = refused(&run(&home, &["--listen", "127.0.0.1:0", "--data", "file/data"]));
+    let (code, line) = rejected(&run(&home, &["--listen", "127.0.0.1:0", "--data", "file/data"]));
     assert_eq!(code, 1);
     assert!(line.contains("data folder") && line.contains("file/data"), "{line}");
     let first = Server::start(&home);
-    let (code, line) = refused(&run(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
+    let (code, line) = rejected(&run(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
     assert_eq!(code, 1);
     assert!(line.contains("another teahouse is using this data folder"), "{line}");
     drop(first);
 }
 
-/// After a downgrade the older program refuses to start, and leaves the data unchanged for the newer one.
+/// After a downgrade the older program does not start, and leaves the data unchanged for the newer one.
 #[test]
-fn newer_database_is_refused_unchanged_with_exit_code_1() {
+fn newer_database_is_rejected_unchanged_with_exit_code_1() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(&home);
     server.signal(Signal::TERM);
@@ -134,7 +134,7 @@ fn newer_database_is_refused_unchanged_with_exit_code_1() {
     let supported = u32::from_be_bytes(bytes[60..64].try_into().unwrap());
     bytes[60..64].copy_from_slice(&(supported + 1).to_be_bytes());
     std::fs::write(&database, &bytes).unwrap();
-    let (code, line) = refused(&run(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
+    let (code, line) = rejected(&run(&home, &["--listen", "127.0.0.1:0", "--data", "data"]));
     assert_eq!(code, 1);
     let newer = format!(
         "was written by a newer teahouse: its schema is {}, this program supports {supported}",

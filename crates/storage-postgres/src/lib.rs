@@ -9,7 +9,7 @@
 //! settings and writes no log lines.
 //!
 //! **Invariant:** at most one process writes. The writer's session holds an advisory lock; a session that lost its connection has
-//! lost the lock, and takes it again before it writes (`second_process_is_refused`, `writer_retakes_the_lock_after_a_restart`).
+//! lost the lock, and takes it again before it writes (`second_process_is_rejected`, `writer_retakes_the_lock_after_a_restart`).
 //!
 //! | file | contents |
 //! |---|---|

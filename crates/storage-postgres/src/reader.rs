@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::{
-    EventPage, MessageCount, Person, ReadPosition, RoomId, RoomPage, RoomRef, RoomSummary, Seq, UserId,
+    EventPage, MessageCount, ReadPosition, RoomId, RoomPage, RoomRef, RoomSummary, Seq, User, UserId,
 };
 use storage::{
     Head, OpenRoom, PageBounds, PageBuilder, Reader, RoomQuery, StoreError, StoredRoom, TokenHash,
@@ -59,10 +59,10 @@ fn ints(rooms: &[RoomId]) -> Vec<i64> {
 }
 
 impl Reader for PostgresReader {
-    fn person_of_session(&mut self, token: &TokenHash) -> Result<Option<Person>, StoreError> {
+    fn user_of_session(&mut self, token: &TokenHash) -> Result<Option<User>, StoreError> {
         let sql = "SELECT u.id, u.name FROM session s JOIN user_account u ON u.id = s.user_id WHERE s.token_hash = $1";
         let row = self.row(sql, &[&token.0.as_slice()])?;
-        row.map(|row| Ok(Person { id: UserId(uint(&row, 0)?), name: user_name(&row, 1)? })).transpose()
+        row.map(|row| Ok(User { id: UserId(uint(&row, 0)?), name: user_name(&row, 1)? })).transpose()
     }
 
     fn room(&mut self, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError> {

@@ -1,8 +1,8 @@
 //! Rows as values, and values as parameters.
 
 use protocol::{
-    Event, MessageBody, MessageCount, Person, ReadPosition, RoomId, RoomInfo, RoomName, Seq, Timestamp,
-    UserId, UserName,
+    Event, MessageBody, MessageCount, ReadPosition, RoomId, RoomInfo, RoomName, Seq, Timestamp, User, UserId,
+    UserName,
 };
 use storage::{StoreError, StoredKind, attributes_from_json};
 use tokio_postgres::Row;
@@ -76,7 +76,7 @@ pub(crate) fn event(room: RoomId, row: &Row) -> Result<Event, StoreError> {
         room,
         seq: Seq(uint(row, 0)?),
         n: MessageCount(uint(row, 1)?),
-        by: Person { id: UserId(uint(row, 4)?), name: user_name(row, 5)? },
+        by: User { id: UserId(uint(row, 4)?), name: user_name(row, 5)? },
         at: Timestamp(get(row, 2)?),
     })
 }

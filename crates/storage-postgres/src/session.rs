@@ -114,7 +114,7 @@ impl Session {
     /// Sends `first`, `steps` and `last` together, and returns the rows of each of `steps`: one round trip if the statements are
     /// prepared. `first` and `last` are statements without parameters, such as BEGIN and COMMIT.
     ///
-    /// In a transaction, PostgreSQL refuses every statement after one that failed, and a COMMIT then is a rollback. The error is
+    /// In a transaction, PostgreSQL rejects every statement after one that failed, and a COMMIT then is a rollback. The error is
     /// that of the first one.
     pub(crate) fn pipeline(
         &mut self,

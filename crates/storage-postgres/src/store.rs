@@ -70,7 +70,7 @@ impl PostgresStore {
     }
 }
 
-/// Refuses a server on which the promises would not hold.
+/// Rejects a server on which the promises would not hold.
 fn check_server(session: &mut Session, database: &DatabaseUrl) -> Result<(), OpenError> {
     let mut setting = |name: &str| {
         session

@@ -1,6 +1,6 @@
 //! PostgreSQL servers for tests: in temporary folders, on free ports, stopped when the process that started them ends.
 //!
-//! The data folder is copied from a template that `initdb` creates once for all processes. PostgreSQL refuses to run as root; then it
+//! The data folder is copied from a template that `initdb` creates once for all processes. PostgreSQL does not run as root; then it
 //! runs as the user `postgres` of Debian's package.
 
 use std::fs::{self, File};

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn unusable_address_is_refused_without_repeating_it() {
+    fn unusable_address_is_rejected_without_repeating_it() {
         for (text, error) in [
             ("mysql://tea:s3cret@db/chat", UrlError::Scheme),
             ("tea:s3cret@db/chat", UrlError::Scheme),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use protocol::{
-    ClientMessageId, MessageBody, Person, RoomId, RoomName, RoomRef, Seq, Timestamp, UserId, UserName,
+    ClientMessageId, MessageBody, RoomId, RoomName, RoomRef, Seq, Timestamp, User, UserId, UserName,
 };
 use storage::{
     Actor, Operation, PageBounds, Registration, Request, RequestId, RoomQuery, Store, TokenHash, Writer,
@@ -18,7 +18,7 @@ const ROOMS: u64 = 1_000;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder =
         std::env::args_os().nth(1).map_or_else(|| std::env::temp_dir().join("teahouse-pace"), PathBuf::from);
-    let store = SqliteStore::open(&folder, domain::RoomLimits { rooms_per_person: u32::MAX })?;
+    let store = SqliteStore::open(&folder, domain::RoomLimits { rooms_per_user: u32::MAX })?;
     let mut writer = store.writer()?;
     let mut key = 0u64;
     for first in (1..ROOMS).step_by(100) {
@@ -61,7 +61,7 @@ fn commit(writer: &mut dyn Writer, operations: impl Iterator<Item = (u64, Operat
         let registration = Some(Registration { token: Some(TokenHash([1; 32])) });
         Request {
             request_id: RequestId(n),
-            actor: Actor { person: Person { id: UserId(user), name }, registration },
+            actor: Actor { user: User { id: UserId(user), name }, registration },
             operation,
         }
     };

@@ -86,7 +86,7 @@ mod tests {
         {
             let error = failure(code);
             assert!(error.to_string().contains("SQLite"), "{error}");
-            assert!(!error.refusal().message.contains("SQL"), "{error}");
+            assert!(!error.rejection().message.contains("SQL"), "{error}");
         }
     }
 }

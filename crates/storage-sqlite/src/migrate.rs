@@ -20,7 +20,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
 /// "Teah", as the first migration writes it.
 const APPLICATION_ID: i64 = 0x5465_6168;
 
-/// Refuses the database of another program or of a newer version. Writes nothing.
+/// Rejects the database of another program or of a newer version. Writes nothing.
 pub(super) fn check(conn: &Connection, database: &Path) -> Result<(), OpenError> {
     let facts = || -> rusqlite::Result<(i64, i64, i64)> {
         let number = |sql| conn.query_row(sql, [], |row| row.get(0));

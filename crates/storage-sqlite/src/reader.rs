@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::{
-    EventPage, MessageCount, Person, ReadPosition, RoomId, RoomPage, RoomRef, RoomSummary, Seq, UserId,
+    EventPage, MessageCount, ReadPosition, RoomId, RoomPage, RoomRef, RoomSummary, Seq, User, UserId,
 };
 use rusqlite::{Connection, Params, Result, Row, params};
 use storage::{
@@ -73,10 +73,10 @@ fn summary(row: &Row<'_>) -> Result<RoomSummary> {
 }
 
 impl Reader for SqliteReader {
-    fn person_of_session(&mut self, token: &TokenHash) -> Result<Option<Person>, StoreError> {
+    fn user_of_session(&mut self, token: &TokenHash) -> Result<Option<User>, StoreError> {
         let sql = "SELECT p.id, p.name FROM session s JOIN person p ON p.id = s.user WHERE s.token_hash = ?1";
-        let person = |row: &Row<'_>| Ok(Person { id: UserId(uint(row, 0)?), name: rows::user_name(row, 1)? });
-        first(&self.conn, sql, [&token.0], person).map_err(store_error)
+        let user = |row: &Row<'_>| Ok(User { id: UserId(uint(row, 0)?), name: rows::user_name(row, 1)? });
+        first(&self.conn, sql, [&token.0], user).map_err(store_error)
     }
 
     fn room(&mut self, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError> {

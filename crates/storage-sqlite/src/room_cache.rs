@@ -10,7 +10,7 @@ use storage::Changes;
 /// Rooms as they are committed, so that a message costs no look at the one before it. Valid because there is one writer.
 ///
 /// **Invariant:** never ahead of the disk. It changes after a commit, and is cleared after every error
-/// (`failed_commit_leaves_no_trace`, `full_disk_refuses_and_recovers`, `event_of_another_program_is_not_overwritten`).
+/// (`failed_commit_leaves_no_trace`, `full_disk_rejects_and_recovers`, `event_of_another_program_is_not_overwritten`).
 #[derive(Default)]
 pub(super) struct RoomCache {
     rooms: HashMap<RoomId, Room>,

@@ -1,8 +1,8 @@
 //! Rows and values, both ways.
 
 use protocol::{
-    ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, ReadPosition, RoomAttributes,
-    RoomId, RoomInfo, RoomName, RoomRef, Seq, Timestamp, UserId, UserName,
+    ClientMessageId, Event, EventKind, MessageBody, MessageCount, ReadPosition, RoomAttributes, RoomId,
+    RoomInfo, RoomName, RoomRef, Seq, Timestamp, User, UserId, UserName,
 };
 use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Params, Result, Row, params};
@@ -83,7 +83,7 @@ pub(super) fn event(room: RoomId, row: &Row<'_>) -> Result<Event> {
         },
         "member_joined" => EventKind::MemberJoined {
             also_joined: match row.get_ref(9)?.as_str_or_null()? {
-                Some(_) => text(row, 9, |people| serde_json::from_str(people))?,
+                Some(_) => text(row, 9, |users| serde_json::from_str(users))?,
                 None => Vec::new(),
             },
         },
@@ -101,7 +101,7 @@ pub(super) fn event(room: RoomId, row: &Row<'_>) -> Result<Event> {
         room,
         seq: Seq(uint(row, 0)?),
         n: MessageCount(uint(row, 1)?),
-        by: Person { id: UserId(uint(row, 3)?), name: user_name(row, 4)? },
+        by: User { id: UserId(uint(row, 3)?), name: user_name(row, 4)? },
         at: Timestamp(row.get(5)?),
     })
 }
@@ -150,7 +150,7 @@ fn joined_with(event: &Event) -> Option<String> {
     match &event.kind {
         EventKind::MemberJoined { also_joined } if !also_joined.is_empty() => {
             // Texts and numbers are all it holds; serde_json can fail on none of them.
-            Some(serde_json::to_string(also_joined).expect("people are JSON by construction"))
+            Some(serde_json::to_string(also_joined).expect("users are JSON by construction"))
         }
         _ => None,
     }

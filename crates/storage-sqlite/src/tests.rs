@@ -16,7 +16,7 @@ use storage::{Actor, Batch, MemoryStore, Operation, Request, RequestId, Writer, 
 
 use super::SqliteStore;
 
-const LIMITS: RoomLimits = RoomLimits { rooms_per_person: ROOMS };
+const LIMITS: RoomLimits = RoomLimits { rooms_per_user: ROOMS };
 
 fn open(dir: &Path) -> SqliteStore {
     SqliteStore::open(dir, LIMITS).unwrap()

@@ -8,7 +8,7 @@ use protocol::{Event, RoomId};
 /// What became of the requests of one commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// The appended events, in commit order; all of them are durable. People who join a room one right after the other
+    /// The appended events, in commit order; all of them are durable. Users who join a room one right after the other
     /// share an event, up to [`protocol::Limits::JOINED_TOGETHER`] of them.
     pub events: Vec<Arc<Event>>,
     /// One for each request, in their order.
@@ -17,7 +17,7 @@ pub struct Batch {
     pub gone: Vec<RoomId>,
     /// What went wrong, for the log only.
     pub internal: Vec<String>,
-    /// The disk can be trusted no more (an fsync failed): the process has to end. Later commits are all refused.
+    /// The disk can be trusted no more (an fsync failed): the process has to end. Later commits are all rejected.
     pub fatal: Option<String>,
 }
 

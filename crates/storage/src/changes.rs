@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::{Effect, TokenHash};
 use protocol::{
-    Event, EventKind, Person, ReadPosition, RoomAttributes, RoomId, RoomName, Seq, UserId, UserName,
+    Event, EventKind, ReadPosition, RoomAttributes, RoomId, RoomName, Seq, User, UserId, UserName,
 };
 
 /// What a backend writes for one batch. The fields are in the order in which they apply, so that each row's references
@@ -37,7 +37,7 @@ pub struct Changes {
     pub read_positions: BTreeMap<(RoomId, UserId), ReadPosition>,
     /// `deleted_rooms`, for look-ups.
     deleted: BTreeSet<RoomId>,
-    /// The index in `events` of each room's last event that more people may share.
+    /// The index in `events` of each room's last event that more users may share.
     join_groups: HashMap<RoomId, usize>,
 }
 
@@ -116,7 +116,7 @@ impl Changes {
                 self.attributes.insert(room, attributes);
             }
             Effect::AppendEvent(event) => self.append(event),
-            Effect::ShareJoin { room, person } => self.share_join(room, person),
+            Effect::ShareJoin { room, user } => self.share_join(room, user),
             Effect::InsertMembership { room, user, since } => {
                 self.memberships.insert((room, user), Some(since));
             }
@@ -138,12 +138,12 @@ impl Changes {
         self.events.push(Arc::new(event));
     }
 
-    fn share_join(&mut self, room: RoomId, person: Person) {
+    fn share_join(&mut self, room: RoomId, user: User) {
         let event = self.join_groups.get(&room).and_then(|at| self.events.get_mut(*at));
         let kind = event.map(|event| &mut Arc::make_mut(event).kind);
         debug_assert!(kind.is_some(), "a join is shared only with one of the same batch");
         if let Some(EventKind::MemberJoined { also_joined }) = kind {
-            also_joined.push(person);
+            also_joined.push(user);
         }
     }
 }

@@ -7,13 +7,13 @@ use domain::{
     Actor, CommandError, Effect, Fact, LeaveAll, OperationResult, Outcome, Request, RequestId, RoomLimits,
     World, decide, facts,
 };
-use protocol::{Person, Timestamp, UserId, UserName};
+use protocol::{Timestamp, User, UserId, UserName};
 
 use crate::{Backend, Batch, Changes, StoreError, Writer};
 
 /// A [`Writer`] over a [`Backend`].
 ///
-/// Each request is decided on a [`World`] that has the effects of the requests before it. A refused request has no effects,
+/// Each request is decided on a [`World`] that has the effects of the requests before it. A rejected request has no effects,
 /// so there is nothing to undo, and no savepoint.
 pub struct CommitLoop<B> {
     backend: B,
@@ -53,7 +53,7 @@ impl<B: Backend> CommitLoop<B> {
         let mut batch = Batch {
             internal: vec![error.to_string()],
             fatal: error.fatal(),
-            ..Batch::failed(requests.iter().map(|request| request.request_id), &error.refusal())
+            ..Batch::failed(requests.iter().map(|request| request.request_id), &error.rejection())
         };
         if matches!(error, StoreError::Full(_)) {
             self.answer_unchanged(now, requests, &mut batch);
@@ -80,7 +80,7 @@ impl<B: Backend> CommitLoop<B> {
     }
 
     /// Answers those requests that change nothing, such as a member's return to a room: a full disk does not concern them.
-    /// The others keep the error, also those that would be refused: the rules may have seen too little, for what the
+    /// The others keep the error, also those that would be rejected: the rules may have seen too little, for what the
     /// requests before them wanted to store is missing.
     fn answer_unchanged(&mut self, now: Timestamp, requests: &[Request], batch: &mut Batch) {
         let answers = self.decide_unchanged(now, requests);
@@ -155,7 +155,7 @@ impl<B: Backend> Run<'_, B> {
         for _ in 0..=Self::MOST_LOADS {
             match decide(&self.world, self.now, self.limits, &self.requests[at]) {
                 Outcome::Done(effects, result) => return Ok(Ok((effects, result))),
-                Outcome::Refused(code) => return Ok(Err(CommandError::from(code))),
+                Outcome::Rejected(code) => return Ok(Err(CommandError::from(code))),
                 Outcome::Missing(missing) => self.load(missing, at + 1)?,
             }
         }
@@ -234,6 +234,6 @@ impl<B: Backend> Writer for CommitLoop<B> {
 fn leave_all(user: UserId) -> Request {
     // The domain tests that this is a name.
     let name = UserName::new("guest").expect("a name by construction");
-    let actor = Actor { person: Person { id: user, name }, registration: None };
+    let actor = Actor { user: User { id: user, name }, registration: None };
     Request { request_id: RequestId(0), actor, operation: LeaveAll.into() }
 }

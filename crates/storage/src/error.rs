@@ -4,7 +4,7 @@ use protocol::ErrorCode;
 
 use crate::CommandError;
 
-/// Why a store failed. The text is for the log; clients get [`StoreError::refusal`].
+/// Why a store failed. The text is for the log; clients get [`StoreError::rejection`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The disk is full; nothing was stored. Writing resumes when there is space.
@@ -30,7 +30,7 @@ pub enum StoreError {
 impl StoreError {
     /// The error for the client.
     #[must_use]
-    pub fn refusal(&self) -> CommandError {
+    pub fn rejection(&self) -> CommandError {
         CommandError::from(match self {
             StoreError::Full(_) => ErrorCode::StorageFull,
             StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Fatal(_) => {

@@ -10,7 +10,7 @@
 //! The crate has no threads, tasks, clocks or sockets: `now` is an argument, and the owner of the
 //! writer decides how long to gather requests and where to send the batch.
 //!
-//! **Invariant:** a room's events are numbered 1, 2, 3 … without a hole, whatever is refused, fails or is killed in between
+//! **Invariant:** a room's events are numbered 1, 2, 3 … without a hole, whatever is rejected, fails or is killed in between
 //! (`events_are_numbered_without_holes`, `failed_commit_leaves_no_trace`, `killed_process_loses_nothing_acknowledged`).
 //! **Invariant:** every event and every successful answer of a [`Batch`] is durable (`commits_are_synced`,
 //! `killed_process_loses_nothing_acknowledged`, `nothing_is_written_after_a_failed_sync`, `failed_commit_leaves_no_trace`,
@@ -34,16 +34,16 @@
 //! | `conformance.rs` | the tests that every store must pass; `random_requests.rs` compares the stores |
 //!
 //! ```
-//! use protocol::{MessageBody, Person, RoomName, RoomRef, Timestamp, UserId, UserName};
+//! use protocol::{MessageBody, User, RoomName, RoomRef, Timestamp, UserId, UserName};
 //! use teahouse_storage::{
 //!     Actor, MemoryStore, OperationResult, Registration, Request, RequestId, Store,
 //! };
 //!
 //! let store = MemoryStore::new(domain::RoomLimits::default());
 //! let mut writer = store.writer().unwrap();
-//! let li = Person { id: UserId(1), name: UserName::new("李雷").unwrap() };
+//! let li = User { id: UserId(1), name: UserName::new("李雷").unwrap() };
 //! let lobby = RoomRef::Name(RoomName::new("lobby").unwrap());
-//! let actor = Actor { person: li, registration: Some(Registration { token: None }) };
+//! let actor = Actor { user: li, registration: Some(Registration { token: None }) };
 //! let body = MessageBody::new("你好", 8192).unwrap();
 //! let batch = writer.commit(
 //!     Timestamp(0),
@@ -84,8 +84,8 @@ pub mod random_requests;
 use std::ops::Range;
 
 use protocol::{
-    Epoch, EventPage, MessageCount, Person, ReadPosition, RoomId, RoomInfo, RoomPage, RoomRef, Seq,
-    Timestamp, UserId,
+    Epoch, EventPage, MessageCount, ReadPosition, RoomId, RoomInfo, RoomPage, RoomRef, Seq, Timestamp, User,
+    UserId,
 };
 
 pub use backend::Backend;
@@ -115,7 +115,7 @@ pub trait Store: Send + Sync {
 
 /// The one writer. Owned by one thread, which it blocks while the disk works.
 pub trait Writer: Send {
-    /// Commits `requests`, in this order, in one transaction. One that is refused or fails leaves no trace. Does not
+    /// Commits `requests`, in this order, in one transaction. One that is rejected or fails leaves no trace. Does not
     /// panic. See [`Batch`].
     fn commit(&mut self, now: Timestamp, requests: Vec<Request>) -> Batch;
 
@@ -148,7 +148,7 @@ pub trait Writer: Send {
 /// Looks things up. Sees whole commits only.
 pub trait Reader: Send {
     /// The user of a session that has not ended.
-    fn person_of_session(&mut self, token: &TokenHash) -> Result<Option<Person>, StoreError>;
+    fn user_of_session(&mut self, token: &TokenHash) -> Result<Option<User>, StoreError>;
 
     /// A room by id or name.
     fn room(&mut self, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError>;

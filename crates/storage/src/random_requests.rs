@@ -11,7 +11,7 @@ use crate::conformance::*;
 use crate::{Actor, Batch, Operation, PageBounds, Registration, Request, RequestId, RoomQuery};
 
 /// The limits of all compared stores.
-pub const LIMITS: domain::RoomLimits = domain::RoomLimits { rooms_per_person: 3 };
+pub const LIMITS: domain::RoomLimits = domain::RoomLimits { rooms_per_user: 3 };
 
 /// The most joins of one batch: more than can share an event.
 const MANY_USERS: u64 = 130;
@@ -45,7 +45,7 @@ fn room() -> impl Strategy<Value = RoomRef> {
 fn actor() -> impl Strategy<Value = Actor> {
     (1u64..6, prop::bool::weighted(0.95)).prop_map(|(n, registers)| {
         let registration = registers.then_some(Registration { token: (n < 4).then(|| token(n)) });
-        Actor { person: person(n), registration }
+        Actor { user: user(n), registration }
     })
 }
 
@@ -90,10 +90,9 @@ fn crowd() -> impl Strategy<Value = Vec<(Actor, Operation)>> {
     let (first, count) = (prop_oneof![Just(1), 1..MANY_USERS], prop_oneof![Just(MANY_USERS), 1..MANY_USERS]);
     (prop_oneof![Just("tea"), Just("lobby")], first, count, others).prop_map(
         |(room, first, count, others)| {
-            let people = first..=MANY_USERS.min(first + count);
-            let mut requests: Vec<_> = people
-                .map(|n| (if n % 3 == 0 { transient_guest(n) } else { guest(n) }, join(room)))
-                .collect();
+            let users = first..=MANY_USERS.min(first + count);
+            let mut requests: Vec<_> =
+                users.map(|n| (if n % 3 == 0 { transient_guest(n) } else { guest(n) }, join(room))).collect();
             for (at, actor, operation) in others {
                 requests.insert(at.min(requests.len()), (actor, operation));
             }
@@ -124,7 +123,7 @@ fn visible(fixture: &mut Fixture) -> String {
         }
     }
     for n in 0..6 {
-        note(&reader.person_of_session(&token(n)).unwrap());
+        note(&reader.user_of_session(&token(n)).unwrap());
     }
     for room in rooms {
         note(&reader.events_after(room, Seq(0), None, ALL).unwrap());
@@ -198,8 +197,8 @@ fn check_invariants(fixture: &mut Fixture) -> TestCaseResult {
                 }
                 EventKind::MemberJoined { also_joined } => {
                     prop_assert!(also_joined.len() < Limits::JOINED_TOGETHER);
-                    for person in std::iter::once(&event.by).chain(also_joined) {
-                        prop_assert!(members.insert(person.id), "{} joined twice", person.id);
+                    for user in std::iter::once(&event.by).chain(also_joined) {
+                        prop_assert!(members.insert(user.id), "{} joined twice", user.id);
                     }
                 }
                 EventKind::MemberLeft {} => prop_assert!(members.remove(&event.by.id)),

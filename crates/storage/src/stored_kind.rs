@@ -63,7 +63,7 @@ impl StoredKind<String> {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{Person, UserId, UserName};
+    use protocol::{User, UserId, UserName};
 
     use super::*;
 
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_event_survives_the_columns() {
-        let others = vec![Person { id: UserId(u64::MAX), name: name("韩梅梅") }];
+        let others = vec![User { id: UserId(u64::MAX), name: name("韩梅梅") }];
         for kind in [
             EventKind::Message {
                 client_message_id: Some(ClientMessageId::new("k").unwrap()),

@@ -1,4 +1,4 @@
-//! Backends contain no rule. A rule that refuses needs an error code, so no backend names one.
+//! Backends contain no rule. A rule that rejects needs an error code, so no backend names one.
 
 use std::fs;
 use std::path::{Path, PathBuf};

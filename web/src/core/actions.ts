@@ -69,10 +69,10 @@ export function refreshDirectory(chat: Chat, now: number): void {
 }
 
 /** Requests the members online, unless all of them are known already. */
-export function requestPeople(chat: Chat, room: Room, now: number, more = false): Command | null {
+export function requestUsers(chat: Chat, room: Room, now: number, more = false): Command | null {
   if (!chat.ready || room.state !== 'open' || chat.isPending('who')) return null;
-  if (more) return room.peopleAfter === null ? null : chat.track({ type: 'who', room: room.id, after: room.peopleAfter });
-  if (room.count <= room.people.size || now - room.peopleAt < 10_000) return null;
-  room.peopleAt = now;
+  if (more) return room.usersAfter === null ? null : chat.track({ type: 'who', room: room.id, after: room.usersAfter });
+  if (room.count <= room.users.size || now - room.usersAt < 10_000) return null;
+  room.usersAt = now;
   return chat.track({ type: 'who', room: room.id });
 }

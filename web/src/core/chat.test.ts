@@ -319,7 +319,7 @@ describe('messages', () => {
   });
 });
 
-describe('people', () => {
+describe('users', () => {
   beforeEach(() => {
     chat = chatInLobby(3);
   });
@@ -349,18 +349,18 @@ describe('people', () => {
     const room = chat.room('r1')!;
     receiveAll({ type: 'presence', room: 'r1', count: 2, online: [{ id: 'u9', name: 'Bob' }], offline: [] });
     receiveAll({ type: 'presence', room: 'r1', count: 1, online: [], offline: ['u9'] });
-    expect([room.count, room.people.size]).toEqual([1, 0]);
+    expect([room.count, room.users.size]).toEqual([1, 0]);
     receiveAll({ type: 'presence', room: 'r1', count: 1234 });
     expect(room.count).toBe(1234);
-    expect(actions.requestPeople(chat, room, now)).toMatchObject({ type: 'who', room: 'r1' });
-    expect(actions.requestPeople(chat, room, now + 1), 'not while one is in flight').toBeNull();
+    expect(actions.requestUsers(chat, room, now)).toMatchObject({ type: 'who', room: 'r1' });
+    expect(actions.requestUsers(chat, room, now + 1), 'not while one is in flight').toBeNull();
   });
 
-  test('renamed event updates the name in people', () => {
+  test('renamed event updates the name in users', () => {
     const room = chat.room('r1')!;
     receiveAll({ type: 'presence', room: 'r1', count: 1, online: [{ id: 'u9', name: 'Bob' }] });
     receiveAll({ type: 'renamed', room: 'r1', seq: 4, n: 3, by: { id: 'u9', name: 'Robert' }, at: at(4), old_name: 'Bob' });
-    expect(room.people.get('u9')).toBe('Robert');
+    expect(room.users.get('u9')).toBe('Robert');
   });
 });
 

@@ -1,5 +1,5 @@
 import { roomKey } from '../protocol/names';
-import type { Command, ErrorCode, Limits, Person, RoomEvent, RoomId, RoomSummary } from '../protocol/types';
+import type { Command, ErrorCode, Limits, User, RoomEvent, RoomId, RoomSummary } from '../protocol/types';
 import { Outbox } from './outbox';
 import { Room } from './room';
 
@@ -31,7 +31,7 @@ export type Notice =
  * `actions.ts` applies user actions, and `reconcile.ts` derives the commands to send.
  */
 export class Chat {
-  you: Person | null = null;
+  you: User | null = null;
   epoch = '';
   limits: Limits = {
     body_bytes: 8192,
@@ -144,7 +144,7 @@ export class Chat {
     room.member = false;
     room.state = 'closed';
     room.clear();
-    room.setPeople(0, []);
+    room.setUsers(0, []);
     this.outbox.roomLeft(room.id);
     if (this.active !== room.id) return;
     this.active = null;

@@ -19,22 +19,22 @@ export interface MembershipSummary {
 
 /** Summarizes consecutive `member_joined`, `member_left` and `renamed` events, so that they take one row. */
 export function summarizeMembership(run: readonly MembershipEvent[]): MembershipSummary {
-  const people = new Map<UserId, { name: string; first: MembershipEvent['type'] | null; last: MembershipEvent['type'] | null; oldName: string | null }>();
+  const users = new Map<UserId, { name: string; first: MembershipEvent['type'] | null; last: MembershipEvent['type'] | null; oldName: string | null }>();
   for (const event of run) {
     const together = event.type === 'member_joined' && event.also_joined ? [event.by, ...event.also_joined] : [event.by];
     for (const { id, name } of together) {
-      let person = people.get(id);
-      if (!person) people.set(id, (person = { name, first: null, last: null, oldName: null }));
-      person.name = name;
-      if (event.type === 'renamed') person.oldName ??= event.old_name;
+      let user = users.get(id);
+      if (!user) users.set(id, (user = { name, first: null, last: null, oldName: null }));
+      user.name = name;
+      if (event.type === 'renamed') user.oldName ??= event.old_name;
       else {
-        person.first ??= event.type;
-        person.last = event.type;
+        user.first ??= event.type;
+        user.last = event.type;
       }
     }
   }
   const summary: MembershipSummary = { joined: [], left: [], visited: [], returned: [], renamed: [] };
-  for (const { name, first, last, oldName } of people.values()) {
+  for (const { name, first, last, oldName } of users.values()) {
     if (first === 'member_joined') (last === 'member_joined' ? summary.joined : summary.visited).push(name);
     else if (first === 'member_left') (last === 'member_left' ? summary.left : summary.returned).push(name);
     else if (oldName !== null && oldName !== name) summary.renamed.push({ oldName, name });

@@ -58,7 +58,7 @@ function onJoined(chat: Chat, joined: Joined): void {
   room.catchUpEnd = joined.head;
   room.n = joined.n;
   room.updateAttributes(joined, joined.head);
-  room.setPeople(joined.count, joined.online);
+  room.setUsers(joined.count, joined.online);
   room.updateRead(joined.read);
   if (!room.read) {
     // For a new member, older messages are not unread.
@@ -114,12 +114,12 @@ function onMessage(chat: Chat, room: Room, event: MessageEvent, unreadBefore: nu
 
 function onRenamed(chat: Chat, room: Room, id: MessageEvent['by']['id'], name: string, live: boolean): void {
   if (!live) return;
-  if (room.people.has(id)) room.people.set(id, name);
+  if (room.users.has(id)) room.users.set(id, name);
   if (chat.you?.id === id) chat.you = { id, name };
 }
 
 function onLeft(chat: Chat, room: Room, event: RoomEvent): void {
-  room.people.delete(event.by.id);
+  room.users.delete(event.by.id);
   // Left in another tab.
   if (event.by.id === chat.you?.id) chat.dropRoom(room);
 }
@@ -152,10 +152,10 @@ function onPresence(chat: Chat, presence: Presence): void {
   if (!room) return;
   room.count = presence.count;
   for (const id of presence.offline ?? []) {
-    room.people.delete(id);
+    room.users.delete(id);
     room.typers.delete(id);
   }
-  for (const person of presence.online ?? []) room.people.set(person.id, person.name);
+  for (const user of presence.online ?? []) room.users.set(user.id, user.name);
 }
 
 function onTyping(chat: Chat, typing: Typing, now: number): void {

@@ -30,7 +30,7 @@ export function onOk(chat: Chat, command: Command, ok: OkFrame, now: number, ran
       return;
     }
     case 'who':
-      return onPeople(chat, command, ok);
+      return onUsers(chat, command, ok);
     default:
       return;
   }
@@ -147,11 +147,11 @@ function onSent(chat: Chat, command: CommandOf<'send'>, ok: OkFrame): void {
   chat.outbox.confirm(command.client_message_id, seq, log ? seq <= log.cursor : true);
 }
 
-function onPeople(chat: Chat, command: CommandOf<'who'>, ok: OkFrame): void {
+function onUsers(chat: Chat, command: CommandOf<'who'>, ok: OkFrame): void {
   const room = chat.find(command.room);
-  if (!room || !ok.people) return;
-  if (command.after === undefined) room.people.clear();
-  for (const person of ok.people) room.people.set(person.id, person.name);
+  if (!room || !ok.users) return;
+  if (command.after === undefined) room.users.clear();
+  for (const user of ok.users) room.users.set(user.id, user.name);
   if (ok.count !== undefined) room.count = ok.count;
-  room.peopleAfter = ok.next === undefined ? null : (ok.next as UserId);
+  room.usersAfter = ok.next === undefined ? null : (ok.next as UserId);
 }

@@ -1,5 +1,5 @@
 import { ROOM_ATTRIBUTES } from '../protocol/generated';
-import type { Person, ReadPosition, RoomEvent, RoomId, RoomAttributes, Seq, UserId } from '../protocol/types';
+import type { User, ReadPosition, RoomEvent, RoomId, RoomAttributes, Seq, UserId } from '../protocol/types';
 import type { PageRequest } from './backfill';
 import { RoomLog } from './room-log';
 
@@ -33,11 +33,11 @@ export class Room {
   marker: Seq | null = null;
 
   count = 0;
-  readonly people = new Map<UserId, string>();
-  /** The cursor of the next page of `people`. */
-  peopleAfter: UserId | null = null;
+  readonly users = new Map<UserId, string>();
+  /** The cursor of the next page of `users`. */
+  usersAfter: UserId | null = null;
   /** When `who` was last sent. */
-  peopleAt = 0;
+  usersAt = 0;
   readonly typers = new Map<UserId, { name: string; until: number }>();
 
   fetching: PageRequest | null = null;
@@ -117,9 +117,9 @@ export class Room {
     this.typers.clear();
   }
 
-  setPeople(count: number, online: readonly Person[]): void {
+  setUsers(count: number, online: readonly User[]): void {
     this.count = count;
-    this.people.clear();
-    for (const person of online) this.people.set(person.id, person.name);
+    this.users.clear();
+    for (const user of online) this.users.set(user.id, user.name);
   }
 }

@@ -117,28 +117,28 @@ export class FaultyServer {
   handle(command: Command): void {
     const id = command.id!;
     const ok = (fields: object = {}) => this.replies.push({ type: 'ok', id, ...fields } as ServerFrame);
-    const refuse = () => this.replies.push({ type: 'error', id, code: 'overloaded', message: '', retryable: true, retry_after_ms: 10 });
+    const reject = () => this.replies.push({ type: 'error', id, code: 'overloaded', message: '', retryable: true, retry_after_ms: 10 });
     switch (command.type) {
       case 'rooms':
         return void ok({ rooms: [{ room: 'r1', name: 'lobby', head: this.log.length, n: this.store.n, count: 1, joined: true }] });
       case 'resume': {
-        if (this.random() < this.faultRate) return void refuse();
+        if (this.random() < this.faultRate) return void reject();
         this.openRoom(command.rooms.r1 ?? 0, command.epoch);
         return void ok();
       }
       case 'send': {
         this.store.received.push({ body: command.body, epoch: this.store.epoch });
-        if (this.random() < this.faultRate) return void refuse();
+        if (this.random() < this.faultRate) return void reject();
         const known = this.store.keys.get(command.client_message_id);
         if (known) return void ok({ seq: known.seq });
         const seq = this.append({ id: 'u7', name: '李雷' }, command.body, command.client_message_id);
         this.store.keys.set(command.client_message_id, { seq, body: command.body });
         // Stored, but the acknowledgement is lost.
-        if (this.random() < this.faultRate) return void refuse();
+        if (this.random() < this.faultRate) return void reject();
         return void ok({ seq });
       }
       case 'history': {
-        if (this.random() < this.faultRate) return void refuse();
+        if (this.random() < this.faultRate) return void reject();
         const limit = Math.min(command.limit ?? 100, 7);
         const all = command.before !== undefined ? this.log.slice(0, command.before - 1) : this.log.slice(command.after ?? 0);
         const events = command.before !== undefined ? all.slice(-limit) : all.slice(0, limit);

@@ -127,14 +127,6 @@ export const en = {
     renamed: (p: { name: Value }) => `You are now called ${p.name}.`,
     reset: 'The server was restored from a backup. Everything here was reloaded.',
   },
-  people: {
-    more: 'Show more',
-    others: (p: { n: number }) => p.n === 1 ? '1 other' : `${p.n} others`,
-    rest: (p: { n: Value }) => `and ${p.n} more`,
-    show: (p: { n: number }) => p.n === 1 ? 'Who is here: 1 person' : `Who is here: ${p.n} people`,
-    title: 'Here now',
-    you: 'you',
-  },
   room_attribute: {
     topic: (p: { value: Value }) => `Topic: ${p.value}`,
   },
@@ -146,10 +138,10 @@ export const en = {
     none: 'No room has a name like that.',
     open: (p: { name: Value }) => `Open a new room “${p.name}”`,
     others: 'More rooms',
-    people: (p: { n: number }) => p.n === 1 ? '1 person here' : `${p.n} people here`,
     show: 'Show rooms',
     title: 'Rooms',
     unread: (p: { n: number }) => p.n === 1 ? '1 unread message' : `${p.n} unread messages`,
+    users: (p: { n: number }) => p.n === 1 ? '1 person here' : `${p.n} people here`,
     yours: 'Your rooms',
   },
   sending: {
@@ -182,6 +174,14 @@ export const en = {
     few: (p: { names: Value }) => `${p.names} are typing…`,
     many: 'Several people are typing…',
     one: (p: { name: Value }) => `${p.name} is typing…`,
+  },
+  users: {
+    more: 'Show more',
+    others: (p: { n: number }) => p.n === 1 ? '1 other' : `${p.n} others`,
+    rest: (p: { n: Value }) => `and ${p.n} more`,
+    show: (p: { n: number }) => p.n === 1 ? 'Who is here: 1 person' : `Who is here: ${p.n} people`,
+    title: 'Here now',
+    you: 'you',
   },
 };
 
@@ -311,14 +311,6 @@ export const zh: typeof en = {
     renamed: (p) => `你现在叫${p.name}了。`,
     reset: '服务器从备份恢复过，这里的内容已经重新加载。',
   },
-  people: {
-    more: '显示更多',
-    others: (p) => `另外${p.n}人`,
-    rest: (p) => `还有${p.n}人`,
-    show: (p) => `看看谁在：${p.n}人`,
-    title: '在座',
-    you: '你',
-  },
   room_attribute: {
     topic: (p) => `话题：${p.value}`,
   },
@@ -330,10 +322,10 @@ export const zh: typeof en = {
     none: '没有找到这样的房间。',
     open: (p) => `新开房间“${p.name}”`,
     others: '更多房间',
-    people: (p) => `${p.n}人在座`,
     show: '打开房间列表',
     title: '房间',
     unread: (p) => `${p.n}条未读消息`,
+    users: (p) => `${p.n}人在座`,
     yours: '我的房间',
   },
   sending: {
@@ -366,5 +358,13 @@ export const zh: typeof en = {
     few: (p) => `${p.names}正在输入…`,
     many: '好几个人正在输入…',
     one: (p) => `${p.name}正在输入…`,
+  },
+  users: {
+    more: '显示更多',
+    others: (p) => `另外${p.n}人`,
+    rest: (p) => `还有${p.n}人`,
+    show: (p) => `看看谁在：${p.n}人`,
+    title: '在座',
+    you: '你',
   },
 };

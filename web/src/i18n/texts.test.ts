@@ -62,8 +62,8 @@ describe('dictionary', () => {
 
   test('form of a text depends on its parameters', () => {
     const { en, zh } = DICTIONARIES;
-    expect([0, 1, 2].map((n) => en.people.show({ n }))).toEqual(['Who is here: 0 people', 'Who is here: 1 person', 'Who is here: 2 people']);
-    expect(zh.people.show({ n: 1 })).toBe('看看谁在：1人');
+    expect([0, 1, 2].map((n) => en.users.show({ n }))).toEqual(['Who is here: 0 people', 'Who is here: 1 person', 'Who is here: 2 people']);
+    expect(zh.users.show({ n: 1 })).toBe('看看谁在：1人');
   });
 });
 

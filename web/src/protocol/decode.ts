@@ -1,4 +1,4 @@
-import { type ErrorCode, type Person, controlFrame, errorCode as validErrorCode, event, person } from './generated';
+import { type ErrorCode, type User, controlFrame, errorCode as validErrorCode, event, user } from './generated';
 import type { RoomEvent, RoomId, ServerFrame, UserId } from './types';
 import { list, roomId, userId } from './validate';
 
@@ -27,8 +27,8 @@ export function decodeEvents(value: unknown): RoomEvent[] | null {
   return events(value);
 }
 
-export function decodePerson(value: unknown): Person | null {
-  return person(value);
+export function decodeUser(value: unknown): User | null {
+  return user(value);
 }
 
 export function errorCode(code: string): ErrorCode {

@@ -25,25 +25,25 @@ export const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number];
 export const errorCode = oneOf<ErrorCode>(ERROR_CODES, 'internal');
 
-export const person = object({ id: userId, name: text });
-export type Person = Valid<typeof person>;
+export const user = object({ id: userId, name: text });
+export type User = Valid<typeof user>;
 
-export const numbered = object({ at: text, by: person, n: count, room: roomId, seq: count });
+export const numbered = object({ at: text, by: user, n: count, room: roomId, seq: count });
 export type Numbered = Valid<typeof numbered>;
 
-export const messageEvent = object({ at: text, body: text, by: person, n: count, room: roomId, seq: count, type: is('message') }, { client_message_id: text });
+export const messageEvent = object({ at: text, body: text, by: user, n: count, room: roomId, seq: count, type: is('message') }, { client_message_id: text });
 export type MessageEvent = Valid<typeof messageEvent>;
 
-export const memberJoinedEvent = object({ at: text, by: person, n: count, room: roomId, seq: count, type: is('member_joined') }, { also_joined: list(person) });
+export const memberJoinedEvent = object({ at: text, by: user, n: count, room: roomId, seq: count, type: is('member_joined') }, { also_joined: list(user) });
 export type MemberJoinedEvent = Valid<typeof memberJoinedEvent>;
 
-export const memberLeftEvent = object({ at: text, by: person, n: count, room: roomId, seq: count, type: is('member_left') });
+export const memberLeftEvent = object({ at: text, by: user, n: count, room: roomId, seq: count, type: is('member_left') });
 export type MemberLeftEvent = Valid<typeof memberLeftEvent>;
 
-export const renamedEvent = object({ at: text, by: person, n: count, old_name: text, room: roomId, seq: count, type: is('renamed') });
+export const renamedEvent = object({ at: text, by: user, n: count, old_name: text, room: roomId, seq: count, type: is('renamed') });
 export type RenamedEvent = Valid<typeof renamedEvent>;
 
-export const topicChangedEvent = object({ at: text, by: person, n: count, room: roomId, seq: count, topic: text, type: is('topic_changed') });
+export const topicChangedEvent = object({ at: text, by: user, n: count, room: roomId, seq: count, topic: text, type: is('topic_changed') });
 export type TopicChangedEvent = Valid<typeof topicChangedEvent>;
 
 const EVENTS = { message: messageEvent, member_joined: memberJoinedEvent, member_left: memberLeftEvent, renamed: renamedEvent, topic_changed: topicChangedEvent };
@@ -52,19 +52,19 @@ export const event = eventOf<Valid<(typeof EVENTS)[keyof typeof EVENTS]>, Number
 export const limits = object({ body_bytes: count, catch_up_events: count, frame_bytes: count, history_events: count, room_name_chars: count, user_name_chars: count });
 export type Limits = Valid<typeof limits>;
 
-export const welcomeFrame = object({ epoch: text, limits: limits, server: text, type: is('welcome'), you: person });
+export const welcomeFrame = object({ epoch: text, limits: limits, server: text, type: is('welcome'), you: user });
 export type WelcomeFrame = Valid<typeof welcomeFrame>;
 
 export const readPosition = object({ n: count, seq: count });
 export type ReadPosition = Valid<typeof readPosition>;
 
-export const joinedFrame = object({ count: count, head: count, n: count, name: text, online: list(person), room: roomId, type: is('joined') }, { id: count, read: readPosition, topic: text });
+export const joinedFrame = object({ count: count, head: count, n: count, name: text, online: list(user), room: roomId, type: is('joined') }, { id: count, read: readPosition, topic: text });
 export type JoinedFrame = Valid<typeof joinedFrame>;
 
 export const roomSummary = object({ count: count, head: count, joined: flag, n: count, name: text, room: roomId }, { read: readPosition, topic: text });
 export type RoomSummary = Valid<typeof roomSummary>;
 
-export const okFrame = object({ type: is('ok') }, { count: count, events: list(event), id: count, more: flag, n: count, name: text, next: text, people: list(person), rooms: list(roomSummary), seq: count, topic: text });
+export const okFrame = object({ type: is('ok') }, { count: count, events: list(event), id: count, more: flag, n: count, name: text, next: text, rooms: list(roomSummary), seq: count, topic: text, users: list(user) });
 export type OkFrame = Valid<typeof okFrame>;
 
 export const errorFrame = object({ code: errorCode, message: text, retryable: flag, type: is('error') }, { id: count, retry_after_ms: count, room: roomId });
@@ -76,10 +76,10 @@ export type GapFrame = Valid<typeof gapFrame>;
 export const resetFrame = object({ epoch: text, room: roomId, type: is('reset') });
 export type ResetFrame = Valid<typeof resetFrame>;
 
-export const presenceFrame = object({ count: count, room: roomId, type: is('presence') }, { offline: list(userId), online: list(person) });
+export const presenceFrame = object({ count: count, room: roomId, type: is('presence') }, { offline: list(userId), online: list(user) });
 export type PresenceFrame = Valid<typeof presenceFrame>;
 
-export const typingFrame = object({ by: person, room: roomId, type: is('typing') });
+export const typingFrame = object({ by: user, room: roomId, type: is('typing') });
 export type TypingFrame = Valid<typeof typingFrame>;
 
 const FRAMES = { welcome: welcomeFrame, joined: joinedFrame, ok: okFrame, error: errorFrame, gap: gapFrame, reset: resetFrame, presence: presenceFrame, typing: typingFrame };

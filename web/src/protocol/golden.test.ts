@@ -27,7 +27,7 @@ describe('golden names', () => {
     for (const [text, name] of Object.entries(names[kind].accepted)) {
       test(`${kind} ${JSON.stringify(text)} is accepted`, () => expect(check(text)).toEqual({ ok: true, name }));
     }
-    for (const text of names[kind].refused) {
+    for (const text of names[kind].rejected) {
       test(`${kind} ${JSON.stringify(text)} is rejected`, () => expect(check(text).ok).toBe(false));
     }
   }

@@ -8,7 +8,7 @@ import type { Valid } from './validate';
 export { ERROR_CODES } from './generated';
 export type {
   Command, ErrorCode, ErrorFrame, GapFrame as Gap, JoinedFrame as Joined, Limits, MemberJoinedEvent as MemberJoined,
-  MemberLeftEvent as MemberLeft, MessageEvent, OkFrame, Person, PresenceFrame as Presence, ReadPosition, RenamedEvent as Renamed,
+  MemberLeftEvent as MemberLeft, MessageEvent, OkFrame, User, PresenceFrame as Presence, ReadPosition, RenamedEvent as Renamed,
   ResetFrame as Reset, RoomAttributes, RoomSummary, TypingFrame as Typing, WelcomeFrame as Welcome,
 } from './generated';
 export type { RoomId, UserId } from './validate';

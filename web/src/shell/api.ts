@@ -1,8 +1,8 @@
-import { decodePerson, errorCode } from '../protocol/decode';
-import type { ErrorCode, Person } from '../protocol/types';
+import { decodeUser, errorCode } from '../protocol/decode';
+import type { ErrorCode, User } from '../protocol/types';
 
 /** `unauthorized`: no session, or an expired one. `unreachable`: no response, or an unreadable one. */
-export type SessionResult = { user: Person } | { unauthorized: true } | { unreachable: true } | { error: ErrorCode };
+export type SessionResult = { user: User } | { unauthorized: true } | { unreachable: true } | { error: ErrorCode };
 
 const ENDPOINT = '/api/v1/session';
 
@@ -30,7 +30,7 @@ async function request(init: RequestInit): Promise<SessionResult> {
     const body: unknown = await response.json();
     if (typeof body !== 'object' || body === null) return { unreachable: true };
     if (response.ok && 'user' in body) {
-      const user = decodePerson(body.user);
+      const user = decodeUser(body.user);
       return user ? { user } : { unreachable: true };
     }
     if ('code' in body && typeof body.code === 'string') return { error: errorCode(body.code) };

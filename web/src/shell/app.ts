@@ -165,9 +165,9 @@ export class App {
     this.#update(() => actions.refreshDirectory(this.chat, this.now()));
   }
 
-  requestPeople(more = false): void {
+  requestUsers(more = false): void {
     const room = this.chat.activeRoom;
-    if (room) this.#command(actions.requestPeople(this.chat, room, this.now(), more));
+    if (room) this.#command(actions.requestUsers(this.chat, room, this.now(), more));
   }
 
   reconnectNow(): void {

@@ -24,7 +24,7 @@ function set(key: string, value: string | null): void {
   }
 }
 
-export type PreferenceKey = 'locale' | 'theme' | 'name' | 'room' | 'people';
+export type PreferenceKey = 'locale' | 'theme' | 'name' | 'room' | 'users';
 export const loadPreference = (what: PreferenceKey): string | null => get(what);
 export const savePreference = (what: PreferenceKey, value: string | null): void => set(what, value);
 

@@ -75,8 +75,8 @@ export function Composer(props: { room: RoomId }) {
         setError(t().rooms.lobby_stays);
         return false;
       case 'who':
-        if (ctx.peopleInDrawer()) ctx.setDrawer('people');
-        else ctx.setPeopleOpen(true);
+        if (ctx.usersInDrawer()) ctx.setDrawer('users');
+        else ctx.setUsersOpen(true);
         return true;
       case 'rooms':
         if (ctx.roomsInDrawer()) ctx.setDrawer('rooms');

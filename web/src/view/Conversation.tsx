@@ -4,7 +4,7 @@ import { Announcer } from './Announcer';
 import { Composer } from './Composer';
 import { ConnectionStatus } from './ConnectionStatus';
 import { useApp } from './context';
-import { LeaveIcon, PeopleIcon, RoomsIcon } from './Icons';
+import { LeaveIcon, UsersIcon, RoomsIcon } from './Icons';
 import { MessageList } from './MessageList';
 import { TypingLine } from './TypingLine';
 
@@ -22,10 +22,10 @@ export function Conversation() {
     return total;
   });
   const isLobby = () => roomKey(name()) === LOBBY;
-  const peopleShown = () => (ctx.peopleInDrawer() ? ctx.drawer() === 'people' : ctx.peopleOpen());
-  const togglePeople = () => {
-    if (ctx.peopleInDrawer()) ctx.setDrawer(ctx.drawer() === 'people' ? null : 'people');
-    else ctx.setPeopleOpen(!ctx.peopleOpen());
+  const usersShown = () => (ctx.usersInDrawer() ? ctx.drawer() === 'users' : ctx.usersOpen());
+  const toggleUsers = () => {
+    if (ctx.usersInDrawer()) ctx.setDrawer(ctx.drawer() === 'users' ? null : 'users');
+    else ctx.setUsersOpen(!ctx.usersOpen());
   };
   const leave = () => {
     if (isLobby()) ctx.notify(t().rooms.lobby_stays);
@@ -60,13 +60,13 @@ export function Conversation() {
         </Show>
         <button
           type="button"
-          class="icon-button people-button"
-          aria-label={t().people.show({ n: count() })}
-          title={t().people.show({ n: count() })}
-          aria-expanded={peopleShown()}
-          onClick={togglePeople}
+          class="icon-button users-button"
+          aria-label={t().users.show({ n: count() })}
+          title={t().users.show({ n: count() })}
+          aria-expanded={usersShown()}
+          onClick={toggleUsers}
         >
-          <PeopleIcon />
+          <UsersIcon />
           <span aria-hidden="true">{ctx.format().number(count())}</span>
         </button>
       </header>

@@ -10,7 +10,7 @@ function Icon(props: { children: JSX.Element }) {
 }
 
 export const RoomsIcon = () => <Icon><path d="M3.5 5.5h13M3.5 10h13M3.5 14.5h8" /></Icon>;
-export const PeopleIcon = () => (
+export const UsersIcon = () => (
   <Icon>
     <circle cx="7.5" cy="7" r="2.8" />
     <path d="M2.5 16.2c.3-3 2.3-4.7 5-4.7s4.7 1.7 5 4.700M13 4.5a2.6 2.6 0 0 1 0 5M14.8 11.9c1.6.7 2.6 2.2 2.8 4.3" />

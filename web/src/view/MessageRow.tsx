@@ -29,7 +29,7 @@ export function MessageRow(props: { row: RowOf<'message'> }) {
         <Show when={startsGroup} fallback={<span class="sr-only">{event.by.name}</span>}>
           <p class="message-header">
             <span class="author" style={{ '--hue': String(hueOf(event.by.id)) }}><bdi>{event.by.name}</bdi></span>
-            <Show when={own}><span class="tag">{t().people.you}</span></Show>
+            <Show when={own}><span class="tag">{t().users.you}</span></Show>
             {time()}
           </p>
         </Show>
@@ -54,14 +54,14 @@ export function PendingRow(props: { row: RowOf<'pending'> }) {
   return (
     <li class="row message pending" classList={{ 'group-start': startsGroup, own: true, [state]: true }} data-key={props.row.key} data-state={state}>
       <div class="gutter">
-        <Show when={startsGroup && you}>{(person) => <Avatar id={person().id} name={person().name} />}</Show>
+        <Show when={startsGroup && you}>{(user) => <Avatar id={user().id} name={user().name} />}</Show>
       </div>
       <div class="message-content">
         <Show when={startsGroup && you} fallback={<span class="sr-only">{you?.name}</span>}>
-          {(person) => (
+          {(user) => (
             <p class="message-header">
-              <span class="author" style={{ '--hue': String(hueOf(person().id)) }}><bdi>{person().name}</bdi></span>
-              <span class="tag">{t().people.you}</span>
+              <span class="author" style={{ '--hue': String(hueOf(user().id)) }}><bdi>{user().name}</bdi></span>
+              <span class="tag">{t().users.you}</span>
             </p>
           )}
         </Show>

@@ -6,7 +6,7 @@ import { Help } from './Help';
 import { Logo } from './Icons';
 import { listen } from './listen';
 import { Login } from './Login';
-import { People } from './People';
+import { Users } from './Users';
 import { switchRoom } from './roomOrder';
 import { Rooms } from './Rooms';
 import { Settings } from './Settings';
@@ -91,17 +91,17 @@ function ChatPage() {
 
   // Closes a drawer that became a column on a wider window.
   createEffect(() => {
-    if ((ctx.drawer() === 'rooms' && !ctx.roomsInDrawer()) || (ctx.drawer() === 'people' && !ctx.peopleInDrawer())) ctx.setDrawer(null);
+    if ((ctx.drawer() === 'rooms' && !ctx.roomsInDrawer()) || (ctx.drawer() === 'users' && !ctx.usersInDrawer())) ctx.setDrawer(null);
   });
 
   return (
-    <div class="layout" classList={{ 'with-people': ctx.peopleOpen() }}>
+    <div class="layout" classList={{ 'with-users': ctx.usersOpen() }}>
       <a class="skip" href="#conversation" onClick={(event) => skip(event)}>
         {t().app.skip}
       </a>
       <Rooms />
       <Conversation />
-      <People />
+      <Users />
       <div class="backdrop" classList={{ shown: ctx.drawer() !== null }} onClick={() => ctx.setDrawer(null)} />
       <Settings />
       <Help />

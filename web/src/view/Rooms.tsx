@@ -156,7 +156,7 @@ export function Rooms() {
                       <span class="room-name"><bdi>{name()}</bdi></span>
                       <Show when={count() > 0}>
                         <span class="count" aria-hidden="true">{ctx.format().number(count())}</span>
-                        <span class="sr-only">{t().rooms.people({ n: count() })}</span>
+                        <span class="sr-only">{t().rooms.users({ n: count() })}</span>
                       </Show>
                     </button>
                   </li>

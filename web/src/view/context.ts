@@ -9,16 +9,16 @@ import { loadPreference, savePreference } from '../shell/storage';
 import { listen } from './listen';
 
 export type Theme = 'system' | 'light' | 'dark';
-export type Drawer = 'rooms' | 'people' | null;
+export type Drawer = 'rooms' | 'users' | null;
 export interface Toast {
   id: number;
   text: string;
   urgent: boolean;
 }
 
-/** Breakpoints below which the rooms, and the people, become drawers. layout.css has the same numbers. */
+/** Breakpoints below which the rooms, and the users, become drawers. layout.css has the same numbers. */
 const ROOMS_DRAWER = '(max-width: 759.98px)';
-const PEOPLE_DRAWER = '(max-width: 1079.98px)';
+const USERS_DRAWER = '(max-width: 1079.98px)';
 const TOAST_TIMEOUT = 7_000;
 
 /** What every component can use: the app, the texts, and the view state. */
@@ -31,12 +31,12 @@ export interface AppContext {
   theme: Accessor<Theme>;
   setTheme(theme: Theme): void;
   roomsInDrawer: Accessor<boolean>;
-  peopleInDrawer: Accessor<boolean>;
+  usersInDrawer: Accessor<boolean>;
   drawer: Accessor<Drawer>;
   setDrawer(drawer: Drawer): void;
-  /** Whether the people column is open on a wide screen. */
-  peopleOpen: Accessor<boolean>;
-  setPeopleOpen(open: boolean): void;
+  /** Whether the users column is open on a wide screen. */
+  usersOpen: Accessor<boolean>;
+  setUsersOpen(open: boolean): void;
   dialog: Accessor<'settings' | 'help' | null>;
   setDialog(dialog: 'settings' | 'help' | null): void;
   /** The last line whose command failed. */
@@ -68,7 +68,7 @@ export function createAppContext(app: App): AppContext {
   const systemDark = matches('(prefers-color-scheme: dark)');
   const [drawer, setDrawerSignal] = createSignal<Drawer>(null);
   let opener: Element | null = null;
-  const [peopleOpen, setPeopleOpenSignal] = createSignal(loadPreference('people') !== 'closed');
+  const [usersOpen, setUsersOpenSignal] = createSignal(loadPreference('users') !== 'closed');
   const [dialog, setDialog] = createSignal<'settings' | 'help' | null>(null);
   const [failedLine, setFailedLine] = createSignal<TypedLine | null>(null);
   const [toasts, setToasts] = createSignal<readonly Toast[]>([]);
@@ -100,7 +100,7 @@ export function createAppContext(app: App): AppContext {
       setThemeSignal(next);
     },
     roomsInDrawer: matches(ROOMS_DRAWER),
-    peopleInDrawer: matches(PEOPLE_DRAWER),
+    usersInDrawer: matches(USERS_DRAWER),
     drawer,
     setDrawer(next) {
       if (next === drawer()) return;
@@ -109,10 +109,10 @@ export function createAppContext(app: App): AppContext {
       // Returns the focus to the element that opened the drawer; it was inert until now.
       if (next === null && opener instanceof HTMLElement) opener.focus();
     },
-    peopleOpen,
-    setPeopleOpen(open) {
-      savePreference('people', open ? null : 'closed');
-      setPeopleOpenSignal(open);
+    usersOpen,
+    setUsersOpen(open) {
+      savePreference('users', open ? null : 'closed');
+      setUsersOpenSignal(open);
     },
     dialog,
     setDialog,

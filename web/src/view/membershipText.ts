@@ -8,7 +8,7 @@ const MAX_NAMES = 3;
 /** For example "Ann, Bob and 3 others joined · Cleo left". */
 export function membershipText(summary: MembershipSummary, words: Dictionary, format: Format): string {
   const list = (names: string[]) =>
-    format.list(names.length <= MAX_NAMES ? names : [...names.slice(0, MAX_NAMES - 1), words.people.others({ n: names.length - MAX_NAMES + 1 })]);
+    format.list(names.length <= MAX_NAMES ? names : [...names.slice(0, MAX_NAMES - 1), words.users.others({ n: names.length - MAX_NAMES + 1 })]);
   const parts: string[] = [];
   if (summary.joined.length > 0) parts.push(words.event.member_joined({ name: list(summary.joined) }));
   if (summary.returned.length > 0) parts.push(words.membership.returned({ who: list(summary.returned) }));

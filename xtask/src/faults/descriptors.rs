@@ -115,7 +115,7 @@ fn run_all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()
         observations.connected.1,
         observations.descriptors_used,
         observations.descriptors_idle,
-        observations.refused,
+        observations.rejected,
         observations.burst_rejected,
         args.rounds as usize * BURST,
         observations.cpu * 100.0,
@@ -132,7 +132,7 @@ struct Observations {
     connected: (usize, usize),
     descriptors_used: usize,
     descriptors_idle: usize,
-    refused: usize,
+    rejected: usize,
     burst_rejected: usize,
     cpu: f64,
     slots_reused: usize,
@@ -205,7 +205,7 @@ fn stay_full(
     let (started, cpu) = (Instant::now(), cpu_of(pid)?);
     while started.elapsed() < Duration::from_secs(args.seconds) {
         clients::expect_rejection(server.address)?;
-        observations.refused += 1;
+        observations.rejected += 1;
         observations.descriptors_used = observations.descriptors_used.max(descriptors.count()?);
         thread::sleep(CONNECT_INTERVAL);
     }

@@ -100,18 +100,18 @@ fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> 
     let mut probe = Probe::connect(server.address)?;
     let mut filler = FillerFile::new(&disk.join("filler"))?;
     let mut rng = Rng::new(harness.seed);
-    let (mut refusals, mut resumed) = (0, Duration::ZERO);
+    let (mut rejections, mut resumed) = (0, Duration::ZERO);
     for round in 1..=args.rounds {
         let free = if rng.below(2) == 0 { 0 } else { rng.below(MAX_FREE_PAGES) };
         recorder.note(&format!("round {round}: the disk is filled, except for {free} pages"))?;
         let outcome = run_round(&mut probe, &mut filler, free, rng.moment_within(MAX_TIME_WITH_SPACE));
-        let (refused, after) = outcome.with_context(|| format!("round {round}, {free} pages left free"))?;
+        let (rejected, after) = outcome.with_context(|| format!("round {round}, {free} pages left free"))?;
         recorder.note(&format!("space was freed, and {after:?} later a message was stored"))?;
-        refusals += refused;
+        rejections += rejected;
         resumed = resumed.max(after);
         check_while_open(&disk.join("data/teahouse.db"))?;
     }
-    let (refused, read) = (probe.refused, probe.read);
+    let (rejected, read) = (probe.rejected, probe.read);
     // Its connections do not survive the server.
     drop(probe);
     let is_clear = |line: &str| line.contains("full");
@@ -128,7 +128,7 @@ fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> 
     let checkpoints =
         log.lines().filter(|line| line.contains("could not be brought into the database")).count();
     println!(
-        "{} times full: {refusals} refusals, the slowest after {refused:?}; reading and reconnecting took at most {read:?}; \
+        "{} times full: {rejections} rejections, the slowest after {rejected:?}; reading and reconnecting took at most {read:?}; \
          sending resumed at most {resumed:?} after space was freed; {checkpoints} failed checkpoints; killed and \
          started while full: {start}",
         args.rounds
@@ -148,8 +148,8 @@ fn start_recorder(
     RecorderProcess::start(&harness.binary("history"), server.address, &run_dir.history(), &options)
 }
 
-/// Sends to a server whose database is never unavailable. Returns whether the message was refused because of the disk.
-fn is_refused(probe: &mut Probe) -> Result<bool> {
+/// Sends to a server whose database is never unavailable. Returns whether the message was rejected because of the disk.
+fn is_rejected(probe: &mut Probe) -> Result<bool> {
     match probe.send()? {
         Answer::Stored => Ok(false),
         Answer::StorageFull => Ok(true),
@@ -160,11 +160,11 @@ fn is_refused(probe: &mut Probe) -> Result<bool> {
 fn check_reads(probe: &mut Probe) -> Result<()> {
     match probe.check_reads()? {
         Reads::Served => Ok(()),
-        Reads::Unavailable => bail!("a read was refused with `unavailable`"),
+        Reads::Unavailable => bail!("a read was rejected with `unavailable`"),
     }
 }
 
-/// Returns the number of refusals, and the time from free space to the next stored message.
+/// Returns the number of rejections, and the time from free space to the next stored message.
 fn run_round(
     probe: &mut Probe,
     filler: &mut FillerFile,
@@ -174,34 +174,34 @@ fn run_round(
     probe.send()?;
     check_reads(probe).context("before the disk was full")?;
     filler.fill(free)?;
-    let mut refusals = 0;
+    let mut rejections = 0;
     let started = Instant::now();
-    while refusals == 0 {
+    while rejections == 0 {
         // A log that was reset reuses its old space, and needs no more for a while.
         if started.elapsed() > FILL_TIMEOUT {
-            bail!("the disk has been full for {FILL_TIMEOUT:?}, and nothing was refused");
+            bail!("the disk has been full for {FILL_TIMEOUT:?}, and nothing was rejected");
         }
-        refusals += u64::from(is_refused(probe)?);
+        rejections += u64::from(is_rejected(probe)?);
     }
     let full = Instant::now();
     while full.elapsed() < FULL_DURATION {
         check_reads(probe).context("while the disk was full")?;
-        refusals += u64::from(is_refused(probe)?);
+        rejections += u64::from(is_rejected(probe)?);
     }
     filler.empty()?;
     let space_since = Instant::now();
-    while is_refused(probe)? && space_since.elapsed() <= RESUME_TIMEOUT {}
+    while is_rejected(probe)? && space_since.elapsed() <= RESUME_TIMEOUT {}
     let resumed = space_since.elapsed();
     if resumed > RESUME_TIMEOUT {
         bail!("after {resumed:?} with free space nothing was stored; the bound is {RESUME_TIMEOUT:?}");
     }
     while space_since.elapsed() < space_time {
-        if is_refused(probe)? {
-            bail!("a message was refused {:?} after space was freed", space_since.elapsed());
+        if is_rejected(probe)? {
+            bail!("a message was rejected {:?} after space was freed", space_since.elapsed());
         }
         thread::sleep(SEND_INTERVAL);
     }
-    Ok((refusals, resumed))
+    Ok((rejections, resumed))
 }
 
 /// Kills the server on a full disk; after a restart it must open, or exit with a message that `is_clear`. `recover` does what the

@@ -25,7 +25,7 @@ pub(super) struct LoadProcess {
 pub(super) struct Report {
     pub(super) sent: u64,
     pub(super) acknowledged_by_second: Vec<u64>,
-    pub(super) refused: u64,
+    pub(super) rejected: u64,
     pub(super) acknowledge_ms: Times,
     pub(super) errors: std::collections::BTreeMap<String, u64>,
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask faults overload`: twice as many messages as the server can accept, and twice as many connections as its limit.
 //!
 //! First the peak rate of this machine is measured, with clients that each keep a window of unanswered messages. Then twice that
-//! rate is sent on a schedule, independent of the answers. Meanwhile a few recorded clients are served and refused like all others.
+//! rate is sent on a schedule, independent of the answers. Meanwhile a few recorded clients are served and rejected like all others.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ const ROOM_BYTES: u64 = 4 * MIB;
 const PEAK_WINDOW: u32 = 32;
 /// Unanswered messages per client under overload, at most: twice what the server accepts from one.
 const FLOOD_WINDOW: u32 = 512;
-/// Where the peak is not judged, the rate doubles up to this multiple of the peak until something is refused.
+/// Where the peak is not judged, the rate doubles up to this multiple of the peak until something is rejected.
 const MAX_MULTIPLE: u64 = 32;
 /// The 99th percentile may exceed the time to work off the backlog (or one second) by this factor.
 const MAX_BACKLOG_FACTOR: f64 = 5.0;
@@ -108,14 +108,14 @@ fn exceed_message_rate(harness: &Harness, args: &Args, run_dir: &RunDir) -> Resu
             flood.send(&format!("--ignore-retry-after --rate {rate} --max-unanswered {FLOOD_WINDOW}"))?;
         recorder.note("the overload has ended")?;
         // On a busy machine the measured peak may be far below the real one.
-        if is_judged || sent.0.refused > 0 || multiple >= MAX_MULTIPLE {
+        if is_judged || sent.0.rejected > 0 || multiple >= MAX_MULTIPLE {
             break sent;
         }
         multiple *= 2;
     };
-    let (accepted, refused) = (overload.rate()?, overload.refused / args.seconds.max(1));
+    let (accepted, rejected) = (overload.rate()?, overload.rejected / args.seconds.max(1));
     println!(
-        "overload with {multiple} times the peak: {} sent, the rest held back; {accepted} a second accepted ({} %), {refused} refused; {}",
+        "overload with {multiple} times the peak: {} sent, the rest held back; {accepted} a second accepted ({} %), {rejected} rejected; {}",
         overload.sent,
         accepted * 100 / peak_rate.max(1),
         latencies(&overload)
@@ -135,9 +135,9 @@ fn exceed_message_rate(harness: &Harness, args: &Args, run_dir: &RunDir) -> Resu
     recorder.finish()?;
     check(&program, &run_dir.history(), MINIMUM_ACTIVITY)?;
 
-    ensure!(overload.errors.contains_key("overloaded"), "nothing was refused, so there was no overload");
+    ensure!(overload.errors.contains_key("overloaded"), "nothing was rejected, so there was no overload");
     let other: Vec<_> = overload.errors.keys().filter(|code| *code != "overloaded").collect();
-    ensure!(other.is_empty(), "messages were refused with {other:?}");
+    ensure!(other.is_empty(), "messages were rejected with {other:?}");
     ensure!(memory.most.own <= most, "the server used {:.1} MiB of memory", mib(memory.most.own));
     let work_off = f64::from(args.clients * FLOOD_WINDOW) / accepted.max(1) as f64 * 1000.0;
     let latest = MAX_BACKLOG_FACTOR * work_off.max(1000.0);

@@ -108,7 +108,7 @@ fn frames_before_a_reply_are_kept_in_order() {
 }
 
 #[test]
-fn refusal_is_an_error_with_its_code() {
+fn rejection_is_an_error_with_its_code() {
     let (addr, _thread) = server(frame(WELCOME), |_| {
         frame(r#"{"type":"error","id":1,"code":"not_a_member","message":"no","retryable":false}"#)
     });
@@ -147,7 +147,7 @@ fn plain_text_offers_no_subprotocol_and_reads_lines() {
 }
 
 #[test]
-fn refused_upgrade_returns_its_status() {
+fn rejected_upgrade_returns_its_status() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let thread = spawn(move || {

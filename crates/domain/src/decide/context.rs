@@ -1,6 +1,6 @@
 //! What a decision sees, and the steps that several operations share.
 
-use protocol::{ErrorCode, Event, EventKind, MessageCount, Person, RoomId, RoomRef, Seq, Timestamp, UserId};
+use protocol::{ErrorCode, Event, EventKind, MessageCount, RoomId, RoomRef, Seq, Timestamp, User, UserId};
 
 use super::Stop;
 use crate::world::Room;
@@ -17,7 +17,7 @@ pub struct Context<'c> {
 impl<'c> Context<'c> {
     /// The id of the actor.
     pub(super) fn user(&self) -> UserId {
-        self.actor.person.id
+        self.actor.user.id
     }
 
     /// The room, which must exist.
@@ -30,7 +30,7 @@ impl<'c> Context<'c> {
         &self,
         permission: Permission,
         reference: &RoomRef,
-    ) -> Result<(&'c Room, Person), Stop> {
+    ) -> Result<(&'c Room, User), Stop> {
         let room = self.room(reference)?;
         let member = self.world.is_member(room.id(), self.user())?;
         check(permission, MemberContext { member, rooms_joined: 0 }, self.limits)?;
@@ -38,23 +38,23 @@ impl<'c> Context<'c> {
     }
 
     /// The user under their stored name.
-    pub(super) fn stored(&self, user: UserId) -> Result<Person, Stop> {
+    pub(super) fn stored(&self, user: UserId) -> Result<User, Stop> {
         let name = self.world.user(user)?.ok_or(ErrorCode::Unauthorized)?;
-        Ok(Person { id: user, name: name.clone() })
+        Ok(User { id: user, name: name.clone() })
     }
 
     /// The actor under their stored name; `effects` store an actor who is new and may be stored.
-    pub(super) fn registered(&self, effects: &mut Vec<Effect>) -> Result<Person, Stop> {
-        let user = self.user();
-        if self.world.user(user)?.is_some() {
-            return self.stored(user);
+    pub(super) fn registered(&self, effects: &mut Vec<Effect>) -> Result<User, Stop> {
+        let id = self.user();
+        if self.world.user(id)?.is_some() {
+            return self.stored(id);
         }
         let registration = self.actor.registration.as_ref().ok_or(ErrorCode::Unauthorized)?;
-        let person = self.actor.person.clone();
+        let user = self.actor.user.clone();
         let transient = registration.token.is_none();
-        effects.push(Effect::InsertUser { user, name: person.name.clone(), transient });
-        effects.extend(registration.token.map(|token| Effect::InsertSession { token, user }));
-        Ok(person)
+        effects.push(Effect::InsertUser { user: id, name: user.name.clone(), transient });
+        effects.extend(registration.token.map(|token| Effect::InsertSession { token, user: id }));
+        Ok(user)
     }
 
     /// The rooms with these ids, which exist. All missing facts are reported at once.
@@ -80,7 +80,7 @@ impl<'c> Context<'c> {
     }
 
     /// The next event of the room.
-    pub(super) fn event(&self, room: &Room, by: Person, kind: EventKind) -> Event {
+    pub(super) fn event(&self, room: &Room, by: User, kind: EventKind) -> Event {
         let messages = u64::from(matches!(kind, EventKind::Message { .. }));
         Event {
             kind,
@@ -94,7 +94,7 @@ impl<'c> Context<'c> {
     }
 
     /// The effects of an event that changes attributes of the room: none if the room has these already.
-    pub(super) fn change_attributes(&self, room: &Room, by: Person, kind: EventKind) -> Vec<Effect> {
+    pub(super) fn change_attributes(&self, room: &Room, by: User, kind: EventKind) -> Vec<Effect> {
         let mut attributes = room.info.attributes.clone();
         attributes.apply(&kind);
         if attributes == room.info.attributes {
@@ -114,17 +114,17 @@ impl<'c> Context<'c> {
     pub(super) fn remove_member(
         &self,
         rooms: &[&Room],
-        person: &Person,
+        user: &User,
         effects: &mut Vec<Effect>,
     ) -> Result<Vec<Seq>, Stop> {
         let disposable = rooms.iter().filter(|room| Self::is_disposable(room));
         let counts = self.all(disposable, |room| Ok((room.id(), self.world.member_count(room.id())?)))?;
         let mut seqs = Vec::with_capacity(rooms.len());
         for room in rooms {
-            let event = self.event(room, person.clone(), EventKind::MemberLeft {});
+            let event = self.event(room, user.clone(), EventKind::MemberLeft {});
             seqs.push(event.seq);
             effects.push(Effect::AppendEvent(event));
-            effects.push(Effect::DeleteMembership { room: room.id(), user: person.id });
+            effects.push(Effect::DeleteMembership { room: room.id(), user: user.id });
             if counts.iter().any(|(id, count)| *id == room.id() && *count <= 1) {
                 effects.push(Effect::DeleteRoom { room: room.id() });
             }

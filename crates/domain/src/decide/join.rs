@@ -1,8 +1,7 @@
 //! Become a member of a room, which the request may create.
 
 use protocol::{
-    ErrorCode, EventKind, Limits, MessageCount, Person, ReadPosition, RoomInfo, RoomName, RoomRef, Seq,
-    UserId,
+    ErrorCode, EventKind, Limits, MessageCount, ReadPosition, RoomInfo, RoomName, RoomRef, Seq, User, UserId,
 };
 
 use super::{Context, Decide, Decision, Stop};
@@ -64,7 +63,7 @@ impl Decide for Join {
         let rooms_joined = u32::try_from(context.world.rooms_of(user)?.len()).unwrap_or(u32::MAX);
         check(Permission::Join, MemberContext { member, rooms_joined }, context.limits)?;
         let mut effects = Vec::new();
-        let person = context.registered(&mut effects)?;
+        let by = context.registered(&mut effects)?;
         let mut room = match (found, new_name) {
             (Some(room), _) => room.clone(),
             (None, Some(name)) => new_room(context, name, &mut effects)?,
@@ -75,7 +74,7 @@ impl Decide for Join {
         } else {
             with_read_position(&room, None, true)
         };
-        append(context, &mut room, person, &mut effects);
+        append(context, &mut room, by, &mut effects);
         effects.push(Effect::InsertMembership { room: room.id(), user, since: room.head });
         done.head = room.head;
         Ok((effects, done))
@@ -90,12 +89,12 @@ fn new_room(context: &Context<'_>, name: &RoomName, effects: &mut Vec<Effect>) -
 
 /// Adds the user to the `member_joined` at the room's head if it was appended in this batch and has a place left;
 /// otherwise appends one.
-fn append(context: &Context<'_>, room: &mut Room, person: Person, effects: &mut Vec<Effect>) {
-    if context.world.join_group(room).is_some_and(|people| people < Limits::JOINED_TOGETHER) {
-        effects.push(Effect::ShareJoin { room: room.id(), person });
+fn append(context: &Context<'_>, room: &mut Room, user: User, effects: &mut Vec<Effect>) {
+    if context.world.join_group(room).is_some_and(|users| users < Limits::JOINED_TOGETHER) {
+        effects.push(Effect::ShareJoin { room: room.id(), user });
         return;
     }
-    let event = context.event(room, person, EventKind::MemberJoined { also_joined: Vec::new() });
+    let event = context.event(room, user, EventKind::MemberJoined { also_joined: Vec::new() });
     room.head = event.seq;
     effects.push(Effect::AppendEvent(event));
 }
@@ -115,7 +114,7 @@ mod tests {
     use protocol::{Event, RoomId};
 
     use super::*;
-    use crate::decide::testing::{LIMITS, NOW, TEA, outcome, person, room_name, world};
+    use crate::decide::testing::{LIMITS, NOW, TEA, outcome, room_name, user, world};
     use crate::{Actor, OperationResult, Outcome, Request, RequestId, TokenHash, World};
 
     fn join(name: &str, create_if_missing: bool) -> Join {
@@ -128,7 +127,7 @@ mod tests {
             room,
             seq: Seq(seq),
             n: MessageCount(n),
-            by: person(who),
+            by: user(who),
             at: NOW,
         })
     }
@@ -136,14 +135,14 @@ mod tests {
     #[test]
     fn new_guest_is_stored_and_joins() {
         let Outcome::Done(effects, result) = outcome(&world(), 2, join("tea", true)) else { panic!() };
-        let user = UserId(2);
+        let id = UserId(2);
         assert_eq!(
             effects,
             [
-                Effect::InsertUser { user, name: person(2).name, transient: false },
-                Effect::InsertSession { token: TokenHash([8; 32]), user },
+                Effect::InsertUser { user: id, name: user(2).name, transient: false },
+                Effect::InsertSession { token: TokenHash([8; 32]), user: id },
                 joined_event(TEA, 10, 4, 2),
-                Effect::InsertMembership { room: TEA, user, since: Seq(10) },
+                Effect::InsertMembership { room: TEA, user: id, since: Seq(10) },
             ]
         );
         assert!(matches!(result, OperationResult::Join(JoinedRoom { head: Seq(10), created: false, .. })));
@@ -151,8 +150,8 @@ mod tests {
 
     #[test]
     fn missing_room_is_created_on_request_only() {
-        let refused = Outcome::Refused(ErrorCode::RoomNotFound);
-        assert_eq!(outcome(&world(), 2, join("new", false)), refused);
+        let rejected = Outcome::Rejected(ErrorCode::RoomNotFound);
+        assert_eq!(outcome(&world(), 2, join("new", false)), rejected);
         let Outcome::Done(effects, result) = outcome(&world(), 2, join("new", true)) else { panic!() };
         let created = Effect::InsertRoom { room: RoomId(6), name: room_name("new"), created_by: UserId(2) };
         assert_eq!(effects[2..4], [created, joined_event(RoomId(6), 1, 0, 2)]);
@@ -170,7 +169,7 @@ mod tests {
         let mut world = world();
         let Outcome::Done(effects, _) = outcome(&world, 2, join("tea", true)) else { panic!() };
         effects.iter().for_each(|effect| world.apply(effect));
-        world.load_user(UserId(3), Some(person(3).name));
+        world.load_user(UserId(3), Some(user(3).name));
         world.load_member(TEA, UserId(3), None);
         world.load_read_position(TEA, UserId(3), None);
         world.load_rooms_of(UserId(3), []);
@@ -178,7 +177,7 @@ mod tests {
         assert_eq!(
             effects,
             [
-                Effect::ShareJoin { room: TEA, person: person(3) },
+                Effect::ShareJoin { room: TEA, user: user(3) },
                 Effect::InsertMembership { room: TEA, user: UserId(3), since: Seq(10) },
             ]
         );
@@ -186,21 +185,21 @@ mod tests {
     }
 
     #[test]
-    fn user_in_as_many_rooms_as_allowed_is_refused() {
+    fn user_in_as_many_rooms_as_allowed_is_rejected() {
         let mut full = world();
-        full.load_user(UserId(4), Some(person(4).name));
+        full.load_user(UserId(4), Some(user(4).name));
         full.load_member(TEA, UserId(4), None);
-        full.load_rooms_of(UserId(4), (10..).take(LIMITS.rooms_per_person as usize).map(RoomId));
-        let refused = Outcome::Refused(ErrorCode::TooManyRooms);
-        assert_eq!(outcome(&full, 4, join("tea", true)), refused);
+        full.load_rooms_of(UserId(4), (10..).take(LIMITS.rooms_per_user as usize).map(RoomId));
+        let rejected = Outcome::Rejected(ErrorCode::TooManyRooms);
+        assert_eq!(outcome(&full, 4, join("tea", true)), rejected);
     }
 
     #[test]
-    fn unknown_user_without_registration_is_refused() {
-        let actor = Actor { person: person(2), registration: None };
+    fn unknown_user_without_registration_is_rejected() {
+        let actor = Actor { user: user(2), registration: None };
         let request = Request { request_id: RequestId(1), actor, operation: join("tea", true).into() };
-        let refused = Outcome::Refused(ErrorCode::Unauthorized);
-        assert_eq!(crate::decide(&world(), NOW, &LIMITS, &request), refused);
+        let rejected = Outcome::Rejected(ErrorCode::Unauthorized);
+        assert_eq!(crate::decide(&world(), NOW, &LIMITS, &request), rejected);
     }
 
     #[test]

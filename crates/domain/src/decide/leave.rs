@@ -23,9 +23,9 @@ impl Decide for Leave {
     }
 
     fn decide(&self, context: &Context<'_>) -> Decision<LeftRoom> {
-        let (room, person) = context.member_of(Permission::Member, &self.room)?;
+        let (room, user) = context.member_of(Permission::Member, &self.room)?;
         let mut effects = Vec::new();
-        let seqs = context.remove_member(&[room], &person, &mut effects)?;
+        let seqs = context.remove_member(&[room], &user, &mut effects)?;
         let seq = *seqs.first().ok_or(ErrorCode::Internal)?;
         Ok((effects, LeftRoom { room: room.id(), seq }))
     }
@@ -36,7 +36,7 @@ mod tests {
     use protocol::{EventKind, MessageCount, RoomInfo, RoomRef};
 
     use super::*;
-    use crate::decide::testing::{TEA, outcome, person, room_name, tea, world};
+    use crate::decide::testing::{TEA, outcome, room_name, tea, user, world};
     use crate::{Effect, LOBBY, OperationResult, Outcome, Room, World};
 
     fn leave(room: RoomId) -> Leave {
@@ -48,7 +48,7 @@ mod tests {
         let mut world = World::default();
         let silent = Room { info: RoomInfo::new(room, room_name("silent")), n: MessageCount(0), ..tea() };
         world.load_room(&RoomRef::Id(room), Some(silent));
-        world.load_member(room, UserId(1), Some(person(1).name));
+        world.load_member(room, UserId(1), Some(user(1).name));
         world.load_member_count(room, members);
         world
     }
@@ -76,13 +76,13 @@ mod tests {
     }
 
     #[test]
-    fn non_member_is_refused() {
-        assert_eq!(outcome(&world(), 2, leave(TEA)), Outcome::Refused(ErrorCode::NotAMember));
+    fn non_member_is_rejected() {
+        assert_eq!(outcome(&world(), 2, leave(TEA)), Outcome::Rejected(ErrorCode::NotAMember));
     }
 
     #[test]
     fn room_that_does_not_exist_is_not_found() {
         let leave = Leave { room: RoomRef::Name(room_name("new")) };
-        assert_eq!(outcome(&world(), 1, leave), Outcome::Refused(ErrorCode::RoomNotFound));
+        assert_eq!(outcome(&world(), 1, leave), Outcome::Rejected(ErrorCode::RoomNotFound));
     }
 }

@@ -44,8 +44,8 @@ mod tests {
     }
 
     #[test]
-    fn non_member_is_refused() {
-        let refused = Outcome::Refused(ErrorCode::NotAMember);
-        assert_eq!(outcome(&world(), 2, Open { room: TEA }), refused);
+    fn non_member_is_rejected() {
+        let rejected = Outcome::Rejected(ErrorCode::NotAMember);
+        assert_eq!(outcome(&world(), 2, Open { room: TEA }), rejected);
     }
 }

@@ -22,16 +22,16 @@ impl Decide for Read {
     }
 
     fn decide(&self, context: &Context<'_>) -> Decision<ReadPosition> {
-        let (room, person) = context.member_of(Permission::Member, &self.room)?;
+        let (room, user) = context.member_of(Permission::Member, &self.room)?;
         let seq = self.seq.min(room.head);
-        let before = context.world.read_position(room.id(), person.id)?;
+        let before = context.world.read_position(room.id(), user.id)?;
         if let Some(before) = before
             && before.seq >= seq
         {
             return Ok((Vec::new(), before));
         }
         let position = ReadPosition { seq, n: message_count(context, room, seq)? };
-        let effect = Effect::SetReadPosition { room: room.id(), user: person.id, position };
+        let effect = Effect::SetReadPosition { room: room.id(), user: user.id, position };
         Ok((vec![effect], position))
     }
 }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn non_member_is_refused() {
-        assert_eq!(outcome(&world(), 2, read(5)), Outcome::Refused(ErrorCode::NotAMember));
+    fn non_member_is_rejected() {
+        assert_eq!(outcome(&world(), 2, read(5)), Outcome::Rejected(ErrorCode::NotAMember));
     }
 }

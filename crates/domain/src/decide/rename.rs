@@ -1,7 +1,7 @@
 //! Change a user's name, in every room of theirs.
 
 pub(super) use protocol::Rename;
-use protocol::{EventKind, Named, Person, UserId};
+use protocol::{EventKind, Named, User, UserId};
 
 use super::{Context, Decide, Decision};
 use crate::{Effect, Fact};
@@ -20,7 +20,7 @@ impl Decide for Rename {
         if old.name != *name {
             effects.push(Effect::SetUserName { user: old.id, name: name.clone() });
             for room in context.rooms(context.world.rooms_of(old.id)?.iter().copied())? {
-                let by = Person { id: old.id, name: name.clone() };
+                let by = User { id: old.id, name: name.clone() };
                 let event = context.event(room, by, EventKind::Renamed { old_name: old.name.clone() });
                 effects.push(Effect::AppendEvent(event));
             }

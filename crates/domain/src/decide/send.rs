@@ -49,9 +49,9 @@ impl Decide for Send {
                 Err(ErrorCode::KeyConflict.into())
             };
         }
-        let (room, person) = context.member_of(Permission::Member, room)?;
+        let (room, user) = context.member_of(Permission::Member, room)?;
         let kind = EventKind::Message { client_message_id: key.clone(), body: body.clone() };
-        let event = context.event(room, person, kind);
+        let event = context.event(room, user, kind);
         let sent = SentMessage { room: room.id(), seq: event.seq, repeated: false };
         Ok((vec![Effect::AppendEvent(event)], sent))
     }
@@ -113,15 +113,15 @@ mod tests {
 
     #[test]
     fn key_for_another_room_or_body_conflicts() {
-        let conflict = Outcome::Refused(ErrorCode::KeyConflict);
+        let conflict = Outcome::Rejected(ErrorCode::KeyConflict);
         assert_eq!(outcome(&with_key(true), 1, send(TEA, "bye")), conflict);
         assert_eq!(outcome(&with_key(true), 1, send(RoomId(77), "hello")), conflict);
     }
 
     #[test]
-    fn non_member_and_missing_room_are_refused() {
+    fn non_member_and_missing_room_are_rejected() {
         let world = with_key(false);
-        assert_eq!(outcome(&world, 2, send(TEA, "hello")), Outcome::Refused(ErrorCode::NotAMember));
-        assert_eq!(outcome(&world, 1, send(RoomId(77), "hello")), Outcome::Refused(ErrorCode::RoomNotFound));
+        assert_eq!(outcome(&world, 2, send(TEA, "hello")), Outcome::Rejected(ErrorCode::NotAMember));
+        assert_eq!(outcome(&world, 1, send(RoomId(77), "hello")), Outcome::Rejected(ErrorCode::RoomNotFound));
     }
 }

@@ -14,10 +14,10 @@ impl Decide for SetTopic {
     }
 
     fn decide(&self, context: &Context<'_>) -> Decision<TopicSet> {
-        let (room, person) = context.member_of(Permission::Member, &self.room)?;
+        let (room, user) = context.member_of(Permission::Member, &self.room)?;
         let topic = self.topic.clone();
         let kind = EventKind::TopicChanged { topic: topic.clone() };
-        Ok((context.change_attributes(room, person, kind), TopicSet { topic }))
+        Ok((context.change_attributes(room, user, kind), TopicSet { topic }))
     }
 }
 
@@ -75,9 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn topic_by_non_member_or_of_missing_room_is_refused() {
+    fn topic_by_non_member_or_of_missing_room_is_rejected() {
         let world = with_topic("old");
-        assert_eq!(outcome(&world, 2, set_topic(TEA, "x")), Outcome::Refused(ErrorCode::NotAMember));
-        assert_eq!(outcome(&world, 1, set_topic(RoomId(77), "x")), Outcome::Refused(ErrorCode::RoomNotFound));
+        assert_eq!(outcome(&world, 2, set_topic(TEA, "x")), Outcome::Rejected(ErrorCode::NotAMember));
+        assert_eq!(
+            outcome(&world, 1, set_topic(RoomId(77), "x")),
+            Outcome::Rejected(ErrorCode::RoomNotFound)
+        );
     }
 }

@@ -1,13 +1,13 @@
 //! Worlds and requests for unit tests.
 
-use protocol::{MessageCount, Person, RoomId, RoomInfo, RoomName, RoomRef, Seq, Timestamp, UserId, UserName};
+use protocol::{MessageCount, RoomId, RoomInfo, RoomName, RoomRef, Seq, Timestamp, User, UserId, UserName};
 
 use crate::world::Room;
 use crate::{
     Actor, Operation, Outcome, Registration, Request, RequestId, RoomLimits, TokenHash, World, decide,
 };
 
-pub(crate) const LIMITS: RoomLimits = RoomLimits { rooms_per_person: 2 };
+pub(crate) const LIMITS: RoomLimits = RoomLimits { rooms_per_user: 2 };
 pub(crate) const NOW: Timestamp = Timestamp(1_000);
 pub(crate) const TEA: RoomId = RoomId(5);
 pub(crate) const TOKEN: TokenHash = TokenHash([7; 32]);
@@ -20,8 +20,8 @@ pub(crate) fn room_name(name: &str) -> RoomName {
     RoomName::new(name).unwrap()
 }
 
-pub(crate) fn person(n: u64) -> Person {
-    Person { id: UserId(n), name: user_name(&format!("user {n}")) }
+pub(crate) fn user(n: u64) -> User {
+    User { id: UserId(n), name: user_name(&format!("user {n}")) }
 }
 
 /// The room "tea" with 9 events, 4 of them messages.
@@ -60,7 +60,7 @@ pub(crate) fn request(n: u64, operation: impl Into<Operation>) -> Request {
     let registration = Some(Registration { token: Some(TokenHash([8; 32])) });
     Request {
         request_id: RequestId(1),
-        actor: Actor { person: person(n), registration },
+        actor: Actor { user: user(n), registration },
         operation: operation.into(),
     }
 }

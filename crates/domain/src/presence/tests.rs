@@ -8,19 +8,19 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn person(id: u64) -> Person {
-    Person { id: UserId(id), name: UserName::new(&format!("guest {id}")).unwrap() }
+fn guest(id: u64) -> User {
+    User { id: UserId(id), name: UserName::new(&format!("guest {id}")).unwrap() }
 }
 
-fn ids(people: &[Person]) -> Vec<u64> {
-    people.iter().map(|person| person.id.0).collect()
+fn ids(users: &[User]) -> Vec<u64> {
+    users.iter().map(|user| user.id.0).collect()
 }
 
 /// A room with these users, after its first frame.
-fn room_of(people: impl IntoIterator<Item = u64>) -> Presence {
+fn room_of(users: impl IntoIterator<Item = u64>) -> Presence {
     let mut presence = Presence::default();
-    for id in people {
-        presence.enter(TEA, person(id), ms(0));
+    for id in users {
+        presence.enter(TEA, guest(id), ms(0));
     }
     presence.poll_frames(ms(1000));
     presence
@@ -29,8 +29,8 @@ fn room_of(people: impl IntoIterator<Item = u64>) -> Presence {
 #[test]
 fn user_with_two_connections_is_online_until_both_leave() {
     let mut presence = Presence::default();
-    assert!(presence.enter(TEA, person(1), ms(0)));
-    assert!(!presence.enter(TEA, person(1), ms(0)));
+    assert!(presence.enter(TEA, guest(1), ms(0)));
+    assert!(!presence.enter(TEA, guest(1), ms(0)));
     assert_eq!(presence.count(TEA), 1);
     assert!(!presence.leave(TEA, UserId(1), ms(0)));
     assert!(presence.is_online(TEA, UserId(1)));
@@ -49,8 +49,8 @@ fn leave_by_absent_user_changes_nothing() {
 #[test]
 fn changes_within_a_second_are_one_frame() {
     let mut presence = room_of([1, 2]);
-    presence.enter(TEA, person(4), ms(5000));
-    presence.enter(TEA, person(3), ms(5400));
+    presence.enter(TEA, guest(4), ms(5000));
+    presence.enter(TEA, guest(3), ms(5400));
     presence.leave(TEA, UserId(2), ms(5900));
     assert_eq!(presence.poll_timeout(), Some(ms(6000)));
     assert_eq!(presence.poll_frames(ms(5999)), []);
@@ -66,10 +66,10 @@ fn changes_within_a_second_are_one_frame() {
 #[test]
 fn user_back_within_a_second_is_in_no_frame() {
     let mut presence = room_of([1, 2]);
-    presence.enter(TEA, person(3), ms(5000));
+    presence.enter(TEA, guest(3), ms(5000));
     presence.leave(TEA, UserId(3), ms(5500));
     presence.leave(TEA, UserId(2), ms(5500));
-    presence.enter(TEA, person(2), ms(5600));
+    presence.enter(TEA, guest(2), ms(5600));
     assert_eq!(presence.poll_frames(ms(6000)), []);
     presence.leave(TEA, UserId(2), ms(6500));
     assert_eq!(presence.poll_frames(ms(7500))[0].offline, [UserId(2)]);
@@ -78,8 +78,8 @@ fn user_back_within_a_second_is_in_no_frame() {
 #[test]
 fn each_room_has_its_own_frame_time() {
     let mut presence = Presence::default();
-    presence.enter(RoomId(2), person(1), ms(0));
-    presence.enter(TEA, person(1), ms(300));
+    presence.enter(RoomId(2), guest(1), ms(0));
+    presence.enter(TEA, guest(1), ms(300));
     assert_eq!(
         presence.poll_frames(ms(1000)).iter().map(|frame| frame.room).collect::<Vec<_>>(),
         [RoomId(2)]
@@ -91,7 +91,7 @@ fn each_room_has_its_own_frame_time() {
 #[test]
 fn room_without_online_users_is_dropped_without_frame() {
     let mut presence = room_of([1]);
-    presence.enter(TEA, person(2), ms(2000));
+    presence.enter(TEA, guest(2), ms(2000));
     presence.leave(TEA, UserId(1), ms(2000));
     presence.leave(TEA, UserId(2), ms(2100));
     assert_eq!(presence.poll_frames(ms(9000)), []);
@@ -103,7 +103,7 @@ fn room_without_online_users_is_dropped_without_frame() {
 #[test]
 fn frame_after_rename_has_the_new_name() {
     let mut presence = room_of([1]);
-    presence.enter(TEA, person(2), ms(2000));
+    presence.enter(TEA, guest(2), ms(2000));
     let name = UserName::new("李雷").unwrap();
     presence.renamed(UserId(2), &name, [TEA, RoomId(9)]);
     assert_eq!(presence.poll_frames(ms(3000))[0].online[0].name, name);
@@ -115,10 +115,10 @@ fn frame_after_rename_has_the_new_name() {
 #[test]
 fn frame_above_name_limit_has_only_the_count() {
     let mut presence = room_of(1..=99);
-    presence.enter(TEA, person(100), ms(2000));
+    presence.enter(TEA, guest(100), ms(2000));
     let frame = presence.poll_frames(ms(3000)).remove(0);
     assert_eq!((frame.count, ids(&frame.online)), (100, vec![100]));
-    presence.enter(TEA, person(101), ms(4000));
+    presence.enter(TEA, guest(101), ms(4000));
     let frame = presence.poll_frames(ms(5000)).remove(0);
     assert_eq!((frame.count, frame.online.len(), frame.offline.len()), (101, 0, 0));
 }
@@ -126,7 +126,7 @@ fn frame_above_name_limit_has_only_the_count() {
 #[test]
 fn large_room_with_unchanged_count_gets_no_frame() {
     let mut presence = room_of(1..=200);
-    presence.enter(TEA, person(201), ms(2000));
+    presence.enter(TEA, guest(201), ms(2000));
     presence.leave(TEA, UserId(1), ms(2000));
     assert_eq!(presence.poll_frames(ms(3000)), []);
 }
@@ -150,8 +150,8 @@ fn pages_contain_each_user_once() {
     loop {
         let page = presence.page(TEA, after, 1000);
         assert_eq!(page.count, 250);
-        assert!(page.people.len() <= Limits::PAGE as usize);
-        seen.extend(ids(&page.people));
+        assert!(page.users.len() <= Limits::PAGE as usize);
+        seen.extend(ids(&page.users));
         after = page.next;
         if after.is_none() {
             break;
@@ -165,9 +165,9 @@ fn page_after_a_removed_user_continues() {
     let mut presence = room_of([1, 2, 3]);
     presence.leave(TEA, UserId(2), ms(2000));
     let page = presence.page(TEA, Some(UserId(2)), 100);
-    assert_eq!((ids(&page.people), page.next), (vec![3], None));
-    assert_eq!(presence.page(RoomId(9), None, 100), PeoplePage { count: 0, people: vec![], next: None });
-    assert_eq!(ids(&presence.page(TEA, None, 0).people), [1]);
+    assert_eq!((ids(&page.users), page.next), (vec![3], None));
+    assert_eq!(presence.page(RoomId(9), None, 100), UserPage { count: 0, users: vec![], next: None });
+    assert_eq!(ids(&presence.page(TEA, None, 0).users), [1]);
 }
 
 proptest! {
@@ -187,8 +187,8 @@ proptest! {
                 for user in frame.offline {
                     assert!(online.remove(&user), "{user} went offline twice");
                 }
-                for person in frame.online {
-                    assert!(online.insert(person.id), "{} came online twice", person.id);
+                for user in frame.online {
+                    assert!(online.insert(user.id), "{} came online twice", user.id);
                 }
                 assert_eq!(frame.count as usize, online.len());
             }
@@ -199,7 +199,7 @@ proptest! {
             apply_frames(&mut presence, now);
             let (user, open) = (UserId(id), connections.entry(UserId(id)).or_default());
             if enters {
-                prop_assert_eq!(presence.enter(TEA, person(id), now), *open == 0);
+                prop_assert_eq!(presence.enter(TEA, guest(id), now), *open == 0);
                 *open += 1;
             } else {
                 prop_assert_eq!(presence.leave(TEA, user, now), *open == 1);
@@ -207,7 +207,7 @@ proptest! {
             }
         }
         let online = apply_frames(&mut presence, now + COALESCE_INTERVAL);
-        prop_assert_eq!(online, presence.online(TEA, 100).iter().map(|person| person.id).collect());
+        prop_assert_eq!(online, presence.online(TEA, 100).iter().map(|user| user.id).collect());
         prop_assert_eq!(presence.poll_timeout(), None);
     }
 }

@@ -40,8 +40,8 @@ impl World {
             }
             Effect::AppendEvent(event) => self.append(event),
             Effect::ShareJoin { room, .. } => {
-                if let Some((_, people)) = self.join_groups.get_mut(room) {
-                    *people += 1;
+                if let Some((_, users)) = self.join_groups.get_mut(room) {
+                    *users += 1;
                 }
             }
             Effect::InsertMembership { room, user, .. } => self.change_membership(*room, *user, true),
@@ -101,7 +101,7 @@ mod tests {
     use protocol::{MessageCount, RoomRef, Seq};
 
     use super::*;
-    use crate::decide::testing::{person, room_name, user_name};
+    use crate::decide::testing::{room_name, user, user_name};
 
     const ROOM: RoomId = RoomId(5);
     const USER: UserId = UserId(1);
@@ -161,12 +161,12 @@ mod tests {
             room: ROOM,
             seq: Seq(seq),
             n: MessageCount(0),
-            by: person(1),
+            by: user(1),
             at: protocol::Timestamp(0),
         };
         let group = |world: &World| world.join_group(world.room(&RoomRef::Id(ROOM)).unwrap().unwrap());
         world.apply(&Effect::AppendEvent(event(1, EventKind::MemberJoined { also_joined: Vec::new() })));
-        world.apply(&Effect::ShareJoin { room: ROOM, person: person(2) });
+        world.apply(&Effect::ShareJoin { room: ROOM, user: user(2) });
         assert_eq!(group(&world), Some(2));
         world.apply(&Effect::AppendEvent(event(2, EventKind::MemberLeft {})));
         assert_eq!(group(&world), None);

@@ -25,7 +25,7 @@ struct Message {
     /// Room and body; several only if a client reused a key for another message.
     as_sent: Vec<(RoomId, Hash)>,
     first: usize,
-    /// Attempts that were not refused definitely.
+    /// Attempts that were not rejected definitely.
     undecided: u32,
     acknowledged: bool,
     /// It was stored by an attempt whose reply the client never received.
@@ -226,7 +226,7 @@ impl Attempts {
         *highest_observed = seq.max(*highest_observed);
     }
 
-    /// Every stored message was sent with this content, and not refused on each attempt.
+    /// Every stored message was sent with this content, and not rejected on each attempt.
     pub(super) fn finish(&self, expected: &ExpectedLog, counts: &mut Counts, violations: &mut Violations) {
         for (store_epoch, epoch_log) in expected.epoch_logs() {
             for (room, log) in epoch_log.rooms() {
@@ -261,7 +261,7 @@ impl Attempts {
         if !message.as_sent.iter().any(|(to, body)| *to == room && Some(*body) == event.body) {
             violations.report(stored.index, Rule::StoredAltered, subject, || format!("{room} {event}"));
         } else if message.undecided == 0 {
-            violations.report(stored.index, Rule::RefusedButStored, subject, || format!("{room} {event}"));
+            violations.report(stored.index, Rule::RejectedButStored, subject, || format!("{room} {event}"));
         } else if !message.acknowledged || message.stored_without_reply {
             counts.unknown_but_stored += 1;
         }
@@ -296,7 +296,7 @@ impl ConnectionCommands {
     /// Ends the connection, and returns the number of commands without a reply. Two messages to a room are stored in the order
     /// in which they were sent if the earlier was acknowledged on this connection and the later was a first attempt.
     ///
-    /// No stronger order holds: an earlier message without `ok` may have been refused and resent with the same key, and a later
+    /// No stronger order holds: an earlier message without `ok` may have been rejected and resent with the same key, and a later
     /// one may have been stored by an earlier attempt.
     pub(super) fn end(self, owner: Owner, violations: &mut Violations) -> u64 {
         for (room, sent) in &self.sent {

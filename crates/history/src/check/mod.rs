@@ -149,7 +149,7 @@ impl Checker {
                 }
             }
             RecordKind::Failed { id, .. } => {
-                counts.refused += 1;
+                counts.rejected += 1;
                 attempts.failed(owner, &mut open.commands, id, true, index, violations);
             }
             RecordKind::Unknown { id, .. } => {

@@ -5,8 +5,8 @@ mod messages;
 mod restores;
 
 use protocol::{
-    ClientMessageId, CommandId, Epoch, ErrorCode, Event, EventKind, MessageBody, MessageCount, Person,
-    RoomId, Seq, Timestamp, UserId, UserName,
+    ClientMessageId, CommandId, Epoch, ErrorCode, Event, EventKind, MessageBody, MessageCount, RoomId, Seq,
+    Timestamp, User, UserId, UserName,
 };
 
 use super::check;
@@ -68,8 +68,8 @@ impl HistoryBuilder {
         self.record_with(|it, on| it.ok(on, CommandId(id), Seq(seq)))
     }
 
-    fn refused(self, id: u64, code: ErrorCode) -> Self {
-        self.record_with(|it, on| it.refused(on, CommandId(id), code))
+    fn rejected(self, id: u64, code: ErrorCode) -> Self {
+        self.record_with(|it, on| it.rejected(on, CommandId(id), code))
     }
 
     fn sends_leave(self, id: u64) -> Self {
@@ -147,7 +147,7 @@ fn body_of(key: &str) -> String {
 }
 
 fn event(seq: u64, by: UserId, kind: EventKind) -> Event {
-    let by = Person { id: by, name: UserName::new("Li").unwrap() };
+    let by = User { id: by, name: UserName::new("Li").unwrap() };
     Event { kind, room: ROOM, seq: Seq(seq), n: MessageCount(seq), by, at: Timestamp(0) }
 }
 
@@ -166,8 +166,8 @@ fn joined(seq: u64, user: UserId) -> Event {
 }
 
 fn joined_together(seq: u64, user: UserId, others: &[UserId]) -> Event {
-    let person = |&id: &UserId| Person { id, name: UserName::new("Li").unwrap() };
-    event(seq, user, EventKind::MemberJoined { also_joined: others.iter().map(person).collect() })
+    let other = |&id: &UserId| User { id, name: UserName::new("Li").unwrap() };
+    event(seq, user, EventKind::MemberJoined { also_joined: others.iter().map(other).collect() })
 }
 
 fn left(seq: u64, user: UserId) -> Event {
@@ -216,12 +216,12 @@ fn activity_of_a_history_is_counted() {
         .receives_gap(3, 3)
         .receives_page(&[message(3, "b")])
         .sends(1, "c")
-        .refused(1, ErrorCode::RateLimited)
+        .rejected(1, ErrorCode::RateLimited)
         .quiesces()
         .verdict(&[joined(1, LI), message(2, "a"), message(3, "b")]);
     assert!(verdict.is_clean(), "{verdict}");
     let counts = verdict.counts;
-    assert_eq!((counts.operations, counts.acknowledged, counts.refused, counts.unknown), (3, 1, 1, 1));
+    assert_eq!((counts.operations, counts.acknowledged, counts.rejected, counts.unknown), (3, 1, 1, 1));
     assert_eq!(
         (counts.unknown_but_stored, counts.deliveries, counts.gaps, counts.history_pages),
         (1, 1, 1, 1)

@@ -253,7 +253,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         may_be_valid: false,
     },
     Mutation {
-        name: "a refused message is acknowledged",
+        name: "a rejected message is acknowledged",
         change: |records, nth| {
             let place = pick(records, nth, |kind| matches!(kind, RecordKind::Failed { .. }))?;
             let RecordKind::Failed { connection, id, .. } = records[place].kind else { return None };

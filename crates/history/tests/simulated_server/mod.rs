@@ -2,8 +2,8 @@
 
 use history::{ClientId, ConnectionId, Record, Recorder};
 use protocol::{
-    ClientMessageId, CommandId, Epoch, ErrorCode, Event, EventKind, MessageBody, MessageCount, Person,
-    RoomId, Seq, Timestamp, UserId, UserName,
+    ClientMessageId, CommandId, Epoch, ErrorCode, Event, EventKind, MessageBody, MessageCount, RoomId, Seq,
+    Timestamp, User, UserId, UserName,
 };
 use teahouse_history as history;
 
@@ -88,7 +88,7 @@ impl SimulatedServer {
         match odds {
             0..5 => self.disconnect(nth),
             5..10 => self.leave(nth, room),
-            10..20 => self.refuse(nth, room),
+            10..20 => self.reject(nth, room),
             20..30 => self.send(nth, room, odds.is_multiple_of(2), false),
             30..65 => self.send(nth, room, true, true),
             65..72 => self.gap(nth, room),
@@ -100,7 +100,7 @@ impl SimulatedServer {
     fn append(&mut self, room_index: usize, by: UserId, kind: EventKind) -> Seq {
         let log = &mut self.logs[room_index];
         let seq = Seq(log.len() as u64 + 1);
-        let by = Person { id: by, name: UserName::new("Li").unwrap() };
+        let by = User { id: by, name: UserName::new("Li").unwrap() };
         let (n, at) = (MessageCount(seq.0), Timestamp(self.time as i64));
         log.push(Event { kind, room: room(room_index), seq, n, by, at });
         seq
@@ -198,11 +198,11 @@ impl SimulatedServer {
         }
     }
 
-    fn refuse(&mut self, nth: usize, index: usize) {
+    fn reject(&mut self, nth: usize, index: usize) {
         let (id, key) = (self.command(nth), self.new_key(nth));
         let Some(connection) = self.members[nth].connection else { return };
         self.recorder.send(connection, id, room(index), &key, &body(&key));
-        self.recorder.refused(connection, id, ErrorCode::RateLimited);
+        self.recorder.rejected(connection, id, ErrorCode::RateLimited);
     }
 
     fn leave(&mut self, nth: usize, index: usize) {

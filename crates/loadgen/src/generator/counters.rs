@@ -31,8 +31,8 @@ pub(crate) struct Measured {
     pub(crate) deliveries: u64,
     /// Messages acknowledged in each second; the last second may be incomplete.
     pub(crate) acknowledged: Vec<u64>,
-    /// Refused commands.
-    pub(crate) refused: u64,
+    /// Rejected commands.
+    pub(crate) rejected: u64,
     /// From the write of a message to its read.
     pub(crate) latency: Histogram,
     /// From the write of a message to the read of its reply.
@@ -70,9 +70,9 @@ impl Counters {
         }
     }
 
-    /// A command was refused.
-    pub(crate) fn refused(&mut self, code: String) {
-        self.measured.refused += u64::from(self.measuring);
+    /// A command was rejected.
+    pub(crate) fn rejected(&mut self, code: String) {
+        self.measured.rejected += u64::from(self.measuring);
         *self.errors.entry(code).or_default() += 1;
     }
 
@@ -143,9 +143,9 @@ mod tests {
         for now_us in [500_000, 1_499_999, 2_600_000] {
             counters.answered(now_us - 1, now_us);
         }
-        counters.refused("overloaded".to_owned());
+        counters.rejected("overloaded".to_owned());
         assert_eq!((counters.acknowledged, &*counters.measured.acknowledged), (4, &[2, 0, 1][..]));
-        assert_eq!((counters.measured.refused, counters.errors["overloaded"]), (1, 1));
+        assert_eq!((counters.measured.rejected, counters.errors["overloaded"]), (1, 1));
     }
 
     #[test]

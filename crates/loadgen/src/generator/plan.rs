@@ -47,7 +47,7 @@ pub struct Plan {
     /// Messages per second of all senders together. [default: as fast as --window allows]
     #[arg(long, conflicts_with_all = ["window", "in_flight"])]
     pub rate: Option<f64>,
-    /// Continue to send at the rate after a retryable refusal.
+    /// Continue to send at the rate after a retryable rejection.
     #[arg(long, requires = "rate")]
     pub ignore_retry_after: bool,
     /// Most messages of a sender without a reply when sending at a rate.
@@ -97,7 +97,7 @@ pub enum Peer {
 impl Plan {
     /// Checks the bounds.
     pub fn check(&self) -> Result<(), LoadError> {
-        let refuse = |why: String| Err(LoadError::Plan(why));
+        let reject = |why: String| Err(LoadError::Plan(why));
         if self.connections == 0
             || self.rooms == 0
             || self.parallel == 0
@@ -107,57 +107,57 @@ impl Plan {
             || self.rooms_each == 0
             || self.in_flight == Some(0)
         {
-            return refuse(
+            return reject(
                 "connections, rooms, rooms-each, window, max-unanswered, in-flight, parallel and sources are at least 1"
                     .to_owned(),
             );
         }
         if self.senders > self.connections {
-            return refuse("senders cannot exceed connections".to_owned());
+            return reject("senders cannot exceed connections".to_owned());
         }
         if u64::from(self.rooms) > u64::from(self.connections) * u64::from(self.rooms_each) {
-            return refuse("rooms cannot exceed connections times rooms-each".to_owned());
+            return reject("rooms cannot exceed connections times rooms-each".to_owned());
         }
         if self.rooms_each > self.rooms {
-            return refuse("rooms-each cannot exceed rooms".to_owned());
+            return reject("rooms-each cannot exceed rooms".to_owned());
         }
         if self.peer == Some(Peer::Nats) && self.rooms > 1 {
-            return refuse("nats supports one room".to_owned());
+            return reject("nats supports one room".to_owned());
         }
         if self.peer.is_some() && self.rooms_each > 1 {
-            return refuse("a peer supports one room for each connection".to_owned());
+            return reject("a peer supports one room for each connection".to_owned());
         }
         if let Some(prefix) = &self.room_names
             && let Err(why) = RoomName::new(&room_name(prefix, self.rooms - 1))
         {
-            return refuse(format!("invalid room-names: {why}"));
+            return reject(format!("invalid room-names: {why}"));
         }
         let Some(all) = self.connections.checked_add(self.stalled) else {
-            return refuse("too many connections".to_owned());
+            return reject("too many connections".to_owned());
         };
         if all.div_ceil(self.sources) > PORTS_PER_SOURCE {
-            return refuse(format!("one address has {PORTS_PER_SOURCE} ports: increase --sources"));
+            return reject(format!("one address has {PORTS_PER_SOURCE} ports: increase --sources"));
         }
         if self.sources > 60_000 {
-            return refuse("sources are at most 60000".to_owned());
+            return reject("sources are at most 60000".to_owned());
         }
         let files = open_files_limit().unwrap_or(u64::MAX);
         if u64::from(all) + OTHER_FILES > files {
-            return refuse(format!(
+            return reject(format!(
                 "the limit of open files is {files}: at most {} connections",
                 files.saturating_sub(OTHER_FILES)
             ));
         }
         if self.body < MIN_BODY_BYTES {
-            return refuse(format!(
+            return reject(format!(
                 "body is at least {MIN_BODY_BYTES} bytes, for the sender, the message number and the time"
             ));
         }
         if self.rate.is_some_and(|rate| !(rate > 0.0 && rate <= 1e6)) {
-            return refuse("rate is above 0 and at most 1,000,000 per second".to_owned());
+            return reject("rate is above 0 and at most 1,000,000 per second".to_owned());
         }
         if self.duration.is_zero() || self.duration + self.warmup + self.settle > Duration::from_secs(3600) {
-            return refuse("duration is above 0, and a run takes at most an hour".to_owned());
+            return reject("duration is above 0, and a run takes at most an hour".to_owned());
         }
         Ok(())
     }
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn plan_beyond_its_bounds_is_refused() {
+    fn plan_beyond_its_bounds_is_rejected() {
         for line in [
             "--connections 0",
             "--connections 100 --rooms 101",

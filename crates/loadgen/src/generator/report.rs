@@ -91,8 +91,8 @@ pub struct Report {
     pub acknowledged: u64,
     /// Messages acknowledged in each second of the measured time.
     pub acknowledged_by_second: Vec<u64>,
-    /// Commands refused in the measured time.
-    pub refused: u64,
+    /// Commands rejected in the measured time.
+    pub rejected: u64,
     /// Commands without a reply, on connections that stayed open.
     pub unanswered: u64,
     /// Deliveries to members in the measured time.
@@ -114,7 +114,7 @@ pub struct Report {
     /// Violations and gaps.
     #[serde(flatten)]
     pub findings: Findings,
-    /// Refusals by code.
+    /// Rejections by code.
     pub errors: BTreeMap<String, u64>,
     /// Closed connections by close code; 1006 without one.
     pub closed: BTreeMap<u16, u64>,

@@ -73,7 +73,7 @@ pub fn run(plan: &Plan, measuring: impl FnOnce()) -> Result<Report, LoadError> {
         sent: pool.senders.iter().map(|sender| sender.sent()).sum(),
         acknowledged: pool.counters.acknowledged,
         acknowledged_by_second: measured.acknowledged.clone(),
-        refused: measured.refused,
+        rejected: measured.rejected,
         unanswered: unanswered(&pool),
         deliveries: measured.deliveries,
         deliveries_per_second: measured.deliveries as f64 / used.seconds,

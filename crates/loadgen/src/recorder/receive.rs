@@ -131,7 +131,7 @@ impl RecordingClient {
         };
         match self.pending.remove(&id) {
             Some(Pending::Leave(room)) => {
-                self.history_file.now()?.refused(on, id, error.code);
+                self.history_file.now()?.rejected(on, id, error.code);
                 if error.code == ErrorCode::NotAMember {
                     self.rooms.remove(&room);
                     self.rejoin(socket, room)?;
@@ -139,15 +139,15 @@ impl RecordingClient {
             }
             Some(Pending::History(room)) => self.request_history(socket, room)?,
             Some(Pending::Join | Pending::Resume | Pending::Ping) => {
-                self.history_file.now()?.note(format!("{on}: ({id}) was refused: {}", error.code));
+                self.history_file.now()?.note(format!("{on}: ({id}) was rejected: {}", error.code));
                 // The next connection retries it.
-                return Err(client::Error::Refused(error.clone()).into());
+                return Err(client::Error::Rejected(error.clone()).into());
             }
             None => {
-                self.history_file.now()?.refused(on, id, error.code);
+                self.history_file.now()?.rejected(on, id, error.code);
                 if error.retryable {
-                    let refused = self.unanswered.iter_mut().find(|message| message.in_flight == Some(id));
-                    if let Some(message) = refused {
+                    let rejected = self.unanswered.iter_mut().find(|message| message.in_flight == Some(id));
+                    if let Some(message) = rejected {
                         message.in_flight = None;
                     }
                 } else {

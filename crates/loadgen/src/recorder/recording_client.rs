@@ -249,8 +249,8 @@ impl RecordingClient {
                     ConnectionEnd::Lost(error @ (Error::Framing(_) | Error::Unreadable { .. })) => {
                         return Err(error.into());
                     }
-                    // The client drops the connection, because its `join` or `resume` was refused.
-                    ConnectionEnd::Lost(Error::Refused(_)) => self.history_file.now()?.closed(on, 1000),
+                    // The client drops the connection, because its `join` or `resume` was rejected.
+                    ConnectionEnd::Lost(Error::Rejected(_)) => self.history_file.now()?.closed(on, 1000),
                     ConnectionEnd::Lost(_) => self.history_file.now()?.closed(on, 1006),
                 }
             }

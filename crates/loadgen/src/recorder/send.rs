@@ -130,7 +130,7 @@ impl RecordingClient {
         let pause = 2_000 * u64::from(run.plan.writers) * (BURST + 1) / 2 / u64::from(run.plan.rate.max(1));
         self.next_burst = now + Duration::from_millis(self.rng.u64(..pause.max(1)));
         if self.unanswered.iter().any(|message| message.in_flight.is_none()) {
-            return self.resend_refused(socket, on);
+            return self.resend_rejected(socket, on);
         }
         if run.finish.get().is_some() || self.role == Role::Listener {
             return Ok(());
@@ -163,7 +163,7 @@ impl RecordingClient {
         Ok(())
     }
 
-    fn resend_refused(&mut self, socket: &mut Client, on: history::ConnectionId) -> Result<(), Exit> {
+    fn resend_rejected(&mut self, socket: &mut Client, on: history::ConnectionId) -> Result<(), Exit> {
         for index in 0..self.unanswered.len() {
             if self.unanswered[index].in_flight.is_none() {
                 self.send_message(socket, on, index)?;

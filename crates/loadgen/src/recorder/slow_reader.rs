@@ -127,7 +127,7 @@ impl RecordingClient {
     }
 }
 
-/// Sets the receive buffer. If the kernel refuses, the client pauses with a large buffer, which is another valid case.
+/// Sets the receive buffer. If the kernel rejects, the client pauses with a large buffer, which is another valid case.
 fn set_window(slow_reader: SlowReader, socket: &Client, bytes: usize) {
     if slow_reader.window == Window::Shrunk || bytes == LARGE_BYTES {
         let _ = SockRef::from(socket.stream()).set_recv_buffer_size(bytes);

@@ -127,10 +127,10 @@ impl Server {
                 room.messages += 1;
                 let fault = if room.messages == 10 { fault } else { fault.every_message() };
                 if fault == Fault::RateLimitOnce {
-                    let refusal = format!(
+                    let rejection = format!(
                         r#"{{"type":"error","id":{id},"code":"rate_limited","message":"x","retryable":true,"retry_after_ms":5}}"#
                     );
-                    stream.write_all(&text_frame(refusal.as_bytes())).ok()?;
+                    stream.write_all(&text_frame(rejection.as_bytes())).ok()?;
                     return Some(());
                 }
                 let kind = format!(

@@ -19,7 +19,7 @@ pub enum FieldType {
 }
 
 impl FieldType {
-    /// The value of a parameter. What cannot be read stays text, which the check of the field refuses.
+    /// The value of a parameter. What cannot be read stays text, which the check of the field rejects.
     #[must_use]
     pub fn read(self, text: String) -> Value {
         match self {

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn control_character_inside_a_topic_is_refused() {
+    fn control_character_inside_a_topic_is_rejected() {
         for text in ["a\nb", "a\tb", "a\0b", "a\u{1b}[2Jb", "a\u{85}b", "a\u{2028}b"] {
             assert_eq!(Topic::new(text), Err(InvalidTopic::Control), "{text:?}");
         }

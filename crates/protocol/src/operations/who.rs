@@ -7,14 +7,14 @@ use super::row::errors;
 use super::{Operation, Permission, RateClass, Route, Row, Slash, room_ref};
 #[cfg(doc)]
 use crate::Limits;
-use crate::{ErrorCode, FrameError, PeoplePage, RoomRef, UserId};
+use crate::{ErrorCode, FrameError, RoomRef, UserId, UserPage};
 
-/// List the people who are online in a room, a page at a time.
+/// List the users who are online in a room, a page at a time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Who {
     /// The room.
     pub room: RoomRef,
-    /// The last person of the page before.
+    /// The last user of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<UserId>,
     /// At most [`Limits::PAGE`], which is also the default.
@@ -29,19 +29,19 @@ pub struct Fields {
     /// The room, by id or name.
     #[schemars(with = "RoomRef")]
     room: String,
-    /// The last person of the page before.
+    /// The last user of the page before.
     after: Option<UserId>,
-    /// How many people at most; 100 at most, which is the default.
+    /// How many users at most; 100 at most, which is the default.
     limit: Option<u32>,
 }
 
 impl Operation for Who {
     type Fields = Fields;
-    type Reply = PeoplePage;
+    type Reply = UserPage;
     const ROW: Row = Row {
         name: "who",
-        summary: "Lists the people who are online in a room, by id.",
-        reply: "`ok {count, people, next?}`",
+        summary: "Lists the users who are online in a room, by id.",
+        reply: "`ok {count, users, next?}`",
         http: Some(Route::get("/api/v1/rooms/{room}/online")),
         permission: Some(Permission::Member),
         rate: RateClass::Other,
@@ -52,7 +52,7 @@ impl Operation for Who {
             r#"{"type":"who","id":5,"room":"r1"}"#,
             r#"{"type":"who","id":5,"room":"r1","after":"u7","limit":20}"#,
         ],
-        replies: &[r#"{"type":"ok","id":5,"count":3,"people":[{"id":"u7","name":"李雷"}],"next":"u7"}"#],
+        replies: &[r#"{"type":"ok","id":5,"count":3,"users":[{"id":"u7","name":"李雷"}],"next":"u7"}"#],
     };
 
     fn check(Fields { room, after, limit }: Fields, _: u32) -> Result<Self, FrameError> {

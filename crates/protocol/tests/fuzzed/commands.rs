@@ -55,7 +55,7 @@ fn check_command(envelope: &CommandEnvelope) {
             assert_eq!(
                 UserName::new(name.as_str()).as_ref(),
                 Ok(name),
-                "a name is refused when it is parsed again"
+                "a name is rejected when it is parsed again"
             );
             assert!(name.as_str().chars().count() <= Limits::USER_NAME_CHARS as usize);
         }

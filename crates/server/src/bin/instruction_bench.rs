@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use protocol::{
-    ClientMessageId, Event, EventKind, Limits, MessageBody, MessageCount, Person, RoomId, Seq, Timestamp,
+    ClientMessageId, Event, EventKind, Limits, MessageBody, MessageCount, RoomId, Seq, Timestamp, User,
     UserId, UserName,
 };
 use room_log::{Cursor, ReadOutcome, RoomLog, Window};
@@ -133,7 +133,7 @@ fn encode(times: u64) {
         room: RoomId(1),
         seq: Seq(123_456),
         n: MessageCount(120_000),
-        by: Person { id: UserId(4_711), name: UserName::new("李雷").expect("a legal name") },
+        by: User { id: UserId(4_711), name: UserName::new("李雷").expect("a legal name") },
         at: Timestamp(1_795_000_000_123),
     });
     for _ in 0..times {
@@ -196,7 +196,7 @@ fn log() -> RoomLog {
     log
 }
 
-/// 128 bytes, as people write.
+/// 128 bytes, the length of a typical message.
 fn text() -> String {
     let text = "你好! Tea is ready; a line that is quoted \"so\", and one\nmore. ".repeat(3);
     text[..text.floor_char_boundary(128)].to_owned()

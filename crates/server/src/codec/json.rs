@@ -14,7 +14,7 @@ pub(super) fn greet(welcome: Welcome) -> Vec<Decoded> {
 pub(super) fn decode(text: &str, body_limit: u32, charge: Charge<'_>) -> Vec<Decoded> {
     let commands = match protocol::parse_frame(text, body_limit) {
         Ok(commands) => commands,
-        Err(error) => return vec![refused(FrameError { id: None, ..error })],
+        Err(error) => return vec![rejected(FrameError { id: None, ..error })],
     };
     debug_assert!(commands.len() <= Limits::FRAME_COMMANDS);
     let decode = |parsed| match parsed {
@@ -22,12 +22,12 @@ pub(super) fn decode(text: &str, body_limit: u32, charge: Charge<'_>) -> Vec<Dec
             Ok(()) => Decoded::Request { id, request: Request::Command(command) },
             Err(wait) => Decoded::RateLimited { id, wait },
         },
-        Err(error) => refused(error),
+        Err(error) => rejected(error),
     };
     commands.into_iter().map(decode).collect()
 }
 
-fn refused(FrameError { id, code, message }: FrameError) -> Decoded {
+fn rejected(FrameError { id, code, message }: FrameError) -> Decoded {
     Decoded::Error { id, error: CommandError { code, message } }
 }
 

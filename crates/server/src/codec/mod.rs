@@ -149,10 +149,10 @@ impl Codec {
         }
     }
 
-    /// A join was refused; `open` is the room that the connection has open.
-    pub(crate) fn join_refused(&mut self, open: Option<RoomId>) {
+    /// A join was rejected; `open` is the room that the connection has open.
+    pub(crate) fn join_rejected(&mut self, open: Option<RoomId>) {
         if let Codec::PlainText(text) = self {
-            text.join_refused(open);
+            text.join_rejected(open);
         }
     }
 

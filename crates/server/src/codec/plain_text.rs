@@ -79,7 +79,7 @@ impl PlainText {
         match parsed {
             Line::Message(text) => match MessageBody::new(text, body_limit) {
                 Ok(body) => vec![request(Request::Message { room: self.room.clone(), body })],
-                Err(error) => vec![refused(FrameError::from(error).code)],
+                Err(error) => vec![rejected(FrameError::from(error).code)],
             },
             Line::Command { row, slash, argument } => self.command(row, slash, argument, body_limit),
             Line::Help => self.help(),
@@ -105,7 +105,7 @@ impl PlainText {
             Ok(command) => vec![request(command)],
             Err(error) => match self.language.slash_missing(slash.word).filter(|_| argument.is_empty()) {
                 Some(missing) => vec![self.failure(missing)],
-                None => vec![refused(error.code)],
+                None => vec![rejected(error.code)],
             },
         }
     }
@@ -136,7 +136,7 @@ impl PlainText {
         self.joins
     }
 
-    pub(super) fn join_refused(&mut self, open: Option<RoomId>) {
+    pub(super) fn join_rejected(&mut self, open: Option<RoomId>) {
         self.join_answered(open);
     }
 
@@ -191,10 +191,10 @@ impl PlainText {
                 let name = opened.map_or("?", |(_, name)| name.as_str());
                 vec![language.plain_gap(gap.from, name, gap.to)]
             }
-            ControlFrame::Error(error) => vec![refusal(error, self.language)],
+            ControlFrame::Error(error) => vec![rejection(error, self.language)],
             ControlFrame::Ok(ok) => match &ok.body {
                 OkBody::Reply(Reply::Who(page)) => {
-                    let names: Vec<&str> = page.people.iter().map(|person| person.name.as_str()).collect();
+                    let names: Vec<&str> = page.users.iter().map(|user| user.name.as_str()).collect();
                     let missing = (page.count as usize).saturating_sub(names.len());
                     let names = names.join(language.list_separator());
                     vec![match missing {
@@ -241,7 +241,7 @@ fn request(request: impl Into<Request>) -> Decoded {
     Decoded::Request { id: None, request: request.into() }
 }
 
-fn refused(code: ErrorCode) -> Decoded {
+fn rejected(code: ErrorCode) -> Decoded {
     Decoded::Error { id: None, error: CommandError::from(code) }
 }
 
@@ -258,7 +258,7 @@ fn sanitize_echo(word: &str) -> String {
     domain::sanitize_line(word).chars().take(32).collect()
 }
 
-fn refusal(error: &ErrorFrame, language: Language) -> String {
+fn rejection(error: &ErrorFrame, language: Language) -> String {
     language.plain_error(language.error_text(error.code))
 }
 
@@ -302,17 +302,15 @@ mod tests {
     }
 
     #[test]
-    fn people_that_are_not_listed_are_counted() {
-        let person = |id, name: &str| protocol::Person {
-            id: protocol::UserId(id),
-            name: UserName::new(name).unwrap(),
-        };
+    fn users_that_are_not_listed_are_counted() {
+        let user =
+            |id, name: &str| protocol::User { id: protocol::UserId(id), name: UserName::new(name).unwrap() };
         for (count, en, zh) in [
             (2, "2 online: Li, 李雷", "2 人在线：Li、李雷"),
             (5, "5 online: Li, 李雷 and 3 more", "5 人在线：Li、李雷 和另外 3 人"),
         ] {
-            let people = vec![person(1, "Li"), person(2, "李雷")];
-            let page = Reply::Who(protocol::PeoplePage { count, people, next: None });
+            let users = vec![user(1, "Li"), user(2, "李雷")];
+            let page = Reply::Who(protocol::UserPage { count, users, next: None });
             let frame = ServerFrame::from(protocol::OkFrame::new(None, page));
             assert_eq!(PlainText::new(Language::En).notices(&frame), [en]);
             assert_eq!(PlainText::new(Language::Zh).notices(&frame), [zh]);
@@ -345,11 +343,11 @@ mod tests {
     }
 
     #[test]
-    fn refused_join_returns_to_the_open_room() {
+    fn rejected_join_returns_to_the_open_room() {
         let mut codec = PlainText::new(Language::En);
         decode(&mut codec, "/join tea");
         assert_eq!(target(&mut codec), RoomRef::Name(RoomName::new("tea").unwrap()));
-        codec.join_refused(Some(RoomId(1)));
+        codec.join_rejected(Some(RoomId(1)));
         assert_eq!(target(&mut codec), RoomRef::Id(RoomId(1)));
     }
 

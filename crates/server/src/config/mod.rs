@@ -70,7 +70,7 @@ pub(crate) struct Limits {
     /// Maximum number of concurrent connections per IPv4 address or IPv6 /64.
     pub(crate) connections_per_address: u32,
     /// Maximum number of rooms per user.
-    pub(crate) rooms_per_person: u32,
+    pub(crate) rooms_per_user: u32,
     /// Rate limits.
     pub(crate) rates: Rates,
 }
@@ -291,7 +291,7 @@ impl Limits {
         if !self.enabled {
             self.connections = u32::MAX;
             self.connections_per_address = u32::MAX;
-            self.rooms_per_person = u32::MAX;
+            self.rooms_per_user = u32::MAX;
             self.rates.enabled = false;
         }
     }

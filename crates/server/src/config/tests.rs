@@ -36,7 +36,7 @@ fn each_default_is_valid() {
     assert_eq!(config.max_message_bytes, protocol::Limits::BODY_BYTES);
     assert_eq!(config.timeouts.websocket_idle, Duration::from_secs(75));
     assert_eq!(config.limits.connections, 10_000);
-    assert_eq!(config.limits.rooms_per_person, domain::RoomLimits::default().rooms_per_person);
+    assert_eq!(config.limits.rooms_per_user, domain::RoomLimits::default().rooms_per_user);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn disabled_limits_are_unreachable_and_sizes_still_apply() {
     let loaded = load(None, &[("TEAHOUSE_LIMITS_ENABLED", "false")], &Flags::default()).unwrap();
     let limits = &loaded.config.limits;
     assert_eq!(
-        (limits.connections, limits.connections_per_address, limits.rooms_per_person),
+        (limits.connections, limits.connections_per_address, limits.rooms_per_user),
         (u32::MAX, u32::MAX, u32::MAX)
     );
     assert!(!limits.rates.enabled);

@@ -220,13 +220,13 @@ async fn accept(
                 let peer = Peer { address, permit };
                 tokio::spawn(connection::serve(stream, peer, Arc::clone(&server), stage.clone()));
             }
-            Err(refusal) => {
-                server.metrics.error(refusal.code);
-                if refusal.code == ErrorCode::Overloaded && full.may_log() {
+            Err(rejection) => {
+                server.metrics.error(rejection.code);
+                if rejection.code == ErrorCode::Overloaded && full.may_log() {
                     tracing::warn!("connections are rejected: limits.connections is reached");
                 }
                 // A stream that cannot be written to needs no answer.
-                let _ = reject(stream, &refusal, &rejections);
+                let _ = reject(stream, &rejection, &rejections);
             }
         }
     }
@@ -247,25 +247,25 @@ impl LogThrottle {
 }
 
 /// Sends the error to a connection beyond the limits.
-fn reject(stream: TcpStream, refusal: &ApiError, rejections: &Arc<Semaphore>) -> io::Result<()> {
-    let refusal = refusal.to_bytes();
+fn reject(stream: TcpStream, rejection: &ApiError, rejections: &Arc<Semaphore>) -> io::Result<()> {
+    let rejection = rejection.to_bytes();
     let Ok(permit) = Arc::clone(rejections).try_acquire_owned() else {
         // A few hundred bytes fit into an empty buffer.
-        return stream.into_std()?.write_all(&refusal);
+        return stream.into_std()?.write_all(&rejection);
     };
     tokio::spawn(async move {
         let _permit = permit;
         // A peer that cannot be written to needs no reply.
-        let _ = timeout(2 * DRAIN_TIMEOUT, read_and_reject(stream, &refusal)).await;
+        let _ = timeout(2 * DRAIN_TIMEOUT, read_and_reject(stream, &rejection)).await;
     });
     Ok(())
 }
 
 /// Reads the request first: a supervisor's health check must succeed, or it would end a process that is merely full.
-async fn read_and_reject(mut stream: TcpStream, refusal: &[u8]) -> io::Result<()> {
+async fn read_and_reject(mut stream: TcpStream, rejection: &[u8]) -> io::Result<()> {
     let mut request = [0; 1024];
     let read = timeout(DRAIN_TIMEOUT, stream.read(&mut request)).await.unwrap_or(Ok(0))?;
-    let answer = if request[..read].starts_with(health::REQUEST_LINE) { health::ALIVE } else { refusal };
+    let answer = if request[..read].starts_with(health::REQUEST_LINE) { health::ALIVE } else { rejection };
     stream.write_all(answer).await?;
     stream.shutdown().await?;
     while stream.read(&mut request).await? > 0 {}

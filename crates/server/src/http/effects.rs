@@ -22,7 +22,7 @@ pub(super) async fn execute(
     command: Command,
     creates: bool,
 ) -> Result<Response, ApiError> {
-    let user = identity.person.id;
+    let user = identity.user.id;
     let registers = identity.session.filter(|_| !identity.stored);
     let effects = state.app.handle(HttpRequest { identity, request: command.into() }).await?;
     Execution { app: &state.app, user, registers, creates, response: None }.apply(effects).await
@@ -83,7 +83,7 @@ impl Execution<'_> {
                 }
             }
             // A session that is not stored stays provisional, and no connection waits for a join.
-            Effect::UserPerhapsStored | Effect::JoinRefused => {}
+            Effect::UserPerhapsStored | Effect::JoinRejected => {}
             Effect::Write { .. }
             | Effect::Read(_)
             | Effect::Frame(_)

@@ -57,7 +57,7 @@ impl ApiError {
     /// A failure of the store, whose cause goes to the log and nowhere else.
     pub(crate) fn of_store(error: &StoreError) -> Self {
         tracing::warn!(%error, "the store failed an HTTP request");
-        error.refusal().into()
+        error.rejection().into()
     }
 
     /// The same error with a status that fits better than the code's own.

@@ -1,7 +1,7 @@
 //! From the credential of a request to its user.
 
 use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap};
-use protocol::{ErrorCode, Person, UserName};
+use protocol::{ErrorCode, User, UserName};
 
 use super::origin::RequestOrigin;
 use super::{ApiError, HttpState, Peer, any_number};
@@ -80,12 +80,12 @@ impl HttpState {
             return Ok(None);
         }
         // First the sessions that are not stored: one that is stored meanwhile is found in the store.
-        if let Some(person) = sessions.provisional(&hash) {
-            return Ok(Some(Identity { person, session: Some(hash), stored: false }));
+        if let Some(user) = sessions.provisional(&hash) {
+            return Ok(Some(Identity { user, session: Some(hash), stored: false }));
         }
-        let found = self.app.read(move |reader| reader.person_of_session(&hash)).await?;
-        let person = found.map_err(|error| ApiError::of_store(&error))?;
-        Ok(person.map(|person| Identity { person, session: Some(hash), stored: true }))
+        let found = self.app.read(move |reader| reader.user_of_session(&hash)).await?;
+        let user = found.map_err(|error| ApiError::of_store(&error))?;
+        Ok(user.map(|user| Identity { user, session: Some(hash), stored: true }))
     }
 
     /// The user of a credential, or the error.
@@ -99,7 +99,7 @@ impl HttpState {
         peer: &Peer,
         name: Option<UserName>,
         language: Language,
-    ) -> Result<Person, ApiError> {
+    ) -> Result<User, ApiError> {
         if self.app.is_stopping() {
             return Err(ErrorCode::ShuttingDown.into());
         }
@@ -107,7 +107,7 @@ impl HttpState {
         self.acquire(&self.guests, &peer.address, rate, "too many new guests from your address")?;
         let name =
             name.unwrap_or_else(|| domain::generate_guest_name(any_number(), language == Language::Zh));
-        Ok(Person { id: self.app.new_user_id()?, name })
+        Ok(User { id: self.app.new_user_id()?, name })
     }
 }
 

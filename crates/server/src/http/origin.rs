@@ -21,7 +21,7 @@ pub(crate) enum RequestOrigin {
 }
 
 impl RequestOrigin {
-    /// Reads the origin from the request's headers. A page that is neither the server's own nor in the list is refused.
+    /// Reads the origin from the request's headers. A page that is neither the server's own nor in the list is rejected.
     pub(crate) fn of(headers: &HeaderMap, allowed: &[String]) -> Result<Self, ApiError> {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else { return Ok(RequestOrigin::Absent) };
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn page_of_another_host_or_port_is_refused() {
+    fn page_of_another_host_or_port_is_rejected() {
         for (origin, host) in [
             ("http://localhost:8080", "localhost:9999"),
             ("http://localhost", "localhost:9999"),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn request_with_two_origins_or_two_hosts_is_refused() {
+    fn request_with_two_origins_or_two_hosts_is_rejected() {
         let ours = "http://chat.example";
         assert_eq!(sender(&[ours, "http://evil.example"], &["chat.example"]), None);
         assert_eq!(sender(&[ours], &["chat.example", "evil.example"]), None);

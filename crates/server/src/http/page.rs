@@ -297,9 +297,9 @@ mod tests {
             assert_eq!(get(path, &[]).status(), StatusCode::NOT_FOUND, "{path}");
         }
         assert_eq!(get("/notes.gz", &[]).status(), StatusCode::OK);
-        let refused = page().answer(&Method::POST, "/", &HeaderMap::new()).unwrap_err().into_response();
-        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(refused.headers()["allow"], "GET, HEAD");
+        let rejected = page().answer(&Method::POST, "/", &HeaderMap::new()).unwrap_err().into_response();
+        assert_eq!(rejected.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(rejected.headers()["allow"], "GET, HEAD");
     }
 
     #[tokio::test]

@@ -28,7 +28,7 @@ pub(super) async fn show(
 ) -> Result<Response, ApiError> {
     let origin = RequestOrigin::of(&headers, &state.config.allowed_origins)?;
     let identity = state.must_identify(Credential::of(&headers, &origin)).await?;
-    Ok(json(StatusCode::OK, &Session { user: identity.person, token: None }))
+    Ok(json(StatusCode::OK, &Session { user: identity.user, token: None }))
 }
 
 /// `POST`: a new guest, unless the request has a session.
@@ -41,25 +41,25 @@ pub(super) async fn begin(
     let origin = RequestOrigin::of(&parts.headers, &state.config.allowed_origins)?;
     let create = parse_request(&read_body(body, BODY_BYTES, state.config.timeouts.headers).await?)?;
     if let Some(identity) = state.identify(Credential::for_change(&parts.headers, &origin)).await? {
-        return Ok(json(StatusCode::OK, &Session { user: identity.person, token: None }));
+        return Ok(json(StatusCode::OK, &Session { user: identity.user, token: None }));
     }
     let name = create.name.as_deref().map(UserName::new).transpose();
     let name = name.map_err(|error| ApiError::new(ErrorCode::InvalidName, error.to_string()))?;
-    let person = state.new_guest(&peer, name, language(&parts.headers))?;
+    let user = state.new_guest(&peer, name, language(&parts.headers))?;
     let token = Token::new().map_err(|error| {
         tracing::error!(%error, "the system has no random numbers");
         ErrorCode::Internal
     })?;
-    state.app.sessions.begin(token.hash(), person.clone());
+    state.app.sessions.begin(token.hash(), user.clone());
     Ok(match origin {
         RequestOrigin::SameOrigin(origin) => {
-            let mut response = json(StatusCode::CREATED, &Session { user: person, token: None });
+            let mut response = json(StatusCode::CREATED, &Session { user: user, token: None });
             set_cookie(&mut response, token.as_str(), COOKIE_SECONDS, origin.is_https())?;
             response
         }
         // An allowed page gets no cookie: the cookie would count for the server's own page.
         RequestOrigin::Absent | RequestOrigin::Allowed => {
-            json(StatusCode::CREATED, &Session { user: person, token: Some(token.as_str().to_owned()) })
+            json(StatusCode::CREATED, &Session { user: user, token: Some(token.as_str().to_owned()) })
         }
     })
 }
@@ -77,7 +77,7 @@ pub(super) async fn end(
     let ending = tokio::spawn(async move {
         let sessions = &app.sessions;
         sessions.end(session);
-        let outcome = app.end_session(session, identity.person.id).await;
+        let outcome = app.end_session(session, identity.user.id).await;
         match outcome {
             Ok(()) => sessions.ended(&session),
             Err(_) => sessions.end_failed(&session),

@@ -80,7 +80,7 @@ async fn upgrade(
     let language = language(headers);
     let identity = match Credential::of(headers, &origin) {
         Credential::None => {
-            Identity { person: state.new_guest(&peer, None, language)?, session: None, stored: false }
+            Identity { user: state.new_guest(&peer, None, language)?, session: None, stored: false }
         }
         credential => state.must_identify(credential).await?,
     };

@@ -246,15 +246,6 @@ impl Language {
         }
     }
 
-    /// `people.others`
-    pub(crate) fn people_others(self, n: usize) -> String {
-        match self {
-            En if n == 1 => "1 other".to_owned(),
-            En => format!("{n} others"),
-            Zh => format!("另外 {n} 人"),
-        }
-    }
-
     /// `plain.and_more`
     pub(crate) fn plain_and_more(self) -> &'static str {
         match self {
@@ -361,6 +352,15 @@ impl Language {
         match self {
             En => "Chat clients can connect all the same, at /ws.",
             Zh => "聊天客户端仍可通过 /ws 连接。",
+        }
+    }
+
+    /// `users.others`
+    pub(crate) fn users_others(self, n: usize) -> String {
+        match self {
+            En if n == 1 => "1 other".to_owned(),
+            En => format!("{n} others"),
+            Zh => format!("另外 {n} 人"),
         }
     }
 }

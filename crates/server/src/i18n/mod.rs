@@ -1,4 +1,4 @@
-//! The texts that the server itself sends to people: notices to plain-text clients, and the page that is served without the web
+//! The texts that the server itself sends to users: notices to plain-text clients, and the page that is served without the web
 //! client. They come from `texts/*.toml`, by way of `generated.rs`: a method of [`Language`] for each text. Errors in JSON are
 //! for programmers, and in English.
 
@@ -63,7 +63,7 @@ impl Language {
     pub(crate) fn enumerate(self, names: &[&str], count: usize) -> String {
         let others = match count.saturating_sub(names.len()) {
             0 => None,
-            n => Some(self.people_others(n)),
+            n => Some(self.users_others(n)),
         };
         let mut items: Vec<&str> = names.iter().copied().chain(others.as_deref()).collect();
         let Some(last) = items.pop() else { return String::new() };

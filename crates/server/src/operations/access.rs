@@ -41,5 +41,5 @@ pub(super) fn store_failure(error: &StoreError) -> CommandError {
 /// The code for a failure of the store, whose cause goes to the log.
 pub(crate) fn report(error: &StoreError) -> ErrorCode {
     tracing::error!(reason = %error, "the store could not be read");
-    error.refusal().code
+    error.rejection().code
 }

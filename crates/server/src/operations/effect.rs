@@ -59,7 +59,7 @@ pub(crate) enum Effect {
     /// Open a room for the connection.
     Attach(Attach),
     /// A join was answered, and opens no room.
-    JoinRefused,
+    JoinRejected,
     /// Send a frame that is no event to all connections that have the room open.
     Ephemeral {
         /// The room.
@@ -82,7 +82,7 @@ pub(crate) trait OnReply: fmt::Debug + Send {
     /// The operation is on disk.
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect>;
 
-    /// The operation was refused, or the writer was not available.
+    /// The operation was rejected, or the writer was not available.
     fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
         vec![Effect::Error(error)]
     }

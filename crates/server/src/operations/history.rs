@@ -42,8 +42,7 @@ fn page(reader: &mut dyn Reader, user: UserId, history: &History) -> Result<Even
 mod tests {
     use domain::RoomLimits;
     use protocol::{
-        ErrorCode, MessageBody, Person, ReadPosition, RoomId, RoomName, RoomPage, RoomRef, Timestamp,
-        UserName,
+        ErrorCode, MessageBody, ReadPosition, RoomId, RoomName, RoomPage, RoomRef, Timestamp, User, UserName,
     };
     use storage::{
         Actor, Head, LOBBY, MemoryStore, OpenRoom, Operation, Registration, Request, RequestId, RoomQuery,
@@ -59,8 +58,8 @@ mod tests {
     }
 
     impl Reader for Interrupted<'_> {
-        fn person_of_session(&mut self, token: &TokenHash) -> Result<Option<Person>, StoreError> {
-            self.reader.person_of_session(token)
+        fn user_of_session(&mut self, token: &TokenHash) -> Result<Option<User>, StoreError> {
+            self.reader.user_of_session(token)
         }
         fn room(&mut self, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError> {
             self.reader.room(room)
@@ -113,16 +112,16 @@ mod tests {
     }
 
     fn by(user: u64, operation: Operation) -> Request {
-        let person = Person { id: UserId(user), name: UserName::new("Li").unwrap() };
+        let user = User { id: UserId(user), name: UserName::new("Li").unwrap() };
         Request {
             request_id: RequestId(0),
-            actor: Actor { person, registration: Some(Registration { token: None }) },
+            actor: Actor { user, registration: Some(Registration { token: None }) },
             operation,
         }
     }
 
     #[test]
-    fn history_of_a_user_who_leaves_meanwhile_is_refused() {
+    fn history_of_a_user_who_leaves_meanwhile_is_rejected() {
         for (after, before) in [(Some(Seq(0)), None), (None, Some(Seq(99))), (None, None)] {
             let store = MemoryStore::new(RoomLimits::default());
             let mut writer = store.writer().unwrap();
@@ -136,8 +135,8 @@ mod tests {
             };
             let mut reader = Interrupted { reader: store.reader().unwrap(), happens: Box::new(happens) };
             let history = History { room: RoomRef::Id(LOBBY), after, before, limit: None };
-            let refused = page(&mut reader, UserId(2), &history).unwrap_err();
-            assert_eq!(refused.code, ErrorCode::NotAMember);
+            let rejected = page(&mut reader, UserId(2), &history).unwrap_err();
+            assert_eq!(rejected.code, ErrorCode::NotAMember);
         }
     }
 }

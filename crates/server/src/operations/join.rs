@@ -52,7 +52,7 @@ impl OnReply for JoinReply {
     }
 
     fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
-        let mut effects = vec![Effect::JoinRefused];
+        let mut effects = vec![Effect::JoinRejected];
         effects.extend(super::perhaps_stored(&error));
         effects.extend(self.refund());
         effects.push(match (error.code, self.price) {
@@ -120,6 +120,6 @@ mod tests {
     #[test]
     fn unpaid_join_of_missing_room_is_rate_limited() {
         let effects = reply(false).failed(CommandError::from(ErrorCode::RoomNotFound));
-        assert!(matches!(effects[..], [Effect::JoinRefused, Effect::RateLimited(WAIT)]));
+        assert!(matches!(effects[..], [Effect::JoinRejected, Effect::RateLimited(WAIT)]));
     }
 }

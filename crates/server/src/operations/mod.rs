@@ -3,7 +3,7 @@
 //! A handler takes a request and a read-only [`View`], and returns [`Effect`]s, which the shard applies for a connection
 //! (`shard/effects.rs`) and HTTP for a request (`http/effects.rs`). An operation has a file here and a line in `handle_command`,
 //! unless it is a plain write, whose reply is what its decision in `domain` returns. Rates and open rooms are checked here, to
-//! refuse early; the rules of a write are checked inside the store's transaction (`domain::decide`).
+//! reject early; the rules of a write are checked inside the store's transaction (`domain::decide`).
 
 mod access;
 mod background;

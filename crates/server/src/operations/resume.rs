@@ -37,7 +37,7 @@ impl ResumeProgress {
     }
 
     /// One of its rooms cannot be opened; the others can.
-    pub(crate) fn room_refused(&self, room: RoomId, error: CommandError) -> Vec<Effect> {
+    pub(crate) fn room_rejected(&self, room: RoomId, error: CommandError) -> Vec<Effect> {
         std::iter::once(Effect::RoomError { room, error }).chain(self.room_opened()).collect()
     }
 }
@@ -61,7 +61,7 @@ impl OnReply for OpenReply {
     }
 
     fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
-        self.progress.room_refused(self.room, error)
+        self.progress.room_rejected(self.room, error)
     }
 }
 

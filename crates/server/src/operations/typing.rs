@@ -9,7 +9,7 @@ use super::view::View;
 pub(super) fn handle(view: &View<'_>, typing: operations::Typing) -> Vec<Effect> {
     match view.permitted_room(Permission::Member, &typing.room) {
         Ok(room) => {
-            let frame = ServerFrame::from(Typing { room, by: view.person() });
+            let frame = ServerFrame::from(Typing { room, by: view.user() });
             vec![Effect::Ephemeral { room, frame }, Effect::Reply(Reply::Typing(Done {}))]
         }
         Err(error) => vec![Effect::Error(error)],
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn typing_in_closed_room_is_refused() {
+    fn typing_in_closed_room_is_rejected() {
         let effects = view(false, |view| handle(view, in_lobby()));
         assert!(matches!(&effects[..], [Effect::Error(error)] if error.code == ErrorCode::NotAMember));
     }

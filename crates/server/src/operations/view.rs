@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::Permission;
-use protocol::{ErrorCode, Person, RoomId, RoomRef, UserId, UserName};
+use protocol::{ErrorCode, RoomId, RoomRef, User, UserId, UserName};
 use storage::CommandError;
 
 use super::access;
@@ -49,8 +49,8 @@ impl View<'_> {
     }
 
     /// The user, as other users see them.
-    pub(super) fn person(&self) -> Person {
-        Person { id: self.user, name: self.name.clone() }
+    pub(super) fn user(&self) -> User {
+        User { id: self.user, name: self.name.clone() }
     }
 }
 

@@ -27,7 +27,7 @@ impl ReadOperation for Who {
 #[cfg(test)]
 mod tests {
     use domain::RoomLimits;
-    use protocol::{ErrorCode, Person, RoomId, RoomRef, Timestamp, UserName};
+    use protocol::{ErrorCode, RoomId, RoomRef, Timestamp, User, UserName};
     use storage::{Actor, MemoryStore, Registration, Request, RequestId, Store};
 
     use super::super::lobby;
@@ -36,8 +36,8 @@ mod tests {
     /// The effects of `who` for a user; user 1 is a member of the lobby.
     fn who(room: RoomRef, user: u64) -> Vec<Effect> {
         let store = MemoryStore::new(RoomLimits::default());
-        let person = Person { id: UserId(1), name: UserName::new("Li").unwrap() };
-        let actor = Actor { person, registration: Some(Registration { token: None }) };
+        let li = User { id: UserId(1), name: UserName::new("Li").unwrap() };
+        let actor = Actor { user: li, registration: Some(Registration { token: None }) };
         let operation = domain::Join { room: lobby(), create_if_missing: false }.into();
         let join = Request { request_id: RequestId(0), actor, operation };
         drop(store.writer().unwrap().commit(Timestamp(0), vec![join]));
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn who_of_a_user_who_is_no_member_is_refused() {
+    fn who_of_a_user_who_is_no_member_is_rejected() {
         for (room, code) in
             [(lobby(), ErrorCode::NotAMember), (RoomRef::Id(RoomId(99)), ErrorCode::RoomNotFound)]
         {

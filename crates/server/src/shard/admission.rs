@@ -47,7 +47,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         if identity.session.is_some_and(|session| self.services.session_has_ended(&session)) {
             return Err(ErrorCode::Unauthorized.into());
         }
-        let user = identity.person.id;
+        let user = identity.user.id;
         let rates = self.settings.rates;
         let buckets = self.buckets_of(user);
         buckets
@@ -55,7 +55,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
             .map_err(|wait| Rejection { code: ErrorCode::RateLimited, retry_after: Some(wait) })?;
         let additional = operations::additional_rate_class(&request);
         let additional_token = additional.map(|class| buckets.take(class, now, &rates));
-        let view = View { user, name: &identity.person.name, additional_token, rooms: &NoOpenRooms };
+        let view = View { user, name: &identity.user.name, additional_token, rooms: &NoOpenRooms };
         Ok(operations::handle(&view, request))
     }
 

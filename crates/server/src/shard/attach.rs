@@ -1,6 +1,6 @@
 //! Attaching connections to rooms, and detaching them.
 
-use protocol::{CommandId, ErrorCode, Joined, Limits, Person, Reset, Seq};
+use protocol::{CommandId, ErrorCode, Joined, Limits, Reset, Seq, User};
 use storage::CommandError;
 
 use super::connection::{Phase, Subscription};
@@ -78,12 +78,12 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         let continues = connection.subscription(index).is_some_and(|subscription| !subscription.has_ended());
         let room = self.rooms[index].id;
         if !is_attached
-            && let Some(person) = self.connections.user(user).map(|user_state| user_state.person(user))
+            && let Some(user) = self.connections.user(user).map(|user_state| user_state.user(user))
         {
             let now = self.now;
-            self.services.presence(|presence| presence.enter(room, person, now));
+            self.services.presence(|presence| presence.enter(room, user, now));
         }
-        let (count, online): (u32, Vec<Person>) = self
+        let (count, online): (u32, Vec<User>) = self
             .services
             .presence(|presence| (presence.count(room), presence.online(room, Limits::JOINED_ONLINE)));
 
@@ -123,7 +123,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
             None => self.send_error(key, id, error),
             Some(progress) => {
                 let Some(user) = self.connection(key).map(|connection| connection.user) else { return };
-                let effects = progress.room_refused(room, error);
+                let effects = progress.room_rejected(room, error);
                 self.apply(Origin { key, id, user, row: None, registers: None }, effects);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::{Close, Person, UserId, Welcome};
+use protocol::{Close, User, UserId, Welcome};
 use storage::Actor;
 use websocket::CloseCode;
 
@@ -38,14 +38,14 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         &mut self,
         now: Duration,
         transport: T,
-        Identity { person, session, stored }: Identity,
+        Identity { user, session, stored }: Identity,
         protocol: WireProtocol,
     ) -> ConnKey {
         self.now = now;
         let tick = Tick::of(now);
         let codec = Codec::from(protocol);
         let frame_bytes = self.settings.limits.frame_bytes;
-        let Person { id: user, name } = person;
+        let User { id: user, name } = user;
         let (key, user_state) = self.connections.insert(
             user,
             |key| Connection::new(key, transport, user, codec, frame_bytes, tick),
@@ -59,7 +59,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
             },
         );
         user_state.stored |= stored;
-        let you = user_state.person(user);
+        let you = user_state.user(user);
         self.metrics.connection_opened();
         let ended = session.is_some_and(|session| self.services.session_has_ended(&session));
         self.schedule(key.index, tick.after(self.settings.ping_interval));
@@ -76,7 +76,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         key
     }
 
-    fn send_welcome(&mut self, key: ConnKey, you: Person) {
+    fn send_welcome(&mut self, key: ConnKey, you: User) {
         let welcome = Welcome {
             you,
             epoch: self.settings.epoch.clone(),

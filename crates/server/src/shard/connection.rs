@@ -1,7 +1,7 @@
 //! The state of a connection, of its subscriptions, and of its user.
 
 use domain::SessionBuckets;
-use protocol::{CommandId, Person, Reply, Seq, UserId, UserName};
+use protocol::{CommandId, Reply, Seq, User, UserId, UserName};
 use room_log::{Cursor, Outbox};
 use storage::{Actor, Registration, TokenHash};
 use websocket::Decoder;
@@ -222,13 +222,13 @@ impl UserState {
         self.session.is_none()
     }
 
-    pub(crate) fn person(&self, id: UserId) -> Person {
-        Person { id, name: self.name.clone() }
+    pub(crate) fn user(&self, id: UserId) -> User {
+        User { id, name: self.name.clone() }
     }
 
     pub(crate) fn actor(&self, id: UserId) -> Actor {
         Actor {
-            person: self.person(id),
+            user: self.user(id),
             registration: (!self.stored).then_some(Registration { token: self.session }),
         }
     }

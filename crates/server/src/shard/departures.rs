@@ -48,13 +48,13 @@ impl Departures {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{Person, UserId, UserName};
+    use protocol::{User, UserId, UserName};
 
     use super::*;
 
     fn guest(user: u64) -> Actor {
-        let person = Person { id: UserId(user), name: UserName::new("guest").unwrap() };
-        Actor { person, registration: None }
+        let user = User { id: UserId(user), name: UserName::new("guest").unwrap() };
+        Actor { user, registration: None }
     }
 
     #[test]
@@ -64,7 +64,7 @@ mod tests {
         departures.push(guest(2));
         let first = departures.pop().unwrap();
         departures.put_back(first);
-        let next = |departures: &mut Departures| departures.pop().map(|actor| actor.person.id.0);
+        let next = |departures: &mut Departures| departures.pop().map(|actor| actor.user.id.0);
         assert_eq!((next(&mut departures), next(&mut departures)), (Some(1), Some(2)));
         departures.fail(guest(1));
         assert_eq!(next(&mut departures), None);

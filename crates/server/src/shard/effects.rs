@@ -103,7 +103,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
                 Effect::Write { operation, on_reply } => self.submit_write(origin, operation, on_reply),
                 Effect::Read(operation) => self.submit_read(origin, operation),
                 Effect::Attach(attach) => self.grant(origin, attach),
-                Effect::JoinRefused => self.reject_join(key),
+                Effect::JoinRejected => self.reject_join(key),
                 Effect::Ephemeral { room, frame } => {
                     self.services.publish_ephemeral(room, json_frame(&frame).into());
                 }
@@ -163,7 +163,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         operation: Operation,
     ) -> bool {
         let key = ConnKey { index: usize::MAX, generation: 0 };
-        let origin = Origin { key, id: None, user: actor.person.id, row: None, registers: None };
+        let origin = Origin { key, id: None, user: actor.user.id, row: None, registers: None };
         let submitted = self.services.write(actor, operation, self.pending.next_id()).is_ok();
         if submitted {
             self.pending.insert(Pending { origin, on_reply });
@@ -236,7 +236,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
             return;
         };
         let open = connection.subscriptions.first().map(|subscription| self.rooms[subscription.room].id);
-        connection.codec.join_refused(open);
+        connection.codec.join_rejected(open);
     }
 
     /// The membership has ended in the store. Earlier events are still on their way to this connection, and come before the `ok`.

@@ -58,9 +58,9 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
     }
 
     /// Rejects a command.
-    pub(crate) fn send_error(&mut self, key: ConnKey, id: Option<CommandId>, refusal: CommandError) {
-        self.metrics.error(refusal.code);
-        self.send_frame(key, ErrorFrame::new(id, refusal.code, refusal.message).into());
+    pub(crate) fn send_error(&mut self, key: ConnKey, id: Option<CommandId>, rejection: CommandError) {
+        self.metrics.error(rejection.code);
+        self.send_frame(key, ErrorFrame::new(id, rejection.code, rejection.message).into());
     }
 
     /// Rejects a command with the message of the error code.

@@ -35,7 +35,7 @@ impl World {
     /// Starts a logout of an actor, or several concurrent ones.
     pub(super) fn start_logout(&mut self, of: usize) {
         let token = self.actors[of].client.session();
-        let Some((token, (person, _))) = token.and_then(|token| Some((token, self.find_session(&token)?)))
+        let Some((token, (user, _))) = token.and_then(|token| Some((token, self.find_session(&token)?)))
         else {
             return;
         };
@@ -43,8 +43,8 @@ impl World {
             return;
         }
         for _ in 0..1 + self.rng.below(3) {
-            self.log(|| format!("client {of} logs out {}", person.id));
-            self.schedule_step(Logout { token, user: person.id, at: Duration::ZERO, step: Step::Identified });
+            self.log(|| format!("client {of} logs out {}", user.id));
+            self.schedule_step(Logout { token, user: user.id, at: Duration::ZERO, step: Step::Identified });
         }
     }
 

@@ -1,6 +1,6 @@
 //! The network between the actors and the process: connections, bytes in transit, and the steps of the actors.
 
-use protocol::{Person, UserName};
+use protocol::{User, UserName};
 use storage::TokenHash;
 use websocket::{Decoder, Message, Opcode};
 
@@ -203,7 +203,7 @@ impl World {
         let known = session.map(|token| self.find_session(&token));
         let name = UserName::new(&format!("guest {of}")).expect("a name");
         let identity = match (session, known) {
-            (Some(token), Some(Some((person, stored)))) => Identity { person, session: Some(token), stored },
+            (Some(token), Some(Some((user, stored)))) => Identity { user, session: Some(token), stored },
             (Some(token), _) => {
                 // 401: the session is unknown; the client continues as a new user.
                 let token = if self.issued_tokens.insert(token.0) { token } else { self.new_session() };
@@ -213,15 +213,15 @@ impl World {
                     ActorClient::Lines(lines) => lines.session = Some(token),
                 }
                 let Some(process) = &mut self.process else { return };
-                let person = Person { id: process.new_user_id(), name };
-                process.sessions.begin(token, person.clone());
-                Identity { person, session: Some(token), stored: false }
+                let user = User { id: process.new_user_id(), name };
+                process.sessions.begin(token, user.clone());
+                Identity { user, session: Some(token), stored: false }
             }
             (None, _) => {
                 let Some(process) = &mut self.process else { return };
                 let id = process.new_user_id();
                 self.departed_users.push(id);
-                Identity { person: Person { id, name }, session: None, stored: false }
+                Identity { user: User { id, name }, session: None, stored: false }
             }
         };
         // The 101 is sent, and the stream is in transit to the shard.
@@ -246,8 +246,8 @@ impl World {
         let pipe = Pipe::default();
         pipe.0.room.set(*self.rng.of(&[300, 5000, 100_000]));
         let Some(process) = &mut self.process else { return };
-        let at = identity.person.id.0 as usize % process.shards.len();
-        let user = identity.person.id;
+        let at = identity.user.id.0 as usize % process.shards.len();
+        let user = identity.user.id;
         let key = process.shards[at].shard.handle_connect(now, pipe.clone(), identity, protocol);
         let conn = self.connections.len();
         self.log(|| format!("client {of} is {user} on connection {conn}, in shard {at}"));
@@ -270,15 +270,15 @@ impl World {
     }
 
     /// The user of a session, and whether the store has that user.
-    pub(super) fn find_session(&mut self, token: &TokenHash) -> Option<(Person, bool)> {
+    pub(super) fn find_session(&mut self, token: &TokenHash) -> Option<(User, bool)> {
         let process = self.process.as_mut()?;
         if process.sessions.has_ended(token) {
             return None;
         }
-        if let Some(person) = process.sessions.provisional(token) {
-            return Some((person, false));
+        if let Some(user) = process.sessions.provisional(token) {
+            return Some((user, false));
         }
-        let stored = process.reader().person_of_session(token).expect("memory does not fail here");
-        stored.map(|person| (person, true))
+        let stored = process.reader().user_of_session(token).expect("memory does not fail here");
+        stored.map(|user| (user, true))
     }
 }

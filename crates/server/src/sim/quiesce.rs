@@ -126,7 +126,7 @@ impl World {
         let presence = process.presence.borrow();
         for room in (1..20).map(RoomId) {
             let online: BTreeSet<UserId> =
-                presence.online(room, usize::MAX).iter().map(|person| person.id).collect();
+                presence.online(room, usize::MAX).iter().map(|user| user.id).collect();
             let here: BTreeSet<UserId> =
                 attached.iter().filter(|(of, _)| *of == room).map(|(_, user)| *user).collect();
             assert_eq!(online, here, "who is online in {room}");
@@ -142,7 +142,7 @@ impl World {
                 users.map(|(user, state)| (user, state.name.clone(), state.session)).collect();
             for (user, name, session) in users {
                 let Some(session) = session else { continue };
-                let stored = process.reader().person_of_session(&session).expect("memory does not fail here");
+                let stored = process.reader().user_of_session(&session).expect("memory does not fail here");
                 let Some(stored) = stored else { continue };
                 assert_eq!((user, name), (stored.id, stored.name), "in the shard and in the store");
                 assert_eq!(process.sessions.provisional(&session), None, "{user} is stored and provisional");

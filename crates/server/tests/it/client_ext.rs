@@ -38,7 +38,7 @@ impl TestServer {
     }
 
     /// Connects a new guest with a token, and returns the token for a later [`Self::reconnect`].
-    pub(crate) fn person(&self, name: &str) -> (Client, String) {
+    pub(crate) fn user(&self, name: &str) -> (Client, String) {
         let token = self.token(name);
         (self.reconnect(&token), token)
     }
@@ -69,7 +69,7 @@ pub(crate) trait ClientExt {
     /// Sends these fields under a fresh id, and returns the reply as JSON.
     fn request(&mut self, command: Value) -> Value;
     /// Sends these fields, expects an error, and returns its code.
-    fn refused_with(&mut self, command: Value) -> String;
+    fn rejected_with(&mut self, command: Value) -> String;
     /// The id of the connected user, from `welcome`.
     fn user_id(&self) -> UserId;
     /// Joins one room with a cursor.
@@ -98,7 +98,7 @@ impl ClientExt for Client {
         serde_json::from_str(&frame.unwrap_or_else(|error| panic!("{error} to {command}")).to_json()).unwrap()
     }
 
-    fn refused_with(&mut self, command: Value) -> String {
+    fn rejected_with(&mut self, command: Value) -> String {
         let reply = self.request(command.clone());
         assert_eq!(reply["type"], "error", "{command} got {reply}");
         let code = reply["code"].as_str().unwrap();
@@ -193,7 +193,7 @@ pub(crate) fn body(event: &Event) -> &str {
     }
 }
 
-/// The error with which a connection was refused.
+/// The error with which a connection was rejected.
 pub(crate) fn connect_error(result: Result<Client, Error>) -> Error {
     match result {
         Err(error) => error,

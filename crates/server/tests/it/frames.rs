@@ -119,7 +119,10 @@ fn golden_commands_get_golden_replies() {
                 until_reply(&mut li, 7001)
             }
         };
-        assert!(received.iter().all(|frame| frame["type"] != "error"), "{command} was refused: {received:?}");
+        assert!(
+            received.iter().all(|frame| frame["type"] != "error"),
+            "{command} was rejected: {received:?}"
+        );
         let replies: Vec<&Value> =
             received.iter().filter(|frame| id.is_some() && frame["id"] == command["id"]).collect();
         let kind = command["type"].as_str().unwrap();
@@ -130,7 +133,7 @@ fn golden_commands_get_golden_replies() {
         }
         let field = match kind {
             "send" | "leave" => "seq",
-            "who" => "people",
+            "who" => "users",
             "rename" => "name",
             "rooms" => "rooms",
             "history" => "events",
@@ -253,7 +256,7 @@ fn command_without_id_gets_only_errors_and_pong() {
 }
 
 #[test]
-fn malformed_command_is_refused_and_connection_stays() {
+fn malformed_command_is_rejected_and_connection_stays() {
     let server = TestServer::open();
     let mut li = server.guest();
     let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));

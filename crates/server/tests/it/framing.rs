@@ -168,7 +168,7 @@ fn bytes_after_the_upgrade_are_read_first() {
 }
 
 #[test]
-fn invalid_upgrade_is_refused_over_http() {
+fn invalid_upgrade_is_rejected_over_http() {
     let server = TestServer::open();
     let request = |headers: &[(&str, &str)]| {
         let mut all = vec![("Connection", "Upgrade"), ("Upgrade", "websocket")];
@@ -184,8 +184,8 @@ fn invalid_upgrade_is_refused_over_http() {
     assert_eq!(request(&[key, version, ("Sec-WebSocket-Protocol", "teahouse.v9.xml")]).status, 400);
     let plain = server.get("/ws");
     assert!(plain.status == 400 || plain.status == 426, "{}", plain.status);
-    let refusal: serde_json::Value = plain.json().unwrap();
-    assert_eq!(refusal["code"], "malformed");
+    let rejection: serde_json::Value = plain.json().unwrap();
+    assert_eq!(rejection["code"], "malformed");
     let client = Client::open(server.addr, options()).unwrap();
     assert_eq!(client.protocol(), Some("teahouse.v1.json"));
     assert_eq!(

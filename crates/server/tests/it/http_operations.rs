@@ -48,7 +48,7 @@ fn answer(response: &Response) -> (u16, Value) {
 }
 
 /// The status and the code of an error response, after a check of its fields.
-pub(crate) fn refusal((status, body): (u16, Value)) -> (u16, String) {
+pub(crate) fn rejection((status, body): (u16, Value)) -> (u16, String) {
     assert!(body["message"].is_string() && body["retryable"].is_boolean(), "{body}");
     (status, body["code"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned())
 }
@@ -74,7 +74,7 @@ fn every_operation_with_a_route_works_over_http() {
     assert_eq!((status, &page["rooms"][0]["read"]), (200, &json!({"seq":2,"n":1})));
     assert_eq!(page["rooms"].as_array().unwrap().len(), 1);
     let online = li.get(&format!("/api/v1/rooms/{room}/online"));
-    assert_eq!(online, (200, json!({"count":0,"people":[]})), "no connection has it open");
+    assert_eq!(online, (200, json!({"count":0,"users":[]})), "no connection has it open");
     // member_joined, message, renamed, member_left
     assert_eq!(li.post(&format!("/api/v1/rooms/{room}/leave"), json!({})), (200, json!({"seq":4})));
     assert_eq!(li.get("/api/v1/rooms?joined=true"), (200, json!({"rooms":[]})));
@@ -83,7 +83,7 @@ fn every_operation_with_a_route_works_over_http() {
 #[test]
 fn repeated_send_returns_the_first_seq_on_both_transports() {
     let server = TestServer::open();
-    let (mut socket, token) = server.person("Li");
+    let (mut socket, token) = server.user("Li");
     let li = HttpUser::of(&server, &token);
     socket.join("lobby").unwrap();
     assert_eq!(li.send("a", "over HTTP"), (201, json!({"seq":2})));
@@ -92,13 +92,13 @@ fn repeated_send_returns_the_first_seq_on_both_transports() {
     assert_eq!(socket.send_body_with_key(room, "a", "over HTTP").unwrap().0, 2);
     assert_eq!(socket.send_body_with_key(room, "b", "over WebSocket").unwrap().0, 3);
     assert_eq!(li.send("b", "over WebSocket"), (200, json!({"seq":3})));
-    assert_eq!(refusal(li.send("b", "another")), (409, "key_conflict".to_owned()));
+    assert_eq!(rejection(li.send("b", "another")), (409, "key_conflict".to_owned()));
 }
 
 #[test]
 fn connections_receive_what_is_done_over_http() {
     let server = TestServer::open();
-    let (mut socket, token) = server.person("Li");
+    let (mut socket, token) = server.user("Li");
     let li = HttpUser::of(&server, &token);
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
@@ -112,15 +112,15 @@ fn connections_receive_what_is_done_over_http() {
         assert!(matches!(client.next_event().unwrap().kind, EventKind::Renamed { .. }));
     }
     let who = ann.request(json!({"type":"who","room":"lobby"}));
-    assert!(who["people"].as_array().unwrap().iter().any(|person| person["name"] == "Lei"), "{who}");
-    assert_eq!(li.get("/api/v1/rooms/lobby/online").1, json!({"count":who["count"],"people":who["people"]}));
+    assert!(who["users"].as_array().unwrap().iter().any(|user| user["name"] == "Lei"), "{who}");
+    assert_eq!(li.get("/api/v1/rooms/lobby/online").1, json!({"count":who["count"],"users":who["users"]}));
     assert_eq!(li.post("/api/v1/rooms/lobby/leave", json!({})).0, 200);
     for client in [&mut socket, &mut ann] {
         assert!(matches!(client.next_event().unwrap().kind, EventKind::MemberLeft {}));
     }
     ann.send_body(protocol::RoomId(1), "after the end").unwrap();
     assert!(socket.received().iter().all(|frame| !frame.to_json().contains("after the end")));
-    assert_eq!(socket.refused_with(json!({"type":"typing","room":"lobby"})), "not_a_member");
+    assert_eq!(socket.rejected_with(json!({"type":"typing","room":"lobby"})), "not_a_member");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn invalid_http_request_gets_the_matching_error() {
         ("PUT", "/api/v1/rooms/lobby/read", json!({"seq":-1}), 400, "malformed"),
         ("PUT", "/api/v1/name", json!({"name":"a:b"}), 400, "invalid_name"),
     ] {
-        let found = refusal(answer(&li.request(method, path, &body.to_string())));
+        let found = rejection(answer(&li.request(method, path, &body.to_string())));
         assert_eq!(found, (status, code.to_owned()), "{method} {path} {body}");
     }
     let ann = HttpUser::new(&server, "Ann");
@@ -159,7 +159,7 @@ fn invalid_http_request_gets_the_matching_error() {
         ("POST", "/api/v1/rooms/lobby/leave", json!({})),
         ("PUT", "/api/v1/rooms/lobby/read", json!({"seq":1})),
     ] {
-        let found = refusal(answer(&ann.request(method, path, &body.to_string())));
+        let found = rejection(answer(&ann.request(method, path, &body.to_string())));
         assert_eq!(found, (403, "not_a_member".to_owned()), "{method} {path}");
     }
 }
@@ -172,7 +172,7 @@ fn request_without_session_is_unauthorized() {
     let cookie = session.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     let status = |method: &str, path: &str, headers: &[(&str, &str)]| {
         let response = http(server.addr, method, path, headers, b"{}").unwrap();
-        (response.status != 200).then(|| refusal(answer(&response)))
+        (response.status != 200).then(|| rejection(answer(&response)))
     };
     let join = "/api/v1/rooms/lobby/join";
     let unauthorized = Some((401, "unauthorized".to_owned()));
@@ -203,13 +203,13 @@ fn both_transports_share_the_rate_limits() {
     socket.send_body(room, "two").unwrap();
     let (status, body) = li.send("c", "three");
     assert!(body["retry_after_ms"].as_u64().unwrap() > 1000, "{body}");
-    assert_eq!(refusal((status, body)), (429, "rate_limited".to_owned()));
+    assert_eq!(rejection((status, body)), (429, "rate_limited".to_owned()));
     // Joining an existing room is free; the first new room is within the limit, the second exceeds it.
     assert_eq!(li.post("/api/v1/rooms/lobby/join", json!({})).0, 200);
     assert_eq!(li.post("/api/v1/rooms/first/join", json!({})).0, 200);
     assert_eq!(li.post("/api/v1/rooms/first/join", json!({})).0, 200);
-    assert_eq!(refusal(li.post("/api/v1/rooms/second/join", json!({}))).0, 429);
-    assert_eq!(socket.refused_with(json!({"type":"join","room":"second"})), "rate_limited");
+    assert_eq!(rejection(li.post("/api/v1/rooms/second/join", json!({}))).0, 429);
+    assert_eq!(socket.rejected_with(json!({"type":"join","room":"second"})), "rate_limited");
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn send(room: RoomId, key: &str, body: &str) -> Value {
 #[test]
 fn repeated_send_returns_first_seq_or_conflicts() {
     let mut server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let tea = li.join("tea").unwrap().info.room;
     let coffee = li.join("coffee").unwrap().info.room;
     let first = li.request(send(tea, "k", "hello"))["seq"].clone();
@@ -28,8 +28,8 @@ fn repeated_send_returns_first_seq_or_conflicts() {
             li.request(json!({"type":"send","room":"TEA","client_message_id":"k","body":"hello"}))["seq"],
             first
         );
-        assert_eq!(li.refused_with(send(tea, "k", "hello!")), "key_conflict");
-        assert_eq!(li.refused_with(send(coffee, "k", "hello")), "key_conflict");
+        assert_eq!(li.rejected_with(send(tea, "k", "hello!")), "key_conflict");
+        assert_eq!(li.rejected_with(send(coffee, "k", "hello")), "key_conflict");
         let page = li.request(json!({"type":"history","room":"tea"}));
         assert_eq!(page["events"].as_array().unwrap().len(), 2, "nothing was appended");
         if round == 0 {
@@ -58,9 +58,9 @@ fn former_member_may_repeat_but_not_send() {
     assert_eq!(li.request(send(room, "k", "hello"))["seq"], 2);
     li.request(json!({"type":"leave","room":"lobby"}));
     assert_eq!(li.request(send(room, "k", "hello"))["seq"], 2);
-    assert_eq!(li.refused_with(send(room, "k", "other")), "key_conflict");
-    assert_eq!(li.refused_with(send(room, "l", "hello")), "not_a_member");
-    assert_eq!(li.refused_with(send(RoomId(999), "l", "hello")), "room_not_found");
+    assert_eq!(li.rejected_with(send(room, "k", "other")), "key_conflict");
+    assert_eq!(li.rejected_with(send(room, "l", "hello")), "not_a_member");
+    assert_eq!(li.rejected_with(send(RoomId(999), "l", "hello")), "room_not_found");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn message_key_has_1_to_64_visible_characters() {
     let mut li = server.guest();
     let room = li.join("lobby").unwrap().info.room;
     for bad in ["", " ", "a b", "键", "a\n", &"k".repeat(65)] {
-        assert_eq!(li.refused_with(send(room, bad, "hello")), "malformed", "{bad:?}");
+        assert_eq!(li.rejected_with(send(room, bad, "hello")), "malformed", "{bad:?}");
     }
     for good in ["!", "~", &"k".repeat(64)] {
         assert_eq!(li.request(send(room, good, "hello"))["type"], "ok", "{good:?}");
@@ -80,7 +80,7 @@ fn message_key_has_1_to_64_visible_characters() {
 #[test]
 fn killed_server_keeps_acknowledged_messages_once() {
     let mut server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let room = li.join("lobby").unwrap().info.room;
     let mut sent: Vec<String> = Vec::new();
     let mut acknowledged: BTreeMap<String, u64> = BTreeMap::new();

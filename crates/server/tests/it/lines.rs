@@ -56,7 +56,7 @@ fn message_reaches_everybody_as_a_line() {
 fn text_and_json_clients_share_a_room() {
     let server = TestServer::open();
     let mut li = named(&server, "Li");
-    let (mut ann, _) = server.person("Ann");
+    let (mut ann, _) = server.user("Ann");
     let room = ann.join("lobby").unwrap().info.room;
     assert_eq!(li.next_line().unwrap(), "* Ann joined");
     li.send_text("hello, Ann").unwrap();
@@ -80,7 +80,7 @@ fn text_and_json_clients_share_a_room() {
 fn line_cannot_be_forged() {
     let server = TestServer::open();
     let mut li = server.lines(plain_text());
-    let (mut ann, _) = server.person("Ann");
+    let (mut ann, _) = server.user("Ann");
     let room = ann.join("lobby").unwrap().info.room;
     for (typed, line) in [
         ("one\nLi: two", "Ann: one Li: two"),
@@ -164,7 +164,7 @@ fn every_documented_line_command_works() {
 fn text_client_with_failed_join_stays_in_its_room() {
     let server = TestServer::with(&[
         ("LIMITS_ENABLED", "true"),
-        ("LIMITS_ROOMS_PER_PERSON", "2"),
+        ("LIMITS_ROOMS_PER_USER", "2"),
         ("LIMITS_NEW_ROOMS", "0.01/h burst 1"),
     ]);
     let mut ann = server.guest();
@@ -173,11 +173,11 @@ fn text_client_with_failed_join_stays_in_its_room() {
     li.send_text("/name Li").unwrap();
     li.send_text("/join tea").unwrap();
     notice(&mut li, "you are in tea");
-    for refused in ["/join another", "/join coffee", "/join r999", "/join a b"] {
-        li.send_text(refused).unwrap();
+    for rejected in ["/join another", "/join coffee", "/join r999", "/join a b"] {
+        li.send_text(rejected).unwrap();
         notice(&mut li, "error: ");
         li.send_text("still here").unwrap();
-        assert_eq!(li.next_line().unwrap(), "Li: still here", "{refused}");
+        assert_eq!(li.next_line().unwrap(), "Li: still here", "{rejected}");
     }
 }
 
@@ -187,7 +187,7 @@ fn notices_are_in_the_requested_language() {
     let mut li = Client::connect(server.addr, in_chinese()).unwrap();
     assert!(li.next_line().unwrap().contains("，欢迎！你在 lobby"));
     assert_eq!(li.next_line().unwrap(), "* 你在 lobby");
-    let (mut ann, _) = server.person("Ann");
+    let (mut ann, _) = server.user("Ann");
     let room = ann.join("lobby").unwrap().info.room;
     ann.send_body(room, "你好").unwrap();
     li.send_text("/brew").unwrap();
@@ -207,7 +207,7 @@ fn notices_are_in_the_requested_language() {
 #[test]
 fn text_client_without_token_starts_at_head() {
     let server = TestServer::open();
-    let (mut ann, _) = server.person("Ann");
+    let (mut ann, _) = server.user("Ann");
     let room = ann.join("lobby").unwrap().info.room;
     ann.send_body(room, "before").unwrap();
     let mut li = server.lines(plain_text());
@@ -228,7 +228,7 @@ fn numbers_until(client: &mut Client, last: u64) -> Vec<u64> {
 #[test]
 fn text_client_with_token_keeps_its_position() {
     let mut server = TestServer::open();
-    let (mut ann, ann_token) = server.person("Ann");
+    let (mut ann, ann_token) = server.user("Ann");
     let room = ann.join("lobby").unwrap().info.room;
     let token = server.token("Li");
     let mut li = server.lines(bearer(&token));
@@ -269,7 +269,7 @@ fn text_client_with_token_keeps_its_position() {
 #[test]
 fn position_is_kept_in_a_room_without_events() {
     let server = TestServer::open();
-    let (mut ann, _) = server.person("Ann");
+    let (mut ann, _) = server.user("Ann");
     let room = ann.join("lobby").unwrap().info.room;
     send_numbers(&mut ann, room, 1..=3);
     let token = server.token("Li");
@@ -281,7 +281,7 @@ fn position_is_kept_in_a_room_without_events() {
 #[test]
 fn position_is_kept_per_room() {
     let mut server = TestServer::open();
-    let (mut ann, _) = server.person("Ann");
+    let (mut ann, _) = server.user("Ann");
     let tea = ann.join("tea").unwrap().info.room;
     let token = server.token("Li");
     let mut li = server.lines(bearer(&token));
@@ -316,7 +316,7 @@ fn stop_is_announced_in_a_line() {
 }
 
 #[test]
-fn rate_limited_line_is_refused_in_a_line() {
+fn rate_limited_line_is_rejected_in_a_line() {
     let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_MESSAGES", "0.01/h burst 1")]);
     let mut li = server.lines(plain_text());
     li.send_text("one").unwrap();

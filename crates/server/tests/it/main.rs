@@ -10,7 +10,7 @@
 //! | `idempotency.rs` | repeated sends; a server that is killed |
 //! | `rooms.rs` | names, rooms and memberships |
 //! | `presence.rs` | presence and typing |
-//! | `refusals.rs` | error codes, rate limits, connection limits |
+//! | `rejections.rs` | error codes, rate limits, connection limits |
 //! | `sessions.rs` | sessions: tokens, cookies, origins |
 //! | `lines.rs` | the plain text protocol |
 //! | `timeouts.rs` | timeouts of idle and unresponsive peers |
@@ -34,7 +34,7 @@ mod messages;
 mod pages;
 mod postgres;
 mod presence;
-mod refusals;
+mod rejections;
 mod resume;
 mod rooms;
 mod server;

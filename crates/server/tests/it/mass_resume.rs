@@ -53,10 +53,10 @@ fn two_thousand_concurrent_resumes_are_complete() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
     let mut server = TestServer::open();
-    let (mut ann, ann_token) = server.person("Ann");
+    let (mut ann, ann_token) = server.user("Ann");
     let room = ann.join("lobby").unwrap().info.room;
     let members = spread((0..RECENT + AWAY).collect(), |_| {
-        let (mut client, token) = server.person("Member");
+        let (mut client, token) = server.user("Member");
         client.join("lobby").unwrap();
         token
     });

@@ -10,8 +10,8 @@ use crate::server::TestServer;
 #[test]
 fn two_members_receive_one_order() {
     let server = TestServer::open();
-    let (mut li, _) = server.person("李雷");
-    let (mut ann, _) = server.person("Ann");
+    let (mut li, _) = server.user("李雷");
+    let (mut ann, _) = server.user("Ann");
     let room = li.join("lobby").unwrap().info.room;
     let head = ann.join("lobby").unwrap().head.0;
     // Both send at once, without waiting for replies.
@@ -74,7 +74,7 @@ fn body_is_delivered_unchanged() {
 }
 
 #[test]
-fn body_above_the_limit_is_refused() {
+fn body_above_the_limit_is_rejected() {
     for (setting, limit) in [(None, 8192), (Some("1KiB"), 1024), (Some("10KiB"), 10_240)] {
         let server = match setting {
             Some(size) => TestServer::with(&[("MAX_MESSAGE_BYTES", size)]),
@@ -85,7 +85,7 @@ fn body_above_the_limit_is_refused() {
         let room = li.join("lobby").unwrap().info.room;
         let longest = "x".repeat(limit as usize);
         let command = |body: &str| json!({"type":"send","room":room.to_string(),"client_message_id":body.len().to_string(),"body":body});
-        assert_eq!(li.refused_with(command(&format!("{longest}x"))), "body_too_long");
+        assert_eq!(li.rejected_with(command(&format!("{longest}x"))), "body_too_long");
         assert_eq!(li.request(command(&longest))["type"], "ok");
     }
 }
@@ -107,7 +107,7 @@ fn frame_above_64_kib_closes_with_1009() {
 #[test]
 fn message_reaches_all_connections_of_its_sender() {
     let server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let mut also_li = server.reconnect(&token);
     let room = li.join("lobby").unwrap().info.room;
     let second = also_li.join("lobby").unwrap();

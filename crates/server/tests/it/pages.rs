@@ -15,7 +15,7 @@ fn health_readiness_and_metrics_reflect_the_state() {
     let server = TestServer::open();
     assert_eq!((server.get("/healthz").status, server.get("/healthz").text().as_str()), (200, "ok"));
     assert_eq!(server.get("/readyz").status, 200);
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let mut ann = server.guest();
     let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
@@ -24,7 +24,7 @@ fn health_readiness_and_metrics_reflect_the_state() {
         ann.event_where(|event| event.seq == seq).unwrap();
         li.event_where(|event| event.seq == seq).unwrap();
     }
-    li.refused_with(json!({"type":"join","room":"a b"}));
+    li.rejected_with(json!({"type":"join","room":"a b"}));
     for (name, value) in [
         ("teahouse_connections", 2.0),
         ("teahouse_messages_total", 5.0),

@@ -16,7 +16,7 @@ fn messages_survive_restarts_of_both_programs() {
     let address = postgres.address(&postgres.create_database_named());
     // Failed commands during a restart are logged as errors.
     let mut server = TestServer::with(&[("DATABASE", &address), ("LOG", "off")]);
-    let (mut li, token) = server.person("李雷");
+    let (mut li, token) = server.user("李雷");
     li.join("lobby").unwrap();
     for n in 0..3 {
         postgres.restart_immediately().unwrap();
@@ -34,7 +34,7 @@ fn messages_survive_restarts_of_both_programs() {
 }
 
 #[test]
-fn database_in_use_is_refused_in_one_line() {
+fn database_in_use_is_rejected_in_one_line() {
     let Some(postgres) = Server::shared() else { return };
     let address = postgres.address(&postgres.create_database_named());
     let server = TestServer::with(&[("DATABASE", &address)]);

@@ -28,14 +28,11 @@ fn presence_changes_reach_the_room() {
     let server = TestServer::open();
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
-    let (mut li, _) = server.person("Li");
+    let (mut li, _) = server.user("Li");
     let joined = li.join("lobby").unwrap();
     assert_eq!(joined.count, 2);
-    assert_eq!(
-        joined.online.iter().map(|person| person.id).collect::<Vec<_>>(),
-        [ann.user_id(), li.user_id()]
-    );
-    let arrival = presence(&mut ann, |frame| frame.online.iter().any(|person| person.id == li.user_id()));
+    assert_eq!(joined.online.iter().map(|user| user.id).collect::<Vec<_>>(), [ann.user_id(), li.user_id()]);
+    let arrival = presence(&mut ann, |frame| frame.online.iter().any(|user| user.id == li.user_id()));
     assert_eq!((arrival.count, arrival.offline), (2, vec![]));
     let who = li.user_id();
     li.close().unwrap();
@@ -50,12 +47,12 @@ fn closing_one_of_two_connections_keeps_presence() {
     let server = TestServer::open();
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let mut also_li = server.reconnect(&token);
     let who = li.user_id();
     li.join("lobby").unwrap();
     assert_eq!(also_li.join("lobby").unwrap().count, 2);
-    presence(&mut ann, |frame| frame.online.iter().any(|person| person.id == who));
+    presence(&mut ann, |frame| frame.online.iter().any(|user| user.id == who));
     li.close().unwrap();
     assert_eq!(count(&mut ann), 2);
     also_li.close().unwrap();
@@ -69,22 +66,22 @@ fn reconnect_within_a_second_changes_no_presence() {
     let server = TestServer::open();
     let mut ann = server.guest();
     ann.join("lobby").unwrap();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     li.join("lobby").unwrap();
     let who = li.user_id();
-    presence(&mut ann, |frame| frame.online.iter().any(|person| person.id == who));
+    presence(&mut ann, |frame| frame.online.iter().any(|user| user.id == who));
     li.close().unwrap();
     let mut li = server.reconnect(&token);
     li.join("lobby").unwrap();
-    let (mut mei, _) = server.person("Mei");
+    let (mut mei, _) = server.user("Mei");
     mei.join("lobby").unwrap();
     // If the machine stalls for a second, both changes are sent; otherwise neither is.
     let mut balance = 0;
     loop {
         let change = presence(&mut ann, |_| true);
-        balance += i32::from(change.online.iter().any(|person| person.id == who));
+        balance += i32::from(change.online.iter().any(|user| user.id == who));
         balance -= i32::from(change.offline.contains(&who));
-        if change.online.iter().any(|person| person.id == mei.user_id()) {
+        if change.online.iter().any(|user| user.id == mei.user_id()) {
             assert_eq!(change.count, 3);
             break;
         }
@@ -109,7 +106,7 @@ fn large_presence_is_a_count_and_pages() {
         "above a hundred users only the count is sent"
     );
     for (limit, size) in [(json!(50), 50), (json!(1000), 100), (Value::Null, 100)] {
-        let mut people: Vec<UserId> = Vec::new();
+        let mut users: Vec<UserId> = Vec::new();
         let mut command = json!({"type":"who","room":"lobby"});
         if !limit.is_null() {
             command["limit"] = limit;
@@ -117,20 +114,18 @@ fn large_presence_is_a_count_and_pages() {
         loop {
             let page = clients[0].request(command.clone());
             assert_eq!(page["count"], 120);
-            let listed = page["people"].as_array().unwrap();
+            let listed = page["users"].as_array().unwrap();
             assert!(listed.len() <= size);
-            people.extend(
-                listed.iter().map(|person| person["id"].as_str().unwrap().parse::<UserId>().unwrap()),
-            );
+            users.extend(listed.iter().map(|user| user["id"].as_str().unwrap().parse::<UserId>().unwrap()));
             match page.get("next") {
                 Some(next) => command["after"] = next.clone(),
                 None => break,
             }
         }
-        assert!(people.is_sorted());
+        assert!(users.is_sorted());
         let all: BTreeSet<UserId> = clients.iter().map(|client| client.user_id()).collect();
-        assert_eq!(people.iter().copied().collect::<BTreeSet<_>>(), all);
-        assert_eq!(people.len(), 120);
+        assert_eq!(users.iter().copied().collect::<BTreeSet<_>>(), all);
+        assert_eq!(users.len(), 120);
     }
 }
 
@@ -150,11 +145,11 @@ fn typing_reaches_its_room_and_needs_membership() {
     assert_eq!((typing.room, typing.by.id), (tea, li.user_id()));
     assert_eq!(mei.received().iter().filter(|frame| is_typing(frame)).count(), 0);
     for command in ["typing", "who"] {
-        assert_eq!(mei.refused_with(json!({"type":command,"room":"tea"})), "not_a_member");
-        assert_eq!(mei.refused_with(json!({"type":command,"room":tea.to_string()})), "not_a_member");
+        assert_eq!(mei.rejected_with(json!({"type":command,"room":"tea"})), "not_a_member");
+        assert_eq!(mei.rejected_with(json!({"type":command,"room":tea.to_string()})), "not_a_member");
     }
     for command in ["read", "leave"] {
-        assert_eq!(mei.refused_with(json!({"type":command,"room":"tea","seq":1})), "not_a_member");
+        assert_eq!(mei.rejected_with(json!({"type":command,"room":"tea","seq":1})), "not_a_member");
     }
 }
 
@@ -203,8 +198,8 @@ fn guest_gone_before_join_reply_leaves() {
         let event = ann.next_event().unwrap();
         match event.kind {
             EventKind::MemberJoined { also_joined } => {
-                for person in std::iter::once(event.by).chain(also_joined) {
-                    assert!(joined.insert(person.id));
+                for user in std::iter::once(event.by).chain(also_joined) {
+                    assert!(joined.insert(user.id));
                 }
             }
             EventKind::MemberLeft {} => assert!(joined.contains(&event.by.id) && left.insert(event.by.id)),
@@ -216,7 +211,7 @@ fn guest_gone_before_join_reply_leaves() {
 #[test]
 fn guests_of_killed_server_leave_at_next_start() {
     let mut server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let mut guest = server.guest();
     let room = li.join("lobby").unwrap().info.room;
     let head = guest.join("lobby").unwrap().head.0;

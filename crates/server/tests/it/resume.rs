@@ -9,7 +9,7 @@ use crate::server::TestServer;
 
 /// A room with `count` messages after the join of its creator: 1, 2, 3 …
 fn room_with(server: &TestServer, name: &str, count: u64) -> RoomId {
-    let (mut host, _) = server.person("Host");
+    let (mut host, _) = server.user("Host");
     let room = host.join(name).unwrap().info.room;
     send_numbers(&mut host, room, 1..=count);
     room
@@ -78,7 +78,7 @@ fn history(
 fn resume_is_served_from_memory() {
     // Each shard has its own log of a room in memory, for as long as one of its connections has the room open.
     let server = TestServer::with(&[("SHARDS", "1")]);
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let mut ann = server.guest();
     let room = li.join("lobby").unwrap().info.room;
     let head = ann.join("lobby").unwrap().head.0;
@@ -99,8 +99,8 @@ fn resume_is_served_from_memory() {
 #[test]
 fn resume_after_restart_is_served_from_the_store() {
     let mut server = TestServer::open();
-    let (mut li, token) = server.person("Li");
-    let (mut ann, ann_token) = server.person("Ann");
+    let (mut li, token) = server.user("Li");
+    let (mut ann, ann_token) = server.user("Ann");
     let room = li.join("茶馆").unwrap().info.room;
     let head = ann.join("茶馆").unwrap().head.0;
     send_numbers(&mut ann, room, 1..=1000);
@@ -119,8 +119,8 @@ fn resume_after_restart_is_served_from_the_store() {
 #[test]
 fn gap_above_a_thousand_is_filled_by_history() {
     let mut server = TestServer::open();
-    let (mut li, token) = server.person("Li");
-    let (mut ann, ann_token) = server.person("Ann");
+    let (mut li, token) = server.user("Li");
+    let (mut ann, ann_token) = server.user("Ann");
     let room = li.join("lobby").unwrap().info.room;
     let head = ann.join("lobby").unwrap().head.0;
     send_numbers(&mut ann, room, 1..=1001);
@@ -208,7 +208,7 @@ fn history_page_is_bounded_by_256_kib() {
 fn foreign_epoch_or_cursor_above_head_is_reset() {
     let server = TestServer::open();
     let room = room_with(&server, "lobby", 3);
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let head = li.join("lobby").unwrap().head.0;
     let epoch = json!(li.welcome().unwrap().epoch);
     drop(li);
@@ -245,13 +245,13 @@ fn foreign_epoch_or_cursor_above_head_is_reset() {
 }
 
 #[test]
-fn resume_opens_own_rooms_and_refuses_others() {
+fn resume_opens_own_rooms_and_rejects_others() {
     let server = TestServer::open();
     let secret = room_with(&server, "strangers", 3);
     let mut host = server.guest();
     let mut elsewhere = server.guest();
     elsewhere.join("strangers").unwrap();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let tea = li.join("tea").unwrap().info.room;
     let coffee = li.join("coffee").unwrap().info.room;
     host.join("tea").unwrap();
@@ -305,7 +305,7 @@ fn resume_opens_own_rooms_and_refuses_others() {
 #[test]
 fn former_member_cannot_resume() {
     let server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let mut ann = server.guest();
     let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
@@ -332,7 +332,7 @@ fn resume_of_more_than_500_rooms_is_malformed() {
             (1..=count).map(|id| (format!("r{}", id + 1000), json!(0))).collect();
         json!({"type":"resume","rooms":rooms})
     };
-    assert_eq!(li.refused_with(rooms(501)), "malformed");
+    assert_eq!(li.rejected_with(rooms(501)), "malformed");
     assert_eq!(li.request(rooms(500))["type"], "ok");
     assert_eq!(li.received().len(), 500, "one error for each");
 }
@@ -340,8 +340,8 @@ fn resume_of_more_than_500_rooms_is_malformed() {
 #[test]
 fn catch_up_during_messages_is_contiguous() {
     let mut server = TestServer::open();
-    let (mut li, token) = server.person("Li");
-    let (mut ann, ann_token) = server.person("Ann");
+    let (mut li, token) = server.user("Li");
+    let (mut ann, ann_token) = server.user("Ann");
     let room = li.join("lobby").unwrap().info.room;
     let head = ann.join("lobby").unwrap().head.0;
     send_numbers(&mut ann, room, 1..=900);
@@ -400,9 +400,9 @@ fn resume_of_open_room_moves_the_cursor() {
 fn non_member_cannot_read_history() {
     let server = TestServer::open();
     let room = room_with(&server, "lobby", 3);
-    let (mut li, token) = server.person("Li");
-    assert_eq!(li.refused_with(json!({"type":"history","room":"lobby"})), "not_a_member");
-    assert_eq!(li.refused_with(json!({"type":"history","room":"nowhere"})), "room_not_found");
+    let (mut li, token) = server.user("Li");
+    assert_eq!(li.rejected_with(json!({"type":"history","room":"lobby"})), "not_a_member");
+    assert_eq!(li.rejected_with(json!({"type":"history","room":"nowhere"})), "room_not_found");
     let request = |path: &str, token: &str| {
         http(server.addr, "GET", path, &[("Authorization", &format!("Bearer {token}"))], b"").unwrap()
     };

@@ -19,7 +19,7 @@ fn room_names_match_the_golden_file() {
         let joined = li.request(json!({"type":"join","room":typed}));
         assert_eq!((&joined["type"], &joined["name"]), (&json!("joined"), shown), "{typed:?}");
     }
-    for bad in names["room"]["refused"].as_array().unwrap() {
+    for bad in names["room"]["rejected"].as_array().unwrap() {
         let command = json!({"type":"join","room":bad});
         // Text in the canonical form of an id is an id.
         let is_id = bad.as_str().unwrap().parse::<RoomId>().is_ok();
@@ -29,7 +29,7 @@ fn room_names_match_the_golden_file() {
         } else {
             "invalid_name"
         };
-        assert_eq!(li.refused_with(command), expected, "{bad:?}");
+        assert_eq!(li.rejected_with(command), expected, "{bad:?}");
     }
     assert_eq!(li.request(json!({"type":"join","room":"x".repeat(64)}))["type"], "joined");
 }
@@ -43,8 +43,8 @@ fn user_names_match_the_golden_file() {
         let ok = li.request(json!({"type":"rename","name":typed}));
         assert_eq!((&ok["type"], &ok["name"]), (&json!("ok"), shown), "{typed:?}");
     }
-    for bad in names["user"]["refused"].as_array().unwrap() {
-        assert_eq!(li.refused_with(json!({"type":"rename","name":bad})), "invalid_name", "{bad:?}");
+    for bad in names["user"]["rejected"].as_array().unwrap() {
+        assert_eq!(li.rejected_with(json!({"type":"rename","name":bad})), "invalid_name", "{bad:?}");
     }
 }
 
@@ -62,7 +62,7 @@ fn room_is_found_regardless_of_case_and_width() {
         );
     }
     assert_eq!(
-        ann.refused_with(json!({"type":"join","room":"r999"})),
+        ann.rejected_with(json!({"type":"join","room":"r999"})),
         "room_not_found",
         "a join by id creates no room"
     );
@@ -94,7 +94,7 @@ fn room_is_deleted_with_last_member_except_lobby() {
     let names: Vec<&str> =
         rooms["rooms"].as_array().unwrap().iter().map(|room| room["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["lobby", "spoken"]);
-    assert_eq!(li.refused_with(json!({"type":"join","room":silent.to_string()})), "room_not_found");
+    assert_eq!(li.rejected_with(json!({"type":"join","room":silent.to_string()})), "room_not_found");
     assert_ne!(li.join("silent").unwrap().info.room, silent, "ids are not reused");
     assert_eq!(li.join("spoken").unwrap().info.room, spoken);
     assert_eq!(li.join("lobby").unwrap().info.room, lobby);
@@ -147,7 +147,7 @@ fn rooms_are_listed_by_id_in_pages() {
 #[test]
 fn rename_reaches_every_room_and_persists() {
     let mut server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let mut ann = server.guest();
     for room in ["tea", "coffee"] {
         li.join(room).unwrap();
@@ -161,7 +161,7 @@ fn rename_reaches_every_room_and_persists() {
         assert_eq!((event.by.id, event.by.name.as_str()), (li.user_id(), "李 雷"));
     }
     let who = ann.request(json!({"type":"who","room":"tea"}));
-    assert!(who["people"].as_array().unwrap().contains(&json!({"id":li.user_id(),"name":"李 雷"})), "{who}");
+    assert!(who["users"].as_array().unwrap().contains(&json!({"id":li.user_id(),"name":"李 雷"})), "{who}");
     // A rename to the present name appends no event.
     let head = ann.request(json!({"type":"history","room":"tea","limit":1}))["events"][0]["seq"].clone();
     li.request(json!({"type":"rename","name":"李 雷"}));
@@ -173,7 +173,7 @@ fn rename_reaches_every_room_and_persists() {
 #[test]
 fn read_position_never_moves_back_and_persists() {
     let mut server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let room = li.join("lobby").unwrap().info.room;
     for number in 1..=5 {
         li.send_body(room, &number.to_string()).unwrap();
@@ -182,7 +182,7 @@ fn read_position_never_moves_back_and_persists() {
         let position = li.request(json!({"type":"read","room":"lobby","seq":requested}));
         assert_eq!((&position["seq"], &position["n"]), (&json!(seq), &json!(n)), "{requested}");
     }
-    let (mut ann, ann_token) = server.person("Ann");
+    let (mut ann, ann_token) = server.user("Ann");
     ann.join("lobby").unwrap();
     assert_eq!(ann.request(json!({"type":"read","room":"lobby","seq":3}))["n"], 2);
     server.restart();
@@ -196,7 +196,7 @@ fn read_position_never_moves_back_and_persists() {
 #[test]
 fn leave_is_answered_last() {
     let server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let mut also_li = server.reconnect(&token);
     let mut ann = server.guest();
     let room = li.join("lobby").unwrap().info.room;
@@ -224,7 +224,7 @@ fn leave_is_answered_last() {
         );
     }
     assert_eq!(
-        li.refused_with(json!({"type":"send","room":"lobby","client_message_id":"k","body":"x"})),
+        li.rejected_with(json!({"type":"send","room":"lobby","client_message_id":"k","body":"x"})),
         "not_a_member"
     );
 }
@@ -268,9 +268,9 @@ fn rejoined_member_receives_new_events() {
         assert_eq!(body(&li.next_event().unwrap()), format!("hello {round}"));
         li.request(json!({"type":"leave","room":"lobby"}));
         assert!(matches!(li.next_event().unwrap().kind, EventKind::MemberLeft {}));
-        assert_eq!(li.refused_with(json!({"type":"leave","room":"lobby"})), "not_a_member");
+        assert_eq!(li.rejected_with(json!({"type":"leave","room":"lobby"})), "not_a_member");
     }
-    assert_eq!(li.refused_with(json!({"type":"leave","room":"nowhere"})), "room_not_found");
+    assert_eq!(li.rejected_with(json!({"type":"leave","room":"nowhere"})), "room_not_found");
 }
 
 #[test]
@@ -309,11 +309,11 @@ fn leave_and_join_in_one_frame_is_a_member() {
 
 #[test]
 fn rooms_per_user_are_limited() {
-    let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_ROOMS_PER_PERSON", "2")]);
+    let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_ROOMS_PER_USER", "2")]);
     let mut li = server.guest();
     li.join("one").unwrap();
     li.join("two").unwrap();
-    assert_eq!(li.refused_with(json!({"type":"join","room":"three"})), "too_many_rooms");
+    assert_eq!(li.rejected_with(json!({"type":"join","room":"three"})), "too_many_rooms");
     assert_eq!(li.join("one").unwrap().head.0, 1, "rooms of the user can still be joined");
     li.request(json!({"type":"leave","room":"one"}));
     li.join("three").unwrap();

@@ -70,7 +70,7 @@ fn browser_gets_a_cookie_and_no_token() {
 }
 
 #[test]
-fn foreign_page_is_refused_and_listed_page_is_a_guest() {
+fn foreign_page_is_rejected_and_listed_page_is_a_guest() {
     let server = TestServer::with(&[("ALLOWED_ORIGINS", "https://listed.example")]);
     let own = format!("http://{}", server.addr);
     let made = session(&server, "POST", &[("Origin", &own)], "");
@@ -88,9 +88,9 @@ fn foreign_page_is_refused_and_listed_page_is_a_guest() {
         assert!(matches!(connect_error(upgrade(foreign)), Error::Upgrade(403)), "{foreign}");
         for method in ["GET", "POST", "DELETE"] {
             let answer = session(&server, method, &[("Origin", foreign), ("Cookie", &cookie)], "");
-            let refusal: Value = answer.json().unwrap();
+            let rejection: Value = answer.json().unwrap();
             assert_eq!(
-                (answer.status, &refusal["code"]),
+                (answer.status, &rejection["code"]),
                 (403, &json!("forbidden_origin")),
                 "{method} {foreign}"
             );
@@ -108,7 +108,7 @@ fn foreign_page_is_refused_and_listed_page_is_a_guest() {
 }
 
 #[test]
-fn malformed_token_is_refused_and_makes_no_guest() {
+fn malformed_token_is_rejected_and_makes_no_guest() {
     let server = TestServer::open();
     for bad in ["x", "", &"A".repeat(43), &"A".repeat(5000)] {
         for protocol in [Some(Options::JSON.to_owned()), None] {
@@ -125,7 +125,7 @@ fn malformed_token_is_refused_and_makes_no_guest() {
 }
 
 #[test]
-fn malformed_session_request_is_refused() {
+fn malformed_session_request_is_rejected() {
     let server = TestServer::open();
     for (body, status, code) in [
         (r#"{"name":"a:b"}"#, 400, "invalid_name"),
@@ -136,8 +136,8 @@ fn malformed_session_request_is_refused() {
         (&format!(r#"{{"name":"{}"}}"#, "x".repeat(100_000)), 413, "body_too_long"),
     ] {
         let answer = session(&server, "POST", &[], body);
-        let refusal: Value = answer.json().unwrap();
-        assert_eq!((answer.status, &refusal["code"]), (status, &json!(code)), "{refusal}");
+        let rejection: Value = answer.json().unwrap();
+        assert_eq!((answer.status, &rejection["code"]), (status, &json!(code)), "{rejection}");
     }
     for body in ["", "{}", r#"{"name":null,"x":1}"#] {
         let made: Value = session(&server, "POST", &[], body).json().unwrap();
@@ -150,7 +150,7 @@ fn malformed_session_request_is_refused() {
 #[test]
 fn logout_closes_every_connection_before_its_reply() {
     let server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let mut also_li = server.reconnect(&token);
     let mut line = server.lines(bearer(&token));
     let mut ann = server.guest();
@@ -184,7 +184,7 @@ fn logout_closes_every_connection_before_its_reply() {
 fn connection_during_logout_is_closed() {
     let server = TestServer::open();
     for round in 0..15 {
-        let (mut li, token) = server.person("Li");
+        let (mut li, token) = server.user("Li");
         // Every other user is stored.
         if round % 2 == 0 {
             li.join("lobby").unwrap();
@@ -255,7 +255,7 @@ fn guest_is_stored_at_the_first_join() {
 #[test]
 fn tokens_are_neither_stored_nor_logged() {
     let mut server = TestServer::with(&[("LOG", "trace")]);
-    let (mut li, token) = server.person("Somebody");
+    let (mut li, token) = server.user("Somebody");
     let room = li.join("lobby").unwrap().info.room;
     li.send_body(room, "a body that can be found").unwrap();
     let origin = format!("http://{}", server.addr);

@@ -75,7 +75,7 @@ fn too_slow_reader_gets_a_gap() {
     let server = TestServer::open();
     let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().info.room;
-    let (first, token) = server.person("Slow");
+    let (first, token) = server.user("Slow");
     drop(first);
     let slow = Options { receive_buffer: SMALL, ..bearer(&token) };
     let mut slow = Client::connect(server.addr, slow).unwrap();
@@ -132,9 +132,9 @@ fn socket_buffer_of_unread_peer_is_small() {
 #[test]
 fn leave_of_slow_reader_delivers_earlier_events_only() {
     let server = TestServer::open();
-    let (li, token) = server.person("Li");
+    let (li, token) = server.user("Li");
     drop(li);
-    let (mut ann, _) = server.person("Ann");
+    let (mut ann, _) = server.user("Ann");
     let room = ann.join("lobby").unwrap().info.room;
     let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..bearer(&token) }).unwrap();
     let head = slow.join("lobby").unwrap().head.0;
@@ -174,7 +174,7 @@ fn unfinished_messages_are_bounded_in_total() {
     append_masked(&mut unfinished, Opcode::Text, &[b' '; 64_000], [1, 2, 3, 4]);
     unfinished[0] &= 0x7f;
     append_masked(&mut unfinished, Opcode::Ping, b"buffered", [1, 2, 3, 4]);
-    let (mut accepted, mut refused) = (Vec::new(), 0);
+    let (mut accepted, mut rejected) = (Vec::new(), 0);
     for _ in 0..1200 {
         let mut client = server.guest();
         client.send_bytes(&unfinished).unwrap();
@@ -182,17 +182,17 @@ fn unfinished_messages_are_bounded_in_total() {
             Received::Pong(_) => accepted.push(client),
             Received::Close(code, _) => {
                 assert_eq!(code, 4001);
-                refused += 1;
+                rejected += 1;
             }
             other => panic!("{other:?}"),
         }
-        if refused > 3 {
+        if rejected > 3 {
             break;
         }
     }
     assert!(
-        refused > 3 && accepted.len() * 64_000 <= 64 << 20 && accepted.len() > 500,
-        "{} {refused}",
+        rejected > 3 && accepted.len() * 64_000 <= 64 << 20 && accepted.len() > 500,
+        "{} {rejected}",
         accepted.len()
     );
     // Accepted clients can finish their messages, which frees memory.

@@ -19,7 +19,7 @@ fn check(ended: &Ended, code: i32, words: &[&str]) {
 }
 
 #[test]
-fn data_folder_in_use_is_refused() {
+fn data_folder_in_use_is_rejected() {
     let mut server = TestServer::open();
     let second = run(program()
         .args(["--listen", "127.0.0.1:0", "--data"])
@@ -34,7 +34,7 @@ fn data_folder_in_use_is_refused() {
 }
 
 #[test]
-fn port_in_use_is_refused() {
+fn port_in_use_is_rejected() {
     let server = TestServer::open();
     let folder = tempfile::tempdir().unwrap();
     let second = run(program().arg("--data").arg(folder.path()).args(["--listen", &server.addr.to_string()]));
@@ -42,7 +42,7 @@ fn port_in_use_is_refused() {
 }
 
 #[test]
-fn unwritable_data_folder_is_refused() {
+fn unwritable_data_folder_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a-file");
     fs::write(&file, "").unwrap();
@@ -62,7 +62,7 @@ fn unwritable_data_folder_is_refused() {
 }
 
 #[test]
-fn bad_value_or_unknown_key_is_refused_in_every_source() {
+fn bad_value_or_unknown_key_is_rejected_in_every_source() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("teahouse.toml");
     for (variable, value, words) in [

@@ -59,7 +59,7 @@ fn stop_of_many_connections_spreads_retries() {
 #[test]
 fn stop_answers_pending_commands_durably() {
     let mut server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let mut ann = server.guest();
     let room = li.join("lobby").unwrap().info.room;
     ann.join("lobby").unwrap();
@@ -111,7 +111,7 @@ fn stop_answers_pending_commands_durably() {
 #[test]
 fn stop_delivers_earlier_messages_before_close() {
     let mut server = TestServer::with(&[("SHARDS", "1")]);
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let room = li.join("lobby").unwrap().info.room;
     let mut clients: Vec<Client> = (0..400).map(|_| server.guest()).collect();
     let ids: Vec<_> = clients.iter_mut().map(|client| client.start(&join_lobby()).unwrap()).collect();
@@ -175,7 +175,7 @@ fn join_lobby() -> Command {
 fn repeated_stops_answer_what_they_commit() {
     // Hits the window between the commit and the close frame, in several rounds.
     let mut server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let room = li.join("lobby").unwrap().info.room;
     let mut previous = 0;
     for round in 0..10 {
@@ -198,7 +198,7 @@ fn repeated_stops_answer_what_they_commit() {
 }
 
 #[test]
-fn stopping_server_refuses_connections_and_is_not_ready() {
+fn stopping_server_rejects_connections_and_is_not_ready() {
     let mut server = TestServer::with(&[("TIMEOUTS_CLOSE", "30s")]);
     let mut unresponsive = server.guest();
     let mut kept_alive = TcpStream::connect(server.addr).unwrap();
@@ -245,7 +245,7 @@ fn connection_upgraded_during_stop_is_closed() {
         }
         server.terminate();
         for stream in &mut arriving {
-            // A refused connection may be reset.
+            // A rejected connection may be reset.
             let _ = stream.write_all(b"\r\n");
         }
         for stream in &mut arriving {
@@ -275,7 +275,7 @@ const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpg
 fn unresponsive_peer_does_not_delay_the_stop() {
     let mut server = TestServer::with(&[("TIMEOUTS_CLOSE", "100ms")]);
     let mut unresponsive = server.guest();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let room = li.join("lobby").unwrap().info.room;
     unresponsive.join("lobby").unwrap();
     let slow = client::Options { receive_buffer: Some(4096), ..crate::client_ext::bearer(&token) };

@@ -166,7 +166,7 @@ fn close_frame_is_answered_and_ends_the_connection() {
 #[test]
 fn commands_before_close_are_executed_and_later_ones_not() {
     let server = with_timeouts(&[]);
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let room = li.join("lobby").unwrap().info.room;
     let mut bytes = Vec::new();
     for text in ["before", "after"] {

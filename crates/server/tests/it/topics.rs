@@ -5,7 +5,7 @@ use protocol::EventKind;
 use serde_json::{Value, json};
 
 use crate::client_ext::{ClientExt, plain_text};
-use crate::http_operations::{HttpUser, refusal};
+use crate::http_operations::{HttpUser, rejection};
 use crate::server::TestServer;
 
 fn set_topic(room: &str, topic: &str) -> Value {
@@ -65,7 +65,7 @@ fn same_topic_is_appended_once() {
 #[test]
 fn topic_survives_a_restart() {
     let mut server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     li.join("lobby").unwrap();
     li.request(set_topic("lobby", "龙井"));
     server.restart();
@@ -76,9 +76,9 @@ fn topic_survives_a_restart() {
 }
 
 #[test]
-fn refused_topics_have_the_codes_of_the_protocol() {
+fn rejected_topics_have_the_codes_of_the_protocol() {
     let server = TestServer::open();
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     let mut ann = server.guest();
     ann.join("tea").unwrap();
     li.join("lobby").unwrap();
@@ -93,11 +93,15 @@ fn refused_topics_have_the_codes_of_the_protocol() {
         ("lobby", "a\nb", 400, "malformed"),
         ("lobby", "a\u{1b}b", 400, "malformed"),
     ] {
-        assert_eq!(li.refused_with(set_topic(room, topic)), code, "{topic:?}");
+        assert_eq!(li.rejected_with(set_topic(room, topic)), code, "{topic:?}");
         let path = format!("/api/v1/rooms/{}/topic", room.replace(' ', "%20"));
-        assert_eq!(refusal(http.put(&path, json!({"topic":topic}))), (status, code.to_owned()), "{topic:?}");
+        assert_eq!(
+            rejection(http.put(&path, json!({"topic":topic}))),
+            (status, code.to_owned()),
+            "{topic:?}"
+        );
     }
-    assert_eq!(li.refused_with(json!({"type":"set_topic","room":"lobby"})), "malformed");
+    assert_eq!(li.rejected_with(json!({"type":"set_topic","room":"lobby"})), "malformed");
     assert_eq!(li.request(set_topic("lobby", &longest))["topic"], longest);
 }
 
@@ -105,14 +109,14 @@ fn refused_topics_have_the_codes_of_the_protocol() {
 fn topics_are_limited_like_messages() {
     let settings = [("LIMITS_ENABLED", "true"), ("LIMITS_MESSAGES", "0.01/h burst 2")];
     let server = TestServer::with(&settings);
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     li.join("lobby").unwrap();
     assert_eq!(li.request(set_topic("lobby", "one"))["type"], "ok");
     let message = json!({"type":"send","room":"lobby","client_message_id":"k","body":"x"});
     assert_eq!(li.request(message)["type"], "ok");
-    assert_eq!(li.refused_with(set_topic("lobby", "two")), "rate_limited");
+    assert_eq!(li.rejected_with(set_topic("lobby", "two")), "rate_limited");
     let over_http = HttpUser::of(&server, &token).put("/api/v1/rooms/lobby/topic", json!({"topic":"two"}));
-    assert_eq!(refusal(over_http), (429, "rate_limited".to_owned()));
+    assert_eq!(rejection(over_http), (429, "rate_limited".to_owned()));
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn open(url: &DatabaseUrl, limits: RoomLimits) -> Fixture {
 }
 
 fn fixture() -> Option<Fixture> {
-    Some(open(&Server::shared()?.create_database(), RoomLimits { rooms_per_person: ROOMS }))
+    Some(open(&Server::shared()?.create_database(), RoomLimits { rooms_per_user: ROOMS }))
 }
 
 storage::store_tests!(fixture);

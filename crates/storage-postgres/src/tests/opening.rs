@@ -1,4 +1,4 @@
-//! Opening a database: the schema, the lock, and what is refused.
+//! Opening a database: the schema, the lock, and what is rejected.
 
 use domain::RoomLimits;
 use protocol::RoomRef;
@@ -12,7 +12,7 @@ fn open(url: &DatabaseUrl) -> Result<PostgresStore, OpenError> {
     PostgresStore::open(url, RoomLimits::default())
 }
 
-fn refusal(url: &DatabaseUrl) -> OpenError {
+fn rejection(url: &DatabaseUrl) -> OpenError {
     match open(url) {
         Ok(_) => panic!("{url} was opened"),
         Err(error) => error,
@@ -33,11 +33,11 @@ fn empty_database_becomes_a_store_and_keeps_its_epoch() {
 }
 
 #[test]
-fn second_process_is_refused() {
+fn second_process_is_rejected() {
     let Some(server) = Server::shared() else { return };
     let url = server.create_database();
     let first = open(&url).unwrap();
-    let error = refusal(&url);
+    let error = rejection(&url);
     assert!(matches!(error, OpenError::Locked { .. }), "{error}");
     assert!(error.to_string().starts_with("another teahouse is using this database: postgres://"), "{error}");
     drop(first);
@@ -49,7 +49,7 @@ fn database_of_another_program_is_left_alone() {
     let Some(server) = Server::shared() else { return };
     let name = server.create_database_named();
     server.psql(&name, "CREATE TABLE invoice (id int)").unwrap();
-    let error = refusal(&server.url(&name));
+    let error = rejection(&server.url(&name));
     assert!(matches!(error, OpenError::NotOurs { .. }), "{error}");
     assert_eq!(
         server.psql(&name, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").unwrap(),
@@ -58,7 +58,7 @@ fn database_of_another_program_is_left_alone() {
 }
 
 #[test]
-fn newer_schema_is_refused_unless_it_is_compatible() {
+fn newer_schema_is_rejected_unless_it_is_compatible() {
     let Some(server) = Server::shared() else { return };
     let name = server.create_database_named();
     drop(open(&server.url(&name)).unwrap());
@@ -66,7 +66,7 @@ fn newer_schema_is_refused_unless_it_is_compatible() {
     drop(open(&server.url(&name)).unwrap());
     assert_eq!(server.psql(&name, "SELECT version FROM schema").unwrap(), "99\n");
     server.psql(&name, "UPDATE schema SET compat = 98").unwrap();
-    let error = refusal(&server.url(&name)).to_string();
+    let error = rejection(&server.url(&name)).to_string();
     assert!(
         error.contains("was written by a newer teahouse: its schema 99 needs a program of schema 98"),
         "{error}"
@@ -76,7 +76,7 @@ fn newer_schema_is_refused_unless_it_is_compatible() {
 #[test]
 fn unreachable_server_is_named_without_the_password() {
     let url: DatabaseUrl = "postgres://tea:s3cret@127.0.0.1:1/chat".parse().unwrap();
-    let error = refusal(&url).to_string();
+    let error = rejection(&url).to_string();
     assert!(error.starts_with("cannot connect to postgres://tea@127.0.0.1:1/chat: "), "{error}");
     assert!(error.contains("refused"), "{error}");
 }
@@ -84,7 +84,7 @@ fn unreachable_server_is_named_without_the_password() {
 #[test]
 fn missing_database_is_named_by_postgresql() {
     let Some(server) = Server::shared() else { return };
-    let error = refusal(&server.url("nowhere")).to_string();
+    let error = rejection(&server.url("nowhere")).to_string();
     assert!(error.contains("database \"nowhere\" does not exist"), "{error}");
 }
 
@@ -119,7 +119,7 @@ fn reader_survives_a_restart_of_postgresql() {
     }
     server.stop_immediately().unwrap();
     let error = reader.room(&RoomRef::Id(LOBBY)).unwrap_err();
-    assert_eq!(error.refusal().code, protocol::ErrorCode::Unavailable, "{error}");
+    assert_eq!(error.rejection().code, protocol::ErrorCode::Unavailable, "{error}");
     server.start_again().unwrap();
     assert!(reader.room(&RoomRef::Id(LOBBY)).unwrap().is_some());
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use domain::{Effect, EndSession, RoomLimits, SentMessage};
-use protocol::{Event, EventKind, MessageCount, Person, RoomId, Seq, Timestamp, UserId};
+use protocol::{Event, EventKind, MessageCount, RoomId, Seq, Timestamp, User, UserId};
 use storage::conformance::{
-    Fixture, guest, join, key, leave, named, person, read, rename, send, token, transient_guest, user_name,
+    Fixture, guest, join, key, leave, named, read, rename, send, token, transient_guest, user, user_name,
 };
 use storage::{LOBBY, OperationResult, attributes_from_json, attributes_to_json};
 
@@ -19,7 +19,7 @@ use crate::testing::Server;
 const TEA: RoomId = RoomId(2);
 /// The schema of the first release with PostgreSQL.
 const FIRST: usize = 3;
-const LIMITS: RoomLimits = RoomLimits { rooms_per_person: 10 };
+const LIMITS: RoomLimits = RoomLimits { rooms_per_user: 10 };
 
 fn open(server: &Server, database: &str) -> Fixture {
     Fixture::new(Box::new(PostgresStore::open(&server.url(database), LIMITS).unwrap()))
@@ -56,7 +56,7 @@ fn write_demo(fixture: &mut Fixture) {
 /// The last event of the demo data, which changes an attribute of a room.
 fn attribute_effects(at: Timestamp) -> Vec<Effect> {
     let kind = serde_json::from_str(r#"{"type":"topic_changed","topic":"今天喝龙井"}"#).unwrap();
-    let by = Person { name: user_name("韩梅梅"), ..person(2) };
+    let by = User { name: user_name("韩梅梅"), ..user(2) };
     let event = Event { kind, room: TEA, seq: Seq(5), n: MessageCount(2), by, at };
     let attributes = attributes_from_json(r#"{"topic":"今天喝龙井"}"#).unwrap();
     vec![Effect::AppendEvent(event), Effect::SetRoomAttributes { room: TEA, attributes }]
@@ -126,7 +126,7 @@ fn upgraded_database_keeps_its_contents() {
         };
         assert_eq!((members(LOBBY), members(TEA)), (BTreeSet::from([1, 2, 4]), BTreeSet::from([1, 2])));
         let users =
-            (1..=5).map(|n| reader.person_of_session(&token(n)).unwrap().map(|user| user.name.to_string()));
+            (1..=5).map(|n| reader.user_of_session(&token(n)).unwrap().map(|user| user.name.to_string()));
         let users: Vec<_> = users.collect();
         assert_eq!(
             users,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use domain::RoomLimits;
 use protocol::{
-    ClientMessageId, ErrorCode, MessageBody, Person, RoomName, RoomRef, Seq, Timestamp, UserId, UserName,
+    ClientMessageId, ErrorCode, MessageBody, RoomName, RoomRef, Seq, Timestamp, User, UserId, UserName,
 };
 use storage::{
     Actor, Batch, LOBBY, Operation, OperationResult, PageBounds, Registration, Request, RequestId, Store,
@@ -21,8 +21,8 @@ fn open(url: &DatabaseUrl) -> PostgresStore {
 }
 
 fn actor(n: u8) -> Actor {
-    let person = Person { id: UserId(n.into()), name: UserName::new(&format!("guest {n}")).unwrap() };
-    Actor { person, registration: Some(Registration { token: Some(TokenHash([n; 32])) }) }
+    let user = User { id: UserId(n.into()), name: UserName::new(&format!("guest {n}")).unwrap() };
+    Actor { user, registration: Some(Registration { token: Some(TokenHash([n; 32])) }) }
 }
 
 fn room(name: &str) -> RoomRef {

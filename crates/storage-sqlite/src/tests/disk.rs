@@ -19,7 +19,7 @@ const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
 #[test]
 #[ignore = "needs a file system of a few MiB, named by TEAHOUSE_TEST_SMALL_DISK"]
-fn really_full_disk_refuses_and_recovers() {
+fn really_full_disk_rejects_and_recovers() {
     let disk = std::env::var_os("TEAHOUSE_TEST_SMALL_DISK").expect("TEAHOUSE_TEST_SMALL_DISK names a folder");
     let folder = tempfile::tempdir_in(disk).unwrap();
     let ballast = folder.path().join("ballast");
@@ -29,7 +29,7 @@ fn really_full_disk_refuses_and_recovers() {
     commit(&mut *writer, [(guest(1), join("lobby"))]);
     let text = "x".repeat(4_000);
     let mut acknowledged = 1;
-    let refusal = loop {
+    let rejection = loop {
         let back = (guest(1), domain::Open { room: storage::LOBBY }.into());
         let texts = (0..3).map(|_| (guest(1), send("lobby", None, &text)));
         let again = (guest(1), join("lobby"));
@@ -41,15 +41,15 @@ fn really_full_disk_refuses_and_recovers() {
                 "{opened:?}"
             );
         }
-        let refusals: Vec<_> = batch.answers.into_iter().filter_map(|(_, answer)| answer.err()).collect();
-        if let Some(refusal) = refusals.first() {
-            assert_eq!((refusals.len(), batch.events.len(), batch.fatal), (3, 0, None));
-            break refusal.clone();
+        let rejections: Vec<_> = batch.answers.into_iter().filter_map(|(_, answer)| answer.err()).collect();
+        if let Some(rejection) = rejections.first() {
+            assert_eq!((rejections.len(), batch.events.len(), batch.fatal), (3, 0, None));
+            break rejection.clone();
         }
         acknowledged += 3;
         assert!(acknowledged < 10_000, "it never fills");
     };
-    assert_eq!(refusal.code, ErrorCode::StorageFull);
+    assert_eq!(rejection.code, ErrorCode::StorageFull);
     assert!(matches!(writer.probe(Timestamp(0)), Err(StoreError::Full(_))));
     let on_disk = reader.events_after(storage::LOBBY, Seq(0), None, ALL).unwrap().events;
     assert_eq!(on_disk.len(), acknowledged);

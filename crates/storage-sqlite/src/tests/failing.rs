@@ -46,7 +46,7 @@ impl Setup {
 }
 
 fn codes(batch: &Batch) -> Vec<Option<ErrorCode>> {
-    batch.answers.iter().map(|(_, answer)| answer.as_ref().err().map(|refusal| refusal.code)).collect()
+    batch.answers.iter().map(|(_, answer)| answer.as_ref().err().map(|rejection| rejection.code)).collect()
 }
 
 fn sent(batch: &Batch, at: usize) -> u64 {
@@ -86,7 +86,7 @@ fn failed_probe_is_reported_and_recovers() {
 }
 
 #[test]
-fn full_disk_refuses_and_recovers() {
+fn full_disk_rejects_and_recovers() {
     let mut setup = setup();
     let limit = |setup: &Setup, pages: i64| {
         let set = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
@@ -143,8 +143,8 @@ fn failed_request_does_not_fail_the_others() {
     assert_eq!((sent(&batch, 0), sent(&batch, 2)), (3, 4));
     assert_eq!(setup.on_disk(), 4);
     // The reason is for the log.
-    let Err(refusal) = &batch.answers[1].1 else { panic!() };
-    assert!(!refusal.message.contains("hush"), "{refusal:?}");
+    let Err(rejection) = &batch.answers[1].1 else { panic!() };
+    assert!(!rejection.message.contains("hush"), "{rejection:?}");
     assert!(batch.internal[0].contains("hush"), "{batch:?}");
 }
 
@@ -182,7 +182,7 @@ fn rename_failed_in_one_room_is_undone_in_all() {
     let batch = commit(&mut setup.writer, [(guest(1), rename("Li")), (guest(1), send("tea", None, "hello"))]);
     assert_eq!(codes(&batch), [Some(ErrorCode::Internal), None]);
     assert_eq!(batch.events.len(), 1);
-    assert_eq!((batch.events[0].seq, &batch.events[0].by), (Seq(3), &person(1)));
+    assert_eq!((batch.events[0].seq, &batch.events[0].by), (Seq(3), &user(1)));
     assert_eq!(setup.on_disk(), 3);
 }
 
@@ -202,10 +202,10 @@ fn failed_join_is_not_in_the_shared_event() {
     let batch = commit(&mut setup.writer, (3..8).map(|who| (guest(who), join("tea"))));
     assert_eq!(codes(&batch), [Some(ErrorCode::Internal), None, Some(ErrorCode::Internal), None, None]);
     assert_eq!(batch.events.len(), 2);
-    let also_joined = vec![person(7)];
+    let also_joined = vec![user(7)];
     assert_eq!(
         (&batch.events[1].by, &batch.events[1].kind),
-        (&person(6), &EventKind::MemberJoined { also_joined })
+        (&user(6), &EventKind::MemberJoined { also_joined })
     );
     assert_eq!(setup.last(), *batch.events[1]);
     let since = "SELECT group_concat(user || ' ' || since_seq) FROM membership WHERE room = 2 AND user > 2";

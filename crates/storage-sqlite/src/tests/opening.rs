@@ -1,4 +1,4 @@
-//! Opening: what is refused, and what is still there.
+//! Opening: what is rejected, and what is still there.
 
 use std::path::Path;
 use std::thread;
@@ -13,7 +13,7 @@ use super::{LIMITS, commit, open};
 use crate::checkpoints::Bounds;
 use crate::{OpenError, SqliteStore, SqliteWriter};
 
-fn refused(dir: &Path) -> OpenError {
+fn rejected(dir: &Path) -> OpenError {
     SqliteStore::open(dir, LIMITS).err().expect("it must not open")
 }
 
@@ -40,8 +40,8 @@ fn everything_survives_reopening() {
     let store = open(&dir);
     assert_eq!(store.epoch(), epoch);
     let (mut writer, mut reader) = (store.writer().unwrap(), store.reader().unwrap());
-    assert_eq!(reader.person_of_session(&token(1)).unwrap(), Some(person(1)));
-    assert_eq!(reader.read_position(RoomId(2), person(1).id).unwrap().unwrap().seq, Seq(2));
+    assert_eq!(reader.user_of_session(&token(1)).unwrap(), Some(user(1)));
+    assert_eq!(reader.read_position(RoomId(2), user(1).id).unwrap().unwrap().seq, Seq(2));
     assert_eq!(writer.reserve_user_ids(5).unwrap(), 6..11);
     let batch = commit(&mut *writer, [send(), (guest(2), join("new"))]);
     assert_eq!(
@@ -73,12 +73,12 @@ fn store_of_version_1_is_opened_complete() {
     assert_eq!(store.epoch().0, "e1");
     let (mut writer, mut reader) = (store.writer().unwrap(), store.reader().unwrap());
     let before = reader.events_after(storage::LOBBY, Seq(0), None, ALL).unwrap().events;
-    assert_eq!((before.len(), &before[0].by), (2, &person(1)));
+    assert_eq!((before.len(), &before[0].by), (2, &user(1)));
     assert_eq!(before[0].kind, EventKind::MemberJoined { also_joined: Vec::new() });
     let batch = commit(&mut *writer, [(guest(2), join("lobby")), (guest(3), join("lobby"))]);
     let after = reader.events_after(storage::LOBBY, Seq(2), None, ALL).unwrap().events;
     assert_eq!((after.len(), &after[0]), (1, &*batch.events[0]));
-    assert_eq!(after[0].kind, EventKind::MemberJoined { also_joined: vec![person(3)] });
+    assert_eq!(after[0].kind, EventKind::MemberJoined { also_joined: vec![user(3)] });
 }
 
 #[test]
@@ -88,16 +88,16 @@ fn two_stores_have_two_epochs() {
 }
 
 #[test]
-fn folder_in_use_is_refused() {
+fn folder_in_use_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let error = refused(folder.path());
+    let error = rejected(folder.path());
     assert!(matches!(error, OpenError::Locked { .. }), "{error}");
     assert_clear(&error, folder.path());
     // A reader alone still holds it.
     let reader = store.sqlite_reader().unwrap();
     drop(store);
-    assert!(matches!(refused(folder.path()), OpenError::Locked { .. }));
+    assert!(matches!(rejected(folder.path()), OpenError::Locked { .. }));
     drop(reader);
     open(folder.path());
 }
@@ -116,12 +116,12 @@ fn folder_being_released_is_opened() {
 }
 
 #[test]
-fn folder_that_cannot_be_created_is_refused() {
+fn folder_that_cannot_be_created_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "not a folder").unwrap();
     for dir in [file.clone(), file.join("below")] {
-        let error = refused(&dir);
+        let error = rejected(&dir);
         assert!(matches!(error, OpenError::Folder { .. }), "{error}");
         assert_clear(&error, &dir);
     }
@@ -129,7 +129,7 @@ fn folder_that_cannot_be_created_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn folder_that_cannot_be_written_is_refused() {
+fn folder_that_cannot_be_written_is_rejected() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("data");
@@ -139,7 +139,7 @@ fn folder_that_cannot_be_written_is_refused() {
         eprintln!("not shown: this user may write everywhere");
         return;
     }
-    let error = refused(&dir);
+    let error = rejected(&dir);
     assert!(matches!(error, OpenError::Folder { .. }), "{error}");
     assert_clear(&error, &dir);
 }
@@ -166,7 +166,7 @@ fn files_are_private() {
 }
 
 #[test]
-fn newer_schema_is_refused_and_unchanged() {
+fn newer_schema_is_rejected_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("teahouse.db");
     drop(open(folder.path()));
@@ -176,28 +176,28 @@ fn newer_schema_is_refused_and_unchanged() {
     };
     let known = version();
     Connection::open(&database).unwrap().pragma_update(None, "user_version", known + 1).unwrap();
-    let error = refused(folder.path());
+    let error = rejected(folder.path());
     assert!(matches!(error, OpenError::Newer { .. }), "{error}");
     assert_clear(&error, &database);
     assert_eq!(version(), known + 1);
 }
 
 #[test]
-fn foreign_database_is_refused_and_unchanged() {
+fn foreign_database_is_rejected_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("teahouse.db");
     let conn = Connection::open(&database).unwrap();
     conn.execute_batch("CREATE TABLE recipe (name TEXT)").unwrap();
     drop(conn);
     let before = std::fs::read(&database).unwrap();
-    let error = refused(folder.path());
+    let error = rejected(folder.path());
     assert!(matches!(error, OpenError::NotADatabase { .. }), "{error}");
     assert_clear(&error, &database);
     assert_eq!(std::fs::read(&database).unwrap(), before);
 }
 
 #[test]
-fn damaged_database_is_refused() {
+fn damaged_database_is_rejected() {
     let damages: [fn(&mut Vec<u8>); 4] = [
         |bytes| bytes.fill(0x55),
         |bytes| bytes[..16].fill(0),
@@ -212,7 +212,7 @@ fn damaged_database_is_refused() {
         let mut bytes = std::fs::read(&database).unwrap();
         damage(&mut bytes);
         std::fs::write(&database, bytes).unwrap();
-        let error = refused(folder.path());
+        let error = rejected(folder.path());
         assert!(matches!(error, OpenError::NotADatabase { .. }), "{number}: {error}");
         assert_clear(&error, &database);
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use domain::{Effect, RoomLimits};
 use protocol::{
-    ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, RoomId, RoomName, RoomRef, Seq,
-    Timestamp, UserId, UserName,
+    ClientMessageId, Event, EventKind, MessageBody, MessageCount, RoomId, RoomName, RoomRef, Seq, Timestamp,
+    User, UserId, UserName,
 };
 use storage::{
     Actor, Batch, Operation, PageBounds, Reader, Registration, Request, RequestId, Store, TokenHash, Writer,
@@ -13,7 +13,7 @@ use storage::{
 };
 use teahouse_storage_sqlite::SqliteStore;
 
-pub(crate) const LIMITS: RoomLimits = RoomLimits { rooms_per_person: 10 };
+pub(crate) const LIMITS: RoomLimits = RoomLimits { rooms_per_user: 10 };
 pub(crate) const LOBBY: RoomId = storage::LOBBY;
 pub(crate) const TEA: RoomId = RoomId(2);
 
@@ -23,8 +23,7 @@ pub(crate) fn build_demo(folder: &Path) {
     let mut writer = store.writer().unwrap();
     writer.reserve_user_ids(100).unwrap();
     let (li, han, bob) = (guest(1, "李雷"), guest(2, "Han Meimei"), guest(3, "Bob"));
-    let passer_by =
-        Actor { person: person(4, "Passer-by"), registration: Some(Registration { token: None }) };
+    let passer_by = Actor { user: user(4, "Passer-by"), registration: Some(Registration { token: None }) };
     let ann = guest(5, "Ann");
     let batches: Vec<Vec<(&Actor, Operation)>> = vec![
         vec![(&li, join("lobby")), (&han, join("lobby")), (&bob, join("lobby"))],
@@ -57,7 +56,7 @@ pub(crate) fn build_demo(folder: &Path) {
 /// The last event of the demo data, which changes an attribute of a room.
 fn attribute_effects(at: Timestamp) -> Vec<Effect> {
     let kind = serde_json::from_str(r#"{"type":"topic_changed","topic":"今天喝龙井"}"#).unwrap();
-    let by = person(2, "韩梅梅");
+    let by = user(2, "韩梅梅");
     let event = Event { kind, room: TEA, seq: Seq(5), n: MessageCount(2), by, at };
     let attributes = attributes_from_json(r#"{"topic":"今天喝龙井"}"#).unwrap();
     vec![Effect::AppendEvent(event), Effect::SetRoomAttributes { room: TEA, attributes }]
@@ -94,7 +93,7 @@ pub(crate) fn event_lines(reader: &mut dyn Reader, room: RoomId) -> Vec<String> 
 }
 
 pub(crate) fn line(event: &Event) -> String {
-    let who = |person: &Person| format!("{} {}", person.id, person.name);
+    let who = |user: &User| format!("{} {}", user.id, user.name);
     let by = who(&event.by);
     match &event.kind {
         EventKind::Message { client_message_id: Some(key), body } => {
@@ -111,12 +110,12 @@ pub(crate) fn line(event: &Event) -> String {
     }
 }
 
-pub(crate) fn person(id: u64, name: &str) -> Person {
-    Person { id: UserId(id), name: UserName::new(name).unwrap() }
+pub(crate) fn user(id: u64, name: &str) -> User {
+    User { id: UserId(id), name: UserName::new(name).unwrap() }
 }
 
 pub(crate) fn guest(id: u64, name: &str) -> Actor {
-    Actor { person: person(id, name), registration: Some(Registration { token: Some(token(id)) }) }
+    Actor { user: user(id, name), registration: Some(Registration { token: Some(token(id)) }) }
 }
 
 pub(crate) fn token(id: u64) -> TokenHash {

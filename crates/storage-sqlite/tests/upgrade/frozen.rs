@@ -58,7 +58,7 @@ pub(crate) fn schema(conn: &Connection) -> Vec<String> {
     conn.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-/// All of a database, for people to read and to compare.
+/// All of a database, for engineers to read and to compare.
 pub(crate) fn dump(conn: &Connection) -> String {
     let mut text = String::new();
     for pragma in ["application_id", "user_version", "page_size", "encoding", "journal_mode"] {

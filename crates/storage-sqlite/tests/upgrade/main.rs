@@ -116,7 +116,7 @@ fn check_demo(reader: &mut dyn Reader, version: i64) {
     assert_eq!(members(reader, TEA), BTreeSet::from([1, 2]));
 
     let name = |reader: &mut dyn Reader, n| {
-        reader.person_of_session(&token(n)).unwrap().map(|person| (person.id.0, person.name.to_string()))
+        reader.user_of_session(&token(n)).unwrap().map(|user| (user.id.0, user.name.to_string()))
     };
     assert_eq!(name(reader, 1), Some((1, "李雷".to_owned())));
     assert_eq!(name(reader, 2), Some((2, "韩梅梅".to_owned())));
@@ -207,7 +207,7 @@ fn frozen_store_continues_its_numbers() {
         ];
         assert_eq!(event_lines(&mut *reader, LOBBY), [&lobby[..], &more].concat());
         assert_eq!(event_lines(&mut *reader, TEA), tea);
-        assert_eq!(reader.person_of_session(&token(101)).unwrap().unwrap().id, UserId(101));
+        assert_eq!(reader.user_of_session(&token(101)).unwrap().unwrap().id, UserId(101));
     }
 }
 

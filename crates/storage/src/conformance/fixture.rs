@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use domain::SentMessage;
 use protocol::{
-    ClientMessageId, ErrorCode, Event, EventKind, MessageBody, Person, RoomId, RoomName, RoomRef, Seq,
-    Timestamp, UserId, UserName,
+    ClientMessageId, ErrorCode, Event, EventKind, MessageBody, RoomId, RoomName, RoomRef, Seq, Timestamp,
+    User, UserId, UserName,
 };
 
 use crate::{
@@ -71,7 +71,7 @@ impl Fixture {
         assert_eq!(batch.internal, Vec::<String>::new());
         let (request_id, answer) = batch.answers.pop().unwrap();
         assert_eq!(request_id, RequestId(100));
-        (answer.map_err(|refusal| refusal.code), batch.events)
+        (answer.map_err(|rejection| rejection.code), batch.events)
     }
 
     /// Commits one request that succeeds.
@@ -79,8 +79,8 @@ impl Fixture {
         self.one(who, operation).0.unwrap()
     }
 
-    /// Commits one request that is refused and appends nothing.
-    pub fn refused(&mut self, who: u64, operation: impl Into<Operation>) -> ErrorCode {
+    /// Commits one request that is rejected and appends nothing.
+    pub fn rejected(&mut self, who: u64, operation: impl Into<Operation>) -> ErrorCode {
         let (answer, events) = self.one(who, operation);
         assert_eq!(events, []);
         answer.unwrap_err()
@@ -124,16 +124,16 @@ impl Fixture {
 
 /// User `n`, named "guest n", with session `n`.
 pub fn guest(n: u64) -> Actor {
-    Actor { person: person(n), registration: Some(Registration { token: Some(token(n)) }) }
+    Actor { user: user(n), registration: Some(Registration { token: Some(token(n)) }) }
 }
 
 /// User `n` without a session.
 pub fn transient_guest(n: u64) -> Actor {
-    Actor { person: person(n), registration: Some(Registration { token: None }) }
+    Actor { user: user(n), registration: Some(Registration { token: None }) }
 }
 
-pub fn person(n: u64) -> Person {
-    Person { id: UserId(n), name: user_name(&format!("guest {n}")) }
+pub fn user(n: u64) -> User {
+    User { id: UserId(n), name: user_name(&format!("guest {n}")) }
 }
 
 pub fn token(n: u64) -> TokenHash {

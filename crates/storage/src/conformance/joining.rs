@@ -1,4 +1,4 @@
-//! Rooms and people come and go.
+//! Rooms and users come and go.
 
 use domain::{JoinedRoom, LeftRoom};
 use protocol::{ErrorCode, RoomId, RoomRef, Seq};
@@ -31,10 +31,10 @@ pub fn room_names_match_caselessly(fixture: &mut Fixture) {
 
 pub fn missing_room_is_created_on_request_only(fixture: &mut Fixture) {
     let by_name = domain::Join { room: named("tea"), create_if_missing: false };
-    assert_eq!(fixture.refused(1, by_name.clone()), ErrorCode::RoomNotFound);
+    assert_eq!(fixture.rejected(1, by_name.clone()), ErrorCode::RoomNotFound);
     for create_if_missing in [true, false] {
         let by_id = domain::Join { room: RoomRef::Id(RoomId(77)), create_if_missing };
-        assert_eq!(fixture.refused(1, by_id), ErrorCode::RoomNotFound);
+        assert_eq!(fixture.rejected(1, by_id), ErrorCode::RoomNotFound);
     }
     let room = fixture.join(2, "tea");
     assert!(matches!(
@@ -73,20 +73,20 @@ pub fn open_requires_membership(fixture: &mut Fixture) {
         (opened.room, opened.name.as_str(), head, read.unwrap().seq, created),
         (room, "tea", Seq(2), Seq(2), false)
     );
-    assert_eq!(fixture.refused(2, domain::Open { room }), ErrorCode::NotAMember);
-    assert_eq!(fixture.refused(1, domain::Open { room: RoomId(77) }), ErrorCode::RoomNotFound);
+    assert_eq!(fixture.rejected(2, domain::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(fixture.rejected(1, domain::Open { room: RoomId(77) }), ErrorCode::RoomNotFound);
     fixture.done(1, leave("tea"));
-    assert_eq!(fixture.refused(1, domain::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(fixture.rejected(1, domain::Open { room }), ErrorCode::NotAMember);
 }
 
 pub fn leave_requires_membership(fixture: &mut Fixture) {
     let room = fixture.join(1, "tea");
-    assert_eq!(fixture.refused(2, leave("tea")), ErrorCode::NotAMember);
-    assert_eq!(fixture.refused(1, leave("nowhere")), ErrorCode::RoomNotFound);
+    assert_eq!(fixture.rejected(2, leave("tea")), ErrorCode::NotAMember);
+    assert_eq!(fixture.rejected(1, leave("nowhere")), ErrorCode::RoomNotFound);
     fixture.send(1, "tea", "bye");
     assert_eq!(fixture.done(1, leave("tea")), OperationResult::Leave(LeftRoom { room, seq: Seq(3) }));
-    assert_eq!(fixture.refused(1, leave("tea")), ErrorCode::NotAMember);
-    assert!(!fixture.reader.is_member(room, person(1).id).unwrap());
+    assert_eq!(fixture.rejected(1, leave("tea")), ErrorCode::NotAMember);
+    assert!(!fixture.reader.is_member(room, user(1).id).unwrap());
 }
 
 pub fn former_member_can_join_again(fixture: &mut Fixture) {
@@ -108,20 +108,20 @@ pub fn open_answers_like_a_repeated_join(fixture: &mut Fixture) {
     assert_eq!(events, []);
     let OperationResult::Join(joined) = fixture.done(1, join("tea")) else { panic!() };
     assert_eq!(answer, Ok(OperationResult::Open(joined)));
-    assert_eq!(fixture.refused(2, domain::Open { room }), ErrorCode::NotAMember);
-    assert_eq!(fixture.refused(1, domain::Open { room: RoomId(99) }), ErrorCode::RoomNotFound);
+    assert_eq!(fixture.rejected(2, domain::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(fixture.rejected(1, domain::Open { room: RoomId(99) }), ErrorCode::RoomNotFound);
     fixture.done(1, leave("tea"));
-    assert_eq!(fixture.refused(1, domain::Open { room }), ErrorCode::NotAMember);
+    assert_eq!(fixture.rejected(1, domain::Open { room }), ErrorCode::NotAMember);
 }
 
-pub fn join_beyond_room_limit_is_refused(fixture: &mut Fixture) {
+pub fn join_beyond_room_limit_is_rejected(fixture: &mut Fixture) {
     for n in 0..ROOMS {
         fixture.join(1, &format!("room{n}"));
     }
-    assert_eq!(fixture.refused(1, join("one-too-many")), ErrorCode::TooManyRooms);
+    assert_eq!(fixture.rejected(1, join("one-too-many")), ErrorCode::TooManyRooms);
     assert_eq!(fixture.reader.room(&named("one-too-many")).unwrap(), None);
-    assert_eq!(fixture.refused(1, join("lobby")), ErrorCode::TooManyRooms);
-    // A room one is in already, and other people.
+    assert_eq!(fixture.rejected(1, join("lobby")), ErrorCode::TooManyRooms);
+    // A room one is in already, and other users.
     fixture.join(1, "room0");
     fixture.join(2, "lobby");
     fixture.done(1, leave("room0"));
@@ -142,8 +142,8 @@ pub fn room_without_messages_is_deleted_with_last_member(fixture: &mut Fixture) 
     assert_eq!(fixture.reader.room(&RoomRef::Id(room)).unwrap(), None);
     assert_eq!(fixture.events(room), []);
     assert_eq!(fixture.reader.heads(&[room]).unwrap(), [None]);
-    assert_eq!(fixture.reader.read_position(room, person(1).id).unwrap(), None);
-    assert_eq!(fixture.refused(1, leave("tea")), ErrorCode::RoomNotFound);
+    assert_eq!(fixture.reader.read_position(room, user(1).id).unwrap(), None);
+    assert_eq!(fixture.rejected(1, leave("tea")), ErrorCode::RoomNotFound);
 }
 
 pub fn room_with_messages_is_kept(fixture: &mut Fixture) {
@@ -162,7 +162,7 @@ pub fn room_id_is_never_reused(fixture: &mut Fixture) {
     assert_eq!(third, RoomId(first.0 + 2));
     assert_eq!(fixture.kinds(third), ["+u1"]);
     let old = domain::Join { room: RoomRef::Id(first), create_if_missing: true };
-    assert_eq!(fixture.refused(1, old), ErrorCode::RoomNotFound);
+    assert_eq!(fixture.rejected(1, old), ErrorCode::RoomNotFound);
 }
 
 pub fn user_id_is_never_reserved_twice(fixture: &mut Fixture) {
@@ -203,5 +203,5 @@ pub fn cleanup_removes_transient_users_only(fixture: &mut Fixture) {
     assert_eq!((batch.events.len(), batch.gone.len(), batch.answers.len()), (2, 1, 0));
     assert_eq!(fixture.kinds(LOBBY), ["+u1", "+u2 +u3", "-u2", "-u3"]);
     assert_eq!(fixture.writer.cleanup_transient_users(fixture.now).unwrap().events, []);
-    assert!(fixture.reader.is_member(LOBBY, person(1).id).unwrap());
+    assert!(fixture.reader.is_member(LOBBY, user(1).id).unwrap());
 }

@@ -36,8 +36,8 @@ pub fn read_requires_membership(fixture: &mut Fixture) {
     fixture.join(1, "tea");
     fixture.send(1, "tea", "one");
     fixture.done(1, read("tea", 1));
-    assert_eq!(fixture.refused(2, read("tea", 1)), ErrorCode::NotAMember);
-    assert_eq!(fixture.refused(1, read("nowhere", 1)), ErrorCode::RoomNotFound);
+    assert_eq!(fixture.rejected(2, read("tea", 1)), ErrorCode::NotAMember);
+    assert_eq!(fixture.rejected(1, read("nowhere", 1)), ErrorCode::RoomNotFound);
 }
 
 fn ten_events(fixture: &mut Fixture) -> RoomId {

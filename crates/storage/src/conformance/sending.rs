@@ -69,7 +69,7 @@ pub fn repeated_send_after_leaving_returns_first_seq(fixture: &mut Fixture) {
     fixture.done(1, leave("tea"));
     let sent = OperationResult::Send(SentMessage { room, seq: Seq(2), repeated: true });
     assert_eq!(fixture.done(1, send("tea", Some("k1"), "hello")), sent);
-    assert_eq!(fixture.refused(1, send("tea", Some("k2"), "hello")), ErrorCode::NotAMember);
+    assert_eq!(fixture.rejected(1, send("tea", Some("k2"), "hello")), ErrorCode::NotAMember);
 }
 
 pub fn key_for_another_room_or_body_conflicts(fixture: &mut Fixture) {
@@ -77,12 +77,12 @@ pub fn key_for_another_room_or_body_conflicts(fixture: &mut Fixture) {
     fixture.join(1, "coffee");
     fixture.done(1, send("tea", Some("k1"), "hello"));
     let conflict = ErrorCode::KeyConflict;
-    assert_eq!(fixture.refused(1, send("tea", Some("k1"), "hallo")), conflict);
-    assert_eq!(fixture.refused(1, send("coffee", Some("k1"), "hello")), conflict);
-    assert_eq!(fixture.refused(1, send("nowhere", Some("k1"), "hello")), conflict);
+    assert_eq!(fixture.rejected(1, send("tea", Some("k1"), "hallo")), conflict);
+    assert_eq!(fixture.rejected(1, send("coffee", Some("k1"), "hello")), conflict);
+    assert_eq!(fixture.rejected(1, send("nowhere", Some("k1"), "hello")), conflict);
     // Also where the sender may not send.
     fixture.done(1, leave("coffee"));
-    assert_eq!(fixture.refused(1, send("coffee", Some("k1"), "hello")), conflict);
+    assert_eq!(fixture.rejected(1, send("coffee", Some("k1"), "hello")), conflict);
     // Also in one batch.
     let batch = fixture.all([
         (guest(1), send("tea", Some("k2"), "one")),
@@ -100,7 +100,7 @@ pub fn key_is_scoped_to_its_sender(fixture: &mut Fixture) {
     fixture.done(1, send("tea", Some("k1"), "hello"));
     let sent = OperationResult::Send(SentMessage { room, seq: Seq(4), repeated: false });
     assert_eq!(fixture.done(2, send("tea", Some("k1"), "hello")), sent);
-    assert_eq!(fixture.refused(2, send("tea", Some("k1"), "bye")), ErrorCode::KeyConflict);
+    assert_eq!(fixture.rejected(2, send("tea", Some("k1"), "bye")), ErrorCode::KeyConflict);
 }
 
 pub fn sends_without_keys_are_never_merged(fixture: &mut Fixture) {
@@ -112,11 +112,11 @@ pub fn sends_without_keys_are_never_merged(fixture: &mut Fixture) {
 pub fn non_member_cannot_send(fixture: &mut Fixture) {
     fixture.join(1, "tea");
     fixture.send(1, "tea", "members may");
-    assert_eq!(fixture.refused(2, send("tea", None, "hello")), ErrorCode::NotAMember);
-    assert_eq!(fixture.refused(2, send("tea", Some("k"), "hello")), ErrorCode::NotAMember);
-    assert_eq!(fixture.refused(1, send("nowhere", None, "hello")), ErrorCode::RoomNotFound);
+    assert_eq!(fixture.rejected(2, send("tea", None, "hello")), ErrorCode::NotAMember);
+    assert_eq!(fixture.rejected(2, send("tea", Some("k"), "hello")), ErrorCode::NotAMember);
+    assert_eq!(fixture.rejected(1, send("nowhere", None, "hello")), ErrorCode::RoomNotFound);
     fixture.done(1, leave("tea"));
-    assert_eq!(fixture.refused(1, send("tea", None, "hello")), ErrorCode::NotAMember);
+    assert_eq!(fixture.rejected(1, send("tea", None, "hello")), ErrorCode::NotAMember);
 }
 
 pub fn body_is_stored_unchanged(fixture: &mut Fixture) {
@@ -127,7 +127,7 @@ pub fn body_is_stored_unchanged(fixture: &mut Fixture) {
     let EventKind::Message { client_message_id, body } = last.kind else { panic!("{last:?}") };
     assert_eq!(body.as_str(), typed);
     assert_eq!(client_message_id, Some(key("k'1")));
-    assert_eq!((last.by, last.at, last.n), (person(1), Timestamp(1_000), MessageCount(1)));
+    assert_eq!((last.by, last.at, last.n), (user(1), Timestamp(1_000), MessageCount(1)));
 }
 
 pub fn time_in_a_room_never_goes_back(fixture: &mut Fixture) {

@@ -1,7 +1,7 @@
-//! People who join a room in one commit share an event.
+//! Users who join a room in one commit share an event.
 
 use domain::{JoinedRoom, LeftRoom};
-use protocol::{Event, EventKind, Limits, Person, Seq};
+use protocol::{Event, EventKind, Limits, Seq, User};
 
 use super::fixture::*;
 use crate::{Batch, LOBBY, Operation, OperationResult};
@@ -16,7 +16,7 @@ fn heads(batch: &Batch) -> Vec<u64> {
 }
 
 /// Everybody whom an event names as having joined.
-fn joined(event: &Event) -> Vec<Person> {
+fn joined(event: &Event) -> Vec<User> {
     match &event.kind {
         EventKind::MemberJoined { also_joined } => {
             std::iter::once(&event.by).chain(also_joined).cloned().collect()
@@ -39,15 +39,12 @@ pub fn joins_of_one_batch_share_an_event(fixture: &mut Fixture) {
     ]);
     assert_eq!(heads(&batch), [2, 1, 2, 1, 2]);
     assert_eq!(batch.events.len(), 2);
-    assert_eq!(
-        (batch.events[0].room, joined(&batch.events[0])),
-        (tea, vec![person(2), person(4), person(6)])
-    );
-    assert_eq!((batch.events[1].room, joined(&batch.events[1])), (LOBBY, vec![person(3), person(5)]));
-    for (room, people) in [(tea, [1, 2, 4, 6].as_slice()), (LOBBY, &[3, 5])] {
+    assert_eq!((batch.events[0].room, joined(&batch.events[0])), (tea, vec![user(2), user(4), user(6)]));
+    assert_eq!((batch.events[1].room, joined(&batch.events[1])), (LOBBY, vec![user(3), user(5)]));
+    for (room, users) in [(tea, [1, 2, 4, 6].as_slice()), (LOBBY, &[3, 5])] {
         for who in 1..8 {
-            let member = fixture.reader.is_member(room, person(who).id).unwrap();
-            assert_eq!(member, people.contains(&who), "{who} in {room}");
+            let member = fixture.reader.is_member(room, user(who).id).unwrap();
+            assert_eq!(member, users.contains(&who), "{who} in {room}");
         }
     }
     // Another commit is another moment.
@@ -60,7 +57,7 @@ pub fn shared_join_is_stored_with_all_names(fixture: &mut Fixture) {
     let batch = fixture.all((1..=30).map(|who| (guest(who), join("tea"))));
     let room = batch.events[0].room;
     let published: Vec<Event> = batch.events.iter().map(|event| (**event).clone()).collect();
-    assert_eq!(joined(&published[0]), (1..=30).map(person).collect::<Vec<_>>());
+    assert_eq!(joined(&published[0]), (1..=30).map(user).collect::<Vec<_>>());
     assert_eq!(fixture.events(room), published);
     assert_eq!(fixture.reader.events_before(room, Seq(2), ALL).unwrap().events, published);
 }
@@ -72,8 +69,8 @@ pub fn shared_join_names_at_most_a_hundred(fixture: &mut Fixture) {
     assert_eq!(named, [Limits::JOINED_TOGETHER, Limits::JOINED_TOGETHER, 1]);
     let heads = heads(&batch);
     assert_eq!((heads[99], heads[100], heads[199], heads[200]), (1, 2, 2, 3));
-    let everybody: Vec<Person> = fixture.events(batch.events[0].room).iter().flat_map(joined).collect();
-    assert_eq!(everybody, (1..=2 * most + 1).map(person).collect::<Vec<_>>());
+    let everybody: Vec<User> = fixture.events(batch.events[0].room).iter().flat_map(joined).collect();
+    assert_eq!(everybody, (1..=2 * most + 1).map(user).collect::<Vec<_>>());
 }
 
 pub fn event_between_two_joins_separates_them(fixture: &mut Fixture) {
@@ -115,7 +112,7 @@ pub fn rejoin_in_one_batch_is_named_again(fixture: &mut Fixture) {
     assert_eq!(fixture.kinds(batch.events[0].room), ["+u1", "+u2 +u3", "-u2", "+u2 +u4"]);
 }
 
-pub fn refused_join_is_not_in_the_shared_event(fixture: &mut Fixture) {
+pub fn rejected_join_is_not_in_the_shared_event(fixture: &mut Fixture) {
     for room in 0..ROOMS {
         fixture.join(1, &format!("room{room}"));
     }
@@ -127,7 +124,7 @@ pub fn refused_join_is_not_in_the_shared_event(fixture: &mut Fixture) {
     ]);
     assert!(batch.answers[1].1.is_err() && batch.answers[3].1.is_err());
     assert_eq!(batch.events.len(), 1);
-    assert_eq!(joined(&batch.events[0]), [person(2), person(3)]);
+    assert_eq!(joined(&batch.events[0]), [user(2), user(3)]);
     assert_eq!(fixture.kinds(batch.events[0].room), ["+u2 +u3"]);
 }
 
@@ -142,7 +139,7 @@ pub fn room_created_and_deleted_in_one_batch_leaves_nothing(fixture: &mut Fixtur
     ]);
     let room = batch.events.last().unwrap().room;
     assert_eq!(batch.gone, [batch.events[0].room]);
-    assert_eq!(joined(&batch.events[0]), [person(1), person(2)]);
+    assert_eq!(joined(&batch.events[0]), [user(1), user(2)]);
     assert_eq!(fixture.events(batch.gone[0]), []);
     assert_eq!(fixture.kinds(room), ["+u3 +u4"]);
 }

@@ -18,7 +18,7 @@ pub fn event_of_unknown_kind_is_stored_unchanged(fixture: &mut Fixture) {
         let kind: EventKind = serde_json::from_value(kind).unwrap();
         assert!(matches!(kind, EventKind::Unknown(_)));
         let event =
-            Event { kind, room, seq: Seq(seq), n: MessageCount(0), by: person(1), at: Timestamp(1_000) };
+            Event { kind, room, seq: Seq(seq), n: MessageCount(0), by: user(1), at: Timestamp(1_000) };
         fixture.writer.commit_effects(fixture.now, vec![Effect::AppendEvent(event.clone())]).unwrap();
         assert_eq!(fixture.events(room).pop(), Some(event.clone()));
         assert_eq!(fixture.reader.events_before(room, Seq(9), ALL).unwrap().events.pop(), Some(event));

@@ -49,7 +49,7 @@ impl Backend for MemoryBackend {
 
     fn transient_members(&mut self) -> Result<Vec<UserId>, StoreError> {
         let state = self.shared.state();
-        let transient = state.people.iter().filter(|(_, person)| person.transient).map(|(id, _)| *id);
+        let transient = state.users.iter().filter(|(_, user)| user.transient).map(|(id, _)| *id);
         Ok(transient.filter(|user| !state.rooms_of(*user).is_empty()).collect())
     }
 
@@ -68,7 +68,7 @@ impl Backend for MemoryBackend {
 }
 
 fn load(state: &State, fact: &Fact, world: &mut World) {
-    let name_of = |user: &UserId| state.people.get(user).map(|stored| stored.name.clone());
+    let name_of = |user: &UserId| state.users.get(user).map(|stored| stored.name.clone());
     match fact {
         Fact::Room(reference) => {
             world.load_room(reference, state.find(reference).and_then(|id| room(state, id)));
@@ -135,10 +135,10 @@ fn apply(state: &mut State, changes: &Changes) {
         state.sessions.remove(token);
     }
     for new in &changes.users {
-        state.people.insert(new.id, Stored { name: new.name.clone(), transient: new.transient });
+        state.users.insert(new.id, Stored { name: new.name.clone(), transient: new.transient });
     }
     for (user, name) in &changes.names {
-        if let Some(stored) = state.people.get_mut(user) {
+        if let Some(stored) = state.users.get_mut(user) {
             stored.name = name.clone();
         }
     }

@@ -78,7 +78,7 @@ mod tests {
     use crate::conformance::{Fixture, ROOMS};
 
     fn fixture() -> Fixture {
-        Fixture::new(Box::new(MemoryStore::new(RoomLimits { rooms_per_person: ROOMS })))
+        Fixture::new(Box::new(MemoryStore::new(RoomLimits { rooms_per_user: ROOMS })))
     }
 
     crate::store_tests!(fixture);

@@ -10,8 +10,8 @@ use domain::{
     SentMessage,
 };
 use protocol::{
-    ClientMessageId, ErrorCode, Event, EventKind, Leave, Limits, MessageBody, MessageCount, Named, Person,
-    Read, ReadPosition, Rename, RoomId, RoomRef, Seq, SetTopic, Timestamp, Topic, TopicSet, UserId, UserName,
+    ClientMessageId, ErrorCode, Event, EventKind, Leave, Limits, MessageBody, MessageCount, Named, Read,
+    ReadPosition, Rename, RoomId, RoomRef, Seq, SetTopic, Timestamp, Topic, TopicSet, User, UserId, UserName,
 };
 
 use super::Shared;
@@ -63,7 +63,7 @@ impl Writer for ModelWriter {
             now,
             batch: Batch::default(),
         };
-        let transient = transaction.state.people.iter().filter(|(_, person)| person.transient);
+        let transient = transaction.state.users.iter().filter(|(_, user)| user.transient);
         let transient: Vec<UserId> = transient.map(|(id, _)| *id).collect();
         transaction.state.commits += 1;
         for user in transient {
@@ -87,13 +87,13 @@ impl ModelTransaction<'_> {
             Operation::Open(Open { room }) => self.open(actor, room),
             Operation::Leave(Leave { room }) => {
                 let room = self.room_for(Permission::Member, actor, &room)?;
-                Ok(OperationResult::Leave(LeftRoom { room, seq: self.remove_member(room, actor.person.id)? }))
+                Ok(OperationResult::Leave(LeftRoom { room, seq: self.remove_member(room, actor.user.id)? }))
             }
             Operation::Send(Send { room, key, body }) => self.send(actor, &room, key, body),
             Operation::SetTopic(SetTopic { room, topic }) => self.set_topic(actor, &room, topic),
             Operation::Rename(Rename { name }) => self.rename(actor, name),
             Operation::Read(Read { room, seq }) => self.read(actor, &room, seq),
-            Operation::LeaveAll(LeaveAll) => Ok(self.leave_all(actor.person.id)),
+            Operation::LeaveAll(LeaveAll) => Ok(self.leave_all(actor.user.id)),
             Operation::EndSession(EndSession { token }) => Ok(self.end_session(&token)),
         }
     }
@@ -104,7 +104,7 @@ impl ModelTransaction<'_> {
         room: RoomRef,
         create_if_missing: bool,
     ) -> Result<OperationResult, ErrorCode> {
-        let user = actor.person.id;
+        let user = actor.user.id;
         let found = self.state.find(&room);
         let name = match (found, room) {
             (Some(_), _) => None,
@@ -136,7 +136,7 @@ impl ModelTransaction<'_> {
     fn open(&mut self, actor: &Actor, room: RoomId) -> Result<OperationResult, ErrorCode> {
         let id = self.room_for(Permission::Member, actor, &RoomRef::Id(room))?;
         let room = &self.state.rooms[&id];
-        let (head, read) = (room.head(), room.read.get(&actor.person.id).copied());
+        let (head, read) = (room.head(), room.read.get(&actor.user.id).copied());
         Ok(OperationResult::Open(JoinedRoom {
             info: room.info.clone(),
             head: head.seq,
@@ -153,7 +153,7 @@ impl ModelTransaction<'_> {
         key: Option<ClientMessageId>,
         body: MessageBody,
     ) -> Result<OperationResult, ErrorCode> {
-        let user = actor.person.id;
+        let user = actor.user.id;
         let found = self.state.find(room);
         let key_of_user = key.clone().map(|key| (user, key));
         if let Some(&(sent_in, seq)) = key_of_user.as_ref().and_then(|key| self.state.keyed.get(key)) {
@@ -182,15 +182,15 @@ impl ModelTransaction<'_> {
         let id = self.room_for(Permission::Member, actor, room)?;
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         if std::mem::replace(&mut room.info.attributes.topic, topic.clone()) != topic {
-            self.append(id, actor.person.id, EventKind::TopicChanged { topic: topic.clone() })?;
+            self.append(id, actor.user.id, EventKind::TopicChanged { topic: topic.clone() })?;
         }
         Ok(OperationResult::SetTopic(TopicSet { topic }))
     }
 
     fn rename(&mut self, actor: &Actor, name: UserName) -> Result<OperationResult, ErrorCode> {
-        let user = actor.person.id;
+        let user = actor.user.id;
         self.registration(actor)?;
-        let stored = self.state.people.get_mut(&user).ok_or(ErrorCode::Unauthorized)?;
+        let stored = self.state.users.get_mut(&user).ok_or(ErrorCode::Unauthorized)?;
         let old_name = std::mem::replace(&mut stored.name, name.clone());
         if old_name != name {
             for room in self.state.rooms_of(user) {
@@ -205,7 +205,7 @@ impl ModelTransaction<'_> {
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         let seq = seq.min(room.head().seq);
         let n = room.events[..seq.0 as usize].last().map_or(MessageCount(0), |event| event.n);
-        let position = room.read.entry(actor.person.id).or_insert(ReadPosition { seq, n });
+        let position = room.read.entry(actor.user.id).or_insert(ReadPosition { seq, n });
         if position.seq < seq {
             *position = ReadPosition { seq, n };
         }
@@ -214,7 +214,7 @@ impl ModelTransaction<'_> {
 
     fn leave_all(&mut self, user: UserId) -> OperationResult {
         for room in self.state.rooms_of(user) {
-            // These are the rooms of which the user is a member: leaving one is not refused.
+            // These are the rooms of which the user is a member: leaving one is not rejected.
             let _ = self.remove_member(room, user);
         }
         OperationResult::LeaveAll(())
@@ -230,12 +230,12 @@ impl ModelTransaction<'_> {
     }
 
     fn registration(&mut self, actor: &Actor) -> Result<(), ErrorCode> {
-        let Person { id, name } = actor.person.clone();
-        if self.state.people.contains_key(&id) {
+        let User { id, name } = actor.user.clone();
+        if self.state.users.contains_key(&id) {
             return Ok(());
         }
         let registration = actor.registration.as_ref().ok_or(ErrorCode::Unauthorized)?;
-        self.state.people.insert(id, Stored { name, transient: registration.token.is_none() });
+        self.state.users.insert(id, Stored { name, transient: registration.token.is_none() });
         if let Some(token) = registration.token {
             self.state.sessions.insert(token, id);
         }
@@ -244,7 +244,7 @@ impl ModelTransaction<'_> {
 
     fn room_for(&self, operation: Permission, actor: &Actor, room: &RoomRef) -> Result<RoomId, ErrorCode> {
         let room = self.state.find(room).ok_or(ErrorCode::RoomNotFound)?;
-        let member = self.state.is_member(room, actor.person.id);
+        let member = self.state.is_member(room, actor.user.id);
         domain::check(operation, MemberContext { member, rooms_joined: 0 }, self.limits)?;
         Ok(room)
     }
@@ -265,7 +265,7 @@ impl ModelTransaction<'_> {
 
     /// Adds the user to the event of those who joined just before, if there is one.
     fn append_join(&mut self, id: RoomId, user: UserId) -> Result<(), ErrorCode> {
-        let name = self.state.people.get(&user).ok_or(ErrorCode::Unauthorized)?.name.clone();
+        let name = self.state.users.get(&user).ok_or(ErrorCode::Unauthorized)?.name.clone();
         // The room's last event of this batch is the last one of its log.
         let last = self.batch.events.iter_mut().rev().find(|event| event.room == id);
         let stored = self.state.rooms.get_mut(&id).and_then(|room| room.events.last_mut());
@@ -274,7 +274,7 @@ impl ModelTransaction<'_> {
             if let EventKind::MemberJoined { also_joined } = &mut event.kind
                 && also_joined.len() + 1 < Limits::JOINED_TOGETHER
             {
-                also_joined.push(Person { id: user, name });
+                also_joined.push(User { id: user, name });
                 *last = Arc::new(event);
                 *stored = last.clone();
                 return Ok(());
@@ -285,7 +285,7 @@ impl ModelTransaction<'_> {
     }
 
     fn append(&mut self, id: RoomId, user: UserId, kind: EventKind) -> Result<Seq, ErrorCode> {
-        let name = self.state.people.get(&user).ok_or(ErrorCode::Unauthorized)?.name.clone();
+        let name = self.state.users.get(&user).ok_or(ErrorCode::Unauthorized)?.name.clone();
         let room = self.state.rooms.get_mut(&id).ok_or(ErrorCode::RoomNotFound)?;
         let head = room.head();
         let messages = u64::from(matches!(kind, EventKind::Message { .. }));
@@ -294,7 +294,7 @@ impl ModelTransaction<'_> {
             room: id,
             seq: head.seq.next(),
             n: MessageCount(head.n.0 + messages),
-            by: Person { id: user, name },
+            by: User { id: user, name },
             at: room.events.last().map_or(self.now, |last| last.at.max(self.now)),
         });
         room.events.push(event.clone());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::{EventPage, Person, ReadPosition, RoomId, RoomPage, RoomRef, RoomSummary, Seq, UserId};
+use protocol::{EventPage, ReadPosition, RoomId, RoomPage, RoomRef, RoomSummary, Seq, User, UserId};
 
 use super::Shared;
 use super::state::State;
@@ -20,10 +20,10 @@ fn stored_room(state: &State, id: RoomId) -> Option<StoredRoom> {
 }
 
 impl Reader for MemoryReader {
-    fn person_of_session(&mut self, token: &TokenHash) -> Result<Option<Person>, StoreError> {
+    fn user_of_session(&mut self, token: &TokenHash) -> Result<Option<User>, StoreError> {
         let state = self.shared.state();
-        let person = |id: &UserId| Some(Person { id: *id, name: state.people.get(id)?.name.clone() });
-        Ok(state.sessions.get(token).and_then(person))
+        let user = |id: &UserId| Some(User { id: *id, name: state.users.get(id)?.name.clone() });
+        Ok(state.sessions.get(token).and_then(user))
     }
 
     fn room(&mut self, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError> {

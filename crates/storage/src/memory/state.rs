@@ -18,7 +18,7 @@ pub(super) struct State {
     /// Deleted rooms, for simulations: their events were delivered, and are compared.
     pub(super) deleted: BTreeMap<RoomId, Room>,
     pub(super) by_key: HashMap<String, RoomId>,
-    pub(super) people: BTreeMap<UserId, Stored>,
+    pub(super) users: BTreeMap<UserId, Stored>,
     pub(super) sessions: HashMap<TokenHash, UserId>,
     pub(super) keyed: HashMap<(UserId, ClientMessageId), (RoomId, Seq)>,
     pub(super) next_room: u64,
@@ -81,7 +81,7 @@ impl State {
             by_key: HashMap::from([(lobby.key(), LOBBY)]),
             rooms: BTreeMap::from([(LOBBY, Room::new(LOBBY, lobby))]),
             deleted: BTreeMap::new(),
-            people: BTreeMap::new(),
+            users: BTreeMap::new(),
             sessions: HashMap::new(),
             keyed: HashMap::new(),
             next_room: LOBBY.0 + 1,

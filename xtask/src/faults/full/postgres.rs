@@ -1,6 +1,6 @@
 //! The same with PostgreSQL, whose tables and write-ahead log share the small disk.
 //!
-//! If a table cannot grow, PostgreSQL refuses the statement and continues. If the log cannot grow, PostgreSQL ends, and does not start
+//! If a table cannot grow, PostgreSQL rejects the statement and continues. If the log cannot grow, PostgreSQL ends, and does not start
 //! again until there is space: the run then starts it, as an operator would.
 
 use std::path::Path;
@@ -64,7 +64,7 @@ fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> 
         recorder.note(&format!("space was freed, and {resumed:?} later a message was stored"))?;
     }
     let Run { probe, mut filler, postgres, totals, .. } = run;
-    let (refused, read) = (probe.refused, probe.read);
+    let (rejected, read) = (probe.rejected, probe.read);
     // Its connections do not survive the server.
     drop(probe);
     let before = crashes(&postgres);
@@ -80,7 +80,7 @@ fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> 
         bail!("the server exited with {status}");
     }
     println!(
-        "{} times full: {} refusals with `storage_full` and {} with `unavailable`, the slowest after {refused:?}; PostgreSQL ended \
+        "{} times full: {} rejections with `storage_full` and {} with `unavailable`, the slowest after {rejected:?}; PostgreSQL ended \
          {} times; reading and reconnecting took at most {read:?}; sending resumed at most {:?} after PostgreSQL had space and was \
          running; killed and started while full: {start}",
         args.rounds, totals.full, totals.unavailable, totals.crashes, totals.resumed
@@ -109,16 +109,16 @@ impl Run {
     /// Fills the disk and frees it again. Returns the time from PostgreSQL's recovery to the next stored message.
     fn round(&mut self, target: Target) -> Result<Duration> {
         self.probe.send()?;
-        ensure!(self.probe.check_reads()? == Reads::Served, "a read was refused before the disk was full");
+        ensure!(self.probe.check_reads()? == Reads::Served, "a read was rejected before the disk was full");
         let before = crashes(&self.postgres);
         let free = if self.rng.below(2) == 0 { 0 } else { self.rng.below(MAX_FREE_PAGES) };
         self.filler.fill(free)?;
-        self.send_until_refused(target)?;
+        self.send_until_rejected(target)?;
         let full_since = Instant::now();
         while full_since.elapsed() < FULL_DURATION {
             let reads = self.probe.check_reads().context("while the disk was full")?;
             if reads == Reads::Unavailable && crashes(&self.postgres) == before {
-                bail!("PostgreSQL was running, and a read was refused with `unavailable`");
+                bail!("PostgreSQL was running, and a read was rejected with `unavailable`");
             }
             self.send()?;
         }
@@ -129,7 +129,7 @@ impl Run {
     }
 
     /// Sends until the error of a full disk; with [`Target::Log`], until PostgreSQL has ended.
-    fn send_until_refused(&mut self, target: Target) -> Result<()> {
+    fn send_until_rejected(&mut self, target: Target) -> Result<()> {
         let before = crashes(&self.postgres);
         let started = Instant::now();
         loop {
@@ -147,7 +147,7 @@ impl Run {
         }
     }
 
-    /// Checks that sending resumes, and that nothing is refused for a while.
+    /// Checks that sending resumes, and that nothing is rejected for a while.
     fn send_with_space(&mut self) -> Result<Duration> {
         let space_time = self.rng.moment_within(MAX_TIME_WITH_SPACE);
         let space_since = Instant::now();
@@ -160,7 +160,7 @@ impl Run {
         while space_since.elapsed() < space_time {
             let answer = self.send()?;
             if answer != Answer::Stored {
-                bail!("a message was refused {:?} after space was freed: {answer:?}", space_since.elapsed());
+                bail!("a message was rejected {:?} after space was freed: {answer:?}", space_since.elapsed());
             }
             thread::sleep(SEND_INTERVAL);
         }

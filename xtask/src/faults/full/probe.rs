@@ -23,8 +23,8 @@ pub(super) struct Probe {
     room: RoomId,
     last: Seq,
     count: u64,
-    /// The longest times that a refusal and a round of reads took.
-    pub(super) refused: Duration,
+    /// The longest times that a rejection and a round of reads took.
+    pub(super) rejected: Duration,
     pub(super) read: Duration,
 }
 
@@ -51,8 +51,8 @@ impl Probe {
         let (room, last) = sender.join(ROOM).map(|joined| (joined.info.room, joined.head))?;
         let mut listener = Client::connect(server, Options::default())?;
         listener.join(ROOM)?;
-        let (refused, read) = (Duration::ZERO, Duration::ZERO);
-        Ok(Self { server, token, sender, listener, room, last, count: 0, refused, read })
+        let (rejected, read) = (Duration::ZERO, Duration::ZERO);
+        Ok(Self { server, token, sender, listener, room, last, count: 0, rejected, read })
     }
 
     /// Sends a message; a stored one must reach the listener.
@@ -68,12 +68,12 @@ impl Probe {
                 self.last = seq;
                 Answer::Stored
             }
-            Err(Error::Refused(error)) if error.retryable => {
-                self.refused = self.refused.max(took);
+            Err(Error::Rejected(error)) if error.retryable => {
+                self.rejected = self.rejected.max(took);
                 match error.code {
                     ErrorCode::StorageFull => Answer::StorageFull,
                     ErrorCode::Unavailable => Answer::Unavailable,
-                    other => bail!("a send was refused with `{other}`"),
+                    other => bail!("a send was rejected with `{other}`"),
                 }
             }
             Err(error) => return Err(error).context("a send failed otherwise than by a retryable error"),
@@ -134,10 +134,10 @@ impl Probe {
     }
 }
 
-/// A retryable refusal, or a status of the upgrade that means the same.
+/// A retryable rejection, or a status of the upgrade that means the same.
 fn is_unavailable(error: &Error) -> bool {
     match error {
-        Error::Refused(error) => error.code == ErrorCode::Unavailable && error.retryable,
+        Error::Rejected(error) => error.code == ErrorCode::Unavailable && error.retryable,
         Error::Upgrade(status) => *status == 503,
         _ => false,
     }

@@ -27,7 +27,7 @@ const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: teahouse\r\nConnection: Upgrade
 /// How many attempts ended in each way.
 #[derive(Default)]
 pub(super) struct Outcomes {
-    /// Refused or closed without an answer.
+    /// Rejected or closed without an answer.
     not_answered: u32,
     /// 503 with `Retry-After`.
     rejected: u32,
@@ -207,8 +207,8 @@ mod tests {
 
     #[test]
     fn rejection_must_say_when_to_retry() {
-        let refusal = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n";
-        assert_eq!(received(&[refusal]).unwrap(), Some((0, 1, 0)));
+        let rejection = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n";
+        assert_eq!(received(&[rejection]).unwrap(), Some((0, 1, 0)));
         received(&[b"HTTP/1.1 503 Service Unavailable\r\n\r\n"]).unwrap_err();
         received(&[b"HTTP/1.1 500 Internal Server Error\r\nRetry-After: 1\r\n\r\n"]).unwrap_err();
     }

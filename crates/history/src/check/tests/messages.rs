@@ -39,17 +39,17 @@ fn stored_message_must_equal_the_sent_one() {
     HistoryBuilder::new()
         .sends(1, "a")
         .sends_body(2, "a", "other words")
-        .refused(2, ErrorCode::KeyConflict)
+        .rejected(2, ErrorCode::KeyConflict)
         .satisfies_all(&[message(1, "a")]);
 }
 
 #[test]
-fn message_refused_each_time_must_not_be_stored() {
-    let refused = |code| HistoryBuilder::new().sends(1, "a").refused(1, code);
-    refused(ErrorCode::RateLimited).violates(Rule::RefusedButStored, &[message(1, "a")]);
-    refused(ErrorCode::RateLimited).satisfies_all(&[]);
-    refused(ErrorCode::Unavailable).satisfies_all(&[message(1, "a")]);
-    refused(ErrorCode::RateLimited).sends(2, "a").satisfies_all(&[message(1, "a")]);
+fn message_rejected_each_time_must_not_be_stored() {
+    let rejected = |code| HistoryBuilder::new().sends(1, "a").rejected(1, code);
+    rejected(ErrorCode::RateLimited).violates(Rule::RejectedButStored, &[message(1, "a")]);
+    rejected(ErrorCode::RateLimited).satisfies_all(&[]);
+    rejected(ErrorCode::Unavailable).satisfies_all(&[message(1, "a")]);
+    rejected(ErrorCode::RateLimited).sends(2, "a").satisfies_all(&[message(1, "a")]);
 }
 
 #[test]
@@ -78,10 +78,10 @@ fn messages_of_a_connection_must_keep_their_order() {
     both().ok(1, 2).violates(Rule::SenderOrder, &swapped);
     // Replies may arrive in any order.
     both().ok(2, 2).ok(1, 1).satisfies_all(&[message(1, "a"), message(2, "b")]);
-    // The earlier one may have been refused, and stored by a later attempt.
+    // The earlier one may have been rejected, and stored by a later attempt.
     both().ok(2, 1).satisfies_all(&swapped);
-    let refused = both().refused(1, ErrorCode::Overloaded).ok(2, 1);
-    refused.sends(3, "a").ok(3, 2).satisfies_all(&swapped);
+    let rejected = both().rejected(1, ErrorCode::Overloaded).ok(2, 1);
+    rejected.sends(3, "a").ok(3, 2).satisfies_all(&swapped);
     // The later one may have been stored by an earlier attempt.
     HistoryBuilder::new()
         .sends(1, "b")
@@ -109,7 +109,7 @@ fn message_sent_after_an_ok_must_be_stored_after_it() {
 fn command_must_have_one_reply() {
     let sent = || HistoryBuilder::new().sends(1, "a").ok(1, 1);
     sent().ok(1, 1).violates(Rule::UnexpectedReply, &[message(1, "a")]);
-    sent().refused(1, ErrorCode::Overloaded).violates(Rule::UnexpectedReply, &[message(1, "a")]);
+    sent().rejected(1, ErrorCode::Overloaded).violates(Rule::UnexpectedReply, &[message(1, "a")]);
     sent().ok(2, 1).violates(Rule::UnexpectedReply, &[message(1, "a")]);
 }
 
@@ -117,7 +117,7 @@ fn command_must_have_one_reply() {
 fn command_must_have_a_reply_at_quiescence() {
     let sent = || HistoryBuilder::new().sends(1, "a");
     sent().quiesces().violates(Rule::Unanswered, &[]);
-    sent().refused(1, ErrorCode::Unavailable).quiesces().satisfies_all(&[]);
+    sent().rejected(1, ErrorCode::Unavailable).quiesces().satisfies_all(&[]);
     sent().reconnects(LI, &epoch(1)).quiesces().satisfies_all(&[]);
 }
 

@@ -65,7 +65,7 @@ fn attempt_in_another_epoch_does_not_explain_a_stored_message() {
     };
     let stored = [joined(1, LI), message(2, "a")];
     sent().violates(Rule::NeverSent, &stored);
-    sent().sends(1, "a").refused(1, ErrorCode::RateLimited).violates(Rule::RefusedButStored, &stored);
+    sent().sends(1, "a").rejected(1, ErrorCode::RateLimited).violates(Rule::RejectedButStored, &stored);
     sent().sends(1, "a").ok(1, 2).satisfies_all(&stored);
 }
 

@@ -234,7 +234,7 @@ impl ClientPool {
         } else {
             self.checker.unexpected();
         }
-        self.counters.refused(code);
+        self.counters.rejected(code);
         Ok(())
     }
 

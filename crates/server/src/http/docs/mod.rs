@@ -1,4 +1,4 @@
-//! `/api/v1/openapi.json` and `/api/docs`: the documentation of the HTTP API, for programs and for people.
+//! `/api/v1/openapi.json` and `/api/docs`: the documentation of the HTTP API, for programs and for readers.
 
 use std::sync::{Arc, LazyLock};
 

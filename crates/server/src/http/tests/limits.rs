@@ -31,7 +31,7 @@ async fn connection_beyond_a_limit_is_429_or_503() {
         let first = accepted(&running).await;
         let mut second = running.connect().await;
         second.write(request("GET /metrics", &[], "")).await;
-        assert_eq!(second.answer().await.refusal(), (status, code.to_owned()));
+        assert_eq!(second.answer().await.rejection(), (status, code.to_owned()));
         assert_eq!(second.rest().await, "", "it is closed");
         drop(first);
         eventually_accepted(&running).await;
@@ -48,7 +48,7 @@ async fn silent_rejected_clients_do_not_block_rejections() {
     }
     // They send nothing, and stay connected after the response.
     for wire in &mut silent {
-        assert_eq!(wire.answer().await.refusal(), (503, "overloaded".to_owned()));
+        assert_eq!(wire.answer().await.rejection(), (503, "overloaded".to_owned()));
     }
 }
 
@@ -86,9 +86,9 @@ async fn guests_of_one_address_share_a_rate_on_all_routes() {
     wire.write(upgrade_with(&[])).await;
     assert_eq!(wire.answer().await.status, 101);
     let limited = (429, "rate_limited".to_owned());
-    assert_eq!(running.ask("POST /api/v1/session", &[], "").await.refusal(), limited);
+    assert_eq!(running.ask("POST /api/v1/session", &[], "").await.rejection(), limited);
     let answer = running.get("/ws", &UPGRADE).await;
-    assert_eq!(answer.refusal(), limited);
+    assert_eq!(answer.rejection(), limited);
     assert!(answer.json()["retry_after_ms"].as_u64().unwrap() > 1000);
     // A client with a session creates no guest.
     let bearer = format!("Authorization: Bearer {token}");
@@ -121,11 +121,11 @@ async fn stop_closes_the_port_and_answers_connected_clients() {
     let closed = async { while TcpStream::connect(running.address).await.is_ok() {} };
     timeout(WAIT_TIMEOUT, closed).await.expect("the port is still open");
     connected.write(request("GET /readyz", &[], "")).await;
-    assert_eq!(connected.answer().await.refusal(), (503, "shutting_down".to_owned()));
+    assert_eq!(connected.answer().await.rejection(), (503, "shutting_down".to_owned()));
     connected.write(request("POST /api/v1/session", &[], "")).await;
-    assert_eq!(connected.answer().await.refusal(), (503, "shutting_down".to_owned()));
+    assert_eq!(connected.answer().await.rejection(), (503, "shutting_down".to_owned()));
     connected.write(upgrade_with(&[])).await;
-    assert_eq!(connected.answer().await.refusal(), (503, "shutting_down".to_owned()));
+    assert_eq!(connected.answer().await.rejection(), (503, "shutting_down".to_owned()));
     timeout(WAIT_TIMEOUT, running.serving.finish(WAIT_TIMEOUT * 2))
         .await
         .expect("an idle connection blocks the stop");

@@ -2,7 +2,7 @@
 
 mod events;
 mod limits;
-mod refusals;
+mod rejections;
 mod sessions;
 mod timeouts;
 mod upgrades;
@@ -205,7 +205,7 @@ impl Answer {
     }
 
     /// The status and the code of an error, after a check of its form.
-    fn refusal(&self) -> (u16, String) {
+    fn rejection(&self) -> (u16, String) {
         assert_eq!(self.headers["content-type"], "application/json");
         let body = self.json();
         assert!(!body["message"].as_str().unwrap().is_empty());

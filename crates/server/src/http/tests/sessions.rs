@@ -23,7 +23,7 @@ async fn bearer_token_is_valid_until_its_session_ends() {
     let known = running.get(SESSION, &[&bearer]).await;
     assert_eq!((known.status, known.json()), (200, serde_json::json!({ "user": user })));
     assert_eq!(running.ask("DELETE /api/v1/session", &[&bearer], "").await.status, 204);
-    assert_eq!(running.get(SESSION, &[&bearer]).await.refusal(), (401, "unauthorized".to_owned()));
+    assert_eq!(running.get(SESSION, &[&bearer]).await.rejection(), (401, "unauthorized".to_owned()));
     assert_eq!(running.get("/ws", &[&UPGRADE[..], &[&bearer]].concat()).await.status, 401);
     assert_eq!(running.ask("DELETE /api/v1/session", &[&bearer], "").await.status, 401);
 }

@@ -56,7 +56,7 @@ async fn half_sent_body_is_answered_and_closed() {
     let mut wire = running.connect().await;
     wire.write("POST /api/v1/session HTTP/1.1\r\nHost: chat.example\r\nContent-Length: 100\r\n\r\n{\"name\"")
         .await;
-    assert_eq!(wire.answer().await.refusal(), (408, "malformed".to_owned()));
+    assert_eq!(wire.answer().await.rejection(), (408, "malformed".to_owned()));
     assert_eq!(wire.rest().await, "");
 }
 

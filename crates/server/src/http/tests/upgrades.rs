@@ -99,7 +99,7 @@ async fn hold_readers(app: &Arc<AppState>) -> Vec<std::sync::mpsc::Sender<()>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn upgrade_authenticated_during_a_stop_is_refused() {
+async fn upgrade_authenticated_during_a_stop_is_rejected() {
     let running = Running::start(&[]);
     let bearer = format!("Authorization: Bearer {}", running.guest().await);
     let mut wire = running.connect().await;
@@ -116,7 +116,7 @@ async fn upgrade_authenticated_during_a_stop_is_refused() {
     }
     running.app.begin_stopping();
     drop(held);
-    assert_eq!(wire.answer().await.refusal(), (503, "shutting_down".to_owned()));
+    assert_eq!(wire.answer().await.rejection(), (503, "shutting_down".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,7 +145,7 @@ async fn stop_waits_for_upgrades_and_closes_them() {
         stream,
         read_ahead: bytes::Bytes::new(),
         identity: crate::handoff::Identity {
-            person: protocol::Person { id: protocol::UserId(7), name },
+            user: protocol::User { id: protocol::UserId(7), name },
             session: None,
             stored: false,
         },

@@ -12,8 +12,8 @@ use std::time::Duration;
 use allocation_counter::measure;
 use bus::Delivery;
 use protocol::{
-    ClientMessageId, Event, EventKind, MessageBody, MessageCount, Person, RoomId, RoomInfo, RoomName, Seq,
-    Timestamp, UserId, UserName,
+    ClientMessageId, Event, EventKind, MessageBody, MessageCount, RoomId, RoomInfo, RoomName, Seq, Timestamp,
+    User, UserId, UserName,
 };
 
 use super::super::{ConnKey, PendingSubscription, Shard, Transport};
@@ -73,8 +73,8 @@ impl CountingShard {
         let now = Duration::from_secs(1);
         let members = (1..=members).map(|user| {
             let counters = Rc::<SocketCounters>::default();
-            let person = Person { id: UserId(user), name: UserName::new(&format!("guest {user}")).unwrap() };
-            let identity = Identity { person, session: None, stored: true };
+            let user = User { id: UserId(user), name: UserName::new(&format!("guest {user}")).unwrap() };
+            let identity = Identity { user, session: None, stored: true };
             let key =
                 shard.handle_connect(now, CountingSocket(Rc::clone(&counters)), identity, WireProtocol::Json);
             for room in 1..=rooms {
@@ -152,7 +152,7 @@ fn message(room: u64, seq: u64) -> Arc<Event> {
         client_message_id: Some(key),
         body: MessageBody::new(format!("{seq:0128}"), 8192).unwrap(),
     };
-    let by = Person { id: UserId(1), name: UserName::new("guest 1").unwrap() };
+    let by = User { id: UserId(1), name: UserName::new("guest 1").unwrap() };
     Arc::new(Event {
         kind,
         room: RoomId(room),

@@ -14,7 +14,7 @@ fn join(room: &str) -> String {
 /// The users that a `member_joined` contains.
 fn joined_users(event: &Value) -> Vec<&str> {
     let also_joined = event["also_joined"].as_array().into_iter().flatten();
-    std::iter::once(&event["by"]).chain(also_joined).map(|person| person["id"].as_str().unwrap()).collect()
+    std::iter::once(&event["by"]).chain(also_joined).map(|user| user["id"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn only_the_creator_pays_for_a_room() {
     let mut world = World::new();
     world.shard.settings.rates = domain::Rates::default();
     let (maker, mut other) = (world.connect(1), world.connect(2));
-    // More rooms than one person may make at a time.
+    // More rooms than one user may make at a time.
     for n in 0..4 {
         for peer in [&maker, &other] {
             world.text(peer, &join(&format!("room{n}")));

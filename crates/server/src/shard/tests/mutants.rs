@@ -56,7 +56,7 @@ fn paused_member_is_read_after_the_fanout() {
 }
 
 #[test]
-fn page_refused_by_readers_is_retried_at_next_tick() {
+fn page_rejected_by_readers_is_retried_at_next_tick() {
     let mut world = World::new();
     let li = world.connect_to_lobby(1);
     let mei = world.connect_to_lobby(2);

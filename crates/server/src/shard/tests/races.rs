@@ -26,7 +26,7 @@ fn rename_on_closed_connection_applies_to_the_others() {
     let typing = li.take().into_iter().find(|frame| frame["type"] == "typing").unwrap();
     assert_eq!(typing["by"]["name"], "Mei");
     world.send_frame(&li, r#"{"type":"who","id":3,"room":"lobby"}"#);
-    assert_eq!(li.take()[0]["people"][1]["name"], "Mei");
+    assert_eq!(li.take()[0]["users"][1]["name"], "Mei");
     // The next connection of the session gets the user from the store.
     assert_eq!(world.shard.services.sessions.provisional(&session), None);
 }
@@ -38,11 +38,11 @@ fn first_write_answered_after_disconnect_marks_user_stored() {
         [(2, r#"{"type":"rename","id":1,"name":"Mei"}"#), (3, r#"{"type":"join","id":1,"room":"lobby"}"#)]
     {
         let session = TokenHash([u8::try_from(user).unwrap(); 32]);
-        let person = protocol::Person {
+        let guest = protocol::User {
             id: protocol::UserId(user),
             name: protocol::UserName::new(&format!("guest {user}")).unwrap(),
         };
-        world.shard.services.sessions.begin(session, person);
+        world.shard.services.sessions.begin(session, guest);
         let gone = world.connect(user);
         world.text(&gone, first);
         world.work();

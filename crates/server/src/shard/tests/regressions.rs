@@ -350,7 +350,7 @@ fn text_client_on_lagging_shard_has_one_room() {
 }
 
 #[test]
-fn text_client_with_refused_join_stays_in_its_room() {
+fn text_client_with_rejected_join_stays_in_its_room() {
     let mut world = World::new();
     let mut li = world.connect_to_lobby(1);
     let reader =

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus::{Delivery, Inbox, LocalBus};
 use domain::{Rates, RoomLimits};
-use protocol::{Epoch, Limits, Person, RoomId, Timestamp, UserId, UserName};
+use protocol::{Epoch, Limits, RoomId, Timestamp, User, UserId, UserName};
 use serde_json::Value;
 use storage::{Actor, MemoryStore, Operation, Reader, Request, RequestId, Store, TokenHash};
 use websocket::{Decoder, Message, Opcode};
@@ -83,8 +83,8 @@ impl World {
     ) -> Peer {
         let pipe = Pipe::default();
         pipe.0.room.set(usize::MAX);
-        let person = Person { id: UserId(user), name: UserName::new(&format!("guest {user}")).unwrap() };
-        let identity = Identity { person, session, stored: false };
+        let user = User { id: UserId(user), name: UserName::new(&format!("guest {user}")).unwrap() };
+        let identity = Identity { user, session, stored: false };
         let key = self.shard.handle_connect(self.now, pipe.clone(), identity, protocol);
         Peer { key, pipe, decoder: Decoder::client() }
     }
@@ -205,8 +205,8 @@ impl World {
 
     /// The users who are online in a room.
     pub(super) fn online(&self, room: u64) -> std::collections::BTreeSet<u64> {
-        let people = self.shard.services.presence.borrow().online(RoomId(room), usize::MAX);
-        people.into_iter().map(|person| person.id.0).collect()
+        let users = self.shard.services.presence.borrow().online(RoomId(room), usize::MAX);
+        users.into_iter().map(|user| user.id.0).collect()
     }
 
     /// Whether no user is online in any room.

@@ -74,7 +74,7 @@ impl Client {
                 );
             }
             8 => {
-                let name = format!("person {}", rng.below(50));
+                let name = format!("user {}", rng.below(50));
                 self.send_command(PendingCommand::Other, json!({"type": "rename", "name": name}));
             }
             9 => {

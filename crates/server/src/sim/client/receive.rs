@@ -209,7 +209,7 @@ impl Client {
         };
         match self.take_pending(id) {
             PendingCommand::Send(key) => {
-                recorder.refused(connection, id, error.code);
+                recorder.rejected(connection, id, error.code);
                 assert!(error.code != ErrorCode::KeyConflict, "promise 3: {key} is in conflict with itself");
                 let Some(at) = self.unacknowledged.iter().position(|send| send.key == key) else { return };
                 if error.retryable {
@@ -219,7 +219,7 @@ impl Client {
                 }
             }
             PendingCommand::Leave(room) => {
-                recorder.refused(connection, id, error.code);
+                recorder.rejected(connection, id, error.code);
                 // A retryable error leaves the outcome open, and the leave is repeated.
                 if let Some(view) = self.rooms.get_mut(&room).filter(|_| !error.retryable) {
                     view.leaving = false;

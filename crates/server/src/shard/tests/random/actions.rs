@@ -120,7 +120,7 @@ impl RandomRun {
             9 => (kind, pending, command) = ("rooms", PendingCommand::Other, json!({})),
             10 => (kind, pending, command) = ("history", PendingCommand::Other, json!({"room": name})),
             11 => {
-                let name = format!("person {}", self.rng.below(50));
+                let name = format!("user {}", self.rng.below(50));
                 (kind, pending, command) = ("rename", PendingCommand::Other, json!({"name": name}));
             }
             12 => {

@@ -25,7 +25,7 @@ fn typing() -> Value {
 
 #[test]
 fn each_rate_is_separate_and_has_retry_after() {
-    for (setting, first, refused) in [
+    for (setting, first, rejected) in [
         ("LIMITS_MESSAGES", [send(1), send(2)], send(3)),
         ("LIMITS_TYPING", [typing(), typing()], typing()),
         (
@@ -45,14 +45,14 @@ fn each_rate_is_separate_and_has_retry_after() {
         ),
     ] {
         let server = TestServer::with(&[("LIMITS_ENABLED", "true"), (setting, NEVER)]);
-        let (mut li, token) = server.person("Li");
+        let (mut li, token) = server.user("Li");
         li.join("lobby").unwrap();
         for command in first.iter().filter(|command| !command.is_null()) {
             assert_ne!(li.request(command.clone())["type"], "error", "{setting} {command}");
         }
         let mut also_li = server.reconnect(&token);
         for client in [&mut li, &mut also_li] {
-            let reply = client.request(refused.clone());
+            let reply = client.request(rejected.clone());
             assert_eq!(
                 (&reply["code"], &reply["retryable"]),
                 (&json!("rate_limited"), &json!(true)),
@@ -73,7 +73,7 @@ fn each_rate_is_separate_and_has_retry_after() {
         }
         let mut ann = server.guest();
         ann.join("lobby").unwrap();
-        assert_ne!(ann.request(refused)["type"], "error", "{setting}");
+        assert_ne!(ann.request(rejected)["type"], "error", "{setting}");
         assert!(server.metric(r#"teahouse_errors_total{code="rate_limited"}"#) >= 2.0);
     }
 }
@@ -90,13 +90,13 @@ fn limited_creator_still_joins_existing_rooms() {
     }
     li.join("one").unwrap();
     li.join("two").unwrap();
-    assert_eq!(li.refused_with(json!({"type":"join","room":"three"})), "rate_limited");
+    assert_eq!(li.rejected_with(json!({"type":"join","room":"three"})), "rate_limited");
     li.join("tea").unwrap();
     li.join("one").unwrap();
     // An unknown room id costs nothing, either.
-    assert_eq!(ann.refused_with(json!({"type":"join","room":"r999"})), "room_not_found");
+    assert_eq!(ann.rejected_with(json!({"type":"join","room":"r999"})), "room_not_found");
     ann.join("four").unwrap();
-    assert_eq!(ann.refused_with(json!({"type":"join","room":"five"})), "rate_limited");
+    assert_eq!(ann.rejected_with(json!({"type":"join","room":"five"})), "rate_limited");
 }
 
 #[test]
@@ -105,29 +105,29 @@ fn retry_after_the_announced_time_succeeds() {
     let mut li = server.guest();
     li.join("lobby").unwrap();
     let begin = std::time::Instant::now();
-    let mut refused = 0;
+    let mut rejected = 0;
     for key in 0..5 {
         loop {
             let reply = li.request(send(key));
             if reply["type"] == "ok" {
                 break;
             }
-            refused += 1;
+            rejected += 1;
             assert!(reply["retry_after_ms"].as_u64().unwrap() <= 101, "{reply}");
             assert!(begin.elapsed() < WAIT_TIMEOUT);
         }
     }
-    assert!(refused > 0);
+    assert!(rejected > 0);
 }
 
 #[test]
-fn disabled_limits_refuse_nothing() {
+fn disabled_limits_reject_nothing() {
     let mut settings = vec![
         ("LIMITS_ENABLED", "false"),
         ("LIMITS_CONNECTIONS", "1"),
         ("LIMITS_CONNECTIONS_PER_ADDRESS", "1"),
     ];
-    settings.push(("LIMITS_ROOMS_PER_PERSON", "1"));
+    settings.push(("LIMITS_ROOMS_PER_USER", "1"));
     for rate in ["MESSAGES", "TYPING", "JOINS", "COMMANDS", "NEW_ROOMS", "GUEST_CREATION"] {
         let setting: &'static str = format!("LIMITS_{rate}").leak();
         settings.push((setting, "0.01/h burst 1"));
@@ -144,7 +144,7 @@ fn disabled_limits_refuse_nothing() {
     }
     // The limits on sizes still apply.
     assert_eq!(
-        li.refused_with(
+        li.rejected_with(
             json!({"type":"send","room":"lobby","client_message_id":"k","body":"x".repeat(8193)})
         ),
         "body_too_long"
@@ -161,9 +161,9 @@ fn guest_creation_is_limited_per_address() {
     let _line_client = Client::open(server.addr, plain_text()).unwrap();
     let answer = http(server.addr, "POST", "/api/v1/session", &[], b"").unwrap();
     assert_eq!(answer.status, 429, "{}", answer.text());
-    let refusal: Value = answer.json().unwrap();
-    assert_eq!((&refusal["code"], &refusal["retryable"]), (&json!("rate_limited"), &json!(true)));
-    assert!(refusal["retry_after_ms"].as_u64().unwrap() > 1_000_000);
+    let rejection: Value = answer.json().unwrap();
+    assert_eq!((&rejection["code"], &rejection["retryable"]), (&json!("rate_limited"), &json!(true)));
+    assert!(rejection["retry_after_ms"].as_u64().unwrap() > 1_000_000);
     assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1000);
     for options in [options(), plain_text()] {
         assert!(matches!(connect_error(Client::open(server.addr, options)), Error::Upgrade(429)));
@@ -177,7 +177,7 @@ fn guest_creation_is_limited_per_address() {
 #[test]
 fn history_over_http_is_rate_limited() {
     let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_COMMANDS", NEVER)]);
-    let (mut li, token) = server.person("Li");
+    let (mut li, token) = server.user("Li");
     li.join("lobby").unwrap();
     let header = format!("Bearer {token}");
     let request = || {
@@ -187,7 +187,7 @@ fn history_over_http_is_rate_limited() {
 }
 
 #[test]
-fn connections_above_the_limit_are_refused_and_released() {
+fn connections_above_the_limit_are_rejected_and_released() {
     let server = TestServer::with(&[
         ("LIMITS_ENABLED", "true"),
         ("LIMITS_CONNECTIONS", "3"),
@@ -199,13 +199,13 @@ fn connections_above_the_limit_are_refused_and_released() {
     let _second = eventually(&server, &here);
     assert!(matches!(connect_error(Client::open(server.addr, here.clone())), Error::Upgrade(429)));
     let answer = http(server.addr, "GET", "/readyz", &[], b"").unwrap();
-    let refusal: Value = answer.json().unwrap();
-    assert_eq!((answer.status, &refusal["code"]), (429, &json!("rate_limited")));
+    let rejection: Value = answer.json().unwrap();
+    assert_eq!((answer.status, &rejection["code"]), (429, &json!("rate_limited")));
     let third = eventually(&server, &there);
     assert!(matches!(connect_error(Client::open(server.addr, there.clone())), Error::Upgrade(503)));
     let answer = http_from(elsewhere(), server.addr, "GET", "/readyz", &[], b"").unwrap();
-    let refusal: Value = answer.json().unwrap();
-    assert_eq!((answer.status, &refusal["code"]), (503, &json!("overloaded")));
+    let rejection: Value = answer.json().unwrap();
+    assert_eq!((answer.status, &rejection["code"]), (503, &json!("overloaded")));
     // A full server is alive: the health check still succeeds.
     for source in [None, Some(elsewhere())] {
         let answer = match source {
@@ -252,12 +252,12 @@ fn command_with_wrong_room_gets_the_matching_error() {
     ] {
         for command in ["leave", "send", "history", "read"] {
             let command = json!({"type":command,"room":room,"seq":1,"client_message_id":"k","body":"x"});
-            assert_eq!(li.refused_with(command.clone()), code, "{command}");
+            assert_eq!(li.rejected_with(command.clone()), code, "{command}");
         }
     }
     for body in ["", " ", "\n\t\u{3000}"] {
         assert_eq!(
-            li.refused_with(json!({"type":"send","room":"tea","client_message_id":"k","body":body})),
+            li.rejected_with(json!({"type":"send","room":"tea","client_message_id":"k","body":body})),
             "body_empty"
         );
     }
@@ -281,8 +281,8 @@ fn unknown_path_is_404_and_wrong_method_405_in_json() {
         let answer = http(server.addr, method, path, &[], b"").unwrap();
         assert_eq!(answer.status, status, "{method} {path}");
         assert_eq!(answer.header("content-type"), Some("application/json"), "{method} {path}");
-        let refusal: Value = answer.json().unwrap();
-        assert_eq!((&refusal["code"], &refusal["retryable"]), (&json!("not_found"), &json!(false)));
+        let rejection: Value = answer.json().unwrap();
+        assert_eq!((&rejection["code"], &rejection["retryable"]), (&json!("not_found"), &json!(false)));
         assert!(answer.header("allow").is_some() == (status == 405), "{method} {path}: {answer:?}");
     }
 }

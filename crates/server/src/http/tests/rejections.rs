@@ -41,7 +41,7 @@ async fn every_error_has_its_status_and_its_code() {
     ];
     for (request_line, headers, body, status, code) in cases {
         let answer = running.ask(request_line, headers, body).await;
-        assert_eq!(answer.refusal(), (*status, (*code).to_owned()), "{request_line} {headers:?}");
+        assert_eq!(answer.rejection(), (*status, (*code).to_owned()), "{request_line} {headers:?}");
         if answer.status == 405 {
             assert!(answer.headers["allow"].contains("GET"), "{request_line}");
         }
@@ -49,7 +49,7 @@ async fn every_error_has_its_status_and_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn invalid_upgrade_is_refused() {
+async fn invalid_upgrade_is_rejected() {
     let running = Running::start(&[("allowed_origins", "https://listed.example")]);
     let cases: &[(&[&str], u16, &str)] = &[
         (&["Sec-WebSocket-Protocol: other"], 400, "malformed"),
@@ -66,7 +66,7 @@ async fn invalid_upgrade_is_refused() {
     ];
     for (headers, status, code) in cases {
         let answer = running.get("/ws", &[&UPGRADE[..], headers].concat()).await;
-        assert_eq!(answer.refusal(), (*status, (*code).to_owned()), "{headers:?}");
+        assert_eq!(answer.rejection(), (*status, (*code).to_owned()), "{headers:?}");
     }
     let mut wire = running.connect().await;
     wire.write(request("HEAD /ws", &["Connection: close"], "")).await;
@@ -74,7 +74,7 @@ async fn invalid_upgrade_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn endless_head_is_refused_at_its_limit() {
+async fn endless_head_is_rejected_at_its_limit() {
     let running = Running::start(&[]);
     let mut wire = running.connect().await;
     wire.write(format!("GET / HTTP/1.1\r\nHost: chat.example\r\nX: {}", "x".repeat(40_000))).await;

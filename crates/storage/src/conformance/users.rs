@@ -1,4 +1,4 @@
-//! People, sessions, and the port's own promises.
+//! Users, sessions, and the port's own promises.
 
 use std::collections::BTreeSet;
 
@@ -8,21 +8,21 @@ use super::fixture::*;
 use crate::{Actor, LOBBY, OperationResult, RequestId, StoreError};
 
 pub fn guest_is_stored_with_the_first_join(fixture: &mut Fixture) {
-    assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap(), None);
+    assert_eq!(fixture.reader.user_of_session(&token(1)).unwrap(), None);
     fixture.join(1, "tea");
-    assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap(), Some(person(1)));
+    assert_eq!(fixture.reader.user_of_session(&token(1)).unwrap(), Some(user(1)));
     // From then on a request needs no registration.
     let known = Actor { registration: None, ..guest(1) };
     let batch = fixture.all([(known, send("tea", None, "hello"))]);
     assert!(batch.answers[0].1.is_ok());
 }
 
-pub fn refused_join_stores_no_user(fixture: &mut Fixture) {
+pub fn rejected_join_stores_no_user(fixture: &mut Fixture) {
     assert_eq!(
-        fixture.refused(1, domain::Join { room: named("tea"), create_if_missing: false }),
+        fixture.rejected(1, domain::Join { room: named("tea"), create_if_missing: false }),
         ErrorCode::RoomNotFound
     );
-    assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap(), None);
+    assert_eq!(fixture.reader.user_of_session(&token(1)).unwrap(), None);
 }
 
 pub fn guest_can_rename_before_joining(fixture: &mut Fixture) {
@@ -30,10 +30,10 @@ pub fn guest_can_rename_before_joining(fixture: &mut Fixture) {
     // The join may have been requested before the answer to the rename arrived.
     let (_, events) = fixture.one(1, join("tea"));
     assert_eq!(events[0].by.name, user_name("李雷"));
-    assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap().unwrap().name, user_name("李雷"));
+    assert_eq!(fixture.reader.user_of_session(&token(1)).unwrap().unwrap().name, user_name("李雷"));
 }
 
-pub fn unknown_user_without_registration_is_refused(fixture: &mut Fixture) {
+pub fn unknown_user_without_registration_is_rejected(fixture: &mut Fixture) {
     let unregistered = || Actor { registration: None, ..guest(1) };
     let batch = fixture.all([
         (unregistered(), join("tea")),
@@ -50,8 +50,8 @@ pub fn ended_session_has_no_user(fixture: &mut Fixture) {
     fixture.join(2, "tea");
     let end = domain::EndSession { token: token(1) };
     assert_eq!(fixture.done(9, end.clone()), OperationResult::EndSession(()));
-    assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap(), None);
-    assert_eq!(fixture.reader.person_of_session(&token(2)).unwrap(), Some(person(2)));
+    assert_eq!(fixture.reader.user_of_session(&token(1)).unwrap(), None);
+    assert_eq!(fixture.reader.user_of_session(&token(2)).unwrap(), Some(user(2)));
     assert_eq!(fixture.done(9, end), OperationResult::EndSession(()));
 }
 
@@ -62,8 +62,8 @@ pub fn user_without_session_leaves_all_rooms(fixture: &mut Fixture) {
     let batch = fixture.all([(guest(9), domain::EndSession { token: token(1) }.into())]);
     assert_eq!((batch.events.len(), batch.gone.len()), (2, 1));
     assert_eq!(fixture.kinds(tea), ["+u1", "+u2", "-u1"]);
-    assert!(!fixture.reader.is_member(tea, person(1).id).unwrap());
-    assert!(fixture.reader.is_member(tea, person(2).id).unwrap());
+    assert!(!fixture.reader.is_member(tea, user(1).id).unwrap());
+    assert!(fixture.reader.is_member(tea, user(2).id).unwrap());
 }
 
 pub fn ended_session_is_not_stored_again(fixture: &mut Fixture) {
@@ -73,7 +73,7 @@ pub fn ended_session_is_not_stored_again(fixture: &mut Fixture) {
         (guest(1), domain::EndSession { token: token(1) }.into()),
         (guest(1), join("coffee")),
     ]);
-    assert_eq!(fixture.reader.person_of_session(&token(1)).unwrap(), None);
+    assert_eq!(fixture.reader.user_of_session(&token(1)).unwrap(), None);
 }
 
 pub fn rename_is_appended_in_every_room(fixture: &mut Fixture) {
@@ -123,7 +123,7 @@ pub fn every_request_is_answered_once(fixture: &mut Fixture) {
     assert_eq!(fixture.all([]), crate::Batch::default());
 }
 
-pub fn second_writer_is_refused(fixture: &mut Fixture) {
+pub fn second_writer_is_rejected(fixture: &mut Fixture) {
     assert!(matches!(fixture.store.writer().err(), Some(StoreError::WriterTaken)));
     fixture.store.reader().unwrap();
     // After the writer is dropped, there can be another, which continues where the first one stopped.
