@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `lib.rs` | the port: `Bus`, `Delivery` |
 //! | `local.rs` | `LocalBus`, `Inbox`: the bus of a single process |
-//! | `conformance.rs` | the test suite that every bus must pass |
+//! | `conformance.rs` | the test suite that every bus must pass, behind the feature `testing` |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -29,6 +29,7 @@
 //! assert_eq!(deliveries[0].replies, [42]);
 //! ```
 
+#[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod local;
 
@@ -36,7 +37,7 @@ use std::sync::Arc;
 
 pub use local::{Inbox, LocalBus};
 
-/// Wakes a subscriber; called after each publication, on the publisher's thread.
+/// Wakes a subscriber. It is called after each publication, on the publisher's thread, so it must not block.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
 
 /// One publication, as one subscriber receives it.
@@ -44,14 +45,14 @@ pub type Wake = Box<dyn Fn() + Send + Sync>;
 pub struct Delivery<M, R> {
     /// The message; `None` if it was dropped because the inbox was full.
     pub message: Option<Arc<M>>,
-    /// The replies addressed to this subscriber.
+    /// The replies addressed to this subscriber; never dropped.
     pub replies: Vec<R>,
 }
 
-/// The port: delivers messages `M` to every subscriber and replies `R` to one.
+/// The port: delivers each message `M` to every subscriber, and each reply `R` to one.
 pub trait Bus<M, R>: Send + Sync {
     /// Adds a subscriber, which receives what is published from now on. Subscribers are numbered from 0 in the order of
-    /// subscription.
+    /// subscription; replies are addressed by that number.
     fn subscribe(&self, wake: Wake) -> Inbox<M, R>;
 
     /// Publishes `message` to every subscriber, and to each listed subscriber its replies. Never blocks.

@@ -1,11 +1,11 @@
-//! The bus of a single process: one inbox per subscriber.
+//! The bus within one process: one inbox per subscriber.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Bus, Delivery, Wake};
 
-/// The bus of a single process.
+/// The bus within one process, for a server that is a single node.
 pub struct LocalBus<M, R> {
     // owner: the bus; grows only at start, when the shards subscribe.
     subscribers: Mutex<Vec<Arc<Subscriber<M, R>>>>,
@@ -23,7 +23,7 @@ struct Queue<M, R> {
     dropped: bool,
 }
 
-/// The receiving end of a subscription.
+/// The receiving end of a subscription. Dropping it does not end the subscription: shards live as long as the bus.
 pub struct Inbox<M, R>(Arc<Subscriber<M, R>>);
 
 /// Recovers a poisoned lock: a panic between two field writes of a queue cannot leave it in an invalid state.
@@ -60,7 +60,7 @@ impl<M: Send + Sync, R: Send> Bus<M, R> for LocalBus<M, R> {
             queue.dropped |= full;
             let delivery = Delivery { message: (!full).then(|| Arc::clone(&message)), replies: own_replies };
             match queue.deliveries.back_mut() {
-                // The replies of a dropped message join the last delivery, so that the queue does not grow.
+                // The replies of a dropped message join the last delivery: they must not be lost, and the queue must not grow.
                 Some(last) if full => last.replies.extend(delivery.replies),
                 _ => queue.deliveries.push_back(delivery),
             }

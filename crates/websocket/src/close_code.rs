@@ -15,40 +15,29 @@ use std::fmt;
 /// use teahouse_websocket::CloseCode;
 ///
 /// // A code of the application, checked at compile time.
-/// const LOGGED_OUT: CloseCode = CloseCode::new(4001).unwrap();
-/// assert!(LOGGED_OUT.is_application());
+/// const SESSION_ENDED: CloseCode = CloseCode::new(4100).unwrap();
+/// assert_eq!(SESSION_ENDED.get(), 4100);
 /// assert_eq!(CloseCode::new(1006), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CloseCode(u16);
 
+/// The constants are the codes that this crate and its users name; [`new`](Self::new) accepts every other one.
 impl CloseCode {
-    /// The connection has fulfilled its purpose.
+    /// The connection has fulfilled its purpose; a client that closes normally sends it.
     pub const NORMAL: Self = Self(1000);
     /// The server stops, or the user leaves the page.
     pub const GOING_AWAY: Self = Self(1001);
     /// The peer violated the framing rules.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// A kind of data that this endpoint does not accept, such as a binary message.
-    pub const UNSUPPORTED_DATA: Self = Self(1003);
-    /// Text that is not UTF-8.
+    /// A text message or a close reason that is not UTF-8.
     pub const INVALID_DATA: Self = Self(1007);
-    /// A policy was violated and no other code applies.
-    pub const POLICY_VIOLATION: Self = Self(1008);
-    /// A message above the size limit.
+    /// A message longer than the receiver's limit.
     pub const TOO_BIG: Self = Self(1009);
-    /// The client requires an extension that the server did not negotiate.
-    pub const MISSING_EXTENSION: Self = Self(1010);
     /// An unexpected condition in the server.
     pub const INTERNAL_ERROR: Self = Self(1011);
-    /// The service restarts; the client may reconnect soon.
-    pub const SERVICE_RESTART: Self = Self(1012);
-    /// The service is overloaded; the client may reconnect later.
-    pub const TRY_AGAIN_LATER: Self = Self(1013);
-    /// A gateway received an invalid response from its upstream.
-    pub const BAD_GATEWAY: Self = Self(1014);
 
-    /// The code, if it is allowed in a close frame.
+    /// The code; `None` if it is not allowed in a close frame.
     #[must_use]
     pub const fn new(code: u16) -> Option<Self> {
         match code {
@@ -57,16 +46,10 @@ impl CloseCode {
         }
     }
 
-    /// The number on the wire.
+    /// The number on the wire, big-endian in the first two bytes of a close frame's payload.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
-    }
-
-    /// Whether the application defines the code: 4000 to 4999.
-    #[must_use]
-    pub const fn is_application(self) -> bool {
-        matches!(self.0, 4000..=4999)
     }
 }
 
