@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-/// A rate limit: `burst` at once, then `per_second`.
+/// A rate limit: `burst` requests at once, then `per_second`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
     /// Tokens added per second; may be a fraction. A value that is not above 0 counts as one per year.
     pub per_second: f64,
-    /// Tokens in a full bucket. 0 rejects everything.
+    /// Tokens in a full bucket. 0 rejects every request.
     pub burst: u32,
 }
 
@@ -28,7 +28,7 @@ impl Rate {
     }
 }
 
-/// A token bucket, full at first. Each call passes the rate, so that the bucket stores nothing but its state.
+/// A token bucket, initially full. Each call passes the rate, so that the bucket stores nothing but its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenBucket {
     /// When the bucket will be full again, in nanoseconds since the caller's start; 64 bits last 584 years.
@@ -36,7 +36,8 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// Takes one token. On error, the time until one is available; a rejected call takes nothing.
+    /// Takes one token. The error is the time until one is available; a rejected call takes nothing, so a client that keeps
+    /// sending is not locked out.
     pub fn take(&mut self, now: Duration, rate: Rate) -> Result<(), Duration> {
         let now = nanos(now);
         let per_token = rate.nanos_per_token();

@@ -26,47 +26,47 @@ pub use leave_all::LeaveAll;
 pub use open::Open;
 pub use send::{Send, SentMessage};
 
-/// One durable change, requested by one user.
+/// One durable change, requested by one user. It is decided and applied inside the store's transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// Returned with the answer.
+    /// Correlates the answer with this request; not interpreted.
     pub request_id: RequestId,
-    /// The user who makes the request.
+    /// The user who makes the request. Whether the user is permitted to is decided here, not by the caller.
     pub actor: Actor,
-    /// The requested change.
+    /// The requested change, with checked fields.
     pub operation: Operation,
 }
 
-/// The result of [`decide`].
+/// The outcome of [`decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The request is permitted. The effects apply in this order; a request that changes nothing has none.
+    /// The request is permitted. The effects apply in this order; there are none if the request changes nothing.
     Done(Vec<Effect>, OperationResult),
-    /// The rules forbid the request. It has no effects.
+    /// The rules forbid the request. It has no effects, so there is nothing to undo.
     Rejected(ErrorCode),
-    /// The decision depends on facts that are not in the world yet.
+    /// The decision depends on facts that are not in the world yet. The caller loads them and decides again.
     Missing(Vec<Fact>),
 }
 
 /// The rules of one operation.
 pub trait Decide {
-    /// What a permitted request did.
+    /// The result of a permitted request.
     type Done;
 
-    /// The facts to load before [`decide`](Decide::decide) is called. It may still miss some that depend on these.
+    /// The facts to load before [`decide`](Decide::decide) is called. It may still lack some that depend on these.
     fn facts(&self, user: UserId) -> Vec<Fact>;
 
-    /// Decides a request: what it changes, or why it goes no further. It is called again when missing facts are loaded.
+    /// Decides a request. It may be called several times: again after missing facts were loaded.
     fn decide(&self, context: &Context<'_>) -> Decision<Self::Done>;
 }
 
-/// The effects of a request and what it did, or why it goes no further.
+/// The effects and the result of a permitted request, or why the decision stopped.
 pub type Decision<T> = Result<(Vec<Effect>, T), Stop>;
 
-/// Why an operation goes no further.
+/// Why a decision stopped before it had effects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The rules forbid it.
+    /// The rules forbid the request.
     Rejected(ErrorCode),
     /// The decision depends on facts that are not in the world yet.
     Missing(Vec<Fact>),
@@ -91,7 +91,7 @@ macro_rules! operations {
     ) => {
         operations! { @all $($plain => $plain_module,)* $($other => $other_module,)* }
 
-        /// The plain operations. The error is a command of another operation.
+        /// Converts the plain operations. The error returns a command of another operation.
         impl TryFrom<Command> for Operation {
             type Error = Command;
 
@@ -104,7 +104,7 @@ macro_rules! operations {
         }
 
         impl OperationResult {
-            /// The reply to a plain operation. The error is the result of another one.
+            /// Converts the result of a plain operation. The error returns the result of another one.
             pub fn into_reply(self) -> Result<Reply, Box<Self>> {
                 match self {
                     $(OperationResult::$plain(done) => Ok(Reply::$plain(done)),)*
@@ -120,7 +120,7 @@ macro_rules! operations {
             $(#[doc = concat!("`", stringify!($module), "`")] $name($module::$name),)*
         }
 
-        /// What a request did.
+        /// The results of permitted requests, by operation.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum OperationResult {
             $(#[doc = concat!("[`Operation::", stringify!($name), "`]")] $name(<$module::$name as Decide>::Done),)*
@@ -172,7 +172,7 @@ operations! {
     }
 }
 
-/// The facts to load before [`decide`] is called. It may still miss some that depend on these.
+/// The facts to load before [`decide`] is called. It may still lack some that depend on these.
 #[must_use]
 pub fn facts(request: &Request) -> Vec<Fact> {
     request.operation.facts(request.actor.user.id)

@@ -1,95 +1,96 @@
-//! What a decision changes.
+//! The effects of a decision: all that a backend has to be able to write.
 
 use protocol::{Event, ReadPosition, RoomAttributes, RoomId, RoomName, Seq, User, UserId, UserName};
 
 use crate::TokenHash;
 
-/// One change of the stored state.
+/// One change of the stored state. A backend applies the effects of a batch in order, inside one transaction, without checking
+/// rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// A user is stored.
+    /// Stores a new user.
     InsertUser {
-        /// The user.
+        /// An id that was never used before.
         user: UserId,
-        /// The user's name.
+        /// The name at the time of the first permitted request.
         name: UserName,
-        /// The user has no session, and leaves all rooms when their connection ends.
+        /// Whether the user has no session, and therefore leaves all rooms when the connection ends.
         transient: bool,
     },
-    /// A session is stored.
+    /// Stores a session of a user who is stored.
     InsertSession {
-        /// The session.
+        /// The hash of the session's token; unique.
         token: TokenHash,
-        /// Its user.
+        /// The user who can return with the token.
         user: UserId,
     },
-    /// A session ends.
+    /// Ends a session that is stored.
     DeleteSession {
-        /// The session.
+        /// The hash of the session's token.
         token: TokenHash,
-        /// Its user.
+        /// The user of the session, whose session count decreases.
         user: UserId,
     },
-    /// A room is created.
+    /// Creates a room.
     InsertRoom {
-        /// The room.
+        /// The value of [`Fact::NextRoom`](crate::Fact::NextRoom).
         room: RoomId,
-        /// Its name.
+        /// A name whose [`key`](RoomName::key) no other room has.
         name: RoomName,
-        /// The user who creates it.
+        /// The user who requested it; informational, and grants nothing.
         created_by: UserId,
     },
-    /// A room is deleted, with its events and read positions. It has no members.
+    /// Deletes a room, which has no members, with its events and read positions.
     DeleteRoom {
-        /// The room.
+        /// The room; its id is not reused.
         room: RoomId,
     },
-    /// Attributes of a room change.
+    /// Changes attributes of a room.
     SetRoomAttributes {
-        /// The room.
+        /// The room whose log has the event that changed them.
         room: RoomId,
-        /// All attributes, also those that stay.
+        /// All attributes, including those that stay the same.
         attributes: RoomAttributes,
     },
-    /// An event is appended, with the number that follows the room's head.
+    /// Appends an event; its number follows the room's head.
     AppendEvent(Event),
-    /// A user is added to the `member_joined` at the room's head, which an earlier request of the same batch appended.
+    /// Adds a user to the `member_joined` at the room's head, which an earlier request of the same batch appended.
     ShareJoin {
-        /// The room.
+        /// The room whose head is that event.
         room: RoomId,
-        /// The user who joins.
+        /// The user who joins, with the name at that time.
         user: User,
     },
-    /// A membership begins.
+    /// Starts a membership, which does not exist.
     InsertMembership {
-        /// The room.
+        /// The room that the user joins.
         room: RoomId,
-        /// The user.
+        /// The new member; stored, possibly by an earlier effect of the batch.
         user: UserId,
-        /// The number of the `member_joined` event.
+        /// The number of the `member_joined` event that contains the user.
         since: Seq,
     },
-    /// A membership ends.
+    /// Ends a membership, which exists.
     DeleteMembership {
-        /// The room.
+        /// The room that the user leaves.
         room: RoomId,
-        /// The user.
+        /// The former member.
         user: UserId,
     },
-    /// A user's name changes.
+    /// Changes the stored name of a user.
     SetUserName {
-        /// The user.
+        /// A user who is stored.
         user: UserId,
-        /// The new name.
+        /// The name in the user's later events.
         name: UserName,
     },
-    /// A read position advances.
+    /// Moves a read position, or stores the first one.
     SetReadPosition {
-        /// The room.
+        /// The room to which the position belongs.
         room: RoomId,
-        /// The user.
+        /// A member of the room.
         user: UserId,
-        /// The new position.
+        /// A position after the stored one, and not after the head.
         position: ReadPosition,
     },
 }

@@ -4,17 +4,18 @@ use protocol::{ClientMessageId, RoomId, RoomRef, Seq, UserId};
 
 use crate::TokenHash;
 
-/// A fact that a store loads into a [`World`](crate::World). The comment names the setter that records it; a store calls
-/// it for each fact it is given, also when it finds nothing.
+/// A fact that a store loads into a [`World`](crate::World). Each variant names the setter that records it; a store calls the
+/// setter for each requested fact, also if it finds nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fact {
-    /// A room, with the end of its log: [`World::load_room`](crate::World::load_room).
+    /// A room, with the number, the message count and the time of its last event:
+    /// [`World::load_room`](crate::World::load_room).
     Room(RoomRef),
-    /// A user's stored name: [`World::load_user`](crate::World::load_user).
+    /// The stored name of a user: [`World::load_user`](crate::World::load_user).
     User(UserId),
-    /// Whether the user is a member of the room, and if so, the stored name:
-    /// [`World::load_member`](crate::World::load_member). A room that does not exist needs no call. The same list has
-    /// `Room` with the same reference before it, unless that is loaded already.
+    /// Whether the user is a member of the room, and the stored name of a member:
+    /// [`World::load_member`](crate::World::load_member). A room that does not exist needs no call. The same list has `Room`
+    /// with the same reference before it, unless that is loaded already.
     Member(RoomRef, UserId),
     /// The user's read position in the room: [`World::load_read_position`](crate::World::load_read_position). Like
     /// `Member`, it follows the `Room` of its reference.
@@ -32,7 +33,7 @@ pub enum Fact {
     Session(TokenHash),
     /// The number of sessions of the user: [`World::load_session_count`](crate::World::load_session_count).
     SessionCount(UserId),
-    /// The id of the next room: greater than that of any room that was ever stored, also a deleted one:
+    /// An id for the next room, greater than that of every room that was ever stored, including deleted ones:
     /// [`World::load_next_room`](crate::World::load_next_room).
     NextRoom,
 }

@@ -2,19 +2,19 @@
 
 use protocol::{ErrorCode, Permission};
 
-/// The facts about the user on which a permission depends.
+/// The facts on which a permission depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemberContext {
     /// Whether the user is a member of the room.
     pub member: bool,
-    /// The number of rooms of which the user is a member, this one included.
+    /// The number of rooms of which the user is a member, including this one.
     pub rooms_joined: u32,
 }
 
-/// Bounds on rooms.
+/// The configured bounds on rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomLimits {
-    /// The number of rooms of which one user can be a member. Each is a cursor in memory and a row in the store.
+    /// The most rooms of which one user can be a member. Each costs a cursor in memory and a row in the store.
     pub rooms_per_user: u32,
 }
 
@@ -24,7 +24,7 @@ impl Default for RoomLimits {
     }
 }
 
-/// Checks a permission; an error is the code of the reply.
+/// Checks a permission. The error is the code of the reply.
 pub fn check(permission: Permission, context: MemberContext, limits: &RoomLimits) -> Result<(), ErrorCode> {
     match permission {
         _ if context.member => Ok(()),

@@ -1,4 +1,4 @@
-//! Generated names for guests who chose none.
+//! Generated names for guests who did not choose one.
 
 use protocol::UserName;
 
@@ -59,7 +59,7 @@ const CHINESE_TEAS: [&str; 24] = [
 /// Two digits, 10 to 99, distinguish a handful of guests. Names need not be unique; ids are.
 const NUMBERS: u64 = 90;
 
-/// A kind of tea and a number, both derived from `random`.
+/// A kind of tea and a number, both determined by `random`.
 #[must_use]
 pub fn generate_guest_name(random: u64, chinese: bool) -> UserName {
     let teas = if chinese { &CHINESE_TEAS } else { &TEAS };

@@ -1,4 +1,4 @@
-//! Message bodies as single lines, for terminals and plain text boxes.
+//! Message bodies as single lines, for terminals and other plain-text clients.
 
 /// Returns the body as one line, so that it cannot forge another line, move the cursor of a terminal, or change the text
 /// direction of what follows.

@@ -1,4 +1,4 @@
-//! Which users are online in which room. Each room receives at most one presence frame per second.
+//! The users online in each room, and the frames that report changes: at most one per room and second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -9,7 +9,7 @@ use protocol::{Limits, RoomId, User, UserId, UserName, UserPage};
 /// How long changes are coalesced into one frame. A user who reconnects within this interval never appears offline.
 const COALESCE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The users who are online, by room. A room without online users has no entry.
+/// The users who are online, by room. A room without online users has no entry, so memory follows the open rooms.
 #[derive(Clone, Debug, Default)]
 pub struct Presence {
     rooms: BTreeMap<RoomId, Room>,
@@ -19,12 +19,12 @@ pub struct Presence {
 
 #[derive(Clone, Debug, Default)]
 struct Room {
-    /// By id, so that enter, leave and paging are O(log n) under a flood of joins.
+    /// Sorted by id, so that enter, leave and paging are O(log n) under a flood of joins.
     users: BTreeMap<UserId, Online>,
-    /// Users who came online or went offline since the last frame, and whether that frame had them as online. Cleared by
-    /// each frame, so it is bounded by the changes of one second.
+    /// The users who came online or went offline since the last frame, and whether that frame had them as online. Each frame
+    /// clears it, so one second of changes bounds it.
     changed: BTreeMap<UserId, bool>,
-    /// The count of the last frame.
+    /// The count in the last frame: a frame without a difference is not sent.
     last_count: u32,
     frame_due: Option<Duration>,
 }
@@ -32,12 +32,12 @@ struct Room {
 #[derive(Clone, Debug)]
 struct Online {
     name: UserName,
-    /// Several, for several windows or devices.
+    /// The open connections of the user; more than one with several windows or devices.
     connections: u32,
 }
 
 impl Presence {
-    /// Adds a connection of a user in a room. Returns whether it is the first one.
+    /// Adds a connection of a user to a room. Returns whether it is the user's first one there.
     pub fn enter(&mut self, id: RoomId, user: User, now: Duration) -> bool {
         let room = self.rooms.entry(id).or_default();
         if let Some(online) = room.users.get_mut(&user.id) {
@@ -51,7 +51,7 @@ impl Presence {
         true
     }
 
-    /// Removes a connection of a user in a room. Returns whether it was the last one.
+    /// Removes a connection of a user from a room. Returns whether it was the user's last one there.
     pub fn leave(&mut self, id: RoomId, user: UserId, now: Duration) -> bool {
         let Some(room) = self.rooms.get_mut(&id) else { return false };
         let Some(online) = room.users.get_mut(&user) else { return false };
@@ -72,7 +72,7 @@ impl Presence {
         true
     }
 
-    /// Sets the new name of a user in `rooms`. No frame follows: the members receive a `renamed` event from the log.
+    /// Changes the name of a user in `rooms`. No frame follows, because the members receive a `renamed` event from the log.
     pub fn renamed(&mut self, user: UserId, name: &UserName, rooms: impl IntoIterator<Item = RoomId>) {
         for id in rooms {
             if let Some(online) = self.rooms.get_mut(&id).and_then(|room| room.users.get_mut(&user)) {
@@ -81,25 +81,19 @@ impl Presence {
         }
     }
 
-    /// The number of users who are online in a room.
+    /// The number of users online in a room, not of connections.
     #[must_use]
     pub fn count(&self, room: RoomId) -> u32 {
         self.rooms.get(&room).map_or(0, Room::count)
     }
 
-    /// Whether a user is online in a room.
-    #[must_use]
-    pub fn is_online(&self, room: RoomId, user: UserId) -> bool {
-        self.rooms.get(&room).is_some_and(|room| room.users.contains_key(&user))
-    }
-
-    /// At most `limit` of the users who are online in a room, ordered by id.
+    /// At most `limit` users who are online in a room, those with the lowest ids.
     #[must_use]
     pub fn online(&self, room: RoomId, limit: usize) -> Vec<User> {
         self.rooms.get(&room).map_or_else(Vec::new, |room| room.after(None).take(limit).collect())
     }
 
-    /// The page that follows the user `after`, who may have gone offline, of at most `limit` and [`Limits::PAGE`] users.
+    /// The page after the user `after`, who may have gone offline: at most `limit` and at most [`Limits::PAGE`] users.
     #[must_use]
     pub fn page(&self, room: RoomId, after: Option<UserId>, limit: u32) -> UserPage {
         let limit = limit.clamp(1, Limits::PAGE) as usize;
@@ -113,13 +107,13 @@ impl Presence {
         UserPage { count: room.count(), users, next }
     }
 
-    /// When the next frame is due.
+    /// When [`poll_frames`](Self::poll_frames) will have a frame; `None` while nothing has changed.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.due.first().map(|&(moment, _)| moment)
     }
 
-    /// The due frames: for each room at most one per second, and only if its state differs from the last frame.
+    /// The frames that are due: for each room at most one per second, and only if its state differs from the last frame.
     pub fn poll_frames(&mut self, now: Duration) -> Vec<protocol::Presence> {
         let mut frames = Vec::new();
         while let Some(&(moment, id)) = self.due.first() {
@@ -158,7 +152,7 @@ impl Room {
         let (before, count) = (self.last_count, self.count());
         self.last_count = count;
         let mut frame = protocol::Presence { room: id, count, online: Vec::new(), offline: Vec::new() };
-        // A large room receives only the count, which bounds the frame when ten thousand users leave within a second.
+        // A large room gets only the count, which bounds the frame when ten thousand users leave within a second.
         if before.max(count) > Limits::PRESENCE_NAMES {
             return (before != count).then_some(frame);
         }

@@ -7,22 +7,22 @@ use protocol::RateClass;
 
 use crate::{Rate, TokenBucket};
 
-/// The configured rate limits.
+/// The configured rate limits, by what a request costs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
-    /// `false` for load tests and trusted bots: no request is rate limited.
+    /// Whether requests are limited; `false` for load tests and trusted bots.
     pub enabled: bool,
-    /// `send`, per session.
+    /// `send` and `set_topic`, per session: each is fanned out to a whole room.
     pub messages: Rate,
-    /// `join`, per session.
+    /// `join`, per session. A `join` that creates a room is charged to `new_rooms` as well.
     pub joins: Rate,
     /// `typing`, per session. The web client sends one every 3 s.
     pub typing: Rate,
     /// Every other command, per session.
     pub others: Rate,
-    /// Rooms created by `join`, per session; such a `join` is charged in `joins` as well.
+    /// Rooms created by `join`, per session, charged in addition to `joins`.
     pub new_rooms: Rate,
-    /// Guests created, per address.
+    /// Guests created, per address: a guest has no session before.
     pub guest_creation: Rate,
 }
 
@@ -40,7 +40,7 @@ impl Default for Rates {
     }
 }
 
-/// The buckets of a session: 40 bytes.
+/// The token buckets of a session: 40 bytes, so that they can be kept for each connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SessionBuckets {
     messages: TokenBucket,
@@ -51,7 +51,7 @@ pub struct SessionBuckets {
 }
 
 impl SessionBuckets {
-    /// Takes one token. On error, the time until one is available.
+    /// Takes one token. The error is the time until one is available.
     pub fn take(&mut self, class: RateClass, now: Duration, rates: &Rates) -> Result<(), Duration> {
         if !rates.enabled {
             return Ok(());
@@ -107,7 +107,7 @@ impl<K: Ord + Clone> KeyedBuckets<K> {
         KeyedBuckets { buckets: BTreeMap::new(), by_fullness: BTreeSet::new(), capacity: capacity.max(1) }
     }
 
-    /// Takes one token from the bucket of `key`. On error, the time until one is available.
+    /// Takes one token from the bucket of `key`. The error is the time until one is available.
     pub fn take(&mut self, key: &K, now: Duration, rate: Rate) -> Result<(), Duration> {
         // Evicts up to two entries per possible insertion: the table shrinks after a flood without a full scan.
         for _ in 0..2 {
@@ -125,7 +125,7 @@ impl<K: Ord + Clone> KeyedBuckets<K> {
         outcome
     }
 
-    /// The number of keys in the table.
+    /// The number of keys in the table, at most its capacity.
     #[must_use]
     pub fn len(&self) -> usize {
         self.buckets.len()

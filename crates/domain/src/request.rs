@@ -1,10 +1,10 @@
-//! Who makes a request, and why it failed.
+//! The user who makes a request, and the error that answers it.
 
 use std::fmt;
 
 use protocol::{ErrorCode, User};
 
-/// Correlates an answer with its request. Chosen by the caller, opaque to the store.
+/// Correlates an answer with its request. The caller chooses it; the store does not interpret it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
@@ -12,20 +12,20 @@ pub struct RequestId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
 
-/// Not even the hash belongs into a log.
+/// Threat: with the hash, a reader of the log could recognize a token. Nothing of it is logged.
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenHash(…)")
     }
 }
 
-/// The user who makes a request.
+/// The user who makes a request, as the caller found the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     /// The user's id, and the name to store if the user is new. For a stored user the **stored** name goes into events,
     /// so that no event carries the old name after `renamed`.
     pub user: User,
-    /// How to store the user if they are not stored yet. Required until the caller has seen that they are.
+    /// How to store the user if the user is new. Required until the caller has seen that the user is stored.
     pub registration: Option<Registration>,
 }
 
@@ -37,10 +37,10 @@ pub struct Registration {
     pub token: Option<TokenHash>,
 }
 
-/// Why a request failed: a code for programs, and a message for the author of the client.
+/// The error of a request: a code for programs, and a message for the author of the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandError {
-    /// The code.
+    /// The stable code; see `docs/PROTOCOL.md`.
     pub code: ErrorCode,
     /// Public: never the text of an internal error.
     pub message: String,

@@ -1,36 +1,36 @@
-//! Lines that begin with a slash. The words come from the rows of the operations. The web client reads lines by the same grammar;
-//! `golden/slash.json` is the test of both.
+//! Lines that begin with a slash. The words come from the rows of the operations. The web client implements the same grammar;
+//! `golden/slash.json` tests both.
 
 use protocol::operations::{OPERATIONS, Row, Slash};
 
-/// The separators between a command and its argument, with the ideographic space of Chinese and Japanese keyboards. A fixed list
-/// and not all of Unicode's, so that it is the same in every implementation.
+/// The separators between a command and its argument, including the ideographic space of Chinese and Japanese keyboards. A
+/// fixed list instead of Unicode's, so that all implementations agree.
 const SPACES: [char; 5] = [' ', '\t', '\n', '\r', '\u{3000}'];
 
-/// The word that lists the commands. It is not an operation.
+/// The word that lists the commands; it is not an operation.
 pub const HELP: &str = "help";
 
-/// The meaning of a line. Whether an argument is valid is the operation's check.
+/// The meaning of a line. Whether the argument is valid is checked by the operation.
 #[derive(Clone, Copy, Debug)]
 pub enum Line<'l> {
-    /// A message, without the first slash of two.
+    /// A message. The first slash of two is removed.
     Message(&'l str),
-    /// The slash command of an operation.
+    /// A slash command of an operation.
     Command {
-        /// The row of the operation.
+        /// The operation that the line requests.
         row: &'static Row,
-        /// Its word, and the field that takes the argument.
+        /// The word, and the field that takes the argument.
         slash: Slash,
-        /// The rest of the line; empty if there is none.
+        /// The rest of the line without surrounding white space; empty if there is none.
         argument: &'l str,
     },
-    /// `/help`
+    /// `/help`, which needs no operation.
     Help,
-    /// No command has this word. It is not sent: what was meant for the server may not be meant for the room.
+    /// No command has this word. The line is not sent: a mistyped command may be private.
     Unknown(&'l str),
 }
 
-/// Reads a line. Only a slash at the very start makes a command: a line that begins with a space is a message.
+/// Parses a line. Only a slash at the very start makes a command; a line that begins with a space is a message.
 #[must_use]
 pub fn parse(line: &str) -> Line<'_> {
     let Some(rest) = line.strip_prefix('/') else { return Line::Message(line) };
@@ -48,7 +48,7 @@ pub fn parse(line: &str) -> Line<'_> {
     }
 }
 
-/// Every slash command but `help`, in the order of the documents.
+/// Every slash command except `help`, in the order of the documents.
 pub fn commands() -> impl Iterator<Item = (&'static Row, Slash)> {
     OPERATIONS.iter().filter_map(|definition| Some((definition.row, definition.row.slash?)))
 }
@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    /// The meaning as the golden file writes it. A command without the argument that its operation needs is incomplete.
+    /// The meaning in the form of the golden file. A command without the argument that its operation needs is incomplete.
     fn to_json(line: Line<'_>) -> Value {
         let is_complete = |row: &Row, field: &str, argument: &str| {
             let fields = [("room", "lobby"), (field, argument)];

@@ -1,4 +1,4 @@
-//! The state that decisions see: facts loaded from a store, changed by the effects of the batch so far.
+//! The state that decisions use: facts loaded from a store, changed by the effects of the batch so far.
 
 mod overlay;
 
@@ -11,48 +11,48 @@ use protocol::{
 
 use crate::{Fact, TokenHash};
 
-/// A room, with the end of its log.
+/// A room, with the number, the message count and the time of its last event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// What its members see.
+    /// The id, the name and the attributes, as of `head`.
     pub info: RoomInfo,
-    /// The number of its last event; 0 if there is none.
+    /// The number of the last event; 0 if there is none.
     pub head: Seq,
-    /// Its message count.
+    /// The number of messages up to `head`.
     pub n: MessageCount,
-    /// The time of its last event.
+    /// The time of the last event. The next event gets no earlier one.
     pub last_at: Option<Timestamp>,
 }
 
 impl Room {
-    /// A room without events.
+    /// A room without events, as a `join` creates it.
     #[must_use]
     pub fn new(id: RoomId, name: RoomName) -> Self {
         Room { info: RoomInfo::new(id, name), head: Seq(0), n: MessageCount(0), last_at: None }
     }
 
-    /// Its id.
+    /// The id, as in `info`.
     #[must_use]
     pub fn id(&self) -> RoomId {
         self.info.room
     }
 }
 
-/// A message that was sent under an idempotency key.
+/// A stored message, found by its idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyedMessage {
-    /// The room.
+    /// The room that has the message. The same key with another room is `key_conflict`.
     pub room: RoomId,
-    /// The number of the message.
+    /// The number of the message, which the repeated request returns.
     pub seq: Seq,
-    /// Its text.
+    /// The text. The same key with another text is `key_conflict`.
     pub body: MessageBody,
 }
 
-/// Loaded facts under the effects of the batch so far.
+/// The loaded facts, with the effects of the batch so far applied.
 ///
-/// A store loads what is committed, also after [`World::apply`] has changed the world: a value that an effect has set stays,
-/// and a loaded set or count is adjusted by the effects before. So facts can be loaded at any time of a batch.
+/// A store loads committed state, also after [`World::apply`] has changed the world: a value that an effect has set stays, and
+/// a loaded set or count is adjusted by the earlier effects. So facts can be loaded at any time of a batch.
 #[derive(Debug, Default)]
 pub struct World {
     rooms: HashMap<RoomId, Option<Room>>,
@@ -68,17 +68,17 @@ pub struct World {
     sessions: HashMap<TokenHash, Option<UserId>>,
     session_counts: HashMap<UserId, u64>,
     next_room: Option<RoomId>,
-    /// Rooms that the batch created: a store has nothing to load about them.
+    /// The rooms that the batch created; a store has nothing to load about them.
     created: HashSet<RoomId>,
-    /// How many users the `member_joined` at a room's head names, if it was appended in this batch.
+    /// For each room, its last `member_joined` of this batch and the number of users that it names.
     join_groups: HashMap<RoomId, (Seq, usize)>,
-    /// What the effects so far did to memberships and session counts, for sets and counts that are loaded later.
+    /// The effects so far on memberships and session counts, for sets and counts that are loaded later.
     membership_changes: BTreeMap<(UserId, RoomId), bool>,
     member_count_changes: HashMap<RoomId, i64>,
     session_count_changes: HashMap<UserId, i64>,
 }
 
-/// Setters for a store: each records what is committed.
+/// Setters for a store. Each records committed state.
 impl World {
     /// Records [`Fact::Room`].
     pub fn load_room(&mut self, reference: &RoomRef, room: Option<Room>) {
@@ -167,12 +167,12 @@ impl World {
 
 /// Getters for decisions and stores. The error is the fact that is not loaded.
 impl World {
-    /// The id of the room, if it exists.
+    /// The id of the room; `None` if it does not exist.
     pub fn room_id(&self, reference: &RoomRef) -> Result<Option<RoomId>, Fact> {
         self.room(reference).map(|room| room.map(|room| room.id()))
     }
 
-    /// The room, if it exists.
+    /// The room; `None` if it does not exist.
     pub fn room(&self, reference: &RoomRef) -> Result<Option<&Room>, Fact> {
         let missing = || Fact::Room(reference.clone());
         let id = match reference {
@@ -185,7 +185,7 @@ impl World {
         self.rooms.get(&id).map(Option::as_ref).ok_or_else(missing)
     }
 
-    /// The stored name of the user, if they are stored.
+    /// The stored name of the user; `None` if the user is not stored.
     pub fn user(&self, user: UserId) -> Result<Option<&UserName>, Fact> {
         self.users.get(&user).map(Option::as_ref).ok_or(Fact::User(user))
     }
@@ -199,7 +199,7 @@ impl World {
         }
     }
 
-    /// The user's read position.
+    /// The user's read position; `None` if the user has never moved it.
     pub fn read_position(&self, room: RoomId, user: UserId) -> Result<Option<ReadPosition>, Fact> {
         match self.read_positions.get(&(room, user)) {
             Some(position) => Ok(*position),
@@ -209,43 +209,43 @@ impl World {
     }
 
     /// The room's message count as of the event `seq`, which is not above its head.
-    pub fn message_count(&self, room: RoomId, seq: Seq) -> Result<Option<MessageCount>, Fact> {
+    pub(crate) fn message_count(&self, room: RoomId, seq: Seq) -> Result<Option<MessageCount>, Fact> {
         let missing = || Fact::MessageCount(RoomRef::Id(room), seq);
         self.message_counts.get(&(room, seq)).copied().ok_or_else(missing)
     }
 
     /// The number of members of the room.
-    pub fn member_count(&self, room: RoomId) -> Result<u64, Fact> {
+    pub(crate) fn member_count(&self, room: RoomId) -> Result<u64, Fact> {
         self.member_counts.get(&room).copied().ok_or(Fact::MemberCount(room))
     }
 
-    /// The rooms of which the user is a member.
+    /// The rooms of which the user is a member, sorted by id.
     pub fn rooms_of(&self, user: UserId) -> Result<&BTreeSet<RoomId>, Fact> {
         self.rooms_of.get(&user).ok_or(Fact::RoomsOf(user))
     }
 
-    /// The message that the user sent under `key`.
+    /// The message that the user sent with `key`; `None` if the key is unused.
     pub fn keyed_message(&self, user: UserId, key: &ClientMessageId) -> Result<Option<&KeyedMessage>, Fact> {
         let message = self.keyed_messages.get(&user).and_then(|messages| messages.get(key));
         message.map(Option::as_ref).ok_or_else(|| Fact::KeyedMessage(user, key.clone()))
     }
 
-    /// The user of the session, if it has not ended.
+    /// The user of the session; `None` if it has ended or never existed.
     pub fn session(&self, token: &TokenHash) -> Result<Option<UserId>, Fact> {
         self.sessions.get(token).copied().ok_or(Fact::Session(*token))
     }
 
     /// The number of sessions of the user.
-    pub fn session_count(&self, user: UserId) -> Result<u64, Fact> {
+    pub(crate) fn session_count(&self, user: UserId) -> Result<u64, Fact> {
         self.session_counts.get(&user).copied().ok_or(Fact::SessionCount(user))
     }
 
-    /// The id of the next room.
+    /// The id for the next room. [`World::apply`] increases it when a room is created.
     pub fn next_room(&self) -> Result<RoomId, Fact> {
         self.next_room.ok_or(Fact::NextRoom)
     }
 
-    /// How many users the `member_joined` at the room's head names, if it was appended in this batch.
+    /// The number of users that the `member_joined` at the room's head names; `None` unless this batch appended that event.
     pub(crate) fn join_group(&self, room: &Room) -> Option<usize> {
         self.join_groups.get(&room.id()).filter(|(seq, _)| *seq == room.head).map(|(_, users)| *users)
     }

@@ -8,15 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Why a text is not a valid message body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBody {
-    /// Only white space.
+    /// No character other than white space.
     #[error("a message cannot be empty")]
     Empty,
     /// More bytes than the server's `body_bytes`.
     #[error("a message of {found} bytes is too long: at most {limit}")]
     TooLong {
-        /// Bytes found.
+        /// The length of the text in UTF-8 bytes.
         found: usize,
-        /// Bytes allowed.
+        /// The longest permitted text in UTF-8 bytes.
         limit: u32,
     },
     /// U+0000, which PostgreSQL cannot store.
@@ -24,12 +24,13 @@ pub enum InvalidBody {
     Nul,
 }
 
-/// The text of a message, unchanged.
+/// The text of a message: not blank, without U+0000, and otherwise exactly what the sender wrote (no trimming, no
+/// normalization).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MessageBody(String);
 
 impl MessageBody {
-    /// Accepts text of at most `limit` bytes that is not only white space.
+    /// Accepts text of at most `limit` UTF-8 bytes that is not blank.
     pub fn new(text: impl Into<String>, limit: u32) -> Result<Self, InvalidBody> {
         let text = text.into();
         if text.len() > limit as usize {
@@ -44,7 +45,8 @@ impl MessageBody {
         Ok(MessageBody(text))
     }
 
-    /// The text.
+    /// The text as it was sent. It may contain control characters and line breaks: a plain-text recipient gets
+    /// `domain::one_line` of it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -65,7 +67,7 @@ impl<'de> Deserialize<'de> for MessageBody {
     }
 }
 
-/// A text that is not a valid `client_message_id`.
+/// The error for a text that is not a valid `client_message_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a client_message_id is 1 to 64 visible ASCII characters")]
 pub struct InvalidKey;
@@ -85,7 +87,7 @@ impl ClientMessageId {
         }
     }
 
-    /// The key as the client wrote it.
+    /// The key as the client wrote it; keys are compared byte by byte.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -5,21 +5,21 @@
 pub enum Close {
     /// The server stops or restarts. The reason is `retry_within_ms=N`: clients reconnect at a random moment within that time.
     GoingAway,
-    /// The peer broke RFC 6455.
+    /// The peer violated RFC 6455, for example with an unmasked frame.
     ProtocolError,
-    /// A binary message, which no protocol of this server has.
+    /// The peer sent a binary message. Every subprotocol of this server is text.
     UnsupportedData,
-    /// Text that is not UTF-8.
+    /// A text message or a close reason that is not UTF-8.
     InvalidPayload,
-    /// A message beyond `limits.frame_bytes`.
+    /// A message longer than `limits.frame_bytes`, rejected before it is buffered.
     MessageTooBig,
-    /// A defect of the server.
+    /// A defect of the server; its log has the details.
     InternalError,
     /// A message was not completed within 30 s of its first byte.
     UnfinishedMessage,
-    /// The server is short of memory for unfinished messages.
+    /// The unfinished messages of all connections together hold as much memory as the server permits.
     Overloaded,
-    /// The session has ended: log in again before reconnecting.
+    /// The session has ended; reconnecting with the same token cannot succeed.
     SessionEnded,
 }
 

@@ -1,4 +1,4 @@
-//! How a text frame becomes commands, and why it may not.
+//! Parsing a text frame into commands.
 
 use std::borrow::Cow;
 
@@ -8,18 +8,18 @@ use serde_json::{Map, Value};
 
 use crate::{Command, CommandId, FrameError, Limits};
 
-/// A command and its id.
+/// A command with the id that correlates it with its reply.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CommandEnvelope {
-    /// Present: exactly one reply bears it.
+    /// With an id, the command gets exactly one reply, which has the same id. Without one, only an error is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
-    /// The command.
+    /// The operation and its checked fields. On the wire they are in the same object as `id`.
     #[serde(flatten)]
     pub command: Command,
 }
 
-/// The part of a command that does not depend on its type.
+/// The fields that every command has, read before the type is known.
 #[derive(Deserialize)]
 struct Header<'a> {
     id: Option<CommandId>,
@@ -28,7 +28,7 @@ struct Header<'a> {
 }
 
 impl CommandEnvelope {
-    /// Reads one command whose body may have `body_limit` bytes.
+    /// Parses one command. `body_limit` is the longest message body in UTF-8 bytes.
     pub fn parse(text: &str, body_limit: u32) -> Result<Self, FrameError> {
         // serde accepts a list for a struct: `[5,"ping"]` would be the ping with the id 5.
         if !text.trim_start().starts_with('{') {
@@ -44,7 +44,8 @@ impl CommandEnvelope {
 }
 
 impl Command {
-    /// Reads the operation `name` from the parameters of an HTTP request, as a frame with the same fields would be read.
+    /// Parses the parameters of an HTTP request for the operation `name`; the checks are those of a frame with the same
+    /// fields.
     pub fn from_parameters(
         name: &str,
         parameters: Map<String, Value>,
@@ -54,9 +55,10 @@ impl Command {
     }
 }
 
-/// Reads a text frame: one object, or an array of up to [`Limits::FRAME_COMMANDS`]; a body may have `body_limit` bytes.
+/// Parses a text frame: one object, or an array of up to [`Limits::FRAME_COMMANDS`]. `body_limit` is the longest message body
+/// in UTF-8 bytes.
 ///
-/// The outer error means that the frame as a whole is no JSON of that form.
+/// The outer error means that the frame as a whole is not JSON of this form.
 pub fn parse_frame(
     text: &str,
     body_limit: u32,
@@ -73,7 +75,8 @@ pub fn parse_frame(
     Ok(objects.into_iter().map(|object| CommandEnvelope::parse(object.get(), body_limit)).collect())
 }
 
-/// Reads an object whose header is wrong, for as much of its id and type as there is: the error names the command.
+/// Builds the error for an object whose `id` or `type` has the wrong JSON type. It keeps the id if that is readable, so that
+/// the client can match the error to its command.
 fn diagnose(text: &str, error: &serde_json::Error) -> FrameError {
     #[derive(Deserialize)]
     struct Envelope {

@@ -11,49 +11,49 @@ use serde_json::{Map, Value};
 
 use crate::{ClientMessageId, MessageBody, MessageCount, RoomId, Seq, Timestamp, Topic, UserId, UserName};
 
-/// A user, as others see them.
+/// A user as others see them: the id, and the name at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct User {
-    /// The id, which never changes.
+    /// The id. It never changes, also when a guest is renamed.
     pub id: UserId,
-    /// The name at the time.
+    /// The name at the time of the event or the reply; not unique.
     pub name: UserName,
 }
 
 /// One numbered entry of a room's log. It is the same for every member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
-    /// The kind, with `type` as its tag.
+    /// The kind and its fields; `type` is the tag.
     #[serde(flatten)]
     pub kind: EventKind,
-    /// The room.
+    /// The room in whose log the event is.
     pub room: RoomId,
-    /// The number in the room.
+    /// The event's position in the room: 1, 2, 3 … without a gap.
     pub seq: Seq,
-    /// The messages of the room up to and including this event.
+    /// The number of messages in the room up to and including this event.
     pub n: MessageCount,
-    /// The user who caused it.
+    /// The user who caused the event, with the name at that time.
     pub by: User,
-    /// The time of the commit. Within a room it never goes back.
+    /// The time of the commit. It never decreases within a room, even if the clock goes back.
     pub at: Timestamp,
 }
 
-/// The kind of an event.
+/// The kind of an event, with the fields of that kind.
 // `remote` makes the derived functions inherent ones, for the kinds of this version; the traits add `Unknown`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", remote = "Self")]
 pub enum EventKind {
-    /// A message.
+    /// A user sent a message.
     Message {
-        /// The sender's idempotency key. A message from plain text has none.
+        /// The sender's idempotency key. Absent in a message from plain text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_message_id: Option<ClientMessageId>,
-        /// The text.
+        /// The text, not empty, as the sender wrote it.
         body: MessageBody,
     },
-    /// `by` and the users of `also_joined` became members. Users who join at the same moment share an event.
+    /// `by` and the users of `also_joined` became members. Joins that are committed together share one event.
     MemberJoined {
-        /// The others, in the order in which they joined; at most 99.
+        /// The other users, in the order in which they joined; at most 99.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         also_joined: Vec<User>,
     },
@@ -61,12 +61,12 @@ pub enum EventKind {
     MemberLeft {},
     /// `by` has a new name.
     Renamed {
-        /// The previous name.
+        /// The name before; `by` has the new one.
         old_name: UserName,
     },
     /// `by` changed the topic of the room.
     TopicChanged {
-        /// The new topic. Empty: the topic was removed.
+        /// The new topic; empty if the topic was removed.
         topic: Topic,
     },
     /// A kind that this version does not define: a newer server appended the event.
@@ -74,7 +74,8 @@ pub enum EventKind {
     Unknown(UnknownKind),
 }
 
-/// A kind of event that this version does not define. It encodes to what was read.
+/// A kind of event that this version does not define. It is encoded unchanged, so that an older server delivers what a newer
+/// one wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownKind {
     name: String,
@@ -82,7 +83,7 @@ pub struct UnknownKind {
 }
 
 impl UnknownKind {
-    /// The event's `type`.
+    /// The event's `type` on the wire.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -125,14 +126,15 @@ impl<'de> Deserialize<'de> for EventKind {
     }
 }
 
-/// Whether this version defines the kind `name`. Then an event that cannot be read is an error, and not an unknown kind.
+/// Whether this version defines the kind `name`: an event of a defined kind with wrong fields is an error, not an unknown
+/// kind.
 fn is_defined(name: &str) -> bool {
-    // Without other fields, only the type itself can be an unknown variant.
+    // With no other field present, an unknown variant can only be the type itself.
     let only_type = MapDeserializer::<_, TypeError>::new(iter::once(("type", name)));
     !matches!(EventKind::deserialize(only_type), Err(TypeError::UnknownVariant))
 }
 
-/// Separates an unknown type from missing fields.
+/// The error type of [`is_defined`]: serde's own error does not distinguish an unknown type from missing fields.
 #[derive(Debug)]
 enum TypeError {
     UnknownVariant,
@@ -157,7 +159,7 @@ impl de::Error for TypeError {
     }
 }
 
-/// Events as frames, for `golden/server.json`.
+/// Examples of every kind of event as frames. `golden/server.json` consists of these and the replies.
 pub const EVENT_EXAMPLES: &[&str] = &[
     r#"{"type":"message","room":"r1","seq":58,"n":52,"by":{"id":"u7","name":"李雷"},"at":"2026-11-22T10:00:00.123Z","client_message_id":"0192f3a0-7b1e-7c00-8000-000000000001","body":"你好 👩‍🚀\n<script>"}"#,
     r#"{"type":"message","room":"r1","seq":59,"n":53,"by":{"id":"u8","name":"Han Meimei"},"at":"2026-11-22T10:00:01.000Z","body":"said in plain text"}"#,

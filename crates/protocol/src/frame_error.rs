@@ -1,26 +1,28 @@
-//! Why a frame is no command.
+//! The error for a frame that is not a valid command.
 
 use crate::{CommandId, ErrorCode, InvalidBody, InvalidName};
 
-/// Why a frame, or one object in it, is no command. It is answered with `error`, and never closes the connection.
+/// The error for a frame, or one object in it, that is not a valid command. The client gets an `error`; the connection stays
+/// open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct FrameError {
-    /// The command's id, where it could be read.
+    /// The id of the command, if it was readable.
     pub id: Option<CommandId>,
-    /// The code of the answer.
+    /// The code of the `error` frame.
     pub code: ErrorCode,
-    /// For the author of the client.
+    /// An English message for the author of the client: at most 201 characters, the last one `…` if it was cut.
     pub message: String,
 }
 
 impl FrameError {
-    /// Messages quote what they reject; beyond this many characters they are cut.
+    /// Bounds the length of a message in characters: messages quote the rejected input.
     const MESSAGE_CHARS: usize = 200;
 
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let mut message = message.into();
-        // An answer is no larger than its command: a frame may be 64 KiB, and quoting makes invisible characters longer.
+        // Threat: a frame may have 64 KiB, and quoting makes invisible characters longer. Without the bound, the reply would
+        // amplify it.
         if let Some((at, _)) = message.char_indices().nth(Self::MESSAGE_CHARS) {
             message.truncate(at);
             message.push('…');
@@ -32,7 +34,7 @@ impl FrameError {
         Self::new(ErrorCode::Malformed, message)
     }
 
-    /// Unknown words come from outside and go back there and nowhere else; a long one is cut.
+    /// Quotes at most 32 characters of the type, which the client chose.
     pub(crate) fn unknown_type(name: &str) -> Self {
         let name: String = name.chars().take(32).collect();
         Self::new(ErrorCode::UnknownType, format!("no command is called {name:?}"))

@@ -1,18 +1,18 @@
 //! The files of `golden/`: frames that this crate, the server, the load generator and the web client read in their tests.
 //!
-//! `control.json` is written by hand. The other two are generated, so that the example of an operation or of an event stands
+//! `control.json` is written by hand. The other two are generated, so that the example of an operation or of an event is
 //! next to its definition.
 
 use crate::EVENT_EXAMPLES;
 use crate::operations::OPERATIONS;
 
-/// `golden/client.json`: every example of a request.
+/// The content of `golden/client.json`: every example of a request, one frame per line.
 #[must_use]
 pub fn client() -> String {
     list(OPERATIONS.iter().flat_map(|definition| definition.row.requests).copied())
 }
 
-/// `golden/server.json`: frames that are neither an event nor a reply, events, and replies.
+/// The content of `golden/server.json`, one frame per line: frames that are neither an event nor a reply, events, replies.
 #[must_use]
 pub fn server() -> String {
     let control = include_str!("../golden/control.json").lines();

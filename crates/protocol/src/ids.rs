@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A text that is not an id of the requested type.
+/// The error for a text that is not an id of the requested type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid id")]
 pub struct InvalidId;
@@ -59,11 +59,11 @@ macro_rules! string_id {
 }
 
 string_id!(
-    /// The id of a room. Not reused after the room is deleted.
+    /// The id of a room, `"r1"` on the wire. Not reused after the room is deleted.
     RoomId, "r"
 );
 string_id!(
-    /// The id of a user, guest or not. Never reused.
+    /// The id of a user, guest or not, `"u7"` on the wire. Never reused.
     UserId, "u"
 );
 
@@ -75,7 +75,7 @@ macro_rules! counter {
         pub struct $name(pub u64);
 
         impl $name {
-            /// The next value.
+            /// The value after this one. Only for numbers that this server has assigned: u64::MAX would overflow.
             #[must_use]
             pub fn next(self) -> Self {
                 $name(self.0 + 1)
@@ -99,11 +99,12 @@ counter!(
     MessageCount
 );
 counter!(
-    /// A client's number for one of its commands. The reply has the same number.
+    /// The number that a client gives to one of its commands; the reply has the same number. Not interpreted by the server.
     CommandId
 );
 
-/// The identity of a store's history. Restoring a backup changes it, which invalidates the cursors of the old epoch.
+/// The identity of a store's history, an opaque text. Restoring a backup changes it, which invalidates the cursors of the old
+/// epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub String);

@@ -17,7 +17,7 @@
 //! | `room_info.rs` | `RoomInfo`, `RoomAttributes`: what a room is to its members |
 //! | `timestamp.rs` | `Timestamp`: milliseconds, RFC 3339 on the wire |
 //! | `operations/` | the table of operations, and one file for each |
-//! | `command.rs`, `frame_error.rs` | parsing of a text frame into commands, and the error of what is none |
+//! | `command.rs`, `frame_error.rs` | parsing a text frame into commands, and the error for an invalid one |
 //! | `openapi/`, `schema.rs` | the OpenAPI document; JSON Schemas of the types with JSON of their own |
 //! | `session.rs` | the bodies of `/api/v1/session` |
 //! | `event.rs` | `Event`: one numbered entry of a room's log |

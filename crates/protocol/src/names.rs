@@ -11,18 +11,18 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is
 
 use crate::{Limits, RoomId};
 
-/// Why a text is not a valid name.
+/// The reason why a text is not a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
-    /// The normalized name is empty.
+    /// Nothing is left after normalization.
     #[error("a name cannot be empty")]
     Empty,
-    /// More than [`Limits::ROOM_NAME_CHARS`] or [`Limits::USER_NAME_CHARS`].
+    /// The name has more than [`Limits::ROOM_NAME_CHARS`] or [`Limits::USER_NAME_CHARS`] characters.
     #[error("a name of {found} characters is too long: at most {limit}")]
     TooLong {
-        /// Characters found.
+        /// The length of the name in Unicode scalar values.
         found: usize,
-        /// Characters allowed.
+        /// The longest permitted name in Unicode scalar values.
         limit: u32,
     },
     /// A character that is not allowed at this position.
@@ -88,7 +88,7 @@ impl RoomName {
         self.0.chars().nfkc().default_case_fold().nfkc().collect()
     }
 
-    /// The display form.
+    /// The display form, in NFKC. Compare names with [`RoomName::key`].
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -107,7 +107,7 @@ impl UserName {
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         let limit = Limits::USER_NAME_CHARS;
         let found = text.trim().chars().count();
-        // Bounded before normalization.
+        // Bounded before normalization, which may shorten a name: decomposed characters become one.
         if found > limit as usize * 4 {
             return Err(InvalidName::TooLong { found, limit });
         }
@@ -135,7 +135,7 @@ impl UserName {
         }
     }
 
-    /// The display form.
+    /// The display form, in NFC and without surrounding or repeated white space.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -154,9 +154,9 @@ fn is_invisible(c: char) -> bool {
 /// A reference to a room in a command: its id or its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RoomRef {
-    /// `"r1"`.
+    /// A text of the form of an id, such as `"r1"`.
     Id(RoomId),
-    /// `"lobby"`.
+    /// Any other text, such as `"lobby"`.
     Name(RoomName),
 }
 

@@ -1,4 +1,4 @@
-//! What a room is, as its members see it.
+//! The description of a room that its members receive.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,40 +6,41 @@ use serde_json::{Map, Value};
 
 use crate::{EventKind, RoomId, RoomName, Topic};
 
-/// A room: its identity and its attributes.
+/// A room: its identity, and its attributes at one position of its log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoomInfo {
-    /// The room's id.
+    /// The id, which never changes and is not reused.
     pub room: RoomId,
-    /// The room's name.
+    /// The display name. Names are compared without case and width.
     pub name: RoomName,
-    /// The attributes that can change.
+    /// The attributes that events can change. On the wire they are in the same object.
     #[serde(flatten)]
     pub attributes: RoomAttributes,
 }
 
 impl RoomInfo {
-    /// A room whose attributes nobody has changed yet.
+    /// A room whose attributes all have their defaults.
     #[must_use]
     pub fn new(room: RoomId, name: RoomName) -> Self {
         RoomInfo { room, name, attributes: RoomAttributes::default() }
     }
 }
 
-/// The attributes of a room that events can change. Stores keep them as this JSON: a field is absent while it has its default.
+/// The attributes of a room that events can change. Stores keep them as this JSON, so a new attribute needs no migration: a
+/// field with its default is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoomAttributes {
-    /// The room's topic; absent if there is none.
+    /// The topic; absent if there is none.
     #[serde(default, skip_serializing_if = "Topic::is_empty")]
     pub topic: Topic,
-    /// Attributes that this version does not define: a newer one has set them. They are carried unchanged.
+    /// Attributes that this version does not define, because a newer version set them. They are carried unchanged.
     #[serde(flatten)]
     #[schemars(skip)]
     pub unknown: Map<String, Value>,
 }
 
 impl RoomAttributes {
-    /// Applies an event of the room.
+    /// Applies an event of the room; events that change no attribute have no effect.
     pub fn apply(&mut self, kind: &EventKind) {
         if let EventKind::TopicChanged { topic } = kind {
             self.topic = topic.clone();

@@ -1,4 +1,4 @@
-//! JSON Schemas of the types that read and write their JSON by hand.
+//! JSON Schemas of the types whose JSON is written by hand.
 
 use crate::{
     ClientMessageId, CommandId, Epoch, Limits, MessageBody, MessageCount, RoomId, RoomName, RoomRef, Seq,
@@ -74,7 +74,7 @@ schemas! {
     RoomRef = {
         "type": "string",
         "minLength": 1,
-        // A leading `#` is dropped.
+        // With the leading `#` that parsing removes.
         "maxLength": Limits::ROOM_NAME_CHARS + 1,
         "description": "A room, by its id or its name.",
         "examples": ["r1", "lobby"],

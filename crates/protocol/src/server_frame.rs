@@ -1,4 +1,4 @@
-//! The frames of a server.
+//! The frames that the server sends.
 
 use std::borrow::Cow;
 
@@ -12,113 +12,113 @@ use crate::{
     UserId, UserName,
 };
 
-/// A frame of the server.
+/// A frame of the server: an entry of a room's log, or a control frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ServerFrame {
-    /// A numbered event of a room's log.
+    /// A numbered event of a room's log. It must not be lost: a client that misses one fetches it.
     Event(Event),
-    /// A frame that is no event.
+    /// A frame without a number. A client may ignore those that it does not know.
     ControlFrame(ControlFrame),
 }
 
-/// A frame that is no event, by its `type`.
+/// A frame that is not an event; `type` is the tag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ControlFrame {
-    /// The first object on a connection.
+    /// The first frame on a connection.
     Welcome(Welcome),
-    /// A room is open on this connection; its events follow.
+    /// A room is open on this connection; its later events follow.
     Joined(Joined),
     /// A command was carried out.
     Ok(OkFrame),
-    /// A command was rejected.
+    /// A command was rejected, or a room of a `resume` could not be opened.
     Error(ErrorFrame),
-    /// Events that the server does not send by itself.
+    /// A range of events that the server does not send by itself.
     Gap(Gap),
-    /// The client's copy of a room comes from another epoch.
+    /// The client's copy of a room belongs to another epoch.
     Reset(Reset),
-    /// Users who went online or offline.
+    /// Users who went online or offline since the last such frame of the room.
     Presence(Presence),
-    /// A user is typing.
+    /// A user is typing; nothing is sent when the user stops.
     Typing(Typing),
 }
 
 /// `welcome`: the first frame on a connection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Welcome {
-    /// The user of this connection.
+    /// The user of this connection. A new guest finds the generated name here.
     pub you: User,
-    /// The epoch of the store.
+    /// The epoch of the store; a client that resumes sends back the epoch of its events.
     pub epoch: Epoch,
-    /// The limits in force.
+    /// The limits in force for this connection.
     pub limits: Limits,
-    /// The server's program and version.
+    /// The program and its version: `teahouse 0.1.0`.
     pub server: String,
 }
 
-/// `joined`: a room is open. It precedes the room's events. Over HTTP: the user is a member.
+/// `joined`: a room is open on this connection. It precedes the room's later events. Over HTTP: the user is a member.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Joined {
     /// The id of the `join`; absent for a room of a `resume`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
-    /// The room.
+    /// The room, with its attributes as of `head`.
     #[serde(flatten)]
     pub info: RoomInfo,
-    /// The number of the last event.
+    /// The number of the room's last event. The events after it follow without a request.
     pub head: Seq,
-    /// The messages up to it.
+    /// The number of messages up to `head`.
     pub n: MessageCount,
-    /// The user's read position, if there is one.
+    /// The user's read position; absent if the user has never moved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadPosition>,
-    /// How many users are online in the room.
+    /// The number of users online in the room.
     pub count: u32,
-    /// At most 50 of them; `who` lists all.
+    /// The users online with the lowest ids, at most 50; `who` lists all.
     pub online: Vec<User>,
 }
 
-/// A read position.
+/// A read position, as an event and as a message count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadPosition {
     /// The last event that was read.
     pub seq: Seq,
-    /// The messages of the room up to it. The room's `n` minus this one is the number of unread messages.
+    /// The number of messages up to it. The room's `n` minus this one is the number of unread messages.
     pub n: MessageCount,
 }
 
-/// `ok`: a command was carried out. The other fields are those of its reply.
+/// `ok`: a command was carried out. The other fields are those of the reply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OkFrame {
     /// The id of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
-    /// The reply.
+    /// The reply, in the same object on the wire.
     #[serde(flatten)]
     pub body: OkBody,
 }
 
-/// The fields of an `ok`. They do not name the operation, so a recipient has them as fields until
-/// [`OkFrame::reply`] reads them as the reply of the command that it sent.
+/// The fields of an `ok`. They do not name the operation, so a recipient keeps them as a map until [`OkFrame::reply`] converts
+/// them to the reply type of the command that it sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum OkBody {
-    /// The reply, at the sender.
+    /// At the sender: the typed reply.
     #[serde(skip_deserializing)]
     Reply(Reply),
-    /// The fields, at the recipient.
+    /// At the recipient: the fields, not yet converted.
     Fields(Map<String, Value>),
 }
 
 impl OkFrame {
-    /// The frame with this reply.
+    /// The frame for this reply.
     #[must_use]
     pub fn new(id: Option<CommandId>, reply: Reply) -> Self {
         OkFrame { id, body: OkBody::Reply(reply) }
     }
 
-    /// The reply to a command whose operation has replies of this type.
+    /// Converts the fields to the reply type of the operation that was requested. The error is a missing or invalid field.
     pub fn reply<R: DeserializeOwned>(&self) -> Result<R, serde_json::Error> {
         match &self.body {
             OkBody::Reply(reply) => serde_json::from_value(serde_json::to_value(reply)?),
@@ -132,7 +132,8 @@ impl JsonSchema for OkBody {
         "OkBody".into()
     }
 
-    /// The replies of all operations, each type once. A `join` is answered by the frame `joined`.
+    /// One schema with the replies of all operations, each type once. A `join` is not among them: its reply is the frame
+    /// `joined`.
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let joined = generator.subschema_for::<Joined>();
         let mut replies: Vec<Schema> = Vec::new();
@@ -146,98 +147,98 @@ impl JsonSchema for OkBody {
     }
 }
 
-/// The reply to `send` and `leave`.
+/// The reply to `send` and `leave`: the position of the event that was appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Appended {
-    /// The number of the event.
+    /// The number of the event; for a repeated `send`, of the first one.
     pub seq: Seq,
 }
 
-/// The reply to `rename`.
+/// The reply to `rename`: the name as it was stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Named {
-    /// The name in force.
+    /// The name in force, normalized.
     pub name: UserName,
 }
 
-/// A reply without content: the command was carried out.
+/// A reply without fields: the command was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Done {}
 
-/// A page of the users who are online in a room, by id.
+/// One page of the users who are online in a room, sorted by id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UserPage {
-    /// How many are online in all.
+    /// The number of users online in the room, on all pages.
     pub count: u32,
-    /// The users of this page.
+    /// The users of this page; at most 100.
     pub users: Vec<User>,
-    /// The `after` of the next page, if there is one.
+    /// The `after` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<UserId>,
 }
 
-/// A page of rooms, by id.
+/// One page of rooms, sorted by id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoomPage {
-    /// The rooms of this page.
+    /// The rooms of this page; at most 100.
     pub rooms: Vec<RoomSummary>,
-    /// The `after` of the next page, if there is one.
+    /// The `after` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<RoomId>,
 }
 
-/// A room in a list.
+/// A room in a list, with what a list of rooms displays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoomSummary {
-    /// The room.
+    /// The room, with its attributes as of `head`.
     #[serde(flatten)]
     pub info: RoomInfo,
-    /// The number of the last event.
+    /// The number of the room's last event.
     pub head: Seq,
-    /// The messages up to it.
+    /// The number of messages up to `head`.
     pub n: MessageCount,
-    /// How many users are online in the room.
+    /// The number of users online in the room.
     pub count: u32,
     /// Whether the user is a member.
     pub joined: bool,
-    /// The user's read position, if there is one.
+    /// The user's read position; absent if the user has never moved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadPosition>,
 }
 
-/// A page of a room's events, oldest first.
+/// One page of a room's events, oldest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventPage {
-    /// The events.
+    /// The events, with consecutive numbers; at most 500, and about 256 KiB.
     pub events: Vec<Event>,
-    /// Whether there are more in the requested direction.
+    /// Whether there are more events in the direction of the request.
     pub more: bool,
 }
 
-/// `error`: a command was rejected.
+/// `error`: a command was rejected, or a room of a `resume` could not be opened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorFrame {
     /// The id of the command, if it had one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
-    /// The room of a `resume` that could not be opened.
+    /// The room of a `resume` that could not be opened; the other rooms are not affected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomId>,
-    /// What a program acts on.
+    /// The stable code, for programs. Clients treat an unknown one as `internal`.
     pub code: ErrorCode,
-    /// In English, for the author of the client.
+    /// An English message for the author of the client; not for users, and not stable.
     pub message: String,
-    /// Whether the same command may succeed later.
+    /// Whether the same command, sent again unchanged, may succeed later.
     pub retryable: bool,
-    /// How long to wait before it, in milliseconds.
+    /// The time to wait before that, in milliseconds. Present with `rate_limited`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
 
-/// `gap`: the server does not send the events `from` to `to` by itself; `history` has them.
+/// `gap`: the server does not send the events `from` to `to` by itself; `history` returns them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
-    /// The room.
+    /// The room with the missing events.
     pub room: RoomId,
     /// The first missing event.
     pub from: Seq,
@@ -245,50 +246,50 @@ pub struct Gap {
     pub to: Seq,
 }
 
-/// `reset`: the client discards its copy of the room and loads it again.
+/// `reset`: the client discards its copy of the room, whose numbers mean other events now, and loads it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reset {
-    /// The room.
+    /// The room to discard.
     pub room: RoomId,
     /// The epoch in force.
     pub epoch: Epoch,
 }
 
-/// `presence`: at most one per room and second. It may be lost.
+/// `presence`: at most one per room and second. It may be lost; each one has the whole count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Presence {
-    /// The room.
+    /// The room that the users entered or left.
     pub room: RoomId,
-    /// How many users are online.
+    /// The number of users online.
     pub count: u32,
-    /// Users who went online. Empty if more than 100 are online.
+    /// The users who went online. Empty if more than 100 are online.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub online: Vec<User>,
-    /// Users who went offline. Empty if more than 100 are online.
+    /// The users who went offline. Empty if more than 100 are online.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offline: Vec<UserId>,
 }
 
-/// `typing`: clients show it for a few seconds. It may be lost.
+/// `typing`: clients display it for a few seconds. It may be lost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Typing {
-    /// The room.
+    /// The room in which the user is typing.
     pub room: RoomId,
-    /// The user.
+    /// The user who is typing.
     pub by: User,
 }
 
 impl ServerFrame {
-    /// The JSON object.
+    /// The frame as one JSON object, without the frame header of WebSocket.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // These types hold maps with text keys, texts and numbers; serde_json fails on none of them.
+        // Cannot fail: all keys are strings, and every value is a string, a number, a boolean or one of these maps.
         serde_json::to_string(self).expect("frames are JSON by construction")
     }
 }
 
 impl ErrorFrame {
-    /// An error with the code's own retryability.
+    /// An error whose retryability is that of its code.
     #[must_use]
     pub fn new(id: Option<CommandId>, code: ErrorCode, message: impl Into<String>) -> Self {
         ErrorFrame {

@@ -1,4 +1,4 @@
-//! Timestamps on the wire and in the store.
+//! Timestamps: milliseconds in the store, RFC 3339 on the wire.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,7 +11,7 @@ use time::{OffsetDateTime, UtcOffset};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// `2026-11-22T10:00:00.123Z`. A timestamp outside the years 0 to 9999 is formatted as 1970.
+    /// Formats the time as `2026-11-22T10:00:00.123Z`. A time outside the years 0 to 9999 is formatted as 1970.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
         const FORMAT: &[time::format_description::BorrowedFormatItem<'_>] =
@@ -22,7 +22,7 @@ impl Timestamp {
             .unwrap_or_else(|| "1970-01-01T00:00:00.000Z".to_owned())
     }
 
-    /// Parses an RFC 3339 timestamp.
+    /// Parses an RFC 3339 timestamp; `None` if the text is not one.
     #[must_use]
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?.to_offset(UtcOffset::UTC);

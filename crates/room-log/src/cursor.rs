@@ -10,13 +10,13 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The last event before the cursor.
+    /// The last event before the cursor: a reader at the cursor has every event up to this one.
     #[must_use]
     pub fn seq(self) -> Seq {
         self.seq
     }
 
-    /// The lower of the two cursors.
+    /// The lower of the two cursors, for the position of the slowest reader.
     #[must_use]
     pub fn min(self, other: Cursor) -> Cursor {
         if other.position < self.position { other } else { self }
@@ -41,35 +41,35 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window without bounds.
+    /// A window without bounds: everything up to the tip.
     #[must_use]
     pub fn everything() -> Self {
         Window { bytes: usize::MAX, end: None, numbered_only: false }
     }
 }
 
-/// The result of reading from a cursor.
+/// The outcome of reading from a cursor.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReadOutcome<'a> {
     /// Nothing to write: the cursor is at the tip or at the end of the window. It may have moved past skipped entries.
     Nothing(Cursor),
-    /// Whole entries, to be written unchanged.
+    /// Whole entries, which are written to the socket unchanged.
     ByteRange(ByteRange<'a>),
     /// Events after the cursor have been evicted.
     Lagged(Evicted),
 }
 
-/// A contiguous range of whole entries.
+/// A contiguous range of whole entries, borrowed from the ring.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ByteRange<'a> {
-    /// Where the range starts; the argument for `RoomLog::advance`.
+    /// The start of the range; pass it to `RoomLog::advance` after writing.
     pub start: Cursor,
-    /// The bytes, in at most two slices of the ring.
+    /// The bytes, in at most two slices, because the ring may wrap around.
     pub bytes: [&'a [u8]; 2],
 }
 
 impl ByteRange<'_> {
-    /// Length in bytes.
+    /// The length in bytes, over both slices.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes[0].len() + self.bytes[1].len()
@@ -82,16 +82,16 @@ impl ByteRange<'_> {
     }
 }
 
-/// Events that are in the store but no longer in the log.
+/// Events that are in the store but no longer in the log. The reader backfills from the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evicted {
-    /// The last event before the cursor.
+    /// The last event before the cursor; the backfill starts after it.
     pub after: Seq,
-    /// The log's current head.
+    /// The last event of the log, up to which the backfill goes at most.
     pub head: Seq,
 }
 
-/// A cursor after a write.
+/// The state of a cursor after a write.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Advance<'a> {
     /// The new position, always at an entry boundary.

@@ -1,4 +1,4 @@
-//! Bytes that are written to one connection only.
+//! Bytes that are written to one connection only: replies, backfills, the remainder of a partially written frame.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -16,7 +16,7 @@ struct Pending {
     /// Written in this order, and before `tail`.
     segments: VecDeque<Bytes>,
     tail: Vec<u8>,
-    /// How many bytes of `tail` have been written.
+    /// The number of bytes of `tail` that have been written.
     tail_written: usize,
     len: usize,
 }
@@ -25,19 +25,19 @@ impl Outbox {
     /// High-water mark: above it the connection is not read until its peer has received the queued replies.
     pub const PAUSE_BYTES: usize = 16 * 1024;
 
-    /// The number of queued bytes.
+    /// The number of queued bytes, including shared ones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |pending| pending.len)
     }
 
-    /// Whether the queue is empty.
+    /// Whether nothing is queued; then the connection reads from room logs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Appends a copy of `bytes`.
+    /// Appends a copy of `bytes`; for small replies, which share one buffer.
     pub fn push(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -103,7 +103,7 @@ impl Outbox {
         written
     }
 
-    /// Discards all queued bytes.
+    /// Discards all queued bytes, for a connection that is closed.
     pub fn clear(&mut self) {
         self.0 = None;
     }

@@ -1,4 +1,4 @@
-//! Reading a room's log from a cursor.
+//! Reading a room's log from a cursor, and advancing the cursor after a write.
 
 use protocol::Seq;
 
@@ -6,7 +6,8 @@ use crate::room_log::Entry;
 use crate::{Advance, ByteRange, Cursor, Evicted, ReadOutcome, RoomLog, Window};
 
 impl RoomLog {
-    /// The cursor of a reader that has every event up to `seq`, if the events after `seq` are in the log.
+    /// The cursor of a reader that has every event up to `seq`; `None` if a later event is no longer in the log, or `seq` is above
+    /// the head.
     #[must_use]
     pub fn cursor_after(&self, seq: Seq) -> Option<Cursor> {
         if seq == self.head {
@@ -15,13 +16,13 @@ impl RoomLog {
         if seq < self.base || seq > self.head {
             return None;
         }
-        // After the last entry whose number is at most `seq`.
+        // The position is after the last entry whose number is at most `seq`.
         let index = self.entries.partition_point(|entry| entry.seq() <= seq);
         let position = if index == 0 { self.start } else { self.entries[index - 1].end };
         Some(Cursor { position, seq })
     }
 
-    /// The number of bytes between the cursor and the tip.
+    /// The number of bytes between the cursor and the tip: the reader's lag.
     #[must_use]
     pub fn bytes_after(&self, cursor: Cursor) -> usize {
         (self.end() - cursor.position.max(self.start)) as usize

@@ -1,4 +1,4 @@
-//! The ring buffer of a room: append at the back, eviction at the front.
+//! The ring buffer of a room: entries are appended at the back and evicted at the front.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,13 @@ use crate::Cursor;
 /// An event that cannot be appended because earlier events are missing. The store has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SequenceGap {
-    /// The first missing event.
+    /// The first missing event; the caller backfills from here.
     pub from: Seq,
-    /// The event passed to [`RoomLog::append`].
+    /// The event that was passed to [`RoomLog::append`].
     pub offered: Seq,
 }
 
-/// The newest entries of one room, as bytes.
+/// The newest entries of one room, as the bytes that go to the sockets.
 ///
 /// A position counts bytes since the log was created. It never decreases, even when entries are evicted.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct RoomLog {
     pub(crate) entries: VecDeque<Entry>,
     /// The position of `bytes[0]`.
     pub(crate) start: u64,
-    /// The last event before `entries[0]`.
+    /// The last event before `entries[0]`: what a reader at the start of the log has.
     pub(crate) base: Seq,
     pub(crate) head: Seq,
     /// The number of ephemeral entries. While it is 0, a read does not inspect the entries.
@@ -65,25 +65,25 @@ impl RoomLog {
         RoomLog { bytes: VecDeque::new(), entries: VecDeque::new(), start: 0, base: head, head, ephemeral: 0 }
     }
 
-    /// The sequence number of the last event.
+    /// The sequence number of the last event, whether it is still in the log or not.
     #[must_use]
     pub fn head(&self) -> Seq {
         self.head
     }
 
-    /// The position after the last entry.
+    /// The position after the last entry, where a reader that has everything is.
     #[must_use]
     pub fn tip(&self) -> Cursor {
         Cursor { position: self.end(), seq: self.head }
     }
 
-    /// The number of bytes held.
+    /// The number of bytes held, which [`trim`](Self::trim) bounds.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether the log holds no bytes.
+    /// Whether the log holds no bytes: after creation and after [`release`](Self::release).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -140,7 +140,7 @@ impl RoomLog {
         evicted_needed
     }
 
-    /// Frees all memory. For an idle room in which no member lags.
+    /// Frees all memory, for an idle room in which no member lags. Later reads from older cursors are answered from the store.
     pub fn release(&mut self) {
         *self = RoomLog { start: self.end(), ..RoomLog::new(self.head) };
     }

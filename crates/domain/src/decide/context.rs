@@ -1,4 +1,4 @@
-//! What a decision sees, and the steps that several operations share.
+//! The input of a decision, and the steps that several operations share.
 
 use protocol::{ErrorCode, Event, EventKind, MessageCount, RoomId, RoomRef, Seq, Timestamp, User, UserId};
 
@@ -6,7 +6,7 @@ use super::Stop;
 use crate::world::Room;
 use crate::{Actor, Effect, Fact, LOBBY, MemberContext, Permission, RoomLimits, World, check};
 
-/// What every operation sees.
+/// The input of a decision, the same for every operation.
 pub struct Context<'c> {
     pub(super) world: &'c World,
     pub(super) now: Timestamp,
@@ -15,17 +15,17 @@ pub struct Context<'c> {
 }
 
 impl<'c> Context<'c> {
-    /// The id of the actor.
     pub(super) fn user(&self) -> UserId {
         self.actor.user.id
     }
 
-    /// The room, which must exist.
+    /// The room; an unknown one is `room_not_found`.
     pub(super) fn room(&self, reference: &RoomRef) -> Result<&'c Room, Stop> {
         Ok(self.world.room(reference)?.ok_or(ErrorCode::RoomNotFound)?)
     }
 
-    /// The room, and the actor under their stored name, if the actor may use `permission` there as a member.
+    /// The room, and the actor under the stored name. An actor without `permission` in the room is rejected with the code of
+    /// [`check`].
     pub(super) fn member_of(
         &self,
         permission: Permission,
@@ -37,13 +37,14 @@ impl<'c> Context<'c> {
         Ok((room, self.stored(self.user())?))
     }
 
-    /// The user under their stored name.
+    /// The user under the stored name; a user who is not stored is `unauthorized`.
     pub(super) fn stored(&self, user: UserId) -> Result<User, Stop> {
         let name = self.world.user(user)?.ok_or(ErrorCode::Unauthorized)?;
         Ok(User { id: user, name: name.clone() })
     }
 
-    /// The actor under their stored name; `effects` store an actor who is new and may be stored.
+    /// The actor under the stored name. For a new actor, `effects` also store the user; without a registration, the error is
+    /// `unauthorized`.
     pub(super) fn registered(&self, effects: &mut Vec<Effect>) -> Result<User, Stop> {
         let id = self.user();
         if self.world.user(id)?.is_some() {
@@ -57,7 +58,7 @@ impl<'c> Context<'c> {
         Ok(user)
     }
 
-    /// The rooms with these ids, which exist. All missing facts are reported at once.
+    /// The rooms with these ids, which must exist. All missing facts are reported at once, so that one load is enough.
     pub(super) fn rooms(&self, ids: impl IntoIterator<Item = RoomId>) -> Result<Vec<&'c Room>, Stop> {
         self.all(ids, |id| self.world.room(&RoomRef::Id(id)))
             .map(|rooms| rooms.into_iter().flatten().collect())
@@ -79,7 +80,7 @@ impl<'c> Context<'c> {
         if missing.is_empty() { Ok(found) } else { Err(Stop::Missing(missing)) }
     }
 
-    /// The next event of the room.
+    /// The next event of the room: number, message count and time follow those of its head.
     pub(super) fn event(&self, room: &Room, by: User, kind: EventKind) -> Event {
         let messages = u64::from(matches!(kind, EventKind::Message { .. }));
         Event {
@@ -88,12 +89,12 @@ impl<'c> Context<'c> {
             seq: room.head.next(),
             n: MessageCount(room.n.0 + messages),
             by,
-            // Clocks go back; the times in a room do not.
+            // The clock may go back; the times of a room must not.
             at: room.last_at.map_or(self.now, |last| last.max(self.now)),
         }
     }
 
-    /// The effects of an event that changes attributes of the room: none if the room has these already.
+    /// The effects of an event that changes attributes of the room; none if the room has these values already.
     pub(super) fn change_attributes(&self, room: &Room, by: User, kind: EventKind) -> Vec<Effect> {
         let mut attributes = room.info.attributes.clone();
         attributes.apply(&kind);
@@ -104,13 +105,13 @@ impl<'c> Context<'c> {
         vec![Effect::AppendEvent(event), Effect::SetRoomAttributes { room: room.id(), attributes }]
     }
 
-    /// Whether the room is deleted when its last member leaves.
+    /// Whether the room is deleted when its last member leaves: it has no message, and it is not the lobby.
     fn is_disposable(room: &Room) -> bool {
         room.id() != LOBBY && room.n == MessageCount(0)
     }
 
-    /// Ends memberships that exist, each in another room, and deletes the rooms that end with them. The numbers of the
-    /// `member_left` events.
+    /// Ends existing memberships, each in another room, and deletes the rooms that are disposable then. Returns the numbers of
+    /// the `member_left` events.
     pub(super) fn remove_member(
         &self,
         rooms: &[&Room],

@@ -1,4 +1,4 @@
-//! Invalidate a session token. A user without another session leaves every room.
+//! Ending a session. A user without another session leaves every room.
 
 use protocol::UserId;
 
@@ -6,10 +6,10 @@ use super::leave_all::leave_every_room;
 use super::{Context, Decide, Decision};
 use crate::{Effect, Fact, TokenHash};
 
-/// Invalidate a session token. A user without another session cannot return, and leaves every room. The actor is ignored.
+/// Invalidates a session token. A user without another session cannot return, and leaves every room. The actor is ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndSession {
-    /// The session. An unknown one counts as ended.
+    /// The hash of the token. An unknown one counts as ended, so that a repeated request succeeds.
     pub token: TokenHash,
 }
 

@@ -1,4 +1,4 @@
-//! Become a member of a room, which the request may create.
+//! Becoming a member of a room, which the request may create.
 
 use protocol::{
     ErrorCode, EventKind, Limits, MessageCount, ReadPosition, RoomInfo, RoomName, RoomRef, Seq, User, UserId,
@@ -8,27 +8,27 @@ use super::{Context, Decide, Decision, Stop};
 use crate::world::Room;
 use crate::{Effect, Fact, MemberContext, Permission, check};
 
-/// Become a member. For a member nothing is appended.
+/// Becoming a member. For a member, nothing is appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
-    /// The room.
+    /// The room, by id or name.
     pub room: RoomRef,
-    /// Create the room if no room has this name.
+    /// Whether to create the room if no room has this name.
     pub create_if_missing: bool,
 }
 
-/// A room of which the user is a member.
+/// A room of which the user is a member, after the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinedRoom {
-    /// What its members see, as of `head`.
+    /// The room's attributes, as of `head`.
     pub info: RoomInfo,
-    /// The number of its last event: of `member_joined`, if the user became a member now.
+    /// The number of the room's last event; of the `member_joined` if the user became a member now.
     pub head: Seq,
-    /// Its message count.
+    /// The number of messages up to `head`.
     pub n: MessageCount,
-    /// The user's read position.
+    /// The user's read position; `None` if the user has never moved it.
     pub read: Option<ReadPosition>,
-    /// Whether the request created the room.
+    /// Whether the request created the room; the caller charges its own rate limit for that.
     pub created: bool,
 }
 
@@ -87,8 +87,8 @@ fn new_room(context: &Context<'_>, name: &RoomName, effects: &mut Vec<Effect>) -
     Ok(Room::new(id, name.clone()))
 }
 
-/// Adds the user to the `member_joined` at the room's head if it was appended in this batch and has a place left;
-/// otherwise appends one.
+/// Adds the user to the `member_joined` at the room's head if this batch appended it and it names fewer than
+/// [`Limits::JOINED_TOGETHER`] users; otherwise appends one.
 fn append(context: &Context<'_>, room: &mut Room, user: User, effects: &mut Vec<Effect>) {
     if context.world.join_group(room).is_some_and(|users| users < Limits::JOINED_TOGETHER) {
         effects.push(Effect::ShareJoin { room: room.id(), user });
@@ -99,7 +99,7 @@ fn append(context: &Context<'_>, room: &mut Room, user: User, effects: &mut Vec<
     effects.push(Effect::AppendEvent(event));
 }
 
-/// The result for a room that exists, as it stands.
+/// The result for a room that exists, without a change.
 pub(super) fn joined(context: &Context<'_>, room: &Room, created: bool) -> Result<JoinedRoom, Stop> {
     let read = context.world.read_position(room.id(), context.user())?;
     Ok(with_read_position(room, read, created))

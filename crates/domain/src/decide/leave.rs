@@ -1,4 +1,4 @@
-//! End a membership. A room without messages is deleted with its last member.
+//! Ending a membership. A room without messages is deleted with its last member.
 
 pub(super) use protocol::Leave;
 use protocol::{ErrorCode, RoomId, Seq, UserId};
@@ -9,9 +9,9 @@ use crate::{Fact, Permission};
 /// A membership that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeftRoom {
-    /// The room's id.
+    /// The room, which was deleted if it was disposable.
     pub room: RoomId,
-    /// The number of `member_left`.
+    /// The number of the `member_left` event: the last one that the user receives of the room.
     pub seq: Seq,
 }
 
@@ -43,7 +43,7 @@ mod tests {
         Leave { room: RoomRef::Id(room) }
     }
 
-    /// User 1 is a member of the room, which has no message.
+    /// User 1 is a member of a room without a message.
     fn silent(room: RoomId, members: u64) -> World {
         let mut world = World::default();
         let silent = Room { info: RoomInfo::new(room, room_name("silent")), n: MessageCount(0), ..tea() };

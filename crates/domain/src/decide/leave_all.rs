@@ -1,11 +1,11 @@
-//! Leave every room.
+//! Leaving every room.
 
 use protocol::UserId;
 
 use super::{Context, Decide, Decision, Stop};
 use crate::{Effect, Fact};
 
-/// Leave every room: the connection of a transient user has ended.
+/// Leaves every room: the connection of a transient user has ended, and nobody can return as that user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaveAll;
 
@@ -23,7 +23,7 @@ impl Decide for LeaveAll {
     }
 }
 
-/// In the order of the rooms' ids. A user who is not stored is in no room.
+/// The rooms are in the order of their ids. A user who is not stored is a member of no room.
 pub(super) fn leave_every_room(
     context: &Context<'_>,
     user: UserId,

@@ -1,4 +1,4 @@
-//! Return to a room as a member. Nothing is written.
+//! Opening a room of which the user is a member. Nothing is written.
 
 use protocol::{RoomId, RoomRef, UserId};
 
@@ -6,11 +6,11 @@ use super::join::{JoinedRoom, joined};
 use super::{Context, Decide, Decision};
 use crate::{Fact, Permission};
 
-/// Return to a room as a member. Writes nothing: it goes through the writer so that its answer has a position among the
-/// events.
+/// Opens a room of which the user is a member. Nothing is written: the request passes the writer so that its answer has a
+/// position among the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open {
-    /// The room.
+    /// The room. A user who is not a member is rejected.
     pub room: RoomId,
 }
 

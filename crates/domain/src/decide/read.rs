@@ -1,4 +1,4 @@
-//! Advance a read position: never back, never past the head.
+//! Moving a read position: never back, never past the head.
 
 pub(super) use protocol::Read;
 use protocol::{MessageCount, ReadPosition, Seq, UserId};
@@ -8,7 +8,7 @@ use crate::world::Room;
 use crate::{Effect, Fact, Permission};
 
 impl Decide for Read {
-    /// The position in force.
+    /// The position in force, which is the old one if the request would move it back.
     type Done = ReadPosition;
 
     fn facts(&self, user: UserId) -> Vec<Fact> {

@@ -1,4 +1,4 @@
-//! Change a user's name, in every room of theirs.
+//! Changing a user's name, with an event in every room of the user.
 
 pub(super) use protocol::Rename;
 use protocol::{EventKind, Named, User, UserId};

@@ -1,30 +1,30 @@
-//! Send a message. The idempotency key is checked before the rules: the sender may have left since the first attempt, and
-//! still has to learn that the message was stored.
+//! Sending a message. The idempotency key is checked before the rules: the sender may have left since the first attempt, and
+//! must still learn that the message was stored.
 
 use protocol::{ClientMessageId, ErrorCode, EventKind, MessageBody, RoomId, RoomRef, Seq, UserId};
 
 use super::{Context, Decide, Decision};
 use crate::{Effect, Fact, Permission};
 
-/// Send a message.
+/// Appends a message, at most once per idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {
-    /// The room.
+    /// The room, by id or name.
     pub room: RoomRef,
     /// The idempotency key: the same key, room and body is the same message. A message from plain text has none.
     pub key: Option<ClientMessageId>,
-    /// The text.
+    /// The text, within the limit of the server when it was received.
     pub body: MessageBody,
 }
 
-/// A message that is stored.
+/// A message that is stored, now or before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentMessage {
-    /// The room's id.
+    /// The room, by id.
     pub room: RoomId,
-    /// The number of the message.
+    /// The number of the message; of the first one if the request was a repetition.
     pub seq: Seq,
-    /// The message was stored before; nothing was appended.
+    /// Whether the message was stored before; then nothing was appended.
     pub repeated: bool,
 }
 
@@ -77,7 +77,7 @@ mod tests {
         Send { room: RoomRef::Id(room), key: Some(key()), body: body(text) }
     }
 
-    /// User 1 has sent "hello" under the key, or nothing.
+    /// User 1 has sent "hello" with the key, or nothing.
     fn with_key(sent: bool) -> World {
         let mut world = world();
         let message = KeyedMessage { room: TEA, seq: Seq(3), body: body("hello") };

@@ -1,4 +1,4 @@
-//! Change the topic of a room.
+//! Changing the topic of a room.
 
 pub(super) use protocol::SetTopic;
 use protocol::{EventKind, TopicSet, UserId};

@@ -1,4 +1,4 @@
-//! Worlds and requests for unit tests.
+//! Worlds and requests for the unit tests of decisions.
 
 use protocol::{MessageCount, RoomId, RoomInfo, RoomName, RoomRef, Seq, Timestamp, User, UserId, UserName};
 

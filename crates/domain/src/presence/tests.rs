@@ -33,9 +33,9 @@ fn user_with_two_connections_is_online_until_both_leave() {
     assert!(!presence.enter(TEA, guest(1), ms(0)));
     assert_eq!(presence.count(TEA), 1);
     assert!(!presence.leave(TEA, UserId(1), ms(0)));
-    assert!(presence.is_online(TEA, UserId(1)));
+    assert_eq!(ids(&presence.online(TEA, 10)), [1]);
     assert!(presence.leave(TEA, UserId(1), ms(0)));
-    assert!(!presence.is_online(TEA, UserId(1)));
+    assert!(presence.online(TEA, 10).is_empty());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How effects change the world.
+//! Applying effects to the world, so that a batch needs no second read of the store.
 
 use protocol::{Event, EventKind, RoomId, UserId};
 

@@ -1,4 +1,4 @@
-//! Rows of the HTTP addresses that are no operations: their handlers are written by hand, and the document lists them.
+//! The HTTP endpoints that are not operations: their handlers are written by hand, and these rows put them into the document.
 
 use schemars::{Schema, SchemaGenerator};
 
@@ -6,7 +6,7 @@ use crate::ErrorCode::{self, *};
 use crate::operations::{Access, Method, Route};
 use crate::{CreateSession, Session};
 
-/// An address of its own.
+/// An endpoint whose handler is written by hand.
 pub(super) struct Endpoint {
     pub(super) operation_id: &'static str,
     pub(super) tag: &'static str,
@@ -14,16 +14,16 @@ pub(super) struct Endpoint {
     pub(super) route: Route,
     pub(super) request: Option<fn(&mut SchemaGenerator) -> Schema>,
     pub(super) replies: &'static [(u16, &'static str, Content)],
-    /// The codes beyond those of the route.
+    /// The error codes in addition to those that any route may return.
     pub(super) errors: &'static [ErrorCode],
 }
 
-/// What a reply holds.
+/// The body of a response.
 #[derive(Clone, Copy)]
 pub(super) enum Content {
     Nothing,
     Json(fn(&mut SchemaGenerator) -> Schema),
-    /// Anything of this media type.
+    /// A body of this media type, without a schema.
     Media(&'static str),
 }
 
@@ -35,7 +35,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         operation_id: "create_session",
         tag: "sessions",
         summary: "Creates a guest and a session, unless the request bears a valid session.",
-        // Anybody may, but a page of another origin must be allowed to.
+        // Needs no session; a request from a page of another origin is rejected unless the origin is allowed.
         route: Route { access: Access::Session, ..Route::change(Method::Post, "/api/v1/session").creating() },
         request: Some(SchemaGenerator::subschema_for::<CreateSession>),
         replies: &[(200, "The session that the request bears.", SESSION), (201, "A new guest.", SESSION)],

@@ -1,7 +1,7 @@
-//! The OpenAPI 3.1 document, from the table of operations and the schemas of what they carry.
+//! The OpenAPI 3.1 document, generated from the table of operations and the schemas of their types.
 //!
-//! Over WebSocket the same requests are frames; OpenAPI has no word for that. The frames are among the components (`Command`,
-//! `ServerFrame`), and the extension `x-websocket` lists every operation with what does not fit into a path.
+//! OpenAPI cannot describe WebSocket frames. The frames are among the components (`Command`, `ServerFrame`), and the extension
+//! `x-websocket` lists every operation with what a path cannot express.
 
 mod endpoints;
 mod schemas;
@@ -15,7 +15,7 @@ use crate::{ErrorCode, HttpError};
 use endpoints::{Content, ENDPOINTS, Endpoint};
 use schemas::Schemas;
 
-/// The document.
+/// The document as a JSON value.
 #[must_use]
 pub fn document() -> Value {
     let mut schemas = Schemas::default();
@@ -63,10 +63,10 @@ pub fn document() -> Value {
     })
 }
 
-/// The document as it is served and committed.
+/// The document as it is served and committed: pretty-printed, with a final line break.
 #[must_use]
 pub fn text() -> String {
-    // Maps with text keys: serde_json cannot fail on them.
+    // Cannot fail: all keys are strings, and no value implements `Serialize` by hand.
     serde_json::to_string_pretty(&document()).expect("the document is JSON") + "\n"
 }
 
@@ -157,7 +157,7 @@ fn json_content(schema: &Value) -> Value {
     json!({ "application/json": { "schema": schema } })
 }
 
-/// The successes, and each status that an error code has, with the codes that have it.
+/// The successful responses, and one response for each status that an error code maps to, with the codes that share it.
 fn responses(
     schemas: &mut Schemas,
     route: Route,
@@ -188,7 +188,7 @@ fn responses(
     responses.into()
 }
 
-/// The description of an operation on a live connection.
+/// The description of an operation over WebSocket, for `x-websocket`.
 fn websocket(schemas: &mut Schemas, definition: &Definition) -> Value {
     let Row { name, summary, reply, http, permission, rate, events, .. } = definition.row;
     let errors: Vec<&str> = definition

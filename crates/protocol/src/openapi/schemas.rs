@@ -1,4 +1,4 @@
-//! Gathers the schemas that the document refers to.
+//! Collects the schemas that the document refers to.
 
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
@@ -7,15 +7,14 @@ use serde_json::{Map, Value, json};
 use crate::operations::Definition;
 use crate::{CommandId, ServerFrame};
 
-/// Requests and replies have generators of their own: an optional field may be left out of a request, and a reply never has
-/// a field that is null.
+/// Requests and replies have separate generators, because they treat optional fields differently: a request may omit one, and
+/// a reply never contains a null.
 pub(super) struct Schemas {
     requests: SchemaGenerator,
     replies: SchemaGenerator,
     commands: Map<String, Value>,
 }
 
-/// A field of a request.
 pub(super) struct Field {
     pub(super) name: String,
     pub(super) schema: Value,
@@ -23,7 +22,7 @@ pub(super) struct Field {
 }
 
 impl Field {
-    /// The field as a parameter in the path or the query.
+    /// The field as a parameter; `place` is `path` or `query`.
     pub(super) fn parameter(&self, place: &str) -> Value {
         let mut schema = self.schema.clone();
         let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
@@ -62,7 +61,7 @@ impl Schemas {
         schema(&mut self.replies).to_value()
     }
 
-    /// The fields of an operation's request, in the order of their names.
+    /// The fields of an operation's request, sorted by name.
     pub(super) fn request_fields(&mut self, definition: &Definition) -> Vec<Field> {
         let object = self.resolve(definition);
         let required = object["required"].as_array().cloned().unwrap_or_default();
@@ -74,7 +73,7 @@ impl Schemas {
         properties.into_iter().map(field).collect()
     }
 
-    /// Adds the frame of an operation to the components, and returns the reference to it.
+    /// Adds the frame of an operation to the components, and returns a reference to it.
     pub(super) fn command(&mut self, definition: &Definition) -> Value {
         let fields = self.request_fields(definition);
         let id = self.requests.subschema_for::<CommandId>().to_value();
@@ -120,7 +119,7 @@ impl Schemas {
             optional_is_not_null(schema);
         }
         components.extend(self.commands);
-        // Requests appear as paths and frames.
+        // Requests are described by paths and frames, so their own schemas would be duplicates.
         components.retain(|name, _| name == "CreateSession" || !name.ends_with("Request"));
         components
     }
@@ -133,7 +132,7 @@ impl Schemas {
     }
 }
 
-/// In a reply, a field that has no value is left out.
+/// In a reply, a field without a value is absent, not null.
 fn optional_is_not_null(schema: &mut Value) {
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.values_mut().for_each(without_null);

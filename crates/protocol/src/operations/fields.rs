@@ -1,4 +1,4 @@
-//! The types of an operation's fields, for parameters that come as text.
+//! The types of an operation's fields, for HTTP parameters, which arrive as text.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,20 @@ use serde_json::Value;
 
 use super::Definition;
 
-/// What the text of a parameter is read as.
+/// The JSON type that the text of a parameter is converted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldType {
-    /// A number without a fraction.
+    /// An unsigned integer.
     Integer,
-    /// `true` or `false`.
+    /// `true` or `false`; no other spelling.
     Boolean,
-    /// Text.
+    /// Anything else: the text itself.
     Text,
 }
 
 impl FieldType {
-    /// The value of a parameter. What cannot be read stays text, which the check of the field rejects.
+    /// Converts a parameter. A text that is not of the type stays text, so that the check of the field rejects it with the
+    /// right code.
     #[must_use]
     pub fn read(self, text: String) -> Value {
         match self {
@@ -31,7 +32,8 @@ impl FieldType {
 }
 
 impl Definition {
-    /// The names of the fields, required ones first, and whether each is required.
+    /// The names of the fields and whether each is required; required ones first. The HTTP documentation page shows them in
+    /// this order.
     #[must_use]
     pub fn fields_in_order(&self) -> Vec<(String, bool)> {
         let mut generator =
@@ -50,7 +52,7 @@ impl Definition {
         required.iter().map(|name| named(name, true)).chain(optional.map(|name| named(name, false))).collect()
     }
 
-    /// The types of the fields, as the schema has them.
+    /// The types of the fields by name, taken from the schema.
     #[must_use]
     pub fn field_types(&self) -> BTreeMap<String, FieldType> {
         let mut generator =
@@ -63,7 +65,7 @@ impl Definition {
 
 fn field_type(schema: &Value) -> FieldType {
     let is = |name: &str| match &schema["type"] {
-        // An optional field may be null, too.
+        // An optional field has two types, one of them null.
         Value::Array(types) => types.iter().any(|known| known == name),
         known => known == name,
     };

@@ -1,4 +1,4 @@
-//! `history`
+//! `history`: pages through past events, which is also how a client fetches the range of a `gap`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,9 @@ use crate::{ErrorCode, EventPage, FrameError, RoomRef, Seq};
 /// Read events after a number, or those right before a number, oldest first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct History {
-    /// The room.
+    /// The room. The user must be a member.
     pub room: RoomRef,
-    /// Events with a greater number.
+    /// Events with a greater number, the nearest ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Seq>,
     /// Events with a smaller number, the nearest ones. Not together with `after`.
@@ -25,7 +25,6 @@ pub struct History {
     pub limit: Option<u32>,
 }
 
-/// The fields of `history`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "HistoryRequest")]
 pub struct Fields {

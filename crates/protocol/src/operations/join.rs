@@ -1,4 +1,4 @@
-//! `join`
+//! `join`: becomes a member, creating the room if necessary, and opens the room on the connection.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,27 +7,26 @@ use super::row::errors;
 use super::{Method, Operation, Permission, RateClass, Route, Row, Slash, room_ref};
 use crate::{Epoch, ErrorCode, FrameError, Joined, RoomRef, Seq};
 
-/// Become a member, of a new room if need be, and (on a live connection) receive its events.
+/// Become a member of a room, which is created if no room has the name, and (over WebSocket) receive its events.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Join {
-    /// By id, or by name: an unknown name creates a room.
+    /// An id, or a name: an unknown name creates a room, an unknown id is `room_not_found`.
     pub room: RoomRef,
-    /// The last event the client has; what follows it is sent. Without it: only new events.
+    /// The last event that the client has; the later ones are sent. Without it, only new events are sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Seq>,
-    /// The epoch in which the client received `after`.
+    /// The epoch in which the client received `after`; if it is not the current one, the client gets a `reset`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
 }
 
-/// The fields of `join`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "JoinRequest")]
 pub struct Fields {
     /// The room, by id or name. An unknown name creates a room.
     #[schemars(with = "RoomRef")]
     room: String,
-    /// The last event the client has. Only on a live connection, which receives what follows; without it, only new events.
+    /// The last event that the client has. Only over WebSocket, where the later events are sent; without it, only new ones.
     after: Option<Seq>,
     /// The epoch in which the client received `after`.
     epoch: Option<Epoch>,

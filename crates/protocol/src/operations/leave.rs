@@ -1,4 +1,4 @@
-//! `leave`
+//! `leave`: ends a membership. The reply follows every event up to `member_left`, so nothing of the room follows it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,14 +7,13 @@ use super::row::errors;
 use super::{Method, Operation, Permission, RateClass, Route, Row, Slash, room_ref};
 use crate::{Appended, ErrorCode, FrameError, RoomRef};
 
-/// Stop being a member.
+/// End the membership of a room.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Leave {
-    /// The room.
+    /// The room. The user must be a member.
     pub room: RoomRef,
 }
 
-/// The fields of `leave`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "LeaveRequest")]
 pub struct Fields {

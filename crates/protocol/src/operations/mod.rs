@@ -1,10 +1,10 @@
-//! One definition per operation.
+//! The table of operations: one definition per operation.
 //!
 //! Each file holds one operation: the request, its fields as a client writes them, the check from the one to the other, and
 //! its [`Row`]. The table below is the only list of them. From it come [`Command`] and its parser, [`Reply`], the HTTP routes, the
 //! OpenAPI document, the types of the web client, and the tables of `docs/PROTOCOL.md` and `docs/PERMISSIONS.md`.
 //!
-//! To add an operation: a file here, its `mod` and `use`, and its line in the table.
+//! To add an operation: a file in this folder, its `mod` and `use`, and its line in the table.
 
 mod fields;
 mod history;
@@ -42,32 +42,32 @@ pub use who::Who;
 
 use crate::{FrameError, RoomName, RoomRef};
 
-/// A request that a client can make.
+/// An operation that a client can request.
 pub trait Operation: Serialize + Sized {
-    /// The fields as the client writes them, before names and bodies are checked: so that each mistake gets its own code.
+    /// The fields as the client sends them, before names and bodies are checked, so that each mistake gets its own error code.
     type Fields: DeserializeOwned + JsonSchema;
-    /// What a success returns.
+    /// The reply to a request that was carried out.
     type Reply: Serialize + DeserializeOwned + JsonSchema;
-    /// Everything else about it.
+    /// The name, the route, the permission, the rate class and the documentation.
     const ROW: Row;
 
-    /// Checks the fields; a body may have `body_limit` bytes.
+    /// Checks the fields and returns the request. `body_limit` is the longest message body in UTF-8 bytes.
     fn check(fields: Self::Fields, body_limit: u32) -> Result<Self, FrameError>;
 }
 
-/// A row with the schemas of its request and its reply.
+/// A row together with the schemas of its request and its reply, in one type for all operations.
 pub struct Definition {
-    /// The row.
+    /// The operation's [`Operation::ROW`].
     pub row: &'static Row,
-    /// The schema of its fields.
+    /// The schema of [`Operation::Fields`].
     pub fields: fn(&mut SchemaGenerator) -> Schema,
-    /// The schema of its reply.
+    /// The schema of [`Operation::Reply`].
     pub reply: fn(&mut SchemaGenerator) -> Schema,
 }
 
 macro_rules! operations {
     ($($name:ident,)*) => {
-        /// One command of a client. Every value in it is legal; whether the user has the permission is checked elsewhere.
+        /// A command of a client. Its fields are valid; whether the user has the permission is checked in `domain`.
         #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(tag = "type", rename_all = "snake_case")]
         pub enum Command {
@@ -81,7 +81,7 @@ macro_rules! operations {
             $(#[doc = concat!("To [`", stringify!($name), "`]")] $name(<$name as Operation>::Reply),)*
         }
 
-        /// Every operation, in the order of the documents.
+        /// All operations, in the order in which the documents list them.
         pub const OPERATIONS: &[Definition] = &[$(
             Definition {
                 row: &$name::ROW,
@@ -91,7 +91,7 @@ macro_rules! operations {
         )*];
 
         impl Command {
-            /// The row of its operation.
+            /// The row of the command's operation.
             #[must_use]
             pub fn row(&self) -> &'static Row {
                 match self {
@@ -99,7 +99,7 @@ macro_rules! operations {
                 }
             }
 
-            /// Reads the fields of the operation `name` with `read`. `None`: there is no such operation.
+            /// Parses the fields of the operation `name`. Returns `None` if there is no such operation.
             pub(crate) fn read<R: FieldReader>(
                 name: &str,
                 reader: R,
@@ -129,9 +129,9 @@ operations! {
     Ping,
 }
 
-/// Where fields come from: the text of a frame, or the parameters of an HTTP request.
+/// The source of fields: the text of a frame, or the parameters of an HTTP request.
 pub(crate) trait FieldReader {
-    /// Deserializes the fields.
+    /// Deserializes the fields; an error becomes `malformed`.
     fn fields<T: DeserializeOwned>(self) -> Result<T, serde_json::Error>;
 }
 
@@ -153,7 +153,7 @@ fn read_fields<T: Operation, R: FieldReader>(reader: R, body_limit: u32) -> Resu
     T::check(fields, body_limit)
 }
 
-/// A room by id or name. What is neither gets `invalid_name`.
+/// Parses a room id or name. A text that is neither is `invalid_name`.
 fn room_ref(text: &str) -> Result<RoomRef, FrameError> {
     match text.parse() {
         Ok(id) => Ok(RoomRef::Id(id)),

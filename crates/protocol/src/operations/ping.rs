@@ -1,4 +1,4 @@
-//! `ping`
+//! `ping`: lets a page detect a dead connection.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,11 +7,10 @@ use super::row::errors;
 use super::{Operation, RateClass, Row};
 use crate::{Done, FrameError};
 
-/// Check that the server answers. Browsers cannot send a WebSocket ping.
+/// Check that the server answers: a page cannot send the ping frame of WebSocket.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ping {}
 
-/// The fields of `ping`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "PingRequest")]
 pub struct Fields {}

@@ -1,4 +1,4 @@
-//! `read`
+//! `read`: moves the read position, which is shared by all sessions of the user.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,16 +7,15 @@ use super::row::errors;
 use super::{Method, Operation, Permission, RateClass, Route, Row, room_ref};
 use crate::{ErrorCode, FrameError, ReadPosition, RoomRef, Seq};
 
-/// Move the user's read position.
+/// Move the user's read position forward.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Read {
-    /// The room.
+    /// The room. The user must be a member.
     pub room: RoomRef,
-    /// The last event that was read.
+    /// The last event that was read. A position at or before the current one changes nothing.
     pub seq: Seq,
 }
 
-/// The fields of `read`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "ReadRequest")]
 pub struct Fields {

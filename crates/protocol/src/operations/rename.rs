@@ -1,4 +1,4 @@
-//! `rename`
+//! `rename`: changes the user's name, which appends one event to each room of the user.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,18 +7,17 @@ use super::row::errors;
 use super::{Method, Operation, RateClass, Route, Row, Slash};
 use crate::{ErrorCode, FrameError, Named, UserName};
 
-/// Change the user's name, in every room.
+/// Change the user's name in every room.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rename {
-    /// The new name.
+    /// The new name; it need not be unique.
     pub name: UserName,
 }
 
-/// The fields of `rename`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "RenameRequest")]
 pub struct Fields {
-    /// The new name.
+    /// The new name, 1 to 32 characters.
     #[schemars(with = "UserName")]
     name: String,
 }

@@ -1,4 +1,4 @@
-//! `resume`
+//! `resume`: after a reconnect, opens several rooms with one command, each from its own position.
 
 use std::collections::BTreeMap;
 
@@ -9,21 +9,20 @@ use super::row::errors;
 use super::{Operation, Permission, RateClass, Row};
 use crate::{Done, Epoch, ErrorCode, FrameError, Limits, RoomId, Seq};
 
-/// Return to rooms as a member, each at its own cursor.
+/// Open rooms of which the user is a member, each from its own position.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Resume {
-    /// For each room the last event the client has.
+    /// For each room, the last event that the client has. At most [`Limits::RESUME_ROOMS`](crate::Limits::RESUME_ROOMS).
     pub rooms: BTreeMap<RoomId, Seq>,
-    /// The epoch in which the client received them.
+    /// The epoch in which the client received them; if it is not the current one, each room gets a `reset`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
 }
 
-/// The fields of `resume`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "ResumeRequest")]
 pub struct Fields {
-    /// For each room the last event the client has; at most 500 rooms.
+    /// For each room, the last event that the client has; at most 500 rooms.
     rooms: BTreeMap<RoomId, Seq>,
     /// The epoch in which the client received them.
     epoch: Option<Epoch>,

@@ -1,4 +1,4 @@
-//! `rooms`
+//! `rooms`: lists rooms by id, in pages.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,30 +9,29 @@ use super::{Operation, RateClass, Route, Row, Slash};
 use crate::Limits;
 use crate::{FrameError, RoomId, RoomPage};
 
-/// List the rooms, a page at a time.
+/// List rooms by id, one page at a time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Rooms {
-    /// Only rooms of which the user is a member.
+    /// Whether to list only rooms of which the user is a member.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub joined: bool,
-    /// The last room of the page before.
+    /// The last room of the previous page; the page starts after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<RoomId>,
-    /// At most [`Limits::PAGE`], which is also the default.
+    /// The most rooms in the page; at most [`Limits::PAGE`], which is also the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
 
-/// The fields of `rooms`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "RoomsRequest")]
 pub struct Fields {
     /// Only rooms of which the user is a member.
     #[serde(default)]
     joined: bool,
-    /// The last room of the page before.
+    /// The last room of the previous page.
     after: Option<RoomId>,
-    /// How many rooms at most; 100 at most, which is the default.
+    /// The most rooms in the page: at most 100, which is also the default.
     limit: Option<u32>,
 }
 

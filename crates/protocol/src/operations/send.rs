@@ -1,4 +1,4 @@
-//! `send`
+//! `send`: appends a message, at most once per idempotency key.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,18 +7,17 @@ use super::row::errors;
 use super::{Method, Operation, Permission, RateClass, Route, Row, room_ref};
 use crate::{Appended, ClientMessageId, ErrorCode, FrameError, MessageBody, RoomRef};
 
-/// Append a message to a room.
+/// Append a message to a room, at most once per idempotency key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Send {
-    /// The room.
+    /// The room. The user must be a member.
     pub room: RoomRef,
-    /// The idempotency key: sent again, it is the same message.
+    /// The idempotency key: a repeated request with the same key, room and body returns the first message's number.
     pub client_message_id: ClientMessageId,
-    /// The text.
+    /// The text, within the server's `body_bytes`.
     pub body: MessageBody,
 }
 
-/// The fields of `send`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "SendRequest")]
 pub struct Fields {
@@ -28,7 +27,7 @@ pub struct Fields {
     /// The idempotency key, unique among all messages of the sender.
     #[schemars(with = "ClientMessageId")]
     client_message_id: String,
-    /// The text of the message.
+    /// The text of the message, not blank, at most `limits.body_bytes`.
     #[schemars(with = "MessageBody")]
     body: String,
 }

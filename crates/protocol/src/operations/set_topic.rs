@@ -1,4 +1,4 @@
-//! `set_topic`
+//! `set_topic`: changes the topic of a room.
 
 use std::fmt;
 
@@ -11,23 +11,22 @@ use super::{Method, Operation, Permission, RateClass, Route, Row, Slash, room_re
 use crate::schema::schemas;
 use crate::{ErrorCode, FrameError, RoomRef};
 
-/// Change the topic of a room.
+/// Change or remove the topic of a room.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SetTopic {
-    /// The room.
+    /// The room. The user must be a member.
     pub room: RoomRef,
-    /// The new topic. The empty one removes it.
+    /// The new topic; empty to remove it.
     pub topic: Topic,
 }
 
-/// The fields of `set_topic`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "SetTopicRequest")]
 pub struct Fields {
     /// The room, by id or name.
     #[schemars(with = "RoomRef")]
     room: String,
-    /// The new topic. White space around it is removed; an empty one removes the topic.
+    /// The new topic, one line of at most 250 characters; empty to remove it. White space around it is removed.
     #[schemars(with = "Topic")]
     topic: String,
 }
@@ -35,7 +34,7 @@ pub struct Fields {
 /// The reply to `set_topic`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TopicSet {
-    /// The topic in force.
+    /// The topic in force, normalized.
     pub topic: Topic,
 }
 
@@ -86,29 +85,29 @@ impl From<InvalidTopic> for FrameError {
     }
 }
 
-/// Why a text is no topic.
+/// The reason why a text is not a valid topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTopic {
-    /// More than [`Topic::MAX_CHARS`].
+    /// The topic has more than [`Topic::MAX_CHARS`] characters.
     #[error("a topic of {found} characters is too long: at most {limit}", limit = Topic::MAX_CHARS)]
     TooLong {
-        /// Characters found.
+        /// The length of the topic in Unicode scalar values.
         found: usize,
     },
-    /// A control character, or a line break.
+    /// A control character or a line break, which would forge a line of plain text.
     #[error("a topic is one line, without control characters")]
     Control,
 }
 
-/// The topic of a room: one line of at most [`Topic::MAX_CHARS`] Unicode scalar values. The empty one is no topic.
+/// The topic of a room: one line of at most [`Topic::MAX_CHARS`] Unicode scalar values. Empty if the room has no topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Topic(String);
 
 impl Topic {
-    /// Longest topic, in Unicode scalar values.
+    /// The longest topic, in Unicode scalar values.
     pub const MAX_CHARS: usize = 250;
 
-    /// Reads a topic. White space around it is removed first.
+    /// Parses a topic. White space around it is removed first.
     pub fn new(text: &str) -> Result<Self, InvalidTopic> {
         let text = text.trim();
         if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
@@ -120,13 +119,13 @@ impl Topic {
         }
     }
 
-    /// The text.
+    /// The topic on one line, without surrounding white space.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the room has no topic.
+    /// Whether the room has no topic; the field is then absent on the wire.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

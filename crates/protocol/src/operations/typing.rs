@@ -1,4 +1,4 @@
-//! `typing`
+//! `typing`: an ephemeral notification, never stored.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,18 +7,17 @@ use super::row::errors;
 use super::{Operation, Permission, RateClass, Row, room_ref};
 use crate::{Done, ErrorCode, FrameError, RoomRef};
 
-/// Notify the room that the user is typing.
+/// Notify the members of a room that the user is typing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Typing {
-    /// The room, which is open on this connection.
+    /// The room. It must be open on this connection.
     pub room: RoomRef,
 }
 
-/// The fields of `typing`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "TypingRequest")]
 pub struct Fields {
-    /// The room, by id or name, which is open on this connection.
+    /// The room, by id or name. It must be open on this connection.
     #[schemars(with = "RoomRef")]
     room: String,
 }

@@ -1,4 +1,4 @@
-//! `who`
+//! `who`: lists the users online in a room, in pages; `joined` contains only the first 50.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,29 +9,28 @@ use super::{Operation, Permission, RateClass, Route, Row, Slash, room_ref};
 use crate::Limits;
 use crate::{ErrorCode, FrameError, RoomRef, UserId, UserPage};
 
-/// List the users who are online in a room, a page at a time.
+/// List the users who are online in a room, one page at a time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Who {
-    /// The room.
+    /// The room. The user must be a member.
     pub room: RoomRef,
-    /// The last user of the page before.
+    /// The last user of the previous page; the page starts after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<UserId>,
-    /// At most [`Limits::PAGE`], which is also the default.
+    /// The most users in the page; at most [`Limits::PAGE`], which is also the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
 
-/// The fields of `who`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "WhoRequest")]
 pub struct Fields {
     /// The room, by id or name.
     #[schemars(with = "RoomRef")]
     room: String,
-    /// The last user of the page before.
+    /// The last user of the previous page.
     after: Option<UserId>,
-    /// How many users at most; 100 at most, which is the default.
+    /// The most users in the page: at most 100, which is also the default.
     limit: Option<u32>,
 }
 
