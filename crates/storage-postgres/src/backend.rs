@@ -6,7 +6,7 @@ use domain::{Fact, World};
 use protocol::{Timestamp, UserId};
 use storage::{Backend, Changes, StoreError};
 
-use crate::facts::Lookups;
+use crate::facts;
 use crate::failure::Failure;
 use crate::link::Link;
 use crate::rows::{int, uint};
@@ -36,10 +36,11 @@ impl PostgresBackend {
         self.link.repeat(|| target.connect_for_writing(), work)
     }
 
-    /// Ends what may be left of a transaction that failed.
+    /// Ends what may be left of a transaction that failed, and forgets the facts that it may have been decided on.
     fn clean_up<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if outcome.is_err() {
             self.rollback();
+            self.link.clear_cache();
         }
         outcome
     }
@@ -47,23 +48,26 @@ impl PostgresBackend {
 
 impl Backend for PostgresBackend {
     fn begin(&mut self, facts: &[Fact], world: &mut World) -> Result<(), StoreError> {
-        let lookups = Lookups::of(facts);
-        let found = self.repeat(|session| session.pipeline("BEGIN", &lookups.steps, ""));
-        let loaded = found.and_then(|rows| lookups.load(&rows, facts, world));
+        // BEGIN is sent also when all facts are cached, so that a session that was lost is replaced before a decision depends on
+        // what it cached.
+        let loaded = self.repeat(|session| facts::load(session, "BEGIN", facts, world));
         self.clean_up(loaded)
     }
 
     fn load(&mut self, facts: &[Fact], world: &mut World) -> Result<(), StoreError> {
-        let lookups = Lookups::of(facts);
-        let found = self.link.once(|session| session.pipeline("", &lookups.steps, ""));
-        let loaded = found.and_then(|rows| lookups.load(&rows, facts, world));
+        let loaded = self.link.once(|session| facts::load(session, "", facts, world));
         self.clean_up(loaded)
     }
 
     fn commit(&mut self, now: Timestamp, changes: &Changes) -> Result<(), StoreError> {
         let steps = write::steps(now, changes);
-        let written = steps
-            .and_then(|steps| self.link.once(|session| session.pipeline("", &steps, "COMMIT").map(drop)));
+        let written = steps.and_then(|steps| {
+            self.link.once(|session| {
+                session.pipeline("", &steps, "COMMIT")?;
+                session.cache.committed(changes);
+                Ok(())
+            })
+        });
         self.clean_up(written)
     }
 

@@ -1,7 +1,4 @@
-//! The look-ups of a batch: all facts in one round trip.
-//!
-//! Users and then rooms are locked, each in the order of their ids, so that two writers of a later version cannot wait for each
-//! other in a circle. A room's lock also keeps its members' names: a rename appends to every room of its user.
+//! The look-ups of a batch: all facts that are not cached, in one round trip.
 
 use std::collections::HashMap;
 
@@ -10,13 +7,15 @@ use protocol::{MessageCount, ReadPosition, RoomId, RoomRef, Seq, Timestamp, User
 use storage::StoreError;
 use tokio_postgres::Row;
 
+use crate::cache::FactCache;
+use crate::failure::Failure;
 use crate::rows::{get, int, message_body, read_position, room_info, uint, user_name};
+use crate::session::Session;
 use crate::step::Step;
 
-const USERS: &str =
-    "SELECT id, name FROM user_account WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE";
+const USERS: &str = "SELECT id, name FROM user_account WHERE id = ANY($1::bigint[])";
 const ROOMS: &str = "SELECT id, name, attributes::text, head_seq, head_n, head_at, name_key FROM room \
-    WHERE id = ANY($1::bigint[]) OR name_key = ANY($2::text[]) ORDER BY id FOR NO KEY UPDATE";
+    WHERE id = ANY($1::bigint[]) OR name_key = ANY($2::text[])";
 /// The rooms of a list of references: an id, or else a key; and a number that belongs to each.
 macro_rules! of_references {
     () => {
@@ -48,7 +47,7 @@ const KEYED: &str = "SELECT e.sender, e.client_message_id, e.room, e.seq, e.body
 const SESSIONS: &str = "SELECT token_hash, user_id FROM session WHERE token_hash = ANY($1::bytea[])";
 const SESSION_COUNTS: &str =
     "SELECT user_id, count(*) FROM session WHERE user_id = ANY($1::bigint[]) GROUP BY user_id";
-const NEXT_ROOM: &str = "SELECT value FROM counter WHERE key = 'next_room' FOR NO KEY UPDATE";
+const NEXT_ROOM: &str = "SELECT value FROM counter WHERE key = 'next_room'";
 
 /// All of them, to be prepared when a session begins.
 pub(crate) const STATEMENTS: [&str; 11] = [
@@ -91,24 +90,43 @@ impl References {
     }
 }
 
-/// The statements that look up the facts of a batch.
-pub(crate) struct Lookups {
-    pub(crate) steps: Vec<Step>,
+/// The statements that look up facts.
+struct Lookups<'f> {
+    facts: Vec<&'f Fact>,
+    steps: Vec<Step>,
+}
+
+/// Sends `first` and the look-ups of those facts that are not cached, and records each of `facts` in `world`, also those that were
+/// not found.
+pub(crate) fn load(
+    session: &mut Session,
+    first: &'static str,
+    facts: &[Fact],
+    world: &mut World,
+) -> Result<(), Failure> {
+    let lookups = Lookups::of(facts.iter().filter(|fact| !session.cache.has(fact)).collect());
+    let rows = session.pipeline(first, &lookups.steps, "")?;
+    // Not before the answer: a session that is lost takes its cache with it, and all facts are looked up with the next one.
+    for fact in facts {
+        session.cache.load(fact, world);
+    }
+    lookups.load(&rows, world, &mut session.cache)?;
+    Ok(())
 }
 
 fn ints_step(sql: &'static str, ids: Vec<i64>) -> Option<Step> {
     (!ids.is_empty()).then(|| Step { sql, params: vec![Box::new(ids)] })
 }
 
-impl Lookups {
-    pub(crate) fn of(facts: &[Fact]) -> Self {
+impl<'f> Lookups<'f> {
+    fn of(facts: Vec<&'f Fact>) -> Self {
         let (mut users, mut ids, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         let (mut members, mut positions, mut counts) =
             (References::default(), References::default(), References::default());
         let (mut member_counts, mut rooms_of, mut session_counts) = (Vec::new(), Vec::new(), Vec::new());
         let (mut senders, mut message_keys, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
         let mut next_room = false;
-        for fact in facts {
+        for fact in &facts {
             match fact {
                 Fact::Room(RoomRef::Id(id)) => ids.push(int(id.0)),
                 Fact::Room(RoomRef::Name(name)) => keys.push(name.key()),
@@ -142,26 +160,22 @@ impl Lookups {
             ints_step(SESSION_COUNTS, session_counts),
             next_room.then(|| Step { sql: NEXT_ROOM, params: Vec::new() }),
         ];
-        Lookups { steps: steps.into_iter().flatten().collect() }
+        Lookups { facts, steps: steps.into_iter().flatten().collect() }
     }
 
-    /// Records each of `facts` in `world`, also those that were not found.
-    pub(crate) fn load(
-        &self,
-        rows: &[Vec<Row>],
-        facts: &[Fact],
-        world: &mut World,
-    ) -> Result<(), StoreError> {
+    /// Records what the statements found.
+    fn load(&self, rows: &[Vec<Row>], world: &mut World, cache: &mut FactCache) -> Result<(), StoreError> {
         let found = Found::read(&self.steps, rows)?;
         // First, because the other facts name rooms by reference.
-        for fact in facts {
+        for fact in &self.facts {
             if let Fact::Room(reference) = fact {
                 world.load_room(reference, found.room(reference).cloned());
             }
         }
-        for fact in facts {
+        for fact in &self.facts {
             found.load(fact, world)?;
         }
+        found.keep(cache);
         Ok(())
     }
 }
@@ -241,6 +255,12 @@ impl Found {
             RoomRef::Name(name) => *self.room_ids.get(&name.key())?,
         };
         self.rooms.get(&id)
+    }
+
+    fn keep(self, cache: &mut FactCache) {
+        self.rooms.into_values().for_each(|room| cache.insert_room(room));
+        self.users.into_iter().for_each(|(user, name)| cache.insert_user(user, name));
+        self.members.into_iter().for_each(|((room, user), name)| cache.insert_member(room, user, name));
     }
 
     fn load(&self, fact: &Fact, world: &mut World) -> Result<(), StoreError> {

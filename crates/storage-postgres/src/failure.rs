@@ -29,6 +29,12 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure { error, session_lost: false }
+    }
+}
+
 fn classify(code: &SqlState, text: String) -> StoreError {
     match (code.code(), code.code().get(..2)) {
         ("53100", _) => StoreError::Full(text),

@@ -24,12 +24,14 @@
 //! | `rows.rs` | rows as values, and values as parameters |
 //! | `reader.rs` | the [`storage::Reader`] port |
 //! | `backend.rs` | the [`storage::Backend`] port, from which `storage` makes the writer |
+//! | `cache.rs` | rooms, members and names as they are committed |
 //! | `facts.rs` | the look-ups of a batch, and what they found |
 //! | `step.rs` | a statement of a pipeline, with its parameters |
 //! | `write.rs` | the changes of a batch as statements |
 //! | `testing.rs` | PostgreSQL servers for tests |
 
 mod backend;
+mod cache;
 mod facts;
 mod failure;
 mod link;

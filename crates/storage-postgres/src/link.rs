@@ -72,6 +72,13 @@ impl Link {
         })
     }
 
+    /// Forgets what the session has cached.
+    pub(crate) fn clear_cache(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.cache.clear();
+        }
+    }
+
     /// Drops the session, whose state is unknown.
     pub(crate) fn drop_session(&mut self) {
         self.session = None;

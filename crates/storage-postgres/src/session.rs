@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, NoTls, Row, Statement};
 
+use crate::cache::FactCache;
 use crate::failure::Failure;
 use crate::step::Step;
 use crate::url::DatabaseUrl;
@@ -50,6 +51,8 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
 pub(crate) struct Session {
     client: Client,
     statements: HashMap<&'static str, Statement>,
+    /// Valid as long as the session holds the lock; empty in a reader's session.
+    pub(crate) cache: FactCache,
     /// After the client: dropping it ends the connection's task.
     runtime: Runtime,
 }
@@ -82,7 +85,7 @@ impl Session {
             tokio::spawn(async move { drop(connection.await) });
             Ok(client)
         }))?;
-        Ok(Session { client, statements: HashMap::new(), runtime })
+        Ok(Session { client, statements: HashMap::new(), cache: FactCache::default(), runtime })
     }
 
     /// Prepares all of `statements` in one round trip.

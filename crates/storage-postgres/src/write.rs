@@ -37,18 +37,19 @@ const MEMBERSHIPS: &str = "INSERT INTO membership (room, user_id, since_seq) \
 const POSITIONS: &str = "INSERT INTO read_position (room, user_id, seq, n) \
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) \
     ON CONFLICT (room, user_id) DO UPDATE SET seq = excluded.seq, n = excluded.n";
-const EVENTS: &str = "INSERT INTO room_event \
+/// One statement, because each costs both sides a message and a wake-up.
+const EVENTS: &str = "WITH \
+    heads AS (UPDATE room r SET head_seq = new.seq, head_n = new.n, head_at = new.at \
+    FROM unnest($11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[]) AS new (room, seq, n, at) WHERE r.id = new.room), \
+    commits AS (UPDATE counter SET value = value + 1 WHERE key = 'commits') \
+    INSERT INTO room_event \
     (room, seq, n, at, kind, sender, sender_name, client_message_id, body, payload) \
-    SELECT room, seq, n, at, kind, sender, sender_name, client_message_id, body, payload::jsonb \
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::text[], \
-    $9::text[], $10::text[]) \
-    AS new (room, seq, n, at, kind, sender, sender_name, client_message_id, body, payload)";
-const HEADS: &str = "UPDATE room r SET head_seq = new.seq, head_n = new.n, head_at = new.at \
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS new (room, seq, n, at) WHERE r.id = new.room";
+    SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::bigint[]), unnest($5::text[]), \
+    unnest($6::bigint[]), unnest($7::text[]), unnest($8::text[]), unnest($9::text[]), unnest($10::text[])::jsonb";
 const COMMITS: &str = "UPDATE counter SET value = value + 1 WHERE key = 'commits'";
 
 /// All of them, to be prepared when a session begins.
-pub(crate) const STATEMENTS: [&str; 17] = [
+pub(crate) const STATEMENTS: [&str; 16] = [
     END_SESSIONS,
     END_MEMBERSHIPS,
     DELETE_MEMBERSHIPS,
@@ -64,7 +65,6 @@ pub(crate) const STATEMENTS: [&str; 17] = [
     MEMBERSHIPS,
     POSITIONS,
     EVENTS,
-    HEADS,
     COMMITS,
 ];
 
@@ -78,8 +78,9 @@ pub(crate) fn steps(now: Timestamp, changes: &Changes) -> Result<Vec<Step>, Stor
     insert_users(now, changes, &mut steps);
     insert_rooms(now, changes, &mut steps)?;
     insert_memberships(changes, &mut steps);
-    insert_events(changes, &mut steps)?;
-    push(&mut steps, COMMITS, 1, []);
+    if !insert_events(changes, &mut steps)? {
+        push(&mut steps, COMMITS, 1, []);
+    }
     Ok(steps)
 }
 
@@ -176,7 +177,8 @@ fn insert_memberships(changes: &Changes, steps: &mut Vec<Step>) {
     push(steps, POSITIONS, positions.len(), columns);
 }
 
-fn insert_events(changes: &Changes, steps: &mut Vec<Step>) -> Result<(), StoreError> {
+/// Returns whether there are any. If so, the commit is counted too.
+fn insert_events(changes: &Changes, steps: &mut Vec<Step>) -> Result<bool, StoreError> {
     let deleted: BTreeSet<RoomId> = changes.deleted_rooms.iter().copied().collect();
     let events: Vec<_> = changes.events.iter().filter(|event| !deleted.contains(&event.room)).collect();
     let stored = events.iter().map(|event| StoredKind::of(&event.kind)).collect::<Result<Vec<_>, _>>()?;
@@ -188,6 +190,7 @@ fn insert_events(changes: &Changes, steps: &mut Vec<Step>) -> Result<(), StoreEr
         }
     }
     let [kinds, keys, bodies, payloads] = columns;
+    let heads: BTreeMap<RoomId, _> = events.iter().map(|event| (event.room, *event)).collect();
     let columns = [
         column(events.iter().map(|event| int(event.room.0))),
         column(events.iter().map(|event| int(event.seq.0))),
@@ -199,15 +202,11 @@ fn insert_events(changes: &Changes, steps: &mut Vec<Step>) -> Result<(), StoreEr
         column(keys),
         column(bodies),
         column(payloads),
-    ];
-    push(steps, EVENTS, events.len(), columns);
-    let heads: BTreeMap<RoomId, _> = events.iter().map(|event| (event.room, *event)).collect();
-    let columns = [
         column(heads.keys().map(|room| int(room.0))),
         column(heads.values().map(|event| int(event.seq.0))),
         column(heads.values().map(|event| int(event.n.0))),
         column(heads.values().map(|event| event.at.0)),
     ];
-    push(steps, HEADS, heads.len(), columns);
-    Ok(())
+    push(steps, EVENTS, events.len(), columns);
+    Ok(!events.is_empty())
 }

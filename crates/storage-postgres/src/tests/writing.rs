@@ -16,6 +16,10 @@ use crate::session::{Role, Session};
 use crate::testing::Server;
 use crate::{DatabaseUrl, OpenError, PostgresStore};
 
+/// Ends all sessions of the stores of a database.
+const END_SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+     WHERE datname = current_database() AND application_name LIKE 'teahouse %'";
+
 fn open(url: &DatabaseUrl) -> PostgresStore {
     PostgresStore::open(url, RoomLimits::default()).unwrap()
 }
@@ -36,6 +40,12 @@ fn join(name: &str) -> Operation {
 fn send(name: &str, key: &str) -> Operation {
     let body = MessageBody::new("你好", 8192).unwrap();
     domain::Send { room: room(name), key: Some(ClientMessageId::new(key).unwrap()), body }.into()
+}
+
+/// A send whose room and sender are cached after the first one.
+fn send_by_id(key: &str) -> Operation {
+    let body = MessageBody::new("你好", 8192).unwrap();
+    domain::Send { room: RoomRef::Id(LOBBY), key: Some(ClientMessageId::new(key).unwrap()), body }.into()
 }
 
 fn commit(writer: &mut dyn Writer, requests: impl IntoIterator<Item = (Actor, Operation)>) -> Batch {
@@ -130,10 +140,8 @@ fn ended_session_is_replaced_and_nothing_is_stored_twice() {
     let store = open(&server.url(&name));
     let mut writer = store.writer().unwrap();
     all_done(&commit(&mut *writer, [(actor(1), join("lobby"))]));
-    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-               WHERE datname = current_database() AND application_name LIKE 'teahouse %'";
     for n in 0..5 {
-        server.psql(&name, end).unwrap();
+        server.psql(&name, END_SESSIONS).unwrap();
         all_done(&commit(&mut *writer, [(actor(1), send("lobby", &n.to_string()))]));
     }
     let bounds = PageBounds { limit: 100, max_bytes: usize::MAX };
@@ -160,9 +168,7 @@ fn writer_does_not_write_without_the_lock() {
     while server.psql(&name, waiting).unwrap() != "1\n" {
         std::thread::sleep(Duration::from_millis(5));
     }
-    server
-        .psql(&name, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'teahouse %' AND datname = current_database()")
-        .unwrap();
+    server.psql(&name, END_SESSIONS).unwrap();
     let session = other.join().unwrap();
     let batch = commit(&mut *writer, [(actor(1), send("lobby", "a"))]);
     assert_eq!(code(&batch, 0), Some(ErrorCode::Unavailable));
@@ -185,4 +191,43 @@ fn failed_constraint_fails_its_own_request_only() {
     assert_eq!([code(&batch, 0), code(&batch, 1), code(&batch, 2)], [None, Some(ErrorCode::Internal), None]);
     assert!(batch.internal.iter().any(|line| line.contains("PostgreSQL 23505")), "{:?}", batch.internal);
     assert_eq!(batch.events.iter().map(|event| event.seq.0).collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
+fn foreign_event_is_noticed_after_one_failure() {
+    let Some(server) = Server::shared() else { return };
+    let name = server.create_database_named();
+    let store = open(&server.url(&name));
+    let mut writer = store.writer().unwrap();
+    all_done(&commit(&mut *writer, [(actor(1), join("lobby"))]));
+    all_done(&commit(&mut *writer, [(actor(1), send_by_id("a"))]));
+    let foreign = "INSERT INTO room_event (room, seq, n, at, kind, sender, sender_name) VALUES (1, 3, 2, 0, 'message', 1, 'x'); \
+                   UPDATE room SET head_seq = 3, head_n = 2 WHERE id = 1";
+    server.psql(&name, foreign).unwrap();
+    let batch = commit(&mut *writer, [(actor(1), send_by_id("b"))]);
+    assert_eq!(code(&batch, 0), Some(ErrorCode::Internal), "the cached head is behind");
+    let batch = commit(&mut *writer, [(actor(1), send_by_id("b"))]);
+    assert_eq!(batch.events[0].seq, Seq(4));
+}
+
+#[test]
+fn changes_of_another_process_are_seen_with_a_new_session() {
+    let Some(server) = Server::shared() else { return };
+    let name = server.create_database_named();
+    let store = open(&server.url(&name));
+    let mut writer = store.writer().unwrap();
+    all_done(&commit(&mut *writer, [(actor(1), join("lobby")), (actor(1), send("lobby", "a"))]));
+    all_done(&commit(&mut *writer, [(actor(1), send_by_id("b"))]));
+    server.psql(&name, END_SESSIONS).unwrap();
+    {
+        let other = open(&server.url(&name));
+        let rename = protocol::Rename { name: UserName::new("Anna").unwrap() };
+        all_done(&commit(
+            &mut *other.writer().unwrap(),
+            [(actor(1), rename.into()), (actor(1), send_by_id("c"))],
+        ));
+    }
+    let batch = commit(&mut *writer, [(actor(1), send_by_id("d"))]);
+    all_done(&batch);
+    assert_eq!((batch.events[0].seq, batch.events[0].by.name.as_str()), (Seq(6), "Anna"));
 }
