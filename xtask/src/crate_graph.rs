@@ -29,16 +29,27 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("teahouse-client", &["teahouse-protocol", "teahouse-websocket"]),
     ("teahouse-loadgen", &["teahouse-protocol", "teahouse-websocket", "teahouse-history", "teahouse-client"]),
     (
-        "teahouse",
+        "teahouse-gateway",
         &[
             "teahouse-protocol",
             "teahouse-websocket",
             "teahouse-room-log",
             "teahouse-domain",
             "teahouse-storage",
+            "teahouse-bus",
+        ],
+    ),
+    ("teahouse-api", &["teahouse-protocol", "teahouse-websocket", "teahouse-domain", "teahouse-gateway"]),
+    (
+        "teahouse",
+        &[
+            "teahouse-protocol",
+            "teahouse-domain",
+            "teahouse-storage",
             "teahouse-storage-postgres",
             "teahouse-storage-sqlite",
-            "teahouse-bus",
+            "teahouse-gateway",
+            "teahouse-api",
         ],
     ),
 ];

@@ -1,6 +1,6 @@
 //! `cargo xtask instructions`: compares the instruction counts of codec, log and encoder with the recorded ones.
 //!
-//! Times vary from hour to hour; instruction counts do not, so they can be a check. The server's program `instruction_bench` repeats one
+//! Times vary from hour to hour; instruction counts do not, so they can be a check. The gateway's program `instruction_bench` repeats one
 //! operation; callgrind counts two runs, and their difference is the operation alone. `gungraun` (formerly `iai-callgrind`) does the
 //! same, but needs a runner of exactly its own version on every machine; these 150 lines need only valgrind.
 //!
@@ -43,7 +43,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         "build",
         "--release",
         "-p",
-        "teahouse",
+        "teahouse-gateway",
         "--features",
         "instruction-bench",
         "--bin",

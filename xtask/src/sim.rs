@@ -13,7 +13,7 @@ pub(crate) struct Args {
     /// The first seed.
     #[arg(long)]
     seed: Option<u64>,
-    /// Break a promise on purpose, to see that it is detected: a name from `crates/server/src/fault_injection.rs`.
+    /// Break a promise on purpose, to see that it is detected: a name from `crates/gateway/src/fault_injection.rs`.
     #[arg(long, value_name = "FAULT")]
     inject: Option<String>,
 }
@@ -27,7 +27,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         (None, seeds) => (0, seeds.unwrap_or(SEEDS)),
     };
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "--profile", "sim", "-p", "teahouse", "--lib"]);
+    cargo.args(["test", "--profile", "sim", "-p", "teahouse-gateway", "--lib"]);
     if let Some(fault) = &args.inject {
         cargo.args(["--features", "fault-injection"]).env("TEAHOUSE_FAULT_INJECTION", fault);
     }

@@ -1,240 +1,26 @@
-//! The running server: the store with its writer and readers, the bus and the shards, and their interface for HTTP.
+//! From the configuration to the store, the gateway and its metrics.
 
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use anyhow::Context;
-use bus::LocalBus;
-use domain::{Presence, Rates, RoomLimits};
-use protocol::{Epoch, ErrorCode, Limits, RateClass, UserId, UserName};
-use storage::{CommandError, Reader, Store, TokenHash};
+use domain::RoomLimits;
+use gateway::Gateway;
+use storage::Store;
 use storage_postgres::PostgresStore;
 use storage_sqlite::SqliteStore;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
-use tokio::time::timeout;
 
-use crate::commit_batch::ShardBus;
 use crate::config::Config;
-use crate::handoff::UpgradedConnection;
-use crate::metrics::Metrics;
-use crate::operations::Effect;
-use crate::readers::Readers;
-use crate::sessions::Sessions;
-use crate::shard::{HttpRequest, Rejection, Settings};
-use crate::shard_thread::{self, HttpEffects, HttpWrite, ShardHandle, Shared};
-use crate::writer::{self, WriterHandle};
 
-/// Reads of SQLite are short: a few threads serve all shards.
-pub(crate) const READERS: usize = 3;
-/// How many bus messages a shard may be behind before it reads from the store instead.
-const INBOX: usize = 4 * 1024;
-/// How long the result of a probe of the store is valid.
-const PROBE_TTL: Duration = Duration::from_secs(1);
-/// How long a stop waits for upgrades to reach their shard: each 101 is a few bytes into an empty buffer.
-const UPGRADE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The name and version that clients receive in `welcome`.
+const SERVER: &str = concat!("teahouse ", env!("CARGO_PKG_VERSION"));
 
-/// The result of the last probe, and its time.
-type Probed = Option<(Instant, Result<(), CommandError>)>;
-
-/// An upgrade that has not reached its shard: a stop waits until this is dropped.
-pub(crate) struct UpgradeGuard {
-    _permit: OwnedRwLockReadGuard<()>,
+/// Opens the database of the configuration and starts the gateway's threads.
+pub(crate) fn start_gateway(config: &Config, metrics: gateway::Metrics) -> anyhow::Result<Arc<Gateway>> {
+    let store = open_store(config, RoomLimits { rooms_per_user: config.limits.rooms_per_user })?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let shards = if config.shards == 0 { cores } else { config.shards };
+    Gateway::start(&*store, shards, &gateway_settings(config), metrics)
 }
 
-/// The state that all HTTP requests share.
-pub(crate) struct AppState {
-    pub(crate) sessions: Arc<Sessions>,
-    writer: WriterHandle,
-    readers: Readers,
-    shards: Vec<ShardHandle>,
-    // owner: shared with the shards; held for one look-up.
-    presence: Arc<Mutex<Presence>>,
-    /// Ids that are reserved in the store and not assigned yet.
-    user_ids: Mutex<Range<u64>>,
-    probed: tokio::sync::Mutex<Probed>,
-    stopping: AtomicBool,
-    // owner: each upgrade holds it for reading, from before its 101 until the shard has the connection; a stop takes it for
-    // writing.
-    upgrade_gate: Arc<RwLock<()>>,
-    metrics: Metrics,
-    writer_thread: Mutex<Option<std::thread::JoinHandle<()>>>,
-}
-
-impl AppState {
-    /// Opens the store and starts every thread.
-    pub(crate) fn start(config: &Config, metrics: Metrics) -> anyhow::Result<Arc<AppState>> {
-        let rooms_per_user = if config.limits.enabled { config.limits.rooms_per_user } else { u32::MAX };
-        let store = open_store(config, RoomLimits { rooms_per_user })?;
-        let mut store_writer = store.writer()?;
-        writer::cleanup_transient_users(&mut *store_writer)
-            .context("guests of the previous run could not be removed from their rooms")?;
-        let user_ids = store_writer.reserve_user_ids(writer::ID_BLOCK)?;
-        let epoch = store.epoch();
-        let readers = Readers::start(&*store, READERS)?;
-        let bus: Arc<ShardBus> = Arc::new(LocalBus::new(INBOX));
-        let (writer, writer_thread) = writer::start(store_writer, Arc::clone(&bus), metrics.clone())?;
-        let sessions = Arc::<Sessions>::default();
-        let presence = Arc::<Mutex<Presence>>::default();
-        let shared = Shared {
-            writer: writer.clone(),
-            readers: readers.clone(),
-            bus,
-            presence: Arc::clone(&presence),
-            sessions: Arc::clone(&sessions),
-            metrics: metrics.clone(),
-            started: Instant::now(),
-        };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = if config.shards == 0 { cores } else { config.shards };
-        let mut shards = Vec::with_capacity(count);
-        for number in 0..count {
-            let (shard, _) = shard_thread::start(number, settings(config, &epoch, number), shared.clone())?;
-            shards.push(shard);
-        }
-        Ok(Arc::new(AppState {
-            sessions,
-            writer,
-            readers,
-            shards,
-            presence,
-            user_ids: Mutex::new(user_ids),
-            probed: tokio::sync::Mutex::new(None),
-            stopping: AtomicBool::new(false),
-            upgrade_gate: Arc::default(),
-            metrics,
-            writer_thread: Mutex::new(Some(writer_thread)),
-        }))
-    }
-
-    /// Permits an upgrade. Requested before the 101, and held until the connection [has arrived](Self::connect). `None`: the
-    /// server is stopping.
-    pub(crate) fn begin_upgrade(&self) -> Option<UpgradeGuard> {
-        let upgrade_gate = Arc::clone(&self.upgrade_gate).try_read_owned().ok()?;
-        // Read while holding the gate: the stop waits for every upgrade that began before the flag was set.
-        (!self.is_stopping()).then_some(UpgradeGuard { _permit: upgrade_gate })
-    }
-
-    /// Hands a connection to the shard of its user. All connections of a user are in one shard.
-    pub(crate) fn connect(&self, handoff: UpgradedConnection) {
-        self.shard_of(handoff.identity.user.id).connect(handoff);
-    }
-
-    /// Handles a request over HTTP on the user's shard, and waits for the writer if it writes. The effects are those that
-    /// the caller applies.
-    pub(crate) async fn handle(&self, request: HttpRequest) -> Result<Vec<Effect>, Rejection> {
-        let shard = self.shard_of(request.identity.user.id);
-        let HttpEffects { mut effects, write } = shard.handle(request).await?;
-        if let Some(HttpWrite { on_reply, answer }) = write {
-            let stopped = |_| Err(CommandError::from(ErrorCode::ShuttingDown));
-            effects.extend(match answer.await.unwrap_or_else(stopped) {
-                Ok(result) => on_reply.done(result),
-                Err(error) => on_reply.failed(error),
-            });
-        }
-        Ok(effects)
-    }
-
-    /// Returns a token that a request over HTTP took in advance.
-    pub(crate) fn refund(&self, user: UserId, class: RateClass) {
-        self.shard_of(user).refund(user, class);
-    }
-
-    /// Gives a user's connections the name that it took over HTTP.
-    pub(crate) fn renamed(&self, user: UserId, name: UserName) {
-        self.shard_of(user).renamed(user, name);
-    }
-
-    /// Calls `read` with the presence of all shards.
-    pub(crate) fn presence<T>(&self, read: impl FnOnce(&mut Presence) -> T) -> T {
-        read(&mut self.presence.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Calls `read` on a reader's thread.
-    pub(crate) async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&mut dyn Reader) -> T + Send + 'static,
-    ) -> Result<T, ErrorCode> {
-        self.readers.read(read).await
-    }
-
-    /// Ends a session. When this returns, its token is invalid and its connections are closed. A guest whose session has
-    /// ended cannot return, and leaves its rooms.
-    pub(crate) async fn end_session(&self, token: TokenHash, user: UserId) -> Result<(), CommandError> {
-        // The caller has marked the session in `sessions`, so that no new connection uses it. The shard closes the present
-        // connections; what they requested before is committed before.
-        self.shard_of(user).end_session(user).await;
-        self.writer.write(writer::system_actor(), domain::EndSession { token }.into()).await.map(drop)
-    }
-
-    /// Whether the store accepts writes, as of at most a second ago.
-    pub(crate) async fn probe(&self) -> Result<(), CommandError> {
-        let mut probed = self.probed.lock().await;
-        if let Some((at, result)) = &*probed
-            && at.elapsed() < PROBE_TTL
-        {
-            return result.clone();
-        }
-        let result = self.writer.probe().await;
-        *probed = Some((Instant::now(), result.clone()));
-        result
-    }
-
-    /// Whether the server is stopping.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
-    /// A user id that has never been assigned.
-    pub(crate) fn new_user_id(&self) -> Result<UserId, CommandError> {
-        let mut ids = self.user_ids.lock().unwrap_or_else(PoisonError::into_inner);
-        if ids.is_empty() {
-            // One commit per thousand guests.
-            *ids = tokio::task::block_in_place(|| self.writer.user_ids())?;
-        }
-        ids.next().map(UserId).ok_or_else(|| CommandError::from(ErrorCode::Internal))
-    }
-
-    /// Rejects requests and upgrades from now on.
-    pub(crate) fn begin_stopping(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-    }
-
-    /// Commits and answers what was requested, sends every client the time to reconnect, and closes the store.
-    pub(crate) async fn stop(&self) {
-        self.begin_stopping();
-        // Every connection that received 101 also receives a close frame, so in-flight upgrades reach their shards before these
-        // stop. Held to the end.
-        let _permit = timeout(UPGRADE_TIMEOUT, self.upgrade_gate.write()).await;
-        for shard in &self.shards {
-            shard.drain().await;
-        }
-        self.writer.barrier().await;
-        let retry_within = retry_within(self.metrics.connections());
-        let closing: Vec<_> = self.shards.iter().map(|shard| shard.close(retry_within)).collect();
-        for closed in closing {
-            closed.await;
-        }
-        self.writer.stop();
-        let thread = self.writer_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // It checkpoints and ends. A panic has been logged.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-        }
-    }
-
-    fn shard_of(&self, user: UserId) -> &ShardHandle {
-        &self.shards[user.0 as usize % self.shards.len()]
-    }
-}
-
-/// Spreads reconnects: at once for a few users, over many seconds for ten thousand.
-fn retry_within(connections: u64) -> Duration {
-    Duration::from_millis((connections * 5).max(500))
-}
-
-/// Opens the database of the configuration.
 fn open_store(config: &Config, limits: RoomLimits) -> anyhow::Result<Box<dyn Store>> {
     Ok(match &config.database {
         Some(database) => Box::new(PostgresStore::open(database, limits)?),
@@ -242,26 +28,50 @@ fn open_store(config: &Config, limits: RoomLimits) -> anyhow::Result<Box<dyn Sto
     })
 }
 
-fn settings(config: &Config, epoch: &Epoch, number: usize) -> Settings {
-    Settings {
-        epoch: epoch.clone(),
-        limits: Limits { body_bytes: config.max_message_bytes, ..Limits::default() },
-        rates: Rates { enabled: config.limits.enabled, ..config.limits.rates },
+fn gateway_settings(config: &Config) -> gateway::Settings {
+    gateway::Settings {
+        server: SERVER,
+        limits: protocol::Limits { body_bytes: config.max_message_bytes, ..protocol::Limits::default() },
+        rates: config.limits.rates,
         ping_interval: config.timeouts.ping_interval,
         websocket_idle: config.timeouts.websocket_idle,
         message_assembly: config.timeouts.message_assembly,
         close: config.timeouts.close,
-        publishes_presence: number == 0,
+    }
+}
+
+/// The settings of the HTTP side.
+pub(crate) fn api_settings(config: &Config) -> api::Settings {
+    let limits = &config.limits;
+    api::Settings {
+        allowed_origins: config.allowed_origins.clone(),
+        max_message_bytes: config.max_message_bytes,
+        connections: limits.connections,
+        connections_per_address: limits.connections_per_address,
+        guest_creation: limits.rates.enabled.then_some(limits.rates.guest_creation),
+        timeouts: api::Timeouts {
+            first_byte: config.timeouts.first_byte,
+            headers: config.timeouts.headers,
+            keep_alive: config.timeouts.http_keep_alive,
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::config_with;
 
     #[test]
-    fn retry_delay_grows_with_connections() {
-        assert_eq!(retry_within(3), Duration::from_millis(500));
-        assert_eq!(retry_within(2_000), Duration::from_secs(10));
+    fn disabled_limits_are_no_limits_for_http_and_shards() {
+        let strict = [("limits.connections", "1"), ("limits.connections_per_address", "1"), ("shards", "2")];
+        let settings = api_settings(&config_with(&strict));
+        assert_eq!((settings.connections, settings.connections_per_address), (1, 1));
+        assert!(settings.guest_creation.is_some());
+        let config = config_with(&[&strict[..], &[("limits.enabled", "false")]].concat());
+        let settings = api_settings(&config);
+        assert_eq!((settings.connections, settings.connections_per_address), (u32::MAX, u32::MAX));
+        assert!(settings.guest_creation.is_none());
+        assert!(!gateway_settings(&config).rates.enabled);
     }
 }

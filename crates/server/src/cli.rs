@@ -11,11 +11,11 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::AppState;
+use prometheus_client::registry::Registry;
+
+use crate::app;
 use crate::config::{self, Flags, Loaded};
-use crate::http;
 use crate::logging;
-use crate::metrics::Metrics;
 
 /// The exit code for a wrong command line or configuration, equal to clap's.
 const MISUSE: u8 = 2;
@@ -115,7 +115,7 @@ fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
 
 fn serve(loaded: Loaded) -> Result<()> {
     logging::start(&loaded.config);
-    http::raise_file_limit();
+    api::raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("http").build();
     let runtime = runtime.context("cannot start threads")?;
     let outcome = runtime.block_on(run_server(loaded));
@@ -125,16 +125,21 @@ fn serve(loaded: Loaded) -> Result<()> {
 }
 
 async fn run_server(loaded: Loaded) -> Result<()> {
-    let config = Arc::new(loaded.config);
+    let config = loaded.config;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
 
-    let listener = http::listen(config.listen)?;
+    let listener = api::listen(config.listen)?;
     let address = listener.local_addr().context("cannot tell the port")?;
-    let metrics = Metrics::new();
+    let mut registry = Registry::with_prefix("teahouse");
+    let metrics = gateway::Metrics::default();
+    metrics.register(&mut registry);
     // The store may wait for the network on a runtime of its own.
-    let app = tokio::task::block_in_place(|| AppState::start(&config, metrics.clone()))?;
-    let serving = http::serve(listener, Arc::clone(&config), Arc::clone(&app), metrics);
+    let gateway = tokio::task::block_in_place(|| app::start_gateway(&config, metrics.clone()))?;
+    let http_metrics = api::Metrics::new(metrics);
+    http_metrics.register(&mut registry);
+    let serving =
+        api::serve(listener, app::api_settings(&config), Arc::clone(&gateway), http_metrics, registry);
     let _ = writeln!(io::stdout(), "Teahouse is open at http://{}", display_url(address));
     tracing::info!(port = address.port(), version = env!("CARGO_PKG_VERSION"), "open");
 
@@ -151,7 +156,7 @@ async fn run_server(loaded: Loaded) -> Result<()> {
         std::process::exit(130);
     };
     tokio::select! {
-        () = app.stop() => {}
+        () = gateway.stop() => {}
         () = second_interrupt => {}
         () = tokio::time::sleep(DRAIN_TIMEOUT) => {
             // Acknowledged messages are durable, and clients send the others again.

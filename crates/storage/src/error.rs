@@ -46,3 +46,15 @@ impl StoreError {
         matches!(self, StoreError::Fatal(_)).then(|| self.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cause_of_a_store_failure_is_not_public() {
+        let error = StoreError::Unavailable("/var/lib/secret.db".to_owned());
+        assert!(error.to_string().contains("secret"));
+        assert!(!error.rejection().message.contains("secret"));
+    }
+}

@@ -1,11 +1,11 @@
-//! The `teahouse` program with guarantees that can be broken on purpose (`fault_injection.rs`).
+//! The `teahouse` program with guarantees that can be broken on purpose (`crates/gateway/src/fault_injection.rs`).
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if !teahouse::fault_injection_is_named() {
         eprintln!(
-            "TEAHOUSE_FAULT_INJECTION names no fault; crates/server/src/fault_injection.rs has their names"
+            "TEAHOUSE_FAULT_INJECTION names no fault; crates/gateway/src/fault_injection.rs has their names"
         );
         return ExitCode::from(2);
     }

@@ -14,7 +14,7 @@ use storage_postgres::DatabaseUrl;
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
-use crate::origin::Origin;
+use api::Origin;
 
 type Parsed<T> = Result<T, Option<String>>;
 

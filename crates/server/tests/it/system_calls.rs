@@ -1,5 +1,5 @@
 //! System calls of a shard per batch, as the kernel counts them: one write for each member, and nothing else that grows
-//! with their number. `crates/server/src/shard/tests/allocations.rs` counts reads and writes without a kernel.
+//! with their number. `crates/gateway/src/shard/tests/allocations.rs` counts reads and writes without a kernel.
 //!
 //! Without `strace`, or without the right to trace, the test is skipped and prints the reason.
 

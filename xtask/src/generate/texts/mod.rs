@@ -43,7 +43,7 @@ pub(crate) fn files(root: &Path, shared: &Catalog) -> Result<Vec<(String, String
     let server = shared.replaced_by(read(root, "plain_text")?)?;
     Ok(vec![
         ("web/src/i18n/generated.ts".to_owned(), page::module(&page)),
-        ("crates/server/src/i18n/generated.rs".to_owned(), server::module(&server, root)?),
+        ("crates/gateway/src/i18n/generated.rs".to_owned(), server::module(&server, root)?),
     ])
 }
 

@@ -29,6 +29,9 @@ pub(crate) fn module(texts: &Catalog, root: &Path) -> Result<String> {
     formatted(&(module + "}\n"), root)
 }
 
+/// The groups whose texts other crates use. Of the others the compiler reports a text that is not used.
+const PUBLIC: &[&str] = &["stand_in"];
+
 /// A method for one text.
 fn method(group: &str, key: &str, text: &Text) -> String {
     let names = text.parameters();
@@ -42,8 +45,9 @@ fn method(group: &str, key: &str, text: &Text) -> String {
         };
         arguments.push_str(&format!(", {name}: {kind}"));
     }
+    let visibility = if PUBLIC.contains(&group) { "pub" } else { "pub(crate)" };
     format!(
-        "/// `{group}.{key}`\npub(crate) fn {group}_{key}({arguments}) -> {result} {{ match self {{ {} }} }}\n\n",
+        "/// `{group}.{key}`\n{visibility} fn {group}_{key}({arguments}) -> {result} {{ match self {{ {} }} }}\n\n",
         arms(text)
     )
 }

@@ -1,0 +1,281 @@
+//! The listening socket and the accept loop; rejection of connections, and shutdown.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use protocol::ErrorCode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::connection::{self, Server, Stage};
+use crate::connection_limiter::ConnectionLimiter;
+use crate::{Address, ApiError, Peer, health};
+
+/// Connections that wait to be accepted: many clients reconnect at once after a restart. The kernel has its own limit.
+const BACKLOG: i32 = 4096;
+
+/// The most unsent bytes that the kernel buffers for a connection: two slices of fan-out (`shard/fanout.rs`). By default the
+/// kernel buffers some MiB for a client that stops reading, and a thousand of those would need more memory than the server.
+const UNSENT: u32 = 128 * 1024;
+
+/// The delay after an accept that failed for lack of files or memory: long enough not to spin, short enough to go unnoticed.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// At the limit every other accept fails: the log has one line per interval.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a rejected client may take to send its request, and to read the response. Without reading the request first the
+/// kernel would reset the connection and drop the response.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The most rejections in progress. Beyond it a client is sent its response without waiting for its request. An eighth of the
+/// files that may be open, if that is less.
+const MAX_REJECTIONS: u64 = 64;
+
+/// Files that are opened later and are no connections: the connection that is being rejected, a database that is reopened.
+const SPARE_FILES: u64 = 16;
+
+/// The files that are open before the first connection, where they cannot be counted: the database once for each reader and
+/// writer, epolls, standard streams.
+const USUAL_FILES: u64 = 64;
+
+/// The accept loop and its connections.
+pub struct Serving {
+    stage: watch::Sender<Stage>,
+}
+
+impl Serving {
+    /// Closes the port. Present connections are still served, so that `/readyz` can report the state.
+    pub fn stop_accepting(&self) {
+        self.stage.send_replace(Stage::Closing);
+    }
+
+    /// Lets requests in flight finish, and ends all HTTP connections.
+    pub async fn finish(self, limit: Duration) {
+        self.stage.send_replace(Stage::Ending);
+        // Each connection holds a receiver until it ends. One that ends too late is cut off with the runtime.
+        let _ = timeout(limit, self.stage.closed()).await;
+    }
+}
+
+/// Binds the port; the error is one line for the operator.
+pub fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let listener = match bind(address) {
+        // On a machine without IPv6, all IPv4 addresses.
+        Err(error) if address.ip().is_unspecified() && address.is_ipv6() && is_no_ipv6(&error) => {
+            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+        }
+        other => other,
+    };
+    let listener = listener.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => anyhow!(
+            "cannot listen on {address}: address in use; is another server running? choose another with --listen"
+        ),
+        ErrorKind::PermissionDenied => anyhow!(
+            "cannot listen on {address}: permission denied; ports below 1024 need privileges, choose another with --listen"
+        ),
+        ErrorKind::AddrNotAvailable => {
+            anyhow!("cannot listen on {address}: this machine has no such address; choose another with --listen")
+        }
+        _ => anyhow!("cannot listen on {address}: {error}"),
+    })?;
+    TcpListener::from_std(listener).context("cannot listen")
+}
+
+fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // After a restart the old connections' last packets may still hold the port.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    // Inherited by its connections.
+    socket.set_tcp_notsent_lowat(UNSENT)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn is_no_ipv6(error: &io::Error) -> bool {
+    // EAFNOSUPPORT: the kernel has no IPv6. EADDRNOTAVAIL: it is switched off.
+    error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+        || error.kind() == ErrorKind::AddrNotAvailable
+}
+
+/// Raises the limit of open files: each connection is a file, and many systems start with 1,024.
+pub fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, current, "cannot raise the limit of open files");
+    }
+}
+
+/// How many connections are accepted, and how many more are rejected at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    pub(crate) connections: u32,
+    rejections: usize,
+}
+
+impl Capacity {
+    /// At most `wanted`, the configured number, and at most as many as files can be open: a connection that cannot be accepted cannot be
+    /// rejected, and a store that cannot open a file fails. Measured when all other files are open.
+    pub(crate) fn measure(wanted: u32) -> Self {
+        let limit = getrlimit(Resource::Nofile).current;
+        // The folder that is being read is one of them.
+        let open = fs::read_dir("/proc/self/fd").map_or(USUAL_FILES, |open| open.count() as u64);
+        let capacity =
+            limit.map_or(Self::of(wanted, u64::MAX), |limit| Self::of(wanted, limit.saturating_sub(open)));
+        // `u32::MAX` is no limit: nobody wants that many.
+        if capacity.connections < wanted && wanted < u32::MAX {
+            tracing::warn!(
+                limit,
+                connections = capacity.connections,
+                wanted,
+                "fewer open files are allowed than limits.connections needs; raise the hard limit (ulimit -Hn)"
+            );
+        }
+        capacity
+    }
+
+    pub(crate) fn of(wanted: u32, files: u64) -> Self {
+        let rejections = MAX_REJECTIONS.min(files / 8);
+        let left = files.saturating_sub(rejections + SPARE_FILES).max(1);
+        // At most 64.
+        Capacity {
+            connections: u32::try_from(left).unwrap_or(u32::MAX).min(wanted),
+            rejections: rejections as usize,
+        }
+    }
+}
+
+/// Accepts connections until the stage changes.
+pub(crate) fn serve(
+    listener: TcpListener,
+    server: Server,
+    connection_limiter: Arc<ConnectionLimiter>,
+    capacity: Capacity,
+) -> Serving {
+    let (stage, watched) = watch::channel(Stage::Open);
+    let rejections = Arc::new(Semaphore::new(capacity.rejections));
+    tokio::spawn(accept(listener, Arc::new(server), connection_limiter, rejections, watched));
+    Serving { stage }
+}
+
+async fn accept(
+    listener: TcpListener,
+    server: Arc<Server>,
+    connection_limiter: Arc<ConnectionLimiter>,
+    rejections: Arc<Semaphore>,
+    mut stage: watch::Receiver<Stage>,
+) {
+    let (mut failing, mut full) = (LogThrottle::default(), LogThrottle::default());
+    loop {
+        let accepted = tokio::select! {
+            // Also when the sender is gone.
+            _ = stage.wait_for(|stage| *stage != Stage::Open) => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            // The client gave up while it waited, which is no fault of the server.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) =>
+            {
+                continue;
+            }
+            Err(error) => {
+                // Out of files or memory: the connection stays in the backlog, so that the next accept fails at once as well.
+                if failing.may_log() {
+                    tracing::error!(%error, "cannot accept connections");
+                }
+                sleep(ACCEPT_RETRY_DELAY).await;
+                continue;
+            }
+        };
+        let address = Address::from(peer.ip());
+        match connection_limiter.admit(address) {
+            Ok(permit) => {
+                let peer = Peer { address, permit };
+                tokio::spawn(connection::serve(stream, peer, Arc::clone(&server), stage.clone()));
+            }
+            Err(rejection) => {
+                server.metrics.error(rejection.code);
+                if rejection.code == ErrorCode::Overloaded && full.may_log() {
+                    tracing::warn!("connections are rejected: limits.connections is reached");
+                }
+                // A stream that cannot be written to needs no answer.
+                let _ = reject(stream, &rejection, &rejections);
+            }
+        }
+    }
+}
+
+/// Limits a repeated log line to one per [`LOG_INTERVAL`].
+#[derive(Default)]
+struct LogThrottle(Option<Instant>);
+
+impl LogThrottle {
+    fn may_log(&mut self) -> bool {
+        let may = self.0.is_none_or(|logged| logged.elapsed() > LOG_INTERVAL);
+        if may {
+            self.0 = Some(Instant::now());
+        }
+        may
+    }
+}
+
+/// Sends the error to a connection beyond the limits.
+fn reject(stream: TcpStream, rejection: &ApiError, rejections: &Arc<Semaphore>) -> io::Result<()> {
+    let rejection = rejection.to_bytes();
+    let Ok(permit) = Arc::clone(rejections).try_acquire_owned() else {
+        // A few hundred bytes fit into an empty buffer.
+        return stream.into_std()?.write_all(&rejection);
+    };
+    tokio::spawn(async move {
+        let _permit = permit;
+        // A peer that cannot be written to needs no reply.
+        let _ = timeout(2 * DRAIN_TIMEOUT, read_and_reject(stream, &rejection)).await;
+    });
+    Ok(())
+}
+
+/// Reads the request first: a supervisor's health check must succeed, or it would end a process that is merely full.
+async fn read_and_reject(mut stream: TcpStream, rejection: &[u8]) -> io::Result<()> {
+    let mut request = [0; 1024];
+    let read = timeout(DRAIN_TIMEOUT, stream.read(&mut request)).await.unwrap_or(Ok(0))?;
+    let answer = if request[..read].starts_with(health::REQUEST_LINE) { health::ALIVE } else { rejection };
+    stream.write_all(answer).await?;
+    stream.shutdown().await?;
+    while stream.read(&mut request).await? > 0 {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_file_limit_bounds_the_connections() {
+        let capacity = |wanted, files| {
+            let capacity = Capacity::of(wanted, files);
+            (capacity.connections, capacity.rejections)
+        };
+        assert_eq!(capacity(10_000, 1_000_000), (10_000, 64));
+        assert_eq!(capacity(u32::MAX, u64::MAX), (u32::MAX, 64));
+        assert_eq!(capacity(10_000, 1_024), (944, 64));
+        assert_eq!(capacity(10_000, 228), (184, 28));
+        assert_eq!(capacity(100, 228), (100, 28));
+        // One connection is always accepted.
+        assert_eq!(capacity(10_000, 0), (1, 0));
+    }
+}

@@ -1,0 +1,155 @@
+//! The deadlines of a connection: for its first byte, for a request's head, for the response, between requests.
+//!
+//! hyper has one deadline, for heads, which also runs between requests. The server needs several, also one for a client that
+//! reads nothing of its response. So the stream itself reports its reads and writes.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::Timeouts;
+
+/// A handler that takes longer than this has a defect: the slowest one waits for sockets to close, five seconds.
+const HANDLING: Duration = Duration::from_secs(30);
+
+/// The phase of a connection, and its deadline.
+#[derive(Debug)]
+pub(crate) struct ConnectionDeadlines {
+    timeouts: Timeouts,
+    // owner: the one task that drives the connection; a mutex only because the stream may move between threads.
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    phase: Phase,
+    until: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No byte has arrived.
+    Silent,
+    /// A request head has started to arrive.
+    Head,
+    /// A handler is running.
+    Handling,
+    /// The response is being sent or was sent, and no further request has started.
+    Answered,
+}
+
+impl ConnectionDeadlines {
+    /// For a connection that was just accepted.
+    pub(crate) fn new(timeouts: Timeouts) -> Arc<Self> {
+        let until = Instant::now() + timeouts.first_byte;
+        Arc::new(ConnectionDeadlines { timeouts, state: Mutex::new(State { phase: Phase::Silent, until }) })
+    }
+
+    /// The deadline of the present phase.
+    pub(crate) fn until(&self) -> Instant {
+        self.state().until
+    }
+
+    /// A whole head has arrived.
+    pub(crate) fn handling(&self) {
+        self.begin(Phase::Handling, HANDLING);
+    }
+
+    /// The response is ready.
+    pub(crate) fn answered(&self) {
+        self.begin(Phase::Answered, self.timeouts.keep_alive);
+    }
+
+    pub(crate) fn on_read(&self) {
+        // A further byte of the same head does not extend the deadline.
+        if matches!(self.state().phase, Phase::Silent | Phase::Answered) {
+            self.begin(Phase::Head, self.timeouts.headers);
+        }
+    }
+
+    pub(crate) fn on_write(&self) {
+        // A slow reader may take as long as it keeps reading.
+        if self.state().phase == Phase::Answered {
+            self.begin(Phase::Answered, self.timeouts.keep_alive);
+        }
+    }
+
+    fn begin(&self, phase: Phase, limit: Duration) {
+        *self.state() = State { phase, until: Instant::now() + limit };
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // An assignment is atomic with respect to panics.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A TCP stream that reports its reads and writes to [`ConnectionDeadlines`].
+#[derive(Debug)]
+pub(crate) struct Watched {
+    stream: TcpStream,
+    connection_deadlines: Arc<ConnectionDeadlines>,
+}
+
+impl Watched {
+    /// Wraps a stream.
+    pub(crate) fn new(stream: TcpStream, connection_deadlines: Arc<ConnectionDeadlines>) -> Self {
+        Watched { stream, connection_deadlines }
+    }
+
+    /// The stream without its deadlines.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.connection_deadlines.on_read();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        self.connection_deadlines.on_write();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
+        self.connection_deadlines.on_write();
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,121 @@
+//! Applying the effects of an operation that came over HTTP: the counterpart of the shard's `effects.rs`. The request opens no
+//! room, and its one reply is the body of the response.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use domain::TokenHash;
+use gateway::{Attach, Effect, Gateway, HttpRequest, Identity, PresenceReply, Rejection};
+use http::StatusCode;
+use protocol::{Command, ErrorCode, Joined, Limits, Reply, UserId};
+
+use crate::{ApiError, HttpState};
+
+/// Carries out a command, and returns its response. With `creates`, the status of something new is 201.
+pub(crate) async fn execute(
+    state: &HttpState,
+    identity: Identity,
+    command: Command,
+    creates: bool,
+) -> Result<Response, ApiError> {
+    let user = identity.user.id;
+    let registers = identity.session.filter(|_| !identity.stored);
+    let effects = state.gateway.handle(HttpRequest { identity, request: command.into() }).await?;
+    Execution { gateway: &state.gateway, user, registers, creates, response: None }.apply(effects).await
+}
+
+/// A command whose effects are applied.
+struct Execution<'s> {
+    gateway: &'s Gateway,
+    user: UserId,
+    /// The session that is stored with the user, if they are not known to be stored.
+    registers: Option<TokenHash>,
+    creates: bool,
+    response: Option<Result<Response, ApiError>>,
+}
+
+impl Execution<'_> {
+    /// Applies all effects, also those that follow an error: a price may be refunded.
+    async fn apply(mut self, effects: Vec<Effect>) -> Result<Response, ApiError> {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Read(operation) => {
+                    let user = self.user;
+                    let read = self.gateway.read(move |reader| operation.read(user, reader)).await;
+                    effects.extend(read.unwrap_or_else(|code| vec![Effect::Error(code.into())]));
+                }
+                effect => self.apply_one(effect),
+            }
+        }
+        self.response.unwrap_or_else(|| {
+            tracing::error!("an operation over HTTP has no reply");
+            Err(ErrorCode::Internal.into())
+        })
+    }
+
+    fn apply_one(&mut self, effect: Effect) {
+        match effect {
+            Effect::Reply(reply) if self.creates => self.respond(StatusCode::CREATED, &reply),
+            Effect::Reply(reply)
+            | Effect::ReplyAlways(reply)
+            | Effect::Repeated(reply)
+            | Effect::ReplyAfter { reply, .. } => self.respond(StatusCode::OK, &reply),
+            Effect::ReplyFromPresence(PresenceReply(reply)) => {
+                let reply = self.gateway.presence(reply);
+                self.respond(StatusCode::OK, &reply);
+            }
+            Effect::Attach(attach) => {
+                let joined = self.joined(attach);
+                self.respond(StatusCode::OK, &Reply::Join(joined));
+            }
+            Effect::Error(error) => self.response = Some(Err(error.into())),
+            Effect::RateLimited(wait) => self.response = Some(Err(ApiError::from(limited(wait)))),
+            Effect::Refund(class) => self.gateway.refund(self.user, class),
+            Effect::SetName(name) => self.gateway.renamed(self.user, name),
+            Effect::UserStored => {
+                if let Some(session) = &self.registers {
+                    self.gateway.sessions().stored(session);
+                }
+            }
+            // A session that is not stored stays provisional, and no connection waits for a join.
+            Effect::UserPerhapsStored | Effect::JoinRejected => {}
+            Effect::Write { .. }
+            | Effect::Read(_)
+            | Effect::Frame(_)
+            | Effect::RoomError { .. }
+            | Effect::Ephemeral { .. }
+            | Effect::RetryDeparture(_) => {
+                tracing::error!(?effect, "an effect that no operation has over HTTP");
+                self.response = Some(Err(ErrorCode::Internal.into()));
+            }
+        }
+    }
+
+    fn respond(&mut self, status: StatusCode, reply: &Reply) {
+        self.response = Some(Ok((status, axum::Json(reply)).into_response()));
+    }
+
+    fn joined(&self, attach: Attach) -> Joined {
+        let Attach { info, head, n, read, .. } = attach;
+        let room = info.room;
+        let (count, online) = self
+            .gateway
+            .presence(|presence| (presence.count(room), presence.online(room, Limits::JOINED_ONLINE)));
+        Joined { id: None, info, head, n, read, count, online }
+    }
+}
+
+fn limited(wait: Duration) -> Rejection {
+    Rejection { code: ErrorCode::RateLimited, retry_after: Some(wait) }
+}
+
+impl From<Rejection> for ApiError {
+    fn from(Rejection { code, retry_after }: Rejection) -> Self {
+        match retry_after {
+            Some(wait) => ApiError::too_often("too many of these; wait a little", wait),
+            None => code.into(),
+        }
+    }
+}

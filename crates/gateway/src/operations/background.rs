@@ -1,0 +1,33 @@
+//! Writes of the shard for which no command waits.
+
+use domain::{Actor, CommandError, OperationResult};
+
+use super::effect::{Effect, OnReply};
+
+/// The departure of a transient user from all rooms. It is retried until it succeeds.
+#[derive(Debug)]
+pub(crate) struct Departure(pub(crate) Actor);
+
+impl OnReply for Departure {
+    fn done(self: Box<Self>, _: OperationResult) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
+        if error.code.is_retryable() { vec![Effect::RetryDeparture(self.0)] } else { Vec::new() }
+    }
+}
+
+/// A read position that the server keeps for the client. One that fails is replaced by the next one.
+#[derive(Debug)]
+pub(crate) struct StoredPosition;
+
+impl OnReply for StoredPosition {
+    fn done(self: Box<Self>, _: OperationResult) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    fn failed(self: Box<Self>, _: CommandError) -> Vec<Effect> {
+        Vec::new()
+    }
+}

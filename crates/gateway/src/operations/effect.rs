@@ -1,0 +1,129 @@
+//! The effects of an operation. Handlers and replies return them; the shard or HTTP applies them.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{Actor, CommandError, Operation, OperationResult, Presence, RateClass};
+use protocol::{
+    Epoch, MessageCount, ReadPosition, Reply, RoomId, RoomInfo, Seq, ServerFrame, UserId, UserName,
+};
+use storage::Reader;
+
+use super::resume::ResumeProgress;
+
+/// One thing to do for the connection that sent the command, or for its user.
+#[derive(Debug)]
+pub enum Effect {
+    /// Reply `ok`, if the command has an id or the codec answers without one.
+    Reply(Reply),
+    /// The same for a command that had been carried out before. Over HTTP, its status is not that of something new.
+    Repeated(Reply),
+    /// Reply `ok` whether the command has an id or not.
+    ReplyAlways(Reply),
+    /// Reply `ok`, with facts from presence.
+    ReplyFromPresence(PresenceReply),
+    /// Reply `ok` once the connection has everything of the room up to this event.
+    ReplyAfter {
+        /// The room.
+        room: RoomId,
+        /// The event that ended the membership.
+        seq: Seq,
+        /// The reply.
+        reply: Reply,
+    },
+    /// Send a reply that a reader's thread has encoded.
+    Frame(Bytes),
+    /// Reply `error`.
+    Error(CommandError),
+    /// Send an `error` without an id that names a room.
+    RoomError {
+        /// The room.
+        room: RoomId,
+        /// The error.
+        error: CommandError,
+    },
+    /// Reply `rate_limited`, with the time after which there is a token.
+    RateLimited(Duration),
+    /// Return a token that was taken in advance.
+    Refund(RateClass),
+    /// Submit to the store's writer.
+    Write {
+        /// What to write.
+        operation: Operation,
+        /// What follows from the writer's answer.
+        on_reply: Box<dyn OnReply>,
+    },
+    /// Submit to a reader of the store.
+    Read(Box<dyn ReadOperation>),
+    /// Open a room for the connection.
+    Attach(Attach),
+    /// A join was answered, and opens no room.
+    JoinRejected,
+    /// Send a frame that is no event to all connections that have the room open.
+    Ephemeral {
+        /// The room.
+        room: RoomId,
+        /// The frame.
+        frame: ServerFrame,
+    },
+    /// The user has this name from now on.
+    SetName(UserName),
+    /// The user is in the store.
+    UserStored,
+    /// Whether the user is in the store is not known.
+    UserPerhapsStored,
+    /// The departure of a transient user failed and has to be tried again.
+    RetryDeparture(Actor),
+}
+
+/// What follows when the writer has answered.
+pub trait OnReply: fmt::Debug + Send {
+    /// The operation is on disk.
+    fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect>;
+
+    /// The operation was rejected, or the writer was not available.
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
+        vec![Effect::Error(error)]
+    }
+}
+
+/// The effects of an answer that does not belong to the operation. The store answers each operation with its own kind of result.
+pub(super) fn unexpected(result: &OperationResult) -> Vec<Effect> {
+    debug_assert!(false, "an answer of another operation: {result:?}");
+    Vec::new()
+}
+
+/// An operation that only reads. It runs on a reader's thread.
+pub trait ReadOperation: fmt::Debug + Send {
+    /// Reads for `user`, and returns what follows.
+    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<Effect>;
+}
+
+/// A reply that is completed from presence.
+pub struct PresenceReply(pub Box<dyn FnOnce(&mut Presence) -> Reply + Send>);
+
+impl fmt::Debug for PresenceReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresenceReply")
+    }
+}
+
+/// A room to open for a connection.
+#[derive(Clone, Debug)]
+pub struct Attach {
+    /// The room, as of `head`.
+    pub info: RoomInfo,
+    /// Its last event, as the store answered.
+    pub head: Seq,
+    /// Its message count at `head`.
+    pub n: MessageCount,
+    /// The user's read position.
+    pub read: Option<ReadPosition>,
+    /// The last event the client has.
+    pub after: Option<Seq>,
+    /// The epoch in which the client received it.
+    pub epoch: Option<Epoch>,
+    /// The `resume` of which it is a part.
+    pub(crate) resume: Option<ResumeProgress>,
+}

@@ -1,0 +1,124 @@
+//! `join`: become a member of a room, which may be new, and receive its events.
+
+use std::time::Duration;
+
+use domain::{CommandError, JoinedRoom, OperationResult, RateClass};
+use protocol::{Epoch, ErrorCode, Join, RoomRef, Seq};
+
+use super::effect::{Attach, Effect, OnReply, unexpected};
+use super::view::View;
+
+/// Creating a room costs a token of its own, but whether the room exists is decided in the store. So the token is taken in advance,
+/// and returned if the room existed. The lobby always exists.
+pub(super) fn additional_cost(join: &Join) -> Option<RateClass> {
+    let may_create = matches!(join.room, RoomRef::Name(_)) && join.room != super::lobby();
+    may_create.then_some(RateClass::NewRoom)
+}
+
+/// A user without a token for a new room may still join an existing one.
+pub(super) fn handle(view: &View<'_>, join: Join) -> Vec<Effect> {
+    let Join { room, after, epoch } = join;
+    let price = view.additional_token;
+    let create_if_missing = price == Some(Ok(()));
+    let on_reply = Box::new(JoinReply { after, epoch, price });
+    vec![Effect::Write { operation: domain::Join { room, create_if_missing }.into(), on_reply }]
+}
+
+#[derive(Debug)]
+struct JoinReply {
+    after: Option<Seq>,
+    epoch: Option<Epoch>,
+    /// Whether the price of a new room was paid, or after how long it can be; `None` for a join that creates no room.
+    price: Option<Result<(), Duration>>,
+}
+
+impl JoinReply {
+    fn refund(&self) -> Option<Effect> {
+        (self.price == Some(Ok(()))).then_some(Effect::Refund(RateClass::NewRoom))
+    }
+}
+
+impl OnReply for JoinReply {
+    fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
+        let OperationResult::Join(JoinedRoom { info, head, n, read, created }) = result else {
+            return unexpected(&result);
+        };
+        let mut effects = vec![Effect::UserStored];
+        effects.extend(self.refund().filter(|_| !created));
+        let JoinReply { after, epoch, .. } = *self;
+        effects.push(Effect::Attach(Attach { info, head, n, read, after, epoch, resume: None }));
+        effects
+    }
+
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
+        let mut effects = vec![Effect::JoinRejected];
+        effects.extend(super::perhaps_stored(&error));
+        effects.extend(self.refund());
+        effects.push(match (error.code, self.price) {
+            // The room does not exist, and the user has created too many rooms to create it now.
+            (ErrorCode::RoomNotFound, Some(Err(wait))) => Effect::RateLimited(wait),
+            _ => Effect::Error(error),
+        });
+        effects
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{MessageCount, RoomId, RoomInfo, RoomName};
+
+    use super::super::view::tests::view;
+    use super::*;
+
+    fn by_name(name: &str) -> Join {
+        Join { room: RoomRef::Name(RoomName::new(name).unwrap()), after: None, epoch: None }
+    }
+
+    fn joined(created: bool) -> OperationResult {
+        let info = RoomInfo::new(RoomId(2), RoomName::new("tea").unwrap());
+        OperationResult::Join(JoinedRoom { info, head: Seq(0), n: MessageCount(0), read: None, created })
+    }
+
+    const WAIT: Duration = Duration::from_secs(30);
+
+    fn reply(paid: bool) -> Box<JoinReply> {
+        let price = Some(if paid { Ok(()) } else { Err(WAIT) });
+        Box::new(JoinReply { after: None, epoch: None, price })
+    }
+
+    #[test]
+    fn join_by_unknown_name_pays_for_a_new_room() {
+        assert_eq!(additional_cost(&by_name("tea")), Some(RateClass::NewRoom));
+        assert_eq!(additional_cost(&by_name("lobby")), None);
+        assert_eq!(additional_cost(&Join { room: RoomRef::Id(RoomId(2)), ..by_name("tea") }), None);
+    }
+
+    #[test]
+    fn join_that_was_not_paid_creates_no_room() {
+        let effects = view(false, |view| handle(view, by_name("tea")));
+        let [
+            Effect::Write {
+                operation: domain::Operation::Join(domain::Join { create_if_missing, .. }), ..
+            },
+        ] = &effects[..]
+        else {
+            panic!("{effects:?}");
+        };
+        assert!(!create_if_missing);
+    }
+
+    #[test]
+    fn join_of_existing_room_is_refunded() {
+        let is_refund = |effect: &Effect| matches!(effect, Effect::Refund(RateClass::NewRoom));
+        assert!(reply(true).done(joined(false)).iter().any(is_refund));
+        assert!(!reply(true).done(joined(true)).iter().any(is_refund));
+        assert!(!reply(false).done(joined(false)).iter().any(is_refund));
+        assert!(reply(true).failed(CommandError::from(ErrorCode::TooManyRooms)).iter().any(is_refund));
+    }
+
+    #[test]
+    fn unpaid_join_of_missing_room_is_rate_limited() {
+        let effects = reply(false).failed(CommandError::from(ErrorCode::RoomNotFound));
+        assert!(matches!(effects[..], [Effect::JoinRejected, Effect::RateLimited(WAIT)]));
+    }
+}

@@ -1,0 +1,106 @@
+//! The handlers of the operations, for both transports.
+//!
+//! A handler takes a request and a read-only [`View`], and returns [`Effect`]s, which the shard applies for a connection
+//! (`shard/effects.rs`) and HTTP for a request (`crates/api/src/effects.rs`). An operation has a file here and a line in `handle_command`,
+//! unless it is a plain write, whose reply is what its decision in `domain` returns. Rates and open rooms are checked here, to
+//! reject early; the rules of a write are checked inside the store's transaction (`domain::decide`).
+
+mod access;
+mod background;
+mod effect;
+mod history;
+mod join;
+mod leave;
+mod ping;
+mod rename;
+mod resume;
+mod rooms;
+mod send;
+mod typing;
+mod view;
+mod who;
+mod write;
+
+use domain::{CommandError, RateClass};
+use protocol::operations::Row;
+use protocol::{Command, ErrorCode, MessageBody, Operation, RoomName, RoomRef};
+
+pub(crate) use access::report;
+pub(crate) use background::{Departure, StoredPosition};
+pub use effect::{Attach, Effect, OnReply, PresenceReply, ReadOperation};
+pub(crate) use view::{NoOpenRooms, OpenRooms, View};
+
+/// A decoded request.
+#[derive(Debug, PartialEq)]
+pub enum Request {
+    /// A command of the protocol.
+    Command(Command),
+    /// A message of a client that has no message ids.
+    Message {
+        /// The room.
+        room: RoomRef,
+        /// The text.
+        body: MessageBody,
+    },
+}
+
+impl Request {
+    /// The row of its operation.
+    pub(crate) fn row(&self) -> &'static Row {
+        match self {
+            Request::Command(command) => command.row(),
+            Request::Message { .. } => &<protocol::Send as Operation>::ROW,
+        }
+    }
+}
+
+impl From<Command> for Request {
+    fn from(command: Command) -> Self {
+        Request::Command(command)
+    }
+}
+
+/// Calls the handler of the command's operation. A command without one is a plain write.
+fn handle_command(view: &View<'_>, command: Command) -> Vec<Effect> {
+    match command {
+        Command::Join(request) => join::handle(view, request),
+        Command::Resume(request) => resume::handle(view, request),
+        Command::Leave(request) => leave::handle(view, request),
+        Command::Send(request) => send::handle(view, request),
+        Command::Typing(request) => typing::handle(view, request),
+        Command::Who(request) => who::handle(view, request),
+        Command::Rename(request) => rename::handle(view, request),
+        Command::Rooms(request) => rooms::handle(view, request),
+        Command::History(request) => history::handle(view, request),
+        Command::Ping(request) => ping::handle(view, request),
+        command => write::handle(command),
+    }
+}
+
+/// Calls the handler of the request's operation.
+pub(crate) fn handle(view: &View<'_>, request: Request) -> Vec<Effect> {
+    match request {
+        Request::Command(command) => handle_command(view, command),
+        Request::Message { room, body } => send::handle_message(room, body),
+    }
+}
+
+/// A second rate class, for a further effect of the request. Without a token it is carried out without that effect:
+/// [`View::additional_token`].
+pub(crate) fn additional_rate_class(request: &Request) -> Option<RateClass> {
+    match request {
+        Request::Command(Command::Join(join)) => join::additional_cost(join),
+        _ => None,
+    }
+}
+
+/// The room that always exists.
+pub(crate) fn lobby() -> RoomRef {
+    // The name is a constant, and the tests of `protocol` check that it is legal.
+    RoomRef::Name(RoomName::new(RoomName::LOBBY).expect("lobby is a room's name"))
+}
+
+/// After these errors it is unknown whether the user was stored.
+fn perhaps_stored(error: &CommandError) -> Option<Effect> {
+    matches!(error.code, ErrorCode::Unavailable | ErrorCode::Internal).then_some(Effect::UserPerhapsStored)
+}

@@ -1,0 +1,92 @@
+//! `resume`: return to rooms as a member, each at its own cursor.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use domain::{CommandError, JoinedRoom, OperationResult};
+use protocol::{Done, Epoch, Reply, Resume, RoomId, Seq};
+
+use super::effect::{Attach, Effect, OnReply, unexpected};
+use super::view::View;
+
+pub(super) fn handle(_: &View<'_>, resume: Resume) -> Vec<Effect> {
+    let Resume { rooms, epoch } = resume;
+    if rooms.is_empty() {
+        return vec![Effect::Reply(Reply::Resume(Done {}))];
+    }
+    let progress = ResumeProgress { unanswered: Arc::new(AtomicUsize::new(rooms.len())) };
+    let open = |(room, after)| {
+        let on_reply = OpenReply { room, after, epoch: epoch.clone(), progress: progress.clone() };
+        Effect::Write { operation: domain::Open { room }.into(), on_reply: Box::new(on_reply) }
+    };
+    rooms.into_iter().map(open).collect()
+}
+
+/// A `resume` in progress: the last of its rooms to be answered answers the command.
+#[derive(Clone, Debug)]
+pub(crate) struct ResumeProgress {
+    unanswered: Arc<AtomicUsize>,
+}
+
+impl ResumeProgress {
+    /// One of its rooms is open.
+    pub(crate) fn room_opened(&self) -> Option<Effect> {
+        let was = self.unanswered.fetch_sub(1, Ordering::Relaxed);
+        (was == 1).then_some(Effect::Reply(Reply::Resume(Done {})))
+    }
+
+    /// One of its rooms cannot be opened; the others can.
+    pub(crate) fn room_rejected(&self, room: RoomId, error: CommandError) -> Vec<Effect> {
+        std::iter::once(Effect::RoomError { room, error }).chain(self.room_opened()).collect()
+    }
+}
+
+#[derive(Debug)]
+struct OpenReply {
+    room: RoomId,
+    after: Seq,
+    epoch: Option<Epoch>,
+    progress: ResumeProgress,
+}
+
+impl OnReply for OpenReply {
+    fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
+        let OperationResult::Open(JoinedRoom { info, head, n, read, .. }) = result else {
+            return unexpected(&result);
+        };
+        let OpenReply { after, epoch, progress, .. } = *self;
+        let (after, resume) = (Some(after), Some(progress));
+        vec![Effect::UserStored, Effect::Attach(Attach { info, head, n, read, after, epoch, resume })]
+    }
+
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
+        self.progress.room_rejected(self.room, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::ErrorCode;
+
+    use super::super::view::tests::view;
+    use super::*;
+
+    #[test]
+    fn resume_is_answered_with_its_last_room() {
+        let rooms = [(RoomId(1), Seq(4)), (RoomId(2), Seq(0))].into();
+        let effects = view(false, |view| handle(view, Resume { rooms, epoch: None }));
+        let mut replies = Vec::new();
+        for effect in effects {
+            let Effect::Write { on_reply, .. } = effect else { panic!("{effect:?}") };
+            replies.push(on_reply.failed(CommandError::from(ErrorCode::NotAMember)));
+        }
+        assert!(matches!(replies[0][..], [Effect::RoomError { room: RoomId(1), .. }]));
+        assert!(matches!(replies[1][..], [Effect::RoomError { room: RoomId(2), .. }, Effect::Reply(_)]));
+    }
+
+    #[test]
+    fn resume_of_no_rooms_is_answered_at_once() {
+        let resume = Resume { rooms: [].into(), epoch: None };
+        assert!(matches!(view(false, |view| handle(view, resume))[..], [Effect::Reply(_)]));
+    }
+}

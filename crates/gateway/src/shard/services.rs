@@ -1,0 +1,72 @@
+//! The interfaces between a shard and the rest of the server.
+
+use std::io::{self, IoSlice};
+
+use bytes::Bytes;
+use domain::{Actor, Operation, Presence, TokenHash};
+use protocol::{ErrorCode, Event, RoomId, Seq};
+
+use super::pending::Origin;
+use crate::encoding::Encoding;
+use crate::operations::{Effect, ReadOperation};
+
+/// A non-blocking byte stream: a socket, a TLS session, a pipe in memory.
+pub(crate) trait Transport {
+    /// As `Read::read` of a non-blocking socket.
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+    /// As `Write::write_vectored` of a non-blocking socket.
+    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Shuts down the write side; reading continues.
+    fn finish_writing(&mut self);
+}
+
+/// The services of the server. No method blocks; results arrive later through a `handle_*` method.
+pub(crate) trait ShardServices {
+    /// Submits a request to the writer. Its reply has the same `request_id` and arrives with a bus delivery.
+    fn write(&mut self, actor: Actor, operation: Operation, request_id: u64) -> Result<(), ErrorCode>;
+    /// Submits a query to a reader. Its result arrives through [`super::Shard::handle_query_result`].
+    fn read(&mut self, query: Query) -> Result<(), ErrorCode>;
+    /// Publishes an ephemeral frame to every shard.
+    fn publish_ephemeral(&mut self, room: RoomId, frame: Bytes);
+    /// Accesses the presence of all shards.
+    fn presence<T>(&mut self, access: impl FnOnce(&mut Presence) -> T) -> T;
+    /// Whether a session has ended since HTTP validated its token.
+    fn session_has_ended(&self, session: &TokenHash) -> bool;
+    /// Records that a session is in the store.
+    fn session_stored(&mut self, session: &TokenHash);
+}
+
+/// A query to a reader.
+#[derive(Debug)]
+pub(crate) enum Query {
+    /// A catch-up page for the connections that resume `room` at `after`.
+    Page { room: RoomId, after: Seq, until: Seq, encoding: Encoding },
+    /// Events that the log of an open room is missing.
+    Backfill { room: RoomId, after: Seq },
+    /// The heads of open rooms in the store.
+    Heads { rooms: Vec<RoomId> },
+    /// A read operation.
+    Operation { origin: Origin, encoding: Encoding, operation: Box<dyn ReadOperation> },
+}
+
+/// The result of a query.
+#[derive(Debug)]
+pub(crate) enum QueryResult {
+    /// The result of [`Query::Page`].
+    Page { room: RoomId, after: Seq, until: Seq, encoding: Encoding, page: Result<Page, ErrorCode> },
+    /// The result of [`Query::Backfill`].
+    Backfill { room: RoomId, events: Result<Vec<Event>, ErrorCode> },
+    /// The result of [`Query::Heads`].
+    Heads { heads: Vec<(RoomId, Option<Seq>)> },
+    /// The result of [`Query::Operation`].
+    Operation { origin: Origin, effects: Vec<Effect> },
+}
+
+/// A range of a room's events as frames in one encoding.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    /// The concatenated frames.
+    pub(crate) frames: Bytes,
+    /// The last event of the page.
+    pub(crate) last: Seq,
+}
