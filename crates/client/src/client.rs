@@ -229,7 +229,7 @@ impl Client {
         }
     }
 
-    /// Joins a room, given by id or name, without a position: only new events follow.
+    /// Joins a room, given by id or name, without a cursor: only new events follow.
     pub fn join(&mut self, room: &str) -> Result<Joined, Error> {
         let room = room.parse().map_err(|error: protocol::InvalidName| Error::Unreadable {
             text: room.to_owned(),

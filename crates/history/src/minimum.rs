@@ -25,7 +25,7 @@ pub struct MinimumActivity {
     pub percent: u64,
     /// Events that were delivered live or by catch-up.
     pub deliveries: u64,
-    /// Positions from which a client resumed.
+    /// Cursors from which a client resumed.
     pub resumed: u64,
     /// Views that were quiescent and complete at the end of the run.
     pub views: u64,

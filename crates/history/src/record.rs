@@ -55,7 +55,7 @@ pub enum RecordKind {
     /// A connection received `welcome`.
     Opened {
         connection: ConnectionId,
-        /// The client that opened the connection, whose positions it continues.
+        /// The client that opened the connection, whose cursors it continues.
         client: ClientId,
         /// The user of the session.
         user: UserId,
@@ -82,11 +82,7 @@ pub enum RecordKind {
         body: Hash,
     },
     /// A `leave` is about to be sent.
-    Leave {
-        connection: ConnectionId,
-        id: CommandId,
-        room: RoomId,
-    },
+    Leave { connection: ConnectionId, id: CommandId, room: RoomId },
     /// `ok`: the command was carried out and its event is durable.
     Ok {
         connection: ConnectionId,
@@ -95,22 +91,14 @@ pub enum RecordKind {
         seq: Seq,
     },
     /// A rejection: this attempt certainly had no effect.
-    Failed {
-        connection: ConnectionId,
-        id: CommandId,
-        code: ErrorCode,
-    },
+    Failed { connection: ConnectionId, id: CommandId, code: ErrorCode },
     /// An error that leaves open whether the command was carried out.
-    Unknown {
-        connection: ConnectionId,
-        id: CommandId,
-        code: ErrorCode,
-    },
+    Unknown { connection: ConnectionId, id: CommandId, code: ErrorCode },
     /// `joined`: from here on, the connection receives the room's events.
     Joined {
         connection: ConnectionId,
         room: RoomId,
-        /// The position in the client's `join` or `resume`.
+        /// The cursor in the client's `join` or `resume`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<Seq>,
         /// The head of the room, as in the frame.
@@ -141,19 +129,11 @@ pub enum RecordKind {
         events: Vec<ObservedEvent>,
     },
     /// `reset`: the client must discard its copy of the room.
-    Reset {
-        connection: ConnectionId,
-        room: RoomId,
-    },
+    Reset { connection: ConnectionId, room: RoomId },
     /// An `error` that names a room and no command: the connection is not, or no longer, subscribed to the room.
-    RoomClosed {
-        connection: ConnectionId,
-        room: RoomId,
-    },
+    RoomClosed { connection: ConnectionId, room: RoomId },
     /// The run is quiescent: the connection should have received every event, and a reply to every command.
-    Quiescent {
-        connection: ConnectionId,
-    },
+    Quiescent { connection: ConnectionId },
     /// The store was restored from a backup. Each room in `kept` has its events up to that number; other rooms have none.
     Restored {
         /// The epoch after the restore.
@@ -173,9 +153,7 @@ pub enum RecordKind {
         timestamp: Option<Timestamp>,
     },
     /// A note for a human reader of the history, such as a kill or a restart. The checker ignores it.
-    Note {
-        text: String,
-    },
+    Note { text: String },
 }
 
 impl RecordKind {

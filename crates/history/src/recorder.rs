@@ -97,7 +97,7 @@ impl Recorder {
         });
     }
 
-    /// A `join` or `resume` from the position `after` received `joined`.
+    /// A `join` or `resume` from the cursor `after` received `joined`.
     pub fn joined(&mut self, connection: ConnectionId, room: RoomId, after: Option<Seq>, head: Seq) {
         self.record(RecordKind::Joined { connection, room, after, head });
     }

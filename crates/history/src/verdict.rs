@@ -45,7 +45,7 @@ pub enum Rule {
     SilentGap,
     /// A connection received an event twice.
     Duplicate,
-    /// A connection received an event at or below its position.
+    /// A connection received an event at or below its cursor.
     BelowCursor,
     /// A `gap` does not start after the last event, is empty, or ends after the head.
     InvalidGap,
@@ -59,9 +59,9 @@ pub enum Rule {
     OpenedForNonMember,
     /// A member received `not_a_member`.
     ClosedToMember,
-    /// A `reset` although the client's position was valid.
+    /// A `reset` although the client's cursor was valid.
     UnneededReset,
-    /// A position of another epoch, or above the head, was accepted as valid.
+    /// A cursor of another epoch, or above the head, was accepted as valid.
     MissingReset,
     /// A restore kept other events than it recorded.
     RestoreMismatch,
@@ -134,7 +134,7 @@ pub struct Counts {
     pub history_pages: u64,
     /// Connections that received `welcome`.
     pub connections: u64,
-    /// Positions from which a client resumed.
+    /// Cursors from which a client resumed.
     pub resumed: u64,
     /// Views that were quiescent and complete at the end of the run.
     pub complete_views: u64,

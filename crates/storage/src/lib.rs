@@ -103,7 +103,7 @@ pub use stored_kind::StoredKind;
 
 /// A database of rooms, shared by all threads.
 pub trait Store: Send + Sync {
-    /// The identity of the store's history. Positions of another epoch are invalid.
+    /// The identity of the store's history. Cursors of another epoch are invalid.
     fn epoch(&self) -> Epoch;
 
     /// Returns the single writer. The error is [`StoreError::WriterTaken`] while another one exists.

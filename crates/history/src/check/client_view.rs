@@ -22,7 +22,7 @@ pub(super) struct ClientView {
 /// The events of a room that one connection has received since `joined`.
 #[derive(Debug)]
 pub(super) struct Subscription {
-    /// The position from which the subscription started.
+    /// The cursor from which the subscription started.
     start: Seq,
     /// The last event that was received or announced as missing.
     cursor: Seq,
@@ -62,7 +62,7 @@ impl ClientView {
         ClientView { store_epoch, head, cursor: head, gaps: Vec::new() }
     }
 
-    /// Moves the client's position back; the events and gaps after it will be delivered again.
+    /// Moves the client's cursor back; the events and gaps after it will be delivered again.
     fn rewind(&mut self, to: Seq) {
         self.cursor = to;
         self.gaps.retain(|(from, _)| *from <= to);

@@ -24,7 +24,7 @@ struct Member {
     client: ClientId,
     user: UserId,
     connection: Option<ConnectionId>,
-    /// The position in each room of which the client's user is a member, and the announced gap.
+    /// The cursor in each room of which the client's user is a member, and the announced gap.
     rooms: [Option<Seq>; ROOMS],
     gap_range: [Option<(Seq, Seq)>; ROOMS],
     /// The rooms to which this connection is subscribed.

@@ -48,7 +48,7 @@ fn missing_events_must_be_announced() {
     back().subscribes(Some(2), 3).receives(joined(3, ANN)).satisfies_all(&three());
     let more = [&three()[..], &[joined(4, ANN)]].concat();
     back().subscribes(Some(2), 4).receives(joined(4, ANN)).violates(Rule::SilentGap, &more);
-    // Without a position, delivery starts at the head.
+    // Without a cursor, delivery starts at the head.
     back().subscribes(None, 3).receives(joined(4, ANN)).satisfies_all(&more);
 }
 
@@ -62,7 +62,7 @@ fn swapped_events_are_a_violation() {
 fn event_must_arrive_once_per_connection() {
     let received = || HistoryBuilder::new().subscribes(None, 1).receives(joined(2, ANN));
     received().receives(joined(2, ANN)).violates(Rule::Duplicate, &three());
-    // Across connections the position decides: events above it are delivered again.
+    // Across connections the cursor decides: events above it are delivered again.
     let back = || received().reconnects(LI, &epoch(1));
     back().subscribes(Some(1), 3).receives(joined(2, ANN)).satisfies_all(&three());
     back().subscribes(Some(2), 3).receives(joined(2, ANN)).violates(Rule::BelowCursor, &three());

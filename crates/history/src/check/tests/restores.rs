@@ -1,4 +1,4 @@
-//! Each epoch is verified separately, including those that a restore ended. A client with a position of another epoch receives
+//! Each epoch is verified separately, including those that a restore ended. A client with a cursor of another epoch receives
 //! `reset`.
 
 use super::*;
