@@ -6,7 +6,6 @@ use bus::Bus;
 use bytes::Bytes;
 use domain::{CommandError, LeftRoom, OperationResult};
 use protocol::{Event, RoomId};
-
 use storage::Batch;
 use tokio::sync::oneshot;
 
@@ -14,16 +13,15 @@ use crate::encoding::{Encoding, event_frame};
 #[cfg(feature = "fault-injection")]
 use crate::fault_injection::{self, FaultInjection};
 
-/// A message to every shard.
+/// A message that every shard receives, in the order of publication.
 #[derive(Debug)]
 pub(crate) enum BusMessage {
     /// Events, in commit order.
     Committed(Vec<Committed>),
     /// An ephemeral frame: typing, presence.
     Ephemeral {
-        /// The room.
         room: RoomId,
-        /// The frame, including its header.
+        /// JSON, including the frame's header.
         frame: Bytes,
     },
 }
@@ -52,7 +50,7 @@ impl From<Arc<Event>> for Committed {
 
 /// The recipient of a reply from the writer.
 pub(crate) enum ReplyTarget {
-    /// A shard, by the number it gave the request.
+    /// A shard, which matches the reply by the number that it gave the request.
     Shard { shard: usize, request_id: u64 },
     /// A caller outside the shards.
     Caller(ReplySender),

@@ -20,20 +20,20 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// The number of encodings.
+    /// The length of arrays that are indexed by encoding.
     pub(crate) const COUNT: usize = 3;
     /// All encodings, in the order of their numbers.
     pub(crate) const ALL: [Encoding; Self::COUNT] = [Encoding::Json, Encoding::LinesEn, Encoding::LinesZh];
 }
 
-/// A frame of one JSON object, header included.
+/// One JSON object as a text frame, header included.
 pub(crate) fn json_frame(frame: &impl serde::Serialize) -> Vec<u8> {
-    // Maps with text keys, texts and numbers are all that frames hold; serde_json can fail on none of them.
-    let payload = serde_json::to_vec(frame).expect("frames are JSON by construction");
+    // Frames contain only maps with text keys, texts and numbers, which serde_json always serializes.
+    let payload = serde_json::to_vec(frame).expect("frames contain only what JSON can express");
     websocket::text_frame(&payload)
 }
 
-/// An event as a frame.
+/// An event as a text frame, header included.
 pub(crate) fn event_frame(event: &Event, encoding: Encoding) -> Vec<u8> {
     match encoding {
         Encoding::Json => json_frame(event),
@@ -42,7 +42,7 @@ pub(crate) fn event_frame(event: &Event, encoding: Encoding) -> Vec<u8> {
     }
 }
 
-/// A line that cannot be taken for a message, since no name begins with a star.
+/// A line that cannot be mistaken for a message, since no name begins with a star.
 pub(crate) fn notice_line(text: &str) -> String {
     format!("* {text}")
 }
@@ -71,7 +71,7 @@ fn system_line(kind: &EventKind, name: &str, language: Language) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     });
-    // Only an event of a newer version has no text. It has a line all the same: a log's entries have bytes.
+    // An event of a newer version has no text. It is a line nevertheless, because an entry of a log cannot be empty.
     notice_line(&text.unwrap_or_else(|| format!("{name} [{}]", domain::sanitize_line(of_type))))
 }
 

@@ -2,10 +2,9 @@
 //! `fault-injection`, which no release build has. `TEAHOUSE_FAULT_INJECTION` selects one fault for the process; a test selects one
 //! for its thread. The eighth, `synchronous-normal`, is implemented by the store (`crates/storage-sqlite/src/open.rs`).
 
-/// An injected fault.
 #[cfg_attr(
     not(feature = "fault-injection"),
-    expect(dead_code, reason = "some are used only with the feature")
+    expect(dead_code, reason = "without the feature, the code that injects some of them is not compiled")
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FaultInjection {
@@ -25,7 +24,7 @@ pub(crate) enum FaultInjection {
     LoseWakeUp,
 }
 
-/// Whether a fault is selected.
+/// Constant without the feature, so that the checks cost nothing.
 #[cfg(not(feature = "fault-injection"))]
 pub(crate) const fn is(_: FaultInjection) -> bool {
     false
@@ -58,7 +57,6 @@ mod selected {
 
     thread_local! {
         static OF_THREAD: Cell<Option<FaultInjection>> = const { Cell::new(None) };
-        /// The keys of earlier sends.
         static SENT: RefCell<HashSet<(UserId, ClientMessageId)>> = RefCell::default();
     }
 
@@ -69,7 +67,7 @@ mod selected {
         name == "synchronous-normal" || NAMES.iter().any(|(known, _)| *known == name)
     }
 
-    /// Whether a fault is selected.
+    /// Whether this fault is selected: for the thread by a test, or else for the process by the environment.
     pub(crate) fn is(fault_injection: FaultInjection) -> bool {
         static OF_PROCESS: OnceLock<Option<FaultInjection>> = OnceLock::new();
         let of_process = OF_PROCESS.get_or_init(|| {

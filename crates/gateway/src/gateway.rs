@@ -23,16 +23,16 @@ use crate::shard::{HttpRequest, Rejection, Settings};
 use crate::shard_thread::{self, HttpEffects, HttpWrite, ShardHandle, Shared};
 use crate::writer::{self, WriterHandle};
 
-/// Reads of SQLite are short: a few threads serve all shards.
+/// The number of reader threads. Reads are short, so a few threads serve all shards; each holds its own connection to the store.
 const READERS: usize = 3;
 /// How many bus messages a shard may be behind before it reads from the store instead.
 const INBOX: usize = 4 * 1024;
-/// How long the result of a probe of the store is valid.
+/// How long the result of a probe is reused: `/readyz` is public, and must not cost the store a write for each request.
 const PROBE_TTL: Duration = Duration::from_secs(1);
 /// How long a stop waits for upgrades to reach their shard: each 101 is a few bytes into an empty buffer.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The result of the last probe, and its time.
+/// The time and the result of the last probe; `None` before the first.
 type Probed = Option<(Instant, Result<(), CommandError>)>;
 
 /// An upgrade that has not reached its shard: a stop waits until this is dropped.
@@ -61,7 +61,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts the threads of the store and `shards` shards, at least one.
+    /// Starts the threads of the store and `shards` shards, at least one. Fails if the store cannot be opened or a thread cannot
+    /// be started.
     pub fn start(
         store: &dyn Store,
         shards: usize,
@@ -108,7 +109,7 @@ impl Gateway {
         }))
     }
 
-    /// Permits an upgrade. Requested before the 101, and held until the connection [has arrived](Self::connect). `None`: the
+    /// Permits an upgrade. The caller takes the guard before it sends the 101, and drops it after [`Self::connect`]. `None`: the
     /// server is stopping.
     pub fn begin_upgrade(&self) -> Option<UpgradeGuard> {
         let upgrade_gate = Arc::clone(&self.upgrade_gate).try_read_owned().ok()?;
@@ -136,12 +137,12 @@ impl Gateway {
         Ok(effects)
     }
 
-    /// Returns a token that a request over HTTP took in advance.
+    /// Returns a token of this rate class that a request over HTTP took in advance and did not need.
     pub fn refund(&self, user: UserId, class: RateClass) {
         self.shard_of(user).refund(user, class);
     }
 
-    /// Gives a user's connections the name that it took over HTTP.
+    /// Applies a rename that was requested over HTTP to the user's connections.
     pub fn renamed(&self, user: UserId, name: UserName) {
         self.shard_of(user).renamed(user, name);
     }
@@ -159,7 +160,7 @@ impl Gateway {
         self.readers.read(read).await
     }
 
-    /// The number of reads that run at the same time.
+    /// The number of reads that run concurrently; further ones wait.
     pub fn reader_count(&self) -> usize {
         READERS
     }
@@ -215,7 +216,7 @@ impl Gateway {
         result
     }
 
-    /// Whether the server is stopping.
+    /// Whether [`Self::begin_stopping`] was called: requests and upgrades are rejected.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
@@ -239,7 +240,7 @@ impl Gateway {
     pub async fn stop(&self) {
         self.begin_stopping();
         // Every connection that received 101 also receives a close frame, so in-flight upgrades reach their shards before these
-        // stop. Held to the end.
+        // stop. The permit is held to the end of this function.
         let _permit = timeout(UPGRADE_TIMEOUT, self.upgrade_gate.write()).await;
         for shard in &self.shards {
             shard.drain().await;
@@ -253,7 +254,7 @@ impl Gateway {
         self.writer.stop();
         let thread = self.writer_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // It checkpoints and ends. A panic has been logged.
+            // The thread checkpoints the store before it ends.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }

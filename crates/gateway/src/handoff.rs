@@ -14,27 +14,27 @@ use crate::i18n::Language;
 pub struct UpgradedConnection {
     /// Non-blocking, with the 101 already written.
     pub stream: TcpStream,
-    /// The bytes that hyper has read after the request; they precede the input of the stream.
+    /// The bytes after the request that HTTP has already read; they precede the input of the stream.
     pub read_ahead: Bytes,
-    /// The authenticated user.
+    /// Authenticated before the 101 was sent.
     pub identity: Identity,
-    /// The negotiated protocol.
+    /// As negotiated with `Sec-WebSocket-Protocol`; plain text without that header.
     pub protocol: WireProtocol,
-    /// The slot of the connection under the connection limits.
+    /// The connection counts under the connection limits until the shard drops this.
     pub slot: SlotGuard,
 }
 
 /// A slot under the connection limits. Dropping the last clone frees it.
 pub type SlotGuard = Arc<dyn Any + Send + Sync>;
 
-/// The authenticated user of a connection.
+/// The authenticated user of a connection or of a request over HTTP.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The user, with the current name.
     pub user: User,
     /// The session. `None` for a transient guest, who leaves when the connection ends.
     pub session: Option<TokenHash>,
-    /// Whether the user is in the store.
+    /// Whether the user is in the store. If not, the first `join` or `rename` stores it.
     pub stored: bool,
 }
 
@@ -46,7 +46,7 @@ impl Identity {
     }
 }
 
-/// The protocol of a connection.
+/// How messages are encoded on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireProtocol {
     /// `teahouse.v1.json`

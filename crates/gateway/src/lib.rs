@@ -1,4 +1,4 @@
-//! The gateway: connections, and the way of a request from a socket through the writer to the sockets of the members.
+//! The gateway owns the WebSocket connections: it takes a request from a socket through the writer to the sockets of the members.
 //!
 //! [`Gateway`] starts the threads and is what HTTP uses. A connection arrives as an [`UpgradedConnection`], belongs to one shard
 //! until it ends, and is served there; a request over HTTP is admitted by the shard of its user, and HTTP applies the
@@ -18,7 +18,7 @@
 //! | `sessions.rs` | sessions of guests who are not stored yet, and sessions that have just ended |
 //! | `i18n/` | the server's user-visible texts in both languages |
 //! | `metrics.rs` | the gateway's metrics |
-//! | `critical_thread.rs` | threads whose end must end the process |
+//! | `critical_thread.rs` | threads whose panic ends the process |
 //! | `sim/` | deterministic simulation in virtual time, with faults from a seed; tests only |
 //! | `fault_injection.rs` | injected faults that prove that the tests detect violations; not in release builds |
 //! | `instruction_bench.rs`, `bin/instruction_bench.rs` | the program that `cargo xtask instructions` measures; not in release builds |

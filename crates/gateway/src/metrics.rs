@@ -11,8 +11,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use protocol::ErrorCode;
 
-/// The buckets in seconds, from a commit into the disk's cache to one on a slow disk.
-const APPEND_SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+/// In seconds, from a commit into the disk's cache to one on a slow disk.
+const COMMIT_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
 /// A handle to the counters. A clone is another handle to the same counters.
 #[derive(Clone, Debug)]
@@ -21,14 +21,14 @@ pub struct Metrics(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     connections: Gauge,
-    rooms: Gauge,
+    open_rooms: Gauge,
     messages: Counter,
     deliveries: Counter,
     bytes_sent: Counter,
     gaps: Counter,
     catch_ups: Counter,
     errors: Family<Code, Counter>,
-    append: Histogram,
+    commit_duration: Histogram,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,14 +49,14 @@ impl Default for Metrics {
     fn default() -> Self {
         let inner = Inner {
             connections: Gauge::default(),
-            rooms: Gauge::default(),
+            open_rooms: Gauge::default(),
             messages: Counter::default(),
             deliveries: Counter::default(),
             bytes_sent: Counter::default(),
             gaps: Counter::default(),
             catch_ups: Counter::default(),
             errors: Family::default(),
-            append: Histogram::new(APPEND_SECONDS),
+            commit_duration: Histogram::new(COMMIT_BUCKETS),
         };
         // Present from the first scrape, so that the rate of a code that occurs later starts at zero.
         for code in ErrorCode::ALL {
@@ -71,7 +71,7 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         let inner = &*self.0;
         registry.register("connections", "WebSocket connections that are open", inner.connections.clone());
-        registry.register("open_rooms", "Rooms with users online", inner.rooms.clone());
+        registry.register("open_rooms", "Rooms with users online", inner.open_rooms.clone());
         registry.register("messages", "Messages stored", inner.messages.clone());
         registry.register("deliveries", "Events written to connections", inner.deliveries.clone());
         registry.register_with_unit(
@@ -93,61 +93,54 @@ impl Metrics {
         registry.register("errors", "Errors returned, by code", inner.errors.clone());
         registry.register_with_unit(
             "commit_duration",
-            "From the first waiting request to its commit",
+            "From the start of a commit to its result",
             Unit::Seconds,
-            inner.append.clone(),
+            inner.commit_duration.clone(),
         );
     }
 
-    /// A WebSocket was opened.
     pub(crate) fn connection_opened(&self) {
         self.0.connections.inc();
     }
 
-    /// A WebSocket was closed, for any reason.
     pub(crate) fn connection_closed(&self) {
         self.0.connections.dec();
     }
 
-    /// The number of open WebSockets.
     pub(crate) fn connections(&self) -> u64 {
         u64::try_from(self.0.connections.get()).unwrap_or(0)
     }
 
-    /// A shard opened a room (1) or closed one (-1).
+    /// `by` is 1 when a shard opens a room, and -1 when it closes one.
     pub(crate) fn rooms_changed(&self, by: i64) {
-        self.0.rooms.inc_by(by);
+        self.0.open_rooms.inc_by(by);
     }
 
-    /// Messages were stored.
     pub(crate) fn messages(&self, count: u64) {
         self.0.messages.inc_by(count);
     }
 
-    /// Events were written to sockets.
     pub(crate) fn delivered(&self, events: u64, bytes: u64) {
         self.0.deliveries.inc_by(events);
         self.0.bytes_sent.inc_by(bytes);
     }
 
-    /// Connections were sent a gap.
     pub(crate) fn gaps(&self, count: u64) {
         self.0.gaps.inc_by(count);
     }
 
-    /// Connections resumed a room from the store.
     pub(crate) fn caught_up(&self, count: u64) {
         self.0.catch_ups.inc_by(count);
     }
 
-    /// A command or a request failed with this code.
+    /// Counts an error that was returned over either transport.
     pub fn error(&self, code: ErrorCode) {
         self.0.errors.get_or_create_owned(&Code { code: CodeValue(code) }).inc();
     }
 
-    /// A batch was committed; `took` is the duration of the commit.
-    pub(crate) fn appended(&self, took: Duration) {
-        self.0.append.observe(took.as_secs_f64());
+    /// Also for a commit that failed.
+    pub(crate) fn committed(&self, took: Duration) {
+        self.0.commit_duration.observe(took.as_secs_f64());
     }
 }
 
@@ -171,7 +164,7 @@ mod tests {
         metrics.gaps(1);
         metrics.caught_up(2);
         metrics.error(ErrorCode::RateLimited);
-        metrics.appended(Duration::from_millis(3));
+        metrics.committed(Duration::from_millis(3));
         let mut rendered = String::new();
         text::encode(&mut rendered, &registry).unwrap();
         for line in [

@@ -9,7 +9,7 @@ use crate::fault_injection::{self, FaultInjection};
 use crate::operations::{Effect, report};
 use crate::shard::{PAGE_BYTES, PAGE_EVENTS, Page, Query, QueryResult};
 
-/// Carries out `query`.
+/// Executes a query. A failure is logged here; the shard repeats the query, or returns the error code to the client.
 pub(crate) fn run_query(query: Query, reader: &mut dyn Reader) -> QueryResult {
     match query {
         Query::Page { room, after, until, encoding } => {
@@ -38,8 +38,8 @@ pub(crate) fn run_query(query: Query, reader: &mut dyn Reader) -> QueryResult {
     }
 }
 
-/// Encodes a reply on the reader's thread: a page of history is as large as replies get. Plain text has its codec on the
-/// shard's thread.
+/// Encodes a reply on the reader's thread, because a page of history is the largest reply. Replies in plain text are left to the
+/// codec on the shard's thread, which has state.
 fn encode_reply(effect: Effect, id: Option<CommandId>, encoding: Encoding) -> Option<Effect> {
     match (effect, encoding) {
         // A command without an id has no reply but an error.
@@ -60,7 +60,7 @@ fn page_of(page: &EventPage, after: Seq, until: Seq, encoding: Encoding) -> Page
         }
         frames.extend_from_slice(&event_frame(event, encoding));
     }
-    // A deleted room has no events: there is nothing to wait for.
+    // A deleted room has no events: the catch-up is complete.
     let last = page.events.last().map_or(until, |event| event.seq).max(after);
     Page { frames: frames.into(), last: if page.more { last } else { until } }
 }

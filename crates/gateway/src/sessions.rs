@@ -55,7 +55,7 @@ impl Sessions {
         inner.provisional.map.get(token).map(|(_, user)| user.clone())
     }
 
-    /// The session is in the store.
+    /// Removes a guest whom the store has now; later look-ups find it there.
     pub fn stored(&self, token: &TokenHash) {
         self.lock().provisional.map.remove(token);
     }
@@ -74,8 +74,8 @@ impl Sessions {
         inner.finish_ending(token);
     }
 
-    /// The store could not delete the session, so that it would be valid after a restart: it has not ended, and the client
-    /// may try again; unless another request is ending it, or has.
+    /// The store could not delete the session, so it would be valid after a restart. It has not ended, and the client may try
+    /// again, unless another request is ending the session or has ended it.
     pub fn end_failed(&self, token: &TokenHash) {
         self.lock().finish_ending(token);
     }
@@ -142,7 +142,7 @@ impl<V> Aging<V> {
         }
     }
 
-    /// `false` if there is no entry.
+    /// Returns whether there was an entry.
     fn drop_oldest(&mut self) -> bool {
         let Some((at, token)) = self.order.pop_front() else { return false };
         if self.map.get(&token).is_some_and(|(inserted, _)| *inserted == at) {

@@ -26,11 +26,12 @@ const QUEUE_CAPACITY: usize = 16 * 1024;
 pub(crate) const ID_BLOCK: u32 = 1024;
 
 enum Job {
-    Write {
-        actor: Actor,
-        operation: Operation,
-        reply_to: ReplyTarget,
-    },
+    Write { actor: Actor, operation: Operation, reply_to: ReplyTarget },
+    Control(Control),
+}
+
+/// A job that is not part of a batch: the earlier writes are committed first.
+enum Control {
     Probe(oneshot::Sender<Result<(), CommandError>>),
     UserIds(SyncSender<Result<std::ops::Range<u64>, CommandError>>),
     /// Answered when all earlier jobs are committed and published.
@@ -38,7 +39,7 @@ enum Job {
     Stop,
 }
 
-/// A handle to the writer thread.
+/// A handle to the writer thread. Clones share its queue.
 #[derive(Clone)]
 pub(crate) struct WriterHandle {
     // owner: the writer thread; cap QUEUE_CAPACITY, enforced with `unfinished`; full => `overloaded`. A bounded channel would
@@ -73,27 +74,27 @@ impl WriterHandle {
     /// Checks that the store accepts writes.
     pub(crate) async fn probe(&self) -> Result<(), CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.try_enqueue(Job::Probe(reply)).map_err(CommandError::from)?;
+        self.try_enqueue(Job::Control(Control::Probe(reply))).map_err(CommandError::from)?;
         answer.await.unwrap_or_else(|_| Err(CommandError::from(ErrorCode::ShuttingDown)))
     }
 
     /// Waits until all earlier jobs are committed and published.
     pub(crate) async fn barrier(&self) {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Job::Barrier(reply));
+        self.enqueue(Job::Control(Control::Barrier(reply)));
         let _ = answer.await;
     }
 
     /// Reserves user ids; blocks the caller for a commit.
     pub(crate) fn user_ids(&self) -> Result<std::ops::Range<u64>, CommandError> {
         let (reply, answer) = sync_channel(1);
-        self.try_enqueue(Job::UserIds(reply)).map_err(CommandError::from)?;
+        self.try_enqueue(Job::Control(Control::UserIds(reply))).map_err(CommandError::from)?;
         answer.recv().unwrap_or_else(|_| Err(CommandError::from(ErrorCode::ShuttingDown)))
     }
 
     /// Ends the thread after all earlier jobs.
     pub(crate) fn stop(&self) {
-        self.enqueue(Job::Stop);
+        self.enqueue(Job::Control(Control::Stop));
     }
 
     /// Whether jobs are queued or in progress.
@@ -116,7 +117,6 @@ impl WriterHandle {
     }
 }
 
-/// Starts the writer thread.
 pub(crate) fn start(
     writer: Box<dyn storage::Writer>,
     bus: Arc<ShardBus>,
@@ -125,16 +125,15 @@ pub(crate) fn start(
     let (jobs, inbox) = channel();
     let unfinished = Arc::<AtomicUsize>::default();
     let pipeline = CommitPipeline { writer, bus, metrics };
-    let running = WriterThread {
+    let writer_thread = WriterThread {
         pipeline,
         unfinished: Arc::clone(&unfinished),
         failure_check_interval: FAILURE_CHECK_INTERVAL,
     };
-    let thread = critical_thread::spawn("writer".to_owned(), move || running.run(&inbox))?;
+    let thread = critical_thread::spawn("writer".to_owned(), move || writer_thread.run(&inbox))?;
     Ok((WriterHandle { jobs, unfinished }, thread))
 }
 
-/// The state of the writer thread.
 struct WriterThread {
     pipeline: CommitPipeline,
     unfinished: Arc<AtomicUsize>,
@@ -156,8 +155,8 @@ impl WriterThread {
                     continue;
                 }
             };
-            let (mut requests, mut reply_to, mut afterwards) = (Vec::new(), Vec::new(), Vec::new());
-            let mut taken = 0;
+            let (mut requests, mut reply_to) = (Vec::new(), Vec::new());
+            let (mut control, mut taken) = (None, 0);
             for job in std::iter::once(first).chain(inbox.try_iter()) {
                 taken += 1;
                 match job {
@@ -169,8 +168,8 @@ impl WriterThread {
                         });
                         reply_to.push(to);
                     }
-                    other => {
-                        afterwards.push(other);
+                    Job::Control(job) => {
+                        control = Some(job);
                         break;
                     }
                 }
@@ -181,31 +180,30 @@ impl WriterThread {
             if !requests.is_empty() {
                 self.commit(requests, reply_to);
             }
-            for job in afterwards {
-                running &= self.run_job(job);
+            if let Some(job) = control {
+                running = self.run_control(job);
             }
             self.unfinished.fetch_sub(taken, Ordering::Relaxed);
         }
         if let Err(error) = self.pipeline.writer.checkpoint() {
-            tracing::warn!(%error, "the write-ahead log could not be brought into the database; the next start does it");
+            tracing::warn!(%error, "the write-ahead log could not be copied into the database; the next start copies it");
         }
     }
 
-    /// Runs a job other than a write. Returns whether the thread continues.
-    fn run_job(&mut self, job: Job) -> bool {
+    /// Returns whether the thread continues.
+    fn run_control(&mut self, job: Control) -> bool {
         match job {
-            Job::Probe(reply) => {
+            Control::Probe(reply) => {
                 let _ = reply.send(self.pipeline.writer.probe(wall_clock()).map_err(|error| report(&error)));
             }
-            Job::UserIds(reply) => {
+            Control::UserIds(reply) => {
                 let _ = reply
                     .send(self.pipeline.writer.reserve_user_ids(ID_BLOCK).map_err(|error| report(&error)));
             }
-            Job::Barrier(reply) => {
+            Control::Barrier(reply) => {
                 let _ = reply.send(());
             }
-            Job::Stop => return false,
-            Job::Write { .. } => unreachable!("writes are committed in batches"),
+            Control::Stop => return false,
         }
         true
     }
@@ -241,7 +239,7 @@ impl CommitPipeline {
         let mut batch = self.writer.commit(now, requests);
         #[cfg(feature = "fault-injection")]
         crate::fault_injection::acknowledge(&mut batch, &sends);
-        self.metrics.appended(started.elapsed());
+        self.metrics.committed(started.elapsed());
         for text in &batch.internal {
             tracing::error!(reason = %text, "the store could not execute a request");
         }
@@ -327,7 +325,7 @@ mod tests {
                 bus: Arc::new(LocalBus::new(1)),
                 metrics: Metrics::default(),
             };
-            let running = WriterThread {
+            let writer_thread = WriterThread {
                 pipeline,
                 unfinished: Arc::default(),
                 failure_check_interval: Duration::from_millis(1),
@@ -336,9 +334,9 @@ mod tests {
             // Without a failure check, this stops the thread, and the test fails.
             let stop = std::thread::spawn(move || {
                 std::thread::sleep(Duration::from_secs(10));
-                drop(jobs.send(Job::Stop));
+                drop(jobs.send(Job::Control(Control::Stop)));
             });
-            running.run(&inbox);
+            writer_thread.run(&inbox);
             drop(stop.join());
         });
         assert_eq!(ended, Some(70));

@@ -20,7 +20,7 @@ use room_log::{Cursor, ReadOutcome, RoomLog, Window};
 use websocket::handshake::Upgrade;
 use websocket::{Decoder, Message, Opcode};
 
-/// Prepares, and then does it so many times.
+/// Prepares its input, then runs the operation this many times.
 type Operation = fn(u64);
 
 const OPERATIONS: &[(&str, Operation)] = &[
@@ -35,13 +35,13 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("log-deliver-lagging", deliver_to_lagging_member),
 ];
 
-/// What one connection is read at a time.
+/// The size of one read of a shard.
 const READ_BYTES: usize = 16 * 1024;
-/// What one connection is written at a time.
+/// The most bytes that a connection receives in a turn of a fan-out.
 const TURN_BYTES: usize = 64 * 1024;
-/// A sender's name for its message.
+/// A `client_message_id` of typical length.
 const KEY: &str = "0192f0a1-7c1e-7a55-9d3c-2b1f6f0c9a11";
-/// A frame of a message in the log.
+/// An entry of a log, of the length of a typical message.
 const FRAME: [u8; 300] = [b'x'; 300];
 
 fn main() -> ExitCode {
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
 
 /// A client's text message, in reads as a shard makes them.
 fn decode(len: usize, times: u64) {
-    // Unmasking changes the bytes where they lie. With this key it leaves them as they are, so that they serve again.
+    // Unmasking changes the bytes in place. A key of zeros leaves them unchanged, so that each round decodes the same input.
     let mut bytes = websocket::masked_frame(Opcode::Text, &vec![b'x'; len], [0; 4]);
     let mut decoder = Decoder::server();
     for _ in 0..times {
@@ -101,12 +101,12 @@ fn handshake(times: u64) {
         ("sec-websocket-protocol", b"teahouse.v1.json"),
     ];
     for _ in 0..times {
-        let upgrade = Upgrade::check("GET", (1, 1), black_box(headers)).expect("a browser is let in");
+        let upgrade =
+            Upgrade::check("GET", (1, 1), black_box(headers)).expect("the request of a browser is valid");
         black_box((upgrade.accept_key(), upgrade.protocols));
     }
 }
 
-/// The command `send`.
 fn parse(times: u64) {
     let command = serde_json::json!({
         "type": "send",
@@ -117,13 +117,13 @@ fn parse(times: u64) {
     });
     let command = command.to_string();
     for _ in 0..times {
-        let commands =
-            protocol::parse_frame(black_box(&command), Limits::BODY_BYTES).expect("it is a command");
+        let commands = protocol::parse_frame(black_box(&command), Limits::BODY_BYTES)
+            .expect("the frame contains a command");
         assert!(black_box(commands).iter().all(Result::is_ok));
     }
 }
 
-/// A message's event, as the writer encodes it for everybody.
+/// The event of a message, as the writer encodes it for all shards.
 fn encode(times: u64) {
     let event = Arc::new(Event {
         kind: EventKind::Message {
@@ -141,19 +141,19 @@ fn encode(times: u64) {
     }
 }
 
-/// An event into a log that has its lasting size, and the oldest out of it.
+/// Appends to a log at its steady size, which evicts the oldest event.
 fn append(times: u64) {
     let mut log = log();
     for seq in log.head().0 + 1..=log.head().0 + times {
-        log.append(Seq(seq), black_box(&FRAME)).expect("it is the next");
+        log.append(Seq(seq), black_box(&FRAME)).expect("the sequence number is the next one");
         log.trim(RoomLog::SOFT_BYTES, RoomLog::HARD_BYTES, log.tip());
     }
 }
 
-/// One event to a member who had all the others.
+/// Delivers one event to a member who has all earlier ones.
 fn deliver(times: u64) {
     let log = log();
-    let cursor = log.cursor_after(Seq(log.head().0 - 1)).expect("it is in the log");
+    let cursor = log.cursor_after(Seq(log.head().0 - 1)).expect("the log retains this event");
     for _ in 0..times {
         let reached = turn(&log, black_box(cursor), false, 0);
         assert!(reached.has_reached(log.tip()));
@@ -166,31 +166,31 @@ fn deliver_to_lagging_member(times: u64) {
     let mut log = log();
     let head = log.head().0;
     for seq in head + 1..=head + 250 {
-        log.append(Seq(seq), &FRAME).expect("it is the next");
+        log.append(Seq(seq), &FRAME).expect("the sequence number is the next one");
     }
     log.append_ephemeral(&FRAME);
-    let cursor = log.cursor_after(Seq(head - 200)).expect("it is in the log");
+    let cursor = log.cursor_after(Seq(head - 200)).expect("the log retains this event");
     for _ in 0..times {
         black_box(turn(&log, black_box(cursor), true, 100));
     }
 }
 
-/// Where a cursor stands after a turn in which the socket left `left` bytes.
+/// The cursor after a turn in which the socket did not accept the last `left` bytes.
 fn turn(log: &RoomLog, cursor: Cursor, numbered_only: bool, left: usize) -> Cursor {
-    let ReadOutcome::ByteRange(run) =
+    let ReadOutcome::ByteRange(range) =
         log.read(cursor, Window { bytes: TURN_BYTES, end: None, numbered_only })
     else {
-        panic!("there is something to read");
+        panic!("the cursor is before the tip");
     };
-    let len = black_box(&run).len();
-    black_box(log.advance(run.start, len - left)).cursor
+    let len = black_box(&range).len();
+    black_box(log.advance(range.start, len - left)).cursor
 }
 
-/// Full to what is kept when nobody lags.
+/// A log at the size that is retained while no member lags.
 fn log() -> RoomLog {
     let mut log = RoomLog::new(Seq(0));
     for seq in 1..=2_000 {
-        log.append(Seq(seq), &FRAME).expect("it is the next");
+        log.append(Seq(seq), &FRAME).expect("the sequence number is the next one");
         log.trim(RoomLog::SOFT_BYTES, RoomLog::HARD_BYTES, log.tip());
     }
     log

@@ -7,7 +7,7 @@ use super::{Charge, Decoded};
 use crate::encoding::json_frame;
 use crate::operations::Request;
 
-pub(super) fn greet(welcome: Welcome) -> Vec<Decoded> {
+pub(super) fn on_connect(welcome: Welcome) -> Vec<Decoded> {
     vec![Decoded::Frames(json_frame(&protocol::ServerFrame::from(welcome)))]
 }
 

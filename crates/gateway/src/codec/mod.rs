@@ -1,7 +1,7 @@
 //! The codecs of a connection: messages of the client to requests, and frames to bytes.
 //!
 //! A connection has one codec, with its own state. The shard does not depend on which one: the codec also decides what differs
-//! between clients beyond the encoding (whether they keep cursors, whether they have message ids).
+//! between clients beyond the encoding, such as whether they keep cursors and send message ids.
 
 mod json;
 mod plain_text;
@@ -23,26 +23,15 @@ pub(crate) type Charge<'a> = &'a mut dyn FnMut(RateClass) -> Result<(), Duration
 #[derive(Debug)]
 pub(crate) enum Decoded {
     /// A request whose rate has been charged.
-    Request {
-        /// The id of the command.
-        id: Option<CommandId>,
-        /// The request.
-        request: Request,
-    },
+    Request { id: Option<CommandId>, request: Request },
     /// A part that is no request.
     Error {
-        /// The id, where it could be read.
+        /// `None` if the part has no id, or none that can be read.
         id: Option<CommandId>,
-        /// The error.
         error: CommandError,
     },
     /// A request beyond its rate.
-    RateLimited {
-        /// The id of the command.
-        id: Option<CommandId>,
-        /// The time until a token.
-        wait: Duration,
-    },
+    RateLimited { id: Option<CommandId>, wait: Duration },
     /// Whole frames to send back.
     Frames(Vec<u8>),
 }
@@ -81,11 +70,11 @@ impl Codec {
         }
     }
 
-    /// The first frames of a connection, and the requests that it makes by itself.
-    pub(crate) fn greet(&mut self, welcome: Welcome) -> Vec<Decoded> {
+    /// The first frames of a connection, and the requests that the codec makes for its client.
+    pub(crate) fn on_connect(&mut self, welcome: Welcome) -> Vec<Decoded> {
         match self {
-            Codec::Json => json::greet(welcome),
-            Codec::PlainText(text) => text.greet(&welcome),
+            Codec::Json => json::on_connect(welcome),
+            Codec::PlainText(text) => text.on_connect(&welcome),
             #[cfg(feature = "echo")]
             Codec::Echo => Vec::new(),
         }
@@ -155,7 +144,7 @@ impl Codec {
         }
     }
 
-    /// Whether the join of this number is the last one.
+    /// Whether this is the number of the last granted join. An earlier one opens no room.
     pub(crate) fn is_current_join(&self, join: u32) -> bool {
         match self {
             Codec::PlainText(text) => text.is_current_join(join),
@@ -186,7 +175,6 @@ impl Codec {
         }
     }
 
-    /// The read position in the store has changed.
     pub(crate) fn set_stored_position(&mut self, room: RoomId, seq: Seq) {
         if let Codec::PlainText(text) = self {
             text.set_stored_position(room, seq);

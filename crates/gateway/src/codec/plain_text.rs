@@ -1,7 +1,7 @@
-//! Plain text: the same rooms, for any WebSocket tool and for the page of the classic tutorial. Messages come and go
-//! as lines; everything else is a notice, which begins with `* `.
+//! Plain text: the same rooms, for any WebSocket tool. Messages are lines in both directions; everything else is a notice, which
+//! begins with `* `.
 //!
-//! A client of this kind keeps no cursors and sends no ids: the codec's state replaces both. It is in one room at a time.
+//! Such a client keeps no cursors and sends no ids: the codec's state replaces both. It has one room open at a time.
 
 use domain::slash::{HELP, Line, commands, parse};
 use domain::{CommandError, RateClass};
@@ -21,13 +21,13 @@ use crate::operations::{Request, lobby};
 #[derive(Debug)]
 pub(crate) struct PlainText {
     language: Language,
-    /// Where messages go, also before the room is open.
+    /// The room to which messages go, even before it is open.
     room: RoomRef,
-    /// How many joins wait for an answer. While there are any, `room` is the one that was requested last.
+    /// The number of joins without a reply. While there are any, `room` is the one that was requested last.
     unanswered: u32,
     /// The room of the last join that was granted.
     granted: Option<RoomRef>,
-    /// How many joins were granted: of those that still wait for the log the last one counts.
+    /// The number of granted joins. Of those that still wait for the log, only the last one opens its room.
     joins: u32,
     /// The room that was opened last, for notices that name it.
     opened: Option<(RoomId, RoomName)>,
@@ -55,15 +55,14 @@ impl PlainText {
         }
     }
 
-    /// The first line on a connection; and the lobby.
-    pub(super) fn greet(&mut self, welcome: &Welcome) -> Vec<Decoded> {
+    /// A line of welcome, and a request to join the lobby.
+    pub(super) fn on_connect(&mut self, welcome: &Welcome) -> Vec<Decoded> {
         let text = self.language.plain_welcome(&welcome.you.name, RoomName::LOBBY);
         vec![notice(&text), self.switch_room(lobby())]
     }
 
-    /// A line from a client.
     pub(super) fn decode(&mut self, line: &str, body_limit: u32, charge: Charge<'_>) -> Vec<Decoded> {
-        // A tool that sends what was typed up to and with the Enter means the line.
+        // Some tools send the line break that ended the input; it is not part of the message.
         let line = line.strip_suffix('\n').unwrap_or(line);
         let line = line.strip_suffix('\r').unwrap_or(line);
         let parsed = parse(line);
@@ -121,7 +120,7 @@ impl PlainText {
         notice(&self.language.plain_error(what))
     }
 
-    /// Messages go to `room` from now on. The room that is open closes when this one opens.
+    /// Later messages go to `room`. The room that is open closes when this one opens.
     fn switch_room(&mut self, room: RoomRef) -> Decoded {
         self.room = room.clone();
         self.unanswered += 1;
@@ -139,8 +138,8 @@ impl PlainText {
         self.join_answered(open);
     }
 
-    /// When no join waits for an answer any more, messages go to the room of the last one that was granted: that room is
-    /// open, or will be when its log has come so far.
+    /// When every join has its reply, messages go to the room of the last granted one: that room is open, or will be when its log
+    /// has reached the join.
     fn join_answered(&mut self, open: Option<RoomId>) {
         self.unanswered = self.unanswered.saturating_sub(1);
         if self.unanswered > 0 {
@@ -225,7 +224,7 @@ impl PlainText {
     }
 }
 
-/// The attributes of a room that have a value, one a line.
+/// The attributes of a room that have a value, one per line.
 fn room_attributes(attributes: &RoomAttributes, language: Language) -> Vec<String> {
     // An attribute without a value is absent.
     let Ok(Value::Object(fields)) = serde_json::to_value(attributes) else { return Vec::new() };
@@ -252,7 +251,7 @@ fn notice_frame(text: &str) -> Vec<u8> {
     websocket::text_frame(notice_line(text).as_bytes())
 }
 
-/// A word from outside, as it is sent back: on one line, without control characters, and no longer than words are.
+/// A word of a client in a form that is safe to send back: one line, without control characters, at most 32 characters.
 fn sanitize_echo(word: &str) -> String {
     domain::sanitize_line(word).chars().take(32).collect()
 }

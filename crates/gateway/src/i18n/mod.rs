@@ -1,6 +1,6 @@
 //! The texts that the server itself sends to users: notices to plain-text clients, and the page that is served without the web
-//! client. They come from `texts/*.toml`, by way of `generated.rs`: a method of [`Language`] for each text. Errors in JSON are
-//! for programmers, and in English.
+//! client. `cargo xtask generate` writes `generated.rs` from `texts/*.toml`: a method of [`Language`] for each text. Errors in
+//! JSON are for programmers, and in English.
 
 mod generated;
 
@@ -47,13 +47,12 @@ impl Language {
         }
     }
 
-    /// The text of an error.
     pub(crate) fn error_text(self, code: ErrorCode) -> &'static str {
         // `cargo xtask generate` fails if a code has no text.
         self.error(code.as_str()).unwrap_or_default()
     }
 
-    /// The line of a slash command in the help.
+    /// A slash command with its argument and description, as `/help` lists it.
     pub(crate) fn help_line(self, word: &str) -> String {
         let argument = self.slash_argument(word).map(|argument| format!(" {argument}")).unwrap_or_default();
         format!("/{word}{argument} - {}", self.slash(word).unwrap_or_default())

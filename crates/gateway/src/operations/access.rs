@@ -4,7 +4,7 @@ use domain::{CommandError, MemberContext, Permission, RoomLimits};
 use protocol::{ErrorCode, RoomId, RoomRef, UserId};
 use storage::{Reader, StoreError};
 
-/// The room of this id or name, if the user has `permission` in it.
+/// The room of this id or name, if it exists and the user has `permission` in it.
 pub(super) fn permitted_room(
     reader: &mut dyn Reader,
     permission: Permission,
@@ -17,7 +17,7 @@ pub(super) fn permitted_room(
     Ok(room)
 }
 
-/// Whether the user has `permission` in the room.
+/// Rejects a user who does not have `permission` in the room.
 pub(super) fn check_in_store(
     reader: &mut dyn Reader,
     permission: Permission,
@@ -28,7 +28,7 @@ pub(super) fn check_in_store(
     check(permission, member)
 }
 
-/// Whether a user has `permission` in a room of which they are a member, or are not.
+/// The permissions of reading and typing depend on the membership alone, so the other facts are placeholders.
 pub(super) fn check(permission: Permission, member: bool) -> Result<(), CommandError> {
     Ok(domain::check(permission, MemberContext { member, rooms_joined: 0 }, &RoomLimits::default())?)
 }

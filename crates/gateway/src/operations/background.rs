@@ -18,7 +18,7 @@ impl OnReply for Departure {
     }
 }
 
-/// A read position that the server keeps for the client. One that fails is replaced by the next one.
+/// A read position that the server stores on behalf of a client. A failure is ignored: the next position replaces it.
 #[derive(Debug)]
 pub(crate) struct StoredPosition;
 

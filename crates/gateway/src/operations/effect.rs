@@ -17,7 +17,7 @@ use super::resume::ResumeProgress;
 pub enum Effect {
     /// Reply `ok`, if the command has an id or the codec answers without one.
     Reply(Reply),
-    /// The same for a command that had been carried out before. Over HTTP, its status is not that of something new.
+    /// The same for a command that was executed before. Over HTTP, its status is 200 instead of 201.
     Repeated(Reply),
     /// Reply `ok` whether the command has an id or not.
     ReplyAlways(Reply),
@@ -25,11 +25,11 @@ pub enum Effect {
     ReplyFromPresence(PresenceReply),
     /// Reply `ok` once the connection has everything of the room up to this event.
     ReplyAfter {
-        /// The room.
+        /// The room that the user has left.
         room: RoomId,
         /// The event that ended the membership.
         seq: Seq,
-        /// The reply.
+        /// Over HTTP, it is the body at once.
         reply: Reply,
     },
     /// Send a reply that a reader's thread has encoded.
@@ -38,9 +38,9 @@ pub enum Effect {
     Error(CommandError),
     /// Send an `error` without an id that names a room.
     RoomError {
-        /// The room.
+        /// Named in the frame, so that the client can tell which room failed.
         room: RoomId,
-        /// The error.
+        /// Its code and public message go into the frame.
         error: CommandError,
     },
     /// Reply `rate_limited`, with the time after which there is a token.
@@ -49,35 +49,35 @@ pub enum Effect {
     Refund(RateClass),
     /// Submit to the store's writer.
     Write {
-        /// What to write.
+        /// Decided by `domain::decide` and committed with the batch.
         operation: Operation,
-        /// What follows from the writer's answer.
+        /// Turns the writer's reply into further effects.
         on_reply: Box<dyn OnReply>,
     },
     /// Submit to a reader of the store.
     Read(Box<dyn ReadOperation>),
     /// Open a room for the connection.
     Attach(Attach),
-    /// A join was answered, and opens no room.
+    /// A join was rejected: the codec returns to the room that is open.
     JoinRejected,
     /// Send a frame that is no event to all connections that have the room open.
     Ephemeral {
-        /// The room.
+        /// The frame goes to its connections in every shard.
         room: RoomId,
-        /// The frame.
+        /// Encoded as JSON: plain text has no ephemeral frames.
         frame: ServerFrame,
     },
-    /// The user has this name from now on.
+    /// Change the user's name on all its connections.
     SetName(UserName),
-    /// The user is in the store.
+    /// The user is in the store, and no longer provisional.
     UserStored,
-    /// Whether the user is in the store is not known.
+    /// The commit that would have stored the user failed with an unknown outcome.
     UserPerhapsStored,
     /// The departure of a transient user failed and has to be tried again.
     RetryDeparture(Actor),
 }
 
-/// What follows when the writer has answered.
+/// The continuation of a write, called with the writer's reply.
 pub trait OnReply: fmt::Debug + Send {
     /// The operation is on disk.
     fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect>;
@@ -88,9 +88,9 @@ pub trait OnReply: fmt::Debug + Send {
     }
 }
 
-/// The effects of an answer that does not belong to the operation. The store answers each operation with its own kind of result.
+/// The effects of a result of another operation. It cannot occur: `domain::decide` returns the result of its own operation.
 pub(super) fn unexpected(result: &OperationResult) -> Vec<Effect> {
-    debug_assert!(false, "an answer of another operation: {result:?}");
+    debug_assert!(false, "the result of another operation: {result:?}");
     Vec::new()
 }
 
@@ -114,16 +114,16 @@ impl fmt::Debug for PresenceReply {
 pub struct Attach {
     /// The room, as of `head`.
     pub info: RoomInfo,
-    /// Its last event, as the store answered.
+    /// The last event of the room when the membership was read.
     pub head: Seq,
     /// Its message count at `head`.
     pub n: MessageCount,
-    /// The user's read position.
+    /// The user's read position in the store; `None` before the first.
     pub read: Option<ReadPosition>,
-    /// The last event the client has.
-    pub after: Option<Seq>,
+    /// The last event that the client has; `None`: it starts at the head.
+    pub(crate) after: Option<Seq>,
     /// The epoch in which the client received it.
-    pub epoch: Option<Epoch>,
+    pub(crate) epoch: Option<Epoch>,
     /// The `resume` of which it is a part.
     pub(crate) resume: Option<ResumeProgress>,
 }

@@ -32,8 +32,8 @@ fn page(reader: &mut dyn Reader, user: UserId, history: &History) -> Result<Even
         (None, None) => reader.events_before(room, Seq(u64::MAX), bounds),
     };
     let page = page.map_err(|error| store_failure(&error))?;
-    // Checked again: the user may have left between the two, and what was read then is not for them. Members may read
-    // everything, so a user who is still a member may have what was read before.
+    // Checked again after the read: the user may have left in between, and must not receive what was read after that. Members may
+    // read the whole history, so a user who is still a member may receive the page.
     check_in_store(reader, Permission::Member, room, user)?;
     Ok(page)
 }
@@ -51,7 +51,7 @@ mod tests {
     /// A reader that runs a callback before it reads the events of a room.
     struct Interrupted<'h> {
         reader: Box<dyn Reader>,
-        happens: Box<dyn FnMut() + Send + 'h>,
+        before_read: Box<dyn FnMut() + Send + 'h>,
     }
 
     impl Reader for Interrupted<'_> {
@@ -81,7 +81,7 @@ mod tests {
             up_to: Option<Seq>,
             bounds: PageBounds,
         ) -> Result<EventPage, StoreError> {
-            (self.happens)();
+            (self.before_read)();
             self.reader.events_after(room, after, up_to, bounds)
         }
         fn events_before(
@@ -90,7 +90,7 @@ mod tests {
             before: Seq,
             bounds: PageBounds,
         ) -> Result<EventPage, StoreError> {
-            (self.happens)();
+            (self.before_read)();
             self.reader.events_before(room, before, bounds)
         }
         fn rooms(&mut self, query: RoomQuery) -> Result<RoomPage, StoreError> {
@@ -125,12 +125,13 @@ mod tests {
             let mut commit = |requests| drop(writer.commit(Timestamp(0), requests));
             let join = || domain::Join { room: lobby(), create_if_missing: false }.into();
             commit(vec![by(1, join()), by(2, join())]);
-            let happens = || {
+            let before_read = || {
                 let body = MessageBody::new("secret".to_owned(), 100).unwrap();
-                let said = domain::Send { room: lobby(), key: None, body }.into();
-                commit(vec![by(2, protocol::Leave { room: lobby() }.into()), by(1, said)]);
+                let message = domain::Send { room: lobby(), key: None, body }.into();
+                commit(vec![by(2, protocol::Leave { room: lobby() }.into()), by(1, message)]);
             };
-            let mut reader = Interrupted { reader: store.reader().unwrap(), happens: Box::new(happens) };
+            let mut reader =
+                Interrupted { reader: store.reader().unwrap(), before_read: Box::new(before_read) };
             let history = History { room: RoomRef::Id(LOBBY), after, before, limit: None };
             let rejected = page(&mut reader, UserId(2), &history).unwrap_err();
             assert_eq!(rejected.code, ErrorCode::NotAMember);

@@ -8,9 +8,9 @@ use protocol::{Epoch, ErrorCode, Join, RoomRef, Seq};
 use super::effect::{Attach, Effect, OnReply, unexpected};
 use super::view::View;
 
-/// Creating a room costs a token of its own, but whether the room exists is decided in the store. So the token is taken in advance,
-/// and returned if the room existed. The lobby always exists.
-pub(super) fn additional_cost(join: &Join) -> Option<RateClass> {
+/// Creating a room takes a token of its own class, but only the store can tell whether the room exists. So the token is taken in
+/// advance, and returned if the room existed. The lobby always exists.
+pub(super) fn additional_rate_class(join: &Join) -> Option<RateClass> {
     let may_create = matches!(join.room, RoomRef::Name(_)) && join.room != super::lobby();
     may_create.then_some(RateClass::NewRoom)
 }
@@ -18,9 +18,9 @@ pub(super) fn additional_cost(join: &Join) -> Option<RateClass> {
 /// A user without a token for a new room may still join an existing one.
 pub(super) fn handle(view: &View<'_>, join: Join) -> Vec<Effect> {
     let Join { room, after, epoch } = join;
-    let price = view.additional_token;
-    let create_if_missing = price == Some(Ok(()));
-    let on_reply = Box::new(JoinReply { after, epoch, price });
+    let new_room_token = view.additional_token;
+    let create_if_missing = new_room_token == Some(Ok(()));
+    let on_reply = Box::new(JoinReply { after, epoch, new_room_token });
     vec![Effect::Write { operation: domain::Join { room, create_if_missing }.into(), on_reply }]
 }
 
@@ -28,13 +28,13 @@ pub(super) fn handle(view: &View<'_>, join: Join) -> Vec<Effect> {
 struct JoinReply {
     after: Option<Seq>,
     epoch: Option<Epoch>,
-    /// Whether the price of a new room was paid, or after how long it can be; `None` for a join that creates no room.
-    price: Option<Result<(), Duration>>,
+    /// Whether a token for a new room was taken, or after how long there is one; `None` for a join that creates no room.
+    new_room_token: Option<Result<(), Duration>>,
 }
 
 impl JoinReply {
     fn refund(&self) -> Option<Effect> {
-        (self.price == Some(Ok(()))).then_some(Effect::Refund(RateClass::NewRoom))
+        (self.new_room_token == Some(Ok(()))).then_some(Effect::Refund(RateClass::NewRoom))
     }
 }
 
@@ -54,8 +54,8 @@ impl OnReply for JoinReply {
         let mut effects = vec![Effect::JoinRejected];
         effects.extend(super::perhaps_stored(&error));
         effects.extend(self.refund());
-        effects.push(match (error.code, self.price) {
-            // The room does not exist, and the user has created too many rooms to create it now.
+        effects.push(match (error.code, self.new_room_token) {
+            // The room does not exist, and the user has no token to create it now.
             (ErrorCode::RoomNotFound, Some(Err(wait))) => Effect::RateLimited(wait),
             _ => Effect::Error(error),
         });
@@ -81,20 +81,20 @@ mod tests {
 
     const WAIT: Duration = Duration::from_secs(30);
 
-    fn reply(paid: bool) -> Box<JoinReply> {
-        let price = Some(if paid { Ok(()) } else { Err(WAIT) });
-        Box::new(JoinReply { after: None, epoch: None, price })
+    fn reply(has_token: bool) -> Box<JoinReply> {
+        let new_room_token = Some(if has_token { Ok(()) } else { Err(WAIT) });
+        Box::new(JoinReply { after: None, epoch: None, new_room_token })
     }
 
     #[test]
-    fn join_by_unknown_name_pays_for_a_new_room() {
-        assert_eq!(additional_cost(&by_name("tea")), Some(RateClass::NewRoom));
-        assert_eq!(additional_cost(&by_name("lobby")), None);
-        assert_eq!(additional_cost(&Join { room: RoomRef::Id(RoomId(2)), ..by_name("tea") }), None);
+    fn join_by_name_takes_a_token_for_a_new_room() {
+        assert_eq!(additional_rate_class(&by_name("tea")), Some(RateClass::NewRoom));
+        assert_eq!(additional_rate_class(&by_name("lobby")), None);
+        assert_eq!(additional_rate_class(&Join { room: RoomRef::Id(RoomId(2)), ..by_name("tea") }), None);
     }
 
     #[test]
-    fn join_that_was_not_paid_creates_no_room() {
+    fn join_without_new_room_token_creates_no_room() {
         let effects = view(false, |view| handle(view, by_name("tea")));
         let [
             Effect::Write {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn unpaid_join_of_missing_room_is_rate_limited() {
+    fn join_of_missing_room_without_token_is_rate_limited() {
         let effects = reply(false).failed(CommandError::from(ErrorCode::RoomNotFound));
         assert!(matches!(effects[..], [Effect::JoinRejected, Effect::RateLimited(WAIT)]));
     }

@@ -33,19 +33,19 @@ pub(crate) use view::{NoOpenRooms, OpenRooms, View};
 /// A decoded request.
 #[derive(Debug, PartialEq)]
 pub enum Request {
-    /// A command of the protocol.
+    /// A command of docs/PROTOCOL.md, or a request over HTTP that was read as one.
     Command(Command),
     /// A message of a client that has no message ids.
     Message {
-        /// The room.
+        /// The room that the connection has selected.
         room: RoomRef,
-        /// The text.
+        /// Legal, and within the configured length.
         body: MessageBody,
     },
 }
 
 impl Request {
-    /// The row of its operation.
+    /// The row of its operation in the table of `protocol`.
     pub(crate) fn row(&self) -> &'static Row {
         match self {
             Request::Command(command) => command.row(),
@@ -77,7 +77,6 @@ fn handle_command(view: &View<'_>, command: Command) -> Vec<Effect> {
     }
 }
 
-/// Calls the handler of the request's operation.
 pub(crate) fn handle(view: &View<'_>, request: Request) -> Vec<Effect> {
     match request {
         Request::Command(command) => handle_command(view, command),
@@ -85,19 +84,19 @@ pub(crate) fn handle(view: &View<'_>, request: Request) -> Vec<Effect> {
     }
 }
 
-/// A second rate class, for a further effect of the request. Without a token it is carried out without that effect:
+/// A second rate class, for a further effect of the request. Without a token, the request is executed without that effect:
 /// [`View::additional_token`].
 pub(crate) fn additional_rate_class(request: &Request) -> Option<RateClass> {
     match request {
-        Request::Command(Command::Join(join)) => join::additional_cost(join),
+        Request::Command(Command::Join(join)) => join::additional_rate_class(join),
         _ => None,
     }
 }
 
 /// The room that always exists.
 pub(crate) fn lobby() -> RoomRef {
-    // The name is a constant, and the tests of `protocol` check that it is legal.
-    RoomRef::Name(RoomName::new(RoomName::LOBBY).expect("lobby is a room's name"))
+    // The name is a constant, which the tests of `protocol` check.
+    RoomRef::Name(RoomName::new(RoomName::LOBBY).expect("the name of the lobby is legal"))
 }
 
 /// After these errors it is unknown whether the user was stored.

@@ -22,17 +22,17 @@ pub(super) fn handle(_: &View<'_>, resume: Resume) -> Vec<Effect> {
     rooms.into_iter().map(open).collect()
 }
 
-/// A `resume` in progress: the last of its rooms to be answered answers the command.
+/// A `resume` in progress, shared by its rooms: the command is answered after the last of them.
 #[derive(Clone, Debug)]
 pub(crate) struct ResumeProgress {
     unanswered: Arc<AtomicUsize>,
 }
 
 impl ResumeProgress {
-    /// One of its rooms is open.
+    /// Counts a room as answered. The reply to the command follows from the last one.
     pub(crate) fn room_opened(&self) -> Option<Effect> {
-        let was = self.unanswered.fetch_sub(1, Ordering::Relaxed);
-        (was == 1).then_some(Effect::Reply(Reply::Resume(Done {})))
+        let unanswered = self.unanswered.fetch_sub(1, Ordering::Relaxed);
+        (unanswered == 1).then_some(Effect::Reply(Reply::Resume(Done {})))
     }
 
     /// One of its rooms cannot be opened; the others can.

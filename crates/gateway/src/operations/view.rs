@@ -1,4 +1,4 @@
-//! What a handler sees of the user and the connection that sent the command.
+//! The facts about the user and the connection that a handler may use.
 
 use std::time::Duration;
 
@@ -9,9 +9,7 @@ use super::access;
 
 /// A read-only view of the user, and of the connection if there is one.
 pub(crate) struct View<'a> {
-    /// The user.
     pub(crate) user: UserId,
-    /// The user's name.
     pub(crate) name: &'a UserName,
     /// Whether a token of the request's additional rate class was taken, or after how long there is one. `None`: it has no
     /// such class.
@@ -20,7 +18,7 @@ pub(crate) struct View<'a> {
     pub(crate) rooms: &'a dyn OpenRooms,
 }
 
-/// No rooms, as over HTTP.
+/// The open rooms of a request over HTTP, which has none.
 pub(crate) struct NoOpenRooms;
 
 impl OpenRooms for NoOpenRooms {

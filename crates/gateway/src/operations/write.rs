@@ -1,16 +1,15 @@
-//! A plain write: its request is decided as it is, and its reply is what the decision returned. Such an operation needs no code here.
+//! A plain write: its request goes to `domain::decide` unchanged, and the result is the reply. Such an operation needs no handler.
 
 use domain::{Operation, OperationResult};
 use protocol::{Command, ErrorCode};
 
 use super::effect::{Effect, OnReply, unexpected};
 
-/// Submits the write, and replies with its result.
 pub(super) fn handle(command: Command) -> Vec<Effect> {
     match Operation::try_from(command) {
         Ok(operation) => vec![Effect::Write { operation, on_reply: Box::new(WriteReply) }],
         Err(command) => {
-            // `every_operation_has_a_handler`
+            // `every_operation_has_a_handler` tests that this does not occur.
             tracing::error!(operation = command.row().name, "an operation without a handler");
             vec![Effect::Error(ErrorCode::Internal.into())]
         }

@@ -14,18 +14,18 @@ use crate::operations::{self, Effect, NoOpenRooms, Request, View};
 /// A request over HTTP.
 #[derive(Debug)]
 pub struct HttpRequest {
-    /// The user.
+    /// Authenticated by HTTP.
     pub identity: Identity,
     /// The request, whose rate has not been charged.
     pub request: Request,
 }
 
-/// A request that is not carried out.
+/// The error of a request that was not executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// The reason.
+    /// Determines the status and the message of the response.
     pub code: ErrorCode,
-    /// The time until a repeated request is admitted, if it is a matter of time.
+    /// The time until a repeated request is admitted; `None` if it does not depend on time.
     pub retry_after: Option<Duration>,
 }
 
@@ -61,7 +61,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         Ok(operations::handle(&view, request))
     }
 
-    /// Returns a token that a request over HTTP took in advance.
     pub(crate) fn handle_refund(&mut self, user: UserId, class: RateClass) {
         let rates = self.settings.rates;
         self.buckets_of(user).refund(class, &rates);
@@ -108,7 +107,7 @@ impl OfflineBuckets {
         self.recent.entry(user).or_insert_with(|| previous.unwrap_or_default())
     }
 
-    /// The buckets of a user who connects.
+    /// Moves the buckets of a user to its connection, so that a reconnect does not refill them.
     pub(super) fn take(&mut self, user: UserId) -> SessionBuckets {
         let previous = self.previous.remove(&user);
         self.recent.remove(&user).or(previous).unwrap_or_default()

@@ -153,7 +153,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
             Some(cursor) => (cursor, None),
             None => (log.tip(), Some((after, log.head()))),
         };
-        room.lower_floor(encoding, cursor);
+        room.include_cursor(encoding, cursor);
         let Some(connection) = self.connection(key) else { return };
         if connection.subscription(index).is_none() {
             connection.subscriptions.push(Subscription { room: index, cursor, rare_state: None });

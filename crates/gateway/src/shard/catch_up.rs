@@ -145,7 +145,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// Handles the result of a query.
     pub(crate) fn handle_query_result(&mut self, now: std::time::Duration, found: QueryResult) {
         self.now = now;
         match found {

@@ -13,7 +13,6 @@ use crate::codec::Codec;
 use crate::handoff::{Identity, WireProtocol};
 use crate::operations::{Departure, StoredPosition};
 
-/// The lifecycle of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lifecycle {
     Running,
@@ -84,8 +83,8 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
             server: self.settings.server.to_owned(),
         };
         let Some(connection) = self.connection(key) else { return };
-        let greeting = connection.codec.greet(welcome);
-        self.handle_decoded(key, greeting);
+        let decoded = connection.codec.on_connect(welcome);
+        self.handle_decoded(key, decoded);
     }
 
     /// Handles bytes that were read before the socket was registered with epoll.
@@ -245,7 +244,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// Whether no connection is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.connections.is_empty()
     }

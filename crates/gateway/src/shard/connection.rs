@@ -99,7 +99,6 @@ impl<T> Connection<T> {
     }
 }
 
-/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Open,
@@ -111,7 +110,6 @@ pub(crate) enum Phase {
     Finishing,
 }
 
-/// The flags of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flags {
     /// The socket accepted less than it was offered; epoll reports when it is writable.
@@ -211,7 +209,7 @@ pub(crate) struct UserState {
     /// Whether a commit that would have stored the user failed with an unknown outcome.
     pub(crate) perhaps_stored: bool,
     pub(crate) buckets: SessionBuckets,
-    /// The indexes of the user's connections.
+    /// Indexes in the connection table.
     pub(crate) connections: Vec<usize>,
 }
 

@@ -30,7 +30,6 @@ pub(super) struct Activity {
     pub(super) has_unread_input: bool,
 }
 
-/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     /// Nothing has expired. The next check is due at `next`; `ping` if a ping is due now.
@@ -67,7 +66,6 @@ impl Deadlines {
         self.closing_since = Some(now);
     }
 
-    /// Checks the deadlines.
     pub(super) fn check(&mut self, now: Tick, activity: Activity, settings: &Settings) -> Check {
         if let Some(since) = self.closing_since {
             return match since.is_older_than(settings.close, now) {

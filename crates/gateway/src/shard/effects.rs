@@ -17,7 +17,7 @@ use crate::operations::{
     self, Attach, Effect, OnReply, OpenRooms, PresenceReply, ReadOperation, Request, View,
 };
 
-/// When a connection that reads too much may read again.
+/// The `retry_after_ms` of a connection at its limit of store reads, each of which takes a few milliseconds.
 const READ_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// The rooms that a connection has open, for the view of an operation handler.
@@ -125,7 +125,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// Submits to the writer on behalf of a connection. If it is not available, that is answered here.
+    /// Submits to the writer on behalf of a connection. If the writer does not accept the request, it is answered here.
     fn submit_write(
         &mut self,
         Origin { key, id, row, .. }: Origin,
@@ -192,7 +192,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// A read of an operation is done.
+    /// Applies the effects of a read, unless the connection has ended.
     pub(super) fn handle_read_done(&mut self, origin: Origin, effects: Vec<Effect>) {
         self.finish_store_read(origin.key);
         if self.connection(origin.key).is_some() {
@@ -208,12 +208,11 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// Handles a reply of the writer.
     pub(super) fn handle_reply(&mut self, reply: WriteReply) {
         let Some(Pending { origin, on_reply }) = self.pending.take(reply.request_id) else { return };
         if let Some(connection) = self.connection(origin.key) {
             connection.unanswered = connection.unanswered.saturating_sub(1);
-            // It may be read again.
+            // The connection may have been paused at the limit of unanswered commands.
             self.queue_read(origin.key.index);
         }
         let effects = match reply.result {
@@ -238,13 +237,13 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         connection.codec.join_rejected(open);
     }
 
-    /// The membership has ended in the store. Earlier events are still on their way to this connection, and come before the `ok`.
+    /// The membership has ended in the store. Earlier events may still be undelivered to this connection; they precede the `ok`.
     fn reply_after(&mut self, Origin { key, id, .. }: Origin, room: RoomId, seq: Seq, reply: Reply) {
         let index = self.rooms.index_of(room);
         let Some((index, subscription)) =
             index.and_then(|index| Some((index, self.connection(key)?.subscription(index)?)))
         else {
-            // It was not open here, or is not any more.
+            // The connection does not have the room open, so no event precedes the reply.
             return self.send_ok(key, id, reply);
         };
         let is_missing_events = subscription.end().is_none();
@@ -256,7 +255,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         self.queue_write(key.index);
     }
 
-    /// The user has this name from now on, on all connections.
+    /// Changes the name of a user on all its connections and in presence.
     pub(super) fn set_name(&mut self, user: UserId, name: UserName) {
         let Some(user_state) = self.connections.user_mut(user) else { return };
         user_state.name = name.clone();

@@ -123,13 +123,13 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
                 writes += 1;
                 self.flush_connection(member);
             }
-            self.update_floor(member, index);
+            self.record_cursor(member, index);
         }
         // The last member may have disconnected during the slice, which removed the room.
         let Some(room) = self.rooms.get_mut(index) else { return };
         if fanout.next >= room.members.len() {
             let ended = room.fanout.take().unwrap_or(fanout);
-            room.floors = ended.lowest;
+            room.lowest = ended.lowest;
             room.keeping_up = ended.keeping_up;
             // Delayed entries alone do not start another fan-out, unless they exceed the high-water mark.
             let undelivered = room.undelivered_bytes();
@@ -182,7 +182,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         )
     }
 
-    fn update_floor(&mut self, member: usize, index: usize) {
+    fn record_cursor(&mut self, member: usize, index: usize) {
         let Some(connection) = self.connections.get(member) else { return };
         let encoding = connection.encoding as usize;
         let Some(subscription) =

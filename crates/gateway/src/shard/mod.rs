@@ -90,7 +90,7 @@ pub struct Settings {
     pub server: &'static str,
     /// The limits of messages and rooms, which clients receive in `welcome`.
     pub limits: Limits,
-    /// The rate limits of each user.
+    /// Per user; the HTTP API shares them.
     pub rates: Rates,
     /// The server pings a connection after this long without input.
     pub ping_interval: Duration,
@@ -105,7 +105,7 @@ pub struct Settings {
 /// A set of connections and the rooms that they have open; see the module documentation.
 pub(crate) struct Shard<T, S> {
     pub(crate) settings: Settings,
-    /// Of the store's history.
+    /// The epoch of the store's numbering, which `welcome` and `reset` carry.
     epoch: Epoch,
     /// Whether this shard publishes the presence frames; one shard of the server does.
     publishes_presence: bool,
@@ -113,7 +113,7 @@ pub(crate) struct Shard<T, S> {
     pub(crate) metrics: Metrics,
     /// The time of the current call, since the start of the process.
     pub(crate) now: Duration,
-    /// The connections and their users. All connections of a user are in one shard.
+    /// All connections of a user are in one shard.
     pub(crate) connections: ConnectionTable<T>,
     offline_buckets: admission::OfflineBuckets,
     /// The rooms that a connection of this shard has open.

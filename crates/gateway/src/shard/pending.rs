@@ -13,7 +13,7 @@ use crate::operations::OnReply;
 pub(crate) struct Origin {
     /// The connection, which may end before the reply arrives.
     pub(crate) key: ConnKey,
-    /// The id of the command.
+    /// The id of the command, which its reply repeats.
     pub(crate) id: Option<CommandId>,
     /// The user, to whom the effects apply also after the connection has ended.
     pub(crate) user: UserId,
@@ -23,7 +23,6 @@ pub(crate) struct Origin {
     pub(crate) registers: Option<TokenHash>,
 }
 
-/// A request that waits for the writer.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) origin: Origin,

@@ -25,7 +25,7 @@ pub(crate) struct Room {
     /// One log per encoding. Those of plain text are created on first use.
     logs: [Option<Box<RoomLog>>; Encoding::COUNT],
     /// The lowest cursor of each encoding, as of the last complete fan-out.
-    pub(crate) floors: [Option<Cursor>; Encoding::COUNT],
+    pub(crate) lowest: [Option<Cursor>; Encoding::COUNT],
     /// The same for the members whose sockets accept output.
     pub(crate) keeping_up: [Option<Cursor>; Encoding::COUNT],
     /// The connections that are not read because the room is congested, longest first. An index may have been reused since;
@@ -79,7 +79,7 @@ impl Room {
             id,
             name,
             logs: [Some(Box::new(RoomLog::new(head))), None, None],
-            floors: [None; Encoding::COUNT],
+            lowest: [None; Encoding::COUNT],
             keeping_up: [None; Encoding::COUNT],
             read_paused: Vec::new(),
             members: Vec::new(),
@@ -127,14 +127,14 @@ impl Room {
             return Ok(false);
         }
         for encoding in Encoding::ALL {
-            let floor = self.floors[encoding as usize];
+            let lowest = self.lowest[encoding as usize];
             let Some(log) = self.logs[encoding as usize].as_deref_mut() else { continue };
             match json {
                 Some(frame) if encoding == Encoding::Json => log.append(event.seq, frame)?,
                 _ => log.append(event.seq, &event_frame(event, encoding))?,
             }
-            let floor = floor.unwrap_or_else(|| log.tip());
-            log.trim(RoomLog::SOFT_BYTES, RoomLog::HARD_BYTES, floor);
+            let lowest = lowest.unwrap_or_else(|| log.tip());
+            log.trim(RoomLog::SOFT_BYTES, RoomLog::HARD_BYTES, lowest);
         }
         self.appended = now;
         Ok(true)
@@ -142,11 +142,11 @@ impl Room {
 
     /// Appends an ephemeral JSON frame. Plain text has no ephemeral frames.
     pub(crate) fn append_ephemeral(&mut self, now: Duration, frame: &[u8]) {
-        let floor = self.floors[Encoding::Json as usize];
+        let lowest = self.lowest[Encoding::Json as usize];
         let log = self.log(Encoding::Json);
         log.append_ephemeral(frame);
-        let floor = floor.unwrap_or_else(|| log.tip());
-        log.trim(RoomLog::SOFT_BYTES, RoomLog::HARD_BYTES, floor);
+        let lowest = lowest.unwrap_or_else(|| log.tip());
+        log.trim(RoomLog::SOFT_BYTES, RoomLog::HARD_BYTES, lowest);
         self.appended = now;
     }
 
@@ -165,13 +165,14 @@ impl Room {
         self.logs.iter().zip(&self.keeping_up).map(undelivered).max().unwrap_or(0)
     }
 
-    /// Lowers the floor to a cursor that was set.
-    pub(crate) fn lower_floor(&mut self, encoding: Encoding, cursor: Cursor) {
-        let floor = &mut self.floors[encoding as usize];
-        *floor = Some(floor.map_or(cursor, |floor| floor.min(cursor)));
-        if let Some(fanout) = &mut self.fanout {
-            let lowest = &mut fanout.lowest[encoding as usize];
+    /// Includes a cursor that was set in the lowest cursor, below which the log may evict entries.
+    pub(crate) fn include_cursor(&mut self, encoding: Encoding, cursor: Cursor) {
+        let include = |lowest: &mut Option<Cursor>| {
             *lowest = Some(lowest.map_or(cursor, |lowest| lowest.min(cursor)));
+        };
+        include(&mut self.lowest[encoding as usize]);
+        if let Some(fanout) = &mut self.fanout {
+            include(&mut fanout.lowest[encoding as usize]);
         }
     }
 
@@ -196,7 +197,7 @@ impl Room {
                     .all(|&member| cursor(member, encoding).is_none_or(|cursor| cursor.has_reached(tip)))
             {
                 log.release();
-                self.floors[encoding as usize] = Some(tip);
+                self.lowest[encoding as usize] = Some(tip);
             }
         }
     }

@@ -94,7 +94,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// Appends the events of a backfill.
     pub(super) fn handle_backfill(
         &mut self,
         room: RoomId,

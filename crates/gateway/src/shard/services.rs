@@ -16,11 +16,11 @@ pub(crate) trait Transport {
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
     /// As `Write::write_vectored` of a non-blocking socket.
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-    /// Shuts down the write side; reading continues.
+    /// Shuts down the write side. Reading continues, so that the peer's remaining bytes do not cause a reset.
     fn finish_writing(&mut self);
 }
 
-/// The services of the server. No method blocks; results arrive later through a `handle_*` method.
+/// The services that a shard uses. No method waits for I/O; results arrive later through a `handle_*` method.
 pub(crate) trait ShardServices {
     /// Submits a request to the writer. Its reply has the same `request_id` and arrives with a bus delivery.
     fn write(&mut self, actor: Actor, operation: Operation, request_id: u64) -> Result<(), ErrorCode>;
@@ -28,7 +28,7 @@ pub(crate) trait ShardServices {
     fn read(&mut self, query: Query) -> Result<(), ErrorCode>;
     /// Publishes an ephemeral frame to every shard.
     fn publish_ephemeral(&mut self, room: RoomId, frame: Bytes);
-    /// Accesses the presence of all shards.
+    /// Calls `access` with the presence of all shards, under its lock.
     fn presence<T>(&mut self, access: impl FnOnce(&mut Presence) -> T) -> T;
     /// Whether a session has ended since HTTP validated its token.
     fn session_has_ended(&self, session: &TokenHash) -> bool;
@@ -36,7 +36,6 @@ pub(crate) trait ShardServices {
     fn session_stored(&mut self, session: &TokenHash);
 }
 
-/// A query to a reader.
 #[derive(Debug)]
 pub(crate) enum Query {
     /// A catch-up page for the connections that resume `room` at `after`.
@@ -49,7 +48,6 @@ pub(crate) enum Query {
     Operation { origin: Origin, encoding: Encoding, operation: Box<dyn ReadOperation> },
 }
 
-/// The result of a query.
 #[derive(Debug)]
 pub(crate) enum QueryResult {
     /// The result of [`Query::Page`].

@@ -112,7 +112,6 @@ impl World {
         }
     }
 
-    /// Resumes the injection of faults.
     pub(super) fn enable_faults(&mut self) {
         self.faults_enabled = true;
         self.schedule_in(Duration::from_millis(1), 0, Action::InjectFault);
@@ -169,7 +168,6 @@ impl World {
         self.schedule_in(client, 0, Action::ClientDisconnects(conn, 1006));
     }
 
-    /// Restores the backup of the store.
     pub(super) fn restore(&mut self) {
         let Some(backup) = self.backup.take() else { return };
         self.log(|| "restore".to_owned());

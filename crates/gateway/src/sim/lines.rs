@@ -29,7 +29,6 @@ impl LineClient {
         LineClient { number, session, language, next_line: 0, received: Vec::new() }
     }
 
-    /// Handles a line of the server.
     pub(super) fn receive(&mut self, line: &str) {
         if line.starts_with("* ") {
             let gap = notice_line(&self.language.plain_gap(Seq(1), "?", Seq(2)));

@@ -27,13 +27,11 @@ pub(crate) struct PipeState {
     pub(crate) room: Cell<usize>,
     /// The limit of the next write, if it is less.
     pub(crate) max_write: Cell<Option<usize>>,
-    /// The number of writes of the server.
     pub(crate) writes: Cell<usize>,
     /// A write was incomplete, and the server waits for the socket to become writable.
     pub(crate) write_blocked: Cell<bool>,
     /// The client has shut down its write side.
     pub(crate) ended: Cell<bool>,
-    /// The connection was reset.
     pub(crate) broken: Cell<bool>,
 }
 

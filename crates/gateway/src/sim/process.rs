@@ -32,13 +32,11 @@ pub(super) struct BusFaults {
     pub(super) duplicate: u64,
 }
 
-/// A shard with its inbox.
 pub(super) struct SimShard {
     pub(super) shard: Shard<Pipe, Memory>,
     inbox: Inbox<BusMessage, WriteReply>,
     /// Set by the bus to wake the shard.
     woken: Arc<AtomicBool>,
-    /// Delayed messages.
     delayed: Vec<Arc<BusMessage>>,
     /// Whether a run of the shard is scheduled.
     pub(super) is_scheduled: bool,

@@ -11,7 +11,6 @@ use protocol::{ErrorCode, RoomId};
 use crate::sessions::Sessions;
 use crate::shard::{Query, ShardServices};
 
-/// The in-memory services of a shard.
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) requests: Vec<(Actor, Operation, u64)>,

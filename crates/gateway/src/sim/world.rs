@@ -20,18 +20,15 @@ use crate::handoff::Identity;
 use crate::i18n::Language;
 use crate::shard::{ConnKey, QueryResult};
 
-/// A scheduled action.
 pub(super) enum Action {
     /// The timer tick of a shard.
     Tick(usize),
-    /// A run of a shard.
     RunShard(usize),
     Commit,
     Read,
     QueryResult(usize, QueryResult),
     /// Bytes arrive at the server.
     ServerReceives(usize, Vec<u8>),
-    /// A client reads from its socket.
     ClientReads(usize),
     /// The server detects the end of a connection.
     ServerDisconnects(usize),
@@ -39,13 +36,9 @@ pub(super) enum Action {
     ClientDisconnects(usize, u16),
     /// An upgraded connection reaches its shard, if the process of that incarnation is running.
     CompleteUpgrade(usize, u64, Identity),
-    /// The next step of logouts.
     ContinueLogouts,
-    /// A step of an actor.
     ActorStep(usize),
-    /// The injection of a fault.
     InjectFault,
-    /// The end of a fault.
     EndFault(Fault),
     Start,
     /// The end of a stopping process.
@@ -64,7 +57,7 @@ pub(super) enum Fault {
 
 struct Scheduled {
     at: Duration,
-    /// The order of scheduling, which breaks ties.
+    /// Breaks ties between actions at the same time, in the order in which they were scheduled.
     nth: u64,
     /// The incarnation of the process that the action belongs to; 0 for none.
     incarnation: u64,
@@ -155,7 +148,6 @@ pub(super) struct World {
     pub(super) ended_sessions: BTreeSet<[u8; 32]>,
     /// Whether a commit succeeded without a reply, so that names in shards may be older than in the store.
     pub(super) commit_outcome_unknown: bool,
-    /// Whether to print a log.
     pub(super) verbose: bool,
     pub(super) deliveries: u64,
     /// A digest of all received messages; equal for equal seeds.
@@ -390,7 +382,6 @@ impl World {
             let wait = self.rng.millis(0, slowest);
             self.schedule_in(wait, self.incarnation, Action::Read);
         }
-        // Schedules the reads of clients.
         for conn in 0..self.connections.len() {
             let SimConnection { pipe, is_dead, client_read_scheduled, of, .. } = &mut self.connections[conn];
             let waits = !pipe.0.to_client.borrow().is_empty()
@@ -435,7 +426,6 @@ impl World {
         self.schedule_pending_work();
     }
 
-    /// Starts the process.
     pub(super) fn start(&mut self) {
         self.restarts += 1;
         self.incarnation = self.restarts;

@@ -27,7 +27,6 @@ use crate::sim::services::Memory;
 /// The number of batches and of messages per batch until a log has reached its steady size of 256 KiB with 300 bytes per event.
 const WARM_UP: (u64, u64) = (24, 50);
 
-/// The counters of a socket.
 #[derive(Default)]
 struct SocketCounters {
     reads: Cell<u64>,
@@ -128,7 +127,6 @@ impl CountingShard {
         while self.shard.work(self.now) {}
     }
 
-    /// Resets the counters of the sockets.
     fn reset_counters(&self) {
         for (_, counters) in &self.members {
             counters.reads.set(0);

@@ -61,11 +61,11 @@ fn leave_after_grouped_join_ends_one_membership() {
 }
 
 #[test]
-fn only_the_creator_pays_for_a_room() {
+fn only_the_creator_uses_a_new_room_token() {
     let mut world = World::new();
     world.shard.settings.rates = domain::Rates::default();
     let (maker, mut other) = (world.connect(1), world.connect(2));
-    // More rooms than one user may make at a time.
+    // Both take a token for each room. The join of `maker` comes first and creates it, so `other` gets its token back.
     for n in 0..4 {
         for peer in [&maker, &other] {
             world.text(peer, &join(&format!("room{n}")));

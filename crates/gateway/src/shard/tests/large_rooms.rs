@@ -114,7 +114,7 @@ fn message_of_a_member_who_does_not_read_is_delivered() {
     assert!(li.take().iter().any(|frame| frame["body"] == "I am here"));
 }
 
-/// A join that is committed during the fan-out of a large room is delayed, too, for the members that were passed.
+/// The fan-out has passed some members, to whom the join would otherwise be written at once.
 #[test]
 fn join_during_fanout_of_large_room_waits() {
     let (mut world, first) = room_with(120);

@@ -1,4 +1,4 @@
-//! Regression tests. Each has failed once.
+//! Regression tests: each failed before a defect was corrected.
 
 use std::time::Duration;
 

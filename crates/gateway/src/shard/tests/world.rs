@@ -74,7 +74,6 @@ impl World {
         peer
     }
 
-    /// Connects a user without settling.
     pub(super) fn connect_without_settling(
         &mut self,
         user: u64,
@@ -122,7 +121,6 @@ impl World {
         self.settle();
     }
 
-    /// Disconnects a client without settling.
     pub(super) fn disconnect_without_settling(&mut self, peer: &Peer) {
         peer.pipe.0.ended.set(true);
         if self.shard.connection(peer.key).is_some() {
@@ -198,7 +196,6 @@ impl World {
         }
     }
 
-    /// Runs a query on the store.
     pub(super) fn run_query(&mut self, query: crate::shard::Query) -> crate::shard::QueryResult {
         queries::run_query(query, &mut *self.reader)
     }
@@ -241,7 +238,6 @@ impl World {
             && self.deliveries.is_empty()
     }
 
-    /// The stored events of a room.
     pub(super) fn events_of(&mut self, room: u64) -> Vec<protocol::Event> {
         let bounds = storage::PageBounds { limit: u32::MAX - 1, max_bytes: usize::MAX };
         self.reader.events_after(RoomId(room), protocol::Seq(0), None, bounds).unwrap().events
@@ -274,12 +270,10 @@ impl Peer {
         self.pipe.0.room.set(bytes);
     }
 
-    /// Takes the received bytes.
     pub(super) fn take_raw(&mut self) -> Vec<u8> {
         std::mem::take(&mut *self.pipe.0.to_client.borrow_mut())
     }
 
-    /// The number of writes of the server.
     pub(super) fn writes(&self) -> usize {
         self.pipe.0.writes.get()
     }
@@ -322,7 +316,6 @@ impl Peer {
     }
 }
 
-/// The default settings, without rate limits.
 pub(super) fn epoch() -> Epoch {
     Epoch("e1".to_owned())
 }

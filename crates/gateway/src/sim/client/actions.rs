@@ -24,7 +24,7 @@ impl Client {
                 self.send_leave(room, recorder);
             }
         }
-        // The rooms whose resume failed.
+        // Rooms that are still closed have failed to resume.
         let state = self.state();
         let resumes = state.pending.values().any(|command| matches!(command, PendingCommand::Resume));
         if !resumes && self.rooms.values().any(|view| !view.open) {
@@ -38,7 +38,6 @@ impl Client {
         }
     }
 
-    /// Performs a random action of a user.
     pub(in crate::sim) fn act(&mut self, rng: &mut Rng, recorder: &mut Recorder) {
         self.retry(recorder);
         if self.state.is_none() {

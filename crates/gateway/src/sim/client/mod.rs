@@ -17,7 +17,6 @@ use protocol::{ClientMessageId, CommandId, Epoch, Event, MessageBody, RoomId, Se
 use serde_json::Value;
 use storage::MemoryStore;
 
-/// The names of the rooms of the simulation.
 pub(super) const ROOMS: [&str; 4] = ["lobby", "a", "b", "c"];
 
 /// An event for the history. A message without a key, from a line of plain text, cannot be matched with a send, so the history
@@ -115,7 +114,6 @@ impl Client {
         *self = Client { next_key, ..Client::new(self.number, session, recorder) };
     }
 
-    /// Handles the end of the connection.
     pub(super) fn disconnect(&mut self, code: u16, recorder: &mut Recorder) {
         if let Some(state) = self.state.take() {
             recorder.closed(state.connection, code);

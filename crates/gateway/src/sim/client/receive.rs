@@ -13,7 +13,6 @@ use storage::MemoryStore;
 use super::{Client, ConnectionState, PendingCommand, RoomView, observed_event};
 
 impl Client {
-    /// Handles a frame of the server.
     pub(in crate::sim) fn receive(&mut self, text: &str, store: &MemoryStore, recorder: &mut Recorder) {
         let frame: ServerFrame = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
         match frame {

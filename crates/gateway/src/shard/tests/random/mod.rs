@@ -1,7 +1,7 @@
 //! Random test of a shard: clients connect, send, stall, leave and disconnect while the bus drops messages and the store is
 //! slow. The frames that every client received and the final state of the shard are checked against the promises.
 //!
-//! A failure prints its seed: `TEAHOUSE_RANDOM_SEED=… cargo test -p teahouse --lib random` replays it, and
+//! A failure prints its seed: `TEAHOUSE_RANDOM_SEED=… cargo test -p teahouse-gateway --lib random` replays it, and
 //! `TEAHOUSE_RANDOM_CASES=…` sets the number of cases.
 //!
 //! | file | contents |
@@ -23,7 +23,6 @@ use model::Client;
 const ROOMS: [&str; 4] = ["lobby", "a", "b", "c"];
 const USERS: u64 = 4;
 
-/// A run of the test.
 struct RandomRun {
     rng: Rng,
     world: World,

@@ -7,7 +7,6 @@ use websocket::{Decoder, Message};
 
 use super::super::world::Peer;
 
-/// A client's view of a room.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RoomView {
     pub(super) open: bool,
