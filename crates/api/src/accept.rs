@@ -1,4 +1,4 @@
-//! The listening socket and the accept loop; rejection of connections, and shutdown.
+//! The listening socket, the accept loop, and the rejection of connections beyond the limits.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -22,29 +22,31 @@ use crate::{Address, ApiError, Peer, health};
 /// Connections that wait to be accepted: many clients reconnect at once after a restart. The kernel has its own limit.
 const BACKLOG: i32 = 4096;
 
-/// The most unsent bytes that the kernel buffers for a connection: two slices of fan-out (`shard/fanout.rs`). By default the
-/// kernel buffers some MiB for a client that stops reading, and a thousand of those would need more memory than the server.
+/// The most unsent bytes that the kernel buffers for a connection: two turns of a fan-out (`crates/gateway/src/shard/fanout.rs`).
+/// By default the kernel buffers some MiB for a client that stops reading, and a thousand of those would need more memory than
+/// the server.
 const UNSENT: u32 = 128 * 1024;
 
-/// The delay after an accept that failed for lack of files or memory: long enough not to spin, short enough to go unnoticed.
+/// The delay after an accept that failed for lack of files or memory: the loop must not spin, and clients must not wait long.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// At the limit every other accept fails: the log has one line per interval.
+/// At a limit many accepts fail per second; the log receives one line per interval.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a rejected client may take to send its request, and to read the response. Without reading the request first the
 /// kernel would reset the connection and drop the response.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The most rejections in progress. Beyond it a client is sent its response without waiting for its request. An eighth of the
-/// files that may be open, if that is less.
+/// The most rejections in progress; each is an open file, so at most an eighth of the files that may be open. Beyond it, a client
+/// receives its response before its request is read.
 const MAX_REJECTIONS: u64 = 64;
 
-/// Files that are opened later and are no connections: the connection that is being rejected, a database that is reopened.
+/// Files that are opened later and are not admitted connections: the connection that is being rejected, a database that is
+/// reopened.
 const SPARE_FILES: u64 = 16;
 
-/// The files that are open before the first connection, where they cannot be counted: the database once for each reader and
-/// writer, epolls, standard streams.
+/// An estimate of the files that are open before the first connection, for systems without `/proc`: the database once for each
+/// reader and writer, epoll instances, standard streams.
 const USUAL_FILES: u64 = 64;
 
 /// The accept loop and its connections.
@@ -53,7 +55,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Closes the port. Present connections are still served, so that `/readyz` can report the state.
+    /// Closes the port. Open connections are still served, so that `/readyz` can report that the server is stopping.
     pub fn stop_accepting(&self) {
         self.stage.send_replace(Stage::Closing);
     }
@@ -61,7 +63,7 @@ impl Serving {
     /// Lets requests in flight finish, and ends all HTTP connections.
     pub async fn finish(self, limit: Duration) {
         self.stage.send_replace(Stage::Ending);
-        // Each connection holds a receiver until it ends. One that ends too late is cut off with the runtime.
+        // Each connection holds a receiver until it ends. One that takes longer ends with the runtime.
         let _ = timeout(limit, self.stage.closed()).await;
     }
 }
@@ -69,7 +71,7 @@ impl Serving {
 /// Binds the port; the error is one line for the operator.
 pub fn listen(address: SocketAddr) -> Result<TcpListener> {
     let listener = match bind(address) {
-        // On a machine without IPv6, all IPv4 addresses.
+        // On a machine without IPv6, `[::]` means all IPv4 addresses.
         Err(error) if address.ip().is_unspecified() && address.is_ipv6() && is_no_ipv6(&error) => {
             bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
         }
@@ -97,7 +99,7 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
-    // Inherited by its connections.
+    // Accepted connections inherit the option.
     socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -106,7 +108,7 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 fn is_no_ipv6(error: &io::Error) -> bool {
-    // EAFNOSUPPORT: the kernel has no IPv6. EADDRNOTAVAIL: it is switched off.
+    // EAFNOSUPPORT: the kernel has no IPv6. EADDRNOTAVAIL: IPv6 is disabled.
     error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
         || error.kind() == ErrorKind::AddrNotAvailable
 }
@@ -127,15 +129,15 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
-    /// At most `wanted`, the configured number, and at most as many as files can be open: a connection that cannot be accepted cannot be
-    /// rejected, and a store that cannot open a file fails. Measured when all other files are open.
+    /// At most `wanted`, the configured number, and at most the number of files that can be opened: a connection that cannot be
+    /// accepted cannot be rejected, and a store that cannot open a file fails. Call it when all other files are open.
     pub(crate) fn measure(wanted: u32) -> Self {
         let limit = getrlimit(Resource::Nofile).current;
-        // The folder that is being read is one of them.
+        // Includes the folder that is being read.
         let open = fs::read_dir("/proc/self/fd").map_or(USUAL_FILES, |open| open.count() as u64);
         let capacity =
             limit.map_or(Self::of(wanted, u64::MAX), |limit| Self::of(wanted, limit.saturating_sub(open)));
-        // `u32::MAX` is no limit: nobody wants that many.
+        // `u32::MAX` means that the limit is disabled.
         if capacity.connections < wanted && wanted < u32::MAX {
             tracing::warn!(
                 limit,
@@ -150,15 +152,14 @@ impl Capacity {
     pub(crate) fn of(wanted: u32, files: u64) -> Self {
         let rejections = MAX_REJECTIONS.min(files / 8);
         let left = files.saturating_sub(rejections + SPARE_FILES).max(1);
-        // At most 64.
         Capacity {
             connections: u32::try_from(left).unwrap_or(u32::MAX).min(wanted),
+            // At most MAX_REJECTIONS: the cast is lossless.
             rejections: rejections as usize,
         }
     }
 }
 
-/// Accepts connections until the stage changes.
 pub(crate) fn serve(
     listener: TcpListener,
     server: Server,
@@ -181,20 +182,20 @@ async fn accept(
     let (mut failing, mut full) = (LogThrottle::default(), LogThrottle::default());
     loop {
         let accepted = tokio::select! {
-            // Also when the sender is gone.
+            // Resolves also when the sender was dropped.
             _ = stage.wait_for(|stage| *stage != Stage::Open) => return,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
-            // The client gave up while it waited, which is no fault of the server.
+            // The client disconnected while it waited in the backlog.
             Err(error)
                 if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) =>
             {
                 continue;
             }
             Err(error) => {
-                // Out of files or memory: the connection stays in the backlog, so that the next accept fails at once as well.
+                // Out of files or memory: the connection stays in the backlog, so the next accept would fail at once.
                 if failing.may_log() {
                     tracing::error!(%error, "cannot accept connections");
                 }
@@ -213,14 +214,14 @@ async fn accept(
                 if rejection.code == ErrorCode::Overloaded && full.may_log() {
                     tracing::warn!("connections are rejected: limits.connections is reached");
                 }
-                // A stream that cannot be written to needs no answer.
+                // An error means that the client has disconnected.
                 let _ = reject(stream, &rejection, &rejections);
             }
         }
     }
 }
 
-/// Limits a repeated log line to one per [`LOG_INTERVAL`].
+/// Permits one log line per [`LOG_INTERVAL`].
 #[derive(Default)]
 struct LogThrottle(Option<Instant>);
 
@@ -234,22 +235,21 @@ impl LogThrottle {
     }
 }
 
-/// Sends the error to a connection beyond the limits.
 fn reject(stream: TcpStream, rejection: &ApiError, rejections: &Arc<Semaphore>) -> io::Result<()> {
     let rejection = rejection.to_bytes();
     let Ok(permit) = Arc::clone(rejections).try_acquire_owned() else {
-        // A few hundred bytes fit into an empty buffer.
+        // Does not block: a few hundred bytes fit into an empty send buffer.
         return stream.into_std()?.write_all(&rejection);
     };
     tokio::spawn(async move {
         let _permit = permit;
-        // A peer that cannot be written to needs no reply.
+        // An error means that the client has disconnected.
         let _ = timeout(2 * DRAIN_TIMEOUT, read_and_reject(stream, &rejection)).await;
     });
     Ok(())
 }
 
-/// Reads the request first: a supervisor's health check must succeed, or it would end a process that is merely full.
+/// Reads the request first: a health check must succeed, or its supervisor would end a process that is only at its limit.
 async fn read_and_reject(mut stream: TcpStream, rejection: &[u8]) -> io::Result<()> {
     let mut request = [0; 1024];
     let read = timeout(DRAIN_TIMEOUT, stream.read(&mut request)).await.unwrap_or(Ok(0))?;
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(capacity(10_000, 1_024), (944, 64));
         assert_eq!(capacity(10_000, 228), (184, 28));
         assert_eq!(capacity(100, 228), (100, 28));
-        // One connection is always accepted.
+        // Without any files to spare, one connection is accepted.
         assert_eq!(capacity(10_000, 0), (1, 0));
     }
 }

@@ -25,25 +25,23 @@ use crate::connection_deadlines::{ConnectionDeadlines, Watched};
 use crate::metrics::Metrics;
 use crate::{Peer, Timeouts};
 
-/// The state that all connections share.
 pub(crate) struct Server {
     pub(crate) router: Router,
     pub(crate) timeouts: Timeouts,
     pub(crate) metrics: Metrics,
 }
 
-/// The state of the server's HTTP side.
+/// The progress of a shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Accepting.
     Open,
-    /// No new connections; the present ones are served.
+    /// No new connections are accepted; open ones are served.
     Closing,
     /// Each connection ends after its response.
     Ending,
 }
 
-/// The longest head of a request, and the most bytes of a response that hyper buffers.
+/// The longest head of a request, and the most bytes of a response that hyper buffers: more than browsers send.
 const HEAD_BYTES: usize = 32 * 1024;
 
 /// **Threat:** text of one user runs as script in the page of another. Only the server's own files run as scripts; no other
@@ -67,14 +65,14 @@ pub(crate) async fn serve(
     server: Arc<Server>,
     mut stage: watch::Receiver<Stage>,
 ) {
-    // Small frames must not wait for each other. A failure only delays them.
+    // Without Nagle's algorithm, which delays small frames. A failure costs only this delay.
     let _ = stream.set_nodelay(true);
     let connection_deadlines = ConnectionDeadlines::new(server.timeouts);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&connection_deadlines)));
     let service =
         service_fn(|request: Request<Incoming>| answer(request, &peer, &server, &connection_deadlines));
     let connection = http1::Builder::new()
-        // `ConnectionDeadlines` has the deadlines.
+        // `ConnectionDeadlines` limits the time instead.
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(io, service)
@@ -82,7 +80,7 @@ pub(crate) async fn serve(
     let mut connection = pin!(connection);
     let mut alarm = pin!(sleep_until(connection_deadlines.until()));
     let mut ending = pin!(async move {
-        // Also when the sender is gone.
+        // Resolves also when the sender was dropped.
         let _ = stage.wait_for(|stage| *stage == Stage::Ending).await;
         // Held until the connection ends: `Serving::finish` waits for it.
         stage
@@ -95,11 +93,11 @@ pub(crate) async fn serve(
             held = Some(stage);
             connection.as_mut().graceful_shutdown();
         }
-        // An error is the client's, and hyper has answered it where it could.
+        // An error is caused by the client, and hyper has answered it if it could.
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        // The deadline changes only within that poll.
+        // Only that poll changes the deadline.
         let until = connection_deadlines.until();
         if alarm.deadline() != until {
             alarm.as_mut().reset(until);
@@ -115,13 +113,13 @@ fn answer(
     server: &Arc<Server>,
     connection_deadlines: &Arc<ConnectionDeadlines>,
 ) -> Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>> {
-    connection_deadlines.handling();
+    connection_deadlines.on_request();
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(peer.clone());
     let (server, connection_deadlines) = (Arc::clone(server), Arc::clone(connection_deadlines));
     Box::pin(async move {
         let mut response = server.router.clone().oneshot(request).await?;
-        connection_deadlines.answered();
+        connection_deadlines.on_response();
         server.metrics.http_answered(response.status());
         if let Some(code) = response.extensions().get::<ErrorCode>() {
             server.metrics.error(*code);
@@ -131,9 +129,8 @@ fn answer(
     })
 }
 
-/// Adds the common headers.
 fn complete(headers: &mut HeaderMap) {
     headers.extend(COMMON_HEADERS);
-    // A response without its own rule is private to its user.
+    // By default, a response is private to its user.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

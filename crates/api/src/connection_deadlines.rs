@@ -1,7 +1,7 @@
-//! The deadlines of a connection: for its first byte, for a request's head, for the response, between requests.
+//! The deadlines of a connection: for its first byte, for the head of a request, for the response, between requests.
 //!
-//! hyper has one deadline, for heads, which also runs between requests. The server needs several, also one for a client that
-//! reads nothing of its response. So the stream itself reports its reads and writes.
+//! hyper has one deadline, for heads, which also applies between requests. The server needs several, among them one for a client
+//! that reads nothing of its response. So the stream itself reports its reads and writes.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,14 +15,14 @@ use tokio::time::Instant;
 
 use crate::Timeouts;
 
-/// A handler that takes longer than this has a defect: the slowest one waits for sockets to close, five seconds.
-const HANDLING: Duration = Duration::from_secs(30);
+/// A handler that takes longer has a defect: the slowest one, a logout, waits until sockets are closed, for five seconds.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The phase of a connection, and its deadline.
 #[derive(Debug)]
 pub(crate) struct ConnectionDeadlines {
     timeouts: Timeouts,
-    // owner: the one task that drives the connection; a mutex only because the stream may move between threads.
+    // owner: the task that drives the connection; never contended, a mutex only because the task may move between threads.
     state: Mutex<State>,
 }
 
@@ -41,42 +41,42 @@ enum Phase {
     /// A handler is running.
     Handling,
     /// The response is being sent or was sent, and no further request has started.
-    Answered,
+    Responding,
 }
 
 impl ConnectionDeadlines {
-    /// For a connection that was just accepted.
+    /// The deadlines of a connection that was just accepted.
     pub(crate) fn new(timeouts: Timeouts) -> Arc<Self> {
         let until = Instant::now() + timeouts.first_byte;
         Arc::new(ConnectionDeadlines { timeouts, state: Mutex::new(State { phase: Phase::Silent, until }) })
     }
 
-    /// The deadline of the present phase.
+    /// The deadline of the current phase. It changes when the stream is polled.
     pub(crate) fn until(&self) -> Instant {
         self.state().until
     }
 
     /// A whole head has arrived.
-    pub(crate) fn handling(&self) {
-        self.begin(Phase::Handling, HANDLING);
+    pub(crate) fn on_request(&self) {
+        self.begin(Phase::Handling, HANDLER_TIMEOUT);
     }
 
-    /// The response is ready.
-    pub(crate) fn answered(&self) {
-        self.begin(Phase::Answered, self.timeouts.keep_alive);
+    /// The response is ready to be sent.
+    pub(crate) fn on_response(&self) {
+        self.begin(Phase::Responding, self.timeouts.keep_alive);
     }
 
     pub(crate) fn on_read(&self) {
         // A further byte of the same head does not extend the deadline.
-        if matches!(self.state().phase, Phase::Silent | Phase::Answered) {
+        if matches!(self.state().phase, Phase::Silent | Phase::Responding) {
             self.begin(Phase::Head, self.timeouts.headers);
         }
     }
 
     pub(crate) fn on_write(&self) {
-        // A slow reader may take as long as it keeps reading.
-        if self.state().phase == Phase::Answered {
-            self.begin(Phase::Answered, self.timeouts.keep_alive);
+        // A slow reader may take any time, as long as it reads.
+        if self.state().phase == Phase::Responding {
+            self.begin(Phase::Responding, self.timeouts.keep_alive);
         }
     }
 
@@ -85,7 +85,7 @@ impl ConnectionDeadlines {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // An assignment is atomic with respect to panics.
+        // The state is only assigned as a whole, so a panic leaves it valid.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,12 +98,11 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Wraps a stream.
     pub(crate) fn new(stream: TcpStream, connection_deadlines: Arc<ConnectionDeadlines>) -> Self {
         Watched { stream, connection_deadlines }
     }
 
-    /// The stream without its deadlines.
+    /// Ends the reports: after an upgrade, the shard has its own deadlines.
     pub(crate) fn into_stream(self) -> TcpStream {
         self.stream
     }

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 /// to one owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Address {
-    /// Also for `::ffff:192.0.2.1`.
+    /// Includes mapped addresses such as `::ffff:192.0.2.1`.
     V4(Ipv4Addr),
     /// The first 64 bits.
     V6(u64),
@@ -31,58 +31,57 @@ impl From<IpAddr> for Address {
     }
 }
 
-/// The limits, and the connections that count.
+/// The limits, and the connections that count towards them.
 #[derive(Debug)]
 pub(crate) struct ConnectionLimiter {
-    in_all: u32,
-    per_address: u32,
+    max_total: u32,
+    max_per_address: u32,
     metrics: Metrics,
-    // owner: the accept loop, and each task that drops a permit; held for one map operation; bounded by `in_all` entries.
+    // owner: the accept loop, and each task that drops a permit; held for one map operation; bounded by `max_total` entries.
     taken: Mutex<Taken>,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
-    in_all: u32,
+    total: u32,
     by_address: HashMap<Address, u32>,
 }
 
 impl ConnectionLimiter {
-    /// A limiter without connections.
-    pub(crate) fn new(in_all: u32, per_address: u32, metrics: Metrics) -> Arc<Self> {
-        Arc::new(ConnectionLimiter { in_all, per_address, metrics, taken: Mutex::default() })
+    pub(crate) fn new(max_total: u32, max_per_address: u32, metrics: Metrics) -> Arc<Self> {
+        Arc::new(ConnectionLimiter { max_total, max_per_address, metrics, taken: Mutex::default() })
     }
 
-    /// A slot for a connection, or the error to send to it.
+    /// Takes a slot for a connection. The error is the response to a connection beyond a limit.
     pub(crate) fn admit(self: &Arc<Self>, address: Address) -> Result<Permit, ApiError> {
         let mut taken = self.taken();
-        if taken.in_all >= self.in_all {
+        if taken.total >= self.max_total {
             return Err(ApiError::new(
                 ErrorCode::Overloaded,
                 "the server has as many connections as it accepts",
             ));
         }
         let of_address = taken.by_address.entry(address).or_default();
-        if *of_address >= self.per_address {
+        if *of_address >= self.max_per_address {
             let wait = Duration::from_secs(5);
-            return Err(ApiError::too_often(
+            return Err(ApiError::rate_limited(
                 "your address has as many connections as one address may have",
                 wait,
             ));
         }
         *of_address += 1;
-        taken.in_all += 1;
+        taken.total += 1;
         self.metrics.tcp_opened();
         Ok(Permit { slot: Arc::new(Slot { connection_limiter: Arc::clone(self), address }) })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        // The short critical sections cannot panic half-way.
+        // No critical section can panic between its changes.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection's slot within the limits. It moves with the connection, and is freed when the last clone is dropped.
+/// A connection's slot. It moves with the connection through an upgrade, and is freed when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Permit {
     slot: Arc<Slot>,
@@ -104,7 +103,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.connection_limiter.metrics.tcp_closed();
         let mut taken = self.connection_limiter.taken();
-        taken.in_all -= 1;
+        taken.total -= 1;
         if let Some(of_address) = taken.by_address.get_mut(&self.address) {
             *of_address -= 1;
             if *of_address == 0 {

@@ -1,5 +1,5 @@
-//! Applying the effects of an operation that came over HTTP: the counterpart of the shard's `effects.rs`. The request opens no
-//! room, and its one reply is the body of the response.
+//! Applies the effects of an operation over HTTP, as `crates/gateway/src/shard/effects.rs` does for a connection. A request opens
+//! no room, and its one reply is the body of the response.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use protocol::{Command, ErrorCode, Joined, Limits, Reply, UserId};
 
 use crate::{ApiError, HttpState};
 
-/// Carries out a command, and returns its response. With `creates`, the status of something new is 201.
+/// Executes a command, and returns its response. With `creates`, its status is 201 unless the command was executed before.
 pub(crate) async fn execute(
     state: &HttpState,
     identity: Identity,
@@ -25,18 +25,18 @@ pub(crate) async fn execute(
     Execution { gateway: &state.gateway, user, registers, creates, response: None }.apply(effects).await
 }
 
-/// A command whose effects are applied.
+/// A command in progress.
 struct Execution<'s> {
     gateway: &'s Gateway,
     user: UserId,
-    /// The session that is stored with the user, if they are not known to be stored.
+    /// The session that a successful write stores together with its user; `None` if both are stored.
     registers: Option<TokenHash>,
     creates: bool,
     response: Option<Result<Response, ApiError>>,
 }
 
 impl Execution<'_> {
-    /// Applies all effects, also those that follow an error: a price may be refunded.
+    /// Applies all effects, including those after an error, such as the refund of a token.
     async fn apply(mut self, effects: Vec<Effect>) -> Result<Response, ApiError> {
         let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
@@ -79,7 +79,7 @@ impl Execution<'_> {
                     self.gateway.sessions().stored(session);
                 }
             }
-            // A session that is not stored stays provisional, and no connection waits for a join.
+            // Both concern only connections; a session with an unknown outcome stays provisional.
             Effect::UserPerhapsStored | Effect::JoinRejected => {}
             Effect::Write { .. }
             | Effect::Read(_)
@@ -114,7 +114,7 @@ fn limited(wait: Duration) -> Rejection {
 impl From<Rejection> for ApiError {
     fn from(Rejection { code, retry_after }: Rejection) -> Self {
         match retry_after {
-            Some(wait) => ApiError::too_often("too many of these; wait a little", wait),
+            Some(wait) => ApiError::rate_limited("too many of these; wait a little", wait),
             None => code.into(),
         }
     }

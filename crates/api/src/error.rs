@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use protocol::{ErrorCode, HttpError};
 
-/// Why a request failed. The message is public.
+/// The error of a request. The message is public.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -32,24 +32,24 @@ impl ApiError {
         ApiError { status, code, message: message.into(), retry_after: None, headers }
     }
 
-    /// No session, or one that has ended.
+    /// 401: the request has no session, or one that has ended.
     pub(crate) fn unauthorized() -> Self {
         ErrorCode::Unauthorized.into()
     }
 
-    /// No route has this path.
+    /// 404: no route and no file has this path.
     pub(crate) fn not_found() -> Self {
         ErrorCode::NotFound.into()
     }
 
-    /// The path has a route, but not for this method. The router adds `Allow`.
+    /// 405: the path has a route, but not for this method. The router adds `Allow`.
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(ErrorCode::NotFound, "this path does not have this method")
             .with_status(StatusCode::METHOD_NOT_ALLOWED)
     }
 
-    /// The request exceeds a rate; `wait` is the time until a token.
-    pub(crate) fn too_often(message: &'static str, wait: Duration) -> Self {
+    /// 429: the request exceeds a rate; `wait` is the time until there is a token.
+    pub(crate) fn rate_limited(message: &'static str, wait: Duration) -> Self {
         ApiError { retry_after: Some(wait), ..Self::new(ErrorCode::RateLimited, message) }
     }
 
@@ -82,15 +82,15 @@ impl ApiError {
 
     fn body(&self) -> Vec<u8> {
         let retry_after_ms =
-            // Rounded up: a client that waits this long is accepted.
+            // Rounded up, so that a retry after this time succeeds.
             self.retry_after.map(|wait| u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1));
         let retryable = self.code.is_retryable();
-        // Strings, a bool and a number cannot fail to be serialized.
+        // Strings, a bool and a number, which serde_json always serializes.
         serde_json::to_vec(&HttpError { code: self.code, message: &self.message, retryable, retry_after_ms })
             .unwrap_or_default()
     }
 
-    /// `Retry-After` has whole seconds only: rounded up, so that no client comes too early.
+    /// Whole seconds, as RFC 9110 requires; rounded up, so that a retry after this time succeeds.
     fn retry_after_seconds(&self) -> Option<u64> {
         match self.retry_after {
             Some(wait) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
@@ -123,7 +123,7 @@ impl IntoResponse for ApiError {
         for (name, value) in self.headers {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        // For the metrics, which count every response.
+        // `connection.rs` counts it in the metrics.
         response.extensions_mut().insert(self.code);
         response
     }
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn retry_delay_has_both_units_and_is_rounded_up() {
-        let error = ApiError::too_often("too often", Duration::from_millis(1500));
+        let error = ApiError::rate_limited("too often", Duration::from_millis(1500));
         let text = String::from_utf8(error.to_bytes()).unwrap();
         assert!(text.starts_with("HTTP/1.1 429 Too Many Requests\r\n"), "{text}");
         assert!(text.contains("\r\nretry-after: 2\r\n"));

@@ -1,5 +1,5 @@
 //! Health checks and metrics, for supervisors and monitors. They are public, since they contain no names and no messages; a
-//! reverse proxy can hide these three paths.
+//! reverse proxy can block these three paths.
 
 use std::sync::Arc;
 
@@ -19,12 +19,13 @@ pub(crate) const REQUEST_LINE: &[u8] = b"GET /healthz ";
 pub(crate) const ALIVE: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
 
-/// `GET /healthz`: the process answers. It depends on nothing else, so that a slow store does not get the process killed.
+/// `GET /healthz`: the process answers. It does not depend on the store, so that no supervisor kills the process while the store
+/// is slow.
 pub(crate) async fn alive() -> &'static str {
     "ok"
 }
 
-/// `GET /readyz`: messages are accepted: the store is writable, and the server is not stopping.
+/// `GET /readyz`: the store accepts writes, and the server is not stopping.
 pub(crate) async fn ready(State(state): State<Arc<HttpState>>) -> Result<&'static str, ApiError> {
     if state.gateway.is_stopping() {
         return Err(ErrorCode::ShuttingDown.into());
@@ -33,10 +34,10 @@ pub(crate) async fn ready(State(state): State<Arc<HttpState>>) -> Result<&'stati
     Ok("ready")
 }
 
-/// `GET /metrics`
+/// `GET /metrics`, for Prometheus.
 pub(crate) async fn metrics(State(state): State<Arc<HttpState>>) -> Response {
     let mut rendered = String::new();
-    // Writing into a string cannot fail.
+    // Writing into a `String` does not fail.
     let _ = text::encode(&mut rendered, &state.registry);
     ([(CONTENT_TYPE, OPENMETRICS)], rendered).into_response()
 }

@@ -1,4 +1,4 @@
-//! From the credential of a request to its user.
+//! The credential of a request, its user, and new guests.
 
 use gateway::{Identity, Language};
 use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap};
@@ -8,21 +8,19 @@ use crate::request_origin::RequestOrigin;
 use crate::token::Token;
 use crate::{ApiError, HttpState, Peer, any_number};
 
-/// The cookie's name.
+/// Also in docs/PROTOCOL.md; a rename would end every browser's session.
 pub(crate) const COOKIE_NAME: &str = "teahouse_session";
 
-/// The credential of a request.
+/// What a request presents as its session.
 pub(crate) enum Credential {
-    /// Nothing.
     None,
-    /// A token.
     Token(Token),
-    /// Something that cannot be a token.
+    /// Present, but not of the form of a token: rejected instead of served as a new guest.
     Malformed,
 }
 
 impl Credential {
-    /// A bearer token, or else the cookie, unless `origin` is a page whose cookie does not count.
+    /// A bearer token, or else the cookie, unless `origin` is an allowed page, whose cookie does not count.
     pub(crate) fn of(headers: &HeaderMap, origin: &RequestOrigin) -> Self {
         match bearer(headers) {
             Credential::None if *origin != RequestOrigin::Allowed => cookie(headers),
@@ -30,8 +28,8 @@ impl Credential {
         }
     }
 
-    /// The same for a request that changes something. **Threat:** another site's page makes its visitor's browser send the
-    /// cookie; so it counts only where the browser names the server's own page.
+    /// The same for a request that changes something. **Threat:** a page of another site makes its visitor's browser send the
+    /// cookie. So the cookie counts only if the browser's `Origin` is the server's own page.
     pub(crate) fn for_change(headers: &HeaderMap, origin: &RequestOrigin) -> Self {
         match bearer(headers) {
             Credential::None if matches!(origin, RequestOrigin::SameOrigin(_)) => cookie(headers),
@@ -45,7 +43,7 @@ fn bearer(headers: &HeaderMap) -> Credential {
     let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
         return Credential::Malformed;
     };
-    // Other schemes are for a reverse proxy.
+    // Other schemes, such as `Basic`, are addressed to a reverse proxy.
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Credential::None;
     }
@@ -53,7 +51,7 @@ fn bearer(headers: &HeaderMap) -> Credential {
 }
 
 fn cookie(headers: &HeaderMap) -> Credential {
-    // Other cookies of the host may have any value.
+    // Other cookies of the same host may contain any bytes.
     let cookies =
         headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     let mut ours = cookies
@@ -63,25 +61,25 @@ fn cookie(headers: &HeaderMap) -> Credential {
     token.map_or(Credential::Malformed, Credential::Token)
 }
 
-/// The preferred language of the request.
+/// English without `Accept-Language`.
 pub(crate) fn language(headers: &HeaderMap) -> Language {
     let header = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     header.map_or(Language::En, Language::from_accept_language)
 }
 
 impl HttpState {
-    /// The user of a credential; `None` if it has none.
+    /// The user of a credential; `None` if there is no valid session.
     pub(crate) async fn identify(&self, credential: Credential) -> Result<Option<Identity>, ApiError> {
         let Credential::Token(token) = credential else { return Ok(None) };
         Ok(self.gateway.identify(token.hash()).await?)
     }
 
-    /// The user of a credential, or the error.
+    /// The user of a credential. Without one, or with an invalid one, the error is 401.
     pub(crate) async fn must_identify(&self, credential: Credential) -> Result<Identity, ApiError> {
         self.identify(credential).await?.ok_or_else(ApiError::unauthorized)
     }
 
-    /// A new guest, if the rate of this address permits one.
+    /// Assigns a user id to a new guest, unless the address exceeds its rate. The guest is not stored yet.
     pub(crate) fn new_guest(
         &self,
         peer: &Peer,

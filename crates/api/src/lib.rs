@@ -1,4 +1,4 @@
-//! HTTP: the web client, the API, and the upgrade that hands a connection to its shard.
+//! HTTP: the web client, the API, and the upgrade after which a shard of the gateway owns the connection.
 //!
 //! [`serve`] accepts connections within the limits (`accept.rs`, `connection_limiter.rs`) and serves each within its deadlines
 //! (`connection.rs`, `connection_deadlines.rs`); a request calls one of the routes below. `/ws` (`upgrade.rs`) hands the stream
@@ -11,7 +11,7 @@
 //! | `connection_limiter.rs` | the limits of connections, in total and per address; [`Permit`] |
 //! | `connection.rs` | one connection: hyper, deadlines, the headers of every response |
 //! | `connection_deadlines.rs` | the deadlines of a connection |
-//! | `origin.rs`, `request_origin.rs` | the origin of a web page; the page that a request comes from, and its rights |
+//! | `origin.rs`, `request_origin.rs` | the origin of a web page; the origin of a request, and whether its cookie counts |
 //! | `token.rs`, `identity.rs` | session tokens; from a token to a user; new guests |
 //! | `upgrade.rs` | `/ws` |
 //! | `session.rs` | `/api/v1/session` |
@@ -67,19 +67,20 @@ use connection_limiter::{Address, ConnectionLimiter, Permit};
 use error::ApiError;
 use page::Page;
 
-/// The state that the routes share.
+/// What the handlers of all routes share.
 struct HttpState {
     settings: Settings,
     gateway: Arc<Gateway>,
-    /// Served at `/metrics`.
+    /// The metrics of the gateway and of HTTP, which `/metrics` renders.
     registry: Registry,
     page: Page,
     start: Instant,
-    // owner: each request that creates a guest; held for one look-up; cap KeyedBuckets::CAPACITY, beyond it the fullest is dropped.
+    // owner: each request that creates a guest; held for one look-up; cap KeyedBuckets::CAPACITY, beyond it the fullest bucket is
+    // dropped.
     guests: Mutex<KeyedBuckets<Address>>,
 }
 
-/// Starts to accept connections. `registry` is what `/metrics` serves; the caller has registered `metrics` in it.
+/// Starts to accept connections. `/metrics` serves `registry`, in which the caller has registered `metrics`.
 pub fn serve(
     listener: tokio::net::TcpListener,
     settings: Settings,
@@ -135,7 +136,7 @@ impl HttpState {
     ) -> Result<(), ApiError> {
         // A panic while the lock was held leaves a bucket off by at most one token.
         let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.take(key, self.now(), rate).map_err(|wait| ApiError::too_often(message, wait))
+        buckets.take(key, self.now(), rate).map_err(|wait| ApiError::rate_limited(message, wait))
     }
 
     fn now(&self) -> Duration {

@@ -11,7 +11,7 @@ use protocol::ErrorCode;
 /// A handle to the metrics. A clone is another handle to the same metrics.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
-    /// Counts errors, which both transports have in common.
+    /// Counts the errors of both transports.
     gateway: gateway::Metrics,
     requests: Family<Class, Counter>,
     connections: Gauge,
@@ -23,7 +23,7 @@ struct Class {
 }
 
 impl Metrics {
-    /// All at zero. Errors are counted in `gateway`.
+    /// Errors are counted in `gateway`, which the caller registers itself.
     pub fn new(gateway: gateway::Metrics) -> Self {
         Metrics { gateway, ..Metrics::default() }
     }
@@ -42,22 +42,19 @@ impl Metrics {
         );
     }
 
-    /// A request failed with this code.
     pub(crate) fn error(&self, code: ErrorCode) {
         self.gateway.error(code);
     }
 
-    /// A TCP connection was accepted.
     pub(crate) fn tcp_opened(&self) {
         self.connections.inc();
     }
 
-    /// A TCP connection, WebSocket or not, was closed.
+    /// After an upgrade, when the shard drops the connection.
     pub(crate) fn tcp_closed(&self) {
         self.connections.dec();
     }
 
-    /// An HTTP request was answered.
     pub(crate) fn http_answered(&self, status: StatusCode) {
         let status = match status.as_u16() {
             100..=199 => "1xx",

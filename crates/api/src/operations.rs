@@ -1,5 +1,5 @@
-//! The HTTP form of the operations, from the table in `protocol`: path, query and body of a request become one object, which
-//! the same code reads that reads a WebSocket frame.
+//! The HTTP form of the operations, from the table in `protocol`: path, query and body of a request become one object, which is
+//! parsed by the same code as a WebSocket frame.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::{ApiError, HttpState, effects};
 struct Endpoint {
     row: &'static Row,
     route: Route,
-    /// The types of the fields, to read those that come as text.
+    /// The types of the fields: in a query, a number is text.
     fields: BTreeMap<String, FieldType>,
 }
 
@@ -87,7 +87,7 @@ impl Endpoint {
         effects::execute(state, identity, command, self.route.creates).await
     }
 
-    /// One object of all parameters. The path wins over the query and the body, which may not both name a field.
+    /// One object of all parameters. The path overrides the query and the body; these must not both contain a field.
     fn parameters(
         &self,
         path: Option<RawPathParams>,
@@ -106,7 +106,7 @@ impl Endpoint {
         for name in self.route.omits {
             parameters.remove(*name);
         }
-        // A path that is not UTF-8 has no name.
+        // `None`: the path is not UTF-8.
         let path =
             path.ok_or_else(|| ApiError::new(ErrorCode::InvalidName, "not the id or name of a room"))?;
         for (name, text) in &path {

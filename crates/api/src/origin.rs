@@ -1,4 +1,4 @@
-//! The origin of a web page (RFC 6454): compared with `Host`, and listed in the configuration.
+//! The origin of a web page (RFC 6454), as in the header `Origin` and in the configuration.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Parses `https://example.org:8443`. `null` is rejected: any sandboxed frame has it.
+    /// Parses `https://example.org:8443`. `null` is rejected, because every sandboxed frame sends it.
     pub fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
@@ -47,14 +47,14 @@ impl Origin {
         })
     }
 
-    /// Whether a request to this `Host` stays within the origin. The scheme is assumed to be the page's: behind a proxy
-    /// that ends TLS we do not see it, and a page at the same host and port is ours in either case.
-    pub fn is_at(&self, host: &str) -> bool {
+    /// Whether a request to this `Host` stays within the origin. The scheme is assumed to be the page's: behind a proxy that ends
+    /// TLS the server does not receive it, and a page at the same host and port is the server's own in either case.
+    pub(crate) fn is_at(&self, host: &str) -> bool {
         Origin::parse(&format!("{}://{host}", self.scheme)).is_some_and(|here| here == *self)
     }
 
-    /// Whether the transport to the page is encrypted.
-    pub fn is_https(&self) -> bool {
+    /// Whether a cookie for the page must be `Secure`.
+    pub(crate) fn is_https(&self) -> bool {
         self.scheme == "https"
     }
 }

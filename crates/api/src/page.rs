@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{ApiError, HttpState};
 
-/// The output of `npm run build`; empty if it did not run.
+/// The output of `npm run build`; empty if the web client was not built.
 #[derive(Embed)]
 #[folder = "../../web/dist"]
 #[allow_missing = true]
@@ -27,7 +27,7 @@ const INDEX: &str = "index.html";
 /// File names below this path contain a hash of their content, so that a cached file is never stale.
 const HASHED: &str = "assets/";
 
-/// All files, by path without the leading slash.
+/// The files of the web client, by path without the leading slash.
 pub(crate) struct Page {
     files: HashMap<String, File>,
 }
@@ -36,13 +36,13 @@ struct File {
     content_type: HeaderValue,
     cache_control: HeaderValue,
     plain: Variant,
-    /// In order of preference.
+    /// In the order of [`COMPRESSED`], smallest first.
     compressed: Vec<(&'static str, Variant)>,
 }
 
 struct Variant {
     bytes: Bytes,
-    /// A strong entity tag: another encoding has another tag.
+    /// A strong entity tag, so each encoding has its own.
     etag: HeaderValue,
 }
 
@@ -50,7 +50,6 @@ struct Variant {
 const COMPRESSED: [(&str, &str); 2] = [(".br", "br"), (".gz", "gzip")];
 
 impl Page {
-    /// The files that are embedded in the binary.
     pub(crate) fn embedded() -> Self {
         let files = Dist::iter().filter_map(|path| {
             let bytes = match Dist::get(&path)?.data {
@@ -64,12 +63,12 @@ impl Page {
 
     fn of(mut found: HashMap<String, Bytes>) -> Self {
         if !found.contains_key(INDEX) {
-            tracing::warn!("built without the web client; / says how to build it");
+            tracing::warn!("built without the web client; / explains how to build it");
             found = HashMap::from([(INDEX.to_owned(), Bytes::from(stand_in()))]);
         }
         let mut files = HashMap::new();
         for (path, bytes) in &found {
-            if is_compressed_sibling(path, &found) {
+            if is_compressed_variant(path, &found) {
                 continue;
             }
             let compressed = COMPRESSED.iter().filter_map(|(ending, encoding)| {
@@ -88,7 +87,7 @@ impl Page {
         Page { files }
     }
 
-    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
+    fn respond(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
         let path = path.strip_prefix('/').unwrap_or(path);
         let file =
             self.files.get(if path.is_empty() { INDEX } else { path }).ok_or_else(ApiError::not_found)?;
@@ -99,19 +98,19 @@ impl Page {
         let (encoding, variant) =
             compressed.map_or((None, &file.plain), |(encoding, variant)| (Some(*encoding), variant));
         let mut response = Response::new(Body::empty());
-        let answer = response.headers_mut();
-        answer.insert(header::CACHE_CONTROL, file.cache_control.clone());
-        answer.insert(header::ETAG, variant.etag.clone());
+        let fields = response.headers_mut();
+        fields.insert(header::CACHE_CONTROL, file.cache_control.clone());
+        fields.insert(header::ETAG, variant.etag.clone());
         if !file.compressed.is_empty() {
-            answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+            fields.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         }
         if has_current(headers, &variant.etag) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return Ok(response);
         }
-        answer.insert(header::CONTENT_TYPE, file.content_type.clone());
+        fields.insert(header::CONTENT_TYPE, file.content_type.clone());
         if let Some(encoding) = encoding {
-            answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         *response.body_mut() = Body::from(variant.bytes.clone());
         Ok(response)
@@ -135,10 +134,10 @@ pub(crate) async fn file(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    state.page.answer(&method, uri.path(), &headers)
+    state.page.respond(&method, uri.path(), &headers)
 }
 
-fn is_compressed_sibling(path: &str, found: &HashMap<String, Bytes>) -> bool {
+fn is_compressed_variant(path: &str, found: &HashMap<String, Bytes>) -> bool {
     COMPRESSED
         .iter()
         .any(|(ending, _)| path.strip_suffix(ending).is_some_and(|plain| found.contains_key(plain)))
@@ -161,7 +160,7 @@ fn content_type(path: &str) -> &'static str {
     }
 }
 
-/// Whether the client takes this encoding: named, or by `*`, with a weight above 0 (RFC 9110, 12.5.3).
+/// Whether the client accepts this encoding, by name or by `*`, with a weight above 0 (RFC 9110, 12.5.3).
 fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
     let mut by_star = false;
     for value in headers.get_all(header::ACCEPT_ENCODING) {
@@ -179,16 +178,17 @@ fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
     by_star
 }
 
-/// Whether the client has these bytes already.
+/// Whether the client has the current version (RFC 9110, 13.1.2).
 fn has_current(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().any(|value| {
         let mut tags = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        // A proxy that compresses makes the tag weak; for this comparison it is equal (RFC 9110, 13.1.2).
+        // A compressing proxy makes the tag weak; this comparison ignores the difference.
         tags.any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
     })
 }
 
-/// The page of a server that was built without its web client. It has no style: the policy permits files only.
+/// The page of a server that was built without the web client. It has no style sheet, because the content security policy permits
+/// none in a page.
 fn stand_in() -> String {
     let section = |language: Language| {
         format!(
@@ -220,7 +220,7 @@ mod tests {
             ("assets/app-1a2b.js.br", "brotli"),
             ("assets/app-1a2b.js.gz", "gzip"),
             ("icon.svg", "<svg>"),
-            ("notes.gz", "an archive and no sibling"),
+            ("notes.gz", "an archive, not a variant of another file"),
         ];
         Page::of(files.map(|(path, text)| (path.to_owned(), Bytes::from_static(text.as_bytes()))).into())
     }
@@ -228,7 +228,7 @@ mod tests {
     fn get(path: &str, headers: &[(&'static str, &str)]) -> Response {
         let headers =
             headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        page().answer(&Method::GET, path, &headers).unwrap_or_else(IntoResponse::into_response)
+        page().respond(&Method::GET, path, &headers).unwrap_or_else(IntoResponse::into_response)
     }
 
     async fn body(response: Response) -> String {
@@ -297,7 +297,7 @@ mod tests {
             assert_eq!(get(path, &[]).status(), StatusCode::NOT_FOUND, "{path}");
         }
         assert_eq!(get("/notes.gz", &[]).status(), StatusCode::OK);
-        let rejected = page().answer(&Method::POST, "/", &HeaderMap::new()).unwrap_err().into_response();
+        let rejected = page().respond(&Method::POST, "/", &HeaderMap::new()).unwrap_err().into_response();
         assert_eq!(rejected.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(rejected.headers()["allow"], "GET, HEAD");
     }
@@ -305,7 +305,7 @@ mod tests {
     #[tokio::test]
     async fn missing_web_client_page_explains_how_to_build_it() {
         let page = Page::of(HashMap::new());
-        let response = page.answer(&Method::GET, "/", &HeaderMap::new()).unwrap();
+        let response = page.respond(&Method::GET, "/", &HeaderMap::new()).unwrap();
         assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
         let text = body(response).await;
         for part in [

@@ -1,4 +1,4 @@
-//! Reading a request's body, with bounds of size and time.
+//! Reads the body of a request within bounds of size and time.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::ApiError;
 
-/// The whole body. After a body that was not read to its end the connection is closed.
+/// The whole body. After an error the connection is closed, because the rest of the body would be taken for the next request.
 pub(crate) async fn read_body(body: Body, max_bytes: usize, within: Duration) -> Result<Bytes, ApiError> {
     let read = timeout(within, to_bytes(body, max_bytes)).await.map_err(|_| {
         ApiError::new(ErrorCode::Malformed, "the request's body did not arrive in time")

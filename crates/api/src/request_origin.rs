@@ -1,22 +1,21 @@
-//! The page that a request comes from, and its rights.
+//! The page that sent a request, which decides whether its cookie counts.
 //!
-//! **Threat:** any page on the web can make its visitor's browser connect to this server, with the cookie. The browser names the
-//! page in `Origin`; so the cookie counts only in requests from the server's own page.
+//! **Threat:** any page on the web can make its visitor's browser connect to this server, with the cookie. The browser sends the
+//! page's origin in `Origin`; so the cookie counts only in requests from the server's own page.
 
 use http::header::{HOST, HeaderMap, ORIGIN};
 use protocol::ErrorCode;
 
-use crate::ApiError;
-use crate::Origin;
+use crate::{ApiError, Origin};
 
-/// The sender of a request, as far as cookies are concerned.
+/// The origin of a request, as far as cookies are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RequestOrigin {
-    /// No page: a program; or a browser that sends a GET from the server's own page, which needs no `Origin`.
+    /// No `Origin`: a program, or a GET by a browser from the server's own page.
     Absent,
     /// The server's own page, whose cookie counts.
     SameOrigin(Origin),
-    /// A page in the list of allowed origins. It may connect, but not in its visitor's name.
+    /// A page in the list of allowed origins. It may connect, but without the cookie of its visitor.
     Allowed,
 }
 

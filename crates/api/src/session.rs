@@ -15,7 +15,7 @@ use crate::request_origin::RequestOrigin;
 use crate::token::Token;
 use crate::{ApiError, HttpState, Peer};
 
-/// A name has 32 characters; even escaped it is far from this.
+/// The longest body: a name has at most 32 characters, and even with escapes it is far shorter.
 const BODY_BYTES: usize = 16 * 1024;
 
 /// 400 days, the longest that browsers keep a cookie.
@@ -57,14 +57,14 @@ pub(crate) async fn begin(
             set_cookie(&mut response, token.as_str(), COOKIE_SECONDS, origin.is_https())?;
             response
         }
-        // An allowed page gets no cookie: the cookie would count for the server's own page.
+        // An allowed page receives no cookie, which would count in requests from the server's own page.
         RequestOrigin::Absent | RequestOrigin::Allowed => {
             json(StatusCode::CREATED, &Session { user, token: Some(token.as_str().to_owned()) })
         }
     })
 }
 
-/// `DELETE`: the response comes when the session's connections are closed.
+/// `DELETE`: the response follows when the session's connections are closed.
 pub(crate) async fn end(
     State(state): State<Arc<HttpState>>,
     headers: HeaderMap,
@@ -73,7 +73,7 @@ pub(crate) async fn end(
     let identity = state.must_identify(Credential::for_change(&headers, &origin)).await?;
     let Some(session) = identity.session else { return Err(ApiError::unauthorized()) };
     let gateway = Arc::clone(&state.gateway);
-    // In its own task: a client that disconnects without waiting has ended the session all the same.
+    // In its own task, so that the session ends even if the client disconnects without waiting.
     let ending = tokio::spawn(async move { gateway.end_session(session, identity.user.id).await });
     ending.await.map_err(|_| ErrorCode::Internal)??;
     let mut response = StatusCode::NO_CONTENT.into_response();

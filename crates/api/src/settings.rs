@@ -1,23 +1,23 @@
-//! What the configuration decides.
+//! The settings of the crate; `server` reads them from the configuration.
 
 use std::time::Duration;
 
 use domain::Rate;
 
-/// The settings of the HTTP side.
+/// The settings of [`crate::serve`].
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Other origins whose pages may connect, in lower case, without a default port.
     pub allowed_origins: Vec<String>,
     /// The longest body of a message, in bytes.
     pub max_message_bytes: u32,
-    /// The most concurrent connections; `u32::MAX` is no limit.
+    /// The most concurrent TCP connections; `u32::MAX` is no limit.
     pub connections: u32,
     /// The most concurrent connections per IPv4 address or IPv6 /64.
     pub connections_per_address: u32,
     /// The rate of new guests per address; `None` is no limit.
     pub guest_creation: Option<Rate>,
-    /// The deadlines of a connection.
+    /// Apply to each connection until its upgrade.
     pub timeouts: Timeouts,
 }
 

@@ -1,4 +1,4 @@
-//! Session tokens. The server keeps their hashes only; the reasons are in `docs/adr/0003-sessions.md`.
+//! Session tokens. The server stores only their hashes; the reasons are in `docs/adr/0003-sessions.md`.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Token(String);
 
 impl Token {
-    /// A new token, from the system's random numbers.
+    /// A new token from the system's random source. Fails if that source does.
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
@@ -23,7 +23,7 @@ impl Token {
         (URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) == Ok(32)).then(|| Token(text.to_owned()))
     }
 
-    /// The hash that is kept. SHA-256 suffices: a slow hash protects guessable secrets, and 256 random bits are not.
+    /// The hash that is stored. SHA-256 suffices: a slow hash protects guessable secrets, and 256 random bits cannot be guessed.
     pub(crate) fn hash(&self) -> TokenHash {
         TokenHash(Sha256::digest(self.0.as_bytes()).into())
     }

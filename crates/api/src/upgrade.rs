@@ -1,4 +1,4 @@
-//! `/ws`: from a request to a stream that is handed to a shard.
+//! `/ws`: checks the request, sends the 101, and hands the stream to a shard.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{ApiError, HttpState, Peer};
 /// The subprotocol of `docs/PROTOCOL.md`.
 const JSON: &str = "teahouse.v1.json";
 
-/// `GET /ws`
+/// `GET /ws`. Without a session, the connection is that of a new transient guest.
 pub(crate) async fn open(
     State(state): State<Arc<HttpState>>,
     Extension(peer): Extension<Peer>,
@@ -84,7 +84,7 @@ async fn upgrade(
         credential => state.must_identify(credential).await?,
     };
 
-    // Checked again: the server may be stopping by now. From here to the shard only the 101 is waited for.
+    // Checked again, because the server may be stopping by now. A stop waits for the guard, which waits only for the 101.
     let guard = state.gateway.begin_upgrade().ok_or(ErrorCode::ShuttingDown)?;
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(hand_over(Arc::clone(&state.gateway), guard, upgraded, identity, protocol, peer));
@@ -115,7 +115,7 @@ async fn hand_over(
     protocol: WireProtocol,
     peer: Peer,
 ) {
-    // The client disconnected.
+    // An error means that the client has disconnected.
     let Ok(upgraded) = upgraded.await else { return };
     let Ok(parts) = upgraded.downcast::<TokioIo<Watched>>() else {
         tracing::error!("an upgraded connection is not the stream that was accepted");

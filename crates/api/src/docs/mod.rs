@@ -7,12 +7,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
-use super::HttpState;
+use crate::HttpState;
 
 /// Generated at the first request: most servers never serve it.
 static DOCUMENT: LazyLock<String> = LazyLock::new(protocol::openapi::text);
 
-/// Adds the routes. The page's policy allows scripts and styles as files only.
+/// Style and script are files of their own, because the content security policy permits none in a page.
 pub(super) fn add_routes(router: Router<Arc<HttpState>>) -> Router<Arc<HttpState>> {
     router
         .route("/api/v1/openapi.json", get(|| async { text("application/json", DOCUMENT.as_str()) }))

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::settings::{Settings, Timeouts};
 
-/// After this a test that waits has failed. A test that passes never waits as long.
+/// Far longer than any operation takes: a test that waits this long has found a defect.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn gateway_settings() -> gateway::Settings {
@@ -59,14 +59,14 @@ fn at_most(burst: u32) -> Rate {
 }
 
 /// A server on a free loopback port.
-struct Running {
+struct TestServer {
     address: SocketAddr,
     gateway: Arc<Gateway>,
     serving: Serving,
     _data: TempDir,
 }
 
-impl Running {
+impl TestServer {
     fn start() -> Self {
         Self::with(|_, _| {})
     }
@@ -86,33 +86,33 @@ impl Running {
         let metrics = Metrics::new(metrics);
         metrics.register(&mut registry);
         let serving = serve(listener, settings, Arc::clone(&gateway), metrics, registry);
-        Running { address, gateway, serving, _data: data }
+        TestServer { address, gateway, serving, _data: data }
     }
 
-    async fn connect(&self) -> Wire {
-        Wire::connect(self.address).await
+    async fn connect(&self) -> RawClient {
+        RawClient::connect(self.address).await
     }
 
     /// Sends one request on its own connection. `headers` are lines without their ends; `Host` is added.
-    async fn ask(&self, request_line: &str, headers: &[&str], body: &str) -> Answer {
-        let mut wire = self.connect().await;
-        wire.write(&request(request_line, headers, body)).await;
-        wire.answer().await
+    async fn request(&self, request_line: &str, headers: &[&str], body: &str) -> RawResponse {
+        let mut client = self.connect().await;
+        client.write(&request_text(request_line, headers, body)).await;
+        client.response().await
     }
 
-    async fn get(&self, path: &str, headers: &[&str]) -> Answer {
-        self.ask(&format!("GET {path}"), headers, "").await
+    async fn get(&self, path: &str, headers: &[&str]) -> RawResponse {
+        self.request(&format!("GET {path}"), headers, "").await
     }
 
     /// A guest's token.
     async fn guest(&self) -> String {
-        let answer = self.ask("POST /api/v1/session", &[], "").await;
-        assert_eq!(answer.status, 201);
-        answer.json()["token"].as_str().unwrap().to_owned()
+        let response = self.request("POST /api/v1/session", &[], "").await;
+        assert_eq!(response.status, 201);
+        response.json()["token"].as_str().unwrap().to_owned()
     }
 }
 
-fn request(request_line: &str, headers: &[&str], body: &str) -> String {
+fn request_text(request_line: &str, headers: &[&str], body: &str) -> String {
     let mut text = format!("{request_line} HTTP/1.1\r\nHost: chat.example\r\n");
     for header in headers {
         text.push_str(header);
@@ -124,21 +124,21 @@ fn request(request_line: &str, headers: &[&str], body: &str) -> String {
     format!("{text}\r\n{body}")
 }
 
-/// A connection, byte by byte.
-struct Wire {
+/// A client that writes and reads bytes, so that a test controls each of them.
+struct RawClient {
     stream: TcpStream,
     unread: Vec<u8>,
 }
 
-struct Answer {
+struct RawResponse {
     status: u16,
     headers: HashMap<String, String>,
     body: Vec<u8>,
 }
 
-impl Wire {
+impl RawClient {
     async fn connect(address: SocketAddr) -> Self {
-        Wire { stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
+        RawClient { stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
     }
 
     async fn write(&mut self, bytes: impl AsRef<[u8]>) {
@@ -167,7 +167,7 @@ impl Wire {
         self.unread.drain(..length).collect()
     }
 
-    async fn answer(&mut self) -> Answer {
+    async fn response(&mut self) -> RawResponse {
         let end = loop {
             if let Some(at) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
@@ -182,7 +182,7 @@ impl Wire {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
         let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-        Answer { status, headers, body: self.take(length).await }
+        RawResponse { status, headers, body: self.take(length).await }
     }
 
     /// Sends a text frame, masked with zeros.
@@ -238,7 +238,7 @@ fn frame(text: &str) -> Vec<u8> {
     frame
 }
 
-impl Answer {
+impl RawResponse {
     fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
@@ -267,5 +267,5 @@ const UPGRADE: [&str; 4] = [
 const JSON_PROTOCOL: &str = "Sec-WebSocket-Protocol: teahouse.v1.json";
 
 fn upgrade_with(headers: &[&str]) -> String {
-    request("GET /ws", &[&UPGRADE, headers].concat(), "")
+    request_text("GET /ws", &[&UPGRADE, headers].concat(), "")
 }

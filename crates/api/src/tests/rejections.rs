@@ -4,8 +4,8 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_error_has_its_status_and_its_code() {
-    let running = Running::start();
-    let token = running.guest().await;
+    let server = TestServer::start();
+    let token = server.guest().await;
     let bearer = format!("Authorization: Bearer {token}");
     let foreign = "Origin: http://evil.example";
     let long = format!("{{\"name\":\"{}\"}}", "x".repeat(20_000));
@@ -40,18 +40,18 @@ async fn every_error_has_its_status_and_its_code() {
         ("GET /ws", &[], "", 426, "malformed"),
     ];
     for (request_line, headers, body, status, code) in cases {
-        let answer = running.ask(request_line, headers, body).await;
-        assert_eq!(answer.rejection(), (*status, (*code).to_owned()), "{request_line} {headers:?}");
-        if answer.status == 405 {
-            assert!(answer.headers["allow"].contains("GET"), "{request_line}");
+        let response = server.request(request_line, headers, body).await;
+        assert_eq!(response.rejection(), (*status, (*code).to_owned()), "{request_line} {headers:?}");
+        if response.status == 405 {
+            assert!(response.headers["allow"].contains("GET"), "{request_line}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_upgrade_is_rejected() {
-    let running =
-        Running::with(|_, settings| settings.allowed_origins.push("https://listed.example".to_owned()));
+    let server =
+        TestServer::with(|_, settings| settings.allowed_origins.push("https://listed.example".to_owned()));
     let cases: &[(&[&str], u16, &str)] = &[
         (&["Sec-WebSocket-Protocol: other"], 400, "malformed"),
         (&["Sec-WebSocket-Protocol: teahouse.v2.json, chat"], 400, "malformed"),
@@ -66,46 +66,46 @@ async fn invalid_upgrade_is_rejected() {
         (&["Origin: http://chat.example", "Cookie: teahouse_session=x"], 401, "unauthorized"),
     ];
     for (headers, status, code) in cases {
-        let answer = running.get("/ws", &[&UPGRADE[..], headers].concat()).await;
-        assert_eq!(answer.rejection(), (*status, (*code).to_owned()), "{headers:?}");
+        let response = server.get("/ws", &[&UPGRADE[..], headers].concat()).await;
+        assert_eq!(response.rejection(), (*status, (*code).to_owned()), "{headers:?}");
     }
-    let mut wire = running.connect().await;
-    wire.write(request("HEAD /ws", &["Connection: close"], "")).await;
-    assert!(wire.rest().await.starts_with("HTTP/1.1 405 "));
+    let mut client = server.connect().await;
+    client.write(request_text("HEAD /ws", &["Connection: close"], "")).await;
+    assert!(client.rest().await.starts_with("HTTP/1.1 405 "));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_head_is_rejected_at_its_limit() {
-    let running = Running::start();
-    let mut wire = running.connect().await;
-    wire.write(format!("GET / HTTP/1.1\r\nHost: chat.example\r\nX: {}", "x".repeat(40_000))).await;
-    assert!(wire.rest().await.starts_with("HTTP/1.1 431 "));
+    let server = TestServer::start();
+    let mut client = server.connect().await;
+    client.write(format!("GET / HTTP/1.1\r\nHost: chat.example\r\nX: {}", "x".repeat(40_000))).await;
+    assert!(client.rest().await.starts_with("HTTP/1.1 431 "));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_response_has_the_policy_and_explicit_caching() {
-    let running = Running::start();
+    let server = TestServer::start();
     for path in ["/", "/healthz", "/nowhere", "/api/v1/session", "/metrics"] {
-        let answer = running.get(path, &[]).await;
-        let policy = &answer.headers["content-security-policy"];
+        let response = server.get(path, &[]).await;
+        let policy = &response.headers["content-security-policy"];
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{path} {policy}");
         assert!(!policy.contains("unsafe") && policy.contains("frame-ancestors 'none'"));
-        assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
-        assert_eq!(answer.headers["referrer-policy"], "no-referrer", "{path}");
-        assert_eq!(answer.headers["cross-origin-opener-policy"], "same-origin", "{path}");
+        assert_eq!(response.headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(response.headers["referrer-policy"], "no-referrer", "{path}");
+        assert_eq!(response.headers["cross-origin-opener-policy"], "same-origin", "{path}");
         let expected = if path == "/" { "no-cache" } else { "no-store" };
-        assert_eq!(answer.headers["cache-control"], expected, "{path}");
+        assert_eq!(response.headers["cache-control"], expected, "{path}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn head_request_is_answered_without_a_body() {
-    let running = Running::start();
-    let length = running.get("/", &[]).await.body.len();
+    let server = TestServer::start();
+    let length = server.get("/", &[]).await.body.len();
     for path in ["/", "/healthz"] {
-        let mut wire = running.connect().await;
-        wire.write(request(&format!("HEAD {path}"), &["Connection: close"], "")).await;
-        let text = wire.rest().await;
+        let mut client = server.connect().await;
+        client.write(request_text(&format!("HEAD {path}"), &["Connection: close"], "")).await;
+        let text = client.rest().await;
         assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("\r\n\r\n"), "{text}");
         assert!(path != "/" || text.contains(&format!("content-length: {length}\r\n")), "{text}");
     }
@@ -113,17 +113,17 @@ async fn head_request_is_answered_without_a_body() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_metrics_are_public() {
-    let running = Running::start();
-    assert_eq!(running.get("/healthz", &[]).await.text(), "ok");
-    assert_eq!(running.get("/readyz", &[]).await.text(), "ready");
-    assert_eq!(running.get("/nowhere", &[]).await.status, 404);
-    let mut wire = running.connect().await;
-    wire.write(upgrade_with(&[JSON_PROTOCOL])).await;
-    wire.answer().await;
-    wire.next_of("welcome").await;
-    let answer = running.get("/metrics", &[]).await;
-    assert!(answer.headers["content-type"].starts_with("application/openmetrics-text"));
-    let text = answer.text();
+    let server = TestServer::start();
+    assert_eq!(server.get("/healthz", &[]).await.text(), "ok");
+    assert_eq!(server.get("/readyz", &[]).await.text(), "ready");
+    assert_eq!(server.get("/nowhere", &[]).await.status, 404);
+    let mut client = server.connect().await;
+    client.write(upgrade_with(&[JSON_PROTOCOL])).await;
+    client.response().await;
+    client.next_of("welcome").await;
+    let response = server.get("/metrics", &[]).await;
+    assert!(response.headers["content-type"].starts_with("application/openmetrics-text"));
+    let text = response.text();
     for line in [
         "teahouse_connections 1",
         "teahouse_http_requests_total{status=\"1xx\"} 1",

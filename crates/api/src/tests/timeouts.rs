@@ -12,53 +12,54 @@ const HOUR: Duration = Duration::from_secs(3600);
 const LONG: Timeouts = Timeouts { first_byte: HOUR, headers: HOUR, keep_alive: HOUR };
 const SHORT: Duration = Duration::from_millis(50);
 
-fn with(timeouts: Timeouts) -> Running {
-    Running::with(|_, settings| settings.timeouts = timeouts)
+fn with(timeouts: Timeouts) -> TestServer {
+    TestServer::with(|_, settings| settings.timeouts = timeouts)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connection_is_closed() {
-    let running = with(Timeouts { first_byte: SHORT, ..LONG });
-    assert_eq!(running.connect().await.rest().await, "");
+    let server = with(Timeouts { first_byte: SHORT, ..LONG });
+    assert_eq!(server.connect().await.rest().await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_sent_head_is_closed() {
-    let running = with(Timeouts { headers: SHORT, ..LONG });
+    let server = with(Timeouts { headers: SHORT, ..LONG });
     for half in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: chat.example\r\nX: "] {
-        let mut wire = running.connect().await;
-        wire.write(half).await;
-        assert_eq!(wire.rest().await, "", "{half:?}");
+        let mut client = server.connect().await;
+        client.write(half).await;
+        assert_eq!(client.rest().await, "", "{half:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_sent_second_head_is_closed() {
-    let running = with(Timeouts { headers: SHORT, ..LONG });
-    let mut wire = running.connect().await;
-    wire.write(request("GET /healthz", &[], "")).await;
-    assert_eq!(wire.answer().await.text(), "ok");
-    wire.write("GET /hea").await;
-    assert_eq!(wire.rest().await, "");
+    let server = with(Timeouts { headers: SHORT, ..LONG });
+    let mut client = server.connect().await;
+    client.write(request_text("GET /healthz", &[], "")).await;
+    assert_eq!(client.response().await.text(), "ok");
+    client.write("GET /hea").await;
+    assert_eq!(client.rest().await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connection_is_closed() {
-    let running = with(Timeouts { keep_alive: SHORT, ..LONG });
-    let mut wire = running.connect().await;
-    wire.write(request("GET /healthz", &[], "")).await;
-    assert_eq!(wire.answer().await.text(), "ok");
-    assert_eq!(wire.rest().await, "");
+    let server = with(Timeouts { keep_alive: SHORT, ..LONG });
+    let mut client = server.connect().await;
+    client.write(request_text("GET /healthz", &[], "")).await;
+    assert_eq!(client.response().await.text(), "ok");
+    assert_eq!(client.rest().await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_sent_body_is_answered_and_closed() {
-    let running = with(Timeouts { headers: SHORT, ..LONG });
-    let mut wire = running.connect().await;
-    wire.write("POST /api/v1/session HTTP/1.1\r\nHost: chat.example\r\nContent-Length: 100\r\n\r\n{\"name\"")
+    let server = with(Timeouts { headers: SHORT, ..LONG });
+    let mut client = server.connect().await;
+    client
+        .write("POST /api/v1/session HTTP/1.1\r\nHost: chat.example\r\nContent-Length: 100\r\n\r\n{\"name\"")
         .await;
-    assert_eq!(wire.answer().await.rejection(), (408, "malformed".to_owned()));
-    assert_eq!(wire.rest().await, "");
+    assert_eq!(client.response().await.rejection(), (408, "malformed".to_owned()));
+    assert_eq!(client.rest().await, "");
 }
 
 /// A large body that no client reads; it notifies when it is dropped.
@@ -81,21 +82,21 @@ async fn client_that_reads_no_response_is_closed() {
     let (dropped, closed) = oneshot::channel();
     // More than the kernel buffers.
     let body = Arc::new(Mutex::new(Some(Bytes::from_owner(UnreadBody(vec![b'x'; 64 << 20], Some(dropped))))));
-    let answer = move || {
+    let response = move || {
         let body = body.lock().unwrap().take();
         async move { Body::from(body.unwrap()) }
     };
     let metrics = Metrics::default();
     let server = Server {
-        router: Router::new().route("/", get(answer)),
+        router: Router::new().route("/", get(response)),
         timeouts: Timeouts { keep_alive: SHORT, ..LONG },
         metrics: metrics.clone(),
     };
     let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    let mut wire = Wire::connect(listener.local_addr().unwrap()).await;
+    let mut client = RawClient::connect(listener.local_addr().unwrap()).await;
     let _serving =
         accept::serve(listener, server, ConnectionLimiter::new(1, 1, metrics), Capacity::of(1, 1024));
-    wire.write(request("GET /", &[], "")).await;
+    client.write(request_text("GET /", &[], "")).await;
     timeout(WAIT_TIMEOUT, closed).await.expect("the connection is still open").unwrap();
 }
 
@@ -114,12 +115,12 @@ async fn deadline_moves_with_the_phase_and_not_with_each_byte() {
     second().await;
     connection_deadlines.on_read();
     assert_eq!(until(), 6, "a head that arrives slowly");
-    connection_deadlines.handling();
+    connection_deadlines.on_request();
     connection_deadlines.on_read();
     connection_deadlines.on_write();
     assert_eq!(until(), 32, "a handler is running");
     second().await;
-    connection_deadlines.answered();
+    connection_deadlines.on_response();
     assert_eq!(until(), 10, "the next head is due");
     second().await;
     connection_deadlines.on_write();
