@@ -1,50 +1,50 @@
-//! The error type of the client.
+//! The client's errors.
 
 use std::io;
 
 use protocol::{ErrorCode, ErrorFrame};
 
-/// The reason why a call failed.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The TCP connection could not be established, or ended without a close frame.
+    /// The connection failed, or ended without a close frame.
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
-    /// The awaited frame did not arrive within the timeout.
+    /// The frame that a call waits for did not arrive in time.
     #[error("timed out")]
     Timeout,
-    /// The server answered the upgrade with this HTTP status.
+    /// The upgrade failed with this HTTP status.
     #[error("the upgrade failed with HTTP {0}")]
     Upgrade(u16),
-    /// The response to the upgrade is missing or not valid HTTP.
+    /// The response to the upgrade is missing or invalid.
     #[error("the WebSocket handshake failed: {0}")]
     Handshake(String),
     /// The server violated RFC 6455.
     #[error("the server violated RFC 6455: {0}")]
     Framing(#[from] websocket::ProtocolError),
-    /// The server sent a text that is not a frame of the protocol.
+    /// The server sent something that is not in the protocol.
     #[error("not in the protocol ({error}): {text}")]
     Unreadable {
-        /// The text, as received.
+        /// The text.
         text: String,
-        /// The error of the parser.
+        /// Why it cannot be parsed.
         error: String,
     },
-    /// The server closed the connection. The code is 1005 if the close frame has none, and 1006 if there was no close frame.
+    /// The server closed the connection. 1005: the close frame has no code; 1006: there was no close frame.
     #[error("closed with {code} {reason:?}")]
     Closed {
-        /// The close code; see docs/PROTOCOL.md.
+        /// The close code.
         code: u16,
-        /// The reason in the close frame; may be empty.
+        /// The reason.
         reason: String,
     },
-    /// The server rejected the command; the connection stays open.
+    /// The server rejected the command.
     #[error("rejected: {} ({})", .0.code, .0.message)]
     Rejected(ErrorFrame),
 }
 
 impl Error {
-    /// The stable code of a rejection; `None` for every other error.
+    /// The error code of a rejection.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
@@ -53,7 +53,7 @@ impl Error {
         }
     }
 
-    /// The close code; `None` unless the server closed the connection.
+    /// The close code, if the connection was closed.
     #[must_use]
     pub fn close_code(&self) -> Option<u16> {
         match self {

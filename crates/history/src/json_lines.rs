@@ -1,4 +1,4 @@
-//! Histories as JSON lines, and the merge of several histories.
+//! JSON lines, and the merge of several histories.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,12 +6,12 @@ use std::io::{self, BufRead, Write};
 
 use crate::Record;
 
-/// The error for a line that is not a record.
+/// A line that is not a record.
 #[derive(Debug)]
 pub struct InvalidLine {
-    /// The number of the line, from 1.
+    /// The line's number, from 1.
     pub line: usize,
-    /// The error of the file or of the parser.
+    /// The cause.
     pub error: io::Error,
 }
 
@@ -24,7 +24,7 @@ pub fn write(mut to: impl Write, records: &[Record]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads records that [`write()`] wrote, one line at a time, so that the file may be larger than memory.
+/// Reads what [`write()`] wrote.
 pub fn read(from: impl BufRead) -> impl Iterator<Item = Result<Record, InvalidLine>> {
     from.lines().enumerate().map(|(index, line)| {
         let read = || -> io::Result<Record> { Ok(serde_json::from_str(&line?)?) };

@@ -1,4 +1,4 @@
-//! From the configuration to the store, the gateway and its metrics.
+//! From the configuration to the store, the gateway and the settings of HTTP.
 
 use std::sync::Arc;
 
@@ -40,7 +40,6 @@ fn gateway_settings(config: &Config) -> gateway::Settings {
     }
 }
 
-/// The settings of the HTTP side.
 pub(crate) fn api_settings(config: &Config) -> api::Settings {
     let limits = &config.limits;
     api::Settings {

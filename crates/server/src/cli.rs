@@ -1,4 +1,4 @@
-//! The command line, and the life of a server from its configuration to its end.
+//! The command line, and the start and stop of a server.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -9,22 +9,22 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
-
 use prometheus_client::registry::Registry;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app;
 use crate::config::{self, Flags, Loaded};
 use crate::logging;
 
 /// The exit code for a wrong command line or configuration, equal to clap's.
-const MISUSE: u8 = 2;
+const EXIT_USAGE: u8 = 2;
 
 /// How long the store and the shards may take to stop: a disk that hangs must not keep a supervisor waiting.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
 
-/// How long HTTP requests in flight may take after that. The sum is below the ten seconds after which supervisors kill.
-const LAST_REQUESTS: Duration = Duration::from_millis(500);
+/// How long HTTP requests in flight may take after that. The sum is below the ten seconds after which many supervisors send
+/// SIGKILL.
+const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A self-hosted chat server: rooms, users and messages over WebSocket.
 #[derive(Debug, Parser)]
@@ -53,11 +53,11 @@ enum Command {
     },
 }
 
-/// Not a doc comment: rustdoc would take the address for a link.
+// A constant, because rustdoc would take the brackets in a doc comment for a link.
 const LISTEN_HELP: &str =
     "Address to listen on: 127.0.0.1:9999 is this machine only, [::]:9999 is all addresses";
 
-/// Texts here, and not parsed values: a bad one is rejected in the same words wherever it was given.
+/// Texts instead of parsed values, so that an invalid one causes the same error as in the file or the environment.
 #[derive(Debug, Args)]
 struct SettingFlags {
     #[arg(long, global = true, value_name = "ADDR:PORT", help = LISTEN_HELP)]
@@ -81,7 +81,7 @@ impl SettingFlags {
     }
 }
 
-/// The whole program; what it returns is its exit code.
+/// Runs the program, and returns its exit code: 0, 1 after a failure, 2 for a wrong command line or configuration.
 #[must_use]
 pub fn main() -> ExitCode {
     let CommandLine { command, settings } = CommandLine::parse();
@@ -90,7 +90,7 @@ pub fn main() -> ExitCode {
     }
     let loaded = match Loaded::load(&settings.into_flags(), std::env::vars_os()) {
         Ok(loaded) => loaded,
-        Err(error) => return fail(&error, MISUSE),
+        Err(error) => return fail(&error, EXIT_USAGE),
     };
     match command {
         Some(Command::Config { .. }) => print(&config::effective(&loaded)),
@@ -101,7 +101,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints to standard output. A closed one is no error.
+/// Prints to standard output. A closed standard output is not an error: `teahouse config | head` closes it.
 fn print(text: &str) -> ExitCode {
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
@@ -119,7 +119,7 @@ fn serve(loaded: Loaded) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("http").build();
     let runtime = runtime.context("cannot start threads")?;
     let outcome = runtime.block_on(run_server(loaded));
-    // A name that is being resolved or a file that is being read must not hold the process.
+    // A pending name resolution or file read must not delay the exit.
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
@@ -130,11 +130,11 @@ async fn run_server(loaded: Loaded) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
 
     let listener = api::listen(config.listen)?;
-    let address = listener.local_addr().context("cannot tell the port")?;
+    let address = listener.local_addr().context("cannot read the address of the socket")?;
     let mut registry = Registry::with_prefix("teahouse");
     let metrics = gateway::Metrics::default();
     metrics.register(&mut registry);
-    // The store may wait for the network on a runtime of its own.
+    // PostgreSQL is connected on a runtime of its own, which must not block a thread of this one.
     let gateway = tokio::task::block_in_place(|| app::start_gateway(&config, metrics.clone()))?;
     let http_metrics = api::Metrics::new(metrics);
     http_metrics.register(&mut registry);
@@ -150,7 +150,7 @@ async fn run_server(loaded: Loaded) -> Result<()> {
     tracing::info!("stopping");
     serving.stop_accepting();
     let second_interrupt = async {
-        // A second Ctrl-C ends the process at once. A second SIGTERM does not: supervisors repeat it as a routine.
+        // A second Ctrl-C ends the process at once. A second SIGTERM does not, because some supervisors repeat it.
         interrupt.recv().await;
         tracing::warn!("stopped at once");
         std::process::exit(130);
@@ -164,12 +164,12 @@ async fn run_server(loaded: Loaded) -> Result<()> {
             std::process::exit(1);
         }
     }
-    serving.finish(LAST_REQUESTS).await;
+    serving.finish(FINISH_TIMEOUT).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// The host and port for a browser on this machine.
+/// The host and port that a browser on this machine can open: an unspecified address is no destination.
 fn display_url(address: SocketAddr) -> String {
     let everywhere = match address.ip() {
         IpAddr::V4(ip) => ip.is_unspecified(),

@@ -1,6 +1,5 @@
-//! The server program: settings, logging, and the wiring of store, gateway and HTTP.
-//!
-//! `docs/ARCHITECTURE.md` traces a message from the socket through the store to the sockets of the members.
+//! The server program: settings, logging, and the wiring of store, gateway and HTTP. It contains no rule of the chat: those are in
+//! `domain`. `docs/ARCHITECTURE.md` traces a message from the socket through the store to the sockets of the members.
 //!
 //! | file | contents |
 //! |---|---|

@@ -10,14 +10,14 @@ use tracing_subscriber::fmt;
 
 use crate::config::{Config, LogFormat};
 
-/// Starts the log. Called once in a process.
+/// Starts the log. Panics if it is called a second time in a process.
 pub(crate) fn start(config: &Config) {
     let human = match config.log_format {
         LogFormat::Auto => io::stderr().is_terminal(),
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    // The configuration was checked with the same parser. If they ever differ, a plain level is better than no log.
+    // The configuration was checked with the same parser. If the two ever differed, a plain level would be better than no log.
     let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = fmt().with_writer(io::stderr).with_env_filter(filter);
     if human {
@@ -26,7 +26,7 @@ pub(crate) fn start(config: &Config) {
         builder.json().flatten_event(true).with_current_span(false).init();
     }
     panic::set_hook(Box::new(|defect| {
-        // Without the panic message, which may quote a user's text. A developer needs the location.
+        // Without the panic message, which may quote a user's text.
         let location = defect.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current();
         let backtrace = std::backtrace::Backtrace::capture();

@@ -20,7 +20,7 @@ fn run(home: &TempDir, args: &[&str]) -> Output {
     teahouse(home.path(), args).output().unwrap()
 }
 
-/// Exit code, and the one line on stderr.
+/// The exit code, and the single line on stderr.
 fn rejected(output: &Output) -> (i32, String) {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("teahouse: ")).collect();
@@ -209,7 +209,7 @@ fn second_interrupt_exits_at_once() {
         line.clear();
         client.read_line(&mut line).unwrap();
     }
-    // The greeting shows that the connection has reached its shard, which sends the close frame.
+    // The line of welcome shows that the connection has reached its shard, which will send the close frame.
     assert_eq!(skip_frame(&mut client), 0x81);
     server.signal(Signal::INT);
     // The server sends a close frame, and waits for a reply that does not come.

@@ -1,4 +1,4 @@
-//! The documents name only tests that exist, and the names of tests keep to their limit.
+//! Checks that the documents name only tests that exist, and that the names of tests are within their limit.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,7 +1,7 @@
-//! Checkpoints of the write-ahead log on a separate thread, so that no message waits for one.
+//! Checkpoints of the write-ahead log on a thread of their own, so that no message waits for one.
 //!
-//! The thread copies the pages that the log has when it starts. A busy writer adds pages meanwhile, and SQLite reuses the file
-//! of the log only after all pages are copied. So the first commit after a checkpoint copies the few pages that were added.
+//! The thread copies the pages that the log has when it starts. A busy writer adds pages meanwhile, and SQLite reuses the log's
+//! file only when all pages are copied: so the first commit after the thread is done copies the few pages that were added.
 
 use std::path::{Path, PathBuf};
 #[cfg(test)]
@@ -21,22 +21,21 @@ use super::open;
 /// The lengths of the log, in pages, at which it is checkpointed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// The length at which the thread checkpoints.
+    /// The thread checkpoints.
     pub(super) soon: i32,
-    /// The length at which the commit itself checkpoints, unless the thread is doing so. Bounds the log if the thread cannot
-    /// keep up.
+    /// The commit checkpoints itself, unless the thread is doing so. Bounds the log when the thread cannot keep up.
     pub(super) at_once: i32,
 }
 
 impl Bounds {
-    /// 16 MiB and 64 MiB. While a checkpoint syncs the database, a commit waits some milliseconds for the disk. At four times
-    /// SQLite's default of 4 MiB this happens a quarter as often, and a start after a kill is not noticeably slower.
+    /// 16 MiB and 64 MiB. While a checkpoint syncs the database, a commit waits some milliseconds for the disk, also with this
+    /// thread. Four times SQLite's own 4 MiB makes that four times rarer, and delays a start after a kill imperceptibly.
     pub(super) const USUAL: Bounds = Bounds { soon: 4_000, at_once: 16_000 };
 }
 
-/// A handle to the thread, which ends when the handle is dropped.
+/// A handle to the thread.
 pub(super) struct Checkpoints {
-    /// owner: the writer; cap 1; full => a checkpoint is already requested. `None` only while the handle is dropped.
+    /// Cap 1; full: a checkpoint is requested already. `None` only while this is dropped.
     requests: Option<SyncSender<()>>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -67,15 +66,15 @@ impl Checkpoints {
         Ok(Checkpoints { requests: Some(requests), shared, thread: Some(thread) })
     }
 
-    /// Makes each commit of `conn` compare the length of the log with `bounds`.
+    /// Makes each commit of `conn` check the length of the log.
     pub(super) fn watch(&self, conn: &mut Connection, bounds: Bounds) -> Result<(), Failure> {
         let Some(requests) = self.requests.clone() else { return Ok(()) };
         let shared = Arc::clone(&self.shared);
         conn.wal_hook(Some(move |log: &mut Wal, pages| {
             let done = shared.done.swap(false, Ordering::Relaxed);
             if pages >= bounds.at_once || done && pages >= bounds.soon {
-                // Busy: the thread is checkpointing, and the next commit tries again. The commit itself has succeeded, so a
-                // failure here must not fail it.
+                // Busy: the thread is checkpointing, and the next commit checks again. A failure here is none of the commit,
+                // which is done.
                 shared.note(log.checkpoint().map_err(store_error).err());
             } else if pages >= bounds.soon {
                 let _ = requests.try_send(());
@@ -85,24 +84,24 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Waits until everything committed so far is checkpointed, unless a reader prevents it.
+    /// Waits until everything that was committed before is checkpointed, unless a reader prevents it.
     #[cfg(test)]
     pub(super) fn wait(&self) {
-        // A checkpoint in progress may have started before the last commit, so only the one after it counts.
+        // A checkpoint in progress may have started before the last commit.
         let enough = self.shared.passes.load(Ordering::Acquire) + 2;
         while self.shared.passes.load(Ordering::Acquire) < enough {
-            // Full: a checkpoint is already requested.
+            // Full: a checkpoint is requested already.
             let _ = self.requests.as_ref().expect("the thread runs").try_send(());
             std::thread::yield_now();
         }
     }
 
-    /// The reason why the last checkpoint failed, unless it was already returned.
+    /// Why the last checkpoint failed, if it is not reported yet.
     pub(super) fn take_failure(&self) -> Option<String> {
         self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// The reason why nothing may be written any more: a checkpoint failed in such a way that the disk cannot be trusted.
+    /// Why nothing may be written any more: a checkpoint failed in a way after which the disk cannot be trusted.
     pub(super) fn broken(&self) -> Option<&StoreError> {
         self.shared.broken.get()
     }
@@ -112,7 +111,7 @@ impl Drop for Checkpoints {
     fn drop(&mut self) {
         drop(self.requests.take());
         if let Some(thread) = self.thread.take() {
-            // The thread must close its files before the folder is unlocked. If it panicked, the panic was printed.
+            // The thread closes its files before the folder is unlocked. A panic of the thread has been printed.
             let _ = thread.join();
         }
     }
@@ -121,7 +120,7 @@ impl Drop for Checkpoints {
 impl Shared {
     fn note(&self, error: Option<StoreError>) {
         if let Some(error) = error.filter(|error| error.fatal().is_some()) {
-            // Only the first error is kept.
+            // Only the first is kept.
             let _ = self.broken.set(error);
         }
     }
@@ -136,10 +135,10 @@ fn run(database: &Path, requests: &Receiver<()>, shared: &Shared) {
         shared.passes.fetch_add(1, Ordering::Release);
         match &outcome {
             Ok(()) => shared.done.store(true, Ordering::Relaxed),
-            // For example a full disk: the log remains, and the next commit requests another checkpoint.
+            // For example a full disk: the log stays, and the next commit requests a checkpoint again.
             Err(_) => conn = None,
         }
-        // Reported once, and then only after a success in between: a full disk must not fill the log of the server.
+        // Reported once, and again only after a success.
         if let Err(error) = &outcome
             && !failing
         {
@@ -147,7 +146,7 @@ fn run(database: &Path, requests: &Receiver<()>, shared: &Shared) {
         }
         failing = outcome.is_err();
         shared.note(outcome.err());
-        // Requests that arrived meanwhile are dropped, so that the next commit finds the log unlocked and copies the rest.
+        // Requests of the meantime are dropped, so that the next commit finds the log unlocked and copies the rest.
         while requests.try_recv().is_ok() {}
     }
 }
@@ -157,7 +156,7 @@ fn checkpoint(database: &Path, conn: &mut Option<Connection>) -> Result<(), Fail
         Some(conn) => conn,
         None => conn.insert(open::for_checkpoints(database)?),
     };
-    // PASSIVE copies as many pages as possible without waiting for readers or the writer.
+    // As many pages as possible without waiting for readers or the writer.
     conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
     Ok(())
 }

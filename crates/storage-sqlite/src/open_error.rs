@@ -1,54 +1,54 @@
-//! The reasons why a folder cannot be opened, described for the operator.
+//! Why a folder could not be opened, for the operator.
 
 use std::io;
 use std::path::PathBuf;
 
 use storage::StoreError;
 
-/// The reason why a store could not be opened, as one line that names the file.
+/// Why a store could not be opened: one clear line each.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder does not exist and cannot be created, or is not writable.
+    /// The folder is not there and cannot be made, or cannot be written.
     #[error("cannot write the data folder {}: {cause}", path.display())]
     Folder {
-        /// The data folder.
+        /// The folder.
         path: PathBuf,
-        /// The error of the operating system.
+        /// The error of the system.
         cause: io::Error,
     },
-    /// Another process has opened the folder.
+    /// Another process has it open.
     #[error("another teahouse is using this data folder: {}", path.display())]
     Locked {
-        /// The data folder, whose lock file the other process holds.
+        /// The folder.
         path: PathBuf,
     },
-    /// A newer version of the program has changed the schema; an older one could damage it.
+    /// A newer version of the program has written it.
     #[error(
         "{} was written by a newer teahouse: its schema is {found}, this program supports {known}",
         path.display()
     )]
     Newer {
-        /// The database file.
+        /// The database.
         path: PathBuf,
-        /// The version of the schema in the file.
+        /// The schema found.
         found: i64,
-        /// The newest version that this program supports.
+        /// The newest schema that this program supports.
         known: i64,
     },
-    /// The file belongs to another program, or is damaged.
+    /// The file of another program, or a damaged one.
     #[error("{} is not a Teahouse database, or it is damaged: {cause}", path.display())]
     NotADatabase {
-        /// The database file.
+        /// The file.
         path: PathBuf,
-        /// The finding of SQLite or of the check, for the operator.
+        /// What is wrong with it.
         cause: String,
     },
-    /// Any other error of the database.
+    /// Anything else.
     #[error("cannot open {}: {cause}", path.display())]
     Database {
-        /// The database file.
+        /// The file.
         path: PathBuf,
-        /// The error, with its text for the log.
+        /// What is wrong.
         cause: StoreError,
     },
 }

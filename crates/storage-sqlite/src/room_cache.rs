@@ -1,4 +1,4 @@
-//! Committed rooms with the ends of their logs, kept between transactions.
+//! Rooms as they are committed, with the ends of their logs, kept between transactions.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,9 @@ use protocol::RoomId;
 
 use storage::Changes;
 
-/// Committed rooms, so that a message does not read the one before it. Valid because there is a single writer.
+/// Rooms as they are committed, so that a message costs no look at the one before it. Valid because there is one writer.
 ///
-/// **Invariant:** the cache is never ahead of the disk. It changes after a commit, and is cleared after every error
+/// **Invariant:** never ahead of the disk. It changes after a commit, and is cleared after every error
 /// (`failed_commit_leaves_no_trace`, `full_disk_rejects_and_recovers`, `event_of_another_program_is_not_overwritten`).
 #[derive(Default)]
 pub(super) struct RoomCache {
@@ -17,8 +17,7 @@ pub(super) struct RoomCache {
 }
 
 impl RoomCache {
-    /// Bounds the cache to about 2 MiB, at 100 bytes per room. A full cache is cleared, which costs each room in use one
-    /// look-up.
+    /// About 100 bytes each: 2 MiB. A full cache is cleared, which costs each room in use one look-up.
     const CAPACITY: usize = 16 * 1024;
 
     pub(super) fn get(&self, room: RoomId) -> Option<&Room> {
@@ -36,7 +35,7 @@ impl RoomCache {
         self.rooms.clear();
     }
 
-    /// Updates the cache after a successful commit.
+    /// Follows a commit.
     pub(super) fn committed(&mut self, changes: &Changes) {
         for event in &changes.events {
             if let Some(room) = self.rooms.get_mut(&event.room) {

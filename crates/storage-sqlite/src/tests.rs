@@ -1,4 +1,4 @@
-//! Tests of what only a store on disk can promise. The conformance suite has the others.
+//! What only a store on disk can promise. `conformance` has the rest.
 
 mod disk;
 mod failing;

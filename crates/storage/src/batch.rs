@@ -1,34 +1,34 @@
-//! The outcome of one commit: the durable events, and an answer to each request.
+//! The outcome of one commit.
 
 use std::sync::Arc;
 
 use domain::{CommandError, OperationResult, RequestId};
 use protocol::{Event, RoomId};
 
-/// The outcome of one commit.
+/// What became of the requests of one commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// The appended events, in commit order; all of them are durable. Consecutive joins of a room share an event, at most
-    /// [`protocol::Limits::JOINED_TOGETHER`] of them.
+    /// The appended events, in commit order; all of them are durable. Users who join a room one right after the other
+    /// share an event, up to [`protocol::Limits::JOINED_TOGETHER`] of them.
     pub events: Vec<Arc<Event>>,
-    /// One answer for each request, in the order of the requests.
+    /// One for each request, in their order.
     pub answers: Vec<(RequestId, Result<OperationResult, CommandError>)>,
-    /// The rooms that the batch deleted. Their last event, a `member_left`, is among `events`.
+    /// Rooms that exist no more. Their last event, a `member_left`, is among `events`.
     pub gone: Vec<RoomId>,
-    /// The causes of failed requests, for the log only: they may contain paths and SQL.
+    /// What went wrong, for the log only.
     pub internal: Vec<String>,
-    /// Set if an fsync failed and the disk cannot be trusted: the process must end. All later commits fail.
+    /// The disk can be trusted no more (an fsync failed): the process has to end. Later commits are all rejected.
     pub fatal: Option<String>,
 }
 
 impl Batch {
-    /// A batch of which nothing was stored; each request gets the same error.
+    /// Nothing was stored; each request gets the same error.
     pub(crate) fn failed(ids: impl IntoIterator<Item = RequestId>, error: &CommandError) -> Self {
         let answers = ids.into_iter().map(|id| (id, Err(error.clone()))).collect();
         Batch { answers, ..Batch::default() }
     }
 
-    /// Appends the outcome of a later commit, for a batch that was split.
+    /// Adds what a later commit did.
     pub(crate) fn extend(&mut self, later: Batch) {
         self.events.extend(later.events);
         self.answers.extend(later.answers);

@@ -1,30 +1,31 @@
-//! The kind of an event as columns, the same in every database.
+//! The kind of an event in columns.
 
 use protocol::{ClientMessageId, EventKind, MessageBody};
 use serde_json::{Map, Value};
 
 use crate::StoreError;
 
+/// What was read is not what was written.
 fn corrupt(cause: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(cause.to_string())
 }
 
-/// The kind of an event, as columns. Fields without a column of their own are in `payload` as JSON, so that a new kind of
-/// event needs no code here.
+/// The kind of an event, in columns. Fields without a column of their own are in `payload`, as JSON: a new kind of event needs no
+/// code here.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StoredKind<T> {
     /// The event's `type` on the wire.
     pub kind: T,
-    /// The idempotency key of a message.
+    /// Of a message.
     pub client_message_id: Option<T>,
-    /// The text of a message.
+    /// Of a message.
     pub body: Option<T>,
-    /// The other fields as a JSON object; `None` if there are none.
+    /// The other fields. `None`: there are none.
     pub payload: Option<T>,
 }
 
 impl StoredKind<&str> {
-    /// Decodes the columns. The error is [`StoreError::Corrupt`]; a kind that this version does not define is not an error.
+    /// The kind that was stored.
     pub fn into_event_kind(self) -> Result<EventKind, StoreError> {
         if let ("message", Some(body)) = (self.kind, self.body) {
             let client_message_id =
@@ -42,7 +43,7 @@ impl StoredKind<&str> {
 }
 
 impl StoredKind<String> {
-    /// Encodes `kind` as columns.
+    /// The columns for `kind`.
     pub fn of(kind: &EventKind) -> Result<Self, StoreError> {
         if let EventKind::Message { client_message_id, body } = kind {
             return Ok(StoredKind {

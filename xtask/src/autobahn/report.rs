@@ -11,7 +11,7 @@ pub(super) struct Report {
     cases: Vec<(String, Verdict)>,
 }
 
-/// The result of a case, and of the close of its connection.
+/// The server's behaviour in a case, and at the close of the connection.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Verdict {
@@ -19,7 +19,7 @@ struct Verdict {
     behavior_close: String,
 }
 
-/// Closes that are reported but do not violate the protocol.
+/// Reported, but not violations of the protocol.
 const UNUSUAL_CLOSES: &[&str] = &["WRONG CODE", "UNCLEAN", "FAILED BY CLIENT"];
 
 impl Verdict {
@@ -45,7 +45,7 @@ impl Report {
         Ok(Self { cases })
     }
 
-    /// Fails if a case failed, or if not all cases were run.
+    /// Fails if a case failed, or if not all cases ran.
     pub(super) fn check(&self, expected: Option<usize>) -> Result<()> {
         let ran = self.cases.len();
         if let Some(expected) = expected
@@ -83,7 +83,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// The parts of `7.9.13` as numbers, so that it sorts after `7.9.2`.
+/// `7.9.13` as numbers, so that it sorts after `7.9.2`.
 fn number(case: &str) -> Vec<u32> {
     case.split('.').map_while(|part| part.parse().ok()).collect()
 }

@@ -14,7 +14,7 @@ use crate::process;
 /// A running generator. It is killed when this value is dropped, if it has not exited.
 pub(super) struct LoadProcess {
     child: Child,
-    /// The error output, which announces the start of the measured time.
+    /// Reports when the measured time begins.
     stderr: BufReader<ChildStderr>,
     // A thread reads it as it is written, so that the generator never blocks.
     report: Option<JoinHandle<std::io::Result<String>>>,
@@ -38,6 +38,7 @@ pub(super) struct Times {
 }
 
 impl LoadProcess {
+    /// Starts the generator with these options.
     pub(super) fn start(program: &Path, server: SocketAddr, options: &str) -> Result<Self> {
         let mut command = process::command_dying_with_parent(program);
         command.arg("--json").arg("--url").arg(format!("ws://{server}/ws")).args(options.split_whitespace());
@@ -46,7 +47,7 @@ impl LoadProcess {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
-        // Both were piped above, and nothing has taken them.
+        // Both were piped just above.
         let (output, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let report = thread::spawn(move || std::io::read_to_string(output));
         Ok(Self { child, stderr: BufReader::new(stderr), report: Some(report) })
@@ -70,7 +71,7 @@ impl LoadProcess {
     /// Waits for the report. Fails if a promise was broken, a command was not answered or a connection was closed.
     pub(super) fn finish(mut self) -> Result<Report> {
         let status = self.child.wait()?;
-        // `finish` consumes the value, and nothing else takes the thread.
+        // Only `finish` takes it, and it consumes the value.
         let report = self.report.take().unwrap().join();
         let report = report.map_err(|_| anyhow::anyhow!("the generator's output was not read"))??;
         match status.code() {
@@ -94,7 +95,7 @@ impl Report {
 
 impl Drop for LoadProcess {
     fn drop(&mut self) {
-        // Both calls fail only if the process has already exited.
+        // Both fail only if the process has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -16,24 +16,24 @@ use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 
-/// The accepted messages under overload, in per cent of the peak.
+/// Accepted messages under overload, in per cent of the peak.
 const MIN_GOODPUT_PERCENT: u64 = 80;
-/// Bounds the time from the end of the overload until latency is normal again.
+/// After the overload ends, latency must return to normal within this time.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
-/// A latency is normal up to this multiple of the earlier one, or up to some milliseconds.
+/// A latency is normal up to this multiple of the earlier one, or up to this many milliseconds.
 const MAX_LATENCY_RATIO: f64 = 4.0;
 const NORMAL_MS: f64 = 50.0;
 /// Memory of a request that waits for the writer (docs/ARCHITECTURE.md, "Bounds"): its body and key, its sender, its entries in the
 /// queue and in the shard, and its answer.
 const MAX_REQUESTS: u64 = 16 * 1024;
 const REQUEST_BYTES: u64 = 2 * 1024;
-/// The memory of a connection in bytes: 16 KiB of replies, 16 KiB of input, and 256 answers that may arrive at once.
+/// Memory of a connection: 16 KiB of replies, 16 KiB of input, and 256 answers that may arrive at once.
 const CONNECTION_BYTES: u64 = 64 * 1024;
-/// The memory of a room's log in a shard while a client lags, in bytes.
+/// Memory of a room's log in a shard, while a client lags.
 const ROOM_BYTES: u64 = 4 * MIB;
-/// The unanswered messages per client while the peak is measured: enough that the writer never waits for work.
+/// Unanswered messages per client while the peak is measured: enough that the writer never waits for work.
 const PEAK_WINDOW: u32 = 32;
-/// Bounds the unanswered messages per client under overload: twice what the server accepts from one client.
+/// Unanswered messages per client under overload, at most: twice what the server accepts from one.
 const FLOOD_WINDOW: u32 = 512;
 /// Where the peak is not judged, the rate doubles up to this multiple of the peak until something is rejected.
 const MAX_MULTIPLE: u64 = 32;
@@ -42,7 +42,7 @@ const MAX_BACKLOG_FACTOR: f64 = 5.0;
 /// Small rooms, so that accepting messages is the bottleneck and not delivering them.
 const USERS_PER_ROOM: u32 = 10;
 
-/// Slightly less than the recorded clients do before the overload.
+/// What the recorded clients do before the overload, and a little more.
 const MINIMUM_ACTIVITY: MinimumActivity =
     MinimumActivity { acknowledged: 50, percent: 10, deliveries: 200, resumed: 0, views: 20 };
 
@@ -151,6 +151,7 @@ fn exceed_message_rate(harness: &Harness, args: &Args, run_dir: &RunDir) -> Resu
     Ok(())
 }
 
+/// Runs the load generator with different options.
 struct Flood<'a> {
     harness: &'a Harness<'a>,
     args: &'a Args,
@@ -161,7 +162,7 @@ struct Flood<'a> {
 struct LoadedMemory {
     joined: Memory,
     most: Memory,
-    /// The time of the last sent message.
+    /// When the last message was sent.
     ended: Instant,
 }
 
@@ -182,11 +183,11 @@ impl Flood<'_> {
         Ok((load_process.finish()?, LoadedMemory { joined, most, ended }))
     }
 
-    /// The memory that the server may add, by its documented bounds.
+    /// How much memory the server may add, by its documented bounds.
     fn memory_bound(&self) -> u64 {
         let clients = u64::from(self.args.clients);
         let rooms = u64::from(self.args.clients.div_ceil(USERS_PER_ROOM));
-        // By default there is one shard per core.
+        // The default is one shard per core.
         let shards = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
         MAX_REQUESTS * REQUEST_BYTES + clients * CONNECTION_BYTES + rooms * shards * ROOM_BYTES
     }

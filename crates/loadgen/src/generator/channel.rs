@@ -1,5 +1,5 @@
-//! Verifies what the members of a hub, or the subscribers of NATS, received. Such a server has no event numbers, so less is
-//! required than of Teahouse: each message once, unaltered, and the messages of one sender in order.
+//! Verifies what each member of a hub, or each subscriber of NATS, received. Such a server has no event numbers. So it is held
+//! to less than Teahouse: each message once, unaltered, and the messages of one sender in order.
 
 use std::collections::HashSet;
 
@@ -15,33 +15,34 @@ const AFTER: &[u8] = br#""}"#;
 /// The size of the log that is kept: some seconds of a busy hub.
 const LOG_BYTES: usize = 32 * 1024 * 1024;
 
-/// The verification of one room without event numbers.
+/// A room without event numbers.
 #[derive(Debug)]
 pub(crate) struct Channel {
     /// The index among `channels`, to which senders are assigned in turn.
     index: Index,
     channels: Index,
+    /// The number of senders in this channel.
     senders: usize,
     /// The number of members that never pause reading: the first ones.
     readers: usize,
     body: usize,
-    /// The texts in the order in which the first member received them. Most other members receive the same order, so their
+    /// The texts in the order in which the first member received them. Most other members receive the same order, so that their
     /// texts need not be parsed again.
     log: RecentFrames,
-    /// The payloads of the messages in the log.
+    /// The payload of each message in the log.
     messages: Vec<LoggedMessage>,
-    /// For each member, the position up to which its order equals that of the log.
+    /// For each member, up to where its order equals that of the log.
     position: Vec<usize>,
     /// For each member and sender of this channel, the number of the next message.
     next: Vec<Index>,
-    /// For each member, the number of distinct messages received.
+    /// For each member, the number of distinct messages it received.
     received: Vec<u64>,
-    /// Member, sender and number of skipped messages; almost always empty.
+    /// Member, sender and number of skipped messages. Almost always empty.
     gaps: HashSet<(usize, Index, u32)>,
     findings: Findings,
 }
 
-/// A message with the index of its sender in the channel, computed once instead of for each member.
+/// A message and the index of its sender in the channel: computed once, and not for each member.
 #[derive(Clone, Copy, Debug)]
 struct LoggedMessage {
     payload: Payload,
@@ -49,7 +50,7 @@ struct LoggedMessage {
 }
 
 impl Channel {
-    /// A single channel with this many members and senders.
+    /// The only channel, with this many members and senders.
     pub(crate) fn new(readers: u32, stalled: u32, senders: u32, body: usize) -> Self {
         let (members, senders) = ((readers + stalled) as usize, senders as usize);
         Channel {
@@ -73,7 +74,7 @@ impl Channel {
         Channel { index, channels, log: RecentFrames::new(LOG_BYTES / channels as usize), ..self }
     }
 
-    /// The senders that send to this channel.
+    /// The senders in this channel.
     fn own<'a>(&self, senders: &'a [Sender]) -> impl Iterator<Item = &'a Sender> + Clone + use<'a> {
         senders.iter().skip(self.index as usize).step_by(self.channels as usize)
     }
@@ -112,7 +113,7 @@ impl Channel {
         used
     }
 
-    /// Parses a text. Returns `None`, and counts a finding, if no sender of this channel sent it.
+    /// Parses a text. `None`, and counted, if none of our senders sent it, or not in this channel.
     fn read(&mut self, member: usize, text: &[u8]) -> Option<LoggedMessage> {
         let position = self.position[member];
         if self.log.json(position as u64) == Some(text) {
@@ -141,7 +142,7 @@ impl Channel {
         Some(message)
     }
 
-    /// Handles a text that the member received. Returns its payload if it is new to the member.
+    /// The member received this text. Returns its payload if it is new to the member.
     pub(crate) fn receive(&mut self, member: usize, text: &[u8]) -> Option<Payload> {
         let LoggedMessage { payload, sender } = self.read(member, text)?;
         let next = &mut self.next[member * self.senders + sender as usize];
@@ -153,7 +154,7 @@ impl Channel {
             self.findings.out_of_order += 1;
         } else {
             if member >= self.readers {
-                // A hub may skip messages for a member that does not read, and has no way to announce it.
+                // A hub may skip messages for a member that does not read, and cannot announce it.
                 self.findings.stalled_gaps += u64::from(payload.number > *next);
             } else {
                 self.gaps.extend((*next..payload.number).map(|number| (member, sender, number)));
@@ -169,8 +170,8 @@ impl Channel {
         self.received[member] >= self.own(senders).map(Sender::sent).sum()
     }
 
-    /// Adds the findings. `is_alive` is whether each member's connection was open at the end: if not, later messages are not
-    /// lost, but the closed connection is counted.
+    /// Adds the findings. `is_alive` holds for each member whether its connection was open at the end. If not, later messages are
+    /// not lost, but its end is counted.
     pub(crate) fn finish(
         self,
         is_alive: impl Iterator<Item = bool>,

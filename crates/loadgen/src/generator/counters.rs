@@ -1,4 +1,4 @@
-//! The counters of a run, in total and for the measured time.
+//! Counters of the whole run, and of the measured time.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,12 +12,14 @@ const SECOND_US: u64 = 1_000_000;
 /// The counters of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    /// Received events of every kind.
     pub(crate) received: u64,
     pub(crate) deliveries: u64,
     pub(crate) acknowledged: u64,
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) closed: BTreeMap<u16, u64>,
     pub(crate) measured: Measured,
+    /// Whether this is the measured time.
     measuring: bool,
     /// The measured time, in microseconds of the run.
     span_us: Range<u64>,
@@ -29,8 +31,9 @@ pub(crate) struct Measured {
     pub(crate) deliveries: u64,
     /// Messages acknowledged in each second; the last second may be incomplete.
     pub(crate) acknowledged: Vec<u64>,
+    /// Rejected commands.
     pub(crate) rejected: u64,
-    /// From the write of a message to its read by each member.
+    /// From the write of a message to its read.
     pub(crate) latency: Histogram,
     /// From the write of a message to the read of its reply.
     pub(crate) acknowledge: Histogram,
@@ -49,7 +52,7 @@ impl Counters {
         self.span_us.end = now_us;
     }
 
-    /// Counts the first receipt of an event by a member.
+    /// A member received an event for the first time.
     pub(crate) fn delivered(&mut self, content: Content, senders: &mut [Sender], now_us: u64) {
         self.received += 1;
         let Content::Message(payload) = content else { return };
@@ -62,17 +65,18 @@ impl Counters {
         if let Some(sent_us) = sender.and_then(|sender| sender.on_received(payload.number))
             && self.span_us.contains(&sent_us)
         {
-            // The last member to read a message determines its time to completion.
+            // The last member to read it has the longest latency.
             self.measured.complete.record(now_us.saturating_sub(sent_us));
         }
     }
 
+    /// A command was rejected.
     pub(crate) fn rejected(&mut self, code: String) {
         self.measured.rejected += u64::from(self.measuring);
         *self.errors.entry(code).or_default() += 1;
     }
 
-    /// Counts the reply to a message that was sent at `sent_us`.
+    /// A message that was sent at this time has a reply.
     pub(crate) fn answered(&mut self, sent_us: u64, now_us: u64) {
         self.acknowledged += 1;
         if self.measuring {

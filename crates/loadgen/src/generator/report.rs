@@ -1,4 +1,4 @@
-//! The report of a run: counts, rates, latencies, violations.
+//! The report of a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,14 +8,14 @@ use serde::Serialize;
 use super::Findings;
 use super::histogram::Histogram;
 
-/// A distribution of times, in milliseconds.
+/// Times in milliseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Times {
-    /// The median, exact to two digits.
+    /// The median.
     pub p50: f64,
-    /// The 99th percentile, exact to two digits.
+    /// The 99th percentile.
     pub p99: f64,
-    /// The maximum, exact to two digits.
+    /// The maximum.
     pub max: f64,
 }
 
@@ -30,16 +30,16 @@ impl Times {
     }
 }
 
-/// The CPU and memory use of the server's process.
+/// CPU and memory of the server's process.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct ServerUse {
-    /// Cores used in the measured time; 1.0 is one core without pause.
+    /// Cores used in the measured time.
     pub cpu_cores: f64,
-    /// Microseconds of CPU for each message to each member; `None` without deliveries.
+    /// Microseconds of CPU for each message to each member.
     pub cpu_us_per_delivery: Option<f64>,
     /// Anonymous memory (RssAnon) before the first connection, in bytes.
     pub memory_before: u64,
-    /// The same after the last join and the settle delay.
+    /// The same after the last join.
     pub memory_joined: u64,
     /// The same at the end of the measured time.
     pub memory_after: u64,
@@ -49,33 +49,33 @@ pub struct ServerUse {
     pub memory_per_connection: f64,
 }
 
-/// The joining phase: from the first connection to the last `joined`.
+/// The time from the first connection to the last `joined`.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Joining {
-    /// Its length in seconds.
+    /// The length in seconds.
     pub seconds: f64,
     /// Connections per second that joined all their rooms.
     pub per_second: f64,
-    /// Cores used by the generator; near 1.0 it measures itself.
+    /// Cores used by the generator.
     pub generator_cpu_cores: f64,
-    /// Cores used by the server; `None` without its process id.
+    /// Cores used by the server, if its process id is known.
     pub server_cpu_cores: Option<f64>,
 }
 
-/// The result of a run, printed as text or as JSON.
+/// The result of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Connections that never paused reading.
     pub connections: u32,
-    /// Connections that paused reading.
+    /// Stalled connections.
     pub stalled: u32,
-    /// The rooms over which the connections were spread.
+    /// Rooms.
     pub rooms: u32,
-    /// The rooms that each connection joined.
+    /// Rooms that each connection joined.
     pub rooms_each: u32,
-    /// The connections that sent messages.
+    /// Senders.
     pub senders: u32,
-    /// The length of each message body in bytes.
+    /// Length of a message body.
     pub body_bytes: usize,
     /// Seconds from the first connection to the last `joined`.
     pub connect_seconds: f64,
@@ -85,9 +85,9 @@ pub struct Report {
     pub caught_up_seconds: Option<f64>,
     /// The measured time in seconds.
     pub seconds: f64,
-    /// Messages sent in total, including warm-up.
+    /// Messages sent in total.
     pub sent: u64,
-    /// Messages acknowledged in total, including warm-up.
+    /// Messages acknowledged in total.
     pub acknowledged: u64,
     /// Messages acknowledged in each second of the measured time.
     pub acknowledged_by_second: Vec<u64>,
@@ -109,20 +109,20 @@ pub struct Report {
     pub complete_ms: Times,
     /// From the write of a message to the read of its `ok`, in the measured time.
     pub acknowledge_ms: Times,
-    /// The greatest delay of a message against the configured rate, in milliseconds; 0 without a rate.
+    /// The greatest delay of a message against the configured rate.
     pub late_ms: f64,
-    /// The violations and gaps that the checker found.
+    /// Violations and gaps.
     #[serde(flatten)]
     pub findings: Findings,
-    /// Rejected commands by error code, over the whole run.
+    /// Rejections by code.
     pub errors: BTreeMap<String, u64>,
-    /// Connections that ended early, by close code; 1006 without a close frame.
+    /// Closed connections by close code; 1006 without one.
     pub closed: BTreeMap<u16, u64>,
-    /// The use of the server's process; `None` without its process id.
+    /// The server's process, if its id is known.
     pub server: Option<ServerUse>,
     /// Cores used by the generator in the measured time.
     pub generator_cpu_cores: f64,
-    /// Reasons to doubt the measurements, such as a saturated generator.
+    /// Reasons to doubt the measurements.
     pub warnings: Vec<String>,
 }
 

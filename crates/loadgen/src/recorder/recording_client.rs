@@ -17,25 +17,25 @@ use super::slow_reader::SlowReader;
 use client::{Client, Error, Options, new_session_from};
 use fastrand::Rng;
 
-/// The longest delay between two attempts to connect; short, because a killed server restarts soon.
+/// The longest delay between two attempts to connect: a killed server restarts soon.
 const RECONNECT_DELAY_MS: u64 = 40;
-/// How long a client waits for a frame before it looks for other work.
+/// How long a client waits for a frame before it checks for other work.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The same for a client that sends nothing by itself.
 const LISTENER_POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// The reconnect delay of docs/PROTOCOL.md: a random part of this, which doubles with each attempt.
+/// The reconnect delay of docs/PROTOCOL.md: a random part of this, doubled each time.
 const BACKOFF_START_MS: u64 = 500;
-/// Bounds the wait for the remaining events.
+/// How long all clients may take to receive the remaining events.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bounds an offline period. Some clients miss more events than a catch-up delivers, and receive a gap.
+/// The longest offline period. Some clients miss more events than a catch-up delivers, and receive a gap.
 const MAX_OFFLINE_MS: u64 = 6_000;
 /// One in this many writers sends to the room that all receivers have joined.
 const BUSY_ROOM_SHARE: u32 = 3;
-/// The UTF-8 bytes of one word, which is one character.
+/// Bytes of a word: one character in UTF-8.
 const WORD_BYTES: u32 = 3;
-/// Bounds the bytes of a message's key and the space after it.
+/// The most bytes of a message's key and the space after it.
 const KEY_BYTES: u32 = 20;
-/// The number of rooms of a receiver.
+/// Rooms of a receiver.
 const ROOMS: u32 = 3;
 /// Distance between the seeds of two clients: the golden ratio of 2^64, so that nearby run seeds share no client seed.
 const SEED_STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -47,11 +47,11 @@ pub(super) enum Role {
     Listener,
 }
 
-/// A client with its session, across its connections.
+/// One client with its session, across its connections.
 pub(super) struct RecordingClient {
     pub(super) history_file: HistoryFile,
     pub(super) role: Role,
-    /// `None` unless the client is a slow reader.
+    /// How the client pauses reading, if it is a slow reader.
     slow_reader: Option<SlowReader>,
     pub(super) rng: Rng,
     pub(super) counters: Arc<Counters>,
@@ -62,34 +62,34 @@ pub(super) struct RecordingClient {
     /// The room that the client joins when it is in none.
     home: RoomId,
     pub(super) epoch: Epoch,
-    /// The rooms of which the client is a member.
+    /// The state of each room of which the client is a member.
     pub(super) rooms: BTreeMap<RoomId, RoomState>,
     /// Messages without a reply, in the order in which they were sent.
     pub(super) unanswered: Vec<Message>,
     /// Other commands on this connection without a reply.
     pub(super) pending: BTreeMap<CommandId, Pending>,
-    /// The time at which the oldest pending command was sent.
+    /// When the oldest of them was sent.
     pub(super) pending_since: Instant,
     pub(super) next_id: u64,
     pub(super) next_key: u64,
-    /// The number of words in a message is below this.
+    /// The number of words of a message is below this.
     pub(super) max_words: u64,
     pub(super) next_burst: Instant,
-    /// The time at which the client closes the connection; `None` if it never does.
+    /// When the client closes the connection by itself, if it does.
     pub(super) next_close: Option<Instant>,
     has_all_answers: bool,
 }
 
-/// The events of a room that a client has.
+/// What a client has of a room.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RoomState {
-    /// The client has every event up to this one, except for the gaps.
+    /// The client has every event up to here, except the gaps.
     pub(super) cursor: Seq,
-    /// The gaps that are being filled from history.
+    /// Gaps that are being filled from history.
     pub(super) gaps: Vec<(Seq, Seq)>,
     /// The cursor that the client sent on this connection.
     pub(super) resumed_from: Seq,
-    /// Whether `reset` has arrived, but not the `joined` that follows it.
+    /// `reset` arrived, and its `joined` did not yet.
     pub(super) was_reset: bool,
 }
 
@@ -98,8 +98,9 @@ pub(super) struct RoomState {
 pub(super) struct Message {
     pub(super) send: Send,
     pub(super) room: RoomId,
-    /// The id of the attempt on this connection; `None` if no reply is expected.
+    /// The id of the attempt on this connection, if it awaits a reply.
     pub(super) in_flight: Option<CommandId>,
+    /// The time of the last attempt.
     pub(super) last_sent: Option<Instant>,
 }
 
@@ -113,7 +114,7 @@ pub(super) enum Pending {
     History(RoomId),
 }
 
-/// The reason why a connection ended.
+/// Why a connection ended.
 pub(super) enum ConnectionEnd {
     /// The client closed it and stays offline for a while.
     GoesOffline,
@@ -143,7 +144,7 @@ impl RecordingClient {
         let mut history_file = HistoryFile::new(&plan.history, number)?;
         let client = history_file.now()?.new_client();
         let mut socket = Client::connect(plan.server, Options { source, ..Options::bearer(&token) })?;
-        // `connect` waits for `welcome` with the JSON subprotocol, which these options request.
+        // With JSON, `connect` waits for the welcome.
         let epoch = socket.welcome().expect("connected as JSON").epoch.clone();
         let on = history_file.now()?.opened(client, user.id, &epoch);
         let count = if role == Role::Receiver { ROOMS.min(plan.rooms) } else { 1 };
@@ -163,11 +164,11 @@ impl RecordingClient {
                 .entry(joined.info.room)
                 .or_insert(RoomState { cursor: joined.head, ..RoomState::default() });
         }
-        // Events that arrived meanwhile were not recorded. They are delivered again, because the cursors are at the joins.
+        // Events that arrived meanwhile were not recorded. They are delivered again, since the cursors are at the joins.
         history_file.now()?.closed(on, 1006);
-        // Each client of a run has its own random sequence.
+        // Each client of a run has its own sequence.
         let mut rng = Rng::with_seed(plan.seed.wrapping_add(u64::from(number).wrapping_mul(SEED_STRIDE)));
-        // `count` is at least 1, so there is a room.
+        // `count` is at least 1.
         let home = *rooms.keys().next().expect("every client joins a room");
         Ok(RecordingClient {
             history_file,
@@ -194,7 +195,7 @@ impl RecordingClient {
         })
     }
 
-    /// Runs one connection after another, until every event is received.
+    /// Runs connection after connection, until every event is received.
     pub(super) fn run(mut self, run: &RunState) -> Result<(), RecorderError> {
         let mut is_ready = false;
         let mut deadline = None;
@@ -208,7 +209,7 @@ impl RecordingClient {
                 ..Options::bearer(&self.token)
             };
             if let Ok(mut socket) = Client::connect(run.plan.server, options) {
-                // The options request JSON, as in `connect`.
+                // As above.
                 self.epoch = socket.welcome().expect("connected as JSON").epoch.clone();
                 let on = self.history_file.now()?.opened(self.client, self.user, &self.epoch);
                 attempts_since_stop = None;
@@ -229,7 +230,7 @@ impl RecordingClient {
                     ConnectionEnd::Closed => {
                         self.history_file.now()?.closed(on, 1000);
                         self.counters.on_close();
-                        // Half of the time with a close frame and its reply. Events before the reply are delivered again.
+                        // Half of the time with a close frame, and its reply. Events before the reply are delivered again.
                         if self.rng.bool() {
                             let _ = socket.close();
                         }
@@ -237,14 +238,14 @@ impl RecordingClient {
                     ConnectionEnd::Lost(Error::Closed { code, reason }) => {
                         self.history_file.now()?.closed_with_reason(on, code, &reason);
                         if let Some(within) = retry_within_ms(code, &reason) {
-                            // The server waits for the end of the TCP connection.
+                            // The server waits for the end of the connection.
                             drop(socket);
                             thread::sleep(Duration::from_millis(self.rng.u64(..within)));
                             attempts_since_stop = Some(0);
                             continue;
                         }
                     }
-                    // A broken connection does not turn valid frames into invalid ones, so this is a defect of the server.
+                    // A broken connection does not turn valid frames into invalid ones.
                     ConnectionEnd::Lost(error @ (Error::Framing(_) | Error::Unreadable { .. })) => {
                         return Err(error.into());
                     }
@@ -278,7 +279,7 @@ impl RecordingClient {
         }
     }
 
-    /// Runs one connection until it ends.
+    /// Runs one connection to its end.
     fn run_connection(
         &mut self,
         socket: &mut Client,
@@ -291,7 +292,7 @@ impl RecordingClient {
         let mut done = || -> Result<(), Exit> {
             self.resume(socket)?;
             if self.rooms.is_empty() {
-                // The client left its room, and was disconnected before it rejoined.
+                // It left its room, and was disconnected before it rejoined.
                 self.rejoin(socket, self.home)?;
             }
             self.resend_unanswered(socket, on)?;
@@ -328,7 +329,7 @@ impl RecordingClient {
         }
     }
 
-    /// Whether the client has every reply and every event, or has waited for them long enough.
+    /// Whether the client has every reply and every event, or has waited long enough for them.
     fn is_finished(&mut self, run: &RunState, quiescence_deadline: &mut Option<Instant>) -> bool {
         let heads = run.heads.get();
         let quiescence_deadline =
@@ -355,7 +356,7 @@ fn retry_within_ms(code: u16, reason: &str) -> Option<u64> {
     (within > 0).then_some(within)
 }
 
-/// The reason to leave a connection: it ended, or the history cannot be written.
+/// Why a connection is left: it ended, or the history cannot be written.
 pub(super) enum Exit {
     ConnectionEnd(ConnectionEnd),
     Failed(RecorderError),

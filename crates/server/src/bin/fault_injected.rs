@@ -1,4 +1,4 @@
-//! The `teahouse` program with guarantees that can be broken on purpose (`crates/gateway/src/fault_injection.rs`).
+//! The `teahouse` program with one injected fault (`crates/gateway/src/fault_injection.rs`).
 
 use std::process::ExitCode;
 

@@ -9,10 +9,9 @@ use super::{ConfigError, Source, nearest};
 const PREFIX: &str = "TEAHOUSE_";
 const CONFIG: &str = "TEAHOUSE_CONFIG";
 
-/// The settings of the environment.
 pub(super) struct Environment {
     pub(super) config: Option<PathBuf>,
-    /// Index in the table, text, source.
+    /// The index in [`SETTINGS`], the text and the source of each.
     pub(super) settings: Vec<(usize, String, Source)>,
 }
 
@@ -38,7 +37,7 @@ pub(super) fn read(
             };
             found.settings.push((index, text.to_owned(), source));
         } else if cfg!(feature = "fault-injection") && name == "TEAHOUSE_FAULT_INJECTION" {
-            // Not a setting; in other builds it is an unknown variable like any other.
+            // Not a setting; in builds without the feature, the variable is unknown and rejected.
         } else if !is_service_link(name) {
             let known = names.iter().map(String::as_str).chain([CONFIG]);
             let hint = nearest(name, known).map(str::to_owned);

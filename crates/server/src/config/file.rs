@@ -7,10 +7,10 @@ use toml::de::{DeTable, DeValue};
 use super::settings::{Kind, SETTINGS, index_of};
 use super::{ConfigError, Source, nearest};
 
-/// The index of a setting in the table, its text, and its source.
+/// The index of a setting in [`SETTINGS`], its text, and its source.
 type Given = (usize, String, Source);
 
-/// Reads every setting of a file. The order is irrelevant: TOML rejects duplicate keys.
+/// Reads every setting of a file. Their order does not matter, because TOML rejects duplicate keys.
 pub(super) fn read(path: &Path) -> Result<Vec<Given>, ConfigError> {
     let unreadable = |cause| ConfigError::Unreadable { path: path.to_owned(), cause };
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
@@ -66,7 +66,7 @@ impl File<'_> {
     }
 }
 
-/// The position of a key's value.
+/// The position of a key's value, for error messages.
 fn table_value(
     table: &DeTable<'_>,
     name: &toml::Spanned<std::borrow::Cow<'_, str>>,

@@ -35,12 +35,11 @@ use settings::{SETTINGS, Setting};
 /// The configuration file that is read, if it exists, when none is given.
 const FILE: &str = "teahouse.toml";
 
-/// The effective settings.
+/// The effective settings; docs/CONFIGURATION.md describes each of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// The address to listen on. An unspecified IPv6 address means all addresses, including IPv4.
     pub(crate) listen: SocketAddr,
-    /// The data folder.
     pub(crate) data: PathBuf,
     /// The PostgreSQL database; `None` is the embedded one in the data folder.
     pub(crate) database: Option<DatabaseUrl>,
@@ -50,28 +49,21 @@ pub(crate) struct Config {
     pub(crate) max_message_bytes: u32,
     /// Number of shards; 0 is one per core.
     pub(crate) shards: usize,
-    /// The log filter, in the syntax of `tracing_subscriber`.
+    /// A filter in the syntax of `tracing_subscriber`.
     pub(crate) log: String,
-    /// The log format.
     pub(crate) log_format: LogFormat,
-    /// Limits and rates.
     pub(crate) limits: Limits,
-    /// Timeouts.
     pub(crate) timeouts: Timeouts,
 }
 
 /// Limits and rates. `enabled = false` disables all of them; bounds on sizes and memory are not included.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// Whether the limits and rates apply.
     pub(crate) enabled: bool,
-    /// Maximum number of concurrent connections.
     pub(crate) connections: u32,
     /// Maximum number of concurrent connections per IPv4 address or IPv6 /64.
     pub(crate) connections_per_address: u32,
-    /// Maximum number of rooms per user.
     pub(crate) rooms_per_user: u32,
-    /// Rate limits.
     pub(crate) rates: Rates,
 }
 
@@ -84,28 +76,25 @@ pub(crate) struct Timeouts {
     pub(crate) headers: Duration,
     /// Between requests, and for a response of which the peer accepts no byte.
     pub(crate) http_keep_alive: Duration,
-    /// Interval of WebSocket pings on an idle connection.
+    /// The time without input after which a connection is pinged.
     pub(crate) ping_interval: Duration,
     /// Time without a byte received, or without a byte accepted by the peer, after which a connection is closed.
     pub(crate) websocket_idle: Duration,
-    /// From the first byte of a message to its last.
+    /// From the first byte of a WebSocket message to its last.
     pub(crate) message_assembly: Duration,
-    /// For the peer's close frame.
+    /// From the server's close frame to the peer's.
     pub(crate) close: Duration,
 }
 
-/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogFormat {
     /// `Human` on a terminal, `Json` otherwise.
     Auto,
-    /// Human-readable.
     Human,
     /// One JSON object per line.
     Json,
 }
 
-/// The settings of the command line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flags {
     /// `--config FILE`
@@ -114,12 +103,11 @@ pub(crate) struct Flags {
     pub(crate) settings: Vec<(&'static str, String)>,
 }
 
-/// The settings and their sources.
+/// The configuration, and where each of its values comes from.
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
-    /// The parsed settings.
     pub(crate) config: Config,
-    /// The given texts; one for each of [`SETTINGS`], in the same order.
+    /// One for each of [`SETTINGS`], in the same order.
     chosen: Vec<Chosen>,
 }
 
@@ -129,16 +117,12 @@ struct Chosen {
     source: Source,
 }
 
-/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The default of the table.
     Default,
     /// A file and a line number.
     File(PathBuf, usize),
-    /// An environment variable.
     Environment(String),
-    /// A flag.
     Flag(&'static str),
 }
 
@@ -156,48 +140,34 @@ impl fmt::Display for Source {
 /// An error in the configuration: one line with the source, the problem and what is expected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    /// A file that cannot be read.
+    /// A file given by a flag or a variable, or a default file that exists.
     #[error("cannot read the configuration {}: {cause}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        cause: std::io::Error,
-    },
-    /// A file that is not TOML.
+    Unreadable { path: PathBuf, cause: std::io::Error },
+    /// Not TOML; the line is where the parser stopped.
     #[error("{source_}: {problem}")]
-    Syntax {
-        /// The source.
-        source_: Source,
-        /// The problem.
-        problem: String,
-    },
-    /// An unknown key or variable.
+    Syntax { source_: Source, problem: String },
+    /// Probably a typing error: it is never ignored.
     #[error("{source_}: unknown setting {key}{}", hint.as_ref().map_or_else(String::new, |hint| format!("; did you mean {hint}?")))]
     Unknown {
-        /// The source.
         source_: Source,
-        /// The key or variable.
+        /// The key in a file, or the name of a variable.
         key: String,
         /// The nearest known name, if there is a near one.
         hint: Option<String>,
     },
-    /// A value that the setting does not allow.
+    /// Of another type or out of range, or in conflict with another setting.
     #[error("{source_}: {key} = {value}: {problem}")]
     Value {
-        /// The source.
         source_: Source,
-        /// The setting.
         key: &'static str,
-        /// The given value.
         value: String,
-        /// The problem, or the allowed values.
+        /// "expected …" with the allowed values, unless the parser has a more specific message.
         problem: String,
     },
 }
 
 impl Loaded {
-    /// Reads all sources in order of increasing precedence.
+    /// Reads all sources in order of increasing precedence; `teahouse.toml` in the current folder is one of them.
     pub(crate) fn load(
         flags: &Flags,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -205,7 +175,7 @@ impl Loaded {
         Self::load_in(Path::new(""), flags, environment)
     }
 
-    /// [`Loaded::load`] with the folder of `teahouse.toml`.
+    /// [`Loaded::load`] for another folder, for tests.
     fn load_in(
         folder: &Path,
         flags: &Flags,
@@ -279,7 +249,6 @@ impl Loaded {
         Ok(())
     }
 
-    /// Each setting with its text and source.
     fn settings(&self) -> impl Iterator<Item = (&'static Setting, &Chosen)> {
         SETTINGS.iter().zip(&self.chosen)
     }

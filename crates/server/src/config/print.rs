@@ -59,7 +59,7 @@ fn line(setting: &Setting, text: &str) -> String {
     format!("{name} = {}", toml_value(setting, text))
 }
 
-/// A value as TOML.
+/// A value as TOML, which a file can contain.
 pub(super) fn toml_value(setting: &Setting, text: &str) -> String {
     let quote = |text: &str| toml::Value::from(text).to_string();
     match setting.kind {
@@ -80,7 +80,7 @@ pub(super) fn toml_value(setting: &Setting, text: &str) -> String {
 fn wrap(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is always a line");
+        let line = lines.last_mut().expect("the vector is created with one line, and never shrinks");
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > 100 {
             lines.push(word.to_owned());
         } else {

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use super::print::{example, toml_value};
 use super::settings::{SETTINGS, Setting};
 
-/// The language of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Language {
     English,

@@ -11,21 +11,20 @@ use domain::{Rates, RoomLimits};
 
 use super::{Config, Limits, LogFormat, Timeouts, values};
 
-/// A setting.
+/// A row of the table.
 pub(super) struct Setting {
     /// The key in the file: `limits.connections` is `connections` in `[limits]`.
     pub(super) key: &'static str,
     /// The command-line flag, if the setting has one.
     pub(super) flag: Option<&'static str>,
-    /// The default, as text.
+    /// In the syntax of the environment; `each_default_is_valid` parses it.
     pub(super) default: &'static str,
-    /// The TOML type.
     pub(super) kind: Kind,
     /// The allowed values, to follow "expected".
     pub(super) allowed: &'static str,
-    /// The description in English; backticks mark code.
+    /// The description in English for docs/CONFIGURATION.md; backticks mark code.
     pub(super) doc: &'static str,
-    /// The description in Chinese.
+    /// The same in Chinese, for docs/CONFIGURATION.zh.md.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "only `reference.rs` reads it, which is built for tests")
@@ -161,10 +160,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         values::whole::<usize, 0, 1024> => shards,
         "Number of shards, the threads that own connections. 0 is one per core.",
         "分片数，即负责连接的线程数。0 表示每个核一个。"),
-    setting!("log", Text, "info", r#"a filter such as "info", "debug" or "warn,teahouse=debug""#,
+    setting!("log", Text, "info", r#"a filter such as "info", "debug" or "warn,gateway=info""#,
         values::log_filter => log,
-        "Log level: `error`, `warn`, `info`, `debug`, `trace`, or a filter by module such as `warn,teahouse=debug`.",
-        "日志级别：`error`、`warn`、`info`、`debug`、`trace`，或按模块过滤，例如 `warn,teahouse=debug`。"),
+        "Log level: `error`, `warn`, `info`, `debug`, `trace`, or a filter by module such as `warn,gateway=info`.",
+        "日志级别：`error`、`warn`、`info`、`debug`、`trace`，或按模块过滤，例如 `warn,gateway=info`。"),
     setting!("log_format", Text, "auto", r#""auto", "human" or "json""#,
         values::log_format => log_format,
         "Log format. `auto` is `human` on a terminal and `json` otherwise.",

@@ -1,3 +1,5 @@
+//! Precedence of the sources, errors with their positions, and the generated documents.
+
 use std::fs;
 
 use super::*;

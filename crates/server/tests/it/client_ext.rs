@@ -53,11 +53,11 @@ impl TestServer {
         Client::connect(self.addr, bearer(token)).unwrap()
     }
 
-    /// Connects a line client and reads its greeting; it is in the lobby.
+    /// Connects a line client, which joins the lobby, and reads the line of welcome.
     pub(crate) fn lines(&self, options: Options) -> Client {
         let mut client = Client::connect(self.addr, Options { protocol: None, ..options }).unwrap();
-        let greeting = client.next_line().unwrap();
-        assert!(greeting.starts_with("* "), "{greeting}");
+        let welcome = client.next_line().unwrap();
+        assert!(welcome.starts_with("* "), "{welcome}");
         let room = client.next_line().unwrap();
         assert!(room.starts_with("* ") && room.contains("lobby"), "{room}");
         client
@@ -76,14 +76,13 @@ pub(crate) trait ClientExt {
     fn join_after(&mut self, room: RoomId, after: u64) -> Joined;
     /// Resumes rooms, and returns their `joined` frames in order.
     fn resume(&mut self, rooms: &[(RoomId, u64)]) -> Vec<Joined>;
-    /// The next `count` events, which must all be of this room and follow `after` without a hole.
+    /// The next `count` events, which must all be of this room and follow `after` without a gap.
     fn events_of(&mut self, room: RoomId, after: u64, count: u64) -> Vec<Event>;
     /// All frames received up to the end of a round trip. Frames that another thread of the server has yet to send may
     /// still arrive later.
     fn received(&mut self) -> Vec<ServerFrame>;
     /// The bodies of the next messages, up to and including `last`.
     fn bodies_until(&mut self, last: &str) -> Vec<String>;
-    /// The next gap.
     fn gap(&mut self) -> protocol::Gap;
     /// Ends the connection with a TCP reset, without a close frame.
     fn reset(self);
@@ -185,7 +184,6 @@ pub(crate) fn reply_id(frame: &ServerFrame) -> Option<u64> {
     .map(|id| id.0)
 }
 
-/// The body of a message.
 pub(crate) fn body(event: &Event) -> &str {
     match &event.kind {
         EventKind::Message { body, .. } => body.as_str(),

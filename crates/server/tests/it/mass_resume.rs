@@ -20,11 +20,11 @@ const RECENT: usize = 100;
 const AWAY: usize = 80;
 /// Line clients, with one connection each.
 const LINES: usize = 200;
-/// Messages sent before, and after the line clients disconnected.
+/// The messages before and after the line clients disconnect.
 const BEFORE: u64 = 1100;
 const MISSED: u64 = 50;
 
-/// Calls `work` for each, on several threads.
+/// Calls `work` for each item, on several threads.
 fn spread<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let (items, done) = (Mutex::new(items), Mutex::new(Vec::new()));
     scope(|scope| {
@@ -42,9 +42,9 @@ fn spread<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<
 }
 
 enum Reconnect {
-    /// With a cursor this many events before the head.
+    /// By `resume`, with a cursor this many events before the head.
     FromCursor(u64),
-    /// As a line client.
+    /// As a line client, whose read position is in the store.
     PlainText,
 }
 

@@ -61,7 +61,7 @@ fn each_rate_is_separate_and_has_retry_after() {
             let wait = reply["retry_after_ms"].as_u64().unwrap();
             assert!((1_000_000..=360_000_001).contains(&wait), "{setting}: {wait}");
         }
-        // The other limits still allow, and so do the limits of other users.
+        // The other rate classes still have tokens, and so do other users.
         for (other, command) in [
             ("LIMITS_MESSAGES", send(9)),
             ("LIMITS_TYPING", typing()),
@@ -83,7 +83,7 @@ fn limited_creator_still_joins_existing_rooms() {
     let server = TestServer::with(&[("LIMITS_ENABLED", "true"), ("LIMITS_NEW_ROOMS", NEVER)]);
     let (mut li, mut ann) = (server.guest(), server.guest());
     ann.join("tea").unwrap();
-    // Joining an existing room creates none, however often.
+    // Joining an existing room takes no token for a new one, however often.
     for _ in 0..5 {
         li.join("tea").unwrap();
         li.join("lobby").unwrap();

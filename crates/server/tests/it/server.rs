@@ -83,12 +83,10 @@ impl TestServer {
         self.wait()
     }
 
-    /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         kill_process(self.pid(), Signal::TERM).unwrap();
     }
 
-    /// Waits until the server exits.
     pub(crate) fn wait(&mut self) -> (ExitStatus, String) {
         let running = self.running.as_mut().expect("the server is running");
         let printed =
@@ -127,7 +125,6 @@ impl TestServer {
         command
     }
 
-    /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

@@ -56,7 +56,7 @@ fn slow_reader_catches_up_and_delays_nobody() {
     mei.join("lobby").unwrap();
     let mut slow = Client::connect(server.addr, Options { receive_buffer: SMALL, ..options() }).unwrap();
     let head = slow.join("lobby").unwrap().head.0;
-    // Fourteen megabytes: each character is six bytes in JSON. The log in memory holds four megabytes, and the kernel some.
+    // Fourteen megabytes, since each character is six bytes in JSON. The log in memory retains four, and the kernel buffers some.
     let catch_ups = server.metric("teahouse_catch_ups_total");
     let wide = "\u{1}".repeat(8000);
     for number in 0..300 {

@@ -9,7 +9,7 @@ use crate::server::{Ended, TestServer, program, run};
 /// Expects this exit code and one plain line that contains these words.
 fn check(ended: &Ended, code: i32, words: &[&str]) {
     assert_eq!(ended.code, Some(code), "{}", ended.stderr);
-    // Log lines are JSON here; the one plain line is for the operator.
+    // Log lines are JSON here; the single plain line is for the operator.
     let plain: Vec<&str> = ended.stderr.lines().filter(|line| !line.starts_with('{')).collect();
     let [line] = plain[..] else { panic!("not one line: {:?}", ended.stderr) };
     assert!(line.starts_with("teahouse: "), "{line}");

@@ -12,7 +12,6 @@ fn set_topic(room: &str, topic: &str) -> Value {
     json!({"type":"set_topic","room":room,"topic":topic})
 }
 
-/// The topic of the next event.
 fn next_topic(client: &mut Client) -> String {
     match client.next_event().unwrap().kind {
         EventKind::TopicChanged { topic } => topic.to_string(),

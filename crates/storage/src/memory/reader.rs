@@ -1,4 +1,4 @@
-//! The reader of the memory store: it locks the state for one call.
+//! The reader.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The stored state, in one value that a backup can clone.
+//! The stored state.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -15,7 +15,7 @@ use crate::{Head, LOBBY, TokenHash};
 #[derive(Clone)]
 pub(super) struct State {
     pub(super) rooms: BTreeMap<RoomId, Room>,
-    /// Deleted rooms, for simulations: their events were delivered, and are compared with what clients received.
+    /// Deleted rooms, for simulations: their events were delivered, and are compared.
     pub(super) deleted: BTreeMap<RoomId, Room>,
     pub(super) by_key: HashMap<String, RoomId>,
     pub(super) users: BTreeMap<UserId, Stored>,
@@ -23,11 +23,11 @@ pub(super) struct State {
     pub(super) keyed: HashMap<(UserId, ClientMessageId), (RoomId, Seq)>,
     pub(super) next_room: u64,
     pub(super) next_user: u64,
-    /// The number of commits, by which a reader detects changes.
+    /// The number of commits.
     pub(super) commits: u64,
-    /// The epoch; [`MemoryStore::restore`](super::MemoryStore::restore) replaces it.
+    /// The store's epoch.
     pub(super) epoch: Epoch,
-    /// The injected failure of the next commit.
+    /// How the next commit fails.
     pub(super) next_fails: Option<Failure>,
 }
 
@@ -75,7 +75,7 @@ impl State {
     }
 
     pub(super) fn new() -> Self {
-        // A valid name: the tests of `protocol` parse it.
+        // `protocol` tests that this is a name.
         let lobby = RoomName::new(RoomName::LOBBY).expect("the lobby's name is a room's name");
         State {
             by_key: HashMap::from([(lobby.key(), LOBBY)]),

@@ -1,4 +1,4 @@
-//! A client that continually sends, reads and reconnects.
+//! A client that continually tries sending, reading and reconnecting.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use protocol::{Command, ErrorCode, EventPage, History, Resume, RoomId, RoomRef, 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// No recorded client joins this room, so the history does not need its messages.
 const ROOM: &str = "probe";
-/// About the length of a usual message, in bytes.
+/// About the length of a usual message.
 const BODY_BYTES: usize = 300;
 
 pub(super) struct Probe {
@@ -23,9 +23,8 @@ pub(super) struct Probe {
     room: RoomId,
     last: Seq,
     count: u64,
-    /// The longest time until a rejection.
+    /// The longest times that a rejection and a round of reads took.
     pub(super) rejected: Duration,
-    /// The longest round of reads.
     pub(super) read: Duration,
 }
 
@@ -33,15 +32,15 @@ pub(super) struct Probe {
 pub(super) enum Answer {
     Stored,
     StorageFull,
-    /// The database did not answer.
+    /// The database does not answer.
     Unavailable,
 }
 
-/// The outcome of a round of reads.
+/// What happened to the reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reads {
     Served,
-    /// The database did not answer.
+    /// The database does not answer.
     Unavailable,
 }
 
@@ -90,7 +89,7 @@ impl Probe {
         let started = Instant::now();
         let reads = self.read_all();
         let took = started.elapsed();
-        // A round consists of five calls and a connection.
+        // Five calls and a connection.
         if took > 3 * RESPONSE_TIMEOUT {
             bail!("reading took {took:?}, with the result {reads:?}");
         }
@@ -135,7 +134,7 @@ impl Probe {
     }
 }
 
-/// Whether the error is retryable, or a status of the upgrade that means the same.
+/// A retryable rejection, or a status of the upgrade that means the same.
 fn is_unavailable(error: &Error) -> bool {
     match error {
         Error::Rejected(error) => error.code == ErrorCode::Unavailable && error.retryable,

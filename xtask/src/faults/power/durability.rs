@@ -18,17 +18,16 @@ use crate::faults::trace::Call;
 
 const LOG: &str = ".db-wal";
 const DATABASE: &str = ".db";
-/// The bytes of the header of a log.
+/// Sizes of the header of a log, and of the header of each page in it.
 const LOG_HEADER: usize = 32;
-/// The bytes of the header of each page in a log.
 const FRAME_HEADER: usize = 24;
 const PAGE: usize = 4096;
 
-/// The number of a line in the trace, which orders calls.
+/// A line of the trace.
 type Line = usize;
 type Hash64 = u64;
 
-/// The rule that a trace violates.
+/// A broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Violation {
     Acknowledged,
@@ -48,22 +47,22 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The counts and violations of a trace.
+/// The result of a check.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct DurabilityReport {
-    /// The `ok`s to messages, each checked against the sync of its message.
+    /// `ok`s to messages, each checked against the sync of its message.
     pub(super) acknowledged: u64,
-    /// The deliveries of messages, counted per socket.
+    /// Deliveries of messages, counted per socket.
     pub(super) delivered: u64,
     pub(super) log_syncs: u64,
     pub(super) database_syncs: u64,
-    /// The number of times that a log with content was reset.
+    /// How often a log with contents was reset.
     pub(super) log_resets: u64,
     /// The number of violations of each rule, and the first one.
     pub(super) violations: BTreeMap<Violation, (u64, String)>,
 }
 
-/// Checks the calls of a trace, one by one.
+/// Checks a trace call by call.
 #[derive(Default)]
 pub(super) struct DurabilityChecker {
     sockets: Sockets,
@@ -80,9 +79,9 @@ pub(super) struct DurabilityChecker {
 #[derive(Default)]
 struct Log {
     header: Option<FrameHeader>,
-    /// The frames that are not committed yet, with their offsets.
+    /// Frames that are not committed yet, with their offsets.
     open: Vec<(u64, Page)>,
-    /// The committed transactions that are not synced, with the line of the write of their commit frame.
+    /// Committed transactions that are not synced, with the line of the commit's write.
     waiting: Vec<(Line, Vec<Page>)>,
     /// The latest contents of each page in the log, synced or not.
     last: HashMap<u32, Hash64>,
@@ -90,7 +89,7 @@ struct Log {
     durable: HashMap<(u32, Hash64), Line>,
     /// The log's folder, and the line of the first write to the log.
     created: Option<(String, Line)>,
-    /// Whether that folder was synced after the first write.
+    /// Whether that folder was synced afterwards.
     is_name_synced: bool,
 }
 
@@ -108,9 +107,9 @@ struct Page {
 
 #[derive(Default)]
 struct Database {
-    /// The latest content of each page, and the line on which its write ended.
+    /// The latest contents of each page, and the line at which its write ended.
     pages: HashMap<u32, (Hash64, Line)>,
-    /// The line on which the latest successful sync started.
+    /// The latest start of a successful sync.
     synced: Option<Line>,
 }
 
@@ -142,7 +141,7 @@ impl DurabilityChecker {
                     self.report.acknowledged += 1;
                     self.require_durable(Violation::Acknowledged, &key, line);
                 }
-                // An event other than a message, such as a member who left.
+                // The event of a member who left.
                 Some(None) => {}
                 None => bail!(
                     "line {line}: {room} #{seq} was acknowledged but never delivered, so its message is unknown"
@@ -241,7 +240,7 @@ impl DurabilityChecker {
         Ok(())
     }
 
-    /// At the end of a sync, everything that was committed before its start is durable, provided that the log's name is.
+    /// When a sync ends, what was committed before it started is durable, provided the log's name is.
     fn log_synced(&mut self, sync: &Call) {
         if !self.log.is_name_synced {
             return;
@@ -259,7 +258,7 @@ impl DurabilityChecker {
         }
     }
 
-    /// Handles a call after which the log has no content.
+    /// The log loses its contents here.
     fn reset_log(&mut self, line: Line) {
         let last = std::mem::take(&mut self.log.last);
         self.log.durable.clear();
