@@ -26,11 +26,11 @@ pub(crate) struct Args {
     cases: Vec<String>,
 }
 
-/// `cargo xtask load` measures speed.
+/// Performance cases: `cargo xtask load` measures the speed.
 const SPEED: &[&str] = &["9.*"];
-/// permessage-deflate; run only if the server offers it.
+/// The cases of permessage-deflate; they run only if the server offers it.
 const COMPRESSION: &[&str] = &["12.*", "13.*"];
-/// The numbers of cases without speed, and without or with compression. An interrupted run must not pass.
+/// The number of cases without performance, without and with compression. An interrupted run must not pass.
 const CASES: usize = 247;
 const CASES_WITH_COMPRESSION: usize = 247 + 216;
 
@@ -57,7 +57,7 @@ fn build_with_echo(workspace: &Workspace, home: &Path) -> Result<std::path::Path
     Ok(kept)
 }
 
-/// Which cases run, and how many there must be, if known.
+/// The cases to run, and their number if it is known.
 #[derive(Debug, PartialEq)]
 struct Choice<'a> {
     cases: Vec<&'a str>,
@@ -83,7 +83,7 @@ impl<'a> Choice<'a> {
 fn fuzz(wstest: &Path, home: &Path, url: &str, choice: &Choice) -> Result<()> {
     let reports = home.join("reports");
     if reports.exists() {
-        // Old reports must not be taken for those of a run that wrote none.
+        // Reports of an earlier run must not be mistaken for those of a run that wrote none.
         fs::remove_dir_all(&reports).context("cannot remove the last reports")?;
     }
     let spec = serde_json::json!({
@@ -96,7 +96,7 @@ fn fuzz(wstest: &Path, home: &Path, url: &str, choice: &Choice) -> Result<()> {
     let spec_file = home.join("spec.json");
     fs::write(&spec_file, spec.to_string())?;
     let mut command = Command::new(wstest);
-    // Without the port of Autobahn's web page, which is not used.
+    // Port 0 turns off Autobahn's web page.
     command.args(["-m", "fuzzingclient", "-u", "0", "-s"]).arg(&spec_file).current_dir(home);
     process::run(&mut command)?;
 
@@ -111,7 +111,7 @@ fn fuzz(wstest: &Path, home: &Path, url: &str, choice: &Choice) -> Result<()> {
 /// The server's name in the reports.
 const AGENT: &str = "teahouse";
 
-/// Requests an upgrade with the extension.
+/// Whether the server accepts the extension when an upgrade requests it.
 fn offers_compression(address: SocketAddr) -> Result<bool> {
     let request = format!(
         "GET /echo HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

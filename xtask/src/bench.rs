@@ -75,7 +75,7 @@ pub(crate) struct Args {
 const BEGIN: &str = "<!-- bench: begin -->";
 const END: &str = "<!-- bench: end -->";
 
-/// Only together with tables of the same run.
+/// The plot's place in the document; it is only written together with the tables of the same run.
 const PLOT: &str = "\n![Bars for each server: deliveries a second at 128 messages in flight, CPU for each delivery at 50 messages \
                     a second, memory for each idle connection](performance.svg)\n";
 
@@ -84,7 +84,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let results = match &args.from {
         Some(file) => Results::read(file)?,
-        // A trial run does not replace results that took half an hour.
+        // Results of half an hour must not be replaced by those of a trial run.
         None => {
             measure(workspace, args, &folder.join(if args.print { "trial.json" } else { "results.json" }))?
         }
@@ -160,7 +160,7 @@ fn measure(workspace: &Workspace, args: &Args, file: &Path) -> Result<Results> {
 }
 
 fn run_scenario_once(bench: &Bench, round: u32, scenario: &Scenario, results: &mut Results) {
-    // The reference stores run after the servers whose batch sizes they use, in a scenario of their own.
+    // The reference stores run after the servers whose batch sizes they use, in a separate scenario.
     let batches = Peer::ALL.map(|peer| (peer, results.batch_of_round(round, peer)));
     let batch = |of: Peer| batches.iter().find(|(peer, _)| *peer == of).and_then(|(_, batch)| *batch);
     bench.run_scenario(scenario, batch, |key, peer, outcome| {
@@ -170,12 +170,12 @@ fn run_scenario_once(bench: &Bench, round: u32, scenario: &Scenario, results: &m
 }
 
 fn build(workspace: &Workspace) -> Result<()> {
-    // As users run it, with the page embedded.
+    // The server as users run it, with the web client embedded.
     if Prerequisite::Node.check().is_ok() {
         web::build_if_stale(workspace)?;
     }
     process::run(workspace.build_programs().arg("--release"))?;
-    // Separately, because the examples enable features that the server must not have.
+    // A separate build, because the examples enable features that the server must not have.
     for (package, example) in
         [("teahouse-storage-sqlite", "bare"), ("teahouse-storage-postgres", "bare_postgres")]
     {

@@ -39,7 +39,7 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// After the tests, because the server is compiled again when the web client has been built.
+/// Runs after the tests, because the server is compiled again when the web client has been built.
 const API_CONTRACT: Step = Step {
     name: "api-contract",
     needs: &[Prerequisite::Python3],
@@ -62,7 +62,7 @@ fn format(context: &Context) -> Result<StepResult> {
     cargo(context, "fmt --manifest-path fuzz/Cargo.toml --check")
 }
 
-/// The workspace, and the separate one of the fuzz targets.
+/// The workspace, and the separate workspace of the fuzz targets.
 const LOCKED: [&str; 2] = ["Cargo.toml", "fuzz/Cargo.toml"];
 
 fn deny(context: &Context, manifest: &str, args: &str) -> Command {
@@ -85,7 +85,7 @@ fn doc(context: &Context) -> Result<StepResult> {
     Ok(StepResult::Ok)
 }
 
-/// Skipped without valgrind, or on another processor than the recorded one: there is nothing to compare.
+/// Skipped without valgrind, or on a processor other than the recorded one, whose counts cannot be compared.
 fn instruction_bench(context: &Context) -> Result<StepResult> {
     if let Some(why) = instruction_bench::unavailable_reason(&context.workspace)? {
         return Ok(StepResult::Skipped(why));
@@ -94,7 +94,7 @@ fn instruction_bench(context: &Context) -> Result<StepResult> {
     Ok(StepResult::Ok)
 }
 
-/// Skipped if the advisory database cannot be fetched: an unreachable network is no fault of the code.
+/// Skipped if the advisory database cannot be fetched, because an unreachable network is not a defect of the code.
 fn advisories(context: &Context) -> Result<StepResult> {
     if process::output(&mut deny(context, LOCKED[0], "fetch db")).is_err() {
         return Ok(StepResult::Skipped("the advisory database cannot be fetched from here".into()));

@@ -1,8 +1,8 @@
 //! `cargo xtask crate-graph`: crates depend only on those that the tables below allow, pure crates stay pure, and the modules of a crate
 //! do not use each other in a cycle ([`modules`]).
 //!
-//! The tables are those of docs/ARCHITECTURE.md. A new crate is first added here. Development dependencies and xtask are not
-//! restricted.
+//! The tables are those of docs/ARCHITECTURE.md. A new crate must first be added here. Development dependencies and xtask are
+//! not restricted.
 
 mod modules;
 
@@ -54,11 +54,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Crates that a simulation must be able to step under a clock and a network of its own.
+/// The crates that the simulation runs under its own clock and network.
 const PURE: &[&str] =
     &["teahouse-protocol", "teahouse-websocket", "teahouse-room-log", "teahouse-domain", "teahouse-history"];
 
-/// What would bring a pure crate a runtime, a socket, a database, a clock or randomness, however far down.
+/// The packages that give a crate a runtime, a socket, a database, a clock or randomness, directly or indirectly.
 const IMPURE: &[&str] = &[
     "async-std",
     "axum",
@@ -87,7 +87,7 @@ const IMPURE: &[&str] = &[
     "web-time",
 ];
 
-/// Not ours to judge: nothing depends on it, and it is in no program that we ship.
+/// Not restricted: nothing depends on it, and it is not part of a released program.
 const FREE: &str = "xtask";
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -104,7 +104,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The normal dependencies between packages, by Cargo's ids, since two versions of one crate may be in the graph.
+/// The normal dependencies between packages, by Cargo's ids, because two versions of one crate may be in the graph.
 struct Graph {
     members: Vec<String>,
     packages: BTreeMap<String, Package>,
@@ -158,13 +158,13 @@ impl Graph {
         pure.flat_map(|member| self.impure_from(member)).collect()
     }
 
-    /// One line for each impure package that `start` reaches, with the shortest way to it.
+    /// One line for each impure package that `start` reaches, with the shortest path to it.
     fn impure_from(&self, start: &str) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut seen = BTreeSet::from([start]);
         let mut ways = VecDeque::from([vec![start]]);
         while let Some(way) = ways.pop_front() {
-            // A way begins with `start`, so it has an end.
+            // A path starts with `start`, so it is not empty.
             let end = *way.last().unwrap();
             if IMPURE.contains(&self.name(end)) {
                 let way: Vec<_> = way.iter().map(|id| self.name(id)).collect();
@@ -181,7 +181,7 @@ impl Graph {
     }
 }
 
-/// The standard library has clocks and sockets too, and no dependency betrays them.
+/// One line for each impure use of the standard library, whose clocks and sockets are not visible as dependencies.
 fn impure_sources(metadata: &Metadata) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     for package in metadata.packages.iter().filter(|package| PURE.contains(&package.name.as_str())) {

@@ -139,7 +139,7 @@ fn run_fault(workspace: &Workspace, fault: &Fault) -> Result<()> {
     }
 }
 
-/// What CI runs: each fault with a tenth or a hundredth of its default length.
+/// The runs of CI: each fault with a tenth or a hundredth of its default length.
 pub(crate) const SHORT_RUN: &[Step] = &[
     Step { name: "faults kill", run: |it| done(kill::run(&it.workspace, &kill::SHORT_RUN)), ..BLANK },
     Step {
@@ -161,7 +161,7 @@ pub(crate) const SHORT_RUN: &[Step] = &[
         needs: &[Prerequisite::Strace],
         run: |it| {
             done(power::run(&it.workspace, &power::SHORT_RUN))?;
-            // A server that does not sync must be detected.
+            // Proves that the check detects a server that does not sync.
             done(power::prove_detection(&it.workspace))
         },
         ..BLANK
@@ -231,7 +231,7 @@ pub(crate) const SHORT_RUN: &[Step] = &[
     },
 ];
 
-/// If the tests fail, the fault runs add little.
+/// Skipped after a failed test: the fault runs would add little.
 const BLANK: Step = Step { after: Some("rust"), ..Step::BLANK };
 
 fn done(result: Result<()>) -> Result<StepResult> {

@@ -1,9 +1,9 @@
-//! `cargo xtask fuzz`: libFuzzer searches for inputs that break a promise of the pure crates.
+//! `cargo xtask fuzz`: libFuzzer searches for inputs that violate a property of the pure crates.
 //!
-//! The checks are plain functions in the crates (`crates/*/tests/fuzzed/`), which the ordinary tests run with a few inputs. The package
-//! `fuzz/` builds a program from each, and this command builds and runs these. A stable toolchain and a C++ compiler are enough: the
-//! crates have no `unsafe` code for a sanitizer to watch, and stable Rust can pass LLVM the flags of the coverage pass. Nightly and
-//! cargo-fuzz are not needed, but work on `fuzz/` as well.
+//! The properties are plain functions in the crates (`crates/*/tests/fuzzed/`), which the ordinary tests run with a few
+//! inputs. The package `fuzz/` has a program for each, which this command builds and runs. A stable toolchain and a C++
+//! compiler are sufficient: the crates have no `unsafe` code for a sanitizer to watch, and stable Rust can pass LLVM the flags
+//! of the coverage pass. Nightly and cargo-fuzz are not needed, but also work on `fuzz/`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     seconds: u32,
 }
 
-/// Instruments the code for coverage and traces comparisons. cargo-fuzz sets `fuzzing`, too.
+/// Instruments the code for coverage and traces comparisons. `fuzzing` is what cargo-fuzz sets.
 const FLAGS: &[&str] = &[
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",
@@ -46,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     fuzz_each(workspace, &chosen, &[format!("-max_total_time={}", args.seconds)])
 }
 
-/// For CI: all targets build, and the corpus and one second of deterministic fuzzing find nothing.
+/// The check of CI: all targets build, and the corpus and one second of deterministic fuzzing find nothing.
 pub(crate) fn smoke_test(workspace: &Workspace) -> Result<()> {
     let all = targets(workspace)?;
     build(workspace)?;
@@ -54,7 +54,7 @@ pub(crate) fn smoke_test(workspace: &Workspace) -> Result<()> {
     fuzz_each(workspace, &chosen, &["-max_total_time=1".into(), "-seed=1".into()])
 }
 
-/// One target per file in `fuzz/fuzz_targets/`.
+/// The targets: one for each file in `fuzz/fuzz_targets/`.
 fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     let folder = workspace.fuzz().join("fuzz_targets");
     let files = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
@@ -67,7 +67,7 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// In a folder of its own, because different flags rebuild everything.
+/// A separate target folder, because different flags rebuild everything.
 fn target_dir(workspace: &Workspace) -> PathBuf {
     workspace.target.join("fuzz")
 }
@@ -76,7 +76,7 @@ fn build(workspace: &Workspace) -> Result<()> {
     let mut cargo = process::cargo();
     cargo.current_dir(workspace.fuzz()).env("CARGO_TARGET_DIR", target_dir(workspace));
     cargo.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"));
-    // With an explicit target the flags do not apply to build scripts and macros, which are not linked with libFuzzer.
+    // With an explicit target, the flags do not apply to build scripts and macros, which are not linked with libFuzzer.
     cargo.args(["build", "--release", "--target", &host()?]);
     process::run(&mut cargo)
 }
@@ -112,7 +112,7 @@ fn fuzz(workspace: &Workspace, target: &str, args: &[String]) -> Result<()> {
     }
     let program = target_dir(workspace).join(host()?).join("release").join(target);
     let mut fuzzer = Command::new(program);
-    // Longer inputs are slower and reach no further code. A case takes microseconds, so ten seconds mean an endless loop.
+    // Longer inputs are slower and reach no further code. A case takes microseconds, so ten seconds indicate an endless loop.
     fuzzer.args([
         "-verbosity=0",
         "-print_final_stats=1",

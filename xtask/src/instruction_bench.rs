@@ -1,8 +1,9 @@
 //! `cargo xtask instructions`: compares the instruction counts of codec, log and encoder with the recorded ones.
 //!
-//! Times vary from hour to hour; instruction counts do not, so they can be a check. The gateway's program `instruction_bench` repeats one
-//! operation; callgrind counts two runs, and their difference is the operation alone. `gungraun` (formerly `iai-callgrind`) does the
-//! same, but needs a runner of exactly its own version on every machine; these 150 lines need only valgrind.
+//! Times vary from hour to hour, instruction counts do not, so a check can compare them. The server's program
+//! `instruction_bench` repeats one operation; callgrind counts two runs, and their difference is the operation alone.
+//! `gungraun` (formerly `iai-callgrind`) does the same, but needs a runner of exactly its own version on every machine; these
+//! 150 lines need only valgrind.
 //!
 //! | file | contents |
 //! |---|---|
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     record: bool,
 }
 
-/// Repetitions of an operation in the first of two runs; the second has twice as many.
+/// The repetitions of an operation in the first of two runs; the second has twice as many.
 const TIMES: u64 = 500;
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -79,7 +80,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Why the record cannot be compared on this machine, if so.
+/// The reason why the record cannot be compared on this machine; `None` if it can.
 pub(crate) fn unavailable_reason(workspace: &Workspace) -> Result<Option<String>> {
     if let Err(missing) = Prerequisite::Valgrind.check() {
         return Ok(Some(missing.to_string()));
@@ -109,18 +110,18 @@ fn count_all(workspace: &Workspace) -> Result<Record> {
         let out = folder.join(format!("{name}.out"));
         let (once, twice) =
             (collect(&program, name, TIMES, &out)?, collect(&program, name, 2 * TIMES, &out)?);
-        // Rounded to the nearest: parsing an argument with one digit more takes a few instructions, too.
+        // Rounded, because parsing an argument with one digit more takes a few instructions.
         Ok((name.to_owned(), (twice.saturating_sub(once) + TIMES / 2) / TIMES))
     };
     let instructions = names.lines().map(count).collect::<Result<_>>()?;
     Ok(Record { conditions: conditions()?, instructions })
 }
 
-/// The instruction count of a whole run.
+/// The instruction count of one whole run.
 fn collect(program: &Path, name: &str, times: u64, out: &Path) -> Result<u64> {
     let mut valgrind = Command::new("valgrind");
     valgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", out.display()));
-    // valgrind's log goes to standard output; the program prints nothing when it runs an operation.
+    // valgrind's log goes to standard output; the program itself prints nothing when it runs an operation.
     valgrind.arg("--log-fd=1").arg(program).args([name, &times.to_string()]);
     let output = process::output(&mut valgrind)?;
     collected(&output).with_context(|| format!("callgrind gives no count of {name}:\n{output}"))
@@ -138,7 +139,7 @@ fn conditions() -> Result<Conditions> {
         value.map(str::to_owned).with_context(|| format!("`rustc -vV` names no {key}"))
     };
     let valgrind = process::output(Command::new("valgrind").arg("--version"))?;
-    // Not every libc is glibc; it only matters that it is the same one.
+    // Not every libc is glibc; it only matters that the value is the same.
     let libc = process::output(Command::new("getconf").arg("GNU_LIBC_VERSION"));
     Ok(Conditions {
         target: of_rustc("host")?,

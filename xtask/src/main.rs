@@ -11,7 +11,7 @@
 //! | `web` | builds the web client if it is stale |
 //! | `purity` | the half of `crate_graph` that reads the pure crates' sources |
 //! | `server` | a temporary server for `autobahn` and `load` |
-//! | `process`, `workspace` | runs programs; what Cargo reports about this workspace |
+//! | `process`, `workspace` | running programs; the folders and packages of this workspace |
 
 mod api_contract;
 mod autobahn;
@@ -75,7 +75,7 @@ enum Command {
     /// Write the derived files: golden frames, the OpenAPI document, tables of the documents, TypeScript, texts, settings.
     Generate(generate::Args),
     /// Load a server and check every frame that it sends.
-    // The load generator answers `--help`.
+    // `--help` is answered by the load generator.
     #[command(disable_help_flag = true)]
     Load {
         /// Passed on to the load generator; without `--url` a temporary server is started.

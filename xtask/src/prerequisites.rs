@@ -1,4 +1,4 @@
-//! The programs that steps need, and instructions to install the missing ones.
+//! The programs that steps need, and how to install those that are missing.
 
 use std::fmt;
 use std::io::{BufRead, BufReader};
@@ -8,7 +8,7 @@ use std::{env, fs, iter};
 
 use crate::process;
 
-/// A program or capability that a step needs beyond the Rust toolchain.
+/// A program or capability that a step needs in addition to the Rust toolchain.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Prerequisite {
     /// Node and npm, in a version that the web client's tools support.
@@ -17,31 +17,31 @@ pub(crate) enum Prerequisite {
     Chromium,
     /// Programs and capabilities to create a network namespace and drop packets in it.
     SilentNetwork,
-    /// Checks licences, sources and advisories of dependencies.
+    /// cargo-deny, which checks licenses, sources and advisories of dependencies.
     CargoDeny,
     /// The last Python version that Autobahn's test suite supports.
     Python27,
     /// A Python that creates virtual environments, for schemathesis.
     Python3,
-    /// libFuzzer is written in C++.
+    /// A C++ compiler, because libFuzzer is written in C++.
     CxxCompiler,
-    /// Counts instructions.
+    /// valgrind, which counts instructions.
     Valgrind,
-    /// Fakes the system time of a program.
+    /// libfaketime, which fakes the system time of a program.
     Faketime,
-    /// Traces the system calls of a running program; needs the capability to do so.
+    /// strace, with the capability to trace the system calls of a running program.
     Strace,
     /// Programs and capabilities to mount a small disk in a mount namespace.
     SmallDisk,
-    /// An independent reader of the database.
+    /// sqlite3, as an independent reader of the database.
     Sqlite,
-    /// Makes system calls of a program fail.
+    /// libfiu, which makes system calls of a program fail.
     Fiu,
-    /// The second store.
+    /// PostgreSQL's server programs.
     Postgres,
 }
 
-/// A missing prerequisite, and how to install it.
+/// A missing prerequisite, with the instructions to install it.
 #[derive(Debug)]
 pub(crate) struct Missing {
     pub(crate) what: String,
@@ -94,7 +94,7 @@ fn node() -> Result<(), Missing> {
     Ok(())
 }
 
-/// What Vite 8 supports: 20.19 and later of 20, 22.12 and later of 22, and all newer ones.
+/// Whether Vite 8 supports the version: 20.19 and later of 20, 22.12 and later of 22, and all newer ones.
 fn is_new_enough(version: &str) -> bool {
     let mut numbers = version.trim().trim_start_matches('v').split('.').map_while(|part| part.parse().ok());
     match (numbers.next(), numbers.next()) {
@@ -105,7 +105,7 @@ fn is_new_enough(version: &str) -> bool {
     }
 }
 
-/// `CHROMIUM` if set, else the first one in `PATH`.
+/// The browser in `CHROMIUM` if that is set, otherwise the first one in `PATH`.
 pub(crate) fn chromium() -> Result<PathBuf, Missing> {
     let named = env::var_os("CHROMIUM").map(PathBuf::from).filter(|path| path.is_file());
     let names = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
@@ -115,7 +115,7 @@ pub(crate) fn chromium() -> Result<PathBuf, Missing> {
     })
 }
 
-/// Tries to create a namespace: root may lack the capability in a container.
+/// Tries to create a namespace, because root may lack the capability in a container.
 fn silent_network() -> Result<(), Missing> {
     let missing = |what: &str| Missing {
         what: what.into(),
@@ -137,7 +137,7 @@ fn cargo_deny() -> Result<(), Missing> {
     })
 }
 
-/// `CXX` if set, as in the build.
+/// The compiler in `CXX` if that is set, as in the build.
 fn cxx_compiler() -> Result<(), Missing> {
     let compiler = env::var_os("CXX").unwrap_or_else(|| "c++".into());
     process::output(Command::new(compiler).arg("--version")).map(drop).map_err(|_| Missing {
@@ -153,7 +153,7 @@ fn valgrind() -> Result<(), Missing> {
     })
 }
 
-/// The library, where Debian installs it per architecture, and where other systems do.
+/// The library: where Debian installs it for each architecture, and where other systems do.
 pub(crate) fn faketime() -> Result<PathBuf, Missing> {
     let machines = ["/usr/lib", "/usr/local/lib"].into_iter().flat_map(|lib| {
         let below = fs::read_dir(lib).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -166,7 +166,7 @@ pub(crate) fn faketime() -> Result<PathBuf, Missing> {
     })
 }
 
-/// Traces a child process: the kernel may allow tracing to parents only.
+/// Tries to trace a process that is not a child: the kernel may permit tracing to parents only.
 fn strace() -> Result<(), Missing> {
     let missing = |what: &str| Missing {
         what: what.into(),
@@ -177,7 +177,7 @@ fn strace() -> Result<(), Missing> {
     let mut traced = traced.map_err(|_| missing("`sleep` is missing, so strace cannot be tested"))?;
     let mut strace = Command::new(strace);
     strace.args(["-o", "/dev/null", "-p", &traced.id().to_string()]);
-    // strace ends with the traced program.
+    // strace ends together with the traced program.
     let tracing = strace.stderr(Stdio::piped()).spawn();
     let line = tracing.and_then(|mut tracing| {
         let mut line = String::new();
@@ -187,14 +187,14 @@ fn strace() -> Result<(), Missing> {
         let _ = traced.kill();
         tracing.wait().map(|_| line)
     });
-    // Both fail only if the process has exited already.
+    // Both calls fail only if the process has already exited.
     let _ = traced.kill();
     let _ = traced.wait();
     let attached = line.is_ok_and(|line| line.contains(" attached"));
     attached.then_some(()).ok_or_else(|| missing("other programs cannot be traced"))
 }
 
-/// Tries to mount: root may lack the capability in a container.
+/// Tries to mount, because root may lack the capability in a container.
 fn small_disk() -> Result<(), Missing> {
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/mnt"]);
@@ -224,7 +224,7 @@ fn sqlite() -> Result<(), Missing> {
     })
 }
 
-/// From pyenv, whose shims in `PATH` reject versions that are not selected, or from `PATH`.
+/// Python 2.7 from pyenv, whose shims in `PATH` reject versions that are not selected, or from `PATH`.
 pub(crate) fn python27() -> Result<PathBuf, Missing> {
     let pyenv_roots = [
         env::var_os("PYENV_ROOT").map(PathBuf::from),
@@ -246,7 +246,7 @@ fn pythons_of(pyenv_root: &Path) -> Vec<PathBuf> {
 }
 
 fn python3() -> Result<(), Missing> {
-    // `ensurepip` is a package of its own on Debian, and without it there is no virtual environment.
+    // On Debian `ensurepip` is a separate package, without which there is no virtual environment.
     match process::output(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         Ok(_) => Ok(()),
         Err(_) => {

@@ -1,4 +1,4 @@
-//! Runs other programs and reports their command lines and failures.
+//! Running other programs, with their command lines and failures in the output.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -11,15 +11,15 @@ use std::{env, fmt, thread};
 
 use anyhow::{Context, Result, bail};
 
-/// How many of a program's last lines are kept for the summary.
+/// Bounds the lines of a program's output that are kept for the summary.
 const LAST_LINES: usize = 80;
 
-/// A program that failed.
+/// The error for a program that failed.
 #[derive(Debug)]
 pub(crate) struct FailedProgram {
     pub(crate) line: String,
     pub(crate) status: ExitStatus,
-    /// The last lines of its output, if they were captured.
+    /// The last lines of its output; empty if the output was not captured.
     pub(crate) last_lines: VecDeque<String>,
 }
 
@@ -31,14 +31,14 @@ impl fmt::Display for FailedProgram {
 
 impl std::error::Error for FailedProgram {}
 
-/// The Cargo that started this process, so that `cargo +TOOLCHAIN` applies to child processes, too.
+/// The Cargo that started this process, so that `cargo +TOOLCHAIN` applies to child processes.
 pub(crate) fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// Prints the command line and runs `command` with inherited output. A failure is a [`FailedProgram`].
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    // On a terminal, programs show colours and progress, which they omit when they write to a pipe.
+    // On a terminal, programs use colors and progress bars, which they omit when they write to a pipe.
     if io::stdout().is_terminal() {
         run_by(command, |command| command.status().map(|it| (it, VecDeque::new())))
     } else {
@@ -46,7 +46,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
 }
 
-/// Like [`run`], but always captures the last lines.
+/// Like [`run`], but always captures the last lines of output.
 pub(crate) fn run_captured(command: &mut Command) -> Result<()> {
     run_by(command, run_and_capture)
 }
@@ -63,18 +63,18 @@ fn run_by(command: &mut Command, run: impl FnOnce(&mut Command) -> io::Result<En
     Ok(())
 }
 
-/// Runs `command`, forwards its output to ours, and keeps the last lines.
+/// Runs `command`, copies its output to ours, and keeps the last lines.
 fn run_and_capture(command: &mut Command) -> io::Result<Ended> {
     let (reader, writer) = io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
     let child = command.spawn();
-    // The command holds our copies of the pipe's writing end; the reader sees the end only when they are closed.
+    // The command holds our copies of the pipe's writing end; the reader only sees the end after they are closed.
     command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
     let mut child = child?;
     let (done, lines) = mpsc::channel();
     thread::spawn(move || done.send(forward(reader)));
     let status = child.wait()?;
-    // A process that it left running may hold the pipe, so this does not wait for it.
+    // A process that the program left running may hold the pipe, so this does not wait for it.
     Ok((status, lines.recv_timeout(Duration::from_secs(5)).unwrap_or_default()))
 }
 
@@ -83,7 +83,7 @@ fn forward(reader: PipeReader) -> VecDeque<String> {
     let mut last = VecDeque::with_capacity(LAST_LINES);
     for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
         let mut out = io::stdout().lock();
-        // If our output is closed, the rest of it is dropped.
+        // If our output is closed, the rest is dropped.
         let _ = out.write_all(&line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
         if last.len() == LAST_LINES {
             last.pop_front();
@@ -93,8 +93,8 @@ fn forward(reader: PipeReader) -> VecDeque<String> {
     last
 }
 
-/// Words to put before a program: the kernel then kills it when the thread that started it ends, however this process ends. What only
-/// the program held, such as a network namespace, disappears with it. Without `setpriv` the list is empty.
+/// Words to put before a program so that the kernel kills it when the thread that started it ends, however this process ends.
+/// What only the program held, such as a network namespace, disappears with it. Without `setpriv` the list is empty.
 pub(crate) fn with_parent_death_signal() -> Vec<OsString> {
     let Some(setpriv) = find("setpriv") else { return Vec::new() };
     vec![setpriv.into(), "--pdeathsig=KILL".into(), "--".into()]
@@ -108,7 +108,7 @@ pub(crate) fn command_dying_with_parent(program: &Path) -> Command {
     command
 }
 
-/// Runs `command` silently, and returns its standard output.
+/// Runs `command` silently. Returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let line = describe(command);
     let output = command.stderr(Stdio::piped()).output().with_context(|| format!("cannot start `{line}`"))?;
@@ -126,7 +126,7 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).chain(roots).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// The command line, with the program's file name in place of its path.
+/// The command line, with the file name of the program instead of its path.
 fn describe(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().map_or_else(|| program.into(), OsString::from);
@@ -171,7 +171,7 @@ mod tests {
             let mut command = command_dying_with_parent(Path::new("sh"));
             command.args(["-c", "echo here; exec sleep 60"]).stdout(Stdio::piped());
             let mut child = command.spawn().unwrap();
-            // Only after its first output is the death signal certainly set.
+            // The death signal is certainly set only after the first output.
             BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
             child
         };

@@ -1,8 +1,8 @@
 //! Scans the sources of the pure crates for uses of the standard library that have side effects.
 //!
-//! The scan works on text, so it catches slips and not intent. It ignores comments, strings and code that is compiled for tests only.
-//! clippy's `disallowed-methods` does not replace it: that list has no entry for a whole module such as `std::fs`, and its
-//! configuration applies to the tests of a crate as well, which may read clocks and files.
+//! The scan works on text, so it finds mistakes, not intent. It ignores comments, strings and code that is only compiled for
+//! tests. clippy's `disallowed-methods` does not replace it: that list has no entry for a whole module such as `std::fs`, and
+//! its configuration also applies to the tests of a crate, which may read clocks and files.
 
 use std::fs;
 use std::iter;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Forbidden modules of `std`, with the reason.
+/// The forbidden modules of `std`, each with the reason.
 const MODULES: &[(&str, &str)] = &[
     ("env", "reads the environment"),
     ("fs", "touches files"),
@@ -19,7 +19,7 @@ const MODULES: &[(&str, &str)] = &[
     ("thread", "starts threads"),
 ];
 
-/// Forbidden calls, under any path, with the reason.
+/// The forbidden calls under any path, each with the reason.
 const CALLS: &[(&str, &str)] = &[
     ("Instant::now", CLOCK),
     ("SystemTime::now", CLOCK),
@@ -39,7 +39,7 @@ pub(crate) struct Impurity {
     pub(crate) what: String,
 }
 
-/// Every source file below `folder` that is not for tests alone (`tests.rs`, or a folder `tests`).
+/// Every source file below `folder` that is not only for tests (`tests.rs`, or a folder `tests`).
 pub(crate) fn sources_of(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
@@ -58,7 +58,7 @@ pub(crate) fn sources_of(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The code of a source: no comments, no strings, no tests; line for line.
+/// The code of a source without comments, strings and tests; the lines keep their numbers.
 pub(crate) fn code_of(source: &str) -> String {
     without_tests(&without_comments_and_strings(source))
 }
@@ -100,7 +100,7 @@ fn continues_name(rest: &str) -> bool {
     rest.starts_with(is_name_char)
 }
 
-/// The code with comments, strings and characters replaced by spaces; lines are kept.
+/// Replaces comments, strings and characters by spaces; line breaks are kept.
 fn without_comments_and_strings(source: &str) -> String {
     let mut code = String::with_capacity(source.len());
     let mut rest = source;
@@ -118,7 +118,7 @@ fn without_comments_and_strings(source: &str) -> String {
     code
 }
 
-/// How many bytes at the start of `rest` are not code. `before` distinguishes `r"` from the end of a name.
+/// The number of bytes at the start of `rest` that are not code. `before` distinguishes `r"` from the end of a name.
 fn non_code_length(rest: &str, before: Option<char>) -> usize {
     let to = |end: Option<usize>, length: usize| end.map_or(rest.len(), |end| end + length);
     if rest.starts_with("//") {
@@ -138,7 +138,7 @@ fn non_code_length(rest: &str, before: Option<char>) -> usize {
             return to(rest[open..].find(&close).map(|at| at + open), close.len());
         }
     }
-    // A quote that is closed after one character or an escape is a character; otherwise it starts a lifetime.
+    // A quote that is closed after one character or one escape is a character; otherwise it starts a lifetime.
     if let Some(inner) = rest.strip_prefix('\'') {
         let one = inner.chars().next().map_or(0, char::len_utf8);
         if inner.starts_with('\\') || inner[one..].starts_with('\'') {
@@ -148,7 +148,7 @@ fn non_code_length(rest: &str, before: Option<char>) -> usize {
     0
 }
 
-/// Block comments nest.
+/// The length of a block comment; block comments nest.
 fn block_comment(rest: &str) -> usize {
     let (mut depth, mut at) = (0_usize, 0);
     while at < rest.len() {
@@ -184,8 +184,8 @@ fn quoted(rest: &str, quote: char) -> usize {
     rest.len()
 }
 
-/// The code without items under `#[cfg(test)]`; lines are kept. The input must have no comments or strings, so that every
-/// brace counts.
+/// Removes items under `#[cfg(test)]`; line breaks are kept. The input must have no comments or strings, so that every brace
+/// counts.
 fn without_tests(code: &str) -> String {
     const MARK: &str = "#[cfg(test)]";
     if code.contains("#![cfg(test)]") {
@@ -204,7 +204,7 @@ fn without_tests(code: &str) -> String {
     kept
 }
 
-/// To the semicolon, or to the brace that closes the first one.
+/// The length of an item: up to its semicolon, or to the brace that closes its first one.
 fn item_length(item: &str) -> usize {
     let mut depth = 0_usize;
     for (at, c) in item.char_indices() {

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-/// A debug build on a busy machine starts in well under a second.
+/// Bounds the start; a debug build on a busy machine starts in well under a second.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The server is killed when this value is dropped: its data is not needed afterwards.
+/// A server that is killed when this value is dropped, because its data is not needed afterwards.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     child: Child,
@@ -29,7 +29,7 @@ impl Server {
         let log = File::create(home.path().join("log"))?;
         let mut command = Command::new(binary);
         command.arg("--listen").arg(address.to_string()).arg("--data").arg(home.path().join("data"));
-        // No settings from files in our current folder.
+        // No settings from a file in the current folder.
         command.current_dir(home.path()).env("TEAHOUSE_LIMITS_ENABLED", "false");
         command.stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
@@ -50,7 +50,7 @@ impl Server {
         fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
     }
 
-    /// An error if the server has exited, which it never should by itself.
+    /// Fails if the server has exited, which it must not do by itself.
     pub(crate) fn check_alive(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -80,19 +80,19 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only if the process has exited already.
+        // Both calls fail only if the process has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The port is free now. If another program takes it before the server does, the server reports that.
+/// An address whose port is free now. If another program takes it before the server does, the server reports that.
 fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?;
     Ok(listener.local_addr()?)
 }
 
-/// Sends an HTTP request, and returns the head of the response in lower case.
+/// Sends an HTTP request. Returns the head of the response in lower case.
 pub(crate) fn head(address: SocketAddr, request: &str) -> Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;

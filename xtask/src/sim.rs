@@ -18,7 +18,7 @@ pub(crate) struct Args {
     inject: Option<String>,
 }
 
-/// Enough to find what one seed in a thousand triggers.
+/// Enough to find a failure that one seed in a thousand triggers.
 const SEEDS: u64 = 5000;
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -36,10 +36,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     process::run(&mut cargo)
 }
 
-/// Breaks each promise on purpose; the simulation has to detect it.
+/// Breaks each promise on purpose; the simulation must detect it.
 pub(crate) fn prove(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo();
-    // The whole workspace, so that the dependencies have the features of the ordinary tests and are not compiled again.
+    // The whole workspace, so that dependencies have the features of the ordinary tests and are not compiled again.
     cargo.args(["test", "--workspace", "--lib", "--features", "teahouse/fault-injection"]);
     cargo.args(["--", "--exact", "sim::every_injected_fault_is_detected"]);
     cargo.arg("sim::truncated_history_breaks_no_promise");

@@ -1,7 +1,6 @@
 //! A command as a table of steps, and the summary of their results.
 //!
-//! A failed step does not stop the others, so that one CI run reports everything that is broken. Only steps that depend on it are
-//! skipped.
+//! A failed step does not stop the others, so that one CI run reports all failures. Only steps that depend on it are skipped.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,47 +13,47 @@ use crate::prerequisites::{Missing, Prerequisite};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// One row of a command's table.
+/// A step of a command.
 pub(crate) struct Step {
-    /// The name in the summary, and the argument that runs the step alone (`cargo xtask test e2e`).
+    /// The name in the summary, which is also the argument that runs the step alone (`cargo xtask test e2e`).
     pub(crate) name: &'static str,
-    /// The step that must have succeeded before this one.
+    /// The step that must have succeeded before this one; `None` if there is none.
     pub(crate) after: Option<&'static str>,
-    /// Without these programs the step cannot run.
+    /// The programs without which the step cannot run.
     pub(crate) needs: &'static [Prerequisite],
-    /// Without these programs a part of the step is skipped.
+    /// The programs without which a part of the step is skipped.
     pub(crate) wants: &'static [Prerequisite],
     pub(crate) run: fn(&Context) -> Result<StepResult>,
 }
 
 impl Step {
-    /// For `..Step::BLANK`: depends on no step, and needs only a Rust toolchain.
+    /// The base for `..Step::BLANK`: depends on no step, and needs only a Rust toolchain.
     pub(crate) const BLANK: Self =
         Self { name: "", after: None, needs: &[], wants: &[], run: |_| Ok(StepResult::Ok) };
 }
 
-/// What a step can use.
+/// The options that steps use.
 pub(crate) struct Context {
     pub(crate) workspace: Workspace,
-    /// A missing program is a failure, and does not only skip the step.
+    /// Whether a missing program is a failure, instead of skipping the step.
     pub(crate) all: bool,
-    /// The Rust tests are restricted to names that contain one of these; empty: all run.
+    /// The words of which one must be in the name of a Rust test; empty for all tests.
     pub(crate) test_filter: Vec<String>,
 }
 
 /// The result of a step that did not fail.
 pub(crate) enum StepResult {
     Ok,
-    /// The step passed, but a part of it cannot run here. This is not a failure even with `all`.
+    /// The step passed, but a part of it cannot run here. Not a failure, even with `all`.
     Partial(String),
-    /// The step cannot run here, for example because the network is unreachable. This is not a failure even with `all`.
+    /// The step cannot run here, for example because the network is unreachable. Not a failure, even with `all`.
     Skipped(String),
 }
 
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Ok,
-    /// The step passed, and a part of it was skipped.
+    /// The step passed, but a part of it was skipped, for this reason.
     Partial(String),
     FailedProgram {
         why: String,
@@ -70,7 +69,7 @@ struct Report {
     took: Duration,
 }
 
-/// Runs the steps in order and prints the summary. Programs read its last line, so nothing is printed after it.
+/// Runs the steps in order and prints the summary. Programs parse its last line, so nothing may be printed after it.
 pub(crate) fn run<'a>(context: &Context, steps: impl IntoIterator<Item = &'a Step>) -> ExitCode {
     let steps: Vec<_> = steps.into_iter().collect();
     let summary = Summary(collect(context, &steps, Prerequisite::check));
@@ -157,7 +156,7 @@ impl Outcome {
     }
 }
 
-/// The output of the failed programs, repeated at the end: a CI log is long, and often only its end is kept.
+/// The output of the failed programs, repeated at the end, because a CI log is long, and often only its end is kept.
 struct FailureOutput<'a>(&'a [Report]);
 
 impl fmt::Display for FailureOutput<'_> {
@@ -174,7 +173,7 @@ impl fmt::Display for FailureOutput<'_> {
     }
 }
 
-/// One line per step, the reasons for failures and skipped parts, and the totals. Programs parse the last line:
+/// The summary: one line per step, the reasons for failures and skipped parts, and the totals. Programs parse the last line:
 /// `N passed, N failed`, and `, N skipped` if there are any.
 struct Summary(Vec<Report>);
 

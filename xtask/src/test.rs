@@ -19,7 +19,7 @@ pub(crate) struct Args {
     filter: Vec<String>,
 }
 
-/// In this order, because the server embeds the built page, and quick steps come early.
+/// In this order, because the server embeds the built page, and quick steps come first.
 const STEPS: &[Step] = &[
     Step { name: "web-client", needs: &[Prerequisite::Node], run: web_client, ..Step::BLANK },
     Step {
@@ -51,7 +51,7 @@ const STEPS: &[Step] = &[
     },
 ];
 
-/// Only with `--all` or by name: they need programs that few machines have.
+/// Run only with `--all` or by name: they need programs that few machines have.
 const RARE: &[&str] = &["autobahn"];
 
 pub(crate) fn run(workspace: Workspace, args: &Args) -> ExitCode {
@@ -59,7 +59,6 @@ pub(crate) fn run(workspace: Workspace, args: &Args) -> ExitCode {
     steps::run(&Context { workspace, all: args.all, test_filter }, steps)
 }
 
-/// All steps, for `cargo xtask ci`.
 pub(crate) fn all() -> impl Iterator<Item = &'static Step> {
     STEPS.iter()
 }
@@ -89,7 +88,7 @@ fn web_script(context: &Context, script: &str) -> Result<StepResult> {
     Ok(StepResult::Ok)
 }
 
-/// Uses nextest if it is installed: it runs every test in its own process, in parallel.
+/// Uses nextest if it is installed: it runs each test in its own process, in parallel.
 fn rust(context: &Context) -> Result<StepResult> {
     let mut cargo = context.workspace.cargo();
     if process::output(process::cargo().args(["nextest", "--version"])).is_ok() {
@@ -108,14 +107,14 @@ fn rust(context: &Context) -> Result<StepResult> {
         .map_or(StepResult::Ok, |missing| StepResult::Partial(missing.to_string())))
 }
 
-/// A step of its own, because nextest does not run doctests.
+/// A separate step, because nextest does not run doctests.
 fn doctests(context: &Context) -> Result<StepResult> {
     process::run(context.workspace.cargo().args(["test", "--workspace", "--doc"]))?;
     Ok(StepResult::Ok)
 }
 
-/// The tests in `web/` are configured by environment: `TEAHOUSE_BIN` is the server, `CHROMIUM` the browser, and
-/// `TEAHOUSE_NETNS` is `1` if they can create a network namespace, else `0`.
+/// Runs the tests of `web/`, which the environment configures: `TEAHOUSE_BIN` is the server, `CHROMIUM` the browser, and
+/// `TEAHOUSE_NETNS` is `1` if they can create a network namespace, otherwise `0`.
 fn end_to_end(context: &Context) -> Result<StepResult> {
     let workspace = &context.workspace;
     process::run(&mut workspace.build_programs())?;

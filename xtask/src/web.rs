@@ -1,4 +1,4 @@
-//! The web client in `web/`: builds it if it is stale.
+//! Building the web client in `web/` if it is stale.
 //!
 //! The server's `build.rs` never runs npm, so that `cargo build` works without Node; these commands do.
 
@@ -12,11 +12,11 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Folders of `web/` that do not affect the page. All others count as sources: an unnecessary build costs a second, a stale page
-/// misleads a developer.
+/// The folders of `web/` that do not affect the page. All others count as sources: an unnecessary build costs a second, a
+/// stale page misleads a developer.
 const NOT_SOURCES: &[&str] = &["coverage", "dist", "e2e", "node_modules", "test-results"];
 
-/// Runs an npm script of the web client.
+/// The command that runs an npm script of the web client.
 pub(crate) fn npm_run(workspace: &Workspace, script: &str) -> Command {
     let mut npm = npm(workspace);
     npm.args(["run", script]);
@@ -61,7 +61,7 @@ pub(crate) fn install_if_stale(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// An output is stale if it is missing or older than its source.
+/// Whether an output is missing or older than its source.
 fn is_stale(built: Option<SystemTime>, source: Option<SystemTime>) -> bool {
     match (built, source) {
         (None, _) => true,
@@ -69,7 +69,7 @@ fn is_stale(built: Option<SystemTime>, source: Option<SystemTime>) -> bool {
     }
 }
 
-/// The latest modification of the sources. Folders count too, because removing a file modifies its folder.
+/// The latest modification of the sources. Folders count as well, because removing a file modifies its folder.
 fn newest_source(web: &Path) -> Result<Option<SystemTime>> {
     let mut newest = None;
     for entry in entries(web)?.iter().filter(|entry| is_source(entry)) {
@@ -78,7 +78,7 @@ fn newest_source(web: &Path) -> Result<Option<SystemTime>> {
     Ok(newest)
 }
 
-/// Whether a file or folder in `web/` affects the page; tools write other files there, too.
+/// Whether a file or folder in `web/` affects the page; tools also write other files there.
 fn is_source(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     if name.starts_with('.') {

@@ -1,4 +1,4 @@
-//! What Cargo reports about this workspace: its folders and its dependency graph.
+//! The folders and the dependency graph of this workspace, as Cargo reports them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::process;
 /// The workspace's folders. All paths derive from these, so that the commands work in any directory.
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
-    /// Not always `target/` in the root: `CARGO_TARGET_DIR` and Cargo's configuration may move it.
+    /// Not always `target/` in the root, because `CARGO_TARGET_DIR` and Cargo's configuration may move it.
     pub(crate) target: PathBuf,
 }
 
@@ -23,7 +23,7 @@ impl Workspace {
             target_directory: PathBuf,
         }
         let mut cargo = process::cargo();
-        // Not in the root, because a relative `CARGO_TARGET_DIR` is relative to the current directory.
+        // Does not run in the root, because a relative `CARGO_TARGET_DIR` is relative to the current directory.
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         cargo.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path", manifest]);
         let place: Place = serde_json::from_str(&process::output(&mut cargo)?)?;
@@ -34,12 +34,12 @@ impl Workspace {
         self.root.join("web")
     }
 
-    /// A separate Cargo workspace.
+    /// The folder of the fuzz targets, which are a separate Cargo workspace.
     pub(crate) fn fuzz(&self) -> PathBuf {
         self.root.join("fuzz")
     }
 
-    /// Cargo, in the root.
+    /// A Cargo command that runs in the root.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = process::cargo();
         cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
@@ -54,13 +54,13 @@ impl Workspace {
         cargo
     }
 
-    /// The path of the binary `name` in a profile's folder (`debug`, `release`).
+    /// The path of the binary `name` for a profile (`debug`, `release`).
     pub(crate) fn binary(&self, profile: &str, name: &str) -> PathBuf {
         self.target.join(profile).join(name)
     }
 
-    /// The dependency graph for this platform. Packages for other platforms are excluded, because Cargo would have to
-    /// download them, and a build without network does not need them.
+    /// The dependency graph for this platform. Packages for other platforms are excluded, because Cargo would have to download
+    /// them, and a build without network does not need them.
     pub(crate) fn metadata(&self) -> Result<Metadata> {
         let mut cargo = self.cargo();
         cargo.args(["metadata", "--format-version=1", "--filter-platform", &host()?]);
@@ -69,7 +69,7 @@ impl Workspace {
     }
 }
 
-/// The host's target triple.
+/// The target triple of this machine.
 pub(crate) fn host() -> Result<String> {
     let version = process::output(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
@@ -94,7 +94,7 @@ pub(crate) struct Package {
 
 impl Package {
     pub(crate) fn folder(&self) -> &Path {
-        // A manifest's path ends in `Cargo.toml`, so it has a parent.
+        // The path of a manifest ends in `Cargo.toml`, so it has a parent.
         self.manifest_path.parent().unwrap()
     }
 

@@ -1,4 +1,4 @@
-//! A blocking client of one connection.
+//! A blocking client for one connection.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -19,37 +19,37 @@ use crate::{Error, Options};
 /// The longest message that the client accepts: a page of history has 256 KiB and the last event.
 const MESSAGE_LIMIT: u32 = 16 * 1024 * 1024;
 
-/// The most bytes of one read.
+/// The most bytes that one read takes from the socket.
 const READ_BYTES: usize = 64 * 1024;
 
 /// One WebSocket message, as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// Text.
+    /// A text message, one or more frames of the protocol or one line of plain text.
     Text(String),
-    /// Bytes.
+    /// A binary message, which the server never sends.
     Binary(Vec<u8>),
     /// A ping. It has been answered, unless [`Client::answer_pings`] is off.
     Ping(Vec<u8>),
-    /// A pong.
+    /// A pong, the answer to a ping that the client sent.
     Pong(Vec<u8>),
-    /// A close frame: code (1005 if there was none) and reason.
+    /// A close frame with its code (1005 if the frame has none) and reason. Nothing follows it.
     Close(u16, String),
-    /// The TCP connection ended (or was reset).
+    /// The TCP connection ended or was reset.
     End,
 }
 
-/// The frame that answers a command that was not rejected.
+/// The frame that replies to a command, unless the command is rejected.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReplyFrame {
-    /// `joined`
+    /// The reply to `join`.
     Joined(Joined),
-    /// `ok`
+    /// The reply to every other command.
     Ok(OkFrame),
 }
 
 impl ReplyFrame {
-    /// The reply that an `ok` carries: that of the operation of the command.
+    /// Converts the fields of an `ok` to the reply type of the operation. A `joined` is [`Error::Unreadable`].
     pub fn ok<R: DeserializeOwned>(&self) -> Result<R, Error> {
         match self {
             ReplyFrame::Ok(ok) => read_reply(ok),
@@ -61,7 +61,7 @@ impl ReplyFrame {
     }
 }
 
-/// The reply in an `ok`, for the operation of its command.
+/// Converts the fields of an `ok` to the reply type of the operation. The error is a missing or invalid field.
 pub fn read_reply<R: DeserializeOwned>(ok: &OkFrame) -> Result<R, Error> {
     ok.reply().map_err(|error| Error::Unreadable { text: format!("{ok:?}"), error: error.to_string() })
 }
@@ -78,12 +78,13 @@ pub struct Client {
     frames: VecDeque<ServerFrame>,
     next_id: u64,
     timeout: Duration,
-    /// Whether the client answers pings as it reads them. On by default.
+    /// Whether the client answers pings as it reads them; `true` by default. Without answers, the server closes the
+    /// connection.
     pub answer_pings: bool,
 }
 
 impl Client {
-    /// Connects, and with JSON waits for `welcome`.
+    /// Connects and, with the JSON subprotocol, waits for `welcome`.
     pub fn connect(addr: SocketAddr, options: Options) -> Result<Self, Error> {
         let json = options.protocol.as_deref() == Some(Options::JSON);
         let mut client = Self::open(addr, options)?;
@@ -102,7 +103,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Connects and upgrades, and reads no frame.
+    /// Connects and upgrades without reading a frame, for tests that read slowly.
     pub fn open(addr: SocketAddr, options: Options) -> Result<Self, Error> {
         let mut stream = dial(addr, options.source, options.receive_buffer, options.timeout)?;
         stream.set_read_timeout(Some(options.timeout))?;
@@ -158,27 +159,28 @@ impl Client {
         Ok(client)
     }
 
-    /// The user of this connection, and the limits. Present only after [`connect`](Self::connect) with JSON.
+    /// The user of this connection and the limits. `None` unless [`connect`](Self::connect) was used with the JSON
+    /// subprotocol.
     #[must_use]
     pub fn welcome(&self) -> Option<&Welcome> {
         self.welcome.as_ref()
     }
 
-    /// The subprotocol that the server chose.
+    /// The subprotocol that the server selected; `None` means plain text.
     #[must_use]
     pub fn protocol(&self) -> Option<&str> {
         self.protocol.as_deref()
     }
 
-    /// The socket, for example to shut it down or to write invalid frames.
+    /// The socket, for tests that shut it down or write invalid frames.
     #[must_use]
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    // Sending.
+    // --- Sending ---
 
-    /// Sends a command without an id. Only a rejection has a reply.
+    /// Sends a command without an id. Nothing answers it unless it is rejected.
     pub fn send(&mut self, command: &Command) -> Result<(), Error> {
         self.send_json(&CommandEnvelope { id: None, command: command.clone() })
     }
@@ -191,7 +193,7 @@ impl Client {
         Ok(id)
     }
 
-    /// Sends a command and waits for its reply; a rejection is [`Error::Rejected`].
+    /// Sends a command and waits for its reply. A rejection is [`Error::Rejected`].
     pub fn call(&mut self, command: &Command) -> Result<ReplyFrame, Error> {
         let id = self.start(command)?;
         self.reply_to(id)
@@ -214,11 +216,11 @@ impl Client {
         }
     }
 
-    /// Sends a command that must be rejected, and returns the rejection.
+    /// Sends a command that the server must reject, and returns the rejection.
     ///
     /// # Panics
     ///
-    /// If it was not rejected: this is for tests.
+    /// If the command is not rejected.
     pub fn rejected(&mut self, command: &Command) -> Result<protocol::ErrorFrame, Error> {
         match self.call(command) {
             Err(Error::Rejected(frame)) => Ok(frame),
@@ -227,7 +229,7 @@ impl Client {
         }
     }
 
-    /// Joins a room, by id or name, without a cursor.
+    /// Joins a room, given by id or name, without a cursor: only new events follow.
     pub fn join(&mut self, room: &str) -> Result<Joined, Error> {
         let room = room.parse().map_err(|error: protocol::InvalidName| Error::Unreadable {
             text: room.to_owned(),
@@ -236,7 +238,7 @@ impl Client {
         self.join_with(Join { room, after: None, epoch: None })
     }
 
-    /// Joins a room.
+    /// Joins a room; the events after `join.after` follow.
     pub fn join_with(&mut self, join: Join) -> Result<Joined, Error> {
         match self.call(&Command::Join(join))? {
             ReplyFrame::Joined(joined) => Ok(joined),
@@ -246,12 +248,12 @@ impl Client {
         }
     }
 
-    /// Sends a message with a fresh key, and waits until it is durable.
+    /// Sends a message with a new idempotency key, and waits until the server has acknowledged it.
     pub fn send_body(&mut self, room: protocol::RoomId, body: &str) -> Result<Seq, Error> {
         self.send_body_with_key(room, &fresh_key(), body)
     }
 
-    /// Sends a message with this key, and waits until it is durable.
+    /// Sends a message with this idempotency key, and waits until the server has acknowledged it.
     pub fn send_body_with_key(
         &mut self,
         room: protocol::RoomId,
@@ -262,21 +264,21 @@ impl Client {
         Ok(seq)
     }
 
-    /// Changes the user's name.
+    /// Changes the user's name in every room.
     pub fn rename(&mut self, name: UserName) -> Result<ReplyFrame, Error> {
         self.call(&Command::Rename(protocol::Rename { name }))
     }
 
-    /// Sends a `ping` command, and returns all frames before its reply. The reply takes its own path through the server, so it
-    /// proves only that the server has read the commands before it.
+    /// Sends a `ping` command, and returns all frames before its reply. The reply does not pass the store, so it proves only
+    /// that the server has read the earlier commands.
     pub fn roundtrip(&mut self) -> Result<Vec<ServerFrame>, Error> {
         self.call(&Command::Ping(protocol::Ping {}))?;
         Ok(self.frames.drain(..).collect())
     }
 
-    // Receiving.
+    // --- Receiving ---
 
-    /// The next frame from the server.
+    /// Returns the next frame. The error is [`Error::Timeout`] if none arrives in time.
     pub fn next_frame(&mut self, timeout: Duration) -> Result<ServerFrame, Error> {
         let deadline = Instant::now() + timeout;
         loop {
@@ -287,7 +289,7 @@ impl Client {
         }
     }
 
-    /// The first frame that satisfies `wanted`. Frames before it are kept.
+    /// Returns the first frame that satisfies `wanted`; the frames before it are kept for later calls.
     pub fn frame_where(&mut self, wanted: impl Fn(&ServerFrame) -> bool) -> Result<ServerFrame, Error> {
         let deadline = Instant::now() + self.timeout;
         let mut looked_at = 0;
@@ -302,12 +304,12 @@ impl Client {
         }
     }
 
-    /// The next event of any room.
+    /// Returns the next event of any room, and keeps the other frames.
     pub fn next_event(&mut self) -> Result<Event, Error> {
         self.event_where(|_| true)
     }
 
-    /// The first event that satisfies `wanted`.
+    /// Returns the first event that satisfies `wanted`, and keeps the other frames.
     pub fn event_where(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<Event, Error> {
         match self.frame_where(|frame| matches!(frame, ServerFrame::Event(event) if wanted(event)))? {
             ServerFrame::Event(event) => Ok(event),
@@ -315,7 +317,7 @@ impl Client {
         }
     }
 
-    /// The next line of plain text (or any text message).
+    /// Returns the next line of plain text, or any other text message.
     pub fn next_line(&mut self) -> Result<String, Error> {
         let deadline = Instant::now() + self.timeout;
         loop {
@@ -328,12 +330,12 @@ impl Client {
         }
     }
 
-    /// The next WebSocket message of any kind.
+    /// Returns the next WebSocket message of any kind, before it is parsed.
     pub fn next_message(&mut self, timeout: Duration) -> Result<Received, Error> {
         self.message_by(Instant::now() + timeout)
     }
 
-    /// Reads until the server closes the connection. Returns the close code, 1006 if there was no close frame.
+    /// Reads until the server closes the connection. Returns the close code; 1006 if there was no close frame.
     pub fn closed(&mut self) -> Result<u16, Error> {
         let deadline = Instant::now() + self.timeout;
         loop {
@@ -345,9 +347,9 @@ impl Client {
         }
     }
 
-    // Violations, for hostile tests.
+    // --- Protocol violations, for tests with a hostile client ---
 
-    /// Reads once, at most this many bytes. A frame may stay incomplete until the next read.
+    /// Reads once, at most this many bytes. The rest of a frame is read by the next call.
     pub fn read_at_most(&mut self, bytes: usize) -> Result<(), Error> {
         self.read_by(Instant::now() + self.timeout, bytes)
     }
@@ -357,28 +359,28 @@ impl Client {
         self.send_message(Opcode::Text, text.as_bytes())
     }
 
-    /// Sends one frame with this payload.
+    /// Sends one frame, masked with a new key; the opcode need not suit the payload.
     pub fn send_message(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Error> {
         let mut bytes = Vec::with_capacity(payload.len() + 14);
         append_masked(&mut bytes, opcode, payload, random());
         self.send_bytes(&bytes)
     }
 
-    /// Writes these bytes to the socket, valid or not.
+    /// Writes these bytes to the socket without a frame around them.
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.stream
             .write_all(bytes)
             .map_err(|error| if is_timeout(&error) { Error::Timeout } else { error.into() })
     }
 
-    /// Closes the connection: sends a close frame and waits for the server's.
+    /// Sends a close frame and waits for the server's. Returns its code.
     pub fn close(mut self) -> Result<u16, Error> {
         self.send_message(Opcode::Close, &close_payload(CloseCode::NORMAL, ""))?;
         self.closed()
     }
 
     fn send_json(&mut self, command: &CommandEnvelope) -> Result<(), Error> {
-        // Commands are maps with text keys; serde_json cannot fail on them.
+        // Cannot fail: all keys are strings, and no value implements `Serialize` by hand.
         let text = serde_json::to_string(command).expect("commands are JSON by construction");
         self.send_text(&text)
     }
@@ -447,7 +449,7 @@ impl Client {
         }
         if self.answer_pings {
             for payload in pings {
-                // If the server has closed the connection meanwhile, its close frame is still to be read.
+                // The write may fail because the server has closed the connection; its close frame must still be read.
                 let _ = self.send_message(Opcode::Pong, &payload);
             }
         }
@@ -455,7 +457,6 @@ impl Client {
     }
 }
 
-/// Builds a `send` command.
 fn send_command(room: protocol::RoomId, key: &str, body: &str) -> Result<Command, Error> {
     let illegal = |error: String| Error::Unreadable { text: body.to_owned(), error };
     Ok(Command::Send(protocol::Send {

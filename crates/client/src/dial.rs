@@ -1,5 +1,5 @@
-//! TCP connections from a chosen source address. `std` and mio leave the choice to the kernel. A load of more than 28,232
-//! connections needs several addresses, and so does a test of limits per address.
+//! TCP connections from a chosen source address, which `std` and mio leave to the kernel. A load of more than 28,232
+//! connections needs several addresses, and so does a test of the limits per address.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -9,19 +9,19 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// The result of a nonblocking connect on Linux.
+/// What a nonblocking connect returns on Linux while the connection is not established (errno 115).
 const EINPROGRESS: i32 = 115;
 
-/// A socket that is bound but not connected.
+/// Creates a socket that is bound but not connected.
 fn socket(addr: SocketAddr, source: Option<IpAddr>, receive_buffer: Option<usize>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if let Some(bytes) = receive_buffer {
-        // Before connecting: the handshake negotiates the window scale.
+        // Set before connecting, because the handshake negotiates the window scale.
         socket.set_recv_buffer_size(bytes)?;
     }
     if let Some(source) = source {
-        // Otherwise bind() searches for a port that no other socket uses, for any destination. With some ten thousand sockets
-        // that takes a millisecond each.
+        // Without this option, bind() searches for a port that no other socket uses, for any destination. With some ten
+        // thousand sockets that takes a millisecond each.
         setsockopt(&socket, IpBindAddressNoPort, &true)?;
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
@@ -29,7 +29,8 @@ fn socket(addr: SocketAddr, source: Option<IpAddr>, receive_buffer: Option<usize
     Ok(socket)
 }
 
-/// Connects from this source address and with this receive buffer, or the kernel's choice, and waits until connected.
+/// Connects from this source address and with this receive buffer (the kernel's choice if `None`), and waits until the
+/// connection is established.
 pub fn dial(
     addr: SocketAddr,
     source: Option<IpAddr>,
@@ -41,7 +42,7 @@ pub fn dial(
     Ok(socket.into())
 }
 
-/// Starts to connect. The socket is nonblocking.
+/// Starts to connect and returns at once. The socket is nonblocking and becomes writable when the connection is established.
 pub fn dial_nonblocking(
     addr: SocketAddr,
     source: Option<IpAddr>,

@@ -1,50 +1,50 @@
-//! The client's errors.
+//! The error type of the client.
 
 use std::io;
 
 use protocol::{ErrorCode, ErrorFrame};
 
-/// Why a call failed.
+/// The reason why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The connection failed, or ended without a close frame.
+    /// The TCP connection could not be established, or ended without a close frame.
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
-    /// The frame that a call waits for did not arrive in time.
+    /// The awaited frame did not arrive within the timeout.
     #[error("timed out")]
     Timeout,
-    /// The upgrade failed with this HTTP status.
+    /// The server answered the upgrade with this HTTP status.
     #[error("the upgrade failed with HTTP {0}")]
     Upgrade(u16),
-    /// The response to the upgrade is missing or invalid.
+    /// The response to the upgrade is missing or not valid HTTP.
     #[error("the WebSocket handshake failed: {0}")]
     Handshake(String),
     /// The server violated RFC 6455.
     #[error("the server violated RFC 6455: {0}")]
     Framing(#[from] websocket::ProtocolError),
-    /// The server sent something that is not in the protocol.
+    /// The server sent a text that is not a frame of the protocol.
     #[error("not in the protocol ({error}): {text}")]
     Unreadable {
-        /// The text.
+        /// The text, as received.
         text: String,
-        /// Why it cannot be parsed.
+        /// The error of the parser.
         error: String,
     },
-    /// The server closed the connection. 1005: the close frame has no code; 1006: there was no close frame.
+    /// The server closed the connection. The code is 1005 if the close frame has none, and 1006 if there was no close frame.
     #[error("closed with {code} {reason:?}")]
     Closed {
-        /// The close code.
+        /// The close code; see docs/PROTOCOL.md.
         code: u16,
-        /// The reason.
+        /// The reason in the close frame; may be empty.
         reason: String,
     },
-    /// The server rejected the command.
+    /// The server rejected the command; the connection stays open.
     #[error("rejected: {} ({})", .0.code, .0.message)]
     Rejected(ErrorFrame),
 }
 
 impl Error {
-    /// The error code of a rejection.
+    /// The stable code of a rejection; `None` for every other error.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
@@ -53,7 +53,7 @@ impl Error {
         }
     }
 
-    /// The close code, if the connection was closed.
+    /// The close code; `None` unless the server closed the connection.
     #[must_use]
     pub fn close_code(&self) -> Option<u16> {
         match self {

@@ -1,4 +1,4 @@
-//! The HTTP requests that a client needs: one request on each connection.
+//! The HTTP requests that tests and tools need, each on a connection of its own.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -11,41 +11,41 @@ use serde::de::DeserializeOwned;
 use crate::Error;
 use crate::dial::dial;
 
-/// The timeout of each step of a request.
+/// Bounds each step of a request: connecting, writing, reading.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An HTTP response.
+/// An HTTP response, read completely.
 #[derive(Clone, Debug)]
 pub struct Response {
-    /// The status code.
+    /// The status code: 200, 404 …
     pub status: u16,
-    /// Headers in the order of the response, with names in lower case.
+    /// The headers in the order of the response, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, without the chunked encoding.
+    /// The body, with the chunked encoding removed.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// The first header of this name (in lower case).
+    /// The value of the first header with this name, which must be in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as text.
+    /// The body as text; bytes that are not UTF-8 are replaced.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
+    /// The body as JSON; the error is [`Error::Unreadable`].
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body)
             .map_err(|error| Error::Unreadable { text: self.text(), error: error.to_string() })
     }
 }
 
-/// Makes one request. Adds `Host`, `Content-Length` and `Connection: close` if they are not among the headers.
+/// Sends one request. `Host`, `Content-Length` and `Connection: close` are added if they are not among the headers.
 pub fn http(
     addr: SocketAddr,
     method: &str,
@@ -56,7 +56,7 @@ pub fn http(
     http_from(None, addr, method, path, headers, body)
 }
 
-/// Makes one request from this source address.
+/// Sends one request from this source address.
 pub fn http_from(
     source: Option<IpAddr>,
     addr: SocketAddr,
@@ -107,12 +107,12 @@ pub fn http_from(
     }
 }
 
-/// Creates a guest as a program does, without `Origin`. Returns the guest and the token of its session.
+/// Creates a guest like a program, without `Origin`. Returns the guest and the token of the session.
 pub fn new_session(addr: SocketAddr, name: Option<&str>) -> Result<(User, String), Error> {
     new_session_from(None, addr, name)
 }
 
-/// Creates a guest from this source address.
+/// Creates a guest from this source address, for tests of the limits per address.
 pub fn new_session_from(
     source: Option<IpAddr>,
     addr: SocketAddr,
@@ -139,7 +139,7 @@ pub fn new_session_from(
     Ok((session.user, session.token))
 }
 
-/// Parses the response when it is complete. `ended`: no more bytes follow.
+/// Parses the response if it is complete; `None` otherwise. `ended` states that no more bytes follow.
 fn parse(bytes: &[u8], head_only: bool, ended: bool) -> Result<Option<Response>, Error> {
     let broken = |what: &str| Error::Handshake(format!("invalid HTTP response: {what}"));
     let Some(head_len) = websocket::handshake::head_len(bytes) else { return Ok(None) };

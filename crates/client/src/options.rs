@@ -1,42 +1,42 @@
-//! How a client connects.
+//! The options of a connection.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The session, the source address, the subprotocol and further settings of a connection.
+/// The credentials, the source address, the subprotocol and further settings of a connection.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The token of a session, sent as `Authorization: Bearer`.
     pub bearer: Option<String>,
-    /// Sent as `Origin`, as browsers do.
+    /// The `Origin` header; browsers always send one, programs do not.
     pub origin: Option<String>,
-    /// Sent as `Cookie`.
+    /// The `Cookie` header, with which browsers present a session.
     pub cookie: Option<String>,
-    /// Further headers.
+    /// Further headers of the upgrade request.
     pub headers: Vec<(String, String)>,
-    /// The subprotocol to offer. Without one, the connection uses plain text.
+    /// The subprotocol to offer; `None` for plain text.
     pub protocol: Option<String>,
-    /// The path of the upgrade.
+    /// The path of the upgrade: `/ws`.
     pub path: String,
     /// The source address. Linux allows any of 127.0.0.0/8, each with its own ports.
     pub source: Option<IpAddr>,
-    /// The kernel's receive buffer in bytes. A small one makes the server see a slow reader sooner.
+    /// The kernel's receive buffer in bytes. With a small one, the server notices a slow reader earlier.
     pub receive_buffer: Option<usize>,
-    /// The timeout of the calls of [`Client`](crate::Client) that wait for a frame.
+    /// Bounds each call of [`Client`](crate::Client) that waits for a frame.
     pub timeout: Duration,
 }
 
 impl Options {
-    /// The subprotocol of docs/PROTOCOL.md.
+    /// The JSON subprotocol of docs/PROTOCOL.md.
     pub const JSON: &str = "teahouse.v1.json";
 
-    /// Options with a session's token.
+    /// Options with the token of a session, otherwise the defaults.
     #[must_use]
     pub fn bearer(token: &str) -> Self {
         Options { bearer: Some(token.to_owned()), ..Options::default() }
     }
 
-    /// Options without a subprotocol: lines of plain text.
+    /// Options without a subprotocol: the server sends lines of plain text.
     #[must_use]
     pub fn plain_text() -> Self {
         Options { protocol: None, ..Options::default() }

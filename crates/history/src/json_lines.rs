@@ -1,4 +1,4 @@
-//! JSON lines, and the merge of several histories.
+//! Histories as JSON lines, and the merge of several histories.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,12 +6,12 @@ use std::io::{self, BufRead, Write};
 
 use crate::Record;
 
-/// A line that is not a record.
+/// The error for a line that is not a record.
 #[derive(Debug)]
 pub struct InvalidLine {
-    /// The line's number, from 1.
+    /// The number of the line, from 1.
     pub line: usize,
-    /// The cause.
+    /// The error of the file or of the parser.
     pub error: io::Error,
 }
 
@@ -24,7 +24,7 @@ pub fn write(mut to: impl Write, records: &[Record]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads what [`write()`] wrote.
+/// Reads records that [`write()`] wrote, one line at a time, so that the file may be larger than memory.
 pub fn read(from: impl BufRead) -> impl Iterator<Item = Result<Record, InvalidLine>> {
     from.lines().enumerate().map(|(index, line)| {
         let read = || -> io::Result<Record> { Ok(serde_json::from_str(&line?)?) };

@@ -1,12 +1,12 @@
-//! The activity that a history needs before its verdict means anything.
+//! The activity that a history must contain before its verdict means anything.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::Counts;
 
-/// A server that rejects every connection or command violates no guarantee. So each test states the activity that it expects at
-/// least.
+/// The minimum of each counter. A server that rejects every connection or command violates no guarantee, so each test states
+/// the activity that it requires.
 ///
 /// ```
 /// use teahouse_history::{Counts, MinimumActivity};
@@ -27,11 +27,11 @@ pub struct MinimumActivity {
     pub deliveries: u64,
     /// Cursors from which a client resumed.
     pub resumed: u64,
-    /// Views that were quiescent and complete at the end.
+    /// Views that were quiescent and complete at the end of the run.
     pub views: u64,
 }
 
-/// A count below its minimum.
+/// A counter below its minimum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortfall {
     description: &'static str,
@@ -39,7 +39,7 @@ pub struct Shortfall {
     minimum: u64,
 }
 
-/// One counter, by name.
+/// A counter with its name in the text form.
 struct Measure {
     name: &'static str,
     description: &'static str,
@@ -81,7 +81,7 @@ const MEASURES: [Measure; 5] = [
 ];
 
 impl MinimumActivity {
-    /// The counters that are below this minimum.
+    /// The counters below this minimum; empty if the history is sufficient.
     #[must_use]
     pub fn shortfalls(mut self, counts: &Counts) -> Vec<Shortfall> {
         let shortfall = |it: &Measure| {
@@ -92,7 +92,7 @@ impl MinimumActivity {
     }
 }
 
-/// The form that `from_str` parses: `acknowledged=10,percent=50,deliveries=0,resumed=0,views=0`.
+/// Formats the text that `from_str` parses: `acknowledged=10,percent=50,deliveries=0,resumed=0,views=0`.
 impl fmt::Display for MinimumActivity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut it = *self;
@@ -104,7 +104,7 @@ impl fmt::Display for MinimumActivity {
     }
 }
 
-/// Counters that are not named have no minimum.
+/// Parses the text form. Counters that it does not name have no minimum.
 impl FromStr for MinimumActivity {
     type Err = String;
 

@@ -6,14 +6,14 @@ use std::io;
 use protocol::{ClientMessageId, Event, EventKind, Seq, UserId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// FNV-1a of some bytes. It is equal in every process and on every machine, and keeps message texts out of a history.
+/// FNV-1a of some bytes: equal in every process and on every machine. It keeps message texts out of a history.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hash(pub u64);
 
 impl Hash {
     const EMPTY: Hash = Hash(0xcbf2_9ce4_8422_2325);
 
-    /// The hash of these bytes.
+    /// Hashes these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut hash = Self::EMPTY;
@@ -28,7 +28,7 @@ impl Hash {
     }
 }
 
-/// Hashes JSON as it is serialized.
+/// Hashes JSON while it is serialized, without a buffer.
 impl io::Write for Hash {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.update(bytes);
@@ -52,7 +52,7 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// Serialized as text: JSON numbers are exact only up to 2^53.
+/// Serialized as text, because JSON numbers are exact only up to 2^53.
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -76,38 +76,38 @@ pub enum ObservedKind {
     Joined,
     /// `user` is no longer a member.
     Left,
-    /// Any other event.
+    /// Any other kind; only its number and its hash are compared.
     Other,
 }
 
-/// An event as a client received it, or as it is stored.
+/// An event, as a client received it or as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedEvent {
-    /// The event's number.
+    /// The number in the room.
     pub seq: Seq,
-    /// The event's kind.
+    /// The kind, as far as the checker distinguishes it.
     pub kind: ObservedKind,
     /// The user who sent, joined or left.
     pub user: UserId,
-    /// Users who joined in the same event.
+    /// The other users who joined with the same event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_joined: Vec<UserId>,
-    /// A message's `client_message_id`.
+    /// The `client_message_id` of a message; `None` if it was sent in plain text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ClientMessageId>,
     /// The hash of a message's body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Hash>,
-    /// The hash of the whole event.
+    /// The hash of the whole event as JSON, which detects every other difference.
     pub hash: Hash,
 }
 
 impl ObservedEvent {
-    /// Converts an event.
+    /// Converts an event of the protocol.
     #[must_use]
     pub fn of(event: &Event) -> Self {
         let mut hash = Hash::EMPTY;
-        // Maps with text keys and numbers are all that an event holds, and a hash takes every byte: neither can fail.
+        // Cannot fail: all keys are strings, and the hash accepts every byte.
         serde_json::to_writer(&mut hash, event).expect("events are JSON by construction");
         let (mut key, mut body, mut also_joined) = (None, None, Vec::new());
         let kind = match &event.kind {

@@ -1,4 +1,4 @@
-//! One line of a history.
+//! The lines of a history.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ macro_rules! number {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                // Each recorder counts from a million times its own number.
+                // A recorder's numbers start at a million times its own number.
                 write!(f, concat!($prefix, "{}.{}"), self.0 / 1_000_000, self.0 % 1_000_000)
             }
         }
@@ -36,117 +36,85 @@ number!(
     ConnectionId, "connection "
 );
 
-/// Something that a client sent or received, with the time.
+/// One observation of a client, with its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The time before a write to a socket, or after a read from it.
     pub at: Micros,
-    /// What happened.
+    /// The observation itself.
     #[serde(flatten)]
     pub kind: RecordKind,
 }
 
-/// What a client sent or received.
+/// What a client sent or received. In every variant, `connection` is the connection on which it happened, `room` the room that
+/// the frame names, and `id` the id of the command that the client sent.
+#[expect(missing_docs, reason = "`connection`, `room` and `id` mean the same in every variant")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum RecordKind {
     /// A connection received `welcome`.
     Opened {
-        /// The connection's number in this history.
         connection: ConnectionId,
-        /// The client that opened it.
+        /// The client that opened the connection, whose cursors it continues.
         client: ClientId,
-        /// The user of its session.
+        /// The user of the session.
         user: UserId,
-        /// The store's epoch.
+        /// The epoch of the store, as in `welcome`.
         epoch: Epoch,
     },
     /// A connection ended, in any way. The results of its unanswered commands are unknown.
     Closed {
-        /// The connection.
         connection: ConnectionId,
-        /// The close code; 1006 if there was none.
+        /// The close code; 1006 if there was no close frame.
         code: u16,
-        /// The close frame's reason.
+        /// The reason in the close frame.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
     },
-    /// A message is about to be sent or resent.
+    /// A message is about to be sent, for the first time or again.
     Send {
-        /// The connection.
         connection: ConnectionId,
-        /// The command's `id`.
         id: CommandId,
-        /// The room.
         room: RoomId,
-        /// The `client_message_id`.
+        /// The idempotency key.
         key: ClientMessageId,
         /// The hash of the body.
         body: Hash,
     },
     /// A `leave` is about to be sent.
-    Leave {
-        /// The connection.
-        connection: ConnectionId,
-        /// The command's `id`.
-        id: CommandId,
-        /// The room.
-        room: RoomId,
-    },
-    /// `ok`: the command was executed and its event is durable.
+    Leave { connection: ConnectionId, id: CommandId, room: RoomId },
+    /// `ok`: the command was carried out and its event is durable.
     Ok {
-        /// The connection.
         connection: ConnectionId,
-        /// The command's `id`.
         id: CommandId,
-        /// The `seq` of the event that the command appended.
+        /// The number of the event that the command appended.
         seq: Seq,
     },
     /// A rejection: this attempt certainly had no effect.
-    Failed {
-        /// The connection.
-        connection: ConnectionId,
-        /// The command's `id`.
-        id: CommandId,
-        /// The error code.
-        code: ErrorCode,
-    },
-    /// An error that leaves open whether the command was executed.
-    Unknown {
-        /// The connection.
-        connection: ConnectionId,
-        /// The command's `id`.
-        id: CommandId,
-        /// The error code.
-        code: ErrorCode,
-    },
-    /// `joined`: from here on this connection receives the room's events.
+    Failed { connection: ConnectionId, id: CommandId, code: ErrorCode },
+    /// An error that leaves open whether the command was carried out.
+    Unknown { connection: ConnectionId, id: CommandId, code: ErrorCode },
+    /// `joined`: from here on, the connection receives the room's events.
     Joined {
-        /// The connection.
         connection: ConnectionId,
-        /// The room.
         room: RoomId,
         /// The cursor in the client's `join` or `resume`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<Seq>,
-        /// The room's head in the frame.
+        /// The head of the room, as in the frame.
         head: Seq,
     },
     /// A connection received an event.
     Received {
-        /// The connection.
         connection: ConnectionId,
-        /// The room.
         room: RoomId,
-        /// The event.
+        /// The event, with hashes for its texts.
         #[serde(flatten)]
         event: ObservedEvent,
     },
     /// `gap`: the server will not deliver these events by itself.
     Gap {
-        /// The connection.
         connection: ConnectionId,
-        /// The room.
         room: RoomId,
         /// The first missing event.
         from: Seq,
@@ -155,60 +123,41 @@ pub enum RecordKind {
     },
     /// A client received a page of history, over WebSocket or HTTP.
     HistoryPage {
-        /// The client's connection at that time.
         connection: ConnectionId,
-        /// The room.
         room: RoomId,
-        /// The page, oldest first.
+        /// The events of the page, oldest first.
         events: Vec<ObservedEvent>,
     },
-    /// `reset`: the client must discard what it has of the room.
-    Reset {
-        /// The connection.
-        connection: ConnectionId,
-        /// The room.
-        room: RoomId,
-    },
-    /// An `error` that names a room and no command: this connection is not, or no longer, subscribed to it.
-    RoomClosed {
-        /// The connection.
-        connection: ConnectionId,
-        /// The room.
-        room: RoomId,
-    },
-    /// The run is quiescent: this connection should have received every event, and a reply to every command.
-    Quiescent {
-        /// The connection.
-        connection: ConnectionId,
-    },
-    /// The store was restored from a backup. Each named room kept its events up to this number; other rooms kept none.
+    /// `reset`: the client must discard its copy of the room.
+    Reset { connection: ConnectionId, room: RoomId },
+    /// An `error` that names a room and no command: the connection is not, or no longer, subscribed to the room.
+    RoomClosed { connection: ConnectionId, room: RoomId },
+    /// The run is quiescent: the connection should have received every event, and a reply to every command.
+    Quiescent { connection: ConnectionId },
+    /// The store was restored from a backup. Each room in `kept` has its events up to that number; other rooms have none.
     Restored {
-        /// The new epoch.
+        /// The epoch after the restore.
         epoch: Epoch,
-        /// The last event that each room kept.
+        /// The last event that the restore kept, for each room.
         kept: BTreeMap<RoomId, Seq>,
     },
-    /// An event that is stored at the end of an epoch: at the end of the history, and before each restore. The records hold all
-    /// events of each room, in the order of their numbers.
+    /// An event that is stored at the end of an epoch: at the end of the history, and before each restore. The records contain
+    /// all events of each room, in the order of their numbers.
     Stored {
-        /// The room.
         room: RoomId,
-        /// The event.
+        /// The event, with hashes for its texts.
         #[serde(flatten)]
         event: ObservedEvent,
         /// The event's `at`, from the server's clock.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timestamp: Option<Timestamp>,
     },
-    /// A note for a reader of the history, such as a kill or a restart.
-    Note {
-        /// The note.
-        text: String,
-    },
+    /// A note for a human reader of the history, such as a kill or a restart. The checker ignores it.
+    Note { text: String },
 }
 
 impl RecordKind {
-    /// The record's connection.
+    /// The connection of the record; `None` if it has none.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
@@ -230,7 +179,7 @@ impl RecordKind {
         }
     }
 
-    /// The record's room.
+    /// The room of the record; `None` if it has none.
     #[must_use]
     pub fn room(&self) -> Option<RoomId> {
         match self {
@@ -248,7 +197,7 @@ impl RecordKind {
     }
 }
 
-/// Example: `      1.234567 s  connection 1.3  received r1 #42 message by u7, key k1`.
+/// Formats the record for a report: `      1.234567 s  connection 1.3  received r1 #42 message by u7, key k1`.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:6}.{:06} s  ", self.at / 1_000_000, self.at % 1_000_000)?;

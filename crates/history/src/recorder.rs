@@ -1,4 +1,4 @@
-//! Writes a history.
+//! Recording a history while clients send and receive.
 
 use std::mem;
 
@@ -9,8 +9,8 @@ use crate::{ClientId, ConnectionId, Hash, Micros, ObservedEvent, Record, RecordK
 /// Records what the clients of one thread send and receive. Each call appends a record with the time of the last
 /// [`set_time`](Self::set_time).
 ///
-/// Record a command **before** it is written to a socket, and a frame after it was read. Then a message whose `ok` was recorded
-/// before another message was sent was in fact stored before it.
+/// Record a command **before** it is written to a socket, and a frame after it was read. Then a message whose `ok` was
+/// recorded before another message was sent was in fact stored before the other.
 #[derive(Debug)]
 pub struct Recorder {
     records: Vec<Record>,
@@ -20,14 +20,14 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder whose `number` is unique among all recorders whose histories will be merged.
+    /// A recorder. `number` must be unique among all recorders whose histories will be merged.
     #[must_use]
     pub fn new(number: u32) -> Self {
         let first = u64::from(number) * 1_000_000;
         Recorder { records: Vec::new(), set_time: 0, next_client: first, next_connection: first }
     }
 
-    /// Sets the time of the records that follow.
+    /// Sets the time of the following records.
     pub fn set_time(&mut self, set_time: Micros) {
         self.set_time = set_time;
     }
@@ -37,7 +37,7 @@ impl Recorder {
         mem::take(&mut self.records)
     }
 
-    /// Appends any record.
+    /// Appends a record of any kind.
     pub fn record(&mut self, kind: RecordKind) {
         self.records.push(Record { at: self.set_time, kind });
     }
@@ -48,7 +48,7 @@ impl Recorder {
         ClientId(self.next_client)
     }
 
-    /// A new connection received `welcome`.
+    /// A new connection received `welcome`. Returns the connection's number.
     pub fn opened(&mut self, client: ClientId, user: UserId, epoch: &Epoch) -> ConnectionId {
         self.next_connection += 1;
         let connection = ConnectionId(self.next_connection);
@@ -56,7 +56,7 @@ impl Recorder {
         connection
     }
 
-    /// A connection ended. Code 1006 means that there was no close frame.
+    /// A connection ended. The code is 1006 if there was no close frame.
     pub fn closed(&mut self, connection: ConnectionId, code: u16) {
         self.closed_with_reason(connection, code, "");
     }
@@ -66,7 +66,7 @@ impl Recorder {
         self.record(RecordKind::Closed { connection, code, reason: reason.to_owned() });
     }
 
-    /// A message is about to be sent or resent.
+    /// A message is about to be sent, for the first time or again.
     pub fn send(
         &mut self,
         connection: ConnectionId,
@@ -89,7 +89,7 @@ impl Recorder {
         self.record(RecordKind::Ok { connection, id, seq });
     }
 
-    /// A `send` or a `leave` received `error`. The code determines whether it may have been executed all the same.
+    /// A `send` or a `leave` received `error`. The code determines whether it may have been carried out all the same.
     pub fn rejected(&mut self, connection: ConnectionId, id: CommandId, code: ErrorCode) {
         self.record(match code {
             ErrorCode::Unavailable | ErrorCode::Internal => RecordKind::Unknown { connection, id, code },
@@ -97,7 +97,7 @@ impl Recorder {
         });
     }
 
-    /// A `join` or `resume` with this cursor received `joined`.
+    /// A `join` or `resume` from the cursor `after` received `joined`.
     pub fn joined(&mut self, connection: ConnectionId, room: RoomId, after: Option<Seq>, head: Seq) {
         self.record(RecordKind::Joined { connection, room, after, head });
     }
@@ -126,17 +126,17 @@ impl Recorder {
         self.record(RecordKind::Reset { connection, room });
     }
 
-    /// A connection received an `error` that names a room and no command: the connection is not, or no longer, subscribed to it.
+    /// A connection received an `error` that names a room and no command: it is not, or no longer, subscribed to the room.
     pub fn room_closed(&mut self, connection: ConnectionId, room: RoomId) {
         self.record(RecordKind::RoomClosed { connection, room });
     }
 
-    /// The run is quiescent: this connection should have received everything.
+    /// The run is quiescent: the connection should have received everything.
     pub fn quiescent(&mut self, connection: ConnectionId) {
         self.record(RecordKind::Quiescent { connection });
     }
 
-    /// An event is stored at the end of the run, or before a restore.
+    /// An event is stored, at the end of the run or before a restore.
     pub fn stored(&mut self, event: &Event) {
         self.record(RecordKind::Stored {
             room: event.room,
@@ -145,7 +145,7 @@ impl Recorder {
         });
     }
 
-    /// Adds a note for a reader of the history.
+    /// Adds a note for a human reader of the history.
     pub fn note(&mut self, text: impl Into<String>) {
         self.record(RecordKind::Note { text: text.into() });
     }

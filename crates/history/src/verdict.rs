@@ -1,4 +1,4 @@
-//! The checker's result: counts, and the first violation.
+//! The result of the checker: counts, and the first violation.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,19 +7,19 @@ use protocol::{ClientMessageId, CommandId, RoomId, Seq};
 
 use crate::{ConnectionId, Record};
 
-/// The guarantees, each named by its violation.
+/// The guarantees, each named after its violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Rule {
-    /// A message was acknowledged and is not stored.
+    /// A message was acknowledged but is not stored.
     AcknowledgedButLost,
     /// A message was acknowledged with another event's `seq`.
     WrongSeq,
     /// A message is stored that no client sent.
     NeverSent,
-    /// A message is stored though every attempt was rejected definitely.
+    /// A message is stored although every attempt was definitely rejected.
     RejectedButStored,
-    /// A message is stored with another body or in another room than it was sent with.
+    /// A message is stored with another body, or in another room, than it was sent with.
     StoredAltered,
     /// One sender's `client_message_id` is stored twice.
     StoredTwice,
@@ -27,13 +27,13 @@ pub enum Rule {
     SeqNotContiguous,
     /// An event's `at` is before that of an earlier event of its room.
     TimestampRegressed,
-    /// Two messages of one connection are stored in another order than they were sent in.
+    /// Two messages of one connection are stored in the opposite of the order in which they were sent.
     SenderOrder,
-    /// A message precedes one that had been acknowledged before it was sent.
+    /// A message precedes another one that had been acknowledged before the first one was sent.
     RealTimeOrder,
-    /// A reply to a command that was not sent, or already had a reply.
+    /// A reply to a command that was not sent, or that already had a reply.
     UnexpectedReply,
-    /// A command had no reply when the run was quiescent.
+    /// A command had no reply although the run was quiescent.
     Unanswered,
     /// A client received an event that is not stored.
     ReceivedButNotStored,
@@ -41,7 +41,7 @@ pub enum Rule {
     ReceivedAltered,
     /// A connection received an event of a room before the room's `joined`.
     ReceivedBeforeJoined,
-    /// Events are missing and no `gap` announced them.
+    /// Events are missing, and no `gap` announced them.
     SilentGap,
     /// A connection received an event twice.
     Duplicate,
@@ -51,21 +51,21 @@ pub enum Rule {
     InvalidGap,
     /// A `gap` was never filled from history.
     GapNotFilled,
-    /// A user received an event after their removal.
+    /// A user received an event after being removed from the room.
     ReceivedAfterRemoval,
     /// At quiescence, a member lacks events, or a removed user lacks events before the removal.
     IncompleteView,
     /// A connection was subscribed to a room of which its user is not a member.
     OpenedForNonMember,
-    /// A member received `not_a_member` for their room.
+    /// A member received `not_a_member`.
     ClosedToMember,
-    /// A `reset` though the client's cursor was valid.
+    /// A `reset` although the client's cursor was valid.
     UnneededReset,
     /// A cursor of another epoch, or above the head, was accepted as valid.
     MissingReset,
     /// A restore kept other events than it recorded.
     RestoreMismatch,
-    /// The history contradicts itself: the recorder has a defect.
+    /// The history contradicts itself, so the recorder has a defect.
     InconsistentHistory,
 }
 
@@ -110,16 +110,16 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Counts over the whole history.
+/// The counts over the whole history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Records in the history.
+    /// All records of the history, including notes.
     pub records: u64,
     /// Attempts to send a message or to leave.
     pub operations: u64,
     /// Attempts that received `ok`.
     pub acknowledged: u64,
-    /// Attempts that were rejected definitely.
+    /// Attempts that were definitely rejected.
     pub rejected: u64,
     /// Attempts whose result the client never received.
     pub unknown: u64,
@@ -128,19 +128,19 @@ pub struct Counts {
     pub unknown_but_stored: u64,
     /// Events that were delivered live or by catch-up.
     pub deliveries: u64,
-    /// `gap` frames.
+    /// `gap` frames, each for a range of any length.
     pub gaps: u64,
     /// Pages of history that clients read.
     pub history_pages: u64,
-    /// Connections.
+    /// Connections that received `welcome`.
     pub connections: u64,
     /// Cursors from which a client resumed.
     pub resumed: u64,
-    /// Views that were quiescent and complete at the end.
+    /// Views that were quiescent and complete at the end of the run.
     pub complete_views: u64,
-    /// Stored rooms.
+    /// Rooms with stored events, in the last epoch.
     pub rooms: u64,
-    /// Stored events.
+    /// Stored events, in the last epoch.
     pub stored: u64,
 }
 
@@ -165,7 +165,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// What a violation concerns, to select its context.
+/// The subject of a violation, which selects its context.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Subject {
     pub(crate) connection: Option<ConnectionId>,
@@ -175,16 +175,16 @@ pub(crate) struct Subject {
     pub(crate) key: Option<ClientMessageId>,
 }
 
-/// A violated guarantee.
+/// A violated guarantee, with what a reader needs to understand it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Violation {
-    /// The rule.
+    /// The guarantee that is violated.
     pub rule: Rule,
-    /// The values that violate it.
+    /// The values that violate it, for a human reader.
     pub detail: String,
-    /// The index of the record, in the merged history, that shows it.
+    /// The index, in the merged history, of the record that shows it.
     pub index: usize,
-    /// Related records with their indices: before it, itself, and after it.
+    /// The related records with their indices: before it, itself, and after it.
     pub context: Vec<(usize, Record)>,
     pub(crate) subject: Subject,
 }
@@ -202,19 +202,19 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The checker's result for a history.
+/// The result of the checker for one history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// Counts over the whole history.
+    /// The counts over the whole history.
     pub counts: Counts,
-    /// The first violation.
+    /// The first violation in the order of the history; `None` if the history is correct.
     pub violation: Option<Violation>,
     /// The number of violations of each rule. One defect may violate several rules, and one violation may cause others.
     pub violation_counts: BTreeMap<Rule, u64>,
 }
 
 impl Verdict {
-    /// Whether no rule is violated.
+    /// Whether no rule is violated. Check [`MinimumActivity`](crate::MinimumActivity) as well: an empty history is correct.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.violation.is_none()

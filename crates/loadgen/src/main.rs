@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         }
     };
     if cli.json {
-        // Numbers, texts and maps with text or number keys: serde_json cannot fail on them.
+        // Cannot fail: the report consists of numbers, strings, lists and maps with string or integer keys.
         println!("{}", serde_json::to_string(&report).expect("a report is JSON by construction"));
     } else {
         print!("{report}");

@@ -1,4 +1,4 @@
-//! Load runs against a hub, and against a NATS server, that violates one guarantee once: the report names that one only.
+//! Load runs against a hub, and against a NATS server, that violates one guarantee once: the report must name only that one.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,13 +10,13 @@ use teahouse_loadgen::generator::{Findings, Peer, Plan, run};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{Decoder, Message, binary_frame, text_frame};
 
-/// The fault at the tenth message, towards the last connection.
+/// The fault, injected at the tenth message towards the last connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
     /// No fault: the tenth and the eleventh message share a frame, each on its own line.
     Lines,
-    /// The last connection of another channel receives it too.
+    /// The last connection of another channel receives the message, too.
     WrongChannel,
     Drop,
     Duplicate,
@@ -25,10 +25,10 @@ enum Fault {
 
 struct Hub {
     protocol: Peer,
-    /// Each with its path.
+    /// Each connection with the path that it requested.
     members: Vec<(String, TcpStream)>,
     messages: u32,
-    /// A text that is sent with the next one.
+    /// A text that is sent together with the next one.
     held: Option<String>,
 }
 
@@ -45,7 +45,7 @@ fn serve(fault: Fault, protocol: Peer) -> SocketAddr {
     addr
 }
 
-/// Ends with the connection, on any error: the generator sends no close frame.
+/// Serves one connection. Ends with it, or on any error: the generator sends no close frame.
 fn serve_connection(mut stream: TcpStream, hub: &Mutex<Hub>, fault: Fault) -> Option<()> {
     let (mut head, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
     while head_len(&head).is_none() {
@@ -103,7 +103,6 @@ fn next_line(commands: &mut Vec<u8>) -> Option<String> {
 }
 
 impl Hub {
-    /// One command of NATS.
     fn handle_command(
         &mut self,
         path: &str,
@@ -192,7 +191,7 @@ fn findings_in(channels: u32, fault: Fault, peer: Peer) -> Findings {
         duration: Duration::from_millis(150),
         warmup: Duration::from_millis(20),
         sources: 1,
-        // One after the other, so that the last connection is not a sender.
+        // One at a time, so that the last connection is not a sender.
         parallel: 1,
         settle: Duration::ZERO,
         idle_timeout: Duration::from_millis(700),

@@ -1,4 +1,4 @@
-//! Load runs against a server that violates one guarantee once: the report names that one only.
+//! Load runs against a server that violates one guarantee once: the report must name only that one.
 
 mod faulty_server;
 
@@ -220,7 +220,7 @@ fn rooms_have_the_given_names() {
     let named = || Plan { room_names: Some("pair".to_owned()), ..plan(format!("ws://{addr}")) };
     let mut began = 0;
     let first = run(&named(), || began += 1).unwrap();
-    // The server keeps ended connections, and so the second run finds the first one's room.
+    // The server keeps rooms after their connections end, so the second run finds the first one's room.
     let second = run(&named(), || began += 1).unwrap();
     assert!(first.is_clean() && second.is_clean(), "{first}{second}");
     assert!(first.caught_up_seconds.is_some() && began == 2);

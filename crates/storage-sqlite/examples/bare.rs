@@ -1,8 +1,9 @@
-//! The rate of SQLite alone on this disk: `cargo run --release -p teahouse-storage-sqlite --example bare FOLDER SECONDS BATCH…`.
+//! The rate of SQLite alone on this disk: `cargo run --release -p teahouse-storage-sqlite --example bare FOLDER SECONDS
+//! BATCH…`.
 //!
-//! Inserts messages into the server's schema, with the settings of the server's writer, in transactions of each batch size. Nothing
-//! else is done: no rules, no look-ups, no delivery. Prints a JSON list with an object per batch size. `cargo xtask bench` compares
-//! the server's durable sends with it.
+//! Inserts messages into the server's schema, with the settings of the server's writer, in transactions of each batch size,
+//! without rules, look-ups or delivery. Prints a JSON list with an object per batch size. `cargo xtask bench` compares the
+//! server's durable sends with it.
 
 use std::error::Error;
 use std::path::Path;
@@ -10,16 +11,16 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Statement, params};
 
-/// The server's first schema: later ones add only columns that a message does not have.
+/// The server's first schema. Later ones add only columns that a message does not use.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_rooms.sql")];
 
-/// As in the server's writer (`src/open.rs`): a commit returns when it is on disk. SQLite checkpoints its log within the commit
-/// that made it long; the server has a thread for that.
+/// The settings of the server's writer (`src/open.rs`): a commit returns when it is on disk. Here the commit that makes the
+/// log long checkpoints it; the server has a thread for that.
 const SETTINGS: &str = "PRAGMA journal_mode = wal; PRAGMA synchronous = FULL; PRAGMA foreign_keys = on; \
     PRAGMA secure_delete = on; PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 67108864; \
     PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = on; PRAGMA cache_size = -32768;";
 
-/// Each with one sender, as in the scenario that this is compared with.
+/// Each room has one sender, as in the scenario of `cargo xtask bench` that is compared.
 const ROOMS: i64 = 100;
 
 const INSERT: &str = "INSERT INTO room_event (room, seq, n, kind, sender, sender_name, at, client_message_id, body, was) \
@@ -42,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Creates a database with a user per room.
+/// Creates a database with one user per room.
 fn open(folder: &Path) -> Result<Connection, Box<dyn Error>> {
     std::fs::create_dir_all(folder)?;
     let file = folder.join("bare.db");
@@ -56,13 +57,13 @@ fn open(folder: &Path) -> Result<Connection, Box<dyn Error>> {
     }
     for room in 1..=ROOMS {
         conn.execute("INSERT INTO person VALUES (?1, 'guest-of-the-room', 1, 0)", [room])?;
-        // The schema brings the first room.
+        // The schema itself creates the first room.
         conn.execute("INSERT OR IGNORE INTO room (id, name, created_at) VALUES (?1, 'room', 0)", [room])?;
     }
     Ok(conn)
 }
 
-/// Commits batches for this long; `sent` counts all messages so far.
+/// Commits batches for this long; `sent` counts all messages so far, and numbers them.
 fn measure(
     conn: &Connection,
     batch: i64,
@@ -92,7 +93,7 @@ fn measure(
     Ok(serde_json::json!({ "batch": batch, "per_second": per_second, "commit_ms_p50": commit_ms_p50 }))
 }
 
-/// Inserts a message; the rooms take turns.
+/// Inserts one message, into each room in turn.
 fn send(insert: &mut Statement<'_>, number: i64) -> rusqlite::Result<()> {
     let (room, seq) = (number % ROOMS + 1, number / ROOMS + 1);
     let key = format!("{room:08x}-{seq:016x}");
@@ -100,6 +101,6 @@ fn send(insert: &mut Statement<'_>, number: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// As long as the load generator's bodies.
+/// Of the same length as the load generator's bodies.
 const BODY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
                     0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

@@ -1,6 +1,6 @@
 //! The rate of durable messages on this machine's disk: `cargo run --release -p teahouse-storage-sqlite --example pace [FOLDER]`.
 //!
-//! It prints and asserts nothing: the duration of an fsync depends on the disk.
+//! It prints the rate and asserts nothing: the duration of an fsync depends on the disk.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Changes: one cached statement for each row.
+//! Writing changes: one cached statement for each row.
 
 use protocol::Timestamp;
 use rusqlite::{Connection, Result, params};
@@ -39,7 +39,7 @@ fn apply_rooms(conn: &Connection, now: Timestamp, changes: &Changes) -> Result<(
             .map_err(|cause| rusqlite::Error::ToSqlConversionFailure(Box::new(cause)))?;
         execute(conn, "UPDATE room SET attributes = ?2 WHERE id = ?1", params![int(room.0), json])?;
     }
-    // SQLite counts the ids that it has seen; one that the batch used up and deleted is not among them.
+    // SQLite never reuses an id that it has stored. An id that the batch used and deleted again was never stored.
     if let Some(last) = changes.rooms.last().filter(|last| changes.is_deleted(last.id)) {
         let sql = "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'room'";
         execute(conn, sql, [int(last.id.0)])?;

@@ -1,4 +1,4 @@
-//! The one connection that writes: transactions, and what happens when they fail.
+//! The single connection that writes: its transactions, and the recovery after a failed one.
 
 use std::ops::Range;
 
@@ -13,19 +13,19 @@ use super::room_cache::RoomCache;
 use super::rows::{execute, first, int, uint};
 use super::{WriterPlace, apply, load, open};
 
-/// A transaction that may write, from its first statement on.
+/// Takes the write lock at once: a transaction that starts as a reader may fail when it first writes.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// The backend over SQLite.
+/// The backend of the commit loop for SQLite.
 pub(crate) struct SqliteBackend {
     /// `None` after a failure: it is opened again before the next transaction, so that nothing of the failed one remains.
     conn: Option<Connection>,
     cache: RoomCache,
-    /// An fsync has failed: nothing is written any more.
+    /// Set when an fsync fails. After that, nothing is written any more.
     broken: Option<StoreError>,
-    /// After the connection, whose commits request checkpoints.
+    /// Declared after the connection, because the connection's commits request checkpoints until it is dropped.
     checkpoints: Checkpoints,
-    /// After the connections: SQLite's files are closed before another writer may be opened.
+    /// Declared last: SQLite's files must be closed before another writer may be opened.
     place: WriterPlace,
 }
 
@@ -36,7 +36,7 @@ impl SqliteBackend {
         Ok(SqliteBackend { conn, cache: RoomCache::default(), broken: None, checkpoints, place })
     }
 
-    /// Why nothing may be written any more.
+    /// The reason why nothing may be written any more.
     fn broken(&self) -> Option<&StoreError> {
         self.broken.as_ref().or(self.checkpoints.broken())
     }
@@ -73,7 +73,7 @@ impl SqliteBackend {
             Some(conn) => conn.is_autocommit() || conn.execute_batch("ROLLBACK").is_ok(),
             None => false,
         };
-        // A full disk or a failed constraint is no reason to distrust the connection, and opening another may need disk space.
+        // After a full disk or a failed constraint the connection stays usable; opening another one may need disk space.
         let trusted = matches!(error, StoreError::Full(_) | StoreError::Defect(_));
         if !(trusted && undone) {
             self.conn = None;
@@ -95,7 +95,7 @@ impl SqliteBackend {
         self.conn.as_ref().expect("the connection is open")
     }
 
-    /// Sets other bounds of the log.
+    /// Replaces the bounds of the log, so that a test reaches them.
     #[cfg(test)]
     pub(super) fn checkpoint_at(&mut self, bounds: Bounds) -> &Checkpoints {
         let conn = self.conn.as_mut().expect("the connection is open");
@@ -103,7 +103,7 @@ impl SqliteBackend {
         &self.checkpoints
     }
 
-    /// Makes every COMMIT fail, as long as this connection lives.
+    /// Makes every COMMIT of this connection fail.
     #[cfg(test)]
     pub(super) fn break_commits(&mut self) {
         let conn = self.conn.as_mut().expect("the connection is open");
@@ -124,7 +124,7 @@ fn open_watched(place: &WriterPlace, checkpoints: &Checkpoints) -> Result<Connec
 
 fn commit(conn: &Connection) -> Result<(), StoreError> {
     execute(conn, "COMMIT", []).map_err(|error| match store_error(error) {
-        // The frame that commits is written last: an incomplete one is ignored, and nothing was stored.
+        // The frame that commits is written last. SQLite ignores an incomplete one, so nothing was stored.
         error @ (StoreError::Full(_) | StoreError::Fatal(_)) => error,
         error => StoreError::Unavailable(format!("COMMIT failed: {error}")),
     })?;
@@ -154,7 +154,7 @@ impl Backend for SqliteBackend {
 
     fn rollback(&mut self) {
         let undone = self.run(|conn, _| Ok(execute(conn, "ROLLBACK", [])?));
-        // `run` has closed a connection that cannot roll back.
+        // `run` has closed the connection if it could not roll back.
         drop(undone);
     }
 
@@ -182,7 +182,7 @@ impl Backend for SqliteBackend {
             return Err(broken.clone());
         }
         let Some(conn) = &self.conn else { return Ok(()) };
-        // The row says whether a reader prevented it. Then the log stays a little longer, and nothing is lost.
+        // A reader may prevent the truncation; the statement's row reports that. The log then stays longer, without any loss.
         let done = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(store_error);
         if let Err(error) = &done {
             self.recover(error);

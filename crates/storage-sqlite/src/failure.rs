@@ -1,9 +1,10 @@
-//! What SQLite's errors mean for the store.
+//! The conversion of SQLite's errors to the store's.
 
 use rusqlite::ffi;
 use storage::StoreError;
 
-/// An error of a function that uses SQLite. The operator `?` makes one of SQLite's errors, and a [`StoreError`] of it.
+/// The error of a function that uses SQLite. The operator `?` converts one of SQLite's errors into it, and it into a
+/// [`StoreError`].
 #[derive(Debug)]
 pub(crate) struct Failure(StoreError);
 
@@ -25,7 +26,7 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// The meaning of an error of SQLite.
+/// Maps an error of SQLite by its result code.
 pub(crate) fn store_error(error: rusqlite::Error) -> StoreError {
     use rusqlite::Error as E;
     let text = error.to_string();
@@ -42,7 +43,7 @@ pub(crate) fn store_error(error: rusqlite::Error) -> StoreError {
         ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => return StoreError::Fatal(text),
         _ => {}
     }
-    // The low byte is the primary code; the rest refines it.
+    // The low byte is the primary result code; the rest refines it.
     match code & 0xff {
         ffi::SQLITE_FULL => StoreError::Full(text),
         ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => StoreError::Corrupt(text),

@@ -9,13 +9,13 @@
 //! |---|---|
 //! | `open.rs` | the lock of the folder; connections and their settings |
 //! | `migrate.rs` | the schema, and upgrades of older ones |
-//! | `backend.rs` | transactions of the writer, and what happens when they fail |
-//! | `load.rs`, `apply.rs` | facts from rows, changes to rows |
-//! | `rows.rs` | columns as values, and values as columns |
+//! | `backend.rs` | transactions of the writer, and the recovery after a failed one |
+//! | `load.rs`, `apply.rs` | reading facts from rows, writing changes to rows |
+//! | `rows.rs` | conversion between columns and values |
 //! | `room_cache.rs` | rooms in use, so that a message does not read them |
 //! | `reader.rs` | the read port |
 //! | `checkpoints.rs` | the thread that checkpoints the write-ahead log |
-//! | `failure.rs`, `open_error.rs` | what SQLite's errors mean |
+//! | `failure.rs`, `open_error.rs` | the conversion of SQLite's errors |
 
 mod apply;
 mod backend;
@@ -46,7 +46,8 @@ use backend::SqliteBackend;
 pub use open_error::OpenError;
 use reader::SqliteReader;
 
-/// A store in a folder of its own. No other process opens the folder while this, its writer or one of its readers lives.
+/// A store in a folder of its own. No other process can open the folder while this value, its writer or one of its readers
+/// lives.
 pub struct SqliteStore {
     folder: Arc<Folder>,
     epoch: Epoch,
@@ -57,16 +58,16 @@ pub struct SqliteStore {
 #[cfg(test)]
 pub(crate) type SqliteWriter = CommitLoop<SqliteBackend>;
 
-/// The locked data folder.
+/// The locked data folder, shared by the store, its writer and its readers.
 struct Folder {
     database: PathBuf,
-    /// Locked as long as it is open; the system unlocks it when the process ends, however it ends.
+    /// The lock lasts as long as the file is open. The kernel releases it when the process ends, also after SIGKILL.
     _lock: File,
     has_writer: AtomicBool,
 }
 
 impl SqliteStore {
-    /// Opens the folder `dir`, creates it and the database if they are absent, and upgrades the schema.
+    /// Opens the folder `dir`. Creates it and the database if they do not exist, and upgrades an older schema.
     pub fn open(dir: &Path, limits: RoomLimits) -> Result<Self, OpenError> {
         let lock = open::lock(dir)?;
         let database = dir.join("teahouse.db");
@@ -99,7 +100,7 @@ impl Store for SqliteStore {
     }
 }
 
-/// The right to be the one writer, returned when it is dropped.
+/// The right to be the single writer, returned on drop.
 struct WriterPlace(Arc<Folder>);
 
 impl WriterPlace {

@@ -1,4 +1,4 @@
-//! Facts: each is a look-up by a key or a short range, with a cached statement.
+//! Loading facts: each is a look-up by a key or a short range, with a cached statement.
 
 use domain::{Fact, KeyedMessage, Room, World};
 use protocol::{ClientMessageId, MessageCount, RoomId, RoomInfo, RoomRef, Seq, Timestamp, UserId};
@@ -73,7 +73,7 @@ fn load_one(conn: &Connection, cache: &mut RoomCache, fact: &Fact, world: &mut W
     Ok(())
 }
 
-/// The id of a room that exists. A `Room` fact with the same name has been loaded before.
+/// The id of an existing room. A `Room` fact with the same name was loaded before.
 fn resolve(world: &World, reference: &RoomRef) -> Option<RoomId> {
     match reference {
         RoomRef::Id(room) => Some(*room),
@@ -87,7 +87,7 @@ fn room(conn: &Connection, cache: &mut RoomCache, reference: &RoomRef) -> Result
     {
         return Ok(Some(room.clone()));
     }
-    // The name and the attributes of a room in the cache are not read.
+    // The name and the attributes of a cached room are not read again.
     let found = rows::find_room(conn, reference, |id, row| match cache.get(id) {
         Some(room) => Ok(Found::Cached(room.clone())),
         None => rows::room_info(id, row).map(Found::Stored),

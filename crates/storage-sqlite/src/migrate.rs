@@ -1,4 +1,4 @@
-//! The schema and its versions. `PRAGMA user_version` counts the migrations that a database has been through.
+//! The schema and its versions. `PRAGMA user_version` is the number of migrations that a database has.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use storage::StoreError;
 use super::OpenError;
 use super::failure::{Failure, store_error};
 
-/// In order; the first makes version 1. A migration that was released is never edited: the next one corrects it.
+/// In order; the first one creates version 1. A released migration is never edited: the next one corrects it.
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_rooms.sql"),
     include_str!("../migrations/0002_joined_with.sql"),
@@ -17,10 +17,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_room_attributes.sql"),
 ];
 
-/// "Teah", as the first migration writes it.
+/// "Teah" in ASCII, which the first migration sets as SQLite's application id.
 const APPLICATION_ID: i64 = 0x5465_6168;
 
-/// Rejects the database of another program or of a newer version. Writes nothing.
+/// Rejects the database of another program or of a newer version, without writing anything.
 pub(super) fn check(conn: &Connection, database: &Path) -> Result<(), OpenError> {
     let facts = || -> rusqlite::Result<(i64, i64, i64)> {
         let number = |sql| conn.query_row(sql, [], |row| row.get(0));
@@ -52,8 +52,8 @@ pub(super) fn run(conn: &mut Connection) -> Result<(), Failure> {
     run_of(MIGRATIONS, conn, &mut || ())
 }
 
-/// Runs the missing ones of `migrations`, each in a transaction of its own, so that a stop at any point leaves a complete version
-/// and the next start continues from there (`tests/migrating.rs`). A test may stop it `before` each statement.
+/// Runs the missing ones of `migrations`, each in its own transaction, so that an interruption at any point leaves a complete
+/// version and the next start continues from there (`tests/migrating.rs`). A test may stop it `before` each statement.
 pub(super) fn run_of(
     migrations: &[&str],
     conn: &mut Connection,

@@ -1,4 +1,4 @@
-//! How the folder and its database are opened.
+//! Opening the folder and its database, and the settings of each connection.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -14,11 +14,11 @@ use storage::StoreError;
 use super::failure::Failure;
 use super::{OpenError, migrate};
 
-/// How long to wait for a lock. A process that is ending holds it a moment longer; so does a child between `fork` and `exec`,
-/// which has its parent's files open.
+/// How long to wait for a lock. A process that is ending holds it a moment longer, and so does a child between `fork` and
+/// `exec`, which has inherited the open files.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Creates the folder if it is absent, and locks it for this process.
+/// Creates the folder if it does not exist, and locks it for this process.
 pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     let folder = |cause| OpenError::Folder { path: dir.to_owned(), cause };
     if !dir.is_dir() {
@@ -38,11 +38,11 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Creates or upgrades the database; returns its epoch.
+/// Creates or upgrades the database. Returns its epoch.
 pub(super) fn prepare(dir: &Path, database: &Path) -> Result<Epoch, OpenError> {
     if !database.exists() {
-        // SQLite gives its other files the mode of this one. No connection of this process is open yet: closing the file later
-        // would release the locks of that connection.
+        // SQLite creates its other files with the mode of this one. No connection of this process may be open yet: closing the
+        // file later would release the locks of that connection.
         private_file(database)
             .and_then(|file| file.sync_all())
             .and_then(|()| sync_dir(dir))
@@ -54,7 +54,7 @@ pub(super) fn prepare(dir: &Path, database: &Path) -> Result<Epoch, OpenError> {
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(database, flags).map_err(|e| fail(e.into()))?;
-    // Before anything is written: another program's database, or a newer version's, stays as it is.
+    // Checked before anything is written, so that the database of another program or of a newer version stays unchanged.
     migrate::check(&conn, database)?;
     make_durable(&conn).map_err(fail)?;
     migrate::run(&mut conn).map_err(fail)?;
@@ -64,18 +64,18 @@ pub(super) fn prepare(dir: &Path, database: &Path) -> Result<Epoch, OpenError> {
     Ok(Epoch(epoch))
 }
 
-/// The connection that writes.
+/// The connection that writes: durable, with a page cache.
 pub(super) fn for_writing(database: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(database, flags)?;
     make_durable(&conn)?;
-    // KiB, allocated as needed. It holds the ends of a few thousand rooms' logs, and of the index of keys.
+    // In KiB, allocated as needed. It holds the ends of a few thousand rooms' logs, and of the index of idempotency keys.
     conn.pragma_update(None, "cache_size", -32 * 1024)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }
 
-/// The connection that checkpoints the write-ahead log. It needs no page cache.
+/// The connection that checkpoints the write-ahead log. It copies pages, so it needs no page cache.
 pub(super) fn for_checkpoints(database: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(database, flags)?;
@@ -83,7 +83,7 @@ pub(super) fn for_checkpoints(database: &Path) -> Result<Connection, Failure> {
     Ok(conn)
 }
 
-/// A connection that cannot write.
+/// A connection for a reader. SQLite rejects writes on it.
 pub(super) fn for_reading(database: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(database, flags)?;
@@ -94,7 +94,7 @@ pub(super) fn for_reading(database: &Path) -> Result<Connection, Failure> {
     Ok(conn)
 }
 
-/// The options that make an acknowledged message survive a loss of power. The test `commits_are_synced` reads them back.
+/// Sets the options by which an acknowledged message survives a loss of power. The test `commits_are_synced` reads them back.
 fn make_durable(conn: &Connection) -> Result<(), Failure> {
     set_common_options(conn)?;
     let mode: String = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
@@ -105,32 +105,32 @@ fn make_durable(conn: &Connection) -> Result<(), Failure> {
     conn.pragma_update(None, "synchronous", synchronous())?;
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "secure_delete", true)?;
-    // After a burst the file is truncated.
+    // Bounds the file after a burst: SQLite truncates it to this size.
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     Ok(())
 }
 
-/// Each commit is synced.
+/// SQLite's FULL: each commit is synced.
 #[cfg(not(feature = "fault-injection"))]
 const fn synchronous() -> &'static str {
     "FULL"
 }
 
-/// A promise broken on purpose, in no release: commits are not synced. `cargo xtask faults power` has to detect it.
+/// A promise that is broken on purpose, never in a release: commits are not synced. `cargo xtask faults power` must detect it.
 #[cfg(feature = "fault-injection")]
 fn synchronous() -> &'static str {
     let is_chosen = std::env::var("TEAHOUSE_FAULT_INJECTION").is_ok_and(|name| name == "synchronous-normal");
     if is_chosen { "NORMAL" } else { "FULL" }
 }
 
-/// Options of every connection. With one process and one writer, only a checkpoint or a recovery holds a lock; an answer within
-/// a second is promised.
+/// Sets the options of every connection. With one process and one writer, only a checkpoint or a recovery holds a lock; the
+/// bound on the wait keeps the promise to answer within a second.
 fn set_common_options(conn: &Connection) -> Result<(), Failure> {
     conn.busy_timeout(Duration::from_millis(800))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
-    // A damaged page is an error when it is read.
+    // A damaged page is then an error when it is read, instead of a wrong result.
     conn.pragma_update(None, "cell_size_check", true)?;
-    // A query plan is kept. Without this, a statement is compiled again whenever its values might change the plan.
+    // Keeps a query plan. Without this, a statement is compiled again whenever its values might change the plan.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }

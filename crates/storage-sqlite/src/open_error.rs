@@ -1,54 +1,54 @@
-//! Why a folder could not be opened, for the operator.
+//! The reasons why a folder cannot be opened, described for the operator.
 
 use std::io;
 use std::path::PathBuf;
 
 use storage::StoreError;
 
-/// Why a store could not be opened: one clear line each.
+/// The reason why a store could not be opened, as one line that names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder is not there and cannot be made, or cannot be written.
+    /// The folder does not exist and cannot be created, or is not writable.
     #[error("cannot write the data folder {}: {cause}", path.display())]
     Folder {
-        /// The folder.
+        /// The data folder.
         path: PathBuf,
-        /// The error of the system.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// Another process has it open.
+    /// Another process has opened the folder.
     #[error("another teahouse is using this data folder: {}", path.display())]
     Locked {
-        /// The folder.
+        /// The data folder, whose lock file the other process holds.
         path: PathBuf,
     },
-    /// A newer version of the program has written it.
+    /// A newer version of the program has changed the schema; an older one could damage it.
     #[error(
         "{} was written by a newer teahouse: its schema is {found}, this program supports {known}",
         path.display()
     )]
     Newer {
-        /// The database.
+        /// The database file.
         path: PathBuf,
-        /// The schema found.
+        /// The version of the schema in the file.
         found: i64,
-        /// The newest schema that this program supports.
+        /// The newest version that this program supports.
         known: i64,
     },
-    /// The file of another program, or a damaged one.
+    /// The file belongs to another program, or is damaged.
     #[error("{} is not a Teahouse database, or it is damaged: {cause}", path.display())]
     NotADatabase {
-        /// The file.
+        /// The database file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The finding of SQLite or of the check, for the operator.
         cause: String,
     },
-    /// Anything else.
+    /// Any other error of the database.
     #[error("cannot open {}: {cause}", path.display())]
     Database {
-        /// The file.
+        /// The database file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error, with its text for the log.
         cause: StoreError,
     },
 }

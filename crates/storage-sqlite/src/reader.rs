@@ -1,4 +1,4 @@
-//! The read port, on a connection that cannot write.
+//! The implementation of the read port, on a connection that cannot write.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use super::failure::store_error;
 use super::rows::{self, event_columns, first, int, uint};
 use super::{Folder, open};
 
-/// One connection that reads.
+/// A connection for one reading thread.
 pub(super) struct SqliteReader {
     conn: Connection,
-    /// SQLite's count of other connections' commits at the last call of `changed`.
+    /// The value of `PRAGMA data_version` at the last call of `changed`: it counts commits of other connections.
     seen: Option<i64>,
-    /// Keeps the folder locked as long as there is a reader.
+    /// Keeps the folder locked while a reader exists.
     _folder: Arc<Folder>,
 }
 
@@ -29,7 +29,7 @@ impl SqliteReader {
         Ok(SqliteReader { conn, seen: None, _folder: folder.clone() })
     }
 
-    /// Reads in one transaction: everything that `read` finds is of one moment.
+    /// Runs `read` in one transaction, so that all its queries see the same moment.
     fn snapshot<T>(&mut self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T, StoreError> {
         self.conn.transaction().and_then(|transaction| read(&transaction)).map_err(store_error)
     }
@@ -60,7 +60,7 @@ fn stored_room(conn: &Connection, room: &RoomRef) -> Result<Option<StoredRoom>> 
     Ok(Some(StoredRoom { head: head(conn, info.room)?, info }))
 }
 
-/// A room of a list, without its head.
+/// A room of a list, without its head, which is a separate query.
 fn summary(row: &Row<'_>) -> Result<RoomSummary> {
     Ok(RoomSummary {
         info: rows::room_info(RoomId(uint(row, 0)?), row)?,
@@ -150,7 +150,7 @@ fn open_room(conn: &Connection, user: UserId, room: RoomId) -> Result<Option<Ope
     Ok(Some(OpenRoom { room: stored, member, read }))
 }
 
-/// Adds the events that a statement finds to a page, until it is full.
+/// Adds the rows of a statement to a page until it is full.
 fn events(
     conn: &Connection,
     room: RoomId,
@@ -202,7 +202,7 @@ fn rooms(conn: &Connection, query: RoomQuery) -> Result<RoomPage> {
 fn head_if_exists(conn: &Connection, room: RoomId) -> Result<Option<Head>> {
     let exists = "SELECT 1 FROM room WHERE id = ?1";
     match head(conn, room)? {
-        // A room's log begins with the event of the member who created it: only the lobby can be without one.
+        // The first event of a room is the join of its creator, so only the lobby can exist without events.
         Head { seq: Seq(0), .. } if first(conn, exists, [int(room.0)], |_| Ok(()))?.is_none() => Ok(None),
         head => Ok(Some(head)),
     }

@@ -1,4 +1,4 @@
-//! Rooms as they are committed, with the ends of their logs, kept between transactions.
+//! Committed rooms with the ends of their logs, kept between transactions.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,9 @@ use protocol::RoomId;
 
 use storage::Changes;
 
-/// Rooms as they are committed, so that a message costs no look at the one before it. Valid because there is one writer.
+/// Committed rooms, so that a message does not read the one before it. Valid because there is a single writer.
 ///
-/// **Invariant:** never ahead of the disk. It changes after a commit, and is cleared after every error
+/// **Invariant:** the cache is never ahead of the disk. It changes after a commit, and is cleared after every error
 /// (`failed_commit_leaves_no_trace`, `full_disk_rejects_and_recovers`, `event_of_another_program_is_not_overwritten`).
 #[derive(Default)]
 pub(super) struct RoomCache {
@@ -17,7 +17,8 @@ pub(super) struct RoomCache {
 }
 
 impl RoomCache {
-    /// About 100 bytes each: 2 MiB. A full cache is cleared, which costs each room in use one look-up.
+    /// Bounds the cache to about 2 MiB, at 100 bytes per room. A full cache is cleared, which costs each room in use one
+    /// look-up.
     const CAPACITY: usize = 16 * 1024;
 
     pub(super) fn get(&self, room: RoomId) -> Option<&Room> {
@@ -35,7 +36,7 @@ impl RoomCache {
         self.rooms.clear();
     }
 
-    /// Follows a commit.
+    /// Updates the cache after a successful commit.
     pub(super) fn committed(&mut self, changes: &Changes) {
         for event in &changes.events {
             if let Some(room) = self.rooms.get_mut(&event.room) {

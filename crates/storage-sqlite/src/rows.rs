@@ -1,4 +1,4 @@
-//! Rows and values, both ways.
+//! The conversion between rows and values.
 
 use protocol::{
     ClientMessageId, Event, EventKind, MessageBody, MessageCount, ReadPosition, RoomAttributes, RoomId,
@@ -9,7 +9,7 @@ use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Params, Re
 
 use storage::{StoredKind, attributes_from_json};
 
-/// The columns that [`event`] reads, in its order.
+/// The columns that [`event`] reads, in this order.
 macro_rules! event_columns {
     () => {
         "seq, n, kind, sender, sender_name, at, client_message_id, body, was, joined_with, payload"
@@ -17,12 +17,12 @@ macro_rules! event_columns {
 }
 pub(super) use event_columns;
 
-/// SQLite's integers are signed. What does not fit is above all that is stored, and so is the largest that fits.
+/// SQLite's integers are signed. A larger number is above everything that is stored, and so is the largest one that fits.
 pub(super) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A number that was written by [`int`].
+/// Reads a number that [`int`] wrote. A negative one is an error.
 pub(super) fn uint(row: &Row<'_>, column: usize) -> Result<u64> {
     let number: i64 = row.get(column)?;
     u64::try_from(number).map_err(|_| Error::IntegralValueOutOfRange(column, number))
@@ -35,7 +35,7 @@ fn optional_uint(row: &Row<'_>, column: usize) -> Result<Option<u64>> {
     }
 }
 
-/// A text that was legal when it was written.
+/// Reads a text that was valid when it was written. An invalid one is an error, not a panic: the file may be damaged.
 fn text<T, E>(row: &Row<'_>, column: usize, read: impl FnOnce(&str) -> Result<T, E>) -> Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,
@@ -56,7 +56,7 @@ pub(super) fn attributes(row: &Row<'_>, column: usize) -> Result<RoomAttributes>
     text(row, column, attributes_from_json)
 }
 
-/// A room from the columns `id, name, attributes`, of which the id has been read.
+/// Reads a room from the columns `id, name, attributes`; the id was already read.
 pub(super) fn room_info(room: RoomId, row: &Row<'_>) -> Result<RoomInfo> {
     Ok(RoomInfo { room, name: room_name(row, 1)?, attributes: attributes(row, 2)? })
 }
@@ -65,13 +65,13 @@ pub(super) fn message_body(row: &Row<'_>, column: usize) -> Result<MessageBody> 
     text(row, column, |body| MessageBody::new(body, u32::MAX))
 }
 
-/// A read position from two columns, null where there is none.
+/// Reads a read position from two columns; null if there is none.
 pub(super) fn read_position(row: &Row<'_>, column: usize) -> Result<Option<ReadPosition>> {
     let Some(seq) = optional_uint(row, column)? else { return Ok(None) };
     Ok(Some(ReadPosition { seq: Seq(seq), n: MessageCount(uint(row, column + 1)?) }))
 }
 
-/// An event from [`event_columns`].
+/// Reads an event from the columns of [`event_columns`].
 pub(super) fn event(room: RoomId, row: &Row<'_>) -> Result<Event> {
     let kind = match row.get_ref(2)?.as_str()? {
         "message" => EventKind::Message {
@@ -106,7 +106,6 @@ pub(super) fn event(room: RoomId, row: &Row<'_>) -> Result<Event> {
     })
 }
 
-/// Appends `event`.
 pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<()> {
     let other;
     let mut payload = None;
@@ -149,14 +148,14 @@ pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<()> {
 fn joined_with(event: &Event) -> Option<String> {
     match &event.kind {
         EventKind::MemberJoined { also_joined } if !also_joined.is_empty() => {
-            // Texts and numbers are all it holds; serde_json can fail on none of them.
+            // Cannot fail: the value consists of strings and numbers.
             Some(serde_json::to_string(also_joined).expect("users are JSON by construction"))
         }
         _ => None,
     }
 }
 
-/// Finds a room; `read` gets its id, and the row for [`room_info`].
+/// Finds a room. `read` gets its id, and the row for [`room_info`].
 pub(super) fn find_room<T>(
     conn: &Connection,
     room: &RoomRef,
@@ -179,7 +178,7 @@ pub(super) fn find_position(conn: &Connection, room: RoomId, user: UserId) -> Re
     Ok(found.flatten())
 }
 
-/// The first row, if there is one, of a cached statement.
+/// The first row of a cached statement, if there is one.
 pub(super) fn first<T>(
     conn: &Connection,
     sql: &str,
@@ -190,7 +189,7 @@ pub(super) fn first<T>(
     statement.query_row(params, read).optional()
 }
 
-/// Runs a cached statement; returns the number of changed rows.
+/// Runs a cached statement. Returns the number of changed rows.
 pub(super) fn execute(conn: &Connection, sql: &str, params: impl Params) -> Result<usize> {
     conn.prepare_cached(sql)?.execute(params)
 }

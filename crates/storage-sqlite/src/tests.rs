@@ -1,4 +1,4 @@
-//! What only a store on disk can promise. `conformance` has the rest.
+//! Tests of what only a store on disk can promise. The conformance suite has the others.
 
 mod disk;
 mod failing;

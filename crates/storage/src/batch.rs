@@ -1,34 +1,34 @@
-//! The outcome of one commit.
+//! The outcome of one commit: the durable events, and an answer to each request.
 
 use std::sync::Arc;
 
 use domain::{CommandError, OperationResult, RequestId};
 use protocol::{Event, RoomId};
 
-/// What became of the requests of one commit.
+/// The outcome of one commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// The appended events, in commit order; all of them are durable. Users who join a room one right after the other
-    /// share an event, up to [`protocol::Limits::JOINED_TOGETHER`] of them.
+    /// The appended events, in commit order; all of them are durable. Consecutive joins of a room share an event, at most
+    /// [`protocol::Limits::JOINED_TOGETHER`] of them.
     pub events: Vec<Arc<Event>>,
-    /// One for each request, in their order.
+    /// One answer for each request, in the order of the requests.
     pub answers: Vec<(RequestId, Result<OperationResult, CommandError>)>,
-    /// Rooms that exist no more. Their last event, a `member_left`, is among `events`.
+    /// The rooms that the batch deleted. Their last event, a `member_left`, is among `events`.
     pub gone: Vec<RoomId>,
-    /// What went wrong, for the log only.
+    /// The causes of failed requests, for the log only: they may contain paths and SQL.
     pub internal: Vec<String>,
-    /// The disk can be trusted no more (an fsync failed): the process has to end. Later commits are all rejected.
+    /// Set if an fsync failed and the disk cannot be trusted: the process must end. All later commits fail.
     pub fatal: Option<String>,
 }
 
 impl Batch {
-    /// Nothing was stored; each request gets the same error.
+    /// A batch of which nothing was stored; each request gets the same error.
     pub(crate) fn failed(ids: impl IntoIterator<Item = RequestId>, error: &CommandError) -> Self {
         let answers = ids.into_iter().map(|id| (id, Err(error.clone()))).collect();
         Batch { answers, ..Batch::default() }
     }
 
-    /// Adds what a later commit did.
+    /// Appends the outcome of a later commit, for a batch that was split.
     pub(crate) fn extend(&mut self, later: Batch) {
         self.events.extend(later.events);
         self.answers.extend(later.answers);

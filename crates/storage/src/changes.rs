@@ -8,63 +8,63 @@ use protocol::{
     Event, EventKind, ReadPosition, RoomAttributes, RoomId, RoomName, Seq, User, UserId, UserName,
 };
 
-/// What a backend writes for one batch. The fields are in the order in which they apply, so that each row's references
-/// exist and no name is taken twice. A key appears once in each field.
+/// The writes of a backend for one batch. The fields are in the order in which they apply, so that the rows that a row
+/// references exist and no name is taken twice. Each field contains a key at most once.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Sessions to delete. One that the same batch stored first is in no field.
+    /// The sessions to delete. A session that the same batch stored is in no field.
     pub ended_sessions: Vec<TokenHash>,
-    /// Rooms to delete, with their events, memberships and read positions; perhaps rooms that the batch itself created.
+    /// The rooms to delete with their events, memberships and read positions; possibly rooms that the batch created.
     pub deleted_rooms: Vec<RoomId>,
-    /// Users to insert, under the name at the end of the batch.
+    /// The users to insert, with their names at the end of the batch.
     pub users: Vec<NewUser>,
-    /// Stored users' new names.
+    /// The new names of stored users.
     pub names: BTreeMap<UserId, UserName>,
-    /// Sessions to insert.
+    /// The sessions to insert, with their users.
     pub sessions: Vec<(TokenHash, UserId)>,
-    /// The rooms that the batch created. A database inserts those that are not [deleted](Changes::is_deleted) again, and
-    /// never gives out an id up to the last one, whether the room still exists or not.
+    /// The rooms that the batch created. A database inserts those that are not [deleted](Changes::is_deleted), and never
+    /// assigns an id up to the last one, whether the room still exists or not.
     pub rooms: Vec<NewRoom>,
-    /// New attributes of rooms, also of rooms that the batch created or deleted.
+    /// The attributes to set, including those of rooms that the batch created or deleted.
     pub attributes: BTreeMap<RoomId, RoomAttributes>,
-    /// The events of the batch, numbered, in commit order. A `member_joined` names everybody who shares it. A database
-    /// appends those whose room is not [deleted](Changes::is_deleted).
+    /// The events of the batch, numbered, in commit order. A `member_joined` names all users who share it. A database appends
+    /// those whose room is not [deleted](Changes::is_deleted).
     pub events: Vec<Arc<Event>>,
-    /// Memberships to insert or, for a member who left and joined again in the batch, to update (`Some`: the number of
-    /// the `member_joined`), or to delete (`None`: perhaps of a membership that the batch itself began).
+    /// The memberships to insert or, for a member who left and joined again within the batch, to update (`Some`: the number of
+    /// the `member_joined`), or to delete (`None`: possibly one that the batch itself started).
     pub memberships: BTreeMap<(RoomId, UserId), Option<Seq>>,
-    /// Read positions to insert or update.
+    /// The read positions to insert or update.
     pub read_positions: BTreeMap<(RoomId, UserId), ReadPosition>,
-    /// `deleted_rooms`, for look-ups.
+    /// The content of `deleted_rooms`, for look-ups in O(log n).
     deleted: BTreeSet<RoomId>,
-    /// The index in `events` of each room's last event that more users may share.
+    /// For each room, the index in `events` of its last event, if further joins may share it.
     join_groups: HashMap<RoomId, usize>,
 }
 
 /// A user to insert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewUser {
-    /// The id.
+    /// The id, unused until now.
     pub id: UserId,
-    /// The name.
+    /// The name at the end of the batch.
     pub name: UserName,
-    /// The user has no session, and leaves all rooms when their connection ends.
+    /// Whether the user has no session, and therefore leaves all rooms when the connection ends.
     pub transient: bool,
 }
 
 /// A room to insert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRoom {
-    /// The id, greater than that of any room before.
+    /// The id, greater than that of every earlier room.
     pub id: RoomId,
-    /// The name.
+    /// The name; its key is unique among existing rooms.
     pub name: RoomName,
-    /// The user who creates it.
+    /// The user whose `join` created the room.
     pub created_by: UserId,
 }
 
 impl Changes {
-    /// Whether there is nothing to write.
+    /// Whether the batch has nothing to write, so that no COMMIT is needed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ended_sessions.is_empty()
@@ -79,13 +79,13 @@ impl Changes {
             && self.deleted_rooms.is_empty()
     }
 
-    /// Whether the room is one of `deleted_rooms`.
+    /// Whether the room is among `deleted_rooms`; then its other changes are skipped.
     #[must_use]
     pub fn is_deleted(&self, room: RoomId) -> bool {
         self.deleted.contains(&room)
     }
 
-    /// Adds an effect to those before.
+    /// Adds an effect, which applies after the earlier ones.
     pub(crate) fn add(&mut self, effect: Effect) {
         match effect {
             Effect::InsertUser { user, name, transient } => {

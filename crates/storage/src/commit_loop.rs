@@ -1,4 +1,4 @@
-//! The writer of every database: load, decide, apply, commit.
+//! The writer of every database: it loads facts, decides, applies the effects and commits.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -13,38 +13,38 @@ use crate::{Backend, Batch, Changes, StoreError, Writer};
 
 /// A [`Writer`] over a [`Backend`].
 ///
-/// Each request is decided on a [`World`] that has the effects of the requests before it. A rejected request has no effects,
-/// so there is nothing to undo, and no savepoint.
+/// Each request is decided on a [`World`] that contains the effects of the earlier requests. A rejected request has no
+/// effects, so there is nothing to undo, and no savepoint is needed.
 pub struct CommitLoop<B> {
     backend: B,
     limits: RoomLimits,
 }
 
 impl<B: Backend> CommitLoop<B> {
-    /// A writer over `backend`.
+    /// A writer over `backend`; `limits` are those of the rules.
     pub fn new(backend: B, limits: RoomLimits) -> Self {
         CommitLoop { backend, limits }
     }
 
-    /// The database.
+    /// The database, for tests that inspect it.
     pub fn backend(&self) -> &B {
         &self.backend
     }
 
-    /// The database, for tests that break it.
+    /// The database, for tests that make it fail.
     #[cfg(any(test, feature = "testing"))]
     pub fn backend_mut(&mut self) -> &mut B {
         &mut self.backend
     }
 
-    /// Commits `requests` in one transaction, or, if that fails, does what the error allows.
+    /// Commits `requests` in one transaction. If that fails, tries what the error permits.
     fn commit_or_split(&mut self, now: Timestamp, requests: &[Request]) -> Batch {
         let error = match self.commit_once(now, requests) {
             Ok(batch) => return batch,
             Err(error) => error,
         };
         if requests.len() > 1 && matches!(error, StoreError::Defect(_) | StoreError::Corrupt(_)) {
-            // The fault of one request must not fail the others. Halves find it in few transactions.
+            // One bad request must not fail the others. Halving finds it in a logarithmic number of transactions.
             let (first, second) = requests.split_at(requests.len() / 2);
             let mut batch = self.commit_or_split(now, first);
             batch.extend(self.commit_or_split(now, second));
@@ -79,9 +79,9 @@ impl<B: Backend> CommitLoop<B> {
         Ok(Batch { events: changes.events, answers, gone: changes.deleted_rooms, internal, fatal: None })
     }
 
-    /// Answers those requests that change nothing, such as a member's return to a room: a full disk does not concern them.
-    /// The others keep the error, also those that would be rejected: the rules may have seen too little, for what the
-    /// requests before them wanted to store is missing.
+    /// On a full disk, answers the requests that change nothing, such as opening a room as a member. The others keep the
+    /// error, even those that the rules would reject: the decision may depend on effects of earlier requests that were not
+    /// stored.
     fn answer_unchanged(&mut self, now: Timestamp, requests: &[Request], batch: &mut Batch) {
         let answers = self.decide_unchanged(now, requests);
         match answers {
@@ -132,7 +132,7 @@ impl<B: Backend> CommitLoop<B> {
     }
 }
 
-/// One transaction.
+/// The decisions of one transaction, and the world that they share.
 struct Run<'r, B> {
     backend: &'r mut B,
     limits: &'r RoomLimits,
@@ -144,10 +144,11 @@ struct Run<'r, B> {
 }
 
 impl<B: Backend> Run<'_, B> {
-    /// The longest chain of facts that depend on one another has 6: session, count, name, rooms, heads, member counts.
+    /// Bounds the loads of one decision. The longest chain of dependent facts has 6: session, session count, name, rooms,
+    /// heads, member counts.
     const MOST_LOADS: usize = 8;
 
-    /// Decides the request at `at`, and loads what it misses.
+    /// Decides the request at `at`, loading the facts that it lacks.
     fn decide(
         &mut self,
         at: usize,
@@ -163,7 +164,7 @@ impl<B: Backend> Run<'_, B> {
         Err(StoreError::Defect("a decision misses facts that were loaded".to_owned()))
     }
 
-    /// Loads `missing`, and what the requests from `next` on miss too, so that many similar requests cost one round trip.
+    /// Loads `missing` and the facts that the requests from `next` on lack, so that many similar requests cost one round trip.
     fn load(&mut self, mut missing: Vec<Fact>, next: usize) -> Result<(), StoreError> {
         for request in &self.requests[next..] {
             if let Outcome::Missing(facts) = decide(&self.world, self.now, self.limits, request) {
@@ -181,7 +182,7 @@ impl<B: Backend> Run<'_, B> {
     }
 }
 
-/// Each fact once, in the order of their first mention.
+/// Each fact once, in the order of the first mention.
 fn distinct(mut facts: Vec<Fact>) -> Vec<Fact> {
     let mut seen = HashSet::with_capacity(facts.len());
     let first: Vec<bool> = facts.iter().map(|fact| seen.insert(fact)).collect();
@@ -230,10 +231,10 @@ impl<B: Backend> Writer for CommitLoop<B> {
     }
 }
 
-/// A request to leave every room, which uses the stored name.
+/// A request to leave every room. The decision uses the stored name, so the name here is a placeholder.
 fn leave_all(user: UserId) -> Request {
-    // The domain tests that this is a name.
-    let name = UserName::new("guest").expect("a name by construction");
+    // Valid: every rule of names permits a word of ASCII letters.
+    let name = UserName::new("guest").expect("\"guest\" is a valid name");
     let actor = Actor { user: User { id: user, name }, registration: None };
     Request { request_id: RequestId(0), actor, operation: LeaveAll.into() }
 }

@@ -1,8 +1,8 @@
-//! The tests that every store must pass. `store_tests!` makes a `#[test]` of each for one store.
+//! The tests that every store must pass. `store_tests!` generates a `#[test]` of each for one store.
 //!
-//! Each test gets a [`Fixture`]: an empty store with a lobby, its writer, a reader, and short functions for requests. A
-//! store in another crate enables the feature `testing`, and writes
-//! `teahouse_storage::store_tests!(fixture);` where `fn fixture() -> Fixture` opens the store with the limit [`ROOMS`].
+//! Each test gets a [`Fixture`]: an empty store with a lobby, its writer, a reader, and short functions for requests. A store
+//! in another crate enables the feature `testing`, and calls `teahouse_storage::store_tests!(fixture);` where `fn fixture() ->
+//! Fixture` opens the store with the limit [`ROOMS`].
 
 mod attributes;
 mod fixture;
@@ -22,8 +22,8 @@ pub use together::*;
 pub use unknown_kinds::*;
 pub use users::*;
 
-/// Makes a test of each function below, for the store that `$fixture()` returns; a function that returns `None` skips the tests,
-/// where its database is not installed.
+/// Generates a test of each function below, for the store that `$fixture()` returns. A function that returns `None` skips the
+/// tests, for a database that is not installed.
 #[macro_export]
 macro_rules! store_tests {
     ($fixture:path) => {

@@ -1,8 +1,8 @@
 //! Durable storage: rooms as logs of numbered events, members, read positions and sessions.
 //!
 //! A [`Store`] has one [`Writer`] and any number of [`Reader`]s. The writer takes a batch of [`Request`]s and commits the
-//! permitted ones in **one** transaction. Its [`Batch`] has the events that are durable now, in commit order, and an answer
-//! for each request. Readers return bounded pages, and never wait for the writer.
+//! permitted ones in **one** transaction. Its [`Batch`] contains the events that are durable now, in commit order, and an
+//! answer for each request. Readers return bounded pages and never wait for the writer.
 //!
 //! The rules are in [`domain::decide`]. The writer of every database is [`CommitLoop`]; a database is a [`Backend`], which
 //! loads facts and writes changes, and names no error code (`backends_name_no_error_code`).
@@ -17,8 +17,8 @@
 //! `session_settings_win_over_those_of_the_database`). The memory store, which is for tests and simulations, keeps it for the
 //! life of its value only.
 //!
-//! The feature `testing` makes the test suites reachable for stores of other crates: `store_tests!` in
-//! `conformance`, and `random_requests::compare`.
+//! The feature `testing` exports the test suites for stores of other crates: `store_tests!` in `conformance`, and
+//! `random_requests::compare`.
 //!
 //! | file | contents |
 //! |---|---|
@@ -101,40 +101,41 @@ pub use page::{PageBounds, PageBuilder};
 pub use stored_attributes::{attributes_from_json, attributes_to_json};
 pub use stored_kind::StoredKind;
 
-/// A database of rooms.
+/// A database of rooms, shared by all threads.
 pub trait Store: Send + Sync {
-    /// Identifies the store's history: cursors of another epoch are invalid.
+    /// The identity of the store's history. Cursors of another epoch are invalid.
     fn epoch(&self) -> Epoch;
 
-    /// The one writer; [`StoreError::WriterTaken`] while there is another.
+    /// Returns the single writer. The error is [`StoreError::WriterTaken`] while another one exists.
     fn writer(&self) -> Result<Box<dyn Writer>, StoreError>;
 
-    /// Opens a reader. It costs a file or two and a few megabytes of cache: a handful are enough.
+    /// Opens a reader. Each costs a file handle or two and a few megabytes of cache, so a process needs one per reading
+    /// thread.
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError>;
 }
 
-/// The one writer. Owned by one thread, which it blocks while the disk works.
+/// The single writer. One thread owns it; a call blocks that thread while the disk works.
 pub trait Writer: Send {
-    /// Commits `requests`, in this order, in one transaction. One that is rejected or fails leaves no trace. Does not
-    /// panic. See [`Batch`].
+    /// Commits `requests`, in this order, in one transaction. A request that is rejected or fails leaves no trace. Never
+    /// panics.
     fn commit(&mut self, now: Timestamp, requests: Vec<Request>) -> Batch;
 
-    /// Commits a small write, to find out whether the store can be written.
+    /// Commits a small write, to test whether the store is writable.
     fn probe(&mut self, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Checkpoints the write-ahead log, as far as readers allow. For shutdown and idle times.
+    /// Checkpoints the write-ahead log as far as readers permit. For shutdown and idle times, because it may take seconds.
     fn checkpoint(&mut self) -> Result<(), StoreError>;
 
-    /// Why nothing can be written any more, if a checkpoint found that out between commits. Costs nothing.
+    /// The reason why no write can succeed any more, if a checkpoint between commits found one. Does no I/O.
     fn failure(&self) -> Option<StoreError> {
         None
     }
 
-    /// Reserves `count` ids that are never given out again, even if they stay unused. Reserve many at once: each call is
-    /// a commit.
+    /// Reserves `count` ids that are never assigned again, even if they stay unused. Reserve many at once: each call is a
+    /// commit.
     fn reserve_user_ids(&mut self, count: u32) -> Result<Range<u64>, StoreError>;
 
-    /// Transient users, whose connections ended with the previous process, leave their rooms. Called once, before the
+    /// Removes transient users, whose connections ended with the previous process, from their rooms. Called once, before the
     /// first connection. The batch has no answers.
     fn cleanup_transient_users(&mut self, now: Timestamp) -> Result<Batch, StoreError>;
 
@@ -145,25 +146,25 @@ pub trait Writer: Send {
     }
 }
 
-/// Looks things up. Sees whole commits only.
+/// Reads committed state. A call sees all or nothing of a commit.
 pub trait Reader: Send {
-    /// The user of a session that has not ended.
+    /// The user of the session; `None` if it has ended or never existed.
     fn user_of_session(&mut self, token: &TokenHash) -> Result<Option<User>, StoreError>;
 
-    /// A room by id or name.
+    /// The room; `None` if it does not exist.
     fn room(&mut self, room: &RoomRef) -> Result<Option<StoredRoom>, StoreError>;
 
-    /// Whether `user` is a member of `room`.
+    /// Whether `user` is a member of `room`; `false` if either does not exist.
     fn is_member(&mut self, room: RoomId, user: UserId) -> Result<bool, StoreError>;
 
-    /// The read position of `user` in `room`, if there is one.
+    /// The read position of `user` in `room`; `None` if the user has never moved it.
     fn read_position(&mut self, room: RoomId, user: UserId) -> Result<Option<ReadPosition>, StoreError>;
 
-    /// For each of `rooms`, in the same order, what a returning user needs, as of one moment; `None` for a room that does
+    /// For each of `rooms`, in the same order, the state that a resume needs, as of one moment; `None` for a room that does
     /// not exist.
     fn open_rooms(&mut self, user: UserId, rooms: &[RoomId]) -> Result<Vec<Option<OpenRoom>>, StoreError>;
 
-    /// The events after `after` and, if given, up to and with `up_to`; `more` if the bounds left some out.
+    /// The events after `after` and, if given, up to and including `up_to`; `more` if the bounds excluded some.
     fn events_after(
         &mut self,
         room: RoomId,
@@ -180,23 +181,23 @@ pub trait Reader: Send {
         bounds: PageBounds,
     ) -> Result<EventPage, StoreError>;
 
-    /// A page of rooms by id. `count` is 0: presence is not stored.
+    /// A page of rooms, sorted by id. `count` is 0, because presence is not stored.
     fn rooms(&mut self, query: RoomQuery) -> Result<RoomPage, StoreError>;
 
     /// For each of `rooms`, in the same order, its head; `None` for a room that does not exist.
     fn heads(&mut self, rooms: &[RoomId]) -> Result<Vec<Option<Head>>, StoreError>;
 
-    /// Whether anything was committed since the last call; `true` the first time, and whenever in doubt. It takes
-    /// microseconds, where [`Reader::heads`] takes a few for each room: call this first.
+    /// Whether anything was committed since the last call; `true` for the first call and in case of doubt. It takes
+    /// microseconds, [`Reader::heads`] takes a few per room: call this first.
     fn changed(&mut self) -> Result<bool, StoreError>;
 }
 
-/// A room and its head.
+/// A room as stored: its attributes and the end of its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRoom {
-    /// What its members see.
+    /// The id, the name and the attributes, as of `head`.
     pub info: RoomInfo,
-    /// Its head.
+    /// The number and the message count of the last event.
     pub head: Head,
 }
 
@@ -205,30 +206,30 @@ pub struct StoredRoom {
 pub struct Head {
     /// The number of the last event; 0 if there is none.
     pub seq: Seq,
-    /// The message count.
+    /// The number of messages up to it.
     pub n: MessageCount,
 }
 
-/// A room for a returning user.
+/// The state of a room that a resume needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenRoom {
-    /// The room.
+    /// The room as of the moment of the read.
     pub room: StoredRoom,
-    /// Whether the user is a member.
+    /// Whether the user is a member. If not, the user must not receive events of the room.
     pub member: bool,
-    /// The user's read position.
+    /// The user's read position; `None` if the user has never moved it.
     pub read: Option<ReadPosition>,
 }
 
-/// Which rooms to list, and for which user.
+/// The selection of one page of rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomQuery {
-    /// The user.
+    /// The user for whom `joined` and the read positions are determined.
     pub user: UserId,
-    /// Only rooms of which the user is a member.
+    /// Whether to list only rooms of which the user is a member.
     pub joined: bool,
-    /// Only rooms with greater ids.
+    /// Only rooms with greater ids; `None` for the first page.
     pub after: Option<RoomId>,
-    /// The size of the page, at least one.
+    /// The most rooms in the page; at least 1.
     pub limit: u32,
 }

@@ -1,19 +1,19 @@
-//! Bounds of a page of events.
+//! The bounds of a page of events, the same for every backend.
 
 use std::io;
 
 use protocol::{Event, EventPage};
 
-/// The largest size of a page. A page holds at least one event, if there is one.
+/// The upper bounds of a page. A page contains at least one event if there is one, so that a client always makes progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageBounds {
-    /// The number of events.
+    /// The most events.
     pub limit: u32,
-    /// The length of the events' JSON, with the commas between them.
+    /// The most bytes of JSON of all events, with the commas between them.
     pub max_bytes: usize,
 }
 
-/// A page that a backend fills.
+/// A page that a backend fills with events, one row at a time.
 pub struct PageBuilder {
     bounds: PageBounds,
     bytes: usize,
@@ -21,19 +21,19 @@ pub struct PageBuilder {
 }
 
 impl PageBuilder {
-    /// An empty page.
+    /// An empty page with these bounds.
     #[must_use]
     pub fn new(bounds: PageBounds) -> Self {
         PageBuilder { bounds, bytes: 0, page: EventPage { events: Vec::new(), more: false } }
     }
 
-    /// How many events to request: one above the limit, to find out whether there are more.
+    /// The number of events to request from the database: one above the limit, to determine `more`.
     #[must_use]
     pub fn wanted(&self) -> u32 {
         self.bounds.limit.max(1).saturating_add(1)
     }
 
-    /// Adds the next event. `false`: it does not fit, and the page is complete.
+    /// Adds the next event. Returns `false` if it does not fit; the page is then complete.
     pub fn take(&mut self, event: Event) -> bool {
         let count = self.page.events.len();
         self.bytes += json_bytes(&event) + usize::from(count > 0);
@@ -45,13 +45,13 @@ impl PageBuilder {
         true
     }
 
-    /// The page.
+    /// The page, filled from its oldest event.
     #[must_use]
     pub fn done(self) -> EventPage {
         self.page
     }
 
-    /// The page, if it was filled from its newest end.
+    /// The page, filled from its newest event: the order is reversed.
     #[must_use]
     pub fn done_reversed(mut self) -> EventPage {
         self.page.events.reverse();
@@ -59,7 +59,7 @@ impl PageBuilder {
     }
 }
 
-/// The length of the event's JSON. It is counted and not kept: a page is encoded where it is sent.
+/// The length of the event's JSON, counted without keeping the text, because a page is encoded where it is sent.
 fn json_bytes(event: &Event) -> usize {
     struct Count(usize);
     impl io::Write for Count {
@@ -73,7 +73,7 @@ fn json_bytes(event: &Event) -> usize {
         }
     }
     let mut count = Count(0);
-    // Neither the writer nor the encoding can fail, and a slightly longer page would be harmless.
+    // Cannot fail: the writer only counts. If it did, the page would be slightly too long.
     let _ = serde_json::to_writer(&mut count, event);
     count.0
 }

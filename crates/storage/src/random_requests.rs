@@ -1,4 +1,4 @@
-//! Random requests for several stores: all must answer, append and show the same as the first, which is the
+//! Random requests against several stores. All must answer, append and show the same as the first one, which is the
 //! [model](crate::MemoryStore::model) of the rules.
 
 use std::collections::BTreeSet;
@@ -10,26 +10,26 @@ use protocol::{EventKind, Limits, MessageBody, RoomId, RoomRef, Seq, Timestamp, 
 use crate::conformance::*;
 use crate::{Actor, Batch, Operation, PageBounds, Registration, Request, RequestId, RoomQuery};
 
-/// The limits of all compared stores.
+/// The limits of all compared stores: small, so that random requests reach them.
 pub const LIMITS: domain::RoomLimits = domain::RoomLimits { rooms_per_user: 3 };
 
-/// The most joins of one batch: more than can share an event.
+/// The most joins of one batch: more than can share one event.
 const MANY_USERS: u64 = 130;
 
-/// One step of a history.
+/// One step of a random history.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A batch, committed at this time.
+    /// Commits a batch at this time, in milliseconds.
     Commit(i64, Vec<(Actor, Operation)>),
-    /// Transient users leave their rooms.
+    /// Transient users leave their rooms, as after a restart.
     Cleanup,
-    /// User ids are reserved.
+    /// Reserves this many user ids.
     ReserveIds(u32),
-    /// The writer is probed.
+    /// Probes the writer, which must not change anything visible.
     Probe,
-    /// The log is checkpointed.
+    /// Checkpoints the log, which must not change anything visible.
     Checkpoint,
-    /// The stores are closed and opened again.
+    /// Closes the stores and opens them again.
     Reopen,
 }
 
@@ -41,7 +41,7 @@ fn room() -> impl Strategy<Value = RoomRef> {
     ]
 }
 
-/// Users 1 to 3 have sessions, 4 and 5 have none. Rarely a caller wrongly assumes that a user is stored.
+/// Users 1 to 3 have sessions, 4 and 5 have none. Occasionally the caller wrongly assumes that a user is stored.
 fn actor() -> impl Strategy<Value = Actor> {
     (1u64..6, prop::bool::weighted(0.95)).prop_map(|(n, registers)| {
         let registration = registers.then_some(Registration { token: (n < 4).then(|| token(n)) });
@@ -83,7 +83,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Many users join a room in one batch, some of them again, with a few other requests in between.
+/// Many users who join a room in one batch, some of them twice, with a few other requests in between.
 fn crowd() -> impl Strategy<Value = Vec<(Actor, Operation)>> {
     let others =
         prop::collection::vec((prop::sample::select(vec![0, 50, 99, 100, 101]), actor(), operation()), 0..6);
@@ -109,7 +109,7 @@ fn commit(fixture: &mut Fixture, now: i64, requests: Vec<(Actor, Operation)>) ->
     fixture.writer.commit(Timestamp(now), requests)
 }
 
-/// Everything that a reader can see.
+/// Everything that a reader can return, as a text to compare.
 fn visible(fixture: &mut Fixture) -> String {
     let mut visible = String::new();
     let rooms: Vec<RoomId> = (0..12).map(RoomId).collect();
@@ -134,17 +134,17 @@ fn visible(fixture: &mut Fixture) -> String {
     visible
 }
 
-/// A history of up to 15 steps.
+/// A history of at most 15 steps.
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 1..16)
 }
 
-/// Runs `steps` on all stores. Each function opens its store: once at the start, and again for each [`Step::Reopen`],
-/// after the fixture before is dropped. It has to return what it holds each time.
+/// Runs `steps` on all stores. Each function opens its store: once at the start, and again for each [`Step::Reopen`], after
+/// the previous fixture is dropped. It must return the same content each time.
 ///
 /// # Errors
 ///
-/// A difference between the first store and another one, or a broken invariant.
+/// A difference between the first store and another one, or a violated invariant.
 pub fn compare(steps: Vec<Step>, open: &mut [&mut dyn FnMut() -> Fixture]) -> TestCaseResult {
     let mut fixtures: Vec<Fixture> = open.iter_mut().map(|open| open()).collect();
     for step in steps {
@@ -163,7 +163,7 @@ pub fn compare(steps: Vec<Step>, open: &mut [&mut dyn FnMut() -> Fixture]) -> Te
     fixtures.iter_mut().try_for_each(check_invariants)
 }
 
-/// What a step returns.
+/// The visible outcome of a step.
 fn run(fixture: &mut Fixture, step: &Step) -> String {
     let writer = &mut fixture.writer;
     match step {
@@ -180,7 +180,8 @@ fn run(fixture: &mut Fixture, step: &Step) -> String {
     }
 }
 
-/// No hole, no number twice, `n` counts messages, and the members are those who joined and did not leave.
+/// Checks that each room's numbers have no gap and no duplicate, `n` counts messages, and the members are the users who joined
+/// and did not leave.
 fn check_invariants(fixture: &mut Fixture) -> TestCaseResult {
     for room in (1..12).map(RoomId) {
         let events = fixture.events(room);

@@ -1,18 +1,18 @@
-//! The attributes of a room as a column: JSON, so that a new attribute needs no migration and no code here (docs/adr/0007).
+//! The attributes of a room as a JSON column, so that a new attribute needs neither a migration nor code here (docs/adr/0007).
 
 use protocol::RoomAttributes;
 
 use crate::StoreError;
 
-/// A room without attributes: most rooms. It is not parsed.
+/// The column of a room without attributes, which most rooms are. It is not parsed.
 const NONE: &str = "{}";
 
-/// The column for `attributes`.
+/// Encodes `attributes` for the column. The error is [`StoreError::Defect`].
 pub fn attributes_to_json(attributes: &RoomAttributes) -> Result<String, StoreError> {
     serde_json::to_string(attributes).map_err(|error| StoreError::Defect(error.to_string()))
 }
 
-/// The attributes in a column that [`attributes_to_json`] wrote.
+/// Decodes a column that [`attributes_to_json`] wrote. Unknown attributes are kept.
 pub fn attributes_from_json(json: &str) -> Result<RoomAttributes, StoreError> {
     if json == NONE {
         return Ok(RoomAttributes::default());

@@ -1,31 +1,30 @@
-//! The kind of an event in columns.
+//! The kind of an event as columns, the same in every database.
 
 use protocol::{ClientMessageId, EventKind, MessageBody};
 use serde_json::{Map, Value};
 
 use crate::StoreError;
 
-/// What was read is not what was written.
 fn corrupt(cause: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(cause.to_string())
 }
 
-/// The kind of an event, in columns. Fields without a column of their own are in `payload`, as JSON: a new kind of event needs no
-/// code here.
+/// The kind of an event, as columns. Fields without a column of their own are in `payload` as JSON, so that a new kind of
+/// event needs no code here.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StoredKind<T> {
     /// The event's `type` on the wire.
     pub kind: T,
-    /// Of a message.
+    /// The idempotency key of a message.
     pub client_message_id: Option<T>,
-    /// Of a message.
+    /// The text of a message.
     pub body: Option<T>,
-    /// The other fields. `None`: there are none.
+    /// The other fields as a JSON object; `None` if there are none.
     pub payload: Option<T>,
 }
 
 impl StoredKind<&str> {
-    /// The kind that was stored.
+    /// Decodes the columns. The error is [`StoreError::Corrupt`]; a kind that this version does not define is not an error.
     pub fn into_event_kind(self) -> Result<EventKind, StoreError> {
         if let ("message", Some(body)) = (self.kind, self.body) {
             let client_message_id =
@@ -43,7 +42,7 @@ impl StoredKind<&str> {
 }
 
 impl StoredKind<String> {
-    /// The columns for `kind`.
+    /// Encodes `kind` as columns.
     pub fn of(kind: &EventKind) -> Result<Self, StoreError> {
         if let EventKind::Message { client_message_id, body } = kind {
             return Ok(StoredKind {

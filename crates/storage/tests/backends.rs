@@ -1,9 +1,9 @@
-//! Backends contain no rule. A rule that rejects needs an error code, so no backend names one.
+//! Backends contain no rule. A rule that rejects a request needs an error code, so no backend may name one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The sources of the backends. The model of the rules is no backend.
+/// The sources of the backends. The model of the rules is not a backend.
 const FOLDERS: &[&str] = &["src/memory", "../storage-sqlite/src", "../storage-postgres/src"];
 const MODEL: &str = "src/memory/model.rs";
 
@@ -21,7 +21,7 @@ fn backends_name_no_error_code() {
     }
 }
 
-/// Every source file that is not for tests alone.
+/// Collects every source file that is not only for tests.
 fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.map(|entry| entry.unwrap().path()) {

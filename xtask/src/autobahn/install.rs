@@ -26,7 +26,7 @@ pub(super) fn wstest(python: &Path, home: &Path) -> Result<PathBuf> {
     if environment.exists() {
         fs::remove_dir_all(&environment)?;
     }
-    // Not into the system's Python.
+    // Kept apart from the system's Python packages.
     let tools = home.join("virtualenv");
     process::run(
         isolated(python)
@@ -43,7 +43,7 @@ pub(super) fn wstest(python: &Path, home: &Path) -> Result<PathBuf> {
     Ok(wstest)
 }
 
-/// Without environment variables of another Python environment, whose packages would be visible.
+/// A command without the environment variables of another Python environment, whose packages would be visible.
 fn isolated(python: &Path) -> Command {
     let mut command = Command::new(python);
     command.env_remove("PYTHONPATH").env_remove("PYTHONHOME").env_remove("VIRTUAL_ENV");

@@ -11,7 +11,7 @@ pub(super) struct Report {
     cases: Vec<(String, Verdict)>,
 }
 
-/// The server's behaviour in a case, and at the close of the connection.
+/// The result of a case, and of the close of its connection.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Verdict {
@@ -19,7 +19,7 @@ struct Verdict {
     behavior_close: String,
 }
 
-/// Reported, but not violations of the protocol.
+/// Closes that are reported but do not violate the protocol.
 const UNUSUAL_CLOSES: &[&str] = &["WRONG CODE", "UNCLEAN", "FAILED BY CLIENT"];
 
 impl Verdict {
@@ -45,7 +45,7 @@ impl Report {
         Ok(Self { cases })
     }
 
-    /// Fails if a case failed, or if not all cases ran.
+    /// Fails if a case failed, or if not all cases were run.
     pub(super) fn check(&self, expected: Option<usize>) -> Result<()> {
         let ran = self.cases.len();
         if let Some(expected) = expected
@@ -83,7 +83,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// `7.9.13` as numbers, so that it sorts after `7.9.2`.
+/// The parts of `7.9.13` as numbers, so that it sorts after `7.9.2`.
 fn number(case: &str) -> Vec<u32> {
     case.split('.').map_while(|part| part.parse().ok()).collect()
 }

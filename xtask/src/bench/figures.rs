@@ -11,9 +11,9 @@ use super::results::number;
 #[serde(default)]
 pub(crate) struct Figures {
     pub(crate) load: Option<Load>,
-    /// Of the background load during which `load` was measured.
+    /// The load in the background of the measurement of `load`.
     pub(crate) background: Option<Load>,
-    /// Average number of messages per commit of Teahouse.
+    /// Teahouse's average number of messages per commit.
     pub(crate) batch: Option<f64>,
     pub(crate) reference_store: Option<ReferenceFigures>,
     pub(crate) start: Option<StartupFigures>,
@@ -29,7 +29,7 @@ pub(crate) struct Load {
     /// From a message's post to its last member's receipt.
     pub(crate) complete_ms: Times,
     pub(crate) joining: Joining,
-    /// From the first connection until every client had received every join.
+    /// Seconds from the first connection until every client had received every join.
     pub(crate) caught_up_seconds: Option<f64>,
     pub(crate) stalled_gaps: u64,
     pub(crate) generator_cpu_cores: f64,
@@ -60,7 +60,7 @@ pub(crate) struct ServerUse {
     pub(crate) memory_peak: f64,
 }
 
-/// SQLite alone, at one batch size.
+/// The throughput of a bare store at one batch size.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct ReferenceFigures {
     batch: f64,
@@ -68,18 +68,18 @@ pub(crate) struct ReferenceFigures {
     commit_ms_p50: f64,
 }
 
-/// One start of an idle server.
+/// One start of a server with an idle data folder.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct StartupFigures {
     ms: f64,
-    /// In bytes.
+    /// The server's memory in bytes.
     memory: f64,
-    /// Messages in the data folder before the start.
+    /// The messages in the data folder before the start.
     #[serde(default)]
     messages: f64,
 }
 
-/// Extracts a figure, if the run has it.
+/// Extracts a figure; `None` if the run does not have it.
 pub(crate) type Figure = fn(&Figures) -> Option<f64>;
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -107,14 +107,13 @@ pub(crate) fn p99(it: &Figures) -> Option<f64> {
     Some(it.load.as_ref()?.latency_ms.p99)
 }
 
-/// Until the acknowledgement; of the reference store, until the commit.
+/// Milliseconds until the acknowledgement; for a reference store, until the commit.
 pub(crate) fn answer(it: &Figures) -> Option<f64> {
     it.reference_store
         .map(|reference_store| reference_store.commit_ms_p50)
         .or_else(|| above_zero(it.load.as_ref()?.acknowledge_ms.p50))
 }
 
-/// Messages per commit.
 pub(crate) fn batch(it: &Figures) -> Option<f64> {
     it.batch.or_else(|| Some(it.reference_store?.batch))
 }
@@ -127,12 +126,12 @@ pub(crate) fn complete_p99(it: &Figures) -> Option<f64> {
     above_zero(it.load.as_ref()?.complete_ms.p99)
 }
 
-/// In MiB, at the end.
+/// The server's memory at the end, in MiB.
 pub(crate) fn memory(it: &Figures) -> Option<f64> {
     above_zero(it.load.as_ref()?.server.memory_after / MIB)
 }
 
-/// The maximum, in MiB.
+/// The server's maximum memory, in MiB.
 pub(crate) fn peak(it: &Figures) -> Option<f64> {
     above_zero(it.load.as_ref()?.server.memory_peak / MIB)
 }
@@ -141,12 +140,12 @@ pub(crate) fn joins(it: &Figures) -> Option<f64> {
     above_zero(it.load.as_ref()?.joining.per_second)
 }
 
-/// Per cent of a core, during the joins.
+/// The server's CPU during the joins, in per cent of a core.
 pub(crate) fn joining_server(it: &Figures) -> Option<f64> {
     Some(it.load.as_ref()?.joining.server_cpu_cores? * 100.0)
 }
 
-/// Per cent of a core, during the joins.
+/// The generator's CPU during the joins, in per cent of a core.
 pub(crate) fn joining_generator(it: &Figures) -> Option<f64> {
     Some(it.load.as_ref()?.joining.generator_cpu_cores * 100.0)
 }
@@ -155,7 +154,7 @@ pub(crate) fn caught_up(it: &Figures) -> Option<f64> {
     it.load.as_ref()?.caught_up_seconds
 }
 
-/// Per cent of a core, summed over the run's generators.
+/// The CPU of the run's generators together, in per cent of a core.
 pub(crate) fn generator(it: &Figures) -> Option<f64> {
     let background = it.background.as_ref().map_or(0.0, |background| background.generator_cpu_cores);
     Some((it.load.as_ref()?.generator_cpu_cores + background) * 100.0)
@@ -165,12 +164,12 @@ pub(crate) fn stalled_gaps(it: &Figures) -> Option<f64> {
     Some(it.load.as_ref()?.stalled_gaps as f64)
 }
 
-/// Milliseconds until the first answer.
+/// Milliseconds until the first answer after a start.
 pub(crate) fn start_ms(it: &Figures) -> Option<f64> {
     Some(it.start?.ms)
 }
 
-/// In MiB, some seconds after the start.
+/// The memory of an idle server some seconds after its start, in MiB.
 pub(crate) fn start_memory(it: &Figures) -> Option<f64> {
     Some(it.start?.memory / MIB)
 }
@@ -180,13 +179,12 @@ pub(crate) fn start_messages(it: &Figures) -> Option<f64> {
 }
 
 impl Figures {
-    /// The generator's warnings about the figures.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = &str> {
         self.load.iter().chain(&self.background).flat_map(|load| load.warnings.iter().map(String::as_str))
     }
 }
 
-/// One line, as progress output.
+/// Formats one line of progress output.
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(load) = &self.load {

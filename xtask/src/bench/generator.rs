@@ -23,7 +23,7 @@ pub(crate) struct Phases {
 pub(crate) struct GeneratorProcess {
     child: Child,
     stderr: BufReader<ChildStderr>,
-    /// Its error output so far.
+    /// The error output read so far; it explains a failure.
     errors: String,
 }
 
@@ -40,7 +40,7 @@ impl GeneratorProcess {
         Self::spawn(command, peer, server, args, phases)
     }
 
-    /// With priority over other processes on the same core, where permitted; `nice` continues without it.
+    /// Starts with priority over other processes on the same core, where permitted; `nice` continues without it.
     pub(crate) fn start_with_priority(
         program: &Path,
         cores: &Cores,
@@ -79,7 +79,7 @@ impl GeneratorProcess {
         Ok(GeneratorProcess { child, stderr, errors: String::new() })
     }
 
-    /// Waits until the measured time begins. Fails if the run ends before.
+    /// Waits until the measured time begins. Fails if the run ends earlier.
     pub(crate) fn wait_until_measuring(&mut self) -> Result<()> {
         let mut line = String::new();
         while self.stderr.read_line(&mut line)? > 0 {
@@ -92,7 +92,7 @@ impl GeneratorProcess {
         bail!("{}", self.errors.trim())
     }
 
-    /// Waits for the report. Fails if a promise was broken or the run could not be completed.
+    /// Waits for the report. Fails if the server broke a promise or the run was not completed.
     pub(crate) fn finish(mut self) -> Result<Value> {
         self.stderr.read_to_string(&mut self.errors)?;
         let mut report = String::new();
@@ -106,7 +106,7 @@ impl GeneratorProcess {
 
 impl Drop for GeneratorProcess {
     fn drop(&mut self) {
-        // Both fail only if the process has exited already.
+        // Both calls fail only if the process has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

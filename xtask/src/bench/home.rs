@@ -1,4 +1,4 @@
-//! The data of one run.
+//! The data folder of one run, and its PostgreSQL server.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -11,19 +11,19 @@ use tempfile::TempDir;
 use super::machine::Cores;
 use super::peers::LaunchSpec;
 
-/// PostgreSQL's own default, as on a server; tests have less.
+/// PostgreSQL's default, as on a production server; the tests use less.
 const SETTINGS: &str = "shared_buffers = 128MB";
 
 /// A temporary folder on the measured disk, and a PostgreSQL server in it if the peer uses one. Both are removed when this is dropped.
 pub(crate) struct Home {
-    /// Before the folder, which contains its data.
+    /// Declared before the folder, so that it stops before its data is removed.
     postgres: Option<Postgres>,
     folder: TempDir,
 }
 
 struct Postgres {
     _server: Server,
-    /// The address of an empty database.
+    /// The URL of an empty database.
     database: String,
 }
 
@@ -31,7 +31,7 @@ impl Home {
     /// Creates the folder, and starts PostgreSQL on its cores if the peer uses it.
     pub(crate) fn create(start: &LaunchSpec, cores: &Cores) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
-        // PostgreSQL may run as another user.
+        // PostgreSQL may run as another user, who needs access.
         let folder =
             builder.prefix("run-").permissions(Permissions::from_mode(0o755)).tempdir_in(&start.homes)?;
         let mut home = Home { postgres: None, folder };
@@ -55,7 +55,7 @@ impl Home {
         self.folder.path()
     }
 
-    /// The address of the database; empty without PostgreSQL.
+    /// The URL of the database; empty without PostgreSQL.
     pub(crate) fn database(&self) -> &str {
         self.postgres.as_ref().map_or("", |postgres| &postgres.database)
     }

@@ -15,7 +15,7 @@ use crate::process;
 pub(crate) struct Cores {
     pub(crate) server: String,
     pub(crate) generator: String,
-    /// By default all of them: where there are two, neither is free for it.
+    /// All cores by default: with two cores, neither is free for PostgreSQL.
     pub(crate) postgres: String,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn raise_open_files() -> Result<u64> {
     Ok(hard)
 }
 
-/// The soft and the hard limit.
+/// The soft and the hard limit of open files, from `/proc/PID/limits`.
 fn open_files(limits: &str) -> Option<(u64, u64)> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     let mut numbers =
@@ -92,11 +92,11 @@ pub(crate) fn conditions(root: &Path, rounds: u32, timing: Timing) -> Result<Str
     ))
 }
 
-/// The commit, and whether the tree has other changes.
+/// The commit, and whether the working tree has further changes.
 fn commit(root: &Path) -> Result<String> {
     let git = |args: &[&str]| process::output(Command::new("git").current_dir(root).args(args));
     let commit = git(&["rev-parse", "--short", "HEAD"])?;
-    // Documents and tools do not affect figures.
+    // Changes to documents and tools do not affect figures.
     let changed = git(&["status", "--porcelain", "--", "crates", "Cargo.toml", "Cargo.lock"])?;
     let changed = if changed.trim().is_empty() { "" } else { " with changes" };
     Ok(format!("{}{changed}", commit.trim()))

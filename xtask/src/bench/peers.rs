@@ -20,11 +20,11 @@ const DEBIAN_GOPATH: &str = "/usr/share/gocode";
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Peer {
     Teahouse,
-    /// The same program with PostgreSQL.
+    /// Teahouse on PostgreSQL.
     TeahousePostgres,
-    /// Write, fdatasync, and a plain send to each client.
+    /// The baseline server: write, fdatasync, and a plain send to each client.
     BaselineSend,
-    /// The same, batched over all messages that are ready.
+    /// The baseline server, batched over all messages that are ready.
     BaselineBatch,
     GoHub,
     Nats,
@@ -42,7 +42,7 @@ const NATS: &str = "listen: \"127.0.0.1:-1\"\nwebsocket {\n  listen: \"{address}
 pub(crate) struct LaunchSpec {
     program: OsString,
     args: Vec<String>,
-    /// A configuration file: its name in `{home}`, and its contents.
+    /// A configuration file: its name in `{home}`, and its content.
     file: Option<(&'static str, &'static str)>,
     /// Whether it connects to PostgreSQL, at `{database}`.
     pub(crate) with_postgres: bool,
@@ -111,7 +111,7 @@ impl Peer {
         }
     }
 
-    /// What the peer does with a message before it delivers it.
+    /// How the peer stores a message before it delivers it, for the tables.
     pub(crate) fn stores(self) -> &'static str {
         match self {
             Peer::Teahouse | Peer::ReferenceStore => "SQLite, synced",
@@ -121,7 +121,7 @@ impl Peer {
         }
     }
 
-    /// The protocol that the generator uses, if not Teahouse's.
+    /// The option that selects the peer's protocol; `None` for Teahouse's.
     pub(crate) fn dialect(self) -> Option<&'static str> {
         match self {
             Peer::Teahouse | Peer::TeahousePostgres | Peer::ReferenceStore | Peer::ReferencePostgres => None,
@@ -144,7 +144,7 @@ impl Peer {
         matches!(self, Peer::Teahouse | Peer::TeahousePostgres)
     }
 
-    /// Whether it is a database without a server.
+    /// Whether it is a bare database without a server.
     pub(crate) fn is_reference(self) -> bool {
         matches!(self, Peer::ReferenceStore | Peer::ReferencePostgres)
     }
@@ -203,7 +203,7 @@ fn go_hub(sources: &Path, folder: &Path) -> Result<OsString> {
     let program = folder.join("go-hub");
     let mut go = Command::new("go");
     go.current_dir(sources.join("go-hub")).arg("build").arg("-o").arg(&program).arg(".");
-    // Without modules, Go uses Debian's libraries, and no network.
+    // Without modules, Go uses Debian's libraries and no network.
     go.env("GO111MODULE", "off").env("GOPATH", DEBIAN_GOPATH).env("GOCACHE", folder.join("go-cache"));
     process::run(&mut go)?;
     Ok(program.into())

@@ -5,7 +5,7 @@ use super::peers::Peer;
 use super::results::{Measure, Results, Spread, number};
 use super::svg::{self, Bar, Panel, Tone};
 
-/// The plot, if any of its figures was measured.
+/// Draws the plot; `None` if none of its figures was measured.
 pub(crate) fn draw(results: &Results) -> Option<String> {
     let of = |scenario, figure| {
         move |peer| {
@@ -57,7 +57,7 @@ fn panel(
     Panel { title, better, bars: Peer::ALL.into_iter().filter_map(bar).collect() }
 }
 
-/// 6,787,132 as 6.8 M; below a tenth of the unit with one digit more.
+/// Formats 6,787,132 as 6.8 M; values below a tenth of the unit get one more digit.
 fn millions(value: f64) -> String {
     format!("{} M", number(value / 1e6, if value < 1e6 { 2 } else { 1 }))
 }

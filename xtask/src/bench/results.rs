@@ -1,4 +1,4 @@
-//! All measurements: stored as they came, and evaluated as spreads over the rounds.
+//! All measurements: stored unchanged, and evaluated as spreads over the rounds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,13 +19,13 @@ pub(crate) struct Results {
     runs: Vec<Run>,
 }
 
-/// One run, with figures or the reason why it is void.
+/// One run, with its figures or the reason why it is void.
 #[derive(Serialize, Deserialize)]
 struct Run {
     round: u32,
     scenario: String,
     peer: Peer,
-    /// Unchanged, so that later tables can use fields that today's do not.
+    /// Stored unchanged, so that later tables can use fields that the current ones do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ impl Results {
         self.skipped.push(what);
     }
 
-    /// Adds a run, and returns a line about it.
+    /// Adds a run. Returns a line of progress output.
     pub(crate) fn add(&mut self, round: u32, scenario: &str, peer: Peer, outcome: Result<Value>) -> String {
         let mut run =
             Run { round, scenario: scenario.to_owned(), peer, raw: None, void: None, figures: None };
@@ -82,12 +82,12 @@ impl Results {
         self.runs.iter().filter(move |run| run.scenario == scenario && run.peer == peer)
     }
 
-    /// Whether the scenario ran on this peer, void or not.
+    /// Whether the scenario ran on this peer, including void runs.
     pub(crate) fn has(&self, scenario: &str, peer: Peer) -> bool {
         self.of(scenario, peer).next().is_some()
     }
 
-    /// A figure in a table: `void` if its runs are.
+    /// A figure in a table; `void` if its runs are void.
     pub(crate) fn cell(&self, of: Measure, digits: usize) -> String {
         let is_void = || self.of(of.scenario, of.peer).any(|run| run.void.is_some());
         match self.spread(of) {
@@ -109,7 +109,7 @@ impl Results {
         Spread::of(a.iter().filter_map(|(turn, a)| Some(f(*a, *b.get(turn)?))).collect())
     }
 
-    /// By round, and by position within the round, counting void runs as well.
+    /// The figures by round and by position within the round; void runs count for the position.
     fn by_turn(&self, of: Measure) -> BTreeMap<(u32, u32), f64> {
         let mut turns = BTreeMap::<u32, u32>::new();
         let mut figures = BTreeMap::new();
@@ -122,7 +122,7 @@ impl Results {
         figures
     }
 
-    /// KiB per additional idle connection. A slope excludes what the server needs without connections.
+    /// KiB per additional idle connection. The slope excludes what the server needs without connections.
     pub(crate) fn slope(&self, peer: Peer) -> Option<Spread> {
         let at = |scenario| Measure { scenario, peer, figure: figures::memory };
         self.within_rounds(at("d15000"), at("d5000"), |most, least| (most - least) * 1024.0 / 10_000.0)
@@ -147,7 +147,7 @@ impl Results {
         found
     }
 
-    /// The void runs, with reasons.
+    /// The void runs with their reasons.
     pub(crate) fn void(&self) -> impl Iterator<Item = (u32, &str, Peer, &str)> {
         let void = |run: &'_ Run| run.void.is_some();
         self.runs
@@ -158,7 +158,7 @@ impl Results {
 }
 
 impl Run {
-    /// Unreadable figures make the run void.
+    /// Parses the figures; unreadable ones make the run void.
     fn read(&mut self) {
         match self.raw.as_ref().map(Figures::deserialize) {
             Some(Ok(figures)) => self.figures = Some(figures),
@@ -185,14 +185,14 @@ impl Spread {
         Some(Spread { median: f64::midpoint(low, high), least, most })
     }
 
-    /// One number if the rounds do not differ in the digits shown.
+    /// One number if the rounds do not differ in the displayed digits, otherwise the median and the range.
     pub(crate) fn show(self, digits: usize) -> String {
         let [median, least, most] = [self.median, self.least, self.most].map(|value| number(value, digits));
         if least == most { median } else { format!("{median} ({least} to {most})") }
     }
 }
 
-/// With commas between thousands.
+/// Formats a number with commas between thousands.
 pub(crate) fn number(value: f64, digits: usize) -> String {
     let text = format!("{value:.digits$}");
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));

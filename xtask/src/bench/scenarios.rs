@@ -15,7 +15,7 @@ pub(crate) struct Scenario {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Repeat {
-    /// Only in the first round: counted values vary little between rounds.
+    /// Only in the first round, because the values vary little between rounds.
     Once,
     /// This many times per round, each time on all servers in turn.
     EachRound(u32),
@@ -30,20 +30,20 @@ impl Repeat {
     }
 }
 
-/// The generator's arguments for a peer.
+/// The generator's arguments, which may depend on the peer.
 type Arguments = fn(Peer) -> &'static str;
 
 pub(crate) enum Workload {
-    /// Messages are sent: arguments, seconds of warm-up, and fraction of the measured time.
+    /// Messages are sent: the arguments, the seconds of warm-up, and the fraction of the measured time.
     Load(Arguments, f64, f64),
     /// No messages; the run ends when all clients have joined and received each other's joins.
     Join(Arguments),
-    /// No messages; memory is read after a rest. All servers run at the same time, each with its own connections, which join one server
-    /// after the other: idle connections cost the other servers nothing.
+    /// No messages; memory is read after a rest. All servers run at the same time, each with its own connections, which join
+    /// one server after another: idle connections do not affect the other servers.
     Idle(Arguments),
     /// Two clients that exchange messages, with an optional background load.
     Pair(Option<Arguments>),
-    /// A reference store, without a server.
+    /// A reference store without a server.
     ReferenceStore,
     /// The server is started, probed and stopped several times.
     Starts,
@@ -56,14 +56,14 @@ const LARGE_ROOM: &str = "--connections 10000 --senders 1 --rate 2.5 --sources 4
 /// The same room, with a rate at which the server nearly always has one message in delivery, and rarely two.
 const BUSY_ROOM: &str = "--connections 10000 --senders 1 --rate 12 --sources 4";
 
-/// Seconds until a load is steady.
+/// The seconds until a load is steady.
 pub(crate) const WARMUP_SECONDS: f64 = 1.0;
 
 /// Seconds until the kernel's buffers of stalled readers are full, some MiB for each at 2,000 messages a second. Only then do they
 /// affect the server.
 const BUFFERS_FULL_SECONDS: f64 = 6.0;
 
-/// The most significant scenarios come first.
+/// Sorted by significance, the most significant first.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     load("a", |_| "--connections 1000 --senders 50 --rate 50", Peer::is_server),
     load("b128", |_| "--connections 1000 --senders 128 --in-flight 128", Peer::is_server),
@@ -80,8 +80,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         is_for: Peer::is_reference,
         repeat: Repeat::EachRound(1),
     },
-    // On a virtual machine, waking many idle readers varies by a factor of two from one second to the next: several short turns,
-    // alternating with the baseline's, are more precise than a long one.
+    // On a virtual machine, the cost of waking many idle readers varies by a factor of two within seconds. Several short
+    // turns, alternating with the baseline's, are more precise than a long one.
     Scenario {
         key: "c",
         workload: Workload::Load(rooms, WARMUP_SECONDS, 0.4),
@@ -127,7 +127,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     idle("d10000", |_| "--connections 10000 --senders 0 --sources 4"),
     idle("d15000", |_| "--connections 15000 --senders 0 --sources 4"),
     Scenario { key: "start", workload: Workload::Starts, is_for: on_sqlite, repeat: Repeat::Once },
-    // No threshold depends on these two.
+    // These two have no threshold.
     Scenario {
         key: "b16",
         workload: Workload::Load(|_| "--connections 1000 --senders 16 --in-flight 16", WARMUP_SECONDS, 0.2),
@@ -167,8 +167,8 @@ fn is_server_not_baseline(peer: Peer) -> bool {
     peer.is_server() && !peer.is_baseline()
 }
 
-/// The baseline gets as many sockets, messages a second and deliveries per message, but each client is in one channel only: a send to a
-/// socket that is in the CPU caches is markedly cheaper than one to a socket that is not.
+/// The baseline gets the same number of sockets, messages per second and deliveries per message, but each client is in only
+/// one channel: a send to a socket in the CPU caches costs markedly less than another.
 fn rooms(peer: Peer) -> &'static str {
     if peer == Peer::Teahouse {
         "--connections 2000 --rooms 100 --rooms-each 5 --senders 100 --rate 100"
@@ -214,10 +214,10 @@ impl Scenario {
         words.next().and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
-    /// Estimated seconds for this many servers.
+    /// The estimated seconds for this many servers.
     fn seconds(&self, servers: usize, timing: Timing) -> f64 {
         let servers = servers as f64;
-        // Start of the server, joins, settling and shutdown.
+        // The start of the server, the joins, the settling and the shutdown.
         let around = 1.8 + self.connections() as f64 / 3000.0;
         match self.workload {
             Workload::Load(_, warm, share) => servers * (around + warm + timing.seconds * share),
@@ -233,7 +233,7 @@ impl Scenario {
     }
 }
 
-/// Estimated seconds of the whole run.
+/// The estimated seconds of the whole run.
 pub(crate) fn estimate(
     scenarios: &[&Scenario],
     ready: &[(Peer, LaunchSpec)],

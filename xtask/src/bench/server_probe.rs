@@ -1,4 +1,4 @@
-//! Requests to Teahouse: for its page, and for the number of messages per commit.
+//! Requests to Teahouse: for its page, and for its number of messages per commit.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,7 +17,7 @@ fn request(address: SocketAddr, path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
 }
 
-/// How many messages the server has stored, in how many commits.
+/// The number of stored messages, and of the commits that stored them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct CommitCounters {
     messages: f64,

@@ -1,4 +1,4 @@
-//! A running server.
+//! The process of a measured server.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,7 +27,7 @@ impl ServerProcess {
     /// Starts the server on its cores with its data in `home`. It may not accept connections yet.
     pub(crate) fn spawn(start: &LaunchSpec, cores: &Cores, home: &Home) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        // Not `log`: the baseline server writes its messages there.
+        // Not `log`, to which the baseline server writes its messages.
         let log = home.path().join("output.log");
         let output = File::create(&log)?;
         let mut command = start.command(&cores.server, address, home)?;
@@ -41,7 +41,7 @@ impl ServerProcess {
         self.child.id()
     }
 
-    /// An error with the server's log, if it has exited.
+    /// Fails with the server's log if it has exited.
     pub(crate) fn check_alive(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -90,7 +90,7 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // Both fail only if the process has exited already.
+        // Both calls fail only if the process has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

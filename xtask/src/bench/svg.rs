@@ -1,11 +1,11 @@
-//! Draws bar charts as SVG: real text, no script, no external resources, colours for light and dark.
+//! Bar charts as SVG, with text as text, without scripts and external resources, with colors for light and dark.
 
 use std::fmt::Write;
 
-/// Bars that share a scale from zero.
+/// A group of bars with a common scale from zero.
 pub(crate) struct Panel {
     pub(crate) title: &'static str,
-    /// Which direction is better.
+    /// Which direction is better, as text.
     pub(crate) better: &'static str,
     pub(crate) bars: Vec<Bar>,
 }
@@ -37,16 +37,16 @@ impl Tone {
     }
 }
 
-/// In pixels, unscaled.
+/// The width of the drawing in pixels, unscaled.
 const WIDTH: f64 = 820.0;
 const MARGIN: f64 = 24.0;
-/// The left end of the bars; names are left of it.
+/// The left end of the bars, in pixels; the names are left of it.
 const BARS: f64 = 210.0;
-/// The longest bar; values are right of it.
+/// The length of the longest bar, in pixels; the values are right of it.
 const MAX_BAR: f64 = 500.0;
 const ROW: f64 = 26.0;
 const BAR_HEIGHT: f64 = 16.0;
-/// The height of a panel's title, with the space above.
+/// The height of a panel's title in pixels, including the space above it.
 const TITLE_HEIGHT: f64 = 54.0;
 
 const STYLE: &str = "\
@@ -95,7 +95,7 @@ impl Svg {
         self.line(&format!(r#"<text x="{x:.1}" y="{y:.1}" class="{class}">{}</text>"#, escape(text)));
     }
 
-    /// Draws a panel at `top`, and returns where the next one starts.
+    /// Draws a panel at `top`. Returns the position of the next one.
     fn panel(&mut self, panel: &Panel, top: f64) -> f64 {
         let title = escape(panel.title);
         let (y, better) = (top + 38.0, escape(panel.better));
@@ -143,14 +143,14 @@ fn escape(text: &str) -> String {
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        // There is always one line.
+        // `lines` is created with one line, and never becomes empty.
         let line = lines.last_mut().unwrap();
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
             lines.push(word.to_owned());
             continue;
         }
         let space = if line.is_empty() { "" } else { " " };
-        // Writing to a String cannot fail.
+        // Cannot fail: the target is a `String`.
         let _ = write!(line, "{space}{word}");
     }
     lines
@@ -175,7 +175,7 @@ mod tests {
         draw("Speed & size", "What is \"drawn\" here.", &[Panel { title: "A < B", better: "more", bars }])
     }
 
-    /// The names of elements, in order, if every opened element is closed correctly.
+    /// The names of the elements in order; `None` if one is not closed correctly.
     fn elements(xml: &str) -> Option<Vec<String>> {
         let (mut open, mut all): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         for part in xml.split('<').skip(1) {
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn bars_share_a_scale_from_zero() {
         let svg = plot(vec![bar("x", 2.0), bar("z", 1.0)]);
-        // The longest line ends at the maximum, 3; the bars are 2 and 1.
+        // The longest bar represents the maximum, 3; the others 2 and 1.
         assert!(svg.contains(r#"width="333.3""#) && svg.contains(r#"width="166.7""#), "{svg}");
         assert!(svg.contains(r#"x2="710.0""#), "{svg}");
     }

@@ -7,18 +7,18 @@ use super::peers::Peer;
 use super::results::{Measure, Results, number};
 use super::thresholds;
 
-/// In per cent of its core. Above this, the generator may have limited the result.
+/// Per cent of a core. Above this, the generator may have limited the result.
 const BUSY_GENERATOR_PERCENT: f64 = 90.0;
 
 struct Table {
     title: &'static str,
     columns: &'static [Column],
     rows: Rows,
-    /// What readers must know.
+    /// What readers must know to interpret the table.
     note: &'static str,
 }
 
-/// Heading, figure, digits.
+/// The heading, the figure, and the number of decimals.
 type Column = (&'static str, Figure, usize);
 
 enum Rows {
@@ -179,7 +179,7 @@ const TABLES: &[Table] = &[
 ];
 
 pub(super) fn render(results: &Results) -> String {
-    // Writing to a String cannot fail, here and below.
+    // Cannot fail, here and below: the target is a `String`.
     let mut text = format!("\n{}\n", results.conditions);
     thresholds::render(&mut text, results);
     for table in TABLES {
@@ -223,7 +223,7 @@ impl Table {
         }
     }
 
-    /// Name, scenario and server of each row with a run.
+    /// The name, the scenario and the server of each row with a run.
     fn rows(&self, results: &Results) -> Vec<(&'static str, &'static str, Peer)> {
         let all: Vec<_> = match self.rows {
             Rows::Servers(scenario) => Peer::ALL.map(|peer| (peer.name(), scenario, peer)).to_vec(),
@@ -255,7 +255,7 @@ impl Table {
             }
         }
         for (warning, times) in results.warnings(scenario, peer) {
-            // The note above mentions a busy generator already.
+            // The note above already mentions a busy generator.
             if !warning.contains("measured itself") {
                 let runs = if times == 1 { "one run".to_owned() } else { format!("{times} runs") };
                 let _ = writeln!(text, "\n{name}, in {runs}: {warning}.");
@@ -270,7 +270,7 @@ fn head(text: &mut String, title: &str, with_stores: bool, heads: &[&str]) {
     let _ = writeln!(text, "|{line}{}", "---|".repeat(heads.len()));
 }
 
-/// Its columns are scenarios, and the slope between two of them.
+/// The table of idle connections: its columns are scenarios, and the slope between two of them.
 fn idle(text: &mut String, results: &Results) {
     const COUNTS: [(&str, &str); 3] =
         [("MiB at 5,000", "d5000"), ("at 10,000", "d10000"), ("at 15,000", "d15000")];

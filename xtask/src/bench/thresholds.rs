@@ -6,7 +6,7 @@ use super::figures::{self, Figure};
 use super::peers::Peer;
 use super::results::{Measure, Results, Spread, number};
 
-/// The required value of the median, and the target.
+/// The required median, and the target.
 #[derive(Clone, Copy)]
 enum Bound {
     AtMost(f64, f64),
@@ -212,7 +212,7 @@ pub(super) fn render(text: &mut String, results: &Results) {
             }
             None => ("–".to_owned(), "not measured"),
         };
-        // Writing to a String cannot fail.
+        // Cannot fail: the target is a `String`.
         let _ = writeln!(
             text,
             "| {} | {sign} {required}{unit} | {sign} {target}{unit} | {measured} | {verdict} |",

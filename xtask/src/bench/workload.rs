@@ -1,4 +1,4 @@
-//! Runs one scenario of each kind, on a server started for it.
+//! Running a scenario of each kind, on a server that is started for it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use super::server_probe::{self, CommitCounters};
 use super::server_process::{RunningServer, ServerProcess};
 use crate::process;
 
-/// What all runs share.
+/// The state that all runs share.
 pub(crate) struct Bench {
     pub(crate) generator: PathBuf,
     pub(crate) cores: Cores,
@@ -38,7 +38,7 @@ const PREFILL: &str = "--connections 1000 --rooms 100 --senders 100 --window 4";
 /// Seconds after which the folder has enough data.
 const PREFILL_MAX_SECONDS: f64 = 5.0;
 
-/// Between two requests to a starting server.
+/// The interval between two requests to a starting server.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 impl Bench {
@@ -120,7 +120,7 @@ impl Bench {
         outcome
     }
 
-    /// Returns when all clients have joined.
+    /// Starts a server with idle clients. Returns when all have joined.
     fn begin_idle(
         &self,
         peer: Peer,
@@ -155,10 +155,10 @@ impl Bench {
         Ok(json!({ "load": pair, "background": crowd }))
     }
 
-    /// At batch sizes of 1, 16, 100, and the server's.
+    /// Measures a reference store at batch sizes of 1, 16, 100, and that of the server.
     fn reference_store(&self, start: &LaunchSpec, batch: Option<f64>) -> Result<Vec<Value>> {
         let home = Home::create(start, &self.cores)?;
-        // The reference store does not listen.
+        // The reference store does not listen on any port.
         let nowhere = ([127, 0, 0, 1], 0).into();
         let mut command = start.command(&self.cores.server, nowhere, &home)?;
         command.arg((self.timing.seconds * REFERENCE_SHARE).to_string()).args(["1", "16", "100"]);
@@ -198,7 +198,7 @@ impl Bench {
     }
 }
 
-/// The generator's report, and the server's messages per commit during the run.
+/// Waits for the generator's report. Adds the server's messages per commit during the run.
 fn with_batch(mut run: GeneratorProcess, address: SocketAddr) -> Result<Value> {
     run.wait_until_measuring()?;
     let before = CommitCounters::fetch(address)?;
@@ -209,7 +209,7 @@ fn with_batch(mut run: GeneratorProcess, address: SocketAddr) -> Result<Value> {
 
 fn finish(mut server: RunningServer, run: GeneratorProcess) -> Result<Value> {
     let report = run.finish();
-    // The server's exit explains more than the generator's error.
+    // If the server has exited, that explains more than the generator's error.
     server.process.check_alive()?;
     Ok(json!({ "load": report? }))
 }

@@ -1,8 +1,8 @@
-//! The modules of a crate, and which of them use which. A cycle between them is an error.
+//! The modules of a crate and the uses between them. A cycle is an error.
 //!
-//! The graph has the granularity of top-level modules: what lies in the folder of a module belongs to it. It is built from
-//! the text of the sources, without comments, strings and tests: from each path that begins with `crate::`, or with enough
-//! `super::` to reach the root of the crate. A name that the root re-exports counts for the module that defines it.
+//! The graph consists of top-level modules: everything in the folder of a module belongs to it. It is built from the text of
+//! the sources, without comments, strings and tests, from each path that starts with `crate::`, or with enough `super::` to
+//! reach the root of the crate. A name that the root re-exports counts for the module that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::purity;
 
-/// Top-level modules, each with those that it uses.
+/// The top-level modules, each with those that it uses.
 #[derive(Debug, Default)]
 pub(super) struct ModuleGraph {
     uses: BTreeMap<String, BTreeSet<String>>,
@@ -25,7 +25,7 @@ impl ModuleGraph {
         for file in purity::sources_of(folder)? {
             let text =
                 fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            // `folder` is where the files were found.
+            // Cannot fail: the files were found in `folder`.
             let path = file.strip_prefix(folder).unwrap_or(&file).with_extension("");
             let path: Vec<String> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
             sources.push((path, purity::code_of(&text)));
@@ -33,7 +33,7 @@ impl ModuleGraph {
         Ok(Self::of(&sources))
     }
 
-    /// `sources`: the path of each file without its extension, and its code.
+    /// Builds the graph from `sources`: the path of each file without its extension, and its code.
     fn of(sources: &[(Vec<String>, String)]) -> Self {
         let root = sources.iter().find(|(path, _)| matches!(path[..], [ref name] if is_root(name)));
         let Some((_, root)) = root else { return Self::default() };
@@ -65,12 +65,12 @@ impl ModuleGraph {
         graph
     }
 
-    /// Which module a name at the root belongs to.
+    /// The module to which a name at the root belongs.
     fn owner<'g>(&'g self, name: &str, exports: &'g BTreeMap<String, String>) -> Option<&'g String> {
         self.uses.get_key_value(name).map(|(module, _)| module).or_else(|| exports.get(name))
     }
 
-    /// The names that the root takes from its modules, each with its module.
+    /// The names that the root re-exports from its modules, each with its module.
     fn exports(&self, root: &str) -> BTreeMap<String, String> {
         let mut exports = BTreeMap::new();
         for (at, _) in root.match_indices("use ") {
@@ -91,12 +91,12 @@ impl ModuleGraph {
         self.uses.keys().find_map(|start| self.way_back(start))
     }
 
-    /// The shortest way from `start` back to it.
+    /// The shortest path from `start` back to it.
     fn way_back<'g>(&'g self, start: &'g str) -> Option<Vec<&'g str>> {
         let mut seen = BTreeSet::new();
         let mut ways = std::collections::VecDeque::from([vec![start]]);
         while let Some(way) = ways.pop_front() {
-            // A way begins with `start`, so it has an end.
+            // A path starts with `start`, so it is not empty.
             let end = *way.last().unwrap();
             for next in self.uses.get(end).into_iter().flatten() {
                 if next == start {

@@ -19,19 +19,19 @@ use websocket::{
 
 use super::rng::Rng;
 
-/// The longest message of the server: a history page of 256 KiB and the last event.
+/// Bounds a message of the server: a page of history has 256 KiB and the last event.
 const MESSAGE_LIMIT: u32 = 1024 * 1024;
-/// Upper bound of the delay before a connection is cut after a drop.
+/// Bounds the delay before a connection is cut after a drop.
 const MAX_CUT_DELAY: Duration = Duration::from_millis(300);
 
-/// Forwards between a server and its clients until it is dropped.
+/// A proxy that forwards between a server and its clients until this value is dropped.
 pub(super) struct AckDropProxy {
     /// The address for clients.
     pub(super) address: SocketAddr,
     state: Arc<ProxyState>,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct ProxyState {
     server: SocketAddr,
     is_transparent: AtomicBool,
@@ -44,10 +44,10 @@ struct ProxyState {
     open: Mutex<Vec<(u64, [TcpStream; 2])>>,
 }
 
-/// What happens to a connection after an acknowledgement was dropped.
+/// The fate of a connection after an acknowledgement was dropped.
 enum AfterDrop {
     CutAt(Instant),
-    /// The client has to detect the missing answer by its own timeout.
+    /// The connection stays open: the client must detect the missing answer by its own timeout.
     KeepOpen,
 }
 
@@ -72,7 +72,7 @@ impl AckDropProxy {
                     return;
                 }
                 let state = Arc::clone(&inside);
-                // An error on either side closes both, and both notice.
+                // An error on either side closes both.
                 thread::spawn(move || state.serve(number as u64, client));
             }
         });
@@ -95,7 +95,7 @@ impl Drop for AckDropProxy {
     fn drop(&mut self) {
         self.state.has_ended.store(true, Ordering::SeqCst);
         self.state.cut_all();
-        // Wakes the accepting thread. If this fails, the thread has ended already.
+        // Wakes the accepting thread. If this fails, the thread has already ended.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -125,7 +125,7 @@ impl ProxyState {
         });
         let ended = self.forward_from_server(&server, &client);
         cut(&[client, server]);
-        // A thread that only copies does not panic.
+        // The thread only copies bytes, and does not panic.
         let _ = upwards.join();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|(other, _)| *other != number);
@@ -188,7 +188,7 @@ impl ProxyState {
         }
     }
 
-    /// Encodes the frame again, without the dropped acknowledgements.
+    /// Encodes the frame again without the dropped acknowledgements.
     fn forward_frame(&self, out: &mut Vec<u8>, message: Message<'_>) -> Option<AfterDrop> {
         match message {
             Message::Text(text) => match self.drop_acks(text) {
@@ -209,7 +209,7 @@ impl ProxyState {
         None
     }
 
-    /// Returns what remains of the text if something is dropped from it.
+    /// Returns the rest of the text if something is dropped from it.
     fn drop_acks(&self, text: &str) -> Option<(Option<String>, AfterDrop)> {
         if self.is_transparent.load(Ordering::SeqCst) || !text.contains("\"ok\"") {
             return None;
@@ -245,7 +245,7 @@ impl ProxyState {
     }
 }
 
-/// An `ok` with the sequence number of a stored message. (The one to `read` has an `n` as well.)
+/// Whether the frame is an `ok` with the number of a stored message. The reply to `read` has an `n` as well.
 fn is_acknowledgement(frame: &Value) -> bool {
     frame["type"] == "ok" && frame["seq"].is_u64() && frame["n"].is_null()
 }
@@ -254,10 +254,10 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
     io::copy(&mut from, &mut to).map(drop)
 }
 
-/// Bytes in transit still arrive; nothing more can be sent.
+/// Ends a connection: bytes in transit still arrive, nothing more can be sent.
 fn cut(ends: &[TcpStream; 2]) {
     for end in ends {
-        // Fails if the other side has closed it, which has the same effect.
+        // Fails if the other side has already closed it, which has the same effect.
         let _ = end.shutdown(Shutdown::Both);
     }
 }
@@ -280,7 +280,7 @@ mod tests {
         }
     }
 
-    /// What a proxy without a server does to this text, given several times.
+    /// The proxy's output for this text, given several times, without a server.
     fn dropped_here(text: &str, times: u64) -> (u64, Vec<Option<String>>) {
         let proxy = AckDropProxy::start("127.0.0.1:9".parse().unwrap(), 7).unwrap();
         let rests: Vec<_> =

@@ -16,13 +16,13 @@ use crate::workspace::Workspace;
 
 const WRITERS: u32 = 50;
 const RECEIVERS: u32 = 4;
-/// Messages offered per second if every message were answered, which half of them are not.
+/// The messages offered per second if every message were answered, which half of them are not.
 const RATE: u32 = 2_000;
 /// How long a client waits for an answer before it sends again on the same connection.
 const RESEND_MS: u32 = 300;
-/// Upper bound of the time between the server's opening and the next kill or stop.
+/// Bounds the time between the server's start and the next kill or stop.
 const MAX_UPTIME: Duration = Duration::from_secs(2);
-/// Above the shutdown limit of docs/ARCHITECTURE.md, to allow for a busy machine.
+/// Above the shutdown limit of docs/ARCHITECTURE.md, with tolerance for a busy machine.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 /// Below this message rate the run counts as stuck.
 const MIN_RATE: u32 = 20;
@@ -50,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     harness.run(&replay_args, harness.seed, |run_dir| run_history(&harness, args, run_dir))
 }
 
-/// In the end each message is acknowledged; half of the attempts are not.
+/// In the end each message is acknowledged, although half of the attempts are not.
 fn minimum_activity(args: &Args) -> MinimumActivity {
     let messages = u64::from(args.messages);
     MinimumActivity {
@@ -112,7 +112,7 @@ fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
         "too few acknowledgements were dropped for a conclusion"
     );
     recorder.finish()?;
-    // Fails if the server exited by itself.
+    // Fails if the server has exited by itself.
     server.kill()?;
     check(&program, &run_dir.history(), minimum_activity(args))
 }

@@ -23,15 +23,15 @@ const HOUR: i64 = 3_600;
 const MONTH: i64 = 30 * 24 * HOUR;
 /// Offsets of the server's clock from the real time, in turn: an hour and thirty days, both ways, each followed by a return.
 const JUMPS: [i64; 8] = [HOUR, 0, -HOUR, 0, MONTH, 0, -MONTH, 0];
-/// Upper bound of the time between the check after a jump and the next jump.
+/// Bounds the time between the check after a jump and the next jump.
 const MAX_UPTIME: Duration = Duration::from_secs(1);
-/// Messages that must be stored after each jump before the next.
+/// The messages that must be stored after each jump before the next.
 const MESSAGES: u64 = 100;
-/// For those messages, and for a stop.
+/// Bounds the wait for those messages, and for a stop.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Between two reads of the metrics.
+/// The interval between two reads of the metrics.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// The server's clock is compared with ours after it was read, so a small difference is normal.
+/// The server's clock is compared after it was read, so a small difference is normal.
 const CLOCK_TOLERANCE_SECS: i64 = 60;
 const DURABLE: &str = "a session with durable state";
 
@@ -61,7 +61,7 @@ struct ClockController {
     file: PathBuf,
     /// One durable session and one that has stored nothing, each with the name used in error messages.
     tokens: Vec<(&'static str, String)>,
-    /// Rooms created to read the server's clock.
+    /// The number of rooms created to read the server's clock.
     rooms: u32,
 }
 
@@ -87,10 +87,11 @@ fn jumps(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
     server.set("LD_PRELOAD", prerequisites::faketime()?);
     server.set("FAKETIME_TIMESTAMP_FILE", &file);
     server.set("FAKETIME_NO_CACHE", "1");
-    // The monotonic clock of a kernel does not jump. Older and newer versions of libfaketime use different names.
+    // The monotonic clock of a kernel does not jump. Older and newer versions of libfaketime have different names for this
+    // setting.
     server.set("DONT_FAKE_MONOTONIC", "1");
     server.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    // Short, so that a connection wrongly considered dead is closed within the run.
+    // Short, so that a connection that is wrongly considered dead is closed within the run.
     server.set("TEAHOUSE_TIMEOUTS_PING_INTERVAL", "2s");
     server.set("TEAHOUSE_TIMEOUTS_WEBSOCKET_IDLE", "8s");
     server.start()?;
@@ -109,7 +110,7 @@ fn jumps(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
             set(&controller.file, ahead)?;
             controller.check_after_jump(ahead).with_context(|| jump.clone())?;
             thread::sleep(rng.moment_within(MAX_UPTIME));
-            // The restart comes at another jump in each round, so stored times are in the future or in the past.
+            // The restart happens at another jump in each round, so stored times are in the future or in the past.
             if number as u32 == round % JUMPS.len() as u32 {
                 controller.restart().with_context(|| jump.clone())?;
                 controller.check_after_jump(ahead).with_context(|| jump.clone())?;
@@ -126,7 +127,7 @@ fn jumps(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
     check(&program, &run_dir.history(), minimum_activity(args))
 }
 
-/// Replaces the file in one step, so that no reader sees half of it.
+/// Replaces the file in one step, so that a reader never sees a part of it.
 fn set(file: &Path, ahead: i64) -> Result<()> {
     let next = file.with_extension("next");
     fs::write(&next, format!("{ahead:+}\n"))?;

@@ -1,4 +1,4 @@
-//! Twice as many connections as the server's limit.
+//! Twice as many connections as the server's limit permits.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,17 +11,18 @@ use super::recorder_process::{MinimumActivity, RecorderProcess, check};
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
 
-/// Of the limit, this many are taken by the recorded clients and by requests for the metrics.
+/// The connections, within the limit, of the recorded clients and of requests for the metrics.
 const RESERVED_SLOTS: u32 = 20;
-/// For an answer to the upgrade request.
+/// Bounds the wait for an answer to the upgrade request.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How many messages the recorded clients send while the limit is reached, and how long that may take.
+/// The number of messages that the recorded clients send while the limit is reached.
 const MESSAGES: u32 = 500;
+/// Bounds the time in which they are acknowledged.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// After the other clients disconnect, new ones must be accepted within this time.
+/// Bounds the time until new clients are accepted, after the other clients disconnect.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// All messages that the recorded clients have to send.
+/// All messages that the recorded clients must send.
 const MINIMUM_ACTIVITY: MinimumActivity = MinimumActivity {
     acknowledged: MESSAGES as u64 * 9 / 10,
     percent: 50,
@@ -41,7 +42,7 @@ pub(super) fn exceed_connection_limit(
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), &folder)?;
     server.set("TEAHOUSE_LIMITS_ENABLED", "true");
     server.set("TEAHOUSE_LIMITS_CONNECTIONS", connection_limit.to_string());
-    // All connect from one address, and faster than users do.
+    // All clients connect from one address, and faster than users do.
     server.set("TEAHOUSE_LIMITS_CONNECTIONS_PER_ADDRESS", connection_limit.to_string());
     for rate in ["MESSAGES", "JOINS", "TYPING", "COMMANDS", "NEW_ROOMS", "GUEST_CREATION"] {
         server.set(&format!("TEAHOUSE_LIMITS_{rate}"), "10000/s burst 10000");
@@ -103,7 +104,7 @@ pub(super) fn exceed_connection_limit(
     check(&program, &history, MINIMUM_ACTIVITY)
 }
 
-/// A client that requests an upgrade.
+/// A client that requests an upgrade without waiting for the answer.
 struct Connector {
     stream: TcpStream,
     server: SocketAddr,
@@ -124,7 +125,7 @@ impl Connector {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
              Sec-WebSocket-Protocol: teahouse.v1.json\r\n\r\n"
         );
-        // A rejected client may have its answer before this write.
+        // The answer to a rejected client may precede this write.
         let _ = stream.write_all(request.as_bytes());
         Ok(Self { stream, server })
     }

@@ -20,7 +20,7 @@ const RECEIVERS: u32 = 80;
 const ROOMS: u32 = 20;
 /// Client N has this address plus N. The reader at the end has another one.
 const CLIENTS: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
-/// Between two decisions about who is cut off.
+/// The interval between two decisions about cuts.
 const TURN: Duration = Duration::from_millis(100);
 /// Each client is cut off about once in this many turns, that is every five seconds.
 const TURNS_PER_CUT: u64 = 50;
@@ -57,10 +57,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     })
 }
 
-/// At most a tenth of what is sent and received per second.
+/// At most a tenth of what is usually sent and received per second.
 fn minimum_activity(args: &Args) -> MinimumActivity {
     let clients = u64::from(WRITERS + RECEIVERS);
-    // A client names a cursor for each of its rooms at its first join, too.
+    // A client names a cursor for each of its rooms at its first join as well.
     let first_joins = u64::from(WRITERS + 3 * RECEIVERS);
     MinimumActivity {
         acknowledged: args.seconds * u64::from(args.rate) / 20,
@@ -105,12 +105,12 @@ fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Netwo
         "not every kind of network fault occurred, so the run proves nothing"
     );
     recorder.finish()?;
-    // Fails if the server exited by itself.
+    // Fails if the server has exited by itself.
     server.kill()?;
     check(&program, &run_dir.history(), minimum_activity(args))
 }
 
-/// Decides which clients are cut off, how, and until when.
+/// Decides which clients are cut off, in which way, and for how long.
 struct ConnectionCutter {
     rng: Rng,
     cuts: Vec<Cut>,
@@ -135,14 +135,14 @@ impl ConnectionCutter {
         let ended = before - self.cuts.len();
         for number in 1..=WRITERS + RECEIVERS {
             let address = Ipv4Addr::from_bits(CLIENTS.to_bits() + number);
-            // The generator is drawn for every client, so that one seed always gives the same sequence.
+            // A random number is drawn for every client, so that one seed always gives the same sequence.
             if self.rng.below(TURNS_PER_CUT) != 0 || self.cuts.iter().any(|cut| cut.address == address) {
                 continue;
             }
             let (how, longest) = match self.rng.below(20) {
                 0..=7 => (NetworkFault::Reset, 2_000),
                 8..=10 => (NetworkFault::Blackhole, 6_000),
-                // Long enough that the missed events have left memory and may exceed one catch-up.
+                // Long enough that the missed events have left memory, and may exceed one catch-up.
                 11 => (NetworkFault::Blackhole, 30_000),
                 12 | 13 => (NetworkFault::DropInbound, 6_000),
                 14 | 15 => (NetworkFault::DropOutbound, 6_000),

@@ -10,18 +10,18 @@ use storage_postgres::testing::{Durability, Options, Server};
 use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
 
-/// Which database a run uses.
+/// The database that a run uses.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Database {
-    /// The embedded one, in the data folder.
+    /// SQLite in the data folder.
     #[default]
     Sqlite,
-    /// A temporary PostgreSQL server.
+    /// PostgreSQL, as a temporary server.
     Postgres,
 }
 
 impl Database {
-    /// The option that selects it, for the command that repeats a run.
+    /// The option that selects the database, for the command that repeats a run.
     pub(super) fn replay_args(self) -> &'static str {
         match self {
             Self::Sqlite => "",
@@ -29,7 +29,7 @@ impl Database {
         }
     }
 
-    /// Starts PostgreSQL if the run uses it, and has `server` connect to it from its next start on.
+    /// Starts PostgreSQL if the run uses it, and makes `server` connect to it from its next start on.
     pub(super) fn start(
         self,
         run_dir: &RunDir,
@@ -38,7 +38,7 @@ impl Database {
         match self {
             Self::Sqlite => Ok(None),
             Self::Postgres => {
-                // As in production: a commit waits for the disk.
+                // As in production, a commit waits for the disk.
                 let options = Options { durability: Durability::Full, ..Options::default() };
                 TestPostgres::start(run_dir, server, &options).map(Some)
             }
@@ -53,7 +53,7 @@ pub(super) struct TestPostgres {
 }
 
 impl TestPostgres {
-    /// Starts PostgreSQL with an empty database, and has `server` connect to it.
+    /// Starts PostgreSQL with an empty database, and makes `server` connect to it.
     pub(super) fn start(
         run_dir: &RunDir,
         server: &mut ServerUnderTest,
@@ -75,7 +75,7 @@ impl Deref for TestPostgres {
 
 impl Drop for TestPostgres {
     fn drop(&mut self) {
-        // The log only helps to analyse a failure.
+        // The log only helps to analyze a failure.
         let _ = fs::write(&self.log, self.server.log());
     }
 }

@@ -20,30 +20,30 @@ use clients::ConnectedClients;
 
 /// The server's limit of open descriptors.
 const DESCRIPTOR_LIMIT: usize = 256;
-/// The server must accept this many clients; the rest is for the store and for rejecting others.
+/// The clients that the server must accept; the other descriptors are for the store and for rejecting clients.
 const MIN_CLIENTS: usize = 100;
 /// A room of the recorded clients.
 const RECORDED_ROOM: &str = "room-0";
-/// How many clients leave, to be replaced by others.
+/// The number of clients that leave and are replaced.
 const REPLACED_CLIENTS: usize = 30;
-/// How long it may take until a free slot is used again.
+/// Bounds the time until a free slot is used again.
 const SLOT_REUSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Between two counts of open descriptors, and how long they may take to return to their earlier number.
+/// The interval between two counts of open descriptors.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Descriptors that the server may open for itself meanwhile, as the database sometimes does.
+/// The descriptors that the server may open for itself meanwhile, as the database sometimes does.
 const SERVER_DESCRIPTORS: usize = 8;
-/// Of one core, while the server is full and its clients are active: a busy loop would use all of it.
+/// The share of one core that the server may use while it is full: a busy loop would use all of it.
 const MAX_CPU_SHARE: f64 = 0.5;
-/// Between two attempts to connect while the server is full.
+/// The interval between two attempts to connect while the server is full.
 const CONNECT_INTERVAL: Duration = Duration::from_millis(20);
-/// Simultaneous connection attempts.
+/// The number of simultaneous connection attempts.
 const BURST: usize = 200;
-/// Of the burst, this many must receive 503; during it the server may close a connection before it reads the request.
+/// The attempts of the burst that must receive 503. During it the server may close a connection before it reads the request.
 const BURST_MIN_REJECTED: usize = 150;
-/// Events per second that the connected clients must receive while the server is full.
+/// The events per second that the connected clients must receive while the server is full.
 const MIN_MESSAGES_PER_SECOND: usize = 2;
-/// The server's log message when it is full. It appears at the start and then at most every ten seconds.
+/// The server's log message when it is full: once at the start, and then at most every ten seconds.
 const FULL_MESSAGE: &str = "connections are rejected";
 const LOG_INTERVAL_SECS: u64 = 10;
 
@@ -67,7 +67,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     harness.run(&replay_args, harness.seed, |run_dir| run_all_rounds(&harness, args, run_dir))
 }
 
-/// A tenth of what the connected clients send while the server is full.
+/// A tenth of what the connected clients usually send while the server is full.
 fn minimum_activity(args: &Args) -> MinimumActivity {
     let acknowledged = 10 * u64::from(args.rounds) * args.seconds;
     MinimumActivity {
@@ -82,13 +82,13 @@ fn minimum_activity(args: &Args) -> MinimumActivity {
 fn run_all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
     let program = harness.binary("history");
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
-    // The hard limit too, because the server raises the soft one to it.
+    // The hard limit as well, because the server raises the soft one to it.
     server.start_via(["prlimit".to_owned(), format!("--nofile={DESCRIPTOR_LIMIT}:{DESCRIPTOR_LIMIT}")]);
     server.start()?;
     server.wait_until_open()?;
     let descriptors = Descriptors::of(server.pid()?);
     let mut observations = Observations { descriptors_idle: descriptors.count()?, ..Observations::default() };
-    // The recorded clients connect before the server is full, and stay.
+    // The recorded clients connect before the server is full, and stay connected.
     let options = ["--writers=20", "--receivers=0", "--rooms=4", "--rate=100"].map(str::to_owned);
     let options: Vec<_> = options.into_iter().chain([format!("--seed={}", harness.seed)]).collect();
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
@@ -126,7 +126,7 @@ fn run_all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()
     check(&program, &run_dir.history(), minimum_activity(args))
 }
 
-/// What the run reports at its end.
+/// The results of the run.
 #[derive(Default)]
 struct Observations {
     connected: (usize, usize),
@@ -148,7 +148,7 @@ fn run_round(
     observations: &mut Observations,
 ) -> Result<()> {
     let mut clients = ConnectedClients::default();
-    // More than can ever fit; the first rejection ends the loop.
+    // More clients than can ever be accepted; the first rejection ends the loop.
     while clients.len() < DESCRIPTOR_LIMIT && clients.connect(server.address)? {}
     let connected = clients.len();
     ensure!(
@@ -194,7 +194,7 @@ fn run_round(
     clients.exchange_messages()
 }
 
-/// Keeps the server full: every further attempt is rejected at once, at little cost.
+/// Keeps the server full: every further attempt must be rejected at once, at little cost.
 fn stay_full(
     server: &ServerUnderTest,
     descriptors: &Descriptors,
@@ -215,7 +215,7 @@ fn stay_full(
     Ok(())
 }
 
-/// Checks that the log reports the condition at the allowed rate, and no error.
+/// Checks that the log reports the condition at the permitted rate, and no error.
 fn check_log(run_dir: &RunDir, args: &Args, observations: &mut Observations) -> Result<()> {
     let log = fs::read_to_string(run_dir.path().join("server.log"))?;
     if let Some(line) = log.lines().find(|line| line.contains("\"ERROR\"")) {

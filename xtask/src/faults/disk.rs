@@ -36,7 +36,7 @@ pub(super) fn with_small_disk<T: Send>(
     })
 }
 
-/// A file that takes up the free space.
+/// A file that occupies the free space.
 pub(super) struct FillerFile(File);
 
 impl FillerFile {
@@ -45,13 +45,13 @@ impl FillerFile {
         Ok(Self(file.with_context(|| format!("cannot write {}", path.display()))?))
     }
 
-    /// Grows until only `free_pages` pages are free.
+    /// Grows the file until only `free_pages` pages are free.
     pub(super) fn fill(&mut self, free_pages: u64) -> Result<()> {
         for chunk in [1 << 20, PAGE] {
             let chunk = vec![1; usize::try_from(chunk)?];
             loop {
                 match self.0.write(&chunk) {
-                    // A short write: the next one reports that the disk is full.
+                    // After a short write, the next one returns the error of a full disk.
                     Ok(_) => {}
                     Err(error) if error.kind() == ErrorKind::StorageFull => break,
                     Err(error) => return Err(error).context("the filler file cannot be written"),

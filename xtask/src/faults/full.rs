@@ -23,20 +23,21 @@ use super::server_under_test::ServerUnderTest;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Enough for a write-ahead log at its checkpoint, and for everything that thirty rounds leave in the database.
+/// The disk in MiB: enough for a write-ahead log at its checkpoint, and for everything that thirty rounds leave in the
+/// database.
 const DISK_MIB: u32 = 160;
-/// How long it may take to use up the free space: a log that was reset has 16 MiB of its own.
+/// Bounds the time until the free space is used up: a log that was reset has 16 MiB of its own.
 const FILL_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long the disk stays full.
+/// The time for which the disk stays full.
 const FULL_DURATION: Duration = Duration::from_millis(700);
 /// The promised delay between free space and the next stored message.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(5);
-/// Upper bound of the time with free space: sometimes enough for the log to approach its checkpoint.
+/// Bounds the time with free space: sometimes enough for the log to approach its checkpoint.
 const MAX_TIME_WITH_SPACE: Duration = Duration::from_secs(4);
-/// Between two sends, so that the probe leaves capacity to the recorded clients.
+/// The interval between two sends, so that the probe leaves capacity to the recorded clients.
 const SEND_INTERVAL: Duration = Duration::from_millis(20);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-/// Upper bound of the pages left free, in the rounds that leave some.
+/// Bounds the pages left free, in the rounds that leave some.
 const MAX_FREE_PAGES: u64 = 24;
 
 #[derive(clap::Args)]
@@ -70,7 +71,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         with_small_disk(&disk, DISK_MIB, || {
             let outcome = all_rounds(&harness, args, run_dir, &disk);
             if outcome.is_err() {
-                // The disk disappears with its namespace, so its contents are copied for analysis.
+                // The disk disappears with its namespace, so its content is copied for analysis.
                 process::output(Command::new("cp").arg("-r").arg(disk.join("data")).arg(run_dir.path()))?;
             }
             outcome
@@ -78,7 +79,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     })
 }
 
-/// A fiftieth of what is sent in a round, which may end as soon as there is space again.
+/// A fiftieth of what is usually sent in a round, which may end as soon as there is space again.
 fn minimum_activity(args: &Args) -> MinimumActivity {
     let rounds = u64::from(args.rounds);
     MinimumActivity {
@@ -112,7 +113,7 @@ fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> 
         check_while_open(&disk.join("data/teahouse.db"))?;
     }
     let (rejected, read) = (probe.rejected, probe.read);
-    // Its connections do not survive the server.
+    // The probe's connections do not survive the server.
     drop(probe);
     let is_clear = |line: &str| line.contains("full");
     let start = start_when_full(&mut server, &mut filler, &mut recorder, is_clear, || Ok(()))?;
@@ -164,7 +165,7 @@ fn check_reads(probe: &mut Probe) -> Result<()> {
     }
 }
 
-/// Returns the number of rejections, and the time from free space to the next stored message.
+/// Fills the disk and frees it. Returns the number of rejections, and the time from free space to the next stored message.
 fn run_round(
     probe: &mut Probe,
     filler: &mut FillerFile,
@@ -177,7 +178,7 @@ fn run_round(
     let mut rejections = 0;
     let started = Instant::now();
     while rejections == 0 {
-        // A log that was reset reuses its old space, and needs no more for a while.
+        // A log that was reset reuses its old space, and needs no further space for a while.
         if started.elapsed() > FILL_TIMEOUT {
             bail!("the disk has been full for {FILL_TIMEOUT:?}, and nothing was rejected");
         }

@@ -16,18 +16,18 @@ use super::server_under_test::ServerUnderTest;
 use super::silent_peers::{Detection, PeerKind, SilentPeers, names};
 use crate::workspace::Workspace;
 
-/// Clients that stay, and that the server must not consider dead.
+/// The clients that stay, and that the server must not consider dead.
 const LISTENERS: usize = 10;
-/// Size of a message in the loud room: a socket whose peer does not read is full after some seconds.
+/// The bytes of a message in the loud room: a socket whose peer does not read is full after some seconds.
 const LOUD_BYTES: usize = 4_000;
 const MESSAGE_INTERVAL: Duration = Duration::from_millis(50);
-/// Between two reads of the server's descriptors.
+/// The interval between two reads of the server's descriptors.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Messages per second until the silent members are detected, at least; forty are sent on an idle machine.
+/// The least messages per second until the silent members are detected; an idle machine sends forty.
 const MIN_MESSAGES_PER_SECOND: u64 = 4;
-/// For a busy machine.
+/// Added to each timeout, for a busy machine.
 const TOLERANCE: Duration = Duration::from_secs(3);
-/// For all peers to connect, and for a listener to receive the rest.
+/// Bounds the time in which all peers connect, and in which a listener receives the rest.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(clap::Args)]
@@ -77,7 +77,7 @@ fn run_once(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network)
     let address = server.address;
     let state = &Listeners::default();
     thread::scope(|scope| {
-        // Dropped before the threads are joined, on every path.
+        // Dropped before the threads are joined, on every path: they wait for it.
         let stop_on_drop = StopOnDrop(&state.has_ended);
         let mut sender = Client::connect(address, Options::default())?;
         let [calm, loud] =
@@ -91,7 +91,8 @@ fn run_once(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network)
             })
             .collect::<Result<_>>()?;
 
-        // Started at once: a client that neither sends nor reads during the preparation could be considered dead on a slow machine.
+        // Started at once: a client that neither sends nor reads during the preparation could be considered dead on a slow
+        // machine.
         let speaking = scope.spawn(move || -> Result<Client> {
             let large_body = "茶".repeat(LOUD_BYTES / "茶".len());
             while !state.has_ended.load(Ordering::SeqCst) {
@@ -111,7 +112,7 @@ fn run_once(harness: &Harness, args: &Args, run_dir: &RunDir, network: &Network)
 
         let mut silent_peers = SilentPeers::open(address, PeerKind::count)?;
         let all = PeerKind::ALL.into_iter().map(PeerKind::count).sum::<usize>();
-        // The server accepts them in its own time, and the shortest timeouts may end before the last peer is accepted.
+        // The server may accept them late, and the shortest timeouts may end before the last peer is accepted.
         descriptors.wait_for(before.values().sum::<usize>() + all * 19 / 20.., POLL_INTERVAL, TIMEOUT)?;
         network.set_faults(PeerKind::ALL.map(|peer| (peer.address(), NetworkFault::Blackhole)))?;
         let cut_off = Instant::now();
@@ -184,7 +185,7 @@ fn check_descriptors(before: &Open, after: &Open) -> Result<()> {
     Ok(())
 }
 
-/// State shared with the clients that stay.
+/// The state shared with the clients that stay.
 #[derive(Default)]
 struct Listeners {
     sent: AtomicU64,

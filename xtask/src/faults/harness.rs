@@ -1,4 +1,4 @@
-//! What all fault runs share: options, builds, seeds, and the error message with the command that repeats a run.
+//! What all fault runs share: options, builds, seeds, and errors that contain the command to repeat the run.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,10 +27,10 @@ pub(super) struct CommonArgs {
 }
 
 impl CommonArgs {
-    /// For CI: another seed each time, with the debug build that the tests use.
+    /// The options of CI: another seed each time, with the debug build that the tests use.
     pub(super) const SHORT_RUN: Self = Self { seed: None, debug: true, keep: false, inject: false };
 
-    /// The build profile's argument for Cargo.
+    /// The argument that selects the build profile; `None` for a debug build.
     fn profile(&self) -> Option<&'static str> {
         (!self.debug).then_some("--release")
     }
@@ -47,7 +47,7 @@ impl<'a> Harness<'a> {
     pub(super) fn build(workspace: &'a Workspace, common: &'a CommonArgs) -> Result<Self> {
         process::run(workspace.build_programs().args(common.profile()))?;
         if common.inject {
-            // A program of its own, so that it cannot be mistaken for the regular server.
+            // A binary with its own name, so that it cannot be mistaken for the regular server.
             let features = ["--features", "teahouse/fault-injection", "--bin", "fault_injected"];
             process::run(workspace.build_programs().args(features).args(common.profile()))?;
         }
@@ -83,7 +83,7 @@ impl<'a> Harness<'a> {
     }
 }
 
-/// A seed from the clock: it need not be unpredictable.
+/// A seed from the clock; it need not be unpredictable.
 fn any_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     now.as_secs() * 1_000 + u64::from(now.subsec_millis())

@@ -26,20 +26,22 @@ use super::server_under_test::ServerUnderTest;
 use super::trace;
 use crate::workspace::Workspace;
 
-/// After this many restarts the history and the database are checked, and the next history begins in an empty folder.
+/// After this many restarts the history and the database are checked, and the next history starts in an empty folder.
 const RUNS_PER_HISTORY: u32 = 25;
-/// Upper bound of the time between the server's opening and its end.
+/// Bounds the time between the server's start and its end.
 const MAX_UPTIME: Duration = Duration::from_millis(2_000);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// The server's exit code when it cannot trust the disk.
 const UNTRUSTED_DISK_EXIT_CODE: i32 = 70;
-/// Part of the log message that goes with it.
+/// A part of the log message that accompanies it.
 const UNTRUSTED_DISK_MESSAGE: &str = "cannot be trusted";
-/// SQLite's codes for a failed write, and for a failed sync of a file or of a folder.
+/// SQLite's extended result code for a failed write.
 const FAILED_WRITE: &str = "(SQLite 778)";
+/// SQLite's extended result codes for a failed sync: of a file, and of a folder.
 const FAILED_SYNCS: [&str; 2] = ["(SQLite 1034)", "(SQLite 1290)"];
-/// More syncs than one thread makes while the server starts, and about how many more it makes until it ends.
+/// More syncs than one thread makes while the server starts.
 const SYNCS_DURING_START: u64 = 20;
+/// About the number of further syncs until the server ends.
 const SYNCS_PER_RUN: u64 = 60;
 
 #[derive(clap::Args)]
@@ -63,9 +65,9 @@ const MIN_RUNS_FOR_ALL_FAULTS: u32 = 200;
 /// The fault of one server run.
 #[derive(Clone, Copy, Debug)]
 enum InjectedFault {
-    /// By libfiu, with this probability in thousandths.
+    /// libfiu fails calls of this kind, with this probability in thousandths.
     Often(Kind, u64),
-    /// By `strace`, the nth sync of a thread.
+    /// `strace` fails the nth sync of a thread.
     Once(u64),
 }
 
@@ -78,7 +80,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The names of libfiu's points of failure.
+    /// The names of libfiu's failure points.
     fn points(self) -> &'static [&'static str] {
         match self {
             Self::Write => &["posix/io/rw/pwrite"],
@@ -95,7 +97,7 @@ impl Kind {
 }
 
 impl InjectedFault {
-    /// Rotates through the kinds, so that none is left out.
+    /// Rotates through the kinds, so that each one occurs.
     fn for_run(number: u32, rng: &mut Rng) -> Self {
         let kind = match number % 6 {
             0 => Kind::Write,
@@ -104,30 +106,32 @@ impl InjectedFault {
             3 => Kind::All,
             _ => return Self::Once(SYNCS_DURING_START + rng.below(SYNCS_PER_RUN)),
         };
-        // 0.1 to 5 %, on a logarithmic scale.
+        // 0.1 % to 5 %, on a logarithmic scale.
         let thousandths = [1, 2, 5, 10, 20, 50];
         Self::Often(kind, thousandths[rng.below(thousandths.len() as u64) as usize])
     }
 }
 
-/// How the server runs ended.
+/// The outcomes of the server runs.
 #[derive(Debug, Default)]
 struct Outcomes {
     not_opened: u32,
     distrusted: u32,
     killed: u32,
-    /// Log lines about operations that the disk failed.
+    /// The log lines about operations that the disk failed.
     errors: usize,
-    /// Runs with a failed write in the log; with a short write in the trace; with a failed sync.
+    /// Runs with a failed write in the log.
     failed_writes: u32,
+    /// Runs with a short write in the trace.
     short_writes: u32,
+    /// Runs with a failed sync in the log.
     failed_syncs: u32,
-    /// Runs whose trace shows no write after a failed sync.
+    /// The runs whose trace has no write after a failed sync.
     silent: u32,
 }
 
 impl Outcomes {
-    /// The faults that a long run should have met, and did not.
+    /// The faults that a run of this length must contain, and does not.
     fn missing_faults(&self) -> Vec<&'static str> {
         let kinds = [
             ("a failed write", self.failed_writes),
@@ -147,7 +151,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let harness = Harness::build(workspace, &args.common)?;
     let (mut seed, mut left, mut server_runs) = (harness.seed, args.runs, 0);
     let mut outcomes = Outcomes::default();
-    // In about one of two hundred short runs no fault occurs, which would prove nothing: the run continues.
+    // In about one of two hundred short runs no fault occurs, which would prove nothing, so the run continues.
     while left > 0 || outcomes.errors == 0 && server_runs < args.runs.saturating_mul(4) {
         left = if left > 0 { left } else { args.runs };
         let runs = left.min(RUNS_PER_HISTORY);
@@ -206,7 +210,7 @@ fn run_history(
 ) -> Result<()> {
     let program = harness.binary("history");
     let mut server = ServerUnderTest::new(harness.binary("teahouse"), run_dir.path())?;
-    // On a healthy disk, because the clients have to log in.
+    // Starts on a healthy disk, because the clients have to log in.
     server.start()?;
     server.wait_until_open()?;
     let options = ["--writers=12", "--receivers=4", "--rooms=4"].map(str::to_owned);
@@ -255,7 +259,7 @@ fn run_server(
     remove_faults(server);
     match fault {
         InjectedFault::Often(kind, thousandths) => {
-            // Error number 5: EIO.
+            // 5 is EIO.
             let enable =
                 |name: &&str| format!("enable_random name={name},probability=0.{thousandths:03},failinfo=5");
             server.set("LD_PRELOAD", "/usr/lib/fiu/fiu_run_preload.so:/usr/lib/fiu/fiu_posix_preload.so");
@@ -284,7 +288,7 @@ fn run_server(
     match server.exited_within(number)? {
         None => {
             server.signal(Signal::KILL)?;
-            // The tracer has ended by then, too.
+            // The tracer has ended by then as well.
             server.wait_for_exit(STOP_TIMEOUT)?;
             let log_text = String::from_utf8_lossy(&fs::read(&log)?[logged..]).into_owned();
             if writes_after_failed_sync(&log_text) {
@@ -314,7 +318,8 @@ fn run_server(
     Ok(())
 }
 
-/// The first failed sync ends the server. If it is killed at that moment, it may have logged the failure and that it ends.
+/// Whether the log has more than one failed sync, although the first one must end the server. The line that announces the end
+/// does not count.
 fn writes_after_failed_sync(log_text: &str) -> bool {
     let is_failure = |line: &&str| FAILED_SYNCS.iter().any(|code| line.contains(code));
     log_text.lines().filter(is_failure).filter(|line| !line.contains(UNTRUSTED_DISK_MESSAGE)).count() > 1
@@ -329,7 +334,7 @@ fn has_short_writes(calls: &Path) -> Result<bool> {
     Ok(short_write)
 }
 
-/// Returns whether a sync failed; an error if the file was used after it.
+/// Checks the trace. Returns whether a sync failed; the error is a use of the file after it.
 fn check_failed_sync(calls: &Path) -> Result<bool> {
     let mut check = FailedSyncCheck::default();
     trace::read(BufReader::new(File::open(calls)?), |call| check.check(&call))?;

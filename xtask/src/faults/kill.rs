@@ -13,15 +13,16 @@ use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 
-/// After this many kills the history is checked and the next begins in an empty folder, because a history must fit into memory.
+/// After this many kills the history is checked and the next one starts in an empty folder, because a history must fit into
+/// memory.
 const KILLS_PER_HISTORY: u32 = 50;
-/// Upper bound of the time between the server's opening and the next kill.
+/// Bounds the time between the server's start and the next kill.
 const MAX_UPTIME: Duration = Duration::from_millis(1_500);
-/// One kill in this many comes while the server starts.
+/// One kill in this many happens while the server starts.
 const KILLS_PER_STARTUP_KILL: u64 = 8;
-/// About the longest time that a start takes.
+/// About the longest start on SQLite.
 const STARTUP_TIME: Duration = Duration::from_millis(60);
-/// The same on PostgreSQL: the server connects, and may wait for the lock of the session that was killed.
+/// About the longest start on PostgreSQL: the server connects, and may wait for the lock of the killed session.
 const POSTGRES_STARTUP_TIME: Duration = Duration::from_millis(150);
 
 #[derive(clap::Args)]
@@ -59,7 +60,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// At most the joins of fifty writers and ten receivers: each names a cursor at its first join, too.
+/// The most joins of fifty writers and ten receivers; each names a cursor at its first join.
 const FIRST_JOINS: u64 = 50 + 10 * 3;
 
 /// About 500 messages, 7,000 deliveries and 70 cursors per kill are usual; these bounds hold on a busy machine as well.
@@ -88,7 +89,7 @@ fn run_history(harness: &Harness, args: &Args, run_dir: &RunDir, seed: u64, kill
     };
     let mut rng = Rng::new(seed);
     for number in 1..=kills {
-        // The first kill finds a server that is open.
+        // The first kill must happen to a server that is open.
         if number > 1 && rng.below(KILLS_PER_STARTUP_KILL) == 0 {
             thread::sleep(rng.moment_within(startup_time));
         } else {

@@ -14,7 +14,7 @@ use crate::process;
 /// A running generator. It is killed when this value is dropped, if it has not exited.
 pub(super) struct LoadProcess {
     child: Child,
-    /// Reports when the measured time begins.
+    /// The error output, which announces the start of the measured time.
     stderr: BufReader<ChildStderr>,
     // A thread reads it as it is written, so that the generator never blocks.
     report: Option<JoinHandle<std::io::Result<String>>>,
@@ -38,7 +38,6 @@ pub(super) struct Times {
 }
 
 impl LoadProcess {
-    /// Starts the generator with these options.
     pub(super) fn start(program: &Path, server: SocketAddr, options: &str) -> Result<Self> {
         let mut command = process::command_dying_with_parent(program);
         command.arg("--json").arg("--url").arg(format!("ws://{server}/ws")).args(options.split_whitespace());
@@ -47,7 +46,7 @@ impl LoadProcess {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
-        // Both were piped just above.
+        // Both were piped above, and nothing has taken them.
         let (output, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let report = thread::spawn(move || std::io::read_to_string(output));
         Ok(Self { child, stderr: BufReader::new(stderr), report: Some(report) })
@@ -71,7 +70,7 @@ impl LoadProcess {
     /// Waits for the report. Fails if a promise was broken, a command was not answered or a connection was closed.
     pub(super) fn finish(mut self) -> Result<Report> {
         let status = self.child.wait()?;
-        // Only `finish` takes it, and it consumes the value.
+        // `finish` consumes the value, and nothing else takes the thread.
         let report = self.report.take().unwrap().join();
         let report = report.map_err(|_| anyhow::anyhow!("the generator's output was not read"))??;
         match status.code() {
@@ -95,7 +94,7 @@ impl Report {
 
 impl Drop for LoadProcess {
     fn drop(&mut self) {
-        // Both fail only if the process has exited already.
+        // Both calls fail only if the process has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

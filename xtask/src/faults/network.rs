@@ -32,7 +32,7 @@ pub(super) enum NetworkFault {
 }
 
 impl NetworkFault {
-    /// The chain for packets from the address, and the one for packets to it.
+    /// The chain for packets from the address and the one for packets to it; `None` where this fault does not apply.
     fn chains(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {
             Self::Reset => (Some("RESET"), Some("RESET")),
@@ -44,7 +44,7 @@ impl NetworkFault {
     }
 }
 
-/// Every packet on the loopback device passes INPUT once, so it meets the rules once. The resets themselves have to pass.
+/// Every packet on the loopback device passes INPUT once, so it meets the rules once. Resets themselves must pass.
 const RULES: &str = "\
 *filter
 :INPUT ACCEPT [0:0]
@@ -62,10 +62,10 @@ const RULES: &str = "\
 COMMIT
 ";
 
-/// Proof that the calling thread runs inside the namespace.
+/// Proves that the calling thread runs inside the namespace: only [`in_namespace`] creates it.
 pub(super) struct Network(());
 
-/// Runs `act` in a network namespace of its own.
+/// Runs `act` in a new network namespace, on a thread of its own.
 pub(super) fn in_namespace<T: Send>(act: impl FnOnce(&Network) -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
         let life = scope.spawn(|| {
@@ -98,7 +98,7 @@ impl Network {
         self.restore(&["--noflush"], &rules)
     }
 
-    /// How many packets were affected so far.
+    /// The number of packets that were affected so far.
     pub(super) fn packet_counts(&self) -> Result<PacketCounts> {
         let rules = process::output(program("iptables-save")?.args(["-c", "-t", "filter"]))?;
         let count = |rule: &str| {
@@ -116,7 +116,7 @@ impl Network {
     fn restore(&self, args: &[&str], rules: &str) -> Result<()> {
         let mut restore = program("iptables-restore")?;
         let mut restore = restore.args(args).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        // It was piped just above. It is dropped after the write, so that the program sees the end of its input.
+        // It was piped above. Dropping it after the write ends the program's input.
         restore.stdin.take().unwrap().write_all(rules.as_bytes())?;
         let output = restore.wait_with_output()?;
         if !output.status.success() {
@@ -126,7 +126,6 @@ impl Network {
     }
 }
 
-/// Packets that were affected.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PacketCounts {
     pub(super) reset: u64,

@@ -9,10 +9,10 @@ use std::{fmt, fs, thread};
 
 use anyhow::{Context, Result, ensure};
 
-/// After this many unchanged reads, nothing is in progress.
+/// The number of unchanged reads after which nothing is considered in progress.
 const SETTLED: u32 = 20;
 
-/// The common name of all sockets.
+/// The common name of all sockets, which the kernel numbers.
 pub(super) const SOCKET: &str = "socket";
 
 /// The number of descriptors with each name.
@@ -41,7 +41,7 @@ impl Descriptors {
         Ok(open)
     }
 
-    /// The open descriptors when their number has stopped changing.
+    /// The open descriptors after their number has stopped changing.
     pub(super) fn settled(&self, interval: Duration, timeout: Duration) -> Result<Open> {
         let deadline = Instant::now() + timeout;
         let (mut open, mut same) = (self.open()?, 0);
@@ -80,7 +80,7 @@ impl Descriptors {
         }
     }
 
-    /// The remote IPv4 addresses of its TCP connections (also of those through an IPv6 socket), in no order.
+    /// The remote IPv4 addresses of the process's TCP connections, including those through an IPv6 socket, unsorted.
     pub(super) fn remote_addresses(&self) -> Result<Vec<Ipv4Addr>> {
         let names = self.names()?;
         let sockets: BTreeSet<&str> = names.iter().filter_map(|name| socket(name)).collect();
@@ -100,12 +100,12 @@ impl Descriptors {
     }
 }
 
-/// The inode number of a socket.
+/// The inode number in the name of a socket; `None` for other files.
 fn socket(name: &str) -> Option<&str> {
     name.strip_prefix("socket:[")?.strip_suffix(']')
 }
 
-/// The last word of `0100007F:1F90`, or of the same in 32 digits.
+/// Parses the last group of `0100007F:1F90`, or of the same in 32 digits.
 fn ipv4(remote: &str) -> Option<Ipv4Addr> {
     let (address, _) = remote.split_once(':')?;
     let word = address.get(address.len().checked_sub(8)?..)?;

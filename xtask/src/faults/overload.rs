@@ -16,24 +16,24 @@ use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 
-/// Accepted messages under overload, in per cent of the peak.
+/// The accepted messages under overload, in per cent of the peak.
 const MIN_GOODPUT_PERCENT: u64 = 80;
-/// After the overload ends, latency must return to normal within this time.
+/// Bounds the time from the end of the overload until latency is normal again.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
-/// A latency is normal up to this multiple of the earlier one, or up to this many milliseconds.
+/// A latency is normal up to this multiple of the earlier one, or up to some milliseconds.
 const MAX_LATENCY_RATIO: f64 = 4.0;
 const NORMAL_MS: f64 = 50.0;
 /// Memory of a request that waits for the writer (docs/ARCHITECTURE.md, "Bounds"): its body and key, its sender, its entries in the
 /// queue and in the shard, and its answer.
 const MAX_REQUESTS: u64 = 16 * 1024;
 const REQUEST_BYTES: u64 = 2 * 1024;
-/// Memory of a connection: 16 KiB of replies, 16 KiB of input, and 256 answers that may arrive at once.
+/// The memory of a connection in bytes: 16 KiB of replies, 16 KiB of input, and 256 answers that may arrive at once.
 const CONNECTION_BYTES: u64 = 64 * 1024;
-/// Memory of a room's log in a shard, while a client lags.
+/// The memory of a room's log in a shard while a client lags, in bytes.
 const ROOM_BYTES: u64 = 4 * MIB;
-/// Unanswered messages per client while the peak is measured: enough that the writer never waits for work.
+/// The unanswered messages per client while the peak is measured: enough that the writer never waits for work.
 const PEAK_WINDOW: u32 = 32;
-/// Unanswered messages per client under overload, at most: twice what the server accepts from one.
+/// Bounds the unanswered messages per client under overload: twice what the server accepts from one client.
 const FLOOD_WINDOW: u32 = 512;
 /// Where the peak is not judged, the rate doubles up to this multiple of the peak until something is rejected.
 const MAX_MULTIPLE: u64 = 32;
@@ -42,7 +42,7 @@ const MAX_BACKLOG_FACTOR: f64 = 5.0;
 /// Small rooms, so that accepting messages is the bottleneck and not delivering them.
 const USERS_PER_ROOM: u32 = 10;
 
-/// What the recorded clients do before the overload, and a little more.
+/// Slightly less than the recorded clients do before the overload.
 const MINIMUM_ACTIVITY: MinimumActivity =
     MinimumActivity { acknowledged: 50, percent: 10, deliveries: 200, resumed: 0, views: 20 };
 
@@ -151,7 +151,6 @@ fn exceed_message_rate(harness: &Harness, args: &Args, run_dir: &RunDir) -> Resu
     Ok(())
 }
 
-/// Runs the load generator with different options.
 struct Flood<'a> {
     harness: &'a Harness<'a>,
     args: &'a Args,
@@ -162,7 +161,7 @@ struct Flood<'a> {
 struct LoadedMemory {
     joined: Memory,
     most: Memory,
-    /// When the last message was sent.
+    /// The time of the last sent message.
     ended: Instant,
 }
 
@@ -183,11 +182,11 @@ impl Flood<'_> {
         Ok((load_process.finish()?, LoadedMemory { joined, most, ended }))
     }
 
-    /// How much memory the server may add, by its documented bounds.
+    /// The memory that the server may add, by its documented bounds.
     fn memory_bound(&self) -> u64 {
         let clients = u64::from(self.args.clients);
         let rooms = u64::from(self.args.clients.div_ceil(USERS_PER_ROOM));
-        // The default is one shard per core.
+        // By default there is one shard per core.
         let shards = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
         MAX_REQUESTS * REQUEST_BYTES + clients * CONNECTION_BYTES + rooms * shards * ROOM_BYTES
     }

@@ -17,7 +17,7 @@ use crate::workspace::Workspace;
 
 /// After this many restarts the history is checked and the next begins in an empty database, because a history must fit into memory.
 const RESTARTS_PER_HISTORY: u32 = 25;
-/// Upper bound of the time between the end of a recovery and the next crash.
+/// Bounds the time between the end of a recovery and the next crash.
 const MAX_UPTIME: Duration = Duration::from_millis(1_500);
 
 #[derive(clap::Args)]

@@ -21,7 +21,7 @@ use super::server_under_test::ServerUnderTest;
 use super::trace;
 use crate::workspace::Workspace;
 
-/// A traced server stops slowly.
+/// Bounds the stop; a traced server stops slowly.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Below this message rate the run counts as stuck.
 const MIN_RATE: u32 = 20;

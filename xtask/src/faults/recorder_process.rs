@@ -17,9 +17,9 @@ use crate::process;
 
 pub(super) struct RecorderProcess {
     child: Child,
-    /// Their output, line by line; disconnected when they exit.
+    /// The output, line by line; disconnected when the process exits.
     lines: Receiver<String>,
-    /// Their error output, after they exit.
+    /// The error output, available after the process exits.
     errors: Option<JoinHandle<Vec<String>>>,
 }
 
@@ -36,12 +36,12 @@ impl RecorderProcess {
             .args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
-        // Both were piped just above.
+        // Both were piped above, and nothing has taken them.
         let (output, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (sender, lines) = channel();
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                // If the receiver is gone, the rest is not needed.
+                // Fails only if nothing reads the lines any more.
                 let _ = sender.send(line);
             }
         });
@@ -57,7 +57,7 @@ impl RecorderProcess {
         }
     }
 
-    /// The clients' status and error output, as an error for a caller that did not expect their end.
+    /// The clients' exit status and error output, as an error for a caller that did not expect their end.
     fn exit_error(&mut self) -> Result<anyhow::Error> {
         let status = self.child.wait()?;
         let errors = self.errors.take().map(JoinHandle::join);
@@ -77,7 +77,7 @@ impl RecorderProcess {
         }
     }
 
-    /// Writes a note into the history, for readers.
+    /// Writes a note into the history, for human readers.
     pub(super) fn note(&mut self, text: &str) -> Result<()> {
         let input = self.child.stdin.as_mut().context("the clients were already requested to finish")?;
         if writeln!(input, "{text}").is_err() {
@@ -86,7 +86,7 @@ impl RecorderProcess {
         Ok(())
     }
 
-    /// Called when all faults are over: the clients come to rest and read the rooms. Prints their summary.
+    /// Ends the run after the last fault: the clients come to quiescence and read the rooms. Prints their summary.
     pub(super) fn finish(mut self) -> Result<()> {
         drop(self.child.stdin.take());
         if !self.child.wait()?.success() {
@@ -99,19 +99,19 @@ impl RecorderProcess {
 
 impl Drop for RecorderProcess {
     fn drop(&mut self) {
-        // Both fail only if the process has exited already.
+        // Both calls fail only if the process has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The records of each client, by its number; the first has the notes, and the rooms as they were read in the end.
+/// The records of each client, by its number. The first one also has the notes, and the rooms as they were read at the end.
 pub(super) fn histories(folder: &Path) -> Result<Vec<Vec<Record>>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         files.push(entry?.path());
     }
-    // File names are numbers without leading zeros.
+    // File names are numbers without leading zeros, so shorter ones are smaller.
     files.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
     let read = |path: &PathBuf| -> Result<Vec<Record>> {
         let records = history::read(BufReader::new(File::open(path)?));
@@ -131,7 +131,7 @@ pub(super) fn check(program: &Path, history: &Path, least: MinimumActivity) -> R
     })
 }
 
-/// The checker's findings about a history.
+/// The findings of the checker, without its exit status.
 fn findings(failed: &process::FailedProgram) -> String {
     let is_finding = |line: &&String| line.starts_with("VIOLATION: ") || line.starts_with("INSUFFICIENT: ");
     failed.last_lines.iter().filter(is_finding).map(String::as_str).collect::<Vec<_>>().join("; ")

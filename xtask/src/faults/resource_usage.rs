@@ -1,4 +1,4 @@
-//! What the server uses, from the kernel, and what it counts, from its metrics.
+//! The server's memory and CPU, from the kernel, and its counters, from its metrics.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -15,17 +15,17 @@ pub(super) fn mib(bytes: u64) -> f64 {
     bytes as f64 / MIB as f64
 }
 
-/// A sample costs the kernel some microseconds.
+/// The sampling interval; a sample costs the kernel some microseconds.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
-/// Linux counts the memory of sockets in pages.
+/// Linux counts the memory of sockets in pages of this many bytes.
 const PAGE: u64 = 4096;
 
-/// The largest memory seen of a process, and of all sockets.
+/// The largest sample of the memory of a process, and of all sockets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Memory {
     /// The process's own memory (RssAnon), in bytes.
     pub(super) own: u64,
-    /// What the kernel holds for all TCP connections of this machine, in bytes, those of the clients included.
+    /// The kernel's memory for all TCP connections of this machine, in bytes, including those of the clients.
     pub(super) sockets: u64,
 }
 
@@ -38,13 +38,13 @@ impl Memory {
         Ok(Self { own, sockets: sockets.unwrap_or(0) })
     }
 
-    /// Samples for this duration, and returns the maximum of each.
+    /// Samples for this duration. Returns the maximum of each.
     pub(super) fn max_during(pid: u32, time: Duration) -> Result<Self> {
         let end = Instant::now() + time;
         Self::max_until(pid, || Ok(Instant::now() >= end))
     }
 
-    /// Samples until `is_over`, and returns the maximum of each.
+    /// Samples until `is_over`. Returns the maximum of each.
     pub(super) fn max_until(pid: u32, mut is_over: impl FnMut() -> Result<bool>) -> Result<Self> {
         let mut most = Self::sample(pid)?;
         while !is_over()? {
@@ -70,10 +70,11 @@ fn sockets_memory(sockstat: &str) -> Option<u64> {
 /// The CPU time of a process, on all cores together.
 pub(super) fn cpu_of(pid: u32) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name before it may contain anything, also a bracket. Of the fields after it `utime` is the 12th and `stime` the 13th.
+    // The name before it may contain anything, including a bracket. Of the fields after it, `utime` is the 12th and `stime`
+    // the 13th.
     let (_, after_name) = stat.rsplit_once(") ").context("/proc/PID/stat has no name")?;
     let ticks = after_name.split(' ').skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-    // A clock tick is a hundredth of a second wherever Linux reports them.
+    // A clock tick is a hundredth of a second wherever Linux reports one.
     Ok(Duration::from_millis(ticks * 10))
 }
 
@@ -91,7 +92,7 @@ impl Metrics {
         Ok(Self(answer))
     }
 
-    /// The value of `teahouse_NAME`; labels are part of the name.
+    /// The value of `teahouse_NAME`; labels are a part of the name.
     pub(super) fn value(&self, name: &str) -> Result<u64> {
         let named = |line: &&str| {
             let rest = line.strip_prefix("teahouse_").and_then(|line| line.strip_prefix(name));

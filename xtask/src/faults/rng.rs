@@ -13,7 +13,7 @@ impl Rng {
         self.0.u64(..end)
     }
 
-    /// In microseconds, because a commit takes less than a millisecond.
+    /// A random duration in microseconds, because a commit takes less than a millisecond.
     pub(super) fn moment_within(&mut self, longest: Duration) -> Duration {
         let micros = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX).max(1);
         Duration::from_micros(self.below(micros))

@@ -1,4 +1,4 @@
-//! The folder of a run. It is kept if the run fails.
+//! The folder of a run, which is kept if the run fails.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub(super) struct RunDir {
 }
 
 impl RunDir {
-    /// Creates an empty folder, and removes what an earlier run of this name left.
+    /// Creates an empty folder, after removing that of an earlier run of the same name.
     pub(super) fn create(workspace: &Workspace, name: &str) -> Result<Self> {
         let folder = workspace.target.join("faults").join(name);
         if folder.exists() {

@@ -1,4 +1,4 @@
-//! The server of a fault run: it keeps its port and its data folder across restarts.
+//! The server of a fault run, which keeps its port and its data folder across restarts.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::process;
 
-/// For a debug build that recovers its store on a busy machine.
+/// Bounds the start of a debug build that recovers its store on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) struct ServerUnderTest {
@@ -30,12 +30,12 @@ pub(super) struct ServerUnderTest {
 
 struct RunningServer {
     child: Child,
-    /// Receives one message when the server is open, and is disconnected when its output ends.
+    /// Receives one message when the server is open, and is disconnected when the server's output ends.
     open: Receiver<()>,
 }
 
 impl ServerUnderTest {
-    /// On a port that is free now; the server is not started yet.
+    /// Chooses a port that is free now. The server is not started yet.
     pub(super) fn new(binary: PathBuf, folder: &Path) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?;
         let address = listener.local_addr()?;
@@ -57,7 +57,7 @@ impl ServerUnderTest {
         self.environment.push((name.into(), value.into()));
     }
 
-    /// Uses another data folder than `data` in the run's folder.
+    /// Uses another data folder instead of `data` in the run's folder.
     pub(super) fn set_data_dir(&mut self, data: PathBuf) {
         self.data = data;
     }
@@ -72,18 +72,18 @@ impl ServerUnderTest {
     pub(super) fn start(&mut self) -> Result<()> {
         let log = self.log_file()?;
         let mut words = self.through.iter().map(OsString::as_os_str).chain([self.binary.as_os_str()]);
-        // The binary's name is at the end, so there is at least one word.
+        // The binary's name is the last word, so there is at least one.
         let mut command = process::command_dying_with_parent(Path::new(words.next().unwrap()));
         command.args(words).arg("--listen").arg(self.address.to_string()).arg("--data").arg(&self.data);
-        // An empty environment: no setting from outside, no file of the current folder.
+        // No settings from the caller's environment, and none from a file in the current folder.
         command.current_dir(&self.folder).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().with_context(|| format!("cannot start {}", self.binary.display()))?;
-        // It was piped just above.
+        // It was piped above, and nothing has taken it.
         let output = child.stdout.take().unwrap();
         let (notify, open) = channel();
         thread::spawn(move || {
-            // The first line reports that the server is open. The pipe is read to its end, so that the server can always write.
+            // The first line states that the server is open. The pipe is read to its end, so that the server can always write.
             for _ in BufReader::new(output).lines().map_while(Result::ok) {
                 let _ = notify.send(());
             }
@@ -108,7 +108,7 @@ impl ServerUnderTest {
         }
     }
 
-    /// Sends SIGKILL. Fails if the server had exited before.
+    /// Sends SIGKILL. Fails if the server had already exited.
     pub(super) fn kill(&mut self) -> Result<()> {
         let Some(mut running) = self.running.take() else { bail!("the server was not started") };
         if let Some(status) = running.child.try_wait()? {
@@ -125,7 +125,7 @@ impl ServerUnderTest {
 
     /// Sends a signal that the server handles.
     pub(super) fn signal(&self, signal: Signal) -> Result<()> {
-        // The child has not been reaped, so the number is not reused.
+        // The child has not been reaped, so its number is not reused.
         let pid = Pid::from_raw(i32::try_from(self.pid()?)?).context("no process has the number 0")?;
         kill_process(pid, signal).context("the server cannot be sent a signal")
     }
@@ -134,7 +134,7 @@ impl ServerUnderTest {
     pub(super) fn wait_for_exit(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let Some(mut running) = self.running.take() else { bail!("the server was not started") };
         let deadline = Instant::now() + timeout;
-        // Its output is closed when it exits; its earlier lines do not matter here.
+        // Its output is closed when it exits; its lines do not matter here.
         while let Ok(()) = running.open.recv_timeout(deadline.saturating_duration_since(Instant::now())) {}
         if running.child.try_wait()?.is_none() && Instant::now() >= deadline {
             running.child.kill()?;
@@ -180,7 +180,7 @@ impl ServerUnderTest {
 impl Drop for ServerUnderTest {
     fn drop(&mut self) {
         if let Some(running) = &mut self.running {
-            // Both fail only if the process has exited already.
+            // Both calls fail only if the process has already exited.
             let _ = running.child.kill();
             let _ = running.child.wait();
         }

@@ -1,4 +1,4 @@
-//! Peers that go silent at every stage of a connection.
+//! Peers that go silent at each stage of a connection.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,7 +55,7 @@ impl PeerKind {
     pub(super) const LOUD_ROOM: &str = "loud";
     const QUIET_ROOM: &str = "quiet";
 
-    /// How many peers of a kind there are: 500 in total.
+    /// The number of peers of a kind: 500 in total.
     pub(super) fn count(self) -> usize {
         match self {
             Self::Quiet => 150,
@@ -64,7 +64,7 @@ impl PeerKind {
         }
     }
 
-    /// All peers of a kind share an address.
+    /// The address that all peers of a kind share.
     pub(super) fn address(self) -> Ipv4Addr {
         Ipv4Addr::new(127, 2, self as u8, 1)
     }
@@ -83,7 +83,7 @@ impl PeerKind {
         }
     }
 
-    /// Whether it takes part until it goes silent. The others receive nothing.
+    /// Whether the peer takes part until it goes silent. The others receive nothing.
     fn is_live(self) -> bool {
         matches!(self, Self::Quiet | Self::Addressed | Self::Flooded)
     }
@@ -104,7 +104,7 @@ impl PeerKind {
         if self == Self::HalfMessage {
             let client = self.join(server)?;
             let mut stream = client.stream().try_clone()?;
-            // Three of the 256 bytes that the header announces.
+            // 7 of the 256 bytes that the header announces: the mask, and three of the payload.
             stream.write_all(b"\x81\xFE\x01\x00maskhal")?;
             return Ok(stream);
         }
@@ -132,7 +132,7 @@ impl PeerKind {
     }
 }
 
-/// All peers, connected until this value is dropped.
+/// All peers; they stay connected until this value is dropped.
 pub(super) struct SilentPeers {
     are_silent: Arc<AtomicBool>,
     live_peers: Vec<JoinHandle<Result<Client>>>,
@@ -168,7 +168,7 @@ impl SilentPeers {
     pub(super) fn go_silent(&mut self) -> Result<()> {
         self.are_silent.store(true, Ordering::SeqCst);
         for thread in self.live_peers.drain(..) {
-            // It does nothing that could panic.
+            // The thread does nothing that could panic.
             self.clients
                 .push(thread.join().unwrap().context("a peer was disconnected before it went silent")?);
         }
@@ -196,12 +196,12 @@ fn read_until_silent(mut client: Client, are_silent: &AtomicBool) -> Result<Clie
     Ok(client)
 }
 
-/// When the server detected the silent peers.
+/// The times at which the server detected the silent peers.
 pub(super) struct Detection(BTreeMap<PeerKind, KindDetection>);
 
 #[derive(Default)]
 struct KindDetection {
-    /// How many went silent.
+    /// The number of peers that went silent.
     silent: usize,
     left: usize,
     first: Option<Duration>,
@@ -209,7 +209,7 @@ struct KindDetection {
 }
 
 impl Detection {
-    /// At the moment of silence: none is detected yet.
+    /// The state at the moment of silence: none is detected yet.
     pub(super) fn new(addresses: &[Ipv4Addr]) -> Self {
         let start = |peer: PeerKind| {
             let silent = count_of(addresses, peer);
@@ -218,7 +218,7 @@ impl Detection {
         Self(PeerKind::ALL.into_iter().map(start).collect())
     }
 
-    /// Updates the state, and returns how many connections are left `now` after the silence began.
+    /// Updates the state at the time `now` after the start of the silence. Returns the number of connections that are left.
     pub(super) fn update(&mut self, addresses: &[Ipv4Addr], now: Duration) -> usize {
         for (peer, kind) in &mut self.0 {
             let left = count_of(addresses, *peer);
@@ -250,7 +250,7 @@ impl fmt::Display for Detection {
     }
 }
 
-/// How many connections of each kind there are, as text.
+/// The number of connections of each kind, as text.
 pub(super) fn names(addresses: &[Ipv4Addr]) -> String {
     let counts = PeerKind::ALL.into_iter().map(|peer| (count_of(addresses, peer), peer.name()));
     let counts: Vec<_> =

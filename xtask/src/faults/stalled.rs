@@ -14,15 +14,15 @@ use super::run_dir::RunDir;
 use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 
-/// How much of the server's memory the stalled clients may cost, however long they stall: a room's log grows to 4 MiB in each shard,
-/// and at most 16 KiB of replies wait for each connection.
+/// Bounds the memory that stalled clients may cost the server, however long they stall: a room's log grows to 4 MiB in each
+/// shard, and at most 16 KiB of replies wait for each connection.
 const MAX_ADDED_MEMORY: u64 = 50 * MIB;
 /// One client in this many sends.
 const USERS_PER_WRITER: u32 = 20;
 /// Long enough to measure the server's memory while all clients read.
 const BASELINE_TIME: Duration = Duration::from_secs(5);
 const ROOMS: u32 = 2;
-/// Each shard has a log of each room.
+/// The number of shards, fixed because each shard has a log of each room.
 const SHARDS: &str = "2";
 
 #[derive(clap::Args)]
@@ -61,7 +61,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     harness.run(&replay_args, harness.seed, |run_dir| run_history(&harness, args, run_dir))
 }
 
-/// A tenth of what is sent meanwhile, received by a tenth of the clients.
+/// A tenth of what is usually sent meanwhile, received by a tenth of the clients.
 fn minimum_activity(args: &Args) -> MinimumActivity {
     let acknowledged = u64::from(args.rate) * args.seconds / 10;
     let clients = u64::from(args.clients);

@@ -18,13 +18,13 @@ use super::server_under_test::ServerUnderTest;
 use crate::workspace::Workspace;
 use shutdown_connects::{Outcomes, ShutdownConnects};
 
-/// The longest shutdown that docs/ARCHITECTURE.md allows, and some tolerance for a busy machine.
+/// The longest shutdown that docs/ARCHITECTURE.md permits, with tolerance for a busy machine.
 const STOP_TIMEOUT: Duration = Duration::from_secs(12);
-/// For all clients to reconnect: the longest retry window, and some tolerance for a busy machine.
+/// Bounds the time in which all clients reconnect: the longest retry window, with tolerance for a busy machine.
 const CONNECT_ALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Between two reads of the number of connections.
+/// The interval between two reads of the number of connections.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Connection attempts during each shutdown.
+/// The connection attempts during each shutdown.
 const CONNECT_ATTEMPTS: u32 = 64;
 
 #[derive(clap::Args)]
@@ -83,7 +83,7 @@ fn restarts(harness: &Harness, args: &Args, run_dir: &RunDir) -> Result<()> {
         format!("--seed={}", harness.seed),
     ];
     let mut recorder = RecorderProcess::start(&program, server.address, &run_dir.history(), &options)?;
-    // A durable session, because it has joined a room.
+    // The session is durable, because its user has joined a room.
     let (_, token) = client::new_session(server.address, None)?;
     client::Client::connect(server.address, client::Options::bearer(&token))?.join("lobby")?;
     let mut rng = Rng::new(harness.seed);

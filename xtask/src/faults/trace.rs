@@ -1,7 +1,7 @@
-//! Parses system calls as `strace -f -yy` records them.
+//! Parsing of system calls as `strace -f -yy` records them.
 //!
-//! Only the order of the lines matters: a call starts on one line and ends on the same or a later one. What a thread does because
-//! another thread's call has ended is recorded after that end, because `strace` holds both threads while it writes.
+//! Only the order of the lines matters: a call starts on one line and ends on the same or a later one. What a thread does
+//! because another thread's call has ended is recorded after that end, because `strace` stops both threads while it writes.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 pub(super) const CALLS: &str = "?write,?pwrite64,?writev,?pwritev,?pwritev2,?sendto,?sendmsg,?sendmmsg,?fsync,?fdatasync,?\
                                 ftruncate,?unlink,?unlinkat";
 
-/// A finished call.
+/// A call that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) name: String,
@@ -26,14 +26,14 @@ pub(super) struct Call {
     pub(super) at: u64,
     /// The return value; -1 for a failure, and for a process that exited during the call.
     pub(super) returned: i64,
-    /// The line on which it starts.
+    /// The number of the line on which it starts.
     pub(super) first_line: usize,
-    /// The line on which it ends.
+    /// The number of the line on which it ends.
     pub(super) last_line: usize,
 }
 
 impl Call {
-    /// The bytes that were accepted.
+    /// The bytes that the kernel accepted.
     pub(super) fn taken(&self) -> &[u8] {
         let count = usize::try_from(self.returned).unwrap_or(0);
         self.bytes.get(..count).unwrap_or(&self.bytes)
@@ -44,7 +44,8 @@ impl Call {
     }
 }
 
-/// The words to start a program under `strace`. The program keeps our child's process id, because the tracer is a grandchild.
+/// The words before a program that start it under `strace`. The program keeps our child's process id, because the tracer is a
+/// grandchild.
 pub(super) fn command_prefix(file: &Path, extra_args: &[&str]) -> Vec<OsString> {
     let mut words: Vec<OsString> = ["strace", "-D", "-f", "-qq", "-yy"].map(Into::into).into();
     // Longer than any write to a socket.
@@ -57,7 +58,7 @@ pub(super) fn command_prefix(file: &Path, extra_args: &[&str]) -> Vec<OsString> 
 
 /// Passes the calls of a trace to `take`, in the order in which they ended.
 pub(super) fn read(lines: impl BufRead, mut take: impl FnMut(Call) -> Result<()>) -> Result<()> {
-    // By thread: the unfinished call, and its line.
+    // By thread: the unfinished call and its line.
     let mut unfinished: HashMap<String, (String, usize)> = HashMap::new();
     for (number, line) in lines.lines().enumerate() {
         let (line, number) = (line?, number + 1);
@@ -83,7 +84,7 @@ pub(super) fn read(lines: impl BufRead, mut take: impl FnMut(Call) -> Result<()>
 
 fn parse(text: &str, first_line: usize, last_line: usize) -> Result<Call> {
     let (name, rest) = text.split_once('(').context("no call")?;
-    // Written bytes are quoted, and may contain the same characters; the last one is the call's own.
+    // Written bytes are quoted, and may contain the same characters; the last occurrence is the call's own.
     let (args, result) = rest.rsplit_once(" = ").context("no result")?;
     let args = args.trim_end().trim_end_matches(')');
     // The process exited during the call.
@@ -105,7 +106,7 @@ fn parse(text: &str, first_line: usize, last_line: usize) -> Result<Call> {
     Ok(call)
 }
 
-/// `13</data/teahouse.db-wal>, …`: the name, and the rest.
+/// Splits `13</data/teahouse.db-wal>, …` into the name and the rest.
 fn file(args: &str) -> Option<(String, &str)> {
     let (number, rest) = args.split_once('<')?;
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -119,7 +120,7 @@ fn file(args: &str) -> Option<(String, &str)> {
     }
 }
 
-/// Appends the bytes up to the closing quote, and returns the rest.
+/// Appends the bytes up to the closing quote. Returns the rest.
 fn unescape<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str> {
     let raw = text.as_bytes();
     let mut at = 0;
@@ -153,7 +154,7 @@ fn unescape<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Result<&'a str> {
             other => bytes.push(other),
         }
     }
-    // Only ASCII up to here, so this is a character boundary.
+    // All bytes up to here are ASCII, so this is a character boundary.
     let rest = &text[at..];
     if rest.starts_with("...") {
         bail!("a string was truncated");

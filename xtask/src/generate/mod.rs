@@ -1,6 +1,6 @@
-//! `cargo xtask generate`: writes what is derived from the table of operations and from the texts, and is committed all the
-//! same, so that a reader sees it and a review shows its changes. With `--check` it writes nothing, and fails if something is
-//! stale.
+//! `cargo xtask generate`: writes the files that are derived from the table of operations and from the texts. They are
+//! committed, so that readers see them and reviews show their changes. With `--check` it writes nothing, and fails if a file
+//! is stale.
 
 mod tables;
 mod texts;
@@ -48,8 +48,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Writes the tables of settings and `teahouse.example.toml`. The table of settings is private to the server, so one of its
-/// tests writes them; in an ordinary run the same test fails if one is stale.
+/// Writes the tables of settings and `teahouse.example.toml`. The settings are private to the server, so one of its tests
+/// writes them; in an ordinary run the same test fails if a file is stale.
 fn write_settings(workspace: &Workspace) -> Result<()> {
     let test = "config::tests::generated_setting_documents_are_current";
     let status = workspace
@@ -64,12 +64,12 @@ fn write_settings(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Checks that nothing is stale.
+/// Fails if a file is stale; writes nothing.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     run(workspace, &Args { check: true })
 }
 
-/// Whether the argument of a slash command may be empty: whether its operation accepts it.
+/// Whether the argument of a slash command may be empty, according to its operation.
 fn may_be_empty(row: &Row, slash: Slash) -> bool {
     let Some(argument) = slash.argument else { return false };
     let mut fields = Map::from_iter([("room".to_owned(), Value::from("lobby"))]);
@@ -77,7 +77,7 @@ fn may_be_empty(row: &Row, slash: Slash) -> bool {
     Command::from_parameters(row.name, fields, Limits::BODY_BYTES).is_ok()
 }
 
-/// The attributes of a room that events change: the fields of events that a room has, too.
+/// The attributes of a room that events change: the fields that both an event and a room have.
 fn room_attributes(document: &Value) -> BTreeSet<String> {
     let schemas = &document["components"]["schemas"];
     let room = &schemas["RoomSummary"]["properties"];

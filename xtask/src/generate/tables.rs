@@ -1,4 +1,4 @@
-//! The tables of the documents. Each stands between `<!-- generated: NAME -->` and `<!-- end of NAME -->`.
+//! The tables of the documents, each between `<!-- generated: NAME -->` and `<!-- end of NAME -->`.
 
 use anyhow::{Context, Result, bail};
 use protocol::ErrorCode;
@@ -6,7 +6,7 @@ use protocol::operations::{OPERATIONS, Row};
 
 use super::texts::Catalog;
 
-/// The document with its tables as they are to be.
+/// Returns the document with its tables regenerated. Unknown markers are errors.
 pub(crate) fn fill(text: &str, texts: &Catalog) -> Result<String> {
     const BEGIN: &str = "<!-- generated: ";
     let mut filled = String::new();
@@ -115,7 +115,7 @@ fn permissions() -> String {
     )
 }
 
-/// The lines of plain text. Their texts are those of `/help`.
+/// The table of the slash commands; its texts are those of `/help`.
 fn slash_commands(texts: &Catalog) -> String {
     let english = |group: &str, key: &str| texts.group(group).get(key).map(|text| text.en.other.as_str());
     let words = rows().filter_map(|row| row.slash).map(|slash| slash.word).chain(["help"]);

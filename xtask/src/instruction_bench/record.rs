@@ -10,16 +10,16 @@ use serde::Deserialize;
 /// In per cent. Smaller differences may come from code that only moved.
 const TOLERANCE: f64 = 5.0;
 
-/// The contents of the file.
+/// The content of the file.
 #[derive(Debug, PartialEq, Deserialize)]
 pub(crate) struct Record {
     #[serde(rename = "recorded-under")]
     pub(crate) conditions: Conditions,
-    /// Instructions per execution of each operation.
+    /// The instructions per execution, by operation.
     pub(crate) instructions: BTreeMap<String, u64>,
 }
 
-/// What the counts depend on besides our code.
+/// The conditions, other than our code, on which the counts depend.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(crate) struct Conditions {
     pub(crate) target: String,
@@ -36,7 +36,7 @@ impl FromStr for Record {
     }
 }
 
-/// In the file's format.
+/// Formats the file.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Conditions { target, rustc, libc, valgrind } = &self.conditions;
@@ -55,7 +55,7 @@ impl fmt::Display for Record {
 }
 
 impl Conditions {
-    /// Another processor has other instructions, so there is nothing to compare.
+    /// Fails on a processor with another instruction set, for which there is nothing to compare.
     pub(crate) fn check_target(&self, now: &Self) -> Result<()> {
         if self.target != now.target {
             bail!("the instructions were recorded for {}, but this machine is {}", self.target, now.target);
@@ -63,8 +63,8 @@ impl Conditions {
         Ok(())
     }
 
-    /// The conditions that differ from the record. The counts are compared all the same: a new compiler may explain a difference, but the
-    /// check must not become silent with the next Rust release.
+    /// The conditions that differ from the record. The counts are compared all the same: a new compiler may explain a
+    /// difference, but the check must not be skipped after each Rust release.
     pub(crate) fn differing_from(&self, now: &Self) -> Vec<String> {
         let both = [
             ("rustc", &self.rustc, &now.rustc),
@@ -90,7 +90,7 @@ impl Record {
     }
 }
 
-/// One line per operation.
+/// The comparison of two records, one row per operation.
 pub(crate) struct Comparison(Vec<Row>);
 
 struct Row {
@@ -100,7 +100,7 @@ struct Row {
 }
 
 impl Row {
-    /// In per cent, if there is something to compare.
+    /// The change in per cent; `None` if one of the two counts is missing.
     fn change(&self) -> Option<f64> {
         let (was, is) = (self.was? as f64, self.is? as f64);
         Some((is - was) / was * 100.0)
@@ -116,7 +116,7 @@ impl Row {
 }
 
 impl Comparison {
-    /// The reasons to fail: counts that grew, and operations that are only in one of the two.
+    /// The reasons to fail: counts that grew, and operations that are in only one of the two records.
     pub(crate) fn failures(&self) -> Option<String> {
         let names = |which: fn(&Row) -> bool| {
             let names = self.0.iter().filter(|row| which(row)).map(|row| row.name.as_str());
@@ -133,7 +133,7 @@ impl Comparison {
             .reduce(|all, one| format!("{all}\n{one}"))
     }
 
-    /// Whether some counts are clearly below the record.
+    /// Whether some counts are clearly below the record, which should then be updated.
     pub(crate) fn is_less(&self) -> bool {
         self.0.iter().any(Row::is_less)
     }

@@ -1,4 +1,4 @@
-//! Commands and their replies: acknowledged ⊆ stored ⊆ attempted, and the order of messages.
+//! The check of commands and replies: acknowledged ⊆ stored ⊆ attempted, and the order of messages.
 
 use std::collections::HashMap;
 
@@ -22,17 +22,17 @@ pub(super) struct Attempts {
 /// The attempts with one sender's `client_message_id`.
 #[derive(Debug)]
 struct Message {
-    /// Room and body; several only if a client reused a key for another message.
+    /// The room and the body. More than one only if a client reused a key for another message.
     as_sent: Vec<(RoomId, Hash)>,
     first: usize,
-    /// Attempts that were not rejected definitely.
+    /// The number of attempts that may have stored the message.
     undecided: u32,
     acknowledged: bool,
-    /// It was stored by an attempt whose reply the client never received.
+    /// Whether an attempt stored it whose reply the client never received.
     stored_without_reply: bool,
 }
 
-/// A connection's commands without a reply, and the order of its messages.
+/// The unanswered commands of a connection, and the order of its messages.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionCommands {
     pending: HashMap<CommandId, PendingCommand>,
@@ -41,7 +41,7 @@ pub(super) struct ConnectionCommands {
 
 #[derive(Debug)]
 enum PendingCommand {
-    /// A message, with its position among those sent to the room.
+    /// A message, with its position among those that the connection sent to the room.
     Send {
         room: RoomId,
         key: ClientMessageId,
@@ -56,10 +56,10 @@ enum PendingCommand {
 struct Sent {
     index: usize,
     id: CommandId,
-    /// The first attempt on any connection.
+    /// Whether this is the first attempt on any connection.
     is_first: bool,
     stored: Option<Seq>,
-    /// `ok` arrived on this connection.
+    /// Whether `ok` arrived on this connection.
     acknowledged: bool,
 }
 
@@ -193,7 +193,7 @@ impl Attempts {
         None
     }
 
-    /// Handles an error. `definite`: the command certainly had no effect.
+    /// Handles an error. `definite` states that the command certainly had no effect.
     pub(super) fn failed(
         &mut self,
         owner: Owner,
@@ -220,13 +220,13 @@ impl Attempts {
         }
     }
 
-    /// A client has received this number.
+    /// Notes that a client has received this number.
     pub(super) fn observe(&mut self, store_epoch: StoreEpoch, room: RoomId, seq: Seq) {
         let highest_observed = self.highest_observed.entry((store_epoch, room)).or_default();
         *highest_observed = seq.max(*highest_observed);
     }
 
-    /// Every stored message was sent with this content, and not rejected on each attempt.
+    /// Checks that every stored message was sent with its content, and that at least one attempt was not rejected.
     pub(super) fn finish(&self, expected: &ExpectedLog, counts: &mut Counts, violations: &mut Violations) {
         for (store_epoch, epoch_log) in expected.epoch_logs() {
             for (room, log) in epoch_log.rooms() {
@@ -285,7 +285,7 @@ impl ConnectionCommands {
         }
     }
 
-    /// At quiescence, every command must have a reply.
+    /// Checks, at quiescence, that every command has a reply.
     pub(super) fn check_all_answered(&self, owner: Owner, index: usize, violations: &mut Violations) {
         if let Some(id) = self.pending.keys().min() {
             let subject = Subject { connection: Some(owner.connection), id: Some(*id), ..Subject::default() };
@@ -293,11 +293,11 @@ impl ConnectionCommands {
         }
     }
 
-    /// Ends the connection, and returns the number of commands without a reply. Two messages to a room are stored in the order
-    /// in which they were sent if the earlier was acknowledged on this connection and the later was a first attempt.
+    /// Ends the connection. Returns the number of unanswered commands. Two messages to a room must be stored in the order in
+    /// which they were sent if the earlier one was acknowledged on this connection and the later one was a first attempt.
     ///
-    /// No stronger order holds: an earlier message without `ok` may have been rejected and resent with the same key, and a later
-    /// one may have been stored by an earlier attempt.
+    /// No stronger order holds: an earlier message without `ok` may have been rejected and resent with the same key, and a
+    /// later one may have been stored by an earlier attempt.
     pub(super) fn end(self, owner: Owner, violations: &mut Violations) -> u64 {
         for (room, sent) in &self.sent {
             let mut highest_acknowledged = Seq(0);

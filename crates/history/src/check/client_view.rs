@@ -1,4 +1,4 @@
-//! The events that a client receives of a room: one contiguous range, across its connections.
+//! The check of what a client receives of a room: one contiguous range, across its connections.
 
 use protocol::{RoomId, Seq};
 
@@ -7,26 +7,26 @@ use super::{Owner, Violations};
 use crate::verdict::{Counts, Subject};
 use crate::{ObservedEvent, Rule};
 
-/// What a client has of a room, across its connections.
+/// The events of a room that a client has, across its connections.
 #[derive(Debug, Default)]
 pub(super) struct ClientView {
     store_epoch: StoreEpoch,
-    /// The user was a member at this event.
+    /// An event at which the user was a member.
     head: Seq,
-    /// The client has every event up to here, except the gaps.
+    /// The client has every event up to this one, except for the gaps.
     cursor: Seq,
-    /// Announced gaps that are not filled yet, in order.
+    /// The announced gaps that are not filled yet, in order.
     gaps: Vec<(Seq, Seq)>,
 }
 
-/// What one connection has received of a room since `joined`.
+/// The events of a room that one connection has received since `joined`.
 #[derive(Debug)]
 pub(super) struct Subscription {
-    /// The cursor at the start.
+    /// The cursor from which the subscription started.
     start: Seq,
     /// The last event that was received or announced as missing.
     cursor: Seq,
-    /// The head in the last `joined`. Removals up to here precede the subscription.
+    /// The head in the last `joined`. Removals up to this event precede the subscription.
     head: Seq,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct JoinedFrame {
     pub(super) was_reset: bool,
 }
 
-/// The connection, room and record index of an observation.
+/// The connection, the room and the record to which an observation belongs.
 #[derive(Clone, Copy)]
 pub(super) struct Location {
     pub(super) owner: Owner,
@@ -62,7 +62,7 @@ impl ClientView {
         ClientView { store_epoch, head, cursor: head, gaps: Vec::new() }
     }
 
-    /// Moves the client's cursor back. Events and gaps after it will be delivered again.
+    /// Moves the client's cursor back; the events and gaps after it will be delivered again.
     fn rewind(&mut self, to: Seq) {
         self.cursor = to;
         self.gaps.retain(|(from, _)| *from <= to);
@@ -155,8 +155,9 @@ impl Subscription {
                 view.rewind(after);
                 Subscription { start: after, cursor: after, head }
             }
-            // Still a member, or removed and added again before the removal arrived: the subscription continues. After the
-            // removal has arrived, a new one starts, and earlier gaps belong to a membership that has ended.
+            // The user is still a member, or was removed and added again before the removal arrived: the subscription
+            // continues. After the removal has arrived, a new one starts, and earlier gaps belong to a membership that has
+            // ended.
             (None, Some(subscription))
                 if subscription
                     .end(epoch_log, location)
@@ -232,7 +233,7 @@ impl Subscription {
         }
     }
 
-    /// At quiescence, the subscription must reach the head, or the removal that ended the membership.
+    /// Checks, at quiescence, that the subscription reaches the head, or the removal that ended the membership.
     pub(super) fn check_complete(
         &self,
         epoch_log: &EpochLog,
@@ -248,7 +249,7 @@ impl Subscription {
         }
     }
 
-    /// At the reply to a `leave`, every event up to the removal must have arrived.
+    /// Checks, at the reply to a `leave`, that every event up to the removal has arrived.
     pub(super) fn check_ended(
         &self,
         epoch_log: &EpochLog,
@@ -267,7 +268,7 @@ impl Subscription {
         }
     }
 
-    /// Whether the user was removed from the room.
+    /// Whether the user was removed from the room after the last `joined`.
     pub(super) fn has_ended(&self, epoch_log: &EpochLog, location: Location) -> bool {
         self.end(epoch_log, location).is_some()
     }
@@ -289,7 +290,7 @@ impl Subscription {
     }
 }
 
-/// A client received `not_a_member`: its user must have been removed after the last `joined`.
+/// Checks a `not_a_member`: its user must have been removed after the last `joined`.
 pub(super) fn check_was_removed(
     epoch_log: &EpochLog,
     view: Option<&ClientView>,
@@ -305,7 +306,7 @@ pub(super) fn check_was_removed(
     }
 }
 
-/// A received event equals the stored one.
+/// Checks that a received event equals the stored one.
 fn check_event(epoch_log: &EpochLog, location: Location, event: &ObservedEvent, violations: &mut Violations) {
     let Location { room, index, .. } = location;
     let subject = || Subject { key: event.key.clone(), ..location.subject(event.seq) };
@@ -320,7 +321,7 @@ fn check_event(epoch_log: &EpochLog, location: Location, event: &ObservedEvent, 
     }
 }
 
-/// A page of history is contiguous.
+/// Checks that a page of history is contiguous.
 pub(super) fn check_page(
     epoch_log: &EpochLog,
     location: Location,

@@ -1,15 +1,15 @@
-//! The records that concern a violation's connection, room and message.
+//! Selects the records that concern a violation's connection, room or message.
 
 use std::collections::VecDeque;
 
 use crate::verdict::Subject;
 use crate::{Record, RecordKind, Violation};
 
-/// The most records before a violation, and after it.
+/// Bounds the records before a violation and after it, so that a report fits on a screen.
 const BEFORE: usize = 14;
 const AFTER: usize = 8;
 
-/// The records that concern the violation, with their indices.
+/// The records that concern the violation, with their indices in the history.
 pub(super) fn of(violation: &Violation, history: impl IntoIterator<Item = Record>) -> Vec<(usize, Record)> {
     let mut before = VecDeque::with_capacity(BEFORE + 1);
     let mut rest = Vec::new();

@@ -1,4 +1,4 @@
-//! The stored events at the end of each epoch, against which every other record is verified.
+//! The stored events at the end of each epoch, against which all other records are verified.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,14 +8,14 @@ use super::Violations;
 use crate::verdict::Subject;
 use crate::{ObservedEvent, ObservedKind, Record, RecordKind, Rule};
 
-/// The index of an epoch of the store, from 0. Each restore starts another epoch.
+/// The index of an epoch of the store, from 0. Each restore starts the next one.
 pub(super) type StoreEpoch = usize;
 
-/// The rooms as they are stored at the end of the run, and before each restore.
+/// The rooms as stored at the end of the run and before each restore.
 #[derive(Debug, Default)]
 pub(super) struct ExpectedLog {
     epoch_logs: Vec<EpochLog>,
-    /// The names of these epochs, as far as a client received them.
+    /// The names of the epochs; `None` if no client received it.
     epochs: Vec<Option<Epoch>>,
 }
 
@@ -24,9 +24,9 @@ pub(super) struct ExpectedLog {
 pub(super) struct EpochLog {
     rooms: HashMap<RoomId, Vec<Stored>>,
     keys: HashMap<(UserId, ClientMessageId), (RoomId, Seq)>,
-    /// Joins and leaves, in order.
+    /// Joins and leaves in the order of their events.
     memberships: HashMap<(RoomId, UserId), Vec<(Seq, Change)>>,
-    /// The last event of each room that the restore kept from the epoch before.
+    /// The last event of each room that the restore kept from the previous epoch.
     inherited: BTreeMap<RoomId, Seq>,
 }
 
@@ -71,7 +71,7 @@ impl ExpectedLog {
         expected
     }
 
-    /// The index of an epoch.
+    /// The index of an epoch; `None` if no record names it.
     pub(super) fn store_epoch(&self, epoch: &Epoch) -> Option<StoreEpoch> {
         self.epochs.iter().position(|it| it.as_ref() == Some(epoch))
     }
@@ -147,14 +147,14 @@ impl EpochLog {
         log.push(Stored { event, index, timestamp });
     }
 
-    /// The events that a restore kept equal those before it.
+    /// Checks that the events that a restore kept are equal before and after it.
     fn check_restored_from(&self, before: &EpochLog, violations: &mut Violations) {
         for (&room, &kept) in &self.inherited {
             let logs = (before.log(room), self.log(room));
             for seq in (1..=kept.0).map(Seq) {
                 let (old, new) = (at(logs.0, seq), at(logs.1, seq));
                 if old.map(|it| &it.event) != new.map(|it| &it.event) {
-                    // At least one is present, or they would be equal.
+                    // At least one is present, because they differ.
                     let index = new.or(old).map_or(0, |it| it.index);
                     let subject = Subject { room: Some(room), seq: Some(seq), ..Subject::default() };
                     violations.report(index, Rule::RestoreMismatch, subject, || {
@@ -182,12 +182,12 @@ impl EpochLog {
         at(self.log(room), seq).map(|stored| &stored.event)
     }
 
-    /// The room and number of a message.
+    /// The room and the number of a stored message.
     pub(super) fn find_by_key(&self, user: UserId, key: &ClientMessageId) -> Option<(RoomId, Seq)> {
         self.keys.get(&(user, key.clone())).copied()
     }
 
-    /// Whether the event existed at the start of this epoch.
+    /// Whether the event existed before the restore that started this epoch.
     pub(super) fn is_inherited(&self, room: RoomId, seq: Seq) -> bool {
         self.inherited.get(&room).is_some_and(|kept| seq <= *kept)
     }

@@ -1,5 +1,5 @@
-//! The checker. The first pass collects what is stored, the second verifies every other record in order, and a third collects
-//! the context of a violation. Each pass is linear in the history's length.
+//! The checker. A first pass collects what is stored, a second one verifies every other record in order, and a third one
+//! collects the context of a violation. Each pass is linear in the length of the history.
 
 mod attempts;
 mod client_view;
@@ -19,7 +19,7 @@ use attempts::{Attempts, ConnectionCommands, SendAttempt};
 use client_view::{ClientView, JoinedFrame, Location, Subscription};
 use expected_log::{ExpectedLog, StoreEpoch};
 
-/// Checks the history that `read` returns, in order, on each call. The history may be larger than memory.
+/// Checks the history that `read` returns, in order, on each call. It may be larger than memory.
 pub fn check<I: IntoIterator<Item = Record>>(read: impl Fn() -> I) -> Verdict {
     let mut violations = Violations::default();
     let expected = ExpectedLog::gather(read(), &mut violations);
@@ -36,11 +36,11 @@ pub fn check<I: IntoIterator<Item = Record>>(read: impl Fn() -> I) -> Verdict {
     Verdict { counts, violation, violation_counts: violations.counts }
 }
 
-/// Collects violations, and keeps the first one in the history's order.
+/// Collects violations. The first one in the order of the history is kept.
 #[derive(Debug, Default)]
 struct Violations {
     first: Option<Violation>,
-    /// The stored events contradict each other. That violation is reported, and not those that follow from it.
+    /// Whether the stored events contradict each other. That violation is reported, and not those that follow from it.
     stored_is_inconsistent: bool,
     /// The number of violations of each rule.
     counts: BTreeMap<Rule, u64>,
@@ -55,7 +55,7 @@ impl Violations {
     }
 }
 
-/// The client, user and epoch of a connection.
+/// The client, the user and the epoch of a connection.
 #[derive(Clone, Copy, Debug)]
 struct Owner {
     connection: ConnectionId,
@@ -64,15 +64,15 @@ struct Owner {
     store_epoch: StoreEpoch,
 }
 
-/// An open connection.
+/// The state of an open connection.
 #[derive(Debug)]
 struct OpenConnection {
     owner: Owner,
     commands: ConnectionCommands,
     subscriptions: HashMap<RoomId, Subscription>,
-    /// Rooms that a `leave` or a `not_a_member` has closed. An event of such a room comes after a removal.
+    /// The rooms that a `leave` or a `not_a_member` has closed. A later event of such a room comes after a removal.
     left: HashSet<RoomId>,
-    /// Rooms with a `reset` whose `joined` has not arrived.
+    /// The rooms with a `reset` whose `joined` has not arrived.
     reset: HashSet<RoomId>,
 }
 
@@ -211,7 +211,7 @@ impl Checker {
                 open.commands.check_all_answered(owner, index, violations);
                 for (room, subscription) in &open.subscriptions {
                     subscription.check_complete(epoch_log, at(*room), violations);
-                    // A removed user may not read the events that a gap had named.
+                    // A removed user may not read the events that a gap announced.
                     if let Some(view) = views
                         .get(&(owner.client, *room))
                         .filter(|_| !subscription.has_ended(epoch_log, at(*room)))

@@ -1,4 +1,4 @@
-//! For each rule, the shortest history that violates it alone, and a similar one that does not.
+//! For each rule, the shortest history that violates only this rule, and a similar one that does not.
 
 mod client_views;
 mod messages;
@@ -16,7 +16,7 @@ const ROOM: RoomId = RoomId(1);
 const LI: UserId = UserId(7);
 const ANN: UserId = UserId(8);
 
-/// Builds a history, record by record.
+/// Builds a history, one record at a time.
 struct HistoryBuilder {
     recorder: Recorder,
     time: u64,
@@ -25,7 +25,7 @@ struct HistoryBuilder {
 }
 
 impl HistoryBuilder {
-    /// A history in which Li has a connection.
+    /// A history in which the client of user Li has one connection.
     fn new() -> Self {
         let mut recorder = Recorder::new(0);
         let client = recorder.new_client();
@@ -41,14 +41,14 @@ impl HistoryBuilder {
         self
     }
 
-    /// Opens a connection of another client, which becomes the current one.
+    /// Opens a connection of another client and makes it the current one.
     fn with_new_client(mut self, user: UserId) -> Self {
         self.client = self.recorder.new_client();
         self.connection = self.recorder.opened(self.client, user, &epoch(1));
         self
     }
 
-    /// The current client reconnects.
+    /// The current client reconnects, with a new connection.
     fn reconnects(mut self, user: UserId, epoch: &Epoch) -> Self {
         self.recorder.closed(self.connection, 1006);
         self.connection = self.recorder.opened(self.client, user, epoch);
@@ -151,7 +151,7 @@ fn event(seq: u64, by: UserId, kind: EventKind) -> Event {
     Event { kind, room: ROOM, seq: Seq(seq), n: MessageCount(seq), by, at: Timestamp(0) }
 }
 
-/// A message of Li whose body follows from its key.
+/// A message of Li whose body is derived from its key.
 fn message(seq: u64, key: &str) -> Event {
     message_from(seq, LI, key, &body_of(key))
 }

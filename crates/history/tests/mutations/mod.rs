@@ -1,4 +1,4 @@
-//! Changes of a correct history, each of which violates one guarantee.
+//! Changes to a correct history, each of which violates one guarantee.
 
 use history::{ConnectionId, Hash, ObservedEvent, ObservedKind, Record, RecordKind, Rule};
 use protocol::{ClientMessageId, RoomId, Seq, UserId};
@@ -6,10 +6,10 @@ use teahouse_history as history;
 
 pub(crate) struct Mutation {
     pub(crate) name: &'static str,
-    /// Applies the change at the `nth` possible record; `None` if there is none.
+    /// Applies the change to the `nth` record to which it applies; `None` if there is none.
     pub(crate) change: fn(&mut Vec<Record>, usize) -> Option<()>,
     pub(crate) violates: &'static [Rule],
-    /// At some records the change cannot be distinguished from a correct history, since no client observed it.
+    /// Whether some of the changes cannot be distinguished from a correct history, because no client observed the difference.
     pub(crate) may_be_valid: bool,
 }
 
@@ -131,7 +131,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             records.remove(place);
             Some(())
         },
-        // The last event of a room leaves no hole; then a client had an `ok`, received it, or received that head.
+        // Without the last event of a room there is no gap in the numbers, but a client got an `ok` for it, received it, or
+        // received it as head.
         violates: &[
             Rule::SeqNotContiguous,
             Rule::AcknowledgedButLost,
@@ -280,7 +281,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         name: "a gap is not announced",
         change: |records, nth| {
             let place = pick(records, nth, |kind| matches!(kind, RecordKind::Gap { .. }))?;
-            // It may have been lost with its connection.
+            // It may be lost with its connection.
             quiesces_later(records, place).then(|| drop(records.remove(place)))
         },
         // The next frame may be another gap.
@@ -344,7 +345,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             Some(())
         },
         violates: &[Rule::OpenedForNonMember],
-        // The number may belong to a message.
+        // The number may be that of a message.
         may_be_valid: true,
     },
     Mutation {
@@ -369,7 +370,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             let RecordKind::Stored { room, event, .. } = records[place].kind.clone() else { return None };
             is_stored_in(records.get(place + 1), room).then_some(())?;
             let next = observed(&mut records[place + 1].kind)?.clone();
-            // The user who left received the removal, and then the reply.
+            // The user who left received the removal and then the reply.
             let removal = records.iter().position(|record| {
                 let by_itself =
                     matches!(&record.kind, RecordKind::Received { event: it, .. } if *it == event);

@@ -1,4 +1,4 @@
-//! A server that is too simple to violate a guarantee: rooms are vectors, and one thread executes every step at once.
+//! A server that is too simple to violate a guarantee: rooms are vectors, and one thread executes each step completely.
 
 use history::{ClientId, ConnectionId, Record, Recorder};
 use protocol::{
@@ -10,7 +10,7 @@ use teahouse_history as history;
 const ROOMS: usize = 2;
 const CLIENTS: usize = 4;
 
-/// A pseudorandom number that follows from `number`.
+/// A pseudorandom number derived from `number`.
 pub(crate) fn scramble(number: u32) -> u32 {
     let mut it = number.wrapping_mul(0x9e37_79b9) ^ 0x85eb_ca6b;
     it ^= it >> 16;
@@ -24,7 +24,7 @@ struct Member {
     client: ClientId,
     user: UserId,
     connection: Option<ConnectionId>,
-    /// The cursor of each room of which it is a member, and the announced gap.
+    /// The cursor in each room of which the client's user is a member, and the announced gap.
     rooms: [Option<Seq>; ROOMS],
     gap_range: [Option<(Seq, Seq)>; ROOMS],
     /// The rooms to which this connection is subscribed.
@@ -51,7 +51,7 @@ fn body(key: &ClientMessageId) -> MessageBody {
 }
 
 impl SimulatedServer {
-    /// Runs these choices to quiescence, and returns the history.
+    /// Runs these choices until the server is quiescent. Returns the history.
     pub(crate) fn run(choices: &[u32]) -> Vec<Record> {
         let mut recorder = Recorder::new(0);
         let members = (0..CLIENTS).map(|number| Member {
@@ -120,7 +120,7 @@ impl SimulatedServer {
         for index in 0..ROOMS {
             let member = &mut self.members[nth];
             let Some(at) = member.rooms[index] else { continue };
-            // Sometimes the client has lost its last event.
+            // Occasionally the client has lost its last event.
             let after = Seq(at.0.saturating_sub(u64::from(odds.is_multiple_of(7))));
             let after = member.gap_range[index].map_or(after, |(from, _)| Seq(from.0 - 1).min(after));
             member.gap_range[index] = None;

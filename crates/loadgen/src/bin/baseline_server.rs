@@ -1,11 +1,11 @@
 //! `baseline_server`: the least work of any server that stores each message before it sends it to all members.
 //!
 //! Each text is written to a file with `fdatasync`, and then sent to each socket with one `write()`. With `--batch`, all
-//! available texts are written with one `fdatasync`, and sent to each socket with one `write()`. There are no users, limits or
-//! checks: the difference between a chat server and this is the cost of its features.
+//! available texts share one `fdatasync` and one `write()` per socket. There are no users, limits or checks, so the difference
+//! to a chat server is the cost of its features.
 //!
-//! The path of the upgrade names the channel. A text is sent to the connections with its sender's path, so that a load of many
-//! rooms can be compared.
+//! The path of the upgrade names the channel. A text is sent to the connections with the same path as its sender, so that a
+//! load of many rooms can be compared.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -19,7 +19,7 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{Decoder, Message, text_frame};
 
-/// Not the token of a peer.
+/// Differs from every peer's token: those are indices from 0.
 const LISTENER: Token = Token(usize::MAX - 1);
 
 /// The least work of a chat server: write, fdatasync, and send to the whole channel.
@@ -40,30 +40,30 @@ struct Peer {
     stream: TcpStream,
     state: PeerState,
     decoder: Decoder,
-    /// Bytes that the socket has not accepted. Bounded by the generator's window.
+    /// Bytes that the socket has not accepted, bounded by the generator's window.
     outbox: Vec<u8>,
 }
 
 enum PeerState {
-    /// The upgrade is in progress, with this much of the request.
+    /// The upgrade is in progress; the bytes of the request so far.
     Upgrading(Vec<u8>),
-    /// In the channel with this index.
+    /// The upgrade is complete; the index of the channel.
     Joined(usize),
 }
 
-/// The peers with one path.
+/// The peers that requested the same path.
 #[derive(Default)]
 struct Channel {
     /// Indices among all peers, so that a broadcast visits no other peer.
     members: Vec<usize>,
-    /// Frames to send.
+    /// The encoded frames of the current batch.
     frames: Vec<u8>,
 }
 
 struct BaselineServer {
     file: File,
     batch: bool,
-    /// By token. Indices are not reused: the number of connections of a run is bounded.
+    /// By token. Indices are not reused, because the connections of a run are bounded.
     peers: Vec<Option<Peer>>,
     channels: Vec<Channel>,
     by_path: HashMap<String, usize>,
@@ -137,7 +137,7 @@ impl BaselineServer {
         }
     }
 
-    /// Reads everything that a peer has sent.
+    /// Reads everything that a peer has sent, because no further event announces the rest.
     fn read(&mut self, at: usize, buffer: &mut [u8]) -> io::Result<()> {
         loop {
             let Some(peer) = &mut self.peers[at] else { return Ok(()) };
@@ -197,7 +197,7 @@ impl BaselineServer {
             let Channel { members, frames } = &mut self.channels[channel];
             for &member in &*members {
                 if let Some(peer) = &mut self.peers[member] {
-                    // An error also shows on the peer's next read.
+                    // The peer's next read returns the error as well.
                     let _ = peer.send(frames);
                 }
             }
@@ -231,7 +231,7 @@ impl Peer {
     }
 }
 
-/// Calls `write()` once, and returns how much the socket accepted.
+/// Calls `write()` once. Returns the number of bytes that the socket accepted.
 fn write(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
     match stream.write(bytes) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
@@ -240,7 +240,7 @@ fn write(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// The requested path, and the response.
+/// The requested path and the response; `None` if the request is not an upgrade.
 fn upgrade_response(head: &[u8]) -> Option<(String, String)> {
     let head = std::str::from_utf8(head).ok()?;
     let path = head.split(' ').nth(1)?.to_owned();
@@ -266,7 +266,7 @@ mod tests {
         plan: Plan,
     }
 
-    /// A short run of 7 connections: the findings, and the number of deliveries of each message.
+    /// Runs 7 connections for a short time. Returns the findings, and the deliveries of each message.
     fn load(batch: bool, args: &str) -> (Findings, u64) {
         let name = format!("baseline-{}-{batch}-{}", std::process::id(), args.len());
         let path = std::env::temp_dir().join(name);
@@ -274,7 +274,7 @@ mod tests {
         std::fs::remove_file(path).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
-        // Ends with the process.
+        // The thread ends with the process.
         spawn(move || serve(listener, BaselineServer::new(file, batch)));
         let times = "--duration 0.1 --warmup 0 --settle 0 --idle-timeout 0.7";
         let line = format!("load --peer --url {url} --connections 7 {times} {args}");

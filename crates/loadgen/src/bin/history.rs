@@ -1,4 +1,4 @@
-//! `history`: records what clients send and receive while faults are injected into a server, and verifies it afterwards.
+//! `history`: records what clients send and receive while faults are injected into a server, and verifies the records.
 //!
 //! Exit codes: 0, no violation; 1, a violation; 2, the command failed; 3, less activity than the minimum.
 
@@ -14,7 +14,7 @@ use history::{MinimumActivity, Record, check, merge, read};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use teahouse_loadgen::recorder::{Instruction, Progress, RecorderOptions, record};
 
-/// A larger history is read from its files on each pass, and not kept in memory.
+/// The most bytes of history files that are kept in memory; larger ones are read again in each pass.
 const KEPT_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Records and verifies client histories.
@@ -54,7 +54,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// A client needs a socket and a file, and many systems start with a limit of 1,024. If this fails, a client reports it.
+/// Raises the limit of open files: each client needs a socket and a file, and many systems start with a limit of 1,024. If
+/// this fails, a client reports it.
 fn raise_file_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
@@ -113,7 +114,7 @@ fn record_all(plan: &RecorderOptions) -> Result<(), String> {
     let (sender, instructions) = channel();
     thread::spawn(move || {
         for line in io::stdin().lines().map_while(Result::ok) {
-            // The receiver is gone only if the clients have ended, and then the process ends.
+            // Sending fails only after the clients have ended; the process then ends as well.
             let _ = sender.send(match line.as_str() {
                 "pause reading" => Instruction::PauseReading,
                 "resume reading" => Instruction::ResumeReading,

@@ -1,5 +1,5 @@
-//! Verifies what each member of a hub, or each subscriber of NATS, received. Such a server has no event numbers. So it is held
-//! to less than Teahouse: each message once, unaltered, and the messages of one sender in order.
+//! Verifies what the members of a hub, or the subscribers of NATS, received. Such a server has no event numbers, so less is
+//! required than of Teahouse: each message once, unaltered, and the messages of one sender in order.
 
 use std::collections::HashSet;
 
@@ -15,34 +15,33 @@ const AFTER: &[u8] = br#""}"#;
 /// The size of the log that is kept: some seconds of a busy hub.
 const LOG_BYTES: usize = 32 * 1024 * 1024;
 
-/// A room without event numbers.
+/// The verification of one room without event numbers.
 #[derive(Debug)]
 pub(crate) struct Channel {
     /// The index among `channels`, to which senders are assigned in turn.
     index: Index,
     channels: Index,
-    /// The number of senders in this channel.
     senders: usize,
     /// The number of members that never pause reading: the first ones.
     readers: usize,
     body: usize,
-    /// The texts in the order in which the first member received them. Most other members receive the same order, so that their
+    /// The texts in the order in which the first member received them. Most other members receive the same order, so their
     /// texts need not be parsed again.
     log: RecentFrames,
-    /// The payload of each message in the log.
+    /// The payloads of the messages in the log.
     messages: Vec<LoggedMessage>,
-    /// For each member, up to where its order equals that of the log.
+    /// For each member, the position up to which its order equals that of the log.
     position: Vec<usize>,
     /// For each member and sender of this channel, the number of the next message.
     next: Vec<Index>,
-    /// For each member, the number of distinct messages it received.
+    /// For each member, the number of distinct messages received.
     received: Vec<u64>,
-    /// Member, sender and number of skipped messages. Almost always empty.
+    /// Member, sender and number of skipped messages; almost always empty.
     gaps: HashSet<(usize, Index, u32)>,
     findings: Findings,
 }
 
-/// A message and the index of its sender in the channel: computed once, and not for each member.
+/// A message with the index of its sender in the channel, computed once instead of for each member.
 #[derive(Clone, Copy, Debug)]
 struct LoggedMessage {
     payload: Payload,
@@ -50,7 +49,7 @@ struct LoggedMessage {
 }
 
 impl Channel {
-    /// The only channel, with this many members and senders.
+    /// A single channel with this many members and senders.
     pub(crate) fn new(readers: u32, stalled: u32, senders: u32, body: usize) -> Self {
         let (members, senders) = ((readers + stalled) as usize, senders as usize);
         Channel {
@@ -74,7 +73,7 @@ impl Channel {
         Channel { index, channels, log: RecentFrames::new(LOG_BYTES / channels as usize), ..self }
     }
 
-    /// The senders in this channel.
+    /// The senders that send to this channel.
     fn own<'a>(&self, senders: &'a [Sender]) -> impl Iterator<Item = &'a Sender> + Clone + use<'a> {
         senders.iter().skip(self.index as usize).step_by(self.channels as usize)
     }
@@ -113,7 +112,7 @@ impl Channel {
         used
     }
 
-    /// Parses a text. `None`, and counted, if none of our senders sent it, or not in this channel.
+    /// Parses a text. Returns `None`, and counts a finding, if no sender of this channel sent it.
     fn read(&mut self, member: usize, text: &[u8]) -> Option<LoggedMessage> {
         let position = self.position[member];
         if self.log.json(position as u64) == Some(text) {
@@ -142,7 +141,7 @@ impl Channel {
         Some(message)
     }
 
-    /// The member received this text. Returns its payload if it is new to the member.
+    /// Handles a text that the member received. Returns its payload if it is new to the member.
     pub(crate) fn receive(&mut self, member: usize, text: &[u8]) -> Option<Payload> {
         let LoggedMessage { payload, sender } = self.read(member, text)?;
         let next = &mut self.next[member * self.senders + sender as usize];
@@ -154,7 +153,7 @@ impl Channel {
             self.findings.out_of_order += 1;
         } else {
             if member >= self.readers {
-                // A hub may skip messages for a member that does not read, and cannot announce it.
+                // A hub may skip messages for a member that does not read, and has no way to announce it.
                 self.findings.stalled_gaps += u64::from(payload.number > *next);
             } else {
                 self.gaps.extend((*next..payload.number).map(|number| (member, sender, number)));
@@ -170,8 +169,8 @@ impl Channel {
         self.received[member] >= self.own(senders).map(Sender::sent).sum()
     }
 
-    /// Adds the findings. `is_alive` holds for each member whether its connection was open at the end. If not, later messages are
-    /// not lost, but its end is counted.
+    /// Adds the findings. `is_alive` is whether each member's connection was open at the end: if not, later messages are not
+    /// lost, but the closed connection is counted.
     pub(crate) fn finish(
         self,
         is_alive: impl Iterator<Item = bool>,

@@ -1,4 +1,4 @@
-//! All channels of a hub. Connection k is in channel k modulo their number.
+//! All channels of a hub. Connection k is in channel k modulo the number of channels.
 
 use super::channel::Channel;
 use super::checker::Index;
@@ -6,7 +6,7 @@ use super::payload::Payload;
 use super::senders::Sender;
 use super::{Findings, Plan};
 
-/// At least one channel. Each connection is in one.
+/// The channels; at least one.
 #[derive(Debug)]
 pub(crate) struct Channels(Vec<Channel>);
 
@@ -14,7 +14,7 @@ impl Channels {
     pub(crate) fn new(plan: &Plan) -> Self {
         let channels = plan.rooms;
         let channel = |index: Index| {
-            // How many of `all` connections are in this channel.
+            // The number of connections, out of `all`, in this channel.
             let here = |all: u32| all / channels + u32::from(index < all % channels);
             let readers = here(plan.connections);
             let stalled = here(plan.all_connections()) - readers;
@@ -23,7 +23,7 @@ impl Channels {
         Channels((0..channels).map(channel).collect())
     }
 
-    /// The connection's channel, and its index there. Connections that never pause reading come first in each channel.
+    /// The connection's channel, and its index there. In each channel, the connections that never pause reading come first.
     fn of(&mut self, number: usize) -> (&mut Channel, usize) {
         let channels = self.0.len();
         (&mut self.0[number % channels], number / channels)
@@ -52,7 +52,7 @@ impl Channels {
         self.0[number % channels].is_caught_up(number / channels, senders)
     }
 
-    /// Adds the findings. `is_alive` holds for each connection whether it was open at the end.
+    /// Adds the findings. `is_alive` is whether each connection was open at the end.
     pub(crate) fn finish(self, is_alive: &[bool], senders: &[Sender], findings: &mut Findings) {
         let channels = self.0.len();
         for (index, channel) in self.0.into_iter().enumerate() {

@@ -1,20 +1,20 @@
 //! Verifies what each member of each room received.
 //!
 //! The first member that receives an event defines it. Every other member must receive the same event with the same number,
-//! once, in order, and without a missing range that no `gap` announced. An acknowledged message must have the number of its `ok`. The
-//! checker uses no socket and no clock.
+//! once, in order, and without a missing range that no `gap` announced. An acknowledged message must have the number of its
+//! `ok`. The checker is pure: it uses neither a socket nor a clock.
 
 use super::payload::Payload;
 use super::recent_frames::RecentFrames;
 
-/// Violations and announced gaps. All but the gaps should be 0.
+/// The violations and the announced gaps of a run. Everything except the gaps must be 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Findings {
-    /// Events that a member never received and no `gap` announced, counted for each member.
+    /// Events that a member never received and that no `gap` announced, counted for each member.
     pub lost: u64,
     /// Events that a member received twice, and messages with two numbers.
     pub duplicated: u64,
-    /// Events received after one with a greater number, and messages of one sender in another order than sent.
+    /// Events received after one with a greater number, and messages of one sender that are not in the order of sending.
     pub out_of_order: u64,
     /// Bodies that differ from what was sent, and events that differ from what another member received with the same number.
     pub altered: u64,
@@ -22,7 +22,7 @@ pub struct Findings {
     pub wrong_seq: u64,
     /// Events of a room before `joined`, or of another room; frames that are not in the protocol.
     pub unexpected: u64,
-    /// `gap` frames.
+    /// `gap` frames to connections that never paused reading.
     pub gaps: u64,
     /// Events that these `gap` frames announced as missing.
     pub gap_events: u64,
@@ -31,7 +31,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Whether there is no violation. An announced gap is none.
+    /// Whether there is no violation; an announced gap is not one.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let Findings {
@@ -52,15 +52,15 @@ impl Findings {
 /// The index of a room or a sender, from 0.
 pub(crate) type Index = u32;
 
-/// One member of one room.
+/// The events of one room that one connection has received.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     room: Index,
     /// Whether the connection pauses reading.
     is_stalled: bool,
-    /// The last received event; `None` before `joined`.
+    /// The number of the last received event; `None` before `joined`.
     cursor: Option<u64>,
-    /// Missing ranges before the cursor: almost always none.
+    /// The missing ranges before the cursor; almost always empty.
     gaps: Vec<(u64, u64)>,
 }
 
@@ -71,26 +71,24 @@ impl Member {
         Member { room, is_stalled: false, cursor: None, gaps: Vec::new() }
     }
 
-    /// A member that has not joined yet, of a connection that will pause reading. Gaps are expected, and events that have not
+    /// A member that has not joined yet, of a connection that will pause reading: gaps are expected, and events that have not
     /// arrived at the end are not lost.
     #[must_use]
     pub(crate) fn stalled(room: Index) -> Self {
         Member { is_stalled: true, ..Member::new(room) }
     }
 
-    /// Whether `joined` has arrived.
     #[must_use]
     pub(crate) fn is_joined(&self) -> bool {
         self.cursor.is_some()
     }
 
-    /// The member's room.
     #[must_use]
     pub(crate) fn room(&self) -> Index {
         self.room
     }
 
-    /// Removes `seq` from the missing ranges; false if it is in none.
+    /// Removes `seq` from the missing ranges. Returns `false` if it is in none.
     fn fill(&mut self, seq: u64) -> bool {
         let Some(at) = self.gaps.iter().position(|&(from, to)| (from..=to).contains(&seq)) else {
             return false;
@@ -105,7 +103,7 @@ impl Member {
     }
 }
 
-/// The content of an event.
+/// The content of an event, as far as it is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// No member has received the event yet.
@@ -118,12 +116,12 @@ pub(crate) enum Content {
     Notice,
 }
 
-/// The most events of a room in a load run. A greater number is a defect of the server, and must not cost memory.
+/// Bounds the events of a room in a load run. A greater number is a defect of the server, and must not cost memory.
 const MAX_EVENTS: usize = 1 << 26;
 
 #[derive(Debug, Default)]
 struct Room {
-    /// `contents[0]` is event `base + 1`.
+    /// The number before `contents[0]`, because events before the run are not kept.
     base: u64,
     contents: Vec<Content>,
     recent_frames: RecentFrames,
@@ -152,8 +150,8 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
-    /// A checker for this many rooms and senders. `recent_bytes`: the size of the recent frames that are kept, over all rooms,
-    /// to compare bytes instead of parsing JSON.
+    /// A checker for this many rooms and senders. `recent_bytes` bounds the recent frames of all rooms, which are kept to
+    /// compare bytes instead of parsing JSON.
     #[must_use]
     pub(crate) fn new(rooms: u32, senders: u32, recent_bytes: usize) -> Self {
         let room = || Room {
@@ -173,7 +171,7 @@ impl Checker {
         if room.members == 0 {
             room.base = head;
         } else if head < room.base {
-            // The first to join is not always the first to receive `joined`.
+            // The member that joined first need not be the first to receive `joined`.
             let before = usize::try_from(room.base - head).unwrap_or(usize::MAX).min(MAX_EVENTS);
             room.contents.splice(0..0, std::iter::repeat_n(Content::Unknown, before));
             room.base = head;
@@ -204,7 +202,8 @@ impl Checker {
         used
     }
 
-    /// The same for one event in another kind of frame. If its JSON is at the start of `bytes`, returns its length and content.
+    /// Like `receive_known_frames`, for one event that is in an array. If its JSON is at the start of `bytes`, returns its
+    /// length and content.
     pub(crate) fn receive_known(&self, member: &mut Member, bytes: &[u8]) -> Option<(usize, Content)> {
         let seq = member.cursor? + 1;
         let room = &self.rooms[member.room as usize];
@@ -213,7 +212,7 @@ impl Checker {
         Some((length, room.contents[(seq - room.base - 1) as usize]))
     }
 
-    /// The member received this event, whose JSON is `bytes`. Returns whether it is new to the member.
+    /// Handles an event that the member received, with its JSON. Returns whether it is new to the member.
     pub(crate) fn receive(&mut self, member: &mut Member, seq: u64, content: Content, bytes: &[u8]) -> bool {
         let room = &mut self.rooms[member.room as usize];
         let (Some(cursor), Some(known)) = (member.cursor, room.content(seq)) else {

@@ -1,4 +1,4 @@
-//! All connections: connect, poll, end.
+//! All connections of a run: connecting, polling, ending.
 
 mod receive;
 mod send;
@@ -20,16 +20,16 @@ use super::room_assignment::RoomAssignment;
 use super::senders::Sender;
 use super::{LoadError, Plan, nats};
 
-/// The most bytes of one read. Large, since a server with a backlog writes much at once.
+/// The most bytes of one read; large, because a server with a backlog writes much at once.
 const READ_BYTES: usize = 256 * 1024;
 
-/// The size of the recent frames of all rooms: some seconds of a busy room.
+/// Bounds the recent frames of all rooms: some seconds of a busy room.
 const RECENT_BYTES: usize = 32 * 1024 * 1024;
 
 /// The `id` of the first `join`. Those of the other rooms follow, then those of the messages.
 const JOIN_ID: u64 = 1;
 
-/// A room's name and the server's id for it.
+/// A room's name, and the id that the server gave it.
 #[derive(Debug)]
 struct Room {
     name: String,
@@ -40,18 +40,18 @@ pub(crate) struct ClientPool {
     pub(crate) poll: Poll,
     upgrade: Upgrade,
     body: usize,
-    /// Whether senders ignore `retry_after_ms`.
+    /// Whether senders ignore `retry_after_ms`, to overload a server.
     ignore_retry_after: bool,
     pub(crate) connections: Vec<Connection>,
     /// The number of connections that never pause reading: the first ones.
     pub(crate) readers: usize,
-    /// For each connection, its member in each of its rooms.
+    /// The members of all connections; those of one connection are adjacent, one for each of its rooms.
     pub(crate) members: Vec<Member>,
     rooms_each: usize,
     assignment: RoomAssignment,
     pub(crate) senders: Vec<Sender>,
     pub(crate) checker: Checker,
-    /// Verifies what a peer's members receive, in place of the checker.
+    /// Verifies what a peer's members receive, instead of the checker.
     pub(crate) channels: Option<Channels>,
     /// For each connection, the incomplete part of its NATS stream.
     streams: Option<Vec<nats::Stream>>,
@@ -59,13 +59,13 @@ pub(crate) struct ClientPool {
     /// Part of every `client_message_id`, so that the keys of two runs against one store differ.
     run: u64,
     started: Instant,
-    /// When the current bytes were read, in microseconds of the run.
+    /// The time at which the current bytes were read, in microseconds of the run.
     now_us: u64,
     pub(crate) joined: u32,
     pub(crate) counters: Counters,
-    /// The time of the last received bytes.
+    /// The time of the last received bytes, by which the run detects silence.
     pub(crate) last_progress: Instant,
-    /// Joins to retry: time, connection, and index of the room.
+    /// The joins to retry: time, connection, and index of the room.
     join_retries: Vec<(u64, usize, usize)>,
     events: Events,
     input: Vec<u8>,
@@ -119,7 +119,7 @@ impl ClientPool {
         self.started.elapsed().as_micros() as u64
     }
 
-    /// Starts one more connection. The first ones send; the last ones will stall.
+    /// Starts one more connection. The first ones send; the last ones will pause reading.
     pub(crate) fn connect_one(&mut self, plan: &Plan) -> Result<(), LoadError> {
         let number = self.connections.len() as u32;
         let is_stalled = number >= plan.connections;
@@ -139,7 +139,6 @@ impl ClientPool {
         self.rooms_each
     }
 
-    /// The connection's members.
     pub(crate) fn memberships_of(&self, number: usize) -> &[Member] {
         &self.members[number * self.rooms_each..][..self.rooms_each]
     }
@@ -152,7 +151,7 @@ impl ClientPool {
         }
     }
 
-    /// Stalled connections stop reading.
+    /// Makes the stalled connections stop reading.
     pub(crate) fn pause_reading(&mut self) -> Result<(), LoadError> {
         for connection in &mut self.connections[self.readers..] {
             connection.pause_reading(self.poll.registry())?;
@@ -160,7 +159,7 @@ impl ClientPool {
         Ok(())
     }
 
-    /// Stalled connections resume reading.
+    /// Makes the stalled connections read again.
     pub(crate) fn resume_reading(&mut self) -> Result<(), LoadError> {
         for connection in &mut self.connections[self.readers..] {
             connection.resume_reading(self.poll.registry())?;
@@ -168,7 +167,7 @@ impl ClientPool {
         Ok(())
     }
 
-    /// Waits for events, at most until `until`, and handles them.
+    /// Waits for socket events, at most until `until`, and handles them.
     pub(crate) fn poll_events(&mut self, until: Instant) -> Result<(), LoadError> {
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         let timeout = until.saturating_duration_since(Instant::now()).min(Duration::from_millis(500));
@@ -184,7 +183,7 @@ impl ClientPool {
         Ok(())
     }
 
-    /// Handles an event. A failure before `joined` ends the run; later it is counted as a closed connection.
+    /// Handles a socket event. A failure before `joined` ends the run; a later one is counted as a closed connection.
     fn ready(&mut self, event: &Event) -> Result<(), LoadError> {
         let number = event.token().0;
         let connection = &mut self.connections[number];
@@ -197,7 +196,8 @@ impl ClientPool {
         if event.is_readable() { self.read(number, event.is_read_closed()) } else { Ok(()) }
     }
 
-    /// `to_the_end`: the server has closed its side, so no further event follows for the remaining bytes.
+    /// Reads from a connection. With `to_the_end` the server has closed its side, so no further event announces the remaining
+    /// bytes.
     fn read(&mut self, number: usize, to_the_end: bool) -> Result<(), LoadError> {
         let mut input = std::mem::take(&mut self.input);
         let outcome = loop {
@@ -234,11 +234,11 @@ impl ClientPool {
                 Err(why) => return self.ended(number, 1006, &why),
             }
             if self.channels.is_some() && self.streams.is_none() {
-                // A hub has no join: every connection receives.
+                // A hub has no join: an open connection receives.
                 self.is_member(number);
             }
         }
-        // Taken out, since `self` is used while the message is borrowed.
+        // Taken out of `self`, because the message borrows it.
         let mut decoder = std::mem::replace(&mut self.connections[number].decoder, Decoder::client());
         let outcome = loop {
             if self.streams.is_none() && decoder.is_idle() {
@@ -269,13 +269,13 @@ impl ClientPool {
         outcome
     }
 
-    /// The connection has joined all its rooms.
+    /// Handles the last `joined` of a connection.
     fn is_member(&mut self, number: usize) {
         self.connections[number].stage = Stage::Member;
         self.joined += 1;
     }
 
-    /// A random mask for a frame.
+    /// The next random mask for a frame.
     fn next_mask(&mut self) -> [u8; 4] {
         self.rng.u32(..).to_le_bytes()
     }
@@ -286,7 +286,7 @@ impl ClientPool {
         self.flush(number);
     }
 
-    /// Writes queued bytes. An error also shows on the next read, which counts it.
+    /// Writes queued bytes. The next read returns an error as well, and counts it.
     fn flush(&mut self, number: usize) {
         let _ = self.connections[number].flush();
     }

@@ -1,4 +1,4 @@
-//! One of many connections: its socket, its outgoing buffer and its stage.
+//! One connection of many: its socket, its outgoing buffer and its stage.
 
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
@@ -12,42 +12,41 @@ use super::checker::Index;
 use super::plan::Target;
 use client::dial_nonblocking;
 
-/// The longest accepted message. A peer may put everything that waits for a client into one.
+/// Bounds a message. A peer may put everything that waits for a client into one.
 const MESSAGE_LIMIT: u32 = 64 * 1024 * 1024;
 
-/// The receive buffer of a connection that will stall. Small, so that unread data waits at the server.
+/// The receive buffer of a connection that will pause reading, in bytes: small, so that unread data waits at the server.
 const SMALL_BUFFER: usize = 4096;
 
-/// Also writable, from the start: events are edge-triggered, so it costs nothing until a socket is full.
+/// Includes writability from the start: events are edge-triggered, so it costs nothing until a socket is full.
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// The stage of a connection.
 #[derive(Debug)]
 pub(crate) enum Stage {
-    /// The upgrade is in progress, with this much of the response.
+    /// The upgrade is in progress; the bytes of the response so far.
     Upgrading(Vec<u8>),
-    /// Open, but not in all its rooms yet.
+    /// The connection is open, but has not joined all its rooms.
     Joining,
-    /// A member of all its rooms.
+    /// The connection has joined all its rooms.
     Member,
-    /// Ended.
     Ended,
 }
 
-/// The upgrade request and response of all connections: encoded once and validated once.
+/// The upgrade requests and responses of all connections: encoded once and validated once.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
     target: Target,
     key: String,
     /// One request for each path.
     requests: Vec<Vec<u8>>,
-    /// The response that was validated; empty before the first.
+    /// The first validated response; empty before it. Equal responses need no further validation.
     response: Vec<u8>,
 }
 
 impl Upgrade {
     pub(crate) fn new(target: Target) -> Self {
-        // One key for all: it is not a secret, and only proves that the server has read the request.
+        // One key for all connections: it is not a secret, and only proves that the server has read the request.
         let key = client_key(fastrand::u128(..).to_le_bytes());
         let host = target.addr.to_string();
         let request = |path: &String| {
@@ -72,9 +71,8 @@ pub(crate) struct Connection {
     token: Token,
     pub(crate) decoder: Decoder,
     pub(crate) stage: Stage,
-    /// The sender's index, if the connection sends.
     pub(crate) sender: Option<Index>,
-    /// Bytes that the socket has not accepted yet. Bounded by the sender's window.
+    /// Bytes that the socket has not accepted, bounded by the sender's window.
     out: Vec<u8>,
     is_blocked: bool,
 }
@@ -103,7 +101,7 @@ impl Connection {
         })
     }
 
-    /// Reads once. `Ok(None)`: no more bytes for now.
+    /// Reads once. `Ok(None)` means that there are no more bytes for now.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match self.stream.read(buffer) {
@@ -115,7 +113,8 @@ impl Connection {
         }
     }
 
-    /// Consumes bytes of the upgrade response. `Some`: it is complete and valid, and this many of the bytes belong to it.
+    /// Consumes bytes of the upgrade response. Returns `Some` when it is complete and valid: the number of these bytes that
+    /// belong to it.
     pub(crate) fn upgraded(&mut self, bytes: &[u8], upgrade: &mut Upgrade) -> Result<Option<usize>, String> {
         let Stage::Upgrading(head) = &mut self.stage else { return Ok(Some(0)) };
         let before = head.len();
@@ -123,7 +122,7 @@ impl Connection {
         let Some(end) = head_len(head) else { return Ok(None) };
         upgrade.check(&head[..end])?;
         self.stage = Stage::Joining;
-        // Before these bytes it was incomplete.
+        // Without these bytes it was incomplete.
         Ok(Some(end - before))
     }
 
@@ -137,7 +136,7 @@ impl Connection {
         self.is_blocked
     }
 
-    /// Writes queued bytes as far as the socket accepts them; the rest when it is writable.
+    /// Writes queued bytes as far as the socket accepts them. The rest follows when it is writable.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         let mut written = 0;
         self.is_blocked = loop {
@@ -157,12 +156,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Stops reading.
     pub(crate) fn pause_reading(&mut self, registry: &Registry) -> io::Result<()> {
         registry.deregister(&mut self.stream)
     }
 
-    /// Resumes reading.
     pub(crate) fn resume_reading(&mut self, registry: &Registry) -> io::Result<()> {
         registry.register(&mut self.stream, self.token, INTEREST)
     }
@@ -171,7 +168,7 @@ impl Connection {
     pub(crate) fn end(&mut self, registry: &Registry) {
         self.stage = Stage::Ended;
         self.out = Vec::new();
-        // A closed socket cannot be deregistered or shut down, and need not be.
+        // A closed socket can be neither deregistered nor shut down, which is not needed then.
         let _ = registry.deregister(&mut self.stream);
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }

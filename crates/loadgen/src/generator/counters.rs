@@ -1,4 +1,4 @@
-//! Counters of the whole run, and of the measured time.
+//! The counters of a run, in total and for the measured time.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,14 +12,12 @@ const SECOND_US: u64 = 1_000_000;
 /// The counters of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    /// Received events of every kind.
     pub(crate) received: u64,
     pub(crate) deliveries: u64,
     pub(crate) acknowledged: u64,
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) closed: BTreeMap<u16, u64>,
     pub(crate) measured: Measured,
-    /// Whether this is the measured time.
     measuring: bool,
     /// The measured time, in microseconds of the run.
     span_us: Range<u64>,
@@ -31,9 +29,8 @@ pub(crate) struct Measured {
     pub(crate) deliveries: u64,
     /// Messages acknowledged in each second; the last second may be incomplete.
     pub(crate) acknowledged: Vec<u64>,
-    /// Rejected commands.
     pub(crate) rejected: u64,
-    /// From the write of a message to its read.
+    /// From the write of a message to its read by each member.
     pub(crate) latency: Histogram,
     /// From the write of a message to the read of its reply.
     pub(crate) acknowledge: Histogram,
@@ -52,7 +49,7 @@ impl Counters {
         self.span_us.end = now_us;
     }
 
-    /// A member received an event for the first time.
+    /// Counts the first receipt of an event by a member.
     pub(crate) fn delivered(&mut self, content: Content, senders: &mut [Sender], now_us: u64) {
         self.received += 1;
         let Content::Message(payload) = content else { return };
@@ -65,18 +62,17 @@ impl Counters {
         if let Some(sent_us) = sender.and_then(|sender| sender.on_received(payload.number))
             && self.span_us.contains(&sent_us)
         {
-            // The last member to read it has the longest latency.
+            // The last member to read a message determines its time to completion.
             self.measured.complete.record(now_us.saturating_sub(sent_us));
         }
     }
 
-    /// A command was rejected.
     pub(crate) fn rejected(&mut self, code: String) {
         self.measured.rejected += u64::from(self.measuring);
         *self.errors.entry(code).or_default() += 1;
     }
 
-    /// A message that was sent at this time has a reply.
+    /// Counts the reply to a message that was sent at `sent_us`.
     pub(crate) fn answered(&mut self, sent_us: u64, now_us: u64) {
         self.acknowledged += 1;
         if self.measuring {

@@ -1,4 +1,4 @@
-//! Parses frames that were not recognized by their bytes.
+//! Parsing of frames that were not recognized by their bytes.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Parses the frame at the start of `text`, and returns its length.
+    /// Parses the frame at the start of `text`. Returns it with its length.
     pub(crate) fn read(text: &'a str) -> Option<(Self, usize)> {
         let mut frames = serde_json::Deserializer::from_str(text).into_iter();
         let frame = frames.next()?.ok()?;

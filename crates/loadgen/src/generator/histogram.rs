@@ -1,9 +1,9 @@
-//! Latencies in microseconds. Every quantile is exact to two significant digits, at a fixed size in memory.
+//! Latencies in microseconds. Each quantile is exact to two significant digits, in a fixed amount of memory.
 
 /// Longer times count as this: an hour, the longest run.
 const MAX_US: u64 = 3_600_000_000;
 
-/// A histogram of microseconds.
+/// A histogram of times in microseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Histogram(hdrhistogram::Histogram<u64>);
 
@@ -15,18 +15,16 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts one time.
     pub(crate) fn record(&mut self, micros: u64) {
         self.0.saturating_record(micros);
     }
 
-    /// The number of times that were counted.
     #[must_use]
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The greatest time, rounded up to the end of its bucket.
+    /// The maximum, rounded up to the end of its bucket.
     #[must_use]
     pub(crate) fn max(&self) -> u64 {
         self.0.max()

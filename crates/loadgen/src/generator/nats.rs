@@ -1,18 +1,17 @@
 //! The subset of the NATS client protocol that a room needs: all connections subscribe to one subject, and senders publish to
 //! it. Over WebSocket the stream of lines arrives in binary frames that are split anywhere.
 
-/// The reply to a ping.
+/// The client's reply to a ping, without which NATS closes the connection.
 pub(crate) const PONG: &[u8] = b"PONG\r\n";
 
 const LINE_END: &[u8] = b"\r\n";
 
-/// The longest message, and the most bytes that are buffered: far more than is published here.
+/// Bounds a message and the buffered bytes, far above what a run publishes.
 const MAX_BUFFERED: usize = 1024 * 1024;
 
-/// One message of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServerMessage<'a> {
-    /// The server's description, which it sends first.
+    /// The server's description of itself, its first message.
     Info,
     Ping,
     Pong,
@@ -31,7 +30,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Consumes the next bytes, and calls `on_message` for each complete message.
+    /// Consumes bytes, and calls `on_message` for each complete message.
     pub(crate) fn read(&mut self, bytes: &[u8], mut on_message: impl FnMut(ServerMessage<'_>)) {
         if self.buffer.is_empty() {
             // Almost always every message is complete, and nothing is buffered.
@@ -58,7 +57,7 @@ fn parse_all(bytes: &[u8], on_message: &mut impl FnMut(ServerMessage<'_>)) -> us
     used
 }
 
-/// The message at the start, and its length; `None` if it is incomplete.
+/// The message at the start with its length; `None` if it is incomplete.
 fn parse_first(bytes: &[u8]) -> Option<(ServerMessage<'_>, usize)> {
     let line = &bytes[..bytes.windows(LINE_END.len()).position(|two| two == LINE_END)?];
     let after = line.len() + LINE_END.len();
@@ -89,15 +88,14 @@ fn length_of(line: &[u8]) -> Option<usize> {
     std::str::from_utf8(last).ok()?.parse().ok().filter(|&length| length <= MAX_BUFFERED)
 }
 
-/// The commands of a client after `INFO`: it wants no reply to each command but its own messages, subscribes, and sends a ping
-/// whose reply proves that all of this was read.
+/// The commands of a client after `INFO`: it turns off replies to commands, receives its own messages, subscribes, and sends a
+/// ping whose reply proves that the server has read all of this.
 pub(crate) fn connect_commands(subject: &str) -> Vec<u8> {
     let options =
         r#"{"verbose":false,"pedantic":false,"echo":true,"lang":"rust","version":"1","protocol":0}"#;
     format!("CONNECT {options}\r\nSUB {subject} 1\r\nPING\r\n").into_bytes()
 }
 
-/// Appends the command that publishes a message.
 pub(crate) fn publish(subject: &str, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"PUB ");
     out.extend_from_slice(subject.as_bytes());

@@ -1,9 +1,9 @@
-//! Message bodies with a sender, a message number, a time and a filler that can be verified.
+//! Message bodies with a sender, a message number, a time and a filler, so that every byte can be verified.
 
 /// The shortest body that holds three numbers.
 pub(crate) const MIN_BODY_BYTES: usize = 48;
 
-/// The filler twice, to compare from any offset.
+/// The filler twice, so that any offset can be compared without wrapping around.
 const FILLER_TWICE: [u8; 128] = {
     let mut twice = [0; 128];
     let mut at = 0;
@@ -14,12 +14,12 @@ const FILLER_TWICE: [u8; 128] = {
     twice
 };
 
-/// The numbers in a body.
+/// The numbers in a body, which identify the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Payload {
-    /// The sender, from 0.
+    /// The index of the sender, from 0.
     pub sender: u32,
-    /// The sender's message, from 0.
+    /// The number of the message among those of its sender, from 0.
     pub number: u32,
     /// The time of the write to the socket, in microseconds of the run.
     pub sent_us: u64,
@@ -61,7 +61,7 @@ impl Payload {
             .then_some(payload)
     }
 
-    /// The filler, with another offset for each message, so that adjacent messages differ.
+    /// The filler, at another offset for each message, so that adjacent messages differ.
     fn filler(self) -> impl Iterator<Item = u8> {
         FILLER.iter().copied().cycle().skip(self.filler_offset())
     }
@@ -71,7 +71,7 @@ impl Payload {
     }
 }
 
-/// Appends a number in decimal, without an allocation.
+/// Appends a number in decimal without an allocation.
 pub(crate) fn write_number(number: u64, out: &mut Vec<u8>) {
     use std::io::Write;
     // Writing to a Vec cannot fail.

@@ -14,7 +14,7 @@ use client::Options;
 /// The ephemeral ports of one address on Linux (32768 to 60999).
 const PORTS_PER_SOURCE: u32 = 28_232;
 
-/// Open files other than the connections.
+/// Open files in addition to the connections.
 const OTHER_FILES: u64 = 32;
 
 /// The options of a load run.
@@ -85,7 +85,7 @@ pub struct Plan {
     pub server_pid: Option<u32>,
 }
 
-/// The protocol of another kind of server.
+/// The protocol of a server other than Teahouse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Peer {
     /// A hub: it sends every text to all connections with the same path.
@@ -95,7 +95,7 @@ pub enum Peer {
 }
 
 impl Plan {
-    /// Checks the bounds.
+    /// Checks the bounds, including this machine's ports and open files. The error names the option.
     pub fn check(&self) -> Result<(), LoadError> {
         let reject = |why: String| Err(LoadError::Plan(why));
         if self.connections == 0
@@ -162,12 +162,11 @@ impl Plan {
         Ok(())
     }
 
-    /// All connections, including stalled ones.
     pub(crate) fn all_connections(&self) -> u32 {
         self.connections + self.stalled
     }
 
-    /// The most messages of this sender without a reply.
+    /// The most unanswered messages of this sender.
     pub(crate) fn window_of(&self, sender: u32) -> u32 {
         if self.rate.is_some() {
             return self.max_unanswered;
@@ -178,7 +177,7 @@ impl Plan {
         }
     }
 
-    /// The server's address and the paths of the upgrade.
+    /// The server's address, and the paths of the upgrade.
     pub(crate) fn target(&self) -> Result<Target, LoadError> {
         let wrong = || LoadError::Plan(format!("url is not like ws://127.0.0.1:9999: {}", self.url));
         let rest = self.url.strip_prefix("ws://").ok_or_else(wrong)?;
@@ -195,7 +194,7 @@ impl Plan {
         Ok(Target { addr, paths, protocols })
     }
 
-    /// The connection's source address; `None`, the kernel's choice, with one source.
+    /// The source address of the connection; with a single source `None`, which leaves the choice to the kernel.
     pub(crate) fn source(&self, connection: u32) -> Option<IpAddr> {
         if self.sources == 1 {
             return None;
@@ -209,12 +208,11 @@ impl Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) addr: SocketAddr,
-    /// Connections are assigned to these in turn, as to a hub's channels.
+    /// The upgrade paths, to which connections are assigned in turn, as to a hub's channels.
     pub(crate) paths: Vec<String>,
     pub(crate) protocols: &'static [&'static str],
 }
 
-/// The name of a room.
 pub(crate) fn room_name(prefix: &str, index: u32) -> String {
     format!("{prefix}-{index}")
 }

@@ -1,4 +1,4 @@
-//! CPU, memory and limits of a process, from /proc.
+//! CPU, memory and limits of a process, from /proc (Linux only).
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 /// USER_HZ, in which /proc counts: 100 on every architecture that Linux runs on today.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// The CPU time of all threads of a process.
+/// The CPU time of all threads of a process; `None` if it has ended.
 pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     parse_cpu_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The anonymous memory of a process (RssAnon), in bytes.
+/// The anonymous memory of a process (RssAnon), in bytes; `None` if it has ended.
 pub(crate) fn own_memory(pid: u32) -> Option<u64> {
     parse_own_memory(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
 
-/// Measures the CPU of the generator and the server over an interval.
+/// Measures the CPU use of the generator and the server over an interval.
 #[derive(Debug)]
 pub(crate) struct Usage {
     started: Instant,
@@ -84,7 +84,6 @@ impl MemoryPeak {
     }
 }
 
-/// The limit of open files of this process.
 pub(crate) fn open_files_limit() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     limits
@@ -97,7 +96,7 @@ pub(crate) fn open_files_limit() -> Option<u64> {
 }
 
 fn parse_cpu_time(stat: &str) -> Option<Duration> {
-    // A program's name may contain spaces and parentheses; only numbers follow the last one.
+    // A program's name may contain spaces and parentheses; after the last one there are only numbers.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<u64>().ok();
     let total = ticks()? + ticks()?;

@@ -1,11 +1,11 @@
-//! The last events of a room as bytes. A server encodes an event once for all members, so of a thousand deliveries one is
-//! parsed and the others are compared.
+//! The last events of a room as bytes. A server encodes an event once for all members, so only one delivery in a thousand is
+//! parsed, and the others are compared.
 
 use std::collections::VecDeque;
 
 use websocket::{append_text, frame_len};
 
-/// The greatest distance of an event from the first kept one: each number between them takes a slot.
+/// Bounds the distance of an event from the first kept one, because each number between them takes a slot.
 const MAX_EVENTS: u64 = 1 << 20;
 
 /// The last events by number, bounded in bytes. The buffer of an evicted event is reused.
@@ -25,18 +25,17 @@ impl RecentFrames {
         RecentFrames { limit, ..RecentFrames::default() }
     }
 
-    /// The event's frame.
     pub(crate) fn frame(&self, seq: u64) -> Option<&[u8]> {
         let at = usize::try_from(seq.checked_sub(self.first)?).ok()?;
         self.frames.get(at).map(Vec::as_slice).filter(|frame| !frame.is_empty())
     }
 
-    /// The event's JSON.
+    /// The event's JSON, without the header of its frame.
     pub(crate) fn json(&self, seq: u64) -> Option<&[u8]> {
         self.frame(seq).map(|frame| &frame[header_len(frame)..])
     }
 
-    /// Keeps the event, unless it is kept already or is older than all kept ones.
+    /// Keeps the event, unless it is already kept or older than all kept ones.
     pub(crate) fn offer(&mut self, seq: u64, json: &[u8]) {
         if self.frames.is_empty() || seq.saturating_sub(self.first) > MAX_EVENTS {
             self.frames.clear();
@@ -47,7 +46,7 @@ impl RecentFrames {
         }
         let length = frame_len(json.len());
         let mut kept = Vec::new();
-        // The newest one is kept even if it alone exceeds the bound.
+        // The newest event is kept even if it alone exceeds the bound.
         while self.bytes + length > self.limit
             && self.first < seq
             && let Some(oldest) = self.frames.pop_front()
@@ -56,7 +55,7 @@ impl RecentFrames {
             self.first += 1;
             kept = oldest;
         }
-        // The bounds above keep this small.
+        // At most `MAX_EVENTS`, by the check above.
         let at = (seq - self.first) as usize;
         if at >= self.frames.len() {
             self.frames.resize_with(at + 1, Vec::new);

@@ -1,4 +1,4 @@
-//! The report of a run.
+//! The report of a run: counts, rates, latencies, violations.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,14 +8,14 @@ use serde::Serialize;
 use super::Findings;
 use super::histogram::Histogram;
 
-/// Times in milliseconds.
+/// A distribution of times, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Times {
-    /// The median.
+    /// The median, exact to two digits.
     pub p50: f64,
-    /// The 99th percentile.
+    /// The 99th percentile, exact to two digits.
     pub p99: f64,
-    /// The maximum.
+    /// The maximum, exact to two digits.
     pub max: f64,
 }
 
@@ -30,16 +30,16 @@ impl Times {
     }
 }
 
-/// CPU and memory of the server's process.
+/// The CPU and memory use of the server's process.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct ServerUse {
-    /// Cores used in the measured time.
+    /// Cores used in the measured time; 1.0 is one core without pause.
     pub cpu_cores: f64,
-    /// Microseconds of CPU for each message to each member.
+    /// Microseconds of CPU for each message to each member; `None` without deliveries.
     pub cpu_us_per_delivery: Option<f64>,
     /// Anonymous memory (RssAnon) before the first connection, in bytes.
     pub memory_before: u64,
-    /// The same after the last join.
+    /// The same after the last join and the settle delay.
     pub memory_joined: u64,
     /// The same at the end of the measured time.
     pub memory_after: u64,
@@ -49,33 +49,33 @@ pub struct ServerUse {
     pub memory_per_connection: f64,
 }
 
-/// The time from the first connection to the last `joined`.
+/// The joining phase: from the first connection to the last `joined`.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Joining {
-    /// The length in seconds.
+    /// Its length in seconds.
     pub seconds: f64,
     /// Connections per second that joined all their rooms.
     pub per_second: f64,
-    /// Cores used by the generator.
+    /// Cores used by the generator; near 1.0 it measures itself.
     pub generator_cpu_cores: f64,
-    /// Cores used by the server, if its process id is known.
+    /// Cores used by the server; `None` without its process id.
     pub server_cpu_cores: Option<f64>,
 }
 
-/// The result of a run.
+/// The result of a run, printed as text or as JSON.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Connections that never paused reading.
     pub connections: u32,
-    /// Stalled connections.
+    /// Connections that paused reading.
     pub stalled: u32,
-    /// Rooms.
+    /// The rooms over which the connections were spread.
     pub rooms: u32,
-    /// Rooms that each connection joined.
+    /// The rooms that each connection joined.
     pub rooms_each: u32,
-    /// Senders.
+    /// The connections that sent messages.
     pub senders: u32,
-    /// Length of a message body.
+    /// The length of each message body in bytes.
     pub body_bytes: usize,
     /// Seconds from the first connection to the last `joined`.
     pub connect_seconds: f64,
@@ -85,9 +85,9 @@ pub struct Report {
     pub caught_up_seconds: Option<f64>,
     /// The measured time in seconds.
     pub seconds: f64,
-    /// Messages sent in total.
+    /// Messages sent in total, including warm-up.
     pub sent: u64,
-    /// Messages acknowledged in total.
+    /// Messages acknowledged in total, including warm-up.
     pub acknowledged: u64,
     /// Messages acknowledged in each second of the measured time.
     pub acknowledged_by_second: Vec<u64>,
@@ -109,20 +109,20 @@ pub struct Report {
     pub complete_ms: Times,
     /// From the write of a message to the read of its `ok`, in the measured time.
     pub acknowledge_ms: Times,
-    /// The greatest delay of a message against the configured rate.
+    /// The greatest delay of a message against the configured rate, in milliseconds; 0 without a rate.
     pub late_ms: f64,
-    /// Violations and gaps.
+    /// The violations and gaps that the checker found.
     #[serde(flatten)]
     pub findings: Findings,
-    /// Rejections by code.
+    /// Rejected commands by error code, over the whole run.
     pub errors: BTreeMap<String, u64>,
-    /// Closed connections by close code; 1006 without one.
+    /// Connections that ended early, by close code; 1006 without a close frame.
     pub closed: BTreeMap<u16, u64>,
-    /// The server's process, if its id is known.
+    /// The use of the server's process; `None` without its process id.
     pub server: Option<ServerUse>,
     /// Cores used by the generator in the measured time.
     pub generator_cpu_cores: f64,
-    /// Reasons to doubt the measurements.
+    /// Reasons to doubt the measurements, such as a saturated generator.
     pub warnings: Vec<String>,
 }
 

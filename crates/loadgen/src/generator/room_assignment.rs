@@ -2,19 +2,19 @@
 
 use super::checker::Index;
 
-/// The number of rooms, and the number of rooms for each connection.
+/// The number of rooms, and of the rooms that each connection joins.
 #[derive(Debug)]
 pub(crate) struct RoomAssignment {
     rooms: u32,
     each: u32,
     /// After this many connections, all rooms have the same number of members.
     cycle: u32,
-    /// The step between rooms in each cycle. Each cycle has another step, so that other connections share its rooms.
+    /// The step between rooms in each cycle; another one in each cycle, so that other connections share its rooms.
     steps: Vec<u32>,
 }
 
 impl RoomAssignment {
-    /// Requires at least one room, and `each` at most `rooms`.
+    /// Requires at least one room, and `each` to be at most `rooms`.
     pub(crate) fn new(rooms: u32, each: u32) -> Self {
         // With one room each, the order of rooms does not matter.
         let steps =
@@ -22,7 +22,7 @@ impl RoomAssignment {
         RoomAssignment { rooms, each, cycle: rooms / gcd(rooms, each), steps }
     }
 
-    /// The `each` different rooms of a connection.
+    /// The `each` distinct rooms of a connection.
     pub(crate) fn rooms_of(&self, connection: u32) -> impl Iterator<Item = Index> + use<> {
         let step = self.steps[(connection / self.cycle) as usize % self.steps.len()];
         let (rooms, each) = (u64::from(self.rooms), u64::from(self.each));
@@ -30,8 +30,8 @@ impl RoomAssignment {
         (first..first + each).map(move |place| (place % rooms * u64::from(step) % rooms) as Index)
     }
 
-    /// The room to which each sender sends: of its rooms, the one with the fewest senders. The senders are the first
-    /// connections.
+    /// The room to which each sender sends: of its rooms, the one with the fewest senders. The first connections are the
+    /// senders.
     pub(crate) fn rooms_of_senders(&self, senders: u32) -> Vec<Index> {
         let mut taken = vec![0; self.rooms as usize];
         let choose = |sender| {
@@ -42,7 +42,6 @@ impl RoomAssignment {
         (0..senders).map(choose).collect()
     }
 
-    /// The number of members of each room.
     pub(crate) fn members(&self, connections: u32) -> Vec<u32> {
         let mut members = vec![0; self.rooms as usize];
         for room in (0..connections).flat_map(|connection| self.rooms_of(connection)) {

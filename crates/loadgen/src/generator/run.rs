@@ -1,4 +1,4 @@
-//! The phases of a run.
+//! The phases of a run: join, settle, send, drain.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ const MAX_LATENESS: Duration = Duration::from_millis(50);
 /// The kernel counts CPU in ticks of 10 ms: below a hundred ticks the result is imprecise, below twenty meaningless.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Executes the plan, and blocks until it is done and all connections are closed. Calls `measuring` at the start of the measured
+/// Executes the plan. Blocks until it is done and all connections are closed. Calls `measuring` at the start of the measured
 /// time.
 pub fn run(plan: &Plan, measuring: impl FnOnce()) -> Result<Report, LoadError> {
     plan.check()?;
@@ -104,7 +104,6 @@ pub fn run(plan: &Plan, measuring: impl FnOnce()) -> Result<Report, LoadError> {
     Ok(report)
 }
 
-/// The findings over everything that was received.
 fn findings(pool: ClientPool) -> Findings {
     let is_alive: Vec<_> =
         pool.connections.iter().map(|connection| matches!(connection.stage, Stage::Member)).collect();
@@ -155,7 +154,7 @@ fn unanswered(pool: &ClientPool) -> u64 {
     pool.senders.iter().filter(|sender| !sender.gone).map(|sender| u64::from(sender.unanswered)).sum()
 }
 
-/// Connects all, `plan.parallel` at a time.
+/// Opens all connections, `plan.parallel` at a time.
 fn join(pool: &mut ClientPool, plan: &Plan) -> Result<Used, LoadError> {
     let (started, all) = (Instant::now(), plan.all_connections());
     let usage = Usage::start(plan.server_pid);
@@ -184,7 +183,7 @@ fn settle(pool: &mut ClientPool, plan: &Plan) -> Result<(), LoadError> {
     wait_until_caught_up(pool, plan).map(drop)
 }
 
-/// Waits until all connections that read have received everything and have every reply (true), or until there is no progress.
+/// Waits until all reading connections have every event and every reply. Returns `false` when there is no progress.
 fn wait_until_caught_up(pool: &mut ClientPool, plan: &Plan) -> Result<bool, LoadError> {
     let until = Instant::now() + DRAIN_TIMEOUT;
     let mut received = (pool.counters.received, Instant::now());
@@ -192,7 +191,7 @@ fn wait_until_caught_up(pool: &mut ClientPool, plan: &Plan) -> Result<bool, Load
         if unanswered(pool) == 0 && (0..pool.readers).all(|number| is_caught_up(pool, number)) {
             return Ok(true);
         }
-        // Checking all members is expensive, so several polls go with each check.
+        // Checking all members is expensive, so several polls share one check.
         let next_look = Instant::now() + Duration::from_millis(20);
         while Instant::now() < next_look {
             pool.poll_events(next_look)?;
@@ -204,12 +203,12 @@ fn wait_until_caught_up(pool: &mut ClientPool, plan: &Plan) -> Result<bool, Load
     Ok(false)
 }
 
-/// Whether a connection has received everything. A closed one counts as caught up.
+/// Whether a connection has received everything. A closed one counts as caught up, because it is reported as closed.
 fn is_caught_up(pool: &ClientPool, number: usize) -> bool {
     !matches!(pool.connections[number].stage, Stage::Member) || pool.is_caught_up(number)
 }
 
-/// Lets stalled connections read, and returns how many have not caught up.
+/// Makes stalled connections read. Returns the number of those that have not caught up.
 fn drain_stalled(pool: &mut ClientPool) -> Result<usize, LoadError> {
     let until = Instant::now() + STALLED_DRAIN_TIMEOUT;
     pool.resume_reading()?;

@@ -1,4 +1,4 @@
-//! Sends messages by windows or by a schedule.
+//! Sending messages by windows or on a schedule.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,13 @@ use super::process::MemoryPeak;
 use super::senders::Schedule;
 use super::{LoadError, Plan};
 
-/// The most messages between two polls. A late sender that sent all overdue messages at once would read nothing meanwhile.
+/// Bounds the messages between two polls. A late sender that sent all overdue messages at once would read nothing meanwhile.
 const MAX_BATCH: usize = 256;
 
 /// The send loop: the next sender, and the delay against the schedule.
 pub(crate) struct SendLoop {
     /// `None`: each sender keeps its window full.
     schedule: Option<Schedule>,
-    /// The next sender.
     next: usize,
     pub(crate) late_us: u64,
     pub(crate) skipped: u64,
@@ -45,7 +44,7 @@ impl SendLoop {
         }
     }
 
-    /// Sends what is due. Returns when to send again, or `None` to wait for replies.
+    /// Sends what is due. Returns when to send again; `None` to wait for replies.
     fn send_due(&mut self, pool: &mut ClientPool) -> Option<u64> {
         let now_us = pool.micros();
         if pool.senders.is_empty() {

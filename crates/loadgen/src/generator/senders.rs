@@ -1,16 +1,15 @@
-//! Senders: their messages, their windows and the schedule.
+//! Senders, with their messages and windows, and the schedule that they share.
 
 use super::checker::Index;
 
-/// One connection that sends.
+/// A connection that sends.
 #[derive(Debug)]
 pub(crate) struct Sender {
-    /// The index of its connection.
     pub(crate) connection: usize,
     pub(crate) room: Index,
     /// The number of members that receive each message, including the sender.
     pub(crate) audience: u32,
-    /// The most messages without a reply.
+    /// Bounds the unanswered messages.
     pub(crate) window: u32,
     pub(crate) unanswered: u32,
     messages: Vec<Sent>,
@@ -19,7 +18,7 @@ pub(crate) struct Sender {
     pub(crate) gone: bool,
 }
 
-/// The state of one message.
+/// The state of one message until every member has received it.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     /// The time of the write, in microseconds of the run.
@@ -43,12 +42,11 @@ impl Sender {
         }
     }
 
-    /// How many messages the sender may send now.
+    /// The number of messages that the sender may send now.
     pub(crate) fn allowance(&self, now_us: u64) -> u32 {
         self.within(self.window, now_us)
     }
 
-    /// Whether the sender may send one more.
     pub(crate) fn is_ready(&self, now_us: u64) -> bool {
         self.within(self.window, now_us) > 0
     }
@@ -57,14 +55,14 @@ impl Sender {
         if self.gone || now_us < self.not_before_us { 0 } else { window.saturating_sub(self.unanswered) }
     }
 
-    /// Adds a message, and returns its number.
+    /// Adds a message that is sent now. Returns its number.
     pub(crate) fn send(&mut self, now_us: u64) -> u32 {
         self.unanswered += 1;
         self.messages.push(Sent { at_us: now_us, remaining: self.audience, answered: false });
         (self.messages.len() - 1) as u32
     }
 
-    /// Handles the reply to a message. Returns when it was sent, or `None` if it was not, or has a reply already.
+    /// Handles the reply to a message. Returns when it was sent; `None` if it was not, or already has a reply.
     pub(crate) fn answered(&mut self, number: u32) -> Option<u64> {
         let message = self.messages.get_mut(number as usize).filter(|message| !message.answered)?;
         message.answered = true;
@@ -72,7 +70,7 @@ impl Sender {
         Some(message.at_us)
     }
 
-    /// A member received a message for the first time. Returns when it was sent, if this was the last member.
+    /// Counts the first receipt of a message by a member. Returns when it was sent if this was the last member.
     pub(crate) fn on_received(&mut self, number: u32) -> Option<u64> {
         let message = self.messages.get_mut(number as usize)?;
         message.remaining = message.remaining.checked_sub(1)?;
@@ -83,7 +81,7 @@ impl Sender {
         self.not_before_us = self.not_before_us.max(moment_us);
     }
 
-    /// When the sender may send again, if it has to wait.
+    /// When the sender may send again; `None` if it need not wait, or waits for a reply.
     pub(crate) fn waits_until(&self, now_us: u64) -> Option<u64> {
         (!self.gone && self.not_before_us > now_us).then_some(self.not_before_us)
     }
@@ -93,7 +91,7 @@ impl Sender {
     }
 }
 
-/// Messages at a steady rate, independent of replies.
+/// A steady rate of messages, independent of replies, so that a slow server cannot slow the load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
     begun_us: u64,
@@ -106,7 +104,6 @@ impl Schedule {
         Schedule { begun_us, per_second, taken: 0 }
     }
 
-    /// When the next message is due.
     pub(crate) fn next_us(&self) -> u64 {
         self.begun_us + (self.taken as f64 * 1e6 / self.per_second) as u64
     }

@@ -1,4 +1,4 @@
-//! Starts the clients and brings them to quiescence.
+//! Starting the clients, and bringing them to quiescence.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,16 +19,16 @@ use super::slow_reader::ReadPause;
 use super::stored_rooms::read_rooms;
 use client::Error;
 
-/// How long all clients may take to have every reply. The checker reports those that still lack one.
+/// Bounds the wait for the last replies. The checker reports the commands that still lack one.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
-/// The interval at which the run's state is polled.
+/// The interval at which the state of the run is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// The number of clients that connect in parallel at the start.
+/// Bounds the clients that connect in parallel at the start.
 const PARALLEL_CONNECTS: u32 = 16;
-/// Stack size of a client's thread. Small: there may be thousands.
+/// The stack of a client's thread in bytes; small, because there may be thousands.
 const STACK: usize = 512 * 1024;
 
-/// The clients of a run and what they do.
+/// The clients of a run and their behavior.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RecorderOptions {
     /// Address of the server.
@@ -83,57 +83,57 @@ impl RecorderOptions {
         self.writers + self.receivers + self.listeners
     }
 
-    /// Whether the client with this number (from 1) is a slow reader. They are spread evenly.
+    /// Whether the client with this number (from 1) is a slow reader. They are spread evenly over the roles.
     pub(super) fn slow_reader(&self, number: u32) -> bool {
         let up_to =
             |number: u32| u64::from(number) * u64::from(self.slow_readers) / u64::from(self.count().max(1));
         up_to(number) > up_to(number - 1)
     }
 
-    /// The client's source address, if the kernel does not choose it.
+    /// The client's source address; `None` leaves the choice to the kernel.
     pub(super) fn source(&self, number: u32) -> Option<IpAddr> {
         self.source_base.map(|first| Ipv4Addr::from_bits(first.to_bits().saturating_add(number)).into())
     }
 }
 
-/// A command of the fault injector to the clients.
+/// A command of the fault injector to all clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Instruction {
-    /// Add this note to the history.
+    /// Adds this note to the history.
     Note(String),
     /// Slow readers stop reading.
     PauseReading,
     /// Slow readers read again.
     ResumeReading,
-    /// No more faults follow: come to quiescence.
+    /// No more faults follow: the clients come to quiescence.
     Finish,
 }
 
-/// What the clients report to the fault injector.
+/// A report of the clients to the fault injector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// All clients have joined their rooms: faults may start.
+    /// All clients have joined their rooms, so faults may start.
     Ready,
     /// All messages are sent and have a reply.
     AllAnswered,
 }
 
-/// Why there is no history. Defects of the server are not errors here: they are in the history, for the checker.
+/// The reason why there is no history. Defects of the server are not errors here: they are in the history, for the checker.
 #[derive(Debug, thiserror::Error)]
 pub enum RecorderError {
-    /// The history could not be written.
+    /// The history file could not be written.
     #[error("the history cannot be written: {0}")]
     Io(#[from] io::Error),
     /// A client could not connect at the start, or the rooms could not be read at the end.
     #[error(transparent)]
     Server(#[from] Error),
-    /// A client with a session could not connect any more while all others were quiescent.
+    /// A client with a session could no longer connect while all others were quiescent.
     #[error("client {number} could not reconnect and never became quiescent")]
     ShutOut {
-        /// The client's number, which is also its file name.
+        /// The number of the client, which is also the name of its file.
         number: u32,
     },
-    /// A client's thread panicked.
+    /// A client's thread panicked; the panic was printed.
     #[error("a client's thread panicked")]
     Panicked,
 }
@@ -141,11 +141,10 @@ pub enum RecorderError {
 /// The state that the clients share.
 pub(super) struct RunState {
     pub(super) plan: RecorderOptions,
-    /// Passed when all clients have joined their rooms.
+    /// A barrier that all clients reach after joining their rooms.
     pub(super) ready: Barrier,
-    /// Whether slow readers pause.
     pub(super) read_pause: ReadPause,
-    /// Set when no client may send another new message.
+    /// Set when clients may not send new messages any more.
     pub(super) finish: OnceLock<()>,
     /// The number of clients that have every reply.
     pub(super) answered: AtomicUsize,
@@ -200,7 +199,7 @@ pub fn record(
         let _ = run.finish.set(());
         wait_until(|| run.answered.load(Ordering::Acquire) == count);
         let heads = read_rooms(plan, &mut history_file);
-        // Also on failure, or the clients would wait forever.
+        // Set even after a failure, because the clients wait for it.
         let _ = run.heads.set(heads.as_ref().cloned().unwrap_or_default());
         for thread in threads {
             thread.join().map_err(|_| RecorderError::Panicked)??;

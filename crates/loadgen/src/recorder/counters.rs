@@ -1,9 +1,9 @@
-//! Totals of what the clients have sent so far. The checker counts what they received.
+//! Totals of what the clients have sent. The checker counts what they received.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Totals of a run.
+/// Totals of a run, which all clients update.
 #[derive(Debug, Default)]
 pub struct Counters {
     reserved: AtomicU64,
@@ -14,7 +14,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Reserves another message, unless `most` are reserved already; `None`: no limit.
+    /// Reserves one more message. Returns `false` if `most` are already reserved; `None` is no limit.
     pub(super) fn reserve_message(&self, most: Option<u64>) -> bool {
         let before = self.reserved.fetch_add(1, Ordering::Relaxed);
         most.is_none_or(|most| before < most)
@@ -24,7 +24,6 @@ impl Counters {
         self.answered.fetch_add(messages as u64, Ordering::Release);
     }
 
-    /// The number of messages that have a reply.
     pub(super) fn answered(&self) -> u64 {
         self.answered.load(Ordering::Acquire)
     }

@@ -1,4 +1,4 @@
-//! Writes a history to a file.
+//! Writing a history to a file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -8,10 +8,10 @@ use std::time::Duration;
 use history::Recorder;
 use nix::time::{ClockId, clock_gettime};
 
-/// The number of records that are buffered.
+/// Bounds the records that are buffered.
 const LINES: usize = 1_000;
 
-/// A recorder and its file.
+/// A recorder with its file.
 #[derive(Debug)]
 pub(super) struct HistoryFile {
     recorder: Recorder,
@@ -25,7 +25,7 @@ impl HistoryFile {
         Ok(HistoryFile { recorder: Recorder::new(number), file: BufWriter::new(file), lines: 0 })
     }
 
-    /// The recorder, set to the current time.
+    /// The recorder, with its time set to now.
     pub(super) fn now(&mut self) -> io::Result<&mut Recorder> {
         self.lines += 1;
         if self.lines.is_multiple_of(LINES) {
@@ -41,9 +41,9 @@ impl HistoryFile {
     }
 }
 
-/// The time of the clock that all processes of a machine share.
+/// The time of the clock that all processes of a machine share, so that their histories can be merged.
 fn monotonic_now() -> history::Micros {
-    // Every Linux has this clock, and its readings are positive.
+    // Cannot fail: every Linux has this clock, and its readings are positive.
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("a monotonic clock");
     let micros = Duration::from(now).as_micros();
     u64::try_from(micros).unwrap_or(u64::MAX)

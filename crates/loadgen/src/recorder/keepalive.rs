@@ -1,4 +1,4 @@
-//! Detects a dead connection. A connection that was cut silently does not end for a client that only reads.
+//! Detection of a dead connection: without it, a client that only reads never notices a connection that was cut silently.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,12 @@ pub(super) struct Keepalive {
     timeout: Duration,
 }
 
-/// What the client has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Liveness {
-    /// Nothing.
     Alive,
-    /// Send `ping`.
+    /// Silence for the whole interval: the client sends `ping`.
     PingDue,
-    /// Give up the connection.
+    /// No answer to the ping within another interval: the client gives up the connection.
     Dead,
 }
 
@@ -25,7 +23,6 @@ impl Keepalive {
         Keepalive { last_received: now, ping_sent: false, timeout }
     }
 
-    /// The connection received something.
     pub(super) fn receive_event(&mut self, now: Instant) {
         self.last_received = now;
         self.ping_sent = false;
@@ -37,7 +34,7 @@ impl Keepalive {
             return Liveness::Alive;
         }
         if !self.ping_sent {
-            // The reply has the whole timeout, however late the ping is sent.
+            // The reply has the whole interval, however late the ping is sent.
             self.ping_sent = true;
             self.last_received = now - self.timeout;
             return Liveness::PingDue;

@@ -4,18 +4,18 @@
 //! and sometimes leave their room and join it again; receivers are members of several rooms and sometimes stay offline for a
 //! while. Every client reconnects when its connection ends or is silent for too long, resumes from its cursors, and resends
 //! unanswered messages unchanged. At the end of a run, all clients wait until every command is answered and every event is
-//! received; then every room is read as it is stored.
+//! received; then every stored room is read.
 //!
 //! | file | contents |
 //! |---|---|
 //! | `client_pool.rs` | [`record`]: starts all clients and brings them to quiescence |
 //! | `recording_client.rs` | one client: its connections, offline periods and completion |
 //! | `send.rs` | what a client sends: bursts, retries, leaves, joins, history requests |
-//! | `receive.rs` | how a client handles each frame |
+//! | `receive.rs` | the handling of each frame |
 //! | `slow_reader.rs` | clients that pause reading |
-//! | `stored_rooms.rs` | reads every room as it is stored, at the end |
+//! | `stored_rooms.rs` | reads every stored room at the end |
 //! | `history_file.rs` | writes a history to a file; the clock |
-//! | `keepalive.rs` | detects a dead connection |
+//! | `keepalive.rs` | detection of a dead connection |
 //! | `counters.rs` | totals of a run |
 
 mod client_pool;

@@ -1,4 +1,4 @@
-//! How a client handles each frame.
+//! Handling of the frames that a client receives.
 
 use protocol::{
     Appended, CommandId, ControlFrame, ErrorCode, ErrorFrame, Event, EventPage, Gap, Joined, OkFrame, Seq,
@@ -28,7 +28,7 @@ impl RecordingClient {
             ServerFrame::ControlFrame(ControlFrame::Reset(reset)) => {
                 self.history_file.now()?.reset(on, reset.room);
                 if let Some(room_state) = self.rooms.get_mut(&reset.room) {
-                    // `joined` follows, with the new cursor.
+                    // A `joined` with the new cursor follows.
                     room_state.gaps.clear();
                     room_state.was_reset = true;
                 }
@@ -50,7 +50,7 @@ impl RecordingClient {
 
     fn handle_joined(&mut self, on: history::ConnectionId, joined: &Joined) -> Result<(), Exit> {
         let room_state = self.rooms.entry(joined.info.room).or_default();
-        // A `join` of these clients has no cursor, and its `joined` has an id; a room of a `resume` has none.
+        // A `join` of these clients has no cursor, and its `joined` has an id; the `joined` of a `resume` has none.
         let after = joined.id.is_none().then_some(room_state.resumed_from);
         if room_state.was_reset || after.is_none() {
             *room_state = RoomState { cursor: joined.head, ..RoomState::default() };
@@ -98,7 +98,7 @@ impl RecordingClient {
                 self.rejoin(socket, room)?;
             }
             Some(Pending::Join | Pending::Resume | Pending::Ping) => {}
-            // Every other command is in `pending`.
+            // All other commands are in `pending`.
             None => match ok.reply() {
                 Ok(Appended { seq }) => {
                     self.history_file.now()?.ok(on, id, seq);
@@ -119,7 +119,7 @@ impl RecordingClient {
         error: &ErrorFrame,
     ) -> Result<(), Exit> {
         let Some(id) = error.id else {
-            // A room of a `resume`: a `leave` without a reply was executed after all.
+            // A room of a `resume` was closed: an unanswered `leave` was carried out after all.
             if let Some(room) = error.room {
                 if !error.retryable {
                     self.history_file.now()?.room_closed(on, room);
@@ -158,7 +158,7 @@ impl RecordingClient {
         Ok(())
     }
 
-    /// Removes the message that this reply answers. (If it was resent already, the reply to the resend counts.)
+    /// Removes the message that this reply answers. If it was already resent, only the reply to the resend counts.
     fn settle(&mut self, id: CommandId) {
         let before = self.unanswered.len();
         self.unanswered.retain(|message| message.in_flight != Some(id));

@@ -17,25 +17,25 @@ use super::slow_reader::SlowReader;
 use client::{Client, Error, Options, new_session_from};
 use fastrand::Rng;
 
-/// The longest delay between two attempts to connect: a killed server restarts soon.
+/// The longest delay between two attempts to connect; short, because a killed server restarts soon.
 const RECONNECT_DELAY_MS: u64 = 40;
-/// How long a client waits for a frame before it checks for other work.
+/// How long a client waits for a frame before it looks for other work.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The same for a client that sends nothing by itself.
 const LISTENER_POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// The reconnect delay of docs/PROTOCOL.md: a random part of this, doubled each time.
+/// The reconnect delay of docs/PROTOCOL.md: a random part of this, which doubles with each attempt.
 const BACKOFF_START_MS: u64 = 500;
-/// How long all clients may take to receive the remaining events.
+/// Bounds the wait for the remaining events.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest offline period. Some clients miss more events than a catch-up delivers, and receive a gap.
+/// Bounds an offline period. Some clients miss more events than a catch-up delivers, and receive a gap.
 const MAX_OFFLINE_MS: u64 = 6_000;
 /// One in this many writers sends to the room that all receivers have joined.
 const BUSY_ROOM_SHARE: u32 = 3;
-/// Bytes of a word: one character in UTF-8.
+/// The UTF-8 bytes of one word, which is one character.
 const WORD_BYTES: u32 = 3;
-/// The most bytes of a message's key and the space after it.
+/// Bounds the bytes of a message's key and the space after it.
 const KEY_BYTES: u32 = 20;
-/// Rooms of a receiver.
+/// The number of rooms of a receiver.
 const ROOMS: u32 = 3;
 /// Distance between the seeds of two clients: the golden ratio of 2^64, so that nearby run seeds share no client seed.
 const SEED_STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -47,11 +47,11 @@ pub(super) enum Role {
     Listener,
 }
 
-/// One client with its session, across its connections.
+/// A client with its session, across its connections.
 pub(super) struct RecordingClient {
     pub(super) history_file: HistoryFile,
     pub(super) role: Role,
-    /// How the client pauses reading, if it is a slow reader.
+    /// `None` unless the client is a slow reader.
     slow_reader: Option<SlowReader>,
     pub(super) rng: Rng,
     pub(super) counters: Arc<Counters>,
@@ -62,34 +62,34 @@ pub(super) struct RecordingClient {
     /// The room that the client joins when it is in none.
     home: RoomId,
     pub(super) epoch: Epoch,
-    /// The state of each room of which the client is a member.
+    /// The rooms of which the client is a member.
     pub(super) rooms: BTreeMap<RoomId, RoomState>,
     /// Messages without a reply, in the order in which they were sent.
     pub(super) unanswered: Vec<Message>,
     /// Other commands on this connection without a reply.
     pub(super) pending: BTreeMap<CommandId, Pending>,
-    /// When the oldest of them was sent.
+    /// The time at which the oldest pending command was sent.
     pub(super) pending_since: Instant,
     pub(super) next_id: u64,
     pub(super) next_key: u64,
-    /// The number of words of a message is below this.
+    /// The number of words in a message is below this.
     pub(super) max_words: u64,
     pub(super) next_burst: Instant,
-    /// When the client closes the connection by itself, if it does.
+    /// The time at which the client closes the connection; `None` if it never does.
     pub(super) next_close: Option<Instant>,
     has_all_answers: bool,
 }
 
-/// What a client has of a room.
+/// The events of a room that a client has.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RoomState {
-    /// The client has every event up to here, except the gaps.
+    /// The client has every event up to this one, except for the gaps.
     pub(super) cursor: Seq,
-    /// Gaps that are being filled from history.
+    /// The gaps that are being filled from history.
     pub(super) gaps: Vec<(Seq, Seq)>,
     /// The cursor that the client sent on this connection.
     pub(super) resumed_from: Seq,
-    /// `reset` arrived, and its `joined` did not yet.
+    /// Whether `reset` has arrived, but not the `joined` that follows it.
     pub(super) was_reset: bool,
 }
 
@@ -98,9 +98,8 @@ pub(super) struct RoomState {
 pub(super) struct Message {
     pub(super) send: Send,
     pub(super) room: RoomId,
-    /// The id of the attempt on this connection, if it awaits a reply.
+    /// The id of the attempt on this connection; `None` if no reply is expected.
     pub(super) in_flight: Option<CommandId>,
-    /// The time of the last attempt.
     pub(super) last_sent: Option<Instant>,
 }
 
@@ -114,7 +113,7 @@ pub(super) enum Pending {
     History(RoomId),
 }
 
-/// Why a connection ended.
+/// The reason why a connection ended.
 pub(super) enum ConnectionEnd {
     /// The client closed it and stays offline for a while.
     GoesOffline,
@@ -144,7 +143,7 @@ impl RecordingClient {
         let mut history_file = HistoryFile::new(&plan.history, number)?;
         let client = history_file.now()?.new_client();
         let mut socket = Client::connect(plan.server, Options { source, ..Options::bearer(&token) })?;
-        // With JSON, `connect` waits for the welcome.
+        // `connect` waits for `welcome` with the JSON subprotocol, which these options request.
         let epoch = socket.welcome().expect("connected as JSON").epoch.clone();
         let on = history_file.now()?.opened(client, user.id, &epoch);
         let count = if role == Role::Receiver { ROOMS.min(plan.rooms) } else { 1 };
@@ -164,11 +163,11 @@ impl RecordingClient {
                 .entry(joined.info.room)
                 .or_insert(RoomState { cursor: joined.head, ..RoomState::default() });
         }
-        // Events that arrived meanwhile were not recorded. They are delivered again, since the cursors are at the joins.
+        // Events that arrived meanwhile were not recorded. They are delivered again, because the cursors are at the joins.
         history_file.now()?.closed(on, 1006);
-        // Each client of a run has its own sequence.
+        // Each client of a run has its own random sequence.
         let mut rng = Rng::with_seed(plan.seed.wrapping_add(u64::from(number).wrapping_mul(SEED_STRIDE)));
-        // `count` is at least 1.
+        // `count` is at least 1, so there is a room.
         let home = *rooms.keys().next().expect("every client joins a room");
         Ok(RecordingClient {
             history_file,
@@ -195,7 +194,7 @@ impl RecordingClient {
         })
     }
 
-    /// Runs connection after connection, until every event is received.
+    /// Runs one connection after another, until every event is received.
     pub(super) fn run(mut self, run: &RunState) -> Result<(), RecorderError> {
         let mut is_ready = false;
         let mut deadline = None;
@@ -209,7 +208,7 @@ impl RecordingClient {
                 ..Options::bearer(&self.token)
             };
             if let Ok(mut socket) = Client::connect(run.plan.server, options) {
-                // As above.
+                // The options request JSON, as in `connect`.
                 self.epoch = socket.welcome().expect("connected as JSON").epoch.clone();
                 let on = self.history_file.now()?.opened(self.client, self.user, &self.epoch);
                 attempts_since_stop = None;
@@ -230,7 +229,7 @@ impl RecordingClient {
                     ConnectionEnd::Closed => {
                         self.history_file.now()?.closed(on, 1000);
                         self.counters.on_close();
-                        // Half of the time with a close frame, and its reply. Events before the reply are delivered again.
+                        // Half of the time with a close frame and its reply. Events before the reply are delivered again.
                         if self.rng.bool() {
                             let _ = socket.close();
                         }
@@ -238,14 +237,14 @@ impl RecordingClient {
                     ConnectionEnd::Lost(Error::Closed { code, reason }) => {
                         self.history_file.now()?.closed_with_reason(on, code, &reason);
                         if let Some(within) = retry_within_ms(code, &reason) {
-                            // The server waits for the end of the connection.
+                            // The server waits for the end of the TCP connection.
                             drop(socket);
                             thread::sleep(Duration::from_millis(self.rng.u64(..within)));
                             attempts_since_stop = Some(0);
                             continue;
                         }
                     }
-                    // A broken connection does not turn valid frames into invalid ones.
+                    // A broken connection does not turn valid frames into invalid ones, so this is a defect of the server.
                     ConnectionEnd::Lost(error @ (Error::Framing(_) | Error::Unreadable { .. })) => {
                         return Err(error.into());
                     }
@@ -279,7 +278,7 @@ impl RecordingClient {
         }
     }
 
-    /// Runs one connection to its end.
+    /// Runs one connection until it ends.
     fn run_connection(
         &mut self,
         socket: &mut Client,
@@ -292,7 +291,7 @@ impl RecordingClient {
         let mut done = || -> Result<(), Exit> {
             self.resume(socket)?;
             if self.rooms.is_empty() {
-                // It left its room, and was disconnected before it rejoined.
+                // The client left its room, and was disconnected before it rejoined.
                 self.rejoin(socket, self.home)?;
             }
             self.resend_unanswered(socket, on)?;
@@ -329,7 +328,7 @@ impl RecordingClient {
         }
     }
 
-    /// Whether the client has every reply and every event, or has waited long enough for them.
+    /// Whether the client has every reply and every event, or has waited for them long enough.
     fn is_finished(&mut self, run: &RunState, quiescence_deadline: &mut Option<Instant>) -> bool {
         let heads = run.heads.get();
         let quiescence_deadline =
@@ -356,7 +355,7 @@ fn retry_within_ms(code: u16, reason: &str) -> Option<u64> {
     (within > 0).then_some(within)
 }
 
-/// Why a connection is left: it ended, or the history cannot be written.
+/// The reason to leave a connection: it ended, or the history cannot be written.
 pub(super) enum Exit {
     ConnectionEnd(ConnectionEnd),
     Failed(RecorderError),

@@ -1,4 +1,4 @@
-//! What a client sends: new messages, resends and keepalive pings.
+//! Sending: new messages, resends and keepalive pings.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::keepalive::{Keepalive, Liveness};
 use super::recording_client::{ConnectionEnd, Exit, Message, Pending, RecordingClient, Role};
 use client::{Client, Error};
 
-/// The most messages of a burst.
+/// Bounds the messages of a burst.
 const BURST: u64 = 15;
 /// A writer leaves and rejoins its room about once in this many bursts.
 const BURSTS_PER_LEAVE: u64 = 40;
@@ -26,7 +26,7 @@ impl RecordingClient {
     pub(super) fn resume(&mut self, socket: &mut Client) -> Result<(), Exit> {
         let mut rooms = BTreeMap::new();
         for (room, room_state) in &mut self.rooms {
-            // Resume before the first gap: its events are delivered again, or announced again.
+            // Resumes before the first gap: its events are delivered again, or announced again.
             if let Some((from, _)) = room_state.gaps.first() {
                 room_state.cursor = Seq(from.0 - 1);
             }
@@ -39,7 +39,7 @@ impl RecordingClient {
         Ok(())
     }
 
-    /// Sends a ping or gives up the connection, after silence.
+    /// After silence, sends a ping or gives up the connection.
     pub(super) fn check_keepalive(
         &mut self,
         socket: &mut Client,
@@ -107,7 +107,7 @@ impl RecordingClient {
             }
         }
         if !self.pending.is_empty() && self.pending_since.elapsed() > COMMAND_TIMEOUT_FACTOR * patience {
-            // Most commands are not resent. The next connection starts over.
+            // Most commands are not resent. The next connection starts again.
             return Err(ConnectionEnd::Lost(Error::Timeout).into());
         }
         Ok(())
@@ -172,15 +172,15 @@ impl RecordingClient {
         Ok(())
     }
 
-    /// Composes another message.
+    /// Appends a new message to those without a reply.
     pub(super) fn compose(&mut self, room: RoomId) -> Result<(), Exit> {
         self.next_key += 1;
-        // With the letter before and the space after it, no key is part of another body: a trace can be searched for it.
+        // With the letter before and the space after it, no key is part of another body, so a trace can be searched for it.
         let key = format!("w{}-{}", self.number, self.next_key);
         let body = format!("{key} {}", "茶".repeat(self.rng.u64(..self.max_words) as usize));
         let send = Send {
             room: RoomRef::Id(room),
-            // A letter, digits and a dash, and text of the configured length.
+            // Valid: a letter, digits and a dash, and text of the configured length.
             client_message_id: ClientMessageId::new(key).expect("a short visible key"),
             body: MessageBody::new(body, u32::MAX).expect("a short text"),
         };
@@ -220,9 +220,8 @@ impl RecordingClient {
     }
 }
 
-/// Sends a command.
 pub(super) fn send_command(socket: &mut Client, id: CommandId, command: Command) -> Result<(), Error> {
-    // Commands are maps with text keys; serde_json cannot fail on them.
+    // Cannot fail: all keys are strings, and no value implements `Serialize` by hand.
     let text = serde_json::to_string(&CommandEnvelope { id: Some(id), command })
         .expect("commands are JSON by construction");
     socket.send_text(&text)

@@ -13,20 +13,20 @@ use super::send::send_command;
 use client::{Client, Error};
 use fastrand::Rng;
 
-/// A small receive buffer, approximately. The server's side of the connection holds more.
+/// An approximate receive buffer in bytes; the server's side of the connection buffers more.
 const SMALL_BYTES: usize = 4 * 1024;
-/// The receive buffer after the pause.
+/// The receive buffer after the pause, in bytes.
 const LARGE_BYTES: usize = 256 * 1024;
-/// A client that pauses within a frame has read at most this much of it.
+/// A client that pauses within a frame has read at most this many bytes of it.
 const MAX_PARTIAL_READ: u64 = 300;
 /// The interval at which a paused writer sends.
 const PAUSED_SEND_INTERVAL: Duration = Duration::from_millis(500);
 /// Commands with each message of a paused writer, so that replies accumulate at the server.
 const PINGS_PER_MESSAGE: u32 = 50;
-/// A paused writer stops sending at this many commands without a reply. The server has stopped reading long before.
+/// A paused writer stops sending at this many unanswered commands. The server has stopped reading long before.
 const MAX_UNANSWERED: usize = 4_000;
 
-/// Whether slow readers pause.
+/// Whether slow readers pause now.
 #[derive(Debug, Default)]
 pub(super) struct ReadPause {
     // owner: the thread of `record`; slow readers wait for it.
@@ -46,7 +46,7 @@ impl ReadPause {
 
     /// Returns when reading may resume, or after the timeout.
     fn wait_until_over(&self, patience: Duration) {
-        // A bool cannot be torn.
+        // A poisoned lock does not matter: a bool is never half-written.
         let _ = self.changed.wait_timeout_while(self.lock(), patience, |now| *now);
     }
 
@@ -55,12 +55,12 @@ impl ReadPause {
     }
 }
 
-/// How a client pauses reading.
+/// The way in which a client pauses reading.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SlowReader {
-    /// The size of the receive buffer.
+    /// When the receive buffer is small.
     window: Window,
-    /// The client pauses within a frame, after this many bytes.
+    /// If set, the client pauses within a frame, after this many bytes.
     reads_first: Option<usize>,
 }
 
@@ -87,7 +87,7 @@ impl SlowReader {
 }
 
 impl RecordingClient {
-    /// Reads nothing until the pause ends. A writer goes on sending.
+    /// Reads nothing until the pause ends. A writer continues to send.
     pub(super) fn pause_reading(
         &mut self,
         slow_reader: SlowReader,
@@ -98,7 +98,7 @@ impl RecordingClient {
         self.history_file.now()?.note(format!("{on} pauses reading: {slow_reader:?}"));
         if let Some(bytes) = slow_reader.reads_first {
             match socket.read_at_most(bytes) {
-                // No frame arrived: it pauses between two frames.
+                // No frame arrived, so the client pauses between two frames.
                 Ok(()) | Err(Error::Timeout) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -127,7 +127,8 @@ impl RecordingClient {
     }
 }
 
-/// Sets the receive buffer. If the kernel rejects, the client pauses with a large buffer, which is another valid case.
+/// Sets the receive buffer. If the kernel rejects the size, the client pauses with a large buffer, which is another valid
+/// case.
 fn set_window(slow_reader: SlowReader, socket: &Client, bytes: usize) {
     if slow_reader.window == Window::Shrunk || bytes == LARGE_BYTES {
         let _ = SockRef::from(socket.stream()).set_recv_buffer_size(bytes);

@@ -1,4 +1,4 @@
-//! Reads every room as it is stored, at quiescence.
+//! Reading every stored room, when the run is quiescent.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,9 +11,8 @@ use super::client_pool::{RecorderError, RecorderOptions, room_name};
 use super::history_file::HistoryFile;
 use client::{Client, Error, Options, http, new_session};
 
-/// How long requests are retried: a traced server, or one that has just started on a busy machine, answers late.
+/// Bounds the retries of a request: a traced server, or one that has just started on a busy machine, answers late.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
-/// The delay between two attempts.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Records every stored event. Returns the head of each room.
@@ -50,7 +49,7 @@ fn page_after(server: SocketAddr, token: &str, room: RoomId, last: Seq) -> Resul
     http(server, "GET", &path, &[("Authorization", &bearer)], b"")?.json()
 }
 
-/// Retries a failed request, as any client would, and returns the last error after the timeout.
+/// Retries a failed request, as any client would. Returns the last error after the timeout.
 fn with_retries<T>(mut request: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let deadline = Instant::now() + RETRY_TIMEOUT;
     loop {

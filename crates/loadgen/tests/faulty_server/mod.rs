@@ -1,4 +1,4 @@
-//! A minimal server for a load run, which violates each guarantee once on request.
+//! A minimal server for a load run, which violates one guarantee once.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use protocol::{Command, CommandEnvelope, RoomRef, parse_frame};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{CloseCode, Decoder, Message, close_frame, text_frame};
 
-/// The fault at the tenth message, towards the last member.
+/// The fault, injected at the tenth message towards the last member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
@@ -60,7 +60,7 @@ pub(crate) fn serve(fault: Fault) -> SocketAddr {
     addr
 }
 
-/// Ends with the connection, on any error: the generator sends no close frame.
+/// Serves one connection. Ends with it, or on any error: the generator sends no close frame.
 fn serve_connection(mut stream: TcpStream, server: &Mutex<Server>, fault: Fault) -> Option<()> {
     let (mut head, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
     while head_len(&head).is_none() {
@@ -152,7 +152,7 @@ impl Server {
 }
 
 impl Fault {
-    /// The fault at every message, and not only at the tenth.
+    /// Injects the fault at every message, and not only at the tenth.
     fn every_message(self) -> Self {
         if self == Fault::Arrays { Fault::Arrays } else { Fault::None }
     }

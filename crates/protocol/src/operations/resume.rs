@@ -1,4 +1,4 @@
-//! `resume`: after a reconnect, opens several rooms with one command, each from its own position.
+//! `resume`: after a reconnect, opens several rooms with one command, each from its own cursor.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::row::errors;
 use super::{Operation, Permission, RateClass, Row};
 use crate::{Done, Epoch, ErrorCode, FrameError, Limits, RoomId, Seq};
 
-/// Open rooms of which the user is a member, each from its own position.
+/// Open rooms of which the user is a member, each from its own cursor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Resume {
     /// For each room, the last event that the client has. At most [`Limits::RESUME_ROOMS`](crate::Limits::RESUME_ROOMS).

@@ -1,4 +1,4 @@
-//! A disk that really is full, and one that really fails to sync. Each needs what not every machine has:
+//! Tests with a disk that is really full, and one that really fails to sync. Not every machine has what they need:
 //!
 //! ```text
 //! mount -t tmpfs -o size=2m none /mnt/small
@@ -34,7 +34,7 @@ fn really_full_disk_rejects_and_recovers() {
         let texts = (0..3).map(|_| (guest(1), send("lobby", None, &text)));
         let again = (guest(1), join("lobby"));
         let mut batch = commit(&mut *writer, texts.clone().take(1).chain([back, again]).chain(texts.skip(1)));
-        // Coming back needs no room, nor does joining where one is, whatever becomes of the others.
+        // Opening a room, and joining one as a member, need no disk space, whatever happens to the other requests.
         for (_, opened) in batch.answers.drain(1..3) {
             assert!(
                 matches!(opened, Ok(OperationResult::Open(domain::JoinedRoom { head, .. })) if head >= Seq(acknowledged as u64)),
@@ -65,7 +65,7 @@ fn really_full_disk_rejects_and_recovers() {
     assert_eq!(on_disk.len(), acknowledged + 1);
 }
 
-/// Not a test: the process whose syncs fail from some point on.
+/// Not a test: the process whose syncs fail after a while.
 #[test]
 #[ignore = "run by failed_sync_ends_writing"]
 fn sync_until_it_fails() {
@@ -77,7 +77,7 @@ fn sync_until_it_fails() {
         let batch = commit(&mut *writer, [(guest(1), send("lobby", None, "hello"))]);
         if let Some(reason) = batch.fatal {
             assert!(batch.answers[0].1.is_err() && batch.events.is_empty());
-            // The next sync would "succeed": nothing may be written any more.
+            // The kernel reports the next sync as successful, so the store must write nothing any more.
             let next = commit(&mut *writer, [(guest(1), send("lobby", None, "hello"))]);
             assert!(next.fatal.is_some() && next.events.is_empty());
             println!("fatal after {round}: {reason}");

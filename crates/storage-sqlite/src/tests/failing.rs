@@ -1,4 +1,4 @@
-//! A full disk, a failed COMMIT, a failed statement: no answer claims what is not stored.
+//! A full disk, a failed COMMIT, a failed statement: no answer acknowledges what is not stored.
 
 use protocol::{ErrorCode, Event, EventKind, Seq, Timestamp};
 use storage::conformance::*;
@@ -13,7 +13,7 @@ struct Setup {
     _folder: tempfile::TempDir,
 }
 
-/// Guests 1 and 2 are in `tea`, where two events are.
+/// Guests 1 and 2 are members of `tea`, which has two events.
 fn setup() -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
@@ -66,7 +66,7 @@ fn failed_commit_leaves_no_trace() {
     assert_eq!((batch.events.len(), batch.gone.len(), batch.internal.len()), (0, 0, 1));
     assert_eq!(batch.fatal, None);
     assert_eq!(setup.on_disk(), 3);
-    // The connection was opened again, without the hook, and is as durable as the first.
+    // The connection was opened again, without the hook, and is as durable as the first one.
     assert_eq!(sent(&setup.send(&["after"]), 0), 4);
     let synchronous: i64 =
         setup.writer.backend().connection().query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
@@ -97,7 +97,7 @@ fn full_disk_rejects_and_recovers() {
             .pragma_update_and_check(None, "max_page_count", pages, set)
             .unwrap()
     };
-    // As many pages as it has.
+    // The database may not grow beyond its current pages.
     limit(&setup, 1);
     let large = "x".repeat(8_000);
     let mut acknowledged = 2;
@@ -114,12 +114,12 @@ fn full_disk_rejects_and_recovers() {
     assert_eq!(full.fatal, None);
     acknowledged += full.events.len() as u64;
     assert_eq!(full.answers.iter().filter(|(_, answer)| answer.is_ok()).count(), full.events.len());
-    // Readers continue, and nothing was acknowledged that is not stored.
+    // Readers continue to work, and nothing was acknowledged that is not stored.
     assert_eq!(setup.on_disk(), acknowledged);
     let again = setup.send(&[&large]);
     assert_eq!(codes(&again), [Some(ErrorCode::StorageFull)]);
     assert_eq!(setup.on_disk(), acknowledged);
-    // Room again: writing resumes where it stood.
+    // With free space, writing continues after the last stored event.
     limit(&setup, 100_000);
     assert_eq!(sent(&setup.send(&[&large]), 0), acknowledged + 1);
     assert_eq!(setup.on_disk(), acknowledged + 1);
@@ -142,7 +142,7 @@ fn failed_request_does_not_fail_the_others() {
     assert_eq!(codes(&batch), [None, Some(ErrorCode::Internal), None]);
     assert_eq!((sent(&batch, 0), sent(&batch, 2)), (3, 4));
     assert_eq!(setup.on_disk(), 4);
-    // The reason is for the log.
+    // The cause is only for the log.
     let Err(rejection) = &batch.answers[1].1 else { panic!() };
     assert!(!rejection.message.contains("hush"), "{rejection:?}");
     assert!(batch.internal[0].contains("hush"), "{batch:?}");
@@ -159,7 +159,7 @@ fn single_failed_request_leaves_no_trace() {
             "CREATE TEMP TRIGGER boom BEFORE INSERT ON membership BEGIN SELECT RAISE(ABORT, 'hush'); END",
         )
         .unwrap();
-    // Its event and its author are written before the membership is.
+    // The event and its author are written before the membership.
     let batch = commit(&mut setup.writer, [(guest(3), join("tea"))]);
     assert_eq!(codes(&batch), [Some(ErrorCode::Internal)]);
     assert_eq!((batch.events.len(), batch.internal.len(), setup.on_disk()), (0, 1, 2));
@@ -198,7 +198,7 @@ fn failed_join_is_not_in_the_shared_event() {
              BEGIN SELECT RAISE(ABORT, 'hush'); END",
         )
         .unwrap();
-    // The first of them, and one in the middle: the batch is split, and the last two still share an event.
+    // The first one, and one in the middle: the batch is split, and the last two still share an event.
     let batch = commit(&mut setup.writer, (3..8).map(|who| (guest(who), join("tea"))));
     assert_eq!(codes(&batch), [Some(ErrorCode::Internal), None, Some(ErrorCode::Internal), None, None]);
     assert_eq!(batch.events.len(), 2);
@@ -261,7 +261,7 @@ fn event_of_another_program_is_not_overwritten() {
 fn locked_database_is_unavailable_then_recovers() {
     let mut setup = setup();
     let database = setup._folder.path().join("teahouse.db");
-    // Another program holds the write lock: the answer comes within the promised second.
+    // Another program holds the write lock: the answer must arrive within the promised second.
     let tool = rusqlite::Connection::open(&database).unwrap();
     tool.execute_batch("BEGIN IMMEDIATE").unwrap();
     let batch = setup.send(&["one"]);

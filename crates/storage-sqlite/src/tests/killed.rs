@@ -1,4 +1,4 @@
-//! SIGKILL in the middle of a burst.
+//! SIGKILL in the middle of a burst of messages.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::{commit, open};
 
 const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
-/// Not a test: the process that is killed. It prints `ok SEQ TEXT` for each acknowledged message until then.
+/// Not a test: the process that is killed. It prints `ok SEQ TEXT` for each acknowledged message.
 #[test]
 #[ignore = "run by killed_process_loses_nothing_acknowledged"]
 fn burst() {
@@ -50,7 +50,7 @@ fn killed_process_loses_nothing_acknowledged() {
         let output = BufReader::new(burst.stdout.take().unwrap()).lines().map(Result::unwrap);
         let mut received = 0;
         for line in output {
-            // What was already written to the pipe when the kill came counts as well; a line cut short does not.
+            // What was written to the pipe before the kill counts as well; an incomplete line does not.
             let Some(("ok", rest)) = line.split_once(' ') else { continue };
             let Some((seq, text)) = rest.split_once(' ') else { continue };
             acknowledged.push((seq.parse().unwrap(), text.to_owned()));

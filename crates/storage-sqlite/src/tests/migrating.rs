@@ -1,4 +1,4 @@
-//! Migrations that are interrupted: the next start completes them, and nothing is lost.
+//! Interrupted migrations: the next start completes them, and nothing is lost.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
@@ -18,7 +18,7 @@ use crate::open::for_writing;
 
 const FOLDER: &str = "TEAHOUSE_TEST_FOLDER";
 
-/// What a start may find: nothing at all, or a store of an older schema.
+/// The state that a start finds: no store, or a store of an older schema.
 #[derive(Clone, Copy, Debug)]
 enum Found {
     Nothing,
@@ -36,7 +36,7 @@ impl Found {
         folder
     }
 
-    /// The folder opens; it holds what it held, has the schema of today, and is written.
+    /// Checks that the folder opens, has its old content and the current schema, and is writable.
     fn check(self, folder: &Path) {
         let expected = match self {
             Found::Nothing => Vec::new(),
@@ -68,7 +68,7 @@ fn database(folder: &Path) -> PathBuf {
     folder.join("teahouse.db")
 }
 
-/// Without a stop.
+/// The result of an upgrade without interruption.
 fn upgraded(found: Found) -> TempDir {
     let folder = found.folder();
     drop(open(folder.path()));
@@ -79,7 +79,7 @@ fn events(folder: &Path) -> Vec<Event> {
     open(folder).reader().unwrap().events_after(storage::LOBBY, Seq(0), None, ALL).unwrap().events
 }
 
-/// The version, and all tables and indexes. Whole, or it panics.
+/// The version, and all tables and indexes. Panics if the database is damaged.
 fn schema(folder: &Path) -> (usize, Vec<String>) {
     let conn = Connection::open(database(folder)).unwrap();
     let whole: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -90,7 +90,7 @@ fn schema(folder: &Path) -> (usize, Vec<String>) {
     (version as usize, all)
 }
 
-/// The files that a process leaves if it is killed now.
+/// A copy of the files that a process leaves if it is killed now.
 fn left_behind(folder: &Path) -> TempDir {
     let left = tempfile::tempdir().unwrap();
     for name in ["teahouse.db", "teahouse.db-wal"] {
@@ -107,7 +107,7 @@ fn migration_stopped_at_any_statement_is_completed() {
         let mut left = Vec::new();
         run_of(MIGRATIONS, &mut conn, &mut || left.push(left_behind(folder.path()))).unwrap();
         drop(conn);
-        // Each migration has at least its own statement, the version, and the commit.
+        // Each migration consists at least of its own statement, the version and the commit.
         assert!(left.len() >= if let Found::Nothing = found { 20 } else { 3 }, "{found:?}: {}", left.len());
         for left in &left {
             found.check(left.path());
@@ -116,7 +116,7 @@ fn migration_stopped_at_any_statement_is_completed() {
     }
 }
 
-/// A statement that fails halfway is no different from a kill: nothing of its migration is kept, and what came before is.
+/// A statement that fails halfway has the same result as a kill: nothing of its migration is kept, and the earlier ones are.
 #[test]
 fn failed_migration_leaves_the_version_before_it() {
     let folder = Found::SchemaOne.folder();
@@ -141,7 +141,7 @@ fn this_test(name: &str) -> [String; 4] {
     [name, "--exact".to_owned(), "--ignored".to_owned(), "--nocapture".to_owned()]
 }
 
-/// SIGKILL instead of the first, the second … write, cut or sync, until there is none left.
+/// SIGKILL instead of the first, the second … write, truncation or sync, until none is left.
 #[test]
 fn upgrade_killed_before_any_write_is_completed() {
     const CALLS: &str = "pwrite64,ftruncate,fsync,fdatasync,unlink";
@@ -212,7 +212,7 @@ fn migrate_for_long() {
     run_of(&with_long(), &mut conn, &mut || ()).unwrap();
 }
 
-/// Schema 1, with much in it.
+/// A store of schema 1 with many events.
 fn much() -> TempDir {
     let folder = Found::SchemaOne.folder();
     let conn = Connection::open(database(folder.path())).unwrap();
@@ -223,7 +223,7 @@ fn much() -> TempDir {
     folder
 }
 
-/// The number of lines until the process was killed, or ended by itself.
+/// The number of lines until the process was killed or ended by itself.
 fn migrate_until(folder: &Path, lines: usize) -> (usize, bool) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(this_test("migrate_for_long"))
@@ -242,7 +242,7 @@ fn migrate_until(folder: &Path, lines: usize) -> (usize, bool) {
     (received, child.wait().unwrap().success())
 }
 
-/// The number of the messages and the sum of their lengths.
+/// The number of messages and the sum of their lengths.
 fn messages(conn: &Connection) -> (i64, i64) {
     let sql = "SELECT count(*), sum(length(body)) FROM room_event WHERE seq >= 1000";
     conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
@@ -264,7 +264,7 @@ fn long_migration_killed_midway_is_completed() {
         let (version, _) = schema(folder.path());
         let mut conn = small_cache(folder.path());
         assert_eq!(messages(&conn), expected);
-        // What it left is one version or the next, and never a part of one.
+        // The file has one version or the next, and never a part of one.
         let partly = ["words", "event"].map(|name| {
             let sql = "SELECT (SELECT count(*) FROM pragma_table_info('room_event') WHERE name = ?1)
                             + (SELECT count(*) FROM sqlite_master WHERE name = ?1)";

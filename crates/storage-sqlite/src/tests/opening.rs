@@ -1,4 +1,4 @@
-//! Opening: what is rejected, and what is still there.
+//! Opening a folder: what is rejected, and that the content stays.
 
 use std::path::Path;
 use std::thread;
@@ -17,7 +17,7 @@ fn rejected(dir: &Path) -> OpenError {
     SqliteStore::open(dir, LIMITS).err().expect("it must not open")
 }
 
-/// One line, that names the place.
+/// Checks that the error is one line that names the file.
 fn assert_clear(error: &OpenError, place: &Path) {
     let text = error.to_string();
     assert!(text.contains(&place.display().to_string()), "{text}");
@@ -48,11 +48,11 @@ fn everything_survives_reopening() {
         batch.answers[0].1,
         Ok(OperationResult::Send(domain::SentMessage { room: RoomId(2), seq: Seq(2), repeated: true }))
     );
-    // Room 3 was, and is no more.
+    // Room 3 was deleted, so its id is not used again.
     assert_eq!(batch.events[0].room, RoomId(4));
 }
 
-/// A store of version 1: its contents stay, and new features work with them.
+/// A store of version 1: its content stays, and new features work with it.
 #[test]
 fn store_of_version_1_is_opened_complete() {
     let folder = tempfile::tempdir().unwrap();
@@ -94,7 +94,7 @@ fn folder_in_use_is_rejected() {
     let error = rejected(folder.path());
     assert!(matches!(error, OpenError::Locked { .. }), "{error}");
     assert_clear(&error, folder.path());
-    // A reader alone still holds it.
+    // The lock lasts as long as any reader.
     let reader = store.sqlite_reader().unwrap();
     drop(store);
     assert!(matches!(rejected(folder.path()), OpenError::Locked { .. }));
@@ -106,7 +106,7 @@ fn folder_in_use_is_rejected() {
 fn folder_being_released_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let before = open(folder.path());
-    // Long enough that the first try finds it held.
+    // Long enough that the first attempt finds the folder locked.
     let leaves = thread::spawn(move || {
         thread::sleep(Duration::from_millis(100));
         drop(before);
@@ -202,7 +202,7 @@ fn damaged_database_is_rejected() {
         |bytes| bytes.fill(0x55),
         |bytes| bytes[..16].fill(0),
         |bytes| bytes.truncate(bytes.len() / 2),
-        // The page with the list of tables.
+        // Damages the page with the list of tables.
         |bytes| bytes[100..4096].fill(0xff),
     ];
     for (number, damage) in damages.into_iter().enumerate() {
@@ -232,7 +232,7 @@ fn commits_are_synced() {
         }
     };
     assert_eq!(setting("journal_mode"), "wal");
-    // 2: FULL
+    // 2 is FULL.
     assert_eq!(setting("synchronous"), "2");
     assert_eq!(setting("foreign_keys"), "1");
     assert_eq!(setting("secure_delete"), "1");
@@ -254,7 +254,7 @@ fn reader_cannot_write() {
     assert!(reader.room(&named("lobby")).unwrap().is_some());
 }
 
-/// Commits 12 MiB and, after `settle`, a little more; how many pages the log has then.
+/// Commits 12 MiB and, after `settle`, a little more. Returns the number of pages in the log then.
 fn pages_after(writer: &mut SqliteWriter, settle: impl Fn(&mut SqliteWriter)) -> i64 {
     let text = "x".repeat(8_000);
     commit(writer, [(guest(1), join("tea"))]);
@@ -287,14 +287,14 @@ fn overlong_wal_is_checkpointed_by_the_commit() {
     writer.backend_mut().checkpoint_at(Bounds { soon: i32::MAX, at_once: 200 });
     let pages = pages_after(&mut writer, |_| {});
     assert!(pages < 400, "{pages}");
-    // Its file is reused each time, and was never longer than that.
+    // The file is reused each time, and was never longer than that.
     let log = std::fs::metadata(folder.path().join("teahouse.db-wal")).unwrap();
     assert!(log.len() < 3 << 20, "{}", log.len());
     writer.checkpoint().unwrap();
     assert_eq!(std::fs::metadata(folder.path().join("teahouse.db-wal")).unwrap().len(), 0);
 }
 
-/// The thread and the commit after it, without the bound that helps when both fail.
+/// The thread and the commit after it, without the bound that would hide a failure of both.
 #[test]
 fn wal_of_a_busy_writer_is_restarted() {
     let folder = tempfile::tempdir().unwrap();
@@ -305,7 +305,7 @@ fn wal_of_a_busy_writer_is_restarted() {
     for _ in 0..1_500 {
         commit(&mut writer, (0..10).map(|_| (guest(1), send("tea", None, &text))));
     }
-    // 15,000 pages were written.
+    // 15,000 pages were written in total.
     let log = std::fs::metadata(folder.path().join("teahouse.db-wal")).unwrap();
     assert!(log.len() < 10 << 20, "{} bytes", log.len());
 }

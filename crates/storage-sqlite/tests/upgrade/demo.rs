@@ -1,4 +1,4 @@
-//! The demo data: a little of everything that a store holds, in two languages.
+//! The demo data: an example of everything that a store contains, in two languages.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub(crate) const LIMITS: RoomLimits = RoomLimits { rooms_per_user: 10 };
 pub(crate) const LOBBY: RoomId = storage::LOBBY;
 pub(crate) const TEA: RoomId = RoomId(2);
 
-/// Writes it into a new folder, and closes the store.
+/// Writes the demo data into a new folder, and closes the store.
 pub(crate) fn build_demo(folder: &Path) {
     let store = SqliteStore::open(folder, LIMITS).unwrap();
     let mut writer = store.writer().unwrap();

@@ -1,4 +1,4 @@
-//! The files under `frozen/`, and their text.
+//! The files under `frozen/`, and their text form.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-/// A database as the program of its schema wrote it.
+/// A database as the released program of its schema wrote it.
 pub(crate) struct Frozen {
     pub(crate) version: i64,
 }
@@ -17,7 +17,7 @@ fn folder() -> PathBuf {
 }
 
 impl Frozen {
-    /// All of them, the oldest first.
+    /// All frozen databases, the oldest first.
     pub(crate) fn all() -> Vec<Self> {
         let names =
             fs::read_dir(folder()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
@@ -36,14 +36,14 @@ impl Frozen {
         folder().join(format!("schema-{}.sql", self.version))
     }
 
-    /// A data folder with a copy of it.
+    /// A data folder with a copy of the database.
     pub(crate) fn copy(&self) -> TempDir {
         let copy = tempfile::tempdir().unwrap();
         fs::copy(self.file(), copy.path().join("teahouse.db")).unwrap();
         copy
     }
 
-    /// The epoch in its text, independent of the program under test.
+    /// The epoch according to the text form, independent of the program under test.
     pub(crate) fn epoch(&self) -> String {
         let text = fs::read_to_string(self.text()).unwrap();
         let row = text.lines().find_map(|line| line.strip_prefix("INSERT INTO meta VALUES ('epoch', '"));
@@ -51,14 +51,14 @@ impl Frozen {
     }
 }
 
-/// What tables and indexes there are, as they were made.
+/// The statements that create the tables and indexes.
 pub(crate) fn schema(conn: &Connection) -> Vec<String> {
     let sql =
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'sqlite_sequence' ORDER BY rowid";
     conn.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-/// All of a database, for engineers to read and to compare.
+/// The whole content, for engineers to read and compare.
 pub(crate) fn dump(conn: &Connection) -> String {
     let mut text = String::new();
     for pragma in ["application_id", "user_version", "page_size", "encoding", "journal_mode"] {

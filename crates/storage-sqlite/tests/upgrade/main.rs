@@ -1,4 +1,4 @@
-//! Databases as released programs wrote them, opened by this one: their contents are complete, and their numbers continue.
+//! Databases that released programs wrote, opened by this one: their content is complete, and their numbers continue.
 //! `frozen/README.md` describes how to add one.
 
 mod demo;
@@ -38,7 +38,7 @@ fn history(schema: i64) -> [Vec<&'static str>; 2] {
     } else {
         &[r#"u2 韩梅梅 {"type":"topic_changed","topic":"今天喝龙井"}"#]
     };
-    // Since then, a user whose last session ends leaves their rooms.
+    // Since schema 3, a user whose last session ends leaves all rooms.
     let left: &[&str] = if schema < 3 { &[] } else { &["u5 Ann left"] };
     [[joined, &lobby, left].concat(), [joined_tea, &tea, topic].concat()]
 }
@@ -64,7 +64,7 @@ fn frozen_file_equals_its_text() {
     }
 }
 
-/// So no migration can be edited once it was released: who has run it would have another schema than who runs it now.
+/// A released migration must not be edited: databases that have run it would have another schema than those that run it now.
 #[test]
 fn upgraded_store_has_the_schema_of_a_new_one() {
     let fresh = tempfile::tempdir().unwrap();
@@ -146,7 +146,7 @@ fn frozen_store_continues_its_numbers() {
             let store = SqliteStore::open(copy.path(), LIMITS).unwrap();
             let mut writer = store.writer().unwrap();
             assert_eq!(writer.reserve_user_ids(10).unwrap(), 101..111);
-            // The one without a session leaves, as after every start.
+            // The user without a session leaves, as after every start.
             let swept = writer.cleanup_transient_users(Timestamp(9_000)).unwrap();
             assert_eq!(
                 swept.events.iter().map(|event| line(event)).collect::<Vec<_>>(),
@@ -169,7 +169,7 @@ fn frozen_store_continues_its_numbers() {
             );
             let answers: Vec<_> =
                 batch.answers.into_iter().map(|(_, answer)| answer.map_err(|no| no.code)).collect();
-            // Behind `u4 Passer-by left`.
+            // After `u4 Passer-by left`.
             let next = lobby.len() as u64 + 2;
             let k1 = Seq(if frozen.version == 1 { 4 } else { 2 });
             assert_eq!(
@@ -197,7 +197,7 @@ fn frozen_store_continues_its_numbers() {
                 "a position does not go back"
             );
         }
-        // And once more from disk.
+        // Again, from disk.
         let store = SqliteStore::open(copy.path(), LIMITS).unwrap();
         let mut reader = store.reader().unwrap();
         let more = [
@@ -211,7 +211,7 @@ fn frozen_store_continues_its_numbers() {
     }
 }
 
-/// An old program that was killed leaves its last messages in the write-ahead log; the upgrade keeps them.
+/// An old program that was killed left its last messages in the write-ahead log; the upgrade keeps them.
 #[test]
 fn log_of_a_killed_server_survives_an_upgrade() {
     for frozen in Frozen::all() {
@@ -234,7 +234,7 @@ fn log_of_a_killed_server_survives_an_upgrade() {
     }
 }
 
-/// Not a test: makes the files for the schema of the program as it stands.
+/// Not a test: creates the files for the schema of the current program.
 #[test]
 #[ignore = "writes into tests/frozen; run by hand when a schema is released"]
 fn freeze() {

@@ -1,4 +1,4 @@
-//! The attributes of a room. These tests use attributes that this version does not define: a store treats all alike.
+//! Attributes of rooms. The tests use attributes that this version does not define, because a store must not distinguish them.
 
 use domain::Effect;
 use protocol::{RoomAttributes, RoomId, RoomRef, UserId};

@@ -14,24 +14,24 @@ use crate::{
     RequestId, Store, TokenHash, Writer,
 };
 
-/// The room limit of a store under test.
+/// The most rooms of one user in a store under test: small, so that tests reach it.
 pub const ROOMS: u32 = 4;
 
-/// A page larger than these tests fill.
+/// Bounds that no page of these tests reaches.
 pub const ALL: PageBounds = PageBounds { limit: 10_000, max_bytes: usize::MAX };
 
-/// A store, its writer and a reader. They are dropped in the order of the fields.
+/// A store, its writer and a reader. They are dropped in the order of the fields, so the store outlives both.
 pub struct Fixture {
     pub writer: Box<dyn Writer>,
     pub reader: Box<dyn Reader>,
     pub store: Box<dyn Store>,
     pub now: Timestamp,
-    /// What has to live as long as the store, such as its folder.
+    /// Resources that must outlive the store, such as its folder.
     pub guard: Option<Box<dyn Any>>,
 }
 
 impl Fixture {
-    /// A store with the limit [`ROOMS`], unless a test needs another.
+    /// A store with the limit [`ROOMS`], unless a test needs another one.
     pub fn new(store: Box<dyn Store>) -> Self {
         let writer = store.writer().unwrap();
         Fixture::with_writer(store, writer)
@@ -51,7 +51,7 @@ impl Fixture {
         Fixture { writer, reader: store.reader().unwrap(), store, now: Timestamp(1_000), guard: None }
     }
 
-    /// Commits these requests in one batch.
+    /// Commits the requests in one batch.
     pub fn all(&mut self, requests: impl IntoIterator<Item = (Actor, Operation)>) -> Batch {
         let request = |(at, (actor, operation)): (usize, _)| Request {
             request_id: RequestId(at as u64 + 100),
@@ -61,7 +61,7 @@ impl Fixture {
         self.writer.commit(self.now, requests.into_iter().enumerate().map(request).collect())
     }
 
-    /// Commits one request: its answer, and the appended events.
+    /// Commits one request. Returns its answer and the appended events.
     pub fn one(
         &mut self,
         who: u64,
@@ -74,12 +74,12 @@ impl Fixture {
         (answer.map_err(|rejection| rejection.code), batch.events)
     }
 
-    /// Commits one request that succeeds.
+    /// Commits one request that must succeed.
     pub fn done(&mut self, who: u64, operation: impl Into<Operation>) -> OperationResult {
         self.one(who, operation).0.unwrap()
     }
 
-    /// Commits one request that is rejected and appends nothing.
+    /// Commits one request that must be rejected and append nothing. Returns the code.
     pub fn rejected(&mut self, who: u64, operation: impl Into<Operation>) -> ErrorCode {
         let (answer, events) = self.one(who, operation);
         assert_eq!(events, []);
@@ -100,12 +100,12 @@ impl Fixture {
         }
     }
 
-    /// All events of a room.
+    /// All events of a room, oldest first.
     pub fn events(&mut self, room: RoomId) -> Vec<Event> {
         self.reader.events_after(room, Seq(0), None, ALL).unwrap().events
     }
 
-    /// All events of a room, in short form.
+    /// All events of a room, each as a short text.
     pub fn kinds(&mut self, room: RoomId) -> Vec<String> {
         let kind = |event: Event| match event.kind {
             EventKind::Message { body, .. } => format!("{}: {}", event.by.id, body.as_str()),

@@ -1,4 +1,4 @@
-//! Rooms and users come and go.
+//! Joining and leaving: memberships, and the creation and deletion of rooms.
 
 use domain::{JoinedRoom, LeftRoom};
 use protocol::{ErrorCode, RoomId, RoomRef, Seq};
@@ -21,7 +21,7 @@ pub fn room_names_match_caselessly(fixture: &mut Fixture) {
         assert_eq!(fixture.join(1, spelling), room, "{spelling}");
         assert_eq!(fixture.reader.room(&named(spelling)).unwrap().unwrap().info.room, room, "{spelling}");
     }
-    // It is shown as it was first written.
+    // The display name is the first spelling.
     assert_eq!(fixture.reader.room(&RoomRef::Id(room)).unwrap().unwrap().info.name.as_str(), "Straße-Tea");
     let OperationResult::Join(JoinedRoom { info, .. }) = fixture.done(2, join("STRASSE-TEA")) else {
         panic!()
@@ -95,7 +95,7 @@ pub fn former_member_can_join_again(fixture: &mut Fixture) {
     fixture.done(1, read("tea", 2));
     fixture.done(1, leave("tea"));
     let OperationResult::Join(JoinedRoom { head, read, .. }) = fixture.done(1, join("tea")) else { panic!() };
-    // How far they had read is not forgotten.
+    // The read position outlives the membership.
     assert_eq!((head, read.unwrap().seq), (Seq(4), Seq(2)));
     assert_eq!(fixture.kinds(room), ["+u1", "u1: hello", "-u1", "+u1"]);
 }
@@ -121,7 +121,7 @@ pub fn join_beyond_room_limit_is_rejected(fixture: &mut Fixture) {
     assert_eq!(fixture.rejected(1, join("one-too-many")), ErrorCode::TooManyRooms);
     assert_eq!(fixture.reader.room(&named("one-too-many")).unwrap(), None);
     assert_eq!(fixture.rejected(1, join("lobby")), ErrorCode::TooManyRooms);
-    // A room one is in already, and other users.
+    // Neither a room of which the user is a member nor other users count.
     fixture.join(1, "room0");
     fixture.join(2, "lobby");
     fixture.done(1, leave("room0"));
@@ -155,7 +155,7 @@ pub fn room_with_messages_is_kept(fixture: &mut Fixture) {
 
 pub fn room_id_is_never_reused(fixture: &mut Fixture) {
     let first = fixture.join(1, "tea");
-    // All in one batch, too.
+    // The same within one batch.
     let batch = fixture.all([(guest(1), leave("tea")), (guest(1), join("tea")), (guest(1), leave("tea"))]);
     assert_eq!(batch.gone, [first, RoomId(first.0 + 1)]);
     let third = fixture.join(1, "tea");

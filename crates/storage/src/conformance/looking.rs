@@ -1,4 +1,4 @@
-//! Looking things up: read positions, pages, lists.
+//! Reading: read positions, pages and lists.
 
 use protocol::{ErrorCode, MessageCount, ReadPosition, RoomId, Seq, UserId};
 
@@ -27,7 +27,7 @@ pub fn read_position_stops_at_the_head(fixture: &mut Fixture) {
     fixture.join(1, "tea");
     fixture.send(1, "tea", "one");
     assert_eq!(fixture.done(1, read("tea", u64::MAX)), OperationResult::Read(position(2, 1)));
-    // And moves on with it.
+    // The limit moves with the head.
     fixture.send(1, "tea", "two");
     assert_eq!(fixture.done(1, read("tea", 3)), OperationResult::Read(position(3, 2)));
 }

@@ -80,10 +80,10 @@ pub fn key_for_another_room_or_body_conflicts(fixture: &mut Fixture) {
     assert_eq!(fixture.rejected(1, send("tea", Some("k1"), "hallo")), conflict);
     assert_eq!(fixture.rejected(1, send("coffee", Some("k1"), "hello")), conflict);
     assert_eq!(fixture.rejected(1, send("nowhere", Some("k1"), "hello")), conflict);
-    // Also where the sender may not send.
+    // A repetition is answered before membership is checked.
     fixture.done(1, leave("coffee"));
     assert_eq!(fixture.rejected(1, send("coffee", Some("k1"), "hello")), conflict);
-    // Also in one batch.
+    // The same within one batch.
     let batch = fixture.all([
         (guest(1), send("tea", Some("k2"), "one")),
         (guest(1), send("tea", Some("k2"), "two")),
@@ -138,7 +138,7 @@ pub fn time_in_a_room_never_goes_back(fixture: &mut Fixture) {
         fixture.events(room).pop().unwrap().at.0
     };
     assert_eq!([at(5_000, fixture), at(3_000, fixture), at(6_000, fixture)], [5_000, 5_000, 6_000]);
-    // Another room has a time of its own.
+    // Each room has its own last time.
     fixture.now = Timestamp(2_000);
     let other = fixture.join(1, "coffee");
     assert_eq!(fixture.events(other)[0].at, Timestamp(2_000));

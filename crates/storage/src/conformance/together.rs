@@ -1,4 +1,4 @@
-//! Users who join a room in one commit share an event.
+//! Joins that are committed together share an event.
 
 use domain::{JoinedRoom, LeftRoom};
 use protocol::{Event, EventKind, Limits, Seq, User};
@@ -15,7 +15,7 @@ fn heads(batch: &Batch) -> Vec<u64> {
     batch.answers.iter().map(|(_, answer)| head(answer)).collect()
 }
 
-/// Everybody whom an event names as having joined.
+/// All users who joined with this event.
 fn joined(event: &Event) -> Vec<User> {
     match &event.kind {
         EventKind::MemberJoined { also_joined } => {
@@ -47,7 +47,7 @@ pub fn joins_of_one_batch_share_an_event(fixture: &mut Fixture) {
             assert_eq!(member, users.contains(&who), "{who} in {room}");
         }
     }
-    // Another commit is another moment.
+    // Joins of different commits do not share an event.
     let OperationResult::Join(JoinedRoom { head, .. }) = fixture.done(7, join("tea")) else { panic!() };
     assert_eq!(head, Seq(3));
     assert_eq!(fixture.kinds(tea), ["+u1", "+u2 +u4 +u6", "+u7"]);

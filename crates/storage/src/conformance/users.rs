@@ -1,4 +1,4 @@
-//! Users, sessions, and the port's own promises.
+//! Users and sessions, and the rules of the port itself.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ pub fn guest_is_stored_with_the_first_join(fixture: &mut Fixture) {
     assert_eq!(fixture.reader.user_of_session(&token(1)).unwrap(), None);
     fixture.join(1, "tea");
     assert_eq!(fixture.reader.user_of_session(&token(1)).unwrap(), Some(user(1)));
-    // From then on a request needs no registration.
+    // After the first request, no registration is needed.
     let known = Actor { registration: None, ..guest(1) };
     let batch = fixture.all([(known, send("tea", None, "hello"))]);
     assert!(batch.answers[0].1.is_ok());
@@ -27,7 +27,7 @@ pub fn rejected_join_stores_no_user(fixture: &mut Fixture) {
 
 pub fn guest_can_rename_before_joining(fixture: &mut Fixture) {
     assert_eq!(fixture.done(1, rename("李雷")), OperationResult::Rename(Named { name: user_name("李雷") }));
-    // The join may have been requested before the answer to the rename arrived.
+    // A client may request the join before it receives the answer to the rename.
     let (_, events) = fixture.one(1, join("tea"));
     assert_eq!(events[0].by.name, user_name("李雷"));
     assert_eq!(fixture.reader.user_of_session(&token(1)).unwrap().unwrap().name, user_name("李雷"));
@@ -67,7 +67,7 @@ pub fn user_without_session_leaves_all_rooms(fixture: &mut Fixture) {
 }
 
 pub fn ended_session_is_not_stored_again(fixture: &mut Fixture) {
-    // The second join was requested before the answer to the first one arrived.
+    // A client may request the second join before it receives the answer to the first one.
     fixture.all([
         (guest(1), join("tea")),
         (guest(1), domain::EndSession { token: token(1) }.into()),
@@ -126,7 +126,7 @@ pub fn every_request_is_answered_once(fixture: &mut Fixture) {
 pub fn second_writer_is_rejected(fixture: &mut Fixture) {
     assert!(matches!(fixture.store.writer().err(), Some(StoreError::WriterTaken)));
     fixture.store.reader().unwrap();
-    // After the writer is dropped, there can be another, which continues where the first one stopped.
+    // After the writer is dropped, a new one continues after its last commit.
     fixture.join(1, "lobby");
     fixture.writer = Box::new(NoWriter);
     fixture.writer = fixture.store.writer().unwrap();
@@ -141,7 +141,7 @@ pub fn probe_appends_nothing(fixture: &mut Fixture) {
     assert_eq!(fixture.kinds(LOBBY), ["+u1"]);
 }
 
-/// Stands where a writer was.
+/// Replaces the writer of a fixture while the store has none.
 struct NoWriter;
 
 impl crate::Writer for NoWriter {

@@ -1,4 +1,4 @@
-//! The backend: facts from maps, changes into maps.
+//! The backend of the memory store: facts are read from maps, changes written to them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::Shared;
 use super::state::{self, State, Stored};
 use crate::{Backend, Changes, StoreError};
 
-/// The one writer of a [`MemoryStore`](super::MemoryStore).
+/// The single writer of a [`MemoryStore`](super::MemoryStore).
 pub(super) struct MemoryBackend {
     pub(super) shared: Arc<Shared>,
 }

@@ -1,4 +1,4 @@
-//! Injected failures, backups, and look-ups for simulations.
+//! Injected failures, backups, and views of deleted rooms, for simulations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use super::MemoryStore;
 use super::state::State;
 use crate::StoreError;
 
-/// How a commit fails. For all but [`Failure::Full`] clients get the same answer: the outcome is not known.
+/// The way in which a commit fails. Except for [`Failure::Full`], clients get the same answer: the outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The disk is full: nothing is stored, and clients learn that.
+    /// The disk is full: nothing is stored, and the error states it.
     Full,
-    /// Nothing is stored.
+    /// Nothing is stored, and the error does not state it.
     Lost,
-    /// All of it is stored, and the confirmation is lost.
+    /// Everything is stored, but the confirmation is lost.
     NotKnown,
-    /// An fsync failed, and nothing is stored: the process has to end.
+    /// An fsync failed and nothing is stored: the process must end.
     FatalLost,
-    /// An fsync failed, and all of it is stored: the process has to end.
+    /// An fsync failed although everything is stored: the process must end.
     FatalNotKnown,
 }
 
@@ -39,29 +39,29 @@ impl Failure {
     }
 }
 
-/// A store's state at one moment.
+/// A copy of a store's state, for [`MemoryStore::restore`].
 pub struct Backup(State);
 
 impl MemoryStore {
-    /// Makes the next commit fail.
+    /// Makes the next commit fail in this way; the one after it succeeds.
     pub fn fail_next(&self, failure: Failure) {
         self.shared.state().next_fails = Some(failure);
     }
 
-    /// Copies the whole state.
+    /// Copies the whole state, as a backup of the database file would.
     #[must_use]
     pub fn backup(&self) -> Backup {
         Backup(self.shared.state().clone())
     }
 
-    /// Replaces the state by `backup`, under a new epoch.
+    /// Replaces the state by `backup` under a new epoch, as an operator who restores a backup does.
     pub fn restore(&self, backup: &Backup, epoch: Epoch) {
         let mut state = self.shared.state();
         let commits = state.commits + 1;
         *state = State { epoch, commits, ..backup.0.clone() };
     }
 
-    /// An event, also of a deleted room.
+    /// One event, including those of deleted rooms; `None` if it does not exist.
     #[must_use]
     pub fn event(&self, room: RoomId, seq: Seq) -> Option<Arc<Event>> {
         let at = usize::try_from(seq.0).ok()?.checked_sub(1)?;
@@ -69,7 +69,7 @@ impl MemoryStore {
         state.rooms.get(&room).or_else(|| state.deleted.get(&room))?.events.get(at).cloned()
     }
 
-    /// The number of a room's last event, also of a deleted room.
+    /// The number of the room's last event, also if the room is deleted.
     #[must_use]
     pub fn head(&self, room: RoomId) -> Seq {
         let state = self.shared.state();
@@ -77,7 +77,7 @@ impl MemoryStore {
         room.map_or(Seq(0), |room| room.head().seq)
     }
 
-    /// Every event, room by room in the order of their numbers, also of deleted rooms.
+    /// Every event, sorted by room and number, including those of deleted rooms.
     #[must_use]
     pub fn events(&self) -> Vec<Arc<Event>> {
         let state = self.shared.state();

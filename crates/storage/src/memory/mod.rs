@@ -1,4 +1,4 @@
-//! The store for tests and simulations, in plain maps.
+//! The store for tests and simulations: plain maps, lost when the process ends.
 
 mod backend;
 mod faults;
@@ -17,7 +17,7 @@ use crate::{CommitLoop, Reader, Store, StoreError, Writer};
 pub use faults::{Backup, Failure};
 use state::State;
 
-/// Rooms in memory. Clones of the handle are the same store.
+/// Rooms in memory. Clones of the handle share one store.
 #[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
@@ -31,21 +31,21 @@ struct Shared {
 }
 
 impl Shared {
-    /// A panic of another holder leaves no half-made change: nothing panics between two changes.
+    /// A poisoned lock is recovered: no change panics halfway, so another thread's panic leaves the state valid.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl MemoryStore {
-    /// A store with an empty lobby.
+    /// A store that contains only an empty lobby.
     #[must_use]
     pub fn new(limits: RoomLimits) -> Self {
         let shared = Shared { state: Mutex::new(State::new()), has_writer: AtomicBool::new(false) };
         MemoryStore { shared: Arc::new(shared), limits }
     }
 
-    /// The independent model of the rules, as the one writer.
+    /// The independent model of the rules, in the place of the writer.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn model(&self) -> Box<dyn Writer> {

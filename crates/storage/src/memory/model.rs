@@ -1,5 +1,6 @@
-//! The rules of the operations a second time, written independently of `domain::decide`: random requests compare the two, so that a
-//! wrong rule cannot agree with itself. Permissions are the exception: both call `domain::check`, which has tests of its own.
+//! The rules of the operations a second time, written independently of `domain::decide`. Random requests compare the two, so
+//! that a wrong rule cannot agree with itself. Permissions are the exception: both call `domain::check`, which has tests of
+//! its own.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -214,7 +215,7 @@ impl ModelTransaction<'_> {
 
     fn leave_all(&mut self, user: UserId) -> OperationResult {
         for room in self.state.rooms_of(user) {
-            // These are the rooms of which the user is a member: leaving one is not rejected.
+            // The user is a member of each of these rooms, so leaving cannot be rejected.
             let _ = self.remove_member(room, user);
         }
         OperationResult::LeaveAll(())
@@ -263,7 +264,7 @@ impl ModelTransaction<'_> {
         Ok(seq)
     }
 
-    /// Adds the user to the event of those who joined just before, if there is one.
+    /// Adds the user to the event of those who joined immediately before, if there is one.
     fn append_join(&mut self, id: RoomId, user: UserId) -> Result<(), ErrorCode> {
         let name = self.state.users.get(&user).ok_or(ErrorCode::Unauthorized)?.name.clone();
         // The room's last event of this batch is the last one of its log.

@@ -1,4 +1,4 @@
-//! The reader.
+//! The reader of the memory store: it locks the state for one call.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The stored state.
+//! The stored state, in one value that a backup can clone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -15,7 +15,7 @@ use crate::{Head, LOBBY, TokenHash};
 #[derive(Clone)]
 pub(super) struct State {
     pub(super) rooms: BTreeMap<RoomId, Room>,
-    /// Deleted rooms, for simulations: their events were delivered, and are compared.
+    /// Deleted rooms, for simulations: their events were delivered, and are compared with what clients received.
     pub(super) deleted: BTreeMap<RoomId, Room>,
     pub(super) by_key: HashMap<String, RoomId>,
     pub(super) users: BTreeMap<UserId, Stored>,
@@ -23,11 +23,11 @@ pub(super) struct State {
     pub(super) keyed: HashMap<(UserId, ClientMessageId), (RoomId, Seq)>,
     pub(super) next_room: u64,
     pub(super) next_user: u64,
-    /// The number of commits.
+    /// The number of commits, by which a reader detects changes.
     pub(super) commits: u64,
-    /// The store's epoch.
+    /// The epoch; [`MemoryStore::restore`](super::MemoryStore::restore) replaces it.
     pub(super) epoch: Epoch,
-    /// How the next commit fails.
+    /// The injected failure of the next commit.
     pub(super) next_fails: Option<Failure>,
 }
 
@@ -75,7 +75,7 @@ impl State {
     }
 
     pub(super) fn new() -> Self {
-        // `protocol` tests that this is a name.
+        // A valid name: the tests of `protocol` parse it.
         let lobby = RoomName::new(RoomName::LOBBY).expect("the lobby's name is a room's name");
         State {
             by_key: HashMap::from([(lobby.key(), LOBBY)]),

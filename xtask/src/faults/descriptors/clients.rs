@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use client::{Client, Error, Options, Response};
 use protocol::{EventKind, RoomId};
 
-/// None of the rooms whose history is recorded.
+/// A room that no recorded client joins.
 const ROOM: &str = "crowd";
 
 /// The clients that could connect.
@@ -24,7 +24,7 @@ impl ConnectedClients {
         self.clients.len()
     }
 
-    /// Connects one more client. `false`: it was rejected with 503.
+    /// Connects one more client. Returns `false` if it was rejected with 503.
     pub(super) fn connect(&mut self, server: SocketAddr) -> Result<bool> {
         match Client::connect(server, Options::default()) {
             Ok(mut client) => {
@@ -43,7 +43,7 @@ impl ConnectedClients {
         self.clients.drain(..count);
     }
 
-    /// One client sends a message, and all others must receive it.
+    /// Lets one client send a message, which all others must receive.
     pub(super) fn exchange_messages(&mut self) -> Result<()> {
         self.sent += 1;
         let body = format!("body {}", self.sent);
@@ -61,7 +61,7 @@ impl ConnectedClients {
     }
 }
 
-/// An HTTP request must be answered with 503 and the time to wait.
+/// Checks that an HTTP request is answered with 503 and the time to wait.
 pub(super) fn expect_rejection(server: SocketAddr) -> Result<()> {
     let answer = client::http(server, "GET", "/api/v1/session", &[], b"");
     let answer = answer.context("a request to the full server got no answer")?;
@@ -74,7 +74,7 @@ fn is_rejection(answer: &Response) -> bool {
     answer.status == 503 && has_wait && answer.text().contains("\"overloaded\"")
 }
 
-/// Sends `count` simultaneous requests. Returns how many got 503; the server closed the connections of the others.
+/// Sends `count` simultaneous requests. Returns the number of 503; the server closed the other connections.
 pub(super) fn burst(server: SocketAddr, count: usize) -> Result<usize> {
     let begin = Arc::new(Barrier::new(count));
     let connect = || {

@@ -1,4 +1,4 @@
-//! The same with PostgreSQL, whose tables and write-ahead log share the small disk.
+//! The disk of PostgreSQL fills up: its tables and its write-ahead log share the small disk.
 //!
 //! If a table cannot grow, PostgreSQL rejects the statement and continues. If the log cannot grow, PostgreSQL ends, and does not start
 //! again until there is space: the run then starts it, as an operator would.
@@ -23,21 +23,21 @@ use crate::faults::rng::Rng;
 use crate::faults::run_dir::RunDir;
 use crate::faults::server_under_test::ServerUnderTest;
 
-/// Two databases and a log of at most `max_wal_size`, with as much space again.
+/// The disk in MiB: two databases and a log of at most `max_wal_size`, and the same again as free space.
 const DISK_MIB: u32 = 192;
-/// A small log, so that it needs a new file soon.
+/// A small log, so that it soon needs a new file.
 const SETTINGS: &str = "min_wal_size = 32MB\nmax_wal_size = 48MB";
-/// How long PostgreSQL may take to recover, on a busy machine.
+/// Bounds PostgreSQL's recovery, on a busy machine.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two checks whether PostgreSQL accepts connections.
+/// The interval between two checks whether PostgreSQL accepts connections.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What is filled in a round.
+/// What a round fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     /// The tables: the log has a file with space, or can reuse one.
     Tables,
-    /// The log, too.
+    /// The log as well.
     Log,
 }
 
@@ -65,10 +65,10 @@ fn all_rounds(harness: &Harness, args: &Args, run_dir: &RunDir, disk: &Path) -> 
     }
     let Run { probe, mut filler, postgres, totals, .. } = run;
     let (rejected, read) = (probe.rejected, probe.read);
-    // Its connections do not survive the server.
+    // The probe's connections do not survive the server.
     drop(probe);
     let before = crashes(&postgres);
-    // If PostgreSQL has ended, the message names that.
+    // If PostgreSQL has ended, the message states that.
     let is_clear = |line: &str| line.contains("full") || crashes(&postgres) > before;
     let recover = || ensure_running(&postgres);
     let start = start_when_full(&mut server, &mut filler, &mut recorder, is_clear, recover)?;
@@ -100,7 +100,7 @@ struct Run {
 struct Totals {
     full: u64,
     unavailable: u64,
-    /// How often PostgreSQL ended.
+    /// The number of times that PostgreSQL ended by itself.
     crashes: usize,
     resumed: Duration,
 }
@@ -128,7 +128,7 @@ impl Run {
         self.send_with_space()
     }
 
-    /// Sends until the error of a full disk; with [`Target::Log`], until PostgreSQL has ended.
+    /// Sends until the disk is full; with [`Target::Log`], until PostgreSQL has ended.
     fn send_until_rejected(&mut self, target: Target) -> Result<()> {
         let before = crashes(&self.postgres);
         let started = Instant::now();
@@ -141,7 +141,7 @@ impl Run {
                 Target::Tables if answer != Answer::Stored => return Ok(()),
                 Target::Tables => {}
                 Target::Log if crashes(&self.postgres) > before => return Ok(()),
-                // Each call leaves the rest of a file unused. It fails when PostgreSQL has ended.
+                // Each call leaves the rest of a log file unused. It fails after PostgreSQL has ended.
                 Target::Log => drop(self.postgres.psql("postgres", "SELECT pg_switch_wal()")),
             }
         }
@@ -178,7 +178,7 @@ impl Run {
     }
 }
 
-/// How often PostgreSQL has ended by itself.
+/// The number of times that PostgreSQL has ended by itself, from its log.
 fn crashes(postgres: &TestPostgres) -> usize {
     postgres.log().matches(" PANIC: ").count()
 }
@@ -190,7 +190,7 @@ fn ensure_running(postgres: &TestPostgres) -> Result<()> {
         if Instant::now() > deadline {
             bail!("PostgreSQL did not recover within {RECOVERY_TIMEOUT:?}");
         }
-        // While it recovers from a crash by itself, it runs already.
+        // While it recovers from a crash by itself, it is already running.
         if !postgres.is_running() {
             postgres.start_again().context("PostgreSQL does not start again")?;
         }

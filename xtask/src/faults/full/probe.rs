@@ -1,4 +1,4 @@
-//! A client that continually tries sending, reading and reconnecting.
+//! A client that continually sends, reads and reconnects.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use protocol::{Command, ErrorCode, EventPage, History, Resume, RoomId, RoomRef, 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// No recorded client joins this room, so the history does not need its messages.
 const ROOM: &str = "probe";
-/// About the length of a usual message.
+/// About the length of a usual message, in bytes.
 const BODY_BYTES: usize = 300;
 
 pub(super) struct Probe {
@@ -23,8 +23,9 @@ pub(super) struct Probe {
     room: RoomId,
     last: Seq,
     count: u64,
-    /// The longest times that a rejection and a round of reads took.
+    /// The longest time until a rejection.
     pub(super) rejected: Duration,
+    /// The longest round of reads.
     pub(super) read: Duration,
 }
 
@@ -32,15 +33,15 @@ pub(super) struct Probe {
 pub(super) enum Answer {
     Stored,
     StorageFull,
-    /// The database does not answer.
+    /// The database did not answer.
     Unavailable,
 }
 
-/// What happened to the reads.
+/// The outcome of a round of reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reads {
     Served,
-    /// The database does not answer.
+    /// The database did not answer.
     Unavailable,
 }
 
@@ -89,7 +90,7 @@ impl Probe {
         let started = Instant::now();
         let reads = self.read_all();
         let took = started.elapsed();
-        // Five calls and a connection.
+        // A round consists of five calls and a connection.
         if took > 3 * RESPONSE_TIMEOUT {
             bail!("reading took {took:?}, with the result {reads:?}");
         }
@@ -134,7 +135,7 @@ impl Probe {
     }
 }
 
-/// A retryable rejection, or a status of the upgrade that means the same.
+/// Whether the error is retryable, or a status of the upgrade that means the same.
 fn is_unavailable(error: &Error) -> bool {
     match error {
         Error::Rejected(error) => error.code == ErrorCode::Unavailable && error.retryable,

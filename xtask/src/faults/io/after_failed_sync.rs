@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 use crate::faults::trace::Call;
 
-/// Checks a trace call by call.
+/// Checks the calls of a trace, one by one.
 #[derive(Default)]
 pub(super) struct FailedSyncCheck {
     /// The file, and the line on which the failed sync ended.
@@ -19,7 +19,7 @@ impl FailedSyncCheck {
             None if is_data && call.is_sync() && call.returned < 0 => {
                 self.since = Some((call.on.clone(), call.last_line));
             }
-            // Calls of other threads on other files, started before, may end later.
+            // Calls of other threads on other files that started before may end later.
             Some((file, since)) if call.first_line > *since && call.on == *file && call.returned >= 0 => {
                 bail!(
                     "line {} of the trace: {} after the sync on line {since} had failed",

@@ -3,11 +3,11 @@
 use crate::faults::disk::PAGE;
 use crate::faults::trace::Call;
 
-/// Of a write-ahead log, each of whose frames consists of a header and a page.
+/// The header of a write-ahead log in bytes. Each frame after it consists of a header and a page.
 const LOG_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
 
-/// Whether the write ends where no complete write of SQLite ends: complete ones end after a header or a page.
+/// Whether the write ends where no complete write of SQLite ends: after neither a header nor a page.
 pub(super) fn is_short_write(call: &Call) -> bool {
     let end = call.at + call.bytes.len() as u64;
     if call.name != "pwrite64" {

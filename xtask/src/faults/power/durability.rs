@@ -18,16 +18,17 @@ use crate::faults::trace::Call;
 
 const LOG: &str = ".db-wal";
 const DATABASE: &str = ".db";
-/// Sizes of the header of a log, and of the header of each page in it.
+/// The bytes of the header of a log.
 const LOG_HEADER: usize = 32;
+/// The bytes of the header of each page in a log.
 const FRAME_HEADER: usize = 24;
 const PAGE: usize = 4096;
 
-/// A line of the trace.
+/// The number of a line in the trace, which orders calls.
 type Line = usize;
 type Hash64 = u64;
 
-/// A broken rule.
+/// The rule that a trace violates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Violation {
     Acknowledged,
@@ -47,22 +48,22 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The result of a check.
+/// The counts and violations of a trace.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct DurabilityReport {
-    /// `ok`s to messages, each checked against the sync of its message.
+    /// The `ok`s to messages, each checked against the sync of its message.
     pub(super) acknowledged: u64,
-    /// Deliveries of messages, counted per socket.
+    /// The deliveries of messages, counted per socket.
     pub(super) delivered: u64,
     pub(super) log_syncs: u64,
     pub(super) database_syncs: u64,
-    /// How often a log with contents was reset.
+    /// The number of times that a log with content was reset.
     pub(super) log_resets: u64,
     /// The number of violations of each rule, and the first one.
     pub(super) violations: BTreeMap<Violation, (u64, String)>,
 }
 
-/// Checks a trace call by call.
+/// Checks the calls of a trace, one by one.
 #[derive(Default)]
 pub(super) struct DurabilityChecker {
     sockets: Sockets,
@@ -79,9 +80,9 @@ pub(super) struct DurabilityChecker {
 #[derive(Default)]
 struct Log {
     header: Option<FrameHeader>,
-    /// Frames that are not committed yet, with their offsets.
+    /// The frames that are not committed yet, with their offsets.
     open: Vec<(u64, Page)>,
-    /// Committed transactions that are not synced, with the line of the commit's write.
+    /// The committed transactions that are not synced, with the line of the write of their commit frame.
     waiting: Vec<(Line, Vec<Page>)>,
     /// The latest contents of each page in the log, synced or not.
     last: HashMap<u32, Hash64>,
@@ -89,7 +90,7 @@ struct Log {
     durable: HashMap<(u32, Hash64), Line>,
     /// The log's folder, and the line of the first write to the log.
     created: Option<(String, Line)>,
-    /// Whether that folder was synced afterwards.
+    /// Whether that folder was synced after the first write.
     is_name_synced: bool,
 }
 
@@ -107,9 +108,9 @@ struct Page {
 
 #[derive(Default)]
 struct Database {
-    /// The latest contents of each page, and the line at which its write ended.
+    /// The latest content of each page, and the line on which its write ended.
     pages: HashMap<u32, (Hash64, Line)>,
-    /// The latest start of a successful sync.
+    /// The line on which the latest successful sync started.
     synced: Option<Line>,
 }
 
@@ -141,7 +142,7 @@ impl DurabilityChecker {
                     self.report.acknowledged += 1;
                     self.require_durable(Violation::Acknowledged, &key, line);
                 }
-                // The event of a member who left.
+                // An event other than a message, such as a member who left.
                 Some(None) => {}
                 None => bail!(
                     "line {line}: {room} #{seq} was acknowledged but never delivered, so its message is unknown"
@@ -240,7 +241,7 @@ impl DurabilityChecker {
         Ok(())
     }
 
-    /// When a sync ends, what was committed before it started is durable, provided the log's name is.
+    /// At the end of a sync, everything that was committed before its start is durable, provided that the log's name is.
     fn log_synced(&mut self, sync: &Call) {
         if !self.log.is_name_synced {
             return;
@@ -258,7 +259,7 @@ impl DurabilityChecker {
         }
     }
 
-    /// The log loses its contents here.
+    /// Handles a call after which the log has no content.
     fn reset_log(&mut self, line: Line) {
         let last = std::mem::take(&mut self.log.last);
         self.log.durable.clear();

@@ -1,4 +1,4 @@
-//! What the server sent on its sockets, and when.
+//! The frames that the server sent on its sockets, and when.
 
 use std::collections::HashMap;
 
@@ -10,21 +10,21 @@ use crate::faults::trace::Call;
 /// What a client received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SentFrame {
-    /// A message, with the key that its sender chose.
+    /// A message with the idempotency key that its sender chose.
     Message { room: String, seq: u64, key: String },
     /// An event other than a message.
     Event { room: String, seq: u64 },
-    /// An `ok` with a sequence number, in the only room of the socket.
+    /// An `ok` with a number, for the only room of the socket.
     Ok { room: String, seq: u64 },
 }
 
-/// All sockets, identified by their two ends.
+/// All sockets, identified by both of their addresses.
 #[derive(Default)]
 pub(super) struct Sockets(HashMap<String, Socket>);
 
 #[derive(Default)]
 struct Socket {
-    /// Bytes of an incomplete frame.
+    /// The bytes of an incomplete frame.
     stream: Vec<u8>,
     /// The line on which the call started that sent the first of these bytes.
     since: usize,
@@ -37,7 +37,7 @@ enum StreamState {
     #[default]
     Http,
     WebSocket,
-    /// An HTTP response: its contents come from the store.
+    /// An HTTP response, whose content comes from the store.
     Other,
 }
 
@@ -105,7 +105,8 @@ impl Socket {
         }
         let payload = self.stream[head..head + len].to_vec();
         self.stream.drain(..head + len);
-        // A complete, uncompressed text: these clients negotiate nothing else. Other frames, such as pings, carry no event.
+        // A complete, uncompressed text, because these clients negotiate nothing else. Other frames, such as pings, contain no
+        // event.
         match first {
             0x81 => Ok(Some(Some(payload))),
             _ if first & 0x0f >= 8 => Ok(Some(None)),
@@ -125,7 +126,7 @@ impl Socket {
             self.room = Some(room);
         }
         let Some(seq) = seq else { return Ok(None) };
-        // Each client has joined before it receives a sequence number, so a room was named in an earlier frame.
+        // Each client has joined before it receives a number, so an earlier frame named the room.
         let room = self.room.clone().context("an answer on a socket without a room")?;
         Ok(Some(match (kind.as_str(), text("client_message_id")) {
             ("ok", _) => SentFrame::Ok { room, seq },

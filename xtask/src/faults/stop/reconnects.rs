@@ -1,4 +1,4 @@
-//! Checks in the history what close frame each client received at each stop, and when it was back.
+//! Checks, in the history, the close frame that each client received at each stop, and the time of its reconnect.
 
 use std::fmt;
 use std::path::Path;
@@ -8,12 +8,12 @@ use history::{Micros, Record, RecordKind};
 
 use super::super::recorder_process::histories;
 
-/// Start of the note that marks a stop; its number follows.
+/// The start of the note that marks a stop; the number of the stop follows.
 pub(super) const STOP_NOTE: &str = "stop ";
 /// The note that marks the server's next opening.
 pub(super) const OPEN_NOTE: &str = "opened again";
 
-/// On a busy machine a client may need this long to connect when its time has come.
+/// On a busy machine, a client may need this long to connect when its time has come, in microseconds.
 const TOLERANCE: Micros = 1_000_000;
 /// No tenth of the retry window may have more than this multiple of the mean.
 const MAX_CONCENTRATION: usize = 2;
@@ -35,21 +35,22 @@ struct Close {
     at: Micros,
     code: u16,
     reason: String,
-    /// When the client was connected again.
+    /// The time at which the client was connected again.
     opened: Option<Micros>,
 }
 
-/// Over all stops.
+/// The extremes over all stops.
 #[derive(Debug, PartialEq)]
 pub(super) struct Summary {
     closes_seen: usize,
-    /// The shortest and the longest retry window.
+    /// The shortest and the longest retry window, in milliseconds.
     within_ms: (u64, u64),
     /// The longest time that a client was disconnected.
     longest: Micros,
     /// The longest time that the server was closed.
     longest_down: Micros,
-    /// The fullest tenth of the retry window, in percent of the mean; over the stops after which the server opened early enough.
+    /// The fullest tenth of the retry window, in percent of the mean, over the stops after which the server opened early
+    /// enough.
     fullest: usize,
     measured_stops: usize,
 }
@@ -75,7 +76,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Every client received the retry window at each stop, and reconnected.
+/// Checks that every client received the retry window at each stop, and reconnected.
 pub(super) fn check_reconnects(history: &Path, clients: u32, connects: u32) -> Result<Summary> {
     let histories = histories(history)?;
     let (notes, client_histories) = histories.split_first().context("the history is empty")?;
@@ -119,7 +120,7 @@ fn add_client(stops: &mut [Stop], records: &[Record]) {
                     close.opened = Some(*at);
                 }
             }
-            // The client closes its last connection itself.
+            // The client itself closes its last connection.
             RecordKind::Quiescent { .. } => return,
             _ => {}
         }
@@ -141,7 +142,8 @@ fn summarize(stops: &[Stop], clients: usize, connects: usize) -> Result<Summary>
         if stop.closes.len() != clients {
             bail!("stop {number}: {} connections of {clients} clients were closed", stop.closes.len());
         }
-        // Five milliseconds per connection, as docs/PROTOCOL.md states; clients that connected during the shutdown may be included or not.
+        // Five milliseconds per connection, as docs/PROTOCOL.md states. Clients that connected during the shutdown may be
+        // included.
         let (least, most) = (5 * clients as u64, 5 * (clients + connects) as u64);
         if within_ms < least.max(500) || within_ms > most.max(500) {
             bail!(
@@ -149,7 +151,7 @@ fn summarize(stops: &[Stop], clients: usize, connects: usize) -> Result<Summary>
             );
         }
         let down = stop.open.saturating_sub(stop.stopped_at);
-        // A client that finds the port closed backs off: this takes at most about as long as the server is closed.
+        // A client that finds the port closed backs off, which takes at most about as long as the server is closed.
         let latest = (within_ms * 1_000).max(2 * down) + TOLERANCE;
         for close in &stop.closes {
             let Some(opened) = close.opened else { bail!("stop {number}: a client did not reconnect") };
@@ -164,7 +166,7 @@ fn summarize(stops: &[Stop], clients: usize, connects: usize) -> Result<Summary>
         }
         let tenths = tenths(stop, within_ms);
         let fullest = tenths.iter().max().copied().unwrap_or(0);
-        // If the server opens later, all clients whose time came before connect then.
+        // If the server opens later, all clients whose time came before connect at that moment.
         if down <= within_ms * 1_000 / 10 {
             if fullest > max_in_a_tenth(clients) {
                 bail!(
@@ -191,7 +193,7 @@ fn max_in_a_tenth(clients: usize) -> usize {
     MAX_CONCENTRATION * mean + chance
 }
 
-/// The retry window that all clients received.
+/// The retry window, which all clients must have received.
 fn common_retry_window(stop: &Stop) -> Result<u64> {
     let describe = |close: &Close| format!("{} {:?}", close.code, close.reason);
     let within = |close: &Close| -> Option<u64> {
@@ -210,13 +212,14 @@ fn common_retry_window(stop: &Stop) -> Result<u64> {
     stopped_at.context("no client was connected")
 }
 
-/// How many clients reconnected in each tenth of the window after the first close frame; the last one includes later ones.
+/// The number of clients that reconnected in each tenth of the window after the first close frame; the last one includes later
+/// ones.
 fn tenths(stop: &Stop, within_ms: u64) -> [usize; 10] {
     let mut tenths = [0; 10];
     let begin = stop.closes.iter().map(|close| close.at).min().unwrap_or(0);
     for opened in stop.closes.iter().filter_map(|close| close.opened) {
         let tenth = opened.saturating_sub(begin) / (within_ms * 100).max(1);
-        // Below 10 by the `min`.
+        // At most 9, because of the `min`.
         tenths[tenth.min(9) as usize] += 1;
     }
     tenths

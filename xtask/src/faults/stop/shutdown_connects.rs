@@ -13,25 +13,25 @@ use websocket::{Decoder, Message, Role};
 
 use super::super::rng::Rng;
 
-/// After SIGTERM. A shutdown without clients takes some milliseconds, one with thousands some hundred.
+/// Bounds the delay after SIGTERM. A shutdown without clients takes some milliseconds, one with thousands some hundred.
 const MAX_DELAY: Duration = Duration::from_millis(400);
-/// For an answer: after this time the server has forgotten the client.
+/// Bounds the wait for an answer; by then the server has dropped the client.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// More than a welcome and the frames after it.
+/// Bounds a message: more than a welcome and the frames after it.
 const MESSAGE_BYTES: u32 = 1024 * 1024;
 
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: teahouse\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Protocol: teahouse.v1.json\r\n";
 
-/// How many attempts ended in each way.
+/// The number of attempts with each outcome.
 #[derive(Default)]
 pub(super) struct Outcomes {
-    /// Rejected or closed without an answer.
+    /// The connection was refused, or closed without an answer.
     not_answered: u32,
-    /// 503 with `Retry-After`.
+    /// The answer was 503 with `Retry-After`.
     rejected: u32,
-    /// Accepted, and closed with 1001 and the retry window.
+    /// The upgrade succeeded, and the connection was closed with 1001 and the retry window.
     closed_with_window: u32,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Outcomes {
 
 pub(super) struct ShutdownConnects {
     begin: Arc<Barrier>,
-    /// Whether the server has exited. Locked during a connect, so that none reaches the next server.
+    /// Whether the server has exited. Locked during a connect, so that no attempt reaches the next server.
     has_ended: Arc<RwLock<bool>>,
     threads: Vec<JoinHandle<Result<Outcomes>>>,
 }
@@ -69,7 +69,7 @@ impl ShutdownConnects {
         let mut threads = Vec::new();
         for number in 0..count {
             let stream = if number % 2 == 0 { Some(TcpStream::connect(server)?) } else { None };
-            // Most of them fall into the first moments, in which most can go wrong.
+            // Most attempts fall into the first moments, in which most can go wrong.
             let within = rng.moment_within(MAX_DELAY);
             let moment = rng.moment_within(within);
             let request = match number % 4 {
@@ -104,7 +104,7 @@ impl ShutdownConnects {
         self.begin.wait();
     }
 
-    /// The server has exited, and will be started again.
+    /// Notes that the server has exited, before it is started again.
     pub(super) fn end(&self) {
         *self.has_ended.write().unwrap_or_else(PoisonError::into_inner) = true;
     }
@@ -152,7 +152,7 @@ fn connect_once(mut stream: TcpStream, request: &str) -> Result<Outcomes> {
     bail!("a client that connected during the shutdown was disconnected after {:?}", as_text(&received))
 }
 
-/// `None`: the response is incomplete.
+/// Parses what the client received; `None` if the response is incomplete.
 fn parse_response(received: &[u8]) -> Result<Option<Outcomes>> {
     let Some(end) = received.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
     let (head, rest) = (as_text(&received[..end]).to_lowercase(), &received[end + 4..]);

@@ -1,4 +1,4 @@
-//! The texts of a file, by group and key.
+//! The texts of a file by group and key, with their parameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,16 +17,14 @@ pub(crate) struct Text {
     pub(crate) zh: Forms,
 }
 
-/// The texts of a group, by key.
 pub(crate) type Group = BTreeMap<String, Text>;
 
-/// Texts by group and key.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     pub(crate) groups: BTreeMap<String, Group>,
 }
 
-/// A text without forms is a string.
+/// Deserializes a text; one without forms is a plain string.
 fn forms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Forms, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -41,7 +39,7 @@ fn forms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Forms, D::Error> 
 }
 
 impl Text {
-    /// The names of all parameters, sorted; `n` also if it only chooses the plural form.
+    /// The names of all parameters, sorted, including an `n` that only selects the plural form.
     pub(crate) fn parameters(&self) -> Vec<String> {
         let mut names: BTreeSet<&str> = parameters(&self.en.other);
         if self.has_plural() {
@@ -54,7 +52,7 @@ impl Text {
         self.en.one.is_some() || self.zh.one.is_some()
     }
 
-    /// The parameter that may be empty.
+    /// The parameter that may be empty; `None` if there is none.
     pub(crate) fn optional_parameter(&self) -> Option<&str> {
         self.en.optional_parameter()
     }
@@ -84,13 +82,13 @@ impl Catalog {
         Ok(Catalog { groups })
     }
 
-    /// The texts of a group; none if there is no such group.
+    /// The texts of a group; empty if there is no such group.
     pub(crate) fn group(&self, name: &str) -> &Group {
         static NONE: Group = Group::new();
         self.groups.get(name).unwrap_or(&NONE)
     }
 
-    /// These texts and others. A key that both have is an error.
+    /// Combines two catalogs. A key in both is an error.
     pub(crate) fn extended(&self, others: Catalog) -> Result<Catalog> {
         for (group, texts) in &others.groups {
             if let Some(key) = texts.keys().find(|key| self.group(group).contains_key(*key)) {
@@ -100,7 +98,7 @@ impl Catalog {
         self.replaced_by(others)
     }
 
-    /// These texts and others, which replace those with the same key. Such a text has the same parameters.
+    /// Combines two catalogs; `others` replace texts with the same key, which must have the same parameters.
     pub(crate) fn replaced_by(&self, others: Catalog) -> Result<Catalog> {
         let mut groups = self.groups.clone();
         for (group, texts) in others.groups {

@@ -14,7 +14,7 @@ use protocol::operations::{OPERATIONS, Row, Slash};
 
 pub(crate) use catalog::Catalog;
 
-/// Groups whose texts are looked up by a key that comes from a row, an event or an error code, and whether they have parameters.
+/// The groups whose texts are looked up by a key from a row, an event or an error code, and whether the texts have parameters.
 const KEYED: &[(&str, bool)] = &[
     ("error", false),
     ("event", true),
@@ -24,7 +24,7 @@ const KEYED: &[(&str, bool)] = &[
     ("slash_missing", false),
 ];
 
-/// The texts of the page and of plain text.
+/// The texts that both the page and plain text use.
 pub(crate) fn shared(root: &Path) -> Result<Catalog> {
     let texts = read(root, "shared")?;
     check_keys(&texts)?;
@@ -37,7 +37,7 @@ fn read(root: &Path, name: &str) -> Result<Catalog> {
     Catalog::parse(&text).context(path)
 }
 
-/// The generated files: the page's dictionary and the server's.
+/// The generated files, with their contents: the dictionaries of the page and of the server.
 pub(crate) fn files(root: &Path, shared: &Catalog) -> Result<Vec<(String, String)>> {
     let page = shared.extended(read(root, "page")?)?;
     let server = shared.replaced_by(read(root, "plain_text")?)?;
@@ -47,7 +47,7 @@ pub(crate) fn files(root: &Path, shared: &Catalog) -> Result<Vec<(String, String
     ])
 }
 
-/// Checks that each error code, event, slash command and room attribute has its texts, and that nothing else has one.
+/// Checks that each error code, event, slash command and room attribute has its texts, and that there are no others.
 fn check_keys(shared: &Catalog) -> Result<()> {
     let codes = protocol::ErrorCode::ALL.iter().map(|code| (code.as_str().to_owned(), Vec::new()));
     check_group(shared, "error", codes.collect())?;
@@ -69,7 +69,7 @@ fn check_keys(shared: &Catalog) -> Result<()> {
     check_group(shared, "slash_missing", words(needs_argument).collect())
 }
 
-/// The fields of each event that is shown as a text. A message is shown as its body.
+/// The fields of each event that is displayed as a text. A message is displayed as its body.
 fn event_fields() -> BTreeMap<String, Vec<String>> {
     let document = protocol::openapi::document();
     let kinds = document["components"]["schemas"]["Event"]["oneOf"].as_array().cloned().unwrap_or_default();
@@ -81,7 +81,7 @@ fn event_fields() -> BTreeMap<String, Vec<String>> {
     fields.filter(|(name, _)| name != "message").collect()
 }
 
-/// Checks that a group has exactly these keys, and that the parameters of each text are among those listed.
+/// Checks that a group has exactly these keys, and that the parameters of each text are among the permitted ones.
 fn check_group(texts: &Catalog, group: &str, expected: BTreeMap<String, Vec<String>>) -> Result<()> {
     let found = texts.group(group);
     if let Some(missing) = expected.keys().find(|key| !found.contains_key(*key)) {

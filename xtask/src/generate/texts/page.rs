@@ -1,5 +1,5 @@
-//! The page's dictionary, in TypeScript: an object for each language. A text with parameters is a function of them, so that the
-//! compiler checks keys and parameters, and nothing is needed at run time.
+//! The page's dictionary in TypeScript, an object for each language. A text with parameters is a function of them, so that the
+//! compiler checks keys and parameters, and no library is needed at run time.
 
 use super::catalog::{Catalog, Text};
 use super::pattern::{Forms, Part, parts};
@@ -13,7 +13,7 @@ pub(crate) fn module(texts: &Catalog) -> String {
     format!("{HEAD}\nexport const en = {english};\n\nexport const zh: typeof en = {chinese};\n")
 }
 
-/// One language. Parameters have types in the first one; the other takes its type from it.
+/// One language. The first one declares the types of parameters, and the other one derives its type from it.
 fn dictionary(texts: &Catalog, of: impl Fn(&Text) -> (&Forms, bool)) -> String {
     let mut dictionary = "{\n".to_owned();
     for (group, texts) in &texts.groups {
@@ -48,9 +48,9 @@ fn value(text: &Text, forms: &Forms, is_typed: bool) -> String {
     format!("{argument} => {value}")
 }
 
-/// A form as a string literal, or as a template if it has parameters.
+/// A string literal, or a template literal for a form with parameters.
 fn literal(form: &str) -> String {
-    // The catalog has checked each form.
+    // The catalog has checked each form, so this does not fail.
     let parts = parts(form).unwrap_or_default();
     let has_parameters = parts.iter().any(|part| matches!(part, Part::Parameter(_)));
     let quote = if has_parameters { '`' } else { '\'' };

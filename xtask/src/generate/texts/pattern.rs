@@ -1,22 +1,21 @@
-//! A text in one language: literal parts, parameters, and the forms between which it chooses.
+//! A text in one language: literal parts, parameters, and the forms among which it selects.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use serde::Deserialize;
 
-/// The forms of a text in one language. `other` is the general one.
+/// The forms of a text in one language; `other` is the general one.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Forms {
     pub(crate) other: String,
-    /// For the number 1 in the parameter `n`: the plural categories of CLDR.
+    /// The form for the value 1 of the parameter `n`, which is a plural category of CLDR.
     pub(crate) one: Option<String>,
-    /// For a parameter that is empty and does not occur in this form.
+    /// The form for an empty parameter, which it does not contain.
     pub(crate) empty: Option<String>,
 }
 
-/// A part of a form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Part<'t> {
     Literal(&'t str),
@@ -28,7 +27,7 @@ impl Forms {
         [Some(&self.other), self.one.as_ref(), self.empty.as_ref()].into_iter().flatten().map(String::as_str)
     }
 
-    /// Checks what can be seen in one language.
+    /// Checks what does not depend on the other language.
     pub(crate) fn check(&self) -> Result<()> {
         let general = parameters(&self.other);
         for form in self.all() {
@@ -55,7 +54,6 @@ impl Forms {
     }
 }
 
-/// The names of the parameters of a form.
 pub(crate) fn parameters(form: &str) -> BTreeSet<&str> {
     let name = |part| match part {
         Part::Parameter(name) => Some(name),
@@ -64,7 +62,7 @@ pub(crate) fn parameters(form: &str) -> BTreeSet<&str> {
     parts(form).unwrap_or_default().into_iter().filter_map(name).collect()
 }
 
-/// The parts of a form: `{name}` is a parameter.
+/// Splits a form into literals and parameters such as `{name}`. The error is an unbalanced brace or an invalid name.
 pub(crate) fn parts(form: &str) -> Result<Vec<Part<'_>>> {
     let mut parts = Vec::new();
     let mut rest = form;
@@ -84,7 +82,7 @@ pub(crate) fn parts(form: &str) -> Result<Vec<Part<'_>>> {
     Ok(parts)
 }
 
-/// Checks Chinese punctuation and spacing. A space may follow a slash command.
+/// Checks Chinese punctuation and spacing. A space is only permitted after a slash command.
 pub(crate) fn check_chinese(form: &str) -> Result<()> {
     for (at, space) in form.match_indices(' ') {
         let (before, after) = (&form[..at], &form[at + space.len()..]);
@@ -108,7 +106,7 @@ fn is_han(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}')
 }
 
-/// Chinese with spaces between Chinese and other characters, for terminals. In the page, the browser adds the spacing.
+/// Adds spaces between Chinese and other characters, for terminals. In the page, the browser adds the spacing.
 pub(crate) fn spaced(form: &str) -> String {
     let mut text = String::new();
     let mut before = ' ';

@@ -1,5 +1,5 @@
-//! The server's dictionary, in Rust: a method of `Language` for each text, and one for each group that is looked up by key. The
-//! compiler checks names and parameters, and reports a text that is not used.
+//! The server's dictionary in Rust: a method of `Language` for each text, and one for each group that is looked up by key. The
+//! compiler checks names and parameters, and reports an unused text.
 
 use std::io::Write;
 use std::path::Path;
@@ -29,10 +29,10 @@ pub(crate) fn module(texts: &Catalog, root: &Path) -> Result<String> {
     formatted(&(module + "}\n"), root)
 }
 
-/// The groups whose texts other crates use. Of the others the compiler reports a text that is not used.
+/// The groups whose texts other crates use; for the others, the compiler reports an unused text.
 const PUBLIC: &[&str] = &["stand_in"];
 
-/// A method for one text.
+/// The method for one text.
 fn method(group: &str, key: &str, text: &Text) -> String {
     let names = text.parameters();
     let result = if names.is_empty() { "&'static str" } else { "String" };
@@ -52,7 +52,7 @@ fn method(group: &str, key: &str, text: &Text) -> String {
     )
 }
 
-/// A method for the texts of a group, by key. Parameters come from a function.
+/// The method for a group that is looked up by key. A function supplies the parameters.
 fn keyed(group: &str, texts: &Group, has_parameters: bool) -> String {
     let mut arms = String::new();
     for (key, text) in texts {
@@ -85,7 +85,7 @@ fn arms(text: &Text) -> String {
     let is_formatted = !text.parameters().is_empty();
     let value = |form: &str, is_chinese: bool| {
         let form = if is_chinese { spaced(form) } else { form.to_owned() };
-        // `{name}` means the same to `format!`.
+        // `{name}` has the same meaning in `format!`.
         let literal = format!("\"{}\"", form.replace('\\', "\\\\").replace('"', "\\\""));
         match (is_formatted, parameters(&form).is_empty()) {
             (true, true) => format!("{literal}.to_owned()"),
@@ -107,7 +107,7 @@ fn arms(text: &Text) -> String {
     of("En", &text.en) + &of("Zh", &text.zh)
 }
 
-/// The module as `cargo fmt` writes it.
+/// Formats the module like `cargo fmt`.
 fn formatted(module: &str, root: &Path) -> Result<String> {
     let mut rustfmt = Command::new("rustfmt")
         .args(["--edition", "2024", "--config-path"])
@@ -116,7 +116,7 @@ fn formatted(module: &str, root: &Path) -> Result<String> {
         .stdout(Stdio::piped())
         .spawn()
         .context("rustfmt cannot be started")?;
-    // Taken, so that it is closed after the text. rustfmt reads all of it before it writes.
+    // Taken, so that it is closed after the text: rustfmt reads all of it before it writes.
     let mut input = rustfmt.stdin.take().context("rustfmt has no input")?;
     input.write_all(module.as_bytes())?;
     drop(input);

@@ -105,7 +105,7 @@ fn gap_must_be_filled_at_quiescence() {
         .receives_page(&[joined(3, ANN)])
         .quiesces()
         .satisfies_all(&three());
-    // Or the client resumes before the gap and receives its events.
+    // Instead, the client may resume before the gap and receive its events.
     let back = with_gap().reconnects(LI, &epoch(1)).subscribes(Some(1), 3);
     back.receives(joined(2, ANN)).receives(joined(3, ANN)).quiesces().satisfies_all(&three());
     let half = with_gap().reconnects(LI, &epoch(1)).subscribes(Some(2), 3).receives(joined(3, ANN));
@@ -135,7 +135,7 @@ fn no_event_may_follow_a_removal() {
     let member = || HistoryBuilder::new().subscribes(None, 1);
     member().receives(left(2, LI)).quiesces().satisfies_all(&stored);
     member().receives(left(2, LI)).receives(joined(3, ANN)).violates(Rule::ReceivedAfterRemoval, &stored);
-    // The event's number decides, not the time: also without a reply to the `leave`.
+    // The number of the event decides, not the time, even without a reply to the `leave`.
     member().receives(left(2, LI)).sends_leave(1).ok(1, 2).quiesces().satisfies_all(&stored);
     let answered = || member().receives(left(2, LI)).sends_leave(1).ok(1, 2);
     answered().receives(joined(3, ANN)).violates(Rule::ReceivedAfterRemoval, &stored);
@@ -157,7 +157,7 @@ fn removed_user_must_have_every_event_before_the_removal() {
     // The removal arrives before the reply to the `leave`.
     member().sends_leave(1).receives(left(3, LI)).ok(1, 3).satisfies_all(&stored);
     member().sends_leave(1).ok(1, 3).violates(Rule::SilentGap, &stored);
-    // Or a gap announced the missing events, but not the removal, which a removed user cannot read.
+    // A gap may announce the missing events, but not the removal, which a removed user cannot read.
     let with_gap = || HistoryBuilder::new().subscribes(None, 1);
     with_gap()
         .sends_leave(1)

@@ -1,4 +1,5 @@
-//! Each epoch is verified by itself, also one that a restore ended. A client with a cursor of another epoch receives `reset`.
+//! Each epoch is verified separately, including those that a restore ended. A client with a cursor of another epoch receives
+//! `reset`.
 
 use super::*;
 
@@ -9,7 +10,7 @@ fn restore_may_lose_only_events_it_did_not_keep() {
     sent().restored(2, &both, 1).satisfies_all(&both[..1]);
     sent().restored(2, &both, 2).violates(Rule::RestoreMismatch, &both[..1]);
     sent().restored(2, &both, 1).violates(Rule::RestoreMismatch, &[message(1, "b")]);
-    // Another event may have its number now.
+    // Another event may have the same number now.
     sent().restored(2, &both, 1).satisfies_all(&[message(1, "a"), joined(2, ANN)]);
 }
 

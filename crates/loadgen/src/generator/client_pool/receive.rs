@@ -1,4 +1,4 @@
-//! Handles each frame that a connection receives.
+//! Handling of the frames that connections receive.
 
 use std::ops::Range;
 
@@ -44,7 +44,7 @@ impl ClientPool {
                     delivered(content, senders, counters)
                 });
             }
-            // With one room, no other room's frame can follow.
+            // With one room, no frame of another room can follow.
             if used == before || *rooms_each == 1 {
                 return used;
             }
@@ -65,7 +65,7 @@ impl ClientPool {
     /// Handles a piece of a connection's NATS stream.
     pub(super) fn receive_nats(&mut self, number: usize, bytes: &[u8]) {
         let Some(stream) = self.streams.as_mut().and_then(|streams| streams.get_mut(number)) else { return };
-        // Taken out, since `self` is used while the message is borrowed.
+        // Taken out of `self`, because the message borrows it.
         let mut stream = std::mem::take(stream);
         stream.read(bytes, |payload| match payload {
             nats::ServerMessage::Info if matches!(self.connections[number].stage, Stage::Joining) => {
@@ -79,7 +79,7 @@ impl ClientPool {
             nats::ServerMessage::Ping => self.queue_and_flush(number, Opcode::Binary, nats::PONG),
             nats::ServerMessage::Message(payload) => self.receive_channel_text(number, payload),
             nats::ServerMessage::Error(why) => *self.counters.errors.entry(why.to_owned()).or_default() += 1,
-            // Sent again when the server's configuration has changed.
+            // Sent again after the server's configuration has changed.
             nats::ServerMessage::Info => {}
             nats::ServerMessage::Pong | nats::ServerMessage::Unknown => self.checker.unexpected(),
         });
@@ -117,7 +117,7 @@ impl ClientPool {
         }
     }
 
-    /// Handles the object at the start of `text`, and returns its length.
+    /// Handles the JSON object at the start of `text`. Returns its length.
     fn receive_object(&mut self, number: usize, text: &str) -> Result<usize, LoadError> {
         for member in self.member_range(number) {
             if let Some((length, content)) =
@@ -136,12 +136,11 @@ impl ClientPool {
         Ok(length)
     }
 
-    /// The range of the connection's members among all.
+    /// The range of the connection's members among all members.
     fn member_range(&self, number: usize) -> Range<usize> {
         number * self.rooms_each..(number + 1) * self.rooms_each
     }
 
-    /// The connection's member in the room with this id.
     fn member_in(&self, number: usize, room: Option<&str>) -> Option<usize> {
         let is_there = |&place: &usize| self.rooms[self.members[place].room() as usize].id.as_deref() == room;
         room.and_then(|_| self.member_range(number).find(is_there))
@@ -214,7 +213,7 @@ impl ClientPool {
 
     fn handle_error(&mut self, number: usize, frame: &Frame<'_>) -> Result<(), LoadError> {
         let code = frame.code.clone().unwrap_or_default();
-        // Half a second if the server does not state when.
+        // Half a second if the server does not state a delay.
         let again_us = self.now_us + frame.retry_after_ms.unwrap_or(500).saturating_mul(1000);
         let join = self.join_of(frame.id).filter(|&join| {
             matches!(self.connections[number].stage, Stage::Joining)
@@ -227,7 +226,7 @@ impl ClientPool {
             }
             self.join_retries.push((again_us, number, join));
         } else if let Some((sender, ..)) = self.answered(number, frame.id) {
-            // Not resent: without an acknowledgement it need not be delivered.
+            // Not resent: a message without acknowledgement need not be delivered.
             if frame.retryable && !self.ignore_retry_after {
                 self.senders[sender as usize].wait_until(again_us);
             }
@@ -255,7 +254,7 @@ impl ClientPool {
     }
 }
 
-/// A peer sends no replies: a message that returns to its sender counts as acknowledged.
+/// Handles a message that returned to its sender: a peer sends no replies, so this is its acknowledgement.
 fn acknowledge_own_message(payload: Payload, senders: &mut [Sender], counters: &mut Counters, now_us: u64) {
     if let Some(sent_us) = senders[payload.sender as usize].answered(payload.number) {
         counters.answered(sent_us, now_us);

@@ -1,4 +1,4 @@
-//! Sends joins and messages.
+//! Sending joins and messages.
 
 use websocket::Opcode;
 
@@ -9,7 +9,7 @@ use crate::generator::nats;
 use crate::generator::payload::{Payload, write_number};
 
 impl ClientPool {
-    /// Joins all rooms of a connection, with one write.
+    /// Requests all joins of a connection with one write.
     pub(super) fn join_all(&mut self, number: usize) {
         for join in 0..self.rooms_each {
             self.queue_join(number, join);
@@ -39,7 +39,7 @@ impl ClientPool {
         }
     }
 
-    /// Queues `count` messages of a sender and sends them with one write.
+    /// Queues `count` messages of a sender, and sends them with one write.
     pub(crate) fn send(&mut self, sender: Index, count: u32) {
         let state = &mut self.senders[sender as usize];
         let number = state.connection;

@@ -1,4 +1,4 @@
-//! Short traces: for each rule one that just satisfies it, and the same with one change that breaks it.
+//! Short traces: for each rule one that just satisfies it, and the same with one change that violates it.
 
 use super::*;
 use crate::faults::trace;
@@ -26,7 +26,7 @@ fn page(text: &str) -> Vec<u8> {
     page
 }
 
-/// One frame, the `nth` of the log.
+/// The `nth` frame of the log.
 fn frame(nth: usize, number: u8, text: &str, commits: bool) -> Vec<String> {
     let at = LOG_HEADER + nth * (FRAME_HEADER + PAGE);
     let mut head = [0; FRAME_HEADER];
@@ -58,7 +58,7 @@ fn message() -> String {
     frame_sent(r#"{"type":"message","client_message_id":"w1-1","body":"w1-1 x","room":"r2","seq":4}"#)
 }
 
-/// A new log, with its name synced.
+/// Creates the log, and syncs its name.
 fn begin() -> Vec<String> {
     let head = write(LOG, &[0; LOG_HEADER], 0);
     vec![
@@ -70,7 +70,7 @@ fn begin() -> Vec<String> {
     ]
 }
 
-/// A message that is committed, synced, acknowledged and delivered.
+/// A message that is committed, synced, acknowledged and delivered, in this order.
 fn valid_trace() -> Vec<Vec<String>> {
     vec![
         begin(),
@@ -142,7 +142,7 @@ fn sync_started_before_the_commit_does_not_cover_it() {
     let rest = rest[1..].to_vec();
     let good = [begin, first, second, &began, &ended, &rest].map(Clone::clone).concat();
     assert_eq!(violations(&good), []);
-    // Between the page of the message and its commit frame.
+    // The sync starts between the page of the message and its commit frame.
     let bad = [begin, first, &began, second, &ended, &rest].map(Clone::clone).concat();
     assert_eq!(violations(&bad), [Violation::Acknowledged, Violation::Delivered]);
 }
@@ -198,7 +198,7 @@ fn page_checkpointed_before_the_log_sync_is_a_violation() {
     let synced = position(&trace, &sync(LOG));
     trace.insert(synced, page.clone());
     assert_eq!(violations(&trace), [Violation::PageCheckpointed]);
-    // And a page that was never in the log.
+    // The same with a page that was never in the log.
     let other = [valid_trace().concat(), vec![write(DATABASE, &super::tests::page("other"), 0)]].concat();
     assert_eq!(violations(&other), [Violation::PageCheckpointed]);
 }
