@@ -381,7 +381,7 @@ impl Client {
 
     fn send_json(&mut self, command: &CommandEnvelope) -> Result<(), Error> {
         // Cannot fail: all keys are strings, and no value implements `Serialize` by hand.
-        let text = serde_json::to_string(command).expect("commands are JSON by construction");
+        let text = serde_json::to_string(command).expect("a command is valid JSON by construction");
         self.send_text(&text)
     }
 
@@ -491,7 +491,7 @@ fn fresh_key() -> String {
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // The kernel provides random bytes once it has booted; a client cannot continue without them.
-    getrandom::fill(&mut bytes).expect("random bytes from the kernel");
+    getrandom::fill(&mut bytes).expect("the kernel provides random bytes");
     bytes
 }
 

@@ -10,7 +10,9 @@ pub(crate) struct Histogram(hdrhistogram::Histogram<u64>);
 impl Default for Histogram {
     fn default() -> Self {
         // The bounds are constants that the library accepts: 1 ≤ low, 2 × low ≤ high, at most 5 digits.
-        Histogram(hdrhistogram::Histogram::new_with_bounds(1, MAX_US, 2).expect("constant bounds"))
+        Histogram(
+            hdrhistogram::Histogram::new_with_bounds(1, MAX_US, 2).expect("the constant bounds are valid"),
+        )
     }
 }
 

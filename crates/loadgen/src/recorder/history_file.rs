@@ -44,7 +44,7 @@ impl HistoryFile {
 /// The time of the clock that all processes of a machine share, so that their histories can be merged.
 fn monotonic_now() -> history::Micros {
     // Cannot fail: every Linux has this clock, and its readings are positive.
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("a monotonic clock");
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("Linux has a monotonic clock");
     let micros = Duration::from(now).as_micros();
     u64::try_from(micros).unwrap_or(u64::MAX)
 }

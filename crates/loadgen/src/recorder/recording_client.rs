@@ -144,7 +144,7 @@ impl RecordingClient {
         let client = history_file.now()?.new_client();
         let mut socket = Client::connect(plan.server, Options { source, ..Options::bearer(&token) })?;
         // `connect` waits for `welcome` with the JSON subprotocol, which these options request.
-        let epoch = socket.welcome().expect("connected as JSON").epoch.clone();
+        let epoch = socket.welcome().expect("a JSON connection has its welcome").epoch.clone();
         let on = history_file.now()?.opened(client, user.id, &epoch);
         let count = if role == Role::Receiver { ROOMS.min(plan.rooms) } else { 1 };
         let mut rooms = BTreeMap::new();
@@ -209,7 +209,7 @@ impl RecordingClient {
             };
             if let Ok(mut socket) = Client::connect(run.plan.server, options) {
                 // The options request JSON, as in `connect`.
-                self.epoch = socket.welcome().expect("connected as JSON").epoch.clone();
+                self.epoch = socket.welcome().expect("a JSON connection has its welcome").epoch.clone();
                 let on = self.history_file.now()?.opened(self.client, self.user, &self.epoch);
                 attempts_since_stop = None;
                 if !mem::replace(&mut is_ready, true) {

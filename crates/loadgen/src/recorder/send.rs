@@ -181,8 +181,8 @@ impl RecordingClient {
         let send = Send {
             room: RoomRef::Id(room),
             // Valid: a letter, digits and a dash, and text of the configured length.
-            client_message_id: ClientMessageId::new(key).expect("a short visible key"),
-            body: MessageBody::new(body, u32::MAX).expect("a short text"),
+            client_message_id: ClientMessageId::new(key).expect("the key is 1 to 64 visible characters"),
+            body: MessageBody::new(body, u32::MAX).expect("the body contains the key, so it is not blank"),
         };
         self.unanswered.push(Message { send, room, in_flight: None, last_sent: None });
         Ok(())
@@ -223,6 +223,6 @@ impl RecordingClient {
 pub(super) fn send_command(socket: &mut Client, id: CommandId, command: Command) -> Result<(), Error> {
     // Cannot fail: all keys are strings, and no value implements `Serialize` by hand.
     let text = serde_json::to_string(&CommandEnvelope { id: Some(id), command })
-        .expect("commands are JSON by construction");
+        .expect("a command is valid JSON by construction");
     socket.send_text(&text)
 }

@@ -88,7 +88,7 @@ pub(super) fn burst(server: SocketAddr, count: usize) -> Result<usize> {
     let mut rejected = 0;
     for thread in threads {
         // The thread returns errors and does not panic.
-        match thread.join().expect("no panic") {
+        match thread.join().expect("the thread does not panic") {
             Ok(answer) if is_rejection(&answer) => rejected += 1,
             Ok(answer) => bail!("one of the simultaneous requests got {answer:?}"),
             Err(Error::Io(error)) if is_connection_closed(&error) => {}

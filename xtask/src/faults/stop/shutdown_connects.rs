@@ -113,7 +113,7 @@ impl ShutdownConnects {
         let mut outcomes = Outcomes::default();
         for thread in self.threads {
             // The threads return errors and do not panic.
-            outcomes.add(&thread.join().expect("no panic")?);
+            outcomes.add(&thread.join().expect("the thread does not panic")?);
         }
         Ok(outcomes)
     }
