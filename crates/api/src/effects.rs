@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use domain::TokenHash;
-use gateway::{Attach, Effect, Gateway, HttpRequest, Identity, PresenceReply, Rejection};
+use gateway::{Attach, Gateway, HandlerEffect, HttpRequest, Identity, PresenceReply, Rejection};
 use http::StatusCode;
 use protocol::{Command, ErrorCode, Joined, Limits, Reply, UserId};
 
@@ -37,14 +37,14 @@ struct Execution<'s> {
 
 impl Execution<'_> {
     /// Applies all effects, including those after an error, such as the refund of a token.
-    async fn apply(mut self, effects: Vec<Effect>) -> Result<Response, ApiError> {
+    async fn apply(mut self, effects: Vec<HandlerEffect>) -> Result<Response, ApiError> {
         let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             match effect {
-                Effect::Read(operation) => {
+                HandlerEffect::Read(operation) => {
                     let user = self.user;
                     let read = self.gateway.read(move |reader| operation.read(user, reader)).await;
-                    effects.extend(read.unwrap_or_else(|code| vec![Effect::Error(code.into())]));
+                    effects.extend(read.unwrap_or_else(|code| vec![HandlerEffect::Error(code.into())]));
                 }
                 effect => self.apply_one(effect),
             }
@@ -55,38 +55,38 @@ impl Execution<'_> {
         })
     }
 
-    fn apply_one(&mut self, effect: Effect) {
+    fn apply_one(&mut self, effect: HandlerEffect) {
         match effect {
-            Effect::Reply(reply) if self.creates => self.respond(StatusCode::CREATED, &reply),
-            Effect::Reply(reply)
-            | Effect::ReplyAlways(reply)
-            | Effect::Repeated(reply)
-            | Effect::ReplyAfter { reply, .. } => self.respond(StatusCode::OK, &reply),
-            Effect::ReplyFromPresence(PresenceReply(reply)) => {
+            HandlerEffect::Reply(reply) if self.creates => self.respond(StatusCode::CREATED, &reply),
+            HandlerEffect::Reply(reply)
+            | HandlerEffect::ReplyAlways(reply)
+            | HandlerEffect::Repeated(reply)
+            | HandlerEffect::ReplyAfter { reply, .. } => self.respond(StatusCode::OK, &reply),
+            HandlerEffect::ReplyFromPresence(PresenceReply(reply)) => {
                 let reply = self.gateway.presence(reply);
                 self.respond(StatusCode::OK, &reply);
             }
-            Effect::Attach(attach) => {
+            HandlerEffect::Attach(attach) => {
                 let joined = self.joined(attach);
                 self.respond(StatusCode::OK, &Reply::Join(joined));
             }
-            Effect::Error(error) => self.response = Some(Err(error.into())),
-            Effect::RateLimited(wait) => self.response = Some(Err(ApiError::from(limited(wait)))),
-            Effect::Refund(class) => self.gateway.refund(self.user, class),
-            Effect::SetName(name) => self.gateway.renamed(self.user, name),
-            Effect::UserStored => {
+            HandlerEffect::Error(error) => self.response = Some(Err(error.into())),
+            HandlerEffect::RateLimited(wait) => self.response = Some(Err(ApiError::from(limited(wait)))),
+            HandlerEffect::Refund(class) => self.gateway.refund(self.user, class),
+            HandlerEffect::SetName(name) => self.gateway.renamed(self.user, name),
+            HandlerEffect::UserStored => {
                 if let Some(session) = &self.registers {
                     self.gateway.sessions().stored(session);
                 }
             }
             // Both concern only connections; a session with an unknown outcome stays provisional.
-            Effect::UserPerhapsStored | Effect::JoinRejected => {}
-            Effect::Write { .. }
-            | Effect::Read(_)
-            | Effect::Frame(_)
-            | Effect::RoomError { .. }
-            | Effect::Ephemeral { .. }
-            | Effect::RetryDeparture(_) => {
+            HandlerEffect::UserPerhapsStored | HandlerEffect::JoinRejected => {}
+            HandlerEffect::Write { .. }
+            | HandlerEffect::Read(_)
+            | HandlerEffect::Frame(_)
+            | HandlerEffect::RoomError { .. }
+            | HandlerEffect::Ephemeral { .. }
+            | HandlerEffect::RetryDeparture(_) => {
                 tracing::error!(?effect, "an effect that no operation has over HTTP");
                 self.response = Some(Err(ErrorCode::Internal.into()));
             }

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::commit_batch::ShardBus;
 use crate::handoff::{Identity, UpgradedConnection};
 use crate::metrics::Metrics;
-use crate::operations::Effect;
+use crate::operations::HandlerEffect;
 use crate::readers::Readers;
 use crate::sessions::Sessions;
 use crate::shard::{HttpRequest, Rejection, Settings};
@@ -124,7 +124,7 @@ impl Gateway {
 
     /// Handles a request over HTTP on the user's shard, and waits for the writer if it writes. The effects are those that
     /// the caller applies.
-    pub async fn handle(&self, request: HttpRequest) -> Result<Vec<Effect>, Rejection> {
+    pub async fn handle(&self, request: HttpRequest) -> Result<Vec<HandlerEffect>, Rejection> {
         let shard = self.shard_of(request.identity.user.id);
         let HttpEffects { mut effects, write } = shard.handle(request).await?;
         if let Some(HttpWrite { on_reply, answer }) = write {

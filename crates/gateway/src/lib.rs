@@ -2,7 +2,7 @@
 //!
 //! [`Gateway`] starts the threads and is what HTTP uses. A connection arrives as an [`UpgradedConnection`], belongs to one shard
 //! until it ends, and is served there; a request over HTTP is admitted by the shard of its user, and HTTP applies the
-//! [`Effect`]s that follow. The store, the bus and sockets are behind the traits `storage::Store`, `bus::Bus` and
+//! [`HandlerEffect`]s that follow. The store, the bus and sockets are behind the traits `storage::Store`, `bus::Bus` and
 //! `shard::Transport`. `docs/ARCHITECTURE.md` traces a message through the files.
 //!
 //! | file | contents |
@@ -49,7 +49,7 @@ pub use gateway::{Gateway, UpgradeGuard};
 pub use handoff::{Identity, SlotGuard, UpgradedConnection, WireProtocol};
 pub use i18n::Language;
 pub use metrics::Metrics;
-pub use operations::{Attach, Effect, OnReply, PresenceReply, ReadOperation, Request};
+pub use operations::{Attach, ClientRequest, HandlerEffect, OnReply, PresenceReply, ReadOperation};
 pub use sessions::Sessions;
 pub use shard::{HttpRequest, Rejection, Settings};
 

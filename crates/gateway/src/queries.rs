@@ -6,7 +6,7 @@ use storage::{PageBounds, Reader};
 use crate::encoding::{Encoding, event_frame, json_frame};
 #[cfg(feature = "fault-injection")]
 use crate::fault_injection::{self, FaultInjection};
-use crate::operations::{Effect, report};
+use crate::operations::{HandlerEffect, report};
 use crate::shard::{PAGE_BYTES, PAGE_EVENTS, Page, Query, QueryResult};
 
 /// Executes a query. A failure is logged here; the shard repeats the query, or returns the error code to the client.
@@ -40,12 +40,12 @@ pub(crate) fn run_query(query: Query, reader: &mut dyn Reader) -> QueryResult {
 
 /// Encodes a reply on the reader's thread, because a page of history is the largest reply. Replies in plain text are left to the
 /// codec on the shard's thread, which has state.
-fn encode_reply(effect: Effect, id: Option<CommandId>, encoding: Encoding) -> Option<Effect> {
+fn encode_reply(effect: HandlerEffect, id: Option<CommandId>, encoding: Encoding) -> Option<HandlerEffect> {
     match (effect, encoding) {
         // A command without an id has no reply but an error.
-        (Effect::Reply(reply), Encoding::Json) => {
+        (HandlerEffect::Reply(reply), Encoding::Json) => {
             let frame = ServerFrame::from(OkFrame::new(Some(id?), reply));
-            Some(Effect::Frame(json_frame(&frame).into()))
+            Some(HandlerEffect::Frame(json_frame(&frame).into()))
         }
         (effect, _) => Some(effect),
     }

@@ -18,7 +18,7 @@ use crate::commit_batch::{BusMessage, ReplyTarget, ShardBus, WriteReply};
 use crate::critical_thread;
 use crate::handoff::{SlotGuard, UpgradedConnection};
 use crate::metrics::Metrics;
-use crate::operations::{Effect, OnReply};
+use crate::operations::{HandlerEffect, OnReply};
 use crate::queries;
 use crate::readers::Readers;
 use crate::sessions::Sessions;
@@ -69,7 +69,7 @@ enum Input {
 
 /// The effects of a request over HTTP. Its write has been submitted.
 pub(crate) struct HttpEffects {
-    pub(crate) effects: Vec<Effect>,
+    pub(crate) effects: Vec<HandlerEffect>,
     pub(crate) write: Option<HttpWrite>,
 }
 
@@ -345,7 +345,7 @@ impl Loop {
         let (mut effects, mut write) = (Vec::new(), None);
         for effect in self.shard.handle_http_request(now, request)? {
             match effect {
-                Effect::Write { operation, on_reply } if write.is_none() => {
+                HandlerEffect::Write { operation, on_reply } if write.is_none() => {
                     let (reply, answer) = oneshot::channel();
                     let target = ReplyTarget::Caller(reply);
                     match self.writer.submit(actor.clone(), operation, target) {

@@ -5,7 +5,7 @@ use protocol::{CommandEnvelope, FrameError, Limits, Welcome};
 
 use super::{Charge, Decoded};
 use crate::encoding::json_frame;
-use crate::operations::Request;
+use crate::operations::ClientRequest;
 
 pub(super) fn on_connect(welcome: Welcome) -> Vec<Decoded> {
     vec![Decoded::Frames(json_frame(&protocol::ServerFrame::from(welcome)))]
@@ -19,7 +19,7 @@ pub(super) fn decode(text: &str, body_limit: u32, charge: Charge<'_>) -> Vec<Dec
     debug_assert!(commands.len() <= Limits::FRAME_COMMANDS);
     let decode = |parsed| match parsed {
         Ok(CommandEnvelope { id, command }) => match charge(command.row().rate) {
-            Ok(()) => Decoded::Request { id, request: Request::Command(command) },
+            Ok(()) => Decoded::Request { id, request: ClientRequest::Command(command) },
             Err(wait) => Decoded::RateLimited { id, wait },
         },
         Err(error) => rejected(error),
@@ -48,7 +48,7 @@ mod tests {
         let decoded = decode(frame, 100, &mut charge);
         let [
             Decoded::RateLimited { id: Some(one), wait: waits },
-            Decoded::Request { id: Some(two), request: Request::Command(Command::Ping(_)) },
+            Decoded::Request { id: Some(two), request: ClientRequest::Command(Command::Ping(_)) },
             Decoded::Error { id: Some(three), error },
         ] = &decoded[..]
         else {

@@ -13,7 +13,7 @@ use protocol::{CommandId, ReadPosition, RoomId, Seq, ServerFrame, Welcome};
 
 use crate::encoding::Encoding;
 use crate::handoff::WireProtocol;
-use crate::operations::Request;
+use crate::operations::ClientRequest;
 use plain_text::PlainText;
 
 /// Takes a token of the user's bucket, or returns the time after which there is one.
@@ -23,7 +23,7 @@ pub(crate) type Charge<'a> = &'a mut dyn FnMut(RateClass) -> Result<(), Duration
 #[derive(Debug)]
 pub(crate) enum Decoded {
     /// A request whose rate has been charged.
-    Request { id: Option<CommandId>, request: Request },
+    Request { id: Option<CommandId>, request: ClientRequest },
     /// A part that is no request.
     Error {
         /// `None` if the part has no id, or none that can be read.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{Charge, Decoded};
 use crate::encoding::{Encoding, notice_line};
 use crate::i18n::Language;
-use crate::operations::{Request, lobby};
+use crate::operations::{ClientRequest, lobby};
 
 /// The state of a plain-text connection.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl PlainText {
         }
         match parsed {
             Line::Message(text) => match MessageBody::new(text, body_limit) {
-                Ok(body) => vec![request(Request::Message { room: self.room.clone(), body })],
+                Ok(body) => vec![request(ClientRequest::Message { room: self.room.clone(), body })],
                 Err(error) => vec![rejected(FrameError::from(error).code)],
             },
             Line::Command { row, slash, argument } => self.command(row, slash, argument, body_limit),
@@ -235,7 +235,7 @@ fn room_attributes(attributes: &RoomAttributes, language: Language) -> Vec<Strin
     fields.iter().filter_map(line).collect()
 }
 
-fn request(request: impl Into<Request>) -> Decoded {
+fn request(request: impl Into<ClientRequest>) -> Decoded {
     Decoded::Request { id: None, request: request.into() }
 }
 
@@ -281,7 +281,7 @@ mod tests {
     /// The room to which a message goes.
     fn target(codec: &mut PlainText) -> RoomRef {
         match decode(codec, "hello").pop() {
-            Some(Decoded::Request { request: Request::Message { room, .. }, .. }) => room,
+            Some(Decoded::Request { request: ClientRequest::Message { room, .. }, .. }) => room,
             other => panic!("{other:?}"),
         }
     }
@@ -364,7 +364,7 @@ mod tests {
         let mut codec = PlainText::new(Language::En);
         let decoded = decode(&mut codec, "/leave");
         let is = |decoded: &Decoded, wanted: fn(&Command) -> bool| match decoded {
-            Decoded::Request { request: Request::Command(command), .. } => wanted(command),
+            Decoded::Request { request: ClientRequest::Command(command), .. } => wanted(command),
             _ => false,
         };
         assert!(is(&decoded[0], |command| matches!(command, Command::Leave(_))));

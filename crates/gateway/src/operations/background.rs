@@ -2,19 +2,19 @@
 
 use domain::{Actor, CommandError, OperationResult};
 
-use super::effect::{Effect, OnReply};
+use super::effect::{HandlerEffect, OnReply};
 
 /// The departure of a transient user from all rooms. It is retried until it succeeds.
 #[derive(Debug)]
 pub(crate) struct Departure(pub(crate) Actor);
 
 impl OnReply for Departure {
-    fn done(self: Box<Self>, _: OperationResult) -> Vec<Effect> {
+    fn done(self: Box<Self>, _: OperationResult) -> Vec<HandlerEffect> {
         Vec::new()
     }
 
-    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
-        if error.code.is_retryable() { vec![Effect::RetryDeparture(self.0)] } else { Vec::new() }
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<HandlerEffect> {
+        if error.code.is_retryable() { vec![HandlerEffect::RetryDeparture(self.0)] } else { Vec::new() }
     }
 }
 
@@ -23,11 +23,11 @@ impl OnReply for Departure {
 pub(crate) struct StoredPosition;
 
 impl OnReply for StoredPosition {
-    fn done(self: Box<Self>, _: OperationResult) -> Vec<Effect> {
+    fn done(self: Box<Self>, _: OperationResult) -> Vec<HandlerEffect> {
         Vec::new()
     }
 
-    fn failed(self: Box<Self>, _: CommandError) -> Vec<Effect> {
+    fn failed(self: Box<Self>, _: CommandError) -> Vec<HandlerEffect> {
         Vec::new()
     }
 }

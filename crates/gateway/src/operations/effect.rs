@@ -14,7 +14,7 @@ use super::resume::ResumeProgress;
 
 /// One thing to do for the connection that sent the command, or for its user.
 #[derive(Debug)]
-pub enum Effect {
+pub enum HandlerEffect {
     /// Reply `ok`, if the command has an id or the codec answers without one.
     Reply(Reply),
     /// The same for a command that was executed before. Over HTTP, its status is 200 instead of 201.
@@ -80,16 +80,16 @@ pub enum Effect {
 /// The continuation of a write, called with the writer's reply.
 pub trait OnReply: fmt::Debug + Send {
     /// The operation is on disk.
-    fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect>;
+    fn done(self: Box<Self>, result: OperationResult) -> Vec<HandlerEffect>;
 
     /// The operation was rejected, or the writer was not available.
-    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
-        vec![Effect::Error(error)]
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<HandlerEffect> {
+        vec![HandlerEffect::Error(error)]
     }
 }
 
 /// The effects of a result of another operation. It cannot occur: `domain::decide` returns the result of its own operation.
-pub(super) fn unexpected(result: &OperationResult) -> Vec<Effect> {
+pub(super) fn unexpected(result: &OperationResult) -> Vec<HandlerEffect> {
     debug_assert!(false, "the result of another operation: {result:?}");
     Vec::new()
 }
@@ -97,7 +97,7 @@ pub(super) fn unexpected(result: &OperationResult) -> Vec<Effect> {
 /// An operation that only reads. It runs on a reader's thread.
 pub trait ReadOperation: fmt::Debug + Send {
     /// Reads for `user`, and returns what follows.
-    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<Effect>;
+    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<HandlerEffect>;
 }
 
 /// A reply that is completed from presence.

@@ -5,18 +5,18 @@ use protocol::{EventPage, History, Limits, Reply, Seq, UserId};
 use storage::{PageBounds, Reader};
 
 use super::access::{check_in_store, permitted_room, store_failure};
-use super::effect::{Effect, ReadOperation};
+use super::effect::{HandlerEffect, ReadOperation};
 use super::view::View;
 
-pub(super) fn handle(_: &View<'_>, history: History) -> Vec<Effect> {
-    vec![Effect::Read(Box::new(history))]
+pub(super) fn handle(_: &View<'_>, history: History) -> Vec<HandlerEffect> {
+    vec![HandlerEffect::Read(Box::new(history))]
 }
 
 impl ReadOperation for History {
-    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<Effect> {
+    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<HandlerEffect> {
         vec![match page(reader, user, &self) {
-            Ok(page) => Effect::Reply(Reply::History(page)),
-            Err(error) => Effect::Error(error),
+            Ok(page) => HandlerEffect::Reply(Reply::History(page)),
+            Err(error) => HandlerEffect::Error(error),
         }]
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{CommandError, JoinedRoom, OperationResult, RateClass};
 use protocol::{Epoch, ErrorCode, Join, RoomRef, Seq};
 
-use super::effect::{Attach, Effect, OnReply, unexpected};
+use super::effect::{Attach, HandlerEffect, OnReply, unexpected};
 use super::view::View;
 
 /// Creating a room takes a token of its own class, but only the store can tell whether the room exists. So the token is taken in
@@ -16,12 +16,12 @@ pub(super) fn additional_rate_class(join: &Join) -> Option<RateClass> {
 }
 
 /// A user without a token for a new room may still join an existing one.
-pub(super) fn handle(view: &View<'_>, join: Join) -> Vec<Effect> {
+pub(super) fn handle(view: &View<'_>, join: Join) -> Vec<HandlerEffect> {
     let Join { room, after, epoch } = join;
     let new_room_token = view.additional_token;
     let create_if_missing = new_room_token == Some(Ok(()));
     let on_reply = Box::new(JoinReply { after, epoch, new_room_token });
-    vec![Effect::Write { operation: domain::Join { room, create_if_missing }.into(), on_reply }]
+    vec![HandlerEffect::Write { operation: domain::Join { room, create_if_missing }.into(), on_reply }]
 }
 
 #[derive(Debug)]
@@ -33,31 +33,31 @@ struct JoinReply {
 }
 
 impl JoinReply {
-    fn refund(&self) -> Option<Effect> {
-        (self.new_room_token == Some(Ok(()))).then_some(Effect::Refund(RateClass::NewRoom))
+    fn refund(&self) -> Option<HandlerEffect> {
+        (self.new_room_token == Some(Ok(()))).then_some(HandlerEffect::Refund(RateClass::NewRoom))
     }
 }
 
 impl OnReply for JoinReply {
-    fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
+    fn done(self: Box<Self>, result: OperationResult) -> Vec<HandlerEffect> {
         let OperationResult::Join(JoinedRoom { info, head, n, read, created }) = result else {
             return unexpected(&result);
         };
-        let mut effects = vec![Effect::UserStored];
+        let mut effects = vec![HandlerEffect::UserStored];
         effects.extend(self.refund().filter(|_| !created));
         let JoinReply { after, epoch, .. } = *self;
-        effects.push(Effect::Attach(Attach { info, head, n, read, after, epoch, resume: None }));
+        effects.push(HandlerEffect::Attach(Attach { info, head, n, read, after, epoch, resume: None }));
         effects
     }
 
-    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
-        let mut effects = vec![Effect::JoinRejected];
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<HandlerEffect> {
+        let mut effects = vec![HandlerEffect::JoinRejected];
         effects.extend(super::perhaps_stored(&error));
         effects.extend(self.refund());
         effects.push(match (error.code, self.new_room_token) {
             // The room does not exist, and the user has no token to create it now.
-            (ErrorCode::RoomNotFound, Some(Err(wait))) => Effect::RateLimited(wait),
-            _ => Effect::Error(error),
+            (ErrorCode::RoomNotFound, Some(Err(wait))) => HandlerEffect::RateLimited(wait),
+            _ => HandlerEffect::Error(error),
         });
         effects
     }
@@ -97,8 +97,9 @@ mod tests {
     fn join_without_new_room_token_creates_no_room() {
         let effects = view(false, |view| handle(view, by_name("tea")));
         let [
-            Effect::Write {
-                operation: domain::Operation::Join(domain::Join { create_if_missing, .. }), ..
+            HandlerEffect::Write {
+                operation: domain::Operation::Join(domain::Join { create_if_missing, .. }),
+                ..
             },
         ] = &effects[..]
         else {
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn join_of_existing_room_is_refunded() {
-        let is_refund = |effect: &Effect| matches!(effect, Effect::Refund(RateClass::NewRoom));
+        let is_refund = |effect: &HandlerEffect| matches!(effect, HandlerEffect::Refund(RateClass::NewRoom));
         assert!(reply(true).done(joined(false)).iter().any(is_refund));
         assert!(!reply(true).done(joined(true)).iter().any(is_refund));
         assert!(!reply(false).done(joined(false)).iter().any(is_refund));
@@ -119,6 +120,6 @@ mod tests {
     #[test]
     fn join_of_missing_room_without_token_is_rate_limited() {
         let effects = reply(false).failed(CommandError::from(ErrorCode::RoomNotFound));
-        assert!(matches!(effects[..], [Effect::JoinRejected, Effect::RateLimited(WAIT)]));
+        assert!(matches!(effects[..], [HandlerEffect::JoinRejected, HandlerEffect::RateLimited(WAIT)]));
     }
 }

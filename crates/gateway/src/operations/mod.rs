@@ -1,6 +1,6 @@
 //! The handlers of the operations, for both transports.
 //!
-//! A handler takes a request and a read-only [`View`], and returns [`Effect`]s, which the shard applies for a connection
+//! A handler takes a request and a read-only [`View`], and returns [`HandlerEffect`]s, which the shard applies for a connection
 //! (`shard/effects.rs`) and HTTP for a request (`crates/api/src/effects.rs`). An operation has a file here and a line in `handle_command`,
 //! unless it is a plain write, whose reply is what its decision in `domain` returns. Rates and open rooms are checked here, to
 //! reject early; the rules of a write are checked inside the store's transaction (`domain::decide`).
@@ -27,12 +27,12 @@ use protocol::{Command, ErrorCode, MessageBody, Operation, RoomName, RoomRef};
 
 pub(crate) use access::report;
 pub(crate) use background::{Departure, StoredPosition};
-pub use effect::{Attach, Effect, OnReply, PresenceReply, ReadOperation};
+pub use effect::{Attach, HandlerEffect, OnReply, PresenceReply, ReadOperation};
 pub(crate) use view::{NoOpenRooms, OpenRooms, View};
 
 /// A decoded request.
 #[derive(Debug, PartialEq)]
-pub enum Request {
+pub enum ClientRequest {
     /// A command of docs/PROTOCOL.md, or a request over HTTP that was read as one.
     Command(Command),
     /// A message of a client that has no message ids.
@@ -44,24 +44,24 @@ pub enum Request {
     },
 }
 
-impl Request {
+impl ClientRequest {
     /// The row of its operation in the table of `protocol`.
     pub(crate) fn row(&self) -> &'static Row {
         match self {
-            Request::Command(command) => command.row(),
-            Request::Message { .. } => &<protocol::Send as Operation>::ROW,
+            ClientRequest::Command(command) => command.row(),
+            ClientRequest::Message { .. } => &<protocol::Send as Operation>::ROW,
         }
     }
 }
 
-impl From<Command> for Request {
+impl From<Command> for ClientRequest {
     fn from(command: Command) -> Self {
-        Request::Command(command)
+        ClientRequest::Command(command)
     }
 }
 
 /// Calls the handler of the command's operation. A command without one is a plain write.
-fn handle_command(view: &View<'_>, command: Command) -> Vec<Effect> {
+fn handle_command(view: &View<'_>, command: Command) -> Vec<HandlerEffect> {
     match command {
         Command::Join(request) => join::handle(view, request),
         Command::Resume(request) => resume::handle(view, request),
@@ -77,18 +77,18 @@ fn handle_command(view: &View<'_>, command: Command) -> Vec<Effect> {
     }
 }
 
-pub(crate) fn handle(view: &View<'_>, request: Request) -> Vec<Effect> {
+pub(crate) fn handle(view: &View<'_>, request: ClientRequest) -> Vec<HandlerEffect> {
     match request {
-        Request::Command(command) => handle_command(view, command),
-        Request::Message { room, body } => send::handle_message(room, body),
+        ClientRequest::Command(command) => handle_command(view, command),
+        ClientRequest::Message { room, body } => send::handle_message(room, body),
     }
 }
 
 /// A second rate class, for a further effect of the request. Without a token, the request is executed without that effect:
 /// [`View::additional_token`].
-pub(crate) fn additional_rate_class(request: &Request) -> Option<RateClass> {
+pub(crate) fn additional_rate_class(request: &ClientRequest) -> Option<RateClass> {
     match request {
-        Request::Command(Command::Join(join)) => join::additional_rate_class(join),
+        ClientRequest::Command(Command::Join(join)) => join::additional_rate_class(join),
         _ => None,
     }
 }
@@ -100,6 +100,7 @@ pub(crate) fn lobby() -> RoomRef {
 }
 
 /// After these errors it is unknown whether the user was stored.
-fn perhaps_stored(error: &CommandError) -> Option<Effect> {
-    matches!(error.code, ErrorCode::Unavailable | ErrorCode::Internal).then_some(Effect::UserPerhapsStored)
+fn perhaps_stored(error: &CommandError) -> Option<HandlerEffect> {
+    matches!(error.code, ErrorCode::Unavailable | ErrorCode::Internal)
+        .then_some(HandlerEffect::UserPerhapsStored)
 }

@@ -2,9 +2,9 @@
 
 use protocol::{Done, Ping, Reply};
 
-use super::effect::Effect;
+use super::effect::HandlerEffect;
 use super::view::View;
 
-pub(super) fn handle(_: &View<'_>, _: Ping) -> Vec<Effect> {
-    vec![Effect::ReplyAlways(Reply::Ping(Done {}))]
+pub(super) fn handle(_: &View<'_>, _: Ping) -> Vec<HandlerEffect> {
+    vec![HandlerEffect::ReplyAlways(Reply::Ping(Done {}))]
 }

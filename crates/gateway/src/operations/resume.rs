@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use domain::{CommandError, JoinedRoom, OperationResult};
 use protocol::{Done, Epoch, Reply, Resume, RoomId, Seq};
 
-use super::effect::{Attach, Effect, OnReply, unexpected};
+use super::effect::{Attach, HandlerEffect, OnReply, unexpected};
 use super::view::View;
 
-pub(super) fn handle(_: &View<'_>, resume: Resume) -> Vec<Effect> {
+pub(super) fn handle(_: &View<'_>, resume: Resume) -> Vec<HandlerEffect> {
     let Resume { rooms, epoch } = resume;
     if rooms.is_empty() {
-        return vec![Effect::Reply(Reply::Resume(Done {}))];
+        return vec![HandlerEffect::Reply(Reply::Resume(Done {}))];
     }
     let progress = ResumeProgress { unanswered: Arc::new(AtomicUsize::new(rooms.len())) };
     let open = |(room, after)| {
         let on_reply = OpenReply { room, after, epoch: epoch.clone(), progress: progress.clone() };
-        Effect::Write { operation: domain::Open { room }.into(), on_reply: Box::new(on_reply) }
+        HandlerEffect::Write { operation: domain::Open { room }.into(), on_reply: Box::new(on_reply) }
     };
     rooms.into_iter().map(open).collect()
 }
@@ -30,14 +30,14 @@ pub(crate) struct ResumeProgress {
 
 impl ResumeProgress {
     /// Counts a room as answered. The reply to the command follows from the last one.
-    pub(crate) fn room_opened(&self) -> Option<Effect> {
+    pub(crate) fn room_opened(&self) -> Option<HandlerEffect> {
         let unanswered = self.unanswered.fetch_sub(1, Ordering::Relaxed);
-        (unanswered == 1).then_some(Effect::Reply(Reply::Resume(Done {})))
+        (unanswered == 1).then_some(HandlerEffect::Reply(Reply::Resume(Done {})))
     }
 
     /// One of its rooms cannot be opened; the others can.
-    pub(crate) fn room_rejected(&self, room: RoomId, error: CommandError) -> Vec<Effect> {
-        std::iter::once(Effect::RoomError { room, error }).chain(self.room_opened()).collect()
+    pub(crate) fn room_rejected(&self, room: RoomId, error: CommandError) -> Vec<HandlerEffect> {
+        std::iter::once(HandlerEffect::RoomError { room, error }).chain(self.room_opened()).collect()
     }
 }
 
@@ -50,16 +50,19 @@ struct OpenReply {
 }
 
 impl OnReply for OpenReply {
-    fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
+    fn done(self: Box<Self>, result: OperationResult) -> Vec<HandlerEffect> {
         let OperationResult::Open(JoinedRoom { info, head, n, read, .. }) = result else {
             return unexpected(&result);
         };
         let OpenReply { after, epoch, progress, .. } = *self;
         let (after, resume) = (Some(after), Some(progress));
-        vec![Effect::UserStored, Effect::Attach(Attach { info, head, n, read, after, epoch, resume })]
+        vec![
+            HandlerEffect::UserStored,
+            HandlerEffect::Attach(Attach { info, head, n, read, after, epoch, resume }),
+        ]
     }
 
-    fn failed(self: Box<Self>, error: CommandError) -> Vec<Effect> {
+    fn failed(self: Box<Self>, error: CommandError) -> Vec<HandlerEffect> {
         self.progress.room_rejected(self.room, error)
     }
 }
@@ -77,16 +80,19 @@ mod tests {
         let effects = view(false, |view| handle(view, Resume { rooms, epoch: None }));
         let mut replies = Vec::new();
         for effect in effects {
-            let Effect::Write { on_reply, .. } = effect else { panic!("{effect:?}") };
+            let HandlerEffect::Write { on_reply, .. } = effect else { panic!("{effect:?}") };
             replies.push(on_reply.failed(CommandError::from(ErrorCode::NotAMember)));
         }
-        assert!(matches!(replies[0][..], [Effect::RoomError { room: RoomId(1), .. }]));
-        assert!(matches!(replies[1][..], [Effect::RoomError { room: RoomId(2), .. }, Effect::Reply(_)]));
+        assert!(matches!(replies[0][..], [HandlerEffect::RoomError { room: RoomId(1), .. }]));
+        assert!(matches!(
+            replies[1][..],
+            [HandlerEffect::RoomError { room: RoomId(2), .. }, HandlerEffect::Reply(_)]
+        ));
     }
 
     #[test]
     fn resume_of_no_rooms_is_answered_at_once() {
         let resume = Resume { rooms: [].into(), epoch: None };
-        assert!(matches!(view(false, |view| handle(view, resume))[..], [Effect::Reply(_)]));
+        assert!(matches!(view(false, |view| handle(view, resume))[..], [HandlerEffect::Reply(_)]));
     }
 }

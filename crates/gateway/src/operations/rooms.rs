@@ -4,15 +4,15 @@ use protocol::{Limits, Reply, Rooms, UserId};
 use storage::{Reader, RoomQuery};
 
 use super::access::store_failure;
-use super::effect::{Effect, PresenceReply, ReadOperation};
+use super::effect::{HandlerEffect, PresenceReply, ReadOperation};
 use super::view::View;
 
-pub(super) fn handle(_: &View<'_>, rooms: Rooms) -> Vec<Effect> {
-    vec![Effect::Read(Box::new(rooms))]
+pub(super) fn handle(_: &View<'_>, rooms: Rooms) -> Vec<HandlerEffect> {
+    vec![HandlerEffect::Read(Box::new(rooms))]
 }
 
 impl ReadOperation for Rooms {
-    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<Effect> {
+    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<HandlerEffect> {
         let limit = self.limit.unwrap_or(Limits::PAGE).clamp(1, Limits::PAGE);
         let query = RoomQuery { user, joined: self.joined, after: self.after, limit };
         match reader.rooms(query) {
@@ -23,9 +23,9 @@ impl ReadOperation for Rooms {
                     }
                     Reply::Rooms(page)
                 });
-                vec![Effect::ReplyFromPresence(PresenceReply(reply))]
+                vec![HandlerEffect::ReplyFromPresence(PresenceReply(reply))]
             }
-            Err(error) => vec![Effect::Error(store_failure(&error))],
+            Err(error) => vec![HandlerEffect::Error(store_failure(&error))],
         }
     }
 }

@@ -3,12 +3,12 @@
 use domain::{OperationResult, SentMessage};
 use protocol::{Appended, ClientMessageId, MessageBody, Reply, RoomRef, Send};
 
-use super::effect::{Effect, OnReply, unexpected};
+use super::effect::{HandlerEffect, OnReply, unexpected};
 use super::view::View;
 #[cfg(feature = "fault-injection")]
 use crate::fault_injection::{self, FaultInjection};
 
-pub(super) fn handle(view: &View<'_>, send: Send) -> Vec<Effect> {
+pub(super) fn handle(view: &View<'_>, send: Send) -> Vec<HandlerEffect> {
     let Send { room, client_message_id, body } = send;
     let key = Some(client_message_id);
     #[cfg(feature = "fault-injection")]
@@ -22,23 +22,26 @@ pub(super) fn handle(view: &View<'_>, send: Send) -> Vec<Effect> {
 }
 
 /// A message of a client without message ids, which cannot retry it.
-pub(super) fn handle_message(room: RoomRef, body: MessageBody) -> Vec<Effect> {
+pub(super) fn handle_message(room: RoomRef, body: MessageBody) -> Vec<HandlerEffect> {
     write(room, None, body)
 }
 
-fn write(room: RoomRef, key: Option<ClientMessageId>, body: MessageBody) -> Vec<Effect> {
-    vec![Effect::Write { operation: domain::Send { room, key, body }.into(), on_reply: Box::new(SendReply) }]
+fn write(room: RoomRef, key: Option<ClientMessageId>, body: MessageBody) -> Vec<HandlerEffect> {
+    vec![HandlerEffect::Write {
+        operation: domain::Send { room, key, body }.into(),
+        on_reply: Box::new(SendReply),
+    }]
 }
 
 #[derive(Debug)]
 struct SendReply;
 
 impl OnReply for SendReply {
-    fn done(self: Box<Self>, result: OperationResult) -> Vec<Effect> {
+    fn done(self: Box<Self>, result: OperationResult) -> Vec<HandlerEffect> {
         let OperationResult::Send(SentMessage { seq, repeated, .. }) = result else {
             return unexpected(&result);
         };
         let reply = Reply::Send(Appended { seq });
-        vec![if repeated { Effect::Repeated(reply) } else { Effect::Reply(reply) }]
+        vec![if repeated { HandlerEffect::Repeated(reply) } else { HandlerEffect::Reply(reply) }]
     }
 }

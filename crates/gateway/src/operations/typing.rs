@@ -3,16 +3,16 @@
 use domain::Permission;
 use protocol::{Done, Reply, ServerFrame, Typing, operations};
 
-use super::effect::Effect;
+use super::effect::HandlerEffect;
 use super::view::View;
 
-pub(super) fn handle(view: &View<'_>, typing: operations::Typing) -> Vec<Effect> {
+pub(super) fn handle(view: &View<'_>, typing: operations::Typing) -> Vec<HandlerEffect> {
     match view.permitted_room(Permission::Member, &typing.room) {
         Ok(room) => {
             let frame = ServerFrame::from(Typing { room, by: view.user() });
-            vec![Effect::Ephemeral { room, frame }, Effect::Reply(Reply::Typing(Done {}))]
+            vec![HandlerEffect::Ephemeral { room, frame }, HandlerEffect::Reply(Reply::Typing(Done {}))]
         }
-        Err(error) => vec![Effect::Error(error)],
+        Err(error) => vec![HandlerEffect::Error(error)],
     }
 }
 
@@ -30,12 +30,15 @@ mod tests {
     #[test]
     fn typing_in_open_room_is_sent_and_answered() {
         let effects = view(true, |view| handle(view, in_lobby()));
-        assert!(matches!(effects[..], [Effect::Ephemeral { room: RoomId(1), .. }, Effect::Reply(_)]));
+        assert!(matches!(
+            effects[..],
+            [HandlerEffect::Ephemeral { room: RoomId(1), .. }, HandlerEffect::Reply(_)]
+        ));
     }
 
     #[test]
     fn typing_in_closed_room_is_rejected() {
         let effects = view(false, |view| handle(view, in_lobby()));
-        assert!(matches!(&effects[..], [Effect::Error(error)] if error.code == ErrorCode::NotAMember));
+        assert!(matches!(&effects[..], [HandlerEffect::Error(error)] if error.code == ErrorCode::NotAMember));
     }
 }

@@ -5,22 +5,22 @@ use protocol::{Limits, Reply, UserId, Who};
 use storage::Reader;
 
 use super::access::permitted_room;
-use super::effect::{Effect, PresenceReply, ReadOperation};
+use super::effect::{HandlerEffect, PresenceReply, ReadOperation};
 use super::view::View;
 
-pub(super) fn handle(_: &View<'_>, who: Who) -> Vec<Effect> {
-    vec![Effect::Read(Box::new(who))]
+pub(super) fn handle(_: &View<'_>, who: Who) -> Vec<HandlerEffect> {
+    vec![HandlerEffect::Read(Box::new(who))]
 }
 
 impl ReadOperation for Who {
-    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<Effect> {
+    fn read(self: Box<Self>, user: UserId, reader: &mut dyn Reader) -> Vec<HandlerEffect> {
         let room = match permitted_room(reader, Permission::Member, &self.room, user) {
             Ok(room) => room,
-            Err(error) => return vec![Effect::Error(error)],
+            Err(error) => return vec![HandlerEffect::Error(error)],
         };
         let (after, limit) = (self.after, self.limit.unwrap_or(Limits::PAGE).clamp(1, Limits::PAGE));
         let reply = move |presence: &mut Presence| Reply::Who(presence.page(room, after, limit));
-        vec![Effect::ReplyFromPresence(PresenceReply(Box::new(reply)))]
+        vec![HandlerEffect::ReplyFromPresence(PresenceReply(Box::new(reply)))]
     }
 }
 
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     /// The effects of `who` for a user; user 1 is a member of the lobby.
-    fn who(room: RoomRef, user: u64) -> Vec<Effect> {
+    fn who(room: RoomRef, user: u64) -> Vec<HandlerEffect> {
         let store = MemoryStore::new(RoomLimits::default());
         let li = User { id: UserId(1), name: UserName::new("Li").unwrap() };
         let actor = Actor { user: li, registration: Some(Registration { token: None }) };
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn member_receives_who_is_online() {
-        assert!(matches!(who(lobby(), 1)[..], [Effect::ReplyFromPresence(_)]));
+        assert!(matches!(who(lobby(), 1)[..], [HandlerEffect::ReplyFromPresence(_)]));
     }
 
     #[test]
@@ -56,7 +56,10 @@ mod tests {
             [(lobby(), ErrorCode::NotAMember), (RoomRef::Id(RoomId(99)), ErrorCode::RoomNotFound)]
         {
             let effects = who(room, 2);
-            assert!(matches!(&effects[..], [Effect::Error(error)] if error.code == code), "{effects:?}");
+            assert!(
+                matches!(&effects[..], [HandlerEffect::Error(error)] if error.code == code),
+                "{effects:?}"
+            );
         }
     }
 }

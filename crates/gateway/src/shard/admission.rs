@@ -9,7 +9,7 @@ use protocol::{ErrorCode, UserId, UserName};
 
 use super::{Shard, ShardServices, Transport};
 use crate::handoff::Identity;
-use crate::operations::{self, Effect, NoOpenRooms, Request, View};
+use crate::operations::{self, ClientRequest, HandlerEffect, NoOpenRooms, View};
 
 /// A request over HTTP.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct HttpRequest {
     /// Authenticated by HTTP.
     pub identity: Identity,
     /// The request, whose rate has not been charged.
-    pub request: Request,
+    pub request: ClientRequest,
 }
 
 /// The error of a request that was not executed.
@@ -41,7 +41,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         &mut self,
         now: Duration,
         HttpRequest { identity, request }: HttpRequest,
-    ) -> Result<Vec<Effect>, Rejection> {
+    ) -> Result<Vec<HandlerEffect>, Rejection> {
         self.now = now;
         if self.lifecycle.is_stopping() {
             return Err(ErrorCode::ShuttingDown.into());

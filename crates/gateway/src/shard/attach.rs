@@ -4,7 +4,7 @@ use domain::CommandError;
 use protocol::{CommandId, ErrorCode, Joined, Limits, Reset, Seq, User};
 
 use super::connection::{Phase, Subscription};
-use super::pending::Origin;
+use super::pending::EffectOrigin;
 use super::room::Room;
 use super::{ConnKey, Shard, ShardServices, Transport};
 use crate::encoding::Encoding;
@@ -110,7 +110,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
             }
         }
         if let Some(effect) = resume.and_then(|progress| progress.room_opened()) {
-            self.apply(Origin { key, id: resume_id, user, row: None, registers: None }, vec![effect]);
+            self.apply(EffectOrigin { key, id: resume_id, user, row: None, registers: None }, vec![effect]);
         }
     }
 
@@ -124,7 +124,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
             Some(progress) => {
                 let Some(user) = self.connection(key).map(|connection| connection.user) else { return };
                 let effects = progress.room_rejected(room, error);
-                self.apply(Origin { key, id, user, row: None, registers: None }, effects);
+                self.apply(EffectOrigin { key, id, user, row: None, registers: None }, effects);
             }
         }
     }

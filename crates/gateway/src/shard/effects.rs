@@ -7,14 +7,14 @@ use protocol::{ErrorCode, ErrorFrame, OkFrame, Reply, RoomId, RoomRef, Seq, User
 
 use super::attach::PendingSubscription;
 use super::connection::Subscription;
-use super::pending::{Origin, Pending};
+use super::pending::{EffectOrigin, Pending};
 use super::room_table::RoomTable;
 use super::{ConnKey, Connection, Query, Room, Shard, ShardServices, Transport};
 use crate::codec::Decoded;
 use crate::commit_batch::WriteReply;
 use crate::encoding::json_frame;
 use crate::operations::{
-    self, Attach, Effect, OnReply, OpenRooms, PresenceReply, ReadOperation, Request, View,
+    self, Attach, ClientRequest, HandlerEffect, OnReply, OpenRooms, PresenceReply, ReadOperation, View,
 };
 
 /// The `retry_after_ms` of a connection at its limit of store reads, each of which takes a few milliseconds.
@@ -56,7 +56,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    fn handle_request(&mut self, key: ConnKey, id: Option<protocol::CommandId>, request: Request) {
+    fn handle_request(&mut self, key: ConnKey, id: Option<protocol::CommandId>, request: ClientRequest) {
         let Some(user) = self.connection(key).map(|connection| connection.user) else { return };
         let Some(user_state) = self.connections.user_mut(user) else { return };
         let additional = operations::additional_rate_class(&request);
@@ -68,23 +68,23 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         let view = View { user, name: &user_state.name, additional_token, rooms: &rooms };
         let row = Some(request.row());
         let effects = operations::handle(&view, request);
-        self.apply(Origin { key, id, user, row, registers: None }, effects);
+        self.apply(EffectOrigin { key, id, user, row, registers: None }, effects);
     }
 
     /// Applies effects, in their order.
-    pub(super) fn apply(&mut self, origin: Origin, effects: Vec<Effect>) {
-        let Origin { key, id, user, row, registers } = origin;
+    pub(super) fn apply(&mut self, origin: EffectOrigin, effects: Vec<HandlerEffect>) {
+        let EffectOrigin { key, id, user, row, registers } = origin;
         for effect in effects {
             match effect {
-                Effect::Reply(reply) | Effect::Repeated(reply) => self.send_ok(key, id, reply),
-                Effect::ReplyAlways(reply) => self.send_frame(key, OkFrame::new(id, reply).into()),
-                Effect::ReplyFromPresence(PresenceReply(reply)) => {
+                HandlerEffect::Reply(reply) | HandlerEffect::Repeated(reply) => self.send_ok(key, id, reply),
+                HandlerEffect::ReplyAlways(reply) => self.send_frame(key, OkFrame::new(id, reply).into()),
+                HandlerEffect::ReplyFromPresence(PresenceReply(reply)) => {
                     let reply = self.services.presence(reply);
                     self.send_ok(key, id, reply);
                 }
-                Effect::ReplyAfter { room, seq, reply } => self.reply_after(origin, room, seq, reply),
-                Effect::Frame(frame) => self.send_shared(key, frame),
-                Effect::Error(error) => {
+                HandlerEffect::ReplyAfter { room, seq, reply } => self.reply_after(origin, room, seq, reply),
+                HandlerEffect::Frame(frame) => self.send_shared(key, frame),
+                HandlerEffect::Error(error) => {
                     debug_assert!(
                         row.is_none_or(|row| row.may_return_over_websocket(error.code)),
                         "{row:?} returned {}",
@@ -92,22 +92,24 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
                     );
                     self.send_error(key, id, error);
                 }
-                Effect::RoomError { room, error: CommandError { code, message } } => {
+                HandlerEffect::RoomError { room, error: CommandError { code, message } } => {
                     self.metrics.error(code);
                     let frame = ErrorFrame { room: Some(room), ..ErrorFrame::new(None, code, message) };
                     self.send_frame(key, frame.into());
                 }
-                Effect::RateLimited(wait) => self.send_rate_limited(key, id, wait),
-                Effect::Refund(class) => self.refund(user, class),
-                Effect::Write { operation, on_reply } => self.submit_write(origin, operation, on_reply),
-                Effect::Read(operation) => self.submit_read(origin, operation),
-                Effect::Attach(attach) => self.grant(origin, attach),
-                Effect::JoinRejected => self.reject_join(key),
-                Effect::Ephemeral { room, frame } => {
+                HandlerEffect::RateLimited(wait) => self.send_rate_limited(key, id, wait),
+                HandlerEffect::Refund(class) => self.refund(user, class),
+                HandlerEffect::Write { operation, on_reply } => {
+                    self.submit_write(origin, operation, on_reply)
+                }
+                HandlerEffect::Read(operation) => self.submit_read(origin, operation),
+                HandlerEffect::Attach(attach) => self.grant(origin, attach),
+                HandlerEffect::JoinRejected => self.reject_join(key),
+                HandlerEffect::Ephemeral { room, frame } => {
                     self.services.publish_ephemeral(room, json_frame(&frame).into());
                 }
-                Effect::SetName(name) => self.set_name(user, name),
-                Effect::UserStored => {
+                HandlerEffect::SetName(name) => self.set_name(user, name),
+                HandlerEffect::UserStored => {
                     if let Some(user_state) = self.connections.user_mut(user) {
                         user_state.stored = true;
                     }
@@ -115,12 +117,12 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
                         self.services.session_stored(&session);
                     }
                 }
-                Effect::UserPerhapsStored => {
+                HandlerEffect::UserPerhapsStored => {
                     if let Some(user_state) = self.connections.user_mut(user) {
                         user_state.perhaps_stored = true;
                     }
                 }
-                Effect::RetryDeparture(actor) => self.departures.fail(actor),
+                HandlerEffect::RetryDeparture(actor) => self.departures.fail(actor),
             }
         }
     }
@@ -128,7 +130,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Submits to the writer on behalf of a connection. If the writer does not accept the request, it is answered here.
     fn submit_write(
         &mut self,
-        Origin { key, id, row, .. }: Origin,
+        EffectOrigin { key, id, row, .. }: EffectOrigin,
         operation: Operation,
         on_reply: Box<dyn OnReply>,
     ) {
@@ -137,7 +139,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
             return;
         };
         let registers = actor.registration.and_then(|registration| registration.token);
-        let origin = Origin { key, id, user, row, registers };
+        let origin = EffectOrigin { key, id, user, row, registers };
         match self.services.write(actor, operation, self.pending.next_id()) {
             Ok(()) => {
                 self.pending.insert(Pending { origin, on_reply });
@@ -162,7 +164,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         operation: Operation,
     ) -> bool {
         let key = ConnKey { index: usize::MAX, generation: 0 };
-        let origin = Origin { key, id: None, user: actor.user.id, row: None, registers: None };
+        let origin = EffectOrigin { key, id: None, user: actor.user.id, row: None, registers: None };
         let submitted = self.services.write(actor, operation, self.pending.next_id()).is_ok();
         if submitted {
             self.pending.insert(Pending { origin, on_reply });
@@ -172,8 +174,8 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
 
     /// Submits to a reader, unless too many reads are in progress for the connection, each of which may bring a quarter of a
     /// megabyte.
-    fn submit_read(&mut self, origin: Origin, operation: Box<dyn ReadOperation>) {
-        let Origin { key, id, .. } = origin;
+    fn submit_read(&mut self, origin: EffectOrigin, operation: Box<dyn ReadOperation>) {
+        let EffectOrigin { key, id, .. } = origin;
         let Some(connection) = self.connection(key) else { return };
         if connection.store_reads >= Connection::<T>::MAX_STORE_READS {
             return self.send_rate_limited(key, id, READ_RETRY_DELAY);
@@ -193,7 +195,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
     }
 
     /// Applies the effects of a read, unless the connection has ended.
-    pub(super) fn handle_read_done(&mut self, origin: Origin, effects: Vec<Effect>) {
+    pub(super) fn handle_read_done(&mut self, origin: EffectOrigin, effects: Vec<HandlerEffect>) {
         self.finish_store_read(origin.key);
         if self.connection(origin.key).is_some() {
             self.apply(origin, effects);
@@ -222,7 +224,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         self.apply(origin, effects);
     }
 
-    fn grant(&mut self, Origin { key, id, .. }: Origin, attach: Attach) {
+    fn grant(&mut self, EffectOrigin { key, id, .. }: EffectOrigin, attach: Attach) {
         let room = attach.info.room;
         let join = self.connection(key).map_or(0, |connection| connection.codec.join_granted(room));
         self.subscribe(PendingSubscription { key, id, join, attach });
@@ -238,7 +240,13 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
     }
 
     /// The membership has ended in the store. Earlier events may still be undelivered to this connection; they precede the `ok`.
-    fn reply_after(&mut self, Origin { key, id, .. }: Origin, room: RoomId, seq: Seq, reply: Reply) {
+    fn reply_after(
+        &mut self,
+        EffectOrigin { key, id, .. }: EffectOrigin,
+        room: RoomId,
+        seq: Seq,
+        reply: Reply,
+    ) {
         let index = self.rooms.index_of(room);
         let Some((index, subscription)) =
             index.and_then(|index| Some((index, self.connection(key)?.subscription(index)?)))

@@ -10,7 +10,7 @@ use crate::operations::OnReply;
 
 /// The origin of effects: a command of a connection, or a background write of the shard.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Origin {
+pub(crate) struct EffectOrigin {
     /// The connection, which may end before the reply arrives.
     pub(crate) key: ConnKey,
     /// The id of the command, which its reply repeats.
@@ -25,7 +25,7 @@ pub(crate) struct Origin {
 
 #[derive(Debug)]
 pub(crate) struct Pending {
-    pub(crate) origin: Origin,
+    pub(crate) origin: EffectOrigin,
     pub(crate) on_reply: Box<dyn OnReply>,
 }
 
@@ -67,7 +67,7 @@ mod tests {
 
     fn pending(user: u64) -> Pending {
         let key = ConnKey { index: 0, generation: 0 };
-        let origin = Origin { key, id: None, user: UserId(user), row: None, registers: None };
+        let origin = EffectOrigin { key, id: None, user: UserId(user), row: None, registers: None };
         Pending { origin, on_reply: Box::new(StoredPosition) }
     }
 

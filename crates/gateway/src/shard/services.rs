@@ -6,9 +6,9 @@ use bytes::Bytes;
 use domain::{Actor, Operation, Presence, TokenHash};
 use protocol::{ErrorCode, Event, RoomId, Seq};
 
-use super::pending::Origin;
+use super::pending::EffectOrigin;
 use crate::encoding::Encoding;
-use crate::operations::{Effect, ReadOperation};
+use crate::operations::{HandlerEffect, ReadOperation};
 
 /// A non-blocking byte stream: a socket, a TLS session, a pipe in memory.
 pub(crate) trait Transport {
@@ -45,7 +45,7 @@ pub(crate) enum Query {
     /// The heads of open rooms in the store.
     Heads { rooms: Vec<RoomId> },
     /// A read operation.
-    Operation { origin: Origin, encoding: Encoding, operation: Box<dyn ReadOperation> },
+    Operation { origin: EffectOrigin, encoding: Encoding, operation: Box<dyn ReadOperation> },
 }
 
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(crate) enum QueryResult {
     /// The result of [`Query::Heads`].
     Heads { heads: Vec<(RoomId, Option<Seq>)> },
     /// The result of [`Query::Operation`].
-    Operation { origin: Origin, effects: Vec<Effect> },
+    Operation { origin: EffectOrigin, effects: Vec<HandlerEffect> },
 }
 
 /// A range of a room's events as frames in one encoding.
