@@ -1,5 +1,6 @@
 //! The credential of a request, its user, and new guests.
 
+use cookie::Cookie;
 use gateway::{Identity, Language};
 use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap};
 use protocol::{ErrorCode, User, UserName};
@@ -38,6 +39,7 @@ impl Credential {
     }
 }
 
+/// Not by `headers::Authorization<Bearer>`, which makes no difference between another scheme and a malformed token.
 fn bearer(headers: &HeaderMap) -> Credential {
     let Some(value) = headers.get(AUTHORIZATION) else { return Credential::None };
     let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
@@ -51,14 +53,15 @@ fn bearer(headers: &HeaderMap) -> Credential {
 }
 
 fn cookie(headers: &HeaderMap) -> Credential {
-    // Other cookies of the same host may contain any bytes.
-    let cookies =
-        headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
-    let mut ours = cookies
-        .filter_map(|cookie| cookie.trim_ascii().strip_prefix(COOKIE_NAME.as_bytes())?.strip_prefix(b"="));
-    let Some(value) = ours.next() else { return Credential::None };
-    let token = std::str::from_utf8(value).ok().and_then(Token::parse);
-    token.map_or(Credential::Malformed, Credential::Token)
+    // By bytes: `axum_extra` ignores a header with a byte that is not ASCII, which another cookie of the same host may contain.
+    let cookies = headers.get_all(COOKIE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    for cookies in cookies {
+        let mut parsed = Cookie::split_parse(&*cookies).flatten();
+        if let Some(cookie) = parsed.find(|cookie| cookie.name() == COOKIE_NAME) {
+            return Token::parse(cookie.value()).map_or(Credential::Malformed, Credential::Token);
+        }
+    }
+    Credential::None
 }
 
 /// English without `Accept-Language`.

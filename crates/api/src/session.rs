@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
+use cookie::time::Duration;
+use cookie::{Cookie, SameSite};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use protocol::{CreateSession, ErrorCode, Session, UserName};
@@ -19,7 +21,7 @@ use crate::{ApiError, HttpState, Peer};
 const BODY_BYTES: usize = 16 * 1024;
 
 /// 400 days, the longest that browsers keep a cookie.
-const COOKIE_SECONDS: u32 = 400 * 24 * 3600;
+const COOKIE_MAX_AGE: Duration = Duration::days(400);
 
 /// `GET`: the user of the session.
 pub(crate) async fn show(
@@ -54,7 +56,7 @@ pub(crate) async fn begin(
     Ok(match origin {
         RequestOrigin::SameOrigin(origin) => {
             let mut response = json(StatusCode::CREATED, &Session { user, token: None });
-            set_cookie(&mut response, token.as_str(), COOKIE_SECONDS, origin.is_https())?;
+            set_cookie(&mut response, token.as_str(), COOKIE_MAX_AGE, origin.is_https())?;
             response
         }
         // An allowed page receives no cookie, which would count in requests from the server's own page.
@@ -78,7 +80,7 @@ pub(crate) async fn end(
     ending.await.map_err(|_| ErrorCode::Internal)??;
     let mut response = StatusCode::NO_CONTENT.into_response();
     if let RequestOrigin::SameOrigin(origin) = origin {
-        set_cookie(&mut response, "", 0, origin.is_https())?;
+        set_cookie(&mut response, "", Duration::ZERO, origin.is_https())?;
     }
     Ok(response)
 }
@@ -95,11 +97,15 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
     (status, axum::Json(value)).into_response()
 }
 
-fn set_cookie(response: &mut Response, value: &str, max_age: u32, secure: bool) -> Result<(), ApiError> {
-    let secure = if secure { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE_NAME}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}");
+fn set_cookie(response: &mut Response, value: &str, max_age: Duration, secure: bool) -> Result<(), ApiError> {
+    let cookie = Cookie::build((COOKIE_NAME, value))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .max_age(max_age)
+        .secure(secure);
     // A token is base64url: visible ASCII.
-    let cookie = HeaderValue::from_str(&cookie).map_err(|_| ErrorCode::Internal)?;
+    let cookie = HeaderValue::from_str(&cookie.to_string()).map_err(|_| ErrorCode::Internal)?;
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(())
 }

@@ -43,6 +43,16 @@ pub enum Error {
     Rejected(ErrorFrame),
 }
 
+impl From<ureq::Error> for Error {
+    fn from(error: ureq::Error) -> Self {
+        match error {
+            ureq::Error::Io(error) => Error::Io(error),
+            ureq::Error::Timeout(_) => Error::Timeout,
+            error => Error::Handshake(error.to_string()),
+        }
+    }
+}
+
 impl Error {
     /// The stable code of a rejection; `None` for every other error.
     #[must_use]

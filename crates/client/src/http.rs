@@ -1,17 +1,20 @@
 //! The HTTP requests that tests and tools need, each on a connection of its own.
 
-use std::io::{Read, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use protocol::User;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use ureq::Agent;
+use ureq::config::AutoHeaderValue;
+use ureq::unversioned::resolver::DefaultResolver;
 
 use crate::Error;
-use crate::dial::dial;
+use crate::http_transport::Dialer;
 
-/// Bounds each step of a request: connecting, writing, reading.
+/// The timeout of each read and write.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An HTTP response, read completely.
@@ -19,14 +22,23 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Response {
     /// The status code: 200, 404 …
     pub status: u16,
-    /// The headers in the order of the response, with names in lower case.
+    /// Headers in the order of their names' first occurrence, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body, with the chunked encoding removed.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// The value of the first header with this name, which must be in lower case.
+    fn read(response: ureq::http::Response<ureq::Body>) -> Result<Self, Error> {
+        let (head, mut body) = response.into_parts();
+        let headers = head.headers.iter().map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        });
+        let headers = headers.collect();
+        Ok(Response { status: head.status.as_u16(), headers, body: body.read_to_vec()? })
+    }
+
+    /// The first header of this name (in lower case).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
@@ -65,46 +77,35 @@ pub fn http_from(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Result<Response, Error> {
-    let mut request = format!("{method} {path} HTTP/1.1\r\n");
     let given = |name: &str| headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name));
-    let mut add = |name: &str, value: &str| {
-        request.push_str(name);
-        request.push_str(": ");
-        request.push_str(value);
-        request.push_str("\r\n");
-    };
-    if !given("host") {
-        add("Host", &addr.to_string());
+    let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{addr}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
     }
     if !given("connection") {
-        add("Connection", "close");
+        request = request.header("connection", "close");
     }
-    if !given("content-length") && (!body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH")) {
-        add("Content-Length", &body.len().to_string());
-    }
-    for (name, value) in headers {
-        add(name, value);
-    }
-    request.push_str("\r\n");
-
-    let mut stream = dial(addr, source, None, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    stream.write_all(&[request.as_bytes(), body].concat())?;
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 16 * 1024];
-    loop {
-        if let Some(response) = parse(&bytes, method == "HEAD", false)? {
-            return Ok(response);
-        }
-        match stream.read(&mut chunk)? {
-            0 => {
-                return parse(&bytes, method == "HEAD", true)?
-                    .ok_or_else(|| Error::Handshake("the response was cut short".to_owned()));
-            }
-            read => bytes.extend_from_slice(&chunk[..read]),
-        }
-    }
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .user_agent(AutoHeaderValue::None)
+        .accept(AutoHeaderValue::None)
+        .accept_encoding(AutoHeaderValue::None)
+        .allow_non_standard_methods(true)
+        .timeout_per_read(Some(TIMEOUT))
+        .timeout_per_write(Some(TIMEOUT))
+        .build();
+    let agent =
+        Agent::with_parts(config, Dialer { addr, source, timeout: TIMEOUT }, DefaultResolver::default());
+    let invalid = |error| Error::Io(io::Error::other(error));
+    // Otherwise ureq adds `Content-Length: 0`, which a GET does not have.
+    let response = if body.is_empty() && !matches!(method, "POST" | "PUT" | "PATCH") {
+        agent.run(request.body(()).map_err(invalid)?)?
+    } else {
+        agent.run(request.body(body).map_err(invalid)?)?
+    };
+    Response::read(response)
 }
 
 /// Creates a guest like a program, without `Origin`. Returns the guest and the token of the session.
@@ -139,68 +140,49 @@ pub fn new_session_from(
     Ok((session.user, session.token))
 }
 
-/// Parses the response if it is complete; `None` otherwise. `ended` states that no more bytes follow.
-fn parse(bytes: &[u8], head_only: bool, ended: bool) -> Result<Option<Response>, Error> {
-    let broken = |what: &str| Error::Handshake(format!("invalid HTTP response: {what}"));
-    let Some(head_len) = websocket::handshake::head_len(bytes) else { return Ok(None) };
-    let (head, rest) = bytes.split_at(head_len);
-    let head = std::str::from_utf8(head).map_err(|_| broken("its head is not UTF-8"))?;
-    let mut lines = head.trim_end().split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
-    let mut response = Response {
-        status: status.ok_or_else(|| broken("no status"))?,
-        headers: Vec::new(),
-        body: Vec::new(),
-    };
-    for line in lines {
-        let (name, value) = line.split_once(':').ok_or_else(|| broken("a header without a colon"))?;
-        response.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-    }
-    if head_only || matches!(response.status, 100..=199 | 204 | 304) {
-        return Ok(Some(response));
-    }
-    if response.header("transfer-encoding") == Some("chunked") {
-        return Ok(unchunk(rest).map(|body| Response { body, ..response }));
-    }
-    let length = response.header("content-length").map(|value| value.parse::<usize>());
-    match length {
-        Some(Ok(length)) if rest.len() >= length => {
-            Ok(Some(Response { body: rest[..length].to_vec(), ..response }))
-        }
-        None if ended => Ok(Some(Response { body: rest.to_vec(), ..response })),
-        Some(Err(_)) => Err(broken("a content-length that is not a number")),
-        _ => Ok(None),
-    }
-}
-
-/// Decodes a chunked body; `None` while it is incomplete.
-fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let line = bytes.windows(2).position(|two| two == b"\r\n")?;
-        let size = std::str::from_utf8(&bytes[..line]).ok()?.split(';').next()?.trim();
-        let size = usize::from_str_radix(size, 16).ok()?;
-        let chunk = bytes.get(line + 2..)?;
-        if size == 0 {
-            return Some(body);
-        }
-        body.extend_from_slice(chunk.get(..size)?);
-        bytes = chunk.get(size + 2..)?;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
 
-    const SIZED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\nhi";
+    /// Answers one request with these bytes. Returns the request.
+    fn exchange(
+        method: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        answer: &'static [u8],
+    ) -> (String, Result<Response, Error>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = vec![0; 4096];
+            let mut read = 0;
+            while !request[..read].ends_with(b"end") && !request[..read].ends_with(b"\r\n\r\n") {
+                read += stream.read(&mut request[read..]).unwrap();
+            }
+            stream.write_all(answer).unwrap();
+            String::from_utf8(request[..read].to_vec()).unwrap()
+        });
+        let response = http(addr, method, "/path?a=b", headers, body);
+        (server.join().unwrap(), response)
+    }
 
     #[test]
-    fn response_is_complete_at_its_content_length() {
-        for cut in 0..SIZED.len() {
-            assert!(parse(&SIZED[..cut], false, false).unwrap().is_none(), "{cut}");
+    fn request_has_the_given_headers_and_body() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\nhi";
+        let (request, response) =
+            exchange("DELETE", &[("Host", "chat.example"), ("X-B", "c")], b"the end", answer);
+        assert!(request.starts_with("DELETE /path?a=b HTTP/1.1\r\n"), "{request}");
+        let lower = request.to_ascii_lowercase();
+        for line in ["host: chat.example", "x-b: c", "connection: close", "content-length: 7"] {
+            assert_eq!(lower.matches(line).count(), 1, "{line}: {request}");
         }
-        let response = parse(SIZED, false, false).unwrap().unwrap();
+        assert!(request.ends_with("\r\n\r\nthe end"), "{request}");
+        let response = response.unwrap();
         assert_eq!(
             (response.status, response.text().as_str(), response.header("x-a")),
             (200, "hi", Some("b"))
@@ -208,20 +190,20 @@ mod tests {
     }
 
     #[test]
-    fn chunked_body_is_decoded() {
-        let chunked =
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n4;x=y\r\n you\r\n0\r\n\r\n";
-        for cut in 0..chunked.len() - 2 {
-            assert!(parse(&chunked[..cut], false, false).unwrap().is_none(), "{cut}");
-        }
-        assert_eq!(parse(chunked, false, false).unwrap().unwrap().text(), "hi you");
+    fn response_with_an_error_status_is_no_error() {
+        let answer =
+            b"HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n";
+        let (request, response) = exchange("GET", &[], b"", answer);
+        assert!(!request.to_ascii_lowercase().contains("content-length"), "{request}");
+        let response = response.unwrap();
+        assert_eq!((response.status, response.text().as_str()), (503, "no"));
     }
 
     #[test]
-    fn body_without_a_length_ends_with_the_connection() {
-        let endless = b"HTTP/1.1 400 Bad Request\r\n\r\nno";
-        assert!(parse(endless, false, false).unwrap().is_none());
-        assert_eq!(parse(endless, false, true).unwrap().unwrap().text(), "no");
-        assert_eq!(parse(b"HTTP/1.1 204 No Content\r\n\r\n", false, false).unwrap().unwrap().status, 204);
+    fn response_that_is_cut_short_is_an_error() {
+        for answer in [&b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi"[..], b"HTTP/1.1 200 OK\r\n", b""] {
+            let (_, response) = exchange("POST", &[], b"end", answer);
+            assert!(matches!(response, Err(Error::Io(_) | Error::Handshake(_))), "{response:?}");
+        }
     }
 }

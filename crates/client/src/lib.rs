@@ -28,6 +28,7 @@ mod client;
 mod dial;
 mod error;
 mod http;
+mod http_transport;
 mod options;
 
 pub use client::{Client, Received, ReplyFrame, read_reply};

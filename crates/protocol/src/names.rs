@@ -1,4 +1,8 @@
 //! Names of rooms and users. Rooms are looked up by a key without case and width, so `Tea`, `tea` and `ｔｅａ` are one room.
+//!
+//! The rules are not those of PRECIS (RFC 8264 to 8266, `precis-profiles`). Its profile for nicknames rejects the joiner
+//! U+200D and the selector U+FE0F, without which many emoji do not exist; its profile for usernames has `#` and `/` in names
+//! and does not fold `ß`; and the crate's tables are those of Unicode 6.3.
 
 use std::fmt;
 use std::str::FromStr;
