@@ -1,11 +1,13 @@
 //! Load runs against a hub, and against a NATS server, that violates one guarantee once: the report must name only that one.
 
+mod plan;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
-use std::time::Duration;
 
+use plan::plan;
 use teahouse_loadgen::generator::{Findings, Peer, Plan, run};
 use websocket::handshake::{accept_key, head_len};
 use websocket::{Decoder, Message, binary_frame, text_frame};
@@ -174,28 +176,14 @@ fn findings(fault: Fault, peer: Peer) -> Findings {
 
 fn findings_in(channels: u32, fault: Fault, peer: Peer) -> Findings {
     let plan = Plan {
-        url: format!("ws://{}", serve(fault, peer)),
         peer: Some(peer),
-        connections: 6,
         rooms: channels,
-        rooms_each: 1,
         room_names: Some("load".to_owned()),
-        stalled: 0,
-        senders: 2,
-        rate: None,
-        ignore_retry_after: false,
-        max_unanswered: 10_000,
-        window: 4,
-        in_flight: None,
-        body: 80,
-        duration: Duration::from_millis(150),
-        warmup: Duration::from_millis(20),
         sources: 1,
         // One at a time, so that the last connection is not a sender.
         parallel: 1,
-        settle: Duration::ZERO,
-        idle_timeout: Duration::from_millis(700),
         server_pid: None,
+        ..plan(format!("ws://{}", serve(fault, peer)))
     };
     let report = run(&plan, || {}).unwrap();
     assert!(report.acknowledged > 20 && report.deliveries > 0, "{report}");

@@ -13,6 +13,16 @@ export const TYPING_INTERVAL = 3_000;
 export const MAX_EVENTS = 12_000;
 export const MAX_EVENTS_BACKGROUND = 1_000;
 
+/** The limits before `welcome`: the defaults of a server (`Limits` in `crates/protocol`). */
+export const DEFAULT_LIMITS: Limits = {
+  body_bytes: 8192,
+  frame_bytes: 65536,
+  room_name_chars: 64,
+  user_name_chars: 32,
+  catch_up_events: 1000,
+  history_events: 500,
+};
+
 /** A line of the composer. It returns there if its command fails. */
 export interface TypedLine {
   room: RoomId;
@@ -33,14 +43,7 @@ export type Notice =
 export class Chat {
   you: User | null = null;
   epoch = '';
-  limits: Limits = {
-    body_bytes: 8192,
-    frame_bytes: 65536,
-    room_name_chars: 64,
-    user_name_chars: 32,
-    catch_up_events: 1000,
-    history_events: 500,
-  };
+  limits: Limits = DEFAULT_LIMITS;
 
   readonly rooms = new Map<RoomId, Room>();
   readonly outbox = new Outbox();

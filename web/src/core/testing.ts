@@ -1,5 +1,5 @@
 import type { Command, MessageEvent, RoomEvent, RoomId, Seq, ServerFrame, UserId } from '../protocol/types';
-import { Chat } from './chat';
+import { Chat, DEFAULT_LIMITS } from './chat';
 import { receive } from './receive';
 
 /** A seeded random generator (mulberry32): a failure prints its seed and can be replayed. */
@@ -20,17 +20,8 @@ export function message(seq: Seq, more: Partial<MessageEvent> = {}): MessageEven
   return { type: 'message', room: 'r1', seq, n: seq, by: { id: 'u8', name: 'Ann' }, at: at(seq), body: `message ${seq}`, ...more };
 }
 
-export const LIMITS = {
-  body_bytes: 8192,
-  frame_bytes: 65536,
-  room_name_chars: 64,
-  user_name_chars: 32,
-  catch_up_events: 1000,
-  history_events: 500,
-};
-
 export function welcome(epoch = 'e1', id: UserId = 'u7'): ServerFrame {
-  return { type: 'welcome', you: { id, name: '李雷' }, epoch, limits: LIMITS, server: 'test' };
+  return { type: 'welcome', you: { id, name: '李雷' }, epoch, limits: DEFAULT_LIMITS, server: 'test' };
 }
 
 /** A chat in the lobby, r1, with `head` events, at `now` 0. */

@@ -134,14 +134,20 @@ fn boom(writer: &SqliteWriter, action: &str) {
     writer.backend().connection().execute_batch(&trigger).unwrap();
 }
 
-#[test]
-fn failed_request_does_not_fail_the_others() {
-    let mut setup = setup();
-    boom(&setup.writer, "ABORT");
+/// Sends three messages, of which the statement of the second one fails. The others must be stored.
+fn fail_second_of_three(setup: &mut Setup, action: &str) -> Batch {
+    boom(&setup.writer, action);
     let batch = setup.send(&["one", "boom", "two"]);
     assert_eq!(codes(&batch), [None, Some(ErrorCode::Internal), None]);
     assert_eq!((sent(&batch, 0), sent(&batch, 2)), (3, 4));
     assert_eq!(setup.on_disk(), 4);
+    batch
+}
+
+#[test]
+fn failed_request_does_not_fail_the_others() {
+    let mut setup = setup();
+    let batch = fail_second_of_three(&mut setup, "ABORT");
     // The cause is only for the log.
     let Err(rejection) = &batch.answers[1].1 else { panic!() };
     assert!(!rejection.message.contains("hush"), "{rejection:?}");
@@ -234,11 +240,7 @@ fn unwritable_shared_join_is_split() {
 #[test]
 fn statement_that_rolls_back_fails_its_request_only() {
     let mut setup = setup();
-    boom(&setup.writer, "ROLLBACK");
-    let batch = setup.send(&["one", "boom", "two"]);
-    assert_eq!(codes(&batch), [None, Some(ErrorCode::Internal), None]);
-    assert_eq!((sent(&batch, 0), sent(&batch, 2)), (3, 4));
-    assert_eq!(setup.on_disk(), 4);
+    fail_second_of_three(&mut setup, "ROLLBACK");
     assert_eq!(sent(&setup.send(&["after"]), 0), 5);
 }
 

@@ -1,29 +1,12 @@
 //! Random conversations for the property tests: messages, their fragmentation, and the expected decoded messages.
 
+#[path = "../fuzzed/decoded_message.rs"]
+mod decoded_message;
+
 use proptest::{collection::vec, prelude::*};
-use teahouse_websocket::{CloseCode, Decoder, Header, Message, Opcode, ProtocolError, Role, close_payload};
+use teahouse_websocket::{CloseCode, Decoder, Header, Opcode, ProtocolError, Role, close_payload};
 
-/// An owned message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum DecodedMessage {
-    Text(String),
-    Binary(Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<(CloseCode, String)>),
-}
-
-impl From<Message<'_>> for DecodedMessage {
-    fn from(message: Message<'_>) -> Self {
-        match message {
-            Message::Text(text) => Self::Text(text.to_owned()),
-            Message::Binary(bytes) => Self::Binary(bytes.to_owned()),
-            Message::Ping(bytes) => Self::Ping(bytes.to_owned()),
-            Message::Pong(bytes) => Self::Pong(bytes.to_owned()),
-            Message::Close(why) => Self::Close(why.map(|(code, reason)| (code, reason.to_owned()))),
-        }
-    }
-}
+pub(crate) use decoded_message::DecodedMessage;
 
 /// A frame before it is encoded.
 #[derive(Clone, Debug)]

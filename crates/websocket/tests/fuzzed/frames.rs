@@ -1,9 +1,14 @@
 //! Properties of the decoder for any bytes and any split into reads.
 
+#[path = "decoded_message.rs"]
+mod decoded_message;
+
 use teahouse_websocket::{
-    CloseCode, Decoder, Header, Message, Opcode, ProtocolError, Role, binary_frame, close_payload,
-    close_reply, masked_frame, ping_frame, pong_frame, text_frame,
+    Decoder, Header, Opcode, ProtocolError, Role, binary_frame, close_payload, close_reply, masked_frame,
+    ping_frame, pong_frame, text_frame,
 };
+
+use decoded_message::DecodedMessage;
 
 /// The memory that a decoder may hold above its limit: its box and one control frame.
 const OVERHEAD: usize = 250;
@@ -136,28 +141,6 @@ fn assert_round_trip(messages: &[DecodedMessage]) {
         let case = Case { role, limit: 1 << 20, reads: vec![], wire };
         let (decoded, end) = case.decode(&[usize::MAX]);
         assert_eq!((&decoded[..], end), (messages, Ok(())), "{role:?} decodes other messages");
-    }
-}
-
-/// An owned message.
-#[derive(Debug, PartialEq)]
-enum DecodedMessage {
-    Text(String),
-    Binary(Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<(CloseCode, String)>),
-}
-
-impl From<Message<'_>> for DecodedMessage {
-    fn from(message: Message<'_>) -> Self {
-        match message {
-            Message::Text(text) => Self::Text(text.to_owned()),
-            Message::Binary(bytes) => Self::Binary(bytes.to_owned()),
-            Message::Ping(bytes) => Self::Ping(bytes.to_owned()),
-            Message::Pong(bytes) => Self::Pong(bytes.to_owned()),
-            Message::Close(why) => Self::Close(why.map(|(code, reason)| (code, reason.to_owned()))),
-        }
     }
 }
 
