@@ -48,7 +48,7 @@ export function PendingRow(props: { row: RowOf<'pending'> }) {
   const label = () => {
     if (state === 'failed') return t().sending.failed({ why: errorText(code ?? 'internal') });
     if (state === 'held') return t().sending.held;
-    if (state === 'waiting') return code ? errorText(code) : t().sending.waiting;
+    if (state === 'waiting') return code ? t().sending.rejected({ why: errorText(code) }) : t().sending.waiting;
     return t().sending.sending;
   };
   return (
