@@ -114,7 +114,7 @@ fn limited(wait: Duration) -> Rejection {
 impl From<Rejection> for ApiError {
     fn from(Rejection { code, retry_after }: Rejection) -> Self {
         match retry_after {
-            Some(wait) => ApiError::rate_limited("too many of these; wait a little", wait),
+            Some(wait) => ApiError::rate_limited(code.message(), wait),
             None => code.into(),
         }
     }

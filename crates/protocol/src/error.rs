@@ -81,10 +81,10 @@ codes! {
         message: "this client_message_id was used for another room or body";
     /// The user is already a member of as many rooms as one user may be (200 unless configured).
     TooManyRooms = "too_many_rooms", false, 409,
-        message: "you are in as many rooms as one user may be";
+        message: "the limit of rooms per user is reached";
     /// The rate limit is exceeded; wait for `retry_after_ms`.
     RateLimited = "rate_limited", true, 429,
-        message: "too many of these; wait a little";
+        message: "rate limit exceeded; retry after retry_after_ms";
     /// The server has more work than it can do; nothing was stored.
     Overloaded = "overloaded", true, 503,
         message: "the server has more work than it can do; try again soon";
@@ -96,7 +96,7 @@ codes! {
         message: "the server's disk is full; nothing was stored";
     /// The server is stopping.
     ShuttingDown = "shutting_down", true, 503,
-        message: "the server is stopping; come back soon";
+        message: "the server is stopping; retry later";
     /// The request has no session, or one that has ended.
     Unauthorized = "unauthorized", false, 401,
         message: "there is no session, or it has ended";

@@ -24,7 +24,7 @@
 //! | `server_frame.rs` | `ServerFrame`: welcome, joined, ok, error, gap, reset, presence, typing |
 //! | `golden.rs` | the generated files of `golden/` |
 //! | `error.rs` | `ErrorCode`: the stable codes, whether each is retryable, its HTTP status |
-//! | `close.rs` | the close codes, and the reaction of a client to each |
+//! | `close.rs` | `Close`: the stable close codes, and when a client reconnects after each |
 //! | `limits.rs` | the limits that clients and server share |
 //!
 //! ```
@@ -53,7 +53,7 @@ mod session;
 mod timestamp;
 
 pub use body::{ClientMessageId, InvalidBody, InvalidKey, MessageBody};
-pub use close::Close;
+pub use close::{Close, Reconnect};
 pub use command::{CommandEnvelope, parse_frame};
 pub use error::{ErrorCode, HttpError};
 pub use event::{EVENT_EXAMPLES, Event, EventKind, UnknownKind, User};

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 use teahouse_protocol::{
-    CommandEnvelope, ErrorCode, Event, EventKind, Limits, MessageCount, OPERATIONS, RoomId, RoomName, Seq,
-    ServerFrame, Timestamp, User, UserId, UserName,
+    CommandEnvelope, ControlFrame, ErrorCode, Event, EventKind, Limits, MessageCount, OPERATIONS, RoomId,
+    RoomName, Seq, ServerFrame, Timestamp, User, UserId, UserName, parse_frame,
 };
 
 fn golden(text: &str) -> Vec<Value> {
@@ -33,6 +33,17 @@ fn golden_files_are_the_generated_ones() {
     let are_current =
         include_str!("../golden/client.json") == client && include_str!("../golden/server.json") == server;
     assert!(are_current, "golden/ is stale: run `cargo xtask generate`");
+}
+
+#[test]
+fn golden_error_has_a_message_that_the_server_sends() {
+    let malformed = parse_frame("hello", 8192).unwrap().remove(0).unwrap_err().message;
+    for frame in golden(include_str!("../golden/server.json")) {
+        let read: ServerFrame = serde_json::from_value(frame).unwrap();
+        let ServerFrame::ControlFrame(ControlFrame::Error(error)) = read else { continue };
+        let is_sent = error.message == error.code.message() || error.message == malformed;
+        assert!(is_sent, "{:?}", error.message);
+    }
 }
 
 #[test]

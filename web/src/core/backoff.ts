@@ -1,3 +1,5 @@
+import { NEVER_RECONNECT, RECONNECT } from '../protocol/generated';
+
 /** Exponential backoff with full jitter, so that ten thousand pages do not reconnect at once. */
 export const INITIAL_DELAY = 500;
 export const MAX_DELAY = 30_000;
@@ -17,10 +19,13 @@ export function retryDelay(attempt: number, random: number, retryAfter = 0): num
 export type ReconnectPolicy = { when: 'never' } | { when: 'backoff' } | { when: 'within'; ms: number };
 
 export function reconnectPolicy(code: number, reason: string): ReconnectPolicy {
-  if (code === 1001) {
-    const within = /^retry_within_ms=(\d{1,9})$/.exec(reason);
-    if (within) return { when: 'within', ms: Number(within[1]) };
-  }
-  const never = code === 1002 || code === 1003 || code === 1007 || code === 1009 || (code >= 4100 && code < 4200);
-  return never ? { when: 'never' } : { when: 'backoff' };
+  const when = RECONNECT[code] ?? (needsUserAction(code) ? 'never' : 'backoff');
+  if (when !== 'within') return { when };
+  const within = /^retry_within_ms=(\d{1,9})$/.exec(reason);
+  return within ? { when, ms: Number(within[1]) } : { when: 'backoff' };
+}
+
+/** Whether the application closed the connection for good: the session has ended, or a reason that a later server has. */
+export function needsUserAction(code: number): boolean {
+  return code >= NEVER_RECONNECT.first && code <= NEVER_RECONNECT.last;
 }

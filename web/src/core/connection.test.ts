@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { RECONNECT } from '../protocol/generated';
 import { backoff, reconnectPolicy } from './backoff';
 import { CONNECT_TIMEOUT, Connection, PING_INTERVAL, PING_TIMEOUT, STABLE_AFTER } from './connection';
 
@@ -15,6 +16,10 @@ describe('backoff', () => {
     expect(reconnectPolicy(1001, 'retry_within_ms=5000')).toEqual({ when: 'within', ms: 5000 });
     expect(reconnectPolicy(1001, 'retry_within_ms=-1').when).toBe('backoff');
     expect(reconnectPolicy(1006, 'retry_within_ms=5000').when).toBe('backoff');
+  });
+
+  test('every close code of the server has the policy of its row', () => {
+    for (const [code, when] of Object.entries(RECONNECT)) expect(reconnectPolicy(Number(code), 'retry_within_ms=1').when, code).toBe(when);
   });
 });
 

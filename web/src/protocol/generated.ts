@@ -25,6 +25,22 @@ export const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number];
 export const errorCode = oneOf<ErrorCode>(ERROR_CODES, 'internal');
 
+/** When a client reconnects after each close code. */
+export const RECONNECT: { readonly [code: number]: 'never' | 'backoff' | 'within' } = {
+  1001: 'within', // going_away
+  1002: 'never', // protocol_error
+  1003: 'never', // unsupported_data
+  1007: 'never', // invalid_payload
+  1009: 'never', // message_too_big
+  1011: 'backoff', // internal_error
+  4000: 'backoff', // unfinished_message
+  4001: 'backoff', // overloaded
+  4100: 'never', // session_ended
+};
+
+/** The close codes of the application after which a client never reconnects by itself. */
+export const NEVER_RECONNECT = { first: 4100, last: 4199 } as const;
+
 export const user = object({ id: userId, name: text });
 export type User = Valid<typeof user>;
 

@@ -1,6 +1,6 @@
 import { createSignal } from 'solid-js';
 import * as actions from '../core/actions';
-import { retryDelay } from '../core/backoff';
+import { needsUserAction, retryDelay } from '../core/backoff';
 import { Chat, type TypedLine } from '../core/chat';
 import { Clock } from '../core/clock';
 import { Connection, type ConnectionEffect } from '../core/connection';
@@ -227,7 +227,7 @@ export class App {
           const effects = this.connection.onClose(code, reason, this.now(), Math.random());
           // During a logout, the login screen waits for the response: it deletes the session cookie, and would delete that of a
           // login that happened before it.
-          if (code >= 4100 && code < 4200 && !this.#deletingSession) this.#resetToLogin(true);
+          if (needsUserAction(code) && !this.#deletingSession) this.#resetToLogin(true);
           return effects;
         });
       },

@@ -1,8 +1,8 @@
 //! The tables of the documents, each between `<!-- generated: NAME -->` and `<!-- end of NAME -->`.
 
 use anyhow::{Context, Result, bail};
-use protocol::ErrorCode;
 use protocol::operations::{OPERATIONS, Row};
+use protocol::{Close, ErrorCode, Reconnect};
 
 use super::texts::Catalog;
 
@@ -28,6 +28,7 @@ fn table(name: &str, texts: &Catalog) -> Result<String> {
         "operations" => operations(),
         "events" => events(),
         "errors" => errors(),
+        "close codes" => close_codes(),
         "permissions" => permissions(),
         "slash commands" => slash_commands(texts),
         _ => bail!("no table is called `{name}`"),
@@ -102,6 +103,22 @@ fn errors() -> String {
             vec![code(error), retryable.to_owned(), status, error.meaning().to_owned(), of]
         }),
     )
+}
+
+/// Each code, then the ranges, from which a client takes the policy of a code that it does not define.
+fn close_codes() -> String {
+    let row = |code: String, name: String, reconnect: Reconnect, meaning: &str| {
+        vec![code, name, reconnect.meaning().to_owned(), meaning.to_owned()]
+    };
+    let codes = Close::ALL
+        .iter()
+        .map(|close| row(close.code().to_string(), code(close.as_str()), close.reconnect(), close.meaning()));
+    let ranges = [(Reconnect::BACKOFF_CODES, Reconnect::Backoff), (Reconnect::NEVER_CODES, Reconnect::Never)];
+    let ranges = ranges.into_iter().map(|(codes, reconnect)| {
+        let codes = format!("{} to {}", codes.start(), codes.end());
+        row(codes, String::new(), reconnect, "Any other code of the range: a later version may send it.")
+    });
+    markdown(&["code", "name", "reconnect?", "meaning"], codes.chain(ranges))
 }
 
 fn permissions() -> String {

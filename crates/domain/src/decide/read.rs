@@ -8,7 +8,7 @@ use crate::world::Room;
 use crate::{Effect, Fact, Permission};
 
 impl Decide for Read {
-    /// The position in force, which is the old one if the request would move it back.
+    /// The current position, which is the old one if the request would move it back.
     type Done = ReadPosition;
 
     fn facts(&self, user: UserId) -> Vec<Fact> {

@@ -260,17 +260,7 @@ mod tests {
 
     #[test]
     fn every_close_has_a_valid_code() {
-        for close in [
-            Close::GoingAway,
-            Close::ProtocolError,
-            Close::UnsupportedData,
-            Close::InvalidPayload,
-            Close::MessageTooBig,
-            Close::InternalError,
-            Close::UnfinishedMessage,
-            Close::Overloaded,
-            Close::SessionEnded,
-        ] {
+        for close in Close::ALL {
             assert!(websocket::CloseCode::new(close.code()).is_some(), "{close:?}");
         }
     }

@@ -121,11 +121,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    let close = match error.close_code().get() {
-                        1007 => Close::InvalidPayload,
-                        1009 => Close::MessageTooBig,
-                        _ => Close::ProtocolError,
-                    };
+                    let close = Close::from_code(error.close_code().get()).unwrap_or(Close::ProtocolError);
                     self.close(key, close, &error.to_string());
                     break;
                 }

@@ -71,7 +71,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Rejects a command that exceeds its rate limit.
     pub(crate) fn send_rate_limited(&mut self, key: ConnKey, id: Option<CommandId>, wait: Duration) {
         self.metrics.error(ErrorCode::RateLimited);
-        let mut frame = ErrorFrame::new(id, ErrorCode::RateLimited, "too many of these; wait a little");
+        let mut frame = ErrorFrame::new(id, ErrorCode::RateLimited, ErrorCode::RateLimited.message());
         // Rounded up, so that a retry after this time succeeds.
         frame.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
         self.send_frame(key, frame.into());

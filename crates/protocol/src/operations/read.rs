@@ -32,7 +32,7 @@ impl Operation for Read {
     const ROW: Row = Row {
         name: "read",
         summary: "Moves the user's read position in a room. It never moves back.",
-        reply: "`ok {seq, n}`: the position in force",
+        reply: "`ok {seq, n}`: the current position",
         http: Some(Route::change(Method::Put, "/api/v1/rooms/{room}/read")),
         permission: Some(Permission::Member),
         rate: RateClass::Other,

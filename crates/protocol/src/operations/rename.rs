@@ -27,7 +27,7 @@ impl Operation for Rename {
     type Reply = Named;
     const ROW: Row = Row {
         name: "rename",
-        summary: "Changes the user's name in every room. The name in force again: nothing is appended.",
+        summary: "Changes the user's name in every room. If the name is unchanged, nothing is appended.",
         reply: "`ok {name}`",
         http: Some(Route::change(Method::Put, "/api/v1/name")),
         permission: None,

@@ -44,7 +44,7 @@ impl Operation for SetTopic {
     const ROW: Row = Row {
         name: "set_topic",
         summary: "Changes the topic of a room: one line of at most 250 Unicode scalar values, after white space around it is removed. \
-                  An empty topic removes it. The topic in force again: nothing is appended. `joined` and `rooms` contain `topic` as \
+                  An empty topic removes it. If the topic is unchanged, nothing is appended. `joined` and `rooms` contain `topic` as \
                   of their `head`, unless the room has none.",
         reply: "`ok {topic}`",
         http: Some(Route::change(Method::Put, "/api/v1/rooms/{room}/topic")),
