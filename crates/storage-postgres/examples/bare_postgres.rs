@@ -2,7 +2,8 @@
 //!
 //! Inserts messages into an empty database with the server's schema and session settings, a given number per transaction. Nothing
 //! else happens: no rule is checked, and no client is served. A transaction takes two round trips, the fewest in which events can be
-//! numbered: one counts the rooms' heads up, the other inserts the events and commits. Prints a JSON list with one object per batch
+//! numbered in the database: one counts the rooms' heads up, the other inserts the events and commits. The server also takes two: it
+//! looks up the messages' keys in the first, and numbers events from heads that it has cached. Prints a JSON list with one object per batch
 //! size. `cargo xtask bench` compares the server's durable sends with it.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The port of the commit loop: `begin` and `commit` cost one round trip each.
+//! The port of the commit loop: `begin` and `commit` cost one round trip each. Rarely, BEGIN costs a third.
 
 use std::ops::Range;
 
@@ -19,12 +19,14 @@ pub(crate) struct PostgresBackend {
     /// Before the place: the connection is closed before another writer may come.
     link: Link,
     place: WriterPlace,
+    /// BEGIN was sent, and neither COMMIT nor ROLLBACK.
+    in_transaction: bool,
 }
 
 impl PostgresBackend {
     /// `session`: one that holds the lock already.
     pub(crate) fn new(place: WriterPlace, session: Option<Session>) -> Result<Self, StoreError> {
-        let mut backend = PostgresBackend { link: Link::new(session), place };
+        let mut backend = PostgresBackend { link: Link::new(session), place, in_transaction: false };
         // Connects, and prepares the statements, before the first batch waits for it.
         backend.repeat(|session| session.prepare_for_writing())?;
         Ok(backend)
@@ -48,9 +50,12 @@ impl PostgresBackend {
 
 impl Backend for PostgresBackend {
     fn begin(&mut self, facts: &[Fact], world: &mut World) -> Result<(), StoreError> {
-        // BEGIN is sent also when all facts are cached, so that a session that was lost is replaced before a decision depends on
-        // what it cached.
-        let loaded = self.repeat(|session| facts::load(session, "BEGIN", facts, world));
+        // One statement writes a batch of sends. In a transaction block it would cost the answers to BEGIN and COMMIT too, and each
+        // answer wakes this thread. Something is always sent, so that a session that was lost is replaced before a decision depends
+        // on what it cached.
+        self.in_transaction = !facts::only_looked_up_by_sends(facts);
+        let first = if self.in_transaction { "BEGIN" } else { "" };
+        let loaded = self.repeat(|session| facts::load(session, first, facts, world));
         self.clean_up(loaded)
     }
 
@@ -62,8 +67,15 @@ impl Backend for PostgresBackend {
     fn commit(&mut self, now: Timestamp, changes: &Changes) -> Result<(), StoreError> {
         let steps = write::steps(now, changes);
         let written = steps.and_then(|steps| {
+            // Whether COMMIT succeeds or not, it ends the transaction.
+            let in_transaction = std::mem::take(&mut self.in_transaction);
+            let in_block = in_transaction || steps.len() > 1;
             self.link.once(|session| {
-                session.pipeline("", &steps, "COMMIT")?;
+                if in_block && !in_transaction {
+                    // Not sent together with the statements: if it failed, each would be committed by itself.
+                    session.execute("BEGIN")?;
+                }
+                session.pipeline("", &steps, if in_block { "COMMIT" } else { "" })?;
                 session.cache.committed(changes);
                 Ok(())
             })
@@ -72,7 +84,8 @@ impl Backend for PostgresBackend {
     }
 
     fn rollback(&mut self) {
-        if self.link.once(|session| session.execute("ROLLBACK")).is_err() {
+        let in_transaction = std::mem::take(&mut self.in_transaction);
+        if in_transaction && self.link.once(|session| session.execute("ROLLBACK")).is_err() {
             self.link.drop_session();
         }
     }

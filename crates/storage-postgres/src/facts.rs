@@ -64,6 +64,12 @@ pub(crate) const STATEMENTS: [&str; 11] = [
     NEXT_ROOM,
 ];
 
+/// Whether sends look these facts up and no key is missing, so that they are probably those of a batch of sends.
+pub(crate) fn only_looked_up_by_sends(facts: &[Fact]) -> bool {
+    let is_of_send = |fact: &Fact| matches!(fact, Fact::Room(_) | Fact::Member(..) | Fact::KeyedMessage(..));
+    facts.iter().any(|fact| matches!(fact, Fact::KeyedMessage(..))) && facts.iter().all(is_of_send)
+}
+
 /// References to rooms, each with a number: a user, or an event.
 #[derive(Default)]
 struct References {
