@@ -6,7 +6,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
 use protocol::ErrorCode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -69,7 +68,7 @@ impl Serving {
 }
 
 /// Binds the port; the error is one line for the operator.
-pub fn listen(address: SocketAddr) -> Result<TcpListener> {
+pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let listener = match bind(address) {
         // On a machine without IPv6, `[::]` means all IPv4 addresses.
         Err(error) if address.ip().is_unspecified() && address.is_ipv6() && is_no_ipv6(&error) => {
@@ -77,19 +76,51 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener> {
         }
         other => other,
     };
-    let listener = listener.map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => anyhow!(
-            "cannot listen on {address}: address in use; is another server running? choose another with --listen"
-        ),
-        ErrorKind::PermissionDenied => anyhow!(
-            "cannot listen on {address}: permission denied; ports below 1024 need privileges, choose another with --listen"
-        ),
-        ErrorKind::AddrNotAvailable => {
-            anyhow!("cannot listen on {address}: this machine has no such address; choose another with --listen")
-        }
-        _ => anyhow!("cannot listen on {address}: {error}"),
+    let listener = listener.map_err(|source| match source.kind() {
+        ErrorKind::AddrInUse => ListenError::InUse { address },
+        ErrorKind::PermissionDenied => ListenError::PermissionDenied { address },
+        ErrorKind::AddrNotAvailable => ListenError::NoSuchAddress { address },
+        _ => ListenError::Bind { address, source },
     })?;
-    TcpListener::from_std(listener).context("cannot listen")
+    TcpListener::from_std(listener).map_err(ListenError::Register)
+}
+
+/// The reason why the port could not be bound. The text and its source are for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Another socket listens on the address.
+    #[error(
+        "cannot listen on {address}: address in use; is another server running? choose another with --listen"
+    )]
+    InUse {
+        /// The configured address.
+        address: SocketAddr,
+    },
+    /// The port is privileged.
+    #[error(
+        "cannot listen on {address}: permission denied; ports below 1024 need privileges, choose another with --listen"
+    )]
+    PermissionDenied {
+        /// The configured address.
+        address: SocketAddr,
+    },
+    /// No interface of this machine has the address.
+    #[error("cannot listen on {address}: this machine has no such address; choose another with --listen")]
+    NoSuchAddress {
+        /// The configured address.
+        address: SocketAddr,
+    },
+    /// The socket could not be created or bound for another reason.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The configured address.
+        address: SocketAddr,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The socket could not be registered with the runtime.
+    #[error("cannot listen")]
+    Register(#[source] io::Error),
 }
 
 fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {

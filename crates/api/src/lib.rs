@@ -57,7 +57,7 @@ use domain::{KeyedBuckets, Rate};
 use gateway::Gateway;
 use prometheus_client::registry::Registry;
 
-pub use accept::{Serving, listen, raise_file_limit};
+pub use accept::{ListenError, Serving, listen, raise_file_limit};
 pub use metrics::Metrics;
 pub use origin::Origin;
 pub use settings::{Settings, Timeouts};

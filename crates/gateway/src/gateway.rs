@@ -1,11 +1,11 @@
 //! The running gateway: the store's writer and readers, the bus and the shards, and their interface for HTTP.
 
+use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use bus::LocalBus;
 use domain::{CommandError, Presence, TokenHash};
 use protocol::{ErrorCode, RateClass, User, UserId, UserName};
@@ -41,6 +41,20 @@ pub struct UpgradeGuard {
     _permit: OwnedRwLockReadGuard<()>,
 }
 
+/// The reason why the gateway could not be started. The text and its sources are for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be opened or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store could not remove the guests who were in rooms when the process ended.
+    #[error("guests of the previous run could not be removed from their rooms")]
+    Cleanup(#[source] StoreError),
+    /// A thread or its epoll could not be created.
+    #[error(transparent)]
+    Thread(#[from] io::Error),
+}
+
 /// The shards and the threads of the store. All HTTP requests share it.
 pub struct Gateway {
     sessions: Arc<Sessions>,
@@ -68,10 +82,9 @@ impl Gateway {
         shards: usize,
         settings: &Settings,
         metrics: Metrics,
-    ) -> anyhow::Result<Arc<Self>> {
+    ) -> Result<Arc<Self>, StartError> {
         let mut store_writer = store.writer()?;
-        writer::cleanup_transient_users(&mut *store_writer)
-            .context("guests of the previous run could not be removed from their rooms")?;
+        writer::cleanup_transient_users(&mut *store_writer).map_err(StartError::Cleanup)?;
         let user_ids = store_writer.reserve_user_ids(writer::ID_BLOCK)?;
         let epoch = store.epoch();
         let readers = Readers::start(store, READERS)?;
@@ -93,7 +106,7 @@ impl Gateway {
                 let settings = settings.clone();
                 Ok(shard_thread::start(number, epoch.clone(), settings, shared.clone())?.0)
             })
-            .collect::<anyhow::Result<Vec<_>>>()?;
+            .collect::<io::Result<Vec<_>>>()?;
         Ok(Arc::new(Gateway {
             sessions,
             writer,

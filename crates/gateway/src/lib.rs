@@ -45,7 +45,7 @@ mod shard_thread;
 mod sim;
 mod writer;
 
-pub use gateway::{Gateway, UpgradeGuard};
+pub use gateway::{Gateway, StartError, UpgradeGuard};
 pub use handoff::{Identity, SlotGuard, UpgradedConnection, WireProtocol};
 pub use i18n::Language;
 pub use metrics::Metrics;

@@ -18,7 +18,7 @@ pub(crate) fn start_gateway(config: &Config, metrics: gateway::Metrics) -> anyho
     let store = open_store(config, RoomLimits { rooms_per_user: config.limits.rooms_per_user })?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = if config.shards == 0 { cores } else { config.shards };
-    Gateway::start(&*store, shards, &gateway_settings(config), metrics)
+    Ok(Gateway::start(&*store, shards, &gateway_settings(config), metrics)?)
 }
 
 fn open_store(config: &Config, limits: RoomLimits) -> anyhow::Result<Box<dyn Store>> {
