@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `gateway.rs` | [`Gateway`]: start and stop of the threads, and the interface for HTTP |
 //! | `handoff.rs` | the hand-off of an upgraded connection from HTTP to a shard |
-//! | `shard/`, `shard_thread.rs` | a shard owns its connections: it reads, handles and writes them; its thread |
+//! | `shard/`, `shard_thread/` | a shard owns its connections: it reads, handles and writes them; its thread |
 //! | `operations/` | the handlers of the operations: from a request to effects, and from the writer's reply to effects |
 //! | `codec/` | client messages to requests, replies to bytes: JSON and plain text |
 //! | `encoding.rs` | events as bytes, encoded once per encoding |

@@ -4,7 +4,7 @@
 //! **A shard is a value, not a thread.** `handle_*` takes input (a new connection, readable bytes, a commit batch, the result of
 //! a query, the time), and [`Shard::work`] does the next bounded piece of work. A shard reads no clock and never blocks. It
 //! accesses sockets only through [`Transport`] and the rest of the server only through [`ShardServices`], so the same code runs
-//! on a thread (`shard_thread.rs`) and in the simulation's virtual time (`sim/`).
+//! on a thread (`shard_thread/`) and in the simulation's virtual time (`sim/`).
 //!
 //! The three steps of a connection:
 //!
