@@ -21,7 +21,7 @@ use crate::{Address, ApiError, Peer, health};
 /// Connections that wait to be accepted: many clients reconnect at once after a restart. The kernel has its own limit.
 const BACKLOG: i32 = 4096;
 
-/// The most unsent bytes that the kernel buffers for a connection: two turns of a fan-out (`crates/gateway/src/shard/fanout.rs`).
+/// The most unsent bytes that the kernel buffers for a connection: two turns of a fan-out (`crates/gateway/src/shard/writing.rs`).
 /// By default the kernel buffers some MiB for a client that stops reading, and a thousand of those would need more memory than
 /// the server.
 const UNSENT: u32 = 128 * 1024;

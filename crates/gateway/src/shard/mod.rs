@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | read | `reading.rs` | socket to messages to commands |
 //! | handle | `crate::operations`, `effects.rs`, `attach.rs` | requests to effects, and effects to state |
-//! | write | `fanout.rs` | cursors to sockets |
+//! | write | `fanout.rs`, `writing.rs` | cursors to sockets |
 //!
 //! | file | contents |
 //! |---|---|
@@ -28,6 +28,7 @@
 //! | `effects.rs` | dispatch of requests to operations, and application of their effects |
 //! | `attach.rs` | attaching connections to rooms, detaching them |
 //! | `room_events.rs` | appending events to rooms, backfill of missing ones |
+//! | `fanout.rs`, `writing.rs` | passes over the members of a room; one write to one connection |
 //! | `catch_up.rs` | events that are no longer in the log, from the store |
 //! | `replies.rs` | private frames to outboxes |
 //! | `closing.rs` | start and end of connections; shutdown |
@@ -59,6 +60,7 @@ mod services;
 mod tests;
 mod timeouts;
 mod wheel;
+mod writing;
 
 use std::time::Duration;
 
