@@ -1,17 +1,100 @@
-//! Leaves: earlier events are delivered first, and a deleted room is reported.
+//! The end of a membership: earlier events are delivered first, later ones not at all.
 
-use std::time::Duration;
+use serde_json::{Value, json};
+use websocket::Opcode;
 
-use domain::TokenHash;
-use serde_json::json;
+use super::world::{Peer, World, are_contiguous, send_in_lobby};
+use super::{join, seconds, types};
 
-use super::types;
-use super::world::{World, send_in_lobby};
-use crate::handoff::WireProtocol;
-use crate::i18n::Language;
+#[test]
+fn removed_member_receives_nothing_later() {
+    let mut world = World::new();
+    let li = world.connect_to_lobby(1);
+    let mut mei = world.connect_to_lobby(2);
+    let mut second = world.connect(2);
+    world.send_frame(&second, r#"{"type":"join","id":1,"room":"lobby"}"#);
+    mei.take();
+    second.take();
+    // In one commit: a message before, the leave, a message after.
+    world.bytes(&li, &websocket::masked_frame(Opcode::Text, send_in_lobby("a", "before").as_bytes(), [0; 4]));
+    world.shard.work(world.now);
+    world.bytes(
+        &mei,
+        &websocket::masked_frame(Opcode::Text, br#"{"type":"leave","id":5,"room":"lobby"}"#, [0; 4]),
+    );
+    world.shard.work(world.now);
+    world.send_frame(&li, &send_in_lobby("b", "after"));
+    world.send(&li, "c", "later");
+    let frames = mei.take();
+    assert_eq!(types(&frames), ["message", "member_left", "ok"], "{frames:?}");
+    assert_eq!(frames[0]["body"], "before");
+    assert_eq!(
+        types(&second.take()),
+        ["message", "member_left"],
+        "the other connection of the user ends there, too"
+    );
+    world.send(&mei, "d", "from outside");
+    assert_eq!(mei.take()[0]["code"], "not_a_member");
+}
 
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
+#[test]
+fn departed_lagging_member_receives_its_departure() {
+    let mut world = World::new();
+    let li = world.connect_to_lobby(1);
+    let mut slow = world.connect_to_lobby(2);
+    let mei = world.connect(2);
+    slow.take();
+    slow.limit_bytes(100);
+    world.send(&li, "before", "x");
+    world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    // More than the log retains for a lagging member.
+    for n in 0..700 {
+        world.send(&li, &format!("k{n}"), &"x".repeat(8192));
+    }
+    world.accept_bytes(&slow, usize::MAX);
+    assert!(are_contiguous(&slow.take_seqs(), 3, 4));
+    assert!(world.shard.connection(slow.key).unwrap().subscriptions.is_empty());
+}
+
+#[test]
+fn removed_member_gets_no_presence() {
+    let mut world = World::new();
+    let li = world.connect_to_lobby(1);
+    let mut stalled = world.connect_to_lobby(2);
+    let other = world.connect(2);
+    stalled.take();
+    stalled.limit_bytes(10);
+    world.send(&li, "a", "x");
+    world.send_frame(&other, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.connect_to_lobby(3);
+    world.send_frame(
+        &stalled,
+        r#"[{"type":"who","id":6,"room":"lobby"},{"type":"typing","id":7,"room":"lobby"}]"#,
+    );
+    world.accept_bytes(&stalled, usize::MAX);
+    let frames = stalled.take();
+    for id in [6, 7] {
+        let reply = frames.iter().find(|frame| frame["id"] == id).unwrap();
+        assert_eq!(reply["code"], "not_a_member", "{frames:?}");
+    }
+}
+
+#[test]
+fn gap_does_not_hide_a_removal() {
+    let mut world = World::new();
+    world.shard.settings.limits.catch_up_events = 3;
+    let li = world.connect_to_lobby(1);
+    let mut slow = world.connect_to_lobby(2);
+    let mei = world.connect(2);
+    slow.take();
+    slow.limit_bytes(100);
+    for n in 0..700 {
+        world.send(&li, &format!("k{n}"), &"x".repeat(8192));
+    }
+    world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.accept_bytes(&slow, usize::MAX);
+    let frames = slow.take();
+    assert_eq!(frames.last().unwrap()["type"], "member_left", "{:?}", frames.last());
 }
 
 #[test]
@@ -56,6 +139,68 @@ fn leave_waits_for_a_reader_and_is_answered() {
 }
 
 #[test]
+fn leave_during_stop_is_answered_after_earlier_events() {
+    let mut world = World::new();
+    let li = world.connect_to_lobby(1);
+    let mut mei = world.connect_to_lobby(2);
+    let mut mei_too = world.connect_to_lobby(2);
+    mei.take();
+    mei_too.take();
+    mei.limit_bytes(0);
+    world.send(&li, "a", "before");
+    world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.shard.handle_draining(world.now);
+    world.settle();
+    world.shard.handle_closing(world.now, seconds(1));
+    world.accept_bytes(&mei, usize::MAX);
+    assert_eq!(mei.take_text(), ["CLOSE 1001 retry_within_ms=1000"]);
+    // A connection whose socket accepts bytes receives everything.
+    assert_eq!(&types(&mei_too.take())[..2], ["message", "member_left"]);
+}
+
+#[test]
+fn leave_then_join_receives_later_events() {
+    let mut world = World::new();
+    let li = world.connect_to_lobby(1);
+    let mut mei = world.connect_to_lobby(2);
+    mei.take();
+    world.text(&mei, r#"[{"type":"leave","id":5,"room":"lobby"},{"type":"join","id":6,"room":"lobby"}]"#);
+    world.work();
+    // In the same commit, after them.
+    world.text(&li, &send_in_lobby("a", "same commit"));
+    world.settle();
+    world.send(&li, "b", "later");
+    let bodies: Vec<Value> = mei.take().into_iter().filter(|frame| frame["type"] == "message").collect();
+    assert_eq!(
+        bodies.iter().map(|m| m["body"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["same commit", "later"]
+    );
+}
+
+#[test]
+fn rejoin_after_removal_starts_at_head() {
+    let mut world = World::new();
+    // More than a fan-out slice of members before it.
+    let _others: Vec<Peer> = (3..=42).map(|user| world.connect_to_lobby(user)).collect();
+    let mut mei = world.connect_to_lobby(2);
+    mei.take();
+    world.text(&mei, r#"[{"type":"leave","id":5,"room":"lobby"},{"type":"join","id":6,"room":"lobby"}]"#);
+    world.shard.work(world.now);
+    let join = world.shard.services.requests.pop().unwrap();
+    world.commit_all();
+    world.deliver_all();
+    // One turn: the end is written, and the connection is not detached yet.
+    world.shard.work(world.now);
+    assert_eq!(types(&mei.take()), ["member_left"]);
+    world.shard.services.requests.push(join);
+    world.commit_all();
+    world.deliver_all();
+    world.settle();
+    let frames = mei.take();
+    assert_eq!(types(&frames), ["joined", "ok"], "and not its own join: {frames:?}");
+}
+
+#[test]
 fn deleted_room_is_closed_with_an_error_to_members() {
     let mut world = World::new();
     let mut first = world.connect(2);
@@ -80,66 +225,15 @@ fn deleted_room_is_closed_with_an_error_to_members() {
 }
 
 #[test]
-fn leave_during_stop_is_answered_after_earlier_events() {
+fn deleted_room_is_closed_after_a_lost_bus_message() {
     let mut world = World::new();
-    let li = world.connect_to_lobby(1);
-    let mut mei = world.connect_to_lobby(2);
-    let mut mei_too = world.connect_to_lobby(2);
-    mei.take();
-    mei_too.take();
-    mei.limit_bytes(0);
-    world.send(&li, "a", "before");
-    world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
-    world.shard.handle_draining(world.now);
-    world.settle();
-    world.shard.handle_closing(world.now, seconds(1));
-    world.accept_bytes(&mei, usize::MAX);
-    assert_eq!(mei.take_text(), ["CLOSE 1001 retry_within_ms=1000"]);
-    // A connection whose socket accepts bytes receives everything.
-    assert_eq!(&types(&mei_too.take())[..2], ["message", "member_left"]);
-}
-
-#[test]
-fn waiting_join_is_opened_by_a_late_bus_message() {
-    let mut world = World::new();
-    let li = world.connect_to_lobby(1);
-    let mut mei = world.connect(2);
-    mei.take();
-    // A query runs before the event is in the store.
-    world.shard.handle_dropped_messages(world.now);
-    let early: Vec<_> = std::mem::take(&mut world.shard.services.queries);
-    let found: Vec<_> = early.into_iter().map(|query| world.run_query(query)).collect();
-    world.text(&mei, r#"{"type":"join","id":1,"room":"lobby"}"#);
-    world.work();
-    world.commit_all();
-    let mut late = world.deliveries.pop_front().unwrap();
-    let message = late.message.take();
-    world.shard.handle_commit(world.now, late);
-    for found in found {
-        world.shard.handle_query_result(world.now, found);
-    }
-    world.shard.handle_commit(world.now, bus::Delivery { message, replies: Vec::new() });
-    world.work();
-    assert_eq!(types(&mei.take()), ["joined"]);
-    world.send(&li, "a", "hello");
-    assert_eq!(types(&mei.take()), ["message"]);
-}
-
-#[test]
-fn connection_of_ended_session_sends_no_request() {
-    let mut world = World::new();
-    for protocol in [WireProtocol::Json, WireProtocol::PlainText(Language::En)] {
-        let session = TokenHash([7; 32]);
-        world.shard.services.sessions.end(session);
-        let mut late = world.connect_without_settling(7, protocol, Some(session));
-        // A text client would join the lobby automatically.
-        assert!(world.shard.services.requests.is_empty());
-        world.send_frame(&late, r#"{"type":"join","id":1,"room":"lobby"}"#);
-        // 4100, big-endian, after an opcode and a length.
-        assert_eq!(late.take_raw()[2..4], [0x10, 0x04]);
-        assert!(world.shard.services.requests.is_empty());
-        world.disconnect(&late);
-    }
-    world.shard.check_empty();
-    assert!(!world.is_member(1, 7));
+    let first = world.connect(2);
+    world.send_frame(&first, &join("silent"));
+    let second = world.connect(2);
+    world.send_frame(&second, &join("silent"));
+    world.bus_is_down = true;
+    world.send_frame(&first, r#"{"type":"leave","id":6,"room":"silent"}"#);
+    world.bus_is_down = false;
+    world.wait(seconds(5));
+    assert!(world.shard.rooms.is_empty());
 }
