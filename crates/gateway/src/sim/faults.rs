@@ -6,7 +6,8 @@ use std::time::Duration;
 use protocol::{Epoch, RoomId, Seq};
 
 use super::process::BusFaults;
-use super::world::{Action, ActorClient, Fault, World};
+use super::schedule::{Action, Fault};
+use super::world::{ActorClient, World};
 
 impl World {
     /// Ends the process at once. The clients may still receive the bytes in its sockets.
@@ -17,7 +18,7 @@ impl World {
         self.logouts.clear();
         for conn in 0..self.connections.len() {
             if self.connections[conn].incarnation == self.incarnation
-                && self.actors[self.connections[conn].of].online == Some(conn)
+                && self.actors[self.connections[conn].actor].online == Some(conn)
             {
                 let wait = self.rng.millis(0, 300);
                 self.schedule_in(wait, 0, Action::ClientDisconnects(conn, 1006));
@@ -69,22 +70,22 @@ impl World {
         };
         match self.rng.below(26) {
             0..=4 => {
-                let of = self.rng.below(self.actors.len() as u64) as usize;
-                if let Some(conn) = self.actors[of].online {
+                let actor = self.rng.below(self.actors.len() as u64) as usize;
+                if let Some(conn) = self.actors[actor].online {
                     self.cut_connection(conn);
                 }
             }
             5..=8 => {
-                let of = self.rng.below(self.actors.len() as u64) as usize;
+                let actor = self.rng.below(self.actors.len() as u64) as usize;
                 let until = self.now + self.rng.millis(100, 8000);
-                self.log(|| format!("client {of} stalls until {until:?}"));
-                self.actors[of].stalls_until = until;
+                self.log(|| format!("client {actor} stalls until {until:?}"));
+                self.actors[actor].stalls_until = until;
             }
             9 | 10 if self.process.is_some() => self.crash(),
             22 => self.stop(),
             23..=25 => {
-                let of = self.rng.below(self.actors.len() as u64) as usize;
-                self.start_logout(of);
+                let actor = self.rng.below(self.actors.len() as u64) as usize;
+                self.start_logout(actor);
             }
             11 if self.backup.is_none() => self.backup = Some(self.store.backup()),
             11 if self.rng.one_in(2) => self.restore(),
@@ -96,7 +97,7 @@ impl World {
             20 => start_fault(self, Fault::FullDisk),
             21 => {
                 self.wall_clock_offset +=
-                    *self.rng.of(&[-3_600_000, 3_600_000, -2_592_000_000, 2_592_000_000])
+                    *self.rng.pick(&[-3_600_000, 3_600_000, -2_592_000_000, 2_592_000_000])
             }
             _ => {}
         }
@@ -120,8 +121,8 @@ impl World {
     /// Disconnects every client for good.
     pub(super) fn disconnect_all(&mut self) {
         self.is_closing_down = true;
-        for of in 0..self.actors.len() {
-            if let Some(conn) = self.actors[of].online {
+        for actor in 0..self.actors.len() {
+            if let Some(conn) = self.actors[actor].online {
                 self.disconnect_client(conn, 1006);
             }
         }

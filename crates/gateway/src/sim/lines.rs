@@ -78,7 +78,7 @@ impl LineClient {
     /// A random line of a user.
     pub(super) fn act(&mut self, rng: &mut Rng) -> String {
         match rng.below(20) {
-            0 | 1 => format!("/join {}", rng.of(&ROOMS)),
+            0 | 1 => format!("/join {}", rng.pick(&ROOMS)),
             2 => "/leave".to_owned(),
             3 => "/who".to_owned(),
             4 => "/rooms".to_owned(),

@@ -7,7 +7,8 @@ use domain::{CommandError, OperationResult, Request, RequestId, TokenHash};
 use protocol::UserId;
 use tokio::sync::oneshot;
 
-use super::world::{Action, World};
+use super::schedule::Action;
+use super::world::World;
 use crate::commit_batch::ReplyTarget;
 use crate::writer::system_actor;
 
@@ -33,8 +34,8 @@ enum Step {
 
 impl World {
     /// Starts a logout of an actor, or several concurrent ones.
-    pub(super) fn start_logout(&mut self, of: usize) {
-        let token = self.actors[of].client.session();
+    pub(super) fn start_logout(&mut self, actor: usize) {
+        let token = self.actors[actor].client.session();
         let Some((token, (user, _))) = token.and_then(|token| Some((token, self.find_session(&token)?)))
         else {
             return;
@@ -43,7 +44,7 @@ impl World {
             return;
         }
         for _ in 0..1 + self.rng.below(3) {
-            self.log(|| format!("client {of} logs out {}", user.id));
+            self.log(|| format!("client {actor} logs out {}", user.id));
             self.schedule_step(Logout { token, user: user.id, at: Duration::ZERO, step: Step::Identified });
         }
     }

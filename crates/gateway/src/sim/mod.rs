@@ -11,7 +11,8 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `world.rs` | the schedule, the actors and their connections |
+//! | `world.rs` | the process, the actors and their connections |
+//! | `schedule.rs` | the actions in the order of their times |
 //! | `network.rs`, `faults.rs` | connections and the bytes on them; fault injection |
 //! | `process.rs` | the server process as one value |
 //! | `client/`, `lines.rs` | a client of docs/PROTOCOL.md; a plain-text client |
@@ -29,6 +30,7 @@ pub(crate) mod pipe;
 mod process;
 mod quiesce;
 pub(crate) mod rng;
+mod schedule;
 pub(crate) mod services;
 mod world;
 

@@ -5,7 +5,8 @@ use protocol::{User, UserName};
 use websocket::{Decoder, Message, Opcode};
 
 use super::pipe::Pipe;
-use super::world::{Action, ActorClient, SimConnection, World};
+use super::schedule::Action;
+use super::world::{ActorClient, SimConnection, World};
 use crate::handoff::{Identity, WireProtocol};
 
 impl World {
@@ -21,8 +22,8 @@ impl World {
 
     /// Lets a client read all or some of the bytes in its socket.
     pub(super) fn client_reads(&mut self, conn: usize) {
-        let of = self.connections[conn].of;
-        let stalls_until = self.actors[of].stalls_until;
+        let actor = self.connections[conn].actor;
+        let stalls_until = self.actors[actor].stalls_until;
         if self.faults_enabled && stalls_until > self.now && !self.connections[conn].is_dead {
             return self.schedule_in(stalls_until - self.now, 0, Action::ClientReads(conn));
         }
@@ -42,7 +43,7 @@ impl World {
         if write_blocked {
             self.with_connection(conn, |process| process.shards[at].shard.handle_writable(now, index));
         }
-        if self.actors[of].online == Some(conn) {
+        if self.actors[actor].online == Some(conn) {
             self.receive(conn, bytes);
         }
         if self.connections[conn].pipe.is_hung_up() {
@@ -52,8 +53,8 @@ impl World {
     }
 
     pub(super) fn receive(&mut self, conn: usize, bytes: Vec<u8>) {
-        let SimConnection { decoder, text, of, .. } = &mut self.connections[conn];
-        let of = *of;
+        let SimConnection { decoder, text, actor, .. } = &mut self.connections[conn];
+        let actor = *actor;
         text.extend(bytes);
         let mut bytes = std::mem::take(text);
         let mut rest = &mut bytes[..];
@@ -69,9 +70,9 @@ impl World {
                         self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
                     }
                     if self.verbose {
-                        println!("{:9.3} client {of} receives {text:.200}", self.now.as_secs_f64());
+                        println!("{:9.3} client {actor} receives {text:.200}", self.now.as_secs_f64());
                     }
-                    match &mut self.actors[of].client {
+                    match &mut self.actors[actor].client {
                         ActorClient::Json(client) => client.receive(text, &self.store, &mut self.recorder),
                         ActorClient::Lines(lines) => lines.receive(text),
                     }
@@ -89,14 +90,14 @@ impl World {
             self.send(conn, Opcode::Close, &[3, 232]);
             return self.disconnect_client(conn, code);
         }
-        self.actors[of].attempts = 0;
-        self.flush(of);
+        self.actors[actor].attempts = 0;
+        self.flush(actor);
     }
 
     /// Sends the queued commands of a client.
-    pub(super) fn flush(&mut self, of: usize) {
-        let Some(conn) = self.actors[of].online else { return };
-        let ActorClient::Json(client) = &mut self.actors[of].client else { return };
+    pub(super) fn flush(&mut self, actor: usize) {
+        let Some(conn) = self.actors[actor].online else { return };
+        let ActorClient::Json(client) = &mut self.actors[actor].client else { return };
         let mut commands = std::mem::take(&mut client.outgoing);
         while !commands.is_empty() {
             // Sometimes several commands in one frame.
@@ -105,17 +106,17 @@ impl World {
                 1 => commands.remove(0).to_string(),
                 _ => serde_json::Value::from(commands.drain(..many).collect::<Vec<_>>()).to_string(),
             };
-            self.log(|| format!("client {of} sends {text:.200}"));
+            self.log(|| format!("client {actor} sends {text:.200}"));
             self.send(conn, Opcode::Text, text.as_bytes());
         }
     }
 
     /// Sends one more message from every client.
     pub(super) fn send_final_messages(&mut self) {
-        for of in 0..self.actors.len() {
-            if let ActorClient::Json(client) = &mut self.actors[of].client {
+        for actor in 0..self.actors.len() {
+            if let ActorClient::Json(client) = &mut self.actors[actor].client {
                 client.send_message(&mut self.rng, &mut self.recorder);
-                self.flush(of);
+                self.flush(actor);
             }
         }
     }
@@ -139,14 +140,14 @@ impl World {
 
     /// Ends a connection on the client side; the client reconnects soon.
     pub(super) fn disconnect_client(&mut self, conn: usize, code: u16) {
-        let of = self.connections[conn].of;
-        if self.actors[of].online != Some(conn) {
+        let actor = self.connections[conn].actor;
+        if self.actors[actor].online != Some(conn) {
             return;
         }
-        self.log(|| format!("client {of} has lost its connection: {code}"));
-        self.actors[of].online = None;
-        let new_session = self.actors[of].client.session().is_none();
-        match &mut self.actors[of].client {
+        self.log(|| format!("client {actor} has lost its connection: {code}"));
+        self.actors[actor].online = None;
+        let new_session = self.actors[actor].client.session().is_none();
+        match &mut self.actors[actor].client {
             ActorClient::Json(client) => {
                 client.disconnect(code, &mut self.recorder);
                 if new_session {
@@ -154,11 +155,11 @@ impl World {
                     client.reset(None, &mut self.recorder);
                 }
             }
-            ActorClient::Lines(_) => self.check_lines(of, true),
+            ActorClient::Lines(_) => self.check_lines(actor, true),
         }
-        let wait = self.rng.millis(1, 500 << self.actors[of].attempts.min(4));
-        self.actors[of].attempts += 1;
-        self.schedule_in(wait, 0, Action::ActorStep(of));
+        let wait = self.rng.millis(1, 500 << self.actors[actor].attempts.min(4));
+        self.actors[actor].attempts += 1;
+        self.schedule_in(wait, 0, Action::ActorStep(actor));
         // The server may not have detected it yet.
         if !self.connections[conn].is_dead {
             let wait = self.rng.millis(0, 100);
@@ -167,48 +168,48 @@ impl World {
         }
     }
 
-    pub(super) fn actor_step(&mut self, of: usize) {
+    pub(super) fn actor_step(&mut self, actor: usize) {
         if self.is_closing_down {
             return;
         }
-        if self.actors[of].is_upgrading {
+        if self.actors[actor].is_upgrading {
             return;
         }
-        let Some(conn) = self.actors[of].online else { return self.connect(of) };
+        let Some(conn) = self.actors[actor].online else { return self.connect(actor) };
         let wait = self.rng.millis(10, 2500);
-        self.schedule_in(wait, 0, Action::ActorStep(of));
-        match &mut self.actors[of].client {
+        self.schedule_in(wait, 0, Action::ActorStep(actor));
+        match &mut self.actors[actor].client {
             ActorClient::Json(client) if self.faults_enabled => client.act(&mut self.rng, &mut self.recorder),
             ActorClient::Json(client) => client.retry(&mut self.recorder),
             ActorClient::Lines(lines) if self.faults_enabled => {
                 let line = lines.act(&mut self.rng);
-                self.log(|| format!("client {of} sends {line}"));
+                self.log(|| format!("client {actor} sends {line}"));
                 self.send(conn, Opcode::Text, line.as_bytes());
             }
             ActorClient::Lines(_) => {}
         }
-        self.flush(of);
+        self.flush(actor);
         if self.faults_enabled && self.rng.one_in(60) {
             self.disconnect_client(conn, 1006);
         }
     }
 
     /// Starts an upgrade, with the authentication of HTTP.
-    pub(super) fn connect(&mut self, of: usize) {
+    pub(super) fn connect(&mut self, actor: usize) {
         if self.process.is_none() || self.stopping {
             let wait = self.rng.millis(1, 500);
-            return self.schedule_in(wait, 0, Action::ActorStep(of));
+            return self.schedule_in(wait, 0, Action::ActorStep(actor));
         }
-        let session = self.actors[of].client.session();
+        let session = self.actors[actor].client.session();
         let known = session.map(|token| self.find_session(&token));
-        let name = UserName::new(&format!("guest {of}")).expect("a name");
+        let name = UserName::new(&format!("guest {actor}")).expect("a name");
         let identity = match (session, known) {
             (Some(token), Some(Some((user, stored)))) => Identity { user, session: Some(token), stored },
             (Some(token), _) => {
                 // 401: the session is unknown; the client continues as a new user.
                 let token = if self.issued_tokens.insert(token.0) { token } else { self.new_session() };
                 self.issued_tokens.insert(token.0);
-                match &mut self.actors[of].client {
+                match &mut self.actors[actor].client {
                     ActorClient::Json(client) => client.reset(Some(token), &mut self.recorder),
                     ActorClient::Lines(lines) => lines.session = Some(token),
                 }
@@ -225,36 +226,36 @@ impl World {
             }
         };
         // The 101 is sent, and the stream is in transit to the shard.
-        self.actors[of].is_upgrading = true;
+        self.actors[actor].is_upgrading = true;
         let slowest = if self.rng.one_in(6) { 1000 } else { 5 };
         let wait = self.rng.millis(0, slowest);
-        self.schedule_in(wait, 0, Action::CompleteUpgrade(of, self.incarnation, identity));
+        self.schedule_in(wait, 0, Action::CompleteUpgrade(actor, self.incarnation, identity));
     }
 
     /// Hands an upgraded connection to its shard.
-    pub(super) fn complete_upgrade(&mut self, of: usize, incarnation: u64, identity: Identity) {
+    pub(super) fn complete_upgrade(&mut self, actor: usize, incarnation: u64, identity: Identity) {
         let now = self.now;
-        self.actors[of].is_upgrading = false;
+        self.actors[actor].is_upgrading = false;
         if self.process.is_none() || self.incarnation != incarnation || self.is_closing_down {
             let wait = self.rng.millis(1, 500);
-            return self.schedule_in(wait, 0, Action::ActorStep(of));
+            return self.schedule_in(wait, 0, Action::ActorStep(actor));
         }
-        let protocol = match &self.actors[of].client {
+        let protocol = match &self.actors[actor].client {
             ActorClient::Json(_) => WireProtocol::Json,
             ActorClient::Lines(lines) => WireProtocol::PlainText(lines.language),
         };
         let pipe = Pipe::default();
-        pipe.0.room.set(*self.rng.of(&[300, 5000, 100_000]));
+        pipe.0.room.set(*self.rng.pick(&[300, 5000, 100_000]));
         let Some(process) = &mut self.process else { return };
         let at = identity.user.id.0 as usize % process.shards.len();
         let user = identity.user.id;
         let key = process.shards[at].shard.handle_connect(now, pipe.clone(), identity, protocol);
         let conn = self.connections.len();
-        self.log(|| format!("client {of} is {user} on connection {conn}, in shard {at}"));
+        self.log(|| format!("client {actor} is {user} on connection {conn}, in shard {at}"));
         self.connections.push(SimConnection {
             pipe,
             incarnation: self.incarnation,
-            of,
+            actor,
             shard: at,
             key,
             decoder: Decoder::new(websocket::Role::Client, 1 << 20),
@@ -263,10 +264,10 @@ impl World {
             is_dead: false,
             client_read_scheduled: false,
         });
-        self.actors[of].online = Some(conn);
+        self.actors[actor].online = Some(conn);
         self.schedule_shard(at, 0, 3);
         let wait = self.rng.millis(10, 1000);
-        self.schedule_in(wait, 0, Action::ActorStep(of));
+        self.schedule_in(wait, 0, Action::ActorStep(actor));
     }
 
     /// The user of a session, and whether the store has that user.

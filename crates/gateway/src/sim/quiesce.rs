@@ -46,18 +46,18 @@ impl World {
 
     /// The pending work; `None` at quiescence.
     fn pending_work(&self) -> Option<String> {
-        for (of, actor) in self.actors.iter().enumerate() {
+        for (number, actor) in self.actors.iter().enumerate() {
             if let ActorClient::Json(client) = &actor.client
                 && let Some(what) = client.pending_work(&self.store)
             {
-                return Some(format!("client {of} waits for {what}"));
+                return Some(format!("client {number} waits for {what}"));
             }
-            let Some(conn) = actor.online else { return Some(format!("client {of} is not connected")) };
+            let Some(conn) = actor.online else { return Some(format!("client {number} is not connected")) };
             if self.connections[conn].is_dead {
-                return Some(format!("client {of} has not detected that its connection is dead"));
+                return Some(format!("client {number} has not detected that its connection is dead"));
             }
             if !self.connections[conn].pipe.0.to_client.borrow().is_empty() {
-                return Some(format!("client {of} has unread bytes"));
+                return Some(format!("client {number} has unread bytes"));
             }
         }
         let Some(process) = &self.process else { return Some("no process is running".to_owned()) };
@@ -79,12 +79,12 @@ impl World {
         self.check_ended_sessions();
         self.check_names();
         let mut attached: BTreeSet<(RoomId, UserId)> = BTreeSet::new();
-        for of in 0..self.actors.len() {
-            let Some(conn) = self.actors[of].online else { continue };
+        for actor in 0..self.actors.len() {
+            let Some(conn) = self.actors[actor].online else { continue };
             let (at, key) = (self.connections[conn].shard, self.connections[conn].key);
             let Some(process) = &mut self.process else { continue };
             let shard = &mut process.shards[at].shard;
-            let Some(connection) = shard.connection(key) else { panic!("the shard lacks client {of}") };
+            let Some(connection) = shard.connection(key) else { panic!("the shard lacks client {actor}") };
             let user = connection.user;
             let open: Vec<usize> =
                 connection.subscriptions.iter().map(|subscription| subscription.room).collect();
@@ -94,12 +94,12 @@ impl World {
                 let member = process.reader().is_member(*room, user).expect("memory does not fail here");
                 assert!(member, "promise 6: {user} is not a member of {room}, and has it open");
             }
-            match &self.actors[of].client {
+            match &self.actors[actor].client {
                 ActorClient::Json(client) => {
                     let client_rooms = client.rooms();
                     assert_eq!(
                         client_rooms, open,
-                        "promise 2: the rooms of client {of} and of its connection"
+                        "promise 2: the rooms of client {actor} and of its connection"
                     );
                     if let Some(connection) = client.connection().filter(|_| last) {
                         self.recorder.quiescent(connection);
@@ -115,10 +115,10 @@ impl World {
                         assert_eq!(
                             Some(*n),
                             head,
-                            "promise 2: the last message that text client {of} received in {room}"
+                            "promise 2: the last message that text client {actor} received in {room}"
                         );
                     }
-                    self.check_lines(of, false);
+                    self.check_lines(actor, false);
                 }
             }
         }
@@ -128,7 +128,7 @@ impl World {
             let online: BTreeSet<UserId> =
                 presence.online(room, usize::MAX).iter().map(|user| user.id).collect();
             let here: BTreeSet<UserId> =
-                attached.iter().filter(|(of, _)| *of == room).map(|(_, user)| *user).collect();
+                attached.iter().filter(|(open, _)| *open == room).map(|(_, user)| *user).collect();
             assert_eq!(online, here, "who is online in {room}");
         }
     }
@@ -150,9 +150,9 @@ impl World {
         }
     }
 
-    pub(super) fn check_lines(&mut self, of: usize, forget: bool) {
+    pub(super) fn check_lines(&mut self, actor: usize, forget: bool) {
         let index = self.message_index();
-        if let ActorClient::Lines(lines) = &mut self.actors[of].client {
+        if let ActorClient::Lines(lines) = &mut self.actors[actor].client {
             lines.check(&index);
             if forget {
                 lines.clear_received();

@@ -22,7 +22,7 @@ impl Rng {
         self.below(times) == 0
     }
 
-    pub(crate) fn of<'a, T>(&mut self, these: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, these: &'a [T]) -> &'a T {
         &these[self.below(these.len() as u64) as usize]
     }
 

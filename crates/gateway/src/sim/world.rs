@@ -1,4 +1,4 @@
-//! The schedule, and the actors and connections around the process.
+//! The process, and the actors and connections around it.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -16,70 +16,9 @@ use super::logout::Logout;
 use super::pipe::Pipe;
 use super::process::{Process, Shape};
 use super::rng::Rng;
-use crate::handoff::Identity;
+use super::schedule::{Action, Fault, Scheduled};
 use crate::i18n::Language;
-use crate::shard::{ConnKey, QueryResult};
-
-pub(super) enum Action {
-    /// The timer tick of a shard.
-    Tick(usize),
-    RunShard(usize),
-    Commit,
-    Read,
-    QueryResult(usize, QueryResult),
-    /// Bytes arrive at the server.
-    ServerReceives(usize, Vec<u8>),
-    ClientReads(usize),
-    /// The server detects the end of a connection.
-    ServerDisconnects(usize),
-    /// A client detects the end of its connection, with a close code.
-    ClientDisconnects(usize, u16),
-    /// An upgraded connection reaches its shard, if the process of that incarnation is running.
-    CompleteUpgrade(usize, u64, Identity),
-    ContinueLogouts,
-    ActorStep(usize),
-    InjectFault,
-    EndFault(Fault),
-    Start,
-    /// The end of a stopping process.
-    CompleteStop,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Fault {
-    Overloaded,
-    Bus,
-    SlowWriter,
-    SlowReaders,
-    FailingCommits,
-    FullDisk,
-}
-
-struct Scheduled {
-    at: Duration,
-    /// Breaks ties between actions at the same time, in the order in which they were scheduled.
-    nth: u64,
-    /// The incarnation of the process that the action belongs to; 0 for none.
-    incarnation: u64,
-    action: Action,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.nth == other.nth
-    }
-}
-impl Eq for Scheduled {}
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.nth).cmp(&(other.at, other.nth))
-    }
-}
+use crate::shard::ConnKey;
 
 pub(super) enum ActorClient {
     Json(Box<Client>),
@@ -100,7 +39,7 @@ pub(super) struct SimActor {
 pub(super) struct SimConnection {
     pub(super) pipe: Pipe,
     pub(super) incarnation: u64,
-    pub(super) of: usize,
+    pub(super) actor: usize,
     pub(super) shard: usize,
     pub(super) key: ConnKey,
     pub(super) decoder: Decoder,
@@ -122,7 +61,7 @@ pub(super) struct World {
     pub(super) recorder: Recorder,
     pub(super) incarnation: u64,
     pub(super) restarts: u64,
-    schedule: BinaryHeap<Reverse<Scheduled>>,
+    pub(super) schedule: BinaryHeap<Reverse<Scheduled>>,
     pub(super) scheduled_count: u64,
     pub(super) actors: Vec<SimActor>,
     pub(super) connections: Vec<SimConnection>,
@@ -159,8 +98,8 @@ impl World {
         let mut rng = Rng(seed);
         let shape = Shape {
             shards: 2 + rng.below(2) as usize,
-            catch_up_events: *rng.of(&[3, 20, 1000]),
-            inbox_capacity: *rng.of(&[1, 4, 4096, 4096]),
+            catch_up_events: *rng.pick(&[3, 20, 1000]),
+            inbox_capacity: *rng.pick(&[1, 4, 4096, 4096]),
         };
         let store = MemoryStore::new(domain::RoomLimits::default());
         let mut world = World {
@@ -209,12 +148,12 @@ impl World {
             // Some actors are second devices of a user, some are guests without a session.
             let session = match self.rng.below(6) {
                 0 => None,
-                1 | 2 if !sessions.is_empty() => Some(*self.rng.of(&sessions)),
+                1 | 2 if !sessions.is_empty() => Some(*self.rng.pick(&sessions)),
                 _ => Some(self.new_session()),
             };
             sessions.extend(session);
             let client = if self.rng.one_in(5) {
-                let language = *self.rng.of(&[Language::En, Language::Zh]);
+                let language = *self.rng.pick(&[Language::En, Language::Zh]);
                 ActorClient::Lines(LineClient::new(number, session, language))
             } else {
                 ActorClient::Json(Box::new(Client::new(number, session, &mut self.recorder)))
@@ -246,167 +185,23 @@ impl World {
         }
     }
 
-    pub(super) fn schedule_in(&mut self, wait: Duration, incarnation: u64, action: Action) {
-        self.scheduled_count += 1;
-        self.schedule.push(Reverse(Scheduled {
-            at: self.now + wait,
-            nth: self.scheduled_count,
-            incarnation,
-            action,
-        }));
-    }
-
     pub(super) fn wall_clock(&self) -> Timestamp {
         Timestamp(self.wall_clock_offset + i64::try_from(self.now.as_millis()).unwrap_or(i64::MAX))
-    }
-
-    /// Runs until the given time, or until `done` returns `true` after a tick of shard 0.
-    pub(super) fn run(&mut self, until: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
-        while self.schedule.peek().is_some_and(|Reverse(next)| next.at <= until) {
-            let Some(Reverse(Scheduled { at, incarnation, action, .. })) = self.schedule.pop() else { break };
-            self.now = at;
-            if incarnation == 0 || incarnation == self.incarnation {
-                self.recorder.set_time(u64::try_from(at.as_micros()).unwrap_or(u64::MAX));
-                let ticked = matches!(action, Action::Tick(0));
-                self.step(action);
-                if ticked && done(self) {
-                    return true;
-                }
-            }
-        }
-        self.now = until;
-        false
-    }
-
-    fn step(&mut self, action: Action) {
-        let now = self.now;
-        match action {
-            Action::ActorStep(of) => self.actor_step(of),
-            Action::CompleteUpgrade(of, incarnation, identity) => {
-                self.complete_upgrade(of, incarnation, identity)
-            }
-            Action::ContinueLogouts => self.continue_logouts(),
-            Action::InjectFault => self.inject_fault(),
-            Action::EndFault(fault) => self.end_fault(fault),
-            Action::Start => self.start(),
-            Action::CompleteStop => self.crash(),
-            Action::ClientReads(conn) => self.client_reads(conn),
-            Action::ServerReceives(conn, bytes) => self.deliver_to_server(conn, &bytes),
-            Action::ClientDisconnects(conn, code) => self.disconnect_client(conn, code),
-            Action::ServerDisconnects(conn) => {
-                let SimConnection { pipe, shard, key, .. } = &self.connections[conn];
-                pipe.0.broken.set(true);
-                let (at, index) = (*shard, key.index);
-                self.with_connection(conn, |process| process.shards[at].shard.handle_readable(now, index));
-            }
-            Action::Tick(at) => {
-                if let Some(process) = &mut self.process {
-                    process.shards[at].shard.handle_timeout(now);
-                    self.run_shard(at);
-                    self.schedule_in(Duration::from_millis(100), self.incarnation, Action::Tick(at));
-                }
-            }
-            Action::RunShard(at) => {
-                if let Some(process) = &mut self.process {
-                    process.shards[at].is_scheduled = false;
-                    self.run_shard(at);
-                }
-            }
-            Action::Commit => self.commit(),
-            Action::Read => {
-                self.read_scheduled = false;
-                let Some(process) = &mut self.process else { return };
-                if let Some((at, found)) = process.read() {
-                    let wait = self.rng.millis(0, 10);
-                    self.schedule_in(wait, self.incarnation, Action::QueryResult(at, found));
-                }
-                self.schedule_pending_work();
-            }
-            Action::QueryResult(at, found) => {
-                let Some(process) = &mut self.process else { return };
-                process.shards[at].shard.handle_query_result(now, found);
-                self.run_shard(at);
-            }
-        }
-    }
-
-    /// Applies `what` to the process of an open connection and schedules a run of its shard.
-    pub(super) fn with_connection(&mut self, conn: usize, what: impl FnOnce(&mut Process)) {
-        let SimConnection { incarnation, shard, key, .. } = &self.connections[conn];
-        let (at, key) = (*shard, *key);
-        if *incarnation != self.incarnation {
-            return;
-        }
-        let Some(process) = &mut self.process else { return };
-        if process.shards[at].shard.connection(key).is_some() {
-            what(process);
-            self.schedule_shard(at, 0, 3);
-        }
-    }
-
-    pub(super) fn schedule_shard(&mut self, at: usize, from: u64, to: u64) {
-        let Some(process) = &mut self.process else { return };
-        if !std::mem::replace(&mut process.shards[at].is_scheduled, true) {
-            let wait = self.rng.millis(from, to);
-            self.schedule_in(wait, self.incarnation, Action::RunShard(at));
-        }
-    }
-
-    fn run_shard(&mut self, at: usize) {
-        let now = self.now;
-        let Some(process) = &mut self.process else { return };
-        if process.run_shard(at, now, &mut self.rng) {
-            self.schedule_shard(at, 0, 1);
-        }
-        if let Some(process) = &self.process {
-            process.shards[at].shard.check_bounds(|room| self.store.head(room));
-        }
-        self.schedule_pending_work();
-    }
-
-    /// Schedules the commits, queries, shard runs and reads that are pending.
-    pub(super) fn schedule_pending_work(&mut self) {
-        let Some(process) = &mut self.process else { return };
-        let woken: Vec<usize> = process.take_woken().collect();
-        let (writes, reads) = (!process.requests.is_empty(), !process.queries.is_empty());
-        for at in woken {
-            self.schedule_shard(at, 0, 5);
-        }
-        if writes && !std::mem::replace(&mut self.commit_scheduled, true) {
-            let slowest = if self.has_fault(Fault::SlowWriter) { 1500 } else { 8 };
-            let wait = self.rng.millis(0, slowest);
-            self.schedule_in(wait, self.incarnation, Action::Commit);
-        }
-        if reads && !std::mem::replace(&mut self.read_scheduled, true) {
-            let slowest = if self.has_fault(Fault::SlowReaders) { 900 } else { 5 };
-            let wait = self.rng.millis(0, slowest);
-            self.schedule_in(wait, self.incarnation, Action::Read);
-        }
-        for conn in 0..self.connections.len() {
-            let SimConnection { pipe, is_dead, client_read_scheduled, of, .. } = &mut self.connections[conn];
-            let waits = !pipe.0.to_client.borrow().is_empty()
-                || self.actors[*of].online == Some(conn) && pipe.is_hung_up();
-            if !*is_dead && !*client_read_scheduled && waits {
-                *client_read_scheduled = true;
-                let wait = self.rng.millis(0, 20);
-                self.schedule_in(wait, 0, Action::ClientReads(conn));
-            }
-        }
     }
 
     pub(super) fn has_fault(&self, fault: Fault) -> bool {
         self.faults.contains(&(fault as u8))
     }
 
-    fn commit(&mut self) {
+    pub(super) fn commit(&mut self) {
         self.commit_scheduled = false;
         let wall_clock = self.wall_clock();
         let failure = if self.has_fault(Fault::FullDisk) {
             Some(Failure::Full)
         } else if self.has_fault(Fault::FailingCommits) && self.rng.one_in(2) {
-            Some(*self.rng.of(&[Failure::Lost, Failure::NotKnown]))
+            Some(*self.rng.pick(&[Failure::Lost, Failure::NotKnown]))
         } else if self.faults_enabled && self.rng.one_in(3000) {
-            Some(*self.rng.of(&[Failure::FatalLost, Failure::FatalNotKnown]))
+            Some(*self.rng.pick(&[Failure::FatalLost, Failure::FatalNotKnown]))
         } else {
             None
         };

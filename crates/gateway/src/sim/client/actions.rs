@@ -48,7 +48,7 @@ impl Client {
         if open.is_empty() {
             return self.send_join(rng);
         }
-        let room = *rng.of(&open);
+        let room = *rng.pick(&open);
         match rng.below(40) {
             0..=2 => self.send_join(rng),
             3 => {
@@ -103,13 +103,13 @@ impl Client {
     pub(in crate::sim) fn send_message(&mut self, rng: &mut Rng, recorder: &mut Recorder) {
         let open: Vec<RoomId> = self.rooms.keys().copied().collect();
         if self.state.is_some() && !open.is_empty() {
-            self.queue_message(*rng.of(&open), rng);
+            self.queue_message(*rng.pick(&open), rng);
             self.resend_unacknowledged(recorder);
         }
     }
 
     fn send_join(&mut self, rng: &mut Rng) {
-        let name = *rng.of(&ROOMS);
+        let name = *rng.pick(&ROOMS);
         let known = self.rooms.values().any(|view| view.name == name);
         let command =
             |command: &PendingCommand| matches!(command, PendingCommand::Join { name: of } if of == name);
@@ -124,7 +124,7 @@ impl Client {
     fn queue_message(&mut self, room: RoomId, rng: &mut Rng) {
         self.next_key += 1;
         let key = format!("c{}-{}", self.number, self.next_key);
-        let padding = *rng.of(&[0, 0, 0, 50, 500, 8000]);
+        let padding = *rng.pick(&[0, 0, 0, 50, 500, 8000]);
         let body = format!("{key} {}", "茶".repeat(padding / 3));
         let body = MessageBody::new(body, 8192).expect("a valid body");
         let key = ClientMessageId::new(key).expect("a valid key");

@@ -18,7 +18,7 @@ impl RandomRun {
     pub(super) fn new(seed: u64) -> Self {
         let mut world = World::new();
         let mut rng = Rng(seed);
-        world.shard.settings.limits.catch_up_events = *rng.of(&[3, 20, 1000]);
+        world.shard.settings.limits.catch_up_events = *rng.pick(&[3, 20, 1000]);
         RandomRun {
             rng,
             world,
@@ -51,7 +51,7 @@ impl RandomRun {
         let is_text = self.rng.one_in(3);
         let languages = [Language::En, Language::Zh];
         let protocol =
-            if is_text { WireProtocol::PlainText(*self.rng.of(&languages)) } else { WireProtocol::Json };
+            if is_text { WireProtocol::PlainText(*self.rng.pick(&languages)) } else { WireProtocol::Json };
         let session = (!transient).then_some(TokenHash([user as u8; 32]));
         let peer = self.world.connect_without_settling(user, protocol, session);
         self.trace.push(format!("#{} is u{user} lines {is_text}", peer.key.generation));
@@ -79,7 +79,7 @@ impl RandomRun {
 
     fn command(&mut self, index: usize) -> Value {
         let client = &mut self.clients[index];
-        let name = *self.rng.of(&ROOMS);
+        let name = *self.rng.pick(&ROOMS);
         let room = client.names.get(name).copied();
         let (kind, mut command, pending);
         match self.rng.below(24) {
@@ -133,11 +133,11 @@ impl RandomRun {
                     && self.rng.one_in(6);
                 let (room, key, body) = if again {
                     let own: Vec<_> = self.sent.iter().filter(|(user, ..)| *user == client.user).collect();
-                    let (_, room, key, body) = (*self.rng.of(&own)).clone();
+                    let (_, room, key, body) = (*self.rng.pick(&own)).clone();
                     (room, key, body)
                 } else {
                     self.next_key += 1;
-                    let long = *self.rng.of(&[1, 1, 100, 3000, 8000]);
+                    let long = *self.rng.pick(&[1, 1, 100, 3000, 8000]);
                     let body = format!("{}{}", self.next_key, "x".repeat(long));
                     (name.to_owned(), format!("k{}", self.next_key), body)
                 };
@@ -160,7 +160,7 @@ impl RandomRun {
 
     fn send_input(&mut self, index: usize) {
         let text = if self.clients[index].is_text {
-            let name = *self.rng.of(&ROOMS);
+            let name = *self.rng.pick(&ROOMS);
             self.next_key += 1;
             match self.rng.below(12) {
                 0..=2 => format!("/join {name}"),
@@ -215,12 +215,12 @@ impl RandomRun {
                 self.world.settle();
             }
             (81..=83, Some(index)) => {
-                let limit = *self.rng.of(&[0, 10, 500, 5000]);
+                let limit = *self.rng.pick(&[0, 10, 500, 5000]);
                 self.clients[index].peer.limit_bytes(limit);
                 self.trace.push(format!("#{} accepts {limit}", self.clients[index].peer.key.generation));
             }
             (84..=88, Some(index)) => {
-                let count = *self.rng.of(&[7, 1000, 20_000, usize::MAX, usize::MAX]);
+                let count = *self.rng.pick(&[7, 1000, 20_000, usize::MAX, usize::MAX]);
                 self.world.accept_bytes_without_settling(&self.clients[index].peer, count);
                 self.trace.push(format!("#{} accepts {count} more", self.clients[index].peer.key.generation));
             }
@@ -248,7 +248,7 @@ impl RandomRun {
                 self.trace.push(format!("overloaded: {}", self.world.shard.services.overloaded));
             }
             (96 | 97, _) => {
-                let ticks = *self.rng.of(&[1, 5, 12, 30]);
+                let ticks = *self.rng.pick(&[1, 5, 12, 30]);
                 self.trace.push(format!("{ticks} ticks"));
                 for _ in 0..ticks {
                     self.world.now += Duration::from_millis(100);
@@ -275,9 +275,9 @@ impl RandomRun {
 
     /// Sends more than a log retains for a lagging member.
     fn flood(&mut self, index: usize) {
-        let count = *self.rng.of(&[60, 600]);
+        let count = *self.rng.pick(&[60, 600]);
         self.trace.push(format!("#{} floods {count}", self.clients[index].peer.key.generation));
-        let name = *self.rng.of(&ROOMS);
+        let name = *self.rng.pick(&ROOMS);
         for _ in 0..count {
             self.next_key += 1;
             let body = format!("{}{}", self.next_key, "y".repeat(8000));
