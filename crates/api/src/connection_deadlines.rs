@@ -18,7 +18,6 @@ use crate::Timeouts;
 /// A handler that takes longer has a defect: the slowest one, a logout, waits until sockets are closed, for five seconds.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The phase of a connection, and its deadline.
 #[derive(Debug)]
 pub(crate) struct ConnectionDeadlines {
     timeouts: Timeouts,
@@ -38,7 +37,6 @@ enum Phase {
     Silent,
     /// A request head has started to arrive.
     Head,
-    /// A handler is running.
     Handling,
     /// The response is being sent or was sent, and no further request has started.
     Responding,

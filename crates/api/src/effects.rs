@@ -25,7 +25,6 @@ pub(crate) async fn execute(
     Execution { gateway: &state.gateway, user, registers, creates, response: None }.apply(effects).await
 }
 
-/// A command in progress.
 struct Execution<'s> {
     gateway: &'s Gateway,
     user: UserId,

@@ -20,7 +20,6 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
-    /// An error with the status of its code.
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         // `every_code_has_a_status` checks them all.
         let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -39,7 +39,7 @@ impl Credential {
     }
 }
 
-/// Not by `headers::Authorization<Bearer>`, which makes no difference between another scheme and a malformed token.
+/// Not by `headers::Authorization<Bearer>`, which does not distinguish another scheme from a malformed token.
 fn bearer(headers: &HeaderMap) -> Credential {
     let Some(value) = headers.get(AUTHORIZATION) else { return Credential::None };
     let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
@@ -53,7 +53,7 @@ fn bearer(headers: &HeaderMap) -> Credential {
 }
 
 fn cookie(headers: &HeaderMap) -> Credential {
-    // By bytes: `axum_extra` ignores a header with a byte that is not ASCII, which another cookie of the same host may contain.
+    // As bytes: `axum_extra` ignores a header with a byte that is not ASCII, which another cookie of the same host may contain.
     let cookies = headers.get_all(COOKIE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     for cookies in cookies {
         let mut parsed = Cookie::split_parse(&*cookies).flatten();

@@ -67,7 +67,6 @@ use connection_limiter::{Address, ConnectionLimiter, Permit};
 use error::ApiError;
 use page::Page;
 
-/// What the handlers of all routes share.
 struct HttpState {
     settings: Settings,
     gateway: Arc<Gateway>,

@@ -9,10 +9,10 @@ use url::Url;
 pub struct Origin(url::Origin);
 
 impl Origin {
-    /// Parses `https://example.org:8443`: a web page's origin and nothing more. `null` is rejected: any sandboxed frame has it.
+    /// Parses `https://example.org:8443`, without anything after the port. `null` is rejected, because every sandboxed frame sends it.
     pub fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
-        // A URL parser drops or escapes these; an origin does not have them. `*` would suggest a pattern.
+        // `Url::parse` drops or escapes these characters, which no origin contains. `*` would suggest a pattern.
         let is_part_of_authority = |c: char| !c.is_whitespace() && !c.is_control() && !r"/\?#@*%".contains(c);
         let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         if !is_web || !authority.chars().all(is_part_of_authority) {
@@ -21,15 +21,15 @@ impl Origin {
         Url::parse(text).ok().map(|url| Origin(url.origin()))
     }
 
-    /// Whether a request to this `Host` stays within the origin. The scheme is assumed to be the page's: behind a proxy
-    /// that ends TLS we do not see it, and a page at the same host and port is ours in either case.
-    pub fn is_at(&self, host: &str) -> bool {
+    /// Whether a request to this `Host` stays within the origin. The scheme is assumed to be the page's: behind a proxy that ends
+    /// TLS the server does not receive it, and a page at the same host and port is the server's own in either case.
+    pub(crate) fn is_at(&self, host: &str) -> bool {
         let scheme = if self.is_https() { "https" } else { "http" };
         Origin::parse(&format!("{scheme}://{host}")).is_some_and(|here| here == *self)
     }
 
-    /// Whether the transport to the page is encrypted.
-    pub fn is_https(&self) -> bool {
+    /// Whether a cookie for the page must be `Secure`.
+    pub(crate) fn is_https(&self) -> bool {
         matches!(&self.0, url::Origin::Tuple(scheme, _, _) if scheme == "https")
     }
 }

@@ -48,18 +48,15 @@ impl From<Arc<Event>> for Committed {
     }
 }
 
-/// The recipient of a reply from the writer.
 pub(crate) enum ReplyTarget {
     /// A shard, which matches the reply by the number that it gave the request.
     Shard { shard: usize, request_id: u64 },
-    /// A caller outside the shards.
+    /// HTTP, which waits on a channel.
     Caller(ReplySender),
 }
 
-/// The channel on which a caller outside the shards waits.
 pub(crate) type ReplySender = oneshot::Sender<Result<OperationResult, CommandError>>;
 
-/// The bus between the writer and the shards.
 pub(crate) type ShardBus = dyn Bus<BusMessage, WriteReply>;
 
 /// A committed batch before its publication.
@@ -73,25 +70,25 @@ pub(crate) struct CommitBatch {
 impl CommitBatch {
     /// `reply_to` are the targets of the batch's replies, in the same order.
     pub(crate) fn new(mut batch: Batch, reply_to: Vec<ReplyTarget>) -> Self {
-        let answers = std::mem::take(&mut batch.answers);
+        let replies = std::mem::take(&mut batch.answers);
         let mut for_callers = Vec::new();
         let mut for_shards: Vec<(usize, Vec<WriteReply>)> = Vec::new();
-        for ((_, result), to) in answers.into_iter().zip(reply_to) {
+        for ((_, result), to) in replies.into_iter().zip(reply_to) {
             match to {
                 ReplyTarget::Caller(caller) => for_callers.push((caller, result)),
                 ReplyTarget::Shard { shard, request_id } => {
                     let after = result.as_ref().map_or(0, |done| events_before(&batch, done));
-                    let answer = WriteReply { after, request_id, result };
+                    let reply = WriteReply { after, request_id, result };
                     match for_shards.iter_mut().find(|(of, _)| *of == shard) {
-                        Some((_, answers)) => answers.push(answer),
-                        None => for_shards.push((shard, vec![answer])),
+                        Some((_, replies)) => replies.push(reply),
+                        None => for_shards.push((shard, vec![reply])),
                     }
                 }
             }
         }
-        for (_, answers) in &mut for_shards {
+        for (_, replies) in &mut for_shards {
             // Stable: replies at one position keep the order of the requests.
-            answers.sort_by_key(|answer| answer.after);
+            replies.sort_by_key(|reply| reply.after);
         }
         #[cfg_attr(
             not(feature = "fault-injection"),
@@ -114,7 +111,6 @@ impl CommitBatch {
     }
 }
 
-/// Swaps the frames of adjacent events of one room.
 #[cfg(feature = "fault-injection")]
 fn swap_neighbours(events: &mut [Committed]) {
     if !fault_injection::is(FaultInjection::SwapNeighbours) {

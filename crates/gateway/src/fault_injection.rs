@@ -60,7 +60,6 @@ mod selected {
         static SENT: RefCell<HashSet<(UserId, ClientMessageId)>> = RefCell::default();
     }
 
-    /// Whether the environment selects an existing fault.
     pub(crate) fn is_named() -> bool {
         let name = std::env::var("TEAHOUSE_FAULT_INJECTION").unwrap_or_default();
         // Implemented by the store.
@@ -78,14 +77,12 @@ mod selected {
         OF_THREAD.get().or(*of_process) == Some(fault_injection)
     }
 
-    /// Selects a fault for the current thread.
     #[cfg(test)]
     pub(crate) fn select(fault_injection: Option<FaultInjection>) {
         OF_THREAD.set(fault_injection);
         SENT.take();
     }
 
-    /// Which of the requests are sends.
     pub(crate) fn sends(requests: &[Request]) -> Vec<bool> {
         requests
             .iter()
@@ -117,7 +114,6 @@ mod selected {
         (mixed >> 32).is_multiple_of(1000)
     }
 
-    /// Whether the key was used before.
     pub(crate) fn is_retry(user: UserId, key: &ClientMessageId) -> bool {
         SENT.with_borrow_mut(|sent| !sent.insert((user, key.clone())))
     }

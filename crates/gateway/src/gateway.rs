@@ -140,9 +140,9 @@ impl Gateway {
     pub async fn handle(&self, request: HttpRequest) -> Result<Vec<HandlerEffect>, Rejection> {
         let shard = self.shard_of(request.identity.user.id);
         let HttpEffects { mut effects, write } = shard.handle(request).await?;
-        if let Some(HttpWrite { on_reply, answer }) = write {
+        if let Some(HttpWrite { on_reply, reply }) = write {
             let stopped = |_| Err(CommandError::from(ErrorCode::ShuttingDown));
-            effects.extend(match answer.await.unwrap_or_else(stopped) {
+            effects.extend(match reply.await.unwrap_or_else(stopped) {
                 Ok(result) => on_reply.done(result),
                 Err(error) => on_reply.failed(error),
             });
@@ -249,7 +249,7 @@ impl Gateway {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Commits and answers what was requested, sends every client the time to reconnect, and closes the store.
+    /// Commits and answers the pending requests, closes every connection with a time to reconnect, and closes the store.
     pub async fn stop(&self) {
         self.begin_stopping();
         // Every connection that received 101 also receives a close frame, so in-flight upgrades reach their shards before these

@@ -13,7 +13,7 @@ const QUEUE: usize = 4 * 1024;
 
 type Read = Box<dyn FnOnce(&mut dyn Reader) + Send>;
 
-/// A handle to the readers' threads.
+/// A handle to the readers' threads. Clones share their queue.
 #[derive(Clone)]
 pub(crate) struct Readers {
     // owner: the reader threads; cap QUEUE; full => `overloaded`.
@@ -50,11 +50,12 @@ impl Readers {
         &self,
         read: impl FnOnce(&mut dyn Reader) -> T + Send + 'static,
     ) -> Result<T, ErrorCode> {
-        let (reply, answer) = tokio::sync::oneshot::channel();
+        let (sender, result) = tokio::sync::oneshot::channel();
         self.submit(move |reader| {
-            let _ = reply.send(read(reader));
+            let _ = sender.send(read(reader));
         })?;
-        answer.await.map_err(|_| ErrorCode::Internal)
+        // The channel is closed only if the thread has panicked, which ends the process.
+        result.await.map_err(|_| ErrorCode::Internal)
     }
 }
 

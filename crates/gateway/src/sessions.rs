@@ -13,7 +13,7 @@ use protocol::User;
 /// The most guests kept in memory, about 20 MB. Beyond it the oldest is dropped.
 const MAX_PROVISIONAL: usize = 100_000;
 
-/// How long a guest is kept who is not stored.
+/// How long a guest who is not stored is kept after the creation of its session.
 const PROVISIONAL_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// How long an ended session is remembered. An upgrade that was in progress when its session ended has reached a shard, or

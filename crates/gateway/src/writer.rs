@@ -22,7 +22,7 @@ const MAX_BATCH: usize = 1024;
 const FAILURE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// The maximum number of requests that are queued or in progress. Further ones are rejected as `overloaded`.
 const QUEUE_CAPACITY: usize = 16 * 1024;
-/// The number of user ids that one commit reserves.
+/// The number of user ids that one commit reserves. A restart skips those that were not assigned.
 pub(crate) const ID_BLOCK: u32 = 1024;
 
 enum Job {
@@ -60,36 +60,36 @@ impl WriterHandle {
         self.try_enqueue(Job::Write { actor, operation, reply_to })
     }
 
-    /// Submits a write and waits for its reply.
+    /// Submits a write and waits for its reply; `shutting_down` if the thread has ended.
     pub(crate) async fn write(
         &self,
         actor: Actor,
         operation: Operation,
     ) -> Result<OperationResult, CommandError> {
-        let (reply, answer) = oneshot::channel();
-        self.submit(actor, operation, ReplyTarget::Caller(reply)).map_err(CommandError::from)?;
-        answer.await.unwrap_or_else(|_| Err(CommandError::from(ErrorCode::ShuttingDown)))
+        let (sender, reply) = oneshot::channel();
+        self.submit(actor, operation, ReplyTarget::Caller(sender)).map_err(CommandError::from)?;
+        reply.await.unwrap_or_else(|_| Err(CommandError::from(ErrorCode::ShuttingDown)))
     }
 
     /// Checks that the store accepts writes.
     pub(crate) async fn probe(&self) -> Result<(), CommandError> {
-        let (reply, answer) = oneshot::channel();
-        self.try_enqueue(Job::Control(Control::Probe(reply))).map_err(CommandError::from)?;
-        answer.await.unwrap_or_else(|_| Err(CommandError::from(ErrorCode::ShuttingDown)))
+        let (sender, reply) = oneshot::channel();
+        self.try_enqueue(Job::Control(Control::Probe(sender))).map_err(CommandError::from)?;
+        reply.await.unwrap_or_else(|_| Err(CommandError::from(ErrorCode::ShuttingDown)))
     }
 
     /// Waits until all earlier jobs are committed and published.
     pub(crate) async fn barrier(&self) {
-        let (reply, answer) = oneshot::channel();
-        self.enqueue(Job::Control(Control::Barrier(reply)));
-        let _ = answer.await;
+        let (sender, reply) = oneshot::channel();
+        self.enqueue(Job::Control(Control::Barrier(sender)));
+        let _ = reply.await;
     }
 
     /// Reserves user ids; blocks the caller for a commit.
     pub(crate) fn user_ids(&self) -> Result<std::ops::Range<u64>, CommandError> {
-        let (reply, answer) = sync_channel(1);
-        self.try_enqueue(Job::Control(Control::UserIds(reply))).map_err(CommandError::from)?;
-        answer.recv().unwrap_or_else(|_| Err(CommandError::from(ErrorCode::ShuttingDown)))
+        let (sender, reply) = sync_channel(1);
+        self.try_enqueue(Job::Control(Control::UserIds(sender))).map_err(CommandError::from)?;
+        reply.recv().unwrap_or_else(|_| Err(CommandError::from(ErrorCode::ShuttingDown)))
     }
 
     /// Ends the thread after all earlier jobs.

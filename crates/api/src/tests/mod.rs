@@ -71,7 +71,6 @@ impl TestServer {
         Self::with(|_, _| {})
     }
 
-    /// A server with changed settings.
     fn with(change: impl FnOnce(&mut gateway::Settings, &mut Settings)) -> Self {
         let (mut of_gateway, mut settings) = (gateway_settings(), settings());
         change(&mut of_gateway, &mut settings);
@@ -104,7 +103,6 @@ impl TestServer {
         self.request(&format!("GET {path}"), headers, "").await
     }
 
-    /// A guest's token.
     async fn guest(&self) -> String {
         let response = self.request("POST /api/v1/session", &[], "").await;
         assert_eq!(response.status, 201);

@@ -36,7 +36,6 @@ pub(crate) enum Decoded {
     Frames(Vec<u8>),
 }
 
-/// The codec of a connection.
 #[derive(Debug)]
 pub(crate) enum Codec {
     /// `teahouse.v1.json`: no state.
@@ -60,7 +59,6 @@ impl From<WireProtocol> for Codec {
 }
 
 impl Codec {
-    /// The encoding of the events that it sends.
     pub(crate) fn encoding(&self) -> Encoding {
         match self {
             Codec::Json => Encoding::Json,

@@ -17,7 +17,6 @@ use crate::encoding::{Encoding, notice_line};
 use crate::i18n::Language;
 use crate::operations::{ClientRequest, lobby};
 
-/// The state of a plain-text connection.
 #[derive(Debug)]
 pub(crate) struct PlainText {
     language: Language,

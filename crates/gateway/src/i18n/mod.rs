@@ -6,7 +6,7 @@ mod generated;
 
 use protocol::ErrorCode;
 
-/// A language of the server's texts.
+/// The languages of the server's texts; each text exists in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Language {
     /// English

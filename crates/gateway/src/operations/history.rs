@@ -1,4 +1,4 @@
-//! `history`: a page of a room's events.
+//! `history`: returns a page of a room's events.
 
 use domain::{CommandError, Permission};
 use protocol::{EventPage, History, Limits, Reply, Seq, UserId};

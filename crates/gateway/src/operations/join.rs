@@ -1,4 +1,4 @@
-//! `join`: become a member of a room, which may be new, and receive its events.
+//! `join`: makes the user a member of a room, which may be new, and opens it for the connection.
 
 use std::time::Duration;
 

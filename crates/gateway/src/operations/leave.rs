@@ -1,4 +1,4 @@
-//! `leave`: end the membership. No event of the room follows the `ok`.
+//! `leave`: ends the membership. No event of the room follows the `ok`.
 
 use domain::{LeftRoom, OperationResult};
 use protocol::{Appended, Leave, Reply};

@@ -30,7 +30,7 @@ pub(crate) use background::{Departure, StoredPosition};
 pub use effect::{Attach, HandlerEffect, OnReply, PresenceReply, ReadOperation};
 pub(crate) use view::{NoOpenRooms, OpenRooms, View};
 
-/// A decoded request.
+/// A request of either transport, whose fields have been checked.
 #[derive(Debug, PartialEq)]
 pub enum ClientRequest {
     /// A command of docs/PROTOCOL.md, or a request over HTTP that was read as one.
@@ -93,7 +93,7 @@ pub(crate) fn additional_rate_class(request: &ClientRequest) -> Option<RateClass
     }
 }
 
-/// The room that always exists.
+/// The room that always exists, and that plain-text clients join first.
 pub(crate) fn lobby() -> RoomRef {
     // The name is a constant, which the tests of `protocol` check.
     RoomRef::Name(RoomName::new(RoomName::LOBBY).expect("the name of the lobby is legal"))

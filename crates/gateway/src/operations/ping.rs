@@ -1,4 +1,4 @@
-//! `ping`: check that the server answers. It is answered also without an id, since the client waits for the reply.
+//! `ping`: checks the connection. It has a reply even without an id, because the client waits for one.
 
 use protocol::{Done, Ping, Reply};
 

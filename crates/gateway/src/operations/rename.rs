@@ -1,4 +1,4 @@
-//! `rename`: change the user's name in every room.
+//! `rename`: changes the user's name in every room.
 
 use domain::{CommandError, OperationResult};
 use protocol::{Named, Rename, Reply};

@@ -1,4 +1,4 @@
-//! `resume`: return to rooms as a member, each at its own cursor.
+//! `resume`: opens rooms of a member again, each at its own cursor.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

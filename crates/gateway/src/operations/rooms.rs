@@ -1,4 +1,4 @@
-//! `rooms`: the rooms, a page at a time. The store has the rooms, and presence has the number of users online.
+//! `rooms`: returns a page of the rooms. The rooms come from the store, the number of users online from presence.
 
 use protocol::{Limits, Reply, Rooms, UserId};
 use storage::{Reader, RoomQuery};

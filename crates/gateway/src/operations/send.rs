@@ -1,4 +1,4 @@
-//! `send`: append a message to a room. The `ok` means that it is durable.
+//! `send`: appends a message to a room. The `ok` means that it is durable.
 
 use domain::{OperationResult, SentMessage};
 use protocol::{Appended, ClientMessageId, MessageBody, Reply, RoomRef, Send};

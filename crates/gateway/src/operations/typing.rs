@@ -1,4 +1,4 @@
-//! `typing`: notify the room with a frame that is no event. A connection that lags does not receive it.
+//! `typing`: notifies the room with an ephemeral frame. A connection that lags does not receive it.
 
 use domain::Permission;
 use protocol::{Done, Reply, ServerFrame, Typing, operations};

@@ -27,7 +27,6 @@ impl OpenRooms for NoOpenRooms {
     }
 }
 
-/// The rooms that a connection has open.
 pub(crate) trait OpenRooms {
     /// The room of this id or name, if it is open and the membership has not ended.
     fn find(&self, room: &RoomRef) -> Option<RoomId>;

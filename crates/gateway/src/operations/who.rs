@@ -1,4 +1,4 @@
-//! `who`: the users who are online in a room, a page at a time. The store has the membership, and presence has the users.
+//! `who`: returns a page of the users who are online in a room. The store checks the membership; the users come from presence.
 
 use domain::{Permission, Presence};
 use protocol::{Limits, Reply, UserId, Who};

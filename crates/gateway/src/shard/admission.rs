@@ -66,7 +66,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         self.buckets_of(user).refund(class, &rates);
     }
 
-    /// Applies a rename over HTTP.
     pub(crate) fn handle_renamed(&mut self, now: Duration, user: UserId, name: UserName) {
         self.now = now;
         self.set_name(user, name);

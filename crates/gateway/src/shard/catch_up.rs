@@ -13,7 +13,7 @@ use crate::fault_injection::{self, FaultInjection};
 
 /// The maximum number of events in a catch-up page. It bounds the memory of ten thousand concurrent catch-ups.
 pub(crate) const PAGE_EVENTS: u32 = 128;
-/// The number of pages that may be in progress for one connection.
+/// The number of pages that may be in progress for one connection: one is written while the next is read.
 const PAGES: u8 = 2;
 /// The maximum size of a catch-up page, see [`PAGE_EVENTS`].
 pub(crate) const PAGE_BYTES: usize = 64 * 1024;

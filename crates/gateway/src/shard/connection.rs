@@ -24,7 +24,6 @@ pub(crate) struct Connection<T> {
     pub(crate) user: UserId,
     pub(crate) decoder: Decoder,
     pub(crate) outbox: Outbox,
-    /// The rooms that the connection has open.
     pub(crate) subscriptions: Vec<Subscription>,
     /// Commands that wait for the writer. From [`Connection::MAX_UNANSWERED`] on, the connection is not read.
     pub(crate) unanswered: u16,
@@ -47,10 +46,9 @@ pub(crate) struct Connection<T> {
 impl<T> Connection<T> {
     /// Backpressure: the number of commands that may wait for the writer before the connection is not read.
     pub(crate) const MAX_UNANSWERED: u16 = 256;
-    /// The number of store reads that may be in progress for a connection.
+    /// The number of store reads that may be in progress for a connection; each may return a quarter of a megabyte.
     pub(crate) const MAX_STORE_READS: u8 = 4;
 
-    /// An open connection without subscriptions.
     pub(super) fn new(
         key: ConnKey,
         transport: T,
@@ -80,7 +78,6 @@ impl<T> Connection<T> {
         }
     }
 
-    /// Whether the connection may still receive frames.
     #[cfg(test)]
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open
@@ -116,18 +113,15 @@ pub(crate) struct Flags {
     pub(crate) blocked: bool,
     /// The connection was blocked and has not caught up since: ephemeral frames are skipped.
     pub(crate) lagging: bool,
-    /// The socket may have input.
+    /// The socket may have input. Kept, because an edge-triggered event is not repeated.
     pub(crate) readable: bool,
-    /// The connection is in the read queue.
     pub(crate) read_queued: bool,
-    /// The connection is in the write queue.
     pub(crate) write_queued: bool,
     /// The connection is in the `read_paused` list of a congested room.
     pub(crate) read_paused: bool,
     /// A command was rejected as `overloaded`, and the connection is not read until the next tick. A rejection costs a quarter
     /// of an execution, so a server that kept reading would spend its time on rejections.
     pub(crate) throttled: bool,
-    /// The write side is shut down.
     pub(crate) finished_writing: bool,
 }
 
@@ -158,14 +152,12 @@ pub(crate) struct CatchUp {
     pub(crate) after: Seq,
     /// The last event to read from the store; the cursor is after it.
     pub(crate) until: Seq,
-    /// A page has been requested.
     pub(crate) requested: bool,
     /// The request is in the shard's list of postponed pages.
     pub(crate) postponed: bool,
 }
 
 impl CatchUp {
-    /// Whether the next page may be requested.
     pub(crate) fn wants_page(self) -> bool {
         !self.requested && !self.postponed
     }
@@ -200,7 +192,6 @@ impl Subscription {
     }
 }
 
-/// A user with a connection in this shard.
 pub(crate) struct UserState {
     pub(crate) name: UserName,
     pub(crate) session: Option<TokenHash>,

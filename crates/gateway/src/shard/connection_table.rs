@@ -17,7 +17,6 @@ use super::connection::{ConnKey, Connection, UserState};
 pub(crate) struct ConnectionTable<T> {
     slots: Slab<Connection<T>>,
     users: HashMap<UserId, UserState>,
-    /// The generation of the newest connection.
     generation: u32,
 }
 
@@ -60,7 +59,6 @@ impl<T> ConnectionTable<T> {
         self.slots.get_mut(key.index).filter(|connection| connection.key.generation == key.generation)
     }
 
-    /// The connection of `key` and its user.
     pub(super) fn find_with_user(&mut self, key: ConnKey) -> Option<(&mut Connection<T>, &mut UserState)> {
         let connection = self.slots.get_mut(key.index).filter(|connection| connection.key == key)?;
         let user_state = self.users.get_mut(&connection.user)?;
@@ -75,7 +73,6 @@ impl<T> ConnectionTable<T> {
         self.slots.get_mut(index)
     }
 
-    /// A user with a connection in this shard.
     pub(super) fn user(&self, user: UserId) -> Option<&UserState> {
         self.users.get(&user)
     }
@@ -84,7 +81,6 @@ impl<T> ConnectionTable<T> {
         self.users.get_mut(&user)
     }
 
-    /// Calls `visit` with each connection of a user.
     pub(super) fn for_each_of(&mut self, user: UserId, mut visit: impl FnMut(&mut Connection<T>)) {
         for &index in self.users.get(&user).map_or(&[][..], |user_state| &user_state.connections) {
             if let Some(connection) = self.slots.get_mut(index) {
@@ -93,7 +89,6 @@ impl<T> ConnectionTable<T> {
         }
     }
 
-    /// The keys of all connections.
     pub(super) fn keys(&self) -> Vec<ConnKey> {
         self.slots.iter().map(|(_, connection)| connection.key).collect()
     }

@@ -13,7 +13,6 @@ pub(crate) struct Deadlines {
     last_activity: Tick,
     /// When the first byte of the incomplete message arrived.
     message_started: Tick,
-    /// When the close frame was sent.
     closing_since: Option<Tick>,
     /// A ping was sent since the last activity.
     is_pinged: bool,
@@ -22,7 +21,6 @@ pub(crate) struct Deadlines {
 /// The state of a connection that its deadlines depend on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Activity {
-    /// A message is incomplete.
     pub(super) has_incomplete_message: bool,
     /// The connection may be read; otherwise backpressure leaves its input in the socket.
     pub(super) can_read: bool,
@@ -45,7 +43,6 @@ impl Deadlines {
         Deadlines { last_activity: now, message_started: now, closing_since: None, is_pinged: false }
     }
 
-    /// Bytes were received.
     pub(super) fn on_read(&mut self, now: Tick) {
         self.last_activity = now;
         self.is_pinged = false;
@@ -56,12 +53,10 @@ impl Deadlines {
         self.last_activity = now;
     }
 
-    /// The first bytes of an incomplete message were received.
     pub(super) fn on_message_start(&mut self, now: Tick) {
         self.message_started = now;
     }
 
-    /// A close frame was sent.
     pub(super) fn on_close(&mut self, now: Tick) {
         self.closing_since = Some(now);
     }

@@ -20,7 +20,6 @@ impl Departures {
         self.waiting.push_back(actor);
     }
 
-    /// The next departure to submit.
     pub(super) fn pop(&mut self) -> Option<Actor> {
         self.waiting.pop_front()
     }
@@ -30,7 +29,6 @@ impl Departures {
         self.waiting.push_front(actor);
     }
 
-    /// Keeps a departure that the store could not commit.
     pub(super) fn fail(&mut self, actor: Actor) {
         self.failed.push(actor);
     }

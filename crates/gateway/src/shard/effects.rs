@@ -44,7 +44,6 @@ impl OpenRooms for ConnectionRooms<'_> {
 }
 
 impl<T: Transport, S: ShardServices> Shard<T, S> {
-    /// Handles the decoded contents of a client message.
     pub(super) fn handle_decoded(&mut self, key: ConnKey, decoded: Vec<Decoded>) {
         for decoded in decoded {
             match decoded {
@@ -71,7 +70,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         self.apply(EffectOrigin { key, id, user, row, registers: None }, effects);
     }
 
-    /// Applies effects, in their order.
     pub(super) fn apply(&mut self, origin: EffectOrigin, effects: Vec<HandlerEffect>) {
         let EffectOrigin { key, id, user, row, registers } = origin;
         for effect in effects {

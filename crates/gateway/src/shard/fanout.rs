@@ -36,7 +36,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// Queues the rooms whose delayed fan-out is due.
     pub(super) fn queue_due_fanouts(&mut self) {
         while let Some((due, index)) = self.scheduler.pop_due_fanout(self.now) {
             // A fan-out since then has delivered the entry; a newer delay has a later due time.
@@ -46,7 +45,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// Queues a room with a new entry.
     pub(super) fn queue_fanout(&mut self, index: usize) {
         let room = &mut self.rooms[index];
         room.due = None;
@@ -58,7 +56,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// Runs a slice of the next fan-out.
     pub(super) fn fanout_slice(&mut self) {
         let Some(index) = self.scheduler.pop_fanout() else { return };
         let Some(room) = self.rooms.get_mut(index) else { return };

@@ -118,7 +118,6 @@ pub(crate) struct Shard<T, S> {
     /// All connections of a user are in one shard.
     pub(crate) connections: ConnectionTable<T>,
     offline_buckets: admission::OfflineBuckets,
-    /// The rooms that a connection of this shard has open.
     pub(crate) rooms: RoomTable,
     pub(crate) pending: PendingReplies,
     scheduler: Scheduler,
@@ -127,7 +126,7 @@ pub(crate) struct Shard<T, S> {
     buffer: Vec<u8>,
     /// The bytes of incomplete messages of all connections; bounded by `MAX_ASSEMBLY_BYTES`.
     assembly_bytes: usize,
-    /// The bytes in the outboxes of all connections.
+    /// The bytes in the outboxes of all connections; above `PRIVATE_BYTES` no store read is started.
     private_bytes: usize,
     /// Catch-up pages that could not be requested; retried at the next tick.
     postponed: Vec<(ConnKey, RoomId)>,

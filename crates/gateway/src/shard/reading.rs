@@ -11,11 +11,12 @@ use super::connection::{Connection, Phase};
 use super::wheel::Tick;
 use super::{ConnKey, Shard, ShardServices, Transport};
 
-/// The size of one read.
+/// The size of one read, into the buffer that all connections share.
 pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
-/// The number of connections that one call reads.
+/// The number of connections that one call reads. It bounds the delay of writing and fan-out.
 const READS_PER_CALL: usize = 256;
-/// The limit for the incomplete messages of all connections together.
+/// **Threat:** many connections that each send the first part of a large message. The limit for the incomplete messages of all
+/// connections of the shard together.
 const MAX_ASSEMBLY_BYTES: usize = 64 * 1024 * 1024;
 
 impl<T: Transport, S: ShardServices> Shard<T, S> {
@@ -100,7 +101,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         self.buffer = buffer;
     }
 
-    /// Decodes and handles input of a connection.
     pub(super) fn decode_input(&mut self, key: ConnKey, mut bytes: &mut [u8]) {
         let Some(connection) = self.connection(key) else { return };
         // Taken out of the connection while its messages borrow from it.

@@ -13,7 +13,6 @@ use super::{ConnKey, Shard, ShardServices, Transport};
 const PRIVATE_BYTES: usize = 256 * 1024 * 1024;
 
 impl<T: Transport, S: ShardServices> Shard<T, S> {
-    /// Appends a frame to the connection's outbox, encoded by its codec.
     pub(crate) fn send_frame(&mut self, key: ConnKey, frame: ServerFrame) {
         let Some(connection) = self.connection(key) else { return };
         let bytes = connection.codec.encode(&frame);
@@ -57,13 +56,11 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// Rejects a command.
     pub(crate) fn send_error(&mut self, key: ConnKey, id: Option<CommandId>, rejection: CommandError) {
         self.metrics.error(rejection.code);
         self.send_frame(key, ErrorFrame::new(id, rejection.code, rejection.message).into());
     }
 
-    /// Rejects a command with the message of the error code.
     pub(crate) fn send_error_code(&mut self, key: ConnKey, id: Option<CommandId>, code: ErrorCode) {
         self.send_error(key, id, CommandError::from(code));
     }

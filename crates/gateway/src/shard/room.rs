@@ -31,11 +31,9 @@ pub(crate) struct Room {
     /// The connections that are not read because the room is congested, longest first. An index may have been reused since;
     /// resuming that connection is harmless.
     pub(crate) read_paused: Vec<usize>,
-    /// The connections that have the room open.
+    /// The indexes of the connections that have the room open.
     pub(crate) members: Vec<usize>,
-    /// The fan-out in progress.
     pub(crate) fanout: Option<Fanout>,
-    /// Whether the room is in the fan-out queue.
     pub(crate) queued: bool,
     /// When a delayed fan-out is due.
     pub(crate) due: Option<Duration>,
@@ -73,7 +71,6 @@ impl Fanout {
 }
 
 impl Room {
-    /// A room whose log starts after `head`.
     pub(crate) fn new(id: RoomId, name: RoomName, head: Seq) -> Self {
         Room {
             id,
@@ -95,7 +92,6 @@ impl Room {
         }
     }
 
-    /// The last event of the log.
     pub(crate) fn head(&self) -> Seq {
         self.json().head()
     }
@@ -111,7 +107,6 @@ impl Room {
         self.logs[encoding as usize].get_or_insert_with(|| Box::new(RoomLog::new(head)))
     }
 
-    /// The log in `encoding`, if it is in use.
     pub(crate) fn existing_log(&self, encoding: Encoding) -> Option<&RoomLog> {
         self.logs[encoding as usize].as_deref()
     }
@@ -202,7 +197,6 @@ impl Room {
         }
     }
 
-    /// Records the removal of a user in a backfilled range.
     pub(crate) fn record_removal(&mut self, user: UserId, seq: Seq) {
         if self.recent_removals.len() == MAX_RECENT_REMOVALS {
             self.recent_removals.pop_front();

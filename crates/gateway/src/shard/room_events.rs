@@ -119,7 +119,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         self.remove_if_unused(index);
     }
 
-    /// Attaches the pending subscriptions whose head the log has reached.
     fn attach_all(&mut self, index: usize) {
         let room = &mut self.rooms[index];
         if room.pending_subscriptions.is_empty() {

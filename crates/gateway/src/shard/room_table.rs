@@ -19,7 +19,6 @@ pub(crate) struct RoomTable {
 }
 
 impl RoomTable {
-    /// The index of a room.
     pub(super) fn index_of(&self, room: RoomId) -> Option<usize> {
         self.by_id.get(&room).copied()
     }

@@ -50,7 +50,7 @@ impl Scheduler {
         self.fanout.pop_front()
     }
 
-    /// Removes a room that was closed.
+    /// Removes a room that was closed, because another room may get its index.
     pub(super) fn remove_fanout(&mut self, room: usize) {
         self.fanout.retain(|&queued| queued != room);
     }
@@ -66,12 +66,10 @@ impl Scheduler {
         self.delayed.pop_front_if(|(due, _)| *due <= now)
     }
 
-    /// Whether no connection and no room has output ready.
     pub(super) fn has_no_output(&self) -> bool {
         self.write.is_empty() && self.fanout.is_empty()
     }
 
-    /// Whether no work is ready.
     pub(super) fn is_idle(&self) -> bool {
         self.read.is_empty() && self.has_no_output()
     }

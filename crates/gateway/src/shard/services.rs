@@ -26,45 +26,51 @@ pub(crate) trait ShardServices {
     fn write(&mut self, actor: Actor, operation: Operation, request_id: u64) -> Result<(), ErrorCode>;
     /// Submits a query to a reader. Its result arrives through [`super::Shard::handle_query_result`].
     fn read(&mut self, query: Query) -> Result<(), ErrorCode>;
-    /// Publishes an ephemeral frame to every shard.
     fn publish_ephemeral(&mut self, room: RoomId, frame: Bytes);
     /// Calls `access` with the presence of all shards, under its lock.
     fn presence<T>(&mut self, access: impl FnOnce(&mut Presence) -> T) -> T;
     /// Whether a session has ended since HTTP validated its token.
     fn session_has_ended(&self, session: &TokenHash) -> bool;
-    /// Records that a session is in the store.
     fn session_stored(&mut self, session: &TokenHash);
 }
 
 #[derive(Debug)]
 pub(crate) enum Query {
     /// A catch-up page for the connections that resume `room` at `after`.
-    Page { room: RoomId, after: Seq, until: Seq, encoding: Encoding },
+    Page {
+        room: RoomId,
+        after: Seq,
+        until: Seq,
+        encoding: Encoding,
+    },
     /// Events that the log of an open room is missing.
-    Backfill { room: RoomId, after: Seq },
+    Backfill {
+        room: RoomId,
+        after: Seq,
+    },
     /// The heads of open rooms in the store.
-    Heads { rooms: Vec<RoomId> },
-    /// A read operation.
-    Operation { origin: EffectOrigin, encoding: Encoding, operation: Box<dyn ReadOperation> },
+    Heads {
+        rooms: Vec<RoomId>,
+    },
+    Operation {
+        origin: EffectOrigin,
+        encoding: Encoding,
+        operation: Box<dyn ReadOperation>,
+    },
 }
 
 #[derive(Debug)]
 pub(crate) enum QueryResult {
-    /// The result of [`Query::Page`].
     Page { room: RoomId, after: Seq, until: Seq, encoding: Encoding, page: Result<Page, ErrorCode> },
-    /// The result of [`Query::Backfill`].
     Backfill { room: RoomId, events: Result<Vec<Event>, ErrorCode> },
-    /// The result of [`Query::Heads`].
     Heads { heads: Vec<(RoomId, Option<Seq>)> },
-    /// The result of [`Query::Operation`].
     Operation { origin: EffectOrigin, effects: Vec<HandlerEffect> },
 }
 
 /// A range of a room's events as frames in one encoding.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
-    /// The concatenated frames.
+    /// Whole frames, concatenated.
     pub(crate) frames: Bytes,
-    /// The last event of the page.
     pub(crate) last: Seq,
 }

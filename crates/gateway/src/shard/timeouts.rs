@@ -11,9 +11,9 @@ use crate::encoding::json_frame;
 
 /// How often open rooms are compared with the store and idle ones release memory.
 const ROOM_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// A room without events for this long is idle.
+/// A room without events for this long is idle, and releases its log.
 const IDLE_ROOM_TIMEOUT: Duration = Duration::from_secs(10);
-/// The number of rooms in one query for heads.
+/// The number of rooms in one query for heads. It bounds the time for which the query occupies a reader.
 const ROOMS_PER_QUERY: usize = 1_000;
 
 impl<T: Transport, S: ShardServices> Shard<T, S> {
@@ -30,7 +30,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         Tick::LENGTH
     }
 
-    /// Handles everything that is due at `now`.
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
         self.now = now;
         let tick = Tick::of(now);

@@ -9,7 +9,7 @@ pub(crate) struct Tick(u32);
 impl Tick {
     /// Later than any deadline.
     pub(crate) const MAX: Tick = Tick(u32::MAX);
-    /// The duration of a tick.
+    /// Precise enough for timeouts of seconds, and rare enough to cost nothing.
     pub(crate) const LENGTH: Duration = Duration::from_millis(100);
 
     pub(crate) fn of(moment: Duration) -> Self {
@@ -21,7 +21,6 @@ impl Tick {
         Tick(self.0.saturating_add(Tick::of(wait).0).saturating_add(1))
     }
 
-    /// Whether `wait` has elapsed since this tick.
     pub(crate) fn is_older_than(self, wait: Duration, now: Tick) -> bool {
         now >= self.after(wait)
     }
@@ -30,7 +29,6 @@ impl Tick {
 /// The number of slots: 102 s, more than any default timeout. Later deadlines are scheduled again from the last slot.
 const SLOTS: usize = 1024;
 
-/// Deadlines by tick.
 pub(crate) struct Wheel {
     slots: Vec<Vec<usize>>,
     /// The last tick that has expired.

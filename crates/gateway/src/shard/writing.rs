@@ -13,12 +13,11 @@ use super::fanout::FANOUT_SLICE;
 use super::wheel::Tick;
 use super::{ConnKey, Shard, ShardServices, Transport};
 
-/// The number of bytes that one connection receives in a turn.
+/// The number of bytes that one connection receives in a turn, so that a long backlog does not delay other connections.
 const WRITE_BYTES: usize = 64 * 1024;
-/// The number of slices in one system call.
+/// The number of slices in one system call; a range of a log takes up to two.
 const MAX_SLICES: usize = 16;
 
-/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FlushOutcome {
     /// Everything was written.
@@ -32,7 +31,6 @@ enum FlushOutcome {
 }
 
 impl<T: Transport, S: ShardServices> Shard<T, S> {
-    /// Queues a connection that has output.
     pub(crate) fn queue_write(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         if !connection.flags.blocked && !std::mem::replace(&mut connection.flags.write_queued, true) {
@@ -40,7 +38,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// Handles a socket that is writable again.
     pub(crate) fn handle_writable(&mut self, now: Duration, index: usize) {
         self.now = now;
         let Some(connection) = self.connections.get_mut(index) else { return };
@@ -57,7 +54,6 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         }
     }
 
-    /// Writes to a connection and handles the result.
     pub(super) fn flush_connection(&mut self, index: usize) {
         match self.write_once(index) {
             FlushOutcome::Gone => return self.end_connection(index),

@@ -32,13 +32,12 @@ pub(crate) struct HttpEffects {
 
 /// A write that was submitted for a request over HTTP.
 pub(crate) struct HttpWrite {
-    /// What follows from the answer.
     pub(crate) on_reply: Box<dyn OnReply>,
-    /// The writer's answer.
-    pub(crate) answer: oneshot::Receiver<Result<OperationResult, CommandError>>,
+    /// Closed without a reply if the writer's thread has ended.
+    pub(crate) reply: oneshot::Receiver<Result<OperationResult, CommandError>>,
 }
 
-/// A handle to a shard's thread.
+/// A handle to a shard's thread. Clones share its queue of inputs.
 #[derive(Clone)]
 pub(crate) struct ShardHandle {
     // owner: the shard's thread, which takes all inputs at once; bounded by the upgrades and reads in progress. `None`: the
@@ -52,7 +51,6 @@ impl ShardHandle {
         ShardHandle { inputs: Arc::new(Mutex::new(Some(Vec::new()))), waker }
     }
 
-    /// Hands an upgraded connection to the shard.
     pub(crate) fn connect(&self, upgraded: UpgradedConnection) {
         self.submit(Input::UpgradedConnection(upgraded));
     }
@@ -72,17 +70,15 @@ impl ShardHandle {
         wait.await.unwrap_or_else(|_| Err(ErrorCode::ShuttingDown.into()))
     }
 
-    /// Returns a token that a request over HTTP took in advance.
     pub(crate) fn refund(&self, user: UserId, class: RateClass) {
         self.submit(Input::Refund { user, class });
     }
 
-    /// Applies a rename over HTTP.
     pub(crate) fn renamed(&self, user: UserId, name: UserName) {
         self.submit(Input::Renamed { user, name });
     }
 
-    /// Stops the reading of input.
+    /// Returns when the shard has handled the input in its sockets and reads no more.
     pub(crate) async fn drain(&self) {
         let (done, wait) = oneshot::channel();
         self.submit(Input::Draining { done });
@@ -106,7 +102,6 @@ impl ShardHandle {
         }
     }
 
-    /// Takes all queued inputs.
     pub(super) fn take_inputs(&self) -> Vec<Input> {
         self.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }

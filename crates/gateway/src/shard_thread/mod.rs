@@ -122,8 +122,7 @@ impl Loop {
             }
             more = self.shard.work(now);
             if more && self.writer.is_busy() {
-                // Between two slices: on machines with few cores the writer would otherwise wait for the end of this thread's time
-                // slice.
+                // On a machine with few cores the writer would otherwise wait for the end of this thread's time slice.
                 std::thread::yield_now();
             }
             if !self.close_waiters.is_empty() && self.shard.is_empty() && self.handle.has_ended() {
@@ -149,7 +148,7 @@ impl Loop {
                 let _ = done.send(());
             }
             Input::Draining { done } => {
-                // Processes the input that the sockets have already.
+                // What clients have sent before the stop is still handled.
                 self.shard.work(now);
                 self.shard.handle_draining(now);
                 let _ = done.send(());
@@ -167,10 +166,10 @@ impl Loop {
         for effect in self.shard.handle_http_request(now, request)? {
             match effect {
                 HandlerEffect::Write { operation, on_reply } if write.is_none() => {
-                    let (reply, answer) = oneshot::channel();
-                    let target = ReplyTarget::Caller(reply);
+                    let (sender, reply) = oneshot::channel();
+                    let target = ReplyTarget::Caller(sender);
                     match self.writer.submit(actor.clone(), operation, target) {
-                        Ok(()) => write = Some(HttpWrite { on_reply, answer }),
+                        Ok(()) => write = Some(HttpWrite { on_reply, reply }),
                         Err(code) => effects.extend(on_reply.failed(CommandError::from(code))),
                     }
                 }

@@ -12,11 +12,9 @@ use super::world::World;
 use crate::commit_batch::ReplyTarget;
 use crate::writer::system_actor;
 
-/// A logout in progress.
 pub(super) struct Logout {
     token: TokenHash,
     user: UserId,
-    /// The time of the next step.
     at: Duration,
     step: Step,
 }
@@ -56,7 +54,6 @@ impl World {
         self.schedule_in(wait, self.incarnation, Action::ContinueLogouts);
     }
 
-    /// Runs the steps that are due.
     pub(super) fn continue_logouts(&mut self) {
         for logout in std::mem::take(&mut self.logouts) {
             if logout.at > self.now {

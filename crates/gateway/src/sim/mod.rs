@@ -43,7 +43,6 @@ use world::World;
 /// The number of seeds in a test run.
 const SEEDS: u64 = 100;
 
-/// The totals of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Outcome {
     frames_received: u64,

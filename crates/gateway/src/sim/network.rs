@@ -94,7 +94,6 @@ impl World {
         self.flush(actor);
     }
 
-    /// Sends the queued commands of a client.
     pub(super) fn flush(&mut self, actor: usize) {
         let Some(conn) = self.actors[actor].online else { return };
         let ActorClient::Json(client) = &mut self.actors[actor].client else { return };
@@ -111,7 +110,6 @@ impl World {
         }
     }
 
-    /// Sends one more message from every client.
     pub(super) fn send_final_messages(&mut self) {
         for actor in 0..self.actors.len() {
             if let ActorClient::Json(client) = &mut self.actors[actor].client {

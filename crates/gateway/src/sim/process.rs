@@ -38,7 +38,6 @@ pub(super) struct SimShard {
     /// Set by the bus to wake the shard.
     woken: Arc<AtomicBool>,
     delayed: Vec<Arc<BusMessage>>,
-    /// Whether a run of the shard is scheduled.
     pub(super) is_scheduled: bool,
 }
 

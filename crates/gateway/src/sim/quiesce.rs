@@ -160,7 +160,6 @@ impl World {
         }
     }
 
-    /// Records the stored events of the current epoch.
     pub(super) fn record_stored_events(&mut self) {
         for event in self.store.events() {
             self.recorder.record(RecordKind::Stored {

@@ -9,7 +9,6 @@ use crate::handoff::Identity;
 use crate::shard::QueryResult;
 
 pub(super) enum Action {
-    /// The timer tick of a shard.
     Tick(usize),
     RunShard(usize),
     Commit,
@@ -18,7 +17,6 @@ pub(super) enum Action {
     /// Bytes arrive at the server.
     ServerReceives(usize, Vec<u8>),
     ClientReads(usize),
-    /// The server detects the end of a connection.
     ServerDisconnects(usize),
     /// A client detects the end of its connection, with a close code.
     ClientDisconnects(usize, u16),

@@ -78,7 +78,6 @@ pub(super) struct World {
     /// The wall clock at virtual time 0.
     pub(super) wall_clock_offset: i64,
     pub(super) epochs: u64,
-    /// Whether clients no longer connect.
     pub(super) is_closing_down: bool,
     /// Users without a valid session: transient guests, and users who logged out.
     pub(super) departed_users: Vec<UserId>,

@@ -67,7 +67,6 @@ pub(crate) struct Limits {
     pub(crate) rates: Rates,
 }
 
-/// Timeouts of connections, requests and messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     /// From accepting a connection to its first byte.
@@ -97,9 +96,7 @@ pub(crate) enum LogFormat {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flags {
-    /// `--config FILE`
     pub(crate) config: Option<PathBuf>,
-    /// Settings, as key and value.
     pub(crate) settings: Vec<(&'static str, String)>,
 }
 
@@ -232,7 +229,6 @@ impl Loaded {
         Ok(())
     }
 
-    /// Checks constraints between settings.
     fn check_together(&self) -> Result<(), ConfigError> {
         let timeouts = &self.config.timeouts;
         if timeouts.websocket_idle <= timeouts.ping_interval {

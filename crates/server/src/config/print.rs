@@ -5,7 +5,6 @@ use std::fmt::Write;
 use super::Loaded;
 use super::settings::{Kind, SETTINGS, Setting};
 
-/// Every effective setting with its source.
 pub(crate) fn effective(loaded: &Loaded) -> String {
     let lifted = !loaded.config.limits.enabled;
     let mut out = String::from("# Effective settings and their sources.\n");

@@ -46,7 +46,6 @@ fn with_tables(document: &str, language: Language) -> Result<String, String> {
     Ok(document)
 }
 
-/// The sections in the order of the table.
 fn sections() -> Vec<&'static str> {
     let mut sections: Vec<_> = SETTINGS.iter().map(section_of).collect();
     sections.dedup();

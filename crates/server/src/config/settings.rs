@@ -34,7 +34,6 @@ pub(super) struct Setting {
     pub(super) read: fn(&mut Config, &str) -> Result<(), Option<String>>,
 }
 
-/// The TOML type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `"…"`

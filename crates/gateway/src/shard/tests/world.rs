@@ -28,7 +28,6 @@ pub(super) struct World {
     pipeline: CommitPipeline,
     inbox: Inbox<BusMessage, WriteReply>,
     reader: Box<dyn Reader>,
-    /// Whether the bus drops every message.
     pub(super) bus_is_down: bool,
     /// Published deliveries that the shard has not received yet.
     pub(super) deliveries: VecDeque<Delivery<BusMessage, WriteReply>>,
@@ -173,7 +172,6 @@ impl World {
         }
     }
 
-    /// Delivers all published messages and replies to the shard.
     pub(super) fn deliver_all(&mut self) {
         while let Some(delivery) = self.deliveries.pop_front() {
             let dropped = delivery.message.is_none();
@@ -188,7 +186,6 @@ impl World {
         }
     }
 
-    /// Runs all submitted queries.
     pub(super) fn read_all(&mut self) {
         for query in std::mem::take(&mut self.shard.services.queries) {
             let found = self.run_query(query);
@@ -200,13 +197,11 @@ impl World {
         queries::run_query(query, &mut *self.reader)
     }
 
-    /// The users who are online in a room.
     pub(super) fn online(&self, room: u64) -> std::collections::BTreeSet<u64> {
         let users = self.shard.services.presence.borrow().online(RoomId(room), usize::MAX);
         users.into_iter().map(|user| user.id.0).collect()
     }
 
-    /// Whether no user is online in any room.
     pub(super) fn no_user_is_online(&self) -> bool {
         (1..64).all(|room| self.shard.services.presence.borrow().count(RoomId(room)) == 0)
     }
@@ -295,7 +290,6 @@ impl Peer {
         messages
     }
 
-    /// Takes the received JSON objects.
     pub(super) fn take(&mut self) -> Vec<Value> {
         self.take_text()
             .iter()

@@ -57,7 +57,6 @@ struct RoomView {
     gaps: VecDeque<(Seq, Seq)>,
 }
 
-/// A command without a reply yet.
 #[derive(Debug)]
 enum PendingCommand {
     Join { name: String },

@@ -7,7 +7,6 @@ use super::super::super::closing::Lifecycle;
 use super::RandomRun;
 
 impl RandomRun {
-    /// Ends all stalls and faults and settles.
     pub(super) fn quiesce(&mut self) {
         self.trace.push("quiesce".into());
         self.world.bus_is_down = false;

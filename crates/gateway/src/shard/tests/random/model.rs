@@ -18,7 +18,6 @@ pub(super) struct RoomView {
     pub(super) gap_to: u64,
 }
 
-/// A command without a reply yet.
 pub(super) enum PendingCommand {
     Join { after: Option<u64> },
     Resume,
