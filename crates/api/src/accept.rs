@@ -284,8 +284,8 @@ fn reject(stream: TcpStream, rejection: &ApiError, rejections: &Arc<Semaphore>) 
 async fn read_and_reject(mut stream: TcpStream, rejection: &[u8]) -> io::Result<()> {
     let mut request = [0; 1024];
     let read = timeout(DRAIN_TIMEOUT, stream.read(&mut request)).await.unwrap_or(Ok(0))?;
-    let answer = if request[..read].starts_with(health::REQUEST_LINE) { health::ALIVE } else { rejection };
-    stream.write_all(answer).await?;
+    let response = if request[..read].starts_with(health::REQUEST_LINE) { health::ALIVE } else { rejection };
+    stream.write_all(response).await?;
     stream.shutdown().await?;
     while stream.read(&mut request).await? > 0 {}
     Ok(())

@@ -69,7 +69,7 @@ pub(crate) async fn serve(
     let connection_deadlines = ConnectionDeadlines::new(server.timeouts);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&connection_deadlines)));
     let service =
-        service_fn(|request: Request<Incoming>| answer(request, &peer, &server, &connection_deadlines));
+        service_fn(|request: Request<Incoming>| respond(request, &peer, &server, &connection_deadlines));
     let connection = http1::Builder::new()
         // `ConnectionDeadlines` limits the time instead.
         .header_read_timeout(None)
@@ -106,7 +106,7 @@ pub(crate) async fn serve(
     .await;
 }
 
-fn answer(
+fn respond(
     request: Request<Incoming>,
     peer: &Peer,
     server: &Arc<Server>,
@@ -119,7 +119,7 @@ fn answer(
     Box::pin(async move {
         let mut response = server.router.clone().oneshot(request).await?;
         connection_deadlines.on_response();
-        server.metrics.http_answered(response.status());
+        server.metrics.http_responded(response.status());
         if let Some(code) = response.extensions().get::<ErrorCode>() {
             server.metrics.error(*code);
         }

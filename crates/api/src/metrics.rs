@@ -55,7 +55,7 @@ impl Metrics {
         self.connections.dec();
     }
 
-    pub(crate) fn http_answered(&self, status: StatusCode) {
+    pub(crate) fn http_responded(&self, status: StatusCode) {
         let status = match status.as_u16() {
             100..=199 => "1xx",
             200..=299 => "2xx",
@@ -78,9 +78,9 @@ mod tests {
         let metrics = Metrics::default();
         let mut registry = Registry::default();
         metrics.register(&mut registry);
-        metrics.http_answered(StatusCode::NOT_FOUND);
-        metrics.http_answered(StatusCode::BAD_REQUEST);
-        metrics.http_answered(StatusCode::OK);
+        metrics.http_responded(StatusCode::NOT_FOUND);
+        metrics.http_responded(StatusCode::BAD_REQUEST);
+        metrics.http_responded(StatusCode::OK);
         metrics.tcp_opened();
         let mut rendered = String::new();
         text::encode(&mut rendered, &registry).unwrap();

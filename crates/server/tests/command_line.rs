@@ -212,7 +212,7 @@ fn second_interrupt_exits_at_once() {
     // The line of welcome shows that the connection has reached its shard, which will send the close frame.
     assert_eq!(skip_frame(&mut client), 0x81);
     server.signal(Signal::INT);
-    // The server sends a close frame, and waits for a reply that does not come.
+    // The server sends a close frame, and waits for a reply that this client does not send.
     while skip_frame(&mut client) != 0x88 {}
     server.signal(Signal::INT);
     assert_eq!(server.end().1.code(), Some(130));

@@ -12,7 +12,7 @@ use storage::Reader;
 
 use super::resume::ResumeProgress;
 
-/// One thing to do for the connection that sent the command, or for its user.
+/// A change that a handler requests, for the connection that sent the command or for its user.
 #[derive(Debug)]
 pub enum HandlerEffect {
     /// Reply `ok`, if the command has an id or the codec answers without one.
@@ -62,7 +62,7 @@ pub enum HandlerEffect {
     JoinRejected,
     /// Send a frame that is no event to all connections that have the room open.
     Ephemeral {
-        /// The frame goes to its connections in every shard.
+        /// Every shard appends the frame to the log of this room, if it is open there.
         room: RoomId,
         /// Encoded as JSON: plain text has no ephemeral frames.
         frame: ServerFrame,

@@ -195,7 +195,7 @@ impl Subscription {
 pub(crate) struct UserState {
     pub(crate) name: UserName,
     pub(crate) session: Option<TokenHash>,
-    /// Whether the user is known to be in the store.
+    /// Whether the user is certainly in the store.
     pub(crate) stored: bool,
     /// Whether a commit that would have stored the user failed with an unknown outcome.
     pub(crate) perhaps_stored: bool,

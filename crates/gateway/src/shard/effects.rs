@@ -170,7 +170,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         submitted
     }
 
-    /// Submits to a reader, unless too many reads are in progress for the connection, each of which may bring a quarter of a
+    /// Submits to a reader, unless too many reads are in progress for the connection, each of which may return a quarter of a
     /// megabyte.
     fn submit_read(&mut self, origin: EffectOrigin, operation: Box<dyn ReadOperation>) {
         let EffectOrigin { key, id, .. } = origin;

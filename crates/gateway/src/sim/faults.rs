@@ -118,7 +118,7 @@ impl World {
         self.schedule_in(Duration::from_millis(1), 0, Action::InjectFault);
     }
 
-    /// Disconnects every client for good.
+    /// Disconnects every client permanently.
     pub(super) fn disconnect_all(&mut self) {
         self.is_closing_down = true;
         for actor in 0..self.actors.len() {

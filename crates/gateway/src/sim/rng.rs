@@ -26,7 +26,7 @@ impl Rng {
         &these[self.below(these.len() as u64) as usize]
     }
 
-    /// Between `from` and `to` milliseconds, to the microsecond, so that two things seldom happen at once.
+    /// Between `from` and `to` milliseconds, to the microsecond, so that two actions seldom coincide.
     pub(crate) fn millis(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_micros(from * 1000 + self.below((to - from) * 1000 + 1))
     }

@@ -197,7 +197,7 @@ fn delivery_to_any_number_of_members_allocates_nothing() {
         let allocations = allocations(&mut shard_under_test, &batches);
         let bytes: u64 = batches.iter().map(|batch| bytes_of(batch)).sum();
         assert!(
-            shard_under_test.counters().iter().all(|&(_, _, got)| got == bytes),
+            shard_under_test.counters().iter().all(|&(_, _, received)| received == bytes),
             "every member receives every byte"
         );
         assert_eq!(allocations, 0, "{members} members in {rooms} rooms, {messages} messages per batch");
@@ -224,7 +224,7 @@ fn unblocked_member_continues_without_allocation() {
     });
     let bytes: u64 = batches.iter().map(|batch| bytes_of(batch)).sum();
     assert!(
-        shard_under_test.counters().iter().all(|&(_, _, got)| got == bytes),
+        shard_under_test.counters().iter().all(|&(_, _, received)| received == bytes),
         "every member receives every byte"
     );
     assert_eq!(allocations.count_total, 0);

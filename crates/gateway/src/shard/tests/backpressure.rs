@@ -21,14 +21,14 @@ fn stalled_reader_delays_no_member_and_loses_nothing() {
     }
     assert!(are_contiguous(&li.take_seqs(), 3, 302));
     // It accepts a little, not at frame boundaries, and then everything.
-    let mut got = slow.take_seqs();
+    let mut received = slow.take_seqs();
     for _ in 0..50 {
         world.accept_bytes(&slow, 777);
-        got.extend(slow.take_seqs());
+        received.extend(slow.take_seqs());
     }
     world.accept_bytes(&slow, usize::MAX);
-    got.extend(slow.take_seqs());
-    assert!(are_contiguous(&got, 3, 302), "{got:?}");
+    received.extend(slow.take_seqs());
+    assert!(are_contiguous(&received, 3, 302), "{received:?}");
 }
 
 #[test]
@@ -86,14 +86,14 @@ fn unread_input_is_read_after_unanswered_commands() {
 #[test]
 fn paused_member_is_read_after_the_fanout() {
     let mut world = World::new();
-    let talkers: Vec<Peer> = (1..=40).map(|user| world.connect_to_lobby(user)).collect();
+    let senders: Vec<Peer> = (1..=40).map(|user| world.connect_to_lobby(user)).collect();
     // Its socket is full, so no flush of its own resumes reading.
     let full = world.connect_to_lobby(41);
     full.limit_bytes(0);
     let body = "x".repeat(BODY);
     for number in 0..64 {
-        for talker in &talkers {
-            world.text(talker, &send_in_lobby(&format!("k{number}"), &body));
+        for sender in &senders {
+            world.text(sender, &send_in_lobby(&format!("k{number}"), &body));
         }
         world.text(&full, &send_in_lobby(&format!("k{number}"), "I am here"));
         world.shard.work(world.now);

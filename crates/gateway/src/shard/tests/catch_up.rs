@@ -82,9 +82,9 @@ fn evicted_cursor_catches_up_from_the_store() {
             <= 4 << 20)
     );
     world.accept_bytes(&slow, usize::MAX);
-    let got = slow.take_seqs();
-    assert!(are_contiguous(&got, 3, 902), "{:?}", got.iter().take(9).collect::<Vec<_>>());
-    assert!(got.iter().all(|(from, to)| from == to), "no gap was needed");
+    let received = slow.take_seqs();
+    assert!(are_contiguous(&received, 3, 902), "{:?}", received.iter().take(9).collect::<Vec<_>>());
+    assert!(received.iter().all(|(from, to)| from == to), "no gap was needed");
 }
 
 #[test]
@@ -98,9 +98,9 @@ fn too_large_catch_up_is_a_gap() {
         world.send(&li, &format!("k{n}"), &"x".repeat(8192));
     }
     world.accept_bytes(&slow, usize::MAX);
-    let got = slow.take_seqs();
-    assert!(are_contiguous(&got, 3, 1502), "{:?}", got.iter().take(9).collect::<Vec<_>>());
-    assert!(got.iter().any(|(from, to)| from < to), "a gap was due");
+    let received = slow.take_seqs();
+    assert!(are_contiguous(&received, 3, 1502), "{:?}", received.iter().take(9).collect::<Vec<_>>());
+    assert!(received.iter().any(|(from, to)| from < to), "a gap was due");
 }
 
 #[test]

@@ -64,10 +64,10 @@ fn leave_after_grouped_join_ends_one_membership() {
 fn only_the_creator_uses_a_new_room_token() {
     let mut world = World::new();
     world.shard.settings.rates = domain::Rates::default();
-    let (maker, mut other) = (world.connect(1), world.connect(2));
-    // Both take a token for each room. The join of `maker` comes first and creates it, so `other` gets its token back.
+    let (creator, mut other) = (world.connect(1), world.connect(2));
+    // Both take a token for each room. The join of `creator` comes first and creates it, so the token of `other` is returned.
     for n in 0..4 {
-        for peer in [&maker, &other] {
+        for peer in [&creator, &other] {
             world.text(peer, &join(&format!("room{n}")));
         }
         world.settle();

@@ -39,14 +39,14 @@ fn text_client_gets_missed_lines_on_next_connect() {
         world.send(&li, &format!("k{number}"), &format!("missed {number}"));
     }
     world.disconnect(&li);
-    let hasty = world.connect_without_settling(7, WireProtocol::PlainText(Language::En), session);
+    let brief = world.connect_without_settling(7, WireProtocol::PlainText(Language::En), session);
     for _ in 0..3 {
         world.work();
         world.commit_all();
         world.deliver_all();
     }
     // Its page has not been delivered.
-    world.disconnect(&hasty);
+    world.disconnect(&brief);
     let mut back = world.connect_as(7, WireProtocol::PlainText(Language::En), session);
     let lines = back.take_text();
     for number in 0..5 {

@@ -11,8 +11,8 @@ use crate::i18n::Language;
 fn transient_guest_leaves_on_disconnect() {
     let mut world = World::new();
     let mut li = world.connect_to_lobby(1);
-    let passer_by = world.connect_as(2, WireProtocol::PlainText(Language::En), None);
-    world.disconnect(&passer_by);
+    let guest = world.connect_as(2, WireProtocol::PlainText(Language::En), None);
+    world.disconnect(&guest);
     assert_eq!(types(&li.take())[..2], ["member_joined", "member_left"]);
     assert!(world.shard.connections.users().count() == 1 && world.shard.connections.len() == 1);
 }
@@ -21,9 +21,9 @@ fn transient_guest_leaves_on_disconnect() {
 fn departure_waits_for_the_writer() {
     let mut world = World::new();
     let mut li = world.connect_to_lobby(1);
-    let passer_by = world.connect_as(2, WireProtocol::PlainText(Language::En), None);
+    let guest = world.connect_as(2, WireProtocol::PlainText(Language::En), None);
     world.shard.services.overloaded = true;
-    world.disconnect(&passer_by);
+    world.disconnect(&guest);
     assert_eq!(types(&li.take()), ["member_joined"]);
     world.shard.services.overloaded = false;
     world.wait(seconds(1));
@@ -33,11 +33,11 @@ fn departure_waits_for_the_writer() {
 #[test]
 fn failed_departure_is_retried() {
     let mut world = World::new();
-    let passer_by = world.connect_as(7, WireProtocol::Json, None);
-    world.send_frame(&passer_by, &join("lobby"));
+    let guest = world.connect_as(7, WireProtocol::Json, None);
+    world.send_frame(&guest, &join("lobby"));
     assert!(world.is_member(1, 7));
     world.store.fail_next(storage::Failure::Lost);
-    world.disconnect(&passer_by);
+    world.disconnect(&guest);
     assert!(world.is_member(1, 7), "the commit failed");
     world.wait(seconds(2));
     assert!(!world.is_member(1, 7));
@@ -46,12 +46,12 @@ fn failed_departure_is_retried() {
 #[test]
 fn guest_stored_by_a_failed_join_leaves_on_disconnect() {
     let mut world = World::new();
-    let mut passer_by = world.connect_as(7, WireProtocol::Json, None);
+    let mut guest = world.connect_as(7, WireProtocol::Json, None);
     world.store.fail_next(storage::Failure::NotKnown);
-    world.send_frame(&passer_by, &join("lobby"));
-    assert_eq!(passer_by.take()[1]["code"], "unavailable");
+    world.send_frame(&guest, &join("lobby"));
+    assert_eq!(guest.take()[1]["code"], "unavailable");
     assert!(world.is_member(1, 7));
-    world.disconnect(&passer_by);
+    world.disconnect(&guest);
     assert!(!world.is_member(1, 7));
 }
 
