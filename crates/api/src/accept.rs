@@ -274,7 +274,7 @@ fn reject(stream: TcpStream, rejection: &ApiError, rejections: &Arc<Semaphore>) 
     };
     tokio::spawn(async move {
         let _permit = permit;
-        // An error means that the client has disconnected.
+        // An error means that the client has disconnected, or does not read.
         let _ = timeout(2 * DRAIN_TIMEOUT, read_and_reject(stream, &rejection)).await;
     });
     Ok(())

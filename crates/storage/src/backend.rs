@@ -17,10 +17,10 @@ use crate::{Changes, StoreError};
 /// answered, the outcome is unknown. The backend then discards its caches. The variant of the error decides what happens next:
 ///
 /// - [`StoreError::Defect`] and [`StoreError::Corrupt`] (a constraint failed, a row is unreadable) may be caused by one
-/// request: the batch is split, and its parts are tried again. Nothing may have been stored.
+///   request: the batch is split, and its parts are tried again. Nothing may have been stored.
 /// - [`StoreError::Full`]: nothing was stored. Requests that change nothing are answered from the stored state.
 /// - [`StoreError::Unavailable`] and [`StoreError::Fatal`]: every request of the batch fails. A COMMIT with an unknown outcome
-/// is `Unavailable`.
+///   is `Unavailable`.
 pub trait Backend: Send {
     /// Begins a transaction that may write, and loads `facts` into `world`.
     fn begin(&mut self, facts: &[Fact], world: &mut World) -> Result<(), StoreError>;
