@@ -1,4 +1,4 @@
-//! The frames of `golden/` are read and written back unchanged here, and by the web client's tests: two programs that agree
+//! The frames of `golden/` are read and written back unchanged here and by the web client's tests: two programs that agree
 //! with these files agree with each other and with docs/PROTOCOL.md.
 
 use serde_json::Value;
@@ -60,7 +60,7 @@ fn every_operation_has_examples_of_its_own() {
 
 #[test]
 fn full_event_of_joint_joins_is_far_below_the_frame_limit() {
-    // The longest names; `"` and `\` would be two bytes each.
+    // The longest names; with `"` or `\` instead, each character would have two bytes.
     let name = UserName::new(&"𠮷".repeat(Limits::USER_NAME_CHARS as usize)).unwrap();
     let user = User { id: UserId(u64::MAX), name };
     let event = Event {

@@ -3,7 +3,7 @@ import { type Chat, TYPING_INTERVAL, type TypedLine } from './chat';
 import { DIRECTORY_MAX_AGE } from './reconcile';
 import type { Room } from './room';
 
-/** User actions. Each returns a command to send at once, or leaves the command to `reconcile`. */
+/** User actions. Each returns a command to send at once; null leaves it to `reconcile`. */
 
 /** Queues a message: it is shown at once and kept until the server acknowledges it. */
 export function sendMessage(chat: Chat, room: RoomId, body: string, key: string, now: number): void {

@@ -5,8 +5,8 @@ import { list, roomId, userId } from './validate';
 const events = list(event);
 
 /**
- * Reads a text frame of the server: one object or an array of them. An invalid object is left out, never guessed: a lost
- * event shows as a gap in the numbers and is fetched again, a wrong one would be believed.
+ * Reads a text frame of the server: one object or an array of them. An invalid object is omitted, never guessed: a lost
+ * event is a gap in the numbers and is fetched again, a wrong one would be displayed.
  */
 export function decode(text: string): ServerFrame[] {
   let value: unknown;
@@ -22,7 +22,7 @@ export function decodeFrame(value: unknown): ServerFrame | null {
   return controlFrame(value) ?? event(value);
 }
 
-/** Reads a page of events, as `history` and the HTTP address return it. */
+/** Reads a page of events, as `history` and its HTTP route return it. */
 export function decodeEvents(value: unknown): RoomEvent[] | null {
   return events(value);
 }

@@ -1,9 +1,9 @@
 import type { Command } from './types';
 
-/** At most this many commands stand in one frame. */
+/** The most commands in one frame (`Limits::FRAME_COMMANDS`). */
 export const COMMANDS_PER_FRAME = 256;
 
-/** Writes commands as text frames, each within the server's bounds: one object alone, several as arrays. */
+/** Encodes commands as text frames within the server's bounds: a single one as an object, several as an array. */
 export function encode(commands: readonly Command[], frameBytes: number): string[] {
   const frames: string[] = [];
   let batch: string[] = [];
@@ -25,7 +25,7 @@ export function encode(commands: readonly Command[], frameBytes: number): string
   return frames;
 }
 
-/** How many bytes a text takes on the wire, without encoding it. */
+/** The number of UTF-8 bytes of a text, without encoding it. */
 export function utf8Bytes(text: string): number {
   let bytes = 0;
   for (let i = 0; i < text.length; i++) {
@@ -35,7 +35,7 @@ export function utf8Bytes(text: string): number {
     else if (unit >= 0xd800 && unit < 0xdc00 && isLowSurrogate(text.charCodeAt(i + 1))) {
       bytes += 4;
       i += 1;
-    } else bytes += 3; // A surrogate alone is sent as U+FFFD, which takes three as well.
+    } else bytes += 3; // A lone surrogate is sent as U+FFFD, which has three bytes as well.
   }
   return bytes;
 }

@@ -1,6 +1,6 @@
 /**
- * The rules of names, as `crates/protocol` has them, so that a wrong name is reported before it is sent. The server
- * decides; the golden names keep both equal.
+ * The rules of names in `crates/protocol`, so that an invalid name is reported before it is sent. The server decides;
+ * the golden names keep both implementations equal.
  */
 
 export const LOBBY = 'lobby';
@@ -27,13 +27,13 @@ export function roomName(text: string): Name {
   return { ok: true, name };
 }
 
-/** What room names are compared by: case and width do not matter. */
+/** The key by which room names are compared: without case and width. */
 export function roomKey(name: string): string {
-  // JavaScript has no case folding. Up and down again folds what matters: ß and ss, and the two small sigmas.
+  // JavaScript has no case folding. Upper and then lower case folds the cases that matter: ß and ss, and the two small sigmas.
   return name.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase().replaceAll('ς', 'σ').normalize('NFKC');
 }
 
-/** Almost anything, but nothing invisible and nothing with which a line could be forged. */
+/** Almost any text, but without invisible characters and without those that could forge a line of plain text. */
 export function userName(text: string): Name {
   const name = text.replace(SPACE_AROUND, '').split(/\p{White_Space}+/u).join(' ').normalize('NFC');
   if (name === '') return wrong('empty');

@@ -1,6 +1,6 @@
 /**
- * The types of the protocol under the names that the page uses. They come from the operation table of `crates/protocol`, by way
- * of `generated.ts`; the golden frames hold both sides together: see golden.test.ts.
+ * The types of the protocol under the names that the page uses. They are generated from the operation table of
+ * `crates/protocol` (`generated.ts`); golden.test.ts compares both sides.
  */
 import type { Command, controlFrame, event } from './generated';
 import type { Valid } from './validate';
@@ -17,7 +17,7 @@ export type { RoomId, UserId } from './validate';
 export type Seq = number;
 
 export type RoomEvent = Valid<typeof event>;
-/** An event of a type that this page is too old for: it has its place among the numbers, and shows nothing. */
+/** An event of a type that this page does not know, because a newer server sent it: it has a number and is not displayed. */
 export type UnknownEvent = Extract<RoomEvent, { type: 'unknown' }>;
 export type ServerFrame = RoomEvent | Valid<typeof controlFrame>;
 export type CommandOf<T extends Command['type']> = Extract<Command, { type: T }>;

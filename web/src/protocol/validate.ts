@@ -1,6 +1,6 @@
 /**
- * The parts of which the generated validators are made. A validator returns a copy with the fields that it has, or null: what
- * does not fit its schema is never guessed.
+ * The functions of which the generated validators consist. A validator returns a copy with the fields of its schema, or null:
+ * a value that does not match is never guessed.
  */
 
 export type Validator<T> = (value: unknown) => T | null;
@@ -13,7 +13,7 @@ export type UserId = `u${number}`;
 
 export const text: Validator<string> = (value) => (typeof value === 'string' ? value : null);
 export const flag: Validator<boolean> = (value) => (typeof value === 'boolean' ? value : null);
-/** A whole number that JavaScript holds exactly. */
+/** An integer that JavaScript represents exactly: below 2^53. */
 export const count: Validator<number> = (value) =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
 export const roomId: Validator<RoomId> = (value) => (isId(value, 'r') ? (value as RoomId) : null);
@@ -27,12 +27,12 @@ export function is<T extends string>(constant: T): Validator<T> {
   return (value) => (value === constant ? constant : null);
 }
 
-/** One of these texts. A newer server may have others, which are read as the fallback. */
+/** One of these texts. Others, which a newer server may send, become the fallback. */
 export function oneOf<T extends string>(values: readonly T[], fallback: T): Validator<T> {
   return (value) => (typeof value !== 'string' ? null : values.includes(value as T) ? (value as T) : fallback);
 }
 
-/** A list of which every item is valid: a page with one wrong item is no page, rather than a page with a hole. */
+/** A list in which every item is valid: with one invalid item the whole list is, because a page must not have a hole. */
 export function list<T>(item: Validator<T>): Validator<T[]> {
   return (value) => {
     if (!Array.isArray(value)) return null;
@@ -58,7 +58,7 @@ export function object<R extends Fields, O extends Fields = Record<never, never>
   };
 }
 
-/** An object that `type` tells apart from its siblings. */
+/** An object whose `type` distinguishes it from the other frames. */
 export function tagged<T>(variants: Record<string, Validator<T>>): Validator<T> {
   return (value) => {
     if (!isObject(value) || typeof value.type !== 'string' || !Object.hasOwn(variants, value.type)) return null;
@@ -67,8 +67,8 @@ export function tagged<T>(variants: Record<string, Validator<T>>): Validator<T> 
 }
 
 /**
- * An event. One of a type that this page is too old for keeps its place among the numbers, and shows nothing: left out, it
- * would be a gap for ever. `reserved` are the types of frames that are no events.
+ * An event. One of a type that this page does not know keeps its number and is not displayed: omitted, it would be a gap that no
+ * page fills. `reserved` are the types of frames that are not events.
  */
 export function eventOf<T extends { seq: number }, N extends { seq: number }>(
   variants: Record<string, Validator<T>>, numbered: Validator<N>, reserved: readonly string[],

@@ -69,7 +69,7 @@ fn check_line(name: &UserName, body: &str) {
     assert_eq!(sanitize_line(&line), line);
 }
 
-/// A typed line has one meaning, and any text can be sent as a message.
+/// Checks that a typed line has one meaning, and that any text can be sent as a message.
 fn check_typed(text: &str) {
     const SPACES: [char; 5] = [' ', '\t', '\n', '\r', '\u{3000}'];
     let parsed = parse(text);

@@ -1,4 +1,4 @@
-//! The property that `cargo xtask fuzz` holds for hours, here for a moment: over what is kept under `fuzz/`, and over chance.
+//! The properties that `cargo xtask fuzz` checks for hours, checked for the corpus under `fuzz/` and for a few random inputs.
 
 mod lines;
 

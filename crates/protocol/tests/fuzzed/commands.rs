@@ -5,13 +5,13 @@ use std::str::from_utf8;
 use serde_json::Value;
 use teahouse_protocol::{Command, CommandEnvelope, FrameError, Limits, RoomName, UserName, parse_frame};
 
-/// The longest body in these cases, in bytes.
+/// The longest body in these cases, in UTF-8 bytes.
 const BODY_LIMIT: u32 = 100;
 
 /// The longest error message, in bytes. A reply much longer than its frame would amplify the traffic of an attacker.
 const MESSAGE_BYTES: usize = 1024;
 
-/// Checks the properties of the parser, for the text of one frame.
+/// Checks the properties of the parser for the text of one frame.
 pub(crate) fn hold(data: &[u8]) {
     let Ok(text) = from_utf8(data) else { return };
     let frame = match parse_frame(text, BODY_LIMIT) {
@@ -41,7 +41,7 @@ fn check_error(error: &FrameError, text: &str) {
     assert!(error.id.is_none() || error.id.map(|id| id.0) == named, "{error:?} answers {named:?}");
 }
 
-/// Checks that the fields of a command are legal, and that it is equal after serializing and parsing.
+/// Checks that the fields of a command are valid, and that it is equal after serializing and parsing.
 fn check_command(envelope: &CommandEnvelope) {
     let text = serde_json::to_string(envelope).expect("a command is JSON");
     assert_eq!(CommandEnvelope::parse(&text, BODY_LIMIT).as_ref(), Ok(envelope), "{text}");

@@ -1,5 +1,5 @@
-//! The property that `cargo xtask fuzz` holds for hours, here for a moment: over what is kept under `fuzz/`, over the golden
-//! frames, and over chance.
+//! The property that `cargo xtask fuzz` checks for hours, checked for the corpus under `fuzz/`, for the golden frames and for
+//! a few random inputs.
 
 mod commands;
 
@@ -19,7 +19,7 @@ fn commands_hold_for_every_input_that_is_kept() {
     commands::hold(include_bytes!("../../golden/client.json"));
 }
 
-/// Texts that are almost commands: chance alone does not write JSON.
+/// Texts that are almost commands, because random text is almost never JSON.
 fn almost() -> impl Strategy<Value = String> {
     const WORDS: &[&str] = &[
         "{",
