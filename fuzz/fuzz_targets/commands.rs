@@ -1,4 +1,4 @@
-//! Any text in place of a client's command.
+//! Any text instead of a client's command.
 
 #![no_main]
 

@@ -27,36 +27,36 @@ schemas! {
     RoomId = {
         "type": "string",
         "pattern": r"^r(0|[1-9]\d{0,19})$",
-        "description": "The id of a room. It is never used again after the room is gone.",
+        "description": "The id of a room. It is not reused after the room is deleted.",
         "examples": ["r1"],
     };
     UserId = {
         "type": "string",
         "pattern": r"^u(0|[1-9]\d{0,19})$",
-        "description": "The id of a user. It is never used again.",
+        "description": "The id of a user. It is never reused.",
         "examples": ["u7"],
     };
     Seq = {
         "type": "integer",
         "minimum": 0,
         "maximum": MAX_INTEGER,
-        "description": "The number of an event in its room: 1, 2, 3 … without a hole. 0 is the position before the first event.",
+        "description": "The number of an event in its room: 1, 2, 3 … without a gap. 0 is the position before the first event.",
     };
     MessageCount = {
         "type": "integer",
         "minimum": 0,
         "maximum": MAX_INTEGER,
-        "description": "The messages of a room up to some point. The number of unread messages is the difference of two counts.",
+        "description": "The number of messages in a room up to some event. The number of unread messages is the difference of two counts.",
     };
     CommandId = {
         "type": "integer",
         "minimum": 0,
         "maximum": MAX_INTEGER,
-        "description": "The client's number for a command. Its reply bears the same number.",
+        "description": "The client's number for a command. The reply has the same number.",
     };
     Epoch = {
         "type": "string",
-        "description": "The life of the store. A restored store has another epoch, in which older cursors mean nothing.",
+        "description": "The identity of the store's history. A restored store has another epoch, in which earlier cursors are invalid.",
     };
     Timestamp = {
         "type": "string",
@@ -68,7 +68,7 @@ schemas! {
         "type": "string",
         "minLength": 1,
         "maxLength": Limits::ROOM_NAME_CHARS,
-        "description": "Letters and digits of any script, `-` and `_`; not like an id. Names are compared without regard to case and width.",
+        "description": "Letters and digits of any script, `-` and `_`; not of the form of an id. Names are compared without case and width.",
         "examples": ["lobby"],
     };
     RoomRef = {
@@ -76,14 +76,14 @@ schemas! {
         "minLength": 1,
         // With the leading `#` that parsing removes.
         "maxLength": Limits::ROOM_NAME_CHARS + 1,
-        "description": "A room, by its id or its name.",
+        "description": "The id or the name of a room.",
         "examples": ["r1", "lobby"],
     };
     UserName = {
         "type": "string",
         "minLength": 1,
         "maxLength": Limits::USER_NAME_CHARS,
-        "description": "A name of a user. No control or invisible characters, no `:`, and no `*` or `/` in front. Not unique.",
+        "description": "The name of a user, not unique. It contains no control or invisible characters and no `:`, and does not start with `*` or `/`.",
         "examples": ["李雷"],
     };
     ClientMessageId = {
@@ -95,7 +95,7 @@ schemas! {
     MessageBody = {
         "type": "string",
         "minLength": 1,
-        "description": "The text of a message, kept as it was typed. At most `limits.body_bytes` of UTF-8, not only white space, without U+0000.",
+        "description": "The text of a message, stored unchanged: at most `limits.body_bytes` bytes of UTF-8, not only white space, without U+0000.",
         "examples": ["你好"],
     };
 }

@@ -188,7 +188,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// A server run may end at once, and one that fails to open serves nobody; but not all do. The 24 cursors are those of the first
+/// A server run may end at once, and one that fails to open serves no client; but not all do. The 24 cursors are those of the first
 /// joins.
 fn minimum_activity(runs: u32) -> MinimumActivity {
     let server_runs = u64::from(runs);

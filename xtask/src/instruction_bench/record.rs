@@ -63,7 +63,7 @@ impl Conditions {
         Ok(())
     }
 
-    /// The conditions that differ from the record. The counts are compared all the same: a new compiler may explain a
+    /// The conditions that differ from the record. The counts are compared nevertheless: a new compiler may explain a
     /// difference, but the check must not be skipped after each Rust release.
     pub(crate) fn differing_from(&self, now: &Self) -> Vec<String> {
         let both = [

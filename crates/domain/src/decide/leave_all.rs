@@ -5,7 +5,7 @@ use protocol::UserId;
 use super::{Context, Decide, Decision, Stop};
 use crate::{Effect, Fact};
 
-/// Leaves every room: the connection of a transient user has ended, and nobody can return as that user.
+/// Leaves every room: the connection of a transient user has ended, and no client can return as that user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaveAll;
 

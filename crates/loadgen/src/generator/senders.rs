@@ -94,18 +94,18 @@ impl Sender {
 /// A steady rate of messages, independent of replies, so that a slow server cannot slow the load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
-    begun_us: u64,
+    start_us: u64,
     per_second: f64,
     taken: u64,
 }
 
 impl Schedule {
-    pub(crate) fn new(begun_us: u64, per_second: f64) -> Self {
-        Schedule { begun_us, per_second, taken: 0 }
+    pub(crate) fn new(start_us: u64, per_second: f64) -> Self {
+        Schedule { start_us, per_second, taken: 0 }
     }
 
     pub(crate) fn next_us(&self) -> u64 {
-        self.begun_us + (self.taken as f64 * 1e6 / self.per_second) as u64
+        self.start_us + (self.taken as f64 * 1e6 / self.per_second) as u64
     }
 
     /// Takes the next message if it is due. Returns its delay.

@@ -34,11 +34,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         operation_id: "create_session",
         tag: "sessions",
-        summary: "Creates a guest and a session, unless the request bears a valid session.",
+        summary: "Creates a guest and a session, unless the request has a valid session.",
         // Needs no session; a request from a page of another origin is rejected unless the origin is allowed.
         route: Route { access: Access::Session, ..Route::change(Method::Post, "/api/v1/session").creating() },
         request: Some(SchemaGenerator::subschema_for::<CreateSession>),
-        replies: &[(200, "The session that the request bears.", SESSION), (201, "A new guest.", SESSION)],
+        replies: &[(200, "The session of the request.", SESSION), (201, "A new guest.", SESSION)],
         errors: &[InvalidName, RateLimited, Unavailable, StorageFull],
     },
     Endpoint {
@@ -53,7 +53,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         operation_id: "delete_session",
         tag: "sessions",
-        summary: "Ends the session. The answer comes when its connections are closed.",
+        summary: "Ends the session. The response is sent after its connections are closed.",
         route: Route::change(Method::Delete, "/api/v1/session"),
         request: None,
         replies: &[(204, "The session has ended.", Content::Nothing)],
@@ -62,10 +62,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         operation_id: "healthz",
         tag: "server",
-        summary: "Answers as long as the process does.",
+        summary: "Answers 200 while the process runs.",
         route: Route::get("/healthz").public(),
         request: None,
-        replies: &[(200, "The process answers.", Content::Media("text/plain"))],
+        replies: &[(200, "The process runs.", Content::Media("text/plain"))],
         errors: &[],
     },
     Endpoint {
@@ -98,7 +98,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         operation_id: "docs",
         tag: "server",
-        summary: "This document as a page.",
+        summary: "This document as an HTML page.",
         route: Route::get("/api/docs").public(),
         request: None,
         replies: &[(200, "The page.", Content::Media("text/html"))],

@@ -43,7 +43,7 @@ pub fn document() -> Value {
         },
         "tags": [
             { "name": "operations", "description": "Rooms and messages." },
-            { "name": "sessions", "description": "Who the client is." },
+            { "name": "sessions", "description": "The session of the client." },
             { "name": "server", "description": "For operators and authors of clients." },
         ],
         "paths": paths,
@@ -110,7 +110,7 @@ fn operation(schemas: &mut Schemas, definition: &Definition, route: Route) -> Va
     let mut replies = vec![(200, "Done.", json_content(&reply))];
     if route.creates {
         replies = vec![
-            (200, "A repetition: it was done before.", json_content(&reply)),
+            (200, "A repetition: the request was carried out before.", json_content(&reply)),
             (201, "Created.", json_content(&reply)),
         ];
     }

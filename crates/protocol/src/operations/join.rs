@@ -37,7 +37,7 @@ impl Operation for Join {
     type Reply = Joined;
     const ROW: Row = Row {
         name: "join",
-        summary: "Makes the user a member of a room. An unknown name creates the room. A member stays one, and nothing is appended.",
+        summary: "Makes the user a member of a room. An unknown name creates the room. For a member, nothing is appended.",
         reply: "`joined`, then the events after `after`",
         http: Some(Route::change(Method::Post, "/api/v1/rooms/{room}/join").without(&["after", "epoch"])),
         permission: Some(Permission::Join),

@@ -33,7 +33,7 @@ impl Operation for Resume {
     type Reply = Done;
     const ROW: Row = Row {
         name: "resume",
-        summary: "Returns to rooms after a lost connection, each at its own cursor.",
+        summary: "Opens rooms again after a lost connection, each from its own cursor.",
         reply: "for each room `joined` without `id`, or an `error` with `room`; then `ok`",
         http: None,
         permission: Some(Permission::Member),

@@ -40,7 +40,7 @@ impl Operation for Rooms {
     type Reply = RoomPage;
     const ROW: Row = Row {
         name: "rooms",
-        summary: "Lists the rooms, by id.",
+        summary: "Lists rooms, sorted by id.",
         reply: "`ok {rooms, next?}`",
         http: Some(Route::get("/api/v1/rooms")),
         permission: None,

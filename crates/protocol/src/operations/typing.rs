@@ -27,7 +27,7 @@ impl Operation for Typing {
     type Reply = Done;
     const ROW: Row = Row {
         name: "typing",
-        summary: "Notifies the room that the user is typing. It is no event, and may be lost.",
+        summary: "Notifies the members of a room that the user is typing. The notification is not stored, and may be lost.",
         reply: "`ok`",
         http: None,
         permission: Some(Permission::Member),

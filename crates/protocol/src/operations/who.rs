@@ -39,7 +39,7 @@ impl Operation for Who {
     type Reply = UserPage;
     const ROW: Row = Row {
         name: "who",
-        summary: "Lists the users who are online in a room, by id.",
+        summary: "Lists the users who are online in a room, sorted by id.",
         reply: "`ok {count, users, next?}`",
         http: Some(Route::get("/api/v1/rooms/{room}/online")),
         permission: Some(Permission::Member),

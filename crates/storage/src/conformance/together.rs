@@ -69,8 +69,8 @@ pub fn shared_join_names_at_most_a_hundred(fixture: &mut Fixture) {
     assert_eq!(named, [Limits::JOINED_TOGETHER, Limits::JOINED_TOGETHER, 1]);
     let heads = heads(&batch);
     assert_eq!((heads[99], heads[100], heads[199], heads[200]), (1, 2, 2, 3));
-    let everybody: Vec<User> = fixture.events(batch.events[0].room).iter().flat_map(joined).collect();
-    assert_eq!(everybody, (1..=2 * most + 1).map(user).collect::<Vec<_>>());
+    let all: Vec<User> = fixture.events(batch.events[0].room).iter().flat_map(joined).collect();
+    assert_eq!(all, (1..=2 * most + 1).map(user).collect::<Vec<_>>());
 }
 
 pub fn event_between_two_joins_separates_them(fixture: &mut Fixture) {
