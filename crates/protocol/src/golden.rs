@@ -15,11 +15,14 @@ pub fn client() -> String {
 /// The content of `golden/server.json`, one frame per line: frames that are neither an event nor a reply, events, replies.
 #[must_use]
 pub fn server() -> String {
-    let control = include_str!("../golden/control.json").lines();
-    let control =
-        control.map(str::trim).filter(|line| line.starts_with('{')).map(|line| line.trim_end_matches(','));
     let replies = OPERATIONS.iter().flat_map(|definition| definition.row.replies);
-    list(control.chain(EVENT_EXAMPLES.iter().chain(replies).copied()))
+    list(control().chain(EVENT_EXAMPLES.iter().chain(replies).copied()))
+}
+
+/// The frames of `golden/control.json`: those that are neither an event nor a reply.
+pub fn control() -> impl Iterator<Item = &'static str> {
+    let lines = include_str!("../golden/control.json").lines();
+    lines.map(str::trim).filter(|line| line.starts_with('{')).map(|line| line.trim_end_matches(','))
 }
 
 fn list<'a>(frames: impl Iterator<Item = &'a str>) -> String {

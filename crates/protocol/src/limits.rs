@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The limits in force on a connection, as `welcome` announces them.
+/// The limits of a connection, as `welcome` announces them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// The longest message body, in UTF-8 bytes. A longer one gets `body_too_long`.

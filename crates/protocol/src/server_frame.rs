@@ -51,7 +51,7 @@ pub struct Welcome {
     pub you: User,
     /// The epoch of the store; a client that resumes sends back the epoch of its events.
     pub epoch: Epoch,
-    /// The limits in force for this connection.
+    /// The limits of this connection.
     pub limits: Limits,
     /// The program and its version: `teahouse 0.1.0`.
     pub server: String,
@@ -157,7 +157,7 @@ pub struct Appended {
 /// The reply to `rename`: the name as it was stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Named {
-    /// The name in force, normalized.
+    /// The current name, normalized.
     pub name: UserName,
 }
 
@@ -221,7 +221,7 @@ pub struct ErrorFrame {
     /// The id of the command, if it had one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CommandId>,
-    /// The room of a `resume` that could not be opened; the other rooms are not affected.
+    /// The room of a `resume` that could not be opened, or a room that was deleted. Other rooms are not affected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomId>,
     /// The stable code, for programs. Clients treat an unknown one as `internal`.
@@ -251,7 +251,7 @@ pub struct Gap {
 pub struct Reset {
     /// The room to discard.
     pub room: RoomId,
-    /// The epoch in force.
+    /// The current epoch.
     pub epoch: Epoch,
 }
 
@@ -262,10 +262,10 @@ pub struct Presence {
     pub room: RoomId,
     /// The number of users online.
     pub count: u32,
-    /// The users who went online. Empty if more than 100 are online.
+    /// The users who went online. Absent if there are none, and if more than 100 are online.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub online: Vec<User>,
-    /// The users who went offline. Empty if more than 100 are online.
+    /// The users who went offline. Absent if there are none, and if more than 100 are online.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offline: Vec<UserId>,
 }

@@ -2,6 +2,7 @@
 //! committed, so that readers see them and reviews show their changes. With `--check` it writes nothing, and fails if a file
 //! is stale.
 
+mod fields;
 mod tables;
 mod texts;
 mod typescript;

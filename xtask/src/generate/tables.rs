@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 use protocol::operations::{OPERATIONS, Row};
-use protocol::{Close, ErrorCode, Reconnect};
+use protocol::{Close, EVENT_EXAMPLES, ErrorCode, Reconnect};
 
+use super::fields::Tables;
 use super::texts::Catalog;
 
 /// Returns the document with its tables regenerated. Unknown markers are errors.
@@ -29,6 +30,13 @@ fn table(name: &str, texts: &Catalog) -> Result<String> {
         "events" => events(),
         "errors" => errors(),
         "close codes" => close_codes(),
+        "value types" => Tables::new(protocol::openapi::document()).values()?,
+        "command fields" => Tables::new(protocol::openapi::document()).commands()?,
+        "objects" => Tables::new(protocol::openapi::document()).objects()?,
+        "example commands" => examples(rows().flat_map(|row| row.requests).copied()),
+        "example replies" => example_replies(),
+        "example events" => examples(EVENT_EXAMPLES.iter().copied()),
+        "example control frames" => examples(protocol::golden::control()),
         "permissions" => permissions(),
         "slash commands" => slash_commands(texts),
         _ => bail!("no table is called `{name}`"),
@@ -39,18 +47,31 @@ fn rows() -> impl Iterator<Item = &'static Row> {
     OPERATIONS.iter().map(|definition| definition.row)
 }
 
-fn markdown(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+/// The replies of the golden files, each operation's after its name.
+fn example_replies() -> String {
+    let with_replies = rows().filter(|row| !row.replies.is_empty());
+    let replies = with_replies.map(|row| format!("// {}\n{}\n", row.name, row.replies.join("\n")));
+    format!("```jsonc\n{}```\n", replies.collect::<String>())
+}
+
+/// Frames of the golden files, one per line.
+fn examples(frames: impl Iterator<Item = &'static str>) -> String {
+    let frames: String = frames.map(|frame| format!("{frame}\n")).collect();
+    format!("```json\n{frames}```\n")
+}
+
+pub(super) fn markdown(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let head_line = line(head.iter().map(|&cell| cell.to_owned()).collect());
     let rule = format!("|{}\n", "---|".repeat(head.len()));
     [head_line, rule].into_iter().chain(rows.map(line)).collect()
 }
 
-fn code(text: impl std::fmt::Display) -> String {
+pub(super) fn code(text: impl std::fmt::Display) -> String {
     format!("`{text}`")
 }
 
-fn codes<T: std::fmt::Display>(list: impl Iterator<Item = T>) -> String {
+pub(super) fn codes<T: std::fmt::Display>(list: impl Iterator<Item = T>) -> String {
     list.map(code).collect::<Vec<_>>().join(", ")
 }
 

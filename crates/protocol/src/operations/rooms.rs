@@ -29,7 +29,7 @@ pub struct Fields {
     /// Only rooms of which the user is a member.
     #[serde(default)]
     joined: bool,
-    /// The last room of the previous page.
+    /// The last room of the previous page: its `next`.
     after: Option<RoomId>,
     /// The most rooms in the page: at most 100, which is also the default.
     limit: Option<u32>,

@@ -34,7 +34,7 @@ pub struct Fields {
 /// The reply to `set_topic`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TopicSet {
-    /// The topic in force, normalized.
+    /// The current topic, normalized.
     pub topic: Topic,
 }
 

@@ -28,7 +28,7 @@ pub struct Fields {
     /// The room, by id or name.
     #[schemars(with = "RoomRef")]
     room: String,
-    /// The last user of the previous page.
+    /// The last user of the previous page: its `next`.
     after: Option<UserId>,
     /// The most users in the page: at most 100, which is also the default.
     limit: Option<u32>,
