@@ -55,16 +55,16 @@ pub struct KeyedMessage {
 /// a loaded set or count is adjusted by the earlier effects. So facts can be loaded at any time of a batch.
 #[derive(Debug, Default)]
 pub struct World {
-    rooms: HashMap<RoomId, Option<Room>>,
+    rooms: BTreeMap<RoomId, Option<Room>>,
     /// By [`RoomName::key`].
     room_ids: HashMap<String, Option<RoomId>>,
-    users: HashMap<UserId, Option<UserName>>,
-    members: HashMap<(RoomId, UserId), bool>,
+    users: BTreeMap<UserId, Option<UserName>>,
+    members: BTreeMap<(RoomId, UserId), bool>,
     member_counts: HashMap<RoomId, u64>,
     rooms_of: HashMap<UserId, BTreeSet<RoomId>>,
     read_positions: HashMap<(RoomId, UserId), Option<ReadPosition>>,
     message_counts: HashMap<(RoomId, Seq), Option<MessageCount>>,
-    keyed_messages: HashMap<UserId, HashMap<ClientMessageId, Option<KeyedMessage>>>,
+    keyed_messages: BTreeMap<UserId, BTreeMap<ClientMessageId, Option<KeyedMessage>>>,
     sessions: HashMap<TokenHash, Option<UserId>>,
     session_counts: HashMap<UserId, u64>,
     next_room: Option<RoomId>,

@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for MessageBody {
 pub struct InvalidKey;
 
 /// The idempotency key of a message, chosen by the sender: repeated sends with one key store one message.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientMessageId(String);
 
 impl ClientMessageId {

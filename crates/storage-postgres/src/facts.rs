@@ -42,7 +42,7 @@ const MEMBER_COUNTS: &str =
     "SELECT room, count(*) FROM membership WHERE room = ANY($1::bigint[]) GROUP BY room";
 const ROOMS_OF: &str = "SELECT user_id, room FROM membership WHERE user_id = ANY($1::bigint[])";
 const KEYED: &str = "SELECT e.sender, e.client_message_id, e.room, e.seq, e.body \
-    FROM unnest($1::bigint[], $2::text[]) AS wanted (sender, key) JOIN room_event e \
+    FROM (SELECT unnest($1::bigint[]) AS sender, unnest($2::text[]) AS key) AS wanted JOIN room_event e \
     ON e.sender = wanted.sender AND e.client_message_id = wanted.key AND e.client_message_id IS NOT NULL";
 const SESSIONS: &str = "SELECT token_hash, user_id FROM session WHERE token_hash = ANY($1::bytea[])";
 const SESSION_COUNTS: &str =
@@ -89,7 +89,7 @@ impl References {
         self.numbers.push(int(number));
     }
 
-    fn step(self, sql: &'static str) -> Option<Step> {
+    fn step(self, sql: &'static str) -> Option<Step<'static>> {
         let References { ids, keys, numbers } = self;
         (!numbers.is_empty())
             .then(|| Step { sql, params: vec![Box::new(ids), Box::new(keys), Box::new(numbers)] })
@@ -99,7 +99,7 @@ impl References {
 /// The statements that look up facts.
 struct Lookups<'f> {
     facts: Vec<&'f Fact>,
-    steps: Vec<Step>,
+    steps: Vec<Step<'f>>,
 }
 
 /// Sends `first` and the look-ups of those facts that are not cached, and records each of `facts` in `world`, also those that were
@@ -120,7 +120,7 @@ pub(crate) fn load(
     Ok(())
 }
 
-fn ints_step(sql: &'static str, ids: Vec<i64>) -> Option<Step> {
+fn ints_step(sql: &'static str, ids: Vec<i64>) -> Option<Step<'static>> {
     (!ids.is_empty()).then(|| Step { sql, params: vec![Box::new(ids)] })
 }
 
@@ -144,7 +144,7 @@ impl<'f> Lookups<'f> {
                 Fact::RoomsOf(user) => rooms_of.push(int(user.0)),
                 Fact::KeyedMessage(user, key) => {
                     senders.push(int(user.0));
-                    message_keys.push(key.as_str().to_owned());
+                    message_keys.push(key.as_str());
                 }
                 Fact::Session(token) => tokens.push(token.0.to_vec()),
                 Fact::SessionCount(user) => session_counts.push(int(user.0)),
@@ -204,7 +204,7 @@ struct Found {
 }
 
 impl Found {
-    fn read(steps: &[Step], rows: &[Vec<Row>]) -> Result<Self, StoreError> {
+    fn read(steps: &[Step<'_>], rows: &[Vec<Row>]) -> Result<Self, StoreError> {
         let mut found = Found::default();
         for (step, rows) in steps.iter().zip(rows) {
             for row in rows {

@@ -122,7 +122,7 @@ impl Session {
     pub(crate) fn pipeline(
         &mut self,
         first: &'static str,
-        steps: &[Step],
+        steps: &[Step<'_>],
         last: &'static str,
     ) -> Result<Vec<Vec<Row>>, Failure> {
         let unprepared = steps.iter().map(|step| step.sql).filter(|sql| !self.statements.contains_key(sql));
@@ -132,7 +132,7 @@ impl Session {
         }
         let client = &self.client;
         let queries = steps.iter().map(|step| {
-            let params: Vec<&(dyn ToSql + Sync)> = step.params.iter().map(|param| &**param).collect();
+            let params: Vec<&(dyn ToSql + Sync)> = step.params.iter().map(|param| &**param as _).collect();
             let statement = &self.statements[step.sql];
             async move { client.query(statement, &params).await }
         });

@@ -3,9 +3,10 @@
 //! What is deleted goes first, so that a room may be deleted and created again under its name in one batch. A room that the batch
 //! both creates and deletes is never written.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::{RoomId, Timestamp};
+use protocol::{RoomId, Timestamp, UserName};
 use storage::{Changes, StoreError, StoredKind, attributes_to_json};
 use tokio_postgres::types::ToSql;
 
@@ -69,7 +70,7 @@ pub(crate) const STATEMENTS: [&str; 16] = [
 ];
 
 /// The statements that write `changes`, in order. None if there is nothing to write.
-pub(crate) fn steps(now: Timestamp, changes: &Changes) -> Result<Vec<Step>, StoreError> {
+pub(crate) fn steps(now: Timestamp, changes: &Changes) -> Result<Vec<Step<'_>>, StoreError> {
     let mut steps = Vec::new();
     if changes.is_empty() {
         return Ok(steps);
@@ -85,11 +86,11 @@ pub(crate) fn steps(now: Timestamp, changes: &Changes) -> Result<Vec<Step>, Stor
 }
 
 /// Adds a statement unless it would have no rows.
-fn push<const N: usize>(
-    steps: &mut Vec<Step>,
+fn push<'c, const N: usize>(
+    steps: &mut Vec<Step<'c>>,
     sql: &'static str,
     rows: usize,
-    params: [Box<dyn ToSql + Sync>; N],
+    params: [Box<dyn ToSql + Sync + 'c>; N],
 ) {
     if rows > 0 {
         steps.push(Step { sql, params: params.into() });
@@ -97,11 +98,11 @@ fn push<const N: usize>(
 }
 
 /// A column of a statement's rows.
-fn column<T: ToSql + Sync + 'static>(values: impl IntoIterator<Item = T>) -> Box<dyn ToSql + Sync> {
+fn column<'c, T: ToSql + Sync + 'c>(values: impl IntoIterator<Item = T>) -> Box<dyn ToSql + Sync + 'c> {
     Box::new(values.into_iter().collect::<Vec<T>>())
 }
 
-fn delete(changes: &Changes, steps: &mut Vec<Step>) {
+fn delete<'c>(changes: &'c Changes, steps: &mut Vec<Step<'c>>) {
     let tokens = &changes.ended_sessions;
     push(steps, END_SESSIONS, tokens.len(), [column(tokens.iter().map(|token| token.0.to_vec()))]);
     let ended = || changes.memberships.iter().filter(|(_, since)| since.is_none()).map(|(key, _)| key);
@@ -114,20 +115,18 @@ fn delete(changes: &Changes, steps: &mut Vec<Step>) {
     }
 }
 
-fn insert_users(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) {
+fn insert_users<'c>(now: Timestamp, changes: &'c Changes, steps: &mut Vec<Step<'c>>) {
     let users = &changes.users;
     let columns = [
         column(users.iter().map(|user| int(user.id.0))),
-        column(users.iter().map(|user| user.name.as_str().to_owned())),
+        column(users.iter().map(|user| user.name.as_str())),
         column(users.iter().map(|user| user.transient)),
         Box::new(now.0),
     ];
     push(steps, USERS, users.len(), columns);
     let names = &changes.names;
-    let columns = [
-        column(names.keys().map(|user| int(user.0))),
-        column(names.values().map(|name| name.as_str().to_owned())),
-    ];
+    let columns =
+        [column(names.keys().map(|user| int(user.0))), column(names.values().map(UserName::as_str))];
     push(steps, NAMES, names.len(), columns);
     let sessions = &changes.sessions;
     let columns = [
@@ -138,11 +137,15 @@ fn insert_users(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) {
     push(steps, SESSIONS, sessions.len(), columns);
 }
 
-fn insert_rooms(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) -> Result<(), StoreError> {
+fn insert_rooms<'c>(
+    now: Timestamp,
+    changes: &'c Changes,
+    steps: &mut Vec<Step<'c>>,
+) -> Result<(), StoreError> {
     let rooms = || changes.rooms.iter().filter(|room| !changes.deleted_rooms.contains(&room.id));
     let columns = [
         column(rooms().map(|room| int(room.id.0))),
-        column(rooms().map(|room| room.name.as_str().to_owned())),
+        column(rooms().map(|room| room.name.as_str())),
         column(rooms().map(|room| room.name.key())),
         column(rooms().map(|room| int(room.created_by.0))),
         Box::new(now.0),
@@ -159,7 +162,7 @@ fn insert_rooms(now: Timestamp, changes: &Changes, steps: &mut Vec<Step>) -> Res
     Ok(())
 }
 
-fn insert_memberships(changes: &Changes, steps: &mut Vec<Step>) {
+fn insert_memberships<'c>(changes: &'c Changes, steps: &mut Vec<Step<'c>>) {
     let added = || changes.memberships.iter().filter_map(|(key, since)| Some((key, (*since)?)));
     let columns = [
         column(added().map(|((room, _), _)| int(room.0))),
@@ -178,11 +181,11 @@ fn insert_memberships(changes: &Changes, steps: &mut Vec<Step>) {
 }
 
 /// Returns whether there are any. If so, the commit is counted too.
-fn insert_events(changes: &Changes, steps: &mut Vec<Step>) -> Result<bool, StoreError> {
+fn insert_events<'c>(changes: &'c Changes, steps: &mut Vec<Step<'c>>) -> Result<bool, StoreError> {
     let deleted: BTreeSet<RoomId> = changes.deleted_rooms.iter().copied().collect();
     let events: Vec<_> = changes.events.iter().filter(|event| !deleted.contains(&event.room)).collect();
     let stored = events.iter().map(|event| StoredKind::of(&event.kind)).collect::<Result<Vec<_>, _>>()?;
-    let mut columns: [Vec<Option<String>>; 4] = Default::default();
+    let mut columns: [Vec<Option<Cow<'_, str>>>; 4] = Default::default();
     for kind in stored {
         let StoredKind { kind, client_message_id, body, payload } = kind;
         for (column, value) in columns.iter_mut().zip([Some(kind), client_message_id, body, payload]) {
@@ -198,7 +201,7 @@ fn insert_events(changes: &Changes, steps: &mut Vec<Step>) -> Result<bool, Store
         column(events.iter().map(|event| event.at.0)),
         column(kinds),
         column(events.iter().map(|event| int(event.by.id.0))),
-        column(events.iter().map(|event| event.by.name.as_str().to_owned())),
+        column(events.iter().map(|event| event.by.name.as_str())),
         column(keys),
         column(bodies),
         column(payloads),

@@ -120,7 +120,7 @@ pub(super) fn insert_event(conn: &Connection, event: &Event) -> Result<()> {
             let stored =
                 StoredKind::of(kind).map_err(|cause| Error::ToSqlConversionFailure(Box::new(cause)))?;
             (other, payload) = (stored.kind, stored.payload);
-            (other.as_str(), None, None, None)
+            (other.as_ref(), None, None, None)
         }
     };
     conn.prepare_cached(concat!(

@@ -1,5 +1,7 @@
 //! The kind of an event as columns, the same in every database.
 
+use std::borrow::Cow;
+
 use protocol::{ClientMessageId, EventKind, MessageBody};
 use serde_json::{Map, Value};
 
@@ -41,22 +43,22 @@ impl StoredKind<&str> {
     }
 }
 
-impl StoredKind<String> {
-    /// Encodes `kind` as columns.
-    pub fn of(kind: &EventKind) -> Result<Self, StoreError> {
+impl<'k> StoredKind<Cow<'k, str>> {
+    /// Encodes `kind` as columns. Those of a message are borrowed.
+    pub fn of(kind: &'k EventKind) -> Result<Self, StoreError> {
         if let EventKind::Message { client_message_id, body } = kind {
             return Ok(StoredKind {
-                kind: "message".to_owned(),
-                client_message_id: client_message_id.as_ref().map(|key| key.as_str().to_owned()),
-                body: Some(body.as_str().to_owned()),
+                kind: "message".into(),
+                client_message_id: client_message_id.as_ref().map(|key| key.as_str().into()),
+                body: Some(body.as_str().into()),
                 payload: None,
             });
         }
         let defect = || StoreError::Defect("an event's kind is not an object with a type".to_owned());
         let Ok(Value::Object(mut fields)) = serde_json::to_value(kind) else { return Err(defect()) };
         let Some(Value::String(name)) = fields.remove("type") else { return Err(defect()) };
-        let payload = (!fields.is_empty()).then(|| Value::Object(fields).to_string());
-        Ok(StoredKind { kind: name, client_message_id: None, body: None, payload })
+        let payload = (!fields.is_empty()).then(|| Value::Object(fields).to_string().into());
+        Ok(StoredKind { kind: name.into(), client_message_id: None, body: None, payload })
     }
 }
 
@@ -88,7 +90,7 @@ mod tests {
         ] {
             let stored = StoredKind::of(&kind).unwrap();
             let read = StoredKind {
-                kind: stored.kind.as_str(),
+                kind: stored.kind.as_ref(),
                 client_message_id: stored.client_message_id.as_deref(),
                 body: stored.body.as_deref(),
                 payload: stored.payload.as_deref(),
