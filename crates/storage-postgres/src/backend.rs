@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::rows::{int, uint};
 use crate::session::Session;
-use crate::target::WriterPlace;
+use crate::target::{WriterPlace, prepare_for_writing};
 use crate::write;
 
 /// The connection that writes.
@@ -28,7 +28,7 @@ impl PostgresBackend {
     pub(crate) fn new(place: WriterPlace, session: Option<Session>) -> Result<Self, StoreError> {
         let mut backend = PostgresBackend { link: Link::new(session), place, in_transaction: false };
         // Connects, and prepares the statements, before the first batch waits for it.
-        backend.repeat(|session| session.prepare_for_writing())?;
+        backend.repeat(prepare_for_writing)?;
         Ok(backend)
     }
 

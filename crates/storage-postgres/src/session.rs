@@ -13,7 +13,6 @@ use crate::cache::FactCache;
 use crate::failure::Failure;
 use crate::step::Step;
 use crate::url::DatabaseUrl;
-use crate::{facts, write};
 
 /// To open a connection, including the log-in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -97,17 +96,14 @@ impl Session {
         Ok(())
     }
 
-    /// Prepares what a batch may need, if that is not done.
-    pub(crate) fn prepare_for_writing(&mut self) -> Result<(), Failure> {
-        if self.statements.contains_key(facts::STATEMENTS[0]) {
-            return Ok(());
-        }
-        self.prepare(&[&facts::STATEMENTS[..], &write::STATEMENTS[..]].concat())
+    /// Whether a statement has been prepared on this connection.
+    pub(crate) fn has_prepared(&self, sql: &'static str) -> bool {
+        self.statements.contains_key(sql)
     }
 
     /// Runs one statement, preparing it at its first use.
     pub(crate) fn query(&mut self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
-        if !self.statements.contains_key(sql) {
+        if !self.has_prepared(sql) {
             self.prepare(&[sql])?;
         }
         let statement = &self.statements[sql];

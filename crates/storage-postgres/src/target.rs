@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use storage::StoreError;
 
 use crate::failure::Failure;
-use crate::lock;
 use crate::session::{Role, Session};
 use crate::url::DatabaseUrl;
+use crate::{facts, lock, write};
 
 /// How this process reaches the database.
 pub(crate) struct Target {
@@ -28,7 +28,7 @@ impl Target {
     pub(crate) fn connect_for_writing(&self) -> Result<Session, Failure> {
         let mut session = self.connect(Role::Writer)?;
         if lock::acquire(&mut session, &self.name)? {
-            session.prepare_for_writing()?;
+            prepare_for_writing(&mut session)?;
             return Ok(session);
         }
         Err(Failure {
@@ -36,6 +36,14 @@ impl Target {
             session_lost: true,
         })
     }
+}
+
+/// Prepares the statements that a batch may need, unless they are prepared.
+pub(crate) fn prepare_for_writing(session: &mut Session) -> Result<(), Failure> {
+    if session.has_prepared(facts::STATEMENTS[0]) {
+        return Ok(());
+    }
+    session.prepare(&[&facts::STATEMENTS[..], &write::STATEMENTS[..]].concat())
 }
 
 /// The right to write, free again when it is dropped.
