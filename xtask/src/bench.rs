@@ -31,6 +31,7 @@ mod server_process;
 mod svg;
 mod tables;
 mod thresholds;
+mod timing;
 mod workload;
 
 use std::fs;
@@ -41,7 +42,8 @@ use anyhow::{Context, Result};
 use self::machine::Cores;
 use self::peers::Peer;
 use self::results::Results;
-use self::scenarios::{Scenario, Timing};
+use self::scenarios::Scenario;
+use self::timing::Timing;
 use self::workload::Bench;
 use crate::prerequisites::Prerequisite;
 use crate::workspace::Workspace;

@@ -44,8 +44,6 @@ pub(crate) struct Context {
 /// The result of a step that did not fail.
 pub(crate) enum StepResult {
     Ok,
-    /// The step passed, but a part of it cannot run here. Not a failure, even with `all`.
-    Partial(String),
     /// The step cannot run here, for example because the network is unreachable. Not a failure, even with `all`.
     Skipped(String),
 }
@@ -120,9 +118,6 @@ fn run_step(context: &Context, step: &Step, check: fn(Prerequisite) -> Result<()
     }
     match (step.run)(context) {
         Ok(StepResult::Ok) => wanted.map_or(Outcome::Ok, Outcome::Partial),
-        Ok(StepResult::Partial(why)) => {
-            Outcome::Partial(wanted.map_or(why.clone(), |wanted| format!("{wanted}; {why}")))
-        }
         Ok(StepResult::Skipped(why)) => Outcome::Skipped(why),
         Err(error) => Outcome::FailedProgram {
             why: format!("{error:#}"),
@@ -307,14 +302,6 @@ mod tests {
         assert_eq!(outcomes(&context(false), &[&partly]), ["ok"]);
         assert_eq!(outcomes(&context(true), &[&partly]), ["failed"]);
         let text = Summary(collect(&context(false), &[&partly], no_prerequisite)).to_string();
-        assert!(text.contains("partly skipped partly: no such thing"), "{text}");
-    }
-
-    #[test]
-    fn partial_result_is_named_and_fails_nothing() {
-        let partly = step("partly", |_| Ok(StepResult::Partial("no such thing".into())));
-        assert_eq!(outcomes(&context(true), &[&partly]), ["ok"]);
-        let text = Summary(collect(&context(true), &[&partly], no_prerequisite)).to_string();
         assert!(text.contains("partly skipped partly: no such thing"), "{text}");
     }
 

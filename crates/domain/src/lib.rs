@@ -51,7 +51,7 @@ pub use guest_name::generate_guest_name;
 pub use line::sanitize_line;
 pub use presence::Presence;
 pub use protocol::{Permission, RateClass};
-pub use rates::{KeyedBuckets, Rates, SessionBuckets};
+pub use rates::{KeyedBuckets, Rates, UserBuckets};
 pub use request::{Actor, CommandError, Registration, RequestId, TokenHash};
 pub use slash::Line;
 pub use world::{KeyedMessage, Room, World};

@@ -1,4 +1,4 @@
-//! The configured rate limits, and the token buckets of sessions and of addresses.
+//! The configured rate limits, and the token buckets of users and of addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,22 +7,22 @@ use protocol::RateClass;
 
 use crate::{Rate, TokenBucket};
 
-/// The configured rate limits, by what a request costs.
+/// The configured rate limits, by what a request costs: per user, for all of its connections and HTTP requests together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
     /// Whether requests are limited; `false` for load tests and trusted bots.
     pub enabled: bool,
-    /// `send` and `set_topic`, per session: each is fanned out to a whole room.
+    /// `send` and `set_topic`: each is fanned out to a whole room.
     pub messages: Rate,
-    /// `join`, per session. A `join` that creates a room is charged to `new_rooms` as well.
+    /// `join`. A `join` that creates a room is charged to `new_rooms` as well.
     pub joins: Rate,
-    /// `typing`, per session. The web client sends one every 3 s.
+    /// `typing`. The web client sends one every 3 s.
     pub typing: Rate,
-    /// Every other command, per session.
-    pub others: Rate,
-    /// Rooms created by `join`, per session, charged in addition to `joins`.
+    /// Every other command.
+    pub commands: Rate,
+    /// Rooms created by `join`, charged in addition to `joins`.
     pub new_rooms: Rate,
-    /// Guests created, per address: a guest has no session before.
+    /// Guests created, per address: before that there is no user.
     pub guest_creation: Rate,
 }
 
@@ -33,24 +33,24 @@ impl Default for Rates {
             messages: Rate { per_second: 5.0, burst: 20 },
             joins: Rate { per_second: 2.0, burst: 20 },
             typing: Rate { per_second: 2.0, burst: 10 },
-            others: Rate { per_second: 20.0, burst: 60 },
+            commands: Rate { per_second: 20.0, burst: 60 },
             new_rooms: Rate { per_second: 1.0 / 30.0, burst: 5 },
             guest_creation: Rate { per_second: 1.0, burst: 30 },
         }
     }
 }
 
-/// The token buckets of a session: 40 bytes, so that they can be kept for each connection.
+/// The token buckets of a user, shared by its connections and its HTTP requests.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SessionBuckets {
+pub struct UserBuckets {
     messages: TokenBucket,
     joins: TokenBucket,
     typing: TokenBucket,
-    others: TokenBucket,
+    commands: TokenBucket,
     new_rooms: TokenBucket,
 }
 
-impl SessionBuckets {
+impl UserBuckets {
     /// Takes one token. The error is the time until one is available.
     pub fn take(&mut self, class: RateClass, now: Duration, rates: &Rates) -> Result<(), Duration> {
         if !rates.enabled {
@@ -68,12 +68,20 @@ impl SessionBuckets {
         }
     }
 
+    /// Whether no request has to be remembered any more.
+    #[must_use]
+    pub fn are_full(&self, now: Duration) -> bool {
+        [self.messages, self.joins, self.typing, self.commands, self.new_rooms]
+            .iter()
+            .all(|bucket| bucket.is_full(now))
+    }
+
     fn bucket(&mut self, class: RateClass, rates: &Rates) -> (&mut TokenBucket, Rate) {
         match class {
             RateClass::Message => (&mut self.messages, rates.messages),
             RateClass::Join => (&mut self.joins, rates.joins),
             RateClass::Typing => (&mut self.typing, rates.typing),
-            RateClass::Other => (&mut self.others, rates.others),
+            RateClass::Command => (&mut self.commands, rates.commands),
             RateClass::NewRoom => (&mut self.new_rooms, rates.new_rooms),
         }
     }
@@ -169,25 +177,27 @@ mod tests {
             (RateClass::Message, 20),
             (RateClass::Join, 20),
             (RateClass::Typing, 10),
-            (RateClass::Other, 60),
+            (RateClass::Command, 60),
             (RateClass::NewRoom, 5),
         ];
-        let mut session = SessionBuckets::default();
+        let mut user = UserBuckets::default();
         for (class, burst) in all {
             for i in 0..burst {
-                assert_eq!(session.take(class, s(1), &rates), Ok(()), "{class:?} {i}");
+                assert_eq!(user.take(class, s(1), &rates), Ok(()), "{class:?} {i}");
             }
-            assert!(session.take(class, s(1), &rates).is_err(), "{class:?}");
+            assert!(user.take(class, s(1), &rates).is_err(), "{class:?}");
         }
-        assert_eq!(session.take(RateClass::NewRoom, s(1), &rates), Err(s(30)));
+        assert_eq!(user.take(RateClass::NewRoom, s(1), &rates), Err(s(30)));
+        assert!(!user.are_full(s(150)), "five rooms, one per 30 s");
+        assert!(user.are_full(s(151)));
     }
 
     #[test]
     fn disabled_rates_reject_nothing() {
         let rates = Rates { enabled: false, ..Rates::default() };
-        let mut session = SessionBuckets::default();
+        let mut user = UserBuckets::default();
         for _ in 0..10_000 {
-            assert_eq!(session.take(RateClass::NewRoom, s(1), &rates), Ok(()));
+            assert_eq!(user.take(RateClass::NewRoom, s(1), &rates), Ok(()));
         }
     }
 

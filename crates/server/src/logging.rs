@@ -33,3 +33,20 @@ pub(crate) fn start(config: &Config) {
         tracing::error!(location, thread = thread.name(), %backtrace, "panicked");
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    /// A filter such as `teahouse=debug` selects the targets that begin with its name.
+    #[test]
+    fn log_targets_of_all_layers_begin_with_teahouse() {
+        for name in [
+            std::any::type_name::<gateway::Gateway>(),
+            std::any::type_name::<api::Settings>(),
+            std::any::type_name::<storage_sqlite::SqliteStore>(),
+            std::any::type_name::<storage_postgres::PostgresStore>(),
+            std::any::type_name::<crate::config::Config>(),
+        ] {
+            assert!(name.starts_with("teahouse"), "{name}");
+        }
+    }
+}

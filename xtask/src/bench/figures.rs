@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::results::number;
-
 /// The figures of a run; each kind of scenario fills some of them.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -215,4 +213,18 @@ impl fmt::Display for Figures {
         }
         Ok(())
     }
+}
+
+/// Formats a number with commas between thousands.
+pub(crate) fn number(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let mut grouped = String::new();
+    for (at, digit) in whole.char_indices() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) && !grouped.ends_with('-') {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped + rest
 }

@@ -9,7 +9,6 @@ use storage_postgres::testing::{Durability, Options, Server};
 use tempfile::TempDir;
 
 use super::machine::Cores;
-use super::peers::LaunchSpec;
 
 /// PostgreSQL's default, as on a production server; the tests use less.
 const SETTINGS: &str = "shared_buffers = 128MB";
@@ -28,14 +27,13 @@ struct Postgres {
 }
 
 impl Home {
-    /// Creates the folder, and starts PostgreSQL on its cores if the peer uses it.
-    pub(crate) fn create(start: &LaunchSpec, cores: &Cores) -> Result<Self> {
+    /// Creates the folder in `parent`, and starts PostgreSQL on its cores if the peer uses it.
+    pub(crate) fn create(parent: &Path, with_postgres: bool, cores: &Cores) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         // PostgreSQL may run as another user, who needs access.
-        let folder =
-            builder.prefix("run-").permissions(Permissions::from_mode(0o755)).tempdir_in(&start.homes)?;
+        let folder = builder.prefix("run-").permissions(Permissions::from_mode(0o755)).tempdir_in(parent)?;
         let mut home = Home { postgres: None, folder };
-        if start.with_postgres {
+        if with_postgres {
             let disk = home.folder.path().join("postgres");
             fs::create_dir(&disk)?;
             let options = Options {

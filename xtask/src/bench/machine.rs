@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 
-use super::scenarios::Timing;
+use super::timing::Timing;
 use crate::process;
 
 /// The cores of the server, of the generator and of PostgreSQL.

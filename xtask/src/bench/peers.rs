@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::home::Home;
+use super::machine::Cores;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -51,6 +52,11 @@ pub(crate) struct LaunchSpec {
 }
 
 impl LaunchSpec {
+    /// Creates the data folder of a run, with PostgreSQL if the peer uses it.
+    pub(crate) fn create_home(&self, cores: &Cores) -> Result<Home> {
+        Home::create(&self.homes, self.with_postgres, cores)
+    }
+
     /// The command that starts the peer on these cores.
     pub(crate) fn command(&self, cores: &str, address: SocketAddr, home: &Home) -> Result<Command> {
         let fill = |text: &str| {
@@ -235,7 +241,7 @@ mod tests {
         let homes = home.path().to_owned();
         let file = Some(("nats.conf", NATS));
         let start = LaunchSpec { program: "nats-server".into(), args, file, with_postgres: false, homes };
-        let home = Home::create(&start, &"0:0".parse().unwrap()).unwrap();
+        let home = start.create_home(&"0:0".parse().unwrap()).unwrap();
         let command = start.command("2", "127.0.0.1:4223".parse().unwrap(), &home).unwrap();
         let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect();
         let file = home.path().join("nats.conf");

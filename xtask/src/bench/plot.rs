@@ -1,8 +1,9 @@
 //! The contents of the plot: three figures of every server.
 
 use super::figures;
+use super::figures::number;
 use super::peers::Peer;
-use super::results::{Measure, Results, Spread, number};
+use super::results::{Measure, Results, Spread};
 use super::svg::{self, Bar, Panel, Tone};
 
 /// Draws the plot; `None` if none of its figures was measured.

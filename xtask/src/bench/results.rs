@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::figures::{self, Figure, Figures};
+use super::figures::{self, Figure, Figures, number};
 use super::peers::Peer;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -190,20 +190,6 @@ impl Spread {
         let [median, least, most] = [self.median, self.least, self.most].map(|value| number(value, digits));
         if least == most { median } else { format!("{median} ({least} to {most})") }
     }
-}
-
-/// Formats a number with commas between thousands.
-pub(crate) fn number(value: f64, digits: usize) -> String {
-    let text = format!("{value:.digits$}");
-    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let mut grouped = String::new();
-    for (at, digit) in whole.char_indices() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) && !grouped.ends_with('-') {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped + rest
 }
 
 #[cfg(test)]

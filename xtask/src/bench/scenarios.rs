@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::peers::{LaunchSpec, Peer};
+use super::timing::Timing;
 
 /// One scenario.
 pub(crate) struct Scenario {
@@ -175,12 +176,6 @@ fn rooms(peer: Peer) -> &'static str {
     } else {
         "--connections 2000 --rooms 20 --senders 100 --rate 100"
     }
-}
-
-#[derive(Clone, Copy)]
-pub(crate) struct Timing {
-    pub(crate) seconds: f64,
-    pub(crate) settle: f64,
 }
 
 /// Seconds of the reference store per batch size, per second of a run.

@@ -110,7 +110,7 @@ pub(crate) struct RunningServer {
 impl RunningServer {
     /// Starts the server on its cores with an empty folder, and returns when it accepts connections.
     pub(crate) fn start(start: &LaunchSpec, cores: &Cores) -> Result<Self> {
-        let home = Home::create(start, cores)?;
+        let home = start.create_home(cores)?;
         let mut process = ServerProcess::spawn(start, cores, &home)?;
         process.wait_until(Duration::from_millis(20), |address| TcpStream::connect(address).is_ok())?;
         Ok(RunningServer { process, _home: home })
@@ -137,7 +137,7 @@ mod tests {
     fn server_exits_after_sigterm() {
         let homes = tempfile::tempdir().unwrap();
         let start = LaunchSpec::of("sleep", &["60"], homes.path());
-        let home = Home::create(&start, &cores()).unwrap();
+        let home = start.create_home(&cores()).unwrap();
         let process = ServerProcess::spawn(&start, &cores(), &home).unwrap();
         assert!(process.memory().is_ok());
         process.stop().unwrap();

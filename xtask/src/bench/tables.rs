@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use super::figures::number;
 use super::figures::{self, Figure};
 use super::peers::Peer;
-use super::results::{Measure, Results, number};
+use super::results::{Measure, Results};
 use super::thresholds;
 
 /// Per cent of a core. Above this, the generator may have limited the result.

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use super::figures::number;
 use super::figures::{self, Figure};
 use super::peers::Peer;
-use super::results::{Measure, Results, Spread, number};
+use super::results::{Measure, Results, Spread};
 
 /// The required median, and the target.
 #[derive(Clone, Copy)]

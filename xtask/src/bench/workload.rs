@@ -13,11 +13,12 @@ use super::home::Home;
 use super::machine::Cores;
 use super::peers::{LaunchSpec, Peer};
 use super::scenarios::{
-    BACKGROUND_EXTRA_SECONDS, IDLE_SECONDS, REFERENCE_SHARE, STARTS_PER_FOLDER, Scenario, Timing,
-    WARMUP_SECONDS, Workload,
+    BACKGROUND_EXTRA_SECONDS, IDLE_SECONDS, REFERENCE_SHARE, STARTS_PER_FOLDER, Scenario, WARMUP_SECONDS,
+    Workload,
 };
 use super::server_probe::{self, CommitCounters};
 use super::server_process::{RunningServer, ServerProcess};
+use super::timing::Timing;
 use crate::process;
 
 /// The state that all runs share.
@@ -157,7 +158,7 @@ impl Bench {
 
     /// Measures a reference store at batch sizes of 1, 16, 100, and that of the server.
     fn reference_store(&self, start: &LaunchSpec, batch: Option<f64>) -> Result<Vec<Value>> {
-        let home = Home::create(start, &self.cores)?;
+        let home = start.create_home(&self.cores)?;
         // The reference store does not listen on any port.
         let nowhere = ([127, 0, 0, 1], 0).into();
         let mut command = start.command(&self.cores.server, nowhere, &home)?;
@@ -168,12 +169,12 @@ impl Bench {
     }
 
     fn starts(&self, start: &LaunchSpec) -> Result<Vec<Value>> {
-        let start_on_empty_folder = |_| self.start_once(start, &Home::create(start, &self.cores)?);
+        let start_on_empty_folder = |_| self.start_once(start, &start.create_home(&self.cores)?);
         (0..STARTS_PER_FOLDER).map(start_on_empty_folder).collect()
     }
 
     fn starts_on_data(&self, start: &LaunchSpec) -> Result<Vec<Value>> {
-        let home = Home::create(start, &self.cores)?;
+        let home = start.create_home(&self.cores)?;
         let mut server = ServerProcess::spawn(start, &self.cores, &home)?;
         server.wait_until(POLL_INTERVAL, server_probe::serves_page)?;
         let phases = self.phases(self.timing.seconds.min(PREFILL_MAX_SECONDS));

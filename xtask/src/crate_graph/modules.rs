@@ -1,8 +1,9 @@
 //! The modules of a crate and the uses between them. A cycle is an error.
 //!
-//! The graph consists of top-level modules: everything in the folder of a module belongs to it. It is built from the text of
-//! the sources, without comments, strings and tests, from each path that starts with `crate::`, or with enough `super::` to
-//! reach the root of the crate. A name that the root re-exports counts for the module that defines it.
+//! There is a graph for the root of the crate, and one for each folder of modules: its nodes are the modules that the root of the
+//! folder declares, and everything in the folder of a node belongs to it. A graph is built from the text of the sources, without
+//! comments, strings and tests, from each path that starts with `crate::` and the folder, or with enough `super::` to reach
+//! it. A name that the root re-exports counts for the module that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,43 +13,55 @@ use anyhow::{Context, Result};
 
 use crate::purity;
 
-/// The top-level modules, each with those that it uses.
+/// The path of a file below `src`, without its extension, and its code.
+type Source = (Vec<String>, String);
+
+/// The modules of one folder, each with those that it uses.
 #[derive(Debug, Default)]
 pub(super) struct ModuleGraph {
     uses: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl ModuleGraph {
-    /// Reads the sources in `folder`, whose root is `lib.rs` or `main.rs`.
-    pub(super) fn read(folder: &Path) -> Result<Self> {
+    /// Reads the sources in `folder`, whose root is `lib.rs` or `main.rs`, and makes the graph of each folder of modules.
+    pub(super) fn read(folder: &Path) -> Result<Vec<Self>> {
         let mut sources = Vec::new();
         for file in purity::sources_of(folder)? {
             let text =
                 fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            // Cannot fail: the files were found in `folder`.
+            // `folder` is where the files were found.
             let path = file.strip_prefix(folder).unwrap_or(&file).with_extension("");
             let path: Vec<String> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
             sources.push((path, purity::code_of(&text)));
         }
-        Ok(Self::of(&sources))
+        Ok(Self::of_each_folder(&sources))
     }
 
-    /// Builds the graph from `sources`: the path of each file without its extension, and its code.
-    fn of(sources: &[(Vec<String>, String)]) -> Self {
-        let root = sources.iter().find(|(path, _)| matches!(path[..], [ref name] if is_root(name)));
+    fn of_each_folder(sources: &[Source]) -> Vec<Self> {
+        let folders: BTreeSet<&[String]> = sources.iter().map(|(path, _)| &path[..path.len() - 1]).collect();
+        let compiled = folders.into_iter().filter(|folder| is_compiled(sources, folder));
+        compiled.map(|folder| Self::of(sources, folder)).collect()
+    }
+
+    /// The graph of the modules in `folder`; empty if no file declares them.
+    fn of(sources: &[Source], folder: &[String]) -> Self {
+        let root = sources.iter().find(|(path, _)| is_root_of(folder, path));
         let Some((_, root)) = root else { return Self::default() };
         let mut graph = Self::default();
         for name in declared(root) {
             graph.uses.insert(name.to_owned(), BTreeSet::new());
         }
+        let from_crate = ["crate"].into_iter().chain(folder.iter().map(String::as_str));
+        let from_crate: String = from_crate.map(|part| format!("{part}::")).collect();
         let exports = graph.exports(root);
         for (path, code) in sources {
+            let Some(path) = path.strip_prefix(folder) else { continue };
             let Some(module) = path.first().filter(|module| graph.uses.contains_key(*module)) else {
                 continue;
             };
             let depth = path.iter().filter(|part| *part != "mod").count();
             let mut used = BTreeSet::new();
-            for prefix in ["crate::".to_owned(), "super::".repeat(depth)] {
+            for prefix in [from_crate.clone(), "super::".repeat(depth)] {
                 for (at, _) in code.match_indices(&prefix) {
                     let is_longer = code[..at].ends_with("super::") || code[..at].ends_with(is_of_name);
                     if !is_longer {
@@ -111,8 +124,21 @@ impl ModuleGraph {
     }
 }
 
-fn is_root(name: &str) -> bool {
-    name == "lib" || name == "main"
+/// Whether each part of `folder` is declared outside of tests.
+fn is_compiled(sources: &[Source], folder: &[String]) -> bool {
+    (0..folder.len()).all(|depth| {
+        let (parent, name) = (&folder[..depth], &folder[depth]);
+        let root = sources.iter().find(|(path, _)| is_root_of(parent, path));
+        root.is_some_and(|(_, root)| declared(root).any(|declared| declared == name))
+    })
+}
+
+/// Whether the file at `path` declares the modules of `folder`: `lib.rs` or `main.rs`, `folder/mod.rs` or `folder.rs`.
+fn is_root_of(folder: &[String], path: &[String]) -> bool {
+    if folder.is_empty() {
+        return matches!(path, [name] if name == "lib" || name == "main");
+    }
+    path == folder || matches!(path.strip_prefix(folder), Some([name]) if name == "mod")
 }
 
 fn is_of_name(c: char) -> bool {
@@ -165,11 +191,27 @@ fn first_names(rest: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn graph(sources: &[(&str, &str)]) -> ModuleGraph {
-        let sources = sources
-            .iter()
-            .map(|(path, code)| (path.split('/').map(str::to_owned).collect(), purity::code_of(code)));
-        ModuleGraph::of(&sources.collect::<Vec<_>>())
+    fn sources(sources: &[(&str, &str)]) -> Vec<Source> {
+        let split = |path: &str| path.split('/').map(str::to_owned).collect();
+        sources.iter().map(|(path, code)| (split(path), purity::code_of(code))).collect()
+    }
+
+    fn graph(list: &[(&str, &str)]) -> ModuleGraph {
+        ModuleGraph::of(&sources(list), &[])
+    }
+
+    #[test]
+    fn cycle_within_a_folder_is_found() {
+        for root in ["a/mod", "a"] {
+            let graphs = ModuleGraph::of_each_folder(&sources(&[
+                ("lib", "mod a;"),
+                (root, "mod b; mod c;"),
+                ("a/b", "use super::c::X;"),
+                ("a/c", "use crate::a::b;"),
+            ]));
+            let cycles: Vec<_> = graphs.iter().filter_map(ModuleGraph::cycle).collect();
+            assert_eq!(cycles, [["b", "c"]], "{root}");
+        }
     }
 
     #[test]
@@ -198,14 +240,16 @@ mod tests {
     #[test]
     fn tests_comments_and_own_submodules_do_not_count() {
         let root = ("lib", "mod a;\nmod b;\n#[cfg(test)]\nmod sim;\n");
-        let free = graph(&[
+        let files = sources(&[
             root,
             ("a/mod", "use crate::b; mod c;"),
             ("a/c", "use super::d; use super::super::b;"),
             ("b", "// crate::a\n#[cfg(test)]\nmod tests { use crate::a; }"),
-            ("sim/mod", "use crate::a;"),
+            ("sim/mod", "use crate::a; mod b; mod c;"),
+            ("sim/b", "use super::c;"),
+            ("sim/c", "use super::b;"),
         ]);
-        assert_eq!(free.cycle(), None);
-        assert!(!free.uses.contains_key("sim"));
+        assert!(ModuleGraph::of_each_folder(&files).iter().all(|graph| graph.cycle().is_none()));
+        assert!(!ModuleGraph::of(&files, &[]).uses.contains_key("sim"));
     }
 }

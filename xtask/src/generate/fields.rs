@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use protocol::operations::OPERATIONS;
 use serde_json::{Map, Value};
 
-use super::tables::{code, codes, markdown};
+use super::markdown::{code, codes, markdown};
 
 /// Objects that are no frame and no reply, in the order of the table.
 const OBJECTS: [&str; 4] = ["User", "ReadPosition", "RoomSummary", "Limits"];

@@ -3,6 +3,7 @@
 //! is stale.
 
 mod fields;
+mod markdown;
 mod tables;
 mod texts;
 mod typescript;

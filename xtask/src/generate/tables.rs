@@ -5,6 +5,7 @@ use protocol::operations::{OPERATIONS, Row};
 use protocol::{Close, EVENT_EXAMPLES, ErrorCode, Reconnect};
 
 use super::fields::Tables;
+use super::markdown::{code, codes, markdown};
 use super::texts::Catalog;
 
 /// Returns the document with its tables regenerated. Unknown markers are errors.
@@ -58,21 +59,6 @@ fn example_replies() -> String {
 fn examples(frames: impl Iterator<Item = &'static str>) -> String {
     let frames: String = frames.map(|frame| format!("{frame}\n")).collect();
     format!("```json\n{frames}```\n")
-}
-
-pub(super) fn markdown(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let head_line = line(head.iter().map(|&cell| cell.to_owned()).collect());
-    let rule = format!("|{}\n", "---|".repeat(head.len()));
-    [head_line, rule].into_iter().chain(rows.map(line)).collect()
-}
-
-pub(super) fn code(text: impl std::fmt::Display) -> String {
-    format!("`{text}`")
-}
-
-pub(super) fn codes<T: std::fmt::Display>(list: impl Iterator<Item = T>) -> String {
-    list.map(code).collect::<Vec<_>>().join(", ")
 }
 
 fn operations() -> String {

@@ -50,7 +50,7 @@ async fn member_reads_pages_in_both_directions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_beyond_the_rate_are_rate_limited() {
-    let server = TestServer::with(|gateway, _| gateway.rates.others = at_most(2));
+    let server = TestServer::with(|gateway, _| gateway.rates.commands = at_most(2));
     let bearer = format!("Authorization: Bearer {}", server.guest().await);
     for status in [403, 403, 429] {
         assert_eq!(server.get("/api/v1/rooms/r1/events", &[&bearer]).await.status, status);

@@ -137,7 +137,7 @@ fn encode(times: u64) {
         at: Timestamp(1_795_000_000_123),
     });
     for _ in 0..times {
-        black_box(gateway::instruction_bench::encode(black_box(&event)));
+        black_box(teahouse_gateway::instruction_bench::encode(black_box(&event)));
     }
 }
 

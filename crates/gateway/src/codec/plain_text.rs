@@ -68,7 +68,7 @@ impl PlainText {
         let class = match parsed {
             Line::Message(_) => Send::ROW.rate,
             Line::Command { row, .. } => row.rate,
-            Line::Help | Line::Unknown(_) => RateClass::Other,
+            Line::Help | Line::Unknown(_) => RateClass::Command,
         };
         if let Err(wait) = charge(class) {
             return vec![Decoded::RateLimited { id: None, wait }];

@@ -10,7 +10,7 @@ use protocol::{
 };
 use storage::Reader;
 
-use super::resume::ResumeProgress;
+use super::resume_progress::ResumeProgress;
 
 /// A change that a handler requests, for the connection that sent the command or for its user.
 #[derive(Debug)]

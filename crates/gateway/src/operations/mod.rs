@@ -14,6 +14,7 @@ mod leave;
 mod ping;
 mod rename;
 mod resume;
+mod resume_progress;
 mod rooms;
 mod send;
 mod typing;
@@ -28,6 +29,7 @@ use protocol::{Command, ErrorCode, MessageBody, Operation, RoomName, RoomRef};
 pub(crate) use access::report;
 pub(crate) use background::{Departure, StoredPosition};
 pub use effect::{Attach, HandlerEffect, OnReply, PresenceReply, ReadOperation};
+pub(crate) use resume::{room_opened, room_rejected};
 pub(crate) use view::{NoOpenRooms, OpenRooms, View};
 
 /// A request of either transport, whose fields have been checked.

@@ -1,12 +1,10 @@
 //! `resume`: opens rooms of a member again, each at its own cursor.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use domain::{CommandError, JoinedRoom, OperationResult};
 use protocol::{Done, Epoch, Reply, Resume, RoomId, Seq};
 
 use super::effect::{Attach, HandlerEffect, OnReply, unexpected};
+use super::resume_progress::ResumeProgress;
 use super::view::View;
 
 pub(super) fn handle(_: &View<'_>, resume: Resume) -> Vec<HandlerEffect> {
@@ -14,7 +12,7 @@ pub(super) fn handle(_: &View<'_>, resume: Resume) -> Vec<HandlerEffect> {
     if rooms.is_empty() {
         return vec![HandlerEffect::Reply(Reply::Resume(Done {}))];
     }
-    let progress = ResumeProgress { unanswered: Arc::new(AtomicUsize::new(rooms.len())) };
+    let progress = ResumeProgress::of(rooms.len());
     let open = |(room, after)| {
         let on_reply = OpenReply { room, after, epoch: epoch.clone(), progress: progress.clone() };
         HandlerEffect::Write { operation: domain::Open { room }.into(), on_reply: Box::new(on_reply) }
@@ -22,23 +20,18 @@ pub(super) fn handle(_: &View<'_>, resume: Resume) -> Vec<HandlerEffect> {
     rooms.into_iter().map(open).collect()
 }
 
-/// A `resume` in progress, shared by its rooms: the command is answered after the last of them.
-#[derive(Clone, Debug)]
-pub(crate) struct ResumeProgress {
-    unanswered: Arc<AtomicUsize>,
+/// A room of the `resume` is open. The reply to the command follows the last room.
+pub(crate) fn room_opened(progress: &ResumeProgress) -> Option<HandlerEffect> {
+    progress.finish_room().then_some(HandlerEffect::Reply(Reply::Resume(Done {})))
 }
 
-impl ResumeProgress {
-    /// Counts a room as answered. The reply to the command follows from the last one.
-    pub(crate) fn room_opened(&self) -> Option<HandlerEffect> {
-        let unanswered = self.unanswered.fetch_sub(1, Ordering::Relaxed);
-        (unanswered == 1).then_some(HandlerEffect::Reply(Reply::Resume(Done {})))
-    }
-
-    /// One of its rooms cannot be opened; the others can.
-    pub(crate) fn room_rejected(&self, room: RoomId, error: CommandError) -> Vec<HandlerEffect> {
-        std::iter::once(HandlerEffect::RoomError { room, error }).chain(self.room_opened()).collect()
-    }
+/// A room of the `resume` cannot be opened; the others can.
+pub(crate) fn room_rejected(
+    progress: &ResumeProgress,
+    room: RoomId,
+    error: CommandError,
+) -> Vec<HandlerEffect> {
+    std::iter::once(HandlerEffect::RoomError { room, error }).chain(room_opened(progress)).collect()
 }
 
 #[derive(Debug)]
@@ -63,7 +56,7 @@ impl OnReply for OpenReply {
     }
 
     fn failed(self: Box<Self>, error: CommandError) -> Vec<HandlerEffect> {
-        self.progress.room_rejected(self.room, error)
+        room_rejected(&self.progress, self.room, error)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::{RateClass, SessionBuckets};
+use domain::{RateClass, UserBuckets};
 use protocol::{ErrorCode, UserId, UserName};
 
 use super::{Shard, ShardServices, Transport};
@@ -71,7 +71,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         self.set_name(user, name);
     }
 
-    fn buckets_of(&mut self, user: UserId) -> &mut SessionBuckets {
+    fn buckets_of(&mut self, user: UserId) -> &mut UserBuckets {
         let now = self.now;
         match self.connections.user_mut(user) {
             Some(user_state) => &mut user_state.buckets,
@@ -85,8 +85,8 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
 #[derive(Debug, Default)]
 pub(super) struct OfflineBuckets {
     // Bounded: each generation by CAPACITY.
-    recent: HashMap<UserId, SessionBuckets>,
-    previous: HashMap<UserId, SessionBuckets>,
+    recent: HashMap<UserId, UserBuckets>,
+    previous: HashMap<UserId, UserBuckets>,
     since: Duration,
 }
 
@@ -96,7 +96,7 @@ impl OfflineBuckets {
     /// Longer than any bucket takes to fill with the default rates: five rooms, one per 30 s.
     const GENERATION: Duration = Duration::from_secs(180);
 
-    fn of(&mut self, user: UserId, now: Duration) -> &mut SessionBuckets {
+    fn of(&mut self, user: UserId, now: Duration) -> &mut UserBuckets {
         let is_full = self.recent.len() >= Self::CAPACITY && !self.recent.contains_key(&user);
         if is_full || now.saturating_sub(self.since) > Self::GENERATION {
             self.previous = std::mem::take(&mut self.recent);
@@ -106,8 +106,15 @@ impl OfflineBuckets {
         self.recent.entry(user).or_insert_with(|| previous.unwrap_or_default())
     }
 
-    /// Moves the buckets of a user to its connection, so that a reconnect does not refill them.
-    pub(super) fn take(&mut self, user: UserId) -> SessionBuckets {
+    /// Keeps the buckets of a user whose last connection has ended, so that a reconnect does not refill them.
+    pub(super) fn put(&mut self, user: UserId, buckets: UserBuckets, now: Duration) {
+        if !buckets.are_full(now) {
+            *self.of(user, now) = buckets;
+        }
+    }
+
+    /// Moves the buckets of a user to its connection.
+    pub(super) fn take(&mut self, user: UserId) -> UserBuckets {
         let previous = self.previous.remove(&user);
         self.recent.remove(&user).or(previous).unwrap_or_default()
     }

@@ -1,24 +1,15 @@
 //! Attaching connections to rooms, and detaching them.
 
 use domain::CommandError;
-use protocol::{CommandId, ErrorCode, Joined, Limits, Reset, Seq, User};
+use protocol::{ErrorCode, Joined, Limits, Reset, Seq, User};
 
 use super::connection::{Phase, Subscription};
 use super::pending::EffectOrigin;
+use super::pending_subscription::PendingSubscription;
 use super::room::Room;
 use super::{ConnKey, Shard, ShardServices, Transport};
 use crate::encoding::Encoding;
-use crate::operations::Attach;
-
-/// A granted join that waits until the log of the room has reached the head of the reply.
-#[derive(Clone, Debug)]
-pub(crate) struct PendingSubscription {
-    pub(crate) key: ConnKey,
-    pub(crate) id: Option<CommandId>,
-    /// The number that the codec assigned to the join.
-    pub(crate) join: u32,
-    pub(crate) attach: Attach,
-}
+use crate::operations::{self, Attach};
 
 impl<T: Transport, S: ShardServices> Shard<T, S> {
     /// Opens a room for a connection whose user is a member in the store. The reply arrives in its position among the room's
@@ -109,7 +100,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
                 connection.codec.set_stored_position(room, read.map_or(Seq(0), |read| read.seq));
             }
         }
-        if let Some(effect) = resume.and_then(|progress| progress.room_opened()) {
+        if let Some(effect) = resume.and_then(|progress| operations::room_opened(&progress)) {
             self.apply(EffectOrigin { key, id: resume_id, user, row: None, registers: None }, vec![effect]);
         }
     }
@@ -123,7 +114,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
             None => self.send_error(key, id, error),
             Some(progress) => {
                 let Some(user) = self.connection(key).map(|connection| connection.user) else { return };
-                let effects = progress.room_rejected(room, error);
+                let effects = operations::room_rejected(&progress, room, error);
                 self.apply(EffectOrigin { key, id, user, row: None, registers: None }, effects);
             }
         }

@@ -151,6 +151,9 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         self.private_bytes = self.private_bytes.saturating_sub(connection.outbox.len());
         self.metrics.connection_closed();
         let user = connection.user;
+        if let Some(user_state) = &departed {
+            self.offline_buckets.put(user, user_state.buckets, self.now);
+        }
         if let Some(user_state) = departed.filter(UserState::is_transient) {
             // During shutdown the next start cleans up transient users. A pending join will store the user.
             let stored = user_state.stored || user_state.perhaps_stored || connection.unanswered > 0;

@@ -1,6 +1,6 @@
 //! The state of a connection, of its subscriptions, and of its user.
 
-use domain::{Actor, Registration, SessionBuckets, TokenHash};
+use domain::{Actor, Registration, TokenHash, UserBuckets};
 use protocol::{CommandId, Reply, Seq, User, UserId, UserName};
 use room_log::{Cursor, Outbox};
 use websocket::Decoder;
@@ -199,7 +199,7 @@ pub(crate) struct UserState {
     pub(crate) stored: bool,
     /// Whether a commit that would have stored the user failed with an unknown outcome.
     pub(crate) perhaps_stored: bool,
-    pub(crate) buckets: SessionBuckets,
+    pub(crate) buckets: UserBuckets,
     /// Indexes in the connection table.
     pub(crate) connections: Vec<usize>,
 }

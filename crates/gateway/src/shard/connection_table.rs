@@ -129,7 +129,7 @@ impl<T> IndexMut<usize> for ConnectionTable<T> {
 
 #[cfg(test)]
 mod tests {
-    use domain::SessionBuckets;
+    use domain::UserBuckets;
     use protocol::UserName;
 
     use super::*;
@@ -144,7 +144,7 @@ mod tests {
             session: None,
             stored: false,
             perhaps_stored: false,
-            buckets: SessionBuckets::default(),
+            buckets: UserBuckets::default(),
             connections: Vec::new(),
         };
         let codec = Codec::from(WireProtocol::Json);

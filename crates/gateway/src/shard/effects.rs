@@ -5,9 +5,9 @@ use std::time::Duration;
 use domain::{Actor, CommandError, Operation, RateClass};
 use protocol::{ErrorCode, ErrorFrame, OkFrame, Reply, RoomId, RoomRef, Seq, UserId, UserName};
 
-use super::attach::PendingSubscription;
 use super::connection::Subscription;
 use super::pending::{EffectOrigin, Pending};
+use super::pending_subscription::PendingSubscription;
 use super::room_table::RoomTable;
 use super::{ConnKey, Connection, Query, Room, Shard, ShardServices, Transport};
 use crate::codec::Decoded;

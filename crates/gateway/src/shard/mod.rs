@@ -23,6 +23,7 @@
 //! | `room_table.rs` | `RoomTable`: the open rooms, by index and by id |
 //! | `scheduler.rs` | `Scheduler`: the ready queues of reading, writing and fan-out |
 //! | `pending.rs` | `PendingReplies`: requests that wait for the writer |
+//! | `pending_subscription.rs` | `PendingSubscription`: a room that is about to be opened for a connection |
 //! | `departures.rs` | `Departures`: transient guests who leave their rooms |
 //! | `admission.rs` | rate limiting of HTTP requests |
 //! | `effects.rs` | dispatch of requests to operations, and application of their effects |
@@ -49,6 +50,7 @@ mod fanout;
 #[cfg(test)]
 mod invariants;
 mod pending;
+mod pending_subscription;
 mod reading;
 mod replies;
 mod room;
@@ -69,10 +71,10 @@ use domain::Rates;
 use protocol::{Epoch, Limits, RoomId};
 
 pub use admission::{HttpRequest, Rejection};
-#[cfg(test)]
-pub(crate) use attach::PendingSubscription;
 pub(crate) use catch_up::{PAGE_BYTES, PAGE_EVENTS};
 pub(crate) use connection::{ConnKey, Connection};
+#[cfg(test)]
+pub(crate) use pending_subscription::PendingSubscription;
 pub(crate) use room::Room;
 pub(crate) use services::{Page, Query, QueryResult, ShardServices, Transport};
 

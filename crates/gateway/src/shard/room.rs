@@ -7,7 +7,7 @@ use protocol::{Event, RoomId, RoomName, Seq, UserId};
 use room_log::{Cursor, RoomLog, SequenceGap};
 
 use super::ConnKey;
-use super::attach::PendingSubscription;
+use super::pending_subscription::PendingSubscription;
 use crate::encoding::{Encoding, event_frame};
 
 /// The number of remembered removals. A backfill may overtake the replies of commit batches that are in transit; this is far

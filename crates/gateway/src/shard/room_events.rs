@@ -4,7 +4,7 @@ use domain::CommandError;
 use protocol::{ErrorCode, ErrorFrame, RoomId, Seq};
 use room_log::SequenceGap;
 
-use super::attach::PendingSubscription;
+use super::pending_subscription::PendingSubscription;
 use super::{Query, Shard, ShardServices, Transport};
 use crate::commit_batch::Committed;
 use crate::fault_injection::{self, FaultInjection};

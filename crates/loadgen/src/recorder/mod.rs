@@ -9,10 +9,12 @@
 //! | file | contents |
 //! |---|---|
 //! | `client_pool.rs` | [`record`]: starts all clients and brings them to quiescence |
+//! | `options.rs`, `recorder_error.rs` | the options, and why a run has no history |
+//! | `run_state.rs` | what the clients of a run share |
 //! | `recording_client.rs` | one client: its connections, offline periods and completion |
 //! | `send.rs` | what a client sends: bursts, retries, leaves, joins, history requests |
 //! | `receive.rs` | the handling of each frame |
-//! | `slow_reader.rs` | clients that pause reading |
+//! | `slow_reader.rs`, `paused_reading.rs` | ways to pause reading; a client while it does |
 //! | `stored_rooms.rs` | reads every stored room at the end |
 //! | `history_file.rs` | writes a history to a file; the clock |
 //! | `keepalive.rs` | detection of a dead connection |
@@ -22,11 +24,17 @@ mod client_pool;
 mod counters;
 mod history_file;
 mod keepalive;
+mod options;
+mod paused_reading;
 mod receive;
+mod recorder_error;
 mod recording_client;
+mod run_state;
 mod send;
 mod slow_reader;
 mod stored_rooms;
 
-pub use client_pool::{Instruction, Progress, RecorderError, RecorderOptions, record};
+pub use client_pool::{Instruction, Progress, record};
 pub use counters::Counters;
+pub use options::RecorderOptions;
+pub use recorder_error::RecorderError;

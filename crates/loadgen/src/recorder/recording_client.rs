@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use protocol::{CommandId, Epoch, RoomId, Send, Seq, UserId};
 
-use super::client_pool::{RecorderError, RecorderOptions, RunState, room_name};
 use super::counters::Counters;
 use super::history_file::HistoryFile;
 use super::keepalive::Keepalive;
+use super::options::{RecorderOptions, room_name};
+use super::recorder_error::RecorderError;
+use super::run_state::RunState;
 use super::slow_reader::SlowReader;
 use client::{Client, Error, Options, new_session_from};
 use fastrand::Rng;

@@ -8,9 +8,9 @@ use protocol::{
     Seq,
 };
 
-use super::client_pool::RunState;
 use super::keepalive::{Keepalive, Liveness};
 use super::recording_client::{ConnectionEnd, Exit, Message, Pending, RecordingClient, Role};
+use super::run_state::RunState;
 use client::{Client, Error};
 
 /// Bounds the messages of a burst.

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use protocol::{EventPage, RoomId, Seq};
 
-use super::client_pool::{RecorderError, RecorderOptions, room_name};
 use super::history_file::HistoryFile;
+use super::options::{RecorderOptions, room_name};
+use super::recorder_error::RecorderError;
 use client::{Client, Error, Options, http, new_session};
 
 /// Bounds the retries of a request: a traced server, or one that has just started on a busy machine, answers late.

@@ -48,7 +48,7 @@ impl Operation for History {
         reply: "`ok {events, more}`",
         http: Some(Route::get("/api/v1/rooms/{room}/events")),
         permission: Some(Permission::Member),
-        rate: RateClass::Other,
+        rate: RateClass::Command,
         events: &[],
         errors: &[errors::COMMON, errors::ROOM, errors::READ, &[ErrorCode::NotAMember]],
         slash: None,

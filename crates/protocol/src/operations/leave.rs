@@ -31,7 +31,7 @@ impl Operation for Leave {
         reply: "`ok {seq}` after all events up to that one; no event of the room follows",
         http: Some(Route::change(Method::Post, "/api/v1/rooms/{room}/leave")),
         permission: Some(Permission::Member),
-        rate: RateClass::Other,
+        rate: RateClass::Command,
         events: &["member_left"],
         errors: &[errors::COMMON, errors::ROOM, errors::WRITE, &[ErrorCode::NotAMember]],
         slash: Some(Slash { word: "leave", argument: None }),

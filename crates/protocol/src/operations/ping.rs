@@ -24,7 +24,7 @@ impl Operation for Ping {
         reply: "`ok`, also without an `id`",
         http: None,
         permission: None,
-        rate: RateClass::Other,
+        rate: RateClass::Command,
         events: &[],
         errors: &[errors::COMMON],
         slash: None,

@@ -35,7 +35,7 @@ impl Operation for Read {
         reply: "`ok {seq, n}`: the current position",
         http: Some(Route::change(Method::Put, "/api/v1/rooms/{room}/read")),
         permission: Some(Permission::Member),
-        rate: RateClass::Other,
+        rate: RateClass::Command,
         events: &[],
         errors: &[errors::COMMON, errors::ROOM, errors::WRITE, &[ErrorCode::NotAMember]],
         slash: None,

@@ -31,7 +31,7 @@ impl Operation for Rename {
         reply: "`ok {name}`",
         http: Some(Route::change(Method::Put, "/api/v1/name")),
         permission: None,
-        rate: RateClass::Other,
+        rate: RateClass::Command,
         events: &["renamed"],
         errors: &[errors::COMMON, errors::WRITE, &[ErrorCode::InvalidName]],
         slash: Some(Slash { word: "name", argument: Some("name") }),

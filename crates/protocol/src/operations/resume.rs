@@ -37,7 +37,7 @@ impl Operation for Resume {
         reply: "for each room `joined` without `id`, or an `error` with `room`; then `ok`",
         http: None,
         permission: Some(Permission::Member),
-        rate: RateClass::Other,
+        rate: RateClass::Command,
         events: &[],
         errors: &[errors::COMMON, errors::WRITE, &[ErrorCode::RoomNotFound, ErrorCode::NotAMember]],
         slash: None,

@@ -44,7 +44,7 @@ impl Operation for Rooms {
         reply: "`ok {rooms, next?}`",
         http: Some(Route::get("/api/v1/rooms")),
         permission: None,
-        rate: RateClass::Other,
+        rate: RateClass::Command,
         events: &[],
         errors: &[errors::COMMON, errors::READ],
         slash: Some(Slash { word: "rooms", argument: None }),

@@ -15,7 +15,7 @@ pub struct Row {
     pub http: Option<Route>,
     /// The permission that the user needs in the room. `None`: a session is sufficient.
     pub permission: Option<Permission>,
-    /// The token bucket from which the request is paid, per session.
+    /// The token bucket from which the request is paid, one per user.
     pub rate: RateClass,
     /// The `type`s of the events that the operation may append.
     pub events: &'static [&'static str],
@@ -200,7 +200,7 @@ pub enum RateClass {
     /// `typing`, which is sent on every few keystrokes and fanned out.
     Typing,
     /// Every other operation.
-    Other,
+    Command,
     /// A room that a `join` creates, charged in addition to the `join`.
     NewRoom,
 }
@@ -213,7 +213,7 @@ impl RateClass {
             RateClass::Message => "messages",
             RateClass::Join => "joins",
             RateClass::Typing => "typing",
-            RateClass::Other => "commands",
+            RateClass::Command => "commands",
             RateClass::NewRoom => "new_rooms",
         }
     }

@@ -43,7 +43,7 @@ impl Operation for Who {
         reply: "`ok {count, users, next?}`",
         http: Some(Route::get("/api/v1/rooms/{room}/online")),
         permission: Some(Permission::Member),
-        rate: RateClass::Other,
+        rate: RateClass::Command,
         events: &[],
         errors: &[errors::COMMON, errors::ROOM, errors::READ, &[ErrorCode::NotAMember]],
         slash: Some(Slash { word: "who", argument: None }),

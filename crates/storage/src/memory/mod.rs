@@ -1,6 +1,7 @@
 //! The store for tests and simulations: plain maps, lost when the process ends.
 
 mod backend;
+mod failure;
 mod faults;
 #[cfg(any(test, feature = "testing"))]
 mod model;
@@ -14,7 +15,8 @@ use domain::RoomLimits;
 use protocol::Epoch;
 
 use crate::{CommitLoop, Reader, Store, StoreError, Writer};
-pub use faults::{Backup, Failure};
+pub use failure::Failure;
+pub use faults::Backup;
 use state::State;
 
 /// Rooms in memory. Clones of the handle share one store.

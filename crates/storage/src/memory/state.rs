@@ -9,7 +9,7 @@ use protocol::{
     UserId, UserName,
 };
 
-use super::Failure;
+use super::failure::Failure;
 use crate::{Head, LOBBY, TokenHash};
 
 #[derive(Clone)]

@@ -1,8 +1,8 @@
 //! Users and their sessions: transient guests, users who are not stored yet, and ended sessions.
 
-use domain::TokenHash;
+use domain::{Rate, Rates, TokenHash};
 
-use super::world::World;
+use super::world::{Peer, World};
 use super::{join, seconds, types};
 use crate::handoff::WireProtocol;
 use crate::i18n::Language;
@@ -115,4 +115,20 @@ fn connection_of_ended_session_sends_no_request() {
     }
     world.shard.check_empty();
     assert!(!world.is_member(1, 7));
+}
+
+#[test]
+fn reconnect_does_not_refill_the_buckets() {
+    let mut world = World::new();
+    world.shard.settings.rates = Rates { messages: Rate { per_second: 0.001, burst: 2 }, ..Rates::default() };
+    let mut mei = world.connect_to_lobby(2);
+    let is_limited = |world: &mut World, peer: &mut Peer, key: &str| {
+        world.send(peer, key, "hi");
+        peer.take().iter().any(|frame| frame["code"] == "rate_limited")
+    };
+    assert!(!is_limited(&mut world, &mut mei, "a"));
+    assert!(!is_limited(&mut world, &mut mei, "b"));
+    world.disconnect(&mei);
+    let mut mei = world.connect_to_lobby(2);
+    assert!(is_limited(&mut world, &mut mei, "c"));
 }
