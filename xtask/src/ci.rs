@@ -22,7 +22,7 @@ const STEPS: &[Step] = &[
         run: |it| generate::check(&it.workspace).map(|()| StepResult::Ok),
         ..Step::BLANK
     },
-    Step { name: "licences", needs: &[Prerequisite::CargoDeny], run: licences, ..Step::BLANK },
+    Step { name: "licenses", needs: &[Prerequisite::CargoDeny], run: licenses, ..Step::BLANK },
     Step { name: "advisories", needs: &[Prerequisite::CargoDeny], run: advisories, ..Step::BLANK },
     Step {
         name: "clippy",
@@ -71,7 +71,7 @@ fn deny(context: &Context, manifest: &str, args: &str) -> Command {
     cargo
 }
 
-fn licences(context: &Context) -> Result<StepResult> {
+fn licenses(context: &Context) -> Result<StepResult> {
     for manifest in LOCKED {
         process::run(&mut deny(context, manifest, "check licenses bans sources"))?;
     }

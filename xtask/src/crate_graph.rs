@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn dependencies_that_know_each_other_do_not_trap_the_search() {
+    fn dependency_cycle_ends_the_search() {
         let looped = graph(&[("teahouse-room-log", &["a"]), ("a", &["b"]), ("b", &["a", "rusqlite"])]);
         assert_eq!(
             looped.impure_reach(),

@@ -59,7 +59,7 @@ enum Command {
     },
     /// Run every test: Rust, web client, end to end in Chromium.
     Test(test::Args),
-    /// Run every check of CI: format, crate graph, generated files, licences, advisories, lints, docs, instruction counts,
+    /// Run every check of CI: format, crate graph, generated files, licenses, advisories, lints, docs, instruction counts,
     /// fuzz targets, all tests, the API contract, short fault runs.
     Ci,
     /// Check the dependencies between crates and between the modules of a crate.

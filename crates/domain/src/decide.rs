@@ -61,26 +61,26 @@ pub trait Decide {
 }
 
 /// The effects and the result of a permitted request, or why the decision stopped.
-pub type Decision<T> = Result<(Vec<Effect>, T), Stop>;
+pub type Decision<T> = Result<(Vec<Effect>, T), DecisionError>;
 
 /// Why a decision stopped before it had effects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum DecisionError {
     /// The rules forbid the request.
     Rejected(ErrorCode),
     /// The decision depends on facts that are not in the world yet.
     Missing(Vec<Fact>),
 }
 
-impl From<ErrorCode> for Stop {
+impl From<ErrorCode> for DecisionError {
     fn from(code: ErrorCode) -> Self {
-        Stop::Rejected(code)
+        DecisionError::Rejected(code)
     }
 }
 
-impl From<Fact> for Stop {
+impl From<Fact> for DecisionError {
     fn from(fact: Fact) -> Self {
-        Stop::Missing(vec![fact])
+        DecisionError::Missing(vec![fact])
     }
 }
 
@@ -183,7 +183,7 @@ pub fn facts(request: &Request) -> Vec<Fact> {
 pub fn decide(world: &World, now: Timestamp, limits: &RoomLimits, request: &Request) -> Outcome {
     match request.operation.decide(&Context { world, now, limits, actor: &request.actor }) {
         Ok((effects, result)) => Outcome::Done(effects, result),
-        Err(Stop::Rejected(code)) => Outcome::Rejected(code),
-        Err(Stop::Missing(facts)) => Outcome::Missing(facts),
+        Err(DecisionError::Rejected(code)) => Outcome::Rejected(code),
+        Err(DecisionError::Missing(facts)) => Outcome::Missing(facts),
     }
 }

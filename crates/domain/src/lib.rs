@@ -42,7 +42,7 @@ mod world;
 pub use bucket::{Rate, TokenBucket};
 pub use decide::{
     Context, Decide, Decision, EndSession, Join, JoinedRoom, LeaveAll, LeftRoom, Open, Operation,
-    OperationResult, Outcome, Request, Send, SentMessage, Stop, decide, facts,
+    OperationResult, Outcome, Request, Send, SentMessage, DecisionError, decide, facts,
 };
 pub use effect::Effect;
 pub use fact::Fact;

@@ -70,7 +70,7 @@ pub(crate) struct CommitBatch {
 impl CommitBatch {
     /// `reply_to` are the targets of the batch's replies, in the same order.
     pub(crate) fn new(mut batch: Batch, reply_to: Vec<ReplyTarget>) -> Self {
-        let replies = std::mem::take(&mut batch.answers);
+        let replies = std::mem::take(&mut batch.replies);
         let mut for_callers = Vec::new();
         let mut for_shards: Vec<(usize, Vec<WriteReply>)> = Vec::new();
         for ((_, result), to) in replies.into_iter().zip(reply_to) {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn join_is_answered_between_its_neighbouring_events() {
+    fn join_is_answered_between_its_neighboring_events() {
         let events = vec![event(1, 5), event(2, 1), event(1, 6), event(2, 2), event(1, 7)];
         let batch = Batch { events, ..Batch::default() };
         let joined = |room, head| {

@@ -95,7 +95,7 @@ mod selected {
         if !is(FaultInjection::AcknowledgeBeforeCommit) {
             return;
         }
-        for ((_, answer), _) in batch.answers.iter_mut().zip(sends).filter(|(_, is_send)| **is_send) {
+        for ((_, answer), _) in batch.replies.iter_mut().zip(sends).filter(|(_, is_send)| **is_send) {
             let failed = |code| matches!(code, ErrorCode::Unavailable | ErrorCode::StorageFull);
             if answer.as_ref().is_err_and(|rejection| failed(rejection.code)) {
                 *answer = Ok(OperationResult::Send(domain::SentMessage {

@@ -26,6 +26,14 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
 /// SIGKILL.
 const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How long the threads of the HTTP runtime may take to end.
+const RUNTIME_TIMEOUT: Duration = Duration::from_millis(100);
+
+// A stop ends within the promised ten seconds.
+const _: () = assert!(
+    DRAIN_TIMEOUT.as_millis() + FINISH_TIMEOUT.as_millis() + RUNTIME_TIMEOUT.as_millis() < 10_000
+);
+
 /// A self-hosted chat server: rooms, users and messages over WebSocket.
 #[derive(Debug, Parser)]
 #[command(
@@ -120,7 +128,7 @@ fn serve(loaded: Loaded) -> Result<()> {
     let runtime = runtime.context("cannot start threads")?;
     let outcome = runtime.block_on(run_server(loaded));
     // A pending name resolution or file read must not delay the exit.
-    runtime.shutdown_timeout(Duration::from_millis(100));
+    runtime.shutdown_timeout(RUNTIME_TIMEOUT);
     outcome
 }
 

@@ -11,22 +11,22 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::rows::{int, uint};
 use crate::session::Session;
-use crate::target::{WriterPlace, prepare_for_writing};
+use crate::target::{WriterPermit, prepare_for_writing};
 use crate::write;
 
 /// The connection that writes.
 pub(crate) struct PostgresBackend {
-    /// Before the place: the connection is closed before another writer may come.
+    /// Before the permit: the connection is closed before another writer may come.
     link: Link,
-    place: WriterPlace,
+    permit: WriterPermit,
     /// BEGIN was sent, and neither COMMIT nor ROLLBACK.
     in_transaction: bool,
 }
 
 impl PostgresBackend {
     /// `session`: one that holds the lock already.
-    pub(crate) fn new(place: WriterPlace, session: Option<Session>) -> Result<Self, StoreError> {
-        let mut backend = PostgresBackend { link: Link::new(session), place, in_transaction: false };
+    pub(crate) fn new(permit: WriterPermit, session: Option<Session>) -> Result<Self, StoreError> {
+        let mut backend = PostgresBackend { link: Link::new(session), permit, in_transaction: false };
         // Connects, and prepares the statements, before the first batch waits for it.
         backend.repeat(prepare_for_writing)?;
         Ok(backend)
@@ -34,7 +34,7 @@ impl PostgresBackend {
 
     /// Calls `work`, which commits nothing that must not be repeated; reconnects and takes the lock again if necessary.
     fn repeat<T>(&mut self, work: impl FnMut(&mut Session) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let target = &self.place.0;
+        let target = &self.permit.0;
         self.link.repeat(|| target.connect_for_writing(), work)
     }
 

@@ -10,7 +10,7 @@ use crate::session::Session;
 
 /// How long calls wait for PostgreSQL to come back, counted from the moment at which it was lost. A restart takes less; an answer
 /// within a second is promised. Later calls try once, so that a queue of them drains.
-const OUTAGE_PATIENCE: Duration = Duration::from_millis(800);
+const OUTAGE_TIMEOUT: Duration = Duration::from_millis(800);
 /// Between two attempts to connect.
 const RETRY_DELAY: Duration = Duration::from_millis(20);
 
@@ -49,7 +49,7 @@ impl Link {
                 return Err(failure.error);
             }
             self.session = None;
-            if self.outage.get_or_insert_with(Instant::now).elapsed() >= OUTAGE_PATIENCE {
+            if self.outage.get_or_insert_with(Instant::now).elapsed() >= OUTAGE_TIMEOUT {
                 return Err(failure.error);
             }
             thread::sleep(RETRY_DELAY);

@@ -11,7 +11,7 @@ const KEY: i64 = i64::from_be_bytes(*b"Teahouse");
 
 /// A process that is just ending, or a session of ours that PostgreSQL has not yet noticed to be gone, holds the lock a moment
 /// longer.
-const PATIENCE: Duration = Duration::from_millis(700);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// Takes the lock for `session`. `false`: another process has it.
 ///
@@ -24,7 +24,7 @@ pub(crate) fn acquire(session: &mut Session, name: &str) -> Result<bool, Failure
         if rows[0].try_get::<_, bool>(0)? {
             return Ok(true);
         }
-        if started.elapsed() >= PATIENCE {
+        if started.elapsed() >= LOCK_TIMEOUT {
             return Ok(false);
         }
         session.query(
@@ -33,6 +33,6 @@ pub(crate) fn acquire(session: &mut Session, name: &str) -> Result<bool, Failure
              AND datname = current_database() AND pid <> pg_backend_pid()",
             &[&name],
         )?;
-        thread::sleep(PATIENCE / 20);
+        thread::sleep(LOCK_TIMEOUT / 20);
     }
 }

@@ -14,7 +14,7 @@ use crate::migrate::{self, Found, MIGRATIONS};
 use crate::open_error::MINIMUM_VERSION;
 use crate::reader::PostgresReader;
 use crate::session::{Role, Session};
-use crate::target::{Target, WriterPlace};
+use crate::target::{Target, WriterPermit};
 use crate::url::DatabaseUrl;
 use crate::{OpenError, lock};
 
@@ -103,9 +103,9 @@ impl Store for PostgresStore {
     }
 
     fn writer(&self) -> Result<Box<dyn Writer>, StoreError> {
-        let place = WriterPlace::take(&self.target)?;
+        let permit = WriterPermit::take(&self.target)?;
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(Box::new(CommitLoop::new(PostgresBackend::new(place, session)?, self.limits)))
+        Ok(Box::new(CommitLoop::new(PostgresBackend::new(permit, session)?, self.limits)))
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {

@@ -47,18 +47,18 @@ pub(crate) fn prepare_for_writing(session: &mut Session) -> Result<(), Failure> 
 }
 
 /// The right to write, free again when it is dropped.
-pub(crate) struct WriterPlace(pub(crate) Arc<Target>);
+pub(crate) struct WriterPermit(pub(crate) Arc<Target>);
 
-impl WriterPlace {
+impl WriterPermit {
     pub(crate) fn take(target: &Arc<Target>) -> Result<Self, StoreError> {
         if target.has_writer.swap(true, Ordering::AcqRel) {
             return Err(StoreError::WriterTaken);
         }
-        Ok(WriterPlace(Arc::clone(target)))
+        Ok(WriterPermit(Arc::clone(target)))
     }
 }
 
-impl Drop for WriterPlace {
+impl Drop for WriterPermit {
     fn drop(&mut self) {
         self.0.has_writer.store(false, Ordering::Release);
     }

@@ -66,7 +66,7 @@ fn commit(writer: &mut dyn Writer, operations: impl Iterator<Item = (u64, Operat
         }
     };
     let batch = writer.commit(Timestamp(1), (0..).zip(operations).map(request).collect());
-    assert!(batch.answers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.internal);
+    assert!(batch.replies.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.internal);
 }
 
 fn join(room: u64) -> Operation {

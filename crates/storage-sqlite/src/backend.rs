@@ -11,7 +11,7 @@ use super::checkpoints::{Bounds, Checkpoints};
 use super::failure::{Failure, store_error};
 use super::room_cache::RoomCache;
 use super::rows::{execute, first, int, uint};
-use super::{WriterPlace, apply, load, open};
+use super::{WriterPermit, apply, load, open};
 
 /// Takes the write lock at once: a transaction that starts as a reader may fail when it first writes.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -26,14 +26,14 @@ pub(crate) struct SqliteBackend {
     /// Declared after the connection, because the connection's commits request checkpoints until it is dropped.
     checkpoints: Checkpoints,
     /// Declared last: SQLite's files must be closed before another writer may be opened.
-    place: WriterPlace,
+    permit: WriterPermit,
 }
 
 impl SqliteBackend {
-    pub(super) fn new(place: WriterPlace) -> Result<Self, StoreError> {
-        let checkpoints = Checkpoints::start(place.database().to_owned())?;
-        let conn = Some(open_watched(&place, &checkpoints)?);
-        Ok(SqliteBackend { conn, cache: RoomCache::default(), broken: None, checkpoints, place })
+    pub(super) fn new(permit: WriterPermit) -> Result<Self, StoreError> {
+        let checkpoints = Checkpoints::start(permit.database().to_owned())?;
+        let conn = Some(open_watched(&permit, &checkpoints)?);
+        Ok(SqliteBackend { conn, cache: RoomCache::default(), broken: None, checkpoints, permit })
     }
 
     /// The reason why nothing may be written any more.
@@ -59,7 +59,7 @@ impl SqliteBackend {
     fn connect(&mut self) -> Result<(&Connection, &mut RoomCache), Failure> {
         let conn = match self.conn.take() {
             Some(conn) => self.conn.insert(conn),
-            None => self.conn.insert(open_watched(&self.place, &self.checkpoints)?),
+            None => self.conn.insert(open_watched(&self.permit, &self.checkpoints)?),
         };
         Ok((conn, &mut self.cache))
     }
@@ -116,8 +116,8 @@ impl SqliteBackend {
     }
 }
 
-fn open_watched(place: &WriterPlace, checkpoints: &Checkpoints) -> Result<Connection, Failure> {
-    let mut conn = open::for_writing(place.database())?;
+fn open_watched(permit: &WriterPermit, checkpoints: &Checkpoints) -> Result<Connection, Failure> {
+    let mut conn = open::for_writing(permit.database())?;
     checkpoints.watch(&mut conn, Bounds::USUAL)?;
     Ok(conn)
 }

@@ -77,7 +77,7 @@ impl SqliteStore {
     }
 
     fn sqlite_writer(&self) -> Result<CommitLoop<SqliteBackend>, StoreError> {
-        let backend = SqliteBackend::new(WriterPlace::take(&self.folder)?)?;
+        let backend = SqliteBackend::new(WriterPermit::take(&self.folder)?)?;
         Ok(CommitLoop::new(backend, self.limits))
     }
 
@@ -101,14 +101,14 @@ impl Store for SqliteStore {
 }
 
 /// The right to be the single writer, returned on drop.
-struct WriterPlace(Arc<Folder>);
+struct WriterPermit(Arc<Folder>);
 
-impl WriterPlace {
+impl WriterPermit {
     fn take(folder: &Arc<Folder>) -> Result<Self, StoreError> {
         if folder.has_writer.swap(true, Ordering::AcqRel) {
             return Err(StoreError::WriterTaken);
         }
-        Ok(WriterPlace(folder.clone()))
+        Ok(WriterPermit(folder.clone()))
     }
 
     fn database(&self) -> &Path {
@@ -116,7 +116,7 @@ impl WriterPlace {
     }
 }
 
-impl Drop for WriterPlace {
+impl Drop for WriterPermit {
     fn drop(&mut self) {
         self.0.has_writer.store(false, Ordering::Release);
     }

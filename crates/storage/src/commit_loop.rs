@@ -71,22 +71,22 @@ impl<B: Backend> CommitLoop<B> {
                 }
                 Err(error) => Err(error),
             };
-            run.answers.push((request.request_id, answer));
+            run.replies.push((request.request_id, answer));
         }
-        let Run { changes, answers, .. } = run;
+        let Run { changes, replies, .. } = run;
         self.backend.commit(now, &changes)?;
         let internal = self.backend.take_warnings();
-        Ok(Batch { events: changes.events, answers, gone: changes.deleted_rooms, internal, fatal: None })
+        Ok(Batch { events: changes.events, replies, deleted_rooms: changes.deleted_rooms, internal, fatal: None })
     }
 
     /// On a full disk, answers the requests that change nothing, such as opening a room as a member. The others keep the
     /// error, even those that the rules would reject: the decision may depend on effects of earlier requests that were not
     /// stored.
     fn answer_unchanged(&mut self, now: Timestamp, requests: &[Request], batch: &mut Batch) {
-        let answers = self.decide_unchanged(now, requests);
-        match answers {
-            Ok(answers) => {
-                for ((_, answer), unchanged) in batch.answers.iter_mut().zip(answers) {
+        let replies = self.decide_unchanged(now, requests);
+        match replies {
+            Ok(replies) => {
+                for ((_, answer), unchanged) in batch.replies.iter_mut().zip(replies) {
                     if let Some(result) = unchanged {
                         *answer = Ok(result);
                     }
@@ -105,15 +105,15 @@ impl<B: Backend> CommitLoop<B> {
         requests: &[Request],
     ) -> Result<Vec<Option<OperationResult>>, StoreError> {
         let mut run = self.begin(now, requests)?;
-        let mut answers = Vec::with_capacity(requests.len());
+        let mut replies = Vec::with_capacity(requests.len());
         for at in 0..requests.len() {
-            answers.push(match run.decide(at)? {
+            replies.push(match run.decide(at)? {
                 Ok((effects, result)) if effects.is_empty() => Some(result),
                 _ => None,
             });
         }
         self.backend.rollback();
-        Ok(answers)
+        Ok(replies)
     }
 
     fn begin<'r>(&'r mut self, now: Timestamp, requests: &'r [Request]) -> Result<Run<'r, B>, StoreError> {
@@ -127,7 +127,7 @@ impl<B: Backend> CommitLoop<B> {
             requests,
             world,
             changes: Changes::default(),
-            answers: Vec::with_capacity(requests.len()),
+            replies: Vec::with_capacity(requests.len()),
         })
     }
 }
@@ -140,7 +140,7 @@ struct Run<'r, B> {
     requests: &'r [Request],
     world: World,
     changes: Changes,
-    answers: Vec<(RequestId, Result<OperationResult, CommandError>)>,
+    replies: Vec<(RequestId, Result<OperationResult, CommandError>)>,
 }
 
 impl<B: Backend> Run<'_, B> {
@@ -219,7 +219,7 @@ impl<B: Backend> Writer for CommitLoop<B> {
         let users = self.backend.transient_members()?;
         let requests: Vec<Request> = users.into_iter().map(leave_all).collect();
         let batch = self.commit_once(now, &requests)?;
-        Ok(Batch { answers: Vec::new(), ..batch })
+        Ok(Batch { replies: Vec::new(), ..batch })
     }
 
     #[cfg(any(test, feature = "testing"))]

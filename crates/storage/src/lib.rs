@@ -60,7 +60,7 @@
 //!         },
 //!     ],
 //! );
-//! let Ok(OperationResult::Send(sent)) = &batch.answers[1].1 else { panic!() };
+//! let Ok(OperationResult::Send(sent)) = &batch.replies[1].1 else { panic!() };
 //! assert_eq!((sent.seq, sent.repeated), (protocol::Seq(2), false));
 //! assert_eq!(batch.events.len(), 2);
 //! ```
@@ -136,7 +136,7 @@ pub trait Writer: Send {
     fn reserve_user_ids(&mut self, count: u32) -> Result<Range<u64>, StoreError>;
 
     /// Removes transient users, whose connections ended with the previous process, from their rooms. Called once, before the
-    /// first connection. The batch has no answers.
+    /// first connection. The batch has no replies.
     fn cleanup_transient_users(&mut self, now: Timestamp) -> Result<Batch, StoreError>;
 
     /// Commits effects that no request of this version has, such as an event of an unknown kind.

@@ -35,7 +35,7 @@ describe('avatar', () => {
     name: values.name!,
     avatar: [Number(values['avatar-lightness']), Number(values['avatar-chroma'])] as const,
     author: [Number(values['author-lightness']), Number(values['author-chroma'])] as const,
-    // Author names appear on the surface and on its hover colour.
+    // Author names appear on the surface and on its hover color.
     authorSurfaces: [values.bg!, values.hover!],
     texts: [values.text!, values.muted!, values.faint!, values.accent!, values.danger!],
     surfaces: [values.bg!, values['bg-sunken']!, values['bg-raised']!, values.hover!],
@@ -60,7 +60,7 @@ describe('avatar', () => {
     });
   }
 
-  test('neighbouring ids get hues at least 30 degrees apart', () => {
+  test('neighboring ids get hues at least 30 degrees apart', () => {
     expect(hueOf('u7')).toBe(hueOf('u7'));
     const hues = Array.from({ length: 40 }, (_, i) => hueOf(`u${i}`));
     expect(new Set(hues).size).toBeGreaterThan(30);

@@ -1,4 +1,4 @@
-/** The hue of a user's colour. It depends on the id: users with the same name differ, and renaming changes nothing. */
+/** The hue of a user's color. It depends on the id: users with the same name differ, and renaming changes nothing. */
 export function hueOf(id: string): number {
   // The golden angle separates consecutive ids. The loss of precision above 2^53 does not matter.
   return Math.round((Number(id.slice(1)) % 9973) * 137.508) % 360;

@@ -1,6 +1,6 @@
 import { hueOf, initialsOf } from '../core/avatar';
 
-/** A colour and initials. Hidden from screen readers, because the name is always next to it. */
+/** A color and initials. Hidden from screen readers, because the name is always next to it. */
 export function Avatar(props: { id: string; name: string; small?: boolean }) {
   const initials = () => initialsOf(props.name);
   return (

@@ -2,7 +2,7 @@
 
 use protocol::{ErrorCode, Event, EventKind, MessageCount, RoomId, RoomRef, Seq, Timestamp, User, UserId};
 
-use super::Stop;
+use super::DecisionError;
 use crate::world::Room;
 use crate::{Actor, Effect, Fact, LOBBY, MemberContext, Permission, RoomLimits, World, check};
 
@@ -20,7 +20,7 @@ impl<'c> Context<'c> {
     }
 
     /// The room; an unknown one is `room_not_found`.
-    pub(super) fn room(&self, reference: &RoomRef) -> Result<&'c Room, Stop> {
+    pub(super) fn room(&self, reference: &RoomRef) -> Result<&'c Room, DecisionError> {
         Ok(self.world.room(reference)?.ok_or(ErrorCode::RoomNotFound)?)
     }
 
@@ -30,7 +30,7 @@ impl<'c> Context<'c> {
         &self,
         permission: Permission,
         reference: &RoomRef,
-    ) -> Result<(&'c Room, User), Stop> {
+    ) -> Result<(&'c Room, User), DecisionError> {
         let room = self.room(reference)?;
         let member = self.world.is_member(room.id(), self.user())?;
         check(permission, MemberContext { member, rooms_joined: 0 }, self.limits)?;
@@ -38,14 +38,14 @@ impl<'c> Context<'c> {
     }
 
     /// The user under the stored name; a user who is not stored is `unauthorized`.
-    pub(super) fn stored(&self, user: UserId) -> Result<User, Stop> {
+    pub(super) fn stored(&self, user: UserId) -> Result<User, DecisionError> {
         let name = self.world.user(user)?.ok_or(ErrorCode::Unauthorized)?;
         Ok(User { id: user, name: name.clone() })
     }
 
     /// The actor under the stored name. For a new actor, `effects` also store the user; without a registration, the error is
     /// `unauthorized`.
-    pub(super) fn registered(&self, effects: &mut Vec<Effect>) -> Result<User, Stop> {
+    pub(super) fn registered(&self, effects: &mut Vec<Effect>) -> Result<User, DecisionError> {
         let id = self.user();
         if self.world.user(id)?.is_some() {
             return self.stored(id);
@@ -59,7 +59,7 @@ impl<'c> Context<'c> {
     }
 
     /// The rooms with these ids, which must exist. All missing facts are reported at once, so that one load is enough.
-    pub(super) fn rooms(&self, ids: impl IntoIterator<Item = RoomId>) -> Result<Vec<&'c Room>, Stop> {
+    pub(super) fn rooms(&self, ids: impl IntoIterator<Item = RoomId>) -> Result<Vec<&'c Room>, DecisionError> {
         self.all(ids, |id| self.world.room(&RoomRef::Id(id)))
             .map(|rooms| rooms.into_iter().flatten().collect())
     }
@@ -69,7 +69,7 @@ impl<'c> Context<'c> {
         &self,
         keys: impl IntoIterator<Item = K>,
         look_up: impl Fn(K) -> Result<T, Fact>,
-    ) -> Result<Vec<T>, Stop> {
+    ) -> Result<Vec<T>, DecisionError> {
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for key in keys {
             match look_up(key) {
@@ -77,7 +77,7 @@ impl<'c> Context<'c> {
                 Err(fact) => missing.push(fact),
             }
         }
-        if missing.is_empty() { Ok(found) } else { Err(Stop::Missing(missing)) }
+        if missing.is_empty() { Ok(found) } else { Err(DecisionError::Missing(missing)) }
     }
 
     /// The next event of the room: number, message count and time follow those of its head.
@@ -117,7 +117,7 @@ impl<'c> Context<'c> {
         rooms: &[&Room],
         user: &User,
         effects: &mut Vec<Effect>,
-    ) -> Result<Vec<Seq>, Stop> {
+    ) -> Result<Vec<Seq>, DecisionError> {
         let disposable = rooms.iter().filter(|room| Self::is_disposable(room));
         let counts = self.all(disposable, |room| Ok((room.id(), self.world.member_count(room.id())?)))?;
         let mut seqs = Vec::with_capacity(rooms.len());

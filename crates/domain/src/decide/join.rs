@@ -4,7 +4,7 @@ use protocol::{
     ErrorCode, EventKind, Limits, MessageCount, ReadPosition, RoomInfo, RoomName, RoomRef, Seq, User, UserId,
 };
 
-use super::{Context, Decide, Decision, Stop};
+use super::{Context, Decide, Decision, DecisionError};
 use crate::world::Room;
 use crate::{Effect, Fact, MemberContext, Permission, check};
 
@@ -81,7 +81,7 @@ impl Decide for Join {
     }
 }
 
-fn new_room(context: &Context<'_>, name: &RoomName, effects: &mut Vec<Effect>) -> Result<Room, Stop> {
+fn new_room(context: &Context<'_>, name: &RoomName, effects: &mut Vec<Effect>) -> Result<Room, DecisionError> {
     let id = context.world.next_room()?;
     effects.push(Effect::InsertRoom { room: id, name: name.clone(), created_by: context.user() });
     Ok(Room::new(id, name.clone()))
@@ -100,7 +100,7 @@ fn append(context: &Context<'_>, room: &mut Room, user: User, effects: &mut Vec<
 }
 
 /// The result for a room that exists, without a change.
-pub(super) fn joined(context: &Context<'_>, room: &Room, created: bool) -> Result<JoinedRoom, Stop> {
+pub(super) fn joined(context: &Context<'_>, room: &Room, created: bool) -> Result<JoinedRoom, DecisionError> {
     let read = context.world.read_position(room.id(), context.user())?;
     Ok(with_read_position(room, read, created))
 }

@@ -2,7 +2,7 @@
 
 use protocol::UserId;
 
-use super::{Context, Decide, Decision, Stop};
+use super::{Context, Decide, Decision, DecisionError};
 use crate::{Effect, Fact};
 
 /// Leaves every room: the connection of a transient user has ended, and no client can return as that user.
@@ -28,7 +28,7 @@ pub(super) fn leave_every_room(
     context: &Context<'_>,
     user: UserId,
     effects: &mut Vec<Effect>,
-) -> Result<(), Stop> {
+) -> Result<(), DecisionError> {
     if context.world.user(user)?.is_none() {
         return Ok(());
     }

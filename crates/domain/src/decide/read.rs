@@ -3,7 +3,7 @@
 pub(super) use protocol::Read;
 use protocol::{MessageCount, ReadPosition, Seq, UserId};
 
-use super::{Context, Decide, Decision, Stop};
+use super::{Context, Decide, Decision, DecisionError};
 use crate::world::Room;
 use crate::{Effect, Fact, Permission};
 
@@ -36,7 +36,7 @@ impl Decide for Read {
     }
 }
 
-fn message_count(context: &Context<'_>, room: &Room, seq: Seq) -> Result<MessageCount, Stop> {
+fn message_count(context: &Context<'_>, room: &Room, seq: Seq) -> Result<MessageCount, DecisionError> {
     if seq == room.head {
         return Ok(room.n);
     }

@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn who_of_a_user_who_is_no_member_is_rejected() {
+    fn who_by_non_member_is_rejected() {
         for (room, code) in
             [(lobby(), ErrorCode::NotAMember), (RoomRef::Id(RoomId(99)), ErrorCode::RoomNotFound)]
         {

@@ -1,4 +1,4 @@
-//! Deterministic simulation of the whole server on one thread in virtual time. The shards, operations, logs, the commit pipeline
+//! Deterministic simulation on one thread in virtual time. The shards, operations, logs, the commit pipeline
 //! and the local bus are the real ones; the store is in memory, and the network consists of queues. A seed determines the clients,
 //! their actions and the faults: connections are cut or time out, readers stall, sockets accept a few bytes, commits are delayed,
 //! fail, or succeed without a reply, bus messages are dropped, duplicated and delayed, the wall clock jumps, the process crashes

@@ -49,7 +49,7 @@ fn all_or_gaps(client: &mut Client, room: RoomId, after: u64, last: u64) -> u64 
 }
 
 #[test]
-fn slow_reader_catches_up_and_delays_nobody() {
+fn slow_reader_catches_up_and_blocks_nobody() {
     let server = TestServer::open();
     let (mut ann, mut mei) = (server.guest(), server.guest());
     let room = ann.join("lobby").unwrap().info.room;
@@ -291,7 +291,7 @@ fn requests_are_read_no_faster_than_replies() {
 }
 
 #[test]
-fn large_page_does_not_delay_other_replies() {
+fn large_page_does_not_block_other_replies() {
     let server = TestServer::open();
     let mut ann = server.guest();
     let room = ann.join("lobby").unwrap().info.room;

@@ -47,7 +47,7 @@ fn write_demo(fixture: &mut Fixture) {
     for (at, batch) in (1..).zip(batches) {
         fixture.now = Timestamp(at * 1_000);
         let batch = fixture.all(batch);
-        assert!(batch.answers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.answers);
+        assert!(batch.replies.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.replies);
     }
     let at = Timestamp(20_000);
     fixture.writer.commit_effects(at, attribute_effects(at)).unwrap();

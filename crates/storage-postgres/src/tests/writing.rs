@@ -57,11 +57,11 @@ fn commit(writer: &mut dyn Writer, requests: impl IntoIterator<Item = (Actor, Op
 
 fn all_done(batch: &Batch) {
     assert_eq!(batch.internal, Vec::<String>::new());
-    assert!(batch.answers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.answers);
+    assert!(batch.replies.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.replies);
 }
 
 fn code(batch: &Batch, at: usize) -> Option<ErrorCode> {
-    batch.answers[at].1.as_ref().err().map(|error| error.code)
+    batch.replies[at].1.as_ref().err().map(|error| error.code)
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn batch_costs_two_round_trips() {
     // The same again changes nothing, so nothing is written.
     let repeated = commit(&mut *writer, [(actor(1), send("lobby", "alone"))]);
     assert!(matches!(
-        repeated.answers[0].1,
+        repeated.replies[0].1,
         Ok(OperationResult::Send(domain::SentMessage { repeated: true, .. }))
     ));
     assert_eq!(proxy.take_turns(), 1);
@@ -118,7 +118,7 @@ fn writer_retakes_the_lock_after_a_restart() {
 }
 
 #[test]
-fn stopped_postgresql_is_unavailable_within_a_second() {
+fn stopped_postgresql_is_unavailable_in_two_seconds() {
     let Some(server) = Server::start_or_skip() else { return };
     let store = open(&server.create_database());
     let mut writer = store.writer().unwrap();
@@ -195,7 +195,7 @@ fn failed_constraint_fails_its_own_request_only() {
     server.psql(&name, foreign).unwrap();
     let sends = [("tea", "a"), ("lobby", "b"), ("tea", "c")];
     let batch = commit(&mut *writer, sends.map(|(room, key)| (actor(1), send(room, key))));
-    assert_eq!(batch.answers.len(), 3);
+    assert_eq!(batch.replies.len(), 3);
     assert_eq!([code(&batch, 0), code(&batch, 1), code(&batch, 2)], [None, Some(ErrorCode::Internal), None]);
     assert!(batch.internal.iter().any(|line| line.contains("PostgreSQL 23505")), "{:?}", batch.internal);
     assert_eq!(batch.events.iter().map(|event| event.seq.0).collect::<Vec<_>>(), [2, 3]);
@@ -231,7 +231,7 @@ fn failed_statement_undoes_the_others_of_its_batch() {
         let topic = protocol::SetTopic { room: room("lobby"), topic: Topic::new("tea").unwrap() };
         let requests = key.map(|key| send("lobby", key)).into_iter().chain([topic.into()]);
         let batch = commit(&mut *writer, requests.map(|operation| (actor(1), operation)));
-        assert!(batch.answers.iter().all(|(_, answer)| answer.is_err()), "{:?}", batch.answers);
+        assert!(batch.replies.iter().all(|(_, answer)| answer.is_err()), "{:?}", batch.replies);
         let attributes = server.psql(&name, "SELECT attributes FROM room WHERE id = 1").unwrap();
         assert_eq!(attributes, "{}\n", "written before the event");
     }

@@ -35,13 +35,13 @@ fn really_full_disk_rejects_and_recovers() {
         let again = (guest(1), join("lobby"));
         let mut batch = commit(&mut *writer, texts.clone().take(1).chain([back, again]).chain(texts.skip(1)));
         // Opening a room, and joining one as a member, need no disk space, whatever happens to the other requests.
-        for (_, opened) in batch.answers.drain(1..3) {
+        for (_, opened) in batch.replies.drain(1..3) {
             assert!(
                 matches!(opened, Ok(OperationResult::Open(domain::JoinedRoom { head, .. })) if head >= Seq(acknowledged as u64)),
                 "{opened:?}"
             );
         }
-        let rejections: Vec<_> = batch.answers.into_iter().filter_map(|(_, answer)| answer.err()).collect();
+        let rejections: Vec<_> = batch.replies.into_iter().filter_map(|(_, answer)| answer.err()).collect();
         if let Some(rejection) = rejections.first() {
             assert_eq!((rejections.len(), batch.events.len(), batch.fatal), (3, 0, None));
             break rejection.clone();
@@ -57,7 +57,7 @@ fn really_full_disk_rejects_and_recovers() {
     writer.probe(Timestamp(0)).unwrap();
     let batch = commit(&mut *writer, [(guest(1), send("lobby", None, &text))]);
     assert!(
-        matches!(batch.answers[0].1, Ok(OperationResult::Send(domain::SentMessage { seq, .. })) if seq == Seq(acknowledged as u64 + 1))
+        matches!(batch.replies[0].1, Ok(OperationResult::Send(domain::SentMessage { seq, .. })) if seq == Seq(acknowledged as u64 + 1))
     );
     drop((writer, reader, store));
     let store = open(&folder.path().join("data"));
@@ -76,7 +76,7 @@ fn sync_until_it_fails() {
     for round in 0..100 {
         let batch = commit(&mut *writer, [(guest(1), send("lobby", None, "hello"))]);
         if let Some(reason) = batch.fatal {
-            assert!(batch.answers[0].1.is_err() && batch.events.is_empty());
+            assert!(batch.replies[0].1.is_err() && batch.events.is_empty());
             // The kernel reports the next sync as successful, so the store must write nothing any more.
             let next = commit(&mut *writer, [(guest(1), send("lobby", None, "hello"))]);
             assert!(next.fatal.is_some() && next.events.is_empty());

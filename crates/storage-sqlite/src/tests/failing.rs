@@ -46,11 +46,11 @@ impl Setup {
 }
 
 fn codes(batch: &Batch) -> Vec<Option<ErrorCode>> {
-    batch.answers.iter().map(|(_, answer)| answer.as_ref().err().map(|rejection| rejection.code)).collect()
+    batch.replies.iter().map(|(_, answer)| answer.as_ref().err().map(|rejection| rejection.code)).collect()
 }
 
 fn sent(batch: &Batch, at: usize) -> u64 {
-    match &batch.answers[at].1 {
+    match &batch.replies[at].1 {
         Ok(OperationResult::Send(domain::SentMessage { seq, .. })) => seq.0,
         other => panic!("{other:?}"),
     }
@@ -63,7 +63,7 @@ fn failed_commit_leaves_no_trace() {
     setup.writer.backend_mut().break_commits();
     let batch = setup.send(&["one", "two"]);
     assert_eq!(codes(&batch), [Some(ErrorCode::Unavailable); 2]);
-    assert_eq!((batch.events.len(), batch.gone.len(), batch.internal.len()), (0, 0, 1));
+    assert_eq!((batch.events.len(), batch.deleted_rooms.len(), batch.internal.len()), (0, 0, 1));
     assert_eq!(batch.fatal, None);
     assert_eq!(setup.on_disk(), 3);
     // The connection was opened again, without the hook, and is as durable as the first one.
@@ -103,7 +103,7 @@ fn full_disk_rejects_and_recovers() {
     let mut acknowledged = 2;
     let full = loop {
         let batch = setup.send(&["small", &large, "small"]);
-        if batch.answers.iter().any(|(_, answer)| answer.is_err()) {
+        if batch.replies.iter().any(|(_, answer)| answer.is_err()) {
             break batch;
         }
         acknowledged += 3;
@@ -113,7 +113,7 @@ fn full_disk_rejects_and_recovers() {
     assert!(!full.internal.is_empty());
     assert_eq!(full.fatal, None);
     acknowledged += full.events.len() as u64;
-    assert_eq!(full.answers.iter().filter(|(_, answer)| answer.is_ok()).count(), full.events.len());
+    assert_eq!(full.replies.iter().filter(|(_, answer)| answer.is_ok()).count(), full.events.len());
     // Readers continue to work, and nothing was acknowledged that is not stored.
     assert_eq!(setup.on_disk(), acknowledged);
     let again = setup.send(&[&large]);
@@ -149,7 +149,7 @@ fn failed_request_does_not_fail_the_others() {
     let mut setup = setup();
     let batch = fail_second_of_three(&mut setup, "ABORT");
     // The cause is only for the log.
-    let Err(rejection) = &batch.answers[1].1 else { panic!() };
+    let Err(rejection) = &batch.replies[1].1 else { panic!() };
     assert!(!rejection.message.contains("hush"), "{rejection:?}");
     assert!(batch.internal[0].contains("hush"), "{batch:?}");
 }
@@ -263,7 +263,7 @@ fn event_of_another_program_is_not_overwritten() {
 fn locked_database_is_unavailable_then_recovers() {
     let mut setup = setup();
     let database = setup._folder.path().join("teahouse.db");
-    // Another program holds the write lock: the answer must arrive within the promised second.
+    // Another program holds the write lock. `commits_are_synced` checks how long the writer waits for it.
     let tool = rusqlite::Connection::open(&database).unwrap();
     tool.execute_batch("BEGIN IMMEDIATE").unwrap();
     let batch = setup.send(&["one"]);

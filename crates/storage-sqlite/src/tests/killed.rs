@@ -26,7 +26,7 @@ fn burst() {
             (0..=round % 7).map(|n| format!("{}-{round}-{n}", std::process::id())).collect();
         let batch =
             commit(&mut *writer, texts.iter().map(|text| (guest(1), send("lobby", Some(text), text))));
-        for ((_, answer), text) in batch.answers.iter().zip(&texts) {
+        for ((_, answer), text) in batch.replies.iter().zip(&texts) {
             let Ok(OperationResult::Send(domain::SentMessage { seq, .. })) = answer else {
                 panic!("{answer:?}")
             };

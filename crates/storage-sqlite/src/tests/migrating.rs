@@ -52,7 +52,7 @@ impl Found {
         );
         let seq = Seq(before.len() as u64 + 2);
         assert_eq!(
-            batch.answers[1].1,
+            batch.replies[1].1,
             Ok(OperationResult::Send(domain::SentMessage { room: storage::LOBBY, seq, repeated: false }))
         );
         drop((writer, reader, store));

@@ -45,7 +45,7 @@ fn everything_survives_reopening() {
     assert_eq!(writer.reserve_user_ids(5).unwrap(), 6..11);
     let batch = commit(&mut *writer, [send(), (guest(2), join("new"))]);
     assert_eq!(
-        batch.answers[0].1,
+        batch.replies[0].1,
         Ok(OperationResult::Send(domain::SentMessage { room: RoomId(2), seq: Seq(2), repeated: true }))
     );
     // Room 3 was deleted, so its id is not used again.
@@ -236,6 +236,8 @@ fn commits_are_synced() {
     assert_eq!(setting("synchronous"), "2");
     assert_eq!(setting("foreign_keys"), "1");
     assert_eq!(setting("secure_delete"), "1");
+    // A lock that another program holds is an error within the promised second.
+    assert_eq!(setting("busy_timeout"), "800");
     assert!(
         writer
             .backend()

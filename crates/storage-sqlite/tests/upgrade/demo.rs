@@ -47,7 +47,7 @@ pub(crate) fn build_demo(folder: &Path) {
             at * 1_000,
             batch.into_iter().map(|(who, operation)| (who.clone(), operation)),
         );
-        assert!(batch.answers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.answers);
+        assert!(batch.replies.iter().all(|(_, answer)| answer.is_ok()), "{:?}", batch.replies);
     }
     writer.commit_effects(Timestamp(20_000), attribute_effects(Timestamp(20_000))).unwrap();
     writer.checkpoint().unwrap();

@@ -167,33 +167,33 @@ fn frozen_store_continues_its_numbers() {
                     (guest(1, "李雷"), read("lobby", 1)),
                 ],
             );
-            let answers: Vec<_> =
-                batch.answers.into_iter().map(|(_, answer)| answer.map_err(|no| no.code)).collect();
+            let replies: Vec<_> =
+                batch.replies.into_iter().map(|(_, answer)| answer.map_err(|no| no.code)).collect();
             // After `u4 Passer-by left`.
             let next = lobby.len() as u64 + 2;
             let k1 = Seq(if frozen.version == 1 { 4 } else { 2 });
             assert_eq!(
-                answers[0],
+                replies[0],
                 Ok(OperationResult::Send(domain::SentMessage { room: LOBBY, seq: k1, repeated: true }))
             );
-            assert_eq!(answers[1], Err(ErrorCode::KeyConflict));
+            assert_eq!(replies[1], Err(ErrorCode::KeyConflict));
             assert_eq!(
-                answers[2],
+                replies[2],
                 Ok(OperationResult::Send(domain::SentMessage {
                     room: LOBBY,
                     seq: Seq(next),
                     repeated: false
                 }))
             );
-            assert_eq!(answers[3], Err(ErrorCode::NotAMember));
-            let joined = |at: usize| match &answers[at] {
+            assert_eq!(replies[3], Err(ErrorCode::NotAMember));
+            let joined = |at: usize| match &replies[at] {
                 Ok(OperationResult::Join(joined)) => (joined.info.room, joined.head),
                 other => panic!("{other:?}"),
             };
             assert_eq!([joined(4), joined(5)], [(LOBBY, Seq(next + 1)); 2]);
             assert_eq!(joined(6).0, RoomId(4), "room 3 was, and its id is not given again");
             assert!(
-                matches!(&answers[7], Ok(OperationResult::Read(at)) if at.n.0 == 1),
+                matches!(&replies[7], Ok(OperationResult::Read(at)) if at.n.0 == 1),
                 "a position does not go back"
             );
         }

@@ -69,7 +69,7 @@ impl Fixture {
     ) -> (Result<OperationResult, ErrorCode>, Vec<Arc<Event>>) {
         let mut batch = self.all([(guest(who), operation.into())]);
         assert_eq!(batch.internal, Vec::<String>::new());
-        let (request_id, answer) = batch.answers.pop().unwrap();
+        let (request_id, answer) = batch.replies.pop().unwrap();
         assert_eq!(request_id, RequestId(100));
         (answer.map_err(|rejection| rejection.code), batch.events)
     }

@@ -11,7 +11,7 @@ pub fn lobby_exists_and_is_never_deleted(fixture: &mut Fixture) {
     assert_eq!((lobby.info.room, lobby.info.name.as_str(), lobby.head.seq), (LOBBY, "lobby", Seq(0)));
     assert_eq!(fixture.join(1, "lobby"), LOBBY);
     let batch = fixture.all([(guest(1), leave("lobby"))]);
-    assert_eq!(batch.gone, []);
+    assert_eq!(batch.deleted_rooms, []);
     assert_eq!(fixture.kinds(LOBBY), ["+u1", "-u1"]);
 }
 
@@ -133,9 +133,9 @@ pub fn room_without_messages_is_deleted_with_last_member(fixture: &mut Fixture) 
     fixture.join(2, "tea");
     fixture.done(1, read("tea", 2));
     fixture.done(2, rename("Li"));
-    assert_eq!(fixture.all([(guest(1), leave("tea"))]).gone, []);
+    assert_eq!(fixture.all([(guest(1), leave("tea"))]).deleted_rooms, []);
     let batch = fixture.all([(guest(2), leave("tea"))]);
-    assert_eq!(batch.gone, [room]);
+    assert_eq!(batch.deleted_rooms, [room]);
     assert_eq!(batch.events.len(), 1);
     assert_eq!(batch.events[0].seq, Seq(5));
     assert_eq!(fixture.reader.room(&named("tea")).unwrap(), None);
@@ -149,7 +149,7 @@ pub fn room_without_messages_is_deleted_with_last_member(fixture: &mut Fixture) 
 pub fn room_with_messages_is_kept(fixture: &mut Fixture) {
     let room = fixture.join(1, "tea");
     fixture.send(1, "tea", "hello");
-    assert_eq!(fixture.all([(guest(1), leave("tea"))]).gone, []);
+    assert_eq!(fixture.all([(guest(1), leave("tea"))]).deleted_rooms, []);
     assert_eq!(fixture.kinds(room), ["+u1", "u1: hello", "-u1"]);
 }
 
@@ -157,7 +157,7 @@ pub fn room_id_is_never_reused(fixture: &mut Fixture) {
     let first = fixture.join(1, "tea");
     // The same within one batch.
     let batch = fixture.all([(guest(1), leave("tea")), (guest(1), join("tea")), (guest(1), leave("tea"))]);
-    assert_eq!(batch.gone, [first, RoomId(first.0 + 1)]);
+    assert_eq!(batch.deleted_rooms, [first, RoomId(first.0 + 1)]);
     let third = fixture.join(1, "tea");
     assert_eq!(third, RoomId(first.0 + 2));
     assert_eq!(fixture.kinds(third), ["+u1"]);
@@ -182,10 +182,10 @@ pub fn transient_user_leaves_all_rooms(fixture: &mut Fixture) {
         (transient_guest(2), domain::LeaveAll.into()),
         (transient_guest(3), domain::LeaveAll.into()),
     ]);
-    assert_eq!(batch.answers[3].1, Ok(OperationResult::LeaveAll(())));
-    assert_eq!(batch.answers[4].1, Ok(OperationResult::LeaveAll(())));
+    assert_eq!(batch.replies[3].1, Ok(OperationResult::LeaveAll(())));
+    assert_eq!(batch.replies[4].1, Ok(OperationResult::LeaveAll(())));
     assert_eq!(batch.events.len(), 6);
-    assert_eq!(batch.gone.len(), 1);
+    assert_eq!(batch.deleted_rooms.len(), 1);
     assert_eq!(fixture.kinds(tea), ["+u1", "+u2", "-u2"]);
     assert_eq!(fixture.kinds(LOBBY), ["+u2", "-u2"]);
     assert_eq!(fixture.all([(transient_guest(2), domain::LeaveAll.into())]).events, []);
@@ -200,7 +200,7 @@ pub fn cleanup_removes_transient_users_only(fixture: &mut Fixture) {
     ]);
     fixture.all([(transient_guest(2), domain::LeaveAll.into())]);
     let batch = fixture.writer.cleanup_transient_users(fixture.now).unwrap();
-    assert_eq!((batch.events.len(), batch.gone.len(), batch.answers.len()), (2, 1, 0));
+    assert_eq!((batch.events.len(), batch.deleted_rooms.len(), batch.replies.len()), (2, 1, 0));
     assert_eq!(fixture.kinds(LOBBY), ["+u1", "+u2 +u3", "-u2", "-u3"]);
     assert_eq!(fixture.writer.cleanup_transient_users(fixture.now).unwrap().events, []);
     assert!(fixture.reader.is_member(LOBBY, user(1).id).unwrap());

@@ -57,9 +57,9 @@ pub fn repeated_send_in_one_batch_is_one_message(fixture: &mut Fixture) {
     let room = fixture.join(1, "tea");
     let send = || (guest(1), send("tea", Some("k1"), "hello"));
     let batch = fixture.all([send(), send()]);
-    let answers: Vec<_> = batch.answers.into_iter().map(|(_, answer)| answer.unwrap()).collect();
+    let replies: Vec<_> = batch.replies.into_iter().map(|(_, answer)| answer.unwrap()).collect();
     let sent = |repeated| OperationResult::Send(SentMessage { room, seq: Seq(2), repeated });
-    assert_eq!(answers, [sent(false), sent(true)]);
+    assert_eq!(replies, [sent(false), sent(true)]);
     assert_eq!(batch.events.len(), 1);
 }
 
@@ -90,7 +90,7 @@ pub fn key_for_another_room_or_body_conflicts(fixture: &mut Fixture) {
         (guest(1), send("tea", Some("k3"), "three")),
     ]);
     let codes: Vec<_> =
-        batch.answers.iter().map(|(_, answer)| answer.as_ref().err().map(|r| r.code)).collect();
+        batch.replies.iter().map(|(_, answer)| answer.as_ref().err().map(|r| r.code)).collect();
     assert_eq!(codes, [None, Some(conflict), None]);
 }
 

@@ -12,7 +12,7 @@ fn heads(batch: &Batch) -> Vec<u64> {
         Ok(OperationResult::Join(JoinedRoom { head, .. })) => head.0,
         _ => 0,
     };
-    batch.answers.iter().map(|(_, answer)| head(answer)).collect()
+    batch.replies.iter().map(|(_, answer)| head(answer)).collect()
 }
 
 /// All users who joined with this event.
@@ -106,7 +106,7 @@ pub fn rejoin_in_one_batch_is_named_again(fixture: &mut Fixture) {
         (guest(4), join("tea")),
     ]);
     assert_eq!(
-        batch.answers[2].1,
+        batch.replies[2].1,
         Ok(OperationResult::Leave(LeftRoom { room: batch.events[0].room, seq: Seq(3) }))
     );
     assert_eq!(fixture.kinds(batch.events[0].room), ["+u1", "+u2 +u3", "-u2", "+u2 +u4"]);
@@ -122,7 +122,7 @@ pub fn rejected_join_is_not_in_the_shared_event(fixture: &mut Fixture) {
         (guest(3), join("tea")),
         (guest(1), join("tea")),
     ]);
-    assert!(batch.answers[1].1.is_err() && batch.answers[3].1.is_err());
+    assert!(batch.replies[1].1.is_err() && batch.replies[3].1.is_err());
     assert_eq!(batch.events.len(), 1);
     assert_eq!(joined(&batch.events[0]), [user(2), user(3)]);
     assert_eq!(fixture.kinds(batch.events[0].room), ["+u2 +u3"]);
@@ -138,16 +138,16 @@ pub fn room_created_and_deleted_in_one_batch_leaves_nothing(fixture: &mut Fixtur
         (guest(4), join("tea")),
     ]);
     let room = batch.events.last().unwrap().room;
-    assert_eq!(batch.gone, [batch.events[0].room]);
+    assert_eq!(batch.deleted_rooms, [batch.events[0].room]);
     assert_eq!(joined(&batch.events[0]), [user(1), user(2)]);
-    assert_eq!(fixture.events(batch.gone[0]), []);
+    assert_eq!(fixture.events(batch.deleted_rooms[0]), []);
     assert_eq!(fixture.kinds(room), ["+u3 +u4"]);
 }
 
 pub fn creator_is_first_in_the_shared_join(fixture: &mut Fixture) {
     let batch = fixture.all([(guest(1), join("tea")), (guest(2), join("tea")), (guest(1), join("tea"))]);
     let created: Vec<bool> = batch
-        .answers
+        .replies
         .iter()
         .map(|(_, answer)| {
             matches!(answer, Ok(OperationResult::Join(JoinedRoom { head: Seq(1), created: true, .. })))

@@ -14,7 +14,7 @@ pub fn guest_is_stored_with_the_first_join(fixture: &mut Fixture) {
     // After the first request, no registration is needed.
     let known = Actor { registration: None, ..guest(1) };
     let batch = fixture.all([(known, send("tea", None, "hello"))]);
-    assert!(batch.answers[0].1.is_ok());
+    assert!(batch.replies[0].1.is_ok());
 }
 
 pub fn rejected_join_stores_no_user(fixture: &mut Fixture) {
@@ -40,7 +40,7 @@ pub fn unknown_user_without_registration_is_rejected(fixture: &mut Fixture) {
         (unregistered(), rename("New")),
         (unregistered(), leave("lobby")),
     ]);
-    let codes: Vec<_> = batch.answers.iter().map(|(_, answer)| answer.as_ref().unwrap_err().code).collect();
+    let codes: Vec<_> = batch.replies.iter().map(|(_, answer)| answer.as_ref().unwrap_err().code).collect();
     assert_eq!(codes, [ErrorCode::Unauthorized, ErrorCode::Unauthorized, ErrorCode::NotAMember]);
     assert_eq!(fixture.reader.room(&named("tea")).unwrap(), None);
 }
@@ -60,7 +60,7 @@ pub fn user_without_session_leaves_all_rooms(fixture: &mut Fixture) {
     fixture.join(2, "tea");
     fixture.join(1, "own");
     let batch = fixture.all([(guest(9), domain::EndSession { token: token(1) }.into())]);
-    assert_eq!((batch.events.len(), batch.gone.len()), (2, 1));
+    assert_eq!((batch.events.len(), batch.deleted_rooms.len()), (2, 1));
     assert_eq!(fixture.kinds(tea), ["+u1", "+u2", "-u1"]);
     assert!(!fixture.reader.is_member(tea, user(1).id).unwrap());
     assert!(fixture.reader.is_member(tea, user(2).id).unwrap());
@@ -81,7 +81,7 @@ pub fn rename_is_appended_in_every_room(fixture: &mut Fixture) {
     fixture.join(2, "tea");
     let milk = fixture.join(2, "milk");
     let batch = fixture.all([(guest(1), rename("Li")), (guest(1), send("tea", None, "it is me"))]);
-    assert_eq!(batch.answers[0].1, Ok(OperationResult::Rename(Named { name: user_name("Li") })));
+    assert_eq!(batch.replies[0].1, Ok(OperationResult::Rename(Named { name: user_name("Li") })));
     assert_eq!(batch.events.len(), 3);
     assert_eq!(batch.events[2].by.name, user_name("Li"));
     assert_eq!(fixture.kinds(tea)[2..], ["u1 guest 1 -> Li", "u1: it is me"]);
@@ -116,7 +116,7 @@ pub fn every_request_is_answered_once(fixture: &mut Fixture) {
         };
         (guest(n % 3), operation)
     }));
-    let request_ids: Vec<RequestId> = batch.answers.iter().map(|(request_id, _)| *request_id).collect();
+    let request_ids: Vec<RequestId> = batch.replies.iter().map(|(request_id, _)| *request_id).collect();
     assert_eq!(request_ids, (100..150).map(RequestId).collect::<Vec<_>>());
     let seqs: BTreeSet<Seq> = batch.events.iter().map(|event| event.seq).collect();
     assert_eq!(seqs.len(), batch.events.len());

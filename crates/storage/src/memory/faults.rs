@@ -83,7 +83,7 @@ mod tests {
             fixture.done(1, join("lobby"));
             store.fail_next(failure);
             let batch = fixture.all([(guest(1), send("lobby", Some("k"), "x"))]);
-            assert_eq!(batch.answers[0].1.as_ref().unwrap_err().code, code);
+            assert_eq!(batch.replies[0].1.as_ref().unwrap_err().code, code);
             assert_eq!((batch.events.len(), batch.fatal.is_some()), (0, fatal));
             assert_eq!(store.event(LOBBY, Seq(2)).is_some(), stored, "{failure:?}");
             fixture.done(1, send("lobby", Some("k"), "x"));

@@ -39,7 +39,7 @@ impl Writer for ModelWriter {
         transaction.state.commits += u64::from(!requests.is_empty());
         for Request { request_id, actor, operation } in requests {
             let answer = transaction.execute(&actor, operation).map_err(CommandError::from);
-            transaction.batch.answers.push((request_id, answer));
+            transaction.batch.replies.push((request_id, answer));
         }
         transaction.batch
     }
@@ -259,7 +259,7 @@ impl ModelTransaction<'_> {
             if let Some(room) = self.state.rooms.remove(&id) {
                 self.state.deleted.insert(id, room);
             }
-            self.batch.gone.push(id);
+            self.batch.deleted_rooms.push(id);
         }
         Ok(seq)
     }
