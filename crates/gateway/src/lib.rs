@@ -3,7 +3,8 @@
 //! [`Gateway`] starts the threads and is what HTTP uses. A connection arrives as an [`UpgradedConnection`], belongs to one shard
 //! until it ends, and is served there; a request over HTTP is admitted by the shard of its user, and HTTP applies the
 //! [`HandlerEffect`]s that follow. The store, the bus and sockets are behind the traits `storage::Store`, `bus::Bus` and
-//! `shard::Transport`. `docs/ARCHITECTURE.md` traces a message through the files.
+//! `shard::Transport`. Out of scope: rules, which are in `domain`; HTTP and the configuration, which fill [`Settings`].
+//! `docs/ARCHITECTURE.md` traces a message through the files.
 //!
 //! | file | contents |
 //! |---|---|

@@ -1,6 +1,6 @@
 //! A load generator that verifies every frame it receives, and a recorder of client histories.
 //!
-//! The crate depends on docs/PROTOCOL.md only, never on the server's code.
+//! The crate depends on docs/PROTOCOL.md only, never on the server's code. It does not judge a history: that is the crate `history`.
 //!
 //! | file | contents |
 //! |---|---|

@@ -10,6 +10,7 @@
 //! | `idempotency.rs` | repeated sends; a server that is killed |
 //! | `rooms.rs` | names, rooms and memberships |
 //! | `presence.rs` | presence and typing |
+//! | `permissions.rs` | each permission: its allowed cases and its rejections, over both transports |
 //! | `rejections.rs` | error codes, rate limits, connection limits |
 //! | `sessions.rs` | sessions: tokens, cookies, origins |
 //! | `lines.rs` | the plain text protocol |
@@ -32,6 +33,7 @@ mod lines;
 mod mass_resume;
 mod messages;
 mod pages;
+mod permissions;
 mod postgres;
 mod presence;
 mod rejections;
