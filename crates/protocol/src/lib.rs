@@ -25,13 +25,14 @@
 //! | `golden.rs` | the generated files of `golden/` |
 //! | `error.rs` | `ErrorCode`: the stable codes, whether each is retryable, its HTTP status |
 //! | `close.rs` | `Close`: the stable close codes, and when a client reconnects after each |
+//! | `released.rs` | the codes that were released, which stay as they are |
 //! | `limits.rs` | the limits that clients and server share |
 //!
 //! ```
 //! use teahouse_protocol::{Command, parse_frame};
 //!
-//! let said = parse_frame(r#"{"type":"ping","id":7}"#, 8192).unwrap();
-//! assert!(matches!(said[0].as_ref().unwrap().command, Command::Ping(_)));
+//! let commands = parse_frame(r#"{"type":"ping","id":7}"#, 8192).unwrap();
+//! assert!(matches!(commands[0].as_ref().unwrap().command, Command::Ping(_)));
 //! ```
 
 mod body;
@@ -46,6 +47,7 @@ mod limits;
 mod names;
 pub mod openapi;
 pub mod operations;
+mod released;
 mod room_info;
 mod schema;
 mod server_frame;
@@ -62,6 +64,7 @@ pub use ids::{CommandId, Epoch, InvalidId, MessageCount, RoomId, Seq, UserId};
 pub use limits::Limits;
 pub use names::{InvalidName, RoomName, RoomRef, UserName};
 pub use operations::*;
+pub use released::released_codes;
 pub use room_info::{RoomAttributes, RoomInfo};
 pub use server_frame::{
     Appended, ControlFrame, Done, ErrorFrame, EventPage, Gap, Joined, Named, OkBody, OkFrame, Presence,

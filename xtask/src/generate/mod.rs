@@ -95,6 +95,9 @@ fn files(root: &Path) -> Result<Vec<(String, String)>> {
     files.push(("crates/protocol/golden/client.json".to_owned(), protocol::golden::client()));
     files.push(("crates/protocol/golden/server.json".to_owned(), protocol::golden::server()));
     files.push(("web/src/protocol/examples.ts".to_owned(), typescript::examples()));
+    let path = "crates/protocol/golden/released.txt";
+    let released = fs::read_to_string(root.join(path)).with_context(|| format!("{path} cannot be read"))?;
+    files.push((path.to_owned(), protocol::released_codes(&released).map_err(anyhow::Error::msg)?));
     let texts = texts::shared(root)?;
     files.extend(texts::files(root, &texts)?);
     for path in ["docs/PROTOCOL.md", "docs/PERMISSIONS.md"] {
