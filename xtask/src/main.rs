@@ -84,7 +84,7 @@ enum Command {
     },
     /// Measure the release server and its peers, and write the tables of docs/PERFORMANCE.md.
     Bench(bench::Args),
-    /// Simulate the whole server under virtual time, with faults chosen by seeds.
+    /// Simulate shards, handlers, commit pipeline and bus under virtual time, with faults chosen by seeds.
     Sim(sim::Args),
     /// Inject real faults into the real server, and check what its clients observe.
     Faults(faults::Args),

@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: simulates the whole server under virtual time, with faults chosen by seeds.
+//! `cargo xtask sim`: simulates shards, handlers, commit pipeline and bus under virtual time, with faults chosen by seeds.
 
 use anyhow::Result;
 

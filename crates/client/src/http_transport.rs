@@ -62,7 +62,7 @@ impl Transport for Tcp {
     }
 
     fn is_open(&mut self) -> bool {
-        // Only asked about pooled connections, of which there are none.
+        // Called only for pooled connections, of which there are none.
         false
     }
 }

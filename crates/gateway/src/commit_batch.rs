@@ -100,7 +100,8 @@ impl CommitBatch {
         CommitBatch { events, for_shards, for_callers }
     }
 
-    /// Publishes the batch to the shards, then replies to the callers outside the shards.
+    /// The shards come first: a caller over HTTP whose request is answered finds the event on its connections, or in their
+    /// queues, when it looks.
     pub(crate) fn publish(self, bus: &ShardBus) {
         if !(self.events.is_empty() && self.for_shards.is_empty()) {
             bus.publish(Arc::new(BusMessage::Committed(self.events)), self.for_shards);

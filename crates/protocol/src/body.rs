@@ -46,7 +46,7 @@ impl MessageBody {
     }
 
     /// The text as it was sent. It may contain control characters and line breaks: a plain-text recipient gets
-    /// `domain::one_line` of it.
+    /// `domain::sanitize_line` of it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -92,7 +92,7 @@ close_codes! {
     InvalidPayload = 1007, "invalid_payload", Never;
     /// A message is longer than `limits.frame_bytes`. It is rejected before it is buffered.
     MessageTooBig = 1009, "message_too_big", Never;
-    /// A defect of the server, with details in its log.
+    /// A defect of the server. Reserved: this version ends its process instead, and its supervisor restarts it.
     InternalError = 1011, "internal_error", Backoff;
     /// A message was not completed within 30 s of its first byte.
     UnfinishedMessage = 4000, "unfinished_message", Backoff;

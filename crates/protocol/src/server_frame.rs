@@ -51,7 +51,7 @@ pub struct Welcome {
     pub you: User,
     /// The epoch of the store; a client that resumes sends back the epoch of its events.
     pub epoch: Epoch,
-    /// The limits of this connection.
+    /// The limits of the server, by which a client can check its input before it sends it.
     pub limits: Limits,
     /// The program and its version: `teahouse 0.1.0`.
     pub server: String,

@@ -82,12 +82,12 @@ impl ByteRange<'_> {
     }
 }
 
-/// Events that are in the store but no longer in the log. The reader backfills from the store.
+/// Events that are in the store but no longer in the log. The reader catch-ups from the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evicted {
-    /// The last event before the cursor; the backfill starts after it.
+    /// The last event before the cursor; the catch-up starts after it.
     pub after: Seq,
-    /// The last event of the log, up to which the backfill goes at most.
+    /// The last event of the log, up to which the catch-up goes at most.
     pub head: Seq,
 }
 

@@ -3,7 +3,7 @@
 //! A [`RoomLog`] holds the newest entries of a room as the bytes that go to the sockets, frame headers included. A
 //! [`Cursor`] is a member's position in it. Delivery (fan-out) writes the bytes between a cursor and the tip and advances
 //! the cursor by the number of bytes that the socket accepted; nothing is queued, counted or allocated per member. Bytes that
-//! are private to one connection (replies, a backfill from the store, the remainder of a partially written frame) go through
+//! are private to one connection (replies, a catch-up from the store, the remainder of a partially written frame) go through
 //! its [`Outbox`].
 //!
 //! Out of scope: the meaning of the bytes, membership, sockets, clocks. The caller decides when to trim and when to release.

@@ -1,4 +1,4 @@
-//! Bytes that are written to one connection only: replies, backfills, the remainder of a partially written frame.
+//! Bytes that are written to one connection only: replies, catch-ups, the remainder of a partially written frame.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;

@@ -132,7 +132,7 @@ fn permissions() -> String {
     markdown(
         &["operation", "permission", "rate", "transport"],
         rows().map(|row| {
-            let permission = row.permission.map_or("a session".to_owned(), |it| code(format!("{it:?}")));
+            let permission = row.permission.map_or("none".to_owned(), |it| code(format!("{it:?}")));
             let transport = if row.http.is_some() { "WebSocket, HTTP" } else { "WebSocket" };
             vec![code(row.name), permission, code(row.rate.as_str()), transport.to_owned()]
         }),

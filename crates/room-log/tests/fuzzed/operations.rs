@@ -313,7 +313,7 @@ impl Room {
         let at = match cursor {
             Some(_) if less == self.log.head() => self.entries.len(),
             Some(_) => (self.first..).find(|&at| self.entries[at].seq > less).unwrap_or(0),
-            // The reader is backfilled from the store up to the head.
+            // The reader is catch-uped from the store up to the head.
             None => self.entries.len(),
         };
         let reader = &mut self.readers[who];

@@ -145,7 +145,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "数据目录。不存在时自动创建，只有属主可以读取。", "--data"),
     setting!("database", Text, "", r#"a PostgreSQL database, such as "postgres://user@host/name", or "" for the embedded one"#,
         values::database => database,
-        "The PostgreSQL database that stores rooms, users and messages: `postgres://user:password@host:port/name`, or `postgres:///name?host=/var/run/postgresql` for a Unix socket. PostgreSQL 15 or newer, UTF-8, without TLS and without a pooler; one server per database. Empty: the embedded SQLite database in the data folder. A password belongs into the file or the environment, because every user of the machine can see flags.",
+        "The PostgreSQL database that stores rooms, users and messages: `postgres://user:password@host:port/name`, or `postgres:///name?host=/var/run/postgresql` for a Unix socket. PostgreSQL 15 or newer, UTF-8, without TLS and without a pooler; one server per database. Empty: the embedded SQLite database in the data folder. Put a password in the file or the environment, because every user of the machine can see flags.",
         "存放房间、用户和消息的 PostgreSQL 数据库：`postgres://用户:密码@主机:端口/名称`；使用 Unix 套接字时为 `postgres:///名称?host=/var/run/postgresql`。需要 PostgreSQL 15 或更高版本，UTF-8 编码，不经过 TLS 和连接池；一个数据库只供一个服务器使用。留空时使用数据目录中内嵌的 SQLite。密码请写在配置文件或环境变量中，因为本机的所有用户都能看到命令行参数。", "--database"),
     setting!("allowed_origins", List, "", r#"a list of origins, such as "https://example.org": no path, no "*""#,
         values::origins => allowed_origins,

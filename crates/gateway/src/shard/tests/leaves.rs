@@ -60,6 +60,25 @@ fn departed_lagging_member_receives_its_departure() {
 fn removed_member_gets_no_presence() {
     let mut world = World::new();
     let li = world.connect_to_lobby(1);
+    let mut mei = world.connect_to_lobby(2);
+    let mut other = world.connect(2);
+    world.send_frame(&other, r#"{"type":"join","id":1,"room":"lobby"}"#);
+    world.wait(seconds(3));
+    mei.take();
+    other.take();
+    world.send_frame(&mei, r#"{"type":"leave","id":5,"room":"lobby"}"#);
+    world.send_frame(&li, r#"{"type":"typing","room":"lobby"}"#);
+    world.connect_to_lobby(3);
+    // Presence is published at most once per second.
+    world.wait(seconds(3));
+    assert_eq!(types(&mei.take()), ["member_left", "ok"]);
+    assert_eq!(types(&other.take()), ["member_left"]);
+}
+
+#[test]
+fn removed_member_may_not_ask_for_presence() {
+    let mut world = World::new();
+    let li = world.connect_to_lobby(1);
     let mut stalled = world.connect_to_lobby(2);
     let other = world.connect(2);
     stalled.take();
