@@ -1,4 +1,4 @@
-//! Compares the documents with the program: settings, files, test names, frames.
+//! Compares the documents with the program: settings, files, functions, frames.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -101,6 +101,40 @@ fn files_named_in_documents_exist() {
         }
     }
     assert!(found > 50, "{found}");
+}
+
+/// In docs/ARCHITECTURE.md: every function of the call path exists in a file that the section names, the one in bold in a file
+/// of its own bullet, and the number of files is right.
+#[test]
+fn path_of_a_message_names_existing_functions() {
+    let text = document("docs/ARCHITECTURE.md");
+    let section = text.split("## The path of one message").nth(1).unwrap();
+    let (path, count) = section.split_once("These are ").unwrap();
+    let is_source = |mention: &&str| mention.starts_with("crates/") && mention.ends_with(".rs");
+    let files: BTreeMap<&str, String> =
+        mentions(path).filter(is_source).map(|file| (file, document(file))).collect();
+    assert!(count.starts_with(&format!("{} files", files.len())), "{} files", files.len());
+    let defines = |source: &str, function: &str| {
+        let name = function.rsplit("::").next().unwrap_or_default();
+        source.contains(&format!("fn {name}(")) || source.contains(&format!("fn {name}<"))
+    };
+
+    let calls = path.split("The calls in short:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let calls: Vec<&str> = calls.split('`').skip(1).step_by(2).collect();
+    assert!(calls.len() > 20, "{calls:?}");
+    for function in calls {
+        assert!(files.values().any(|source| defines(source, function)), "{function}");
+    }
+
+    let mut bold = 0;
+    for bullet in path.split("\n- ").skip(1) {
+        let of_bullet: Vec<&String> = mentions(bullet).filter_map(|file| files.get(file)).collect();
+        for function in bullet.split("**`").skip(1).filter_map(|rest| Some(rest.split_once("`**")?.0)) {
+            bold += 1;
+            assert!(of_bullet.iter().any(|source| defines(source, function)), "{function}: {bullet}");
+        }
+    }
+    assert_eq!(bold, 9, "one function per step");
 }
 
 /// Whether a frame of the document is the golden one. The document may truncate texts and lists.
