@@ -96,7 +96,7 @@ impl CommitBatch {
         )]
         let mut events: Vec<Committed> = batch.events.into_iter().map(Committed::from).collect();
         #[cfg(feature = "fault-injection")]
-        swap_neighbours(&mut events);
+        swap_neighbors(&mut events);
         CommitBatch { events, for_shards, for_callers }
     }
 
@@ -113,8 +113,8 @@ impl CommitBatch {
 }
 
 #[cfg(feature = "fault-injection")]
-fn swap_neighbours(events: &mut [Committed]) {
-    if !fault_injection::is(FaultInjection::SwapNeighbours) {
+fn swap_neighbors(events: &mut [Committed]) {
+    if !fault_injection::is(FaultInjection::SwapNeighbors) {
         return;
     }
     for at in 1..events.len() {

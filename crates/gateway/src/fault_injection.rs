@@ -15,7 +15,7 @@ pub(crate) enum FaultInjection {
     /// A repeated send is stored again.
     DeliverTwiceOnRetry,
     /// Adjacent events of a batch are delivered in the wrong order.
-    SwapNeighbours,
+    SwapNeighbors,
     /// A removed user keeps receiving events of the room.
     DeliverAfterRemoval,
     /// A gap is not reported.
@@ -49,7 +49,7 @@ mod selected {
         ("acknowledge-before-commit", FaultInjection::AcknowledgeBeforeCommit),
         ("drop-on-resume", FaultInjection::DropOnResume),
         ("deliver-twice-on-retry", FaultInjection::DeliverTwiceOnRetry),
-        ("swap-neighbours", FaultInjection::SwapNeighbours),
+        ("swap-neighbors", FaultInjection::SwapNeighbors),
         ("deliver-after-removal", FaultInjection::DeliverAfterRemoval),
         ("forget-gap", FaultInjection::ForgetGap),
         ("lose-wake-up", FaultInjection::LoseWakeUp),

@@ -110,8 +110,8 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_ignored() {
-        let said = parse_frame(r#"{"type":"ping","id":3,"colour":"green"}"#, 100).unwrap();
-        assert_eq!(said, [Ok(CommandEnvelope { id: Some(CommandId(3)), command: Command::Ping(Ping {}) })]);
+        let parsed = parse_frame(r#"{"type":"ping","id":3,"colour":"green"}"#, 100).unwrap();
+        assert_eq!(parsed, [Ok(CommandEnvelope { id: Some(CommandId(3)), command: Command::Ping(Ping {}) })]);
     }
 
     #[test]
@@ -178,10 +178,10 @@ mod tests {
 
     #[test]
     fn an_array_is_several_commands_each_with_its_own_answer() {
-        let said = parse_frame(r#"[{"type":"ping","id":1},{"type":"dance","id":2},3]"#, 100).unwrap();
-        assert_eq!(said.len(), 3);
-        assert!(said[0].is_ok());
-        assert_eq!(said[1].as_ref().unwrap_err().id, Some(CommandId(2)));
+        let parsed = parse_frame(r#"[{"type":"ping","id":1},{"type":"dance","id":2},3]"#, 100).unwrap();
+        assert_eq!(parsed.len(), 3);
+        assert!(parsed[0].is_ok());
+        assert_eq!(parsed[1].as_ref().unwrap_err().id, Some(CommandId(2)));
         assert!(parse_frame(&format!("[{}]", vec![r#"{"type":"ping"}"#; 257].join(",")), 100).is_err());
         assert!(parse_frame("[]", 100).unwrap().is_empty());
     }

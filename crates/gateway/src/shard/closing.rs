@@ -172,7 +172,7 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
                 Box::new(Departure(actor.clone())),
                 domain::LeaveAll.into(),
             ) {
-                self.departures.put_back(actor);
+                self.departures.requeue(actor);
                 return;
             }
         }

@@ -25,7 +25,7 @@ impl Departures {
     }
 
     /// Returns a departure that the writer did not accept to the front.
-    pub(super) fn put_back(&mut self, actor: Actor) {
+    pub(super) fn requeue(&mut self, actor: Actor) {
         self.waiting.push_front(actor);
     }
 
@@ -61,7 +61,7 @@ mod tests {
         departures.push(guest(1));
         departures.push(guest(2));
         let first = departures.pop().unwrap();
-        departures.put_back(first);
+        departures.requeue(first);
         let next = |departures: &mut Departures| departures.pop().map(|actor| actor.user.id.0);
         assert_eq!((next(&mut departures), next(&mut departures)), (Some(1), Some(2)));
         departures.fail(guest(1));

@@ -142,7 +142,7 @@ fn every_injected_fault_is_detected() {
         (FaultInjection::AcknowledgeBeforeCommit, "acknowledged", &["acknowledged"][..]),
         (FaultInjection::DropOnResume, "promise 2", &[HOLE]),
         (FaultInjection::DeliverTwiceOnRetry, "promise 3", &["stored"]),
-        (FaultInjection::SwapNeighbours, "promise 2", &[HOLE]),
+        (FaultInjection::SwapNeighbors, "promise 2", &[HOLE]),
         (FaultInjection::DeliverAfterRemoval, "promise 6", &["after the removal"]),
         (FaultInjection::ForgetGap, "promise 2", &[HOLE, INCOMPLETE]),
         (FaultInjection::LoseWakeUp, "promise 2", &[INCOMPLETE]),
