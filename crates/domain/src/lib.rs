@@ -41,8 +41,8 @@ mod world;
 
 pub use bucket::{Rate, TokenBucket};
 pub use decide::{
-    Context, Decide, Decision, EndSession, Join, JoinedRoom, LeaveAll, LeftRoom, Open, Operation,
-    OperationResult, Outcome, Request, Send, SentMessage, DecisionError, decide, facts,
+    Context, Decide, Decision, DecisionError, EndSession, Join, JoinedRoom, LeaveAll, LeftRoom, Open,
+    Operation, OperationResult, Outcome, Request, Send, SentMessage, decide, facts,
 };
 pub use effect::Effect;
 pub use fact::Fact;

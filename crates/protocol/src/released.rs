@@ -10,9 +10,9 @@ pub fn released_codes(released: &str) -> Result<String, String> {
         let retryable = if code.is_retryable() { "retryable" } else { "permanent" };
         format!("error {code} {retryable} {}", code.http_status())
     });
-    let closes = Close::ALL.iter().map(|close| {
-        format!("close {} {} {}", close.code(), close.as_str(), close.reconnect().as_str())
-    });
+    let closes = Close::ALL
+        .iter()
+        .map(|close| format!("close {} {} {}", close.code(), close.as_str(), close.reconnect().as_str()));
     let current: Vec<String> = errors.chain(closes).collect();
     if let Some(changed) = released.lines().find(|line| !current.iter().any(|code| code == line)) {
         return Err(format!("{changed:?} was released: it must not be renamed, changed or removed"));

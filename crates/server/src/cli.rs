@@ -30,9 +30,8 @@ const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
 const RUNTIME_TIMEOUT: Duration = Duration::from_millis(100);
 
 // A stop ends within the promised ten seconds.
-const _: () = assert!(
-    DRAIN_TIMEOUT.as_millis() + FINISH_TIMEOUT.as_millis() + RUNTIME_TIMEOUT.as_millis() < 10_000
-);
+const _: () =
+    assert!(DRAIN_TIMEOUT.as_millis() + FINISH_TIMEOUT.as_millis() + RUNTIME_TIMEOUT.as_millis() < 10_000);
 
 /// A self-hosted chat server: rooms, users and messages over WebSocket.
 #[derive(Debug, Parser)]

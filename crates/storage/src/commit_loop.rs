@@ -76,7 +76,13 @@ impl<B: Backend> CommitLoop<B> {
         let Run { changes, replies, .. } = run;
         self.backend.commit(now, &changes)?;
         let internal = self.backend.take_warnings();
-        Ok(Batch { events: changes.events, replies, deleted_rooms: changes.deleted_rooms, internal, fatal: None })
+        Ok(Batch {
+            events: changes.events,
+            replies,
+            deleted_rooms: changes.deleted_rooms,
+            internal,
+            fatal: None,
+        })
     }
 
     /// On a full disk, answers the requests that change nothing, such as opening a room as a member. The others keep the

@@ -59,7 +59,10 @@ impl<'c> Context<'c> {
     }
 
     /// The rooms with these ids, which must exist. All missing facts are reported at once, so that one load is enough.
-    pub(super) fn rooms(&self, ids: impl IntoIterator<Item = RoomId>) -> Result<Vec<&'c Room>, DecisionError> {
+    pub(super) fn rooms(
+        &self,
+        ids: impl IntoIterator<Item = RoomId>,
+    ) -> Result<Vec<&'c Room>, DecisionError> {
         self.all(ids, |id| self.world.room(&RoomRef::Id(id)))
             .map(|rooms| rooms.into_iter().flatten().collect())
     }

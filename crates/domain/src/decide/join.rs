@@ -81,7 +81,11 @@ impl Decide for Join {
     }
 }
 
-fn new_room(context: &Context<'_>, name: &RoomName, effects: &mut Vec<Effect>) -> Result<Room, DecisionError> {
+fn new_room(
+    context: &Context<'_>,
+    name: &RoomName,
+    effects: &mut Vec<Effect>,
+) -> Result<Room, DecisionError> {
     let id = context.world.next_room()?;
     effects.push(Effect::InsertRoom { room: id, name: name.clone(), created_by: context.user() });
     Ok(Room::new(id, name.clone()))

@@ -3,10 +3,10 @@
 
 use client::{Client, http};
 use protocol::operations::{Access, Method, OPERATIONS, Permission, Row};
-use protocol::{ErrorCode, ServerFrame};
+use protocol::{ControlFrame, ErrorCode, ServerFrame};
 use serde_json::{Value, json};
 
-use crate::client_ext::ClientExt;
+use crate::client_ext::{ClientExt, reply_id};
 use crate::server::TestServer;
 
 /// The first example of the operation's request, for this room.
@@ -23,27 +23,44 @@ fn example(row: &Row, room: &str) -> Value {
     request
 }
 
-/// The error code over WebSocket; `None` for a success. `typing` has no reply but an error, and a `resume` has an error per
-/// room, so all frames up to the end of a round trip are searched.
+fn error_code(frame: ServerFrame) -> Option<String> {
+    match frame {
+        ServerFrame::ControlFrame(ControlFrame::Error(error)) => Some(error.code.to_string()),
+        _ => None,
+    }
+}
+
+/// The error code over WebSocket; `None` for a success. A `resume` has a frame per room, and `typing` has no reply but an
+/// error.
 fn over_websocket(user: &mut Client, request: &Value) -> Option<String> {
     let mut request = request.clone();
-    let is_typing = request["type"] == "typing";
-    if is_typing {
-        request.as_object_mut().unwrap().remove("id");
-    }
-    if is_typing || request["type"] == "resume" {
+    if request["type"] == "resume" {
         user.send_text(&request.to_string()).unwrap();
-        return user.received().into_iter().find_map(|frame| match frame {
-            ServerFrame::Error(error) => Some(error.code.to_string()),
-            _ => None,
-        });
+        let outcome = |frame: &ServerFrame| {
+            matches!(frame, ServerFrame::ControlFrame(ControlFrame::Error(_) | ControlFrame::Joined(_)))
+        };
+        let outcome = user.frame_where(outcome).unwrap();
+        let id = request["id"].as_u64();
+        user.frame_where(|frame| reply_id(frame) == id).expect("the resume itself is answered");
+        return error_code(outcome);
+    }
+    if request["type"] == "typing" {
+        request.as_object_mut().unwrap().remove("id");
+        user.send_text(&request.to_string()).unwrap();
+        return user.received().into_iter().find_map(error_code);
     }
     let reply = user.request(request);
     reply.get("code").map(|code| code.as_str().unwrap().to_owned())
 }
 
 /// The same over HTTP; `None` also if the operation has no route.
-fn over_http(server: &TestServer, bearer: &str, row: &Row, mut request: Value, room: &str) -> Option<(u16, String)> {
+fn over_http(
+    server: &TestServer,
+    bearer: &str,
+    row: &Row,
+    mut request: Value,
+    room: &str,
+) -> Option<(u16, String)> {
     let route = row.http?;
     assert_ne!(route.access, Access::Public, "{}", row.name);
     let fields = request.as_object_mut().unwrap();
@@ -53,7 +70,8 @@ fn over_http(server: &TestServer, bearer: &str, row: &Row, mut request: Value, r
     let body = if route.method == Method::Get { String::new() } else { request.to_string() };
     let path = route.path.replace("{room}", room);
     let answer =
-        http(server.addr, route.method.as_str(), &path, &[("Authorization", bearer)], body.as_bytes()).unwrap();
+        http(server.addr, route.method.as_str(), &path, &[("Authorization", bearer)], body.as_bytes())
+            .unwrap();
     let code = answer.json::<Value>().unwrap()["code"].as_str().map(str::to_owned);
     Some((answer.status, code.unwrap_or_default()))
 }
@@ -65,6 +83,9 @@ fn member_operation_is_allowed_to_members_only() {
     let mut li = server.reconnect(&member);
     let mut ann = server.reconnect(&outsider);
     ann.join("lobby").unwrap();
+    // A room without members would be deleted.
+    let mut mei = server.guest();
+    mei.join("tea").unwrap();
     let mut checked = 0;
     for row in OPERATIONS.iter().map(|definition| definition.row) {
         if row.permission != Some(Permission::Member) {
