@@ -60,8 +60,8 @@ impl Sessions {
         self.lock().provisional.map.remove(token);
     }
 
-    /// Marks the session as ended, for [`Sessions::has_ended`]. Called before its connections are closed and before the store
-    /// deletes it; [`Sessions::ended`] or [`Sessions::end_failed`] follows.
+    /// Marks the session as ended, for `has_ended`. Called before its connections are closed and before the store
+    /// deletes it; `ended` or [`Sessions::end_failed`] follows.
     pub fn end(&self, token: TokenHash) {
         *self.lock().ending.entry(token).or_default() += 1;
     }
