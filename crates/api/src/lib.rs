@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `settings.rs` | [`Settings`]: what the configuration decides |
 //! | `accept.rs` | the socket, the accept loop, rejection, shutdown |
-//! | `connection_limiter.rs` | the limits of connections, in total and per address; [`Permit`] |
+//! | `connection_limiter.rs` | the limits of connections, in total and per address; `Permit` |
 //! | `connection.rs` | one connection: hyper, deadlines, the headers of every response |
 //! | `connection_deadlines.rs` | the deadlines of a connection |
 //! | `origin.rs`, `request_origin.rs` | the origin of a web page; the origin of a request, and whether its cookie counts |
@@ -22,7 +22,7 @@
 //! | `health.rs` | `/healthz`, `/readyz`, `/metrics` |
 //! | `metrics.rs` | the metrics of HTTP |
 //! | `page.rs` | the embedded web client |
-//! | `error.rs` | [`ApiError`]: the response to a request that failed |
+//! | `error.rs` | `ApiError`: the response to a request that failed |
 
 mod accept;
 mod connection;
