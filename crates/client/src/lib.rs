@@ -1,6 +1,6 @@
 //! A typed, blocking client of the protocol, for tests and tools: one connection, one thread, plain calls.
 //!
-//! The crate depends on docs/PROTOCOL.md only, never on the server's code.
+//! The crate follows docs/PROTOCOL.md. It uses the types of `protocol` and the codec of `websocket`, and nothing else of the server.
 //!
 //! | file | contents |
 //! |---|---|

@@ -1,6 +1,6 @@
 //! A load generator that verifies every frame it receives, and a recorder of client histories.
 //!
-//! The crate depends on docs/PROTOCOL.md only, never on the server's code. It does not judge a history: that is the crate `history`.
+//! The crate follows docs/PROTOCOL.md and uses no code of the server but `protocol` and `websocket`. It does not judge a history: that is the crate `history`.
 //!
 //! | file | contents |
 //! |---|---|

@@ -151,7 +151,8 @@ impl<T: Transport, S: ShardServices> Shard<T, S> {
         self.private_bytes = self.private_bytes.saturating_sub(connection.outbox.len());
         self.metrics.connection_closed();
         let user = connection.user;
-        if let Some(user_state) = &departed {
+        // A transient guest does not return: keeping its buckets would only push out those of users who do.
+        if let Some(user_state) = departed.as_ref().filter(|user_state| !user_state.is_transient()) {
             self.offline_buckets.put(user, user_state.buckets, self.now);
         }
         if let Some(user_state) = departed.filter(UserState::is_transient) {
