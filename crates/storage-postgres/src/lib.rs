@@ -3,7 +3,7 @@
 //! [`PostgresStore::open`] connects, takes the database's advisory lock, and brings the schema up to date. One connection
 //! writes and a few read; each is driven by the thread that calls it, on a runtime of its own, so that the ports stay
 //! synchronous. Statements that do not depend on each other are sent together: a batch costs two round trips, whatever its
-//! size (`batch_costs_two_round_trips`).
+//! size (`batch_costs_two_round_trips`); three, if sends are mixed with requests that need a statement of their own.
 //!
 //! This crate contains no rules: what a request does is decided by the commit loop of `storage`. It starts no threads, reads no
 //! settings and writes no log lines.
